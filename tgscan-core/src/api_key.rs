@@ -1,0 +1,171 @@
+//! The API key: a secret that knows whether it is live or test.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+/// Whether a key calls the live API methods or their test methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    /// Calls live API methods, which can cost credits.
+    Live,
+    /// Calls the test methods, which answer with random data and withdraw nothing ("Test Methods").
+    Test,
+}
+
+/// API key of an account ("API Authentication").
+///
+/// The kind decides whether a method or its test method is called, so that key and URL cannot be mixed up. `Debug`
+/// never shows the value, the header made from it is marked sensitive, and its memory is cleared when the last clone
+/// is dropped.
+///
+/// ```
+/// use tgscan_core::{ApiKey, KeyKind};
+///
+/// let key = ApiKey::live("0123456789abcdef0123456789abcdef")?;
+/// assert_eq!(key.kind(), KeyKind::Live);
+/// assert_eq!(format!("{key:?}"), "ApiKey(Live, <secret>)");
+/// assert_eq!(ApiKey::test("").unwrap_err().to_string(), "the API key is empty; give the key from your account page");
+/// # Ok::<(), tgscan_core::InvalidApiKey>(())
+/// ```
+#[derive(Clone)]
+pub struct ApiKey {
+    kind: KeyKind,
+    header: HeaderValue,
+}
+
+/// Owns the key's bytes for every clone of the header value, and clears them after the last one.
+struct Secret(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Secret {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl ApiKey {
+    /// A key for the live API methods.
+    ///
+    /// # Errors
+    /// If the key is empty or has characters other than visible ASCII. Its format is not checked further, since the
+    /// documentation does not state one.
+    pub fn live(key: impl Into<String>) -> Result<Self, InvalidApiKey> {
+        Self::new(KeyKind::Live, key.into())
+    }
+
+    /// A key for the test methods.
+    ///
+    /// # Errors
+    /// As [`live`](Self::live).
+    pub fn test(key: impl Into<String>) -> Result<Self, InvalidApiKey> {
+        Self::new(KeyKind::Test, key.into())
+    }
+
+    fn new(kind: KeyKind, key: String) -> Result<Self, InvalidApiKey> {
+        let secret = Secret(Zeroizing::new(key.into_bytes()));
+        if secret.0.is_empty() {
+            return Err(InvalidApiKey::Empty);
+        }
+        if let Some(index) = secret.0.iter().position(|b| !b.is_ascii_graphic()) {
+            return Err(InvalidApiKey::Character { position: index + 1, what: describe(secret.0[index]) });
+        }
+        // `Bytes::from_owner` and `from_maybe_shared` keep one copy in memory, the one that is cleared.
+        let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(secret))
+            .map_err(|_| InvalidApiKey::Character { position: 1, what: "not visible ASCII" })?;
+        header.set_sensitive(true);
+        Ok(Self { kind, header })
+    }
+
+    /// Whether this key calls live or test methods.
+    pub fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// The value for the `Api-Key` header, marked sensitive.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    /// The secret itself, to be removed from texts.
+    pub(crate) fn reveal(&self) -> &str {
+        self.header.to_str().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKey({:?}, <secret>)", self.kind)
+    }
+}
+
+fn describe(byte: u8) -> &'static str {
+    match byte {
+        b' ' | b'\t' => "a space",
+        b'\n' | b'\r' => "a line break",
+        0x80.. => "not ASCII",
+        _ => "a control character",
+    }
+}
+
+/// An API key that was refused before anything was sent. Never repeats the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidApiKey {
+    /// There is no key.
+    Empty,
+    /// The key has a character that cannot be part of one.
+    #[non_exhaustive]
+    Character {
+        /// Where, counted in bytes from 1.
+        position: usize,
+        /// What it is, in words.
+        what: &'static str,
+    },
+}
+
+impl std::error::Error for InvalidApiKey {}
+
+impl fmt::Display for InvalidApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the API key is empty; give the key from your account page"),
+            Self::Character { position, what } => write!(
+                f,
+                "byte {position} of the API key is {what}; a key has visible ASCII characters only \
+                 (check for a line break or space at its end)"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_cannot_be_a_key() {
+        for (wrong, says) in [
+            ("", "is empty"),
+            ("abc\n", "byte 4 of the API key is a line break"),
+            ("a\rb", "a line break"),
+            (" abc", "byte 1 of the API key is a space"),
+            ("a\u{7f}", "a control character"),
+            ("ключ", "not ASCII"),
+        ] {
+            let error = ApiKey::live(wrong).expect_err(wrong).to_string();
+            assert!(error.contains(says), "{wrong:?}: {error}");
+            assert!(wrong.is_empty() || !error.contains(wrong), "the error repeats the key: {error}");
+        }
+        assert_eq!(ApiKey::test("!~").unwrap().reveal(), "!~");
+    }
+
+    #[test]
+    fn the_header_is_sensitive_and_shared() {
+        let key = ApiKey::test("secret").unwrap();
+        assert!(key.header().is_sensitive());
+        assert_eq!(key.header().as_bytes().as_ptr(), key.clone().header().as_bytes().as_ptr());
+        assert_eq!(format!("{:?} {key:?}", key.header()), "Sensitive ApiKey(Test, <secret>)");
+    }
+}

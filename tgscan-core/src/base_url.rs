@@ -1,0 +1,189 @@
+//! Where requests go: checked once, so that building a request cannot fail.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+
+/// The service's own base URL, as documented.
+pub(crate) const SERVICE: &str = "https://api.tgdev.io";
+
+/// A checked base URL: scheme, host, and an optional path prefix.
+#[derive(Clone)]
+pub(crate) struct BaseUrl {
+    scheme: Scheme,
+    authority: Authority,
+    /// Without its last slash; empty for the root.
+    prefix: String,
+}
+
+impl BaseUrl {
+    pub(crate) fn service() -> Self {
+        Self {
+            scheme: Scheme::HTTPS,
+            authority: Authority::from_static(SERVICE.split_at("https://".len()).1),
+            prefix: String::new(),
+        }
+    }
+
+    pub(crate) fn parse(text: &str, allow_plain_http: bool) -> Result<Self, InvalidBaseUrl> {
+        use InvalidBaseUrl as Invalid;
+        // `http::Uri` drops a fragment silently, and whoever writes one expects it to mean something.
+        if text.contains('#') {
+            return Err(Invalid::HasQuery);
+        }
+        let uri: Uri = text.parse().map_err(|_| Invalid::Unreadable)?;
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(Invalid::Relative);
+        };
+        if scheme != Scheme::HTTPS && scheme != Scheme::HTTP {
+            return Err(Invalid::Scheme);
+        }
+        if authority.as_str().contains('@') {
+            return Err(Invalid::UserInfo);
+        }
+        // A port that is empty or beyond 65,535 passes the parser as text.
+        let has_port = authority.as_str().len() > authority.host().len();
+        if authority.host().is_empty() || (has_port && authority.port_u16().is_none()) {
+            return Err(Invalid::Unreadable);
+        }
+        if scheme == Scheme::HTTP && !allow_plain_http && !is_loopback_host(authority.host()) {
+            return Err(Invalid::PlainHttp);
+        }
+        let prefix = match parts.path_and_query {
+            Some(path) if path.query().is_some() => return Err(Invalid::HasQuery),
+            Some(path) => path.path().trim_end_matches('/').to_owned(),
+            None => String::new(),
+        };
+        // A URI of the http crate holds at most 65,534 bytes; the paths of the methods need few of them.
+        if prefix.len() > 4096 {
+            return Err(Invalid::TooLong);
+        }
+        Ok(Self { scheme, authority, prefix })
+    }
+
+    /// The URI of a path below this base.
+    pub(crate) fn join(&self, path: PathAndQuery) -> Uri {
+        let path = if self.prefix.is_empty() {
+            path
+        } else {
+            // A checked prefix and a checked path, both made of characters legal in a path.
+            PathAndQuery::try_from(format!("{}{path}", self.prefix))
+                .expect("two legal paths joined are legal")
+        };
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).expect("scheme, authority and path are all there")
+    }
+}
+
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.prefix)
+    }
+}
+
+/// Whether a URI's host is this machine itself: `localhost`, `127.0.0.0/8` or `[::1]`.
+///
+/// Plain `http` is allowed to these hosts only, because nobody else can read the API key on the way. Transports use
+/// it for the same rule. `localhost` counts by name, since resolvers must not send it elsewhere (RFC 6761, 6.3).
+pub fn is_loopback_host(host: &str) -> bool {
+    if host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// A base URL that was refused: says what is wrong and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidBaseUrl {
+    /// It is not a URL.
+    Unreadable,
+    /// It has no scheme or no host.
+    Relative,
+    /// Its scheme is neither `https` nor `http`.
+    Scheme,
+    /// It would send the API key unencrypted to another host.
+    PlainHttp,
+    /// It holds a user name or password.
+    UserInfo,
+    /// It has a query string or fragment.
+    HasQuery,
+    /// Its path is too long.
+    TooLong,
+}
+
+impl std::error::Error for InvalidBaseUrl {}
+
+impl fmt::Display for InvalidBaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreadable => "the base URL cannot be read; give one like `https://api.tgdev.io`",
+            Self::Relative => "the base URL has no scheme or host; give an absolute one like `https://api.tgdev.io`",
+            Self::Scheme => "the base URL's scheme is not supported; give one that starts with `https://`",
+            Self::PlainHttp => {
+                "the base URL is plain `http` to another host, which would show the API key to everyone on the way; \
+                 use `https`, or allow it explicitly with `Api::with_plain_http_base_url`"
+            }
+            Self::UserInfo => "the base URL holds a user name or password; remove it, the API key is sent in a header",
+            Self::HasQuery => "the base URL has a query string or fragment; remove it",
+            Self::TooLong => "the base URL's path is longer than 4096 bytes; shorten it",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joins_paths_below_any_prefix() {
+        for (base, uri) in [
+            ("https://api.tgdev.io", "https://api.tgdev.io/v"),
+            ("https://api.tgdev.io/", "https://api.tgdev.io/v"),
+            ("https://gateway.example:8443/tgscan/", "https://gateway.example:8443/tgscan/v"),
+            ("http://127.0.0.1:80", "http://127.0.0.1:80/v"),
+            ("http://LOCALHOST:8080", "http://LOCALHOST:8080/v"),
+            ("http://[::1]:8080", "http://[::1]:8080/v"),
+        ] {
+            let base = BaseUrl::parse(base, false).unwrap();
+            assert_eq!(base.join(PathAndQuery::from_static("/v")).to_string(), uri);
+        }
+        assert_eq!(
+            BaseUrl::service().join(PathAndQuery::from_static("/v")).to_string(),
+            "https://api.tgdev.io/v"
+        );
+    }
+
+    #[test]
+    fn refuses_the_rest() {
+        use InvalidBaseUrl as Invalid;
+        for (wrong, why) in [
+            ("", Invalid::Unreadable),
+            ("https://", Invalid::Unreadable),
+            ("https://a b", Invalid::Unreadable),
+            ("https://host:", Invalid::Unreadable),
+            ("https://host:99999", Invalid::Unreadable),
+            ("api.tgdev.io", Invalid::Relative),
+            ("/tgscan", Invalid::Relative),
+            ("ftp://api.tgdev.io", Invalid::Scheme),
+            ("http://api.tgdev.io", Invalid::PlainHttp),
+            ("http://127.0.0.1.example.com", Invalid::PlainHttp),
+            ("http://localhost.example.com", Invalid::PlainHttp),
+            ("https://user:password@api.tgdev.io", Invalid::UserInfo),
+            ("https://api.tgdev.io/?a=1", Invalid::HasQuery),
+            ("https://api.tgdev.io/#a", Invalid::HasQuery),
+        ] {
+            assert_eq!(BaseUrl::parse(wrong, false).expect_err(wrong), why, "{wrong}");
+        }
+        let long = format!("https://api.tgdev.io/{}", "a".repeat(5000));
+        assert_eq!(BaseUrl::parse(&long, false).unwrap_err(), Invalid::TooLong);
+        BaseUrl::parse("http://api.tgdev.io", true).unwrap();
+    }
+}

@@ -1,0 +1,218 @@
+//! One call from its first request to its end: a state machine without I/O, clock or randomness.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tgscan_types::ApiMethod;
+
+use crate::error::{Error, ErrorKind};
+use crate::ledger::Reservation;
+use crate::retry::{Decision, Failure, Situation, decide, random, retry_after};
+use crate::{Api, Credits, Reply, TransportError};
+
+/// What to do next in a call.
+///
+/// Each state is handed back to go on, so a call cannot be driven in a wrong order. Times are given as the time since
+/// any moment that the caller chose and keeps.
+///
+/// A driver for blocking code, in full:
+///
+/// ```
+/// use std::time::Instant;
+/// use tgscan_core::{Api, Error, Reply, Step, TransportError, types::ApiMethod};
+/// # use bytes::Bytes;
+///
+/// fn call<M: ApiMethod>(api: &Api, method: M) -> Result<Reply<M::Answer>, Error> {
+///     let start = Instant::now();
+///     let mut step = Step::begin(api, method, start.elapsed());
+///     loop {
+///         step = match step {
+///             Step::Send(request, sent) => sent.received(send(request), start.elapsed()),
+///             Step::Wait(wait) => {
+///                 std::thread::sleep(wait.duration());
+///                 wait.over()
+///             }
+///             Step::Done(result) => return result,
+///         };
+///     }
+/// }
+///
+/// fn send(request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
+///     // Your HTTP client.
+///     # Ok(http::Response::new(Bytes::from_static(br#"{"status":"ok","result":{"num_credits":5}}"#)))
+/// }
+/// # let api = Api::new(tgscan_core::ApiKey::live("key").unwrap());
+/// # assert_eq!(call(&api, tgscan_core::types::Balance {}).unwrap().answer.num_credits, 5);
+/// ```
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a step is moved a few times per call; a box is an allocation in each"
+)]
+pub enum Step<M: ApiMethod> {
+    /// Send this request once, then say what came back. The body holds the query: do not print it.
+    Send(Request<Bytes>, Sent<M>),
+    /// Wait, then go on.
+    Wait(Wait<M>),
+    /// The call has ended.
+    Done(Result<Reply<M::Answer>, Error>),
+}
+
+impl<M: ApiMethod> Step<M> {
+    /// Begins a call at the time `now`. A call that the ledger's cap refuses is done at once.
+    pub fn begin(api: &Api, method: M, now: Duration) -> Self {
+        let reservation = match reserve::<M>(api) {
+            Ok(reservation) => reservation,
+            Err(error) => return Self::Done(Err(error)),
+        };
+        let request = api.request(&method);
+        let call =
+            Call { api: api.clone(), method, reservation, began: now, attempts: 1, seed: api.next_seed() };
+        Self::Send(request, Sent { call })
+    }
+}
+
+fn reserve<M: ApiMethod>(api: &Api) -> Result<Option<Reservation>, Error> {
+    if !api.can_cost::<M>() {
+        return Ok(None);
+    }
+    let refused = |cap| Error::new(M::NAME, ErrorKind::CapReached(cap), Credits::NotCharged, 0);
+    api.ledger().reserve().map(Some).map_err(refused)
+}
+
+/// What stays the same from attempt to attempt.
+struct Call<M> {
+    api: Api,
+    method: M,
+    /// Held by calls that can cost credits. Dropped unsettled it books the attempt as uncertain.
+    reservation: Option<Reservation>,
+    began: Duration,
+    attempts: u32,
+    seed: u64,
+}
+
+impl<M: ApiMethod> Call<M> {
+    fn settle(&mut self, credits: Credits) {
+        match (self.reservation.take(), credits) {
+            (Some(reservation), credits) => reservation.settle(credits),
+            (None, Credits::Charged(credits)) => self.api.ledger().charge(credits),
+            (None, Credits::NotCharged | Credits::Uncertain) => {}
+        }
+    }
+}
+
+/// A request that was handed out to be sent.
+///
+/// Dropped, because the caller stopped waiting, the attempt counts as uncertain in the ledger.
+#[must_use = "a request that was sent must be told what came back"]
+pub struct Sent<M: ApiMethod> {
+    call: Call<M>,
+}
+
+impl<M: ApiMethod> Sent<M> {
+    /// Says what came back, at the time `now`.
+    pub fn received(self, response: Result<Response<Bytes>, TransportError>, now: Duration) -> Step<M> {
+        let mut call = self.call;
+        let (error, failure) = match response {
+            Ok(response) => match call.api.read(&call.method, response) {
+                Ok(mut reply) => {
+                    call.settle(reply.credits);
+                    reply.attempts = call.attempts;
+                    return Step::Done(Ok(reply));
+                }
+                Err(failed) => failed,
+            },
+            Err(mut error) => {
+                let failure = Failure::of_transport(&error);
+                call.api.redact(&call.method, |redactor| error.redact(redactor));
+                (call.api.error::<M>(ErrorKind::Transport(error), failure), failure)
+            }
+        };
+        let situation = Situation {
+            can_cost: call.api.can_cost::<M>(),
+            failure,
+            retry_after: error.response().and_then(|response| retry_after(response.headers())),
+            attempts: call.attempts,
+            elapsed: now.saturating_sub(call.began),
+            random: random(call.seed, u64::from(call.attempts)),
+        };
+        match decide(call.api.retry(), &situation) {
+            Decision::GiveUp => {
+                call.settle(error.credits());
+                Step::Done(Err(error.with_attempts(call.attempts)))
+            }
+            Decision::Wait(duration) => {
+                // Settled before the wait, so that a pause holds no credits back from other calls.
+                call.settle(error.credits());
+                Step::Wait(Wait { call, duration, error })
+            }
+        }
+    }
+}
+
+/// A pause before the next attempt.
+#[must_use = "a call that waits must be gone on with or given up"]
+pub struct Wait<M: ApiMethod> {
+    call: Call<M>,
+    duration: Duration,
+    error: Error,
+}
+
+impl<M: ApiMethod> Wait<M> {
+    /// How long to wait.
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// Why the last attempt failed.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// Goes on after the wait.
+    pub fn over(self) -> Step<M> {
+        let Self { mut call, error, .. } = self;
+        match reserve::<M>(&call.api) {
+            Ok(reservation) => call.reservation = reservation,
+            // Why the call failed says more than that the cap leaves no room for another attempt.
+            Err(_) => return Step::Done(Err(error.with_attempts(call.attempts))),
+        }
+        call.attempts += 1;
+        Step::Send(call.api.request(&call.method), Sent { call })
+    }
+
+    /// Ends the call with the last attempt's error instead of waiting.
+    pub fn give_up(self) -> Error {
+        self.error.with_attempts(self.call.attempts)
+    }
+}
+
+impl<M: ApiMethod> fmt::Debug for Step<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Not the request, whose body is the query.
+            Self::Send(_, sent) => f.debug_tuple("Send").field(sent).finish(),
+            Self::Wait(wait) => f.debug_tuple("Wait").field(wait).finish(),
+            Self::Done(result) => f.debug_tuple("Done").field(result).finish(),
+        }
+    }
+}
+
+impl<M: ApiMethod> fmt::Debug for Sent<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sent")
+            .field("method", &M::NAME)
+            .field("attempts", &self.call.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: ApiMethod> fmt::Debug for Wait<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait")
+            .field("duration", &self.duration)
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}

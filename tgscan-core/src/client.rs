@@ -1,0 +1,156 @@
+//! The asynchronous client: drives calls with a transport and a timer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tgscan_types::{
+    ApiMethod, Balance, BalanceAnswer, GroupQuery, Search, SearchAnswer, SimilarGroups, SimilarGroupsAnswer,
+    UserCheck, UserCheckAnswer, UserQuery,
+};
+
+use crate::ledger::Reconciliation;
+use crate::{Api, Error, Ledger, Reply, Step, Timer, Transport};
+
+/// Calls API methods over a [`Transport`]. Cheap to clone; clones share the ledger and the transport.
+///
+/// Without a [`Timer`] it cannot wait, and so never retries; a client from `tgscan-transport-hyper` has one.
+///
+/// ```
+/// use bytes::Bytes;
+/// use tgscan_core::{Api, ApiKey, Client, transport_fn};
+///
+/// # futures_executor::block_on(async {
+/// let canned = transport_fn(|_request| async {
+///     Ok(http::Response::new(Bytes::from_static(br#"{"status":"ok","result":{"num_credits":5}}"#)))
+/// });
+/// let client = Client::new(Api::new(ApiKey::live("0123456789abcdef")?), canned);
+/// assert_eq!(client.balance().await?.answer.num_credits, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    api: Api,
+    transport: Arc<dyn Transport>,
+    timer: Option<Arc<dyn Timer>>,
+}
+
+impl Client {
+    /// A client over any transport.
+    pub fn new(api: Api, transport: impl Transport + 'static) -> Self {
+        Self { api, transport: Arc::new(transport), timer: None }
+    }
+
+    /// Lets the client wait, and so retry, on this timer.
+    #[must_use]
+    pub fn with_timer(mut self, timer: impl Timer + 'static) -> Self {
+        self.timer = Some(Arc::new(timer));
+        self
+    }
+
+    /// The same client over another transport, such as the mock.
+    #[must_use]
+    pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Arc::new(transport);
+        self
+    }
+
+    /// Base URL, key and terms.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// What calls cost so far, shared by all clones.
+    pub fn ledger(&self) -> &Ledger {
+        self.api.ledger()
+    }
+
+    /// In which groups an account is known to be. Costs credits. See [`Search`].
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub async fn search(&self, query: impl Into<UserQuery>) -> Result<Reply<SearchAnswer>, Error> {
+        self.send(Search { query: query.into() }).await
+    }
+
+    /// How many credits are left. Free. See [`Balance`].
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub async fn balance(&self) -> Result<Reply<BalanceAnswer>, Error> {
+        self.send(Balance {}).await
+    }
+
+    /// Groups similar to the given ones. Costs credits. See [`SimilarGroups`].
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub async fn similar_groups(
+        &self,
+        query: impl Into<GroupQuery>,
+    ) -> Result<Reply<SimilarGroupsAnswer>, Error> {
+        self.send(SimilarGroups { query: query.into() }).await
+    }
+
+    /// What is known about an account. Free, but the balance must not be zero. See [`UserCheck`].
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub async fn check_user(&self, query: impl Into<UserQuery>) -> Result<Reply<UserCheckAnswer>, Error> {
+        self.send(UserCheck { query: query.into() }).await
+    }
+
+    /// Calls any API method, and its test twin if the key is a test key.
+    ///
+    /// If the future is dropped before it ends, a call that can cost credits counts as uncertain in the ledger.
+    ///
+    /// # Errors
+    /// If the cap refuses the call, if no complete response comes back, or if it is not a successful answer that fits.
+    /// The error keeps what was received and says what is known about the credits.
+    pub async fn send<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
+        let mut step = Step::begin(&self.api, method, self.now());
+        loop {
+            step = match step {
+                Step::Send(request, sent) => {
+                    let response = self.transport.send(request).await;
+                    sent.received(response, self.now())
+                }
+                Step::Wait(wait) => match &self.timer {
+                    Some(timer) => {
+                        timer.sleep(wait.duration()).await;
+                        wait.over()
+                    }
+                    None => return Err(wait.give_up()),
+                },
+                Step::Done(result) => return result,
+            };
+        }
+    }
+
+    /// Asks for the balance and compares the ledger with it; see [`Ledger::reconcile`].
+    ///
+    /// # Errors
+    /// If the balance could not be read.
+    pub async fn reconcile(&self) -> Result<Reconciliation, Error> {
+        let before = self.ledger().activity();
+        let balance = self.balance().await?.answer.num_credits;
+        if before != self.ledger().activity() || before.1 > 0 {
+            return Ok(Reconciliation::inconclusive());
+        }
+        Ok(self.ledger().reconcile(balance))
+    }
+
+    fn now(&self) -> Duration {
+        self.timer.as_ref().map_or(Duration::ZERO, Timer::now)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("api", &self.api)
+            .field("retries", &self.timer.is_some())
+            .finish_non_exhaustive()
+    }
+}

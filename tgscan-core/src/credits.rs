@@ -1,0 +1,40 @@
+//! What a call cost.
+
+use std::fmt;
+
+/// What is known about the credits of a call when it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Credits {
+    /// The answer's `op_cost` says that this many credits were taken; at least 1.
+    Charged(u64),
+    /// Nothing was taken: the method is free, the request certainly was not processed, or `op_cost` is 0.
+    NotCharged,
+    /// The service may have taken credits, and nothing that came back says how many.
+    Uncertain,
+}
+
+impl Credits {
+    /// From an answer's `op_cost`.
+    pub(crate) fn from_op_cost(op_cost: u64) -> Self {
+        if op_cost == 0 { Self::NotCharged } else { Self::Charged(op_cost) }
+    }
+
+    /// How many credits were certainly taken.
+    pub fn charged(self) -> u64 {
+        match self {
+            Self::Charged(credits) => credits,
+            Self::NotCharged | Self::Uncertain => 0,
+        }
+    }
+}
+
+impl fmt::Display for Credits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Charged(1) => f.write_str("1 credit charged"),
+            Self::Charged(credits) => write!(f, "{credits} credits charged"),
+            Self::NotCharged => f.write_str("no credits charged"),
+            Self::Uncertain => f.write_str("credits uncertain"),
+        }
+    }
+}

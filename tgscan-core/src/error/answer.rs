@@ -1,0 +1,128 @@
+//! Answers that are not what was asked for. Each keeps the whole response.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::Response;
+use http::header::CONTENT_TYPE;
+
+use super::ReadError;
+use crate::redact::Redactor;
+
+/// The service's own error envelope ("Result of Failed API Request").
+pub struct ApiError {
+    message: String,
+    /// The message without key and query, for printing.
+    clean: String,
+    response: Response<Bytes>,
+}
+
+impl ApiError {
+    pub(crate) fn new(message: String, response: Response<Bytes>, redactor: &Redactor<'_>) -> Self {
+        let clean = redactor.clean(&message);
+        Self { message, clean, response }
+    }
+
+    /// The service's short description, exactly as sent. It may echo the query; `Display` shows it without.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The whole response.
+    pub fn response(&self) -> &Response<Bytes> {
+        &self.response
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = if self.clean.is_empty() { "it gave no message" } else { &self.clean };
+        write!(f, "the service refused (HTTP {}): {message}", self.response.status().as_u16())
+    }
+}
+
+/// A complete response that is not the service's envelope, such as a gateway's HTML page.
+pub struct NotEnvelope {
+    problem: ReadError,
+    /// The `content-type` without key and query, for printing.
+    content_type: String,
+    response: Response<Bytes>,
+}
+
+impl NotEnvelope {
+    pub(crate) fn new(problem: ReadError, response: Response<Bytes>, redactor: &Redactor<'_>) -> Self {
+        let content_type = response.headers().get(CONTENT_TYPE).map_or("no content type".into(), |value| {
+            redactor.clean(&String::from_utf8_lossy(value.as_bytes()))
+        });
+        Self { problem, content_type, response }
+    }
+
+    /// Where and why reading it as an envelope failed.
+    pub fn problem(&self) -> &ReadError {
+        &self.problem
+    }
+
+    /// The whole response.
+    pub fn response(&self) -> &Response<Bytes> {
+        &self.response
+    }
+}
+
+impl fmt::Display for NotEnvelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the answer is not from the API (HTTP {}, {}, {} bytes): {}",
+            self.response.status().as_u16(),
+            self.content_type,
+            self.response.body().len(),
+            self.problem
+        )
+    }
+}
+
+/// A successful envelope whose `result` does not fit the schema. It is never retried: it may have been paid for.
+pub struct DecodeError {
+    problem: ReadError,
+    response: Response<Bytes>,
+}
+
+impl DecodeError {
+    pub(crate) fn new(problem: ReadError, response: Response<Bytes>) -> Self {
+        Self { problem, response }
+    }
+
+    /// Where and why reading failed: JSON path and byte offset.
+    pub fn problem(&self) -> &ReadError {
+        &self.problem
+    }
+
+    /// The whole response.
+    pub fn response(&self) -> &Response<Bytes> {
+        &self.response
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the service reports success, but its answer does not fit (HTTP {}, {} bytes kept): {}",
+            self.response.status().as_u16(),
+            self.response.body().len(),
+            self.problem
+        )
+    }
+}
+
+/// As `Display`: a derived `Debug` would print the body.
+macro_rules! debug_as_display {
+    ($($name:ident),+) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&format_args!("{self}")).finish()
+            }
+        }
+    )+};
+}
+debug_as_display!(ApiError, NotEnvelope, DecodeError);

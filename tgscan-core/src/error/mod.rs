@@ -1,0 +1,180 @@
+//! Why a call brought no answer, grouped by who is at fault.
+
+mod answer;
+mod read;
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::Response;
+use serde::de::DeserializeOwned;
+
+pub use answer::{ApiError, DecodeError, NotEnvelope};
+pub use read::ReadError;
+pub(crate) use read::{read_json, read_text, read_tracked};
+
+use crate::{CapReached, Credits, Delivery, TransportError};
+
+/// A call that brought no answer: why, what it cost, and everything that was received.
+///
+/// `Debug` and `Display` show neither the API key, nor the query, nor the body.
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    method: &'static str,
+    kind: ErrorKind,
+    credits: Credits,
+    attempts: u32,
+}
+
+/// Who is at fault, and what is known.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The caller's own cap refused the call before anything was sent. Raise the cap, or wait for calls in flight.
+    CapReached(CapReached),
+    /// The transport brought no complete response back.
+    Transport(TransportError),
+    /// The service answered with an error envelope.
+    Api(ApiError),
+    /// Something answered, but not with an envelope: mostly a gateway or proxy with a page of its own.
+    NotEnvelope(NotEnvelope),
+    /// The service reports success, but its answer does not fit the schema. It may have been paid for and is kept.
+    Decode(DecodeError),
+}
+
+impl Error {
+    pub(crate) fn new(method: &'static str, kind: ErrorKind, credits: Credits, attempts: u32) -> Self {
+        Self { inner: Box::new(Inner { method, kind, credits, attempts }) }
+    }
+
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        self.inner.attempts = attempts;
+        self
+    }
+
+    pub(crate) fn with_credits(mut self, credits: Credits) -> Self {
+        self.inner.credits = credits;
+        self
+    }
+
+    /// The API method's name.
+    pub fn method(&self) -> &'static str {
+        self.inner.method
+    }
+
+    /// Who is at fault, with the details.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.inner.kind
+    }
+
+    /// What is known about the call's credits. Of several attempts, the last: the earlier ones certainly took nothing,
+    /// unless [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) is on.
+    pub fn credits(&self) -> Credits {
+        self.inner.credits
+    }
+
+    /// How many times the request was given to the transport; 0 if it was refused before.
+    pub fn attempts(&self) -> u32 {
+        self.inner.attempts
+    }
+
+    /// Whether a time limit passed.
+    pub fn is_timeout(&self) -> bool {
+        matches!(&self.inner.kind, ErrorKind::Transport(error) if error.is_timeout())
+    }
+
+    /// Whether the transport failed.
+    pub fn is_transport(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::Transport(_))
+    }
+
+    /// Whether the service answered with an error envelope.
+    pub fn is_api(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::Api(_))
+    }
+
+    /// Whether something answered that is not the service's envelope.
+    pub fn is_not_envelope(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::NotEnvelope(_))
+    }
+
+    /// Whether a successful answer did not fit the schema.
+    pub fn is_decode(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::Decode(_))
+    }
+
+    /// Whether the ledger's cap refused the call before anything was sent.
+    pub fn is_cap_reached(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::CapReached(_))
+    }
+
+    /// What is known about delivery, if the transport failed.
+    pub fn delivery(&self) -> Option<Delivery> {
+        match &self.inner.kind {
+            ErrorKind::Transport(error) => Some(error.delivery()),
+            _ => None,
+        }
+    }
+
+    /// The service's own words, if it answered with an error envelope. They may echo the query.
+    pub fn message(&self) -> Option<&str> {
+        match &self.inner.kind {
+            ErrorKind::Api(error) => Some(error.message()),
+            _ => None,
+        }
+    }
+
+    /// Everything that was received: status, headers, and the raw body, or its beginning if it broke off.
+    pub fn response(&self) -> Option<&Response<Bytes>> {
+        match &self.inner.kind {
+            ErrorKind::CapReached(_) => None,
+            ErrorKind::Transport(error) => error.partial(),
+            ErrorKind::Api(error) => Some(error.response()),
+            ErrorKind::NotEnvelope(error) => Some(error.response()),
+            ErrorKind::Decode(error) => Some(error.response()),
+        }
+    }
+
+    /// Reads the whole received body again as another type: an [`Envelope`](crate::types::Envelope) of a looser type
+    /// of your own, or any JSON value.
+    ///
+    /// # Errors
+    /// If nothing was received, or it does not fit that type either.
+    pub fn reparse<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
+        read_json(self.response().map_or(&[], |response| response.body()))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.inner.method)?;
+        match &self.inner.kind {
+            ErrorKind::CapReached(error) => error.fmt(f)?,
+            ErrorKind::Transport(error) => error.fmt(f)?,
+            ErrorKind::Api(error) => error.fmt(f)?,
+            ErrorKind::NotEnvelope(error) => error.fmt(f)?,
+            ErrorKind::Decode(error) => error.fmt(f)?,
+        }
+        write!(f, " [{}", self.inner.credits)?;
+        if self.inner.attempts > 1 {
+            write!(f, ", {} attempts", self.inner.attempts)?;
+        }
+        f.write_str("]")
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("method", &self.inner.method)
+            .field("kind", &self.inner.kind)
+            .field("credits", &self.inner.credits)
+            .field("attempts", &self.inner.attempts)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {}

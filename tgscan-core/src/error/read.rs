@@ -1,0 +1,202 @@
+//! Reading JSON bodies: fast when they fit, exact about the place when they do not.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use tgscan_types::Envelope;
+
+/// Where and why a body could not be read.
+///
+/// Shows the JSON path, the byte offset, and what was expected there; never the values of the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadError {
+    path: String,
+    offset: usize,
+    expected: String,
+}
+
+impl ReadError {
+    /// Where in the JSON, such as `result.groups[3].id`; empty for the document itself.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Where in the body, in bytes from its start.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// For a type of the caller's own that does not read the same bytes the same way twice.
+    pub(crate) fn unstable() -> Self {
+        Self { path: String::new(), offset: 0, expected: "read only at the second try".into() }
+    }
+
+    /// Removes key and query from the path, which can hold a key of the answer.
+    pub(crate) fn redact(mut self, redactor: &crate::redact::Redactor<'_>) -> Self {
+        self.path = redactor.clean(&self.path);
+        self
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "`{}`, ", self.path)?;
+        }
+        write!(f, "byte {}: {}", self.offset, self.expected)
+    }
+}
+
+/// Checks the whole body as UTF-8 at once: `serde_json` is faster on text than on bytes that it must check piecemeal.
+pub(crate) fn read_text(body: &[u8]) -> Result<&str, ReadError> {
+    std::str::from_utf8(body).map_err(|error| ReadError {
+        path: String::new(),
+        offset: error.valid_up_to(),
+        expected: "not UTF-8".into(),
+    })
+}
+
+/// Reads a body as any type.
+pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ReadError> {
+    let text = read_text(body)?;
+    serde_json::from_str(text).or_else(|_| track(text, 0, ""))
+}
+
+/// The second, slower pass over a body that did not read as an envelope of `A`: finds the path and the offset.
+pub(crate) fn read_tracked<A: DeserializeOwned>(body: &[u8]) -> Result<Envelope<A>, ReadError> {
+    #[derive(Deserialize)]
+    struct RawResult<'a> {
+        #[serde(borrow)]
+        result: &'a RawValue,
+    }
+    let text = read_text(body)?;
+    // On its own first, because the envelope reads a `result` that stands before its `status` out of sight.
+    if let Ok(RawResult { result }) = serde_json::from_str(text) {
+        let offset = result.get().as_ptr() as usize - text.as_ptr() as usize;
+        let is_error = serde_json::from_str::<Envelope<serde::de::IgnoredAny>>(text)
+            .is_ok_and(|envelope| matches!(envelope, Envelope::Error(_)));
+        if !is_error {
+            track::<A>(result.get(), offset, "result")?;
+        }
+    }
+    track(text, 0, "")
+}
+
+/// Reads text that starts `base` bytes into the body, at `root` in its JSON, keeping track of the path.
+fn track<T: DeserializeOwned>(text: &str, base: usize, root: &str) -> Result<T, ReadError> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = match (root, error.path().to_string()) {
+            (root, path) if path == "." => root.to_owned(),
+            ("", path) => path,
+            (root, path) if path.starts_with('[') => format!("{root}{path}"),
+            (root, path) => format!("{root}.{path}"),
+        };
+        (path, error.into_inner())
+    });
+    let (path, error) = match read {
+        Ok(value) => match json.end() {
+            Ok(()) => return Ok(value),
+            Err(error) => (root.to_owned(), error),
+        },
+        Err(error) => error,
+    };
+    Err(ReadError { path, offset: base + offset(text, &error), expected: expected(&error) })
+}
+
+/// The byte that `serde_json`'s line and column mean. Both count from 1, columns in bytes.
+fn offset(text: &str, error: &serde_json::Error) -> usize {
+    let line = error.line().saturating_sub(1);
+    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+    (start + error.column().saturating_sub(1)).min(text.len())
+}
+
+/// What `serde_json` says, without the values that it quotes from the answer.
+fn expected(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    if !error.is_data() {
+        // Syntax errors and early ends name what is wrong with the JSON, never its values.
+        return text.to_owned();
+    }
+    // "invalid type: string "…", expected i64": only what follows the last "expected" is the schema's.
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None if text.starts_with("missing field `") || text.starts_with("duplicate field `") => {
+            text.to_owned()
+        }
+        None => "the value is not allowed here".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tgscan_types::{BalanceAnswer, SearchAnswer};
+
+    use super::*;
+
+    fn problem<A: DeserializeOwned>(body: &str) -> String {
+        match read_tracked::<A>(body.as_bytes()) {
+            Ok(_) => panic!("it reads: {body}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn names_path_offset_and_expectation_in_either_order() {
+        let wrong = r#"{"user":{"id":1},"meta":{"known_num_groups":"private","num_groups":0,"op_cost":1}}"#;
+        for body in [
+            format!(r#"{{"status":"ok","result":{wrong}}}"#),
+            format!(r#"{{"result":{wrong},"status":"ok"}}"#),
+            format!("{{\n\n \"result\":\n{wrong},\"status\":\"ok\"}}"),
+        ] {
+            // serde_json stops at the last byte of the wrong value: its closing quote.
+            let offset = body.find("private\"").unwrap() + "private".len();
+            let said = problem::<SearchAnswer>(&body);
+            assert_eq!(said, format!("`result.meta.known_num_groups`, byte {offset}: expected u64"));
+        }
+    }
+
+    #[test]
+    fn names_what_is_missing_and_where_a_body_ends() {
+        for (body, says) in [
+            ("", "byte 0: EOF while parsing a value"),
+            ("<html>", "byte 0: expected value"),
+            ("{}", "byte 1: missing field `status`"),
+            (r#"{"status":"ok"}"#, "byte 14: missing field `result`"),
+            (r#"{"status":"ok","result":{}}"#, "`result`, byte 25: missing field `num_credits`"),
+            (
+                r#"{"status":"ok","result":{"num_credits":"#,
+                "`result.num_credits`, byte 38: EOF while parsing a value",
+            ),
+            (r#"{"status":"odd","result":{"num_credits":1}}"#, "`status`, byte 14: expected `ok` or `error`"),
+            (r#"{"status":"ok","result":{"num_credits":1}}x"#, "byte 42: trailing characters"),
+        ] {
+            assert_eq!(problem::<BalanceAnswer>(body), says, "{body}");
+        }
+    }
+
+    #[test]
+    fn never_repeats_values_of_the_answer() {
+        for body in [
+            r#"{"status":"ok","result":{"num_credits":"private"}}"#,
+            r#"{"status":"private, expected private","result":{"num_credits":1}}"#,
+            r#"{"status":"ok","result":"private"}"#,
+            r#"{"status":"ok","result":{"num_credits":{"private":1}}}"#,
+        ] {
+            assert!(!problem::<BalanceAnswer>(body).contains("private"), "{body}");
+        }
+        let error = read_json::<BalanceAnswer>(b"{\"num_credits\": \"private\"}").unwrap_err();
+        assert_eq!((error.path(), error.offset()), ("num_credits", 24));
+    }
+
+    #[test]
+    fn a_body_that_is_not_utf8_names_the_byte() {
+        let error = read_tracked::<BalanceAnswer>(b"{\"status\":\"\xff\"}").unwrap_err();
+        assert_eq!(error.to_string(), "byte 11: not UTF-8");
+    }
+}

@@ -1,0 +1,143 @@
+//! Compares the ledger with the service's own balance.
+
+use super::{Ledger, LedgerSnapshot};
+
+/// The last balance that the ledger was compared with, and what it said then.
+#[derive(Clone, Copy)]
+pub(super) struct Baseline {
+    balance: i64,
+    ledger: LedgerSnapshot,
+}
+
+/// What comparing the ledger with the service's balance showed; see [`Ledger::reconcile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reconciliation {
+    /// What the account lost since the last comparison, in credits; negative if it gained. 0 at the first one.
+    pub lost: i128,
+    /// What the ledger says was charged since then.
+    pub charged: u64,
+    /// What the ledger held as uncertain since then, before this comparison.
+    pub uncertain: u64,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+/// What follows from a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The first balance seen: the next one is compared with it.
+    Baseline,
+    /// The account lost exactly what the ledger says, and nothing was uncertain.
+    Agrees,
+    /// The account lost what was charged plus this many credits, within what was uncertain: those calls are now
+    /// booked as charged with so much in all, and are no longer uncertain.
+    Settled(u64),
+    /// Paid calls are in flight, or were while the balance was fetched: nothing follows. Try again when they have ended.
+    CallsInFlight,
+    /// The account lost this many credits more than the ledger can explain (fewer, if negative): somebody else uses
+    /// the account, credits were bought, or an uncertain call cost more than its reserve. The comparison starts anew
+    /// from this balance; what was uncertain stays so.
+    Differs(i128),
+}
+
+impl Reconciliation {
+    /// Concludes nothing, because paid calls were in flight while the balance was fetched.
+    pub(crate) fn inconclusive() -> Self {
+        Self { lost: 0, charged: 0, uncertain: 0, verdict: Verdict::CallsInFlight }
+    }
+}
+
+impl Ledger {
+    /// Compares the ledger with a balance that the service reported, and settles what was uncertain if it can.
+    ///
+    /// Exact only if no paid call was in flight when the balance was read; `Client::reconcile` sees to that. The first
+    /// call only remembers the balance, so make it before spending.
+    pub fn reconcile(&self, balance: i64) -> Reconciliation {
+        let mut state = self.lock();
+        let now = state.snapshot;
+        let base = state.baseline.unwrap_or(Baseline { balance, ledger: now });
+        let lost = i128::from(base.balance) - i128::from(balance);
+        let charged = now.charged - base.ledger.charged;
+        let uncertain = now.uncertain - base.ledger.uncertain;
+        let unexplained = lost - i128::from(charged);
+        let verdict = if now.in_flight_calls > 0 {
+            Verdict::CallsInFlight
+        } else if state.baseline.is_none() {
+            Verdict::Baseline
+        } else if unexplained == 0 && uncertain == 0 {
+            Verdict::Agrees
+        } else if let Some(spent) = u64::try_from(unexplained).ok().filter(|spent| *spent <= uncertain) {
+            state.snapshot.charged = now.charged.saturating_add(spent);
+            state.snapshot.uncertain = base.ledger.uncertain;
+            state.snapshot.uncertain_calls = base.ledger.uncertain_calls;
+            Verdict::Settled(spent)
+        } else {
+            // Beyond both ends of what the ledger allows; say by how much.
+            Verdict::Differs(if unexplained < 0 { unexplained } else { unexplained - i128::from(uncertain) })
+        };
+        if verdict != Verdict::CallsInFlight {
+            state.baseline = Some(Baseline { balance, ledger: state.snapshot });
+        }
+        Reconciliation { lost, charged, uncertain, verdict }
+    }
+
+    /// How many paid attempts were ever begun, and how many are in flight: equal at two moments with none in flight
+    /// means that nothing was spent in between.
+    pub(crate) fn activity(&self) -> (u64, u64) {
+        let state = self.lock();
+        (state.begun, state.snapshot.in_flight_calls)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Credits;
+
+    fn spend(ledger: &Ledger, credits: Credits) {
+        ledger.reserve().unwrap().settle(credits);
+    }
+
+    #[test]
+    fn settles_what_was_uncertain() {
+        let ledger = Ledger::new().with_reserve(3);
+        assert_eq!(ledger.reconcile(100).verdict, Verdict::Baseline);
+        spend(&ledger, Credits::Charged(2));
+        assert_eq!(ledger.reconcile(98).verdict, Verdict::Agrees);
+        spend(&ledger, Credits::Uncertain);
+        spend(&ledger, Credits::Uncertain);
+        spend(&ledger, Credits::Charged(1));
+        let seen = ledger.reconcile(94);
+        assert_eq!((seen.lost, seen.charged, seen.uncertain), (4, 1, 6));
+        assert_eq!(seen.verdict, Verdict::Settled(3));
+        let now = ledger.snapshot();
+        assert_eq!((now.charged, now.uncertain, now.uncertain_calls), (6, 0, 0));
+        assert_eq!(ledger.reconcile(94).verdict, Verdict::Agrees);
+    }
+
+    #[test]
+    fn says_what_it_cannot_explain_and_starts_anew() {
+        let ledger = Ledger::new();
+        ledger.reconcile(100);
+        spend(&ledger, Credits::Charged(1));
+        assert_eq!(ledger.reconcile(90).verdict, Verdict::Differs(9));
+        assert_eq!(ledger.reconcile(90).verdict, Verdict::Agrees);
+        spend(&ledger, Credits::Uncertain);
+        assert_eq!(ledger.reconcile(85).verdict, Verdict::Differs(4));
+        assert_eq!(ledger.snapshot().uncertain, 1, "it stays uncertain");
+        assert_eq!(ledger.reconcile(585).verdict, Verdict::Differs(-500));
+        assert_eq!(ledger.reconcile(i64::MIN).verdict, Verdict::Differs(585 - i128::from(i64::MIN)));
+    }
+
+    #[test]
+    fn concludes_nothing_while_calls_are_in_flight() {
+        let ledger = Ledger::new();
+        ledger.reconcile(100);
+        let in_flight = ledger.reserve().unwrap();
+        assert_eq!(ledger.reconcile(99).verdict, Verdict::CallsInFlight);
+        in_flight.settle(Credits::Charged(1));
+        assert_eq!(ledger.reconcile(99).verdict, Verdict::Agrees);
+    }
+}

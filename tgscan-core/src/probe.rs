@@ -1,0 +1,147 @@
+//! Reads single fields of a body that as a whole does not fit, or that broke off.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+/// The envelope's status, as far as the body has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Ok,
+    Error,
+}
+
+/// The `status` of an envelope, even if the rest is broken.
+pub(crate) fn status(body: &[u8]) -> Option<Status> {
+    match find(body, &["status"])? {
+        Leaf::Ok => Some(Status::Ok),
+        Leaf::Error => Some(Status::Error),
+        Leaf::Number(_) => None,
+    }
+}
+
+/// The credits that an answer says it cost, even if the rest is broken: `result.meta.op_cost`, where every documented
+/// answer that has a cost holds it.
+pub(crate) fn op_cost(body: &[u8]) -> Option<u64> {
+    match find(body, &["result", "meta", "op_cost"])? {
+        Leaf::Number(credits) => Some(credits),
+        Leaf::Ok | Leaf::Error => None,
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Leaf {
+    Ok,
+    Error,
+    Number(u64),
+}
+
+fn find(body: &[u8], path: &[&str]) -> Option<Leaf> {
+    let found = Cell::new(None);
+    // A body that broke off inside `12` must not read as 1: a number at the very end is not known to be whole.
+    let whole = body.trim_ascii_end();
+    let tail = whole
+        .iter()
+        .rev()
+        .take_while(|b| matches!(b, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'))
+        .count();
+    let body = if whole.len() == body.len() { &whole[..whole.len() - tail] } else { body };
+    let mut json = serde_json::Deserializer::from_slice(body);
+    // Whatever goes wrong later in the body, what was found before stays found.
+    let _ = Probe { path, found: &found }.deserialize(&mut json);
+    found.get()
+}
+
+#[derive(Clone, Copy)]
+struct Probe<'a> {
+    path: &'a [&'a str],
+    found: &'a Cell<Option<Leaf>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Probe<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Probe<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field of the envelope")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            match self.path.split_first() {
+                Some((first, rest)) if *first == key => {
+                    map.next_value_seed(Probe { path: rest, found: self.found })?;
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        if self.path.is_empty() {
+            self.found.set(Some(Leaf::Number(number)));
+        }
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        if self.path.is_empty() {
+            self.found.set(match text {
+                "ok" => Some(Leaf::Ok),
+                "error" => Some(Leaf::Error),
+                _ => None,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_fields_in_broken_bodies() {
+        for (body, cost) in [
+            (r#"{"status":"ok","result":{"meta":{"op_cost":3},"groups":[{"#, Some(3)),
+            (r#"{"result":{"groups":7,"meta":{"x":[],"op_cost":3}},"status":"ok"}"#, Some(3)),
+            (r#"{"result":{"meta":{"op_cost":3}}} trailing"#, Some(3)),
+            (r#"{"op_cost":3,"meta":{"op_cost":3},"result":{"op_cost":3}}"#, None),
+            (r#"{"result":{"meta":{"op_cost":{"op_cost":3}}}}"#, None),
+            (r#"{"result":{"meta":{"op_cost":"3"}}}"#, None),
+            (r#"{"result":{"meta":{"op_cost":-3}}}"#, None),
+            (r#"{"result":{"meta":{"op_cost":"#, None),
+            (r#"{"result":{"meta":{"op_cost":12"#, None),
+            (r#"{"result":{"meta":{"op_cost":12,"#, Some(12)),
+            (r#"{"result":{"meta":{"op_cost":12 "#, Some(12)),
+            (r#"{"result":{"meta":{"op_cost":12}"#, Some(12)),
+            ("", None),
+            ("[[[[", None),
+        ] {
+            assert_eq!(op_cost(body.as_bytes()), cost, "{body}");
+        }
+        assert_eq!(status(br#"{"result":"#), None);
+        assert_eq!(status(br#"{"status":"ok","result":"#), Some(Status::Ok));
+        assert_eq!(status(br#"{"result":null,"status":"error"#), None);
+        assert_eq!(status(br#"{"result":[1,"x"],"status":"error","#), Some(Status::Error));
+        assert_eq!(status(br#"{"status":{"status":"ok"}}"#), None);
+        assert_eq!(status(b"{\"x\":\"\xff\",\"status\":\"ok\"}"), Some(Status::Ok));
+    }
+
+    #[test]
+    fn deep_nesting_does_not_overflow_the_stack() {
+        let deep = format!(r#"{{"result":{}"#, "{\"a\":[".repeat(200_000));
+        assert_eq!(op_cost(deep.as_bytes()), None);
+    }
+}

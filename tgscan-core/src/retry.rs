@@ -1,0 +1,358 @@
+//! Whether a failed attempt is made again: one pure function over what is known.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::{Credits, Delivery, TransportError};
+
+/// Limits of retrying. The rules themselves are fixed: see [`decide`].
+///
+/// ```
+/// use std::time::Duration;
+/// use tgscan_core::RetryPolicy;
+///
+/// let mut patient = RetryPolicy::default();
+/// patient.max_total = Duration::from_secs(300);
+/// assert_eq!(RetryPolicy::none().max_attempts, 1);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryPolicy {
+    /// How many times a request is sent at most; 0 means 1. Default: 4.
+    pub max_attempts: u32,
+    /// Upper bound of the first wait; it doubles with each further one. Default: 250 ms.
+    pub base_wait: Duration,
+    /// Longest single wait. A `Retry-After` beyond it ends the call. Default: 30 s.
+    pub max_wait: Duration,
+    /// Longest time from the start of the call to the start of its last attempt. Default: 60 s.
+    pub max_total: Duration,
+    /// Seed of the jitter. Give every process its own, so that they do not retry in step. Default: 0.
+    pub seed: u64,
+    /// Send a call that costs credits again even if the earlier attempt may have been processed. Default: `false`.
+    ///
+    /// **This can pay twice for one answer.** Each such attempt takes its own reserve in the ledger and stays
+    /// uncertain there. The documentation offers no idempotency key, so there is no safe form of this.
+    pub resend_uncertain: bool,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 4,
+            base_wait: Duration::from_millis(250),
+            max_wait: Duration::from_secs(30),
+            max_total: Duration::from_mins(1),
+            seed: 0,
+            resend_uncertain: false,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// One attempt, never a second.
+    pub fn none() -> Self {
+        Self { max_attempts: 1, ..Self::default() }
+    }
+}
+
+/// How an attempt failed, as far as retrying and credits depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Never sent, and a later attempt may be: no connection, a connect timeout.
+    NeverSent,
+    /// Never sent, and never will be: no trusted TLS session, refused by the transport.
+    NeverSendable,
+    /// Perhaps sent: a timeout or a broken connection before any answer.
+    PerhapsSent,
+    /// The answer began and broke off.
+    AnswerBroke,
+    /// The answer is larger than the transport's cap; it would be again.
+    AnswerTooLarge,
+    /// A complete response without a successful envelope: an error envelope, or something from a gateway.
+    Refused(StatusCode),
+    /// A successful envelope that does not fit the schema.
+    Undecodable,
+}
+
+impl Failure {
+    /// Every failure that the rules tell apart, for tables and exhaustive tests: each kind once, and for
+    /// [`Refused`](Self::Refused) every status with a rule of its own and one of each remaining class.
+    pub const ALL: [Self; 17] = [
+        Self::NeverSent,
+        Self::NeverSendable,
+        Self::PerhapsSent,
+        Self::AnswerBroke,
+        Self::AnswerTooLarge,
+        Self::Refused(StatusCode::OK),
+        Self::Refused(StatusCode::FOUND),
+        Self::Refused(StatusCode::BAD_REQUEST),
+        Self::Refused(StatusCode::UNAUTHORIZED),
+        Self::Refused(StatusCode::FORBIDDEN),
+        Self::Refused(StatusCode::REQUEST_TIMEOUT),
+        Self::Refused(StatusCode::TOO_MANY_REQUESTS),
+        Self::Refused(StatusCode::INTERNAL_SERVER_ERROR),
+        Self::Refused(StatusCode::BAD_GATEWAY),
+        Self::Refused(StatusCode::SERVICE_UNAVAILABLE),
+        Self::Refused(StatusCode::GATEWAY_TIMEOUT),
+        Self::Undecodable,
+    ];
+
+    pub(crate) fn of_transport(error: &TransportError) -> Self {
+        match (error.delivery(), error.is_transient()) {
+            (Delivery::NeverSent, true) => Self::NeverSent,
+            (Delivery::NeverSent, false) => Self::NeverSendable,
+            (Delivery::PerhapsSent, _) => Self::PerhapsSent,
+            (Delivery::AnswerBegan, true) => Self::AnswerBroke,
+            (Delivery::AnswerBegan, false) => Self::AnswerTooLarge,
+        }
+    }
+
+    /// Whether the request certainly was not processed, so that it cannot have cost anything.
+    ///
+    /// 429 and 503 refuse before processing. So does 401 (RFC 9110, 15.5.2: "the request has not been applied"). All
+    /// other statuses are silent about it, and whether a failed call is charged is not documented.
+    pub fn not_processed(self) -> bool {
+        match self {
+            Self::NeverSent | Self::NeverSendable => true,
+            Self::Refused(status) => matches!(
+                status,
+                StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+            ),
+            Self::PerhapsSent | Self::AnswerBroke | Self::AnswerTooLarge | Self::Undecodable => false,
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    fn is_transient(self) -> bool {
+        match self {
+            Self::NeverSent | Self::PerhapsSent | Self::AnswerBroke => true,
+            Self::Refused(status) => matches!(
+                status,
+                StatusCode::REQUEST_TIMEOUT
+                    | StatusCode::TOO_MANY_REQUESTS
+                    | StatusCode::INTERNAL_SERVER_ERROR
+                    | StatusCode::BAD_GATEWAY
+                    | StatusCode::SERVICE_UNAVAILABLE
+                    | StatusCode::GATEWAY_TIMEOUT
+            ),
+            // An answer that does not fit or is too large would come again, and may have been paid for.
+            Self::NeverSendable | Self::AnswerTooLarge | Self::Undecodable => false,
+        }
+    }
+
+    /// What is known about the credits of an attempt that failed so, if `op_cost` was not to be read anywhere.
+    pub fn credits(self, can_cost: bool) -> Credits {
+        if can_cost && !self.not_processed() { Credits::Uncertain } else { Credits::NotCharged }
+    }
+}
+
+/// Everything that the decision depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Situation {
+    /// Whether this call can cost credits: its method can, and it is not sent to a test method.
+    pub can_cost: bool,
+    /// How the last attempt failed.
+    pub failure: Failure,
+    /// What the response's `Retry-After` asks for.
+    pub retry_after: Option<Duration>,
+    /// Attempts made so far, the failed one included.
+    pub attempts: u32,
+    /// Time since the call began.
+    pub elapsed: Duration,
+    /// A random number, for the jitter.
+    pub random: u64,
+}
+
+/// What to do after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Report the failure.
+    GiveUp,
+    /// Send the request again after this long.
+    Wait(Duration),
+}
+
+/// Decides whether a failed attempt is made again.
+///
+/// - A failure that would only repeat itself is reported.
+/// - A call that can cost credits is sent again only if the attempt certainly was not processed (or if
+///   [`RetryPolicy::resend_uncertain`] allows it).
+/// - A free call is sent again after any transient failure.
+/// - The wait is drawn evenly between zero and a bound that doubles (full jitter), and is at least `Retry-After`.
+/// - A wait beyond [`RetryPolicy::max_wait`], or one that ends after [`RetryPolicy::max_total`], is not begun.
+pub fn decide(policy: &RetryPolicy, situation: &Situation) -> Decision {
+    let Situation { can_cost, failure, retry_after, attempts, elapsed, random } = *situation;
+    let may_repeat = !can_cost || failure.not_processed() || policy.resend_uncertain;
+    if !failure.is_transient() || !may_repeat || attempts >= policy.max_attempts {
+        return Decision::GiveUp;
+    }
+    let bound = policy.base_wait.saturating_mul(1 << attempts.saturating_sub(1).min(31)).min(policy.max_wait);
+    let wait = fraction(bound, random).max(retry_after.unwrap_or_default());
+    if wait > policy.max_wait || elapsed.saturating_add(wait) > policy.max_total {
+        return Decision::GiveUp;
+    }
+    Decision::Wait(wait)
+}
+
+/// `bound` × `random` / 2^64, in whole nanoseconds.
+fn fraction(bound: Duration, random: u64) -> Duration {
+    let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+    let scaled = (u128::from(nanos) * u128::from(random)) >> 64;
+    Duration::from_nanos(u64::try_from(scaled).unwrap_or(u64::MAX))
+}
+
+/// The `count`-th number of the sequence of a seed: `SplitMix64`, which needs no state and no dependency.
+///
+/// This crate draws no randomness of its own, so every schedule can be repeated from its seed.
+pub(crate) fn random(seed: u64, count: u64) -> u64 {
+    let mut z = seed.wrapping_add(count.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// What `Retry-After` asks for: seconds, or a date, which is compared with the response's own `Date` because this
+/// crate has no clock. Anything else is ignored.
+pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
+    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than fit ask for longer than anybody waits.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let now = httpdate::parse_http_date(headers.get(http::header::DATE)?.to_str().ok()?).ok()?;
+    Some(until.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn situation(can_cost: bool, failure: Failure) -> Situation {
+        let random = u64::MAX;
+        Situation { can_cost, failure, retry_after: None, attempts: 1, elapsed: Duration::ZERO, random }
+    }
+
+    fn retries(policy: &RetryPolicy, can_cost: bool, failure: Failure) -> bool {
+        decide(policy, &situation(can_cost, failure)) != Decision::GiveUp
+    }
+
+    #[test]
+    fn a_paid_call_is_repeated_only_if_it_certainly_was_not_processed() {
+        let policy = RetryPolicy::default();
+        let repeated: Vec<Failure> =
+            Failure::ALL.into_iter().filter(|failure| retries(&policy, true, *failure)).collect();
+        assert_eq!(
+            repeated,
+            [
+                Failure::NeverSent,
+                Failure::Refused(StatusCode::TOO_MANY_REQUESTS),
+                Failure::Refused(StatusCode::SERVICE_UNAVAILABLE)
+            ]
+        );
+        for failure in repeated {
+            assert_eq!(failure.credits(true), Credits::NotCharged, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_free_call_is_repeated_after_any_transient_failure() {
+        let policy = RetryPolicy::default();
+        let reported: Vec<Failure> =
+            Failure::ALL.into_iter().filter(|failure| !retries(&policy, false, *failure)).collect();
+        assert_eq!(
+            reported,
+            [
+                Failure::NeverSendable,
+                Failure::AnswerTooLarge,
+                Failure::Refused(StatusCode::OK),
+                Failure::Refused(StatusCode::FOUND),
+                Failure::Refused(StatusCode::BAD_REQUEST),
+                Failure::Refused(StatusCode::UNAUTHORIZED),
+                Failure::Refused(StatusCode::FORBIDDEN),
+                Failure::Undecodable,
+            ]
+        );
+    }
+
+    #[test]
+    fn resending_what_is_uncertain_must_be_asked_for() {
+        let asked = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
+        for failure in [Failure::PerhapsSent, Failure::AnswerBroke, Failure::Refused(StatusCode::BAD_GATEWAY)]
+        {
+            assert!(
+                retries(&asked, true, failure) && !retries(&RetryPolicy::default(), true, failure),
+                "{failure:?}"
+            );
+        }
+        assert!(!retries(&asked, true, Failure::Undecodable), "a decode failure is never retried");
+    }
+
+    #[test]
+    fn attempts_wait_and_total_time_are_capped() {
+        let policy = RetryPolicy::default();
+        let at = |attempts, elapsed, retry_after| {
+            let situation = situation(false, Failure::NeverSent);
+            decide(&policy, &Situation { retry_after, attempts, elapsed, ..situation })
+        };
+        let s = Duration::from_secs;
+        assert_eq!(at(3, s(0), None), Decision::Wait(Duration::from_nanos(999_999_999)));
+        assert_eq!(at(4, s(0), None), Decision::GiveUp, "attempts");
+        assert_eq!(at(1, s(0), Some(s(30))), Decision::Wait(s(30)), "Retry-After is obeyed");
+        assert_eq!(at(1, s(0), Some(s(31))), Decision::GiveUp, "one wait");
+        assert_eq!(at(1, s(31), Some(s(30))), Decision::GiveUp, "total");
+        assert_eq!(at(1, Duration::MAX, Some(Duration::MAX)), Decision::GiveUp);
+    }
+
+    #[test]
+    fn full_jitter_draws_from_zero_to_a_bound_that_doubles_up_to_the_longest_wait() {
+        let policy = RetryPolicy { max_attempts: u32::MAX, ..RetryPolicy::default() };
+        for (attempts, bound) in
+            [(1, 250), (2, 500), (3, 1000), (7, 16_000), (8, 30_000), (1_000_000, 30_000)]
+        {
+            let wait = |random| {
+                let situation = situation(false, Failure::NeverSent);
+                match decide(&policy, &Situation { attempts, random, ..situation }) {
+                    Decision::Wait(wait) => wait,
+                    Decision::GiveUp => panic!("gave up at {attempts}"),
+                }
+            };
+            assert_eq!(wait(0), Duration::ZERO);
+            assert_eq!(wait(1 << 63), Duration::from_millis(bound) / 2);
+            assert_eq!(wait(u64::MAX) + Duration::from_nanos(1), Duration::from_millis(bound));
+        }
+    }
+
+    #[test]
+    fn the_random_sequence_is_spread_and_repeatable() {
+        let draws: std::collections::HashSet<u64> = (0..1000).map(|count| random(7, count)).collect();
+        assert_eq!(draws.len(), 1000);
+        assert_eq!(random(7, 3), random(7, 3));
+        // Reference value of SplitMix64 for seed 0.
+        assert_eq!(random(0, 0), 0xe220_a839_7b1d_cdaf);
+    }
+
+    #[test]
+    fn retry_after_reads_seconds_and_dates() {
+        let headers = |retry_after: &str, date: Option<&str>| {
+            let mut headers = http::HeaderMap::new();
+            headers.insert("retry-after", retry_after.parse().unwrap());
+            if let Some(date) = date {
+                headers.insert("date", date.parse().unwrap());
+            }
+            super::retry_after(&headers)
+        };
+        let now = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(headers("7", None), Some(Duration::from_secs(7)));
+        assert_eq!(headers("0", None), Some(Duration::ZERO));
+        assert_eq!(headers("99999999999999999999999", None), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(headers("Sun, 06 Nov 1994 08:50:07 GMT", now), Some(Duration::from_secs(30)));
+        assert_eq!(headers("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(headers("Sun, 06 Nov 1994 08:50:07 GMT", None), None);
+        for wrong in ["", "-1", "1.5", "soon"] {
+            assert_eq!(headers(wrong, now), None, "{wrong}");
+        }
+        assert_eq!(super::retry_after(&http::HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,27 @@
+//! Time for the asynchronous client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+/// A clock that can be waited for: the runtime's own, or a virtual one in tests.
+#[async_trait]
+pub trait Timer: Send + Sync {
+    /// Time since any fixed moment; never goes back.
+    fn now(&self) -> Duration;
+
+    /// Returns after this long.
+    async fn sleep(&self, duration: Duration);
+}
+
+#[async_trait]
+impl<T: Timer + ?Sized> Timer for Arc<T> {
+    fn now(&self) -> Duration {
+        (**self).now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        (**self).sleep(duration).await;
+    }
+}

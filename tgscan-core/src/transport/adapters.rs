@@ -1,0 +1,68 @@
+//! Closures, `Arc` and `Box` as transports.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+
+use super::{Transport, TransportError};
+
+#[async_trait]
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        (**self).send(request).await
+    }
+}
+
+#[async_trait]
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        (**self).send(request).await
+    }
+}
+
+/// Makes a transport of a closure.
+///
+/// A function and not an `impl` for closures, because that would overlap with the one for `Arc`.
+///
+/// ```
+/// use bytes::Bytes;
+/// use tgscan_core::{Transport, transport_fn};
+///
+/// let canned = transport_fn(|_request| async {
+///     Ok(http::Response::new(Bytes::from_static(br#"{"status":"ok","result":{"num_credits":5}}"#)))
+/// });
+/// let shared: std::sync::Arc<dyn Transport> = std::sync::Arc::new(canned);
+/// ```
+pub fn transport_fn<F, Answer>(send: F) -> FnTransport<F>
+where
+    F: Fn(Request<Bytes>) -> Answer + Send + Sync,
+    Answer: Future<Output = Result<Response<Bytes>, TransportError>> + Send,
+{
+    FnTransport { send }
+}
+
+/// A closure as a transport; see [`transport_fn`].
+#[derive(Clone)]
+pub struct FnTransport<F> {
+    send: F,
+}
+
+impl<F> fmt::Debug for FnTransport<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FnTransport").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<F, Answer> Transport for FnTransport<F>
+where
+    F: Fn(Request<Bytes>) -> Answer + Send + Sync,
+    Answer: Future<Output = Result<Response<Bytes>, TransportError>> + Send,
+{
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        (self.send)(request).await
+    }
+}

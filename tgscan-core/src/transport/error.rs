@@ -1,0 +1,234 @@
+//! Why a transport brought no complete response back, and what is known about delivery.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use bytes::Bytes;
+use http::Response;
+
+use crate::redact::Redactor;
+
+/// What is known about the delivery of a request that got no complete response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// The service cannot have processed the request: it was never sent, or never completely.
+    NeverSent,
+    /// The request may have reached the service and may have been processed.
+    PerhapsSent,
+    /// The service began to answer: it has processed the request, or is doing so.
+    AnswerBegan,
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NeverSent => "never sent",
+            Self::PerhapsSent => "perhaps sent",
+            Self::AnswerBegan => "answer began",
+        })
+    }
+}
+
+/// What went wrong, as far as retrying or reporting it depends on that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// The name was not resolved, or no connection was made.
+    Connect,
+    /// No trusted TLS session was made; trying again would end the same way.
+    Tls,
+    /// A time limit passed.
+    Timeout,
+    /// The body is larger than the transport's cap; what fits is kept.
+    BodyTooLarge,
+    /// The connection broke.
+    Broken,
+    /// The transport refuses to send this request, such as plain `http` to another host.
+    Refused,
+    /// Anything else.
+    Other,
+}
+
+impl fmt::Display for TransportErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "no connection",
+            Self::Tls => "no trusted TLS session",
+            Self::Timeout => "timed out",
+            Self::BodyTooLarge => "the answer is too large",
+            Self::Broken => "the connection broke",
+            Self::Refused => "refused by the transport",
+            Self::Other => "the transport failed",
+        })
+    }
+}
+
+/// Why a [`Transport`](super::Transport) brought no complete response back.
+///
+/// ```
+/// use tgscan_core::{Delivery, TransportError, TransportErrorKind};
+///
+/// // A foreign error about which nothing is known counts as "perhaps sent".
+/// assert_eq!(TransportError::new("socket trouble").delivery(), Delivery::PerhapsSent);
+///
+/// let error = TransportError::never_sent("connection refused").with_kind(TransportErrorKind::Connect);
+/// assert_eq!(error.to_string(), "no connection (never sent): connection refused");
+/// ```
+pub struct TransportError {
+    // Boxed, because it travels in every `Result` of every call.
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    kind: TransportErrorKind,
+    delivery: Delivery,
+    partial: Option<Response<Bytes>>,
+    source: Box<dyn StdError + Send + Sync>,
+    /// The chain of causes without key and query, once the call that failed is known.
+    clean_causes: Option<String>,
+}
+
+impl TransportError {
+    /// A failure about which it is not known whether the request was processed ("perhaps sent").
+    pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::with_delivery(Delivery::PerhapsSent, None, source.into())
+    }
+
+    /// A failure after which the service certainly cannot process the request.
+    pub fn never_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::with_delivery(Delivery::NeverSent, None, source.into())
+    }
+
+    /// A failure after the response began: `partial` has its status, its headers, and the body bytes so far.
+    pub fn answer_began(
+        partial: Response<Bytes>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self::with_delivery(Delivery::AnswerBegan, Some(partial), source.into())
+    }
+
+    fn with_delivery(
+        delivery: Delivery,
+        partial: Option<Response<Bytes>>,
+        source: Box<dyn StdError + Send + Sync>,
+    ) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                kind: TransportErrorKind::Other,
+                delivery,
+                partial,
+                source,
+                clean_causes: None,
+            }),
+        }
+    }
+
+    /// Says what went wrong; [`TransportErrorKind::Other`] without it.
+    #[must_use]
+    pub fn with_kind(mut self, kind: TransportErrorKind) -> Self {
+        self.inner.kind = kind;
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> TransportErrorKind {
+        self.inner.kind
+    }
+
+    /// What is known about delivery.
+    pub fn delivery(&self) -> Delivery {
+        self.inner.delivery
+    }
+
+    /// What was received before the failure: status, headers, and the beginning of the body.
+    pub fn partial(&self) -> Option<&Response<Bytes>> {
+        self.inner.partial.as_ref()
+    }
+
+    /// Whether a time limit passed.
+    pub fn is_timeout(&self) -> bool {
+        self.inner.kind == TransportErrorKind::Timeout
+    }
+
+    /// Removes key and query from what is printed: a foreign error may quote the request.
+    pub(crate) fn redact(&mut self, redactor: &Redactor<'_>) {
+        self.inner.clean_causes = Some(redactor.clean(&Causes(self.inner.source.as_ref()).to_string()));
+    }
+
+    /// Whether sending the same request again may end differently.
+    pub(crate) fn is_transient(&self) -> bool {
+        use TransportErrorKind as Kind;
+        match self.inner.kind {
+            Kind::Connect | Kind::Timeout | Kind::Broken | Kind::Other => true,
+            Kind::Tls | Kind::BodyTooLarge | Kind::Refused => false,
+        }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}", self.inner.kind, self.inner.delivery)?;
+        if let Some(partial) = &self.inner.partial {
+            write!(f, ": HTTP {}, {} bytes kept", partial.status().as_u16(), partial.body().len())?;
+        }
+        match &self.inner.clean_causes {
+            Some(causes) => write!(f, "): {causes}"),
+            None => write!(f, "): {}", Causes(self.inner.source.as_ref())),
+        }
+    }
+}
+
+/// An error with its sources on one line, because the outermost one alone rarely says anything.
+struct Causes<'a>(&'a (dyn StdError + 'static));
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // As `Display`: the `Debug` of the body or of a foreign source could show the answer or the request.
+        f.debug_tuple("TransportError").field(&format_args!("{self}")).finish()
+    }
+}
+
+impl StdError for TransportError {
+    // `Display` prints the whole chain already, so reporters that walk sources would print it twice.
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        None
+    }
+}
+
+impl TransportError {
+    /// The cause that the transport gave, to look at or to downcast.
+    pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        self.inner.source.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_has_the_whole_chain_and_debug_hides_the_body() {
+        let io = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
+        let partial = Response::builder().status(200).body(Bytes::from_static(b"private")).unwrap();
+        let error = TransportError::answer_began(partial, io).with_kind(TransportErrorKind::Broken);
+        assert_eq!(
+            error.to_string(),
+            "the connection broke (answer began: HTTP 200, 7 bytes kept): reset by peer"
+        );
+        assert!(!format!("{error:?} {error:#?}").contains("private"));
+        assert_eq!(error.partial().unwrap().body(), "private");
+        assert!(error.cause().downcast_ref::<std::io::Error>().is_some());
+    }
+}

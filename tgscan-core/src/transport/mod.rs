@@ -1,0 +1,52 @@
+//! What carries requests to the service: the trait, its error, and adapters.
+
+mod adapters;
+mod error;
+#[cfg(feature = "tower")]
+mod service;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+
+pub use adapters::{FnTransport, transport_fn};
+pub use error::{Delivery, TransportError, TransportErrorKind};
+#[cfg(feature = "tower")]
+pub use service::ServiceTransport;
+
+/// Carries one HTTP request to the service and brings its response back, whole.
+///
+/// A transport must:
+/// - send each request exactly as it is, once: no retry, no replay, no redirect followed, no change of the body;
+/// - return every complete response as `Ok`, whatever its status: 4xx and 5xx are answers;
+/// - bound its time and the size of the body, with a timeout that is on by default;
+/// - say truthfully in its error what is known about [`Delivery`]; if in doubt "perhaps sent", the default of
+///   [`TransportError::new`];
+/// - keep what it received of a response that broke off ([`TransportError::answer_began`]);
+/// - stop and free its connection when the future is dropped;
+/// - show neither the `api-key` header nor the body in `Debug`, in errors or in logs.
+///
+/// `tgscan-mock` has a conformance suite that checks a transport against these rules.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use tgscan_core::{Transport, TransportError, async_trait};
+///
+/// struct Offline;
+///
+/// #[async_trait]
+/// impl Transport for Offline {
+///     async fn send(&self, _: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+///         Err(TransportError::never_sent("there is no network here"))
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// Sends the request and returns the response with its whole body.
+    ///
+    /// # Errors
+    /// If no complete response came back, with what is known about delivery.
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError>;
+}

@@ -1,0 +1,193 @@
+//! User's groups search: in which groups an account is known to be.
+//!
+//! Documentation: "User's Groups Search Method"; its test method: "Test Methods".
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lenient::{id_as_text, null_as_empty};
+use crate::opaque::opaque_debug;
+use crate::{ApiMethod, UserQuery};
+
+/// Asks in which groups an account is known to be, with its history of usernames and ids. Costs credits.
+///
+/// Source: "User's Groups Search Method".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Search {
+    /// The account: a username or a Telegram numeric id.
+    pub query: UserQuery,
+}
+
+/// What a [`Search`] answers.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SearchAnswer {
+    /// The account as it is known now.
+    pub user: SearchUser,
+    /// Usernames that the account had. The documentation does not state an order.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub username_history: Vec<UsernameEntry>,
+    /// Ids under which the account was known. The documentation does not state an order.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub id_history: Vec<IdEntry>,
+    /// Counts and cost.
+    pub meta: SearchMeta,
+    /// The groups.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub groups: Vec<SearchGroup>,
+}
+
+/// The account that a [`Search`] found.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SearchUser {
+    /// Telegram numeric id.
+    pub id: i64,
+    /// Current username, without `@`.
+    pub username: Option<String>,
+    /// First name; empty where the service sent null.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub first_name: String,
+    /// Last name.
+    pub last_name: Option<String>,
+}
+
+/// A username that an account had.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UsernameEntry {
+    /// The username, without `@`.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub username: String,
+    /// When it was seen, exactly as sent: the documentation states no date format, so none is assumed.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub date: String,
+}
+
+/// An id under which an account was known.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct IdEntry {
+    /// The id. Documented as text; read from text or number, written as text.
+    #[serde(with = "id_as_text")]
+    pub id: i64,
+    /// When it was seen, exactly as sent: the documentation states no date format, so none is assumed.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub date: String,
+}
+
+/// Counts and cost of a [`Search`].
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SearchMeta {
+    /// The query as the service understood it.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub search_query: String,
+    /// In how many groups the account is known to be.
+    pub known_num_groups: u64,
+    /// How many groups this answer lists.
+    pub num_groups: u64,
+    /// What this call cost, in credits.
+    pub op_cost: u64,
+}
+
+/// A group that an account is known to be in.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SearchGroup {
+    /// Telegram numeric id of the group.
+    pub id: i64,
+    /// Username of the group, without `@`; private groups have none.
+    pub username: Option<String>,
+    /// Title of the group.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub title: String,
+    /// When the service last saw this, exactly as sent: the documentation states no date format.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub date_updated: String,
+}
+
+impl ApiMethod for Search {
+    type Answer = SearchAnswer;
+    const NAME: &'static str = "search";
+    const PATH: &'static str = "/tgscan/v1/search";
+    const TEST_PATH: Option<&'static str> = Some("/tgscan/v1/test/search");
+    const CAN_COST: bool = true;
+
+    fn op_cost(answer: &SearchAnswer) -> Option<u64> {
+        Some(answer.meta.op_cost)
+    }
+}
+
+opaque_debug!(SearchUser, UsernameEntry, IdEntry, SearchGroup);
+
+impl fmt::Debug for SearchMeta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SearchMeta")
+            .field("known_num_groups", &self.known_num_groups)
+            .field("num_groups", &self.num_groups)
+            .field("op_cost", &self.op_cost)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SearchAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SearchAnswer")
+            .field("username_history", &self.username_history.len())
+            .field("id_history", &self.id_history.len())
+            .field("meta", &self.meta)
+            .field("groups", &self.groups.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BARE: &str = r#"{"user":{"id":1},"meta":{"known_num_groups":3,"num_groups":0,"op_cost":2}}"#;
+
+    #[test]
+    fn missing_lists_and_texts_read_as_empty() {
+        let answer: SearchAnswer = serde_json::from_str(BARE).unwrap();
+        assert_eq!(answer.user, SearchUser { id: 1, ..SearchUser::default() });
+        assert_eq!((answer.groups.len(), answer.username_history.len(), answer.id_history.len()), (0, 0, 0));
+        assert_eq!(Search::op_cost(&answer), Some(2));
+    }
+
+    #[test]
+    fn null_lists_and_texts_read_as_empty() {
+        let nulls = r#"{"user":{"id":1,"username":null,"first_name":null,"last_name":null},
+            "username_history":null,"id_history":null,"groups":[{"id":-1001,"title":null,"date_updated":null}],
+            "meta":{"search_query":null,"known_num_groups":3,"num_groups":1,"op_cost":2}}"#;
+        let answer: SearchAnswer = serde_json::from_str(nulls).unwrap();
+        assert_eq!(answer.groups, [SearchGroup { id: -1001, ..SearchGroup::default() }]);
+        assert_eq!(answer.user.username, None);
+    }
+
+    #[test]
+    fn a_history_id_reads_from_number_or_text_and_writes_as_text() {
+        for (text, id) in [(r#""12""#, 12), ("12", 12), ("-12", -12), (r#""-9223372036854775808""#, i64::MIN)]
+        {
+            let entry: IdEntry = serde_json::from_str(&format!(r#"{{"id":{text},"date":"x"}}"#)).unwrap();
+            assert_eq!(entry.id, id);
+            assert_eq!(serde_json::to_string(&entry).unwrap(), format!(r#"{{"id":"{id}","date":"x"}}"#));
+        }
+        for wrong in [r#""""#, r#""1.5""#, "1.5", "null", "true", "9223372036854775808", r#""x""#, "[]"] {
+            serde_json::from_str::<IdEntry>(&format!(r#"{{"id":{wrong},"date":"x"}}"#)).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_missing_object_or_number_is_an_error_and_never_made_up() {
+        for gone in [r#""user":{"id":1},"#, r#""id":1"#, r#""known_num_groups":3,"#, r#""num_groups":0,"#] {
+            let body = BARE.replace(gone, "");
+            assert_ne!(body, BARE, "{gone} is not in the sample");
+            serde_json::from_str::<SearchAnswer>(&body).expect_err(gone);
+        }
+        serde_json::from_str::<SearchAnswer>(&BARE.replace(r#"{"id":1}"#, "null")).expect_err("a null user");
+        serde_json::from_str::<SearchAnswer>(&BARE.replace("2}", "null}")).expect_err("a null cost");
+    }
+}

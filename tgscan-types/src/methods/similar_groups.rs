@@ -1,0 +1,109 @@
+//! Similar groups: groups that have many users in common with the given ones.
+//!
+//! Documentation: "Similar Groups Method"; its test method: "Test Methods".
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lenient::null_as_empty;
+use crate::opaque::opaque_debug;
+use crate::{ApiMethod, GroupQuery};
+
+/// Asks for groups that are similar to the given ones, by the number of users they have in common. Costs credits.
+///
+/// Source: "Similar Groups Method".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimilarGroups {
+    /// The groups: 1 to 10 usernames.
+    pub query: GroupQuery,
+}
+
+/// What a [`SimilarGroups`] answers.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SimilarGroupsAnswer {
+    /// The query and the cost.
+    pub meta: SimilarGroupsMeta,
+    /// The similar groups.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub groups: Vec<SimilarGroup>,
+}
+
+/// Query and cost of a [`SimilarGroups`].
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SimilarGroupsMeta {
+    /// The usernames as the service understood them.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub search_query: Vec<String>,
+    /// What this call cost, in credits.
+    pub op_cost: u64,
+}
+
+/// A group that is similar to the given ones.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SimilarGroup {
+    /// Username of the group, without `@`; empty where the service sent null.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub username: String,
+    /// Title of the group.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub title: String,
+    /// Number of users. The documentation does not say whether of the group or in common with the query.
+    pub num_users: u64,
+}
+
+impl ApiMethod for SimilarGroups {
+    type Answer = SimilarGroupsAnswer;
+    const NAME: &'static str = "similar_groups";
+    const PATH: &'static str = "/tgscan/v1/chat/similar";
+    const TEST_PATH: Option<&'static str> = Some("/tgscan/v1/test/chat/similar");
+    const CAN_COST: bool = true;
+
+    fn op_cost(answer: &SimilarGroupsAnswer) -> Option<u64> {
+        Some(answer.meta.op_cost)
+    }
+}
+
+opaque_debug!(SimilarGroup);
+
+impl fmt::Debug for SimilarGroupsMeta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimilarGroupsMeta").field("op_cost", &self.op_cost).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SimilarGroupsAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimilarGroupsAnswer")
+            .field("meta", &self.meta)
+            .field("groups", &self.groups.len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_and_null_lists_and_texts_read_as_empty() {
+        let answer: SimilarGroupsAnswer = serde_json::from_str(r#"{"meta":{"op_cost":1}}"#).unwrap();
+        assert!(answer.groups.is_empty() && answer.meta.search_query.is_empty());
+        let nulls =
+            r#"{"meta":{"search_query":null,"op_cost":1},"groups":[{"username":null,"num_users":4}]}"#;
+        let answer: SimilarGroupsAnswer = serde_json::from_str(nulls).unwrap();
+        assert_eq!(answer.groups, [SimilarGroup { num_users: 4, ..SimilarGroup::default() }]);
+    }
+
+    #[test]
+    fn a_missing_object_or_number_is_an_error() {
+        for body in
+            ["{}", r#"{"meta":{}}"#, r#"{"meta":{"op_cost":1},"groups":[{"username":"a","title":"b"}]}"#]
+        {
+            serde_json::from_str::<SimilarGroupsAnswer>(body).expect_err(body);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Basic user check: whether anything is known about an account.
+//!
+//! Documentation: "Basic User Check"; its test method: "Test Methods".
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lenient::null_as_empty;
+use crate::{ApiMethod, UserQuery};
+
+/// Asks what is known about an account, without the data itself. Free, but the balance must not be zero.
+///
+/// Source: "Basic User Check".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserCheck {
+    /// The account: a username or a Telegram numeric id.
+    pub query: UserQuery,
+}
+
+/// What a [`UserCheck`] answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UserCheckAnswer {
+    /// For which fields there is data.
+    pub user: UserCheckUser,
+    /// Count and cost.
+    pub meta: UserCheckMeta,
+}
+
+/// For which fields of the account there is data in the service's database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UserCheckUser {
+    /// Whether a username is known.
+    pub username: bool,
+    /// Whether a first name is known.
+    pub first_name: bool,
+    /// Whether a last name is known.
+    pub last_name: bool,
+}
+
+/// Count and cost of a [`UserCheck`].
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UserCheckMeta {
+    /// The query as the service understood it.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub search_query: String,
+    /// In how many groups the account is known to be.
+    pub known_num_groups: u64,
+    /// What this call cost, in credits: documented as always 0.
+    pub op_cost: u64,
+}
+
+impl ApiMethod for UserCheck {
+    type Answer = UserCheckAnswer;
+    const NAME: &'static str = "user_check";
+    const PATH: &'static str = "/tgscan/v1/user/check";
+    const TEST_PATH: Option<&'static str> = Some("/tgscan/v1/test/user/check");
+    const CAN_COST: bool = false;
+
+    fn op_cost(answer: &UserCheckAnswer) -> Option<u64> {
+        Some(answer.meta.op_cost)
+    }
+}
+
+impl fmt::Debug for UserCheckMeta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserCheckMeta")
+            .field("known_num_groups", &self.known_num_groups)
+            .field("op_cost", &self.op_cost)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_or_null_truth_value_is_an_error_and_never_made_up() {
+        let body = r#"{"user":{"username":true,"first_name":true,"last_name":false},
+            "meta":{"search_query":"a","known_num_groups":2,"op_cost":0}}"#;
+        serde_json::from_str::<UserCheckAnswer>(body).unwrap();
+        for (from, to) in
+            [(r#""username":true,"#, ""), ("false", "null"), ("2", "null"), (r#","op_cost":0"#, "")]
+        {
+            serde_json::from_str::<UserCheckAnswer>(&body.replace(from, to)).expect_err(from);
+        }
+    }
+}

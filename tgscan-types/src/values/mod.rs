@@ -1,0 +1,40 @@
+//! Values that can be wrong, parsed once, at the edge.
+//!
+//! `FromStr` reads what people type and paste; `Deserialize` reads only the exact wire form, because it is what a
+//! server (and the mock) reads requests with.
+
+mod group_query;
+mod invalid;
+mod user_id;
+mod user_query;
+mod username;
+
+pub use group_query::GroupQuery;
+pub use invalid::InvalidQuery;
+pub use user_id::UserId;
+pub use user_query::UserQuery;
+pub use username::Username;
+
+/// Implements `Deserialize` through a function that reads the exact wire form from text.
+macro_rules! deserialize_from_wire {
+    ($name:ident, $expecting:literal) => {
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str($expecting)
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::from_wire(text).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Text)
+            }
+        }
+    };
+}
+use deserialize_from_wire;

@@ -1,0 +1,107 @@
+//! The numeric id of an account.
+
+use std::str::FromStr;
+
+use super::invalid::Reason;
+use super::{InvalidQuery, deserialize_from_wire};
+
+/// Telegram numeric id of an account: 1 to [`i64::MAX`].
+///
+/// Assumption: ids of users are positive, as in Telegram's own API, where negative ids stand for chats.
+///
+/// ```
+/// use tgscan_types::UserId;
+///
+/// assert_eq!(UserId::new(136_817_688)?.as_i64(), 136_817_688);
+/// assert_eq!(UserId::new(0).unwrap_err().to_string(), "the user id is 0; Telegram ids are 1 and above");
+/// # Ok::<(), tgscan_types::InvalidQuery>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(i64);
+
+impl UserId {
+    /// Checks an id.
+    ///
+    /// # Errors
+    /// If it is zero or negative.
+    pub fn new(id: i64) -> Result<Self, InvalidQuery> {
+        match id {
+            0 => Err(Reason::IdZero.into()),
+            ..0 => Err(Reason::IdNegative.into()),
+            1.. => Ok(Self(id)),
+        }
+    }
+
+    /// The id as a number.
+    pub fn as_i64(self) -> i64 {
+        self.0
+    }
+
+    /// Reads the exact wire form: decimal digits, nothing else.
+    pub(super) fn from_wire(text: &str) -> Result<Self, InvalidQuery> {
+        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Reason::IdNotDigits.into());
+        }
+        if digits.bytes().all(|b| b == b'0') {
+            return Err(Reason::IdZero.into());
+        }
+        if text.starts_with('-') {
+            return Err(Reason::IdNegative.into());
+        }
+        if text.starts_with(['+', '0']) {
+            return Err(Reason::IdLeadingZero.into());
+        }
+        // Only digits are left, so parsing can only fail for size.
+        Self::new(digits.parse().map_err(|_| Reason::IdTooLarge)?)
+    }
+}
+
+impl FromStr for UserId {
+    type Err = InvalidQuery;
+
+    fn from_str(text: &str) -> Result<Self, InvalidQuery> {
+        Self::from_wire(text)
+    }
+}
+
+impl serde::Serialize for UserId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+deserialize_from_wire!(UserId, "a Telegram numeric id as text");
+crate::opaque::opaque_debug!(UserId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_the_whole_range() {
+        assert_eq!("1".parse(), UserId::new(1));
+        assert_eq!("9223372036854775807".parse(), UserId::new(i64::MAX));
+    }
+
+    #[test]
+    fn refuses_the_rest_saying_why() {
+        for (wrong, says) in [
+            ("0", "is 0"),
+            ("-0", "is 0"),
+            ("000", "is 0"),
+            ("-5", "negative"),
+            ("+5", "plus sign"),
+            ("007", "leading zero"),
+            ("9223372036854775808", "the largest possible one is 9223372036854775807"),
+            ("99999999999999999999999999", "too large"),
+            ("", "not a whole number"),
+            ("1.5", "not a whole number"),
+            ("٣", "not a whole number"),
+        ] {
+            let error = wrong.parse::<UserId>().expect_err(wrong).to_string();
+            assert!(error.contains(says), "{wrong:?}: {error}");
+        }
+        assert!(UserId::new(-5).unwrap_err().to_string().contains("negative"));
+    }
+}

@@ -1,0 +1,70 @@
+//! Every documented example answer (its typing slips mended) reads and writes back to the same bytes.
+
+use serde_json::Value;
+use tgscan_types::{ApiMethod, Envelope, MethodVisitor, infos, visit_all};
+
+fn fixture<M: ApiMethod>() -> String {
+    let path = format!("{}/fixtures/{}/answer.json", env!("CARGO_MANIFEST_DIR"), M::NAME);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn every_documented_answer_round_trips_byte_for_byte() {
+    struct RoundTrip(usize);
+    impl MethodVisitor for RoundTrip {
+        fn visit<M: ApiMethod>(&mut self) {
+            let text = fixture::<M>();
+            let answer: Envelope<M::Answer> = serde_json::from_str(&text).expect(M::NAME);
+            let written = serde_json::to_string_pretty(&answer).unwrap() + "\n";
+            assert_eq!(written, text, "{}", M::NAME);
+            self.0 += 1;
+        }
+    }
+    let mut visited = RoundTrip(0);
+    visit_all(&mut visited);
+    assert_eq!(visited.0, 4);
+}
+
+#[test]
+fn unknown_fields_are_ignored_everywhere() {
+    fn strew(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.values_mut().for_each(strew);
+                fields.insert("surprise".into(), serde_json::json!({"a": [1.5, null, "x"]}));
+            }
+            Value::Array(items) => items.iter_mut().for_each(strew),
+            _ => {}
+        }
+    }
+    struct Strewn;
+    impl MethodVisitor for Strewn {
+        fn visit<M: ApiMethod>(&mut self) {
+            let plain: Value = serde_json::from_str(&fixture::<M>()).unwrap();
+            let mut strewn = plain.clone();
+            strew(&mut strewn);
+            let answer: Envelope<M::Answer> = serde_json::from_str(&strewn.to_string()).expect(M::NAME);
+            assert_eq!(serde_json::to_value(&answer).unwrap(), plain, "{}", M::NAME);
+        }
+    }
+    visit_all(&mut Strewn);
+}
+
+#[test]
+fn the_registry_is_the_documented_list() {
+    let seven: Vec<&str> = infos().iter().flat_map(|m| [Some(m.path), m.test_path]).flatten().collect();
+    assert_eq!(
+        seven,
+        [
+            "/tgscan/v1/search",
+            "/tgscan/v1/test/search",
+            "/tgscan/v1/balance",
+            "/tgscan/v1/chat/similar",
+            "/tgscan/v1/test/chat/similar",
+            "/tgscan/v1/user/check",
+            "/tgscan/v1/test/user/check",
+        ]
+    );
+    let paid: Vec<&str> = infos().iter().filter(|m| m.can_cost).map(|m| m.name).collect();
+    assert_eq!(paid, ["search", "similar_groups"]);
+}
