@@ -1,1 +1,60 @@
+//! A mock of the [TgScan API](https://tgdev.io/tgscan/api) that knows the service.
+//!
+//! Test your code without paying: swap the transport of a `Client` for a [`Mock`]. It checks requests as strictly as
+//! the documentation reads, keeps an account with credits, and answers with random data of the documented shape.
+//!
+//! ```
+//! use tgscan_mock::Mock;
+//! use tgscan_mock::core::{Client, Error};
+//! use tgscan_mock::types::UserQuery;
+//!
+//! // Your code.
+//! async fn group_titles(client: &Client, who: UserQuery) -> Result<Vec<String>, Error> {
+//!     Ok(client.search(who).await?.answer.groups.into_iter().map(|group| group.title).collect())
+//! }
+//!
+//! # futures_executor::block_on(async {
+//! // Its test. The same seed gives the same answers.
+//! let mock = Mock::builder().seed(7).credits(1).build()?;
+//! let client = mock.client();
+//! let titles = group_titles(&client, "some_username".parse()?).await?;
+//! assert!(titles.iter().all(|title| !title.is_empty()));
+//!
+//! // The credit is spent now, so the next call is refused, as the service would.
+//! let error = group_titles(&client, "some_username".parse()?).await.unwrap_err();
+//! assert!(error.is_api());
+//! assert_eq!(mock.account().spent, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Three faces
+//!
+//! One engine answers in all of them: same seed, same requests, same bytes.
+//!
+//! | face | for | feature |
+//! |---|---|---|
+//! | [`Mock`] as a `Transport` | tests in Rust, in process | none |
+//! | `MockServer` on loopback, HTTP or HTTPS | transports, blocking clients, other processes | `server`, `tls` |
+//! | the binary `tgscan-mock` | callers in any language | `cli` |
+//!
+//! # What it assumes
+//!
+//! Where the documentation is silent, the mock does what its docs call an assumption: the HTTP status of error
+//! envelopes ([`ErrorStatus`]), the price of calls ([`MockBuilder::cost`]), and that balance takes a test key too.
+//! Nobody should rely on them; the settings are there so that you can test both.
 
+pub mod data;
+mod engine;
+#[cfg(feature = "server")]
+mod server;
+mod timer;
+
+pub use engine::{Account, ErrorStatus, InvalidMock, KeyUsed, Mock, MockBuilder, RecordedRequest, Repeat};
+#[cfg(feature = "server")]
+pub use server::{MockServer, ServerOptions};
+/// The core of the SDK, whose `Transport` this crate implements.
+pub use tgscan_core as core;
+/// The schemas: request and answer types.
+pub use tgscan_core::types;
+pub use timer::VirtualTimer;

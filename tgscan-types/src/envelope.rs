@@ -24,10 +24,18 @@ pub enum Envelope<T> {
 
 /// The `result` of a failed API request.
 #[derive(Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct ErrorResult {
     /// Short error description, in the service's words. It may echo the query, so `Debug` hides it.
     #[serde(default, deserialize_with = "null_as_empty")]
     pub message: String,
+}
+
+impl ErrorResult {
+    /// A failure with this description.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
 }
 
 crate::opaque::opaque_debug!(ErrorResult);

@@ -1,0 +1,32 @@
+//! Random balances.
+
+use proptest::prop_oneof;
+use proptest::strategy::{Just, SBoxedStrategy, Strategy};
+use tgscan_core::types::{Balance, BalanceAnswer};
+
+use super::values::extreme_ids;
+use super::{Generate, Profile, Terms};
+
+impl Generate for Balance {
+    fn requests() -> SBoxedStrategy<Self> {
+        Just(Self {}).sboxed()
+    }
+
+    fn answers(profile: Profile) -> SBoxedStrategy<BalanceAnswer> {
+        let credits = match profile {
+            Profile::Typical => prop_oneof![Just(0), 1_i64..100_000].sboxed(),
+            Profile::Hostile => extreme_ids(),
+        };
+        credits
+            .prop_map(|num_credits| {
+                let mut answer = BalanceAnswer::default();
+                answer.num_credits = num_credits;
+                answer
+            })
+            .sboxed()
+    }
+
+    fn fit(&self, answer: &mut BalanceAnswer, terms: &Terms) {
+        answer.num_credits = terms.num_credits;
+    }
+}

@@ -1,0 +1,102 @@
+//! Random data in the shape of the API's answers: proptest strategies, one file per API method.
+//!
+//! The same strategies feed the mock's answers (through [`sample`], with a seed) and your property tests (in
+//! `proptest!`, where they shrink field by field).
+//!
+//! ```
+//! use proptest::prelude::*;
+//! use tgscan_mock::data::{Generate, Profile};
+//! use tgscan_mock::types::Search;
+//!
+//! proptest!(|(answer in Search::answers(Profile::Typical))| {
+//!     prop_assert!(answer.meta.num_groups <= answer.meta.known_num_groups);
+//! });
+//!
+//! // Pin a field, and keep the rest random.
+//! let unnamed = Search::answers(Profile::Typical).prop_map(|mut answer| {
+//!     answer.user.username = None;
+//!     answer
+//! });
+//! let answer = tgscan_mock::data::sample(&unnamed, 7);
+//! assert_eq!(answer, tgscan_mock::data::sample(&unnamed, 7), "the same seed gives the same data");
+//! ```
+
+mod balance;
+mod leaf;
+mod search;
+mod seed;
+mod similar_groups;
+mod user_check;
+mod values;
+mod wire;
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use proptest::strategy::{SBoxedStrategy, Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use tgscan_core::types::ApiMethod;
+
+pub(crate) use seed::Seed;
+pub use values::{
+    dates, first_names, group_ids, group_queries, titles, user_ids, user_queries, usernames, wire_usernames,
+};
+pub(crate) use wire::hostile_form;
+
+/// How the data looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Profile {
+    /// Like real Telegram data: usernames, titles in many scripts and with emoji, plausible ids, counts and dates.
+    #[default]
+    Typical,
+    /// Legal, and as unpleasant as that allows: empty and huge lists, missing texts, right-to-left and zero-width
+    /// characters, extreme ids, odd dates. The mock also writes such answers in odd forms: unknown fields, nulls for
+    /// empty values, ids as number or text, `result` before `status`.
+    Hostile,
+}
+
+/// Random requests and answers of an API method.
+pub trait Generate: ApiMethod<Answer: fmt::Debug> + fmt::Debug {
+    /// Legal requests.
+    fn requests() -> SBoxedStrategy<Self>;
+
+    /// Legal answers, whose counts agree with each other.
+    fn answers(profile: Profile) -> SBoxedStrategy<Self::Answer>;
+
+    /// Makes a random answer the answer to this request: echoes the query, states cost and balance.
+    fn fit(&self, answer: &mut Self::Answer, terms: &Terms);
+}
+
+/// What the account says about one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Terms {
+    /// What the call costs, in credits.
+    pub op_cost: u64,
+    /// Credits left on the balance after the call.
+    pub num_credits: i64,
+}
+
+impl Terms {
+    /// These terms.
+    pub fn new(op_cost: u64, num_credits: i64) -> Self {
+        Self { op_cost, num_credits }
+    }
+}
+
+/// One value of a strategy. The same seed gives the same value, on every machine.
+///
+/// # Panics
+/// If the strategy rejects too many values; those of this crate reject none.
+pub fn sample<S: Strategy>(strategy: &S, seed: u64) -> S::Value {
+    strategy.new_tree(&mut runner(seed)).expect("the strategy rejects no values").current()
+}
+
+/// A runner whose randomness comes from the seed alone.
+fn runner(seed: u64) -> TestRunner {
+    // Read once: building it asks the environment for proptest's settings, none of which changes what is drawn here.
+    static CONFIG: LazyLock<Config> =
+        LazyLock::new(|| Config { failure_persistence: None, ..Config::default() });
+    let bytes = Seed::new(seed).bytes();
+    TestRunner::new_with_rng(CONFIG.clone(), TestRng::from_seed(RngAlgorithm::XorShift, &bytes))
+}

@@ -1,0 +1,112 @@
+//! Random searches.
+
+use proptest::collection::vec;
+use proptest::strategy::{SBoxedStrategy, Strategy};
+use tgscan_core::types::{
+    IdEntry, Search, SearchAnswer, SearchGroup, SearchMeta, SearchUser, UserQuery, UsernameEntry,
+};
+
+use super::values::{answer_usernames, extreme_ids, lengths, more, optional};
+use super::{Generate, Profile, Terms, dates, first_names, group_ids, titles, user_ids, user_queries};
+
+fn users(profile: Profile) -> impl Strategy<Value = SearchUser> {
+    let ids = match profile {
+        Profile::Typical => user_ids(),
+        Profile::Hostile => extreme_ids(),
+    };
+    let names = (optional(answer_usernames(profile)), first_names(profile), optional(first_names(profile)));
+    (ids, names).prop_map(|(id, (username, first_name, last_name))| {
+        let mut user = SearchUser::default();
+        user.id = id;
+        user.username = username;
+        user.first_name = first_name;
+        user.last_name = last_name;
+        user
+    })
+}
+
+fn username_entries(profile: Profile) -> impl Strategy<Value = UsernameEntry> {
+    (answer_usernames(profile), dates(profile)).prop_map(|(username, date)| {
+        let mut entry = UsernameEntry::default();
+        entry.username = username;
+        entry.date = date;
+        entry
+    })
+}
+
+fn id_entries(profile: Profile) -> impl Strategy<Value = IdEntry> {
+    let ids = match profile {
+        Profile::Typical => user_ids(),
+        Profile::Hostile => extreme_ids(),
+    };
+    (ids, dates(profile)).prop_map(|(id, date)| {
+        let mut entry = IdEntry::default();
+        entry.id = id;
+        entry.date = date;
+        entry
+    })
+}
+
+fn groups(profile: Profile) -> impl Strategy<Value = SearchGroup> {
+    let ids = match profile {
+        Profile::Typical => group_ids(),
+        Profile::Hostile => extreme_ids(),
+    };
+    (ids, optional(answer_usernames(profile)), titles(profile), dates(profile)).prop_map(
+        |(id, username, title, date_updated)| {
+            let mut group = SearchGroup::default();
+            group.id = id;
+            group.username = username;
+            group.title = title;
+            group.date_updated = date_updated;
+            group
+        },
+    )
+}
+
+impl Generate for Search {
+    fn requests() -> SBoxedStrategy<Self> {
+        user_queries().prop_map(|query| Self { query }).sboxed()
+    }
+
+    fn answers(profile: Profile) -> SBoxedStrategy<SearchAnswer> {
+        let histories = (
+            vec(username_entries(profile), lengths(profile, 3)),
+            vec(id_entries(profile), lengths(profile, 2)),
+        );
+        let groups = vec(groups(profile), lengths(profile, 12));
+        (users(profile), histories, groups, more(profile))
+            .prop_map(|(user, (username_history, id_history), groups, unlisted)| {
+                let mut answer = SearchAnswer::default();
+                answer.user = user;
+                answer.username_history = username_history;
+                answer.id_history = id_history;
+                answer.meta = SearchMeta::default();
+                answer.meta.num_groups = u64::try_from(groups.len()).unwrap_or(u64::MAX);
+                answer.meta.known_num_groups = answer.meta.num_groups.saturating_add(unlisted);
+                answer.meta.op_cost = 1;
+                answer.groups = groups;
+                // The query by which a caller would have found this account.
+                answer.meta.search_query = match &answer.user.username {
+                    Some(username) => username.clone(),
+                    None => answer.user.id.to_string(),
+                };
+                answer
+            })
+            .sboxed()
+    }
+
+    fn fit(&self, answer: &mut SearchAnswer, terms: &Terms) {
+        match &self.query {
+            UserQuery::Username(username) => {
+                username.as_str().clone_into(&mut answer.meta.search_query);
+                answer.user.username = Some(username.as_str().to_owned());
+            }
+            UserQuery::Id(id) => {
+                answer.meta.search_query = id.as_i64().to_string();
+                answer.user.id = id.as_i64();
+            }
+        }
+        answer.meta.op_cost = terms.op_cost;
+    }
+}

@@ -1,0 +1,40 @@
+//! Random user checks.
+
+use proptest::strategy::{SBoxedStrategy, Strategy};
+use tgscan_core::types::{UserCheck, UserCheckAnswer, UserQuery};
+
+use super::values::{answer_usernames, more};
+use super::{Generate, Profile, Terms, user_queries};
+
+impl Generate for UserCheck {
+    fn requests() -> SBoxedStrategy<Self> {
+        user_queries().prop_map(|query| Self { query }).sboxed()
+    }
+
+    fn answers(profile: Profile) -> SBoxedStrategy<UserCheckAnswer> {
+        let known = (proptest::bool::ANY, proptest::bool::ANY, proptest::bool::ANY);
+        (known, answer_usernames(profile), more(profile))
+            .prop_map(|((username, first_name, last_name), search_query, known_num_groups)| {
+                let mut answer = UserCheckAnswer::default();
+                answer.user.username = username;
+                answer.user.first_name = first_name;
+                answer.user.last_name = last_name;
+                answer.meta.search_query = search_query;
+                answer.meta.known_num_groups = known_num_groups;
+                answer
+            })
+            .sboxed()
+    }
+
+    fn fit(&self, answer: &mut UserCheckAnswer, terms: &Terms) {
+        answer.meta.search_query = match &self.query {
+            UserQuery::Username(username) => {
+                // An account found by its username has one.
+                answer.user.username = true;
+                username.as_str().to_owned()
+            }
+            UserQuery::Id(id) => id.as_i64().to_string(),
+        };
+        answer.meta.op_cost = terms.op_cost;
+    }
+}

@@ -1,0 +1,80 @@
+//! The account: credits, keys, what calls cost.
+
+use std::collections::HashMap;
+
+use tgscan_core::types::MethodInfo;
+
+use super::refusal::Refusal;
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyState {
+    Live,
+    Test,
+    /// Replaced by a newer one: "When you generate new API key the old API key is removed".
+    Revoked,
+}
+
+/// The mock's account at one moment. `granted - spent = credits`, always.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Account {
+    /// Credits on the balance.
+    pub credits: i64,
+    /// Credits taken by calls so far.
+    pub spent: u64,
+    /// Credits ever put on the balance.
+    pub granted: i64,
+    /// How many calls were charged.
+    pub charged_calls: u64,
+}
+
+impl Account {
+    pub(super) fn new(credits: i64) -> Self {
+        Self { credits, spent: 0, granted: credits, charged_calls: 0 }
+    }
+
+    pub(super) fn set_credits(&mut self, credits: i64) {
+        self.granted = self.granted.saturating_add(credits.saturating_sub(self.credits));
+        self.credits = credits;
+    }
+
+    /// Takes what a call costs, or refuses it. Returns what was taken.
+    ///
+    /// The free user check and the test methods need a balance that is not zero, without taking from it ("Basic User
+    /// Check", "Test Methods").
+    pub(super) fn charge(&mut self, method: &MethodInfo, cost: u64, is_test: bool) -> Result<u64, Refusal> {
+        // Assumption: the balance itself can be asked for at any balance; the documentation states no condition.
+        let needs_credits = is_test || method.can_cost || method.test_path.is_some();
+        if needs_credits && self.credits <= 0 {
+            return Err(Refusal::no_credits(self.credits, "this method needs credits on the balance"));
+        }
+        if is_test || !method.can_cost || cost == 0 {
+            return Ok(0);
+        }
+        // Assumption: a call that costs more than the balance is refused, not paid in part.
+        match self.credits.checked_sub_unsigned(cost) {
+            Some(left @ 0..) => {
+                self.credits = left;
+                self.spent = self.spent.saturating_add(cost);
+                self.charged_calls += 1;
+                Ok(cost)
+            }
+            _ => Err(Refusal::no_credits(self.credits, &format!("this call costs {cost}"))),
+        }
+    }
+}
+
+/// What one method costs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cost {
+    pub(crate) usual: u64,
+    /// By form body, such as `query=some_username`.
+    pub(crate) by_form: HashMap<String, u64>,
+}
+
+impl Cost {
+    pub(crate) fn of(&self, form: &str) -> u64 {
+        self.by_form.get(form).copied().unwrap_or(self.usual)
+    }
+}

@@ -1,0 +1,216 @@
+//! Sets up a mock.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use http::StatusCode;
+use tgscan_core::ApiKey;
+use tgscan_core::types::{ApiMethod, infos};
+
+use super::account::{Account, Cost, KeyState};
+use super::recording::Recording;
+use super::{Engine, Mock, Settings, State, route};
+use crate::data::Profile;
+
+/// Which answer a repeated query gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeat {
+    /// The same one every time, as a database would give.
+    #[default]
+    Same,
+    /// Another one each time: the answer also depends on how often the query was asked before.
+    Varied,
+}
+
+/// Under which HTTP status an error envelope comes.
+///
+/// Assumption: the documentation does not say, so both are here, and a client must understand both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorStatus {
+    /// The status that fits the cause: 400, 401, 402, 403, 404, 405 or 415.
+    #[default]
+    ByCause,
+    /// Always 200, as services do that signal errors in the body only.
+    AlwaysOk,
+}
+
+impl ErrorStatus {
+    pub(super) fn of(self, cause: StatusCode) -> StatusCode {
+        match self {
+            Self::ByCause => cause,
+            Self::AlwaysOk => StatusCode::OK,
+        }
+    }
+}
+
+/// Sets up a [`Mock`]: each setting has a default, so `Mock::builder().build()` is `Mock::new()`.
+#[derive(Clone)]
+pub struct MockBuilder {
+    seed: u64,
+    credits: i64,
+    profile: Profile,
+    repeat: Repeat,
+    error_status: ErrorStatus,
+    keys: Vec<(String, KeyState)>,
+    costs: HashMap<&'static str, Cost>,
+}
+
+impl MockBuilder {
+    pub(super) fn new() -> Self {
+        let usual = Cost { usual: 1, by_form: HashMap::new() };
+        let paid = infos().into_iter().filter(|method| method.can_cost);
+        Self {
+            seed: 0,
+            credits: 1000,
+            profile: Profile::Typical,
+            repeat: Repeat::Same,
+            error_status: ErrorStatus::ByCause,
+            keys: Vec::new(),
+            costs: paid.map(|method| (method.name, usual.clone())).collect(),
+        }
+    }
+
+    /// Sets the seed of all answers. Default: 0.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets the credits on the balance. Default: 1,000.
+    #[must_use]
+    pub fn credits(mut self, credits: i64) -> Self {
+        self.credits = credits;
+        self
+    }
+
+    /// Sets how the data looks. Default: [`Profile::Typical`].
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Sets which answer a repeated query gets. Default: [`Repeat::Same`].
+    #[must_use]
+    pub fn repeat(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
+        self
+    }
+
+    /// Sets under which HTTP status error envelopes come. Default: [`ErrorStatus::ByCause`].
+    #[must_use]
+    pub fn error_status(mut self, error_status: ErrorStatus) -> Self {
+        self.error_status = error_status;
+        self
+    }
+
+    /// Adds a live key. Default, if there is none: [`Mock::LIVE_KEY`].
+    #[must_use]
+    pub fn live_key(self, key: impl Into<String>) -> Self {
+        self.key(key, KeyState::Live)
+    }
+
+    /// Adds a test key. Default, if there is none: [`Mock::TEST_KEY`].
+    #[must_use]
+    pub fn test_key(self, key: impl Into<String>) -> Self {
+        self.key(key, KeyState::Test)
+    }
+
+    /// Adds a key that was replaced by a newer one. Default: none.
+    #[must_use]
+    pub fn revoked_key(self, key: impl Into<String>) -> Self {
+        self.key(key, KeyState::Revoked)
+    }
+
+    fn key(mut self, key: impl Into<String>, state: KeyState) -> Self {
+        self.keys.push((key.into(), state));
+        self
+    }
+
+    /// Sets what a call of `M` costs, in credits. Default: 1. Free methods stay free.
+    #[must_use]
+    pub fn cost<M: ApiMethod>(mut self, credits: u64) -> Self {
+        self.costs.entry(M::NAME).or_default().usual = credits;
+        self
+    }
+
+    /// Sets what this very call costs, in credits.
+    #[must_use]
+    pub fn cost_of<M: ApiMethod>(mut self, request: &M, credits: u64) -> Self {
+        // A request that does not serialise cannot be sent either, so its cost never matters.
+        if let Ok(form) = serde_html_form::to_string(request) {
+            self.costs.entry(M::NAME).or_default().by_form.insert(form, credits);
+        }
+        self
+    }
+
+    /// The mock.
+    ///
+    /// # Errors
+    /// If the credits are negative, a key cannot be one, or a key is given twice.
+    pub fn build(self) -> Result<Mock, InvalidMock> {
+        if self.credits < 0 {
+            return Err(InvalidMock(format!("the credits are {}; give 0 or more", self.credits)));
+        }
+        for (index, (key, _)) in self.keys.iter().enumerate() {
+            ApiKey::live(key.as_str()).map_err(|error| InvalidMock(error.to_string()))?;
+            if self.keys[..index].iter().any(|(other, _)| other == key) {
+                return Err(InvalidMock(format!(
+                    "API key number {} is given twice; each key has one kind",
+                    index + 1
+                )));
+            }
+        }
+        Ok(self.defaults())
+    }
+
+    /// The mock, with the default keys where none were given.
+    pub(super) fn defaults(mut self) -> Mock {
+        for (key, kind) in [(Mock::LIVE_KEY, KeyState::Live), (Mock::TEST_KEY, KeyState::Test)] {
+            let is_given = self.keys.iter().any(|(known, state)| *state == kind || known == key);
+            if !is_given {
+                self.keys.push((key.to_owned(), kind));
+            }
+        }
+        let state = State {
+            account: Account::new(self.credits),
+            asked: HashMap::new(),
+            recording: Recording::default(),
+        };
+        let settings = Settings {
+            seed: self.seed,
+            profile: self.profile,
+            repeat: self.repeat,
+            error_status: self.error_status,
+            keys: self.keys,
+            costs: self.costs,
+        };
+        let routes = route::all(settings.profile);
+        Mock { engine: Arc::new(Engine { settings, routes, state: Mutex::new(state) }) }
+    }
+}
+
+impl fmt::Debug for MockBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the keys.
+        f.debug_struct("MockBuilder")
+            .field("seed", &self.seed)
+            .field("credits", &self.credits)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A mock that cannot be set up so: says what is wrong and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidMock(String);
+
+impl std::error::Error for InvalidMock {}
+
+impl fmt::Display for InvalidMock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,87 @@
+//! What was sent to the mock, without keys, and never more than a bounded number.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+
+use super::account::KeyState;
+
+/// How many requests are kept: enough for any test, and little memory in a server that runs for long.
+const CAPACITY: usize = 1000;
+
+/// Which kind of key a request was sent with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUsed {
+    /// None, several, an unknown or a revoked one.
+    None,
+    /// A live key.
+    Live,
+    /// A test key.
+    Test,
+}
+
+impl From<KeyState> for KeyUsed {
+    fn from(state: KeyState) -> Self {
+        match state {
+            KeyState::Live => Self::Live,
+            KeyState::Test => Self::Test,
+            KeyState::Revoked => Self::None,
+        }
+    }
+}
+
+/// A request that the mock received. The key itself is not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedRequest {
+    /// The API method, if the path was known.
+    pub method: Option<&'static str>,
+    /// The path.
+    pub path: String,
+    /// The form, such as `query=some_username`; empty if the request was refused before it was read.
+    pub form: String,
+    /// The kind of key.
+    pub key: KeyUsed,
+    /// HTTP status of the answer.
+    pub status: StatusCode,
+    /// Credits that it took.
+    pub charged: u64,
+}
+
+impl RecordedRequest {
+    pub(super) fn begin(request: &Request<Bytes>) -> Self {
+        Self {
+            method: None,
+            path: request.uri().path().to_owned(),
+            form: String::new(),
+            key: KeyUsed::None,
+            status: StatusCode::OK,
+            charged: 0,
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Recording {
+    kept: VecDeque<RecordedRequest>,
+    dropped: u64,
+}
+
+impl Recording {
+    pub(super) fn push(&mut self, request: RecordedRequest) {
+        if self.kept.len() == CAPACITY {
+            self.kept.pop_front();
+            self.dropped += 1;
+        }
+        self.kept.push_back(request);
+    }
+
+    pub(super) fn requests(&self) -> Vec<RecordedRequest> {
+        self.kept.iter().cloned().collect()
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}

@@ -1,0 +1,101 @@
+//! Which method answers which URL.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::StatusCode;
+use proptest::strategy::SBoxedStrategy;
+use tgscan_core::types::{Balance, Envelope, MethodInfo, Search, SimilarGroups, UserCheck};
+
+use super::check;
+use super::refusal::Refusal;
+use crate::data::{Generate, Profile, Terms, hostile_form, sample};
+
+/// Every URL of the mock: one line per API method, which routes the live path and that of its test twin.
+pub(super) fn all(profile: Profile) -> Vec<Route> {
+    vec![
+        Route::of::<Search>(profile),
+        Route::of::<Balance>(profile),
+        Route::of::<SimilarGroups>(profile),
+        Route::of::<UserCheck>(profile),
+    ]
+}
+
+/// The route of a path, and whether it is the path of a test method.
+pub(super) fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bool), Refusal> {
+    let known = routes.iter().find_map(|route| match route.info {
+        MethodInfo { path: live, .. } if live == path => Some((route, false)),
+        MethodInfo { test_path: Some(test), .. } if test == path => Some((route, true)),
+        _ => None,
+    });
+    known.ok_or_else(|| {
+        let paths: Vec<&str> =
+            routes.iter().flat_map(|route| [Some(route.info.path), route.info.test_path]).flatten().collect();
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            format!("there is no such method; the paths are {}", paths.join(", ")),
+        )
+    })
+}
+
+/// Called with the request's form once it is checked: charges the account, and says seed and terms of the answer.
+pub(super) type Charge<'a> = dyn FnMut(&str) -> Result<(u64, Terms), Refusal> + 'a;
+
+/// One API method: reads its requests, writes its answers.
+pub(super) struct Route {
+    info: MethodInfo,
+    answer: Box<AnswerFn>,
+}
+
+type AnswerFn = dyn Fn(&[u8], Profile, &mut Charge<'_>) -> Result<Bytes, Refusal> + Send + Sync;
+
+impl Route {
+    fn of<M: Generate>(profile: Profile) -> Self {
+        // Built once: building a strategy costs more than drawing from it.
+        let answers = M::answers(profile);
+        let answer = move |body: &[u8], profile: Profile, charge: &mut Charge<'_>| {
+            let (request, form) = check::form::<M>(body)?;
+            let (seed, terms) = charge(&form)?;
+            write(&request, &answers, profile, seed, &terms)
+        };
+        Self { info: MethodInfo::of::<M>(), answer: Box::new(answer) }
+    }
+
+    pub(super) fn info(&self) -> MethodInfo {
+        self.info
+    }
+
+    /// Answers a form body.
+    pub(super) fn answer(
+        &self,
+        body: &[u8],
+        profile: Profile,
+        charge: &mut Charge<'_>,
+    ) -> Result<Bytes, Refusal> {
+        (self.answer)(body, profile, charge)
+    }
+}
+
+fn write<M: Generate>(
+    request: &M,
+    answers: &SBoxedStrategy<M::Answer>,
+    profile: Profile,
+    seed: u64,
+    terms: &Terms,
+) -> Result<Bytes, Refusal> {
+    let broken =
+        |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    let mut answer = sample(answers, seed);
+    request.fit(&mut answer, terms);
+    let body = match profile {
+        Profile::Typical => serde_json::to_vec(&Envelope::Ok(answer)).map_err(broken)?,
+        Profile::Hostile => hostile_form(&serde_json::to_value(&answer).map_err(broken)?, seed).into_bytes(),
+    };
+    Ok(Bytes::from(body))
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Route").field(&self.info.name).finish()
+    }
+}

@@ -1,0 +1,166 @@
+//! The mock on a socket: HTTP/1.1 and HTTP/2, in clear text or over TLS.
+
+mod connection;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+#[cfg(feature = "tls")]
+use self::tls::Tls;
+use crate::Mock;
+
+/// How a [`MockServer`] listens.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    address: SocketAddr,
+    is_exposed: bool,
+    #[cfg(feature = "tls")]
+    host_names: Option<Vec<String>>,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            is_exposed: false,
+            #[cfg(feature = "tls")]
+            host_names: None,
+        }
+    }
+}
+
+impl ServerOptions {
+    /// HTTP on 127.0.0.1, on a free port.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the address. Port 0 takes a free one. Default: `127.0.0.1:0`.
+    #[must_use]
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Allows an address that other machines can reach. The mock's keys are no secrets, so everybody who reaches it
+    /// can use it. Default: loopback only.
+    #[must_use]
+    pub fn exposed(mut self) -> Self {
+        self.is_exposed = true;
+        self
+    }
+
+    /// Serves HTTPS with a certificate for these host names and IP addresses, besides `localhost` and the loopback
+    /// addresses, signed by an authority that is made at the start; see [`MockServer::ca_pem`].
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn https<N: Into<String>>(mut self, host_names: impl IntoIterator<Item = N>) -> Self {
+        self.host_names = Some(host_names.into_iter().map(Into::into).collect());
+        self
+    }
+}
+
+/// The mock behind a socket. Runs on a thread of its own, in any program with or without a runtime, until dropped.
+///
+/// ```
+/// use tgscan_mock::{Mock, MockServer, ServerOptions};
+///
+/// let mock = Mock::new();
+/// let server = MockServer::start(&mock, &ServerOptions::new())?;
+/// assert!(server.url().starts_with("http://127.0.0.1:"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct MockServer {
+    address: SocketAddr,
+    scheme: &'static str,
+    ca_pem: Option<String>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MockServer {
+    /// Starts to listen. When this returns, requests are accepted.
+    ///
+    /// # Errors
+    /// If the address is not loopback and was not allowed, is taken, or if a host name cannot be in a certificate.
+    pub fn start(mock: &Mock, options: &ServerOptions) -> io::Result<Self> {
+        if !options.is_exposed && !options.address.ip().is_loopback() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{} is not a loopback address, so other machines could reach the mock; \
+                     use 127.0.0.1, or allow it explicitly",
+                    options.address.ip()
+                ),
+            ));
+        }
+        #[cfg(feature = "tls")]
+        let (acceptor, scheme, ca_pem) = match &options.host_names {
+            None => (connection::Acceptor::Plain, "http", None),
+            Some(names) => {
+                let tls = Tls::new(names)?;
+                (connection::Acceptor::Tls(tls.acceptor), "https", Some(tls.ca_pem))
+            }
+        };
+        #[cfg(not(feature = "tls"))]
+        let (acceptor, scheme, ca_pem) = (connection::Acceptor::Plain, "http", None);
+
+        // Bound here and not on the thread, so that a taken port is the caller's error and no request comes too early.
+        let listener = TcpListener::bind(options.address).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.address))
+        })?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let mock = mock.clone();
+        let thread = std::thread::Builder::new().name("tgscan-mock".into()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = connection::accept_all(listener, acceptor, mock) => {}
+                    _ = stopped => {}
+                }
+            });
+            // Dropping the runtime ends the open connections.
+        })?;
+        Ok(Self { address, scheme, ca_pem, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL for an `Api`, such as `https://127.0.0.1:40001`.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Certificate of the authority that signed the server's certificate, as PEM; `None` without TLS. It is new at
+    /// every start and exists nowhere else, so trusting it in a test trusts nobody else.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+}
+
+impl Drop for MockServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic on that thread was printed there; a second one here would hide the test's own.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for MockServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MockServer").field("url", &self.url()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,63 @@
+//! A certificate authority and a certificate, new at every start.
+
+use std::io;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+/// Names that every certificate has, because the server listens there.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// What a server needs to speak TLS, and what a client needs to trust it.
+pub(super) struct Tls {
+    pub(super) acceptor: TlsAcceptor,
+    pub(super) ca_pem: String,
+}
+
+impl Tls {
+    /// A server certificate for the loopback names and these ones.
+    pub(super) fn new(host_names: &[String]) -> io::Result<Self> {
+        let wrong = |error: rcgen::Error| {
+            let message =
+                format!("a host name cannot be in a certificate ({error}); give names like `api.tgdev.io`");
+            io::Error::new(io::ErrorKind::InvalidInput, message)
+        };
+        let failed = |error: rcgen::Error| io::Error::other(format!("cannot make a certificate: {error}"));
+
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        authority.distinguished_name.push(DnType::CommonName, "tgscan-mock certificate authority");
+        let authority_key = KeyPair::generate().map_err(failed)?;
+        let ca_pem = authority.self_signed(&authority_key).map_err(failed)?.pem();
+        let issuer = Issuer::new(authority, authority_key);
+
+        let mut names: Vec<String> = LOOPBACK.map(str::to_owned).to_vec();
+        names.extend(host_names.iter().filter(|name| !LOOPBACK.contains(&name.as_str())).cloned());
+        let mut leaf = CertificateParams::new(names).map_err(wrong)?;
+        leaf.distinguished_name.push(DnType::CommonName, "tgscan-mock");
+        leaf.use_authority_key_identifier_extension = true;
+        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let leaf_key = KeyPair::generate().map_err(failed)?;
+        let certificate = leaf.signed_by(&leaf_key, &issuer).map_err(failed)?;
+
+        // The provider by name: a process default may be missing, or be somebody else's.
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|config| {
+                let key = PrivateKeyDer::Pkcs8(leaf_key.serialize_der().into());
+                config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
+            })
+            .map_err(io::Error::other)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem })
+    }
+}

@@ -1,0 +1,153 @@
+//! What the mock answers, and what it takes for that.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use futures_executor::block_on;
+use http::Request;
+use tgscan_mock::core::Credits;
+use tgscan_mock::data::Profile;
+use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
+use tgscan_mock::{Mock, Repeat};
+
+use crate::support::{post, seven_urls};
+
+fn user(text: &str) -> UserQuery {
+    text.parse().unwrap()
+}
+
+#[test]
+fn all_seven_urls_answer_in_both_profiles() {
+    for profile in [Profile::Typical, Profile::Hostile] {
+        for seed in 0..20 {
+            let mock = Mock::builder().seed(seed).profile(profile).build().unwrap();
+            let requests = seven_urls(&mock);
+            let paths: BTreeSet<&str> = requests.iter().map(|request| request.uri().path()).collect();
+            assert_eq!(paths.len(), 7);
+            for request in &requests {
+                let response = mock.respond(request);
+                assert_eq!(response.status(), 200, "{}", request.uri());
+                assert_eq!(response.headers()["content-type"], "application/json");
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_answers_read_as_the_client_expects() {
+    block_on(async {
+        for seed in 0..300 {
+            let mock = Mock::builder().seed(seed).profile(Profile::Hostile).build().unwrap();
+            for client in [mock.client(), mock.test_client()] {
+                let search = client.search(user("some_username")).await.unwrap();
+                assert_eq!(search.answer.meta.search_query, "some_username");
+                assert_eq!(search.answer.meta.num_groups, u64::try_from(search.answer.groups.len()).unwrap());
+                client.search(user("77")).await.unwrap();
+                client
+                    .similar_groups("a,b".parse::<tgscan_mock::types::GroupQuery>().unwrap())
+                    .await
+                    .unwrap();
+                client.check_user(user("some_username")).await.unwrap();
+                client.balance().await.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn answers_depend_on_seed_and_query_and_not_on_order() {
+    let answers = |seed, order: &dyn Fn(&mut Vec<Request<Bytes>>)| {
+        let mock = Mock::builder().seed(seed).build().unwrap();
+        let mut requests = seven_urls(&mock);
+        requests.retain(|request| !request.uri().path().ends_with("balance"));
+        order(&mut requests);
+        let answer = |request: &Request<Bytes>| (request.uri().clone(), mock.respond(request).into_body());
+        let mut answers: Vec<(http::Uri, Bytes)> = requests.iter().map(answer).collect();
+        answers.sort_by_key(|(uri, body)| (uri.to_string(), body.clone()));
+        answers
+    };
+    let forward = answers(7, &|_| {});
+    assert_eq!(forward, answers(7, &|requests| requests.reverse()));
+    assert_eq!(forward, answers(7, &|requests| requests.rotate_left(9)));
+    assert_ne!(forward, answers(8, &|_| {}));
+}
+
+#[test]
+fn a_repeated_query_gets_the_same_answer_unless_asked_otherwise() {
+    let ask_thrice = |repeat| {
+        let mock = Mock::builder().repeat(repeat).build().unwrap();
+        let bodies: BTreeSet<Bytes> = (0..3)
+            .map(|_| mock.respond(&post("/user/check", Mock::LIVE_KEY, "query=a")))
+            .chain((0..3).map(|_| mock.respond(&post("/search", Mock::LIVE_KEY, "query=a"))))
+            .map(http::Response::into_body)
+            .collect();
+        bodies.len()
+    };
+    assert_eq!(ask_thrice(Repeat::Same), 2);
+    assert!(ask_thrice(Repeat::Varied) > 4);
+}
+
+#[test]
+fn the_account_loses_what_the_answers_say() {
+    block_on(async {
+        let expensive = Search { query: user("expensive") };
+        let mock = Mock::builder()
+            .credits(50)
+            .cost::<Search>(3)
+            .cost::<SimilarGroups>(5)
+            .cost_of(&expensive, 11)
+            .build()
+            .unwrap();
+        let client = mock.client();
+        assert_eq!(client.search(user("cheap")).await.unwrap().credits, Credits::Charged(3));
+        assert_eq!(client.send(expensive).await.unwrap().credits, Credits::Charged(11));
+        let groups = "a".parse::<tgscan_mock::types::GroupQuery>().unwrap();
+        assert_eq!(client.similar_groups(groups.clone()).await.unwrap().credits, Credits::Charged(5));
+        assert_eq!(client.check_user(user("cheap")).await.unwrap().credits, Credits::NotCharged);
+        assert_eq!(mock.test_client().similar_groups(groups).await.unwrap().credits, Credits::NotCharged);
+        let account = mock.account();
+        assert_eq!((account.credits, account.spent, account.granted, account.charged_calls), (31, 19, 50, 3));
+        assert_eq!(client.balance().await.unwrap().answer.num_credits, 31);
+        assert_eq!(client.ledger().snapshot().charged, 19);
+        mock.set_credits(100);
+        let account = mock.account();
+        assert_eq!(account.granted - i64::try_from(account.spent).unwrap(), account.credits);
+    });
+}
+
+#[test]
+fn free_and_test_methods_need_credits_without_taking_any() {
+    block_on(async {
+        let mock = Mock::builder().credits(0).build().unwrap();
+        let (live, test) = (mock.client(), mock.test_client());
+        for error in [
+            live.search(user("a")).await.unwrap_err(),
+            live.check_user(user("a")).await.unwrap_err(),
+            test.search(user("a")).await.unwrap_err(),
+            test.check_user(user("a")).await.unwrap_err(),
+        ] {
+            assert!(error.is_api(), "{error}");
+            assert!(error.message().unwrap().starts_with("not enough credits: the balance is 0"), "{error}");
+        }
+        assert_eq!(live.balance().await.unwrap().answer.num_credits, 0);
+        assert_eq!(test.balance().await.unwrap().answer.num_credits, 0);
+    });
+}
+
+#[test]
+fn requests_are_recorded_without_keys_and_in_bounds() {
+    let mock = Mock::new();
+    mock.respond(&post("/search", Mock::LIVE_KEY, "query=a"));
+    mock.respond(&post("/search", "wrong-key", "query=a"));
+    let requests = mock.requests();
+    assert_eq!(
+        (requests[0].method, requests[0].form.as_str(), requests[0].charged),
+        (Some("search"), "query=a", 1)
+    );
+    assert_eq!((requests[1].status.as_u16(), requests[1].charged), (401, 0));
+    assert!(!format!("{requests:?} {mock:?}").contains("key-"));
+    for _ in 0..1500 {
+        mock.respond(&post("/balance", Mock::LIVE_KEY, ""));
+    }
+    assert_eq!((mock.requests().len(), mock.dropped_requests()), (1000, 502));
+}

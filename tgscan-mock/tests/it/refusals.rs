@@ -1,0 +1,95 @@
+//! Bad requests get an error envelope that says what was wrong.
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use tgscan_mock::{ErrorStatus, Mock};
+
+use crate::support::{message, post};
+
+fn bad_requests() -> Vec<(Request<Bytes>, u16, &'static str)> {
+    const LIVE: &str = Mock::LIVE_KEY;
+    let mut get = post("/search", LIVE, "");
+    *get.method_mut() = http::Method::GET;
+    let mut no_key = post("/search", LIVE, "query=a");
+    no_key.headers_mut().remove("api-key");
+    let mut two_keys = post("/search", LIVE, "query=a");
+    two_keys.headers_mut().append("api-key", LIVE.parse().unwrap());
+    let mut json = post("/search", LIVE, r#"{"query":"a"}"#);
+    json.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    let mut untyped = post("/search", LIVE, "query=a");
+    untyped.headers_mut().remove("content-type");
+    let not_utf8 = post("/search", LIVE, "").map(|_| Bytes::from_static(b"query=\xff"));
+    vec![
+        (post("/nothing", LIVE, "query=a"), 404, "there is no such method; the paths are /tgscan/v1/search"),
+        (post("/search/", LIVE, "query=a"), 404, "there is no such method"),
+        (get, 405, "the HTTP method is GET; send POST"),
+        (no_key, 401, "one `Api-Key` header"),
+        (two_keys, 401, "one `Api-Key` header"),
+        (post("/search", "wrong", "query=a"), 401, "unknown API key"),
+        (post("/search", "old", "query=a"), 401, "removed when a newer one was generated"),
+        (post("/test/search", LIVE, "query=a"), 403, "use a test API key"),
+        (post("/search", Mock::TEST_KEY, "query=a"), 403, "use a live API key"),
+        (json, 415, "the body's content type is `application/json`"),
+        (untyped, 415, "the body has no content type"),
+        (not_utf8, 400, "not UTF-8"),
+        (post("/search", LIVE, ""), 400, "the required argument `query` is missing"),
+        (post("/search", LIVE, "query="), 400, "the query is empty"),
+        (post("/search", LIVE, "query=@name"), 400, "character 1 of the username is an `@`"),
+        (post("/search", LIVE, "query=a%20b"), 400, "is a space"),
+        (post("/search", LIVE, "query=0"), 400, "the user id is 0"),
+        (post("/search", LIVE, "query=a&query=b"), 400, "`query` is given more than once"),
+        (
+            post("/search", LIVE, "query=a&limit=5"),
+            400,
+            "unknown argument `limit`; this method takes `query`",
+        ),
+        (post("/balance", LIVE, "query=a"), 400, "unknown argument `query`; this method takes no arguments"),
+        (post("/chat/similar", LIVE, "query=a,b,c,d,e,f,g,h,i,j,k"), 400, "there are 11 usernames"),
+        (post("/chat/similar", LIVE, "query=77"), 400, "digits only"),
+    ]
+}
+
+#[test]
+fn each_bad_request_is_refused_by_name_and_costs_nothing() {
+    let mock = Mock::builder().revoked_key("old").build().unwrap();
+    for (request, status, says) in bad_requests() {
+        let response = mock.respond(&request);
+        assert_eq!(response.status().as_u16(), status, "{says}");
+        assert!(message(&response).contains(says), "{says}: {}", message(&response));
+        assert_eq!(response.headers().contains_key("allow"), status == 405);
+    }
+    assert_eq!(mock.account().spent, 0);
+}
+
+#[test]
+fn all_errors_can_come_under_200() {
+    let mock = Mock::builder().error_status(ErrorStatus::AlwaysOk).build().unwrap();
+    for (request, _, says) in bad_requests() {
+        let response = mock.respond(&request);
+        assert_eq!(response.status(), StatusCode::OK, "{says}");
+        assert!(!message(&response).is_empty());
+    }
+}
+
+#[test]
+fn a_call_that_costs_more_than_the_balance_is_refused_whole() {
+    use tgscan_mock::types::Search;
+    let mock = Mock::builder().credits(4).cost::<Search>(5).build().unwrap();
+    let response = mock.respond(&post("/search", Mock::LIVE_KEY, "query=a"));
+    assert_eq!(response.status(), 402);
+    assert_eq!(message(&response), "not enough credits: the balance is 4, and this call costs 5");
+    assert_eq!(mock.account().credits, 4);
+}
+
+#[test]
+fn a_mock_that_makes_no_sense_is_refused() {
+    for (builder, says) in [
+        (Mock::builder().credits(-1), "the credits are -1; give 0 or more"),
+        (Mock::builder().live_key(""), "the API key is empty"),
+        (Mock::builder().test_key("a b"), "a space"),
+        (Mock::builder().live_key("a").test_key("a"), "API key number 2 is given twice"),
+    ] {
+        let error = builder.build().unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}

@@ -1,0 +1,92 @@
+//! The server: the same bytes as in process, over real sockets. Spoken to with a bare socket, so that nothing but the
+//! mock is tested.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use bytes::Bytes;
+use http::Request;
+use tgscan_mock::{Mock, MockServer, ServerOptions};
+
+use crate::support::seven_urls;
+
+/// Sends one request on a connection of its own; returns status line and body.
+fn send(server: &MockServer, request: &Request<Bytes>) -> (String, Bytes) {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    write!(
+        stream,
+        "{} {} HTTP/1.1\r\nhost: mock\r\nconnection: close\r\n",
+        request.method(),
+        request.uri().path()
+    )
+    .unwrap();
+    for (name, value) in request.headers() {
+        write!(stream, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
+    }
+    stream.write_all(b"\r\n").unwrap();
+    stream.write_all(request.body()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+    let body = Bytes::from(answer.split_off(end + 4));
+    assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+    assert!(!head.contains("date:"), "a date would make the same seed give other bytes: {head}");
+    (head.lines().next().unwrap().to_owned(), body)
+}
+
+#[test]
+fn the_server_gives_the_same_bytes_as_the_transport() {
+    for seed in [0, 7] {
+        let served = Mock::builder().seed(seed).build().unwrap();
+        let in_process = Mock::builder().seed(seed).build().unwrap();
+        let server = MockServer::start(&served, &ServerOptions::new()).unwrap();
+        for mut request in seven_urls(&in_process) {
+            let (status, body) = send(&server, &request);
+            let expected = in_process.respond(&request);
+            assert_eq!(status, format!("HTTP/1.1 {}", "200 OK"));
+            assert_eq!(&body, expected.body(), "{}", request.uri());
+            request.headers_mut().remove("api-key");
+            let (status, body) = send(&server, &request);
+            assert_eq!(status, "HTTP/1.1 401 Unauthorized");
+            assert_eq!(&body, in_process.respond(&request).body());
+        }
+        assert_eq!(served.account(), in_process.account());
+    }
+}
+
+#[test]
+fn a_huge_request_is_refused_and_a_stopped_server_is_gone() {
+    let server = MockServer::start(&Mock::new(), &ServerOptions::new()).unwrap();
+    let mut request = seven_urls(&Mock::new()).remove(0);
+    *request.body_mut() = Bytes::from(vec![b'a'; 100_000]);
+    request.headers_mut().insert("content-length", 100_000.into());
+    let (status, body) = send(&server, &request);
+    assert_eq!(status, "HTTP/1.1 413 Payload Too Large");
+    assert!(String::from_utf8(body.to_vec()).unwrap().contains("larger than 65536 bytes"));
+    let address = server.address();
+    drop(server);
+    TcpStream::connect(address).unwrap_err();
+}
+
+#[test]
+fn only_loopback_is_bound_unless_allowed_and_a_taken_port_is_an_error() {
+    let anywhere = "0.0.0.0:0".parse().unwrap();
+    let error = MockServer::start(&Mock::new(), &ServerOptions::new().address(anywhere)).unwrap_err();
+    assert!(error.to_string().contains("0.0.0.0 is not a loopback address"), "{error}");
+    let server = MockServer::start(&Mock::new(), &ServerOptions::new()).unwrap();
+    let error = MockServer::start(&Mock::new(), &ServerOptions::new().address(server.address())).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("cannot listen on {}", server.address())), "{error}");
+}
+
+#[test]
+fn every_start_has_an_authority_of_its_own() {
+    let options = ServerOptions::new().https(["api.tgdev.io", "10.1.2.3"]);
+    let [one, other] = [0, 1].map(|_| MockServer::start(&Mock::new(), &options).unwrap());
+    let pem = one.ca_pem().unwrap();
+    assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"));
+    assert_ne!(pem, other.ca_pem().unwrap());
+    assert!(one.url().starts_with("https://127.0.0.1:"));
+    let error = MockServer::start(&Mock::new(), &ServerOptions::new().https(["ключ.example"])).unwrap_err();
+    assert!(error.to_string().contains("cannot be in a certificate"), "{error}");
+}

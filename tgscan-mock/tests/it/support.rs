@@ -1,0 +1,71 @@
+//! Requests as a client builds them.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tgscan_mock::core::Api;
+use tgscan_mock::data::{Generate, sample};
+use tgscan_mock::types::{Balance, Search, SimilarGroups, UserCheck};
+use tgscan_mock::{Mock, types};
+
+/// Calls the same code for every API method; a method that the registry knows and this list does not fails `all`.
+pub(crate) trait EachMethod {
+    fn visit<M: Generate>(&mut self);
+}
+
+pub(crate) fn each_method(visitor: &mut impl EachMethod) {
+    visitor.visit::<Search>();
+    visitor.visit::<Balance>();
+    visitor.visit::<SimilarGroups>();
+    visitor.visit::<UserCheck>();
+}
+
+#[test]
+fn the_list_of_methods_is_the_registry() {
+    struct Names(Vec<&'static str>);
+    impl EachMethod for Names {
+        fn visit<M: Generate>(&mut self) {
+            self.0.push(M::NAME);
+        }
+    }
+    let mut names = Names(Vec::new());
+    each_method(&mut names);
+    assert_eq!(names.0, types::infos().iter().map(|method| method.name).collect::<Vec<_>>());
+}
+
+/// Requests for all seven URLs, several queries each: live ones first.
+pub(crate) fn seven_urls(mock: &Mock) -> Vec<Request<Bytes>> {
+    struct Build {
+        apis: [Api; 2],
+        requests: Vec<Request<Bytes>>,
+    }
+    impl EachMethod for Build {
+        fn visit<M: Generate>(&mut self) {
+            for seed in 0..5 {
+                let request = sample(&M::requests(), seed);
+                for api in &self.apis {
+                    self.requests.push(api.request(&request));
+                }
+            }
+        }
+    }
+    let apis = [Api::new(mock.live_key()), Api::new(mock.test_key())];
+    let mut build = Build { apis, requests: Vec::new() };
+    each_method(&mut build);
+    build.requests
+}
+
+pub(crate) fn post(path: &str, key: &str, body: &'static str) -> Request<Bytes> {
+    Request::post(format!("https://api.tgdev.io/tgscan/v1{path}"))
+        .header("Api-Key", key)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Bytes::from_static(body.as_bytes()))
+        .unwrap()
+}
+
+/// The message of an error envelope.
+pub(crate) fn message(response: &Response<Bytes>) -> String {
+    match serde_json::from_slice::<types::Envelope<serde_json::Value>>(response.body()) {
+        Ok(types::Envelope::Error(error)) => error.message,
+        other => panic!("not an error envelope: {other:?}"),
+    }
+}
