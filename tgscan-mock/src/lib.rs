@@ -49,8 +49,12 @@ mod engine;
 #[cfg(feature = "server")]
 mod server;
 mod timer;
+mod transport;
 
-pub use engine::{Account, ErrorStatus, InvalidMock, KeyUsed, Mock, MockBuilder, RecordedRequest, Repeat};
+pub use engine::{
+    Account, Class, End, ErrorStatus, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder, Outcome,
+    RecordedRequest, Repeat, Wire,
+};
 #[cfg(feature = "server")]
 pub use server::{MockServer, ServerOptions};
 /// The core of the SDK, whose `Transport` this crate implements.

@@ -10,6 +10,7 @@ use tgscan_core::types::{ApiMethod, infos};
 
 use super::account::{Account, Cost, KeyState};
 use super::recording::Recording;
+use super::script::Script;
 use super::{Engine, Mock, Settings, State, route};
 use crate::data::Profile;
 
@@ -54,6 +55,7 @@ pub struct MockBuilder {
     error_status: ErrorStatus,
     keys: Vec<(String, KeyState)>,
     costs: HashMap<&'static str, Cost>,
+    body_cap: usize,
 }
 
 impl MockBuilder {
@@ -68,6 +70,7 @@ impl MockBuilder {
             error_status: ErrorStatus::ByCause,
             keys: Vec::new(),
             costs: paid.map(|method| (method.name, usual.clone())).collect(),
+            body_cap: 64 * 1024 * 1024,
         }
     }
 
@@ -146,6 +149,13 @@ impl MockBuilder {
         self
     }
 
+    /// Sets the largest body that the in-process transport takes, in bytes. Default: 64 MiB, as the hyper transport.
+    #[must_use]
+    pub fn body_cap(mut self, bytes: usize) -> Self {
+        self.body_cap = bytes;
+        self
+    }
+
     /// The mock.
     ///
     /// # Errors
@@ -178,6 +188,7 @@ impl MockBuilder {
             account: Account::new(self.credits),
             asked: HashMap::new(),
             recording: Recording::default(),
+            script: Script::default(),
         };
         let settings = Settings {
             seed: self.seed,
@@ -186,6 +197,7 @@ impl MockBuilder {
             error_status: self.error_status,
             keys: self.keys,
             costs: self.costs,
+            body_cap: self.body_cap,
         };
         let routes = route::all(settings.profile);
         Mock { engine: Arc::new(Engine { settings, routes, state: Mutex::new(state) }) }

@@ -3,9 +3,12 @@
 mod account;
 mod builder;
 mod check;
+mod fault;
+mod outcome;
 mod recording;
 mod refusal;
 mod route;
+mod script;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,16 +16,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response};
-use tgscan_core::{Api, ApiKey, Client, Transport, TransportError, async_trait};
+use http::{HeaderValue, Request, Response, StatusCode};
+use tgscan_core::types::ApiMethod;
+use tgscan_core::{Api, ApiKey, Client};
 
 pub use account::Account;
 use account::{Cost, KeyState};
 pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat};
+#[cfg(feature = "server")]
+pub(crate) use fault::DRIP_PAUSE;
+pub use fault::{Class, Fault, FaultKind};
+pub use outcome::{End, Outcome, Wire};
 use recording::Recording;
 pub use recording::{KeyUsed, RecordedRequest};
 use refusal::Refusal;
 use route::Route;
+use script::Script;
 
 use crate::VirtualTimer;
 use crate::data::{Profile, Seed, Terms};
@@ -64,6 +73,7 @@ struct Settings {
     error_status: ErrorStatus,
     keys: Vec<(String, KeyState)>,
     costs: HashMap<&'static str, Cost>,
+    body_cap: usize,
 }
 
 /// What does.
@@ -72,6 +82,7 @@ struct State {
     /// How often each method was asked each query, if answers depend on that.
     asked: HashMap<String, u64>,
     recording: Recording,
+    script: Script,
 }
 
 impl Default for Mock {
@@ -149,34 +160,66 @@ impl Mock {
         self.state().recording.dropped()
     }
 
-    /// Answers one request, as the service would. Pure but for the account and the recording.
-    pub fn respond(&self, request: &Request<Bytes>) -> Response<Bytes> {
+    /// Lets the next requests of `M` fail in this order; `None` lets one be answered. Requests after the last are
+    /// answered as usual.
+    pub fn script<M: ApiMethod>(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
+        self.state().script.push(Some(M::NAME), faults.into_iter().map(Into::into));
+    }
+
+    /// As [`script`](Self::script), for the next requests of any method and path.
+    pub fn script_any(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
+        self.state().script.push(None, faults.into_iter().map(Into::into));
+    }
+
+    /// How many scripted steps no request has used yet.
+    pub fn script_left(&self) -> usize {
+        self.state().script.left()
+    }
+
+    /// What becomes of one request, by the script: pure but for the account, the script and the recording.
+    pub fn respond(&self, request: &Request<Bytes>) -> Outcome {
+        let method =
+            route::find(&self.engine.routes, request.uri().path()).ok().map(|(route, _)| route.info().name);
+        let fault = self.state().script.next(method);
+        self.respond_with(request, fault.as_ref())
+    }
+
+    /// What becomes of one request under this fault, or without one.
+    pub fn respond_with(&self, request: &Request<Bytes>, fault: Option<&Fault>) -> Outcome {
         let mut record = RecordedRequest::begin(request);
-        let (status, body) = match self.answer(request, &mut record) {
-            Ok(body) => (http::StatusCode::OK, body),
-            Err(refusal) => {
-                (self.engine.settings.error_status.of(refusal.status), Bytes::from(refusal.envelope()))
-            }
+        record.fault = fault.cloned();
+        let outcome = match fault {
+            Some(fault) if !fault.is_charged() => Outcome::instead(fault, 0),
+            fault => match (self.answer(request, &mut record), fault) {
+                (Ok(body), None) => Outcome::answer(json(StatusCode::OK, body), record.charged),
+                (Ok(body), Some(fault)) => Outcome::spoil(fault, json(StatusCode::OK, body), record.charged),
+                // A request that is wrong in itself is refused whatever the script says.
+                (Err(refusal), _) => {
+                    let status = self.engine.settings.error_status.of(refusal.status);
+                    let mut response = json(status, Bytes::from(refusal.envelope()));
+                    check::headers_of(status, response.headers_mut());
+                    Outcome::refusal(response)
+                }
+            },
         };
-        record.status = status;
+        if let Wire::Whole(response) | Wire::Drip(response) | Wire::Partial(response, ..) = &outcome.wire {
+            record.status = Some(response.status());
+        }
         self.state().recording.push(record);
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        check::headers_of(status, headers);
-        response
+        outcome
+    }
+
+    /// The largest body that the in-process transport takes, in bytes.
+    pub(crate) fn body_cap(&self) -> usize {
+        self.engine.settings.body_cap
     }
 
     /// Answers a request whose body is larger than the server reads.
     #[cfg(feature = "server")]
     pub(crate) fn refuse_body(&self, limit: usize) -> Response<Bytes> {
-        let status = http::StatusCode::PAYLOAD_TOO_LARGE;
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
         let refusal = Refusal::new(status, format!("the request's body is larger than {limit} bytes"));
-        let mut response = Response::new(Bytes::from(refusal.envelope()));
-        *response.status_mut() = self.engine.settings.error_status.of(status);
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response
+        json(self.engine.settings.error_status.of(status), Bytes::from(refusal.envelope()))
     }
 
     fn answer(&self, request: &Request<Bytes>, record: &mut RecordedRequest) -> Result<Bytes, Refusal> {
@@ -211,11 +254,11 @@ impl Mock {
     }
 }
 
-#[async_trait]
-impl Transport for Mock {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        Ok(self.respond(&request))
-    }
+fn json(status: StatusCode, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 impl fmt::Debug for Mock {

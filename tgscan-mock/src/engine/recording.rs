@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 
 use super::account::KeyState;
+use super::fault::Fault;
 
 /// How many requests are kept: enough for any test, and little memory in a server that runs for long.
 const CAPACITY: usize = 1000;
@@ -43,10 +44,12 @@ pub struct RecordedRequest {
     pub form: String,
     /// The kind of key.
     pub key: KeyUsed,
-    /// HTTP status of the answer.
-    pub status: StatusCode,
+    /// HTTP status of the answer, if there was one.
+    pub status: Option<StatusCode>,
     /// Credits that it took.
     pub charged: u64,
+    /// The fault that it met.
+    pub fault: Option<Fault>,
 }
 
 impl RecordedRequest {
@@ -56,8 +59,9 @@ impl RecordedRequest {
             path: request.uri().path().to_owned(),
             form: String::new(),
             key: KeyUsed::None,
-            status: StatusCode::OK,
+            status: None,
             charged: 0,
+            fault: None,
         }
     }
 }

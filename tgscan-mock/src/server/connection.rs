@@ -1,10 +1,9 @@
-//! Connections: bytes to requests, answers to bytes. The mock decides everything else.
+//! Connections: bytes to requests, outcomes to bytes. The mock decides everything else.
 
-use std::convert::Infallible;
+use std::io;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -13,7 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::body::MockBody;
+use super::socket::{Reset, Socket};
 use crate::Mock;
+use crate::engine::{End, Wire};
 
 /// The largest request body that is read, in bytes. The longest legal form has 10 usernames of 32 characters.
 const MAX_REQUEST: usize = 64 * 1024;
@@ -47,33 +49,53 @@ pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Accept
 async fn serve(stream: TcpStream, acceptor: Acceptor, mock: Mock) {
     // Answers are small and one write each; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
+    let reset = Reset::default();
+    let socket = Socket::new(stream, reset.clone());
     match acceptor {
-        Acceptor::Plain => speak_http(stream, mock).await,
+        Acceptor::Plain => speak_http(socket, mock, reset).await,
         #[cfg(feature = "tls")]
         Acceptor::Tls(acceptor) => {
             // A client that refuses the certificate ends here; it knows why, and the mock has nothing to add.
-            if let Ok(stream) = acceptor.accept(stream).await {
-                speak_http(stream, mock).await;
+            if let Ok(stream) = acceptor.accept(socket).await {
+                speak_http(stream, mock, reset).await;
             }
         }
     }
 }
 
-async fn speak_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, mock: Mock) {
+async fn speak_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, mock: Mock, reset: Reset) {
     let mut http = auto::Builder::new(TokioExecutor::new());
     // Without dates, so that the same seed gives the same bytes.
     http.http1().auto_date_header(false).timer(TokioTimer::new());
     http.http2().auto_date_header(false).timer(TokioTimer::new());
-    let service = service_fn(move |request| respond(mock.clone(), request));
+    let service = service_fn(move |request| respond(mock.clone(), request, reset.clone()));
     // A connection that broke is the client's to notice.
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn respond(mock: Mock, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.
+async fn respond(mock: Mock, request: Request<Incoming>, reset: Reset) -> io::Result<Response<MockBody>> {
     let (head, body) = request.into_parts();
-    let response = match Limited::new(body, MAX_REQUEST).collect().await {
-        Ok(body) => mock.respond(&Request::from_parts(head, body.to_bytes())),
-        Err(_) => mock.refuse_body(MAX_REQUEST),
+    let wire = match Limited::new(body, MAX_REQUEST).collect().await {
+        Ok(body) => mock.respond(&Request::from_parts(head, body.to_bytes())).wire,
+        Err(_) => Wire::Whole(mock.refuse_body(MAX_REQUEST)),
     };
-    Ok(response.map(Full::new))
+    let ended = || io::Error::other("the mock was told to end the connection");
+    match wire {
+        Wire::Whole(response) => Ok(response.map(|body| MockBody::whole(&body))),
+        Wire::Drip(response) => Ok(response.map(|body| MockBody::drip(&body))),
+        Wire::Partial(response, at, end) => {
+            if end == End::Reset {
+                reset.order();
+            }
+            Ok(response.map(|body| MockBody::partial(&body, at, end)))
+        }
+        Wire::Nothing(End::Stall) => std::future::pending().await,
+        Wire::Nothing(End::Close) => Err(ended()),
+        // This connection stands already, so a reset is the nearest that is left.
+        Wire::Nothing(End::Reset) | Wire::Refused => {
+            reset.order();
+            Err(ended())
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! The mock on a socket: HTTP/1.1 and HTTP/2, in clear text or over TLS.
 
+mod body;
 mod connection;
+mod socket;
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -10,7 +10,7 @@ use tgscan_mock::data::Profile;
 use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
 use tgscan_mock::{Mock, Repeat};
 
-use crate::support::{post, seven_urls};
+use crate::support::{answer, post, seven_urls};
 
 fn user(text: &str) -> UserQuery {
     text.parse().unwrap()
@@ -25,7 +25,7 @@ fn all_seven_urls_answer_in_both_profiles() {
             let paths: BTreeSet<&str> = requests.iter().map(|request| request.uri().path()).collect();
             assert_eq!(paths.len(), 7);
             for request in &requests {
-                let response = mock.respond(request);
+                let response = answer(&mock, request);
                 assert_eq!(response.status(), 200, "{}", request.uri());
                 assert_eq!(response.headers()["content-type"], "application/json");
             }
@@ -61,8 +61,8 @@ fn answers_depend_on_seed_and_query_and_not_on_order() {
         let mut requests = seven_urls(&mock);
         requests.retain(|request| !request.uri().path().ends_with("balance"));
         order(&mut requests);
-        let answer = |request: &Request<Bytes>| (request.uri().clone(), mock.respond(request).into_body());
-        let mut answers: Vec<(http::Uri, Bytes)> = requests.iter().map(answer).collect();
+        let ask = |request: &Request<Bytes>| (request.uri().clone(), answer(&mock, request).into_body());
+        let mut answers: Vec<(http::Uri, Bytes)> = requests.iter().map(ask).collect();
         answers.sort_by_key(|(uri, body)| (uri.to_string(), body.clone()));
         answers
     };
@@ -77,8 +77,8 @@ fn a_repeated_query_gets_the_same_answer_unless_asked_otherwise() {
     let ask_thrice = |repeat| {
         let mock = Mock::builder().repeat(repeat).build().unwrap();
         let bodies: BTreeSet<Bytes> = (0..3)
-            .map(|_| mock.respond(&post("/user/check", Mock::LIVE_KEY, "query=a")))
-            .chain((0..3).map(|_| mock.respond(&post("/search", Mock::LIVE_KEY, "query=a"))))
+            .map(|_| answer(&mock, &post("/user/check", Mock::LIVE_KEY, "query=a")))
+            .chain((0..3).map(|_| answer(&mock, &post("/search", Mock::LIVE_KEY, "query=a"))))
             .map(http::Response::into_body)
             .collect();
         bodies.len()
@@ -137,17 +137,17 @@ fn free_and_test_methods_need_credits_without_taking_any() {
 #[test]
 fn requests_are_recorded_without_keys_and_in_bounds() {
     let mock = Mock::new();
-    mock.respond(&post("/search", Mock::LIVE_KEY, "query=a"));
-    mock.respond(&post("/search", "wrong-key", "query=a"));
+    answer(&mock, &post("/search", Mock::LIVE_KEY, "query=a"));
+    answer(&mock, &post("/search", "wrong-key", "query=a"));
     let requests = mock.requests();
     assert_eq!(
         (requests[0].method, requests[0].form.as_str(), requests[0].charged),
         (Some("search"), "query=a", 1)
     );
-    assert_eq!((requests[1].status.as_u16(), requests[1].charged), (401, 0));
+    assert_eq!((requests[1].status, requests[1].charged), (Some(http::StatusCode::UNAUTHORIZED), 0));
     assert!(!format!("{requests:?} {mock:?}").contains("key-"));
     for _ in 0..1500 {
-        mock.respond(&post("/balance", Mock::LIVE_KEY, ""));
+        answer(&mock, &post("/balance", Mock::LIVE_KEY, ""));
     }
     assert_eq!((mock.requests().len(), mock.dropped_requests()), (1000, 502));
 }

@@ -1,4 +1,5 @@
 //! Tests of the mock through its public face.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap in a test's helper is a failed test")]
 
 mod answers;
 mod data;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Request;
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 
-use crate::support::seven_urls;
+use crate::support::{answer, seven_urls};
 
 /// Sends one request on a connection of its own; returns status line and body.
 fn send(server: &MockServer, request: &Request<Bytes>) -> (String, Bytes) {
@@ -38,20 +38,20 @@ fn send(server: &MockServer, request: &Request<Bytes>) -> (String, Bytes) {
 #[test]
 fn the_server_gives_the_same_bytes_as_the_transport() {
     for seed in [0, 7] {
-        let served = Mock::builder().seed(seed).build().unwrap();
+        let behind = Mock::builder().seed(seed).build().unwrap();
         let in_process = Mock::builder().seed(seed).build().unwrap();
-        let server = MockServer::start(&served, &ServerOptions::new()).unwrap();
+        let server = MockServer::start(&behind, &ServerOptions::new()).unwrap();
         for mut request in seven_urls(&in_process) {
             let (status, body) = send(&server, &request);
-            let expected = in_process.respond(&request);
-            assert_eq!(status, format!("HTTP/1.1 {}", "200 OK"));
+            let expected = answer(&in_process, &request);
+            assert_eq!(status, "HTTP/1.1 200 OK");
             assert_eq!(&body, expected.body(), "{}", request.uri());
             request.headers_mut().remove("api-key");
             let (status, body) = send(&server, &request);
             assert_eq!(status, "HTTP/1.1 401 Unauthorized");
-            assert_eq!(&body, in_process.respond(&request).body());
+            assert_eq!(&body, answer(&in_process, &request).body());
         }
-        assert_eq!(served.account(), in_process.account());
+        assert_eq!(behind.account(), in_process.account());
     }
 }
 

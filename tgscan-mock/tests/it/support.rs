@@ -5,7 +5,7 @@ use http::{Request, Response};
 use tgscan_mock::core::Api;
 use tgscan_mock::data::{Generate, sample};
 use tgscan_mock::types::{Balance, Search, SimilarGroups, UserCheck};
-use tgscan_mock::{Mock, types};
+use tgscan_mock::{Mock, Wire, types};
 
 /// Calls the same code for every API method; a method that the registry knows and this list does not fails `all`.
 pub(crate) trait EachMethod {
@@ -67,5 +67,13 @@ pub(crate) fn message(response: &Response<Bytes>) -> String {
     match serde_json::from_slice::<types::Envelope<serde_json::Value>>(response.body()) {
         Ok(types::Envelope::Error(error)) => error.message,
         other => panic!("not an error envelope: {other:?}"),
+    }
+}
+
+/// The whole response that a request gets.
+pub(crate) fn answer(mock: &Mock, request: &Request<Bytes>) -> Response<Bytes> {
+    match mock.respond(request).wire {
+        Wire::Whole(response) => response,
+        other => panic!("not a whole response: {other:?}"),
     }
 }

@@ -1,0 +1,190 @@
+//! What can go wrong, as values: listed, scripted, each with what it means for the account and for a right client.
+
+use http::StatusCode;
+
+/// A way to fail, on one of three layers: socket, HTTP, envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// Socket: nobody listens. A server cannot refuse one request of a connection that stands, so there it is a
+    /// [`Reset`](Self::Reset); to see it over a socket, connect to a port where nothing listens.
+    Refuse,
+    /// Socket: the request is read, then the connection is reset without an answer.
+    Reset,
+    /// Socket: the request is read, then the connection is closed without an answer.
+    Close,
+    /// Socket: the request is read, and nothing ever comes back.
+    Stall,
+    /// Socket: the answer ends with a closed connection after so many bytes of its body.
+    CutBody(usize),
+    /// Socket: the answer goes silent after so many bytes of its body.
+    StallBody(usize),
+    /// Socket: the whole answer comes, but in pieces of a few bytes with pauses.
+    Drip,
+    /// HTTP: 429 with an error envelope, and a `Retry-After` of so many seconds.
+    TooManyRequests(Option<u64>),
+    /// HTTP: 503 with an error envelope, and a `Retry-After` of so many seconds.
+    Unavailable(Option<u64>),
+    /// HTTP: a gateway's HTML page under this status.
+    HtmlPage(StatusCode),
+    /// HTTP: 307 to another host. Following it would carry the API key there.
+    Redirect,
+    /// HTTP: the right answer, blown up to at least so many bytes by an unknown field.
+    Oversized(usize),
+    /// HTTP: the right answer, labelled `text/html`.
+    WrongContentType,
+    /// Envelope: an error under this status.
+    ErrorEnvelope(StatusCode),
+    /// Envelope: the right answer, under 500.
+    OkUnder500,
+    /// Envelope: the field at this JSON pointer (RFC 6901) is missing.
+    FieldMissing(&'static str),
+    /// Envelope: the field at this JSON pointer (RFC 6901) has another type.
+    FieldMistyped(&'static str),
+    /// Envelope: the JSON ends after so many bytes, in a body that is complete as HTTP sees it.
+    CutJson(usize),
+}
+
+/// Whether a way to fail takes credits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Charges {
+    Never,
+    /// Before or after the request was processed.
+    Either,
+    /// It spoils the answer of a request that was processed.
+    Always,
+}
+
+/// A fault: how it fails, and whether the account was charged before it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    kind: FaultKind,
+    is_charged: bool,
+}
+
+/// How a right client must report a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A reply.
+    Reply,
+    /// A transport error, "never sent".
+    NeverSent,
+    /// A transport error, "perhaps sent".
+    PerhapsSent,
+    /// A transport error, "answer began", with the bytes that came.
+    AnswerBegan,
+    /// The service's error envelope.
+    Api,
+    /// An answer that is not an envelope.
+    NotEnvelope,
+    /// A successful envelope that does not fit.
+    Decode,
+}
+
+impl Fault {
+    /// A fault before the request was processed, wherever there is a choice.
+    pub fn new(kind: FaultKind) -> Self {
+        let is_charged = kind.charges() == Charges::Always;
+        Self { kind, is_charged }
+    }
+
+    /// The same fault after the request was processed and charged. Faults that refuse it, such as 429, stay uncharged.
+    #[must_use]
+    pub fn charged(mut self) -> Self {
+        self.is_charged = self.kind.charges() != Charges::Never;
+        self
+    }
+
+    /// How it fails.
+    pub fn kind(&self) -> &FaultKind {
+        &self.kind
+    }
+
+    /// Whether the request is processed, and charged if its method costs credits.
+    pub fn is_charged(&self) -> bool {
+        self.is_charged
+    }
+
+    /// Every fault, charged and not charged where both are possible. Bodies are cut inside the envelope and oversized
+    /// to a little more than `body_cap` bytes, the cap of the client under test.
+    pub fn all(body_cap: usize) -> Vec<Self> {
+        use FaultKind as Kind;
+        let kinds = [
+            Kind::Refuse,
+            Kind::Reset,
+            Kind::Close,
+            Kind::Stall,
+            Kind::CutBody(0),
+            Kind::CutBody(20),
+            Kind::StallBody(0),
+            Kind::StallBody(20),
+            Kind::Drip,
+            Kind::TooManyRequests(None),
+            Kind::TooManyRequests(Some(2)),
+            Kind::Unavailable(None),
+            Kind::Unavailable(Some(2)),
+            Kind::HtmlPage(StatusCode::OK),
+            Kind::HtmlPage(StatusCode::BAD_GATEWAY),
+            Kind::HtmlPage(StatusCode::GATEWAY_TIMEOUT),
+            Kind::Redirect,
+            Kind::Oversized(body_cap.saturating_add(1)),
+            Kind::WrongContentType,
+            Kind::ErrorEnvelope(StatusCode::OK),
+            Kind::ErrorEnvelope(StatusCode::BAD_REQUEST),
+            Kind::ErrorEnvelope(StatusCode::INTERNAL_SERVER_ERROR),
+            Kind::OkUnder500,
+            Kind::FieldMissing("/result"),
+            Kind::FieldMissing("/result/meta/op_cost"),
+            Kind::FieldMistyped("/result"),
+            Kind::FieldMistyped("/result/meta/search_query"),
+            Kind::CutJson(20),
+        ];
+        let mut all = Vec::new();
+        for kind in kinds {
+            let fault = Self::new(kind);
+            if fault.kind.charges() == Charges::Either {
+                all.push(fault.clone().charged());
+            }
+            all.push(fault);
+        }
+        all
+    }
+}
+
+impl From<FaultKind> for Fault {
+    fn from(kind: FaultKind) -> Self {
+        Self::new(kind)
+    }
+}
+
+impl FaultKind {
+    fn charges(&self) -> Charges {
+        match self {
+            Self::Refuse | Self::TooManyRequests(_) | Self::Unavailable(_) => Charges::Never,
+            Self::Reset
+            | Self::Close
+            | Self::Stall
+            | Self::HtmlPage(_)
+            | Self::Redirect
+            | Self::ErrorEnvelope(_) => Charges::Either,
+            Self::CutBody(_)
+            | Self::StallBody(_)
+            | Self::Drip
+            | Self::Oversized(_)
+            | Self::WrongContentType
+            | Self::OkUnder500
+            | Self::FieldMissing(_)
+            | Self::FieldMistyped(_)
+            | Self::CutJson(_) => Charges::Always,
+        }
+    }
+
+    /// Whether only a client's own time limit ends it.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Stall | Self::StallBody(_))
+    }
+}
+
+/// How long a [`FaultKind::Drip`] pauses between two pieces.
+#[cfg(feature = "server")]
+pub(crate) const DRIP_PAUSE: std::time::Duration = std::time::Duration::from_millis(1);

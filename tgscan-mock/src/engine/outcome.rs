@@ -1,0 +1,177 @@
+//! What becomes of a request: an answer, or one of the faults applied to it.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::Value;
+use tgscan_core::types::{Envelope, ErrorResult};
+
+use super::fault::{Class, Fault, FaultKind};
+
+/// What a request gets back, and what a right client makes of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// What goes over the wire.
+    pub wire: Wire,
+    /// How a right client must report it.
+    pub class: Class,
+    /// Credits that the account lost.
+    pub charged: u64,
+}
+
+/// What goes over the wire.
+#[derive(Clone, Debug)]
+pub enum Wire {
+    /// A whole response.
+    Whole(Response<Bytes>),
+    /// A whole response, in pieces with pauses.
+    Drip(Response<Bytes>),
+    /// The head of the response, announcing the whole body, and this many bytes of it.
+    Partial(Response<Bytes>, usize, End),
+    /// Not one byte.
+    Nothing(End),
+    /// No connection.
+    Refused,
+}
+
+/// How a connection ends that does not bring the whole response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is reset.
+    Reset,
+    /// It is closed.
+    Close,
+    /// It stays open, silent.
+    Stall,
+}
+
+impl Outcome {
+    /// A normal answer: a successful envelope.
+    pub(super) fn answer(response: Response<Bytes>, charged: u64) -> Self {
+        Self { wire: Wire::Whole(response), class: Class::Reply, charged }
+    }
+
+    /// An error envelope.
+    pub(super) fn refusal(response: Response<Bytes>) -> Self {
+        Self { wire: Wire::Whole(response), class: Class::Api, charged: 0 }
+    }
+
+    /// A fault that needs no answer: the request was not processed, or its answer is thrown away.
+    pub(super) fn instead(fault: &Fault, charged: u64) -> Self {
+        let (wire, class) = match fault.kind() {
+            FaultKind::Refuse => (Wire::Refused, Class::NeverSent),
+            FaultKind::Reset => (Wire::Nothing(End::Reset), Class::PerhapsSent),
+            FaultKind::Close => (Wire::Nothing(End::Close), Class::PerhapsSent),
+            FaultKind::TooManyRequests(after) => {
+                (Wire::Whole(refused(StatusCode::TOO_MANY_REQUESTS, *after)), Class::Api)
+            }
+            FaultKind::Unavailable(after) => {
+                (Wire::Whole(refused(StatusCode::SERVICE_UNAVAILABLE, *after)), Class::Api)
+            }
+            FaultKind::HtmlPage(status) => (Wire::Whole(html_page(*status)), Class::NotEnvelope),
+            FaultKind::Redirect => (Wire::Whole(redirect()), Class::NotEnvelope),
+            FaultKind::ErrorEnvelope(status) => (Wire::Whole(refused(*status, None)), Class::Api),
+            // The others spoil an answer and never get here; a stall is what is left when nothing comes.
+            _ => (Wire::Nothing(End::Stall), Class::PerhapsSent),
+        };
+        Self { wire, class, charged }
+    }
+
+    /// A fault in the answer of a processed request.
+    pub(super) fn spoil(fault: &Fault, mut response: Response<Bytes>, charged: u64) -> Self {
+        let (wire, class) = match fault.kind() {
+            FaultKind::CutBody(at) => partial(response, *at, End::Close),
+            FaultKind::StallBody(at) => partial(response, *at, End::Stall),
+            FaultKind::Drip => (Wire::Drip(response), Class::Reply),
+            FaultKind::Oversized(bytes) => {
+                let body = blow_up(response.body(), *bytes);
+                (Wire::Whole(response.map(|_| body)), Class::AnswerBegan)
+            }
+            FaultKind::WrongContentType => {
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+                (Wire::Whole(response), Class::Reply)
+            }
+            FaultKind::OkUnder500 => {
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                (Wire::Whole(response), Class::Reply)
+            }
+            FaultKind::FieldMissing(pointer) => edit(response, pointer, None),
+            FaultKind::FieldMistyped(pointer) => edit(response, pointer, Some(Value::from(0.5))),
+            FaultKind::CutJson(at) => {
+                let whole = response.body().clone();
+                let cut = whole.slice(..whole.len().saturating_sub(1).min(*at));
+                // Without its status a body says nothing about who wrote it.
+                let has_status = cut.starts_with(br#"{"status":"ok","#);
+                let class = if has_status { Class::Decode } else { Class::NotEnvelope };
+                (Wire::Whole(response.map(|_| cut)), class)
+            }
+            _ => return Self::instead(fault, charged),
+        };
+        Self { wire, class, charged }
+    }
+}
+
+fn partial(response: Response<Bytes>, at: usize, end: End) -> (Wire, Class) {
+    // At least one byte is missing, or nothing would be wrong.
+    let at = at.min(response.body().len().saturating_sub(1));
+    (Wire::Partial(response, at, end), Class::AnswerBegan)
+}
+
+fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn refused(status: StatusCode, retry_after: Option<u64>) -> Response<Bytes> {
+    let result = ErrorResult::new(format!("the mock was told to fail with {}", status.as_u16()));
+    let body = serde_json::to_vec(&Envelope::<()>::Error(result)).unwrap_or_default();
+    let mut response = with_body(status, "application/json", body);
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn html_page(status: StatusCode) -> Response<Bytes> {
+    let page = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>");
+    with_body(status, "text/html", page)
+}
+
+fn redirect() -> Response<Bytes> {
+    let mut response = with_body(StatusCode::TEMPORARY_REDIRECT, "text/html", "moved");
+    // A name that never resolves (RFC 6761), so that a client which follows fails instead of reaching somebody.
+    response
+        .headers_mut()
+        .insert(LOCATION, HeaderValue::from_static("https://elsewhere.invalid/tgscan/v1/search"));
+    response
+}
+
+/// The same envelope with an unknown field in front, so that a body which is cut silently is no JSON any more.
+fn blow_up(body: &Bytes, least: usize) -> Bytes {
+    let mut big = br#"{"padding":""#.to_vec();
+    big.resize(least.max(big.len()), b'x');
+    big.extend_from_slice(b"\",");
+    big.extend_from_slice(body.strip_prefix(b"{").unwrap_or(body));
+    Bytes::from(big)
+}
+
+/// Removes or replaces the field at a JSON pointer. An answer without that field stays as it is.
+fn edit(response: Response<Bytes>, pointer: &str, replacement: Option<Value>) -> (Wire, Class) {
+    let edited = serde_json::from_slice::<Value>(response.body()).ok().and_then(|mut body| {
+        let (parent, name) = pointer.rsplit_once('/')?;
+        let fields = body.pointer_mut(parent)?.as_object_mut()?;
+        let old = fields.remove(name)?;
+        if let Some(replacement) = replacement {
+            fields.insert(name.to_owned(), replacement);
+        }
+        drop(old);
+        Some(Bytes::from(body.to_string()))
+    });
+    match edited {
+        Some(body) => (Wire::Whole(response.map(|_| body)), Class::Decode),
+        None => (Wire::Whole(response), Class::Reply),
+    }
+}

@@ -1,0 +1,91 @@
+//! Response bodies that can stop half-way.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+use crate::engine::{DRIP_PAUSE, End};
+
+/// Bytes per piece of a drip: a small answer takes tens of pieces.
+const DRIP_PIECE: usize = 32;
+
+/// A body that announces its whole length, and may send less of it.
+pub(super) struct MockBody {
+    whole: u64,
+    left: Bytes,
+    piece: usize,
+    end: Option<End>,
+    /// Runs between two pieces, which also lets the ones before reach the socket.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl MockBody {
+    pub(super) fn whole(body: &Bytes) -> Self {
+        Self::new(body, body.len(), body.len(), None)
+    }
+
+    pub(super) fn drip(body: &Bytes) -> Self {
+        Self::new(body, body.len(), DRIP_PIECE, None)
+    }
+
+    pub(super) fn partial(body: &Bytes, at: usize, end: End) -> Self {
+        let mut partial = Self::new(body, at, at, Some(end));
+        // The head alone first, for a body of which nothing is sent.
+        partial.pause_for(DRIP_PAUSE);
+        partial
+    }
+
+    fn new(body: &Bytes, send: usize, piece: usize, end: Option<End>) -> Self {
+        let whole = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        Self { whole, left: body.slice(..send.min(body.len())), piece, end, pause: None }
+    }
+
+    fn pause_for(&mut self, pause: Duration) {
+        self.pause = Some(Box::pin(sleep(pause)));
+    }
+}
+
+impl Body for MockBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(pause) = self.pause.as_mut() {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
+        if !self.left.is_empty() {
+            let piece = self.piece.min(self.left.len());
+            let piece = self.left.split_to(piece);
+            if self.end.is_some() || !self.left.is_empty() {
+                // hyper flushes while the body is pending, so what was sent is on its way before the rest.
+                self.pause_for(DRIP_PAUSE);
+            }
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        match self.end {
+            None => Poll::Ready(None),
+            Some(End::Stall) => Poll::Pending,
+            Some(End::Reset | End::Close) => {
+                Poll::Ready(Some(Err(io::Error::other("the mock was told to cut the body"))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty() && self.end.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // hyper writes this as `content-length`, from which a client knows that something is missing.
+        SizeHint::with_exact(self.whole)
+    }
+}

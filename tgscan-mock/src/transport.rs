@@ -1,0 +1,42 @@
+//! The mock as an in-process transport.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tgscan_core::{Transport, TransportError, TransportErrorKind as Kind, async_trait};
+
+use crate::engine::{End, Mock, Wire};
+
+/// Reports faults as a right transport would, without waiting: a stall is a time limit that has passed.
+#[async_trait]
+impl Transport for Mock {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        match self.respond(&request).wire {
+            Wire::Whole(response) | Wire::Drip(response) => capped(response, self.body_cap()),
+            Wire::Partial(response, at, end) => {
+                let prefix = response.map(|body| body.slice(..at.min(body.len())));
+                Err(TransportError::answer_began(prefix, MOCKED).with_kind(kind(end)))
+            }
+            Wire::Nothing(end) => Err(TransportError::new(MOCKED).with_kind(kind(end))),
+            Wire::Refused => Err(TransportError::never_sent(MOCKED).with_kind(Kind::Connect)),
+        }
+    }
+}
+
+const MOCKED: &str = "the mock was told to fail so";
+
+fn kind(end: End) -> Kind {
+    match end {
+        End::Reset | End::Close => Kind::Broken,
+        End::Stall => Kind::Timeout,
+    }
+}
+
+fn capped(response: Response<Bytes>, cap: usize) -> Result<Response<Bytes>, TransportError> {
+    if response.body().len() <= cap {
+        return Ok(response);
+    }
+    let prefix = response.map(|body| body.slice(..cap));
+    let error =
+        TransportError::answer_began(prefix, format!("the body is larger than the cap of {cap} bytes"));
+    Err(error.with_kind(Kind::BodyTooLarge))
+}
