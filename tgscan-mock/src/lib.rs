@@ -38,12 +38,20 @@
 //! | `MockServer` on loopback, HTTP or HTTPS | transports, blocking clients, other processes | `server`, `tls` |
 //! | the binary `tgscan-mock` | callers in any language | `cli` |
 //!
+//! # Faults
+//!
+//! [`Mock::script`] lets the next requests fail in any of the ways of [`FaultKind`], charged or not, so that you can
+//! test what your code does when "charged, then the line dropped". The feature `conformance` has a suite that runs all
+//! of them against a transport of your own.
+//!
 //! # What it assumes
 //!
 //! Where the documentation is silent, the mock does what its docs call an assumption: the HTTP status of error
 //! envelopes ([`ErrorStatus`]), the price of calls ([`MockBuilder::cost`]), and that balance takes a test key too.
 //! Nobody should rely on them; the settings are there so that you can test both.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod data;
 mod engine;
 #[cfg(feature = "server")]

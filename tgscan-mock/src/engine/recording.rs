@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 
 use super::account::KeyState;
 use super::fault::Fault;
@@ -40,6 +40,8 @@ pub struct RecordedRequest {
     pub method: Option<&'static str>,
     /// The path.
     pub path: String,
+    /// The headers, without the API key.
+    pub headers: HeaderMap,
     /// The form, such as `query=some_username`; empty if the request was refused before it was read.
     pub form: String,
     /// The kind of key.
@@ -57,6 +59,11 @@ impl RecordedRequest {
         Self {
             method: None,
             path: request.uri().path().to_owned(),
+            headers: {
+                let mut headers = request.headers().clone();
+                headers.remove("api-key");
+                headers
+            },
             form: String::new(),
             key: KeyUsed::None,
             status: None,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
+use super::connections::Counted;
 use crate::engine::{DRIP_PAUSE, End};
 
 /// Bytes per piece of a drip: a small answer takes tens of pieces.
@@ -20,29 +21,38 @@ pub(super) struct MockBody {
     left: Bytes,
     piece: usize,
     end: Option<End>,
+    /// Counts the request as in flight until its body is sent or given up.
+    _in_flight: Counted,
     /// Runs between two pieces, which also lets the ones before reach the socket.
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl MockBody {
-    pub(super) fn whole(body: &Bytes) -> Self {
-        Self::new(body, body.len(), body.len(), None)
+    pub(super) fn whole(body: &Bytes, in_flight: Counted) -> Self {
+        Self::new(body, in_flight, body.len(), body.len(), None)
     }
 
-    pub(super) fn drip(body: &Bytes) -> Self {
-        Self::new(body, body.len(), DRIP_PIECE, None)
+    pub(super) fn drip(body: &Bytes, in_flight: Counted) -> Self {
+        Self::new(body, in_flight, body.len(), DRIP_PIECE, None)
     }
 
-    pub(super) fn partial(body: &Bytes, at: usize, end: End) -> Self {
-        let mut partial = Self::new(body, at, at, Some(end));
+    pub(super) fn partial(body: &Bytes, in_flight: Counted, at: usize, end: End) -> Self {
+        let mut partial = Self::new(body, in_flight, at, at, Some(end));
         // The head alone first, for a body of which nothing is sent.
         partial.pause_for(DRIP_PAUSE);
         partial
     }
 
-    fn new(body: &Bytes, send: usize, piece: usize, end: Option<End>) -> Self {
+    fn new(body: &Bytes, in_flight: Counted, send: usize, piece: usize, end: Option<End>) -> Self {
         let whole = u64::try_from(body.len()).unwrap_or(u64::MAX);
-        Self { whole, left: body.slice(..send.min(body.len())), piece, end, pause: None }
+        Self {
+            whole,
+            left: body.slice(..send.min(body.len())),
+            piece,
+            end,
+            _in_flight: in_flight,
+            pause: None,
+        }
     }
 
     fn pause_for(&mut self, pause: Duration) {

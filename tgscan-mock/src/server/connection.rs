@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::body::MockBody;
+use super::connections::Connections;
 use super::socket::{Reset, Socket};
 use crate::Mock;
 use crate::engine::{End, Wire};
@@ -29,52 +30,72 @@ pub(super) enum Acceptor {
 }
 
 /// Accepts and serves connections until dropped.
-pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Acceptor, mock: Mock) {
+pub(super) async fn accept_all(
+    listener: std::net::TcpListener,
+    acceptor: Acceptor,
+    mock: Mock,
+    connections: Connections,
+) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     // Dropped with this future, and every connection with it.
-    let mut connections = JoinSet::new();
+    let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 // An error here is that of one connection, or of a moment without file descriptors.
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(serve(stream, acceptor.clone(), mock.clone()));
+                    let (served, counted) = (mock.clone(), connections.clone());
+                    tasks.spawn(serve(stream, acceptor.clone(), served, counted));
                 }
             }
-            Some(_) = connections.join_next() => {}
+            Some(_) = tasks.join_next() => {}
+            () = connections.close_ordered() => tasks.abort_all(),
         }
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: Acceptor, mock: Mock) {
+async fn serve(stream: TcpStream, acceptor: Acceptor, mock: Mock, connections: Connections) {
+    let _open = connections.count_connection();
     // Answers are small and one write each; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let reset = Reset::default();
     let socket = Socket::new(stream, reset.clone());
     match acceptor {
-        Acceptor::Plain => speak_http(socket, mock, reset).await,
+        Acceptor::Plain => speak_http(socket, mock, connections, reset).await,
         #[cfg(feature = "tls")]
         Acceptor::Tls(acceptor) => {
             // A client that refuses the certificate ends here; it knows why, and the mock has nothing to add.
             if let Ok(stream) = acceptor.accept(socket).await {
-                speak_http(stream, mock, reset).await;
+                speak_http(stream, mock, connections, reset).await;
             }
         }
     }
 }
 
-async fn speak_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, mock: Mock, reset: Reset) {
+async fn speak_http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    mock: Mock,
+    connections: Connections,
+    reset: Reset,
+) {
     let mut http = auto::Builder::new(TokioExecutor::new());
     // Without dates, so that the same seed gives the same bytes.
     http.http1().auto_date_header(false).timer(TokioTimer::new());
     http.http2().auto_date_header(false).timer(TokioTimer::new());
-    let service = service_fn(move |request| respond(mock.clone(), request, reset.clone()));
+    let service =
+        service_fn(move |request| respond(mock.clone(), request, connections.clone(), reset.clone()));
     // A connection that broke is the client's to notice.
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.
-async fn respond(mock: Mock, request: Request<Incoming>, reset: Reset) -> io::Result<Response<MockBody>> {
+async fn respond(
+    mock: Mock,
+    request: Request<Incoming>,
+    connections: Connections,
+    reset: Reset,
+) -> io::Result<Response<MockBody>> {
+    let in_flight = connections.count_request();
     let (head, body) = request.into_parts();
     let wire = match Limited::new(body, MAX_REQUEST).collect().await {
         Ok(body) => mock.respond(&Request::from_parts(head, body.to_bytes())).wire,
@@ -82,13 +103,13 @@ async fn respond(mock: Mock, request: Request<Incoming>, reset: Reset) -> io::Re
     };
     let ended = || io::Error::other("the mock was told to end the connection");
     match wire {
-        Wire::Whole(response) => Ok(response.map(|body| MockBody::whole(&body))),
-        Wire::Drip(response) => Ok(response.map(|body| MockBody::drip(&body))),
+        Wire::Whole(response) => Ok(response.map(|body| MockBody::whole(&body, in_flight))),
+        Wire::Drip(response) => Ok(response.map(|body| MockBody::drip(&body, in_flight))),
         Wire::Partial(response, at, end) => {
             if end == End::Reset {
                 reset.order();
             }
-            Ok(response.map(|body| MockBody::partial(&body, at, end)))
+            Ok(response.map(|body| MockBody::partial(&body, in_flight, at, end)))
         }
         Wire::Nothing(End::Stall) => std::future::pending().await,
         Wire::Nothing(End::Close) => Err(ended()),

@@ -2,6 +2,7 @@
 
 mod body;
 mod connection;
+mod connections;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
@@ -13,6 +14,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+use self::connections::Connections;
 #[cfg(feature = "tls")]
 use self::tls::Tls;
 use crate::Mock;
@@ -83,6 +85,7 @@ pub struct MockServer {
     scheme: &'static str,
     ca_pem: Option<String>,
     stop: Option<oneshot::Sender<()>>,
+    connections: Connections,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -122,16 +125,18 @@ impl MockServer {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let mock = mock.clone();
+        let connections = Connections::default();
+        let shared = connections.clone();
         let thread = std::thread::Builder::new().name("tgscan-mock".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = connection::accept_all(listener, acceptor, mock) => {}
+                    () = connection::accept_all(listener, acceptor, mock, shared) => {}
                     _ = stopped => {}
                 }
             });
             // Dropping the runtime ends the open connections.
         })?;
-        Ok(Self { address, scheme, ca_pem, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, scheme, ca_pem, stop: Some(stop), connections, thread: Some(thread) })
     }
 
     /// The address that it listens on.
@@ -142,6 +147,21 @@ impl MockServer {
     /// The base URL for an `Api`, such as `https://127.0.0.1:40001`.
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Closes all open connections, as a server does that was idle for long or restarts. New ones are accepted.
+    pub fn close_connections(&self) {
+        self.connections.close_all();
+    }
+
+    /// How many connections are open.
+    pub fn open_connections(&self) -> usize {
+        self.connections.open()
+    }
+
+    /// How many requests wait for their answer, or for the rest of it.
+    pub fn requests_in_flight(&self) -> usize {
+        self.connections.requests()
     }
 
     /// Certificate of the authority that signed the server's certificate, as PEM; `None` without TLS. It is new at

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap in a test's helper is a failed test")]
 
 mod answers;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod data;
 mod refusals;
 mod support;

@@ -1,0 +1,160 @@
+//! Every fault, and what a right client must make of it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tgscan_core::types::{Search, SearchAnswer, UserQuery};
+use tgscan_core::{Credits, Delivery, Error, ErrorKind, Reply, Transport};
+
+use super::clock::within;
+use super::report::Report;
+use super::{Bench, COST, Endpoint, PATIENCE, SEED, Scheme};
+use crate::{Class, Fault, FaultKind, Mock, Outcome, Wire};
+
+const QUERY: &str = "private_username";
+
+pub(super) fn query() -> UserQuery {
+    QUERY.parse().expect("a legal username")
+}
+
+pub(super) async fn run<T, F>(scheme: Scheme, make: &F, report: &mut Report)
+where
+    T: Transport + fmt::Debug + 'static,
+    F: Fn(&Endpoint) -> T,
+{
+    for fault in Fault::all(64 * 1024) {
+        let when = if fault.is_charged() { "charged" } else { "not charged" };
+        let name = format!("fault {:?}, {when}", fault.kind());
+        report.add(name, case(scheme, make, &fault).await);
+    }
+}
+
+async fn case<T, F>(scheme: Scheme, make: &F, fault: &Fault) -> Result<(), String>
+where
+    T: Transport + fmt::Debug + 'static,
+    F: Fn(&Endpoint) -> T,
+{
+    let bench = Bench::new(scheme, make)?;
+    // What the wire will carry, from a second mock of the same seed.
+    let expected = expected(fault)?;
+    let client = bench.client();
+    bench.mock.script::<Search>([fault.clone()]);
+    if *fault.kind() == FaultKind::Refuse {
+        // Over a socket, refusing means that nobody listens.
+        drop(bench.server);
+    }
+    let Some(result) = within(PATIENCE, client.search(query())).await else {
+        return Err(format!("the call did not end within {PATIENCE:?}: the transport has no time limit"));
+    };
+    let sent = bench.mock.requests().len();
+    let allowed = if *fault.kind() == FaultKind::Refuse { 0..=1 } else { 1..=1 };
+    if !allowed.contains(&sent) {
+        return Err(format!("the request arrived {sent} times: a hidden replay, or nothing was sent"));
+    }
+    let charged = bench.mock.account().spent;
+    class(&result, expected.class, fault)?;
+    credits(&result, charged)?;
+    received(&result, &expected, bench.endpoint.body_cap)?;
+    secrets(&result, &bench.transport)
+}
+
+/// The outcome of the same request under the same fault.
+fn expected(fault: &Fault) -> Result<Outcome, String> {
+    let mock = Mock::builder().seed(SEED).cost::<Search>(COST).build().map_err(|error| error.to_string())?;
+    let request: Request<Bytes> = tgscan_core::Api::new(mock.live_key()).request(&Search { query: query() });
+    Ok(mock.respond_with(&request, Some(fault)))
+}
+
+fn class_of(result: &Result<Reply<SearchAnswer>, Error>) -> Option<Class> {
+    let Err(error) = result else { return Some(Class::Reply) };
+    Some(match error.kind() {
+        ErrorKind::Transport(error) => match error.delivery() {
+            Delivery::NeverSent => Class::NeverSent,
+            Delivery::PerhapsSent => Class::PerhapsSent,
+            Delivery::AnswerBegan => Class::AnswerBegan,
+        },
+        ErrorKind::Api(_) => Class::Api,
+        ErrorKind::NotEnvelope(_) => Class::NotEnvelope,
+        ErrorKind::Decode(_) => Class::Decode,
+        _ => return None,
+    })
+}
+
+fn class(result: &Result<Reply<SearchAnswer>, Error>, expected: Class, fault: &Fault) -> Result<(), String> {
+    let got = class_of(result);
+    if got != Some(expected) {
+        let said = result.as_ref().err().map_or("a reply".into(), ToString::to_string);
+        return Err(format!("must be {expected:?}, is {got:?}: {said}"));
+    }
+    match result {
+        Err(error) if fault.kind().is_timeout() && !error.is_timeout() => {
+            Err(format!("`is_timeout` must be true: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The credits reported must be true, and as certain as what came back allows.
+fn credits(result: &Result<Reply<SearchAnswer>, Error>, charged: u64) -> Result<(), String> {
+    let reported = match result {
+        Ok(reply) => reply.credits,
+        Err(error) => error.credits(),
+    };
+    let is_true = match reported {
+        Credits::Charged(credits) => credits == charged,
+        Credits::NotCharged => charged == 0,
+        Credits::Uncertain => result.is_err(),
+    };
+    if is_true { Ok(()) } else { Err(format!("reports {reported}, but the account lost {charged}")) }
+}
+
+/// Every byte that the server sent must be there.
+fn received(result: &Result<Reply<SearchAnswer>, Error>, sent: &Outcome, cap: usize) -> Result<(), String> {
+    let got = match result {
+        Ok(reply) => Some(reply.response()),
+        Err(error) => error.response(),
+    };
+    let (response, body): (&Response<Bytes>, &[u8]) = match &sent.wire {
+        Wire::Whole(response) | Wire::Drip(response) => {
+            (response, &response.body()[..response.body().len().min(cap)])
+        }
+        Wire::Partial(response, at, _) => (response, &response.body()[..*at]),
+        Wire::Nothing(_) | Wire::Refused => return Ok(()),
+    };
+    let Some(got) = got else { return Err("nothing is left of the response".into()) };
+    if got.status() != response.status() {
+        return Err(format!("the status must be {}, is {}", response.status(), got.status()));
+    }
+    for (name, value) in response.headers() {
+        if got.headers().get(name) != Some(value) {
+            return Err(format!("the response's header `{name}` is lost or changed"));
+        }
+    }
+    if got.body() != body {
+        return Err(format!(
+            "{} bytes of the body were sent, and {} others are there",
+            body.len(),
+            got.body().len()
+        ));
+    }
+    Ok(())
+}
+
+/// Neither the key nor the query may be printed.
+fn secrets<T: fmt::Debug>(result: &Result<Reply<SearchAnswer>, Error>, transport: &T) -> Result<(), String> {
+    let mut printed = format!("{transport:?} {transport:#?} {result:?} {result:#?}");
+    if let Err(error) = result {
+        printed.push_str(&error.to_string());
+        // The cause as the transport made it, before the core cleans it.
+        if let ErrorKind::Transport(error) = error.kind() {
+            printed = format!("{printed} {} {:?}", error.cause(), error.cause());
+        }
+    }
+    for (what, secret) in [("API key", Mock::LIVE_KEY), ("query", QUERY)] {
+        if printed.contains(secret) {
+            return Err(format!("the {what} is printed by `Debug` or `Display`"));
+        }
+    }
+    Ok(())
+}

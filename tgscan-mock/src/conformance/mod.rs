@@ -1,0 +1,132 @@
+//! A conformance suite for transports: every fault and every rule of the `Transport` trait, over real sockets.
+//!
+//! Run it as a test in your own crate, on a transport that you wrote:
+//!
+//! ```no_run
+//! # use tgscan_mock::core::{Transport, TransportError, async_trait};
+//! # #[derive(Debug)] struct MyTransport;
+//! # impl MyTransport { fn new(_: std::time::Duration, _: usize, _: Option<&str>) -> Self { Self } }
+//! # #[async_trait]
+//! # impl Transport for MyTransport {
+//! #     async fn send(&self, _: http::Request<bytes::Bytes>) -> Result<http::Response<bytes::Bytes>, TransportError> {
+//! #         Err(TransportError::never_sent("offline"))
+//! #     }
+//! # }
+//! # async fn test() {
+//! use tgscan_mock::conformance::{self, Endpoint, Scheme};
+//!
+//! let report = conformance::run(Scheme::Http, |endpoint: &Endpoint| {
+//!     // The endpoint says what the transport must be set to.
+//!     MyTransport::new(endpoint.time_limit, endpoint.body_cap, endpoint.ca_pem.as_deref())
+//! })
+//! .await;
+//! println!("{report}");
+//! report.assert_passed();
+//! # }
+//! ```
+//!
+//! The suite needs no particular runtime: its server and its clock run on threads of their own.
+
+mod clock;
+mod faults;
+mod report;
+mod rules;
+
+use std::fmt;
+use std::time::Duration;
+
+use tgscan_core::{Api, Client, Transport};
+
+pub use self::report::{Case, Report};
+use crate::{Mock, MockServer, ServerOptions};
+
+/// Over which protocol the suite runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Clear text.
+    Http,
+    /// TLS, with the certificate authority of the endpoint.
+    #[cfg(feature = "tls")]
+    Https,
+}
+
+/// What a transport under test talks to, and what it must be set to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// Base URL; requests carry it already.
+    pub url: String,
+    /// The authority to trust, as PEM; `None` without TLS.
+    pub ca_pem: Option<String>,
+    /// The time limit that the transport must hold, in all: one second.
+    pub time_limit: Duration,
+    /// The largest body that the transport must take, in bytes: 64 KiB.
+    pub body_cap: usize,
+    /// The mock behind the endpoint: the transport under test itself may be this one.
+    pub mock: Mock,
+}
+
+/// How long the suite waits for a call that should have ended by its own time limit.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Seed of every mock of the suite, so that a second one gives the same bytes to compare with.
+const SEED: u64 = 7;
+
+/// Credits that a paid call costs here: not 1, which is what a guess would be.
+const COST: u64 = 3;
+
+/// A mock behind a server, and the transport under test in front of it: new for every case.
+struct Bench<T> {
+    mock: Mock,
+    server: MockServer,
+    endpoint: Endpoint,
+    transport: std::sync::Arc<T>,
+}
+
+impl<T: Transport + fmt::Debug + 'static> Bench<T> {
+    fn new(scheme: Scheme, make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
+        let body_cap = 64 * 1024;
+        let mock = Mock::builder()
+            .seed(SEED)
+            .body_cap(body_cap)
+            .cost::<tgscan_core::types::Search>(COST)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let options = match scheme {
+            Scheme::Http => ServerOptions::new(),
+            #[cfg(feature = "tls")]
+            Scheme::Https => ServerOptions::new().https::<&str>([]),
+        };
+        let server = MockServer::start(&mock, &options).map_err(|error| error.to_string())?;
+        let endpoint = Endpoint {
+            url: server.url(),
+            ca_pem: server.ca_pem().map(str::to_owned),
+            time_limit: Duration::from_secs(1),
+            body_cap,
+            mock: mock.clone(),
+        };
+        let transport = std::sync::Arc::new(make(&endpoint));
+        Ok(Self { mock, server, endpoint, transport })
+    }
+
+    /// A client of one attempt over the transport under test.
+    fn client(&self) -> Client {
+        let api = Api::with_base_url(&self.endpoint.url, self.mock.live_key())
+            .expect("a server's URL is a base URL");
+        Client::new(api, std::sync::Arc::clone(&self.transport))
+    }
+}
+
+/// Runs the suite on the transports that `make` makes, one for each case.
+///
+/// Takes some seconds: time limits must pass for real.
+pub async fn run<T, F>(scheme: Scheme, make: F) -> Report
+where
+    T: Transport + fmt::Debug + 'static,
+    F: Fn(&Endpoint) -> T,
+{
+    let mut report = Report::default();
+    rules::run(scheme, &make, &mut report).await;
+    faults::run(scheme, &make, &mut report).await;
+    report
+}

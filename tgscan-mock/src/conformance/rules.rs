@@ -1,0 +1,120 @@
+//! The rules that are not about one fault.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use http::HeaderValue;
+use tgscan_core::types::{Search, UserQuery};
+use tgscan_core::{Api, Delivery, Transport};
+
+use super::clock::{pause, until, within};
+use super::faults::query;
+use super::report::Report;
+use super::{Bench, Endpoint, PATIENCE, Scheme};
+use crate::{Fault, FaultKind, Mock};
+
+pub(super) async fn run<T, F>(scheme: Scheme, make: &F, report: &mut Report)
+where
+    T: Transport + fmt::Debug + 'static,
+    F: Fn(&Endpoint) -> T,
+{
+    let bench = || Bench::new(scheme, make);
+    report.add("headers and body arrive as they were built", on(bench(), arrives_intact).await);
+    report.add("64 calls at once get their own answers", on(bench(), many_at_once).await);
+    report.add("a connection closed while idle costs no call twice", on(bench(), stale_connection).await);
+    report.add("dropping the future ends the request", on(bench(), dropped).await);
+}
+
+/// Runs one rule on a fresh bench, with the suite's patience.
+async fn on<T, Rule>(bench: Result<Bench<T>, String>, rule: Rule) -> Result<(), String>
+where
+    Rule: AsyncFn(Bench<T>) -> Result<(), String>,
+{
+    match within(PATIENCE, rule(bench?)).await {
+        Some(result) => result,
+        None => Err(format!("did not end within {PATIENCE:?}")),
+    }
+}
+
+async fn arrives_intact<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+    let api =
+        Api::with_base_url(&bench.endpoint.url, bench.mock.live_key()).map_err(|error| error.to_string())?;
+    let mut request = api.request(&Search { query: query() });
+    request.headers_mut().append("x-twice", HeaderValue::from_static("one"));
+    request.headers_mut().append("x-twice", HeaderValue::from_static("two, three"));
+    let sent = request.headers().clone();
+    let response = bench.transport.send(request).await.map_err(|error| error.to_string())?;
+    if response.status() != 200 {
+        return Err(format!(
+            "the request was refused, so its key or body was changed: {}",
+            response.status()
+        ));
+    }
+    let arrived = bench.mock.requests().pop().ok_or("no request arrived")?;
+    for name in sent.keys().filter(|name| *name != "api-key") {
+        let values = |headers: &http::HeaderMap| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
+        if values(&arrived.headers) != values(&sent) {
+            return Err(format!("the request's header `{name}` is lost or changed"));
+        }
+    }
+    Ok(())
+}
+
+async fn many_at_once<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+    let client = bench.client();
+    let calls = (0..64).map(|number| {
+        let client = client.clone();
+        async move {
+            let name = format!("user_{number}");
+            let query: UserQuery = name.parse().map_err(|error| format!("{error}"))?;
+            let reply = client.search(query).await.map_err(|error| error.to_string())?;
+            if reply.answer.meta.search_query == name {
+                Ok(())
+            } else {
+                Err("got another call's answer".to_owned())
+            }
+        }
+    });
+    join_all(calls).await.into_iter().collect::<Result<Vec<()>, String>>()?;
+    match bench.mock.requests().len() {
+        64 => Ok(()),
+        count => Err(format!("64 calls sent {count} requests")),
+    }
+}
+
+async fn stale_connection<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+    let client = bench.client();
+    client.search(query()).await.map_err(|error| error.to_string())?;
+    bench.server.close_connections();
+    // The case is a connection that was closed some time ago: the client's side has had time to see it.
+    pause(Duration::from_millis(100)).await;
+    let result = client.search(query()).await;
+    let arrived = bench.mock.requests().len() - 1;
+    match result {
+        Ok(_) if arrived == 1 => Ok(()),
+        Ok(_) => Err(format!("the second call arrived {arrived} times")),
+        Err(error) if error.delivery() == Some(Delivery::NeverSent) && arrived == 0 => Ok(()),
+        Err(error) => Err(format!(
+            "must be a reply or \"never sent\"; the second call arrived {arrived} times: {error}"
+        )),
+    }
+}
+
+async fn dropped<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+    let client = bench.client();
+    let mock: &Mock = &bench.mock;
+    mock.script::<Search>([Fault::new(FaultKind::Stall)]);
+    let mut call = Box::pin(client.search(query()));
+    // Drives the call until the server has its request, which it never answers.
+    let arrived = until(PATIENCE, || !mock.requests().is_empty());
+    tokio::select! {
+        // A transport without sockets may let the time limit pass at once; then there is nothing to drop.
+        Err(error) = &mut call => if !error.is_timeout() { return Err(format!("the call ended too early: {error}")) },
+        arrived = arrived => if !arrived { return Err("no request arrived".into()) },
+    }
+    drop(call);
+    // Well below the time limit, by which the request would end anyway.
+    let is_ended = until(bench.endpoint.time_limit / 2, || bench.server.requests_in_flight() == 0).await;
+    if is_ended { Ok(()) } else { Err("the server still holds the request and its connection".into()) }
+}

@@ -1,0 +1,57 @@
+//! What a server has open, counted, and the order to close it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// Counts of a server, shared with its owner.
+#[derive(Clone, Default)]
+pub(super) struct Connections {
+    open: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
+    close: Arc<Notify>,
+}
+
+/// One more while it lives.
+pub(super) struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Connections {
+    pub(super) fn count_connection(&self) -> Counted {
+        Counted::new(&self.open)
+    }
+
+    pub(super) fn count_request(&self) -> Counted {
+        Counted::new(&self.requests)
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Orders the server's thread to close what is open. An order given while nobody waits is kept.
+    pub(super) fn close_all(&self) {
+        self.close.notify_one();
+    }
+
+    pub(super) async fn close_ordered(&self) {
+        self.close.notified().await;
+    }
+}
