@@ -30,7 +30,7 @@
 //! # Promises
 //!
 //! - **No credit is spent twice.** A request that can cost credits is sent again only if the earlier attempt certainly
-//!   was not processed. See [`decide`].
+//!   was not processed. See [`decide`], and [what happens to my credits](_credits) for every case in a table.
 //! - **No paid answer is lost.** A [`Reply`] keeps its raw body; every [`Error`] keeps status, headers and all bytes
 //!   that were received, with the JSON path and byte offset where reading failed.
 //! - **No secret or query is printed.** `Debug` and `Display` of every type here leave them out.
@@ -64,6 +64,10 @@ mod reply;
 mod retry;
 mod timer;
 mod transport;
+
+// A page of documentation and nothing else, as a module so that rustdoc shows it and runs its example.
+#[doc = include_str!("credits.md")]
+pub mod _credits {}
 
 pub use api::Api;
 pub use api_key::{ApiKey, InvalidApiKey, KeyKind};

@@ -77,7 +77,7 @@ pub enum Failure {
 
 impl Failure {
     /// Every failure that the rules tell apart, for tables and exhaustive tests: each kind once, and for
-    /// [`Refused`](Self::Refused) every status with a rule of its own and one of each remaining class.
+    /// [`Refused`](Self::Refused) every status with a rule of its own and some of those that share the rest.
     pub const ALL: [Self; 17] = [
         Self::NeverSent,
         Self::NeverSendable,

@@ -1,0 +1,123 @@
+//! The steps, in the order in which they run: those that fail fast first.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+/// A step of CI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// The oldest toolchain that the manifest promises still builds everything.
+    Msrv,
+    /// Code is formatted.
+    Fmt,
+    /// No warnings from the compiler and clippy, with all features and with the default ones.
+    Clippy,
+    /// The house rules hold.
+    Tidy,
+    /// The generated parts of the documentation are current.
+    Docs,
+    /// Tests pass, with the default features as the README says, and with all.
+    Test,
+    /// The documentation builds without warnings.
+    Doc,
+}
+
+/// What a step runs.
+pub(super) enum Run {
+    Msrv,
+    Tidy,
+    Docs,
+    Cargo(Job),
+}
+
+/// One call of cargo.
+#[derive(Clone, Copy)]
+pub(super) struct Job {
+    pub(super) env: &'static [(&'static str, &'static str)],
+    pub(super) args: &'static [&'static str],
+}
+
+impl Step {
+    /// The step's name on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    pub(super) fn runs(self) -> Vec<Run> {
+        match self {
+            Self::Msrv => vec![Run::Msrv],
+            Self::Fmt => vec![cargo(&["fmt", "--all", "--check"])],
+            Self::Clippy => vec![
+                cargo(&[
+                    "clippy",
+                    "--workspace",
+                    "--all-targets",
+                    "--all-features",
+                    "--locked",
+                    "--",
+                    "-D",
+                    "warnings",
+                ]),
+                cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+            ],
+            Self::Tidy => vec![Run::Tidy],
+            Self::Docs => vec![Run::Docs],
+            // The first is the README's command, to the letter.
+            Self::Test => {
+                vec![cargo(&["test", "--workspace"]), cargo(&["test", "--workspace", "--all-features"])]
+            }
+            Self::Doc => vec![
+                rustdoc(&["doc", "--workspace", "--no-deps", "--all-features"]),
+                rustdoc(&[
+                    "doc",
+                    "--workspace",
+                    "--exclude",
+                    "xtask",
+                    "--lib",
+                    "--no-deps",
+                    "--no-default-features",
+                ]),
+            ],
+        }
+    }
+}
+
+fn cargo(args: &'static [&'static str]) -> Run {
+    Run::Cargo(Job { env: &[], args })
+}
+
+// Only rustdoc reads this variable, so nothing that is compiled already is compiled again.
+fn rustdoc(args: &'static [&'static str]) -> Run {
+    Run::Cargo(Job { env: &[("RUSTDOCFLAGS", "-Dwarnings")], args })
+}
+
+/// As a person would type it.
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.env {
+            write!(f, "{name}={value} ")?;
+        }
+        write!(f, "cargo {}", self.args.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_of_the_command_line_in_order() {
+        let names: Vec<String> = Step::value_variants().iter().map(|step| step.name()).collect();
+        assert_eq!(names, ["msrv", "fmt", "clippy", "tidy", "docs", "test", "doc"]);
+    }
+
+    #[test]
+    fn the_first_test_command_is_the_readmes() {
+        let runs = Step::Test.runs();
+        let Run::Cargo(job) = &runs[0] else { panic!("not a call of cargo") };
+        assert_eq!(job.to_string(), "cargo test --workspace");
+        let readme = std::fs::read_to_string(crate::root().join("README.md")).unwrap();
+        assert!(readme.lines().any(|line| line.starts_with(&job.to_string())));
+    }
+}

@@ -1,0 +1,181 @@
+//! The tables of "What happens to my credits when …": the retry and credit rules, as the code decides them.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use tgscan_core::{Credits, Decision, Failure, RetryPolicy, Situation, decide};
+
+/// The generated parts of the page.
+pub(super) fn parts() -> Result<Vec<(&'static str, String)>, String> {
+    Ok(vec![
+        ("calls that can cost credits", table(true)?),
+        ("free calls", table(false)?),
+        ("limits", limits(&RetryPolicy::default())),
+    ])
+}
+
+fn table(can_cost: bool) -> Result<String, String> {
+    let rows =
+        Failure::ALL.map(|failure| row(&words(failure), &outcome(failure, can_cost), can_cost)).concat();
+    let others = row("any other complete answer that is no success", &other_statuses(can_cost)?, can_cost);
+    // The option is about calls that can cost credits and changes nothing for others.
+    let option = if can_cost { " with `resend_uncertain` |" } else { "" };
+    let rule = if can_cost { "---|" } else { "" };
+    Ok(format!(
+        "| what happened | what is known | sent again |{option} credits, if no `op_cost` can be read |\n\
+         |---|---|---|{rule}---|\n{rows}{others}"
+    ))
+}
+
+fn row(what: &str, outcome: &Outcome, can_cost: bool) -> String {
+    let option = if can_cost { format!(" {} |", yes(outcome.is_resent_if_asked)) } else { String::new() };
+    let Outcome { known, is_resent, credits, .. } = outcome;
+    format!("| {what} | {known} | {} |{option} {} |\n", yes(*is_resent), cost(*credits))
+}
+
+/// What follows from a failure.
+#[derive(Clone, PartialEq, Eq)]
+struct Outcome {
+    known: &'static str,
+    is_resent: bool,
+    is_resent_if_asked: bool,
+    credits: Credits,
+}
+
+fn outcome(failure: Failure, can_cost: bool) -> Outcome {
+    let mut asked = RetryPolicy::default();
+    asked.resend_uncertain = true;
+    Outcome {
+        known: known(failure),
+        is_resent: is_resent(&RetryPolicy::default(), failure, can_cost),
+        is_resent_if_asked: is_resent(&asked, failure, can_cost),
+        credits: failure.credits(can_cost),
+    }
+}
+
+/// Whether the first attempt is followed by a second if no limit stands in the way.
+fn is_resent(policy: &RetryPolicy, failure: Failure, can_cost: bool) -> bool {
+    let elapsed = Duration::ZERO;
+    let first = Situation { can_cost, failure, retry_after: None, attempts: 1, elapsed, random: 0 };
+    decide(policy, &first) != Decision::GiveUp
+}
+
+/// What the statuses that no row names have in common; an error if it is not the same for all.
+fn other_statuses(can_cost: bool) -> Result<Outcome, String> {
+    let statuses = (100..=999).filter_map(|status| StatusCode::from_u16(status).ok()).map(Failure::Refused);
+    let mut others = statuses.filter(|failure| !Failure::ALL.contains(failure));
+    let first = others.next().ok_or("every status has a row of its own")?;
+    let common = outcome(first, can_cost);
+    match others.find(|failure| outcome(*failure, can_cost) != common) {
+        Some(other) => {
+            Err(format!("{other:?} follows another rule than {first:?}: it belongs into Failure::ALL"))
+        }
+        None => Ok(common),
+    }
+}
+
+fn words(failure: Failure) -> String {
+    match failure {
+        Failure::NeverSent => "no connection: unknown host, refused, or timed out while connecting".into(),
+        Failure::NeverSendable => "no trusted TLS session, or the transport refuses the request".into(),
+        Failure::PerhapsSent => "a timeout or a broken connection before any answer".into(),
+        Failure::AnswerBroke => "the answer began and broke off".into(),
+        Failure::AnswerTooLarge => "the answer is larger than the transport's cap".into(),
+        Failure::Refused(StatusCode::OK) => {
+            "200 with an error envelope, or with something that is no envelope".into()
+        }
+        Failure::Refused(status) => match status.canonical_reason() {
+            Some(reason) => format!("{} ({reason})", status.as_u16()),
+            None => status.as_u16().to_string(),
+        },
+        Failure::Undecodable => "a successful envelope whose answer does not fit the schema".into(),
+    }
+}
+
+fn known(failure: Failure) -> &'static str {
+    match failure {
+        Failure::NeverSent | Failure::NeverSendable => "never sent",
+        Failure::PerhapsSent => "perhaps sent",
+        Failure::AnswerBroke | Failure::AnswerTooLarge => "answer began; its first bytes are kept",
+        Failure::Refused(_) if failure.not_processed() => "answered: not processed",
+        Failure::Refused(_) | Failure::Undecodable => "answered; all of it is kept",
+    }
+}
+
+fn yes(is_so: bool) -> &'static str {
+    if is_so { "**yes**" } else { "no" }
+}
+
+fn cost(credits: Credits) -> String {
+    match credits {
+        Credits::NotCharged => "none".into(),
+        Credits::Uncertain => "**uncertain**".into(),
+        Credits::Charged(credits) => format!("{credits}"),
+    }
+}
+
+fn limits(policy: &RetryPolicy) -> String {
+    format!(
+        "A call is sent at most {attempts} times. The wait before the next attempt is drawn evenly from zero up to a\n\
+         bound that starts at {base} and doubles, and is at least what `Retry-After` asks for. A wait of more than\n\
+         {wait} is not begun, whoever asks for it, nor one that would end more than {total} after the call began:\n\
+         then the last failure is reported at once. These are the defaults of `RetryPolicy`.",
+        attempts = policy.max_attempts,
+        base = length(policy.base_wait),
+        wait = length(policy.max_wait),
+        total = length(policy.max_total),
+    )
+}
+
+fn length(time: Duration) -> String {
+    if time.subsec_nanos() == 0 {
+        format!("{} s", time.as_secs())
+    } else {
+        format!("{} ms", time.as_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_have_a_row_for_every_failure_and_one_for_the_rest() {
+        for can_cost in [true, false] {
+            let table = table(can_cost).unwrap();
+            assert_eq!(table.lines().count(), 2 + Failure::ALL.len() + 1);
+            let columns = table.lines().map(|line| line.matches('|').count()).collect::<Vec<_>>();
+            assert!(columns.iter().all(|count| *count == columns[0]), "{columns:?}");
+        }
+    }
+
+    #[test]
+    fn the_option_changes_nothing_for_free_calls() {
+        for failure in Failure::ALL {
+            let outcome = outcome(failure, false);
+            assert_eq!(outcome.is_resent, outcome.is_resent_if_asked, "{failure:?}");
+            assert_eq!(outcome.credits, Credits::NotCharged, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn the_rules_that_matter_most_stand_in_the_table() {
+        let table = table(true).unwrap();
+        for row in [
+            "| a timeout or a broken connection before any answer | perhaps sent | no | **yes** | **uncertain** |",
+            "| 429 (Too Many Requests) | answered: not processed | **yes** | **yes** | none |",
+            "| 502 (Bad Gateway) | answered; all of it is kept | no | **yes** | **uncertain** |",
+        ] {
+            assert!(table.lines().any(|line| line == row), "{row}\n{table}");
+        }
+    }
+
+    #[test]
+    fn the_limits_are_those_of_the_policy() {
+        let mut policy = RetryPolicy::default();
+        policy.max_attempts = 7;
+        policy.max_wait = Duration::from_secs(11);
+        let text = limits(&policy);
+        assert!(text.contains("at most 7 times") && text.contains("\n11 s is not begun"), "{text}");
+    }
+}

@@ -1,0 +1,55 @@
+//! The table of API methods.
+
+use tgscan_types::MethodInfo;
+
+use crate::tidy::type_name;
+
+/// Where the typed methods of `Client` are written.
+pub(super) const CLIENT: &str = "tgscan-core/src/client.rs";
+
+/// The table, from the registry and the source of `Client`.
+pub(super) fn table(client: &str) -> String {
+    let rows = tgscan_types::infos().iter().map(|method| row(method, client)).collect::<String>();
+    format!(
+        "| API method | on `Client` | request | live path | test path | can cost credits |\n\
+         |---|---|---|---|---|---|\n{rows}"
+    )
+}
+
+fn row(method: &MethodInfo, client: &str) -> String {
+    let request = type_name(method.name);
+    // A method of the registry needs no method of its own on `Client`.
+    let call = client_method(client, &request).unwrap_or("send");
+    let test_path = method.test_path.map_or("none".into(), |path| format!("`{path}`"));
+    let cost = if method.can_cost { "yes" } else { "no" };
+    format!("| `{}` | `{call}` | `{request}` | `{}` | {test_path} | {cost} |\n", method.name, method.path)
+}
+
+/// The method of `Client` that sends this request.
+fn client_method<'a>(client: &'a str, request: &str) -> Option<&'a str> {
+    let sends = format!("self.send({request} {{");
+    let methods = client.split("pub async fn ").skip(1);
+    methods.filter(|method| method.contains(&sends)).find_map(|method| method.split(['(', '<']).next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_method_has_its_own_on_client() {
+        let client = std::fs::read_to_string(crate::root().join(CLIENT)).unwrap();
+        let methods: Vec<_> =
+            tgscan_types::infos().iter().map(|m| client_method(&client, &type_name(m.name))).collect();
+        assert_eq!(methods, [Some("search"), Some("balance"), Some("similar_groups"), Some("check_user")]);
+    }
+
+    #[test]
+    fn a_row_names_both_paths_and_the_cost() {
+        let table = table("pub async fn find<T>(&self) { self.send(Search { query }).await }");
+        assert!(table.contains(
+            "| `search` | `find` | `Search` | `/tgscan/v1/search` | `/tgscan/v1/test/search` | yes |\n"
+        ));
+        assert!(table.contains("| `balance` | `send` | `Balance` | `/tgscan/v1/balance` | none | no |\n"));
+    }
+}

@@ -1,0 +1,34 @@
+//! Parses the flags and dispatches.
+#![expect(clippy::print_stderr, reason = "a task talks to the person who runs it")]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use xtask::{ci, docs, tidy};
+
+/// Tasks of this workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Runs every check, as CI does; stops at the first that fails.
+    Ci(ci::Flags),
+    /// Checks the house rules.
+    Tidy,
+    /// Writes the generated parts of the documentation.
+    Docs(docs::Flags),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Task::parse() {
+        Task::Ci(flags) => ci::run(&flags),
+        Task::Tidy => tidy::run(),
+        Task::Docs(flags) => docs::run(&flags),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
