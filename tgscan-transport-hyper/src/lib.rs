@@ -1,1 +1,105 @@
+//! The real transport of the [TgScan API](https://tgdev.io/tgscan/api) SDK: hyper and rustls on tokio.
+//!
+//! ```no_run
+//! use tgscan_core::{ApiKey, types::UserQuery};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // The live service, with all defaults: HTTPS, 30 s per call, retries that never pay twice.
+//!     let client = tgscan_transport_hyper::client(ApiKey::live(std::env::var("TGSCAN_API_KEY")?)?)?;
+//!
+//!     let reply = client.search("some_username".parse::<UserQuery>()?).await?;
+//!     println!("{} groups, {}", reply.answer.groups.len(), reply.credits);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! With settings of your own, another base URL, or a credit cap:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tgscan_core::{Api, ApiKey, Ledger};
+//! use tgscan_transport_hyper::HyperTransport;
+//!
+//! let api = Api::with_base_url("https://gateway.example/tgscan", ApiKey::live("0123456789abcdef")?)?
+//!     .with_ledger(Ledger::new().with_cap(100));
+//! let client = HyperTransport::builder().total_timeout(Duration::from_secs(10)).build()?.client(api);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it never does
+//!
+//! - **Send a request twice.** hyper-util's own replay is off; whether to send again is decided by
+//!   [`tgscan_core::decide`] alone, which knows what a call can cost.
+//! - **Guess about delivery.** "Never sent" is claimed only if no connection took the request's body, and from that
+//!   moment none can. In doubt it says "perhaps sent".
+//! - **Lose what was received.** A response that breaks off, stalls or grows too large keeps its status, headers and
+//!   every byte so far.
+//! - **Follow a redirect**, or send plain `http` to another host, unless [`HyperTransportBuilder::allow_plain_http`]
+//!   says so. The API key goes to the host of the base URL and to no other.
+//! - **Trust the process default of rustls.** It names its crypto provider (ring), so it neither needs one installed
+//!   nor panics if another crate links a second one.
+//! - **Show the key, the query or a body** in `Debug`, in errors or in logs.
+//!
+//! # Defaults
+//!
+//! | setting | default | why |
+//! |---|---|---|
+//! | [`connect_timeout`](HyperTransportBuilder::connect_timeout) | 10 s | DNS, TCP and TLS together; a failure here is never sent, so failing early costs nothing |
+//! | [`total_timeout`](HyperTransportBuilder::total_timeout) | 30 s | from the call to the last byte of the body; hand-written clients of this service use 10 s to 30 s |
+//! | [`body_cap`](HyperTransportBuilder::body_cap) | 64 MiB | far above any documented answer, far below what hurts a process |
+//! | [`idle_timeout`](HyperTransportBuilder::idle_timeout) | 50 s | below the 60 s to 75 s after which common servers and gateways close idle connections |
+//! | [`max_idle_per_host`](HyperTransportBuilder::max_idle_per_host) | 32 | with HTTP/2 one suffices; bounds the sockets that a burst over HTTP/1.1 leaves behind |
+//! | [`user_agent`](HyperTransportBuilder::user_agent) | `tgscan-rust/` and the version | |
+//! | [`http1_only`](HyperTransportBuilder::http1_only) | no | TLS negotiates HTTP/2 or HTTP/1.1; plain `http` is HTTP/1.1 |
+//! | root certificates | Mozilla's | more can be added with [`extra_roots_pem`](HyperTransportBuilder::extra_roots_pem) |
+//! | [`allow_plain_http`](HyperTransportBuilder::allow_plain_http) | no | anyone on the way could read the API key |
+//!
+//! `TCP_NODELAY` is always on: a request is one small write that should not wait.
+//!
+//! # Runtime
+//!
+//! Calls must be made inside a tokio runtime of either kind with I/O and time enabled; outside of one they fail with a
+//! "refused" error. A transport can be built anywhere. Connections belong to the runtime in which they were made, so
+//! a transport that outlives a runtime connects again in the next one.
+//!
+//! # Features
+//!
+//! | feature | default | does |
+//! |---|---|---|
+//! | `http2` | on | offers HTTP/2 to `https` servers beside HTTP/1.1 |
 
+mod build_error;
+mod builder;
+mod connect;
+mod failure;
+mod incoming;
+mod outgoing;
+mod timer;
+mod tls;
+mod transport;
+
+pub use build_error::BuildError;
+pub use builder::HyperTransportBuilder;
+pub use timer::TokioTimer;
+pub use transport::HyperTransport;
+
+/// A client of the live service, with all defaults.
+///
+/// ```
+/// use tgscan_core::{ApiKey, KeyKind};
+///
+/// // With a test key it calls the test methods there.
+/// let client = tgscan_transport_hyper::client(ApiKey::test("0123456789abcdef")?)?;
+/// assert_eq!(client.api().key_kind(), KeyKind::Test);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// For anything else (another base URL, a cap, other limits) use [`HyperTransport::builder`] and
+/// [`HyperTransport::client`].
+///
+/// # Errors
+/// If TLS cannot be set up, which the defaults do not cause.
+pub fn client(key: tgscan_core::ApiKey) -> Result<tgscan_core::Client, BuildError> {
+    Ok(HyperTransport::builder().build()?.client(tgscan_core::Api::new(key)))
+}

@@ -38,7 +38,7 @@ use crate::data::{Profile, Seed, Terms};
 
 /// A mock of the TgScan API. Cheap to clone; clones are the same account.
 ///
-/// It is a [`Transport`]: put it where the real one goes. Answers are a function of the seed and the query, so they do
+/// It is a [`Transport`](tgscan_core::Transport): put it where the real one goes. Answers are a function of the seed and the query, so they do
 /// not depend on the order in which parallel requests arrive.
 ///
 /// ```

@@ -136,7 +136,11 @@ mod tests {
     #[test]
     fn a_missing_route_or_row_is_found() {
         let mut tree = complete();
-        tree.replace(ROUTES, "Route::of::<Search>", "Route::of::<Research>(profile), // Route::of::<Search>\n");
+        tree.replace(
+            ROUTES,
+            "Route::of::<Search>",
+            "Route::of::<Research>(profile), // Route::of::<Search>\n",
+        );
         assert!(only(&tree).contains("has no route for search"));
         let mut tree = complete();
         tree.replace("README.md", "| `user_check` |", "| user_check |");

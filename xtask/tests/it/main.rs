@@ -1,5 +1,7 @@
 //! The workspace as it is keeps its own rules.
 
+mod demo;
+
 use xtask::tidy::{self, Tree};
 
 #[test]

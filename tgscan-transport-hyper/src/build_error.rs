@@ -1,0 +1,75 @@
+//! Why a transport was not built.
+
+use std::fmt;
+
+/// Settings that were refused: says which one and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A time limit is zero, so that every call would fail.
+    #[non_exhaustive]
+    ZeroTimeout {
+        /// The builder's method that set it.
+        setting: &'static str,
+    },
+    /// The cap of the body is zero, so that every answer would be too large.
+    ZeroBodyCap,
+    /// The user agent cannot be a header value.
+    UserAgent,
+    /// A PEM text has no certificate in it.
+    NoCertificate,
+    /// A PEM text cannot be read.
+    #[non_exhaustive]
+    Pem {
+        /// What the reader says.
+        reason: String,
+    },
+    /// An extra root is not a certificate that can be trusted.
+    #[non_exhaustive]
+    Root {
+        /// Which of the extra roots, counted from 1 in the order in which they were added.
+        number: usize,
+        /// What rustls says.
+        reason: String,
+    },
+    /// TLS cannot be set up.
+    #[non_exhaustive]
+    Tls {
+        /// What rustls says.
+        reason: String,
+    },
+}
+
+impl std::error::Error for BuildError {}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ZeroTimeout { setting: setting @ "idle_timeout" } => write!(
+                f,
+                "`{setting}` is zero; give a longer time, or `max_idle_per_host(0)` to keep no idle connection"
+            ),
+            Self::ZeroTimeout { setting } => {
+                write!(f, "`{setting}` is zero, so every call would fail; give a longer time")
+            }
+            Self::ZeroBodyCap => {
+                f.write_str("`body_cap` is zero, so every answer would be too large; give at least 1 byte")
+            }
+            Self::UserAgent => f.write_str(
+                "`user_agent` is empty or has a character other than visible ASCII and spaces, such as a line break; \
+                 give a text like `my-app/1.0`",
+            ),
+            Self::NoCertificate => f.write_str(
+                "`extra_roots_pem` got a text without any certificate; give one with `-----BEGIN CERTIFICATE-----` \
+                 (a key or DER bytes are not PEM certificates)",
+            ),
+            Self::Pem { reason } => {
+                write!(f, "`extra_roots_pem` got a text that is not PEM: {reason}; give the file as it is")
+            }
+            Self::Root { number, reason } => {
+                write!(f, "extra root certificate {number} cannot be used: {reason}; give a root certificate")
+            }
+            Self::Tls { reason } => write!(f, "TLS cannot be set up: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The settings of a transport, checked together when it is built.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::HeaderValue;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rustls::pki_types::CertificateDer;
+
+use crate::connect::Connector;
+use crate::outgoing::Outgoing;
+use crate::tls::{self, Roots};
+use crate::transport::Limits;
+use crate::{BuildError, HyperTransport};
+
+/// Longer times count as this one: adding [`Duration::MAX`] to a clock would overflow it.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+/// How often a quiet HTTP/2 connection with calls in flight is asked whether it still lives, and how long it may take
+/// to answer. Without this, calls on a connection that a router forgot would each run into the total timeout, one
+/// after the other, because a timeout closes one HTTP/2 stream and not the connection.
+#[cfg(feature = "http2")]
+const PING: Duration = Duration::from_secs(10);
+
+/// Settings of a [`HyperTransport`], all with a default; made by [`HyperTransport::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use tgscan_transport_hyper::HyperTransport;
+///
+/// let transport = HyperTransport::builder()
+///     .total_timeout(Duration::from_secs(10))
+///     .user_agent("my-app/1.0")
+///     .build()?;
+///
+/// let error = HyperTransport::builder().total_timeout(Duration::ZERO).build().unwrap_err();
+/// assert_eq!(error.to_string(), "`total_timeout` is zero, so every call would fail; give a longer time");
+/// # Ok::<(), tgscan_transport_hyper::BuildError>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "settings do nothing until `build`"]
+pub struct HyperTransportBuilder {
+    connect_timeout: Duration,
+    total_timeout: Duration,
+    idle_timeout: Duration,
+    max_idle_per_host: usize,
+    body_cap: usize,
+    user_agent: String,
+    http1_only: bool,
+    allow_plain_http: bool,
+    roots: Roots,
+}
+
+impl Default for HyperTransportBuilder {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            total_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(50),
+            max_idle_per_host: 32,
+            body_cap: 64 << 20,
+            user_agent: concat!("tgscan-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
+            http1_only: false,
+            allow_plain_http: false,
+            roots: Roots::default(),
+        }
+    }
+}
+
+impl HyperTransportBuilder {
+    /// How long DNS, TCP and TLS may take together. Default: 10 s. The total timeout holds as well, so that the
+    /// shorter of the two ends a slow connect.
+    ///
+    /// A host with several addresses gives each its share of this time.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long one attempt may take from the call to the last byte of the body. Default: 30 s. Times beyond a year
+    /// count as a year.
+    pub fn total_timeout(mut self, timeout: Duration) -> Self {
+        self.total_timeout = timeout;
+        self
+    }
+
+    /// How long an unused connection is kept for the next call. Default: 50 s.
+    ///
+    /// Shorter than the 60 s to 75 s of common servers and gateways, so that connections are closed from this side:
+    /// a request that meets a server's closing on the wire may be "perhaps sent", and is then not sent again.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// How many unused connections are kept per host; 0 for a new connection with each call. Default: 32.
+    pub fn max_idle_per_host(mut self, count: usize) -> Self {
+        self.max_idle_per_host = count;
+        self
+    }
+
+    /// The longest body that is accepted, in bytes. Default: 64 MiB. Of a longer one exactly this much is kept, in the
+    /// error.
+    pub fn body_cap(mut self, bytes: usize) -> Self {
+        self.body_cap = bytes;
+        self
+    }
+
+    /// The `User-Agent` header of requests that have none. Default: `tgscan-rust/` and this crate's version.
+    pub fn user_agent(mut self, text: impl Into<String>) -> Self {
+        self.user_agent = text.into();
+        self
+    }
+
+    /// Trusts the certificates in a PEM text beside Mozilla's roots. Can be called several times.
+    ///
+    /// For a gateway with a certificate authority of its own, or the mock's server.
+    pub fn extra_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.add_pem(pem.into());
+        self
+    }
+
+    /// Trusts a certificate in DER form beside Mozilla's roots. Can be called several times.
+    pub fn extra_root_der(mut self, der: impl Into<Vec<u8>>) -> Self {
+        self.roots.add_der(CertificateDer::from(der.into()));
+        self
+    }
+
+    /// Speaks HTTP/1.1 even to servers that know HTTP/2. Default: `false`.
+    pub fn http1_only(mut self, only: bool) -> Self {
+        self.http1_only = only;
+        self
+    }
+
+    /// Allows plain `http` to any host, not to loopback hosts only. Default: `false`.
+    ///
+    /// **Everyone on the way can read the API key and spend its credits.** For a sidecar in a network of your own; the
+    /// base URL must allow it too, with [`Api::with_plain_http_base_url`](tgscan_core::Api::with_plain_http_base_url).
+    pub fn allow_plain_http(mut self, allow: bool) -> Self {
+        self.allow_plain_http = allow;
+        self
+    }
+
+    /// Checks the settings and makes the transport. Connects to nothing, and needs no runtime.
+    ///
+    /// # Errors
+    /// If a setting makes no sense; the error names it and says what would be right.
+    pub fn build(self) -> Result<HyperTransport, BuildError> {
+        for (setting, timeout) in [
+            ("connect_timeout", self.connect_timeout),
+            ("total_timeout", self.total_timeout),
+            ("idle_timeout", self.idle_timeout),
+        ] {
+            if timeout.is_zero() {
+                return Err(BuildError::ZeroTimeout { setting });
+            }
+        }
+        if self.body_cap == 0 {
+            return Err(BuildError::ZeroBodyCap);
+        }
+        let user_agent = HeaderValue::from_str(&self.user_agent).map_err(|_| BuildError::UserAgent)?;
+        if user_agent.is_empty() {
+            return Err(BuildError::UserAgent);
+        }
+        let limits = Limits {
+            total_timeout: self.total_timeout.min(LONGEST),
+            body_cap: self.body_cap,
+            allow_plain_http: self.allow_plain_http,
+        };
+        let client = self.hyper()?;
+        Ok(HyperTransport::new(client, user_agent, limits))
+    }
+
+    fn hyper(self) -> Result<Client<Connector, Outgoing>, BuildError> {
+        let connect_timeout = self.connect_timeout.min(LONGEST);
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        // Shared out among the addresses of a host, so that one that swallows packets leaves time for the next.
+        tcp.set_connect_timeout(Some(connect_timeout));
+        // It would refuse `https`, which is handled around it; plain `http` is refused before it is asked.
+        tcp.enforce_http(false);
+        let connector =
+            Connector::new((tcp, tls::config(self.roots, self.http1_only)?).into(), connect_timeout);
+
+        let mut hyper = Client::builder(TokioExecutor::new());
+        hyper
+            // A replay down here would hide an attempt from the retry rules and from the ledger.
+            .retry_canceled_requests(false)
+            .pool_idle_timeout(self.idle_timeout.min(LONGEST))
+            .pool_max_idle_per_host(self.max_idle_per_host)
+            // Without it idle connections are only looked at when the next call comes, and stay open until then.
+            .pool_timer(hyper_util::rt::TokioTimer::new());
+        #[cfg(feature = "http2")]
+        hyper
+            .timer(hyper_util::rt::TokioTimer::new())
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(PING);
+        Ok(hyper.build(connector))
+    }
+}
+
+impl fmt::Debug for HyperTransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the roots: a PEM text can hold a private key.
+        f.debug_struct("HyperTransportBuilder")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("total_timeout", &self.total_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("max_idle_per_host", &self.max_idle_per_host)
+            .field("body_cap", &self.body_cap)
+            .field("user_agent", &self.user_agent)
+            .field("http1_only", &self.http1_only)
+            .field("allow_plain_http", &self.allow_plain_http)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(builder: HyperTransportBuilder) -> String {
+        builder.build().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn refuses_what_makes_no_sense_and_says_what_would() {
+        let new = HyperTransportBuilder::default;
+        let zero = Duration::ZERO;
+        for (builder, says) in [
+            (new().connect_timeout(zero), "`connect_timeout` is zero"),
+            (new().total_timeout(zero), "`total_timeout` is zero"),
+            (new().idle_timeout(zero), "`max_idle_per_host(0)`"),
+            (new().body_cap(0), "`body_cap` is zero"),
+            (new().user_agent("a\r\nb"), "give a text like `my-app/1.0`"),
+            (new().user_agent(""), "`user_agent` is empty"),
+            (new().extra_roots_pem(""), "without any certificate"),
+            (new().extra_roots_pem("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"), "without any"),
+            (new().extra_roots_pem("-----BEGIN CERTIFICATE-----\nYQ==\n"), "not PEM"),
+            (new().extra_roots_pem("-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n"), "not PEM"),
+            (new().extra_root_der(*b"no certificate"), "extra root certificate 1 cannot be used"),
+        ] {
+            let said = refused(builder);
+            assert!(said.contains(says), "{said}");
+        }
+    }
+
+    #[test]
+    fn extreme_settings_are_accepted() {
+        let builder = HyperTransportBuilder::default()
+            .connect_timeout(Duration::MAX)
+            .total_timeout(Duration::from_nanos(1))
+            .idle_timeout(Duration::MAX)
+            .max_idle_per_host(0)
+            .body_cap(usize::MAX);
+        builder.build().unwrap();
+    }
+
+    #[test]
+    fn debug_leaves_the_roots_out() {
+        let builder = HyperTransportBuilder::default().extra_roots_pem("secret");
+        assert!(!format!("{builder:?}").contains("secret"));
+    }
+}

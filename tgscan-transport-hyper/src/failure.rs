@@ -1,0 +1,152 @@
+//! Turns what hyper reports into a transport error: what went wrong, and what it says about delivery.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use http::Uri;
+use rustls::CertificateError;
+use rustls::pki_types::InvalidDnsNameError;
+use tgscan_core::{TransportError, TransportErrorKind as Kind};
+
+use crate::connect::ConnectTimeout;
+use crate::outgoing::Handover;
+
+/// No response head came, and hyper says why.
+pub(crate) fn before_head(
+    error: hyper_util::client::legacy::Error,
+    handover: &Handover,
+    uri: &Uri,
+) -> TransportError {
+    // hyper cancels a request that it gives back, and none that it began to write.
+    let returned = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
+    let refused = is_refused_stream(&error);
+    let never_sent = handover.never_sent(returned) || refused;
+    let kind = kind(&error, never_sent);
+    let host = Host(uri);
+    let context = match kind {
+        Kind::Tls if is_unknown_issuer(&error) => format!(
+            "connecting to {host} (if the issuer of its certificate is your own, add it with `extra_roots_pem`)"
+        ),
+        _ if error.is_connect() || kind == Kind::Tls => format!("connecting to {host}"),
+        _ if refused => format!("{host} refused the request before processing it"),
+        _ if never_sent => format!("the connection to {host} ended before the request began"),
+        _ => format!("no answer from {host}"),
+    };
+    let source = Cause { context, error: Box::new(error) };
+    let failed = if never_sent { TransportError::never_sent(source) } else { TransportError::new(source) };
+    failed.with_kind(kind)
+}
+
+/// The total timeout passed without a response head.
+pub(crate) fn timed_out_before_head(timeout: Duration, handover: &Handover, uri: &Uri) -> TransportError {
+    let passed = format!("`total_timeout` of {timeout:?} passed");
+    let host = Host(uri);
+    let failed = if handover.never_sent(false) {
+        TransportError::never_sent(format!("{passed} while connecting to {host}"))
+    } else {
+        TransportError::new(format!("{passed} without an answer from {host}"))
+    };
+    failed.with_kind(Kind::Timeout)
+}
+
+/// A response body broke off.
+pub(crate) fn in_body(error: hyper::Error) -> (Kind, Box<dyn StdError + Send + Sync>) {
+    (
+        kind(&error, false),
+        Box::new(Cause { context: "the body broke off".to_owned(), error: Box::new(error) }),
+    )
+}
+
+fn kind(error: &(dyn StdError + 'static), never_sent: bool) -> Kind {
+    let timed_out = find::<ConnectTimeout>(error).is_some()
+        || find::<hyper::Error>(error).is_some_and(hyper::Error::is_timeout)
+        || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+    let no_session = find::<rustls::Error>(error).is_some() || find::<InvalidDnsNameError>(error).is_some();
+    let connecting = find::<hyper_util::client::legacy::Error>(error)
+        .is_some_and(hyper_util::client::legacy::Error::is_connect);
+    if timed_out {
+        Kind::Timeout
+    } else if no_session && never_sent {
+        Kind::Tls
+    } else if connecting {
+        Kind::Connect
+    } else if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
+        // Something answered, but not in HTTP.
+        Kind::Other
+    } else {
+        Kind::Broken
+    }
+}
+
+fn is_unknown_issuer(error: &(dyn StdError + 'static)) -> bool {
+    matches!(
+        find::<rustls::Error>(error),
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
+    )
+}
+
+/// Whether the server says of an HTTP/2 stream that it was closed "prior to any processing having occurred", so that
+/// its request "can be safely retried" (RFC 9113, 8.7). Servers do so when too many streams are open.
+#[cfg(feature = "http2")]
+fn is_refused_stream(error: &(dyn StdError + 'static)) -> bool {
+    find::<h2::Error>(error).is_some_and(|error| {
+        error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+    })
+}
+
+#[cfg(not(feature = "http2"))]
+fn is_refused_stream(_: &(dyn StdError + 'static)) -> bool {
+    false
+}
+
+/// The first error of a type among an error and its causes.
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    std::iter::successors(Some(error), |error| cause(*error)).find_map(|error| error.downcast_ref())
+}
+
+/// What an error was caused by. An `io::Error` leaves out the error that it wraps and names that one's source, which
+/// would hide a certificate error from a look at the sources.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+/// An error with what was being done.
+#[derive(Debug)]
+struct Cause {
+    context: String,
+    error: Box<dyn StdError + Send + Sync>,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.context)
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        // hyper-util's own words ("client error (Connect)") say less than the context.
+        match self.error.downcast_ref::<hyper_util::client::legacy::Error>().and_then(StdError::source) {
+            Some(source) => Some(source),
+            None => Some(self.error.as_ref()),
+        }
+    }
+}
+
+/// Host and port of a URI, without user name, password and path.
+struct Host<'a>(&'a Uri);
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.host().unwrap_or_default())?;
+        match self.0.port_u16() {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The transport: one request, one attempt, one response with its whole body.
+
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::USER_AGENT;
+use http::uri::Scheme;
+use http::{HeaderValue, Request, Response, Uri};
+use hyper_util::client::legacy::Client as HyperClient;
+use tgscan_core::{
+    Api, Client, Transport, TransportError, TransportErrorKind, async_trait, is_loopback_host,
+};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::connect::Connector;
+use crate::outgoing::Outgoing;
+use crate::{HyperTransportBuilder, TokioTimer, failure, incoming};
+
+/// Carries requests over pooled HTTP/1.1 and HTTP/2 connections. Cheap to clone; clones share the connections.
+///
+/// See the [crate's front page](crate) for what it does, what it never does, and its defaults.
+///
+/// Dropping the future of a call gives its connection up: an HTTP/1.1 connection is closed, an HTTP/2 stream is reset.
+#[derive(Clone)]
+pub struct HyperTransport {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    hyper: HyperClient<Connector, Outgoing>,
+    user_agent: HeaderValue,
+    limits: Limits,
+}
+
+/// What holds for each request.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    pub(crate) total_timeout: Duration,
+    pub(crate) body_cap: usize,
+    pub(crate) allow_plain_http: bool,
+}
+
+impl HyperTransport {
+    /// Settings to change before [`build`](HyperTransportBuilder::build).
+    pub fn builder() -> HyperTransportBuilder {
+        HyperTransportBuilder::default()
+    }
+
+    pub(crate) fn new(
+        hyper: HyperClient<Connector, Outgoing>,
+        user_agent: HeaderValue,
+        limits: Limits,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { hyper, user_agent, limits }) }
+    }
+
+    /// A client that calls this API over this transport, and can wait and so retry.
+    ///
+    /// Where the retry policy's seed is 0, its default, a random one takes its place, so that processes that failed
+    /// together do not retry together. Set one to repeat a schedule.
+    pub fn client(self, api: Api) -> Client {
+        let mut retry = *api.retry();
+        if retry.seed == 0 {
+            // The standard library draws new random keys for this; nothing secret depends on them.
+            retry.seed = RandomState::new().build_hasher().finish();
+        }
+        Client::new(api.with_retry(retry), self).with_timer(TokioTimer::new())
+    }
+
+    /// Refuses what must not or cannot be sent.
+    fn check(&self, uri: &Uri) -> Result<(), &'static str> {
+        if Handle::try_current().is_err() {
+            return Err(
+                "there is no tokio runtime here; call from inside one, such as under `#[tokio::main]`",
+            );
+        }
+        let Some(host) = uri.host() else {
+            return Err("the request's URI has no host; give an absolute one");
+        };
+        match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => Ok(()),
+            Some(scheme) if *scheme == Scheme::HTTP => {
+                if self.inner.limits.allow_plain_http || is_loopback_host(host) {
+                    Ok(())
+                } else {
+                    Err(
+                        "plain `http` to another host would show the API key to everyone on the way; use `https`, \
+                         or allow it explicitly with `allow_plain_http`",
+                    )
+                }
+            }
+            _ => Err("the request's scheme is not supported; use `https`"),
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for HyperTransport {
+    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let Inner { hyper, user_agent, limits } = &*self.inner;
+        self.check(request.uri())
+            .map_err(|why| TransportError::never_sent(why).with_kind(TransportErrorKind::Refused))?;
+        request.headers_mut().entry(USER_AGENT).or_insert_with(|| user_agent.clone());
+
+        let deadline = Instant::now() + limits.total_timeout;
+        let uri = request.uri().clone();
+        let (request, handover) = Outgoing::wrap(request);
+        match timeout_at(deadline, hyper.request(request)).await {
+            Ok(Ok(response)) => {
+                incoming::read(response, limits.body_cap, deadline, limits.total_timeout).await
+            }
+            Ok(Err(error)) => Err(failure::before_head(error, &handover, &uri)),
+            Err(_) => Err(failure::timed_out_before_head(limits.total_timeout, &handover, &uri)),
+        }
+    }
+}
+
+impl fmt::Debug for HyperTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HyperTransport").field("limits", &self.inner.limits).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tgscan_core::{ApiKey, RetryPolicy};
+
+    use super::*;
+
+    #[test]
+    fn clients_get_a_random_seed_unless_they_have_one() {
+        let client = |seed| {
+            let mut retry = RetryPolicy::default();
+            retry.seed = seed;
+            let api = Api::new(ApiKey::test("k").unwrap()).with_retry(retry);
+            HyperTransport::builder().build().unwrap().client(api).api().retry().seed
+        };
+        assert_eq!(client(7), 7);
+        let drawn = (client(0), client(0));
+        assert!(drawn.0 != 0 && drawn.0 != drawn.1);
+    }
+}

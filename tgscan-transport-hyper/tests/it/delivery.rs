@@ -1,0 +1,124 @@
+//! What an error says about delivery, and that nothing paid is sent twice.
+
+use tgscan_core::types::{Balance, UserQuery};
+use tgscan_core::{Api, ApiKey, Credits, Delivery, Transport, TransportError, TransportErrorKind};
+use tgscan_transport_hyper::HyperTransport;
+use tokio::net::TcpListener;
+
+use crate::server::{OK, Server, response};
+use crate::{KEY, QUERY, SHORT, api, balance, hasty, search, transport};
+
+fn assert_error(error: &TransportError, delivery: Delivery, kind: TransportErrorKind) {
+    assert_eq!((error.delivery(), error.kind()), (delivery, kind), "{error}");
+    assert!(error.partial().is_none());
+}
+
+#[tokio::test]
+async fn a_dead_port_is_never_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    for request in [search(&url), balance(&url)] {
+        let error = transport().send(request).await.unwrap_err();
+        assert_error(&error, Delivery::NeverSent, TransportErrorKind::Connect);
+        let said = error.to_string();
+        assert!(said.starts_with("no connection (never sent): connecting to 127.0.0.1:"), "{said}");
+        assert!(said.contains("refused"), "{said}");
+    }
+}
+
+/// Longer than a name may be (RFC 1035, 2.3.4), so that no resolver needs to be asked.
+fn no_name() -> String {
+    format!("{}.invalid", "a".repeat(64))
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_found_is_never_sent() {
+    let transport = HyperTransport::builder().allow_plain_http(true).build().unwrap();
+    let url = format!("http://{}", no_name());
+    let api = Api::with_plain_http_base_url(&url, ApiKey::live(KEY).unwrap()).unwrap();
+    let error = transport.send(api.request(&Balance {})).await.unwrap_err();
+    assert_error(&error, Delivery::NeverSent, TransportErrorKind::Connect);
+}
+
+#[tokio::test]
+async fn a_name_that_no_certificate_can_have_is_no_trusted_session() {
+    let error = transport().send(search(&format!("https://{}", no_name()))).await.unwrap_err();
+    assert_error(&error, Delivery::NeverSent, TransportErrorKind::Tls);
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_never_answers_times_out_perhaps_sent() {
+    let server = Server::stalling("").await;
+    for request in [search(&server.url()), balance(&server.url())] {
+        let error = hasty().send(request).await.unwrap_err();
+        assert_error(&error, Delivery::PerhapsSent, TransportErrorKind::Timeout);
+        assert!(error.to_string().contains("`total_timeout` of 150ms passed without an answer"), "{error}");
+    }
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_timeout_while_connecting_is_never_sent() {
+    // Accepts, and then never says a word of TLS.
+    let server = Server::start(|mut peer| async move { peer.closed().await }).await;
+    let url = server.url().replace("http", "https");
+    let connect_timeout = HyperTransport::builder().connect_timeout(SHORT).build().unwrap();
+    for request in [search, balance] {
+        let error = hasty().send(request(&url)).await.unwrap_err();
+        assert_error(&error, Delivery::NeverSent, TransportErrorKind::Timeout);
+        assert!(error.to_string().contains("`total_timeout` of 150ms passed while connecting"), "{error}");
+        let error = connect_timeout.send(request(&url)).await.unwrap_err();
+        assert_error(&error, Delivery::NeverSent, TransportErrorKind::Timeout);
+        assert!(error.to_string().contains("`connect_timeout` of 150ms passed"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_was_read_and_not_answered_is_perhaps_sent() {
+    for wire in ["", "HTTP/1.1 200 OK\r\ncontent-le"] {
+        let server = Server::cutting(wire).await;
+        for request in [search(&server.url()), balance(&server.url())] {
+            let error = transport().send(request).await.unwrap_err();
+            assert_error(&error, Delivery::PerhapsSent, TransportErrorKind::Broken);
+            assert!(error.to_string().contains("no answer from 127.0.0.1"), "{error}");
+        }
+        assert_eq!(server.requests(), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_http_is_perhaps_sent() {
+    let server = Server::cutting("220 mail.example ESMTP\r\n\r\n").await;
+    let error = transport().send(search(&server.url())).await.unwrap_err();
+    assert_error(&error, Delivery::PerhapsSent, TransportErrorKind::Other);
+}
+
+#[tokio::test]
+async fn a_paid_call_that_was_perhaps_sent_is_not_sent_again() {
+    let server = Server::cutting("").await;
+    let client = transport().client(api(&server.url()));
+    let error = client.search(QUERY.parse::<UserQuery>().unwrap()).await.unwrap_err();
+    assert_eq!((error.attempts(), error.credits()), (1, Credits::Uncertain));
+    assert_eq!((server.connections(), server.requests()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_free_call_that_broke_is_sent_again_by_the_client() {
+    let server = Server::start({
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        move |mut peer| {
+            let first = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+            async move {
+                peer.read_request().await;
+                if !first {
+                    peer.write(&response("200 OK", "", OK)).await;
+                }
+            }
+        }
+    })
+    .await;
+    let reply = transport().client(api(&server.url())).balance().await.unwrap();
+    assert_eq!((reply.attempts, reply.answer.num_credits), (2, 5));
+    assert_eq!(server.requests(), 2);
+}

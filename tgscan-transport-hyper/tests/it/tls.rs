@@ -1,0 +1,160 @@
+//! TLS: who is trusted, which HTTP version is spoken, and how failures are told.
+
+use std::sync::Arc;
+
+use http::Version;
+use rcgen::date_time_ymd;
+use rustls::ServerConfig;
+use tgscan_core::{Delivery, Transport, TransportErrorKind};
+use tgscan_transport_hyper::HyperTransport;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::server::{OK, Server, end_of_request};
+use crate::tls_server::{Authority, BOTH, Ending, TlsServer, assert_broken, for_host};
+use crate::{balance, search, transport};
+
+#[tokio::test]
+async fn an_extra_root_is_trusted_and_the_http_version_negotiated() {
+    let authority = Authority::new();
+    let negotiated = if cfg!(feature = "http2") { Version::HTTP_2 } else { Version::HTTP_11 };
+    for (alpn, http1_only, version) in [
+        (BOTH, false, negotiated),
+        (BOTH, true, Version::HTTP_11),
+        (&["http/1.1"], false, Version::HTTP_11),
+        (&[], false, Version::HTTP_11),
+    ] {
+        let server = TlsServer::start(authority.server(&for_host("127.0.0.1"), alpn), Ending::Complete).await;
+        let transport = authority.trusted().http1_only(http1_only).build().unwrap();
+        for request in [search(&server.url()), balance(&server.url())] {
+            let answer = transport.send(request).await.unwrap();
+            assert_eq!((answer.version(), &answer.body()[..]), (version, OK.as_bytes()), "{alpn:?}");
+        }
+        assert_eq!(server.requests(), 2);
+    }
+    assert!(rustls::crypto::CryptoProvider::get_default().is_none(), "no process default was needed or set");
+}
+
+#[tokio::test]
+async fn an_extra_root_may_be_der_and_the_host_a_name() {
+    let authority = Authority::new();
+    let server = TlsServer::start(authority.server(&for_host("localhost"), BOTH), Ending::Complete).await;
+    let transport = HyperTransport::builder().extra_root_der(authority.0.der().to_vec()).build().unwrap();
+    let url = format!("https://localhost:{}", server.address.port());
+    assert_eq!(transport.send(balance(&url)).await.unwrap().body(), OK);
+}
+
+#[tokio::test]
+async fn sixty_four_calls_at_once_over_tls() {
+    let authority = Authority::new();
+    let server = TlsServer::start(authority.server(&for_host("127.0.0.1"), BOTH), Ending::Complete).await;
+    let transport = authority.trusted().build().unwrap();
+    let calls: Vec<_> = (0..64)
+        .map(|_| {
+            let (transport, request) = (transport.clone(), search(&server.url()));
+            tokio::spawn(async move { transport.send(request).await.unwrap() })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().into_body(), OK);
+    }
+    assert_eq!(server.requests(), 64);
+}
+
+async fn untrusted(transport: HyperTransport, config: ServerConfig) -> String {
+    let server = TlsServer::start(config, Ending::Complete).await;
+    let mut said = String::new();
+    for request in [search(&server.url()), balance(&server.url())] {
+        let error = transport.send(request).await.unwrap_err();
+        assert_eq!(
+            (error.delivery(), error.kind()),
+            (Delivery::NeverSent, TransportErrorKind::Tls),
+            "{error}"
+        );
+        said = error.to_string();
+    }
+    assert_eq!(server.requests(), 0);
+    said
+}
+
+#[tokio::test]
+async fn an_unknown_issuer_is_refused_and_says_how_to_trust_it() {
+    let config = Authority::new().server(&for_host("127.0.0.1"), BOTH);
+    let said = untrusted(transport(), config).await;
+    assert!(said.contains("UnknownIssuer") && said.contains("`extra_roots_pem`"), "{said}");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_host_is_refused() {
+    let authority = Authority::new();
+    let config = authority.server(&for_host("other.example"), BOTH);
+    let said = untrusted(authority.trusted().build().unwrap(), config).await;
+    assert!(said.contains("not valid for name") && said.contains("other.example"), "{said}");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused() {
+    let authority = Authority::new();
+    let mut params = for_host("127.0.0.1");
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2021, 1, 1);
+    let said = untrusted(authority.trusted().build().unwrap(), authority.server(&params, BOTH)).await;
+    assert!(said.contains("expired"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_no_trusted_session() {
+    let server =
+        Server::start(|mut peer| async move { peer.write("HTTP/1.1 400 Bad Request\r\n\r\n").await }).await;
+    let error = transport().send(search(&server.url().replace("http", "https"))).await.unwrap_err();
+    assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, TransportErrorKind::Tls), "{error}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_cut_is_a_failed_connection() {
+    let server = Server::start(|peer| async move { drop(peer) }).await;
+    for request in [search, balance] {
+        let error = transport().send(request(&server.url().replace("http", "https"))).await.unwrap_err();
+        assert_eq!(
+            (error.delivery(), error.kind()),
+            (Delivery::NeverSent, TransportErrorKind::Connect),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_close_notify_the_end_of_a_connection_is_not_the_end_of_a_body() {
+    let authority = Authority::new();
+    let transport = authority.trusted().build().unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &[])));
+    for (wire, closes, body) in [
+        ("HTTP/1.1 200 OK\r\n\r\nabc", false, Err(Some("abc"))),
+        ("HTTP/1.1 200 OK\r\n\r\nabc", true, Ok("abc")),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", true, Err(Some("abc"))),
+        ("", true, Err(None)),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let acceptor = acceptor.clone();
+        let serving = tokio::spawn(async move {
+            let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+            let mut request = Vec::new();
+            while end_of_request(&request).is_none() {
+                stream.read_buf(&mut request).await.unwrap();
+            }
+            stream.write_all(wire.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+            if closes {
+                stream.shutdown().await.unwrap();
+            }
+        });
+        match (transport.send(search(&url)).await, body) {
+            (Ok(answer), body) => assert_eq!(Ok(std::str::from_utf8(answer.body()).unwrap()), body),
+            (Err(error), Err(None)) => assert_broken(&error, Delivery::PerhapsSent, None),
+            (Err(error), body) => assert_broken(&error, Delivery::AnswerBegan, body.unwrap_err()),
+        }
+        serving.await.unwrap();
+    }
+}

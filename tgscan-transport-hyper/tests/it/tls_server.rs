@@ -1,0 +1,166 @@
+//! Certificates, and a TLS server with a real HTTP stack.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tgscan_core::{Delivery, TransportError, TransportErrorKind};
+use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::server::OK;
+
+/// A certificate authority of a test's own.
+pub(crate) struct Authority(pub(crate) CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    pub(crate) fn trusted(&self) -> HyperTransportBuilder {
+        HyperTransport::builder().extra_roots_pem(self.0.pem())
+    }
+
+    /// A server's settings with a certificate of this authority.
+    pub(crate) fn server(&self, params: &CertificateParams, alpn: &[&str]) -> ServerConfig {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = alpn.iter().map(|version| version.as_bytes().to_vec()).collect();
+        config
+    }
+}
+
+pub(crate) fn for_host(host: &str) -> CertificateParams {
+    CertificateParams::new([host.to_owned()]).unwrap()
+}
+
+/// An HTTPS server with a real HTTP stack on top.
+pub(crate) struct TlsServer {
+    pub(crate) address: SocketAddr,
+    requests: Arc<AtomicUsize>,
+}
+
+/// How a server ends what it answers. Requests without a body always get a complete answer.
+#[derive(Clone, Copy)]
+#[cfg_attr(
+    not(feature = "http2"),
+    expect(dead_code, reason = "only HTTP/2 needs a real server to end badly")
+)]
+pub(crate) enum Ending {
+    Complete,
+    /// Announces one byte more than these.
+    Short(&'static str),
+    /// Drops the connection instead of an answer.
+    Never,
+}
+
+impl TlsServer {
+    pub(crate) async fn start(config: ServerConfig, ending: Ending) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
+                tokio::spawn(async move {
+                    // A client that does not trust it leaves here.
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    let (read, mut all_read) = tokio::sync::mpsc::unbounded_channel();
+                    let service = service_fn(move |request: Request<Incoming>| {
+                        let (counted, read) = (Arc::clone(&counted), read.clone());
+                        async move {
+                            let body = request.into_body().collect().await.unwrap().to_bytes();
+                            counted.fetch_add(1, Ordering::SeqCst);
+                            let ending = if body.is_empty() { Ending::Complete } else { ending };
+                            if matches!(ending, Ending::Never) {
+                                read.send(()).unwrap();
+                                std::future::pending::<()>().await;
+                            }
+                            Ok::<_, Infallible>(answer(ending))
+                        }
+                    });
+                    let io = TokioIo::new(stream);
+                    if h2 {
+                        let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                        if matches!(ending, Ending::Never) {
+                            http.max_concurrent_streams(1);
+                        }
+                        let serving = http.serve_connection(io, service);
+                        tokio::select! { _ = serving => {}, _ = all_read.recv() => {} }
+                    } else {
+                        let http = hyper::server::conn::http1::Builder::new();
+                        let serving = http.serve_connection(io, service);
+                        tokio::select! { _ = serving => {}, _ = all_read.recv() => {} }
+                    }
+                });
+            }
+        });
+        Self { address, requests }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+fn answer(ending: Ending) -> Response<Ends> {
+    let (length, text) = match ending {
+        Ending::Complete | Ending::Never => (OK.len(), OK),
+        Ending::Short(text) => (text.len() + 1, text),
+    };
+    Response::builder().header("content-length", length).body(Ends(Full::from(text))).unwrap()
+}
+
+/// A body that ends on its own and not with its last bytes: what breaks an announced length then is the end alone.
+pub(crate) struct Ends(Full<Bytes>);
+
+impl Body for Ends {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.0).poll_frame(context)
+    }
+}
+
+pub(crate) const BOTH: &[&str] = &["h2", "http/1.1"];
+
+/// A failure that is no timeout, no refusal and none of TLS itself.
+pub(crate) fn assert_broken(error: &TransportError, delivery: Delivery, body: Option<&str>) {
+    assert_eq!((error.delivery(), error.kind()), (delivery, TransportErrorKind::Broken), "{error}");
+    assert_eq!(error.partial().map(|partial| &partial.body()[..]), body.map(str::as_bytes), "{error}");
+}

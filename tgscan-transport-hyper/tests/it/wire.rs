@@ -1,0 +1,207 @@
+//! What goes over the wire, and how connections are used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tgscan_core::Transport;
+use tgscan_transport_hyper::HyperTransport;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::server::{OK, Server, response};
+use crate::{KEY, SHORT, balance, hasty, search, transport};
+
+/// The request as the server read it: the request line, the sorted header lines, and the body.
+fn parts(request: &str) -> (&str, Vec<&str>, &str) {
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.split("\r\n");
+    let line = lines.next().unwrap();
+    let mut headers: Vec<&str> = lines.collect();
+    headers.sort_unstable();
+    (line, headers, body)
+}
+
+#[tokio::test]
+async fn requests_are_sent_as_documented_and_nothing_is_added_but_host_and_user_agent() {
+    let (sender, mut requests) = mpsc::unbounded_channel();
+    let server = Server::start(move |mut peer| {
+        let sender = sender.clone();
+        async move {
+            while let Some(request) = peer.read_request().await {
+                sender.send(request).unwrap();
+                peer.write(&response("200 OK", "", OK)).await;
+            }
+        }
+    })
+    .await;
+    let transport = transport();
+    let (key, host) = (format!("api-key: {KEY}"), format!("host: {}", server.address));
+    let agent = concat!("user-agent: tgscan-rust/", env!("CARGO_PKG_VERSION"));
+    let form = "content-type: application/x-www-form-urlencoded";
+
+    transport.send(search(&server.url())).await.unwrap();
+    let request = requests.recv().await.unwrap();
+    let headers = ["accept: application/json", &key, "content-length: 19", form, &host, agent];
+    assert_eq!(parts(&request), ("POST /tgscan/v1/search HTTP/1.1", headers.to_vec(), "query=some_username"));
+
+    transport.send(balance(&server.url())).await.unwrap();
+    let request = requests.recv().await.unwrap();
+    let headers = ["accept: application/json", &key, "content-length: 0", form, &host, agent];
+    assert_eq!(parts(&request), ("POST /tgscan/v1/balance HTTP/1.1", headers.to_vec(), ""));
+    assert_eq!(server.connections(), 1, "the connection was used again");
+}
+
+#[tokio::test]
+async fn the_user_agent_can_be_set_and_one_in_the_request_stays() {
+    let (sender, mut requests) = mpsc::unbounded_channel();
+    let server = Server::start(move |mut peer| {
+        let sender = sender.clone();
+        async move {
+            while let Some(request) = peer.read_request().await {
+                sender.send(request).unwrap();
+                peer.write(&response("200 OK", "", OK)).await;
+            }
+        }
+    })
+    .await;
+    let transport = HyperTransport::builder().user_agent("my-app/1.0").build().unwrap();
+    transport.send(balance(&server.url())).await.unwrap();
+    assert!(requests.recv().await.unwrap().contains("\r\nuser-agent: my-app/1.0\r\n"));
+    let mut request = balance(&server.url());
+    request.headers_mut().insert("user-agent", "other/2".parse().unwrap());
+    transport.send(request).await.unwrap();
+    let request = requests.recv().await.unwrap();
+    assert!(request.contains("\r\nuser-agent: other/2\r\n") && !request.contains("my-app"));
+}
+
+#[tokio::test]
+async fn sixty_four_calls_at_once_all_get_their_own_answer() {
+    let server = Server::start(|mut peer| async move {
+        while let Some(request) = peer.read_request().await {
+            let query = parts(&request).2.to_owned();
+            peer.write(&response("200 OK", "", &query)).await;
+        }
+    })
+    .await;
+    let transport = transport();
+    let calls: Vec<_> = (0..64)
+        .map(|n| {
+            let (transport, mut request) = (transport.clone(), search(&server.url()));
+            let text = format!("query=user_{n:02}");
+            request.headers_mut().insert("content-length", text.len().into());
+            *request.body_mut() = text.clone().into();
+            tokio::spawn(async move {
+                assert_eq!(transport.send(request).await.unwrap().into_body(), text);
+            })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert_eq!(server.requests(), 64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn works_on_many_threads() {
+    let server = Server::answering(response("200 OK", "", OK)).await;
+    let transport = transport();
+    let calls: Vec<_> = (0..16)
+        .map(|_| {
+            let (transport, request) = (transport.clone(), search(&server.url()));
+            tokio::spawn(async move { transport.send(request).await.unwrap() })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().into_body(), OK);
+    }
+}
+
+/// Fails instead of waiting for ever for what should happen by itself.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), what).await.expect("it did not happen")
+}
+
+/// Lets a server wait for a call and tell when its connection is closed.
+async fn dropping(before_silence: &'static str) {
+    let (got_request, request_read) = oneshot::channel();
+    let (got_close, close_seen) = oneshot::channel();
+    let signals = Arc::new(Mutex::new(Some((got_request, got_close))));
+    let server = Server::start(move |mut peer| {
+        let signals = Arc::clone(&signals);
+        async move {
+            let (got_request, got_close) = signals.lock().await.take().expect("there is one connection");
+            peer.read_request().await.unwrap();
+            peer.write(before_silence).await;
+            got_request.send(()).unwrap();
+            peer.closed().await;
+            got_close.send(()).unwrap();
+        }
+    })
+    .await;
+    let transport = transport();
+    let request = search(&server.url());
+    let call = tokio::spawn({
+        let transport = transport.clone();
+        async move { transport.send(request).await }
+    });
+    request_read.await.unwrap();
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    // While the transport lives on: what closes the connection is the end of the call.
+    soon(close_seen).await.unwrap();
+    drop(transport);
+}
+
+#[tokio::test]
+async fn dropping_a_call_closes_its_connection() {
+    dropping("").await;
+    dropping("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc").await;
+}
+
+#[tokio::test]
+async fn a_call_that_timed_out_closes_its_connection() {
+    let server = Server::stalling("").await;
+    hasty().send(search(&server.url())).await.unwrap_err();
+    assert_eq!((server.connections(), server.requests()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_longest_times_overflow_no_clock() {
+    let server = Server::answering(response("200 OK", "", OK)).await;
+    let transport = HyperTransport::builder()
+        .connect_timeout(Duration::MAX)
+        .total_timeout(Duration::MAX)
+        .idle_timeout(Duration::MAX)
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        transport.send(balance(&server.url())).await.unwrap();
+    }
+    assert_eq!(server.connections(), 1, "the connection was kept");
+}
+
+#[tokio::test]
+async fn idle_connections_are_kept_as_long_and_as_many_as_set() {
+    let (closed, mut closings) = mpsc::unbounded_channel();
+    let server = Server::start(move |mut peer| {
+        let closed = closed.clone();
+        async move {
+            while peer.read_request().await.is_some() {
+                peer.write(&response("200 OK", "", OK)).await;
+            }
+            closed.send(()).unwrap();
+        }
+    })
+    .await;
+    let transport = HyperTransport::builder().idle_timeout(SHORT).build().unwrap();
+    transport.send(balance(&server.url())).await.unwrap();
+    // While nothing is called: the pool closes it on its own.
+    soon(closings.recv()).await.unwrap();
+    drop(transport);
+
+    let transport = HyperTransport::builder().max_idle_per_host(0).build().unwrap();
+    for _ in 0..2 {
+        transport.send(balance(&server.url())).await.unwrap();
+        soon(closings.recv()).await.unwrap();
+    }
+    assert_eq!(server.connections(), 3);
+}

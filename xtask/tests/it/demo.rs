@@ -1,0 +1,16 @@
+//! The demo comes out as it should, also when nobody looks.
+
+use std::process::Command;
+
+#[test]
+fn the_demo_ends_well_and_shows_all_seven_urls() {
+    let demo = Command::new(env!("CARGO_BIN_EXE_xtask")).arg("demo").output().unwrap();
+    let printed = String::from_utf8(demo.stdout).unwrap();
+    let complained = String::from_utf8(demo.stderr).unwrap();
+    assert!(demo.status.success(), "{printed}{complained}");
+    for method in tgscan_types::infos() {
+        for path in [Some(method.path), method.test_path].into_iter().flatten() {
+            assert!(printed.contains(&format!(" {path} ")), "{path} is not shown:\n{printed}");
+        }
+    }
+}
