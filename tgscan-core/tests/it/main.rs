@@ -11,6 +11,7 @@ mod client;
 mod golden;
 mod inputs;
 mod json;
+mod regressions;
 #[cfg(feature = "tower")]
 mod service;
 mod support;
