@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tgscan_core::types::{ApiMethod, Balance, SimilarGroups};
-use tgscan_core::{Api, Credits, Error, Step};
+use tgscan_core::{Api, ApiKey, Credits, Error, Step};
 
 use crate::support::{Outcome, documented_request, live, response};
 
@@ -29,4 +29,21 @@ fn a_429_or_503_that_states_a_cost_was_sent_again() {
         assert_eq!((error.attempts(), error.credits()), (1, Credits::Charged(2)), "{error}");
         assert_eq!(api.ledger().snapshot().charged, 4);
     }
+}
+
+#[test]
+fn a_username_that_begins_another_one_left_the_rest_of_it_in_the_message() {
+    let method = SimilarGroups { query: "secret,secret_garden".parse().unwrap() };
+    let body = r#"{"status":"error","result":{"message":"no group Secret_Garden, nor secret_gardener"}}"#;
+    let error = live().parse(&method, response(200, body)).unwrap_err();
+    assert!(error.to_string().contains("no group <query>, nor <query>er"), "{error}");
+}
+
+#[test]
+fn a_key_that_begins_a_query_left_the_rest_of_it_in_the_message() {
+    let api = Api::new(ApiKey::live("secret").unwrap());
+    let method = SimilarGroups { query: "secret_garden".parse().unwrap() };
+    let body = r#"{"status":"error","result":{"message":"no group secret_garden for secret"}}"#;
+    let error = api.parse(&method, response(200, body)).unwrap_err();
+    assert!(error.to_string().contains("no group <query> for <API key>"), "{error}");
 }
