@@ -118,7 +118,9 @@ fn offset(text: &str, error: &serde_json::Error) -> usize {
 /// What `serde_json` says, without the values that it quotes from the answer.
 fn expected(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let text = text.split(" at line ").next().unwrap_or_default();
+    // Exactly what `serde_json` adds: a quoted value of the answer can hold " at line " too.
+    let text =
+        text.strip_suffix(&format!(" at line {} column {}", error.line(), error.column())).unwrap_or(&text);
     if !error.is_data() {
         // Syntax errors and early ends name what is wrong with the JSON, never its values.
         return text.to_owned();

@@ -47,3 +47,10 @@ fn a_key_that_begins_a_query_left_the_rest_of_it_in_the_message() {
     let error = api.parse(&method, response(200, body)).unwrap_err();
     assert!(error.to_string().contains("no group <query> for <API key>"), "{error}");
 }
+
+#[test]
+fn a_text_of_an_answer_that_reads_like_a_place_was_printed() {
+    let body = r#"{"status":"ok","result":{"num_credits":"a, expected private at line 1"}}"#;
+    let error = live().parse(&Balance {}, response(200, body)).unwrap_err();
+    assert!(error.to_string().contains("expected i64") && !error.to_string().contains("private"), "{error}");
+}
