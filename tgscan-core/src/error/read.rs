@@ -9,10 +9,13 @@ use tgscan_types::Envelope;
 
 /// Where and why a body could not be read.
 ///
-/// Shows the JSON path, the byte offset, and what was expected there; never the values of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Shows the JSON path, the byte offset, and what was expected there; never the values of the answer. After a
+/// `reparse` the path is not shown either, because the names in it are those that the answer has.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReadError {
     path: String,
+    /// Whether key and query were removed from the path, so that it may be printed.
+    is_clean: bool,
     offset: usize,
     expected: String,
 }
@@ -30,12 +33,17 @@ impl ReadError {
 
     /// For a type of the caller's own that does not read the same bytes the same way twice.
     pub(crate) fn unstable() -> Self {
-        Self { path: String::new(), offset: 0, expected: "read only at the second try".into() }
+        Self {
+            path: String::new(),
+            is_clean: true,
+            offset: 0,
+            expected: "read only at the second try".into(),
+        }
     }
 
     /// Removes key and query from the path, which can hold a key of the answer.
     pub(crate) fn redact(mut self, redactor: &crate::redact::Redactor<'_>) -> Self {
-        self.path = redactor.clean(&self.path);
+        (self.path, self.is_clean) = (redactor.clean(&self.path), true);
         self
     }
 }
@@ -44,10 +52,16 @@ impl std::error::Error for ReadError {}
 
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.path.is_empty() {
+        if self.is_clean && !self.path.is_empty() {
             write!(f, "`{}`, ", self.path)?;
         }
         write!(f, "byte {}: {}", self.offset, self.expected)
+    }
+}
+
+impl fmt::Debug for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ReadError").field(&format_args!("{self}")).finish()
     }
 }
 
@@ -55,6 +69,7 @@ impl fmt::Display for ReadError {
 pub(crate) fn read_text(body: &[u8]) -> Result<&str, ReadError> {
     std::str::from_utf8(body).map_err(|error| ReadError {
         path: String::new(),
+        is_clean: false,
         offset: error.valid_up_to(),
         expected: "not UTF-8".into(),
     })
@@ -105,7 +120,7 @@ fn track<T: DeserializeOwned>(text: &str, base: usize, root: &str) -> Result<T, 
         },
         Err(error) => error,
     };
-    Err(ReadError { path, offset: base + offset(text, &error), expected: expected(&error) })
+    Err(ReadError { path, is_clean: false, offset: base + offset(text, &error), expected: expected(&error) })
 }
 
 /// The byte that `serde_json`'s line and column mean. Both count from 1, columns in bytes.
@@ -144,7 +159,7 @@ mod tests {
     fn problem<A: DeserializeOwned>(body: &str) -> String {
         match read_tracked::<A>(body.as_bytes()) {
             Ok(_) => panic!("it reads: {body}"),
-            Err(error) => error.to_string(),
+            Err(error) => ReadError { is_clean: true, ..error }.to_string(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What was wrong once, one test each, named after what it was.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tgscan_core::types::{ApiMethod, Balance, SimilarGroups};
@@ -53,4 +54,13 @@ fn a_text_of_an_answer_that_reads_like_a_place_was_printed() {
     let body = r#"{"status":"ok","result":{"num_credits":"a, expected private at line 1"}}"#;
     let error = live().parse(&Balance {}, response(200, body)).unwrap_err();
     assert!(error.to_string().contains("expected i64") && !error.to_string().contains("private"), "{error}");
+}
+
+#[test]
+fn a_key_of_the_answer_was_printed_after_reading_it_again() {
+    let body = r#"{"private":"text"}"#;
+    let kept = live().parse(&Balance {}, response(200, body)).unwrap_err();
+    let error = kept.reparse::<BTreeMap<String, u64>>().unwrap_err();
+    assert_eq!((error.path(), error.to_string()), ("private", "byte 16: expected u64".to_owned()));
+    assert_eq!(format!("{error:?}"), "ReadError(byte 16: expected u64)");
 }
