@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use tgscan_types::Envelope;
+use tgscan_types::{Envelope, ErrorResult};
+
+use crate::probe;
 
 /// Where and why a body could not be read.
 ///
@@ -92,9 +94,9 @@ pub(crate) fn read_tracked<A: DeserializeOwned>(body: &[u8]) -> Result<Envelope<
     // On its own first, because the envelope reads a `result` that stands before its `status` out of sight.
     if let Ok(RawResult { result }) = serde_json::from_str(text) {
         let offset = result.get().as_ptr() as usize - text.as_ptr() as usize;
-        let is_error = serde_json::from_str::<Envelope<serde::de::IgnoredAny>>(text)
-            .is_ok_and(|envelope| matches!(envelope, Envelope::Error(_)));
-        if !is_error {
+        if probe::status(body) == Some(probe::Status::Error) {
+            track::<ErrorResult>(result.get(), offset, "result")?;
+        } else {
             track::<A>(result.get(), offset, "result")?;
         }
     }

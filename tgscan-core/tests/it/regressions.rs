@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tgscan_core::types::{ApiMethod, Balance, SimilarGroups};
-use tgscan_core::{Api, ApiKey, Credits, Error, Step};
+use tgscan_core::{Api, ApiKey, Credits, Error, ErrorKind, Step};
 
 use crate::support::{Outcome, documented_request, live, response};
 
@@ -63,4 +63,15 @@ fn a_key_of_the_answer_was_printed_after_reading_it_again() {
     let error = kept.reparse::<BTreeMap<String, u64>>().unwrap_err();
     assert_eq!((error.path(), error.to_string()), ("private", "byte 16: expected u64".to_owned()));
     assert_eq!(format!("{error:?}"), "ReadError(byte 16: expected u64)");
+}
+
+#[test]
+fn an_error_envelope_with_an_odd_message_was_blamed_on_the_answers_schema() {
+    for body in
+        [r#"{"status":"error","result":{"message":7}}"#, r#"{"result":{"message":["no"]},"status":"error"}"#]
+    {
+        let error = live().parse(&Balance {}, response(200, body)).unwrap_err();
+        let ErrorKind::NotEnvelope(kept) = error.kind() else { panic!("{error}") };
+        assert_eq!(kept.problem().path(), "result.message", "{error}");
+    }
 }
