@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tgscan_core::types::{ApiMethod, Balance, SimilarGroups};
-use tgscan_core::{Api, ApiKey, Credits, Error, ErrorKind, Step};
+use tgscan_core::{Api, ApiKey, Credits, Error, ErrorKind, InvalidBaseUrl, Step};
 
 use crate::support::{Outcome, documented_request, live, response};
 
@@ -63,6 +63,14 @@ fn a_key_of_the_answer_was_printed_after_reading_it_again() {
     let error = kept.reparse::<BTreeMap<String, u64>>().unwrap_err();
     assert_eq!((error.path(), error.to_string()), ("private", "byte 16: expected u64".to_owned()));
     assert_eq!(format!("{error:?}"), "ReadError(byte 16: expected u64)");
+}
+
+#[test]
+fn plain_http_to_what_only_begins_like_loopback_was_allowed() {
+    for wrong in ["http://[::1]evil.example:80", "http://[127.0.0.1]:80"] {
+        let refused = Api::with_base_url(wrong, ApiKey::live("key").unwrap());
+        assert_eq!(refused.err(), Some(InvalidBaseUrl::Unreadable), "{wrong}");
+    }
 }
 
 #[test]
