@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tgscan_core::types::{ApiMethod, Balance, SimilarGroups};
-use tgscan_core::{Api, ApiKey, Credits, Error, ErrorKind, InvalidBaseUrl, Step};
+use futures_executor::block_on;
+use tgscan_core::types::{ApiMethod, Balance, SimilarGroups, UserCheck};
+use tgscan_core::{
+    Api, ApiKey, Client, Credits, Error, ErrorKind, InvalidBaseUrl, Step, Verdict, transport_fn,
+};
 
-use crate::support::{Outcome, documented_request, live, response};
+use crate::support::{Outcome, Script, documented_answer, documented_request, live, response};
 
 /// The end of a call after one attempt; another attempt fails the test.
 fn end<M: ApiMethod>(api: &Api, method: M, outcome: Outcome) -> Error {
@@ -71,6 +74,24 @@ fn plain_http_to_what_only_begins_like_loopback_was_allowed() {
         let refused = Api::with_base_url(wrong, ApiKey::live("key").unwrap());
         assert_eq!(refused.err(), Some(InvalidBaseUrl::Unreadable), "{wrong}");
     }
+}
+
+#[test]
+fn a_free_call_that_was_charged_while_the_balance_was_fetched_looked_like_a_difference() {
+    let balance = |credits| format!(r#"{{"status":"ok","result":{{"num_credits":{credits}}}}}"#);
+    let charged = documented_answer::<UserCheck>().replace(r#""op_cost": 0"#, r#""op_cost": 3"#);
+    let script = Script::new([Ok(response(200, balance(10))), Ok(response(200, charged))]);
+    let client = Client::new(live(), script.transport());
+    assert_eq!(block_on(client.reconcile()).unwrap().verdict, Verdict::Baseline);
+    let meanwhile = client.clone();
+    let overlapped = client.with_transport(transport_fn(move |_| {
+        let client = meanwhile.clone();
+        async move {
+            client.send::<UserCheck>(documented_request()).await.unwrap();
+            Ok(response(200, balance(10)))
+        }
+    }));
+    assert_eq!(block_on(overlapped.reconcile()).unwrap().verdict, Verdict::CallsInFlight);
 }
 
 #[test]
