@@ -8,10 +8,14 @@
 mod answers;
 mod call;
 mod client;
+mod differential;
+mod generate;
 mod golden;
 mod inputs;
 mod json;
 mod regressions;
+mod robust;
+mod secrets;
 #[cfg(feature = "tower")]
 mod service;
 mod support;

@@ -1,7 +1,8 @@
 //! What was wrong once, one test each, named after what it was.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use std::collections::BTreeMap;
 
 use futures_executor::block_on;
 use tgscan_core::types::{ApiMethod, Balance, SimilarGroups, UserCheck};
