@@ -1,7 +1,7 @@
 //! Where requests go: checked once, so that building a request cannot fail.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -44,9 +44,7 @@ impl BaseUrl {
         if authority.as_str().contains('@') {
             return Err(Invalid::UserInfo);
         }
-        // A port that is empty or beyond 65,535 passes the parser as text.
-        let has_port = authority.as_str().len() > authority.host().len();
-        if authority.host().is_empty() || (has_port && authority.port_u16().is_none()) {
+        if !is_host_and_port(&authority) {
             return Err(Invalid::Unreadable);
         }
         if scheme == Scheme::HTTP && !allow_plain_http && !is_loopback_host(authority.host()) {
@@ -79,6 +77,20 @@ impl BaseUrl {
         parts.path_and_query = Some(path);
         Uri::from_parts(parts).expect("scheme, authority and path are all there")
     }
+}
+
+/// Whether this is a host with or without a port, and nothing else.
+///
+/// The parser takes more: a port that is empty or beyond 65,535, and `[::1]elsewhere:80`, whose host, it says, is
+/// `[::1]`.
+fn is_host_and_port(authority: &Authority) -> bool {
+    let (host, rest) = authority.as_str().split_at(authority.host().len());
+    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && !host.contains(['[', ']']),
+    };
+    is_host && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
 }
 
 impl fmt::Debug for BaseUrl {
@@ -170,6 +182,10 @@ mod tests {
             ("https://a b", Invalid::Unreadable),
             ("https://host:", Invalid::Unreadable),
             ("https://host:99999", Invalid::Unreadable),
+            ("https://host:+80", Invalid::Unreadable),
+            ("http://[::1]elsewhere:80", Invalid::Unreadable),
+            ("https://host[::1]:80", Invalid::Unreadable),
+            ("http://[127.0.0.1]:80", Invalid::Unreadable),
             ("api.tgdev.io", Invalid::Relative),
             ("/tgscan", Invalid::Relative),
             ("ftp://api.tgdev.io", Invalid::Scheme),

@@ -137,7 +137,12 @@ impl<M: ApiMethod> Sent<M> {
             elapsed: now.saturating_sub(call.began),
             random: random(call.seed, u64::from(call.attempts)),
         };
-        match decide(call.api.retry(), &situation) {
+        let decision = match error.credits() {
+            // A cost that the answer states outweighs a status that is taken to mean "not processed".
+            Credits::Charged(_) if !call.api.retry().resend_uncertain => Decision::GiveUp,
+            _ => decide(call.api.retry(), &situation),
+        };
+        match decision {
             Decision::GiveUp => {
                 call.settle(error.credits());
                 Step::Done(Err(error.with_attempts(call.attempts)))

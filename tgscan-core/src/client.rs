@@ -135,10 +135,7 @@ impl Client {
     pub async fn reconcile(&self) -> Result<Reconciliation, Error> {
         let before = self.ledger().activity();
         let balance = self.balance().await?.answer.num_credits;
-        if before != self.ledger().activity() || before.1 > 0 {
-            return Ok(Reconciliation::inconclusive());
-        }
-        Ok(self.ledger().reconcile(balance))
+        Ok(self.ledger().reconcile_since(before, balance))
     }
 
     fn now(&self) -> Duration {

@@ -21,39 +21,43 @@ impl<'a> Redactor<'a> {
 
     /// The text without the key and the query's parts, on one line, and not longer than a line should be.
     pub(crate) fn clean(&self, text: &str) -> String {
-        let mut text = replace_ignoring_case(text, self.key.reveal(), "<API key>");
-        for (_, value) in form_urlencoded::parse(self.form) {
-            text = replace_ignoring_case(&text, &value, "<query>");
-            // A single username is its own only part, and is gone already.
-            for part in value.split(',').filter(|part| *part != value) {
-                text = replace_ignoring_case(&text, part, "<query>");
+        let values: Vec<_> = form_urlencoded::parse(self.form).map(|(_, value)| value).collect();
+        // A service may name one of several usernames.
+        let parts = values.iter().flat_map(|value| value.split(',').chain([&**value]));
+        let secrets: Vec<_> =
+            parts.map(|part| (part, "<query>")).chain([(self.key.reveal(), "<API key>")]).collect();
+
+        let mut clean = String::new();
+        let mut hidden_to = 0;
+        for (at, c) in text.char_indices() {
+            let here = secrets.iter().filter(|(secret, _)| starts_with_ignoring_case(&text[at..], secret));
+            // The longest, because one username can be how another one begins.
+            if let Some((secret, marker)) = here.max_by_key(|(secret, _)| secret.len()) {
+                if at >= hidden_to {
+                    clean.push_str(marker);
+                }
+                hidden_to = hidden_to.max(at + secret.len());
+            }
+            if at >= hidden_to {
+                clean.push(if c.is_control() { ' ' } else { c });
+            }
+            // A character has at most four bytes, so this is more than is shown.
+            if clean.len() > 4 * MAX_CHARS {
+                break;
             }
         }
-        let mut clean: String =
-            text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect();
-        if text.chars().nth(MAX_CHARS).is_some() {
+        if let Some((end, _)) = clean.char_indices().nth(MAX_CHARS) {
+            clean.truncate(end);
             clean.push('…');
         }
         clean
     }
 }
 
-/// Replaces every occurrence, whatever the case of its ASCII letters: a service may echo a username in lower case.
-fn replace_ignoring_case(text: &str, secret: &str, with: &str) -> String {
-    if secret.is_empty() {
-        return text.to_owned();
-    }
-    let (low_text, low_secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
-    let mut replaced = String::with_capacity(text.len());
-    let mut rest = 0;
-    // Lowering ASCII letters keeps every byte in its place, so the indices fit both texts.
-    for (at, found) in low_text.match_indices(&low_secret) {
-        replaced.push_str(&text[rest..at]);
-        replaced.push_str(with);
-        rest = at + found.len();
-    }
-    replaced.push_str(&text[rest..]);
-    replaced
+/// Whatever the case of ASCII letters: a service may echo a username in lower case.
+fn starts_with_ignoring_case(text: &str, secret: &str) -> bool {
+    let head = text.as_bytes().get(..secret.len());
+    !secret.is_empty() && head.is_some_and(|head| head.eq_ignore_ascii_case(secret.as_bytes()))
 }
 
 #[cfg(test)]

@@ -179,6 +179,7 @@ pub enum Decision {
 /// - A call that can cost credits is sent again only if the attempt certainly was not processed (or if
 ///   [`RetryPolicy::resend_uncertain`] allows it).
 /// - A free call is sent again after any transient failure.
+/// - Before any of this: a call whose answer states that it took credits is not sent again, whatever its status.
 /// - The wait is drawn evenly between zero and a bound that doubles (full jitter), and is at least `Retry-After`.
 /// - A wait beyond [`RetryPolicy::max_wait`], or one that ends after [`RetryPolicy::max_total`], is not begun.
 pub fn decide(policy: &RetryPolicy, situation: &Situation) -> Decision {

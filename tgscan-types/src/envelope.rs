@@ -92,7 +92,8 @@ impl<'de, T: DeserializeOwned> de::Visitor<'de> for EnvelopeVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<T>, A::Error> {
         let mut status = None;
-        let mut early: Option<&'de RawValue> = None;
+        // Owned, because only a reader over text could lend it: `from_reader` and `from_value` cannot.
+        let mut early: Option<Box<RawValue>> = None;
         let mut read = None;
         while let Some(key) = map.next_key()? {
             match (key, status) {
@@ -113,8 +114,8 @@ impl<'de, T: DeserializeOwned> de::Visitor<'de> for EnvelopeVisitor<T> {
         match (read, early, status) {
             (Some(envelope), _, _) => Ok(envelope),
             (None, None, _) => Err(de::Error::missing_field("result")),
-            (None, Some(raw), Status::Ok) => reread(raw).map(Envelope::Ok),
-            (None, Some(raw), Status::Error) => reread(raw).map(Envelope::Error),
+            (None, Some(raw), Status::Ok) => reread(&raw).map(Envelope::Ok),
+            (None, Some(raw), Status::Error) => reread(&raw).map(Envelope::Error),
         }
     }
 }
@@ -148,6 +149,16 @@ mod tests {
         ] {
             assert_eq!(read(body), Ok(Envelope::Error(ErrorResult { message: "no".into() })), "{body}");
         }
+    }
+
+    #[test]
+    fn a_result_before_its_status_reads_from_any_json_source() {
+        let body = r#"{"result":{"num_credits":5},"status":"ok"}"#;
+        let ok = Envelope::Ok(BalanceAnswer { num_credits: 5 });
+        assert_eq!(serde_json::from_reader::<_, Envelope<_>>(body.as_bytes()).unwrap(), ok);
+        // A `Value` keeps its fields sorted, so there `result` always stands first.
+        let value: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(serde_json::from_value::<Envelope<_>>(value).unwrap(), ok);
     }
 
     #[test]

@@ -16,6 +16,14 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Reads a list of texts, in which a null is an empty text for the same reason.
+pub(crate) fn null_texts_as_empty<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    let texts: Vec<Option<String>> = null_as_empty(deserializer)?;
+    Ok(texts.into_iter().map(Option::unwrap_or_default).collect())
+}
+
 /// Reads an id from a number or from text, and writes it as text.
 ///
 /// The documentation types `id_history[].id` as text, but clients in the field decode it as a number.

@@ -5,14 +5,19 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use tgscan_types::Envelope;
+use tgscan_types::{Envelope, ErrorResult};
+
+use crate::probe;
 
 /// Where and why a body could not be read.
 ///
-/// Shows the JSON path, the byte offset, and what was expected there; never the values of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Shows the JSON path, the byte offset, and what was expected there; never the values of the answer. After a
+/// `reparse` the path is not shown either, because the names in it are those that the answer has.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReadError {
     path: String,
+    /// Whether key and query were removed from the path, so that it may be printed.
+    is_clean: bool,
     offset: usize,
     expected: String,
 }
@@ -30,12 +35,17 @@ impl ReadError {
 
     /// For a type of the caller's own that does not read the same bytes the same way twice.
     pub(crate) fn unstable() -> Self {
-        Self { path: String::new(), offset: 0, expected: "read only at the second try".into() }
+        Self {
+            path: String::new(),
+            is_clean: true,
+            offset: 0,
+            expected: "read only at the second try".into(),
+        }
     }
 
     /// Removes key and query from the path, which can hold a key of the answer.
     pub(crate) fn redact(mut self, redactor: &crate::redact::Redactor<'_>) -> Self {
-        self.path = redactor.clean(&self.path);
+        (self.path, self.is_clean) = (redactor.clean(&self.path), true);
         self
     }
 }
@@ -44,10 +54,16 @@ impl std::error::Error for ReadError {}
 
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.path.is_empty() {
+        if self.is_clean && !self.path.is_empty() {
             write!(f, "`{}`, ", self.path)?;
         }
         write!(f, "byte {}: {}", self.offset, self.expected)
+    }
+}
+
+impl fmt::Debug for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ReadError").field(&format_args!("{self}")).finish()
     }
 }
 
@@ -55,6 +71,7 @@ impl fmt::Display for ReadError {
 pub(crate) fn read_text(body: &[u8]) -> Result<&str, ReadError> {
     std::str::from_utf8(body).map_err(|error| ReadError {
         path: String::new(),
+        is_clean: false,
         offset: error.valid_up_to(),
         expected: "not UTF-8".into(),
     })
@@ -77,9 +94,9 @@ pub(crate) fn read_tracked<A: DeserializeOwned>(body: &[u8]) -> Result<Envelope<
     // On its own first, because the envelope reads a `result` that stands before its `status` out of sight.
     if let Ok(RawResult { result }) = serde_json::from_str(text) {
         let offset = result.get().as_ptr() as usize - text.as_ptr() as usize;
-        let is_error = serde_json::from_str::<Envelope<serde::de::IgnoredAny>>(text)
-            .is_ok_and(|envelope| matches!(envelope, Envelope::Error(_)));
-        if !is_error {
+        if probe::status(body) == Some(probe::Status::Error) {
+            track::<ErrorResult>(result.get(), offset, "result")?;
+        } else {
             track::<A>(result.get(), offset, "result")?;
         }
     }
@@ -105,7 +122,7 @@ fn track<T: DeserializeOwned>(text: &str, base: usize, root: &str) -> Result<T, 
         },
         Err(error) => error,
     };
-    Err(ReadError { path, offset: base + offset(text, &error), expected: expected(&error) })
+    Err(ReadError { path, is_clean: false, offset: base + offset(text, &error), expected: expected(&error) })
 }
 
 /// The byte that `serde_json`'s line and column mean. Both count from 1, columns in bytes.
@@ -118,7 +135,9 @@ fn offset(text: &str, error: &serde_json::Error) -> usize {
 /// What `serde_json` says, without the values that it quotes from the answer.
 fn expected(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let text = text.split(" at line ").next().unwrap_or_default();
+    // Exactly what `serde_json` adds: a quoted value of the answer can hold " at line " too.
+    let text =
+        text.strip_suffix(&format!(" at line {} column {}", error.line(), error.column())).unwrap_or(&text);
     if !error.is_data() {
         // Syntax errors and early ends name what is wrong with the JSON, never its values.
         return text.to_owned();
@@ -142,7 +161,7 @@ mod tests {
     fn problem<A: DeserializeOwned>(body: &str) -> String {
         match read_tracked::<A>(body.as_bytes()) {
             Ok(_) => panic!("it reads: {body}"),
-            Err(error) => error.to_string(),
+            Err(error) => ReadError { is_clean: true, ..error }.to_string(),
         }
     }
 

@@ -31,7 +31,7 @@ pub struct Ledger {
 struct State {
     snapshot: LedgerSnapshot,
     baseline: Option<reconcile::Baseline>,
-    /// Paid attempts ever begun: tells whether anything happened between two looks.
+    /// Paid attempts ever begun, and free ones that were charged: tells whether anything happened between two looks.
     begun: u64,
 }
 
@@ -162,7 +162,9 @@ impl Ledger {
 
     /// Books the cost of a call that should have been free.
     pub(crate) fn charge(&self, credits: u64) {
-        self.lock().snapshot.charge(credits);
+        let mut state = self.lock();
+        state.snapshot.charge(credits);
+        state.begun += 1;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

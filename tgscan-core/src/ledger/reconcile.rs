@@ -1,6 +1,6 @@
 //! Compares the ledger with the service's own balance.
 
-use super::{Ledger, LedgerSnapshot};
+use super::{Ledger, LedgerSnapshot, State};
 
 /// The last balance that the ledger was compared with, and what it said then.
 #[derive(Clone, Copy)]
@@ -44,7 +44,7 @@ pub enum Verdict {
 
 impl Reconciliation {
     /// Concludes nothing, because paid calls were in flight while the balance was fetched.
-    pub(crate) fn inconclusive() -> Self {
+    fn inconclusive() -> Self {
         Self { lost: 0, charged: 0, uncertain: 0, verdict: Verdict::CallsInFlight }
     }
 }
@@ -55,39 +55,64 @@ impl Ledger {
     /// Exact only if no paid call was in flight when the balance was read; `Client::reconcile` sees to that. The first
     /// call only remembers the balance, so make it before spending.
     pub fn reconcile(&self, balance: i64) -> Reconciliation {
+        self.lock().reconcile(balance)
+    }
+
+    /// As [`reconcile`](Self::reconcile), unless there was paid activity since `before`. Both under one lock, so that
+    /// no call can begin and end between the check and the comparison.
+    pub(crate) fn reconcile_since(&self, before: Activity, balance: i64) -> Reconciliation {
         let mut state = self.lock();
-        let now = state.snapshot;
-        let base = state.baseline.unwrap_or(Baseline { balance, ledger: now });
+        // Calls that were in flight then and still are show in the comparison itself.
+        if state.activity() != before {
+            return Reconciliation::inconclusive();
+        }
+        state.reconcile(balance)
+    }
+
+    /// What there is of paid activity now.
+    pub(crate) fn activity(&self) -> Activity {
+        self.lock().activity()
+    }
+}
+
+/// Equal at two moments with none in flight means that nothing was spent in between.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Activity {
+    begun: u64,
+    in_flight: u64,
+}
+
+impl State {
+    fn activity(&self) -> Activity {
+        Activity { begun: self.begun, in_flight: self.snapshot.in_flight_calls }
+    }
+
+    fn reconcile(&mut self, balance: i64) -> Reconciliation {
+        let now = self.snapshot;
+        let base = self.baseline.unwrap_or(Baseline { balance, ledger: now });
         let lost = i128::from(base.balance) - i128::from(balance);
         let charged = now.charged - base.ledger.charged;
         let uncertain = now.uncertain - base.ledger.uncertain;
         let unexplained = lost - i128::from(charged);
         let verdict = if now.in_flight_calls > 0 {
             Verdict::CallsInFlight
-        } else if state.baseline.is_none() {
+        } else if self.baseline.is_none() {
             Verdict::Baseline
         } else if unexplained == 0 && uncertain == 0 {
             Verdict::Agrees
         } else if let Some(spent) = u64::try_from(unexplained).ok().filter(|spent| *spent <= uncertain) {
-            state.snapshot.charged = now.charged.saturating_add(spent);
-            state.snapshot.uncertain = base.ledger.uncertain;
-            state.snapshot.uncertain_calls = base.ledger.uncertain_calls;
+            self.snapshot.charged = now.charged.saturating_add(spent);
+            self.snapshot.uncertain = base.ledger.uncertain;
+            self.snapshot.uncertain_calls = base.ledger.uncertain_calls;
             Verdict::Settled(spent)
         } else {
             // Beyond both ends of what the ledger allows; say by how much.
             Verdict::Differs(if unexplained < 0 { unexplained } else { unexplained - i128::from(uncertain) })
         };
         if verdict != Verdict::CallsInFlight {
-            state.baseline = Some(Baseline { balance, ledger: state.snapshot });
+            self.baseline = Some(Baseline { balance, ledger: self.snapshot });
         }
         Reconciliation { lost, charged, uncertain, verdict }
-    }
-
-    /// How many paid attempts were ever begun, and how many are in flight: equal at two moments with none in flight
-    /// means that nothing was spent in between.
-    pub(crate) fn activity(&self) -> (u64, u64) {
-        let state = self.lock();
-        (state.begun, state.snapshot.in_flight_calls)
     }
 }
 
@@ -129,6 +154,19 @@ mod tests {
         assert_eq!(ledger.snapshot().uncertain, 1, "it stays uncertain");
         assert_eq!(ledger.reconcile(585).verdict, Verdict::Differs(-500));
         assert_eq!(ledger.reconcile(i64::MIN).verdict, Verdict::Differs(585 - i128::from(i64::MIN)));
+    }
+
+    #[test]
+    fn concludes_nothing_from_a_balance_that_a_call_has_overtaken() {
+        let ledger = Ledger::new();
+        ledger.reconcile(100);
+        let before = ledger.activity();
+        spend(&ledger, Credits::Charged(1));
+        assert_eq!(ledger.reconcile_since(before, 100).verdict, Verdict::CallsInFlight);
+        let before = ledger.activity();
+        ledger.charge(1);
+        assert_eq!(ledger.reconcile_since(before, 99).verdict, Verdict::CallsInFlight);
+        assert_eq!(ledger.reconcile_since(ledger.activity(), 98).verdict, Verdict::Agrees);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lenient::null_as_empty;
+use crate::lenient::{null_as_empty, null_texts_as_empty};
 use crate::opaque::opaque_debug;
 use crate::{ApiMethod, GroupQuery};
 
@@ -35,7 +35,7 @@ pub struct SimilarGroupsAnswer {
 #[non_exhaustive]
 pub struct SimilarGroupsMeta {
     /// The usernames as the service understood them.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "null_texts_as_empty")]
     pub search_query: Vec<String>,
     /// What this call cost, in credits.
     pub op_cost: u64,
@@ -96,6 +96,13 @@ mod tests {
             r#"{"meta":{"search_query":null,"op_cost":1},"groups":[{"username":null,"num_users":4}]}"#;
         let answer: SimilarGroupsAnswer = serde_json::from_str(nulls).unwrap();
         assert_eq!(answer.groups, [SimilarGroup { num_users: 4, ..SimilarGroup::default() }]);
+    }
+
+    #[test]
+    fn a_null_among_the_usernames_of_the_query_does_not_lose_the_answer() {
+        let answer: SimilarGroupsAnswer =
+            serde_json::from_str(r#"{"meta":{"search_query":["a",null],"op_cost":1}}"#).unwrap();
+        assert_eq!(answer.meta.search_query, ["a", ""]);
     }
 
     #[test]

@@ -1,0 +1,281 @@
+//! `Api::parse` over every class of answer, for every method of the registry.
+
+use http::Response;
+use serde_json::{Value, json};
+use tgscan_core::types::{ApiMethod, MethodVisitor, visit_all};
+use tgscan_core::{Api, Credits, Error, ErrorKind, KeyKind, Reply};
+
+use crate::json::{both_orders, parent, path, places, removed, replaced};
+use crate::support::{documented_answer, documented_request, live, response, test, with_header};
+
+/// Runs a generic check over the registry, with the documented answer of each method.
+macro_rules! for_each_method {
+    (|$method:ident: $m:ident, $answer:ident| $check:block) => {{
+        struct Check(usize);
+        impl MethodVisitor for Check {
+            fn visit<$m: ApiMethod>(&mut self) {
+                let $method: $m = documented_request();
+                let $answer: Value = serde_json::from_str(&documented_answer::<$m>()).unwrap();
+                $check
+                self.0 += 1;
+            }
+        }
+        let mut check = Check(0);
+        visit_all(&mut check);
+        assert_eq!(check.0, tgscan_core::types::infos().len());
+    }};
+}
+
+/// What is left of an answer, whichever way it went.
+struct Seen {
+    body: Vec<u8>,
+    credits: Credits,
+    reparsed: Option<Value>,
+}
+
+fn seen<A>(parsed: &Result<Reply<A>, Error>) -> Seen {
+    match parsed {
+        Ok(reply) => {
+            Seen { body: reply.raw().to_vec(), credits: reply.credits, reparsed: reply.reparse().ok() }
+        }
+        Err(error) => Seen {
+            body: error.response().expect("what was received is kept").body().to_vec(),
+            credits: error.credits(),
+            reparsed: error.reparse().ok(),
+        },
+    }
+}
+
+/// What a call cost, by the documented place of its cost and by nothing else.
+fn cost<M: ApiMethod>(api: &Api, body: &Value) -> Credits {
+    if api.key_kind() == KeyKind::Test && M::TEST_PATH.is_some() {
+        return Credits::NotCharged;
+    }
+    match body.pointer("/result/meta/op_cost").and_then(Value::as_u64) {
+        Some(0) => Credits::NotCharged,
+        Some(credits) => Credits::Charged(credits),
+        None if M::CAN_COST => Credits::Uncertain,
+        None => Credits::NotCharged,
+    }
+}
+
+#[test]
+fn documented_answers_succeed_and_cost_what_they_say() {
+    for_each_method!(|method: M, answer| {
+        for body in both_orders(&answer).into_iter().chain([documented_answer::<M>()]) {
+            for status in [200, 201, 400, 500, 503] {
+                for api in [live(), test()] {
+                    let reply = api.parse(&method, response(status, body.clone())).expect(M::NAME);
+                    assert_eq!(reply.credits, cost::<M>(&api, &answer), "{}", M::NAME);
+                    assert_eq!(reply.raw(), &body);
+                    assert_eq!(reply.response().status(), status);
+                    assert_eq!(serde_json::to_value(&reply.answer).unwrap(), answer["result"]);
+                    assert_eq!(reply.reparse::<Value>().unwrap(), answer);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn an_error_envelope_is_the_services_own_error_whatever_the_status() {
+    for_each_method!(|method: M, answer| {
+        let envelope = json!({"status": "error", "result": {"message": "no such thing", "code": 7}});
+        for (status, paid) in [
+            (200, Credits::Uncertain),
+            (400, Credits::Uncertain),
+            (401, Credits::NotCharged),
+            (429, Credits::NotCharged),
+            (500, Credits::Uncertain),
+        ] {
+            for (api, body) in [live(), test()].iter().zip(both_orders(&envelope)) {
+                let error = api.parse(&method, response(status, body.clone())).unwrap_err();
+                assert!(error.is_api() && !error.is_not_envelope() && !error.is_decode(), "{error}");
+                assert_eq!(error.message(), Some("no such thing"));
+                let expected = if api.can_cost::<M>() { paid } else { Credits::NotCharged };
+                assert_eq!(error.credits(), expected, "{} under {status}", M::NAME);
+                assert_eq!(error.response().unwrap().body(), &body);
+                assert_eq!((error.method(), error.attempts()), (M::NAME, 1));
+            }
+        }
+        let charged = answer["result"]
+            .pointer("/meta/op_cost")
+            .map(|_| r#"{"status":"error","result":{"message":"timed out","meta":{"op_cost":2}}}"#);
+        if let Some(body) = charged {
+            let error = live().parse(&method, response(500, body)).unwrap_err();
+            assert_eq!(error.credits(), Credits::Charged(2), "an error that says what it took");
+        }
+    });
+}
+
+#[test]
+fn what_is_not_an_envelope_is_kept_and_named_so() {
+    const PAGE: &str = "<html><body><h1>502 Bad Gateway</h1></body></html>";
+    for_each_method!(|method: M, answer| {
+        let bare = answer["result"].to_string();
+        for body in [PAGE, "", "null", "[]", "{}", "\u{feff}{}", "7", &bare] {
+            for (status, paid) in [(200, Credits::Uncertain), (503, Credits::NotCharged)] {
+                let html = with_header(response(status, body.to_owned()), "content-type", "text/html");
+                let error = live().parse(&method, html).unwrap_err();
+                assert!(error.is_not_envelope(), "{body}: {error}");
+                assert!(error.to_string().contains("text/html"), "{error}");
+                assert_eq!(error.response().unwrap().body(), body);
+                let expected = if M::CAN_COST { paid } else { Credits::NotCharged };
+                assert_eq!(error.credits(), expected, "{} {body} under {status}", M::NAME);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_body_that_is_not_utf8_is_kept_with_its_cost() {
+    let body: &[u8] =
+        b"{\"status\":\"ok\",\"result\":{\"groups\":[{\"title\":\"\xff\"}],\"meta\":{\"op_cost\":3}}}";
+    let similar: tgscan_core::types::SimilarGroups = documented_request();
+    let error = live().parse(&similar, response(200, body)).unwrap_err();
+    assert!(error.is_decode(), "{error}");
+    assert_eq!(error.credits(), Credits::Charged(3));
+    assert_eq!(error.response().unwrap().body(), body);
+}
+
+/// The rules of reading, written down once more: what may stand at a place of the documented answer.
+///
+/// `with` is `None` for a missing field. Texts and lists may be missing or null; everything else must be there.
+fn is_tolerated(place: &str, documented: &Value, with: Option<&Value>) -> bool {
+    let is_item = parent(place).1.parse::<usize>().is_ok();
+    let is_signed = place.ends_with("/id") || place.ends_with("/num_credits");
+    match (documented, with) {
+        (_, None) if is_item => true,
+        _ if place == "/result/id_history/0/id" => with.is_some_and(Value::is_i64),
+        (Value::String(_) | Value::Null, None | Some(Value::Null | Value::String(_)))
+        | (Value::Array(_), None | Some(Value::Null | Value::Array(_)))
+        | (Value::Bool(_), Some(Value::Bool(_))) => true,
+        (Value::Number(_), Some(with)) => {
+            if is_signed {
+                with.is_i64()
+            } else {
+                with.is_u64()
+            }
+        }
+        // All that such an entry holds is text, which may be missing.
+        (Value::Object(_), Some(Value::Object(_))) => place == "/result/username_history/0",
+        _ => false,
+    }
+}
+
+#[test]
+fn each_field_removed_nulled_or_mistyped_is_read_or_named() {
+    #[derive(Default)]
+    struct Changed(usize, usize);
+    impl MethodVisitor for Changed {
+        fn visit<M: ApiMethod>(&mut self) {
+            let answer = serde_json::from_str(&documented_answer::<M>()).unwrap();
+            let (read, named) = mutate::<M>(&documented_request(), &answer);
+            (self.0, self.1) = (self.0 + read, self.1 + named);
+        }
+    }
+    let mut all = Changed::default();
+    visit_all(&mut all);
+    assert!(all.0 > 300 && all.1 > 1000, "the walk reached little: {} read, {} named", all.0, all.1);
+}
+
+fn mutate<M: ApiMethod>(method: &M, answer: &Value) -> (usize, usize) {
+    let (mut read, mut named) = (0, 0);
+    // Not an array for an object: serde reads that as a struct by position, and nothing here relies on it.
+    let wrong =
+        [json!(null), json!(true), json!(7), json!(-1), json!(1.5), json!("text"), json!({}), json!([])];
+    for place in places(answer).iter().filter(|place| place.starts_with("/result")) {
+        let documented = answer.pointer(place).unwrap();
+        let others = wrong.iter().filter(|with| !(documented.is_object() && with.is_array()));
+        for with in others.map(Some).chain([None]) {
+            let changed = with.map_or_else(|| removed(answer, place), |with| replaced(answer, place, with));
+            let tolerated = is_tolerated(place, documented, with);
+            for (api, body) in both_orders(&changed).iter().flat_map(|body| [(live(), body), (test(), body)])
+            {
+                let what = format!("{}: {place} as {with:?} in {body}", M::NAME);
+                let parsed = api.parse(method, response(200, body.clone()));
+                let seen = seen(&parsed);
+                assert_eq!(seen.body, body.as_bytes(), "{what}");
+                assert_eq!(seen.reparsed.as_ref(), Some(&changed), "{what}");
+                assert_eq!(seen.credits, cost::<M>(&api, &changed), "{what}");
+                match parsed {
+                    Ok(_) => {
+                        assert!(tolerated, "read {what}");
+                        read += 1;
+                    }
+                    Err(error) => {
+                        assert!(!tolerated, "{error} for {what}");
+                        assert_names(&error, place, with.is_none(), &what);
+                        named += 1;
+                    }
+                }
+            }
+        }
+    }
+    (read, named)
+}
+
+/// The error says where: at the field, or, since what is missing has no place, in the object that lacks it.
+fn assert_names(error: &Error, place: &str, is_missing: bool, what: &str) {
+    let ErrorKind::Decode(decode) = error.kind() else { panic!("{error} for {what}") };
+    if is_missing {
+        let (outer, name) = parent(place);
+        assert_eq!(decode.problem().path(), path(outer), "{what}");
+        assert!(error.to_string().contains(&format!("missing field `{name}`")), "{error} for {what}");
+    } else {
+        assert_eq!(decode.problem().path(), path(place), "{what}");
+        assert!(error.to_string().contains(&path(place)), "{error} for {what}");
+    }
+}
+
+#[test]
+fn a_wrong_status_is_not_an_envelope_and_is_named() {
+    for_each_method!(|method: M, answer| {
+        for with in [json!(null), json!(1), json!("OK"), json!(""), json!(["ok"]), json!(true)] {
+            let changed = replaced(&answer, "/status", &with);
+            for body in both_orders(&changed) {
+                let parsed = live().parse(&method, response(200, body.clone()));
+                assert_eq!(seen(&parsed).credits, cost::<M>(&live(), &changed), "{body}");
+                let error = parsed.unwrap_err();
+                let ErrorKind::NotEnvelope(kept) = error.kind() else { panic!("{error} for {body}") };
+                assert_eq!(kept.problem().path(), "status", "{body}");
+                assert_eq!(error.reparse::<Value>().unwrap(), changed);
+            }
+        }
+        let without = removed(&answer, "/status");
+        let error = live().parse(&method, response(200, without.to_string())).unwrap_err();
+        assert!(error.is_not_envelope() && error.to_string().contains("missing field `status`"), "{error}");
+    });
+}
+
+#[test]
+fn the_cost_is_read_where_nothing_else_decodes() {
+    for_each_method!(|method: M, _answer| {
+        for body in [
+            r#"{"status":"ok","result":{"groups":[{}],"meta":{"op_cost":9}}}"#,
+            r#"{"result":{"user":7,"groups":{},"meta":{"x":[{}],"op_cost":9}},"status":"ok"}"#,
+            r#"{"status":"ok","result":{"meta":{"op_cost":9},"user":"#,
+            r#"{"status":"ok","result":{"meta":{"op_cost":9}}} trailing"#,
+        ] {
+            let charged = live().parse(&method, response(200, body)).unwrap_err();
+            assert!(charged.is_decode(), "{charged}");
+            assert_eq!(charged.credits(), Credits::Charged(9), "{} {body}", M::NAME);
+            let free = test().parse(&method, response(200, body)).unwrap_err();
+            if M::TEST_PATH.is_some() {
+                assert_eq!(free.credits(), Credits::NotCharged, "{} {body}", M::NAME);
+            }
+        }
+    });
+}
+
+#[test]
+fn status_headers_and_version_stay_with_the_body() {
+    let whole = || {
+        let mut whole: Response<bytes::Bytes> = response(200, "{}");
+        *whole.version_mut() = http::Version::HTTP_2;
+        with_header(whole, "x-request-id", "42")
+    };
+    let error = live().parse(&tgscan_core::types::Balance {}, whole()).unwrap_err();
+    let kept = error.response().unwrap();
+    assert_eq!((kept.version(), kept.headers()), (http::Version::HTTP_2, whole().headers()));
+}

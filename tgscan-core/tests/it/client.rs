@@ -1,0 +1,276 @@
+//! The asynchronous client over a scripted transport and a clock that only counts.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_executor::block_on;
+use http::Response;
+use tgscan_core::types::{Balance, GroupQuery, Search, SimilarGroups, UserCheck, UserQuery};
+use tgscan_core::{
+    Api, Client, Credits, Ledger, RetryPolicy, Timer, Transport, TransportError, Verdict, transport_fn,
+};
+
+use crate::support::{Clock, Outcome, SIMILAR, Script, documented_answer, live, response, test, with_header};
+
+fn groups() -> GroupQuery {
+    "a".parse().unwrap()
+}
+
+fn user() -> UserQuery {
+    "a".parse().unwrap()
+}
+
+fn never_sent() -> Outcome {
+    Err(TransportError::never_sent("connection refused"))
+}
+
+fn perhaps_sent() -> Outcome {
+    Err(TransportError::new("reset"))
+}
+
+fn balance(credits: i64) -> Response<Bytes> {
+    response(200, format!(r#"{{"status":"ok","result":{{"num_credits":{credits}}}}}"#))
+}
+
+fn charged() -> Response<Bytes> {
+    response(200, SIMILAR)
+}
+
+/// A transport whose answer never comes.
+fn silent() -> impl Transport + 'static {
+    transport_fn(|_| std::future::pending::<Outcome>())
+}
+
+fn is_pending(future: impl Future) -> bool {
+    matches!(pin!(future).poll(&mut Context::from_waker(Waker::noop())), Poll::Pending)
+}
+
+#[test]
+fn each_shorthand_calls_its_method() {
+    let answers = [
+        documented_answer::<Search>(),
+        documented_answer::<Balance>(),
+        documented_answer::<SimilarGroups>(),
+        documented_answer::<UserCheck>(),
+    ];
+    let script = Script::new(answers.map(|body| Ok(response(200, body))));
+    let client = Client::new(live(), script.transport());
+    block_on(async {
+        assert_eq!(client.search(user()).await.unwrap().answer.groups.len(), 1);
+        assert_eq!(client.balance().await.unwrap().answer.num_credits, 250);
+        assert_eq!(client.similar_groups(groups()).await.unwrap().answer.groups.len(), 1);
+        assert!(client.check_user(user()).await.unwrap().answer.user.username);
+    });
+    assert_eq!(
+        script.paths(),
+        ["/tgscan/v1/search", "/tgscan/v1/balance", "/tgscan/v1/chat/similar", "/tgscan/v1/user/check"]
+    );
+    assert_eq!(client.ledger().snapshot().charged, 2);
+}
+
+#[test]
+fn without_a_timer_there_is_one_attempt() {
+    let script = Script::new([never_sent(), never_sent()]);
+    let client = Client::new(live(), script.transport());
+    for attempt in 1..=2 {
+        let error = block_on(client.balance()).unwrap_err();
+        assert_eq!((error.attempts(), script.sent()), (1, attempt));
+    }
+}
+
+#[test]
+fn a_timer_brings_retries_with_the_waits_of_the_policy() {
+    let (script, clock) = (Script::new([never_sent(), never_sent(), Ok(charged())]), Clock::default());
+    let client = script.client(live(), &clock);
+    let reply = block_on(client.similar_groups(groups())).unwrap();
+    assert_eq!((reply.attempts, reply.credits, script.sent()), (3, Credits::Charged(1), 3));
+    let waits = clock.waits();
+    assert!(
+        waits.len() == 2 && waits[0] < Duration::from_millis(250) && waits[1] < Duration::from_millis(500)
+    );
+}
+
+#[test]
+fn a_paid_call_is_not_sent_again_after_it_may_have_arrived() {
+    let error_500 = || Ok(response(500, "<html>oops</html>"));
+    for outcome in [perhaps_sent(), error_500()] {
+        let (script, clock) = (Script::new([outcome]), Clock::default());
+        let error = block_on(script.client(live(), &clock).similar_groups(groups())).unwrap_err();
+        assert_eq!((error.attempts(), script.sent(), clock.waits().len()), (1, 1, 0), "{error}");
+        assert_eq!(error.credits(), Credits::Uncertain);
+    }
+    let (script, clock) = (Script::new([perhaps_sent(), error_500(), Ok(balance(5))]), Clock::default());
+    assert_eq!(block_on(script.client(live(), &clock).balance()).unwrap().attempts, 3);
+}
+
+#[test]
+fn retry_after_is_slept_and_the_total_time_ends_the_call() {
+    let limited = || Ok(with_header(response(429, "slow down"), "retry-after", "29"));
+    let (script, clock) = (Script::new([limited(), limited(), limited()]), Clock::default());
+    let error = block_on(script.client(live(), &clock).similar_groups(groups())).unwrap_err();
+    // Two waits of 29 s fit in 60 s, a third does not.
+    assert_eq!((error.attempts(), error.credits()), (3, Credits::NotCharged));
+    assert_eq!(clock.waits(), [Duration::from_secs(29); 2]);
+}
+
+#[test]
+fn the_cap_refuses_before_the_transport_is_touched() {
+    let script = Script::new([Ok(charged())]);
+    let api = live().with_ledger(Ledger::new().with_cap(1));
+    let client = Client::new(api, script.transport());
+    block_on(client.similar_groups(groups())).unwrap();
+    let error = block_on(client.similar_groups(groups())).unwrap_err();
+    assert!(error.is_cap_reached() && error.attempts() == 0 && script.sent() == 1, "{error}");
+}
+
+#[test]
+fn a_cap_holds_while_calls_are_in_flight() {
+    let api = live().with_ledger(Ledger::new().with_cap(2));
+    let client = Client::new(api, silent());
+    let calls: Vec<_> = (0..5).map(|_| Box::pin(client.similar_groups(groups()))).collect();
+    let mut refused = 0;
+    let mut waiting = Vec::new();
+    for mut call in calls {
+        match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => waiting.push(call),
+            Poll::Ready(result) => refused += u32::from(result.unwrap_err().is_cap_reached()),
+        }
+    }
+    assert_eq!((waiting.len(), refused, client.ledger().snapshot().in_flight_calls), (2, 3, 2));
+}
+
+#[test]
+fn a_future_dropped_in_flight_is_uncertain_and_one_never_polled_costs_nothing() {
+    let client = Client::new(live(), silent());
+    drop(client.similar_groups(groups()));
+    assert_eq!(client.ledger().snapshot().uncertain_calls, 0);
+    assert!(is_pending(client.similar_groups(groups())));
+    let now = client.ledger().snapshot();
+    assert_eq!((now.uncertain_calls, now.uncertain, now.in_flight), (1, 1, 0));
+    assert!(is_pending(client.balance()));
+    let tested = Client::new(test().with_ledger(client.ledger().clone()), silent());
+    assert!(is_pending(tested.similar_groups(groups())));
+    assert_eq!(client.ledger().snapshot(), now);
+}
+
+#[test]
+fn clones_share_the_ledger_and_the_transport() {
+    let script = Script::new([Ok(charged()), Ok(charged()), Ok(balance(1))]);
+    let one = Client::new(live(), script.transport());
+    let two = one.clone();
+    block_on(one.similar_groups(groups())).unwrap();
+    block_on(two.similar_groups(groups())).unwrap();
+    assert_eq!(one.ledger().snapshot(), two.ledger().snapshot());
+    assert_eq!((one.ledger().snapshot().charged, script.sent()), (2, 2));
+    // Another transport, still the same ledger.
+    let three = two.with_transport(script.transport());
+    block_on(three.balance()).unwrap();
+    assert_eq!(three.ledger().snapshot().charged, 2);
+}
+
+#[test]
+fn transports_may_be_shared_boxed_or_dynamic() {
+    let script = Script::new([Ok(balance(1)), Ok(balance(2)), Ok(balance(3))]);
+    let boxed: Box<dyn Transport> = Box::new(script.transport());
+    let shared: Arc<dyn Transport> = Arc::new(script.transport());
+    for (client, credits) in [
+        (Client::new(live(), boxed), 1),
+        (Client::new(live(), shared), 2),
+        (Client::new(live(), Arc::new(script.transport())), 3),
+    ] {
+        assert_eq!(block_on(client.balance()).unwrap().answer.num_credits, credits);
+    }
+}
+
+#[test]
+fn reconciling_settles_what_was_uncertain() {
+    let script = Script::new([
+        Ok(balance(10)),
+        perhaps_sent(),
+        Ok(balance(9)),
+        Ok(balance(9)),
+        perhaps_sent(),
+        Ok(balance(2)),
+    ]);
+    let client = Client::new(live(), script.transport());
+    block_on(async {
+        assert_eq!(client.reconcile().await.unwrap().verdict, Verdict::Baseline);
+        client.similar_groups(groups()).await.unwrap_err();
+        assert_eq!(client.reconcile().await.unwrap().verdict, Verdict::Settled(1));
+        assert_eq!(client.reconcile().await.unwrap().verdict, Verdict::Agrees);
+        client.similar_groups(groups()).await.unwrap_err();
+        assert_eq!(client.reconcile().await.unwrap().verdict, Verdict::Differs(6));
+    });
+    let now = client.ledger().snapshot();
+    assert_eq!((now.charged, now.uncertain), (1, 1));
+}
+
+#[test]
+fn reconciling_concludes_nothing_while_or_after_a_paid_call_overlaps() {
+    let script = Script::new([Ok(balance(10)), Ok(balance(10)), Ok(balance(9))]);
+    let client = Client::new(live(), script.transport());
+    block_on(client.reconcile()).unwrap();
+    let stuck = client.clone().with_transport(silent());
+    let mut in_flight = Box::pin(stuck.similar_groups(groups()));
+    assert!(in_flight.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(block_on(client.reconcile()).unwrap().verdict, Verdict::CallsInFlight);
+    drop(in_flight);
+    assert_eq!(block_on(client.reconcile()).unwrap().verdict, Verdict::Settled(1));
+
+    // A call that begins and ends while the balance is fetched.
+    let paid =
+        Client::new(live().with_ledger(client.ledger().clone()), Script::new([Ok(charged())]).transport());
+    let meanwhile = transport_fn(move |_| {
+        let paid = paid.clone();
+        async move {
+            paid.similar_groups(groups()).await.unwrap();
+            Ok(balance(8))
+        }
+    });
+    let overlapped = client.clone().with_transport(meanwhile);
+    assert_eq!(block_on(overlapped.reconcile()).unwrap().verdict, Verdict::CallsInFlight);
+}
+
+#[test]
+fn a_failed_balance_leaves_the_comparison_as_it_was() {
+    let script = Script::new([Ok(balance(10)), never_sent(), Ok(charged()), Ok(balance(9))]);
+    let client = Client::new(live(), script.transport());
+    block_on(async {
+        client.reconcile().await.unwrap();
+        assert!(client.reconcile().await.unwrap_err().is_transport());
+        client.similar_groups(groups()).await.unwrap();
+        assert_eq!(client.reconcile().await.unwrap().verdict, Verdict::Agrees);
+    });
+}
+
+#[test]
+fn clients_of_one_seed_wait_alike_and_their_calls_do_not() {
+    let waits = |seed| {
+        let (script, clock) = (Script::new((0..8).map(|_| never_sent())), Clock::default());
+        let mut policy = RetryPolicy::default();
+        policy.seed = seed;
+        let client = script.client(live().with_retry(policy), &clock);
+        block_on(client.balance()).unwrap_err();
+        block_on(client.clone().balance()).unwrap_err();
+        clock.waits()
+    };
+    let seven = waits(7);
+    assert_eq!((seven.len(), &seven), (6, &waits(7)));
+    assert_ne!(seven[..3], seven[3..]);
+    assert_ne!(seven, waits(8));
+}
+
+#[test]
+fn what_a_caller_spawns_or_stores_is_send_and_sync() {
+    fn is_send<T: Send>(value: T) -> T {
+        value
+    }
+    fn is_shared<T: Send + Sync + Clone + 'static>() {}
+    is_shared::<(Client, Api, Ledger, Arc<dyn Timer>)>();
+    let client = Client::new(live(), silent());
+    drop((is_send(client.similar_groups(groups())), is_send(client.reconcile())));
+}

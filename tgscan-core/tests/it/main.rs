@@ -1,0 +1,22 @@
+//! Tests of the core through its public face: no sockets, no sleeping, the same course in every run.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy allows it in test functions only, and their helpers are tests too"
+)]
+
+mod answers;
+mod call;
+mod client;
+mod differential;
+mod generate;
+mod golden;
+mod inputs;
+mod json;
+mod regressions;
+mod robust;
+mod secrets;
+#[cfg(feature = "tower")]
+mod service;
+mod support;
+mod truncated;

@@ -1,0 +1,107 @@
+//! What was wrong once, one test each, named after what it was.
+
+use std::time::Duration;
+
+use std::collections::BTreeMap;
+
+use futures_executor::block_on;
+use tgscan_core::types::{ApiMethod, Balance, SimilarGroups, UserCheck};
+use tgscan_core::{
+    Api, ApiKey, Client, Credits, Error, ErrorKind, InvalidBaseUrl, Step, Verdict, transport_fn,
+};
+
+use crate::support::{Outcome, Script, documented_answer, documented_request, live, response};
+
+/// The end of a call after one attempt; another attempt fails the test.
+fn end<M: ApiMethod>(api: &Api, method: M, outcome: Outcome) -> Error {
+    let Step::Send(_, sent) = Step::begin(api, method, Duration::ZERO) else { panic!("not sent") };
+    match sent.received(outcome, Duration::ZERO) {
+        Step::Done(result) => result.expect_err("no answer"),
+        other => panic!("not done: {other:?}"),
+    }
+}
+
+#[test]
+fn a_429_or_503_that_states_a_cost_was_sent_again() {
+    let charged = r#"{"status":"error","result":{"message":"too slow","meta":{"op_cost":2}}}"#;
+    let odd = r#"{"result":{"meta":{"op_cost":2}}}"#;
+    for (status, body) in [(429, charged), (503, charged), (503, odd)] {
+        let api = live();
+        let error = end::<SimilarGroups>(&api, documented_request(), Ok(response(status, body)));
+        assert_eq!((error.attempts(), error.credits()), (1, Credits::Charged(2)), "{error}");
+        // Nor is a call sent again that should have been free.
+        let error = end(&api, Balance {}, Ok(response(status, body)));
+        assert_eq!((error.attempts(), error.credits()), (1, Credits::Charged(2)), "{error}");
+        assert_eq!(api.ledger().snapshot().charged, 4);
+    }
+}
+
+#[test]
+fn a_username_that_begins_another_one_left_the_rest_of_it_in_the_message() {
+    let method = SimilarGroups { query: "secret,secret_garden".parse().unwrap() };
+    let body = r#"{"status":"error","result":{"message":"no group Secret_Garden, nor secret_gardener"}}"#;
+    let error = live().parse(&method, response(200, body)).unwrap_err();
+    assert!(error.to_string().contains("no group <query>, nor <query>er"), "{error}");
+}
+
+#[test]
+fn a_key_that_begins_a_query_left_the_rest_of_it_in_the_message() {
+    let api = Api::new(ApiKey::live("secret").unwrap());
+    let method = SimilarGroups { query: "secret_garden".parse().unwrap() };
+    let body = r#"{"status":"error","result":{"message":"no group secret_garden for secret"}}"#;
+    let error = api.parse(&method, response(200, body)).unwrap_err();
+    assert!(error.to_string().contains("no group <query> for <API key>"), "{error}");
+}
+
+#[test]
+fn a_text_of_an_answer_that_reads_like_a_place_was_printed() {
+    let body = r#"{"status":"ok","result":{"num_credits":"a, expected private at line 1"}}"#;
+    let error = live().parse(&Balance {}, response(200, body)).unwrap_err();
+    assert!(error.to_string().contains("expected i64") && !error.to_string().contains("private"), "{error}");
+}
+
+#[test]
+fn a_key_of_the_answer_was_printed_after_reading_it_again() {
+    let body = r#"{"private":"text"}"#;
+    let kept = live().parse(&Balance {}, response(200, body)).unwrap_err();
+    let error = kept.reparse::<BTreeMap<String, u64>>().unwrap_err();
+    assert_eq!((error.path(), error.to_string()), ("private", "byte 16: expected u64".to_owned()));
+    assert_eq!(format!("{error:?}"), "ReadError(byte 16: expected u64)");
+}
+
+#[test]
+fn plain_http_to_what_only_begins_like_loopback_was_allowed() {
+    for wrong in ["http://[::1]evil.example:80", "http://[127.0.0.1]:80"] {
+        let refused = Api::with_base_url(wrong, ApiKey::live("key").unwrap());
+        assert_eq!(refused.err(), Some(InvalidBaseUrl::Unreadable), "{wrong}");
+    }
+}
+
+#[test]
+fn a_free_call_that_was_charged_while_the_balance_was_fetched_looked_like_a_difference() {
+    let balance = |credits| format!(r#"{{"status":"ok","result":{{"num_credits":{credits}}}}}"#);
+    let charged = documented_answer::<UserCheck>().replace(r#""op_cost": 0"#, r#""op_cost": 3"#);
+    let script = Script::new([Ok(response(200, balance(10))), Ok(response(200, charged))]);
+    let client = Client::new(live(), script.transport());
+    assert_eq!(block_on(client.reconcile()).unwrap().verdict, Verdict::Baseline);
+    let meanwhile = client.clone();
+    let overlapped = client.with_transport(transport_fn(move |_| {
+        let client = meanwhile.clone();
+        async move {
+            client.send::<UserCheck>(documented_request()).await.unwrap();
+            Ok(response(200, balance(10)))
+        }
+    }));
+    assert_eq!(block_on(overlapped.reconcile()).unwrap().verdict, Verdict::CallsInFlight);
+}
+
+#[test]
+fn an_error_envelope_with_an_odd_message_was_blamed_on_the_answers_schema() {
+    for body in
+        [r#"{"status":"error","result":{"message":7}}"#, r#"{"result":{"message":["no"]},"status":"error"}"#]
+    {
+        let error = live().parse(&Balance {}, response(200, body)).unwrap_err();
+        let ErrorKind::NotEnvelope(kept) = error.kind() else { panic!("{error}") };
+        assert_eq!(kept.problem().path(), "result.message", "{error}");
+    }
+}

@@ -1,0 +1,106 @@
+//! Answers that break off at any byte: what is known about the credits is never wrong, and what came is kept.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tgscan_core::types::{ApiMethod, MethodVisitor, visit_all};
+use tgscan_core::{Api, Credits, Delivery, Error, KeyKind, Step, TransportError};
+
+use crate::json::both_orders;
+use crate::support::{documented_answer, documented_request, live, response, test};
+
+/// The documented answer in several layouts, with a cost of several digits so that a cut can fall between them.
+fn layouts<M: ApiMethod>() -> Vec<String> {
+    let pretty = documented_answer::<M>().replace(r#""op_cost": 1"#, r#""op_cost": 123"#);
+    let answer: Value = serde_json::from_str(&pretty).unwrap();
+    both_orders(&answer).into_iter().chain([pretty]).collect()
+}
+
+/// The credits that a prefix proves: the cost only counts once a byte after it shows that it is whole.
+fn proven<M: ApiMethod>(api: &Api, body: &str, cut: usize) -> Credits {
+    let digits = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let is_free = !M::CAN_COST || api.key_kind() == KeyKind::Test;
+    let cost = body.find(r#""op_cost":"#).map(|at| at + r#""op_cost":"#.len()).map(|at| {
+        let at = at + usize::from(body[at..].starts_with(' '));
+        (at + digits(&body[at..]), &body[at..at + digits(&body[at..])])
+    });
+    match cost {
+        _ if is_free => Credits::NotCharged,
+        Some((end, cost)) if cut > end => Credits::Charged(cost.parse().unwrap()),
+        _ => Credits::Uncertain,
+    }
+}
+
+fn broken<M: ApiMethod>(api: &Api, method: M, status: u16, prefix: &str) -> Error {
+    let Step::Send(_, sent) = Step::begin(api, method, Duration::ZERO) else { panic!("nothing to send") };
+    let error = TransportError::answer_began(response(status, prefix.to_owned()), "the line broke");
+    match sent.received(Err(error), Duration::ZERO) {
+        Step::Done(Err(error)) => error,
+        // A free call may try again; the error of this attempt is what matters here.
+        Step::Wait(wait) => wait.give_up(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_body_that_broke_off_at_any_byte_never_says_more_than_it_proves() {
+    struct Cut(usize);
+    impl MethodVisitor for Cut {
+        fn visit<M: ApiMethod>(&mut self) {
+            for body in layouts::<M>() {
+                for cut in 0..=body.len() {
+                    for api in [live(), test()] {
+                        let what = format!("{} cut at {cut} of {body}", M::NAME);
+                        let error = broken::<M>(&api, documented_request(), 200, &body[..cut]);
+                        let expected = proven::<M>(&api, &body, cut);
+                        assert_eq!(error.credits(), expected, "{what}");
+                        assert_eq!(error.delivery(), Some(Delivery::AnswerBegan), "{what}");
+                        assert_eq!(error.response().unwrap().body(), &body[..cut], "{what}");
+                        let now = api.ledger().snapshot();
+                        assert_eq!(now.charged, expected.charged(), "{what}");
+                        assert_eq!(now.uncertain_calls, u64::from(expected == Credits::Uncertain), "{what}");
+                        assert_eq!(now.in_flight, 0, "{what}");
+                        self.0 += 1;
+                    }
+                }
+            }
+        }
+    }
+    let mut cuts = Cut(0);
+    visit_all(&mut cuts);
+    assert!(cuts.0 > 5000, "{} cuts", cuts.0);
+}
+
+#[test]
+fn a_truncation_that_no_transport_noticed_is_never_a_reply() {
+    struct Cut;
+    impl MethodVisitor for Cut {
+        fn visit<M: ApiMethod>(&mut self) {
+            let method: M = documented_request();
+            for body in layouts::<M>() {
+                let whole = body.trim_end().len();
+                for cut in 0..whole {
+                    for api in [live(), test()] {
+                        let what = format!("{} cut at {cut} of {body}", M::NAME);
+                        let error =
+                            api.parse(&method, response(200, body[..cut].to_owned())).expect_err(&what);
+                        assert!(error.is_decode() || error.is_not_envelope(), "{error} for {what}");
+                        assert_eq!(error.credits(), proven::<M>(&api, &body, cut), "{what}");
+                        assert_eq!(error.response().unwrap().body(), &body[..cut], "{what}");
+                    }
+                }
+                live().parse(&method, response(200, body[..whole].to_owned())).expect(M::NAME);
+            }
+        }
+    }
+    visit_all(&mut Cut);
+}
+
+#[test]
+fn a_status_that_refuses_does_not_outweigh_an_answer_that_broke_off() {
+    for status in [200, 401, 429, 500, 503] {
+        let similar: tgscan_core::types::SimilarGroups = documented_request();
+        let error = broken(&live(), similar, status, r#"{"status":"#);
+        assert_eq!(error.credits(), Credits::Uncertain, "under {status}");
+    }
+}
