@@ -24,7 +24,8 @@ impl Wire {
         match self {
             Self::Whole(response) | Self::Drip(response) => capped(response, body_cap),
             Self::Partial(response, at, end) => {
-                let prefix = response.map(|body| body.slice(..at.min(body.len())));
+                // What is larger than the cap is refused before its end is seen.
+                let prefix = capped(response.map(|body| body.slice(..at.min(body.len()))), body_cap)?;
                 Err(TransportError::answer_began(prefix, MOCKED).with_kind(kind(end)))
             }
             Self::Nothing(end) => Err(TransportError::new(MOCKED).with_kind(kind(end))),
