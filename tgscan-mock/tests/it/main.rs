@@ -4,6 +4,7 @@
 mod answers;
 mod data;
 mod refusals;
+mod simulation;
 mod support;
 
 #[cfg(feature = "tls")]
