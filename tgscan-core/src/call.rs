@@ -137,7 +137,11 @@ impl<M: ApiMethod> Sent<M> {
             elapsed: now.saturating_sub(call.began),
             random: random(call.seed, u64::from(call.attempts)),
         };
-        match decide(call.api.retry(), &situation) {
+        // An answer that says what it cost was processed, even under a status that refuses before processing.
+        let is_paid_for =
+            matches!(error.credits(), Credits::Charged(_)) && !call.api.retry().resend_uncertain;
+        let decision = if is_paid_for { Decision::GiveUp } else { decide(call.api.retry(), &situation) };
+        match decision {
             Decision::GiveUp => {
                 call.settle(error.credits());
                 Step::Done(Err(error.with_attempts(call.attempts)))
@@ -214,5 +218,31 @@ impl<M: ApiMethod> fmt::Debug for Wait<M> {
             .field("duration", &self.duration)
             .field("error", &self.error)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tgscan_types::{Search, UserQuery};
+
+    use super::*;
+    use crate::ApiKey;
+
+    #[test]
+    fn a_503_that_says_what_it_cost_is_not_sent_again() {
+        let body = br#"{"status":"error","result":{"message":"too late","meta":{"op_cost":3}}}"#;
+        let unavailable = || {
+            let mut response = Response::new(Bytes::from_static(body));
+            *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+            response
+        };
+        let api = Api::new(ApiKey::live("0123456789abcdef").unwrap());
+        let search = Search { query: "a".parse::<UserQuery>().unwrap() };
+        let Step::Send(_, sent) = Step::begin(&api, search, Duration::ZERO) else { panic!("not sent") };
+        let Step::Done(Err(error)) = sent.received(Ok(unavailable()), Duration::ZERO) else {
+            panic!("sent again")
+        };
+        assert_eq!((error.credits(), error.attempts()), (Credits::Charged(3), 1));
+        assert_eq!(api.ledger().snapshot().charged, 3);
     }
 }
