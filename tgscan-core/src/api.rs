@@ -247,7 +247,8 @@ fn form<M: ApiMethod>(method: &M) -> Bytes {
     // The documented requests are flat structs of texts, which always serialise. A method of the caller's own that
     // does not sends an empty form, which the service refuses, and never half of one.
     match method.serialize(serde_html_form::Serializer::new(&mut form)) {
-        Ok(_) => Bytes::from(form.finish()),
+        // Shrunk to fit, because `Bytes` takes a second allocation for a buffer with room to spare.
+        Ok(_) => Bytes::from(form.finish().into_bytes().into_boxed_slice()),
         Err(_) => Bytes::new(),
     }
 }

@@ -132,17 +132,13 @@ impl<M: ApiMethod> Sent<M> {
         let situation = Situation {
             can_cost: call.api.can_cost::<M>(),
             failure,
+            is_charged: matches!(error.credits(), Credits::Charged(_)),
             retry_after: error.response().and_then(|response| retry_after(response.headers())),
             attempts: call.attempts,
             elapsed: now.saturating_sub(call.began),
             random: random(call.seed, u64::from(call.attempts)),
         };
-        let decision = match error.credits() {
-            // A cost that the answer states outweighs a status that is taken to mean "not processed".
-            Credits::Charged(_) if !call.api.retry().resend_uncertain => Decision::GiveUp,
-            _ => decide(call.api.retry(), &situation),
-        };
-        match decision {
+        match decide(call.api.retry(), &situation) {
             Decision::GiveUp => {
                 call.settle(error.credits());
                 Step::Done(Err(error.with_attempts(call.attempts)))
@@ -219,5 +215,31 @@ impl<M: ApiMethod> fmt::Debug for Wait<M> {
             .field("duration", &self.duration)
             .field("error", &self.error)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tgscan_types::{Search, UserQuery};
+
+    use super::*;
+    use crate::ApiKey;
+
+    #[test]
+    fn a_503_that_says_what_it_cost_is_not_sent_again() {
+        let body = br#"{"status":"error","result":{"message":"too late","meta":{"op_cost":3}}}"#;
+        let unavailable = || {
+            let mut response = Response::new(Bytes::from_static(body));
+            *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+            response
+        };
+        let api = Api::new(ApiKey::live("0123456789abcdef").unwrap());
+        let search = Search { query: "a".parse::<UserQuery>().unwrap() };
+        let Step::Send(_, sent) = Step::begin(&api, search, Duration::ZERO) else { panic!("not sent") };
+        let Step::Done(Err(error)) = sent.received(Ok(unavailable()), Duration::ZERO) else {
+            panic!("sent again")
+        };
+        assert_eq!((error.credits(), error.attempts()), (Credits::Charged(3), 1));
+        assert_eq!(api.ledger().snapshot().charged, 3);
     }
 }

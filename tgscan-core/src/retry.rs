@@ -154,6 +154,8 @@ pub struct Situation {
     pub can_cost: bool,
     /// How the last attempt failed.
     pub failure: Failure,
+    /// Whether what came back says what it cost, even if the rest is broken or its status is one that refuses.
+    pub is_charged: bool,
     /// What the response's `Retry-After` asks for.
     pub retry_after: Option<Duration>,
     /// Attempts made so far, the failed one included.
@@ -175,7 +177,7 @@ pub enum Decision {
 
 /// Decides whether a failed attempt is made again.
 ///
-/// - A failure that would only repeat itself is reported.
+/// - A failure that would only repeat itself is reported, and so is an attempt that was charged.
 /// - A call that can cost credits is sent again only if the attempt certainly was not processed (or if
 ///   [`RetryPolicy::resend_uncertain`] allows it).
 /// - A free call is sent again after any transient failure.
@@ -183,9 +185,9 @@ pub enum Decision {
 /// - The wait is drawn evenly between zero and a bound that doubles (full jitter), and is at least `Retry-After`.
 /// - A wait beyond [`RetryPolicy::max_wait`], or one that ends after [`RetryPolicy::max_total`], is not begun.
 pub fn decide(policy: &RetryPolicy, situation: &Situation) -> Decision {
-    let Situation { can_cost, failure, retry_after, attempts, elapsed, random } = *situation;
+    let Situation { can_cost, failure, is_charged, retry_after, attempts, elapsed, random } = *situation;
     let may_repeat = !can_cost || failure.not_processed() || policy.resend_uncertain;
-    if !failure.is_transient() || !may_repeat || attempts >= policy.max_attempts {
+    if is_charged || !failure.is_transient() || !may_repeat || attempts >= policy.max_attempts {
         return Decision::GiveUp;
     }
     let bound = policy.base_wait.saturating_mul(1 << attempts.saturating_sub(1).min(31)).min(policy.max_wait);
@@ -232,7 +234,8 @@ mod tests {
 
     fn situation(can_cost: bool, failure: Failure) -> Situation {
         let random = u64::MAX;
-        Situation { can_cost, failure, retry_after: None, attempts: 1, elapsed: Duration::ZERO, random }
+        let (is_charged, retry_after, elapsed) = (false, None, Duration::ZERO);
+        Situation { can_cost, failure, is_charged, retry_after, attempts: 1, elapsed, random }
     }
 
     fn retries(policy: &RetryPolicy, can_cost: bool, failure: Failure) -> bool {
@@ -275,6 +278,17 @@ mod tests {
                 Failure::Undecodable,
             ]
         );
+    }
+
+    #[test]
+    fn what_was_charged_is_never_repeated_whatever_its_status() {
+        let asked = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
+        for failure in Failure::ALL {
+            for can_cost in [true, false] {
+                let charged = Situation { is_charged: true, ..situation(can_cost, failure) };
+                assert_eq!(decide(&asked, &charged), Decision::GiveUp, "{failure:?}");
+            }
+        }
     }
 
     #[test]

@@ -6,18 +6,30 @@ use tgscan_core::{Transport, TransportError, TransportErrorKind as Kind, async_t
 
 use crate::engine::{End, Mock, Wire};
 
-/// Reports faults as a right transport would, without waiting: a stall is a time limit that has passed.
+/// Reports faults as a right transport would, without waiting.
 #[async_trait]
 impl Transport for Mock {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        match self.respond(&request).wire {
-            Wire::Whole(response) | Wire::Drip(response) => capped(response, self.body_cap()),
-            Wire::Partial(response, at, end) => {
-                let prefix = response.map(|body| body.slice(..at.min(body.len())));
+        self.respond(&request).wire.into_result(self.body_cap())
+    }
+}
+
+impl Wire {
+    /// What a right transport that takes bodies of up to `body_cap` bytes makes of it, without waiting: a stall is a
+    /// time limit that has passed.
+    ///
+    /// # Errors
+    /// If not the whole response comes, or more than `body_cap` allows.
+    pub fn into_result(self, body_cap: usize) -> Result<Response<Bytes>, TransportError> {
+        match self {
+            Self::Whole(response) | Self::Drip(response) => capped(response, body_cap),
+            Self::Partial(response, at, end) => {
+                // What is larger than the cap is refused before its end is seen.
+                let prefix = capped(response.map(|body| body.slice(..at.min(body.len()))), body_cap)?;
                 Err(TransportError::answer_began(prefix, MOCKED).with_kind(kind(end)))
             }
-            Wire::Nothing(end) => Err(TransportError::new(MOCKED).with_kind(kind(end))),
-            Wire::Refused => Err(TransportError::never_sent(MOCKED).with_kind(Kind::Connect)),
+            Self::Nothing(end) => Err(TransportError::new(MOCKED).with_kind(kind(end))),
+            Self::Refused => Err(TransportError::never_sent(MOCKED).with_kind(Kind::Connect)),
         }
     }
 }

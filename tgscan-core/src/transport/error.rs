@@ -11,7 +11,8 @@ use crate::redact::Redactor;
 /// What is known about the delivery of a request that got no complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// The service cannot have processed the request: it was never sent, or never completely.
+    /// The service cannot have processed the request: it was never sent, or never completely, or its HTTP layer
+    /// handed it back unprocessed (`REFUSED_STREAM` of HTTP/2).
     NeverSent,
     /// The request may have reached the service and may have been processed.
     PerhapsSent,

@@ -305,7 +305,8 @@ fn show_core(watch: &mut Watch) {
     watch.debug(&RetryPolicy::default());
     watch.debug(&Failure::NeverSent);
     let (failure, elapsed) = (Failure::Undecodable, Duration::ZERO);
-    watch.debug(&Situation { can_cost: true, failure, retry_after: None, attempts: 1, elapsed, random: 0 });
+    let (can_cost, is_charged, retry_after) = (true, false, None);
+    watch.debug(&Situation { can_cost, failure, is_charged, retry_after, attempts: 1, elapsed, random: 0 });
     watch.debug(&Decision::GiveUp);
     watch.display(&Credits::Charged(1));
     watch.display(&Delivery::PerhapsSent);

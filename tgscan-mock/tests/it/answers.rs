@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use futures_executor::block_on;
 use http::Request;
-use tgscan_mock::core::Credits;
+use tgscan_mock::core::{Credits, Transport, TransportErrorKind};
 use tgscan_mock::data::Profile;
 use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
-use tgscan_mock::{Mock, Repeat};
+use tgscan_mock::{Fault, FaultKind, Mock, Repeat};
 
 use crate::support::{answer, post, seven_urls};
 
@@ -150,4 +150,21 @@ fn requests_are_recorded_without_keys_and_in_bounds() {
         answer(&mock, &post("/balance", Mock::LIVE_KEY, ""));
     }
     assert_eq!((mock.requests().len(), mock.dropped_requests()), (1000, 502));
+}
+
+#[test]
+fn a_body_that_breaks_off_beyond_the_cap_is_too_large() {
+    // Found by the simulation: the transport kept more bytes of a cut body than its cap allows.
+    let mock = Mock::builder().body_cap(10).build().unwrap();
+    mock.script_any(
+        [FaultKind::CutBody(20), FaultKind::StallBody(20), FaultKind::CutBody(5)].map(Fault::from),
+    );
+    for (bytes, kind) in [
+        (10, TransportErrorKind::BodyTooLarge),
+        (10, TransportErrorKind::BodyTooLarge),
+        (5, TransportErrorKind::Broken),
+    ] {
+        let error = block_on(mock.send(post("/search", Mock::LIVE_KEY, "query=a"))).unwrap_err();
+        assert_eq!((error.partial().unwrap().body().len(), error.kind()), (bytes, kind));
+    }
 }

@@ -6,6 +6,7 @@ mod answers;
 mod conformance;
 mod data;
 mod refusals;
+mod simulation;
 mod support;
 
 #[cfg(feature = "tls")]

@@ -56,7 +56,8 @@ fn outcome(failure: Failure, can_cost: bool) -> Outcome {
 /// Whether the first attempt is followed by a second if no limit stands in the way.
 fn is_resent(policy: &RetryPolicy, failure: Failure, can_cost: bool) -> bool {
     let elapsed = Duration::ZERO;
-    let first = Situation { can_cost, failure, retry_after: None, attempts: 1, elapsed, random: 0 };
+    let (is_charged, retry_after) = (false, None);
+    let first = Situation { can_cost, failure, is_charged, retry_after, attempts: 1, elapsed, random: 0 };
     decide(policy, &first) != Decision::GiveUp
 }
 

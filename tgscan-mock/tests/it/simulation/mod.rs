@@ -1,0 +1,194 @@
+//! The promises about credits, held against the engine's account over many random calls.
+//!
+//! One seed makes many small worlds, each with its own account, prices, cap, callers, policies, concurrency and line.
+//! Nothing waits: the calls' state machines are stepped by events on a virtual clock, so requests overlap, arrive
+//! late, fail in every way the mock knows, and are given up at any moment. After each event the ledger, and whatever
+//! the callers were told, is compared with what the account really lost.
+
+mod agenda;
+mod audit;
+mod call;
+mod driver;
+mod reconcile;
+mod rng;
+mod run;
+mod stats;
+mod violation;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tgscan_mock::Fault;
+
+use self::driver::Driver;
+use self::rng::Rng;
+use self::run::{Run, name};
+use self::stats::Stats;
+use self::violation::{Promise, Violation};
+
+/// Calls of one world: enough to pass caps and spend accounts, few enough for hundreds of worlds per seed.
+const WORLD: u64 = 500;
+
+#[derive(Clone, Copy)]
+struct Simulation {
+    seed: u64,
+    calls: u64,
+    driver: Driver,
+    only: Option<Promise>,
+}
+
+impl Simulation {
+    fn new(seed: u64, calls: u64) -> Self {
+        Self { seed, calls, driver: Driver::Right, only: None }
+    }
+
+    fn run(self) -> Result<Stats, Box<Violation>> {
+        let mut rng = Rng::new(self.seed);
+        let worlds: Vec<(u64, u64)> =
+            (0..self.calls.div_ceil(WORLD)).map(|world| (world, rng.number())).collect();
+        let lanes = std::thread::available_parallelism().map_or(1, usize::from);
+        let lane = |start: usize| {
+            let worlds = worlds.iter().skip(start).step_by(lanes);
+            worlds.map(|(world, seed)| self.world(*world, *seed)).collect::<Result<Vec<Stats>, _>>()
+        };
+        let ends: Vec<_> = std::thread::scope(|scope| {
+            let lanes: Vec<_> = (0..lanes).map(|start| scope.spawn(move || lane(start))).collect();
+            lanes.into_iter().map(|lane| lane.join().unwrap()).collect()
+        });
+        // Always the same violation, however many threads there are.
+        if let Some(first) = ends.iter().filter_map(|end| end.as_ref().err()).map(|v| v.world).min() {
+            return Err(ends.into_iter().filter_map(Result::err).find(|v| v.world == first).unwrap());
+        }
+        Ok(ends.into_iter().flatten().flatten().fold(Stats::default(), Stats::plus))
+    }
+
+    fn world(self, world: u64, world_seed: u64) -> Result<Stats, Box<Violation>> {
+        let Self { seed, calls, driver, only } = self;
+        let (mut stats, mut story) = (Stats::default(), Vec::new());
+        // A panic is a failure like any other, and must tell its seed as well.
+        let end = catch_unwind(AssertUnwindSafe(|| {
+            let mut run = Run::new(world_seed, driver, only, &mut stats);
+            run.calls(WORLD.min(calls - world * WORLD)).inspect_err(|(_, _, call)| story = run.story(*call))
+        }));
+        let (promise, detail) = match end {
+            Ok(Ok(())) => return Ok(stats),
+            Ok(Err((promise, detail, _))) => (promise, detail),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                (Promise::NoPanic, text.or(panic.downcast_ref().copied()).unwrap_or("a panic").to_owned())
+            }
+        };
+        // Worlds do not depend on later ones, so those need not be run again.
+        let calls = calls.min((world + 1) * WORLD);
+        Err(Box::new(Violation { promise, detail, story, seed, calls, world }))
+    }
+}
+
+/// A number from the environment.
+fn setting(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a whole number")),
+        Err(_) => default,
+    }
+}
+
+fn stats(simulation: Simulation) -> Stats {
+    simulation.run().unwrap_or_else(|violation| panic!("{violation}"))
+}
+
+#[test]
+fn the_promises_about_credits_hold_whatever_happens() {
+    let calls = setting("TGSCAN_SIM_CALLS", 100_000);
+    let seed = setting("TGSCAN_SIM_SEED", 1);
+    let stats = stats(Simulation::new(seed, calls));
+    assert_eq!(stats.of("calls"), calls);
+    // A shorter run need not see everything.
+    if calls >= 100_000 {
+        assert_everything_happened(&stats);
+    }
+}
+
+fn assert_everything_happened(stats: &Stats) {
+    let mut events: Vec<String> = Fault::all(1).iter().map(name).collect();
+    events.extend(
+        [
+            "no fault",
+            "paid calls",
+            "free calls",
+            "replies",
+            "errors",
+            "first attempts",
+            "further attempts",
+            "processed again, as asked for",
+            "timed out",
+            "arrived after the caller had gone",
+            "given up while sent",
+            "given up while waiting",
+            "refused at once",
+            "refused after a wait",
+            "cap passed by calls beyond their reserve",
+            "verdict: baseline",
+            "verdict: agrees",
+            "verdict: settled",
+            "verdict: gained",
+            "verdict: lost more",
+        ]
+        .map(String::from),
+    );
+    for event in events {
+        assert!(stats.of(&event) >= 5, "{event}: only {} times in {stats:?}", stats.of(&event));
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let of = |seed| stats(Simulation::new(seed, 3000));
+    assert_eq!(of(7), of(7));
+    assert_ne!(of(7), of(8));
+}
+
+/// A promise that no broken driver breaks would hold for nothing.
+#[test]
+fn a_broken_driver_is_caught() {
+    for (driver, promise) in [
+        (Driver::RetriesTimeouts, Promise::ProcessedOnce),
+        (Driver::ClaimsNeverSent, Promise::ProcessedOnce),
+        (Driver::ClaimsNeverSent, Promise::CreditsTrue),
+        (Driver::ClaimsNeverSent, Promise::LedgerBrackets),
+        (Driver::ClaimsNeverSent, Promise::CapHolds),
+        (Driver::ClaimsNeverSent, Promise::Reconciles),
+        (Driver::CutsBodies, Promise::BytesKept),
+        (Driver::IgnoresCap, Promise::CapHolds),
+        (Driver::Leaks, Promise::NothingHeld),
+        (Driver::SpendsElsewhere, Promise::LedgerBrackets),
+        (Driver::SpendsElsewhere, Promise::Reconciles),
+    ] {
+        for seed in 0..3 {
+            let simulation = Simulation { driver, only: Some(promise), ..Simulation::new(seed, 5000) };
+            match simulation.run() {
+                Err(violation) => assert_eq!(violation.promise, promise),
+                Ok(_) => panic!("{driver:?} breaks {promise:?} unnoticed with seed {seed}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_violation_tells_the_story_and_how_to_run_it_again() {
+    let driver = Driver::RetriesTimeouts;
+    let only = Some(Promise::ProcessedOnce);
+    let simulation = Simulation { driver, only, ..Simulation::new(3, 10_000) };
+    let violation = simulation.run().unwrap_err();
+    let text = violation.to_string();
+    assert!(text.starts_with("ProcessedOnce is broken with seed 3 in world "), "{text}");
+    assert!(text.contains(": a paid call was processed 2 times\n"), "{text}");
+    assert!(text.contains("attempt 1 arrives: "), "{text}");
+    let again = format!(
+        "\nrun it again: TGSCAN_SIM_SEED=3 TGSCAN_SIM_CALLS={} \
+         cargo test -p tgscan-mock --test it simulation::the_promises",
+        violation.calls
+    );
+    assert!(text.ends_with(&again), "{text}");
+    let again = Simulation { calls: violation.calls, ..simulation };
+    assert_eq!(again.run().unwrap_err().to_string(), text);
+}

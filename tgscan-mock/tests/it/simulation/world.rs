@@ -1,0 +1,153 @@
+//! One random set-up: an account, what calls cost, who calls, and how bad the line is.
+
+use std::time::Duration;
+
+use tgscan_mock::core::{Api, ApiKey, Ledger, RetryPolicy};
+use tgscan_mock::data::{Generate, Profile, sample};
+use tgscan_mock::{ErrorStatus, Fault, FaultKind, Mock, MockBuilder, Repeat};
+
+use super::call::{Form, Query};
+use super::rng::Rng;
+use crate::support::{EachMethod, each_method};
+
+const REVOKED_KEY: &str = "revoked-key";
+
+pub(super) struct World {
+    pub(super) mock: Mock,
+    pub(super) ledger: Ledger,
+    /// Several callers with keys and policies of their own, who share the ledger.
+    pub(super) callers: Vec<Api>,
+    pub(super) queries: Vec<Box<dyn Query>>,
+    /// No call costs more than the reserve, so that the cap must hold exactly.
+    pub(super) is_strict: bool,
+    /// If there is a cap: how much room it is given at most from time to time.
+    pub(super) allowance: Option<u64>,
+    pub(super) concurrency: u64,
+    pub(super) body_cap: usize,
+    pub(super) line: Line,
+    /// In percent of the calls: how many the caller gives up at a random moment.
+    pub(super) impatience: u64,
+}
+
+/// What the network does.
+pub(super) struct Line {
+    /// Longest way to the service and back, each, in milliseconds.
+    pub(super) latency: u64,
+    /// After this long the caller's transport reports a timeout, even if the request is still on its way.
+    pub(super) timeout: Duration,
+    faults: Vec<Fault>,
+    /// In percent of the requests.
+    badness: u64,
+}
+
+impl Line {
+    pub(super) fn fault(&self, rng: &mut Rng) -> Option<Fault> {
+        if !rng.percent(self.badness) {
+            return None;
+        }
+        // The listed faults cut near the start; anywhere else is as likely in life.
+        let at = rng.index(800);
+        Some(match rng.between(0, 9) {
+            0 => FaultKind::CutBody(at).into(),
+            1 => FaultKind::StallBody(at).into(),
+            2 => FaultKind::CutJson(at).into(),
+            _ => rng.pick(&self.faults),
+        })
+    }
+}
+
+impl World {
+    pub(super) fn new(rng: &mut Rng) -> Self {
+        let highest_cost = rng.pick(&[1, 2, 5, 40, 150]);
+        let body_cap = if rng.percent(25) { 100 + rng.index(1500) } else { 30_000 };
+        let credits = if rng.percent(60) { 1_000_000 } else { price(rng, highest_cost, 60) };
+        let builder = Mock::builder()
+            .seed(rng.number())
+            // Hostile answers are long, and cost most of the time that a run takes.
+            .profile(if rng.percent(4) { Profile::Hostile } else { Profile::Typical })
+            .repeat(rng.pick(&[Repeat::Same, Repeat::Varied]))
+            .error_status(rng.pick(&[ErrorStatus::ByCause, ErrorStatus::AlwaysOk]))
+            .credits(i64::try_from(credits).unwrap())
+            .revoked_key(REVOKED_KEY)
+            .body_cap(body_cap);
+        let (builder, queries) = queries(rng, builder, highest_cost);
+        let is_strict = rng.percent(35);
+        let too_little = rng.between(1, highest_cost);
+        let reserve = if is_strict { highest_cost } else { rng.pick(&[1, 1, too_little]) };
+        let ledger = Ledger::new().with_reserve(reserve);
+        let allowance = rng.percent(75).then(|| price(rng, highest_cost, 80));
+        ledger.set_cap(allowance);
+        let mock = builder.build().unwrap();
+        let callers = (0..rng.between(1, 4)).map(|_| caller(rng, &mock, &ledger)).collect();
+        let latency = rng.pick(&[0, 10, 200, 5000]);
+        let line = Line {
+            latency,
+            // From too short for many answers to long enough for all.
+            timeout: Duration::from_millis(10 + latency * rng.pick(&[1, 2, 2, 5])),
+            faults: Fault::all(body_cap),
+            badness: rng.pick(&[0, 5, 30, 60, 95]),
+        };
+        Self {
+            mock,
+            ledger,
+            callers,
+            queries,
+            is_strict,
+            allowance,
+            concurrency: rng.between(1, 64),
+            body_cap,
+            line,
+            impatience: rng.pick(&[0, 3, 25]),
+        }
+    }
+}
+
+/// Credits for up to so many calls.
+fn price(rng: &mut Rng, highest_cost: u64, calls: u64) -> u64 {
+    rng.between(0, calls * highest_cost)
+}
+
+/// A few requests of every API method, each with a cost of its own.
+fn queries(rng: &mut Rng, builder: MockBuilder, highest_cost: u64) -> (MockBuilder, Vec<Box<dyn Query>>) {
+    struct Draw<'a> {
+        rng: &'a mut Rng,
+        builder: MockBuilder,
+        highest_cost: u64,
+        queries: Vec<Box<dyn Query>>,
+    }
+    impl EachMethod for Draw<'_> {
+        fn visit<M: Generate>(&mut self) {
+            for _ in 0..4 {
+                let request = sample(&M::requests(), self.rng.number());
+                if M::CAN_COST {
+                    // A paid method may well cost nothing now and then.
+                    let least = u64::from(self.rng.percent(95));
+                    let cost = self.rng.between(least, self.highest_cost);
+                    self.builder = self.builder.clone().cost_of(&request, cost);
+                }
+                self.queries.push(Box::new(Form::of(&request)));
+            }
+        }
+    }
+    let mut draw = Draw { rng, builder, highest_cost, queries: Vec::new() };
+    each_method(&mut draw);
+    (draw.builder, draw.queries)
+}
+
+fn caller(rng: &mut Rng, mock: &Mock, ledger: &Ledger) -> Api {
+    let key = match rng.between(1, 20) {
+        1 => ApiKey::live(REVOKED_KEY).unwrap(),
+        2 => ApiKey::live(Mock::TEST_KEY).unwrap(),
+        3 => ApiKey::test(Mock::LIVE_KEY).unwrap(),
+        4..=6 => mock.test_key(),
+        _ => mock.live_key(),
+    };
+    let mut policy = RetryPolicy::default();
+    policy.max_attempts = u32::try_from(rng.between(0, 6)).unwrap();
+    policy.base_wait = rng.millis(1000);
+    policy.max_wait = rng.millis(5000);
+    policy.max_total = rng.millis(60_000);
+    policy.seed = rng.number();
+    policy.resend_uncertain = rng.percent(25);
+    Api::new(key).with_retry(policy).with_ledger(ledger.clone())
+}
