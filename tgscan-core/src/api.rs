@@ -190,15 +190,18 @@ impl Api {
             // Both passes use the same types, so only a reader that depends on more than its input gets here.
             Ok(_) => crate::error::ReadError::unstable(),
         };
-        if probe::status(response.body()) == Some(probe::Status::Ok) {
-            let failure = Failure::Undecodable;
-            let kind = ErrorKind::Decode(DecodeError::new(problem, response));
-            (self.error::<M>(kind, failure), failure)
-        } else {
-            let failure = Failure::Refused(response.status());
-            let kind = ErrorKind::NotEnvelope(NotEnvelope::new(problem, response, &redactor));
-            (self.error::<M>(kind, failure), failure)
-        }
+        let refused = Failure::Refused(response.status());
+        let (kind, failure) = match probe::status(response.body()) {
+            Some(probe::Status::Ok) => {
+                (ErrorKind::Decode(DecodeError::new(problem, response)), Failure::Undecodable)
+            }
+            // The service says that it failed; that its message does not fit makes it no less its own word.
+            Some(probe::Status::Error) => {
+                (ErrorKind::Api(ApiError::new(String::new(), response, &redactor)), refused)
+            }
+            None => (ErrorKind::NotEnvelope(NotEnvelope::new(problem, response, &redactor)), refused),
+        };
+        (self.error::<M>(kind, failure), failure)
     }
 
     /// An error of one attempt, with its credits: what the received bytes say, or else what the failure implies.

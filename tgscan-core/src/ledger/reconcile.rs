@@ -52,6 +52,10 @@ impl Reconciliation {
 impl Ledger {
     /// Compares the ledger with a balance that the service reported, and settles what was uncertain if it can.
     ///
+    /// It believes the balance: a call that was lost on the way and is charged only later, or spending by others on the
+    /// same account, looks like the ledger's own. Leave the service some seconds after a lost call, and give each
+    /// account one ledger.
+    ///
     /// Exact only if no paid call was in flight when the balance was read; `Client::reconcile` sees to that. The first
     /// call only remembers the balance, so make it before spending.
     pub fn reconcile(&self, balance: i64) -> Reconciliation {

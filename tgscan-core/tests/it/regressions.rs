@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 
 use futures_executor::block_on;
 use tgscan_core::types::{ApiMethod, Balance, SimilarGroups, UserCheck};
-use tgscan_core::{
-    Api, ApiKey, Client, Credits, Error, ErrorKind, InvalidBaseUrl, Step, Verdict, transport_fn,
-};
+use tgscan_core::{Api, ApiKey, Client, Credits, Error, InvalidBaseUrl, Step, Verdict, transport_fn};
 
 use crate::support::{Outcome, Script, documented_answer, documented_request, live, response};
 
@@ -96,12 +94,20 @@ fn a_free_call_that_was_charged_while_the_balance_was_fetched_looked_like_a_diff
 }
 
 #[test]
-fn an_error_envelope_with_an_odd_message_was_blamed_on_the_answers_schema() {
-    for body in
-        [r#"{"status":"error","result":{"message":7}}"#, r#"{"result":{"message":["no"]},"status":"error"}"#]
-    {
+fn an_error_of_the_service_with_an_odd_or_missing_message_was_taken_for_somebody_elses_answer() {
+    for body in [
+        r#"{"status":"error"}"#,
+        r#"{"status":"error","result":null}"#,
+        r#"{"status":"error","result":"no credits"}"#,
+        r#"{"status":"error","result":{"message":7}}"#,
+        r#"{"result":{"message":["no"]},"status":"error"}"#,
+    ] {
         let error = live().parse(&Balance {}, response(200, body)).unwrap_err();
-        let ErrorKind::NotEnvelope(kept) = error.kind() else { panic!("{error}") };
-        assert_eq!(kept.problem().path(), "result.message", "{error}");
+        assert_eq!(error.message(), Some(""), "{error}");
+        assert_eq!(
+            error.to_string(),
+            "balance: the service refused (HTTP 200): it gave no message [no credits charged]"
+        );
+        assert_eq!(error.response().unwrap().body(), body);
     }
 }
