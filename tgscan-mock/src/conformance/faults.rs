@@ -1,6 +1,7 @@
 //! Every fault, and what a right client must make of it.
 
 use std::fmt;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -44,9 +45,15 @@ where
         // Over a socket, refusing means that nobody listens.
         drop(bench.server);
     }
+    let start = Instant::now();
     let Some(result) = within(PATIENCE, client.search(query())).await else {
         return Err(format!("the call did not end within {PATIENCE:?}: the transport has no time limit"));
     };
+    let (took, limit) = (start.elapsed(), bench.endpoint.time_limit);
+    // Generous, because a busy machine is slow.
+    if fault.kind().is_timeout() && took > limit * 3 {
+        return Err(format!("the call took {took:?}, and its time limit was {limit:?}"));
+    }
     let sent = bench.mock.requests().len();
     let allowed = if *fault.kind() == FaultKind::Refuse { 0..=1 } else { 1..=1 };
     if !allowed.contains(&sent) {

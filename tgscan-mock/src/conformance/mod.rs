@@ -25,7 +25,13 @@
 //! # }
 //! ```
 //!
-//! The suite needs no particular runtime: its server and its clock run on threads of their own.
+//! The suite needs no particular runtime: its server and its clock run on threads of their own. A transport that needs
+//! one must find it where [`run`] is awaited.
+//!
+//! Over `Scheme::Https` the server speaks HTTP/2 to a transport that offers it, and HTTP/1.1 otherwise.
+//!
+//! It cannot see everything: not whether the time limit also ends an answer that trickles in without an end, not
+//! whether a stream that HTTP/2 refuses is sent again behind the core's back, and not what is written to logs.
 
 mod clock;
 mod faults;
@@ -62,7 +68,7 @@ pub struct Endpoint {
     pub time_limit: Duration,
     /// The largest body that the transport must take, in bytes: 64 KiB.
     pub body_cap: usize,
-    /// The mock behind the endpoint: the transport under test itself may be this one.
+    /// The mock behind the endpoint. Without TLS, the transport under test may be this one.
     pub mock: Mock,
 }
 
@@ -85,6 +91,22 @@ struct Bench<T> {
 
 impl<T: Transport + fmt::Debug + 'static> Bench<T> {
     fn new(scheme: Scheme, make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
+        Self::with_authority(scheme, make, |server| server.ca_pem().map(str::to_owned))
+    }
+
+    /// A bench whose transport trusts the authority of another server.
+    #[cfg(feature = "tls")]
+    fn of_strangers(make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
+        let options = ServerOptions::new().https::<&str>([]);
+        let other = MockServer::start(&Mock::new(), &options).map_err(|error| error.to_string())?;
+        Self::with_authority(Scheme::Https, make, |_| other.ca_pem().map(str::to_owned))
+    }
+
+    fn with_authority(
+        scheme: Scheme,
+        make: &impl Fn(&Endpoint) -> T,
+        ca_pem: impl Fn(&MockServer) -> Option<String>,
+    ) -> Result<Self, String> {
         let body_cap = 64 * 1024;
         let mock = Mock::builder()
             .seed(SEED)
@@ -100,7 +122,7 @@ impl<T: Transport + fmt::Debug + 'static> Bench<T> {
         let server = MockServer::start(&mock, &options).map_err(|error| error.to_string())?;
         let endpoint = Endpoint {
             url: server.url(),
-            ca_pem: server.ca_pem().map(str::to_owned),
+            ca_pem: ca_pem(&server),
             time_limit: Duration::from_secs(1),
             body_cap,
             mock: mock.clone(),

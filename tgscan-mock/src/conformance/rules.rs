@@ -24,6 +24,10 @@ where
     report.add("64 calls at once get their own answers", on(bench(), many_at_once).await);
     report.add("a connection closed while idle costs no call twice", on(bench(), stale_connection).await);
     report.add("dropping the future ends the request", on(bench(), dropped).await);
+    #[cfg(feature = "tls")]
+    if scheme == Scheme::Https {
+        report.add("an untrusted server gets no request", on(Bench::of_strangers(make), untrusted).await);
+    }
 }
 
 /// Runs one rule on a fresh bench, with the suite's patience.
@@ -117,4 +121,17 @@ async fn dropped<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result
     // Well below the time limit, by which the request would end anyway.
     let is_ended = until(bench.endpoint.time_limit / 2, || bench.server.requests_in_flight() == 0).await;
     if is_ended { Ok(()) } else { Err("the server still holds the request and its connection".into()) }
+}
+
+#[cfg(feature = "tls")]
+async fn untrusted<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+    let result = bench.client().search(query()).await;
+    if !bench.mock.requests().is_empty() {
+        return Err("the request and its API key went to a server that is not trusted".into());
+    }
+    match result {
+        Err(error) if error.delivery() == Some(Delivery::NeverSent) => Ok(()),
+        Err(error) => Err(format!("must be \"never sent\": {error}")),
+        Ok(_) => Err("a reply came from elsewhere".into()),
+    }
 }

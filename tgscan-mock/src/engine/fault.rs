@@ -27,8 +27,8 @@ pub enum FaultKind {
     Unavailable(Option<u64>),
     /// HTTP: a gateway's HTML page under this status.
     HtmlPage(StatusCode),
-    /// HTTP: 307 to another host. Following it would carry the API key there.
-    Redirect,
+    /// HTTP: this redirect to another host. Following it would carry the API key there.
+    Redirect(StatusCode),
     /// HTTP: the right answer, blown up to at least so many bytes by an unknown field.
     Oversized(usize),
     /// HTTP: the right answer, labelled `text/html`.
@@ -126,7 +126,9 @@ impl Fault {
             Kind::HtmlPage(StatusCode::OK),
             Kind::HtmlPage(StatusCode::BAD_GATEWAY),
             Kind::HtmlPage(StatusCode::GATEWAY_TIMEOUT),
-            Kind::Redirect,
+            // Clients that cannot send a body again follow the first kind, as GET, and not the second.
+            Kind::Redirect(StatusCode::SEE_OTHER),
+            Kind::Redirect(StatusCode::TEMPORARY_REDIRECT),
             Kind::Oversized(body_cap.saturating_add(1)),
             Kind::WrongContentType,
             Kind::ErrorEnvelope(StatusCode::OK),
@@ -165,7 +167,7 @@ impl FaultKind {
             | Self::Close
             | Self::Stall
             | Self::HtmlPage(_)
-            | Self::Redirect
+            | Self::Redirect(_)
             | Self::ErrorEnvelope(_) => Charges::Either,
             Self::CutBody(_)
             | Self::StallBody(_)

@@ -70,7 +70,7 @@ impl Outcome {
                 (Wire::Whole(refused(StatusCode::SERVICE_UNAVAILABLE, *after)), Class::Api)
             }
             FaultKind::HtmlPage(status) => (Wire::Whole(html_page(*status)), Class::NotEnvelope),
-            FaultKind::Redirect => (Wire::Whole(redirect()), Class::NotEnvelope),
+            FaultKind::Redirect(status) => (Wire::Whole(redirect(*status)), Class::NotEnvelope),
             FaultKind::ErrorEnvelope(status) => (Wire::Whole(refused(*status, None)), Class::Api),
             // The others spoil an answer and never get here; a stall is what is left when nothing comes.
             _ => (Wire::Nothing(End::Stall), Class::PerhapsSent),
@@ -140,8 +140,8 @@ fn html_page(status: StatusCode) -> Response<Bytes> {
     with_body(status, "text/html", page)
 }
 
-fn redirect() -> Response<Bytes> {
-    let mut response = with_body(StatusCode::TEMPORARY_REDIRECT, "text/html", "moved");
+fn redirect(status: StatusCode) -> Response<Bytes> {
+    let mut response = with_body(status, "text/html", "moved");
     // A name that never resolves (RFC 6761), so that a client which follows fails instead of reaching somebody.
     response
         .headers_mut()

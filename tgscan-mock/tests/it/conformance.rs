@@ -17,6 +17,15 @@ fn the_mock_itself_conforms() {
     assert!(report.to_string().ends_with(&format!("{0} of {0} cases passed", report.cases().len())));
 }
 
+/// The mock looks at no certificate, and is right in everything else.
+#[cfg(feature = "tls")]
+#[test]
+fn a_transport_that_trusts_everybody_fails() {
+    let report = block_on(conformance::run(Scheme::Https, |endpoint| endpoint.mock.clone()));
+    let failures: Vec<_> = report.failures().map(|case| case.name.as_str()).collect();
+    assert_eq!(failures, ["an untrusted server gets no request"], "{report}");
+}
+
 /// A transport that is right but for one thing.
 struct Bad {
     mock: Mock,

@@ -1,0 +1,26 @@
+//! Custom transports of the TgScan SDK, each of which passes the conformance suite of `tgscan-mock`.
+//!
+//! Examples to copy: each is one small file, and they share little.
+//!
+//! | transport | over | shares |
+//! |---|---|---|
+//! | [`ReqwestTransport`] | reqwest, asynchronous, with pooled connections | `body`, `tls` |
+//! | [`UreqTransport`] | ureq, blocking, on tokio's threads for that | the sender of the blocking example |
+//! | [`layered`] | any transport, with a time limit and a limit of concurrency by tower's layers | nothing |
+//! | [`one_connection_per_call`] | a closure around hyper, with a new connection for each call | `body`, `tls` |
+//!
+//! What takes care in each of them is to tell truthfully whether a request may have reached the service, since the
+//! core sends a paid request again only if it certainly was not processed. See `body.rs` for how.
+
+mod body;
+mod over_closure;
+mod over_reqwest;
+mod over_tower;
+mod over_ureq;
+mod tls;
+
+pub use over_closure::one_connection_per_call;
+pub use over_reqwest::ReqwestTransport;
+pub use over_tower::{HttpService, layered};
+pub use over_ureq::UreqTransport;
+pub use tgscan_example_blocking::Settings;

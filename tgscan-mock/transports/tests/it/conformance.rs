@@ -1,0 +1,65 @@
+//! The conformance suite, in clear text and over TLS.
+
+use std::fmt;
+
+use tgscan_core::Transport;
+use tgscan_example_transports::{
+    ReqwestTransport, Settings, UreqTransport, layered, one_connection_per_call,
+};
+use tgscan_mock::conformance::{self, Endpoint, Scheme};
+
+async fn conforms<T: Transport + fmt::Debug + 'static>(scheme: Scheme, make: impl Fn(&Settings) -> T) {
+    let report = conformance::run(scheme, |endpoint: &Endpoint| {
+        make(&Settings {
+            time_limit: endpoint.time_limit,
+            body_cap: endpoint.body_cap,
+            ca_pem: endpoint.ca_pem.clone(),
+        })
+    })
+    .await;
+    report.assert_passed();
+}
+
+#[tokio::test]
+async fn reqwest_over_http() {
+    conforms(Scheme::Http, |settings| ReqwestTransport::new(settings).unwrap()).await;
+}
+
+#[tokio::test]
+async fn reqwest_over_https() {
+    conforms(Scheme::Https, |settings| ReqwestTransport::new(settings).unwrap()).await;
+}
+
+#[tokio::test]
+async fn ureq_over_http() {
+    conforms(Scheme::Http, |settings| UreqTransport::new(settings).unwrap()).await;
+}
+
+#[tokio::test]
+async fn ureq_over_https() {
+    conforms(Scheme::Https, |settings| UreqTransport::new(settings).unwrap()).await;
+}
+
+fn tower(settings: &Settings) -> impl Transport + fmt::Debug + use<> {
+    layered(ReqwestTransport::new(settings).unwrap(), 16, settings.time_limit * 2)
+}
+
+#[tokio::test]
+async fn tower_over_http() {
+    conforms(Scheme::Http, tower).await;
+}
+
+#[tokio::test]
+async fn tower_over_https() {
+    conforms(Scheme::Https, tower).await;
+}
+
+#[tokio::test]
+async fn a_closure_over_http() {
+    conforms(Scheme::Http, |settings| one_connection_per_call(settings).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_closure_over_https() {
+    conforms(Scheme::Https, |settings| one_connection_per_call(settings).unwrap()).await;
+}
