@@ -67,8 +67,16 @@ impl<M: ApiMethod> Step<M> {
             Err(error) => return Self::Done(Err(error)),
         };
         let request = api.request(&method);
-        let call =
-            Call { api: api.clone(), method, reservation, began: now, attempts: 1, seed: api.next_seed() };
+        let seed = api.next_seed();
+        let call = Call {
+            api: api.clone(),
+            method,
+            reservation,
+            began: now,
+            attempts: 1,
+            was_uncertain: false,
+            seed,
+        };
         Self::Send(request, Sent { call })
     }
 }
@@ -89,10 +97,22 @@ struct Call<M> {
     reservation: Option<Reservation>,
     began: Duration,
     attempts: u32,
+    /// Whether an earlier attempt may have been charged, which only `resend_uncertain` lets happen.
+    was_uncertain: bool,
     seed: u64,
 }
 
 impl<M: ApiMethod> Call<M> {
+    /// The error of the last attempt as that of the call: an earlier attempt that may have been charged makes the whole
+    /// call uncertain, whatever the last one says of itself.
+    fn last_word(&self, error: Error) -> Error {
+        let error = error.with_attempts(self.attempts);
+        match error.credits() {
+            Credits::NotCharged if self.was_uncertain => error.with_credits(Credits::Uncertain),
+            _ => error,
+        }
+    }
+
     fn settle(&mut self, credits: Credits) {
         match (self.reservation.take(), credits) {
             (Some(reservation), credits) => reservation.settle(credits),
@@ -141,7 +161,7 @@ impl<M: ApiMethod> Sent<M> {
         match decide(call.api.retry(), &situation) {
             Decision::GiveUp => {
                 call.settle(error.credits());
-                Step::Done(Err(error.with_attempts(call.attempts)))
+                Step::Done(Err(call.last_word(error)))
             }
             Decision::Wait(duration) => {
                 // Settled before the wait, so that a pause holds no credits back from other calls.
@@ -177,15 +197,16 @@ impl<M: ApiMethod> Wait<M> {
         match reserve::<M>(&call.api) {
             Ok(reservation) => call.reservation = reservation,
             // Why the call failed says more than that the cap leaves no room for another attempt.
-            Err(_) => return Step::Done(Err(error.with_attempts(call.attempts))),
+            Err(_) => return Step::Done(Err(call.last_word(error))),
         }
+        call.was_uncertain |= error.credits() == Credits::Uncertain;
         call.attempts += 1;
         Step::Send(call.api.request(&call.method), Sent { call })
     }
 
     /// Ends the call with the last attempt's error instead of waiting.
     pub fn give_up(self) -> Error {
-        self.error.with_attempts(self.call.attempts)
+        self.call.last_word(self.error)
     }
 }
 

@@ -16,7 +16,8 @@ use crate::error::{ReadError, read_json};
 pub struct Reply<A> {
     /// The answer.
     pub answer: A,
-    /// What the call cost.
+    /// What the attempt that brought this answer cost. Earlier ones took nothing, unless
+    /// [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) is on.
     pub credits: Credits,
     /// How many times the request was given to the transport.
     pub attempts: u32,

@@ -70,8 +70,9 @@ impl Error {
         &self.inner.kind
     }
 
-    /// What is known about the call's credits. Of several attempts, the last: the earlier ones certainly took nothing,
-    /// unless [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) is on.
+    /// What is known about the call's credits. Of several attempts, the last: the earlier ones certainly took nothing.
+    /// With [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) an earlier attempt may have taken
+    /// some; then a call whose last attempt took none is uncertain, and one that was charged may have paid twice.
     pub fn credits(&self) -> Credits {
         self.inner.credits
     }

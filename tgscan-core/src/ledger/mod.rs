@@ -13,7 +13,8 @@ use crate::Credits;
 ///
 /// Clones share one ledger. Every paid call reserves credits before it is sent and settles them when it ends, so the
 /// cap counts calls in flight and uncertain ones too and holds under any concurrency, as long as no call costs more
-/// than its reserve. The reserve rises to the highest `op_cost` seen.
+/// than its reserve. Otherwise it can be passed by what calls in flight or uncertain cost beyond theirs. The reserve
+/// rises to the highest `op_cost` seen.
 ///
 /// ```
 /// use tgscan_core::Ledger;

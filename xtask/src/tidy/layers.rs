@@ -11,12 +11,15 @@ use toml::{Table, Value};
 use super::{Finding, Tree};
 
 /// What each crate may depend on within the workspace, and what else in its tests.
-const LAYERS: [(&str, &[&str], &[&str]); 4] = [
+const LAYERS: [(&str, &[&str], &[&str]); 6] = [
     ("tgscan-types", &[], &[]),
     ("tgscan-core", &["tgscan-types"], &[]),
     // Its tests may run against the mock's server.
     ("tgscan-transport-hyper", &["tgscan-types", "tgscan-core"], &["tgscan-mock"]),
     ("tgscan-mock", &["tgscan-types", "tgscan-core"], &[]),
+    // Examples to copy from, held against the mock.
+    ("tgscan-mock/blocking", &["tgscan-core"], &["tgscan-mock"]),
+    ("tgscan-mock/transports", &["tgscan-core", "tgscan-example-blocking"], &["tgscan-mock"]),
 ];
 
 /// Crates without I/O, clock or randomness, whatever their features.

@@ -104,11 +104,11 @@ fn the_promises_about_credits_hold_whatever_happens() {
     assert_eq!(stats.of("calls"), calls);
     // A shorter run need not see everything.
     if calls >= 100_000 {
-        assert_everything_happened(&stats);
+        assert_everything_happened(&stats, seed);
     }
 }
 
-fn assert_everything_happened(stats: &Stats) {
+fn assert_everything_happened(stats: &Stats, seed: u64) {
     let mut events: Vec<String> = Fault::all(1).iter().map(name).collect();
     events.extend(
         [
@@ -136,7 +136,8 @@ fn assert_everything_happened(stats: &Stats) {
         .map(String::from),
     );
     for event in events {
-        assert!(stats.of(&event) >= 5, "{event}: only {} times in {stats:?}", stats.of(&event));
+        let count = stats.of(&event);
+        assert!(count >= 5, "{event}: only {count} times with seed {seed} in {stats:?}");
     }
 }
 

@@ -38,7 +38,7 @@ impl Audit {
                     Verdict::Differs(by) if by < 0 => by == unexplained && by >= -bought,
                     Verdict::Differs(by) => {
                         let uncertain = i128::from(before.uncertain - ledger_then.uncertain);
-                        by == unexplained - uncertain && by <= self.beyond_uncertain()
+                        by > 0 && by == unexplained - uncertain && by <= self.beyond_uncertain()
                     }
                     _ => false,
                 }
