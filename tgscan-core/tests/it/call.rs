@@ -277,6 +277,17 @@ fn resending_what_is_uncertain_books_both_attempts() {
 }
 
 #[test]
+fn a_call_with_an_uncertain_attempt_is_uncertain_whatever_the_last_attempt_says() {
+    let mut policy = resending();
+    policy.max_attempts = 2;
+    let api = live().with_retry(policy);
+    let wait = waits(begin(&api, similar()).received(perhaps_sent(), NOW));
+    let error = done(again(wait).received(Ok(response(429, "busy")), NOW)).unwrap_err();
+    assert_eq!((error.attempts(), error.credits()), (2, Credits::Uncertain));
+    assert_eq!(booked(api.ledger()), (0, 1, 0, 1));
+}
+
+#[test]
 fn a_cap_that_leaves_no_room_for_another_attempt_returns_the_first_error() {
     let api = live().with_retry(resending()).with_ledger(Ledger::new().with_cap(1));
     let wait = waits(begin(&api, similar()).received(perhaps_sent(), NOW));
