@@ -44,6 +44,11 @@
 //! test what your code does when "charged, then the line dropped". The feature `conformance` has a suite that runs all
 //! of them against a transport of your own.
 //!
+//! # Expectations
+//!
+//! [`Mock::expect`] says which calls a test wants to see, how often and in which order, and what each of them gets:
+//! a pinned answer, a fault, or random data as usual. [`Mock::verify`], or dropping the mock, says what did not come.
+//!
 //! # What it assumes
 //!
 //! Where the documentation is silent, the mock does what its docs call an assumption: the HTTP status of error
@@ -60,8 +65,8 @@ mod timer;
 mod transport;
 
 pub use engine::{
-    Account, Class, End, ErrorStatus, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder, Outcome,
-    RecordedRequest, Repeat, Wire,
+    Account, Class, End, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder,
+    Outcome, RecordedRequest, Repeat, Unmet, Wire,
 };
 #[cfg(feature = "server")]
 pub use server::{MockServer, ServerOptions};

@@ -9,6 +9,7 @@ use tgscan_core::ApiKey;
 use tgscan_core::types::{ApiMethod, infos};
 
 use super::account::{Account, Cost, KeyState};
+use super::expect::Book;
 use super::recording::Recording;
 use super::script::Script;
 use super::{Engine, Mock, Settings, State, route};
@@ -189,6 +190,7 @@ impl MockBuilder {
             asked: HashMap::new(),
             recording: Recording::default(),
             script: Script::default(),
+            expected: Book::default(),
         };
         let settings = Settings {
             seed: self.seed,

@@ -3,6 +3,7 @@
 mod account;
 mod builder;
 mod check;
+mod expect;
 mod fault;
 mod outcome;
 mod recording;
@@ -23,6 +24,8 @@ use tgscan_core::{Api, ApiKey, Client};
 pub use account::Account;
 use account::{Cost, KeyState};
 pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat};
+use expect::{Act, Book, Pinned, Seen};
+pub use expect::{Expect, Unmet};
 #[cfg(feature = "server")]
 pub(crate) use fault::DRIP_PAUSE;
 pub use fault::{Class, Fault, FaultKind};
@@ -30,7 +33,7 @@ pub use outcome::{End, Outcome, Wire};
 use recording::Recording;
 pub use recording::{KeyUsed, RecordedRequest};
 use refusal::Refusal;
-use route::Route;
+use route::{Granted, Route};
 use script::Script;
 
 use crate::VirtualTimer;
@@ -83,6 +86,7 @@ struct State {
     asked: HashMap<String, u64>,
     recording: Recording,
     script: Script,
+    expected: Book,
 }
 
 impl Default for Mock {
@@ -161,7 +165,8 @@ impl Mock {
     }
 
     /// Lets the next requests of `M` fail in this order; `None` lets one be answered. Requests after the last are
-    /// answered as usual.
+    /// answered as usual: a script only disturbs. Where a script that has run out must be an error, and a step that
+    /// nobody used too, use [`expect`](Self::expect).
     pub fn script<M: ApiMethod>(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
         self.state().script.push(Some(M::NAME), faults.into_iter().map(Into::into));
     }
@@ -176,32 +181,82 @@ impl Mock {
         self.state().script.left()
     }
 
-    /// What becomes of one request, by the script: pure but for the account, the script and the recording.
-    pub fn respond(&self, request: &Request<Bytes>) -> Outcome {
-        let method =
-            route::find(&self.engine.routes, request.uri().path()).ok().map(|(route, _)| route.info().name);
-        let fault = self.state().script.next(method);
-        self.respond_with(request, fault.as_ref())
+    /// Expects this call, and says what it gets. From now on every request must be expected by one of the calls given
+    /// here: another one, or one too many, is refused with an error envelope that says why, and fails
+    /// [`verify`](Self::verify). When the last clone of the mock is dropped unverified, it verifies itself.
+    ///
+    /// Of several expectations that match a request, the first that still wants it takes it.
+    ///
+    /// # Panics
+    /// Not here, but where the last clone is dropped, if expectations were not met and nobody called `verify`. A
+    /// test that is panicking already is left alone.
+    pub fn expect<M: ApiMethod>(&self, expect: Expect<M>) {
+        self.state().expected.push(expect.into_expected());
     }
 
-    /// What becomes of one request under this fault, or without one.
+    /// Whether all expectations are met so far, and every request was expected.
+    ///
+    /// # Errors
+    /// If not: which criterion failed, the nearest request, the seed, and how to run the test again.
+    pub fn verify(&self) -> Result<(), Unmet> {
+        self.engine.verify()
+    }
+
+    /// What becomes of one request, by the expectations and the script: pure but for these, the account and the
+    /// recording.
+    pub fn respond(&self, request: &Request<Bytes>) -> Outcome {
+        let is_free = self.state().expected.is_empty();
+        // Read only where it matters, because that is the larger part of a request's cost.
+        let act =
+            if is_free { Ok(Act::Usual) } else { self.state().expected.take(&self.engine.seen(request)) };
+        match act {
+            Ok(Act::Usual) => {
+                let method = self.engine.method(request);
+                let fault = self.state().script.next(method);
+                self.respond_with(request, fault.as_ref())
+            }
+            Ok(Act::Fault(fault)) => self.respond_with(request, Some(&fault)),
+            Ok(Act::Answer(pinned)) => self.finish(request, None, Some(&pinned)),
+            Err(why) => {
+                let mut record = RecordedRequest::begin(request);
+                self.engine.fill(&mut record, request);
+                let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("the mock's test: {why}"));
+                self.recorded(record, self.refused(refusal))
+            }
+        }
+    }
+
+    /// What becomes of one request under this fault, or without one. Expectations and script are left alone.
     pub fn respond_with(&self, request: &Request<Bytes>, fault: Option<&Fault>) -> Outcome {
+        self.finish(request, fault, None)
+    }
+
+    fn finish(&self, request: &Request<Bytes>, fault: Option<&Fault>, pinned: Option<&Pinned>) -> Outcome {
         let mut record = RecordedRequest::begin(request);
         record.fault = fault.cloned();
         let outcome = match fault {
-            Some(fault) if !fault.is_charged() => Outcome::instead(fault, 0),
-            fault => match (self.answer(request, &mut record), fault) {
+            Some(fault) if !fault.is_charged() => {
+                self.engine.fill(&mut record, request);
+                Outcome::instead(fault, 0)
+            }
+            fault => match (self.answer(request, pinned, &mut record), fault) {
                 (Ok(body), None) => Outcome::answer(json(StatusCode::OK, body), record.charged),
                 (Ok(body), Some(fault)) => Outcome::spoil(fault, json(StatusCode::OK, body), record.charged),
                 // A request that is wrong in itself is refused whatever the script says.
-                (Err(refusal), _) => {
-                    let status = self.engine.settings.error_status.of(refusal.status);
-                    let mut response = json(status, Bytes::from(refusal.envelope()));
-                    check::headers_of(status, response.headers_mut());
-                    Outcome::refusal(response)
-                }
+                (Err(refusal), _) => self.refused(refusal),
             },
         };
+        self.recorded(record, outcome)
+    }
+
+    fn refused(&self, refusal: Refusal) -> Outcome {
+        let status = self.engine.settings.error_status.of(refusal.status);
+        let mut response = json(status, Bytes::from(refusal.envelope()));
+        check::headers_of(status, response.headers_mut());
+        Outcome::refusal(response)
+    }
+
+    fn recorded(&self, mut record: RecordedRequest, outcome: Outcome) -> Outcome {
         if let Wire::Whole(response) | Wire::Drip(response) | Wire::Partial(response, ..) = &outcome.wire {
             record.status = Some(response.status());
         }
@@ -222,7 +277,12 @@ impl Mock {
         json(self.engine.settings.error_status.of(status), Bytes::from(refusal.envelope()))
     }
 
-    fn answer(&self, request: &Request<Bytes>, record: &mut RecordedRequest) -> Result<Bytes, Refusal> {
+    fn answer(
+        &self,
+        request: &Request<Bytes>,
+        pinned: Option<&Pinned>,
+        record: &mut RecordedRequest,
+    ) -> Result<Bytes, Refusal> {
         let settings = &self.engine.settings;
         let (route, is_test) = route::find(&self.engine.routes, request.uri().path())?;
         record.method = Some(route.info().name);
@@ -233,10 +293,16 @@ impl Mock {
         check::content_type(request)?;
         route.answer(request.body(), settings.profile, &mut |form| {
             form.clone_into(&mut record.form);
-            let cost = settings.costs.get(route.info().name).map_or(0, |cost| cost.of(form));
+            // A pinned answer states its cost, and the account must lose what the answers say.
+            let stated = pinned.and_then(|pinned| pinned.op_cost);
+            let usual = || settings.costs.get(route.info().name).map_or(0, |cost| cost.of(form));
+            let cost = stated.unwrap_or_else(usual);
             let mut state = self.state();
             let charge = state.account.charge(&route.info(), cost, is_test)?;
             record.charged = charge;
+            if let Some(pinned) = pinned {
+                return Ok(Granted::Pinned(pinned.body.clone()));
+            }
             let terms = Terms::new(cost, state.account.credits);
             let mut seed = Seed::new(settings.seed).and_text(request.uri().path()).and_text(form);
             if settings.repeat == Repeat::Varied {
@@ -244,13 +310,57 @@ impl Mock {
                 seed = seed.and(*asked);
                 *asked += 1;
             }
-            Ok((seed.value(), terms))
+            Ok(Granted::Random(seed.value(), terms))
         })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
+        self.engine.state()
+    }
+}
+
+impl Engine {
+    fn state(&self) -> MutexGuard<'_, State> {
         // No section that holds the lock can leave the state half changed.
-        self.engine.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The API method of a request, if its path is one's.
+    fn method(&self, request: &Request<Bytes>) -> Option<&'static str> {
+        route::find(&self.routes, request.uri().path()).ok().map(|(route, _)| route.info().name)
+    }
+
+    /// What a request asks for, right or wrong as it may be.
+    fn seen(&self, request: &Request<Bytes>) -> Seen {
+        let Ok((route, _)) = route::find(&self.routes, request.uri().path()) else { return Seen::default() };
+        Seen { method: Some(route.info().name), form: route.form(request.body()).unwrap_or_default() }
+    }
+
+    /// Says in the record of a request that is not answered what it asked for.
+    fn fill(&self, record: &mut RecordedRequest, request: &Request<Bytes>) {
+        let seen = self.seen(request);
+        (record.method, record.form) = (seen.method, seen.form);
+        record.key = check::key(request, &self.settings.keys).map_or(KeyUsed::None, Into::into);
+    }
+
+    fn verify(&self) -> Result<(), Unmet> {
+        let mut state = self.state();
+        state.expected.is_verified = true;
+        let requests: Vec<Seen> = state.recording.seen().collect();
+        expect::report(&state.expected, &requests, self.settings.seed)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let is_due = !self.state().expected.is_verified;
+        if is_due
+            && !std::thread::panicking()
+            && let Err(unmet) = self.verify()
+        {
+            // Panics: the test asked for it by expecting calls, and this is the last moment to say that they are missing.
+            panic!("{unmet}");
+        }
     }
 }
 

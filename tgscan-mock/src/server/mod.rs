@@ -87,6 +87,9 @@ pub struct MockServer {
     stop: Option<oneshot::Sender<()>>,
     connections: Connections,
     thread: Option<JoinHandle<()>>,
+    /// Outlives the thread, so that a mock whose last owner is the server is dropped, and verified, on the thread of
+    /// the test.
+    _mock: Mock,
 }
 
 impl MockServer {
@@ -124,19 +127,27 @@ impl MockServer {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        let mock = mock.clone();
+        let served = mock.clone();
         let connections = Connections::default();
         let shared = connections.clone();
         let thread = std::thread::Builder::new().name("tgscan-mock".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = connection::accept_all(listener, acceptor, mock, shared) => {}
+                    () = connection::accept_all(listener, acceptor, served, shared) => {}
                     _ = stopped => {}
                 }
             });
             // Dropping the runtime ends the open connections.
         })?;
-        Ok(Self { address, scheme, ca_pem, stop: Some(stop), connections, thread: Some(thread) })
+        Ok(Self {
+            address,
+            scheme,
+            ca_pem,
+            stop: Some(stop),
+            connections,
+            thread: Some(thread),
+            _mock: mock.clone(),
+        })
     }
 
     /// The address that it listens on.

@@ -5,6 +5,7 @@ mod answers;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod data;
+mod expect;
 mod refusals;
 mod support;
 
