@@ -10,6 +10,8 @@ mod recording;
 mod refusal;
 mod route;
 mod script;
+#[cfg(feature = "server")]
+mod step;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -35,6 +37,10 @@ pub use recording::{KeyUsed, RecordedRequest};
 use refusal::Refusal;
 use route::{Granted, Route};
 use script::Script;
+#[cfg(feature = "server")]
+pub use step::ScriptStep;
+#[cfg(feature = "server")]
+pub(crate) use step::fault_json;
 
 use crate::VirtualTimer;
 use crate::data::{Profile, Seed, Terms};
@@ -71,6 +77,7 @@ struct Engine {
 /// What does not change while the mock runs.
 struct Settings {
     seed: u64,
+    credits: i64,
     profile: Profile,
     repeat: Repeat,
     error_status: ErrorStatus,
@@ -87,6 +94,18 @@ struct State {
     recording: Recording,
     script: Script,
     expected: Book,
+}
+
+impl State {
+    fn new(credits: i64) -> Self {
+        Self {
+            account: Account::new(credits),
+            asked: HashMap::new(),
+            recording: Recording::default(),
+            script: Script::default(),
+            expected: Book::default(),
+        }
+    }
 }
 
 impl Default for Mock {
@@ -164,6 +183,16 @@ impl Mock {
         self.state().recording.dropped()
     }
 
+    /// The seed of all answers.
+    pub fn seed(&self) -> u64 {
+        self.engine.settings.seed
+    }
+
+    /// Begins anew, as it was built: account, recording and counts. Scripts and expectations are forgotten.
+    pub fn reset(&self) {
+        *self.state() = State::new(self.engine.settings.credits);
+    }
+
     /// Lets the next requests of `M` fail in this order; `None` lets one be answered. Requests after the last are
     /// answered as usual: a script only disturbs. Where a script that has run out must be an error, and a step that
     /// nobody used too, use [`expect`](Self::expect).
@@ -174,6 +203,20 @@ impl Mock {
     /// As [`script`](Self::script), for the next requests of any method and path.
     pub fn script_any(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
         self.state().script.push(None, faults.into_iter().map(Into::into));
+    }
+
+    /// As [`script`](Self::script), with steps that were read from a file or sent by another program.
+    #[cfg(feature = "server")]
+    pub fn script_steps(&self, steps: impl IntoIterator<Item = ScriptStep>) {
+        let mut state = self.state();
+        for step in steps {
+            state.script.push(step.method, std::iter::once(step.fault));
+        }
+    }
+
+    /// Forgets the steps that no request has used yet.
+    pub fn clear_script(&self) {
+        self.state().script = Script::default();
     }
 
     /// How many scripted steps no request has used yet.
@@ -267,6 +310,12 @@ impl Mock {
     /// The largest body that the in-process transport takes, in bytes.
     pub(crate) fn body_cap(&self) -> usize {
         self.engine.settings.body_cap
+    }
+
+    /// Whether a path is that of an API method.
+    #[cfg(feature = "server")]
+    pub(crate) fn knows(&self, path: &str) -> bool {
+        route::find(&self.engine.routes, path).is_ok()
     }
 
     /// Answers a request whose body is larger than the server reads.
