@@ -8,6 +8,7 @@ mod fault;
 mod outcome;
 mod recording;
 mod refusal;
+mod respond;
 mod route;
 mod script;
 #[cfg(feature = "server")]
@@ -17,16 +18,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response, StatusCode};
 use tgscan_core::types::ApiMethod;
 use tgscan_core::{Api, ApiKey, Client};
 
 pub use account::Account;
 use account::{Cost, KeyState};
 pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat};
-use expect::{Act, Book, Pinned, Seen};
+use expect::{Book, Seen};
 pub use expect::{Expect, Unmet};
 #[cfg(feature = "server")]
 pub(crate) use fault::DRIP_PAUSE;
@@ -34,8 +32,7 @@ pub use fault::{Class, Fault, FaultKind};
 pub use outcome::{End, Outcome, Wire};
 use recording::Recording;
 pub use recording::{KeyUsed, RecordedRequest};
-use refusal::Refusal;
-use route::{Granted, Route};
+use route::Route;
 use script::Script;
 #[cfg(feature = "server")]
 pub use step::ScriptStep;
@@ -43,7 +40,7 @@ pub use step::ScriptStep;
 pub(crate) use step::fault_json;
 
 use crate::VirtualTimer;
-use crate::data::{Profile, Seed, Terms};
+use crate::data::Profile;
 
 /// A mock of the TgScan API. Cheap to clone; clones are the same account.
 ///
@@ -245,122 +242,9 @@ impl Mock {
         self.engine.verify()
     }
 
-    /// What becomes of one request, by the expectations and the script: pure but for these, the account and the
-    /// recording.
-    pub fn respond(&self, request: &Request<Bytes>) -> Outcome {
-        let is_free = self.state().expected.is_empty();
-        // Read only where it matters, because that is the larger part of a request's cost.
-        let act =
-            if is_free { Ok(Act::Usual) } else { self.state().expected.take(&self.engine.seen(request)) };
-        match act {
-            Ok(Act::Usual) => {
-                let method = self.engine.method(request);
-                let fault = self.state().script.next(method);
-                self.respond_with(request, fault.as_ref())
-            }
-            Ok(Act::Fault(fault)) => self.respond_with(request, Some(&fault)),
-            Ok(Act::Answer(pinned)) => self.finish(request, None, Some(&pinned)),
-            Err(why) => {
-                let mut record = RecordedRequest::begin(request);
-                self.engine.fill(&mut record, request);
-                let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("the mock's test: {why}"));
-                self.recorded(record, self.refused(refusal))
-            }
-        }
-    }
-
-    /// What becomes of one request under this fault, or without one. Expectations and script are left alone.
-    pub fn respond_with(&self, request: &Request<Bytes>, fault: Option<&Fault>) -> Outcome {
-        self.finish(request, fault, None)
-    }
-
-    fn finish(&self, request: &Request<Bytes>, fault: Option<&Fault>, pinned: Option<&Pinned>) -> Outcome {
-        let mut record = RecordedRequest::begin(request);
-        record.fault = fault.cloned();
-        let outcome = match fault {
-            Some(fault) if !fault.is_charged() => {
-                self.engine.fill(&mut record, request);
-                Outcome::instead(fault, 0)
-            }
-            fault => match (self.answer(request, pinned, &mut record), fault) {
-                (Ok(body), None) => Outcome::answer(json(StatusCode::OK, body), record.charged),
-                (Ok(body), Some(fault)) => Outcome::spoil(fault, json(StatusCode::OK, body), record.charged),
-                // A request that is wrong in itself is refused whatever the script says.
-                (Err(refusal), _) => self.refused(refusal),
-            },
-        };
-        self.recorded(record, outcome)
-    }
-
-    fn refused(&self, refusal: Refusal) -> Outcome {
-        let status = self.engine.settings.error_status.of(refusal.status);
-        let mut response = json(status, Bytes::from(refusal.envelope()));
-        check::headers_of(status, response.headers_mut());
-        Outcome::refusal(response)
-    }
-
-    fn recorded(&self, mut record: RecordedRequest, outcome: Outcome) -> Outcome {
-        if let Wire::Whole(response) | Wire::Drip(response) | Wire::Partial(response, ..) = &outcome.wire {
-            record.status = Some(response.status());
-        }
-        self.state().recording.push(record);
-        outcome
-    }
-
     /// The largest body that the in-process transport takes, in bytes.
     pub(crate) fn body_cap(&self) -> usize {
         self.engine.settings.body_cap
-    }
-
-    /// Whether a path is that of an API method.
-    #[cfg(feature = "server")]
-    pub(crate) fn knows(&self, path: &str) -> bool {
-        route::find(&self.engine.routes, path).is_ok()
-    }
-
-    /// Answers a request whose body is larger than the server reads.
-    #[cfg(feature = "server")]
-    pub(crate) fn refuse_body(&self, limit: usize) -> Response<Bytes> {
-        let status = StatusCode::PAYLOAD_TOO_LARGE;
-        let refusal = Refusal::new(status, format!("the request's body is larger than {limit} bytes"));
-        json(self.engine.settings.error_status.of(status), Bytes::from(refusal.envelope()))
-    }
-
-    fn answer(
-        &self,
-        request: &Request<Bytes>,
-        pinned: Option<&Pinned>,
-        record: &mut RecordedRequest,
-    ) -> Result<Bytes, Refusal> {
-        let settings = &self.engine.settings;
-        let (route, is_test) = route::find(&self.engine.routes, request.uri().path())?;
-        record.method = Some(route.info().name);
-        check::http_method(request)?;
-        let kind = check::key(request, &settings.keys)?;
-        record.key = kind.into();
-        check::key_fits(kind, is_test, &route.info())?;
-        check::content_type(request)?;
-        route.answer(request.body(), settings.profile, &mut |form| {
-            form.clone_into(&mut record.form);
-            // A pinned answer states its cost, and the account must lose what the answers say.
-            let stated = pinned.and_then(|pinned| pinned.op_cost);
-            let usual = || settings.costs.get(route.info().name).map_or(0, |cost| cost.of(form));
-            let cost = stated.unwrap_or_else(usual);
-            let mut state = self.state();
-            let charge = state.account.charge(&route.info(), cost, is_test)?;
-            record.charged = charge;
-            if let Some(pinned) = pinned {
-                return Ok(Granted::Pinned(pinned.body.clone()));
-            }
-            let terms = Terms::new(cost, state.account.credits);
-            let mut seed = Seed::new(settings.seed).and_text(request.uri().path()).and_text(form);
-            if settings.repeat == Repeat::Varied {
-                let asked = state.asked.entry(format!("{}?{form}", request.uri().path())).or_default();
-                seed = seed.and(*asked);
-                *asked += 1;
-            }
-            Ok(Granted::Random(seed.value(), terms))
-        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -372,24 +256,6 @@ impl Engine {
     fn state(&self) -> MutexGuard<'_, State> {
         // No section that holds the lock can leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The API method of a request, if its path is one's.
-    fn method(&self, request: &Request<Bytes>) -> Option<&'static str> {
-        route::find(&self.routes, request.uri().path()).ok().map(|(route, _)| route.info().name)
-    }
-
-    /// What a request asks for, right or wrong as it may be.
-    fn seen(&self, request: &Request<Bytes>) -> Seen {
-        let Ok((route, _)) = route::find(&self.routes, request.uri().path()) else { return Seen::default() };
-        Seen { method: Some(route.info().name), form: route.form(request.body()).unwrap_or_default() }
-    }
-
-    /// Says in the record of a request that is not answered what it asked for.
-    fn fill(&self, record: &mut RecordedRequest, request: &Request<Bytes>) {
-        let seen = self.seen(request);
-        (record.method, record.form) = (seen.method, seen.form);
-        record.key = check::key(request, &self.settings.keys).map_or(KeyUsed::None, Into::into);
     }
 
     fn verify(&self) -> Result<(), Unmet> {
@@ -411,13 +277,6 @@ impl Drop for Engine {
             panic!("{unmet}");
         }
     }
-}
-
-fn json(status: StatusCode, body: Bytes) -> Response<Bytes> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }
 
 impl fmt::Debug for Mock {

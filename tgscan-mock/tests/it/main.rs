@@ -4,6 +4,8 @@
 mod answers;
 #[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "clients")]
+mod clients;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod data;
