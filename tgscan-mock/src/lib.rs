@@ -38,11 +38,21 @@
 //! | `MockServer` on loopback, HTTP or HTTPS | transports, blocking clients, other processes | `server`, `tls` |
 //! | the binary `tgscan-mock` | callers in any language | `cli` |
 //!
+//! `tgscan-mock serve` takes flags and a TOML file, of which `examples/mock.toml` shows every setting; with `--tls` it
+//! has an authority of its own, and with `--san api.tgdev.io` a certificate for the live host name too, so that an
+//! unmodified client can be pointed at it. `tgscan-mock sample search some_username --seed 7` prints one answer. Tests
+//! in other languages read and steer it through the control paths of `MockServer`.
+//!
 //! # Faults
 //!
 //! [`Mock::script`] lets the next requests fail in any of the ways of [`FaultKind`], charged or not, so that you can
 //! test what your code does when "charged, then the line dropped". The feature `conformance` has a suite that runs all
 //! of them against a transport of your own.
+//!
+//! # Expectations
+//!
+//! [`Mock::expect`] says which calls a test wants to see, how often and in which order, and what each of them gets:
+//! a pinned answer, a fault, or random data as usual. [`Mock::verify`], or dropping the mock, says what did not come.
 //!
 //! # What it assumes
 //!
@@ -59,9 +69,11 @@ mod server;
 mod timer;
 mod transport;
 
+#[cfg(feature = "server")]
+pub use engine::ScriptStep;
 pub use engine::{
-    Account, Class, End, ErrorStatus, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder, Outcome,
-    RecordedRequest, Repeat, Wire,
+    Account, Class, End, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder,
+    Outcome, RecordedRequest, Repeat, Unmet, Wire,
 };
 #[cfg(feature = "server")]
 pub use server::{MockServer, ServerOptions};

@@ -1,7 +1,11 @@
 //! `tgscan-mock`: the mock as a server of its own, for callers in any language.
 
+mod config;
+mod sample;
 mod serve;
+mod signal;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -18,11 +22,14 @@ struct Cli {
 enum Command {
     /// Serves the API over HTTP or HTTPS until it is stopped.
     Serve(serve::Serve),
+    /// Prints one answer.
+    Sample(sample::Sample),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
+        Command::Sample(sample) => sample.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,7 +41,13 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "this is the program's way to say what is wrong")]
+/// Prints a line for scripts to read, at once.
+fn say(line: &str) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| format!("cannot print: {error}"))
+}
+
+/// Prints a line for people. A closed stderr is no reason to stop.
 fn complain(message: &str) {
-    eprintln!("tgscan-mock: {message}");
+    let _ = writeln!(std::io::stderr(), "tgscan-mock: {message}");
 }

@@ -1,36 +1,42 @@
 //! `tgscan-mock serve`.
 
-use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
-use tgscan_mock::data::Profile;
+use clap::Args;
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 
-/// Flags of `serve`.
+use crate::config::{Config, ProfileName, with_costs};
+use crate::{complain, say, signal};
+
+const DEFAULT_PORT: u16 = 8089;
+
+/// Flags of `serve`. Each goes before the same key of the file.
 #[derive(Args)]
 pub(crate) struct Serve {
-    /// Address to listen on; port 0 takes a free one, which is printed
-    #[arg(long, default_value = "127.0.0.1:8089")]
-    address: SocketAddr,
+    /// TOML file with any of these settings, and with costs and faults
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address to listen on; port 0 takes a free one, which is printed [default: 127.0.0.1:8089]
+    #[arg(long)]
+    address: Option<SocketAddr>,
     /// Allow an address that other machines can reach
     #[arg(long)]
     expose: bool,
-    /// Seed of all answers: the same seed and query give the same answer
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Credits on the balance
-    #[arg(long, default_value_t = 1000)]
-    credits: i64,
-    /// How the data looks
-    #[arg(long, value_enum, default_value_t = ProfileName::Typical)]
-    profile: ProfileName,
-    /// Live API key; may be given more than once
-    #[arg(long, value_name = "KEY", default_value = Mock::LIVE_KEY)]
+    /// Seed of all answers: the same seed and query give the same answer [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Credits on the balance [default: 1000]
+    #[arg(long, allow_negative_numbers = true)]
+    credits: Option<i64>,
+    /// How the data looks [default: typical]
+    #[arg(long, value_enum)]
+    profile: Option<ProfileName>,
+    /// Live API key; may be given more than once [default: mock-live-key]
+    #[arg(long, value_name = "KEY")]
     live_key: Vec<String>,
-    /// Test API key; may be given more than once
-    #[arg(long, value_name = "KEY", default_value = Mock::TEST_KEY)]
+    /// Test API key; may be given more than once [default: mock-test-key]
+    #[arg(long, value_name = "KEY")]
     test_key: Vec<String>,
     /// Key that was replaced by a newer one; may be given more than once
     #[arg(long, value_name = "KEY")]
@@ -47,93 +53,125 @@ pub(crate) struct Serve {
     /// Where to write the port, for scripts that wait for it
     #[arg(long, value_name = "FILE")]
     port_file: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ProfileName {
-    /// Like real Telegram data
-    Typical,
-    /// Legal, and as unpleasant as that allows
-    Hostile,
+    /// Print no line per request
+    #[arg(long)]
+    quiet: bool,
 }
 
 impl Serve {
     /// Serves until the process is told to stop.
     pub(crate) fn run(self) -> Result<(), String> {
-        let mut builder = Mock::builder().seed(self.seed).credits(self.credits).profile(match self.profile {
-            ProfileName::Typical => Profile::Typical,
-            ProfileName::Hostile => Profile::Hostile,
-        });
-        for key in self.live_key {
-            builder = builder.live_key(key);
-        }
-        for key in self.test_key {
-            builder = builder.test_key(key);
-        }
-        for key in self.revoked_key {
-            builder = builder.revoked_key(key);
-        }
-        let mock = builder.build().map_err(|error| error.to_string())?;
+        let config = self.settings()?;
+        let mock = mock(&config)?;
+        let options = options(&config);
 
-        let mut options = ServerOptions::new().address(self.address);
-        if self.expose {
-            options = options.exposed();
-        }
-        if self.tls || self.ca.is_some() || !self.san.is_empty() {
-            options = options.https(self.san);
-        }
         // Listened for before anything starts, so that no signal falls between.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| format!("cannot start the runtime: {error}"))?;
-        let stop = runtime.block_on(async { stop_signal() })?;
+        let stop = runtime.block_on(async { signal::stop() })?;
 
         let server = MockServer::start(&mock, &options).map_err(|error| error.to_string())?;
-        if let (Some(path), Some(pem)) = (&self.ca, server.ca_pem()) {
-            write(path, pem)?;
-        }
-        say(&format!("listening on {}", server.url()))?;
-        // Last, because whoever waits for this file takes it as the sign that everything is ready.
-        if let Some(path) = &self.port_file {
-            write(path, &format!("{}\n", server.address().port()))?;
-        }
+        announce(&server, &config)?;
         runtime.block_on(stop);
         drop(server);
         say("stopped")
     }
-}
 
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
-}
-
-/// Prints a line for scripts to read, at once.
-fn say(line: &str) -> Result<(), String> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| format!("cannot print: {error}"))
-}
-
-/// Ends at the first SIGTERM or Ctrl-C.
-fn stop_signal() -> Result<impl Future<Output = ()>, String> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-        let (mut terminate, mut interrupt) =
-            (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-        Ok(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        })
+    /// The file's settings with the flags over them.
+    fn settings(self) -> Result<Config, String> {
+        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
+        let given = |keys: Vec<String>| (!keys.is_empty()).then_some(keys);
+        config.address = self.address.or(config.address);
+        config.expose = self.expose.then_some(true).or(config.expose);
+        config.seed = self.seed.or(config.seed);
+        config.credits = self.credits.or(config.credits);
+        config.profile = self.profile.or(config.profile);
+        config.live_keys = given(self.live_key).or(config.live_keys);
+        config.test_keys = given(self.test_key).or(config.test_keys);
+        config.revoked_keys = given(self.revoked_key).or(config.revoked_keys);
+        config.tls = self.tls.then_some(true).or(config.tls);
+        config.sans = given(self.san).or(config.sans);
+        config.ca = self.ca.or(config.ca);
+        config.port_file = self.port_file.or(config.port_file);
+        config.quiet = self.quiet.then_some(true).or(config.quiet);
+        Ok(config)
     }
-    #[cfg(not(unix))]
-    Ok(async {
-        // Without a listener it cannot be stopped politely, only killed.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+}
+
+fn mock(config: &Config) -> Result<Mock, String> {
+    let mut builder = Mock::builder();
+    if let Some(seed) = config.seed {
+        builder = builder.seed(seed);
+    }
+    if let Some(credits) = config.credits {
+        builder = builder.credits(credits);
+    }
+    if let Some(profile) = config.profile {
+        builder = builder.profile(profile.into());
+    }
+    if let Some(repeat) = config.repeat {
+        builder = builder.repeat(repeat.into());
+    }
+    if let Some(error_status) = config.error_status {
+        builder = builder.error_status(error_status.into());
+    }
+    for key in config.live_keys.iter().flatten() {
+        builder = builder.live_key(key);
+    }
+    for key in config.test_keys.iter().flatten() {
+        builder = builder.test_key(key);
+    }
+    for key in config.revoked_keys.iter().flatten() {
+        builder = builder.revoked_key(key);
+    }
+    let mock = with_costs(builder, &config.costs)?.build().map_err(|error| error.to_string())?;
+    mock.script_steps(config.faults.iter().cloned());
+    Ok(mock)
+}
+
+fn options(config: &Config) -> ServerOptions {
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
+    let mut options = ServerOptions::new().address(config.address.unwrap_or(default));
+    if config.expose == Some(true) {
+        options = options.exposed();
+    }
+    if config.tls == Some(true) || config.ca.is_some() || config.sans.is_some() {
+        options = options.https(config.sans.iter().flatten());
+    }
+    if config.quiet != Some(true) {
+        options = options.log(complain);
+    }
+    options
+}
+
+/// Writes the files, then prints the address. The port's file comes after the certificate's, because whoever waits for
+/// it takes it as the sign that everything is ready.
+fn announce(server: &MockServer, config: &Config) -> Result<(), String> {
+    let ca = config.ca.as_deref().zip(server.ca_pem());
+    if let Some((path, pem)) = ca {
+        write(path, pem)?;
+    }
+    if let Some(path) = &config.port_file
+        && let Err(problem) = write(path, &format!("{}\n", server.address().port()))
+    {
+        if let Some((path, _)) = ca {
+            // Nothing may be left behind by a start that failed.
+            let _ = std::fs::remove_file(path);
         }
+        return Err(problem);
+    }
+    say(&format!("listening on {}", server.url()))
+}
+
+/// Writes a file under another name first, so that nobody who waits for it reads half of it.
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let written = std::fs::write(&unfinished, text).and_then(|()| std::fs::rename(&unfinished, path));
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&unfinished);
+        format!("cannot write {}: {error}", path.display())
     })
 }

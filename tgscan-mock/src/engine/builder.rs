@@ -8,9 +8,7 @@ use http::StatusCode;
 use tgscan_core::ApiKey;
 use tgscan_core::types::{ApiMethod, infos};
 
-use super::account::{Account, Cost, KeyState};
-use super::recording::Recording;
-use super::script::Script;
+use super::account::{Cost, KeyState};
 use super::{Engine, Mock, Settings, State, route};
 use crate::data::Profile;
 
@@ -184,14 +182,9 @@ impl MockBuilder {
                 self.keys.push((key.to_owned(), kind));
             }
         }
-        let state = State {
-            account: Account::new(self.credits),
-            asked: HashMap::new(),
-            recording: Recording::default(),
-            script: Script::default(),
-        };
         let settings = Settings {
             seed: self.seed,
+            credits: self.credits,
             profile: self.profile,
             repeat: self.repeat,
             error_status: self.error_status,
@@ -199,6 +192,7 @@ impl MockBuilder {
             costs: self.costs,
             body_cap: self.body_cap,
         };
+        let state = State::new(settings.credits);
         let routes = route::all(settings.profile);
         Mock { engine: Arc::new(Engine { settings, routes, state: Mutex::new(state) }) }
     }

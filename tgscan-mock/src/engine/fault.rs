@@ -1,5 +1,7 @@
 //! What can go wrong, as values: listed, scripted, each with what it means for the account and for a right client.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 
 /// A way to fail, on one of three layers: socket, HTTP, envelope.
@@ -38,9 +40,9 @@ pub enum FaultKind {
     /// Envelope: the right answer, under 500.
     OkUnder500,
     /// Envelope: the field at this JSON pointer (RFC 6901) is missing.
-    FieldMissing(&'static str),
+    FieldMissing(Cow<'static, str>),
     /// Envelope: the field at this JSON pointer (RFC 6901) has another type.
-    FieldMistyped(&'static str),
+    FieldMistyped(Cow<'static, str>),
     /// Envelope: the JSON ends after so many bytes, in a body that is complete as HTTP sees it.
     CutJson(usize),
 }
@@ -135,10 +137,10 @@ impl Fault {
             Kind::ErrorEnvelope(StatusCode::BAD_REQUEST),
             Kind::ErrorEnvelope(StatusCode::INTERNAL_SERVER_ERROR),
             Kind::OkUnder500,
-            Kind::FieldMissing("/result"),
-            Kind::FieldMissing("/result/meta/op_cost"),
-            Kind::FieldMistyped("/result"),
-            Kind::FieldMistyped("/result/meta/search_query"),
+            Kind::FieldMissing("/result".into()),
+            Kind::FieldMissing("/result/meta/op_cost".into()),
+            Kind::FieldMistyped("/result".into()),
+            Kind::FieldMistyped("/result/meta/search_query".into()),
             Kind::CutJson(20),
         ];
         let mut all = Vec::new();

@@ -3,38 +3,44 @@
 mod account;
 mod builder;
 mod check;
+mod expect;
 mod fault;
 mod outcome;
 mod recording;
 mod refusal;
+mod respond;
 mod route;
 mod script;
+#[cfg(feature = "server")]
+mod step;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response, StatusCode};
 use tgscan_core::types::ApiMethod;
 use tgscan_core::{Api, ApiKey, Client};
 
 pub use account::Account;
 use account::{Cost, KeyState};
 pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat};
+use expect::{Book, Seen};
+pub use expect::{Expect, Unmet};
 #[cfg(feature = "server")]
 pub(crate) use fault::DRIP_PAUSE;
 pub use fault::{Class, Fault, FaultKind};
 pub use outcome::{End, Outcome, Wire};
 use recording::Recording;
 pub use recording::{KeyUsed, RecordedRequest};
-use refusal::Refusal;
 use route::Route;
 use script::Script;
+#[cfg(feature = "server")]
+pub use step::ScriptStep;
+#[cfg(feature = "server")]
+pub(crate) use step::fault_json;
 
 use crate::VirtualTimer;
-use crate::data::{Profile, Seed, Terms};
+use crate::data::Profile;
 
 /// A mock of the TgScan API. Cheap to clone; clones are the same account.
 ///
@@ -68,6 +74,7 @@ struct Engine {
 /// What does not change while the mock runs.
 struct Settings {
     seed: u64,
+    credits: i64,
     profile: Profile,
     repeat: Repeat,
     error_status: ErrorStatus,
@@ -83,6 +90,19 @@ struct State {
     asked: HashMap<String, u64>,
     recording: Recording,
     script: Script,
+    expected: Book,
+}
+
+impl State {
+    fn new(credits: i64) -> Self {
+        Self {
+            account: Account::new(credits),
+            asked: HashMap::new(),
+            recording: Recording::default(),
+            script: Script::default(),
+            expected: Book::default(),
+        }
+    }
 }
 
 impl Default for Mock {
@@ -160,8 +180,19 @@ impl Mock {
         self.state().recording.dropped()
     }
 
+    /// The seed of all answers.
+    pub fn seed(&self) -> u64 {
+        self.engine.settings.seed
+    }
+
+    /// Begins anew, as it was built: account, recording and counts. Scripts and expectations are forgotten.
+    pub fn reset(&self) {
+        *self.state() = State::new(self.engine.settings.credits);
+    }
+
     /// Lets the next requests of `M` fail in this order; `None` lets one be answered. Requests after the last are
-    /// answered as usual.
+    /// answered as usual: a script only disturbs. Where a script that has run out must be an error, and a step that
+    /// nobody used too, use [`expect`](Self::expect).
     pub fn script<M: ApiMethod>(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
         self.state().script.push(Some(M::NAME), faults.into_iter().map(Into::into));
     }
@@ -171,42 +202,44 @@ impl Mock {
         self.state().script.push(None, faults.into_iter().map(Into::into));
     }
 
+    /// As [`script`](Self::script), with steps that were read from a file or sent by another program.
+    #[cfg(feature = "server")]
+    pub fn script_steps(&self, steps: impl IntoIterator<Item = ScriptStep>) {
+        let mut state = self.state();
+        for step in steps {
+            state.script.push(step.method, std::iter::once(step.fault));
+        }
+    }
+
+    /// Forgets the steps that no request has used yet.
+    pub fn clear_script(&self) {
+        self.state().script = Script::default();
+    }
+
     /// How many scripted steps no request has used yet.
     pub fn script_left(&self) -> usize {
         self.state().script.left()
     }
 
-    /// What becomes of one request, by the script: pure but for the account, the script and the recording.
-    pub fn respond(&self, request: &Request<Bytes>) -> Outcome {
-        let method =
-            route::find(&self.engine.routes, request.uri().path()).ok().map(|(route, _)| route.info().name);
-        let fault = self.state().script.next(method);
-        self.respond_with(request, fault.as_ref())
+    /// Expects this call, and says what it gets. From now on every request must be expected by one of the calls given
+    /// here: another one, or one too many, is refused with an error envelope that says why, and fails
+    /// [`verify`](Self::verify). When the last clone of the mock is dropped unverified, it verifies itself.
+    ///
+    /// Of several expectations that match a request, the first that still wants it takes it.
+    ///
+    /// # Panics
+    /// Not here, but where the last clone is dropped, if expectations were not met and nobody called `verify`. A
+    /// test that is panicking already is left alone.
+    pub fn expect<M: ApiMethod>(&self, expect: Expect<M>) {
+        self.state().expected.push(expect.into_expected());
     }
 
-    /// What becomes of one request under this fault, or without one.
-    pub fn respond_with(&self, request: &Request<Bytes>, fault: Option<&Fault>) -> Outcome {
-        let mut record = RecordedRequest::begin(request);
-        record.fault = fault.cloned();
-        let outcome = match fault {
-            Some(fault) if !fault.is_charged() => Outcome::instead(fault, 0),
-            fault => match (self.answer(request, &mut record), fault) {
-                (Ok(body), None) => Outcome::answer(json(StatusCode::OK, body), record.charged),
-                (Ok(body), Some(fault)) => Outcome::spoil(fault, json(StatusCode::OK, body), record.charged),
-                // A request that is wrong in itself is refused whatever the script says.
-                (Err(refusal), _) => {
-                    let status = self.engine.settings.error_status.of(refusal.status);
-                    let mut response = json(status, Bytes::from(refusal.envelope()));
-                    check::headers_of(status, response.headers_mut());
-                    Outcome::refusal(response)
-                }
-            },
-        };
-        if let Wire::Whole(response) | Wire::Drip(response) | Wire::Partial(response, ..) = &outcome.wire {
-            record.status = Some(response.status());
-        }
-        self.state().recording.push(record);
-        outcome
+    /// Whether all expectations are met so far, and every request was expected.
+    ///
+    /// # Errors
+    /// If not: which criterion failed, the nearest request, the seed, and how to run the test again.
+    pub fn verify(&self) -> Result<(), Unmet> {
+        self.engine.verify()
     }
 
     /// The largest body that the in-process transport takes, in bytes.
@@ -214,51 +247,36 @@ impl Mock {
         self.engine.settings.body_cap
     }
 
-    /// Answers a request whose body is larger than the server reads.
-    #[cfg(feature = "server")]
-    pub(crate) fn refuse_body(&self, limit: usize) -> Response<Bytes> {
-        let status = StatusCode::PAYLOAD_TOO_LARGE;
-        let refusal = Refusal::new(status, format!("the request's body is larger than {limit} bytes"));
-        json(self.engine.settings.error_status.of(status), Bytes::from(refusal.envelope()))
-    }
-
-    fn answer(&self, request: &Request<Bytes>, record: &mut RecordedRequest) -> Result<Bytes, Refusal> {
-        let settings = &self.engine.settings;
-        let (route, is_test) = route::find(&self.engine.routes, request.uri().path())?;
-        record.method = Some(route.info().name);
-        check::http_method(request)?;
-        let kind = check::key(request, &settings.keys)?;
-        record.key = kind.into();
-        check::key_fits(kind, is_test, &route.info())?;
-        check::content_type(request)?;
-        route.answer(request.body(), settings.profile, &mut |form| {
-            form.clone_into(&mut record.form);
-            let cost = settings.costs.get(route.info().name).map_or(0, |cost| cost.of(form));
-            let mut state = self.state();
-            let charge = state.account.charge(&route.info(), cost, is_test)?;
-            record.charged = charge;
-            let terms = Terms::new(cost, state.account.credits);
-            let mut seed = Seed::new(settings.seed).and_text(request.uri().path()).and_text(form);
-            if settings.repeat == Repeat::Varied {
-                let asked = state.asked.entry(format!("{}?{form}", request.uri().path())).or_default();
-                seed = seed.and(*asked);
-                *asked += 1;
-            }
-            Ok((seed.value(), terms))
-        })
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
-        // No section that holds the lock can leave the state half changed.
-        self.engine.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.engine.state()
     }
 }
 
-fn json(status: StatusCode, body: Bytes) -> Response<Bytes> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+impl Engine {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No section that holds the lock can leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn verify(&self) -> Result<(), Unmet> {
+        let mut state = self.state();
+        state.expected.is_verified = true;
+        let requests: Vec<Seen> = state.recording.seen().collect();
+        expect::report(&state.expected, &requests, self.settings.seed)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let is_due = !self.state().expected.is_verified;
+        if is_due
+            && !std::thread::panicking()
+            && let Err(unmet) = self.verify()
+        {
+            // Panics: the test asked for it by expecting calls, and this is the last moment to say that they are missing.
+            panic!("{unmet}");
+        }
+    }
 }
 
 impl fmt::Debug for Mock {

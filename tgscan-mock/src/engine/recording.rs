@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 
 use super::account::KeyState;
+use super::expect::Seen;
 use super::fault::Fault;
 
 /// How many requests are kept: enough for any test, and little memory in a server that runs for long.
@@ -42,7 +43,7 @@ pub struct RecordedRequest {
     pub path: String,
     /// The headers, without the API key.
     pub headers: HeaderMap,
-    /// The form, such as `query=some_username`; empty if the request was refused before it was read.
+    /// The form, such as `query=some_username`; empty if it was refused before it was read, or cannot be read.
     pub form: String,
     /// The kind of key.
     pub key: KeyUsed,
@@ -90,6 +91,11 @@ impl Recording {
 
     pub(super) fn requests(&self) -> Vec<RecordedRequest> {
         self.kept.iter().cloned().collect()
+    }
+
+    /// What the requests asked for.
+    pub(super) fn seen(&self) -> impl Iterator<Item = Seen> {
+        self.kept.iter().map(|kept| Seen { method: kept.method, form: kept.form.clone() })
     }
 
     pub(super) fn dropped(&self) -> u64 {

@@ -38,12 +38,21 @@ pub(super) fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bo
     })
 }
 
-/// Called with the request's form once it is checked: charges the account, and says seed and terms of the answer.
-pub(super) type Charge<'a> = dyn FnMut(&str) -> Result<(u64, Terms), Refusal> + 'a;
+/// What the account grants a request: an answer.
+pub(super) enum Granted {
+    /// A random one, of this seed and on these terms.
+    Random(u64, Terms),
+    /// This one.
+    Pinned(Bytes),
+}
+
+/// Called with the request's form once it is checked: charges the account, and says which answer it gets.
+pub(super) type Charge<'a> = dyn FnMut(&str) -> Result<Granted, Refusal> + 'a;
 
 /// One API method: reads its requests, writes its answers.
 pub(super) struct Route {
     info: MethodInfo,
+    form: fn(&[u8]) -> Result<String, Refusal>,
     answer: Box<AnswerFn>,
 }
 
@@ -55,14 +64,22 @@ impl Route {
         let answers = M::answers(profile);
         let answer = move |body: &[u8], profile: Profile, charge: &mut Charge<'_>| {
             let (request, form) = check::form::<M>(body)?;
-            let (seed, terms) = charge(&form)?;
-            write(&request, &answers, profile, seed, &terms)
+            match charge(&form)? {
+                Granted::Random(seed, terms) => write(&request, &answers, profile, seed, &terms),
+                Granted::Pinned(body) => Ok(body),
+            }
         };
-        Self { info: MethodInfo::of::<M>(), answer: Box::new(answer) }
+        let form = |body: &[u8]| check::form::<M>(body).map(|(_, form)| form);
+        Self { info: MethodInfo::of::<M>(), form, answer: Box::new(answer) }
     }
 
     pub(super) fn info(&self) -> MethodInfo {
         self.info
+    }
+
+    /// Reads a form body and writes it as the SDK does.
+    pub(super) fn form(&self, body: &[u8]) -> Result<String, Refusal> {
+        (self.form)(body)
     }
 
     /// Answers a form body.

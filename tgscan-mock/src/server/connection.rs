@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::body::MockBody;
 use super::connections::Connections;
 use super::socket::{Reset, Socket};
+use super::{control, log};
 use crate::Mock;
 use crate::engine::{End, Wire};
 
@@ -29,13 +30,16 @@ pub(super) enum Acceptor {
     Tls(tokio_rustls::TlsAcceptor),
 }
 
+/// What every connection needs.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) mock: Mock,
+    pub(super) connections: Connections,
+    pub(super) log: Option<fn(&str)>,
+}
+
 /// Accepts and serves connections until dropped.
-pub(super) async fn accept_all(
-    listener: std::net::TcpListener,
-    acceptor: Acceptor,
-    mock: Mock,
-    connections: Connections,
-) {
+pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Acceptor, service: Service) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     // Dropped with this future, and every connection with it.
     let mut tasks = JoinSet::new();
@@ -44,29 +48,28 @@ pub(super) async fn accept_all(
             accepted = listener.accept() => {
                 // An error here is that of one connection, or of a moment without file descriptors.
                 if let Ok((stream, _)) = accepted {
-                    let (served, counted) = (mock.clone(), connections.clone());
-                    tasks.spawn(serve(stream, acceptor.clone(), served, counted));
+                    tasks.spawn(serve(stream, acceptor.clone(), service.clone()));
                 }
             }
             Some(_) = tasks.join_next() => {}
-            () = connections.close_ordered() => tasks.abort_all(),
+            () = service.connections.close_ordered() => tasks.abort_all(),
         }
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: Acceptor, mock: Mock, connections: Connections) {
-    let _open = connections.count_connection();
+async fn serve(stream: TcpStream, acceptor: Acceptor, service: Service) {
+    let _open = service.connections.count_connection();
     // Answers are small and one write each; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let reset = Reset::default();
     let socket = Socket::new(stream, reset.clone());
     match acceptor {
-        Acceptor::Plain => speak_http(socket, mock, connections, reset).await,
+        Acceptor::Plain => speak_http(socket, service, reset).await,
         #[cfg(feature = "tls")]
         Acceptor::Tls(acceptor) => {
             // A client that refuses the certificate ends here; it knows why, and the mock has nothing to add.
             if let Ok(stream) = acceptor.accept(socket).await {
-                speak_http(stream, mock, connections, reset).await;
+                speak_http(stream, service, reset).await;
             }
         }
     }
@@ -74,31 +77,40 @@ async fn serve(stream: TcpStream, acceptor: Acceptor, mock: Mock, connections: C
 
 async fn speak_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    mock: Mock,
-    connections: Connections,
+    shared: Service,
     reset: Reset,
 ) {
     let mut http = auto::Builder::new(TokioExecutor::new());
     // Without dates, so that the same seed gives the same bytes.
     http.http1().auto_date_header(false).timer(TokioTimer::new());
     http.http2().auto_date_header(false).timer(TokioTimer::new());
-    let service =
-        service_fn(move |request| respond(mock.clone(), request, connections.clone(), reset.clone()));
+    let service = service_fn(move |request| respond(shared.clone(), request, reset.clone()));
     // A connection that broke is the client's to notice.
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.
 async fn respond(
-    mock: Mock,
+    service: Service,
     request: Request<Incoming>,
-    connections: Connections,
     reset: Reset,
 ) -> io::Result<Response<MockBody>> {
+    let Service { mock, connections, log } = service;
     let in_flight = connections.count_request();
     let (head, body) = request.into_parts();
     let wire = match Limited::new(body, MAX_REQUEST).collect().await {
-        Ok(body) => mock.respond(&Request::from_parts(head, body.to_bytes())).wire,
+        Ok(body) => {
+            let request = Request::from_parts(head, body.to_bytes());
+            if let Some(response) = control::answer(&mock, &request) {
+                Wire::Whole(response)
+            } else {
+                let outcome = mock.respond(&request);
+                if let Some(log) = log {
+                    log(&log::line(&mock, &request, &outcome));
+                }
+                outcome.wire
+            }
+        }
         Err(_) => Wire::Whole(mock.refuse_body(MAX_REQUEST)),
     };
     let ended = || io::Error::other("the mock was told to end the connection");

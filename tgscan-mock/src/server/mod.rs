@@ -3,6 +3,8 @@
 mod body;
 mod connection;
 mod connections;
+mod control;
+mod log;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
@@ -14,6 +16,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+use self::connection::Service;
 use self::connections::Connections;
 #[cfg(feature = "tls")]
 use self::tls::Tls;
@@ -24,6 +27,7 @@ use crate::Mock;
 pub struct ServerOptions {
     address: SocketAddr,
     is_exposed: bool,
+    log: Option<fn(&str)>,
     #[cfg(feature = "tls")]
     host_names: Option<Vec<String>>,
 }
@@ -33,6 +37,7 @@ impl Default for ServerOptions {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             is_exposed: false,
+            log: None,
             #[cfg(feature = "tls")]
             host_names: None,
         }
@@ -52,11 +57,19 @@ impl ServerOptions {
         self
     }
 
-    /// Allows an address that other machines can reach. The mock's keys are no secrets, so everybody who reaches it
-    /// can use it. Default: loopback only.
+    /// Allows an address that other machines can reach. The mock's keys are no secrets and its control paths need none,
+    /// so everybody who reaches it can use it, and read what was sent to it. Default: loopback only.
     #[must_use]
     pub fn exposed(mut self) -> Self {
         self.is_exposed = true;
+        self
+    }
+
+    /// Calls this with one line per request: HTTP method, path, status and credits, and neither key nor query. Control
+    /// paths are not in it. Default: no log.
+    #[must_use]
+    pub fn log(mut self, log: fn(&str)) -> Self {
+        self.log = Some(log);
         self
     }
 
@@ -71,6 +84,17 @@ impl ServerOptions {
 }
 
 /// The mock behind a socket. Runs on a thread of its own, in any program with or without a runtime, until dropped.
+///
+/// Besides the API it serves control paths for tests in any language. They answer JSON, need no key and are not recorded:
+///
+/// | path | HTTP method | what it does |
+/// |---|---|---|
+/// | `/_mock/state` | `GET` | seed, account, and how many requests and faults there are |
+/// | | `PUT` | sets the balance: `{"credits": 5}` |
+/// | `/_mock/requests` | `GET` | what was sent, oldest first, as in [`Mock::requests`] |
+/// | `/_mock/faults` | `POST` | appends to the script: a list of [`ScriptStep`](crate::ScriptStep)s |
+/// | | `GET`, `DELETE` | how many steps are left; forgets them |
+/// | `/_mock/reset` | `POST` | [`Mock::reset`] |
 ///
 /// ```
 /// use tgscan_mock::{Mock, MockServer, ServerOptions};
@@ -87,6 +111,9 @@ pub struct MockServer {
     stop: Option<oneshot::Sender<()>>,
     connections: Connections,
     thread: Option<JoinHandle<()>>,
+    /// Outlives the thread, so that a mock whose last owner is the server is dropped, and verified, on the thread of
+    /// the test.
+    _mock: Mock,
 }
 
 impl MockServer {
@@ -124,19 +151,28 @@ impl MockServer {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        let mock = mock.clone();
+        let served = mock.clone();
         let connections = Connections::default();
         let shared = connections.clone();
+        let log = options.log;
         let thread = std::thread::Builder::new().name("tgscan-mock".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = connection::accept_all(listener, acceptor, mock, shared) => {}
+                    () = connection::accept_all(listener, acceptor, Service { mock: served, connections: shared, log }) => {}
                     _ = stopped => {}
                 }
             });
             // Dropping the runtime ends the open connections.
         })?;
-        Ok(Self { address, scheme, ca_pem, stop: Some(stop), connections, thread: Some(thread) })
+        Ok(Self {
+            address,
+            scheme,
+            ca_pem,
+            stop: Some(stop),
+            connections,
+            thread: Some(thread),
+            _mock: mock.clone(),
+        })
     }
 
     /// The address that it listens on.

@@ -168,3 +168,50 @@ fn a_body_that_breaks_off_beyond_the_cap_is_too_large() {
         assert_eq!((error.partial().unwrap().body().len(), error.kind()), (bytes, kind));
     }
 }
+
+/// A small generator, so that the orders below are the same in every run.
+fn shuffle<T>(items: &mut [T], seed: &mut u64) {
+    for last in (1..items.len()).rev() {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        items.swap(last, usize::try_from((*seed >> 33) % (last as u64 + 1)).unwrap());
+    }
+}
+
+#[test]
+fn ten_thousand_orders_from_several_threads_give_the_same_answers() {
+    // Balance is left out: what is left on the account does depend on what was asked before.
+    let paths = ["/search", "/chat/similar", "/user/check", "/test/search", "/test/user/check"];
+    let requests: Vec<Request<Bytes>> = paths
+        .iter()
+        .flat_map(|path| {
+            let key = if path.starts_with("/test") { Mock::TEST_KEY } else { Mock::LIVE_KEY };
+            ["query=a", "query=b", "query=some_username"].map(|body| post(path, key, body))
+        })
+        .collect();
+    let ask_all = |mock: &Mock, order: &[usize]| -> Vec<Bytes> {
+        // Two threads ask at once, so that the orders are those of real parallel callers.
+        let mut answers: Vec<(usize, Bytes)> = std::thread::scope(|scope| {
+            let halves = order.chunks(order.len() / 2 + 1).map(|half| {
+                let requests = &requests;
+                let ask = move |index: &usize| (*index, answer(mock, &requests[*index]).into_body());
+                scope.spawn(move || half.iter().map(ask).collect::<Vec<_>>())
+            });
+            halves.collect::<Vec<_>>().into_iter().flat_map(|half| half.join().unwrap()).collect()
+        });
+        answers.sort_by_key(|(index, _)| *index);
+        answers.into_iter().map(|(_, body)| body).collect()
+    };
+    let new = || Mock::builder().seed(7).credits(1_000_000).build().unwrap();
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    let expected = ask_all(&new(), &order);
+    assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), requests.len());
+    let (mut seed, mut mock) = (7, new());
+    for round in 0..10_000 {
+        // A fresh mock now and then: answers must not depend on what it was asked before either.
+        if round % 10 == 0 {
+            mock = new();
+        }
+        shuffle(&mut order, &mut seed);
+        assert_eq!(ask_all(&mock, &order), expected, "order {order:?}");
+    }
+}

@@ -2,12 +2,23 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap in a test's helper is a failed test")]
 
 mod answers;
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "clients")]
+mod clients;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod data;
+mod expect;
+#[cfg(feature = "tls")]
+mod http;
 mod refusals;
+#[cfg(feature = "cli")]
+mod serve;
 mod simulation;
 mod support;
 
+#[cfg(feature = "tls")]
+mod control;
 #[cfg(feature = "tls")]
 mod server;

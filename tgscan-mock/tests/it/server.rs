@@ -1,39 +1,13 @@
 //! The server: the same bytes as in process, over real sockets. Spoken to with a bare socket, so that nothing but the
 //! mock is tested.
 
-use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use bytes::Bytes;
-use http::Request;
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 
+use crate::http::send;
 use crate::support::{answer, seven_urls};
-
-/// Sends one request on a connection of its own; returns status line and body.
-fn send(server: &MockServer, request: &Request<Bytes>) -> (String, Bytes) {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    write!(
-        stream,
-        "{} {} HTTP/1.1\r\nhost: mock\r\nconnection: close\r\n",
-        request.method(),
-        request.uri().path()
-    )
-    .unwrap();
-    for (name, value) in request.headers() {
-        write!(stream, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
-    }
-    stream.write_all(b"\r\n").unwrap();
-    stream.write_all(request.body()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
-    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-    let body = Bytes::from(answer.split_off(end + 4));
-    assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
-    assert!(!head.contains("date:"), "a date would make the same seed give other bytes: {head}");
-    (head.lines().next().unwrap().to_owned(), body)
-}
 
 #[test]
 fn the_server_gives_the_same_bytes_as_the_transport() {
@@ -42,12 +16,12 @@ fn the_server_gives_the_same_bytes_as_the_transport() {
         let in_process = Mock::builder().seed(seed).build().unwrap();
         let server = MockServer::start(&behind, &ServerOptions::new()).unwrap();
         for mut request in seven_urls(&in_process) {
-            let (status, body) = send(&server, &request);
+            let (status, body) = send(server.address(), &request);
             let expected = answer(&in_process, &request);
             assert_eq!(status, "HTTP/1.1 200 OK");
             assert_eq!(&body, expected.body(), "{}", request.uri());
             request.headers_mut().remove("api-key");
-            let (status, body) = send(&server, &request);
+            let (status, body) = send(server.address(), &request);
             assert_eq!(status, "HTTP/1.1 401 Unauthorized");
             assert_eq!(&body, answer(&in_process, &request).body());
         }
@@ -61,7 +35,7 @@ fn a_huge_request_is_refused_and_a_stopped_server_is_gone() {
     let mut request = seven_urls(&Mock::new()).remove(0);
     *request.body_mut() = Bytes::from(vec![b'a'; 100_000]);
     request.headers_mut().insert("content-length", 100_000.into());
-    let (status, body) = send(&server, &request);
+    let (status, body) = send(server.address(), &request);
     assert_eq!(status, "HTTP/1.1 413 Payload Too Large");
     assert!(String::from_utf8(body.to_vec()).unwrap().contains("larger than 65536 bytes"));
     let address = server.address();

@@ -1,0 +1,175 @@
+//! What `serve` is told: a TOML file, and flags that go before it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde::Deserialize;
+use tgscan_mock::data::Profile;
+use tgscan_mock::types::{ApiMethod, MethodVisitor, infos, visit_all};
+use tgscan_mock::{ErrorStatus, MockBuilder, Repeat, ScriptStep};
+
+/// The file. A key that it does not know is an error, because it is a misspelt one.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) expose: Option<bool>,
+    pub(crate) seed: Option<u64>,
+    pub(crate) credits: Option<i64>,
+    pub(crate) profile: Option<ProfileName>,
+    pub(crate) repeat: Option<RepeatName>,
+    pub(crate) error_status: Option<ErrorStatusName>,
+    pub(crate) live_keys: Option<Vec<String>>,
+    pub(crate) test_keys: Option<Vec<String>>,
+    pub(crate) revoked_keys: Option<Vec<String>>,
+    pub(crate) tls: Option<bool>,
+    pub(crate) sans: Option<Vec<String>>,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) port_file: Option<PathBuf>,
+    pub(crate) quiet: Option<bool>,
+    /// By API method.
+    #[serde(default)]
+    pub(crate) costs: BTreeMap<String, MethodCost>,
+    /// In the order in which requests meet them.
+    #[serde(default)]
+    pub(crate) faults: Vec<ScriptStep>,
+}
+
+/// What an API method costs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MethodCost {
+    usual: Option<u64>,
+    /// By query.
+    #[serde(default)]
+    queries: BTreeMap<String, u64>,
+}
+
+/// [`Profile`] by name.
+#[derive(Clone, Copy, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ProfileName {
+    /// Like real Telegram data
+    Typical,
+    /// Legal, and as unpleasant as that allows
+    Hostile,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Typical => Self::Typical,
+            ProfileName::Hostile => Self::Hostile,
+        }
+    }
+}
+
+/// [`Repeat`] by name.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RepeatName {
+    Same,
+    Varied,
+}
+
+impl From<RepeatName> for Repeat {
+    fn from(name: RepeatName) -> Self {
+        match name {
+            RepeatName::Same => Self::Same,
+            RepeatName::Varied => Self::Varied,
+        }
+    }
+}
+
+/// [`ErrorStatus`] by name.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ErrorStatusName {
+    ByCause,
+    AlwaysOk,
+}
+
+impl From<ErrorStatusName> for ErrorStatus {
+    fn from(name: ErrorStatusName) -> Self {
+        match name {
+            ErrorStatusName::ByCause => Self::ByCause,
+            ErrorStatusName::AlwaysOk => Self::AlwaysOk,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file. The error is one line, and says where in the file.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let name = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+        toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            format!("{name}, line {line}: {}", one_line(error.message()))
+        })
+    }
+}
+
+/// An error of several lines as one.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// Sets what the methods cost.
+pub(crate) fn with_costs(
+    builder: MockBuilder,
+    costs: &BTreeMap<String, MethodCost>,
+) -> Result<MockBuilder, String> {
+    let infos = infos();
+    for name in costs.keys() {
+        match infos.iter().find(|method| method.name == name) {
+            Some(method) if method.can_cost => {}
+            Some(_) => return Err(format!("costs.{name}: this method is free")),
+            None => {
+                let paid: Vec<&str> = infos.iter().filter(|m| m.can_cost).map(|m| m.name).collect();
+                return Err(format!(
+                    "costs.{name}: there is no such method; those that cost are {}",
+                    paid.join(", ")
+                ));
+            }
+        }
+    }
+    let mut apply = Apply { costs, result: Ok(builder) };
+    visit_all(&mut apply);
+    apply.result
+}
+
+struct Apply<'a> {
+    costs: &'a BTreeMap<String, MethodCost>,
+    result: Result<MockBuilder, String>,
+}
+
+impl MethodVisitor for Apply<'_> {
+    fn visit<M: ApiMethod>(&mut self) {
+        let (Some(cost), Ok(builder)) = (self.costs.get(M::NAME), &self.result) else { return };
+        let mut builder = builder.clone();
+        if let Some(usual) = cost.usual {
+            builder = builder.cost::<M>(usual);
+        }
+        for (query, credits) in &cost.queries {
+            match request::<M>(Some(query)) {
+                Ok(request) => builder = builder.cost_of(&request, *credits),
+                Err(error) => {
+                    self.result = Err(format!("costs.{}.queries: {error}", M::NAME));
+                    return;
+                }
+            }
+        }
+        self.result = Ok(builder);
+    }
+}
+
+/// The request of `M` with this query, in the exact form that goes over the wire.
+pub(crate) fn request<M: ApiMethod>(query: Option<&str>) -> Result<M, String> {
+    let fields: Vec<(&str, &str)> = query.map(|query| ("query", query)).into_iter().collect();
+    serde_html_form::to_string(&fields)
+        .map_err(|error| error.to_string())
+        .and_then(|form| serde_html_form::from_str(&form).map_err(|error| one_line(&error.to_string())))
+}

@@ -1,0 +1,73 @@
+//! `tgscan-mock sample`.
+
+use clap::Args;
+use tgscan_mock::core::Api;
+use tgscan_mock::types::{ApiMethod, MethodVisitor, infos, visit_all};
+use tgscan_mock::{Mock, Wire};
+
+use crate::config::{ProfileName, request};
+use crate::say;
+
+/// Flags of `sample`.
+#[derive(Args)]
+pub(crate) struct Sample {
+    /// API method by its name, such as search
+    method: String,
+    /// The query, as it goes over the wire; balance takes none
+    query: Option<String>,
+    /// Seed of the answer: what a server with this seed answers
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How the data looks
+    #[arg(long, value_enum, default_value_t = ProfileName::Typical)]
+    profile: ProfileName,
+    /// Answer of the test method
+    #[arg(long)]
+    test: bool,
+}
+
+impl Sample {
+    /// Prints one answer: the same bytes that a server with this seed sends.
+    pub(crate) fn run(&self) -> Result<(), String> {
+        let mut draw = Draw { sample: self, body: None };
+        visit_all(&mut draw);
+        let names: Vec<&str> = infos().into_iter().map(|method| method.name).collect();
+        let unknown = || format!("there is no method {:?}; they are {}", self.method, names.join(", "));
+        say(&draw.body.ok_or_else(unknown)??)
+    }
+}
+
+struct Draw<'a> {
+    sample: &'a Sample,
+    /// `None` until the method was visited.
+    body: Option<Result<String, String>>,
+}
+
+impl MethodVisitor for Draw<'_> {
+    fn visit<M: ApiMethod>(&mut self) {
+        if M::NAME == self.sample.method {
+            self.body = Some(draw::<M>(self.sample));
+        }
+    }
+}
+
+fn draw<M: ApiMethod>(sample: &Sample) -> Result<String, String> {
+    if sample.test && M::TEST_PATH.is_none() {
+        return Err(format!("{} has no test method", M::NAME));
+    }
+    let asks_nothing = request::<M>(None).is_ok();
+    let request = match (&sample.query, asks_nothing) {
+        (Some(_), true) => return Err(format!("{} takes no query", M::NAME)),
+        (None, false) => return Err(format!("{} needs a query", M::NAME)),
+        (query, _) => request::<M>(query.as_deref())?,
+    };
+    let builder = Mock::builder().seed(sample.seed).profile(sample.profile.into());
+    let mock = builder.build().map_err(|error| error.to_string())?;
+    let key = if sample.test { mock.test_key() } else { mock.live_key() };
+    match mock.respond(&Api::new(key).request(&request)).wire {
+        Wire::Whole(response) => {
+            String::from_utf8(response.into_body().into()).map_err(|error| error.to_string())
+        }
+        other => Err(format!("the mock answered nothing: {other:?}")),
+    }
+}

@@ -1,0 +1,241 @@
+//! What a test expects to be called, and what each such call gets.
+
+mod book;
+mod report;
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use tgscan_core::types::{ApiMethod, Envelope};
+
+use super::fault::Fault;
+pub(super) use book::{Book, Seen};
+pub use report::Unmet;
+pub(super) use report::report;
+
+/// An expected call of the API method `M`: which queries it matches, how often it comes, what it gets.
+///
+/// Give it to [`Mock::expect`](crate::Mock::expect). It counts every matching request that arrives, whatever it is
+/// answered: a request with a wrong key counts, and is refused. Without a count it is expected once, or as often as
+/// it has answers and faults in sequence.
+///
+/// ```
+/// use tgscan_mock::types::{Search, SearchAnswer, UserQuery};
+/// use tgscan_mock::{Expect, FaultKind, Mock};
+///
+/// # futures_executor::block_on(async {
+/// let mock = Mock::new();
+/// let mut answer = SearchAnswer::default();
+/// answer.user.id = 7;
+/// answer.meta.op_cost = 3;
+/// // The first call fails, the second finds account 7.
+/// let query: UserQuery = "some_username".parse()?;
+/// let search = Search { query: query.clone() };
+/// mock.expect(Expect::call(&search).then_fault(FaultKind::TooManyRequests(Some(1))).then_answer(answer));
+///
+/// // 429 was refused before it was processed, so the client asks again by itself.
+/// let reply = mock.client().search(query).await?;
+/// assert_eq!(reply.answer.user.id, 7);
+/// // A pinned answer costs what it says.
+/// assert_eq!(mock.account().spent, 3);
+/// mock.verify()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+#[must_use = "an expectation does nothing until `Mock::expect` has it"]
+pub struct Expect<M: ApiMethod> {
+    expected: Expected,
+    method: PhantomData<fn(M)>,
+}
+
+/// The same without the type.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    method: &'static str,
+    /// The exact form; any, if there is none.
+    form: Option<String>,
+    /// Fewest and most calls, where they were given.
+    times: Option<(u64, u64)>,
+    is_ordered: bool,
+    sequence: Vec<Act>,
+    rest: Option<Act>,
+}
+
+/// What one call gets.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// What it would get without an expectation.
+    Usual,
+    Fault(Fault),
+    Answer(Pinned),
+}
+
+/// An answer that a test wrote.
+#[derive(Clone)]
+pub(crate) struct Pinned {
+    pub(crate) body: Bytes,
+    /// What the answer says it costs, which is what the account then loses.
+    pub(crate) op_cost: Option<u64>,
+}
+
+// Without the body, which is an answer.
+impl fmt::Debug for Pinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pinned").field("op_cost", &self.op_cost).finish_non_exhaustive()
+    }
+}
+
+impl Pinned {
+    // Panics: where an own answer type cannot be written as JSON, which a test must hear of at once.
+    fn new<M: ApiMethod>(answer: M::Answer) -> Self {
+        let op_cost = M::op_cost(&answer);
+        let body = serde_json::to_vec(&Envelope::Ok(answer)).expect("an answer can be written as JSON");
+        Self { body: Bytes::from(body), op_cost }
+    }
+}
+
+impl<M: ApiMethod> Expect<M> {
+    /// Expects a call of `M` with any query.
+    pub fn any() -> Self {
+        Self::with_form(None)
+    }
+
+    /// Expects this very call.
+    ///
+    /// # Panics
+    /// If the request cannot be written as a form, so that it could not be sent either.
+    pub fn call(request: &M) -> Self {
+        // Panics: as the documentation above says.
+        let form = serde_html_form::to_string(request).expect("a request can be written as a form");
+        Self::with_form(Some(form))
+    }
+
+    fn with_form(form: Option<String>) -> Self {
+        let expected = Expected {
+            method: M::NAME,
+            form,
+            times: None,
+            is_ordered: false,
+            sequence: Vec::new(),
+            rest: None,
+        };
+        Self { expected, method: PhantomData }
+    }
+
+    /// Expects exactly so many calls.
+    pub fn times(self, calls: u64) -> Self {
+        self.between(calls, calls)
+    }
+
+    /// Expects so many calls or more.
+    pub fn at_least(self, calls: u64) -> Self {
+        self.between(calls, u64::MAX)
+    }
+
+    /// Expects so many calls or fewer.
+    pub fn at_most(self, calls: u64) -> Self {
+        self.between(0, calls)
+    }
+
+    /// Expects no such call: each is a mismatch.
+    pub fn never(self) -> Self {
+        self.times(0)
+    }
+
+    fn between(mut self, least: u64, most: u64) -> Self {
+        self.expected.times = Some((least, most));
+        self
+    }
+
+    /// Expects it after all expectations that are in order and were given before: they must have had their least
+    /// number of calls by then, and get no more afterwards. Those that are not in order may come at any time.
+    pub fn in_order(mut self) -> Self {
+        self.expected.is_ordered = true;
+        self
+    }
+
+    /// The next call gets this answer. It is checked and charged as any other, and costs what the answer says.
+    ///
+    /// # Panics
+    /// If the answer cannot be written as JSON; those of this SDK can.
+    pub fn then_answer(self, answer: M::Answer) -> Self {
+        self.then(Act::Answer(Pinned::new::<M>(answer)))
+    }
+
+    /// The next call fails so.
+    pub fn then_fault(self, fault: impl Into<Fault>) -> Self {
+        self.then(Act::Fault(fault.into()))
+    }
+
+    /// The next call gets what it would get without an expectation: a random answer, or a refusal.
+    pub fn then_usual(self) -> Self {
+        self.then(Act::Usual)
+    }
+
+    fn then(mut self, act: Act) -> Self {
+        self.expected.sequence.push(act);
+        self
+    }
+
+    /// Every call after the sequence gets this answer. Without this and the two below, a sequence that has run out is
+    /// an error.
+    ///
+    /// # Panics
+    /// If the answer cannot be written as JSON; those of this SDK can.
+    pub fn always_answer(self, answer: M::Answer) -> Self {
+        self.always(Act::Answer(Pinned::new::<M>(answer)))
+    }
+
+    /// Every call after the sequence fails so.
+    pub fn always_fault(self, fault: impl Into<Fault>) -> Self {
+        self.always(Act::Fault(fault.into()))
+    }
+
+    /// Every call after the sequence gets what it would get without an expectation.
+    pub fn always_usual(self) -> Self {
+        self.always(Act::Usual)
+    }
+
+    fn always(mut self, act: Act) -> Self {
+        self.expected.rest = Some(act);
+        self
+    }
+
+    pub(crate) fn into_expected(self) -> Expected {
+        self.expected
+    }
+}
+
+impl Expected {
+    /// Fewest and most calls.
+    fn bounds(&self) -> (u64, u64) {
+        let steps = u64::try_from(self.sequence.len()).unwrap_or(u64::MAX);
+        match (self.times, &self.rest) {
+            (Some(times), _) => times,
+            (None, Some(_)) => (steps.max(1), u64::MAX),
+            (None, None) => (steps.max(1), steps.max(1)),
+        }
+    }
+
+    /// What the call gets that has so many before it; `None` if the sequence has run out.
+    fn act(&self, before: u64) -> Option<Act> {
+        let step = usize::try_from(before).ok().and_then(|index| self.sequence.get(index));
+        let rest = || match &self.rest {
+            None if self.sequence.is_empty() => Some(Act::Usual),
+            rest => rest.clone(),
+        };
+        step.cloned().or_else(rest)
+    }
+}
+
+// Without the query; the report of what was not met shows it.
+impl<M: ApiMethod> fmt::Debug for Expect<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expect")
+            .field("method", &self.expected.method)
+            .field("times", &self.expected.bounds())
+            .finish_non_exhaustive()
+    }
+}

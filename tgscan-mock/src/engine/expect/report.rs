@@ -1,0 +1,63 @@
+//! Expectations that were not met, in words.
+
+use std::fmt;
+
+use super::book::{Book, Entry, Seen, plural};
+
+/// Expectations that were not met: which, by which criterion, the nearest request, and how to run it again.
+///
+/// `Debug` is the same text as `Display`, because that is what a failing `unwrap` prints. It shows queries, unlike the
+/// SDK's own errors: a test made them up, and a mismatch without them says nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Unmet(String);
+
+impl std::error::Error for Unmet {}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What was not met, after these requests.
+pub(crate) fn report(book: &Book, requests: &[Seen], seed: u64) -> Result<(), Unmet> {
+    let unmet = book.entries.iter().filter(|entry| !entry.is_met()).map(|entry| missing(entry, requests));
+    let lines: Vec<String> = unmet.chain(book.mismatches.iter().cloned()).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let mut text = vec!["the mock's expectations were not met:".to_owned()];
+    text.extend(lines.iter().map(|line| format!("- {line}")));
+    if book.more_mismatches > 0 {
+        text.push(format!("- and {}", plural(book.more_mismatches, "more unexpected request")));
+    }
+    text.push(format!("seed: {seed}, as in `Mock::builder().seed({seed})`"));
+    text.extend(rerun().map(|line| format!("to run it again: {line}")));
+    Err(Unmet(text.join("\n")))
+}
+
+fn missing(entry: &Entry, requests: &[Seen]) -> String {
+    let count = plural(entry.calls, "time");
+    let line = format!("{} is expected {}, and was called {count}", entry.expected, entry.wanted());
+    // Of those that fail it; the ones that match were counted already.
+    let others = requests.iter().filter_map(|seen| entry.differs(seen).map(|differs| (seen, differs)));
+    match others.max_by_key(|(seen, _)| entry.likeness(seen)) {
+        Some((seen, differs)) => format!("{line}; {differs}: the nearest request was {seen}"),
+        None => format!("{line}; there was no other request"),
+    }
+}
+
+/// The command that runs this test alone. Rust's test harness names each test's thread after it, and cargo tells a
+/// test its package.
+fn rerun() -> Option<String> {
+    let thread = std::thread::current();
+    let test = thread.name().filter(|name| *name != "main" && !name.starts_with("tgscan-mock"))?;
+    let package = std::env::var("CARGO_PKG_NAME").ok()?;
+    Some(format!("cargo test -p {package} -- --exact {test}"))
+}

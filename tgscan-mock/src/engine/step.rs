@@ -1,0 +1,217 @@
+//! Scripted faults as data: how configuration files and the server's control paths write them.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tgscan_core::types::infos;
+
+use super::fault::{Fault, FaultKind};
+
+/// One step of a script, read from TOML or JSON: what the next request of a method, or of any, meets.
+///
+/// ```
+/// use tgscan_mock::{Mock, ScriptStep};
+///
+/// let steps: Vec<ScriptStep> = serde_json::from_str(
+///     r#"[{"kind": "answer"},
+///         {"kind": "reset", "charged": true, "method": "search"},
+///         {"kind": "too_many_requests", "retry_after": 2},
+///         {"kind": "html_page", "status": 502},
+///         {"kind": "field_missing", "field": "/result/meta/op_cost"}]"#,
+/// )?;
+/// let mock = Mock::new();
+/// mock.script_steps(steps);
+/// assert_eq!(mock.script_left(), 5);
+///
+/// // What is wrong is said, also where it would not matter.
+/// let wrong = serde_json::from_str::<ScriptStep>(r#"{"kind": "refuse", "charged": true}"#).unwrap_err();
+/// assert!(wrong.to_string().contains("`refuse` is never charged"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptStep {
+    pub(super) method: Option<&'static str>,
+    /// `None` lets the request be answered.
+    pub(super) fault: Option<Fault>,
+}
+
+/// [`FaultKind`] with named fields. Unit kinds have braces, because serde refuses unknown fields only there.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum Form {
+    Answer {},
+    Refuse {},
+    Reset {},
+    Close {},
+    Stall {},
+    CutBody { at: usize },
+    StallBody { at: usize },
+    Drip {},
+    TooManyRequests { retry_after: Option<u64> },
+    Unavailable { retry_after: Option<u64> },
+    HtmlPage { status: u16 },
+    Redirect { status: u16 },
+    Oversized { bytes: usize },
+    WrongContentType {},
+    ErrorEnvelope { status: u16 },
+    OkUnder500 {},
+    FieldMissing { field: String },
+    FieldMistyped { field: String },
+    CutJson { at: usize },
+}
+
+// By hand, because the derive would take the `&'static str` for text that is borrowed from the input.
+impl<'de> Deserialize<'de> for ScriptStep {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(Map::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl TryFrom<Map<String, Value>> for ScriptStep {
+    type Error = String;
+
+    fn try_from(mut fields: Map<String, Value>) -> Result<Self, String> {
+        let method = match fields.remove("method") {
+            None | Some(Value::Null) => None,
+            Some(name) => Some(method(&name)?),
+        };
+        let charged = match fields.remove("charged") {
+            None => None,
+            Some(Value::Bool(charged)) => Some(charged),
+            Some(_) => return Err("`charged` is neither true nor false".into()),
+        };
+        let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let form: Form = serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+        let fault = form.kind()?.map(Fault::new);
+        let fault = match (fault, charged) {
+            (Some(fault), Some(true)) => Some(fault.charged()),
+            (fault, _) => fault,
+        };
+        // A wish that cannot be met must not be dropped silently.
+        match (charged, fault.as_ref().is_some_and(Fault::is_charged)) {
+            (Some(true), false) => Err(format!("`{kind}` is never charged; leave `charged` out")),
+            (Some(false), true) => Err(format!("`{kind}` is always charged; leave `charged` out")),
+            _ => Ok(Self { method, fault }),
+        }
+    }
+}
+
+fn method(name: &Value) -> Result<&'static str, String> {
+    let names: Vec<&str> = infos().into_iter().map(|method| method.name).collect();
+    names
+        .iter()
+        .copied()
+        .find(|known| name == known)
+        .ok_or_else(|| format!("`method` is none of {}", names.join(", ")))
+}
+
+impl Form {
+    /// `None` for a request that is answered.
+    fn kind(self) -> Result<Option<FaultKind>, String> {
+        let status = |status: u16| {
+            // A status below 200 is not final, and above 599 none at all.
+            let known = StatusCode::from_u16(status).ok().filter(|_| (200..600).contains(&status));
+            known.ok_or_else(|| format!("`status` is {status}; give one from 200 to 599"))
+        };
+        Ok(Some(match self {
+            Self::Answer {} => return Ok(None),
+            Self::Refuse {} => FaultKind::Refuse,
+            Self::Reset {} => FaultKind::Reset,
+            Self::Close {} => FaultKind::Close,
+            Self::Stall {} => FaultKind::Stall,
+            Self::CutBody { at } => FaultKind::CutBody(at),
+            Self::StallBody { at } => FaultKind::StallBody(at),
+            Self::Drip {} => FaultKind::Drip,
+            Self::TooManyRequests { retry_after } => FaultKind::TooManyRequests(retry_after),
+            Self::Unavailable { retry_after } => FaultKind::Unavailable(retry_after),
+            Self::HtmlPage { status: code } => FaultKind::HtmlPage(status(code)?),
+            Self::Redirect { status: code } => FaultKind::Redirect(status(code)?),
+            Self::Oversized { bytes } if bytes > MOST_BYTES => {
+                return Err(format!("`bytes` is {bytes}; give at most {MOST_BYTES}"));
+            }
+            Self::Oversized { bytes } => FaultKind::Oversized(bytes),
+            Self::WrongContentType {} => FaultKind::WrongContentType,
+            Self::ErrorEnvelope { status: code } => FaultKind::ErrorEnvelope(status(code)?),
+            Self::OkUnder500 {} => FaultKind::OkUnder500,
+            Self::FieldMissing { field } => FaultKind::FieldMissing(Cow::Owned(field)),
+            Self::FieldMistyped { field } => FaultKind::FieldMistyped(Cow::Owned(field)),
+            Self::CutJson { at } => FaultKind::CutJson(at),
+        }))
+    }
+
+    fn of(kind: &FaultKind) -> Self {
+        match kind.clone() {
+            FaultKind::Refuse => Self::Refuse {},
+            FaultKind::Reset => Self::Reset {},
+            FaultKind::Close => Self::Close {},
+            FaultKind::Stall => Self::Stall {},
+            FaultKind::CutBody(at) => Self::CutBody { at },
+            FaultKind::StallBody(at) => Self::StallBody { at },
+            FaultKind::Drip => Self::Drip {},
+            FaultKind::TooManyRequests(retry_after) => Self::TooManyRequests { retry_after },
+            FaultKind::Unavailable(retry_after) => Self::Unavailable { retry_after },
+            FaultKind::HtmlPage(status) => Self::HtmlPage { status: status.as_u16() },
+            FaultKind::Redirect(status) => Self::Redirect { status: status.as_u16() },
+            FaultKind::Oversized(bytes) => Self::Oversized { bytes },
+            FaultKind::WrongContentType => Self::WrongContentType {},
+            FaultKind::ErrorEnvelope(status) => Self::ErrorEnvelope { status: status.as_u16() },
+            FaultKind::OkUnder500 => Self::OkUnder500 {},
+            FaultKind::FieldMissing(field) => Self::FieldMissing { field: field.into_owned() },
+            FaultKind::FieldMistyped(field) => Self::FieldMistyped { field: field.into_owned() },
+            FaultKind::CutJson(at) => Self::CutJson { at },
+        }
+    }
+}
+
+/// The largest body that data may ask for, so that a slip in a file does not take all memory.
+const MOST_BYTES: usize = 256 * 1024 * 1024;
+
+/// A fault as a [`ScriptStep`] would be written.
+pub(crate) fn fault_json(fault: &Fault) -> Value {
+    let mut json = serde_json::to_value(Form::of(fault.kind())).unwrap_or_default();
+    if let Some(fields) = json.as_object_mut() {
+        fields.insert("charged".into(), fault.is_charged().into());
+    }
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<ScriptStep, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_fault_reads_back_as_itself() {
+        for fault in Fault::all(1000) {
+            let json = fault_json(&fault).to_string();
+            assert_eq!(read(&json), Ok(ScriptStep { method: None, fault: Some(fault) }), "{json}");
+        }
+        let answered = ScriptStep { method: Some("search"), fault: None };
+        assert_eq!(read(r#"{"kind":"answer","method":"search"}"#), Ok(answered));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (json, says) in [
+            ("{}", "missing field `kind`"),
+            (r#"{"kind":"explode"}"#, "unknown variant `explode`"),
+            (r#"{"kind":"reset","at":3}"#, "unknown field `at`"),
+            (r#"{"kind":"cut_body"}"#, "missing field `at`"),
+            (r#"{"kind":"cut_body","at":-1}"#, "invalid value"),
+            (r#"{"kind":"html_page","status":99}"#, "`status` is 99; give one from 200 to 599"),
+            (r#"{"kind":"oversized","bytes":999999999999}"#, "give at most"),
+            (r#"{"kind":"drip","charged":false}"#, "`drip` is always charged"),
+            (r#"{"kind":"answer","charged":true}"#, "`answer` is never charged"),
+            (r#"{"kind":"reset","charged":1}"#, "neither true nor false"),
+            (r#"{"kind":"reset","method":"nothing"}"#, "`method` is none of search, balance"),
+        ] {
+            let error = read(json).unwrap_err();
+            assert!(error.contains(says), "{json}: {error}");
+        }
+    }
+}

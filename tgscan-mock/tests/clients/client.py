@@ -1,0 +1,78 @@
+"""Asks the seven URLs with nothing but Python's standard library: client.py URL CA_FILE.
+
+Prints one body per line; whoever runs this compares them. Ends with an error if anything else is not as it should be.
+"""
+
+import http.client
+import json
+import ssl
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+
+url, ca = sys.argv[1], sys.argv[2]
+trust = ssl.create_default_context(cafile=ca)
+
+
+def call(path, key, **form):
+    headers = {"Api-Key": key}
+    request = urllib.request.Request(f"{url}/tgscan/v1/{path}", urllib.parse.urlencode(form).encode(), headers)
+    with urllib.request.urlopen(request, context=trust, timeout=30) as answer:
+        return answer.read().decode()
+
+
+def control(http_method, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{url}/_mock/{path}", data, method=http_method)
+    with urllib.request.urlopen(request, context=trust, timeout=30) as answer:
+        return json.load(answer)
+
+
+def fails(error, function, *arguments, **named):
+    try:
+        function(*arguments, **named)
+    except error as raised:
+        return raised
+    raise AssertionError(f"no {error.__name__}")
+
+
+for key, test in [("mock-live-key", ""), ("mock-test-key", "test/")]:
+    print(call(f"{test}search", key, query="some_username"))
+    print(call(f"{test}chat/similar", key, query="some_username1,some_username2"))
+    print(call(f"{test}user/check", key, query="136817688"))
+print(call("balance", "mock-live-key"))
+
+# Errors are envelopes too.
+refused = fails(urllib.error.HTTPError, call, "search", "wrong-key", query="a")
+assert refused.code == 401 and json.load(refused)["status"] == "error"
+
+# A fault that was ordered through the control paths: charged, then the line dropped.
+before = control("GET", "state")["credits"]
+control("POST", "faults", [{"kind": "reset", "charged": True}])
+fails((urllib.error.URLError, http.client.HTTPException, OSError), call, "search", "mock-live-key", query="a")
+assert control("GET", "state")["credits"] == before - 1
+assert control("GET", "requests")[-1]["form"] == "query=a"
+
+# Without the authority, nobody is trusted.
+trusted, trust = trust, ssl.create_default_context()
+distrust = fails(urllib.error.URLError, call, "balance", "mock-live-key")
+assert isinstance(distrust.reason, ssl.SSLCertVerificationError), distrust
+
+
+# The live host name, pointed at the mock: the certificate is checked for that name.
+class Pointed(http.client.HTTPSConnection):
+    def connect(self):
+        host, port = url.split("//")[1].split(":")
+        plain = http.client.socket.create_connection((host, int(port)), timeout=30)
+        self.sock = trusted.wrap_socket(plain, server_hostname=self.host)
+
+
+def pointed(name):
+    connection = Pointed(name)
+    connection.request("POST", "/tgscan/v1/balance", headers={"Api-Key": "mock-live-key"})
+    return json.load(connection.getresponse())["status"]
+
+
+assert pointed("api.tgdev.io") == "ok"
+fails(ssl.SSLCertVerificationError, pointed, "other.tgdev.io")

@@ -1,0 +1,206 @@
+//! The binary as a process: what it serves, prints and refuses.
+
+use std::net::TcpListener;
+
+use bytes::Bytes;
+use http::Request;
+use tgscan_mock::Mock;
+use tgscan_mock::data::Profile;
+
+use crate::http::{control, send};
+use crate::serve::{Served, command, folder};
+use crate::support::{answer, post, seven_urls};
+
+const ANY_PORT: [&str; 2] = ["--address", "127.0.0.1:0"];
+
+fn sized(mut request: Request<Bytes>) -> Request<Bytes> {
+    let length = request.body().len();
+    request.headers_mut().insert("content-length", length.into());
+    request
+}
+
+/// Runs it to its end, which must be the refusal to start: status 2, one line, nothing printed for scripts.
+fn refused(arguments: &[&str]) -> String {
+    let output = command().args(arguments).output().unwrap();
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{says}");
+    assert!(output.stdout.is_empty(), "{:?}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(says.lines().count(), 1, "{says}");
+    says
+}
+
+#[test]
+fn it_serves_what_the_mock_answers_in_process() {
+    let server = Served::start(&[&ANY_PORT[..], &["--seed", "7", "--profile", "hostile"]].concat());
+    let mock = Mock::builder().seed(7).profile(Profile::Hostile).build().unwrap();
+    for request in seven_urls(&mock) {
+        assert_eq!(send(server.address(), &request).1, answer(&mock, &request).body());
+    }
+}
+
+#[test]
+fn a_file_says_everything_and_flags_go_before_it() {
+    let folder = folder();
+    let (config, port_file) = (folder.join("mock.toml"), folder.join("port"));
+    let text = format!(
+        "address = \"127.0.0.1:0\"\nseed = 3\ncredits = 50\nprofile = \"typical\"\nrepeat = \"varied\"\n\
+         error_status = \"always_ok\"\nlive_keys = [\"one\", \"two\"]\ntest_keys = [\"three\"]\n\
+         revoked_keys = [\"four\"]\nport_file = {:?}\n\n\
+         [costs.search]\nusual = 2\nqueries = {{ expensive = 9, 77 = 5 }}\n\n\
+         [[faults]]\nkind = \"answer\"\n\n[[faults]]\nmethod = \"search\"\nkind = \"error_envelope\"\nstatus = 500\n",
+        port_file.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let server = Served::start(&["--config", config.to_str().unwrap(), "--seed", "4"]);
+    let port = std::fs::read_to_string(port_file).unwrap();
+    assert_eq!(port, format!("{}\n", server.address().port()));
+    let ask = |key: &str, body| send(server.address(), &sized(post("/search", key, body))).0;
+    assert_eq!(ask("one", "query=a"), "HTTP/1.1 500 Internal Server Error");
+    for (key, body) in
+        [("one", "query=a"), ("two", "query=expensive"), ("two", "query=77"), ("four", "query=a")]
+    {
+        assert_eq!(ask(key, body), "HTTP/1.1 200 OK");
+    }
+    let (_, state) = control(server.address(), "GET", "state", "");
+    assert_eq!((state["seed"].as_u64(), state["spent"].as_u64()), (Some(4), Some(16)));
+    assert_eq!((state["faults_left"].as_u64(), state["credits"].as_i64()), (Some(0), Some(34)));
+}
+
+#[test]
+fn the_example_of_a_file_is_one() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/mock.toml");
+    let server = Served::start(&[&["--config", example], &ANY_PORT[..]].concat());
+    assert!(server.url.starts_with("https://127.0.0.1:"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_log_has_no_secrets_and_sigterm_ends_it_well() {
+    let server = Served::start(&ANY_PORT);
+    let secret = "some_secret_username";
+    for (path, body) in [
+        ("/search", "query=some_secret_username"),
+        ("/test/search", "query=some_secret_username"),
+        ("/some_secret_username", ""),
+        ("/search", "some_secret_username"),
+    ] {
+        send(server.address(), &sized(post(path, Mock::LIVE_KEY, body)));
+    }
+    control(server.address(), "GET", "requests", "");
+    let address = server.address();
+    let (status, out, log) = server.terminate();
+    assert_eq!((status, out.as_str()), (Some(0), "stopped\n"));
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "tgscan-mock: POST /tgscan/v1/search: 200, charged 1",
+            "tgscan-mock: POST /tgscan/v1/test/search: 403, charged 0",
+            "tgscan-mock: POST (unknown path): 404, charged 0",
+            "tgscan-mock: POST /tgscan/v1/search: 400, charged 0",
+        ]
+    );
+    assert!(!log.contains(secret) && !log.contains(Mock::LIVE_KEY));
+    TcpListener::bind(address).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_quiet_one_logs_nothing() {
+    let server = Served::start(&[&ANY_PORT[..], &["--quiet"]].concat());
+    send(server.address(), &sized(post("/balance", Mock::LIVE_KEY, "")));
+    assert_eq!(server.terminate(), (Some(0), "stopped\n".into(), String::new()));
+}
+
+#[test]
+fn sample_prints_what_a_server_with_that_seed_answers() {
+    let sample = |arguments: &[&str]| {
+        let output = command().arg("sample").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    let mock = Mock::builder().seed(7).build().unwrap();
+    let line = |path, key, body| [&answer(&mock, &post(path, key, body)).body()[..], b"\n"].concat();
+    let search = sample(&["search", "some_username", "--seed", "7"]);
+    assert_eq!(search, line("/search", Mock::LIVE_KEY, "query=some_username"));
+    assert_ne!(search, sample(&["search", "some_username", "--seed", "8"]));
+    let groups = sample(&["similar_groups", "a,b", "--seed", "7", "--test"]);
+    assert_eq!(groups, line("/test/chat/similar", Mock::TEST_KEY, "query=a%2Cb"));
+    assert!(sample(&["balance"]).starts_with(br#"{"status":"ok""#));
+    for (arguments, says) in [
+        (["sample", "serach", "a"].as_slice(), "no method \"serach\"; they are search, balance"),
+        (&["sample", "search"], "search needs a query"),
+        (&["sample", "search", "not a name"], "a space"),
+        (&["sample", "balance", "a"], "balance takes no query"),
+        (&["sample", "balance", "--test"], "balance has no test method"),
+    ] {
+        let error = refused(arguments);
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn a_bad_file_is_one_line_and_nothing_is_started() {
+    let folder = folder();
+    let (config, port_file) = (folder.join("mock.toml"), folder.join("port"));
+    for (text, says) in [
+        ("sede = 7", "line 1: unknown field `sede`"),
+        ("seed = 1\ncredits = \"many\"", "line 2: invalid type: string \"many\""),
+        ("seed = -1", "line 1: invalid value"),
+        ("seed = 1\nseed = 2", "line 2: duplicate key"),
+        ("seed =", "line 1: "),
+        ("credits = -5", "the credits are -5; give 0 or more"),
+        ("profile = \"nasty\"", "unknown variant `nasty`"),
+        ("address = \"here\"", "line 1: invalid socket address"),
+        ("address = \"0.0.0.0:0\"", "0.0.0.0 is not a loopback address"),
+        ("live_keys = [\"a\"]\ntest_keys = [\"a\"]", "API key number 2 is given twice"),
+        ("live_keys = [\"\"]", "API key"),
+        ("sans = [\"ключ.example\"]", "cannot be in a certificate"),
+        ("[costs.serach]\nusual = 1", "costs.serach: there is no such method; those that cost are search"),
+        ("[costs.balance]\nusual = 1", "costs.balance: this method is free"),
+        ("[costs.search]\nusaul = 1", "line 2: unknown field `usaul`"),
+        ("[costs.search]\nusual = -1", "line 2: invalid value"),
+        ("[costs.search.queries]\n\"@a\" = 1", "costs.search.queries: "),
+        ("[[faults]]\nkind = \"explode\"", "unknown variant `explode`"),
+        ("[[faults]]\nkind = \"reset\"\nat = 1", "unknown field `at`"),
+        ("[[faults]]\nkind = \"reset\"\nmethod = \"serach\"", "`method` is none of search"),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        let port_file = port_file.to_str().unwrap();
+        let address = if text.starts_with("address") { &[][..] } else { &ANY_PORT[..] };
+        let arguments =
+            [&["serve", "--config", config.to_str().unwrap(), "--port-file", port_file][..], address]
+                .concat();
+        let error = refused(&arguments);
+        assert!(error.contains(says), "{text:?}: {error}");
+    }
+    assert!(!port_file.exists());
+}
+
+#[test]
+fn paths_and_ports_that_cannot_be_had_are_one_line() {
+    let folder = folder();
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let error = refused(&["serve", "--config", &path("missing.toml")]);
+    assert!(error.contains("cannot read") && error.contains("missing.toml"), "{error}");
+    let error = refused(&["serve", "--config", folder.to_str().unwrap()]);
+    assert!(error.contains("cannot read"), "{error}");
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let error =
+        refused(&["serve", "--address", &address, "--port-file", &path("port"), "--ca", &path("ca.pem")]);
+    assert!(error.contains(&format!("cannot listen on {address}")), "{error}");
+
+    let nowhere = path("missing/ca.pem");
+    let error =
+        refused(&[&["serve"], &ANY_PORT[..], &["--ca", &nowhere, "--port-file", &path("port")]].concat());
+    assert!(error.contains("cannot write") && error.contains("ca.pem"), "{error}");
+    let nowhere = path("missing/port");
+    let error =
+        refused(&[&["serve"], &ANY_PORT[..], &["--ca", &path("ca.pem"), "--port-file", &nowhere]].concat());
+    assert!(error.contains("cannot write"), "{error}");
+    let error = refused(&[&["serve"], &ANY_PORT[..], &["--credits", "-5"]].concat());
+    assert!(error.contains("the credits are -5"), "{error}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "a start that failed leaves nothing behind");
+}

@@ -1,0 +1,73 @@
+//! Clients in other languages, each with its own standard HTTP library, against the binary over HTTPS.
+//!
+//! Needs `python3` and `node`, and so a feature of its own; without one of them it fails, because a check that skips
+//! itself is none.
+
+use std::path::Path;
+use std::process::Command;
+
+use tgscan_mock::core::Api;
+use tgscan_mock::types::{ApiMethod, Balance, Search, SimilarGroups, UserCheck};
+use tgscan_mock::{Mock, Wire};
+
+use crate::serve::{Served, folder};
+
+#[test]
+fn python_with_urllib() {
+    speaks("python3", "client.py");
+}
+
+#[test]
+fn node_with_fetch() {
+    speaks("node", "client.mjs");
+}
+
+/// Runs the script against a server of its own; it must succeed, and print what the mock answers in process.
+fn speaks(program: &str, script: &str) {
+    let ca = folder().join("ca.pem");
+    let ca = ca.to_str().unwrap();
+    let server = Served::start(&[
+        "--address",
+        "127.0.0.1:0",
+        "--seed",
+        "7",
+        "--san",
+        "api.tgdev.io",
+        "--ca",
+        ca,
+        "--quiet",
+    ]);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
+    let output = Command::new(program)
+        .arg(script)
+        .args([&server.url, ca])
+        .env("NODE_EXTRA_CA_CERTS", ca)
+        .output()
+        .unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
+    let says = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} ended with {}:\n{says}", output.status);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), expected());
+}
+
+/// What the mock answers in process to the requests of the scripts, in their order.
+fn expected() -> Vec<String> {
+    let mock = Mock::builder().seed(7).build().unwrap();
+    let mut bodies = Vec::new();
+    for key in [mock.live_key(), mock.test_key()] {
+        let api = Api::new(key);
+        bodies.push(answer(&mock, &api, &Search { query: "some_username".parse().unwrap() }));
+        let groups = "some_username1,some_username2".parse().unwrap();
+        bodies.push(answer(&mock, &api, &SimilarGroups { query: groups }));
+        bodies.push(answer(&mock, &api, &UserCheck { query: "136817688".parse().unwrap() }));
+    }
+    bodies.push(answer(&mock, &Api::new(mock.live_key()), &Balance {}));
+    bodies
+}
+
+fn answer<M: ApiMethod>(mock: &Mock, api: &Api, request: &M) -> String {
+    match mock.respond(&api.request(request)).wire {
+        Wire::Whole(response) => String::from_utf8(response.into_body().into()).unwrap(),
+        other => panic!("not a whole response: {other:?}"),
+    }
+}

@@ -1,0 +1,101 @@
+//! The control paths, as a test in another language would use them.
+
+use serde_json::{Value, json};
+use tgscan_mock::{Mock, MockServer, ServerOptions};
+
+use crate::http::{control, send};
+use crate::support::{answer, post};
+
+fn started(mock: &Mock) -> MockServer {
+    MockServer::start(mock, &ServerOptions::new()).unwrap()
+}
+
+fn search(key: &str) -> http::Request<bytes::Bytes> {
+    let mut request = post("/search", key, "query=some_username");
+    request.headers_mut().insert("content-length", 19.into());
+    request
+}
+
+#[test]
+fn state_is_read_and_the_balance_set() {
+    let mock = Mock::builder().seed(7).credits(10).build().unwrap();
+    let server = started(&mock);
+    send(server.address(), &search(Mock::LIVE_KEY));
+    let (status, state) = control(server.address(), "GET", "state", "");
+    let expected = json!({"seed": 7, "credits": 9, "spent": 1, "granted": 10, "charged_calls": 1, "requests": 1,
+        "dropped_requests": 0, "faults_left": 0});
+    assert_eq!((status, state), (200, expected));
+    let (_, state) = control(server.address(), "PUT", "state", r#"{"credits": 0}"#);
+    assert_eq!((state["credits"].as_i64(), state["granted"].as_i64()), (Some(0), Some(1)));
+    assert!(send(server.address(), &search(Mock::LIVE_KEY)).0.contains("402"));
+}
+
+#[test]
+fn requests_are_read_back_without_keys() {
+    let mock = Mock::new();
+    let server = started(&mock);
+    for key in [Mock::LIVE_KEY, "a-wrong-key"] {
+        send(server.address(), &search(key));
+    }
+    let (_, requests) = control(server.address(), "GET", "requests", "");
+    let expected = json!({"method": "search", "path": "/tgscan/v1/search", "form": "query=some_username",
+        "key": "live", "status": 200, "charged": 1, "fault": null});
+    assert_eq!(requests[0], expected);
+    assert_eq!((&requests[1]["key"], &requests[1]["status"]), (&Value::Null, &json!(401)));
+    assert!(!requests.to_string().contains("-key\""), "{requests}");
+    assert_eq!(requests.as_array().unwrap().len(), 2, "control paths are not recorded");
+}
+
+#[test]
+fn faults_are_scripted_and_forgotten() {
+    let mock = Mock::new();
+    let server = started(&mock);
+    let steps = r#"[{"kind": "answer"}, {"kind": "html_page", "status": 502, "charged": true},
+        {"kind": "reset", "method": "balance"}]"#;
+    assert_eq!(control(server.address(), "POST", "faults", steps), (200, json!({"faults_left": 3})));
+    for status in ["200 OK", "502 Bad Gateway", "200 OK"] {
+        assert_eq!(send(server.address(), &search(Mock::LIVE_KEY)).0, format!("HTTP/1.1 {status}"));
+    }
+    assert_eq!(mock.account().spent, 3);
+    let (_, requests) = control(server.address(), "GET", "requests", "");
+    assert_eq!(requests[1]["fault"], json!({"kind": "html_page", "status": 502, "charged": true}));
+    assert_eq!(control(server.address(), "GET", "faults", "").1, json!({"faults_left": 1}));
+    assert_eq!(control(server.address(), "DELETE", "faults", "").1, json!({"faults_left": 0}));
+}
+
+#[test]
+fn reset_begins_anew() {
+    let mock = Mock::builder().credits(5).repeat(tgscan_mock::Repeat::Varied).build().unwrap();
+    let server = started(&mock);
+    let ask = || send(server.address(), &search(Mock::LIVE_KEY)).1;
+    let first = [ask(), ask()];
+    assert_ne!(first[0], first[1]);
+    control(server.address(), "POST", "faults", r#"[{"kind": "reset"}]"#);
+    let (status, state) = control(server.address(), "POST", "reset", "");
+    assert_eq!((status, &state["credits"], &state["faults_left"]), (200, &json!(5), &json!(0)));
+    assert_eq!(state["requests"], 0);
+    assert_eq!([ask(), ask()], first);
+}
+
+#[test]
+fn what_is_wrong_is_said_and_changes_nothing() {
+    let mock = Mock::new();
+    let server = started(&mock);
+    for (http_method, path, body, status, says) in [
+        ("GET", "nothing", "", 404, "they are /_mock/state"),
+        ("DELETE", "state", "", 405, "send one of GET, PUT"),
+        ("GET", "reset", "", 405, "send one of POST"),
+        ("PUT", "state", "{}", 400, "missing field `credits`"),
+        ("PUT", "state", r#"{"credits": 1, "spent": 0}"#, 400, "unknown field `spent`"),
+        ("POST", "faults", "[{]", 400, "line 1"),
+        ("POST", "faults", r#"[{"kind": "answer"}, {"kind": "explode"}]"#, 400, "unknown variant `explode`"),
+    ] {
+        let (got, json) = control(server.address(), http_method, path, body);
+        assert_eq!(got, status, "{http_method} {path}");
+        assert!(json["error"].as_str().unwrap().contains(says), "{json}");
+    }
+    assert_eq!((mock.account().credits, mock.script_left()), (1000, 0));
+    // In process there is nothing to control from outside, so the path is one of no method.
+    let request = post("/../../_mock/state", Mock::LIVE_KEY, "");
+    assert_eq!(answer(&mock, &request).status(), 404);
+}

@@ -1,0 +1,217 @@
+//! Expectations: what is expected comes, what comes is expected, and a mismatch says what to look at.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_executor::block_on;
+use tgscan_mock::types::{Balance, BalanceAnswer, Search, SearchAnswer, UserCheck, UserQuery};
+use tgscan_mock::{Expect, Fault, FaultKind, KeyUsed, Mock};
+
+use crate::support::{answer, message, post};
+
+fn search(user: &str) -> Search {
+    Search { query: query(user) }
+}
+
+fn query(user: &str) -> UserQuery {
+    user.parse().unwrap()
+}
+
+fn pinned(id: i64) -> SearchAnswer {
+    let mut answer = SearchAnswer::default();
+    answer.user.id = id;
+    answer.meta.op_cost = 2;
+    answer
+}
+
+/// Asks without a client, so that nothing retries; returns what an error says.
+fn ask(mock: &Mock, path: &str, body: &'static str) -> Option<String> {
+    let response = answer(mock, &post(path, Mock::LIVE_KEY, body));
+    (response.status() != 200).then(|| message(&response))
+}
+
+fn report(mock: &Mock) -> String {
+    mock.verify().unwrap_err().to_string()
+}
+
+#[test]
+fn answers_and_faults_come_in_sequence() {
+    let mock = Mock::new();
+    mock.expect(
+        Expect::call(&search("a"))
+            .then_answer(pinned(1))
+            .then_fault(Fault::new(FaultKind::Reset).charged())
+            .then_usual()
+            .then_answer(pinned(2)),
+    );
+    let client = mock.client();
+    block_on(async {
+        assert_eq!(client.search(query("a")).await.unwrap().answer.user.id, 1);
+        assert!(client.search(query("a")).await.unwrap_err().is_transport());
+        assert_eq!(client.search(query("a")).await.unwrap().answer.meta.search_query, "a");
+        assert_eq!(client.search(query("a")).await.unwrap().answer.user.id, 2);
+    });
+    // Pinned ones cost what they say, the others as configured.
+    assert_eq!((mock.account().spent, mock.account().credits), (6, 994));
+    mock.verify().unwrap();
+    let requests = mock.requests();
+    assert!(requests.iter().all(|request| request.form == "query=a" && request.key == KeyUsed::Live));
+}
+
+#[test]
+fn what_always_comes_comes_after_the_sequence() {
+    let mock = Mock::new();
+    let mut balance = BalanceAnswer::default();
+    balance.num_credits = -5;
+    mock.expect(Expect::<Balance>::any().then_usual().always_answer(balance));
+    block_on(async {
+        let client = mock.client();
+        for credits in [1000, -5, -5, -5] {
+            assert_eq!(client.balance().await.unwrap().answer.num_credits, credits);
+        }
+    });
+    mock.verify().unwrap();
+}
+
+#[test]
+fn a_script_that_runs_out_is_an_error() {
+    let mock = Mock::new();
+    mock.expect(Expect::call(&search("a")).then_answer(pinned(1)));
+    assert_eq!(ask(&mock, "/search", "query=a"), None);
+    let says = ask(&mock, "/search", "query=a").unwrap();
+    assert!(
+        says.contains("the script of `search` with `query=a` has run out: all 1 step are used"),
+        "{says}"
+    );
+    assert!(report(&mock).contains("has run out"));
+    assert_eq!(mock.account().spent, 2, "what was not expected costs nothing");
+}
+
+#[test]
+fn a_mismatch_names_the_criterion_and_the_nearest() {
+    let mock = Mock::builder().seed(77).build().unwrap();
+    mock.expect(Expect::call(&search("alice_b")));
+    mock.expect(Expect::call(&search("bob")));
+    mock.expect(Expect::<UserCheck>::any().never());
+    for (path, body, says) in [
+        (
+            "/search",
+            "query=alice_c",
+            "the query differs: the nearest expectation is `search` with `query=alice_b`",
+        ),
+        ("/chat/similar", "query=alice_b", "the API method differs: the nearest expectation is"),
+        ("/user/check", "query=a", "the count differs: `user_check` with any query is expected never"),
+        ("/search", "q=%zz", "unexpected request: `search` without a form that can be read"),
+        ("/nowhere", "query=a", "unexpected request: a path that is no method's"),
+    ] {
+        let error = ask(&mock, path, body).unwrap();
+        assert!(error.contains(says), "{error}");
+        assert!(report(&mock).contains(says));
+    }
+    let report = report(&mock);
+    for says in [
+        "`search` with `query=alice_b` is expected 1 time, and was called 0 times; the query differs: the nearest \
+         request was `search` with `query=alice_c`",
+        "seed: 77, as in `Mock::builder().seed(77)`",
+        "to run it again: cargo test -p tgscan-mock -- --exact expect::a_mismatch_names_the_criterion_and_the_nearest",
+    ] {
+        assert!(report.contains(says), "{report}");
+    }
+    assert!(!report.contains("key-"), "{report}");
+}
+
+#[test]
+fn counts_are_exact_or_bounds() {
+    let calls = |expect: Expect<Search>, calls: usize| {
+        let mock = Mock::new();
+        mock.expect(expect);
+        for _ in 0..calls {
+            ask(&mock, "/search", "query=a");
+        }
+        mock.verify().is_ok()
+    };
+    let met =
+        |expect: Expect<Search>| (0..5).filter(|count| calls(expect.clone(), *count)).collect::<Vec<_>>();
+    assert_eq!(met(Expect::any()), [1]);
+    assert_eq!(met(Expect::any().times(2)), [2]);
+    assert_eq!(met(Expect::any().at_least(3)), [3, 4]);
+    assert_eq!(met(Expect::any().at_most(1)), [0, 1]);
+    assert_eq!(met(Expect::any().never()), [0]);
+    assert_eq!(met(Expect::any().then_usual().then_usual()), [2]);
+    assert_eq!(met(Expect::any().then_usual().always_usual()), [1, 2, 3, 4]);
+}
+
+#[test]
+fn order_matters_where_it_is_asked_for() {
+    let in_order = |paths: &[&str]| {
+        let mock = Mock::new();
+        mock.expect(Expect::<UserCheck>::any().in_order());
+        mock.expect(Expect::<Search>::any().at_least(1).in_order());
+        mock.expect(Expect::<UserCheck>::any().in_order());
+        mock.expect(Expect::<Balance>::any().at_most(9));
+        for path in paths {
+            ask(&mock, path, if *path == "/balance" { "" } else { "query=a" });
+        }
+        mock.verify().map_err(|unmet| unmet.to_string())
+    };
+    in_order(&["/user/check", "/search", "/balance", "/search", "/user/check"]).unwrap();
+    in_order(&["/balance", "/user/check", "/search", "/user/check", "/balance"]).unwrap();
+    let error = in_order(&["/search", "/user/check"]).unwrap_err();
+    assert!(error.contains("the order differs: `user_check` with any query comes first"), "{error}");
+    let error = in_order(&["/user/check", "/search", "/user/check", "/search"]).unwrap_err();
+    assert!(error.contains("the order differs: `search` with any query had its turn before"), "{error}");
+}
+
+#[test]
+fn dropping_the_last_clone_verifies() {
+    let dropped = |verify: bool, called: bool| {
+        let mock = Mock::new();
+        mock.expect(Expect::call(&search("a")));
+        let clone = mock.clone();
+        drop(mock);
+        if called {
+            ask(&clone, "/search", "query=a");
+        }
+        if verify {
+            // Seen, and so not said again.
+            let _ = clone.verify();
+        }
+        let panic = catch_unwind(AssertUnwindSafe(|| drop(clone))).err()?;
+        panic.downcast_ref::<String>().cloned()
+    };
+    assert_eq!(dropped(false, true), None);
+    assert_eq!(dropped(true, false), None);
+    let says = dropped(false, false).unwrap();
+    assert!(says.contains("`search` with `query=a` is expected 1 time, and was called 0 times"), "{says}");
+    assert!(says.contains("there was no other request"), "{says}");
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn a_mock_that_only_its_server_owns_is_verified_on_the_tests_thread() {
+    let mock = Mock::new();
+    mock.expect(Expect::call(&search("a")));
+    let server = tgscan_mock::MockServer::start(&mock, &tgscan_mock::ServerOptions::new()).unwrap();
+    drop(mock);
+    catch_unwind(AssertUnwindSafe(|| drop(server))).unwrap_err();
+}
+
+#[test]
+fn neither_keys_nor_queries_are_in_debug() {
+    let mock = Mock::new();
+    let expect = Expect::call(&search("some_username")).then_answer(pinned(1));
+    assert!(!format!("{expect:?}").contains("some_username"));
+    mock.expect(expect.at_most(1));
+    assert!(!format!("{mock:?}").contains("some_username"));
+}
+
+#[test]
+fn many_mismatches_are_counted_and_not_kept() {
+    let mock = Mock::new();
+    mock.expect(Expect::<Search>::any().never());
+    for _ in 0..30 {
+        ask(&mock, "/search", "query=a");
+    }
+    let report = report(&mock);
+    assert!(report.contains("- and 10 more unexpected requests"), "{report}");
+    assert!(report.lines().count() < 30);
+}
