@@ -73,7 +73,7 @@ mod transport;
 pub use engine::ScriptStep;
 pub use engine::{
     Account, Class, End, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder,
-    Outcome, RecordedRequest, Repeat, Unmet, Wire,
+    Outcome, RecordedRequest, Repeat, Unmet, Wire, visit_all,
 };
 #[cfg(feature = "server")]
 pub use server::{MockServer, ServerOptions};

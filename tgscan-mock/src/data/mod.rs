@@ -67,6 +67,12 @@ pub trait Generate: ApiMethod<Answer: fmt::Debug> + fmt::Debug {
     fn fit(&self, answer: &mut Self::Answer, terms: &Terms);
 }
 
+/// Called once per API method by [`visit_all`](crate::visit_all), with the method's type.
+pub trait GenerateVisitor {
+    /// Visits the API method `M`.
+    fn visit<M: Generate>(&mut self);
+}
+
 /// What the account says about one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

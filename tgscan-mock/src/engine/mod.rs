@@ -33,6 +33,7 @@ pub use outcome::{End, Outcome, Wire};
 use recording::Recording;
 pub use recording::{KeyUsed, RecordedRequest};
 use route::Route;
+pub use route::visit_all;
 use script::Script;
 #[cfg(feature = "server")]
 pub use step::ScriptStep;

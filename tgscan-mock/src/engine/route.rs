@@ -9,16 +9,29 @@ use tgscan_core::types::{Balance, Envelope, MethodInfo, Search, SimilarGroups, U
 
 use super::check;
 use super::refusal::Refusal;
-use crate::data::{Generate, Profile, Terms, hostile_form, sample};
+use crate::data::{Generate, GenerateVisitor, Profile, Terms, hostile_form, sample};
 
-/// Every URL of the mock: one line per API method, which routes the live path and that of its test twin.
+/// Shows every API method that the mock answers to `visitor`, in the documentation's order.
+///
+/// A new API method is one line here, which routes its live path and that of its test twin.
+pub fn visit_all(visitor: &mut impl GenerateVisitor) {
+    visitor.visit::<Search>();
+    visitor.visit::<Balance>();
+    visitor.visit::<SimilarGroups>();
+    visitor.visit::<UserCheck>();
+}
+
+/// Every URL of the mock.
 pub(super) fn all(profile: Profile) -> Vec<Route> {
-    vec![
-        Route::of::<Search>(profile),
-        Route::of::<Balance>(profile),
-        Route::of::<SimilarGroups>(profile),
-        Route::of::<UserCheck>(profile),
-    ]
+    struct Routes(Profile, Vec<Route>);
+    impl GenerateVisitor for Routes {
+        fn visit<M: Generate>(&mut self) {
+            self.1.push(Route::of::<M>(self.0));
+        }
+    }
+    let mut routes = Routes(profile, Vec::new());
+    visit_all(&mut routes);
+    routes.1
 }
 
 /// The route of a path, and whether it is the path of a test method.

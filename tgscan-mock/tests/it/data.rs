@@ -3,15 +3,14 @@
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use tgscan_mock::data::{Generate, Profile, Terms, sample};
+use tgscan_mock::data::{Generate, GenerateVisitor, Profile, Terms, sample};
 use tgscan_mock::types::{Search, SimilarGroups};
-
-use crate::support::{EachMethod, each_method};
+use tgscan_mock::visit_all;
 
 #[test]
 fn every_answer_and_request_reads_back_as_itself() {
     struct RoundTrip;
-    impl EachMethod for RoundTrip {
+    impl GenerateVisitor for RoundTrip {
         fn visit<M: Generate>(&mut self) {
             for seed in 0..200 {
                 for profile in [Profile::Typical, Profile::Hostile] {
@@ -25,7 +24,7 @@ fn every_answer_and_request_reads_back_as_itself() {
             }
         }
     }
-    each_method(&mut RoundTrip);
+    visit_all(&mut RoundTrip);
 }
 
 #[test]

@@ -3,32 +3,19 @@
 use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_mock::core::Api;
-use tgscan_mock::data::{Generate, sample};
-use tgscan_mock::types::{Balance, Search, SimilarGroups, UserCheck};
-use tgscan_mock::{Mock, Wire, types};
-
-/// Calls the same code for every API method; a method that the registry knows and this list does not fails `all`.
-pub(crate) trait EachMethod {
-    fn visit<M: Generate>(&mut self);
-}
-
-pub(crate) fn each_method(visitor: &mut impl EachMethod) {
-    visitor.visit::<Search>();
-    visitor.visit::<Balance>();
-    visitor.visit::<SimilarGroups>();
-    visitor.visit::<UserCheck>();
-}
+use tgscan_mock::data::{Generate, GenerateVisitor, sample};
+use tgscan_mock::{Mock, Wire, types, visit_all};
 
 #[test]
-fn the_list_of_methods_is_the_registry() {
+fn the_mock_answers_every_method_of_the_registry() {
     struct Names(Vec<&'static str>);
-    impl EachMethod for Names {
+    impl GenerateVisitor for Names {
         fn visit<M: Generate>(&mut self) {
             self.0.push(M::NAME);
         }
     }
     let mut names = Names(Vec::new());
-    each_method(&mut names);
+    visit_all(&mut names);
     assert_eq!(names.0, types::infos().iter().map(|method| method.name).collect::<Vec<_>>());
 }
 
@@ -38,7 +25,7 @@ pub(crate) fn seven_urls(mock: &Mock) -> Vec<Request<Bytes>> {
         apis: [Api; 2],
         requests: Vec<Request<Bytes>>,
     }
-    impl EachMethod for Build {
+    impl GenerateVisitor for Build {
         fn visit<M: Generate>(&mut self) {
             for seed in 0..5 {
                 let request = sample(&M::requests(), seed);
@@ -50,7 +37,7 @@ pub(crate) fn seven_urls(mock: &Mock) -> Vec<Request<Bytes>> {
     }
     let apis = [Api::new(mock.live_key()), Api::new(mock.test_key())];
     let mut build = Build { apis, requests: Vec::new() };
-    each_method(&mut build);
+    visit_all(&mut build);
     build.requests
 }
 

@@ -54,7 +54,7 @@ fn parts(tree: &Tree, method: &MethodInfo) -> Vec<Finding> {
     }
 
     // Test methods are routed with their live twins.
-    let arm = format!("Route::of::<{}>", type_name(name));
+    let arm = format!("visitor.visit::<{}>", type_name(name));
     let routes = code(tree.text(ROUTES).unwrap_or_default());
     if find_word(&routes, &arm).next().is_none() {
         findings.push(Finding::new(
@@ -100,7 +100,7 @@ mod tests {
             if method.test_path.is_some() {
                 tree.insert(&format!("{FIXTURES}{name}/test.http"), "");
             }
-            routes.push(format!("Route::of::<{}>(profile),\n", type_name(name)));
+            routes.push(format!("visitor.visit::<{}>();\n", type_name(name)));
             table.push(format!("| `{name}` | x |\n"));
         }
         tree.insert(ROUTES, &routes.concat());
@@ -138,8 +138,8 @@ mod tests {
         let mut tree = complete();
         tree.replace(
             ROUTES,
-            "Route::of::<Search>",
-            "Route::of::<Research>(profile), // Route::of::<Search>\n",
+            "visitor.visit::<Search>",
+            "visitor.visit::<Research>(); // visitor.visit::<Search>\n",
         );
         assert!(only(&tree).contains("has no route for search"));
         let mut tree = complete();

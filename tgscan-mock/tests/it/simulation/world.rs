@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use tgscan_mock::core::{Api, ApiKey, Ledger, RetryPolicy};
-use tgscan_mock::data::{Generate, Profile, sample};
-use tgscan_mock::{ErrorStatus, Fault, FaultKind, Mock, MockBuilder, Repeat};
+use tgscan_mock::data::{Generate, GenerateVisitor, Profile, sample};
+use tgscan_mock::{ErrorStatus, Fault, FaultKind, Mock, MockBuilder, Repeat, visit_all};
 
 use super::call::{Form, Query};
 use super::rng::Rng;
-use crate::support::{EachMethod, each_method};
 
 const REVOKED_KEY: &str = "revoked-key";
 
@@ -115,7 +114,7 @@ fn queries(rng: &mut Rng, builder: MockBuilder, highest_cost: u64) -> (MockBuild
         highest_cost: u64,
         queries: Vec<Box<dyn Query>>,
     }
-    impl EachMethod for Draw<'_> {
+    impl GenerateVisitor for Draw<'_> {
         fn visit<M: Generate>(&mut self) {
             for _ in 0..4 {
                 let request = sample(&M::requests(), self.rng.number());
@@ -130,7 +129,7 @@ fn queries(rng: &mut Rng, builder: MockBuilder, highest_cost: u64) -> (MockBuild
         }
     }
     let mut draw = Draw { rng, builder, highest_cost, queries: Vec::new() };
-    each_method(&mut draw);
+    visit_all(&mut draw);
     (draw.builder, draw.queries)
 }
 
