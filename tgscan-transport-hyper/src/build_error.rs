@@ -32,6 +32,16 @@ pub enum BuildError {
         /// What rustls says.
         reason: String,
     },
+    /// Settings that cannot hold together.
+    #[non_exhaustive]
+    Contradiction {
+        /// Which ones.
+        settings: &'static str,
+        /// What to change.
+        remedy: &'static str,
+    },
+    /// The crate was built without a crypto provider, and none was given.
+    NoCryptoProvider,
     /// TLS cannot be set up.
     #[non_exhaustive]
     Tls {
@@ -69,6 +79,13 @@ impl fmt::Display for BuildError {
             Self::Root { number, reason } => {
                 write!(f, "extra root certificate {number} cannot be used: {reason}; give a root certificate")
             }
+            Self::Contradiction { settings, remedy } => {
+                write!(f, "{settings} contradict each other; {remedy}")
+            }
+            Self::NoCryptoProvider => f.write_str(
+                "there is no crypto provider for TLS; turn on the feature `ring` or `aws-lc-rs`, or give one with \
+                 `crypto_provider` or `tls_config`",
+            ),
             Self::Tls { reason } => write!(f, "TLS cannot be set up: {reason}"),
         }
     }

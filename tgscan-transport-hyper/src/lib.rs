@@ -37,8 +37,8 @@
 //!   every byte so far.
 //! - **Follow a redirect**, or send plain `http` to another host, unless [`HyperTransportBuilder::allow_plain_http`]
 //!   says so. The API key goes to the host of the base URL and to no other.
-//! - **Trust the process default of rustls.** It names its crypto provider (ring), so it neither needs one installed
-//!   nor panics if another crate links a second one.
+//! - **Trust the process default of rustls.** It names its crypto provider (ring, or another that you choose), so it
+//!   neither needs one installed nor panics if another crate links a second one.
 //! - **Show the key, the query or a body** in `Debug`, in errors or in logs.
 //!
 //! # Defaults
@@ -52,7 +52,8 @@
 //! | [`max_idle_per_host`](HyperTransportBuilder::max_idle_per_host) | 32 | with HTTP/2 one suffices; bounds the sockets that a burst over HTTP/1.1 leaves behind |
 //! | [`user_agent`](HyperTransportBuilder::user_agent) | `tgscan-rust/` and the version | |
 //! | [`http1_only`](HyperTransportBuilder::http1_only) | no | TLS negotiates HTTP/2 or HTTP/1.1; plain `http` is HTTP/1.1 |
-//! | root certificates | Mozilla's | more can be added with [`extra_roots_pem`](HyperTransportBuilder::extra_roots_pem) |
+//! | root certificates | Mozilla's | the same everywhere, also in container images that have none; more can be added with [`extra_roots_pem`](HyperTransportBuilder::extra_roots_pem), or trusted alone with [`only_extra_roots`](HyperTransportBuilder::only_extra_roots) |
+//! | [`crypto_provider`](HyperTransportBuilder::crypto_provider) | ring | builds with nothing but a C compiler |
 //! | [`allow_plain_http`](HyperTransportBuilder::allow_plain_http) | no | anyone on the way could read the API key |
 //!
 //! `TCP_NODELAY` is always on: a request is one small write that should not wait.
@@ -68,6 +69,12 @@
 //! | feature | default | does |
 //! |---|---|---|
 //! | `http2` | on | offers HTTP/2 to `https` servers beside HTTP/1.1 |
+//! | `ring` | on | ring as the crypto provider of TLS |
+//! | `aws-lc-rs` | off | aws-lc-rs as the crypto provider, where `ring` is off; with both on, ring is used unless you name the other |
+//! | `platform-verifier` | off | `HyperTransportBuilder::platform_verifier`: the operating system decides whom to trust |
+//!
+//! Without `ring` and `aws-lc-rs` the builder needs a provider or a `rustls::ClientConfig` of yours. No feature changes
+//! what a transport does that was built the same way without it.
 
 mod build_error;
 mod builder;
@@ -103,3 +110,7 @@ pub use transport::HyperTransport;
 pub fn client(key: tgscan_core::ApiKey) -> Result<tgscan_core::Client, BuildError> {
     Ok(HyperTransport::builder().build()?.client(tgscan_core::Api::new(key)))
 }
+
+/// The rustls of this transport, for [`HyperTransportBuilder::tls_config`] and
+/// [`HyperTransportBuilder::crypto_provider`].
+pub use rustls;

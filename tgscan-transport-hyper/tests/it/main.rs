@@ -10,7 +10,9 @@ mod refused;
 mod server;
 mod stale;
 mod tls;
+mod tls_broken;
 mod tls_server;
+mod trust;
 mod wire;
 
 use std::time::Duration;

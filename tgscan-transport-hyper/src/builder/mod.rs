@@ -1,5 +1,7 @@
 //! The settings of a transport, checked together when it is built.
 
+mod tls;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -7,11 +9,10 @@ use http::HeaderValue;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::CertificateDer;
 
 use crate::connect::Connector;
 use crate::outgoing::Outgoing;
-use crate::tls::{self, Roots};
+use crate::tls::Tls;
 use crate::transport::Limits;
 use crate::{BuildError, HyperTransport};
 
@@ -50,7 +51,7 @@ pub struct HyperTransportBuilder {
     user_agent: String,
     http1_only: bool,
     allow_plain_http: bool,
-    roots: Roots,
+    tls: Tls,
 }
 
 impl Default for HyperTransportBuilder {
@@ -64,7 +65,7 @@ impl Default for HyperTransportBuilder {
             user_agent: concat!("tgscan-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             http1_only: false,
             allow_plain_http: false,
-            roots: Roots::default(),
+            tls: Tls::default(),
         }
     }
 }
@@ -111,20 +112,6 @@ impl HyperTransportBuilder {
     /// The `User-Agent` header of requests that have none. Default: `tgscan-rust/` and this crate's version.
     pub fn user_agent(mut self, text: impl Into<String>) -> Self {
         self.user_agent = text.into();
-        self
-    }
-
-    /// Trusts the certificates in a PEM text beside Mozilla's roots. Can be called several times.
-    ///
-    /// For a gateway with a certificate authority of its own, or the mock's server.
-    pub fn extra_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.roots.add_pem(pem.into());
-        self
-    }
-
-    /// Trusts a certificate in DER form beside Mozilla's roots. Can be called several times.
-    pub fn extra_root_der(mut self, der: impl Into<Vec<u8>>) -> Self {
-        self.roots.add_der(CertificateDer::from(der.into()));
         self
     }
 
@@ -181,8 +168,7 @@ impl HyperTransportBuilder {
         tcp.set_connect_timeout(Some(connect_timeout));
         // It would refuse `https`, which is handled around it; plain `http` is refused before it is asked.
         tcp.enforce_http(false);
-        let connector =
-            Connector::new((tcp, tls::config(self.roots, self.http1_only)?).into(), connect_timeout);
+        let connector = Connector::new((tcp, self.tls.config(self.http1_only)?).into(), connect_timeout);
 
         let mut hyper = Client::builder(TokioExecutor::new());
         hyper
@@ -218,49 +204,4 @@ impl fmt::Debug for HyperTransportBuilder {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(builder: HyperTransportBuilder) -> String {
-        builder.build().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn refuses_what_makes_no_sense_and_says_what_would() {
-        let new = HyperTransportBuilder::default;
-        let zero = Duration::ZERO;
-        for (builder, says) in [
-            (new().connect_timeout(zero), "`connect_timeout` is zero"),
-            (new().total_timeout(zero), "`total_timeout` is zero"),
-            (new().idle_timeout(zero), "`max_idle_per_host(0)`"),
-            (new().body_cap(0), "`body_cap` is zero"),
-            (new().user_agent("a\r\nb"), "give a text like `my-app/1.0`"),
-            (new().user_agent(""), "`user_agent` is empty"),
-            (new().extra_roots_pem(""), "without any certificate"),
-            (new().extra_roots_pem("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"), "without any"),
-            (new().extra_roots_pem("-----BEGIN CERTIFICATE-----\nYQ==\n"), "not PEM"),
-            (new().extra_roots_pem("-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n"), "not PEM"),
-            (new().extra_root_der(*b"no certificate"), "extra root certificate 1 cannot be used"),
-        ] {
-            let said = refused(builder);
-            assert!(said.contains(says), "{said}");
-        }
-    }
-
-    #[test]
-    fn extreme_settings_are_accepted() {
-        let builder = HyperTransportBuilder::default()
-            .connect_timeout(Duration::MAX)
-            .total_timeout(Duration::from_nanos(1))
-            .idle_timeout(Duration::MAX)
-            .max_idle_per_host(0)
-            .body_cap(usize::MAX);
-        builder.build().unwrap();
-    }
-
-    #[test]
-    fn debug_leaves_the_roots_out() {
-        let builder = HyperTransportBuilder::default().extra_roots_pem("secret");
-        assert!(!format!("{builder:?}").contains("secret"));
-    }
-}
+mod tests;
