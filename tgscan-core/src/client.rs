@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Extensions;
 use tgscan_types::{
     ApiMethod, Balance, BalanceAnswer, GroupQuery, Search, SearchAnswer, SimilarGroups, SimilarGroupsAnswer,
     UserCheck, UserCheckAnswer, UserQuery,
@@ -34,12 +35,14 @@ pub struct Client {
     api: Api,
     transport: Arc<dyn Transport>,
     timer: Option<Arc<dyn Timer>>,
+    /// Put into every request.
+    extensions: Extensions,
 }
 
 impl Client {
     /// A client over any transport.
     pub fn new(api: Api, transport: impl Transport + 'static) -> Self {
-        Self { api, transport: Arc::new(transport), timer: None }
+        Self { api, transport: Arc::new(transport), timer: None, extensions: Extensions::new() }
     }
 
     /// Lets the client wait, and so retry, on this timer.
@@ -53,6 +56,34 @@ impl Client {
     #[must_use]
     pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Arc::new(transport);
+        self
+    }
+
+    /// Puts a value into the extensions of every request, where transports and layers can find it by its type; it
+    /// never travels to the service. One of the same type is replaced.
+    ///
+    /// A clone can have values of its own, so this is also how one call gets limits of its own:
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use tgscan_core::{Api, ApiKey, Client, transport_fn};
+    ///
+    /// #[derive(Clone)]
+    /// struct Tenant(u32);
+    ///
+    /// # futures_executor::block_on(async {
+    /// let transport = transport_fn(|request: http::Request<Bytes>| async move {
+    ///     assert_eq!(request.extensions().get::<Tenant>().map(|tenant| tenant.0), Some(7));
+    ///     Ok(http::Response::new(Bytes::from_static(br#"{"status":"ok","result":{"num_credits":5}}"#)))
+    /// });
+    /// let client = Client::new(Api::new(ApiKey::live("0123456789abcdef")?), transport);
+    /// client.clone().with_extension(Tenant(7)).balance().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn with_extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.extensions.insert(value);
         self
     }
 
@@ -112,7 +143,8 @@ impl Client {
         let mut step = Step::begin(&self.api, method, self.now());
         loop {
             step = match step {
-                Step::Send(request, sent) => {
+                Step::Send(mut request, sent) => {
+                    request.extensions_mut().extend(self.extensions.clone());
                     let response = self.transport.send(request).await;
                     sent.received(response, self.now())
                 }

@@ -59,6 +59,9 @@ impl fmt::Display for BuildError {
                 f,
                 "`{setting}` is zero; give a longer time, or `max_idle_per_host(0)` to keep no idle connection"
             ),
+            Self::ZeroTimeout { setting: setting @ "tcp_keepalive" } => {
+                write!(f, "`{setting}` is zero; give a longer time, or `None` to send no keep-alives")
+            }
             Self::ZeroTimeout { setting } => {
                 write!(f, "`{setting}` is zero, so every call would fail; give a longer time")
             }

@@ -3,7 +3,6 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
@@ -11,6 +10,7 @@ use rustls::pki_types::InvalidDnsNameError;
 use tgscan_core::{TransportError, TransportErrorKind as Kind};
 
 use crate::connect::ConnectTimeout;
+use crate::limits::Deadline;
 use crate::outgoing::Handover;
 use crate::tls::explain;
 
@@ -44,9 +44,8 @@ pub(crate) fn before_head(
     failed.with_kind(kind)
 }
 
-/// The total timeout passed without a response head.
-pub(crate) fn timed_out_before_head(timeout: Duration, handover: &Handover, uri: &Uri) -> TransportError {
-    let passed = format!("`total_timeout` of {timeout:?} passed");
+/// A time limit passed without a response head.
+pub(crate) fn timed_out_before_head(passed: Deadline, handover: &Handover, uri: &Uri) -> TransportError {
     let host = Host(uri);
     let failed = if handover.never_sent(false) {
         TransportError::never_sent(format!("{passed} while connecting to {host}"))

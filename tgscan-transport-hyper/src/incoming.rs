@@ -2,26 +2,26 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use hyper::body::{Body, Incoming};
 use tgscan_core::{TransportError, TransportErrorKind as Kind};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use crate::failure;
+use crate::limits::Running;
 
 pub(crate) async fn read(
     response: Response<Incoming>,
-    cap: usize,
-    deadline: Instant,
-    timeout: Duration,
+    running: &Running,
 ) -> Result<Response<Bytes>, TransportError> {
     let (head, mut body) = response.into_parts();
+    let cap = running.body_cap();
     let mut kept = Kept { cap, bytes: Bytes::new(), more: BytesMut::new() };
     let (kind, source) = loop {
-        match timeout_at(deadline, poll_fn(|context| Pin::new(&mut body).poll_frame(context))).await {
+        let piece = running.piece();
+        match timeout_at(piece.at, poll_fn(|context| Pin::new(&mut body).poll_frame(context))).await {
             Ok(Some(Ok(frame))) => {
                 // Trailers are no part of the answer.
                 if let Ok(data) = frame.into_data()
@@ -33,12 +33,7 @@ pub(crate) async fn read(
             }
             Ok(None) => return Ok(Response::from_parts(head, kept.into_bytes())),
             Ok(Some(Err(error))) => break failure::in_body(error),
-            Err(_) => {
-                break (
-                    Kind::Timeout,
-                    format!("`total_timeout` of {timeout:?} passed within the body").into(),
-                );
-            }
+            Err(_) => break (Kind::Timeout, format!("{piece} within the body").into()),
         }
     };
     let partial = Response::from_parts(head, kept.into_bytes());

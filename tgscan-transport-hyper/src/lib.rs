@@ -47,16 +47,20 @@
 //! |---|---|---|
 //! | [`connect_timeout`](HyperTransportBuilder::connect_timeout) | 10 s | DNS, TCP and TLS together; a failure here is never sent, so failing early costs nothing |
 //! | [`total_timeout`](HyperTransportBuilder::total_timeout) | 30 s | from the call to the last byte of the body; hand-written clients of this service use 10 s to 30 s |
+//! | [`first_byte_timeout`](HyperTransportBuilder::first_byte_timeout) | none | the total timeout bounds it |
+//! | [`body_idle_timeout`](HyperTransportBuilder::body_idle_timeout) | none | the total timeout bounds it; an answer that has begun has been paid for |
 //! | [`body_cap`](HyperTransportBuilder::body_cap) | 64 MiB | far above any documented answer, far below what hurts a process |
 //! | [`idle_timeout`](HyperTransportBuilder::idle_timeout) | 50 s | below the 60 s to 75 s after which common servers and gateways close idle connections |
 //! | [`max_idle_per_host`](HyperTransportBuilder::max_idle_per_host) | 32 | with HTTP/2 one suffices; bounds the sockets that a burst over HTTP/1.1 leaves behind |
+//! | [`tcp_keepalive`](HyperTransportBuilder::tcp_keepalive) | 15 s | keeps routers' entries alive, and finds out about a peer that vanished |
+//! | [`tcp_nodelay`](HyperTransportBuilder::tcp_nodelay) | yes | a request is one small write that should not wait |
 //! | [`user_agent`](HyperTransportBuilder::user_agent) | `tgscan-rust/` and the version | |
 //! | [`http1_only`](HyperTransportBuilder::http1_only) | no | TLS negotiates HTTP/2 or HTTP/1.1; plain `http` is HTTP/1.1 |
 //! | root certificates | Mozilla's | the same everywhere, also in container images that have none; more can be added with [`extra_roots_pem`](HyperTransportBuilder::extra_roots_pem), or trusted alone with [`only_extra_roots`](HyperTransportBuilder::only_extra_roots) |
 //! | [`crypto_provider`](HyperTransportBuilder::crypto_provider) | ring | builds with nothing but a C compiler |
 //! | [`allow_plain_http`](HyperTransportBuilder::allow_plain_http) | no | anyone on the way could read the API key |
 //!
-//! `TCP_NODELAY` is always on: a request is one small write that should not wait.
+//! The times of an attempt and the cap of its body can be changed for one call: see [`CallLimits`].
 //!
 //! # Runtime
 //!
@@ -81,6 +85,7 @@ mod builder;
 mod connect;
 mod failure;
 mod incoming;
+mod limits;
 mod outgoing;
 mod timer;
 mod tls;
@@ -88,6 +93,7 @@ mod transport;
 
 pub use build_error::BuildError;
 pub use builder::HyperTransportBuilder;
+pub use limits::CallLimits;
 pub use timer::TokioTimer;
 pub use transport::HyperTransport;
 

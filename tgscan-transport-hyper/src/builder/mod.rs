@@ -1,5 +1,6 @@
 //! The settings of a transport, checked together when it is built.
 
+mod connections;
 mod tls;
 
 use std::fmt;
@@ -11,13 +12,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use crate::connect::Connector;
+use crate::limits::{LONGEST, Limits};
 use crate::outgoing::Outgoing;
 use crate::tls::Tls;
-use crate::transport::Limits;
 use crate::{BuildError, HyperTransport};
-
-/// Longer times count as this one: adding [`Duration::MAX`] to a clock would overflow it.
-const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// How often a quiet HTTP/2 connection with calls in flight is asked whether it still lives, and how long it may take
 /// to answer. Without this, calls on a connection that a router forgot would each run into the total timeout, one
@@ -45,7 +43,11 @@ const PING: Duration = Duration::from_secs(10);
 pub struct HyperTransportBuilder {
     connect_timeout: Duration,
     total_timeout: Duration,
+    first_byte_timeout: Option<Duration>,
+    body_idle_timeout: Option<Duration>,
     idle_timeout: Duration,
+    tcp_keepalive: Option<Duration>,
+    tcp_nodelay: bool,
     max_idle_per_host: usize,
     body_cap: usize,
     user_agent: String,
@@ -59,6 +61,10 @@ impl Default for HyperTransportBuilder {
         Self {
             connect_timeout: Duration::from_secs(10),
             total_timeout: Duration::from_secs(30),
+            first_byte_timeout: None,
+            body_idle_timeout: None,
+            tcp_keepalive: Some(Duration::from_secs(15)),
+            tcp_nodelay: true,
             idle_timeout: Duration::from_secs(50),
             max_idle_per_host: 32,
             body_cap: 64 << 20,
@@ -71,15 +77,6 @@ impl Default for HyperTransportBuilder {
 }
 
 impl HyperTransportBuilder {
-    /// How long DNS, TCP and TLS may take together. Default: 10 s. The total timeout holds as well, so that the
-    /// shorter of the two ends a slow connect.
-    ///
-    /// A host with several addresses gives each its share of this time.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
-        self
-    }
-
     /// How long one attempt may take from the call to the last byte of the body. Default: 30 s. Times beyond a year
     /// count as a year.
     pub fn total_timeout(mut self, timeout: Duration) -> Self {
@@ -87,18 +84,20 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// How long an unused connection is kept for the next call. Default: 50 s.
+    /// How long one attempt may take from the call to the first byte of the answer, a connection included. Default: as
+    /// long as the total timeout allows.
     ///
-    /// Shorter than the 60 s to 75 s of common servers and gateways, so that connections are closed from this side:
-    /// a request that meets a server's closing on the wire may be "perhaps sent", and is then not sent again.
-    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout;
+    /// For those who know how fast their service answers and send large answers over slow lines. After it, a paid call
+    /// is "perhaps sent" and is not sent again.
+    pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
+        self.first_byte_timeout = Some(timeout);
         self
     }
 
-    /// How many unused connections are kept per host; 0 for a new connection with each call. Default: 32.
-    pub fn max_idle_per_host(mut self, count: usize) -> Self {
-        self.max_idle_per_host = count;
+    /// How long the body of an answer may pause. Default: as long as the total timeout allows, because an answer that
+    /// has begun has been paid for.
+    pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.body_idle_timeout = Some(timeout);
         self
     }
 
@@ -135,13 +134,23 @@ impl HyperTransportBuilder {
     /// # Errors
     /// If a setting makes no sense; the error names it and says what would be right.
     pub fn build(self) -> Result<HyperTransport, BuildError> {
-        for (setting, timeout) in [
-            ("connect_timeout", self.connect_timeout),
-            ("total_timeout", self.total_timeout),
-            ("idle_timeout", self.idle_timeout),
+        let limits = Limits {
+            total_timeout: self.total_timeout,
+            first_byte_timeout: self.first_byte_timeout,
+            body_idle_timeout: self.body_idle_timeout,
+            body_cap: self.body_cap,
+            allow_plain_http: self.allow_plain_http,
+        };
+        if let Some(setting) = limits.zero_timeout().or_else(|| self.zero_timeout()) {
+            return Err(BuildError::ZeroTimeout { setting });
+        }
+        for (settings, timeout) in [
+            ("`first_byte_timeout` and `total_timeout`", self.first_byte_timeout),
+            ("`body_idle_timeout` and `total_timeout`", self.body_idle_timeout),
         ] {
-            if timeout.is_zero() {
-                return Err(BuildError::ZeroTimeout { setting });
+            if timeout.is_some_and(|timeout| timeout > self.total_timeout) {
+                let remedy = "the total holds for the whole attempt, so the other one must be shorter";
+                return Err(BuildError::Contradiction { settings, remedy });
             }
         }
         if self.body_cap == 0 {
@@ -151,19 +160,25 @@ impl HyperTransportBuilder {
         if user_agent.is_empty() {
             return Err(BuildError::UserAgent);
         }
-        let limits = Limits {
-            total_timeout: self.total_timeout.min(LONGEST),
-            body_cap: self.body_cap,
-            allow_plain_http: self.allow_plain_http,
-        };
         let client = self.hyper()?;
         Ok(HyperTransport::new(client, user_agent, limits))
+    }
+
+    fn zero_timeout(&self) -> Option<&'static str> {
+        [
+            ("connect_timeout", Some(self.connect_timeout)),
+            ("idle_timeout", Some(self.idle_timeout)),
+            ("tcp_keepalive", self.tcp_keepalive),
+        ]
+        .into_iter()
+        .find_map(|(setting, timeout)| (timeout == Some(Duration::ZERO)).then_some(setting))
     }
 
     fn hyper(self) -> Result<Client<Connector, Outgoing>, BuildError> {
         let connect_timeout = self.connect_timeout.min(LONGEST);
         let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
+        tcp.set_nodelay(self.tcp_nodelay);
+        tcp.set_keepalive(self.tcp_keepalive.map(|silence| silence.min(LONGEST)));
         // Shared out among the addresses of a host, so that one that swallows packets leaves time for the next.
         tcp.set_connect_timeout(Some(connect_timeout));
         // It would refuse `https`, which is handled around it; plain `http` is refused before it is asked.
@@ -193,6 +208,8 @@ impl fmt::Debug for HyperTransportBuilder {
         f.debug_struct("HyperTransportBuilder")
             .field("connect_timeout", &self.connect_timeout)
             .field("total_timeout", &self.total_timeout)
+            .field("first_byte_timeout", &self.first_byte_timeout)
+            .field("body_idle_timeout", &self.body_idle_timeout)
             .field("idle_timeout", &self.idle_timeout)
             .field("max_idle_per_host", &self.max_idle_per_host)
             .field("body_cap", &self.body_cap)

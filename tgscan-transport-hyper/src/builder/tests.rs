@@ -14,6 +14,9 @@ fn refuses_what_makes_no_sense_and_says_what_would() {
         (new().connect_timeout(zero), "`connect_timeout` is zero"),
         (new().total_timeout(zero), "`total_timeout` is zero"),
         (new().idle_timeout(zero), "`max_idle_per_host(0)`"),
+        (new().tcp_keepalive(zero), "`tcp_keepalive` is zero"),
+        (new().first_byte_timeout(zero), "`first_byte_timeout` is zero"),
+        (new().body_idle_timeout(zero), "`body_idle_timeout` is zero"),
         (new().body_cap(0), "`body_cap` is zero"),
         (new().user_agent("a\r\nb"), "give a text like `my-app/1.0`"),
         (new().user_agent(""), "`user_agent` is empty"),
@@ -35,6 +38,7 @@ fn extreme_settings_are_accepted() {
         .total_timeout(Duration::from_nanos(1))
         .idle_timeout(Duration::MAX)
         .max_idle_per_host(0)
+        .tcp_keepalive(Duration::MAX)
         .body_cap(usize::MAX);
     builder.build().unwrap();
 }
@@ -51,7 +55,10 @@ fn contradictions_are_refused_and_say_what_to_change() {
     let own = config;
     let mut with_alpn = own();
     with_alpn.alpn_protocols = vec![b"h2".to_vec()];
+    let long = Duration::from_secs(31);
     for (builder, says) in [
+        (new().first_byte_timeout(long), "the other one must be shorter"),
+        (new().body_idle_timeout(long), "`body_idle_timeout` and `total_timeout`"),
         (new().only_extra_roots(), "add the authority to trust with `extra_roots_pem`"),
         (new().tls_config(own()).only_extra_roots(), "trust them in your `ClientConfig`"),
         (new().tls_config(own()).extra_root_der(*b"root"), "trust them in your `ClientConfig`"),

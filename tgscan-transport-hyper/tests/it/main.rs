@@ -6,6 +6,7 @@ mod conformance;
 mod delivery;
 #[cfg(feature = "http2")]
 mod http2;
+mod limits;
 mod refused;
 mod server;
 mod stale;
