@@ -32,6 +32,14 @@ pub enum BuildError {
         /// What rustls says.
         reason: String,
     },
+    /// A proxy cannot be used.
+    #[non_exhaustive]
+    Proxy {
+        /// The builder's method or the environment variable that names it. Its text is left out: it can hold a password.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// Settings that cannot hold together.
     #[non_exhaustive]
     Contradiction {
@@ -82,6 +90,11 @@ impl fmt::Display for BuildError {
             Self::Root { number, reason } => {
                 write!(f, "extra root certificate {number} cannot be used: {reason}; give a root certificate")
             }
+            Self::Proxy { setting, reason } => write!(
+                f,
+                "the proxy in `{setting}` cannot be used: {reason}; give a URL like `http://proxy.example:3128` or \
+                 `socks5h://127.0.0.1:9050`"
+            ),
             Self::Contradiction { settings, remedy } => {
                 write!(f, "{settings} contradict each other; {remedy}")
             }

@@ -31,7 +31,9 @@ pub(crate) fn before_head(
             let why = find::<rustls::Error>(&error).and_then(|error| explain(error, &host.to_string()));
             why.unwrap_or_else(|| format!("no TLS session with {host}"))
         }
-        Kind::Connect if ended_in_handshake(&error) && uri.scheme() == Some(&Scheme::HTTPS) => {
+        Kind::Connect
+            if !is_of_proxy(&error) && ended_in_handshake(&error) && uri.scheme() == Some(&Scheme::HTTPS) =>
+        {
             format!("{host} ended the connection within the TLS handshake")
         }
         _ if error.is_connect() => format!("connecting to {host}"),
@@ -82,6 +84,16 @@ fn kind(error: &(dyn StdError + 'static), never_sent: bool) -> Kind {
     } else {
         Kind::Broken
     }
+}
+
+#[cfg(feature = "proxy")]
+fn is_of_proxy(error: &(dyn StdError + 'static)) -> bool {
+    find::<crate::proxy::ProxyError>(error).is_some()
+}
+
+#[cfg(not(feature = "proxy"))]
+fn is_of_proxy(_: &(dyn StdError + 'static)) -> bool {
+    false
 }
 
 /// Whether a connection that stood was ended by the other side. Who cannot connect gets other errors than these.

@@ -39,7 +39,8 @@
 //!   says so. The API key goes to the host of the base URL and to no other.
 //! - **Trust the process default of rustls.** It names its crypto provider (ring, or another that you choose), so it
 //!   neither needs one installed nor panics if another crate links a second one.
-//! - **Show the key, the query or a body** in `Debug`, in errors or in logs.
+//! - **Go around a proxy.** A request for which a proxy was set goes through it or fails as never sent.
+//! - **Show the key, the query, a body or a proxy's credentials** in `Debug`, in errors or in logs.
 //!
 //! # Defaults
 //!
@@ -58,6 +59,7 @@
 //! | [`http1_only`](HyperTransportBuilder::http1_only) | no | TLS negotiates HTTP/2 or HTTP/1.1; plain `http` is HTTP/1.1 |
 //! | root certificates | Mozilla's | the same everywhere, also in container images that have none; more can be added with [`extra_roots_pem`](HyperTransportBuilder::extra_roots_pem), or trusted alone with [`only_extra_roots`](HyperTransportBuilder::only_extra_roots) |
 //! | [`crypto_provider`](HyperTransportBuilder::crypto_provider) | ring | builds with nothing but a C compiler |
+//! | proxy (feature `proxy`) | none | the way that requests take is the program's decision; `proxy_from_environment` takes that of the environment |
 //! | [`allow_plain_http`](HyperTransportBuilder::allow_plain_http) | no | anyone on the way could read the API key |
 //!
 //! The times of an attempt and the cap of its body can be changed for one call: see [`CallLimits`].
@@ -75,6 +77,7 @@
 //! | `http2` | on | offers HTTP/2 to `https` servers beside HTTP/1.1 |
 //! | `ring` | on | ring as the crypto provider of TLS |
 //! | `aws-lc-rs` | off | aws-lc-rs as the crypto provider, where `ring` is off; with both on, ring is used unless you name the other |
+//! | `proxy` | off | `proxy` and `proxy_from_environment` of the builder: HTTP `CONNECT` and SOCKS5 |
 //! | `platform-verifier` | off | `HyperTransportBuilder::platform_verifier`: the operating system decides whom to trust |
 //!
 //! Without `ring` and `aws-lc-rs` the builder needs a provider or a `rustls::ClientConfig` of yours. No feature changes
@@ -83,10 +86,14 @@
 mod build_error;
 mod builder;
 mod connect;
+#[cfg(not(feature = "proxy"))]
+mod direct;
 mod failure;
 mod incoming;
 mod limits;
 mod outgoing;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod timer;
 mod tls;
 mod transport;

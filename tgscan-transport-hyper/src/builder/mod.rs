@@ -1,6 +1,8 @@
 //! The settings of a transport, checked together when it is built.
 
 mod connections;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod tls;
 
 use std::fmt;
@@ -11,7 +13,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use crate::connect::Connector;
+use crate::connect::{Choice, Connector};
 use crate::limits::{LONGEST, Limits};
 use crate::outgoing::Outgoing;
 use crate::tls::Tls;
@@ -54,6 +56,7 @@ pub struct HyperTransportBuilder {
     http1_only: bool,
     allow_plain_http: bool,
     tls: Tls,
+    route: Choice,
 }
 
 impl Default for HyperTransportBuilder {
@@ -72,6 +75,7 @@ impl Default for HyperTransportBuilder {
             http1_only: false,
             allow_plain_http: false,
             tls: Tls::default(),
+            route: Choice::default(),
         }
     }
 }
@@ -183,7 +187,10 @@ impl HyperTransportBuilder {
         tcp.set_connect_timeout(Some(connect_timeout));
         // It would refuse `https`, which is handled around it; plain `http` is refused before it is asked.
         tcp.enforce_http(false);
-        let connector = Connector::new((tcp, self.tls.config(self.http1_only)?).into(), connect_timeout);
+        let connector = Connector::new(
+            (self.route.route(tcp)?, self.tls.config(self.http1_only)?).into(),
+            connect_timeout,
+        );
 
         let mut hyper = Client::builder(TokioExecutor::new());
         hyper
@@ -204,7 +211,7 @@ impl HyperTransportBuilder {
 
 impl fmt::Debug for HyperTransportBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the roots: a PEM text can hold a private key.
+        // Without roots and proxies: a PEM text can hold a private key, a proxy's URL its credentials.
         f.debug_struct("HyperTransportBuilder")
             .field("connect_timeout", &self.connect_timeout)
             .field("total_timeout", &self.total_timeout)

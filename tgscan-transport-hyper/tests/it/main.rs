@@ -7,6 +7,8 @@ mod delivery;
 #[cfg(feature = "http2")]
 mod http2;
 mod limits;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod refused;
 mod server;
 mod stale;
