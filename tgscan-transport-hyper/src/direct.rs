@@ -9,10 +9,14 @@ pub(crate) type Route = HttpConnector;
 
 /// Nothing to choose.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Choice;
+pub(crate) struct Choice(());
 
 impl Choice {
-    #[expect(clippy::unnecessary_wraps, reason = "with the feature `proxy` this can fail")]
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "with the feature `proxy` this can fail"
+    )]
     pub(crate) fn route(self, tcp: HttpConnector) -> Result<Route, BuildError> {
         Ok(tcp)
     }

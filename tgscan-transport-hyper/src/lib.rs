@@ -59,6 +59,7 @@
 //! | [`http1_only`](HyperTransportBuilder::http1_only) | no | TLS negotiates HTTP/2 or HTTP/1.1; plain `http` is HTTP/1.1 |
 //! | root certificates | Mozilla's | the same everywhere, also in container images that have none; more can be added with [`extra_roots_pem`](HyperTransportBuilder::extra_roots_pem), or trusted alone with [`only_extra_roots`](HyperTransportBuilder::only_extra_roots) |
 //! | [`crypto_provider`](HyperTransportBuilder::crypto_provider) | ring | builds with nothing but a C compiler |
+//! | gzip (feature `gzip`) | no | answers are small; a feature that another crate turns on should not change what is sent |
 //! | proxy (feature `proxy`) | none | the way that requests take is the program's decision; `proxy_from_environment` takes that of the environment |
 //! | [`allow_plain_http`](HyperTransportBuilder::allow_plain_http) | no | anyone on the way could read the API key |
 //!
@@ -78,6 +79,7 @@
 //! | `ring` | on | ring as the crypto provider of TLS |
 //! | `aws-lc-rs` | off | aws-lc-rs as the crypto provider, where `ring` is off; with both on, ring is used unless you name the other |
 //! | `proxy` | off | `proxy` and `proxy_from_environment` of the builder: HTTP `CONNECT` and SOCKS5 |
+//! | `gzip` | off | `gzip` of the builder: compressed answers |
 //! | `platform-verifier` | off | `HyperTransportBuilder::platform_verifier`: the operating system decides whom to trust |
 //!
 //! Without `ring` and `aws-lc-rs` the builder needs a provider or a `rustls::ClientConfig` of yours. No feature changes

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout_at;
 
 use crate::connect::Connector;
+use crate::incoming::Coding;
 use crate::limits::{CallLimits, Limits, Running};
 use crate::outgoing::Outgoing;
 use crate::{HyperTransportBuilder, TokioTimer, failure, incoming};
@@ -34,6 +35,7 @@ pub struct HyperTransport {
 struct Inner {
     hyper: HyperClient<Connector, Outgoing>,
     user_agent: HeaderValue,
+    coding: Coding,
     limits: Limits,
 }
 
@@ -46,9 +48,10 @@ impl HyperTransport {
     pub(crate) fn new(
         hyper: HyperClient<Connector, Outgoing>,
         user_agent: HeaderValue,
+        coding: Coding,
         limits: Limits,
     ) -> Self {
-        Self { inner: Arc::new(Inner { hyper, user_agent, limits }) }
+        Self { inner: Arc::new(Inner { hyper, user_agent, coding, limits }) }
     }
 
     /// A client that calls this API over this transport, and can wait and so retry.
@@ -94,7 +97,7 @@ impl HyperTransport {
 #[async_trait]
 impl Transport for HyperTransport {
     async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let Inner { hyper, user_agent, limits } = &*self.inner;
+        let Inner { hyper, user_agent, coding, limits } = &*self.inner;
         let limits = limits.of_call(request.extensions().get::<CallLimits>());
         self.check(request.uri())
             .and_then(|()| match limits.zero_timeout() {
@@ -103,13 +106,14 @@ impl Transport for HyperTransport {
             })
             .map_err(|why| TransportError::never_sent(why).with_kind(TransportErrorKind::Refused))?;
         request.headers_mut().entry(USER_AGENT).or_insert_with(|| user_agent.clone());
+        let coding = coding.ask(request.headers_mut());
 
         let running = Running::begin(limits);
         let uri = request.uri().clone();
         let (request, handover) = Outgoing::wrap(request);
         let head = running.head();
         match timeout_at(head.at, hyper.request(request)).await {
-            Ok(Ok(response)) => incoming::read(response, &running).await,
+            Ok(Ok(response)) => incoming::read(response, coding, &running).await,
             Ok(Err(error)) => Err(failure::before_head(error, &handover, &uri)),
             Err(_) => Err(failure::timed_out_before_head(head, &handover, &uri)),
         }

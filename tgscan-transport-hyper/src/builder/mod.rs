@@ -1,6 +1,8 @@
 //! The settings of a transport, checked together when it is built.
 
 mod connections;
+#[cfg(feature = "gzip")]
+mod gzip;
 #[cfg(feature = "proxy")]
 mod proxy;
 mod tls;
@@ -14,6 +16,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use crate::connect::{Choice, Connector};
+use crate::incoming::Coding;
 use crate::limits::{LONGEST, Limits};
 use crate::outgoing::Outgoing;
 use crate::tls::Tls;
@@ -57,6 +60,7 @@ pub struct HyperTransportBuilder {
     allow_plain_http: bool,
     tls: Tls,
     route: Choice,
+    coding: Coding,
 }
 
 impl Default for HyperTransportBuilder {
@@ -76,6 +80,7 @@ impl Default for HyperTransportBuilder {
             allow_plain_http: false,
             tls: Tls::default(),
             route: Choice::default(),
+            coding: Coding::default(),
         }
     }
 }
@@ -164,8 +169,9 @@ impl HyperTransportBuilder {
         if user_agent.is_empty() {
             return Err(BuildError::UserAgent);
         }
+        let coding = self.coding;
         let client = self.hyper()?;
-        Ok(HyperTransport::new(client, user_agent, limits))
+        Ok(HyperTransport::new(client, user_agent, coding, limits))
     }
 
     fn zero_timeout(&self) -> Option<&'static str> {

@@ -4,6 +4,8 @@
 mod answers;
 mod conformance;
 mod delivery;
+#[cfg(feature = "gzip")]
+mod gzip;
 #[cfg(feature = "http2")]
 mod http2;
 mod limits;
