@@ -10,7 +10,7 @@ use tgscan_types::ApiMethod;
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Reservation;
 use crate::retry::{Decision, Failure, Situation, decide, random, retry_after};
-use crate::{Api, Credits, Reply, TransportError};
+use crate::{Api, Attempt, Credits, Reply, TransportError};
 
 /// What to do next in a call.
 ///
@@ -66,10 +66,9 @@ impl<M: ApiMethod> Step<M> {
             Ok(reservation) => reservation,
             Err(error) => return Self::Done(Err(error)),
         };
-        let request = api.request(&method);
         let call =
             Call { api: api.clone(), method, reservation, began: now, attempts: 1, seed: api.next_seed() };
-        Self::Send(request, Sent { call })
+        Self::Send(call.request(), Sent { call })
     }
 }
 
@@ -93,6 +92,12 @@ struct Call<M> {
 }
 
 impl<M: ApiMethod> Call<M> {
+    fn request(&self) -> Request<Bytes> {
+        let mut request = self.api.request(&self.method);
+        request.extensions_mut().insert(Attempt { method: M::NAME, number: self.attempts });
+        request
+    }
+
     fn settle(&mut self, credits: Credits) {
         match (self.reservation.take(), credits) {
             (Some(reservation), credits) => reservation.settle(credits),
@@ -179,7 +184,7 @@ impl<M: ApiMethod> Wait<M> {
             Err(_) => return Step::Done(Err(error.with_attempts(call.attempts))),
         }
         call.attempts += 1;
-        Step::Send(call.api.request(&call.method), Sent { call })
+        Step::Send(call.request(), Sent { call })
     }
 
     /// Ends the call with the last attempt's error instead of waiting.

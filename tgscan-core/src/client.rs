@@ -11,7 +11,7 @@ use tgscan_types::{
 };
 
 use crate::ledger::Reconciliation;
-use crate::{Api, Error, Ledger, Reply, Step, Timer, Transport};
+use crate::{Api, CallEnd, Error, Ledger, Observer, Reply, Step, Timer, Transport};
 
 /// Calls API methods over a [`Transport`]. Cheap to clone; clones share the ledger and the transport.
 ///
@@ -37,12 +37,14 @@ pub struct Client {
     timer: Option<Arc<dyn Timer>>,
     /// Put into every request.
     extensions: Extensions,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Client {
     /// A client over any transport.
     pub fn new(api: Api, transport: impl Transport + 'static) -> Self {
-        Self { api, transport: Arc::new(transport), timer: None, extensions: Extensions::new() }
+        let transport = Arc::new(transport);
+        Self { api, transport, timer: None, extensions: Extensions::new(), observer: None }
     }
 
     /// Lets the client wait, and so retry, on this timer.
@@ -56,6 +58,13 @@ impl Client {
     #[must_use]
     pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Arc::new(transport);
+        self
+    }
+
+    /// Tells this observer of each call when it has ended. One that was set before is replaced.
+    #[must_use]
+    pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
         self
     }
 
@@ -140,6 +149,21 @@ impl Client {
     /// If the cap refuses the call, if no complete response comes back, or if it is not a successful answer that fits.
     /// The error keeps what was received and says what is known about the credits.
     pub async fn send<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
+        let began = self.now();
+        let result = self.drive(method).await;
+        if let Some(observer) = &self.observer {
+            let (attempts, credits) = match &result {
+                Ok(reply) => (reply.attempts, reply.credits),
+                Err(error) => (error.attempts(), error.credits()),
+            };
+            let duration = self.now().saturating_sub(began);
+            let error = result.as_ref().err();
+            observer.call_ended(&CallEnd { method: M::NAME, attempts, duration, credits, error });
+        }
+        result
+    }
+
+    async fn drive<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
         let mut step = Step::begin(&self.api, method, self.now());
         loop {
             step = match step {

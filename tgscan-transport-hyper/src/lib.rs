@@ -71,6 +71,11 @@
 //! "refused" error. A transport can be built anywhere. Connections belong to the runtime in which they were made, so
 //! a transport that outlives a runtime connects again in the next one.
 //!
+//! # Watching
+//!
+//! An [`Observer`](tgscan_core::Observer) on the client is told of each call: method, duration, attempts, credits, error.
+//! With the feature `tracing` each attempt is a span with OpenTelemetry's names for HTTP clients, without the URL's path.
+//!
 //! # Features
 //!
 //! | feature | default | does |
@@ -80,6 +85,7 @@
 //! | `aws-lc-rs` | off | aws-lc-rs as the crypto provider, where `ring` is off; with both on, ring is used unless you name the other |
 //! | `proxy` | off | `proxy` and `proxy_from_environment` of the builder: HTTP `CONNECT` and SOCKS5 |
 //! | `gzip` | off | `gzip` of the builder: compressed answers |
+//! | `tracing` | off | a span for each attempt, and `traced` for one around a call, with OpenTelemetry's names |
 //! | `platform-verifier` | off | `HyperTransportBuilder::platform_verifier`: the operating system decides whom to trust |
 //!
 //! Without `ring` and `aws-lc-rs` the builder needs a provider or a `rustls::ClientConfig` of yours. No feature changes
@@ -98,12 +104,18 @@ mod outgoing;
 mod proxy;
 mod timer;
 mod tls;
+#[cfg(feature = "tracing")]
+mod traced;
 mod transport;
+#[cfg(not(feature = "tracing"))]
+mod untraced;
 
 pub use build_error::BuildError;
 pub use builder::HyperTransportBuilder;
 pub use limits::CallLimits;
 pub use timer::TokioTimer;
+#[cfg(feature = "tracing")]
+pub use traced::traced;
 pub use transport::HyperTransport;
 
 /// A client of the live service, with all defaults.

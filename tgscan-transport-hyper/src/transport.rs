@@ -20,6 +20,10 @@ use crate::connect::Connector;
 use crate::incoming::Coding;
 use crate::limits::{CallLimits, Limits, Running};
 use crate::outgoing::Outgoing;
+#[cfg(feature = "tracing")]
+use crate::traced::AttemptSpan;
+#[cfg(not(feature = "tracing"))]
+use crate::untraced::AttemptSpan;
 use crate::{HyperTransportBuilder, TokioTimer, failure, incoming};
 
 /// Carries requests over pooled HTTP/1.1 and HTTP/2 connections. Cheap to clone; clones share the connections.
@@ -96,7 +100,13 @@ impl HyperTransport {
 
 #[async_trait]
 impl Transport for HyperTransport {
-    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        AttemptSpan::of(&request).around(self.attempt(request)).await
+    }
+}
+
+impl HyperTransport {
+    async fn attempt(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let Inner { hyper, user_agent, coding, limits } = &*self.inner;
         let limits = limits.of_call(request.extensions().get::<CallLimits>());
         self.check(request.uri())

@@ -13,6 +13,8 @@ mod limits;
 mod proxy;
 mod refused;
 mod server;
+#[cfg(feature = "tracing")]
+mod spans;
 mod stale;
 mod tls;
 mod tls_broken;
