@@ -10,7 +10,7 @@ use tgscan_types::ApiMethod;
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Reservation;
 use crate::retry::{Decision, Failure, Situation, decide, random, retry_after};
-use crate::{Api, Credits, Reply, TransportError};
+use crate::{Api, Attempt, Credits, Reply, TransportError};
 
 /// What to do next in a call.
 ///
@@ -66,7 +66,6 @@ impl<M: ApiMethod> Step<M> {
             Ok(reservation) => reservation,
             Err(error) => return Self::Done(Err(error)),
         };
-        let request = api.request(&method);
         let seed = api.next_seed();
         let call = Call {
             api: api.clone(),
@@ -77,7 +76,7 @@ impl<M: ApiMethod> Step<M> {
             was_uncertain: false,
             seed,
         };
-        Self::Send(request, Sent { call })
+        Self::Send(call.request(), Sent { call })
     }
 }
 
@@ -111,6 +110,12 @@ impl<M: ApiMethod> Call<M> {
             Credits::NotCharged if self.was_uncertain => error.with_credits(Credits::Uncertain),
             _ => error,
         }
+    }
+
+    fn request(&self) -> Request<Bytes> {
+        let mut request = self.api.request(&self.method);
+        request.extensions_mut().insert(Attempt { method: M::NAME, number: self.attempts });
+        request
     }
 
     fn settle(&mut self, credits: Credits) {
@@ -201,7 +206,7 @@ impl<M: ApiMethod> Wait<M> {
         }
         call.was_uncertain |= error.credits() == Credits::Uncertain;
         call.attempts += 1;
-        Step::Send(call.api.request(&call.method), Sent { call })
+        Step::Send(call.request(), Sent { call })
     }
 
     /// Ends the call with the last attempt's error instead of waiting.

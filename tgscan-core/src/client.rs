@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Extensions;
 use tgscan_types::{
     ApiMethod, Balance, BalanceAnswer, GroupQuery, Search, SearchAnswer, SimilarGroups, SimilarGroupsAnswer,
     UserCheck, UserCheckAnswer, UserQuery,
 };
 
 use crate::ledger::Reconciliation;
-use crate::{Api, Error, Ledger, Reply, Step, Timer, Transport};
+use crate::{Api, CallEnd, Error, Ledger, Observer, Reply, Step, Timer, Transport};
 
 /// Calls API methods over a [`Transport`]. Cheap to clone; clones share the ledger and the transport.
 ///
@@ -34,12 +35,16 @@ pub struct Client {
     api: Api,
     transport: Arc<dyn Transport>,
     timer: Option<Arc<dyn Timer>>,
+    /// Put into every request.
+    extensions: Extensions,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Client {
     /// A client over any transport.
     pub fn new(api: Api, transport: impl Transport + 'static) -> Self {
-        Self { api, transport: Arc::new(transport), timer: None }
+        let transport = Arc::new(transport);
+        Self { api, transport, timer: None, extensions: Extensions::new(), observer: None }
     }
 
     /// Lets the client wait, and so retry, on this timer.
@@ -53,6 +58,41 @@ impl Client {
     #[must_use]
     pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Arc::new(transport);
+        self
+    }
+
+    /// Tells this observer of each call when it has ended. One that was set before is replaced.
+    #[must_use]
+    pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Puts a value into the extensions of every request, where transports and layers can find it by its type; it
+    /// never travels to the service. One of the same type is replaced.
+    ///
+    /// A clone can have values of its own, so this is also how one call gets limits of its own:
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use tgscan_core::{Api, ApiKey, Client, transport_fn};
+    ///
+    /// #[derive(Clone)]
+    /// struct Tenant(u32);
+    ///
+    /// # futures_executor::block_on(async {
+    /// let transport = transport_fn(|request: http::Request<Bytes>| async move {
+    ///     assert_eq!(request.extensions().get::<Tenant>().map(|tenant| tenant.0), Some(7));
+    ///     Ok(http::Response::new(Bytes::from_static(br#"{"status":"ok","result":{"num_credits":5}}"#)))
+    /// });
+    /// let client = Client::new(Api::new(ApiKey::live("0123456789abcdef")?), transport);
+    /// client.clone().with_extension(Tenant(7)).balance().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn with_extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.extensions.insert(value);
         self
     }
 
@@ -109,10 +149,26 @@ impl Client {
     /// If the cap refuses the call, if no complete response comes back, or if it is not a successful answer that fits.
     /// The error keeps what was received and says what is known about the credits.
     pub async fn send<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
+        let began = self.now();
+        let result = self.drive(method).await;
+        if let Some(observer) = &self.observer {
+            let (attempts, credits) = match &result {
+                Ok(reply) => (reply.attempts, reply.credits),
+                Err(error) => (error.attempts(), error.credits()),
+            };
+            let duration = self.now().saturating_sub(began);
+            let error = result.as_ref().err();
+            observer.call_ended(&CallEnd { method: M::NAME, attempts, duration, credits, error });
+        }
+        result
+    }
+
+    async fn drive<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
         let mut step = Step::begin(&self.api, method, self.now());
         loop {
             step = match step {
-                Step::Send(request, sent) => {
+                Step::Send(mut request, sent) => {
+                    request.extensions_mut().extend(self.extensions.clone());
                     let response = self.transport.send(request).await;
                     sent.received(response, self.now())
                 }

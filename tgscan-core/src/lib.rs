@@ -58,6 +58,7 @@ mod client;
 mod credits;
 mod error;
 mod ledger;
+mod observe;
 mod probe;
 mod redact;
 mod reply;
@@ -79,6 +80,7 @@ pub use client::Client;
 pub use credits::Credits;
 pub use error::{ApiError, DecodeError, Error, ErrorKind, NotEnvelope, ReadError};
 pub use ledger::{CapReached, Ledger, LedgerSnapshot, Reconciliation, Verdict};
+pub use observe::{Attempt, CallEnd, Observer};
 pub use reply::Reply;
 pub use retry::{Decision, Failure, RetryPolicy, Situation, decide};
 /// The schemas: request and answer types, validated values, the envelope.

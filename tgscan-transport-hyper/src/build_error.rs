@@ -32,6 +32,24 @@ pub enum BuildError {
         /// What rustls says.
         reason: String,
     },
+    /// A proxy cannot be used.
+    #[non_exhaustive]
+    Proxy {
+        /// The builder's method or the environment variable that names it. Its text is left out: it can hold a password.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Settings that cannot hold together.
+    #[non_exhaustive]
+    Contradiction {
+        /// Which ones.
+        settings: &'static str,
+        /// What to change.
+        remedy: &'static str,
+    },
+    /// The crate was built without a crypto provider, and none was given.
+    NoCryptoProvider,
     /// TLS cannot be set up.
     #[non_exhaustive]
     Tls {
@@ -49,6 +67,9 @@ impl fmt::Display for BuildError {
                 f,
                 "`{setting}` is zero; give a longer time, or `max_idle_per_host(0)` to keep no idle connection"
             ),
+            Self::ZeroTimeout { setting: setting @ "tcp_keepalive" } => {
+                write!(f, "`{setting}` is zero; give a longer time, or `None` to send no keep-alives")
+            }
             Self::ZeroTimeout { setting } => {
                 write!(f, "`{setting}` is zero, so every call would fail; give a longer time")
             }
@@ -69,6 +90,18 @@ impl fmt::Display for BuildError {
             Self::Root { number, reason } => {
                 write!(f, "extra root certificate {number} cannot be used: {reason}; give a root certificate")
             }
+            Self::Proxy { setting, reason } => write!(
+                f,
+                "the proxy in `{setting}` cannot be used: {reason}; give a URL like `http://proxy.example:3128` or \
+                 `socks5h://127.0.0.1:9050`"
+            ),
+            Self::Contradiction { settings, remedy } => {
+                write!(f, "{settings} contradict each other; {remedy}")
+            }
+            Self::NoCryptoProvider => f.write_str(
+                "there is no crypto provider for TLS; turn on the feature `ring` or `aws-lc-rs`, or give one with \
+                 `crypto_provider` or `tls_config`",
+            ),
             Self::Tls { reason } => write!(f, "TLS cannot be set up: {reason}"),
         }
     }

@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
+
+#[cfg(not(feature = "proxy"))]
+pub(crate) use crate::direct::{Choice, Route};
+#[cfg(feature = "proxy")]
+pub(crate) use crate::proxy::{Choice, Route};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -21,12 +25,12 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// connection meanwhile, and that needs an end too.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    https: HttpsConnector<HttpConnector>,
+    https: HttpsConnector<Route>,
     timeout: Duration,
 }
 
 impl Connector {
-    pub(crate) fn new(https: HttpsConnector<HttpConnector>, timeout: Duration) -> Self {
+    pub(crate) fn new(https: HttpsConnector<Route>, timeout: Duration) -> Self {
         Self { https, timeout }
     }
 }

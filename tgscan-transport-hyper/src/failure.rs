@@ -3,15 +3,16 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::time::Duration;
 
 use http::Uri;
-use rustls::CertificateError;
+use http::uri::Scheme;
 use rustls::pki_types::InvalidDnsNameError;
 use tgscan_core::{TransportError, TransportErrorKind as Kind};
 
 use crate::connect::ConnectTimeout;
+use crate::limits::Deadline;
 use crate::outgoing::Handover;
+use crate::tls::explain;
 
 /// No response head came, and hyper says why.
 pub(crate) fn before_head(
@@ -26,10 +27,16 @@ pub(crate) fn before_head(
     let kind = kind(&error, never_sent);
     let host = Host(uri);
     let context = match kind {
-        Kind::Tls if is_unknown_issuer(&error) => format!(
-            "connecting to {host} (if the issuer of its certificate is your own, add it with `extra_roots_pem`)"
-        ),
-        _ if error.is_connect() || kind == Kind::Tls => format!("connecting to {host}"),
+        Kind::Tls => {
+            let why = find::<rustls::Error>(&error).and_then(|error| explain(error, &host.to_string()));
+            why.unwrap_or_else(|| format!("no TLS session with {host}"))
+        }
+        Kind::Connect
+            if !is_of_proxy(&error) && ended_in_handshake(&error) && uri.scheme() == Some(&Scheme::HTTPS) =>
+        {
+            format!("{host} ended the connection within the TLS handshake")
+        }
+        _ if error.is_connect() => format!("connecting to {host}"),
         _ if refused => format!("{host} refused the request before processing it"),
         _ if never_sent => format!("the connection to {host} ended before the request began"),
         _ => format!("no answer from {host}"),
@@ -39,9 +46,8 @@ pub(crate) fn before_head(
     failed.with_kind(kind)
 }
 
-/// The total timeout passed without a response head.
-pub(crate) fn timed_out_before_head(timeout: Duration, handover: &Handover, uri: &Uri) -> TransportError {
-    let passed = format!("`total_timeout` of {timeout:?} passed");
+/// A time limit passed without a response head.
+pub(crate) fn timed_out_before_head(passed: Deadline, handover: &Handover, uri: &Uri) -> TransportError {
     let host = Host(uri);
     let failed = if handover.never_sent(false) {
         TransportError::never_sent(format!("{passed} while connecting to {host}"))
@@ -80,11 +86,23 @@ fn kind(error: &(dyn StdError + 'static), never_sent: bool) -> Kind {
     }
 }
 
-fn is_unknown_issuer(error: &(dyn StdError + 'static)) -> bool {
-    matches!(
-        find::<rustls::Error>(error),
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
-    )
+#[cfg(feature = "proxy")]
+fn is_of_proxy(error: &(dyn StdError + 'static)) -> bool {
+    find::<crate::proxy::ProxyError>(error).is_some()
+}
+
+#[cfg(not(feature = "proxy"))]
+fn is_of_proxy(_: &(dyn StdError + 'static)) -> bool {
+    false
+}
+
+/// Whether a connection that stood was ended by the other side. Who cannot connect gets other errors than these.
+fn ended_in_handshake(error: &(dyn StdError + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    // hyper-rustls wraps the error of the handshake in one of kind "other".
+    chain(error)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe))
 }
 
 /// Whether the server says of an HTTP/2 stream that it was closed "prior to any processing having occurred", so that
@@ -103,7 +121,12 @@ fn is_refused_stream(_: &(dyn StdError + 'static)) -> bool {
 
 /// The first error of a type among an error and its causes.
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    std::iter::successors(Some(error), |error| cause(*error)).find_map(|error| error.downcast_ref())
+    chain(error).find_map(|error| error.downcast_ref())
+}
+
+/// An error and its causes.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error))
 }
 
 /// What an error was caused by. An `io::Error` leaves out the error that it wraps and names that one's source, which

@@ -37,9 +37,10 @@
 //!   every byte so far.
 //! - **Follow a redirect**, or send plain `http` to another host, unless [`HyperTransportBuilder::allow_plain_http`]
 //!   says so. The API key goes to the host of the base URL and to no other.
-//! - **Trust the process default of rustls.** It names its crypto provider (ring), so it neither needs one installed
-//!   nor panics if another crate links a second one.
-//! - **Show the key, the query or a body** in `Debug`, in errors or in logs.
+//! - **Trust the process default of rustls.** It names its crypto provider (ring, or another that you choose), so it
+//!   neither needs one installed nor panics if another crate links a second one.
+//! - **Go around a proxy.** A request for which a proxy was set goes through it or fails as never sent.
+//! - **Show the key, the query, a body or a proxy's credentials** in `Debug`, in errors or in logs.
 //!
 //! # Defaults
 //!
@@ -47,15 +48,22 @@
 //! |---|---|---|
 //! | [`connect_timeout`](HyperTransportBuilder::connect_timeout) | 10 s | DNS, TCP and TLS together; a failure here is never sent, so failing early costs nothing |
 //! | [`total_timeout`](HyperTransportBuilder::total_timeout) | 30 s | from the call to the last byte of the body; hand-written clients of this service use 10 s to 30 s |
+//! | [`first_byte_timeout`](HyperTransportBuilder::first_byte_timeout) | none | the total timeout bounds it |
+//! | [`body_idle_timeout`](HyperTransportBuilder::body_idle_timeout) | none | the total timeout bounds it; an answer that has begun has been paid for |
 //! | [`body_cap`](HyperTransportBuilder::body_cap) | 64 MiB | far above any documented answer, far below what hurts a process |
 //! | [`idle_timeout`](HyperTransportBuilder::idle_timeout) | 50 s | below the 60 s to 75 s after which common servers and gateways close idle connections |
 //! | [`max_idle_per_host`](HyperTransportBuilder::max_idle_per_host) | 32 | with HTTP/2 one suffices; bounds the sockets that a burst over HTTP/1.1 leaves behind |
+//! | [`tcp_keepalive`](HyperTransportBuilder::tcp_keepalive) | 15 s | keeps routers' entries alive, and finds out about a peer that vanished |
+//! | [`tcp_nodelay`](HyperTransportBuilder::tcp_nodelay) | yes | a request is one small write that should not wait |
 //! | [`user_agent`](HyperTransportBuilder::user_agent) | `tgscan-rust/` and the version | |
 //! | [`http1_only`](HyperTransportBuilder::http1_only) | no | TLS negotiates HTTP/2 or HTTP/1.1; plain `http` is HTTP/1.1 |
-//! | root certificates | Mozilla's | more can be added with [`extra_roots_pem`](HyperTransportBuilder::extra_roots_pem) |
+//! | root certificates | Mozilla's | the same everywhere, also in container images that have none; more can be added with [`extra_roots_pem`](HyperTransportBuilder::extra_roots_pem), or trusted alone with [`only_extra_roots`](HyperTransportBuilder::only_extra_roots) |
+//! | [`crypto_provider`](HyperTransportBuilder::crypto_provider) | ring | builds with nothing but a C compiler |
+//! | gzip (feature `gzip`) | no | answers are small; a feature that another crate turns on should not change what is sent |
+//! | proxy (feature `proxy`) | none | the way that requests take is the program's decision; `proxy_from_environment` takes that of the environment |
 //! | [`allow_plain_http`](HyperTransportBuilder::allow_plain_http) | no | anyone on the way could read the API key |
 //!
-//! `TCP_NODELAY` is always on: a request is one small write that should not wait.
+//! The times of an attempt and the cap of its body can be changed for one call: see [`CallLimits`].
 //!
 //! # Runtime
 //!
@@ -63,25 +71,51 @@
 //! "refused" error. A transport can be built anywhere. Connections belong to the runtime in which they were made, so
 //! a transport that outlives a runtime connects again in the next one.
 //!
+//! # Watching
+//!
+//! An [`Observer`](tgscan_core::Observer) on the client is told of each call: method, duration, attempts, credits, error.
+//! With the feature `tracing` each attempt is a span with OpenTelemetry's names for HTTP clients, without the URL's path.
+//!
 //! # Features
 //!
 //! | feature | default | does |
 //! |---|---|---|
 //! | `http2` | on | offers HTTP/2 to `https` servers beside HTTP/1.1 |
+//! | `ring` | on | ring as the crypto provider of TLS |
+//! | `aws-lc-rs` | off | aws-lc-rs as the crypto provider, where `ring` is off; with both on, ring is used unless you name the other |
+//! | `proxy` | off | `proxy` and `proxy_from_environment` of the builder: HTTP `CONNECT` and SOCKS5 |
+//! | `gzip` | off | `gzip` of the builder: compressed answers |
+//! | `tracing` | off | a span for each attempt, and `traced` for one around a call, with OpenTelemetry's names |
+//! | `platform-verifier` | off | `HyperTransportBuilder::platform_verifier`: the operating system decides whom to trust |
+//!
+//! Without `ring` and `aws-lc-rs` the builder needs a provider or a `rustls::ClientConfig` of yours. No feature changes
+//! what a transport does that was built the same way without it.
 
 mod build_error;
 mod builder;
 mod connect;
+#[cfg(not(feature = "proxy"))]
+mod direct;
 mod failure;
 mod incoming;
+mod limits;
 mod outgoing;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod timer;
 mod tls;
+#[cfg(feature = "tracing")]
+mod traced;
 mod transport;
+#[cfg(not(feature = "tracing"))]
+mod untraced;
 
 pub use build_error::BuildError;
 pub use builder::HyperTransportBuilder;
+pub use limits::CallLimits;
 pub use timer::TokioTimer;
+#[cfg(feature = "tracing")]
+pub use traced::traced;
 pub use transport::HyperTransport;
 
 /// A client of the live service, with all defaults.
@@ -103,3 +137,7 @@ pub use transport::HyperTransport;
 pub fn client(key: tgscan_core::ApiKey) -> Result<tgscan_core::Client, BuildError> {
     Ok(HyperTransport::builder().build()?.client(tgscan_core::Api::new(key)))
 }
+
+/// The rustls of this transport, for [`HyperTransportBuilder::tls_config`] and
+/// [`HyperTransportBuilder::crypto_provider`].
+pub use rustls;

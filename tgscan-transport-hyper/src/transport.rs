@@ -4,7 +4,6 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::USER_AGENT;
@@ -15,10 +14,16 @@ use tgscan_core::{
     Api, Client, Transport, TransportError, TransportErrorKind, async_trait, is_loopback_host,
 };
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use crate::connect::Connector;
+use crate::incoming::Coding;
+use crate::limits::{CallLimits, Limits, Running};
 use crate::outgoing::Outgoing;
+#[cfg(feature = "tracing")]
+use crate::traced::AttemptSpan;
+#[cfg(not(feature = "tracing"))]
+use crate::untraced::AttemptSpan;
 use crate::{HyperTransportBuilder, TokioTimer, failure, incoming};
 
 /// Carries requests over pooled HTTP/1.1 and HTTP/2 connections. Cheap to clone; clones share the connections.
@@ -34,15 +39,8 @@ pub struct HyperTransport {
 struct Inner {
     hyper: HyperClient<Connector, Outgoing>,
     user_agent: HeaderValue,
+    coding: Coding,
     limits: Limits,
-}
-
-/// What holds for each request.
-#[derive(Debug)]
-pub(crate) struct Limits {
-    pub(crate) total_timeout: Duration,
-    pub(crate) body_cap: usize,
-    pub(crate) allow_plain_http: bool,
 }
 
 impl HyperTransport {
@@ -54,9 +52,10 @@ impl HyperTransport {
     pub(crate) fn new(
         hyper: HyperClient<Connector, Outgoing>,
         user_agent: HeaderValue,
+        coding: Coding,
         limits: Limits,
     ) -> Self {
-        Self { inner: Arc::new(Inner { hyper, user_agent, limits }) }
+        Self { inner: Arc::new(Inner { hyper, user_agent, coding, limits }) }
     }
 
     /// A client that calls this API over this transport, and can wait and so retry.
@@ -101,21 +100,32 @@ impl HyperTransport {
 
 #[async_trait]
 impl Transport for HyperTransport {
-    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let Inner { hyper, user_agent, limits } = &*self.inner;
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        AttemptSpan::of(&request).around(self.attempt(request)).await
+    }
+}
+
+impl HyperTransport {
+    async fn attempt(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let Inner { hyper, user_agent, coding, limits } = &*self.inner;
+        let limits = limits.of_call(request.extensions().get::<CallLimits>());
         self.check(request.uri())
+            .and_then(|()| match limits.zero_timeout() {
+                None => Ok(()),
+                Some(_) => Err("a time limit of this call is zero; give a longer time in its `CallLimits`"),
+            })
             .map_err(|why| TransportError::never_sent(why).with_kind(TransportErrorKind::Refused))?;
         request.headers_mut().entry(USER_AGENT).or_insert_with(|| user_agent.clone());
+        let coding = coding.ask(request.headers_mut());
 
-        let deadline = Instant::now() + limits.total_timeout;
+        let running = Running::begin(limits);
         let uri = request.uri().clone();
         let (request, handover) = Outgoing::wrap(request);
-        match timeout_at(deadline, hyper.request(request)).await {
-            Ok(Ok(response)) => {
-                incoming::read(response, limits.body_cap, deadline, limits.total_timeout).await
-            }
+        let head = running.head();
+        match timeout_at(head.at, hyper.request(request)).await {
+            Ok(Ok(response)) => incoming::read(response, coding, &running).await,
             Ok(Err(error)) => Err(failure::before_head(error, &handover, &uri)),
-            Err(_) => Err(failure::timed_out_before_head(limits.total_timeout, &handover, &uri)),
+            Err(_) => Err(failure::timed_out_before_head(head, &handover, &uri)),
         }
     }
 }

@@ -29,3 +29,9 @@ async fn conforms_over_https_with_the_version_that_was_agreed_on() {
 async fn conforms_over_https_with_http1_only() {
     run(Scheme::Https, |builder| builder.http1_only(true)).await.assert_passed();
 }
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn conforms_when_it_asks_for_gzip() {
+    run(Scheme::Http, |builder| builder.gzip(true)).await.assert_passed();
+}

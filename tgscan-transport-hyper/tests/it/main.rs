@@ -4,13 +4,22 @@
 mod answers;
 mod conformance;
 mod delivery;
+#[cfg(feature = "gzip")]
+mod gzip;
 #[cfg(feature = "http2")]
 mod http2;
+mod limits;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod refused;
 mod server;
+#[cfg(feature = "tracing")]
+mod spans;
 mod stale;
 mod tls;
+mod tls_broken;
 mod tls_server;
+mod trust;
 mod wire;
 
 use std::time::Duration;

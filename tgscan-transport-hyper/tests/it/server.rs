@@ -119,8 +119,12 @@ impl Peer {
     }
 
     pub(crate) async fn write(&mut self, text: &str) {
+        self.write_bytes(text.as_bytes()).await;
+    }
+
+    pub(crate) async fn write_bytes(&mut self, bytes: &[u8]) {
         // The client may be gone already, which its own result shows.
-        let _ = self.stream.write_all(text.as_bytes()).await;
+        let _ = self.stream.write_all(bytes).await;
     }
 
     /// Returns when the client has closed the connection.

@@ -3,7 +3,9 @@
 //! What the tools print is left alone: the closing lines of `cargo test` on stdout are read by machines. What this
 //! task says of its own goes to stderr.
 
+mod features;
 mod msrv;
+mod parts;
 mod step;
 
 use std::process::Command;
@@ -58,6 +60,8 @@ fn run_one(run: &Run) -> Outcome {
         Run::Msrv => msrv::check(),
         Run::Tidy => tidy::run(),
         Run::Docs => docs::check(),
+        Run::Features => features::check(),
+        Run::Parts => parts::check(),
         Run::Cargo(job) => run_cargo(job),
     }
 }
@@ -70,7 +74,7 @@ fn run_cargo(job: &Job) -> Outcome {
 }
 
 /// A command in the workspace's root that shares one target directory with all others.
-fn cargo_like(program: &str) -> Command {
+pub(crate) fn cargo_like(program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
     if std::env::var_os("CARGO_TARGET_DIR").is_none() {

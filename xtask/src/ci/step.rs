@@ -21,6 +21,10 @@ pub enum Step {
     Test,
     /// The documentation builds without warnings.
     Doc,
+    /// Every combination of the transport's features builds without warnings.
+    Features,
+    /// The transport works with nginx and with proxies that are not ours; installs them where they are missing.
+    Parts,
 }
 
 /// What a step runs.
@@ -28,6 +32,8 @@ pub(super) enum Run {
     Msrv,
     Tidy,
     Docs,
+    Features,
+    Parts,
     Cargo(Job),
 }
 
@@ -63,6 +69,8 @@ impl Step {
             ],
             Self::Tidy => vec![Run::Tidy],
             Self::Docs => vec![Run::Docs],
+            Self::Features => vec![Run::Features],
+            Self::Parts => vec![Run::Parts],
             // The first is the README's command, to the letter.
             Self::Test => {
                 vec![cargo(&["test", "--workspace"]), cargo(&["test", "--workspace", "--all-features"])]
@@ -109,7 +117,7 @@ mod tests {
     #[test]
     fn the_names_are_those_of_the_command_line_in_order() {
         let names: Vec<String> = Step::value_variants().iter().map(|step| step.name()).collect();
-        assert_eq!(names, ["msrv", "fmt", "clippy", "tidy", "docs", "test", "doc"]);
+        assert_eq!(names, ["msrv", "fmt", "clippy", "tidy", "docs", "test", "doc", "features", "parts"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! They stand between markers in hand-written files, so that a reader of the file sees where they come from.
 
+mod crates;
 mod credits;
 mod markers;
 mod methods;
@@ -31,7 +32,10 @@ fn pages(root: &Path) -> Result<Vec<Page>, String> {
     let methods = methods::table(&read(root, methods::CLIENT)?);
     let rust_version = format!("Rust {} or newer.", ci::rust_version()?);
     Ok(vec![
-        Page { path: "README.md", parts: vec![("methods", methods), ("rust-version", rust_version)] },
+        Page {
+            path: "README.md",
+            parts: vec![("methods", methods), ("crates", crates::table()?), ("rust-version", rust_version)],
+        },
         Page { path: "tgscan-core/src/credits.md", parts: credits::parts()? },
     ])
 }

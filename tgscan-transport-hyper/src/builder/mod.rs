@@ -1,5 +1,12 @@
 //! The settings of a transport, checked together when it is built.
 
+mod connections;
+#[cfg(feature = "gzip")]
+mod gzip;
+#[cfg(feature = "proxy")]
+mod proxy;
+mod tls;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -7,16 +14,13 @@ use http::HeaderValue;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::CertificateDer;
 
-use crate::connect::Connector;
+use crate::connect::{Choice, Connector};
+use crate::incoming::Coding;
+use crate::limits::{LONGEST, Limits};
 use crate::outgoing::Outgoing;
-use crate::tls::{self, Roots};
-use crate::transport::Limits;
+use crate::tls::Tls;
 use crate::{BuildError, HyperTransport};
-
-/// Longer times count as this one: adding [`Duration::MAX`] to a clock would overflow it.
-const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// How often a quiet HTTP/2 connection with calls in flight is asked whether it still lives, and how long it may take
 /// to answer. Without this, calls on a connection that a router forgot would each run into the total timeout, one
@@ -44,13 +48,19 @@ const PING: Duration = Duration::from_secs(10);
 pub struct HyperTransportBuilder {
     connect_timeout: Duration,
     total_timeout: Duration,
+    first_byte_timeout: Option<Duration>,
+    body_idle_timeout: Option<Duration>,
     idle_timeout: Duration,
+    tcp_keepalive: Option<Duration>,
+    tcp_nodelay: bool,
     max_idle_per_host: usize,
     body_cap: usize,
     user_agent: String,
     http1_only: bool,
     allow_plain_http: bool,
-    roots: Roots,
+    tls: Tls,
+    route: Choice,
+    coding: Coding,
 }
 
 impl Default for HyperTransportBuilder {
@@ -58,27 +68,24 @@ impl Default for HyperTransportBuilder {
         Self {
             connect_timeout: Duration::from_secs(10),
             total_timeout: Duration::from_secs(30),
+            first_byte_timeout: None,
+            body_idle_timeout: None,
+            tcp_keepalive: Some(Duration::from_secs(15)),
+            tcp_nodelay: true,
             idle_timeout: Duration::from_secs(50),
             max_idle_per_host: 32,
             body_cap: 64 << 20,
             user_agent: concat!("tgscan-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             http1_only: false,
             allow_plain_http: false,
-            roots: Roots::default(),
+            tls: Tls::default(),
+            route: Choice::default(),
+            coding: Coding::default(),
         }
     }
 }
 
 impl HyperTransportBuilder {
-    /// How long DNS, TCP and TLS may take together. Default: 10 s. The total timeout holds as well, so that the
-    /// shorter of the two ends a slow connect.
-    ///
-    /// A host with several addresses gives each its share of this time.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
-        self
-    }
-
     /// How long one attempt may take from the call to the last byte of the body. Default: 30 s. Times beyond a year
     /// count as a year.
     pub fn total_timeout(mut self, timeout: Duration) -> Self {
@@ -86,18 +93,20 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// How long an unused connection is kept for the next call. Default: 50 s.
+    /// How long one attempt may take from the call to the first byte of the answer, a connection included. Default: as
+    /// long as the total timeout allows.
     ///
-    /// Shorter than the 60 s to 75 s of common servers and gateways, so that connections are closed from this side:
-    /// a request that meets a server's closing on the wire may be "perhaps sent", and is then not sent again.
-    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout;
+    /// For those who know how fast their service answers and send large answers over slow lines. After it, a paid call
+    /// is "perhaps sent" and is not sent again.
+    pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
+        self.first_byte_timeout = Some(timeout);
         self
     }
 
-    /// How many unused connections are kept per host; 0 for a new connection with each call. Default: 32.
-    pub fn max_idle_per_host(mut self, count: usize) -> Self {
-        self.max_idle_per_host = count;
+    /// How long the body of an answer may pause. Default: as long as the total timeout allows, because an answer that
+    /// has begun has been paid for.
+    pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.body_idle_timeout = Some(timeout);
         self
     }
 
@@ -111,20 +120,6 @@ impl HyperTransportBuilder {
     /// The `User-Agent` header of requests that have none. Default: `tgscan-rust/` and this crate's version.
     pub fn user_agent(mut self, text: impl Into<String>) -> Self {
         self.user_agent = text.into();
-        self
-    }
-
-    /// Trusts the certificates in a PEM text beside Mozilla's roots. Can be called several times.
-    ///
-    /// For a gateway with a certificate authority of its own, or the mock's server.
-    pub fn extra_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.roots.add_pem(pem.into());
-        self
-    }
-
-    /// Trusts a certificate in DER form beside Mozilla's roots. Can be called several times.
-    pub fn extra_root_der(mut self, der: impl Into<Vec<u8>>) -> Self {
-        self.roots.add_der(CertificateDer::from(der.into()));
         self
     }
 
@@ -148,13 +143,23 @@ impl HyperTransportBuilder {
     /// # Errors
     /// If a setting makes no sense; the error names it and says what would be right.
     pub fn build(self) -> Result<HyperTransport, BuildError> {
-        for (setting, timeout) in [
-            ("connect_timeout", self.connect_timeout),
-            ("total_timeout", self.total_timeout),
-            ("idle_timeout", self.idle_timeout),
+        let limits = Limits {
+            total_timeout: self.total_timeout,
+            first_byte_timeout: self.first_byte_timeout,
+            body_idle_timeout: self.body_idle_timeout,
+            body_cap: self.body_cap,
+            allow_plain_http: self.allow_plain_http,
+        };
+        if let Some(setting) = limits.zero_timeout().or_else(|| self.zero_timeout()) {
+            return Err(BuildError::ZeroTimeout { setting });
+        }
+        for (settings, timeout) in [
+            ("`first_byte_timeout` and `total_timeout`", self.first_byte_timeout),
+            ("`body_idle_timeout` and `total_timeout`", self.body_idle_timeout),
         ] {
-            if timeout.is_zero() {
-                return Err(BuildError::ZeroTimeout { setting });
+            if timeout.is_some_and(|timeout| timeout > self.total_timeout) {
+                let remedy = "the total holds for the whole attempt, so the other one must be shorter";
+                return Err(BuildError::Contradiction { settings, remedy });
             }
         }
         if self.body_cap == 0 {
@@ -164,25 +169,34 @@ impl HyperTransportBuilder {
         if user_agent.is_empty() {
             return Err(BuildError::UserAgent);
         }
-        let limits = Limits {
-            total_timeout: self.total_timeout.min(LONGEST),
-            body_cap: self.body_cap,
-            allow_plain_http: self.allow_plain_http,
-        };
+        let coding = self.coding;
         let client = self.hyper()?;
-        Ok(HyperTransport::new(client, user_agent, limits))
+        Ok(HyperTransport::new(client, user_agent, coding, limits))
+    }
+
+    fn zero_timeout(&self) -> Option<&'static str> {
+        [
+            ("connect_timeout", Some(self.connect_timeout)),
+            ("idle_timeout", Some(self.idle_timeout)),
+            ("tcp_keepalive", self.tcp_keepalive),
+        ]
+        .into_iter()
+        .find_map(|(setting, timeout)| (timeout == Some(Duration::ZERO)).then_some(setting))
     }
 
     fn hyper(self) -> Result<Client<Connector, Outgoing>, BuildError> {
         let connect_timeout = self.connect_timeout.min(LONGEST);
         let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
+        tcp.set_nodelay(self.tcp_nodelay);
+        tcp.set_keepalive(self.tcp_keepalive.map(|silence| silence.min(LONGEST)));
         // Shared out among the addresses of a host, so that one that swallows packets leaves time for the next.
         tcp.set_connect_timeout(Some(connect_timeout));
         // It would refuse `https`, which is handled around it; plain `http` is refused before it is asked.
         tcp.enforce_http(false);
-        let connector =
-            Connector::new((tcp, tls::config(self.roots, self.http1_only)?).into(), connect_timeout);
+        let connector = Connector::new(
+            (self.route.route(tcp)?, self.tls.config(self.http1_only)?).into(),
+            connect_timeout,
+        );
 
         let mut hyper = Client::builder(TokioExecutor::new());
         hyper
@@ -203,10 +217,12 @@ impl HyperTransportBuilder {
 
 impl fmt::Debug for HyperTransportBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the roots: a PEM text can hold a private key.
+        // Without roots and proxies: a PEM text can hold a private key, a proxy's URL its credentials.
         f.debug_struct("HyperTransportBuilder")
             .field("connect_timeout", &self.connect_timeout)
             .field("total_timeout", &self.total_timeout)
+            .field("first_byte_timeout", &self.first_byte_timeout)
+            .field("body_idle_timeout", &self.body_idle_timeout)
             .field("idle_timeout", &self.idle_timeout)
             .field("max_idle_per_host", &self.max_idle_per_host)
             .field("body_cap", &self.body_cap)
@@ -218,49 +234,4 @@ impl fmt::Debug for HyperTransportBuilder {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(builder: HyperTransportBuilder) -> String {
-        builder.build().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn refuses_what_makes_no_sense_and_says_what_would() {
-        let new = HyperTransportBuilder::default;
-        let zero = Duration::ZERO;
-        for (builder, says) in [
-            (new().connect_timeout(zero), "`connect_timeout` is zero"),
-            (new().total_timeout(zero), "`total_timeout` is zero"),
-            (new().idle_timeout(zero), "`max_idle_per_host(0)`"),
-            (new().body_cap(0), "`body_cap` is zero"),
-            (new().user_agent("a\r\nb"), "give a text like `my-app/1.0`"),
-            (new().user_agent(""), "`user_agent` is empty"),
-            (new().extra_roots_pem(""), "without any certificate"),
-            (new().extra_roots_pem("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"), "without any"),
-            (new().extra_roots_pem("-----BEGIN CERTIFICATE-----\nYQ==\n"), "not PEM"),
-            (new().extra_roots_pem("-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n"), "not PEM"),
-            (new().extra_root_der(*b"no certificate"), "extra root certificate 1 cannot be used"),
-        ] {
-            let said = refused(builder);
-            assert!(said.contains(says), "{said}");
-        }
-    }
-
-    #[test]
-    fn extreme_settings_are_accepted() {
-        let builder = HyperTransportBuilder::default()
-            .connect_timeout(Duration::MAX)
-            .total_timeout(Duration::from_nanos(1))
-            .idle_timeout(Duration::MAX)
-            .max_idle_per_host(0)
-            .body_cap(usize::MAX);
-        builder.build().unwrap();
-    }
-
-    #[test]
-    fn debug_leaves_the_roots_out() {
-        let builder = HyperTransportBuilder::default().extra_roots_pem("secret");
-        assert!(!format!("{builder:?}").contains("secret"));
-    }
-}
+mod tests;

@@ -1,0 +1,115 @@
+//! What a call looks like from outside: to a transport while it runs, and to whoever counts when it has ended.
+
+use std::time::Duration;
+
+use crate::{Credits, Error};
+
+/// Which call a request belongs to. In the extensions of every request that a call sends, for transports and layers to
+/// name what they carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The API method.
+    pub method: &'static str,
+    /// Counted from 1.
+    pub number: u32,
+}
+
+/// A call that has ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct CallEnd<'a> {
+    /// The API method.
+    pub method: &'static str,
+    /// How many requests were sent.
+    pub attempts: u32,
+    /// From the first request to the end, pauses included. Zero for a client without a timer.
+    pub duration: Duration,
+    /// What the call cost; with earlier attempts' only if they are known to have cost nothing.
+    pub credits: Credits,
+    /// Why it failed, if it did.
+    pub error: Option<&'a Error>,
+}
+
+/// Is told of each call when it has ended, such as to count it.
+///
+/// It runs within the call, so it should be quick. Nothing that it is told holds the key, the query or, in a text, the
+/// answer. A call whose future was dropped has no end to tell of; the ledger has it as uncertain.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use bytes::Bytes;
+/// use tgscan_core::{Api, ApiKey, CallEnd, Client, Observer, transport_fn};
+///
+/// #[derive(Clone, Default)]
+/// struct Failures(Arc<AtomicU64>);
+///
+/// impl Observer for Failures {
+///     fn call_ended(&self, call: &CallEnd<'_>) {
+///         // `metrics::counter!("tgscan_calls", "method" => call.method)`, and so on.
+///         self.0.fetch_add(u64::from(call.error.is_some()), Ordering::Relaxed);
+///     }
+/// }
+///
+/// # futures_executor::block_on(async {
+/// let transport = transport_fn(|_| async { Ok(http::Response::new(Bytes::from_static(b"<html>"))) });
+/// let failures = Failures::default();
+/// let api = Api::new(ApiKey::live("0123456789abcdef")?);
+/// let client = Client::new(api, transport).with_observer(failures.clone());
+/// client.balance().await.unwrap_err();
+/// assert_eq!(failures.0.load(Ordering::Relaxed), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub trait Observer: Send + Sync {
+    /// A call has ended, well or not.
+    fn call_ended(&self, call: &CallEnd<'_>);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use bytes::Bytes;
+    use http::{Request, Response};
+
+    use super::*;
+    use crate::types::Search;
+    use crate::{Api, ApiKey, Client, TransportError, transport_fn};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<String>>>);
+
+    impl Observer for Log {
+        fn call_ended(&self, call: &CallEnd<'_>) {
+            let error = call.error.map(ToString::to_string);
+            let line = format!("{} {} {} {error:?}", call.method, call.attempts, call.credits);
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
+    fn observed(answer: Result<&'static str, &'static str>) -> String {
+        let transport = transport_fn(move |request: Request<Bytes>| async move {
+            let attempt = request.extensions().get::<Attempt>();
+            assert_eq!(attempt, Some(&Attempt { method: "search", number: 1 }));
+            answer.map(|body| Response::new(Bytes::from_static(body.as_bytes()))).map_err(TransportError::new)
+        });
+        let log = Log::default();
+        let client =
+            Client::new(Api::new(ApiKey::live("k3y").unwrap()), transport).with_observer(log.clone());
+        let _ = futures_executor::block_on(client.send(Search { query: "private_name".parse().unwrap() }));
+        let lines = log.0.lock().unwrap();
+        assert_eq!(lines.len(), 1);
+        assert!(!lines[0].contains("private_name") && !lines[0].contains("k3y"));
+        lines[0].clone()
+    }
+
+    #[test]
+    fn each_call_is_told_once_with_what_it_cost() {
+        let failed = observed(Err("the line with private_name broke"));
+        assert!(failed.starts_with("search 1 credits uncertain Some("), "{failed}");
+        let refused = observed(Ok(r#"{"status":"error","result":{"message":"no"}}"#));
+        assert!(refused.starts_with("search 1 credits uncertain Some("), "{refused}");
+    }
+}

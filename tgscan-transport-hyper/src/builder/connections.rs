@@ -1,0 +1,46 @@
+//! The settings of connections.
+
+use std::time::Duration;
+
+use super::HyperTransportBuilder;
+
+impl HyperTransportBuilder {
+    /// How long DNS, TCP and TLS may take together. Default: 10 s. The total timeout holds as well, so that the
+    /// shorter of the two ends a slow connect.
+    ///
+    /// A host with several addresses gives each its share of this time.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long an unused connection is kept for the next call. Default: 50 s.
+    ///
+    /// Shorter than the 60 s to 75 s of common servers and gateways, so that connections are closed from this side:
+    /// a request that meets a server's closing on the wire may be "perhaps sent", and is then not sent again.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// How many unused connections are kept per host; 0 for a new connection with each call. Default: 32.
+    pub fn max_idle_per_host(mut self, count: usize) -> Self {
+        self.max_idle_per_host = count;
+        self
+    }
+
+    /// After how long a silence TCP asks whether the other side still lives; `None` for never. Default: 15 s.
+    ///
+    /// Keeps the entries of routers and firewalls alive, and finds out about a peer that vanished without a word.
+    pub fn tcp_keepalive(mut self, silence: impl Into<Option<Duration>>) -> Self {
+        self.tcp_keepalive = silence.into();
+        self
+    }
+
+    /// Sends small packets at once (`TCP_NODELAY`). Default: `true`, because a request is one small write that should
+    /// not wait for more.
+    pub fn tcp_nodelay(mut self, at_once: bool) -> Self {
+        self.tcp_nodelay = at_once;
+        self
+    }
+}

@@ -1,0 +1,19 @@
+//! The setting of compression.
+
+use super::HyperTransportBuilder;
+use crate::incoming::Coding;
+
+impl HyperTransportBuilder {
+    /// Asks for answers that are compressed with gzip, and expands them. Default: `false`, because a Cargo feature that
+    /// another crate turns on should not change what is sent.
+    ///
+    /// [`body_cap`](Self::body_cap) holds for the compressed and for the expanded body, so that a small answer that
+    /// expands without end is an error that names the cap and keeps the expanded beginning. Replies and errors have the
+    /// expanded body, and no `content-encoding` and `content-length` any more, which were those of the compressed one.
+    /// A request with an `accept-encoding` of its own gets its answer as it comes, and so does one whose answer is coded
+    /// in another way than asked for.
+    pub fn gzip(mut self, ask: bool) -> Self {
+        self.coding = if ask { Coding::Gzip } else { Coding::Identity };
+        self
+    }
+}

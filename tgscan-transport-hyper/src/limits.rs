@@ -1,0 +1,177 @@
+//! How long an attempt may take and how large its answer may be: for the transport, and for one call.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Longer times count as this one: adding [`Duration::MAX`] to a clock would overflow it.
+pub(crate) const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+/// What holds for each request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) total_timeout: Duration,
+    pub(crate) first_byte_timeout: Option<Duration>,
+    pub(crate) body_idle_timeout: Option<Duration>,
+    pub(crate) body_cap: usize,
+    pub(crate) allow_plain_http: bool,
+}
+
+/// Limits of one call, instead of the transport's. What is not set stays as the transport has it.
+///
+/// ```
+/// use std::time::Duration;
+/// use tgscan_core::ApiKey;
+/// use tgscan_transport_hyper::CallLimits;
+///
+/// let client = tgscan_transport_hyper::client(ApiKey::live("0123456789abcdef")?)?;
+/// // Every call over this clone; the connections are still shared.
+/// let hasty = client.clone().with_extension(CallLimits::new().total_timeout(Duration::from_secs(3)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Whoever builds requests without a `Client` puts it into the request's extensions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "limits do nothing until they are in a request's extensions"]
+pub struct CallLimits {
+    total_timeout: Option<Duration>,
+    first_byte_timeout: Option<Duration>,
+    body_idle_timeout: Option<Duration>,
+    body_cap: Option<usize>,
+}
+
+impl CallLimits {
+    /// The transport's limits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// See [`HyperTransportBuilder::total_timeout`](crate::HyperTransportBuilder::total_timeout).
+    pub fn total_timeout(mut self, timeout: Duration) -> Self {
+        self.total_timeout = Some(timeout);
+        self
+    }
+
+    /// See [`HyperTransportBuilder::first_byte_timeout`](crate::HyperTransportBuilder::first_byte_timeout).
+    pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
+        self.first_byte_timeout = Some(timeout);
+        self
+    }
+
+    /// See [`HyperTransportBuilder::body_idle_timeout`](crate::HyperTransportBuilder::body_idle_timeout).
+    pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.body_idle_timeout = Some(timeout);
+        self
+    }
+
+    /// See [`HyperTransportBuilder::body_cap`](crate::HyperTransportBuilder::body_cap).
+    pub fn body_cap(mut self, bytes: usize) -> Self {
+        self.body_cap = Some(bytes);
+        self
+    }
+}
+
+impl Limits {
+    /// These limits where the call has none of its own.
+    pub(crate) fn of_call(mut self, call: Option<&CallLimits>) -> Self {
+        if let Some(call) = call {
+            self.total_timeout = call.total_timeout.unwrap_or(self.total_timeout);
+            self.first_byte_timeout = call.first_byte_timeout.or(self.first_byte_timeout);
+            self.body_idle_timeout = call.body_idle_timeout.or(self.body_idle_timeout);
+            self.body_cap = call.body_cap.unwrap_or(self.body_cap);
+        }
+        self
+    }
+
+    /// The first setting that is zero, so that every call would fail.
+    pub(crate) fn zero_timeout(&self) -> Option<&'static str> {
+        [
+            ("total_timeout", Some(self.total_timeout)),
+            ("first_byte_timeout", self.first_byte_timeout),
+            ("body_idle_timeout", self.body_idle_timeout),
+        ]
+        .into_iter()
+        .find_map(|(setting, timeout)| (timeout == Some(Duration::ZERO)).then_some(setting))
+    }
+}
+
+/// The limits of an attempt that has begun.
+#[derive(Clone, Copy)]
+pub(crate) struct Running {
+    began: Instant,
+    limits: Limits,
+}
+
+impl Running {
+    pub(crate) fn begin(limits: Limits) -> Self {
+        Self { began: Instant::now(), limits }
+    }
+
+    /// Until when the head of the response must be there.
+    pub(crate) fn head(&self) -> Deadline {
+        self.earlier("first_byte_timeout", self.limits.first_byte_timeout, self.began)
+    }
+
+    /// Until when the next piece of the body must be there, waiting from now on.
+    pub(crate) fn piece(&self) -> Deadline {
+        self.earlier("body_idle_timeout", self.limits.body_idle_timeout, Instant::now())
+    }
+
+    fn earlier(&self, setting: &'static str, limit: Option<Duration>, from: Instant) -> Deadline {
+        let total = Deadline::new("total_timeout", self.limits.total_timeout, self.began);
+        match limit.map(|limit| Deadline::new(setting, limit, from)) {
+            Some(deadline) if deadline.at < total.at => deadline,
+            _ => total,
+        }
+    }
+
+    pub(crate) fn body_cap(&self) -> usize {
+        self.limits.body_cap
+    }
+}
+
+/// A moment, and the setting that it comes from. `Display` says that it has passed.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    setting: &'static str,
+    limit: Duration,
+}
+
+impl Deadline {
+    fn new(setting: &'static str, limit: Duration, from: Instant) -> Self {
+        Self { at: from + limit.min(LONGEST), setting, limit }
+    }
+}
+
+impl fmt::Display for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` of {:?} passed", self.setting, self.limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_earlier_deadline_holds_and_names_its_setting() {
+        let second = Duration::from_secs(1);
+        let limits = Limits {
+            total_timeout: 4 * second,
+            first_byte_timeout: Some(2 * second),
+            body_idle_timeout: Some(3 * second),
+            body_cap: 1,
+            allow_plain_http: false,
+        };
+        let running = Running::begin(limits);
+        assert_eq!(running.head().to_string(), "`first_byte_timeout` of 2s passed");
+        assert_eq!(running.piece().to_string(), "`body_idle_timeout` of 3s passed");
+        tokio::time::advance(2 * second).await;
+        assert_eq!(running.piece().to_string(), "`total_timeout` of 4s passed", "from the call on");
+        let call = CallLimits::new().total_timeout(second).first_byte_timeout(5 * second);
+        let running = Running::begin(limits.of_call(Some(&call)));
+        assert_eq!(running.head().to_string(), "`total_timeout` of 1s passed");
+    }
+}

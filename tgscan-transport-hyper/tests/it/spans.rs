@@ -1,0 +1,146 @@
+//! What a collector of spans and events sees, with everything switched on that any crate here writes.
+
+use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tgscan_core::types::Search;
+use tgscan_transport_hyper::traced;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::server::{Server, response};
+use crate::tls_server::{Authority, BOTH, Ending, TlsServer, for_host};
+use crate::{KEY, QUERY, api, hasty};
+
+/// Writes every span, field and event down, on every level.
+#[derive(Clone, Default)]
+struct Everything {
+    lines: Arc<Mutex<String>>,
+    spans: Arc<AtomicU64>,
+}
+
+struct Line<'a>(&'a mut String);
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        write!(self.0, " {field}={value:?}").unwrap();
+    }
+}
+
+impl Everything {
+    fn line(&self, what: &str, write: impl FnOnce(&mut Line<'_>)) {
+        let mut lines = self.lines.lock().unwrap();
+        lines.push_str(what);
+        write(&mut Line(&mut lines));
+        lines.push('\n');
+    }
+
+    fn take(&self) -> String {
+        std::mem::take(&mut self.lines.lock().unwrap())
+    }
+}
+
+impl Subscriber for Everything {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.line(span.metadata().name(), |line| span.record(line));
+        Id::from_u64(self.spans.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        self.line("recorded", |line| values.record(line));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        self.line(event.metadata().target(), |line| event.record(line));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+const BODY: &str =
+    r#"{"status":"ok","result":{"meta":{"search_query":"private_answer","op_cost":3},"groups":[]}}"#;
+
+fn assert_private(seen: &str) {
+    for secret in [KEY, QUERY, "private_answer"] {
+        assert!(!seen.contains(secret), "{seen}");
+    }
+}
+
+fn assert_seen(seen: &str, fields: &[&str]) {
+    for field in fields {
+        assert!(seen.contains(field), "{field} is not in {seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_and_its_attempt_are_named_and_nothing_private_is_seen() {
+    let everything = Everything::default();
+    let _collecting = tracing::subscriber::set_default(everything.clone());
+    let server = Server::answering(response("200 OK", "", BODY)).await;
+    let client = crate::transport().client(api(&server.url()));
+    let _ = traced(&client, Search { query: QUERY.parse().unwrap() }).await;
+    let seen = everything.take();
+    assert_seen(
+        &seen,
+        &[
+            "tgscan.call otel.name=\"search\" tgscan.method=\"search\"",
+            "tgscan.attempt otel.name=\"POST\" otel.kind=\"client\" http.request.method=\"POST\"",
+            "http.request.resend_count=0 server.address=\"127.0.0.1\"",
+            &format!("server.port={}", server.address.port()),
+            "tgscan.method=\"search\"",
+            "http.response.status_code=200",
+            "network.protocol.version=\"1.1\"",
+            &format!("http.response.body.size={}", BODY.len()),
+            "tgscan.attempts=1",
+            "tgscan.credits=3 credits charged",
+            "tgscan.credits.charged=3",
+        ],
+    );
+    assert_private(&seen);
+}
+
+#[tokio::test]
+async fn failures_say_their_type_and_delivery() {
+    let everything = Everything::default();
+    let _collecting = tracing::subscriber::set_default(everything.clone());
+    let stalling = Server::stalling("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nprivate_answer").await;
+    let gateway = Server::answering(response("502 Bad Gateway", "", "<html>private_answer")).await;
+    for (server, fields) in [
+        (&stalling, ["error.type=\"timeout\"", "tgscan.delivery=answer began"]),
+        (&gateway, ["error.type=\"502\"", "error.type=\"not_envelope\""]),
+    ] {
+        let client = hasty().client(api(&server.url()));
+        traced(&client, Search { query: QUERY.parse().unwrap() }).await.unwrap_err();
+        let seen = everything.take();
+        assert_seen(&seen, &fields);
+        assert_seen(&seen, &["otel.status_code=\"ERROR\"", "tgscan.credits=credits uncertain"]);
+        assert_private(&seen);
+    }
+}
+
+/// hyper, h2 and hyper-util write events of their own, on levels that people switch on when something is wrong.
+#[tokio::test]
+async fn what_the_layers_below_write_is_not_private_either() {
+    let everything = Everything::default();
+    let _collecting = tracing::subscriber::set_default(everything.clone());
+    let authority = Authority::new();
+    let server = TlsServer::start(authority.server(&for_host("127.0.0.1"), BOTH), Ending::Complete).await;
+    let client = authority.trusted().build().unwrap().client(api(&server.url()));
+    let _ = traced(&client, Search { query: QUERY.parse().unwrap() }).await;
+    let seen = everything.take();
+    assert_seen(
+        &seen,
+        &["tgscan.attempt", "tgscan.call", if cfg!(feature = "http2") { "h2::" } else { "hyper" }],
+    );
+    assert_private(&seen);
+}

@@ -1,0 +1,107 @@
+//! A program with its settings and logs in a folder that goes away with it.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a program may take to start, and to write what it has done into its log.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A folder of a test's own.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("tgscan-parts-{}-{number}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left behind in a folder for temporary files hurts nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A running program.
+pub(crate) struct Program {
+    child: Child,
+    folder: Folder,
+}
+
+impl Program {
+    /// Starts a program and waits until it listens on all these ports.
+    pub(crate) fn start(folder: Folder, name: &str, arguments: &[&str], ports: &[u16]) -> Self {
+        let output = fs::File::create(folder.path().join("output")).unwrap();
+        let child = Command::new(name)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} cannot be started ({error}); install it"));
+        let program = Self { child, folder };
+        for port in ports {
+            let address = SocketAddr::from(([127, 0, 0, 1], *port));
+            let listens = eventually(|| TcpStream::connect(address).is_ok());
+            assert!(listens, "{name} does not listen on port {port}: {}", program.log("output"));
+        }
+        program
+    }
+
+    /// What the program has written into this file.
+    pub(crate) fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
+    }
+
+    /// Waits for a line in a log, and gives all of the log.
+    pub(crate) fn log_with(&self, name: &str, text: &str) -> String {
+        let found = eventually(|| self.log(name).contains(text));
+        let log = self.log(name);
+        assert!(found, "{text:?} is not in {log}");
+        log
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself, which the test has seen by now.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks again and again: a program of others tells nobody when it is ready.
+fn eventually(condition: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !condition() {
+        if start.elapsed() > PATIENCE {
+            return false;
+        }
+        thread::park_timeout(Duration::from_millis(10));
+    }
+    true
+}
