@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_executor::block_on;
 use http::Response;
 use serde_json::Value;
 use tgscan_core::types::{self, ApiMethod, Envelope, GroupQuery, UserId, UserQuery, Username};
 use tgscan_core::{
-    Api, ApiKey, CapReached, Client, Credits, Decision, Delivery, Error, ErrorKind, Failure, Ledger, Reply,
-    RetryPolicy, Situation, Step, TransportError, TransportErrorKind, transport_fn,
+    Api, ApiKey, Attempt, CallEnd, CapReached, Client, Credits, Decision, Delivery, Error, ErrorKind,
+    Failure, Ledger, Observer, Reply, RetryPolicy, Situation, Step, TransportError, TransportErrorKind,
+    transport_fn,
 };
 
 use crate::support::{Clock, Outcome, response, with_header};
@@ -290,6 +293,8 @@ fn show_core(watch: &mut Watch) {
     watch.debug(&transport);
     watch.debug(&Client::new(api(), transport).with_timer(Clock::default()));
 
+    show_observed(watch);
+
     let ledger = Ledger::new().with_cap(0);
     watch.debug(&ledger);
     watch.debug(&ledger.snapshot());
@@ -311,6 +316,33 @@ fn show_core(watch: &mut Watch) {
     watch.display(&Credits::Charged(1));
     watch.display(&Delivery::PerhapsSent);
     watch.display(&TransportErrorKind::Timeout);
+}
+
+/// What an observer is told of a call whose transport quotes everything.
+fn show_observed(watch: &mut Watch) {
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<String>>);
+    impl Observer for Told {
+        fn call_ended(&self, call: &CallEnd<'_>) {
+            *self.0.lock().unwrap() = format!("{call:?} {call:#?}");
+        }
+    }
+    let transport = transport_fn(|request: http::Request<Bytes>| async move {
+        let form = String::from_utf8_lossy(request.body()).into_owned();
+        Err::<Response<Bytes>, _>(TransportError::new(format!("{KEY} could not send {form}")))
+    });
+    let told = Told::default();
+    let client = Client::new(api(), transport).with_observer(told.clone());
+    block_on(client.send(user(USERNAME))).unwrap_err();
+    let told = told.0.lock().unwrap();
+    assert!(told.contains("could not send"), "{told}");
+    hidden("CallEnd", &told);
+    watch.0.insert("CallEnd".into());
+
+    let Step::Send(request, _) = Step::begin(&api(), user(USERNAME), Duration::ZERO) else {
+        panic!("not sent")
+    };
+    watch.debug(request.extensions().get::<Attempt>().unwrap());
 }
 
 #[cfg(feature = "tower")]
@@ -346,7 +378,7 @@ fn no_public_type_shows_key_query_or_answer() {
     let mut all = exported(&here.join("src/lib.rs"));
     all.extend(exported(&here.join("../tgscan-types/src/lib.rs")));
     assert!(all.len() > 50, "{all:?}");
-    let traits = ["ApiMethod", "MethodVisitor", "Timer", "Transport"].map(ToOwned::to_owned);
+    let traits = ["ApiMethod", "MethodVisitor", "Observer", "Timer", "Transport"].map(ToOwned::to_owned);
     watch.0.extend(traits);
     let unseen: Vec<_> = all.difference(&watch.0).collect();
     assert!(unseen.is_empty(), "public types that no test prints: {unseen:?}");
