@@ -64,6 +64,8 @@
 pub mod conformance;
 pub mod data;
 mod engine;
+#[cfg(feature = "openapi")]
+mod openapi;
 #[cfg(feature = "server")]
 mod server;
 mod timer;
@@ -75,6 +77,8 @@ pub use engine::{
     Account, Class, End, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder,
     Outcome, RecordedRequest, Repeat, Unmet, Wire,
 };
+#[cfg(feature = "openapi")]
+pub use openapi::openapi;
 #[cfg(feature = "server")]
 pub use server::{MockServer, ServerOptions};
 /// The core of the SDK, whose `Transport` this crate implements.

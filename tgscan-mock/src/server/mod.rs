@@ -95,6 +95,7 @@ impl ServerOptions {
 /// | `/_mock/faults` | `POST` | appends to the script: a list of [`ScriptStep`](crate::ScriptStep)s |
 /// | | `GET`, `DELETE` | how many steps are left; forgets them |
 /// | `/_mock/reset` | `POST` | [`Mock::reset`] |
+/// | `/_mock/openapi.json` | `GET` | the OpenAPI 3.1 document of the API |
 ///
 /// ```
 /// use tgscan_mock::{Mock, MockServer, ServerOptions};

@@ -40,6 +40,14 @@ fn read(root: &Path, path: &str) -> Result<String, String> {
     std::fs::read_to_string(root.join(path)).map_err(|error| format!("cannot read {path}: {error}"))
 }
 
+/// The description of the service for other tools, which the mock's server serves.
+const OPENAPI: &str = "tgscan-mock/openapi.json";
+
+fn openapi() -> Result<String, String> {
+    let text = serde_json::to_string_pretty(&tgscan_mock::openapi()).map_err(|error| error.to_string())?;
+    Ok(text + "\n")
+}
+
 /// Files that are not current, with what should be in them.
 fn outdated(root: &Path) -> Result<Vec<(&'static str, String)>, String> {
     let mut outdated = Vec::new();
@@ -49,6 +57,11 @@ fn outdated(root: &Path) -> Result<Vec<(&'static str, String)>, String> {
         if current != text {
             outdated.push((path, current));
         }
+    }
+    // A whole file, which may not be there yet.
+    let openapi = openapi()?;
+    if read(root, OPENAPI).ok().as_ref() != Some(&openapi) {
+        outdated.push((OPENAPI, openapi));
     }
     Ok(outdated)
 }
