@@ -15,7 +15,7 @@ pub(crate) use msrv::promised as rust_version;
 pub use step::Step;
 use step::{Job, Run};
 
-use crate::{Outcome, docs, root, tidy};
+use crate::{Outcome, contract, docs, root, tidy};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
@@ -58,6 +58,7 @@ fn run_one(run: &Run) -> Outcome {
         Run::Msrv => msrv::check(),
         Run::Tidy => tidy::run(),
         Run::Docs => docs::check(),
+        Run::Contract => contract::check(),
         Run::Cargo(job) => run_cargo(job),
     }
 }

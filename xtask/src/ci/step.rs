@@ -21,6 +21,8 @@ pub enum Step {
     Test,
     /// The documentation builds without warnings.
     Doc,
+    /// The mock does what its OpenAPI document says, in a short form of `cargo xtask contract`.
+    Contract,
 }
 
 /// What a step runs.
@@ -28,6 +30,7 @@ pub(super) enum Run {
     Msrv,
     Tidy,
     Docs,
+    Contract,
     Cargo(Job),
 }
 
@@ -63,6 +66,7 @@ impl Step {
             ],
             Self::Tidy => vec![Run::Tidy],
             Self::Docs => vec![Run::Docs],
+            Self::Contract => vec![Run::Contract],
             // The first is the README's command, to the letter.
             Self::Test => {
                 vec![cargo(&["test", "--workspace"]), cargo(&["test", "--workspace", "--all-features"])]
@@ -109,7 +113,7 @@ mod tests {
     #[test]
     fn the_names_are_those_of_the_command_line_in_order() {
         let names: Vec<String> = Step::value_variants().iter().map(|step| step.name()).collect();
-        assert_eq!(names, ["msrv", "fmt", "clippy", "tidy", "docs", "test", "doc"]);
+        assert_eq!(names, ["msrv", "fmt", "clippy", "tidy", "docs", "test", "doc", "contract"]);
     }
 
     #[test]
