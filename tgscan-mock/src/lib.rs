@@ -35,7 +35,7 @@
 //! | face | for | feature |
 //! |---|---|---|
 //! | [`Mock`] as a `Transport` | tests in Rust, in process | none |
-//! | `MockServer` on loopback, HTTP or HTTPS | transports, blocking clients, other processes | `server`, `tls` |
+//! | `MockServer` on loopback, HTTP or HTTPS | transports, blocking clients, other processes | `server`, `tls`, `http2` |
 //! | the binary `tgscan-mock` | callers in any language | `cli` |
 //!
 //! `tgscan-mock serve` takes flags and a TOML file, of which `examples/mock.toml` shows every setting; with `--tls` it

@@ -1,4 +1,4 @@
-//! The mock on a socket: HTTP/1.1 and HTTP/2, in clear text or over TLS.
+//! The mock on a socket: HTTP/1.1 and, with its feature, HTTP/2, in clear text or over TLS.
 
 mod body;
 mod connection;
@@ -8,6 +8,13 @@ mod log;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
+// The versions of HTTP that it speaks.
+#[cfg(feature = "http2")]
+#[path = "version/both.rs"]
+mod version;
+#[cfg(not(feature = "http2"))]
+#[path = "version/http1.rs"]
+mod version;
 
 use std::fmt;
 use std::io;

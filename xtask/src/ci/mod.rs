@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-pub(crate) use msrv::promised as rust_version;
+pub(crate) use msrv::{output, promised as rust_version};
 pub use step::Step;
 use step::{Job, Run};
 
@@ -71,7 +71,7 @@ fn run_cargo(job: &Job) -> Outcome {
 }
 
 /// A command in the workspace's root that shares one target directory with all others.
-fn cargo_like(program: &str) -> Command {
+pub(crate) fn cargo_like(program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
     if std::env::var_os("CARGO_TARGET_DIR").is_none() {

@@ -5,6 +5,7 @@
 mod credits;
 mod markers;
 mod methods;
+mod mock_crates;
 
 use std::path::Path;
 
@@ -31,7 +32,14 @@ fn pages(root: &Path) -> Result<Vec<Page>, String> {
     let methods = methods::table(&read(root, methods::CLIENT)?);
     let rust_version = format!("Rust {} or newer.", ci::rust_version()?);
     Ok(vec![
-        Page { path: "README.md", parts: vec![("methods", methods), ("rust-version", rust_version)] },
+        Page {
+            path: "README.md",
+            parts: vec![
+                ("methods", methods),
+                ("mock-crates", mock_crates::table()?),
+                ("rust-version", rust_version),
+            ],
+        },
         Page { path: "tgscan-core/src/credits.md", parts: credits::parts()? },
     ])
 }
