@@ -49,6 +49,12 @@
 //! test what your code does when "charged, then the line dropped". The feature `conformance` has a suite that runs all
 //! of them against a transport of your own.
 //!
+//! # Swapping it in
+//!
+//! `Client` is one type whatever carries it, so it is one line, and your code needs no `cfg`. The `examples` folder has
+//! each case with its tests: a struct that owns a `Client`, a service with shared state, a property test, your own
+//! handling of faults, and blocking code.
+//!
 //! # Expectations
 //!
 //! [`Mock::expect`] says which calls a test wants to see, how often and in which order, and what each of them gets:
