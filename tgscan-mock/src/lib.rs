@@ -35,7 +35,7 @@
 //! | face | for | feature |
 //! |---|---|---|
 //! | [`Mock`] as a `Transport` | tests in Rust, in process | none |
-//! | `MockServer` on loopback, HTTP or HTTPS | transports, blocking clients, other processes | `server`, `tls` |
+//! | `MockServer` on loopback, HTTP or HTTPS | transports, blocking clients, other processes | `server`, `tls`, `http2` |
 //! | the binary `tgscan-mock` | callers in any language | `cli` |
 //!
 //! `tgscan-mock serve` takes flags and a TOML file, of which `examples/mock.toml` shows every setting; with `--tls` it
@@ -48,6 +48,12 @@
 //! [`Mock::script`] lets the next requests fail in any of the ways of [`FaultKind`], charged or not, so that you can
 //! test what your code does when "charged, then the line dropped". The feature `conformance` has a suite that runs all
 //! of them against a transport of your own.
+//!
+//! # Swapping it in
+//!
+//! `Client` is one type whatever carries it, so it is one line, and your code needs no `cfg`. The `examples` folder has
+//! each case with its tests: a struct that owns a `Client`, a service with shared state, a property test, your own
+//! handling of faults, and blocking code.
 //!
 //! # Expectations
 //!
@@ -64,6 +70,8 @@
 pub mod conformance;
 pub mod data;
 mod engine;
+#[cfg(feature = "openapi")]
+mod openapi;
 #[cfg(feature = "server")]
 mod server;
 mod timer;
@@ -75,6 +83,8 @@ pub use engine::{
     Account, Class, End, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder,
     Outcome, RecordedRequest, Repeat, Unmet, Wire, visit_all,
 };
+#[cfg(feature = "openapi")]
+pub use openapi::openapi;
 #[cfg(feature = "server")]
 pub use server::{MockServer, ServerOptions};
 /// The core of the SDK, whose `Transport` this crate implements.

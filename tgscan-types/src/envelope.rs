@@ -24,9 +24,10 @@ pub enum Envelope<T> {
 
 /// The `result` of a failed API request.
 #[derive(Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ErrorResult {
-    /// Short error description, in the service's words. It may echo the query, so `Debug` hides it.
+    /// Short error description, in the service's words. It may echo the query, so nothing here prints it.
     #[serde(default, deserialize_with = "null_as_empty")]
     pub message: String,
 }

@@ -48,7 +48,7 @@
 //! 1. One new file in `src/methods/`, in the order of the files beside it, and one line in [`visit_all`].
 //! 2. Its fixtures in `fixtures/<name>/`: the documented answer, and the bytes of the request (live and, if it has
 //!    a test twin, test).
-//! 3. In `tgscan-mock`: one strategy file and one route arm.
+//! 3. In `tgscan-mock`: one strategy file, one route arm, and one line in `src/openapi/mod.rs`.
 //!
 //! Nothing changes in `tgscan-core` or in the transports. Each step that is left out fails a test.
 
@@ -57,6 +57,8 @@ mod envelope;
 mod lenient;
 mod methods;
 mod opaque;
+#[cfg(feature = "schema")]
+mod schema;
 mod values;
 
 pub use api_method::{ApiMethod, MethodInfo, MethodVisitor, infos, visit_all};

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who runs it")]
 
 pub mod ci;
+pub mod contract;
 pub mod demo;
 pub mod docs;
 pub mod tidy;

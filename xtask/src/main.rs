@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{ci, demo, docs, tidy};
+use xtask::{ci, contract, demo, docs, tidy};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
@@ -12,6 +12,8 @@ use xtask::{ci, demo, docs, tidy};
 enum Task {
     /// Runs every check, as CI does; stops at the first that fails.
     Ci(ci::Flags),
+    /// Lets an independent tester compare the mock with its OpenAPI document; needs Python and, once, a network.
+    Contract(contract::Flags),
     /// Shows the main job over HTTPS on loopback, and what a user sees when things go wrong.
     Demo(demo::Flags),
     /// Checks the house rules.
@@ -23,6 +25,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Task::parse() {
         Task::Ci(flags) => ci::run(&flags),
+        Task::Contract(flags) => contract::run(&flags),
         Task::Demo(flags) => demo::run(&flags),
         Task::Tidy => tidy::run(),
         Task::Docs(flags) => docs::run(&flags),

@@ -6,8 +6,6 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -15,7 +13,7 @@ use tokio::task::JoinSet;
 use super::body::MockBody;
 use super::connections::Connections;
 use super::socket::{Reset, Socket};
-use super::{control, log};
+use super::{control, log, version};
 use crate::Mock;
 use crate::engine::{End, Wire};
 
@@ -80,13 +78,9 @@ async fn speak_http(
     shared: Service,
     reset: Reset,
 ) {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    // Without dates, so that the same seed gives the same bytes.
-    http.http1().auto_date_header(false).timer(TokioTimer::new());
-    http.http2().auto_date_header(false).timer(TokioTimer::new());
     let service = service_fn(move |request| respond(shared.clone(), request, reset.clone()));
     // A connection that broke is the client's to notice.
-    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+    let _ = version::serve(stream, service).await;
 }
 
 /// An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.

@@ -32,11 +32,12 @@ pub(super) fn answer(mock: &Mock, request: &Request<Bytes>) -> Option<Response<B
 type Act = fn(&Method, &Mock, &[u8]) -> Option<Answer>;
 
 /// Every path, with the HTTP methods that it takes.
-const PATHS: [(&str, &str, Act); 4] = [
+const PATHS: [(&str, &str, Act); 5] = [
     ("state", "GET, PUT", state),
     ("requests", "GET", requests),
     ("reset", "POST", reset),
     ("faults", "GET, POST, DELETE", faults),
+    ("openapi.json", "GET", openapi),
 ];
 
 fn find(name: &str) -> Option<(&'static str, Act)> {
@@ -115,6 +116,14 @@ fn faults(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
         _ => return None,
     }
     Some(Ok(json!({ "faults_left": mock.script_left() })))
+}
+
+fn openapi(http_method: &Method, _: &Mock, _: &[u8]) -> Option<Answer> {
+    let read = || serde_json::from_str(include_str!("../../openapi.json"));
+    (http_method == Method::GET).then(|| {
+        read()
+            .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("openapi.json is broken: {error}")))
+    })
 }
 
 fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, (StatusCode, String)> {

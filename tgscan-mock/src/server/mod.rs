@@ -1,4 +1,4 @@
-//! The mock on a socket: HTTP/1.1 and HTTP/2, in clear text or over TLS.
+//! The mock on a socket: HTTP/1.1 and, with its feature, HTTP/2, in clear text or over TLS.
 
 mod body;
 mod connection;
@@ -8,6 +8,13 @@ mod log;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
+// The versions of HTTP that it speaks.
+#[cfg(feature = "http2")]
+#[path = "version/both.rs"]
+mod version;
+#[cfg(not(feature = "http2"))]
+#[path = "version/http1.rs"]
+mod version;
 
 use std::fmt;
 use std::io;
@@ -95,6 +102,7 @@ impl ServerOptions {
 /// | `/_mock/faults` | `POST` | appends to the script: a list of [`ScriptStep`](crate::ScriptStep)s |
 /// | | `GET`, `DELETE` | how many steps are left; forgets them |
 /// | `/_mock/reset` | `POST` | [`Mock::reset`] |
+/// | `/_mock/openapi.json` | `GET` | the OpenAPI 3.1 document of the API |
 ///
 /// ```
 /// use tgscan_mock::{Mock, MockServer, ServerOptions};

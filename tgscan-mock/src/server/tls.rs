@@ -57,7 +57,10 @@ impl Tls {
                 config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
             })
             .map_err(io::Error::other)?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // The first is preferred.
+        let protocols: &[&[u8]] =
+            if cfg!(feature = "http2") { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem })
     }
 }

@@ -99,3 +99,23 @@ fn what_is_wrong_is_said_and_changes_nothing() {
     let request = post("/../../_mock/state", Mock::LIVE_KEY, "");
     assert_eq!(answer(&mock, &request).status(), 404);
 }
+
+#[test]
+fn the_openapi_document_has_the_methods_of_the_registry() {
+    let mock = Mock::new();
+    let server = started(&mock);
+    let (status, document) = control(server.address(), "GET", "openapi.json", "");
+    assert_eq!((status, document["openapi"].as_str()), (200, Some("3.1.0")));
+    let mut paths: Vec<&str> =
+        tgscan_mock::types::infos().iter().flat_map(|m| [Some(m.path), m.test_path]).flatten().collect();
+    paths.sort_unstable();
+    let documented: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+    assert_eq!(documented, paths);
+}
+
+#[cfg(feature = "openapi")]
+#[test]
+fn the_openapi_document_is_that_of_the_types() {
+    let document: Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+    assert_eq!(document, tgscan_mock::openapi(), "to write it: cargo xtask docs");
+}

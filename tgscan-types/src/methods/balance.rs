@@ -10,10 +10,12 @@ use crate::ApiMethod;
 ///
 /// Source: "Account Balance Method", which takes no arguments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Balance {}
 
 /// What a [`Balance`] answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BalanceAnswer {
     /// Credits on the account's balance.

@@ -14,6 +14,7 @@ use crate::{ApiMethod, UserQuery};
 ///
 /// Source: "User's Groups Search Method".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Search {
     /// The account: a username or a Telegram numeric id.
     pub query: UserQuery,
@@ -21,6 +22,7 @@ pub struct Search {
 
 /// What a [`Search`] answers.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchAnswer {
     /// The account as it is known now.
@@ -40,6 +42,7 @@ pub struct SearchAnswer {
 
 /// The account that a [`Search`] found.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchUser {
     /// Telegram numeric id.
@@ -55,6 +58,7 @@ pub struct SearchUser {
 
 /// A username that an account had.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UsernameEntry {
     /// The username, without `@`.
@@ -67,10 +71,12 @@ pub struct UsernameEntry {
 
 /// An id under which an account was known.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IdEntry {
     /// The id. Documented as text; read from text or number, written as text.
     #[serde(with = "id_as_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^(?:0|-?[1-9][0-9]{0,18})$")))]
     pub id: i64,
     /// When it was seen, exactly as sent: the documentation states no date format, so none is assumed.
     #[serde(default, deserialize_with = "null_as_empty")]
@@ -79,6 +85,7 @@ pub struct IdEntry {
 
 /// Counts and cost of a [`Search`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchMeta {
     /// The query as the service understood it.
@@ -94,6 +101,7 @@ pub struct SearchMeta {
 
 /// A group that an account is known to be in.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchGroup {
     /// Telegram numeric id of the group.

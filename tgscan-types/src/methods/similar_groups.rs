@@ -14,6 +14,7 @@ use crate::{ApiMethod, GroupQuery};
 ///
 /// Source: "Similar Groups Method".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SimilarGroups {
     /// The groups: 1 to 10 usernames.
     pub query: GroupQuery,
@@ -21,6 +22,7 @@ pub struct SimilarGroups {
 
 /// What a [`SimilarGroups`] answers.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroupsAnswer {
     /// The query and the cost.
@@ -32,6 +34,7 @@ pub struct SimilarGroupsAnswer {
 
 /// Query and cost of a [`SimilarGroups`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroupsMeta {
     /// The usernames as the service understood them.
@@ -43,6 +46,7 @@ pub struct SimilarGroupsMeta {
 
 /// A group that is similar to the given ones.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroup {
     /// Username of the group, without `@`; empty where the service sent null.

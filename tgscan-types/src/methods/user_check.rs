@@ -13,6 +13,7 @@ use crate::{ApiMethod, UserQuery};
 ///
 /// Source: "Basic User Check".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserCheck {
     /// The account: a username or a Telegram numeric id.
     pub query: UserQuery,
@@ -20,6 +21,7 @@ pub struct UserCheck {
 
 /// What a [`UserCheck`] answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckAnswer {
     /// For which fields there is data.
@@ -30,6 +32,7 @@ pub struct UserCheckAnswer {
 
 /// For which fields of the account there is data in the service's database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckUser {
     /// Whether a username is known.
@@ -42,6 +45,7 @@ pub struct UserCheckUser {
 
 /// Count and cost of a [`UserCheck`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckMeta {
     /// The query as the service understood it.

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-pub(crate) use msrv::promised as rust_version;
+pub(crate) use msrv::{output, promised as rust_version};
 pub use step::Step;
 use step::{Job, Run};
 
-use crate::{Outcome, docs, root, tidy};
+use crate::{Outcome, contract, docs, root, tidy};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
@@ -62,6 +62,7 @@ fn run_one(run: &Run) -> Outcome {
         Run::Docs => docs::check(),
         Run::Features => features::check(),
         Run::Parts => parts::check(),
+        Run::Contract => contract::check(),
         Run::Cargo(job) => run_cargo(job),
     }
 }

@@ -81,7 +81,8 @@ pub(crate) fn promised() -> Result<String, String> {
     version.map(str::to_owned).ok_or_else(|| "Cargo.toml has no workspace.package.rust-version".into())
 }
 
-fn output(command: &mut Command) -> Result<String, String> {
+/// What a command prints.
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let program = command.get_program().display().to_string();
     let failed = |why: String| format!("`{program}` failed: {why}");
     match command.output() {

@@ -25,6 +25,8 @@ pub enum Step {
     Features,
     /// The transport works with nginx and with proxies that are not ours; installs them where they are missing.
     Parts,
+    /// The mock does what its OpenAPI document says, in a short form of `cargo xtask contract`.
+    Contract,
 }
 
 /// What a step runs.
@@ -34,6 +36,7 @@ pub(super) enum Run {
     Docs,
     Features,
     Parts,
+    Contract,
     Cargo(Job),
 }
 
@@ -71,6 +74,7 @@ impl Step {
             Self::Docs => vec![Run::Docs],
             Self::Features => vec![Run::Features],
             Self::Parts => vec![Run::Parts],
+            Self::Contract => vec![Run::Contract],
             // The first is the README's command, to the letter.
             Self::Test => {
                 vec![cargo(&["test", "--workspace"]), cargo(&["test", "--workspace", "--all-features"])]
@@ -117,7 +121,10 @@ mod tests {
     #[test]
     fn the_names_are_those_of_the_command_line_in_order() {
         let names: Vec<String> = Step::value_variants().iter().map(|step| step.name()).collect();
-        assert_eq!(names, ["msrv", "fmt", "clippy", "tidy", "docs", "test", "doc", "features", "parts"]);
+        assert_eq!(
+            names,
+            ["msrv", "fmt", "clippy", "tidy", "docs", "test", "doc", "features", "parts", "contract"]
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod crates;
 mod credits;
 mod markers;
 mod methods;
+mod mock_crates;
 
 use std::path::Path;
 
@@ -34,7 +35,12 @@ fn pages(root: &Path) -> Result<Vec<Page>, String> {
     Ok(vec![
         Page {
             path: "README.md",
-            parts: vec![("methods", methods), ("crates", crates::table()?), ("rust-version", rust_version)],
+            parts: vec![
+                ("methods", methods),
+                ("crates", crates::table()?),
+                ("mock-crates", mock_crates::table()?),
+                ("rust-version", rust_version),
+            ],
         },
         Page { path: "tgscan-core/src/credits.md", parts: credits::parts()? },
     ])
@@ -42,6 +48,14 @@ fn pages(root: &Path) -> Result<Vec<Page>, String> {
 
 fn read(root: &Path, path: &str) -> Result<String, String> {
     std::fs::read_to_string(root.join(path)).map_err(|error| format!("cannot read {path}: {error}"))
+}
+
+/// The description of the service for other tools, which the mock's server serves.
+const OPENAPI: &str = "tgscan-mock/openapi.json";
+
+fn openapi() -> Result<String, String> {
+    let text = serde_json::to_string_pretty(&tgscan_mock::openapi()).map_err(|error| error.to_string())?;
+    Ok(text + "\n")
 }
 
 /// Files that are not current, with what should be in them.
@@ -53,6 +67,11 @@ fn outdated(root: &Path) -> Result<Vec<(&'static str, String)>, String> {
         if current != text {
             outdated.push((path, current));
         }
+    }
+    // A whole file, which may not be there yet.
+    let openapi = openapi()?;
+    if read(root, OPENAPI).ok().as_ref() != Some(&openapi) {
+        outdated.push((OPENAPI, openapi));
     }
     Ok(outdated)
 }

@@ -1,0 +1,94 @@
+//! Blocking code without any runtime: it drives the core's state machine itself, and in a test the mock answers.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tgscan_mock::core::{Api, Error, Reply, Step, TransportError};
+use tgscan_mock::types::ApiMethod;
+
+/// Your code: how to send is your HTTP client's business, and how to wait that of `std::thread::sleep`.
+pub struct Blocking<Send> {
+    /// Key and base URL.
+    pub api: Api,
+    /// Sends one request.
+    pub send: Send,
+    /// Waits so long.
+    pub wait: fn(Duration),
+}
+
+impl<Send> Blocking<Send>
+where
+    Send: Fn(Request<Bytes>) -> Result<Response<Bytes>, TransportError>,
+{
+    /// Calls an API method.
+    ///
+    /// # Errors
+    /// As `Client::send`.
+    pub fn call<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
+        let start = Instant::now();
+        let mut step = Step::begin(&self.api, method, start.elapsed());
+        loop {
+            step = match step {
+                Step::Send(request, sent) => sent.received((self.send)(request), start.elapsed()),
+                Step::Wait(wait) => {
+                    (self.wait)(wait.duration());
+                    wait.over()
+                }
+                Step::Done(result) => return result,
+            };
+        }
+    }
+}
+
+/// The mock where the HTTP client goes, and no waiting.
+fn over(
+    mock: &tgscan_mock::Mock,
+) -> Blocking<impl Fn(Request<Bytes>) -> Result<Response<Bytes>, TransportError> + use<>> {
+    use tgscan_mock::Wire;
+
+    let api = Api::new(mock.live_key());
+    let mock = mock.clone();
+    let send = move |request| match mock.respond(&request).wire {
+        Wire::Whole(response) | Wire::Drip(response) => Ok(response),
+        Wire::Refused => Err(TransportError::never_sent("refused")),
+        _ => Err(TransportError::new("the line dropped")),
+    };
+    Blocking { api, send, wait: |_| {} }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let blocking = over(&tgscan_mock::Mock::new());
+    let reply = blocking.call(tgscan_mock::types::Search { query: "some_username".parse()? })?;
+    println!("{} groups, {}", reply.answer.groups.len(), reply.credits);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tgscan_mock::types::{Balance, Search};
+    use tgscan_mock::{FaultKind, Mock};
+
+    use super::*;
+
+    #[test]
+    fn it_waits_and_asks_again_where_nothing_was_processed() {
+        let mock = Mock::new();
+        mock.script_any(
+            [FaultKind::TooManyRequests(Some(1)), FaultKind::Refuse].map(tgscan_mock::Fault::new),
+        );
+        let search = Search { query: "some_username".parse().unwrap() };
+        over(&mock).call(search).unwrap();
+        assert_eq!((mock.requests().len(), mock.account().spent), (3, 1));
+    }
+
+    #[test]
+    fn it_does_not_pay_twice() {
+        let mock = Mock::new();
+        mock.script_any([tgscan_mock::Fault::new(FaultKind::Reset).charged()]);
+        let error = over(&mock).call(Search { query: "some_username".parse().unwrap() }).unwrap_err();
+        assert!(error.is_transport());
+        assert_eq!(over(&mock).call(Balance {}).unwrap().answer.num_credits, 999);
+    }
+}

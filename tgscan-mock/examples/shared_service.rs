@@ -1,0 +1,81 @@
+//! A service with shared state: many callers, one account, a cache in front of it.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tgscan_mock::core::{Client, Error};
+use tgscan_mock::types::UserQuery;
+
+/// Your code: cheap to clone, as web frameworks want their state.
+#[derive(Clone)]
+pub struct Service {
+    client: Client,
+    known: Arc<Mutex<HashMap<UserQuery, u64>>>,
+}
+
+impl Service {
+    /// A service that asks through this client.
+    pub fn new(client: Client) -> Self {
+        Self { client, known: Arc::default() }
+    }
+
+    /// In how many groups an account is known to be; asked for once, then remembered.
+    ///
+    /// # Errors
+    /// If the search fails.
+    pub async fn num_groups(&self, who: UserQuery) -> Result<u64, Error> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&who).copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let count = self.client.search(who.clone()).await?.answer.meta.known_num_groups;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(who, count);
+        Ok(count)
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mock = tgscan_mock::Mock::new();
+    let service = Service::new(mock.client());
+    for _ in 0..3 {
+        futures_executor::block_on(service.num_groups("some_username".parse()?))?;
+    }
+    println!("three questions, {} credit", mock.account().spent);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_executor::block_on;
+    use tgscan_mock::Mock;
+    use tgscan_mock::core::Ledger;
+
+    use super::*;
+
+    #[test]
+    fn callers_on_many_threads_share_the_account_and_the_cache() {
+        let mock = Mock::builder().seed(7).credits(100).build().unwrap();
+        let service = Service::new(mock.client());
+        let ask = |name: &str| block_on(service.clone().num_groups(name.parse().unwrap())).unwrap();
+        let first: Vec<u64> = ["a", "b", "c"].map(ask).to_vec();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert_eq!(["a", "b", "c"].map(ask).to_vec(), first));
+            }
+        });
+        assert_eq!(mock.account().spent, 3, "each account was paid for once");
+    }
+
+    #[test]
+    fn a_budget_is_refused_before_anything_is_sent() {
+        use tgscan_mock::core::Api;
+
+        let mock = Mock::new();
+        let api = Api::new(mock.live_key()).with_ledger(Ledger::new().with_cap(1));
+        let service = Service::new(Client::new(api, mock.clone()));
+        block_on(service.num_groups("a".parse().unwrap())).unwrap();
+        block_on(service.num_groups("b".parse().unwrap())).unwrap_err();
+        assert_eq!(mock.requests().len(), 1);
+    }
+}

@@ -1,0 +1,150 @@
+//! The OpenAPI 3.1 document of the service, generated from the types.
+//!
+//! Facts of the documentation stand in it in our own words; what the mock assumes stands under `x-assumption`.
+
+mod responses;
+
+use schemars::generate::{Contract, SchemaSettings};
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+use tgscan_core::types::{ApiMethod, Balance, ErrorResult, Search, SimilarGroups, UserCheck};
+
+/// The OpenAPI document of all API methods and their test methods.
+pub fn openapi() -> Value {
+    let mut document = Document { paths: Map::new(), schemas: generator() };
+    // One line per API method; a test compares with the registry.
+    document.add::<Search>();
+    document.add::<Balance>();
+    document.add::<SimilarGroups>();
+    document.add::<UserCheck>();
+    document.finish()
+}
+
+fn generator() -> SchemaGenerator {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+        // What is written is exact: every documented field is there.
+        settings.contract = Contract::Serialize;
+    });
+    settings.into_generator()
+}
+
+struct Document {
+    paths: Map<String, Value>,
+    schemas: SchemaGenerator,
+}
+
+impl Document {
+    fn add<M: ApiMethod<Answer: JsonSchema> + JsonSchema>(&mut self) {
+        let live = self.operation::<M>(false);
+        self.paths.insert(M::PATH.into(), json!({ "post": live }));
+        if let Some(path) = M::TEST_PATH {
+            let test = self.operation::<M>(true);
+            self.paths.insert(path.into(), json!({ "post": test }));
+        }
+    }
+
+    fn operation<M: ApiMethod<Answer: JsonSchema> + JsonSchema>(&mut self, is_test: bool) -> Value {
+        let mut form = self.schemas.root_schema_for::<M>().to_value();
+        // What the documentation of the request type says is about the whole call.
+        let about = form["description"].as_str().unwrap_or_default().to_owned();
+        let takes_nothing = form.get("properties").is_none();
+        let result = self.schemas.subschema_for::<M::Answer>();
+        let security = match (is_test, M::TEST_PATH) {
+            (true, _) => json!([{ "TestKey": [] }]),
+            (false, Some(_)) => json!([{ "LiveKey": [] }]),
+            (false, None) => json!([{ "LiveKey": [] }, { "TestKey": [] }]),
+        };
+        let (id, description) = if is_test {
+            (format!("test_{}", M::NAME), format!("{TEST} The live method: {about}"))
+        } else {
+            (M::NAME.to_owned(), about)
+        };
+        let mut operation = json!({
+            "operationId": id,
+            "summary": id.replace('_', " "),
+            "description": description,
+            "security": security,
+            "responses": responses::all(&json!(result)),
+        });
+        if !takes_nothing {
+            // The definitions are shared, and stand under `components`.
+            if let Some(fields) = form.as_object_mut() {
+                for name in ["$defs", "components", "title", "description"] {
+                    fields.remove(name);
+                }
+                fields.insert("additionalProperties".into(), false.into());
+            }
+            operation["requestBody"] = json!({
+                "required": true,
+                "content": { "application/x-www-form-urlencoded": { "schema": form } },
+            });
+        }
+        if M::TEST_PATH.is_none() {
+            operation["x-assumption"] =
+                "It takes a live or a test key; the documentation does not say which.".into();
+        } else if !is_test {
+            operation["x-assumption"] = "It takes no test key; the documentation does not say.".into();
+        }
+        operation
+    }
+
+    fn finish(mut self) -> Value {
+        let error = self.schemas.subschema_for::<ErrorResult>();
+        let mut schemas = self.schemas.take_definitions(true);
+        schemas.insert("ErrorEnvelope".into(), responses::error_envelope(&json!(error)));
+        let mut document = json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": "TgScan API",
+                "version": env!("CARGO_PKG_VERSION"),
+                "description": ABOUT,
+                "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+            },
+            "servers": [{ "url": "https://api.tgdev.io" }],
+            "paths": self.paths,
+            "components": {
+                "schemas": schemas,
+                "securitySchemes": {
+                    "LiveKey": key("A live key. One per account: making a new one removes the old. Whoever has it can \
+                        spend the account's credits."),
+                    "TestKey": key("A test key, for test methods only."),
+                },
+            },
+        });
+        plain(&mut document);
+        document
+    }
+}
+
+const ABOUT: &str = "Unofficial description of the TgScan API, generated from the types of an SDK for Rust. Every method \
+    is a POST of a form, with the API key in a header. Every answer is an envelope: `status` is `ok` or `error`, and \
+    `result` holds the data or a short description of the error. What the documentation leaves open stands under \
+    `x-assumption`: it is what the mock of this SDK does, and nobody should rely on it.";
+
+const TEST: &str = "Test method: it takes test keys only, its answers are random data in the shape of the live method's, \
+    and it withdraws no credits, but the balance must not be zero.";
+
+fn key(description: &str) -> Value {
+    json!({ "type": "apiKey", "in": "header", "name": "Api-Key", "description": description })
+}
+
+/// Turns links between Rust types into their names, which is all that another language can use.
+fn plain(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(text) if name == "description" => {
+                        *text =
+                            text.replace("[`", "`").replace("`]", "`").replace('\n', " ").replace("  ", " ");
+                    }
+                    _ => plain(field),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(plain),
+        _ => {}
+    }
+}

@@ -1,0 +1,28 @@
+//! HTTP/1.1 alone, which takes a dozen crates fewer.
+
+use std::error::Error;
+use std::io;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::server::body::MockBody;
+
+/// Serves one connection to its end.
+pub(in crate::server) async fn serve<S>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    service: S,
+) -> Result<(), Box<dyn Error + Send + Sync>>
+where
+    S: Service<Request<Incoming>, Response = Response<MockBody>, Error = io::Error> + Send + 'static,
+    S::Future: Send,
+{
+    let mut http = Builder::new();
+    // Without dates, so that the same seed gives the same bytes.
+    http.auto_date_header(false).timer(TokioTimer::new());
+    Ok(http.serve_connection(TokioIo::new(stream), service).await?)
+}

@@ -1,0 +1,108 @@
+//! JSON schemas of the validated values. Those of all other types are derived.
+//!
+//! They describe the exact wire form, and as exactly as a schema can: a text is valid here if and only if the type's
+//! `Deserialize` takes it.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::{GroupQuery, UserId, UserQuery, Username};
+
+impl JsonSchema for Username {
+    fn schema_name() -> Cow<'static, str> {
+        "Username".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Username of an account or group, without `@`. Assumption: characters and length are \
+                Telegram's own rules. Digits alone are a numeric id.",
+            "pattern": format!("^{}$", username("$")),
+        })
+    }
+}
+
+impl JsonSchema for UserId {
+    fn schema_name() -> Cow<'static, str> {
+        "UserId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Telegram numeric id of an account, as text. Assumption: ids are 1 and above, and fit into \
+                63 bits.",
+            "pattern": format!("^(?:{})$", up_to(i64::MAX)),
+        })
+    }
+}
+
+impl JsonSchema for UserQuery {
+    fn schema_name() -> Cow<'static, str> {
+        "UserQuery".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An account: a username without `@`, or a Telegram numeric id.",
+            "anyOf": [generator.subschema_for::<Username>(), generator.subschema_for::<UserId>()],
+        })
+    }
+}
+
+impl JsonSchema for GroupQuery {
+    fn schema_name() -> Cow<'static, str> {
+        "GroupQuery".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let (one, more) = (username("(?:,|$)"), Self::MAX_USERNAMES - 1);
+        json_schema!({
+            "type": "string",
+            "description": "Groups to compare with: 1 to 10 usernames without `@`, delimited with commas.",
+            "pattern": format!("^{one}(?:,{one}){{0,{more}}}$"),
+        })
+    }
+}
+
+/// A username that ends before `end`: allowed characters, and not digits only.
+fn username(end: &str) -> String {
+    format!("(?![0-9]+{end})[A-Za-z0-9_]{{1,{}}}", Username::MAX_CHARS)
+}
+
+/// The decimal numbers from 1 to `most`, which has several digits: shorter ones, then those of the same length by the
+/// first digit that is smaller.
+fn up_to(most: i64) -> String {
+    let digits = most.to_string();
+    let mut forms = vec![format!("[1-9][0-9]{{0,{}}}", digits.len().saturating_sub(2))];
+    for (at, digit) in digits.char_indices() {
+        let least = if at == 0 { '1' } else { '0' };
+        if digit > least {
+            let smaller = char::from_u32(u32::from(digit) - 1).unwrap_or(least);
+            forms.push(format!("{}[{least}-{smaller}][0-9]{{{}}}", &digits[..at], digits.len() - at - 1));
+        }
+    }
+    forms.push(digits);
+    forms.join("|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_up_to_a_bound_are_those_forms() {
+        assert_eq!(up_to(350), "[1-9][0-9]{0,1}|[1-2][0-9]{2}|3[0-4][0-9]{1}|350");
+    }
+
+    #[test]
+    fn the_limits_are_those_of_the_types() {
+        let schema = |schema: Schema| schema.to_value().to_string();
+        let mut generator = SchemaGenerator::default();
+        assert!(schema(Username::json_schema(&mut generator)).contains("{1,32}"));
+        assert!(schema(GroupQuery::json_schema(&mut generator)).contains("{0,9}"));
+        assert!(schema(UserId::json_schema(&mut generator)).contains("9223372036854775807"));
+    }
+}
