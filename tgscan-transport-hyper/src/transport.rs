@@ -113,9 +113,14 @@ impl HyperTransport {
         let Inner { hyper, user_agent, route, coding, limits } = &*self.inner;
         let limits = limits.of_call(request.extensions().get::<CallLimits>());
         self.check(request.uri())
-            .and_then(|()| match limits.zero_timeout() {
-                None => Ok(()),
-                Some(_) => Err("a time limit of this call is zero; give a longer time in its `CallLimits`"),
+            .and_then(|()| {
+                // The transport's own limits were checked when it was built.
+                let is_zero = limits.zero_timeout().is_some() || limits.body_cap == 0;
+                if is_zero {
+                    Err("a limit in the `CallLimits` of this call is zero; give more")
+                } else {
+                    Ok(())
+                }
             })
             .map_err(|why| TransportError::never_sent(why).with_kind(TransportErrorKind::Refused))?;
         request.headers_mut().entry(USER_AGENT).or_insert_with(|| user_agent.clone());
