@@ -13,9 +13,9 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 #[cfg(not(feature = "proxy"))]
-pub(crate) use crate::direct::{Choice, Route};
+pub(crate) use crate::direct::{Choice, Route, proxy_on_the_way};
 #[cfg(feature = "proxy")]
-pub(crate) use crate::proxy::{Choice, Route};
+pub(crate) use crate::proxy::{Choice, Route, proxy_on_the_way};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 

@@ -1,5 +1,6 @@
 //! The way to the host in a build without the feature `proxy`: straight.
 
+use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 
 use crate::BuildError;
@@ -20,4 +21,9 @@ impl Choice {
     pub(crate) fn route(self, tcp: HttpConnector) -> Result<Route, BuildError> {
         Ok(tcp)
     }
+}
+
+/// Nobody is on the way.
+pub(crate) fn proxy_on_the_way(_: &Route, _: &Uri) -> Option<String> {
+    None
 }

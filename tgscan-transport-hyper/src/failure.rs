@@ -9,7 +9,7 @@ use http::uri::Scheme;
 use rustls::pki_types::InvalidDnsNameError;
 use tgscan_core::{TransportError, TransportErrorKind as Kind};
 
-use crate::connect::ConnectTimeout;
+use crate::connect::{ConnectTimeout, Route, proxy_on_the_way};
 use crate::limits::Deadline;
 use crate::outgoing::Handover;
 use crate::tls::explain;
@@ -18,21 +18,23 @@ use crate::tls::explain;
 pub(crate) fn before_head(
     error: hyper_util::client::legacy::Error,
     handover: &Handover,
-    uri: &Uri,
+    target: &Target<'_>,
 ) -> TransportError {
     // hyper cancels a request that it gives back, and none that it began to write.
     let returned = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
     let refused = is_refused_stream(&error);
     let never_sent = handover.never_sent(returned) || refused;
     let kind = kind(&error, never_sent);
-    let host = Host(uri);
+    let host = target;
     let context = match kind {
         Kind::Tls => {
             let why = find::<rustls::Error>(&error).and_then(|error| explain(error, &host.to_string()));
             why.unwrap_or_else(|| format!("no TLS session with {host}"))
         }
         Kind::Connect
-            if !is_of_proxy(&error) && ended_in_handshake(&error) && uri.scheme() == Some(&Scheme::HTTPS) =>
+            if !is_of_proxy(&error)
+                && ended_in_handshake(&error)
+                && target.uri.scheme() == Some(&Scheme::HTTPS) =>
         {
             format!("{host} ended the connection within the TLS handshake")
         }
@@ -47,8 +49,12 @@ pub(crate) fn before_head(
 }
 
 /// A time limit passed without a response head.
-pub(crate) fn timed_out_before_head(passed: Deadline, handover: &Handover, uri: &Uri) -> TransportError {
-    let host = Host(uri);
+pub(crate) fn timed_out_before_head(
+    passed: Deadline,
+    handover: &Handover,
+    target: &Target<'_>,
+) -> TransportError {
+    let host = target;
     let failed = if handover.never_sent(false) {
         TransportError::never_sent(format!("{passed} while connecting to {host}"))
     } else {
@@ -161,14 +167,21 @@ impl StdError for Cause {
     }
 }
 
-/// Host and port of a URI, without user name, password and path.
-struct Host<'a>(&'a Uri);
+/// Where a request goes, and on which way.
+pub(crate) struct Target<'a> {
+    pub(crate) uri: &'a Uri,
+    pub(crate) route: &'a Route,
+}
 
-impl fmt::Display for Host<'_> {
+/// Host and port, without user name, password and path; and the proxy on the way.
+impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.host().unwrap_or_default())?;
-        match self.0.port_u16() {
-            Some(port) => write!(f, ":{port}"),
+        f.write_str(self.uri.host().unwrap_or_default())?;
+        if let Some(port) = self.uri.port_u16() {
+            write!(f, ":{port}")?;
+        }
+        match proxy_on_the_way(self.route, self.uri) {
+            Some(proxy) => write!(f, " through the proxy {proxy}"),
             None => Ok(()),
         }
     }

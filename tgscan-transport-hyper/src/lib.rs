@@ -88,8 +88,8 @@
 //! | `tracing` | off | a span for each attempt, and `traced` for one around a call, with OpenTelemetry's names |
 //! | `platform-verifier` | off | `HyperTransportBuilder::platform_verifier`: the operating system decides whom to trust |
 //!
-//! Without `ring` and `aws-lc-rs` the builder needs a provider or a `rustls::ClientConfig` of yours. No feature changes
-//! what a transport does that was built the same way without it.
+//! Without `ring` and `aws-lc-rs` the builder needs a provider or a `rustls::ClientConfig` of yours. Apart from `http2`
+//! and the spans of `tracing`, a feature that another crate turns on changes nothing: what it adds must be called.
 
 mod build_error;
 mod builder;
@@ -113,6 +113,9 @@ mod untraced;
 pub use build_error::BuildError;
 pub use builder::HyperTransportBuilder;
 pub use limits::CallLimits;
+/// The rustls of this transport, for [`HyperTransportBuilder::tls_config`] and
+/// [`HyperTransportBuilder::crypto_provider`].
+pub use rustls;
 pub use timer::TokioTimer;
 #[cfg(feature = "tracing")]
 pub use traced::traced;
@@ -137,7 +140,3 @@ pub use transport::HyperTransport;
 pub fn client(key: tgscan_core::ApiKey) -> Result<tgscan_core::Client, BuildError> {
     Ok(HyperTransport::builder().build()?.client(tgscan_core::Api::new(key)))
 }
-
-/// The rustls of this transport, for [`HyperTransportBuilder::tls_config`] and
-/// [`HyperTransportBuilder::crypto_provider`].
-pub use rustls;

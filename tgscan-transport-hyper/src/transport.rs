@@ -16,7 +16,8 @@ use tgscan_core::{
 use tokio::runtime::Handle;
 use tokio::time::timeout_at;
 
-use crate::connect::Connector;
+use crate::connect::{Connector, Route};
+use crate::failure::Target;
 use crate::incoming::Coding;
 use crate::limits::{CallLimits, Limits, Running};
 use crate::outgoing::Outgoing;
@@ -39,6 +40,7 @@ pub struct HyperTransport {
 struct Inner {
     hyper: HyperClient<Connector, Outgoing>,
     user_agent: HeaderValue,
+    route: Route,
     coding: Coding,
     limits: Limits,
 }
@@ -52,10 +54,11 @@ impl HyperTransport {
     pub(crate) fn new(
         hyper: HyperClient<Connector, Outgoing>,
         user_agent: HeaderValue,
+        route: Route,
         coding: Coding,
         limits: Limits,
     ) -> Self {
-        Self { inner: Arc::new(Inner { hyper, user_agent, coding, limits }) }
+        Self { inner: Arc::new(Inner { hyper, user_agent, route, coding, limits }) }
     }
 
     /// A client that calls this API over this transport, and can wait and so retry.
@@ -107,12 +110,17 @@ impl Transport for HyperTransport {
 
 impl HyperTransport {
     async fn attempt(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let Inner { hyper, user_agent, coding, limits } = &*self.inner;
+        let Inner { hyper, user_agent, route, coding, limits } = &*self.inner;
         let limits = limits.of_call(request.extensions().get::<CallLimits>());
         self.check(request.uri())
-            .and_then(|()| match limits.zero_timeout() {
-                None => Ok(()),
-                Some(_) => Err("a time limit of this call is zero; give a longer time in its `CallLimits`"),
+            .and_then(|()| {
+                // The transport's own limits were checked when it was built.
+                let is_zero = limits.zero_timeout().is_some() || limits.body_cap == 0;
+                if is_zero {
+                    Err("a limit in the `CallLimits` of this call is zero; give more")
+                } else {
+                    Ok(())
+                }
             })
             .map_err(|why| TransportError::never_sent(why).with_kind(TransportErrorKind::Refused))?;
         request.headers_mut().entry(USER_AGENT).or_insert_with(|| user_agent.clone());
@@ -121,11 +129,12 @@ impl HyperTransport {
         let running = Running::begin(limits);
         let uri = request.uri().clone();
         let (request, handover) = Outgoing::wrap(request);
+        let target = Target { uri: &uri, route };
         let head = running.head();
         match timeout_at(head.at, hyper.request(request)).await {
             Ok(Ok(response)) => incoming::read(response, coding, &running).await,
-            Ok(Err(error)) => Err(failure::before_head(error, &handover, &uri)),
-            Err(_) => Err(failure::timed_out_before_head(head, &handover, &uri)),
+            Ok(Err(error)) => Err(failure::before_head(error, &handover, &target)),
+            Err(_) => Err(failure::timed_out_before_head(head, &handover, &target)),
         }
     }
 }

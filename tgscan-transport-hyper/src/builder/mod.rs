@@ -15,7 +15,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use crate::connect::{Choice, Connector};
+use crate::connect::{Choice, Connector, Route};
 use crate::incoming::Coding;
 use crate::limits::{LONGEST, Limits};
 use crate::outgoing::Outgoing;
@@ -170,8 +170,8 @@ impl HyperTransportBuilder {
             return Err(BuildError::UserAgent);
         }
         let coding = self.coding;
-        let client = self.hyper()?;
-        Ok(HyperTransport::new(client, user_agent, coding, limits))
+        let (client, route) = self.hyper()?;
+        Ok(HyperTransport::new(client, user_agent, route, coding, limits))
     }
 
     fn zero_timeout(&self) -> Option<&'static str> {
@@ -184,7 +184,7 @@ impl HyperTransportBuilder {
         .find_map(|(setting, timeout)| (timeout == Some(Duration::ZERO)).then_some(setting))
     }
 
-    fn hyper(self) -> Result<Client<Connector, Outgoing>, BuildError> {
+    fn hyper(self) -> Result<(Client<Connector, Outgoing>, Route), BuildError> {
         let connect_timeout = self.connect_timeout.min(LONGEST);
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(self.tcp_nodelay);
@@ -193,10 +193,9 @@ impl HyperTransportBuilder {
         tcp.set_connect_timeout(Some(connect_timeout));
         // It would refuse `https`, which is handled around it; plain `http` is refused before it is asked.
         tcp.enforce_http(false);
-        let connector = Connector::new(
-            (self.route.route(tcp)?, self.tls.config(self.http1_only)?).into(),
-            connect_timeout,
-        );
+        let route = self.route.route(tcp)?;
+        let https = (route.clone(), self.tls.config(self.http1_only)?).into();
+        let connector = Connector::new(https, connect_timeout);
 
         let mut hyper = Client::builder(TokioExecutor::new());
         hyper
@@ -211,7 +210,7 @@ impl HyperTransportBuilder {
             .timer(hyper_util::rt::TokioTimer::new())
             .http2_keep_alive_interval(PING)
             .http2_keep_alive_timeout(PING);
-        Ok(hyper.build(connector))
+        Ok((hyper.build(connector), route))
     }
 }
 

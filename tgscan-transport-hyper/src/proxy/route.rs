@@ -49,11 +49,9 @@ impl Service<Uri> for Route {
             let connecting = self.tcp.call(host);
             return Box::pin(async move { Ok(connecting.await?) });
         };
-        let address = with_port(proxy.uri());
-        let name = address.authority().map(ToString::to_string).unwrap_or_default();
-        let connecting = self.tcp.call(address);
+        let connecting = self.tcp.call(with_port(proxy.uri()));
         Box::pin(async move {
-            let failed = |what, source| ProxyError { what, name: name.clone(), source };
+            let failed = |what, source| ProxyError { what, source };
             let stream = connecting.await.map_err(|error| failed("cannot be reached", error.into()))?;
             let tunnel = tunnel(&proxy, stream, with_port(&host)).await;
             Ok(tunnel.map_err(|error| failed("did not connect to the host", error))?)
@@ -111,18 +109,22 @@ impl Service<Uri> for Connected {
     }
 }
 
+/// Host and port of the proxy on the way to a host, if there is one; never its credentials.
+pub(crate) fn proxy_on_the_way(route: &Route, host: &Uri) -> Option<String> {
+    let proxy = route.rules.proxy_for(host)?;
+    with_port(proxy.uri()).authority().map(ToString::to_string)
+}
+
 /// The proxy failed, before anything was sent to the host.
 #[derive(Debug)]
 pub(crate) struct ProxyError {
     what: &'static str,
-    /// Host and port, without credentials.
-    name: String,
     source: BoxError,
 }
 
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the proxy {} {}", self.name, self.what)
+        write!(f, "the proxy {}", self.what)
     }
 }
 

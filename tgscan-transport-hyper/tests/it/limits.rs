@@ -67,11 +67,13 @@ async fn one_call_has_limits_of_its_own_on_the_same_connection() {
 }
 
 #[tokio::test]
-async fn a_call_without_any_time_is_refused() {
+async fn a_call_without_any_time_or_room_is_refused() {
     let server = Server::answering(response("200 OK", "", OK)).await;
-    let mut request = search(&server.url());
-    request.extensions_mut().insert(CallLimits::new().body_idle_timeout(Duration::ZERO));
-    let error = transport().send(request).await.unwrap_err();
-    assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, TransportErrorKind::Refused));
+    for limits in [CallLimits::new().body_idle_timeout(Duration::ZERO), CallLimits::new().body_cap(0)] {
+        let mut request = search(&server.url());
+        request.extensions_mut().insert(limits);
+        let error = transport().send(request).await.unwrap_err();
+        assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, TransportErrorKind::Refused));
+    }
     assert_eq!(server.connections(), 0);
 }

@@ -107,16 +107,21 @@ async fn a_proxy_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_stalls_ends_with_the_connect_timeout() {
+async fn a_proxy_that_stalls_ends_with_the_time_limits() {
     let target = Server::answering(response("200 OK", "", OK)).await;
     let proxy = Server::stalling("").await;
-    let transport = through(&proxy, "http").connect_timeout(crate::SHORT).build().unwrap();
-    let error = transport.send(search(&target.url())).await.unwrap_err();
-    assert_eq!(
-        (error.delivery(), error.kind()),
-        (Delivery::NeverSent, TransportErrorKind::Timeout),
-        "{error}"
-    );
+    for builder in [
+        through(&proxy, "http").connect_timeout(crate::SHORT),
+        through(&proxy, "http").total_timeout(crate::SHORT),
+    ] {
+        let error = builder.build().unwrap().send(search(&target.url())).await.unwrap_err();
+        assert_eq!(
+            (error.delivery(), error.kind()),
+            (Delivery::NeverSent, TransportErrorKind::Timeout),
+            "{error}"
+        );
+        assert!(error.to_string().contains(&format!("through the proxy {}", proxy.address)), "{error}");
+    }
     assert_eq!(target.connections(), 0);
 }
 
