@@ -6,11 +6,11 @@ use bytes::Bytes;
 use futures_executor::block_on;
 use http::Request;
 use tgscan_mock::core::Credits;
-use tgscan_mock::data::Profile;
+use tgscan_mock::data::{Generate, Profile, Terms, sample};
 use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
 use tgscan_mock::{Mock, Repeat};
 
-use crate::support::{answer, post, seven_urls};
+use crate::support::{EachMethod, answer, each_method, message, post, seven_urls};
 
 fn user(text: &str) -> UserQuery {
     text.parse().unwrap()
@@ -197,4 +197,44 @@ fn ten_thousand_orders_from_several_threads_give_the_same_answers() {
         shuffle(&mut order, &mut seed);
         assert_eq!(ask_all(&mock, &order), expected, "order {order:?}");
     }
+}
+
+#[test]
+fn only_answers_to_no_query_depend_on_the_balance() {
+    // The mock keeps answers to a query by seed, query and cost; one that stated the balance would grow stale.
+    struct Fits;
+    impl EachMethod for Fits {
+        fn visit<M: Generate>(&mut self) {
+            for seed in 0..50 {
+                let request = sample(&M::requests(), seed);
+                let fitted = [1, 2].map(|credits| {
+                    let mut answer = sample(&M::answers(Profile::Typical), seed);
+                    request.fit(&mut answer, &Terms::new(1, credits));
+                    serde_json::to_string(&answer).unwrap()
+                });
+                let asks_nothing = serde_html_form::to_string(&request).unwrap().is_empty();
+                assert!(asks_nothing || fitted[0] == fitted[1], "{}", M::NAME);
+            }
+        }
+    }
+    each_method(&mut Fits);
+}
+
+#[test]
+fn a_kept_answer_is_charged_and_spoilt_as_a_new_one() {
+    let mock = Mock::new();
+    let ask = || mock.respond(&post("/search", Mock::LIVE_KEY, "query=a"));
+    let whole = || match ask().wire {
+        tgscan_mock::Wire::Whole(response) => response.into_body(),
+        other => panic!("not a whole response: {other:?}"),
+    };
+    let first = whole();
+    mock.script_any([tgscan_mock::Fault::new(tgscan_mock::FaultKind::CutJson(20))]);
+    assert_eq!(whole(), first[..20]);
+    assert_eq!(whole(), first);
+    assert_eq!((mock.account().spent, mock.requests()[2].charged), (3, 1));
+    mock.set_credits(0);
+    assert!(
+        message(&answer(&mock, &post("/search", Mock::LIVE_KEY, "query=a"))).contains("not enough credits")
+    );
 }
