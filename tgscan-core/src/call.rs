@@ -102,8 +102,8 @@ struct Call<M> {
 }
 
 impl<M: ApiMethod> Call<M> {
-    /// The error of the last attempt as that of the call: an earlier attempt that may have been charged makes the whole
-    /// call uncertain, whatever the last one says of itself.
+    /// The error of an attempt as that of the call: an earlier attempt that may have been charged makes the whole call
+    /// uncertain, whatever the last one says of itself.
     fn last_word(&self, error: Error) -> Error {
         let error = error.with_attempts(self.attempts);
         match error.credits() {
@@ -163,16 +163,15 @@ impl<M: ApiMethod> Sent<M> {
             elapsed: now.saturating_sub(call.began),
             random: random(call.seed, u64::from(call.attempts)),
         };
-        match decide(call.api.retry(), &situation) {
-            Decision::GiveUp => {
-                call.settle(error.credits());
-                Step::Done(Err(call.last_word(error)))
-            }
-            Decision::Wait(duration) => {
-                // Settled before the wait, so that a pause holds no credits back from other calls.
-                call.settle(error.credits());
-                Step::Wait(Wait { call, duration, error })
-            }
+        let decision = decide(call.api.retry(), &situation);
+        // Settled at once, so that a pause holds no credits back from other calls.
+        call.settle(error.credits());
+        let is_uncertain = error.credits() == Credits::Uncertain;
+        let error = call.last_word(error);
+        call.was_uncertain |= is_uncertain;
+        match decision {
+            Decision::GiveUp => Step::Done(Err(error)),
+            Decision::Wait(duration) => Step::Wait(Wait { call, duration, error }),
         }
     }
 }
@@ -191,7 +190,7 @@ impl<M: ApiMethod> Wait<M> {
         self.duration
     }
 
-    /// Why the last attempt failed.
+    /// Why the last attempt failed: the call's error if it is given up now.
     pub fn error(&self) -> &Error {
         &self.error
     }
@@ -202,16 +201,15 @@ impl<M: ApiMethod> Wait<M> {
         match reserve::<M>(&call.api) {
             Ok(reservation) => call.reservation = reservation,
             // Why the call failed says more than that the cap leaves no room for another attempt.
-            Err(_) => return Step::Done(Err(call.last_word(error))),
+            Err(_) => return Step::Done(Err(error)),
         }
-        call.was_uncertain |= error.credits() == Credits::Uncertain;
         call.attempts += 1;
         Step::Send(call.request(), Sent { call })
     }
 
     /// Ends the call with the last attempt's error instead of waiting.
     pub fn give_up(self) -> Error {
-        self.call.last_word(self.error)
+        self.error
     }
 }
 

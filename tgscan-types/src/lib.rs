@@ -45,12 +45,17 @@
 //!
 //! # Adding an API method
 //!
-//! 1. One new file in `src/methods/`, in the order of the files beside it, and one line in [`visit_all`].
-//! 2. Its fixtures in `fixtures/<name>/`: the documented answer, and the bytes of the request (live and, if it has
-//!    a test twin, test).
-//! 3. In `tgscan-mock`: one strategy file, one route arm, and one line in `src/openapi/mod.rs`.
+//! 1. One new file in `src/methods/`, named as the method's `NAME` and in the order of the files beside it, with a request
+//!    type of the same name in upper camel case; its `mod` line in `src/methods/mod.rs`, its `pub use` line here, and
+//!    its line in [`visit_all`].
+//! 2. Its fixtures in `fixtures/<name>/`: `answer.json`, the documented answer in its envelope; `live.http` and, if it
+//!    has a test twin, `test.http`, the bytes of the request, with CRLF and with the keys that the fixtures beside them have.
+//! 3. In `tgscan-mock`: one strategy file in `src/data/` and its `mod` line, one line in `src/engine/route.rs`, and one in
+//!    `src/openapi/mod.rs`.
+//! 4. `cargo xtask docs` for the generated tables, a line in the changelog, and a line for each new public type in the
+//!    test that walks them for secrets, which names those that are missing (`tgscan-core/tests/it/secrets.rs`).
 //!
-//! Nothing changes in `tgscan-core` or in the transports. Each step that is left out fails a test.
+//! Nothing changes in the code of `tgscan-core` or of the transports. What is left out fails the build or a test.
 
 mod api_method;
 mod envelope;

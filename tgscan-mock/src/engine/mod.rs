@@ -5,6 +5,7 @@ mod builder;
 mod check;
 mod expect;
 mod fault;
+mod kept;
 mod outcome;
 mod recording;
 mod refusal;
@@ -29,6 +30,7 @@ pub use expect::{Expect, Unmet};
 #[cfg(feature = "server")]
 pub(crate) use fault::DRIP_PAUSE;
 pub use fault::{Class, Fault, FaultKind};
+use kept::Kept;
 pub use outcome::{End, Outcome, Wire};
 use recording::Recording;
 pub use recording::{KeyUsed, RecordedRequest};
@@ -92,6 +94,7 @@ struct State {
     recording: Recording,
     script: Script,
     expected: Book,
+    kept: Kept,
 }
 
 impl State {
@@ -102,6 +105,7 @@ impl State {
             recording: Recording::default(),
             script: Script::default(),
             expected: Book::default(),
+            kept: Kept::default(),
         }
     }
 }

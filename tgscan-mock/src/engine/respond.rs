@@ -88,7 +88,9 @@ impl Mock {
         record.key = kind.into();
         check::key_fits(kind, is_test, &route.info())?;
         check::content_type(request)?;
-        route.answer(request.body(), settings.profile, &mut |form| {
+        // What to keep the answer by, once it is written.
+        let mut keep = None;
+        let answer = route.answer(request.body(), settings.profile, &mut |form| {
             form.clone_into(&mut record.form);
             // A pinned answer states its cost, and the account must lose what the answers say.
             let stated = pinned.and_then(|pinned| pinned.op_cost);
@@ -98,7 +100,7 @@ impl Mock {
             let charge = state.account.charge(&route.info(), cost, is_test)?;
             record.charged = charge;
             if let Some(pinned) = pinned {
-                return Ok(Granted::Pinned(pinned.body.clone()));
+                return Ok(Granted::Written(pinned.body.clone()));
             }
             let terms = Terms::new(cost, state.account.credits);
             let mut seed = Seed::new(settings.seed).and_text(request.uri().path()).and_text(form);
@@ -106,9 +108,19 @@ impl Mock {
                 let asked = state.asked.entry(format!("{}?{form}", request.uri().path())).or_default();
                 seed = seed.and(*asked);
                 *asked += 1;
+            } else if !form.is_empty() {
+                // An answer to no query states the balance, which is another one each time.
+                if let Some(body) = state.kept.find(seed.value(), cost, form) {
+                    return Ok(Granted::Written(body));
+                }
+                keep = Some((seed.value(), cost));
             }
             Ok(Granted::Random(seed.value(), terms))
-        })
+        });
+        if let (Ok(body), Some((seed, cost))) = (&answer, keep) {
+            self.state().kept.keep(seed, cost, &record.form, body);
+        }
+        answer
     }
 
     /// Whether a path is that of an API method.

@@ -55,8 +55,8 @@ pub(super) fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bo
 pub(super) enum Granted {
     /// A random one, of this seed and on these terms.
     Random(u64, Terms),
-    /// This one.
-    Pinned(Bytes),
+    /// This one, which is written already.
+    Written(Bytes),
 }
 
 /// Called with the request's form once it is checked: charges the account, and says which answer it gets.
@@ -79,7 +79,7 @@ impl Route {
             let (request, form) = check::form::<M>(body)?;
             match charge(&form)? {
                 Granted::Random(seed, terms) => write(&request, &answers, profile, seed, &terms),
-                Granted::Pinned(body) => Ok(body),
+                Granted::Written(body) => Ok(body),
             }
         };
         let form = |body: &[u8]| check::form::<M>(body).map(|(_, form)| form);

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use futures_executor::block_on;
 use http::Request;
 use tgscan_mock::core::{Credits, Transport, TransportErrorKind};
-use tgscan_mock::data::Profile;
+use tgscan_mock::data::{Generate, GenerateVisitor, Profile, Terms, sample};
 use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
-use tgscan_mock::{Fault, FaultKind, Mock, Repeat};
+use tgscan_mock::{Fault, FaultKind, Mock, Repeat, types, visit_all};
 
-use crate::support::{answer, post, seven_urls};
+use crate::support::{answer, message, post, seven_urls};
 
 fn user(text: &str) -> UserQuery {
     text.parse().unwrap()
@@ -23,7 +23,8 @@ fn all_seven_urls_answer_in_both_profiles() {
             let mock = Mock::builder().seed(seed).profile(profile).build().unwrap();
             let requests = seven_urls(&mock);
             let paths: BTreeSet<&str> = requests.iter().map(|request| request.uri().path()).collect();
-            assert_eq!(paths.len(), 7);
+            let known = types::infos().iter().flat_map(|m| [Some(m.path), m.test_path]).flatten().count();
+            assert_eq!(paths.len(), known);
             for request in &requests {
                 let response = answer(&mock, request);
                 assert_eq!(response.status(), 200, "{}", request.uri());
@@ -214,4 +215,44 @@ fn ten_thousand_orders_from_several_threads_give_the_same_answers() {
         shuffle(&mut order, &mut seed);
         assert_eq!(ask_all(&mock, &order), expected, "order {order:?}");
     }
+}
+
+#[test]
+fn only_answers_to_no_query_depend_on_the_balance() {
+    // The mock keeps answers to a query by seed, query and cost; one that stated the balance would grow stale.
+    struct Fits;
+    impl GenerateVisitor for Fits {
+        fn visit<M: Generate>(&mut self) {
+            for seed in 0..50 {
+                let request = sample(&M::requests(), seed);
+                let fitted = [1, 2].map(|credits| {
+                    let mut answer = sample(&M::answers(Profile::Typical), seed);
+                    request.fit(&mut answer, &Terms::new(1, credits));
+                    serde_json::to_string(&answer).unwrap()
+                });
+                let asks_nothing = serde_html_form::to_string(&request).unwrap().is_empty();
+                assert!(asks_nothing || fitted[0] == fitted[1], "{}", M::NAME);
+            }
+        }
+    }
+    visit_all(&mut Fits);
+}
+
+#[test]
+fn a_kept_answer_is_charged_and_spoilt_as_a_new_one() {
+    let mock = Mock::new();
+    let ask = || mock.respond(&post("/search", Mock::LIVE_KEY, "query=a"));
+    let whole = || match ask().wire {
+        tgscan_mock::Wire::Whole(response) => response.into_body(),
+        other => panic!("not a whole response: {other:?}"),
+    };
+    let first = whole();
+    mock.script_any([tgscan_mock::Fault::new(tgscan_mock::FaultKind::CutJson(20))]);
+    assert_eq!(whole(), first[..20]);
+    assert_eq!(whole(), first);
+    assert_eq!((mock.account().spent, mock.requests()[2].charged), (3, 1));
+    mock.set_credits(0);
+    assert!(
+        message(&answer(&mock, &post("/search", Mock::LIVE_KEY, "query=a"))).contains("not enough credits")
+    );
 }

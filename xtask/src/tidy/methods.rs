@@ -124,7 +124,8 @@ mod tests {
         let is_part = |file: &&str| *file != ROUTES && *file != "README.md" && !file.ends_with("mod.rs");
         let files: Vec<String> =
             complete().files().map(|(file, _)| file).filter(is_part).map(str::to_owned).collect();
-        assert_eq!(files.len(), 4 * infos().len() + 3);
+        let twins = infos().iter().filter(|method| method.test_path.is_some()).count();
+        assert_eq!(files.len(), 4 * infos().len() + twins);
         for file in files {
             let mut tree = complete();
             tree.remove(&file);
@@ -164,6 +165,8 @@ mod tests {
     #[test]
     fn type_names_are_those_of_the_registry() {
         let names: Vec<String> = infos().iter().map(|method| type_name(method.name)).collect();
-        assert_eq!(names, ["Search", "Balance", "SimilarGroups", "UserCheck"]);
+        for name in ["Search", "Balance", "SimilarGroups", "UserCheck"] {
+            assert!(names.iter().any(|known| known == name), "{name} is not among {names:?}");
+        }
     }
 }
