@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{ci, demo, docs, tidy};
+use xtask::{bench, ci, demo, docs, tidy};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
@@ -16,6 +16,8 @@ enum Task {
     Demo(demo::Flags),
     /// Checks the house rules.
     Tidy,
+    /// Measures this SDK beside its peers, or checks the limits that noise cannot move.
+    Bench(bench::Flags),
     /// Writes the generated parts of the documentation.
     Docs(docs::Flags),
 }
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         Task::Ci(flags) => ci::run(&flags),
         Task::Demo(flags) => demo::run(&flags),
         Task::Tidy => tidy::run(),
+        Task::Bench(flags) => bench::run(&flags),
         Task::Docs(flags) => docs::run(&flags),
     };
     match outcome {

@@ -15,7 +15,7 @@ pub(crate) use msrv::promised as rust_version;
 pub use step::Step;
 use step::{Job, Run};
 
-use crate::{Outcome, docs, root, tidy};
+use crate::{Outcome, bench, docs, root, tidy};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
@@ -58,6 +58,7 @@ fn run_one(run: &Run) -> Outcome {
         Run::Msrv => msrv::check(),
         Run::Tidy => tidy::run(),
         Run::Docs => docs::check(),
+        Run::Gates => bench::gates(),
         Run::Cargo(job) => run_cargo(job),
     }
 }
@@ -70,7 +71,7 @@ fn run_cargo(job: &Job) -> Outcome {
 }
 
 /// A command in the workspace's root that shares one target directory with all others.
-fn cargo_like(program: &str) -> Command {
+pub(crate) fn cargo_like(program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
     if std::env::var_os("CARGO_TARGET_DIR").is_none() {
@@ -89,7 +90,7 @@ fn cargo_like(program: &str) -> Command {
     command
 }
 
-fn succeed(command: &mut Command, shown: &str) -> Outcome {
+pub(crate) fn succeed(command: &mut Command, shown: &str) -> Outcome {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("`{shown}` ended with {status}")),

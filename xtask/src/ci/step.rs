@@ -21,6 +21,8 @@ pub enum Step {
     Test,
     /// The documentation builds without warnings.
     Doc,
+    /// Instructions and allocations keep to their limits; instructions only where valgrind is installed.
+    Gates,
 }
 
 /// What a step runs.
@@ -28,6 +30,7 @@ pub(super) enum Run {
     Msrv,
     Tidy,
     Docs,
+    Gates,
     Cargo(Job),
 }
 
@@ -47,7 +50,10 @@ impl Step {
     pub(super) fn runs(self) -> Vec<Run> {
         match self {
             Self::Msrv => vec![Run::Msrv],
-            Self::Fmt => vec![cargo(&["fmt", "--all", "--check"])],
+            Self::Fmt => vec![
+                cargo(&["fmt", "--all", "--check"]),
+                cargo(&["fmt", "--manifest-path", "xtask/bench/Cargo.toml", "--check"]),
+            ],
             Self::Clippy => vec![
                 cargo(&[
                     "clippy",
@@ -79,6 +85,7 @@ impl Step {
                     "--no-default-features",
                 ]),
             ],
+            Self::Gates => vec![Run::Gates],
         }
     }
 }
@@ -109,7 +116,7 @@ mod tests {
     #[test]
     fn the_names_are_those_of_the_command_line_in_order() {
         let names: Vec<String> = Step::value_variants().iter().map(|step| step.name()).collect();
-        assert_eq!(names, ["msrv", "fmt", "clippy", "tidy", "docs", "test", "doc"]);
+        assert_eq!(names, ["msrv", "fmt", "clippy", "tidy", "docs", "test", "doc", "gates"]);
     }
 
     #[test]
