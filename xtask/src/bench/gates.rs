@@ -31,23 +31,23 @@ pub(super) fn check() -> Outcome {
             counts.insert((Count::Instructions, (*subject).clone()), instructions(subject)?);
         }
     }
-    let mut passed = 0;
+    let mut exceeded = 0;
     for limit in &limits.limit {
         if limit.count == Count::Instructions && !has_callgrind {
             continue;
         }
         let figure = limit.figure(&counts)?;
         println!("{}", limit.row(figure));
-        passed += usize::from(!limit.allows(figure));
+        exceeded += usize::from(!limit.allows(figure));
     }
     if !has_callgrind {
         eprintln!(
             "valgrind is not installed, so the limits of instructions were NOT checked, only allocations"
         );
     }
-    match passed {
+    match exceeded {
         0 => Ok(()),
-        _ => Err(format!("limits passed: {passed}; make it cheaper, or change {LIMITS} and say why")),
+        _ => Err(format!("limits exceeded: {exceeded}; make it cheaper, or change {LIMITS} and say why")),
     }
 }
 

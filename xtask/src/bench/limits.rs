@@ -62,7 +62,7 @@ impl Limit {
     /// The figure and its limit, as a row.
     pub(super) fn row(&self, figure: f64) -> String {
         let digits = if self.divided_by.is_some() { 3 } else { 0 };
-        let mark = if self.allows(figure) { "" } else { "  PASSED THE LIMIT" };
+        let mark = if self.allows(figure) { "" } else { "  OVER THE LIMIT" };
         let at_most = self.at_most;
         format!("{:<64}{figure:>10.digits$}  at most {at_most:>8.digits$}{mark}", self.to_string())
     }
@@ -117,7 +117,7 @@ mod tests {
         for limit in limits(2.9) {
             let figure = limit.figure(&counts()).unwrap();
             assert!(!limit.allows(figure), "{limit}");
-            assert!(limit.row(figure).ends_with("PASSED THE LIMIT"));
+            assert!(limit.row(figure).ends_with("OVER THE LIMIT"));
         }
     }
 

@@ -32,7 +32,7 @@ pub struct Flags {
 /// Measures, prints tables and writes them as JSON; or checks the limits.
 ///
 /// # Errors
-/// If it cannot be built or run, or if a limit is passed.
+/// If it cannot be built or run, or if a limit is exceeded.
 pub fn run(flags: &Flags) -> Outcome {
     if flags.gates {
         return gates();
@@ -52,7 +52,7 @@ pub fn run(flags: &Flags) -> Outcome {
 /// Checks the limits of instructions and allocations.
 ///
 /// # Errors
-/// If a limit is passed: which one, and by how much.
+/// If a limit is exceeded: which one, and by how much.
 pub fn gates() -> Outcome {
     gates::check()
 }
