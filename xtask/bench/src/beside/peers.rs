@@ -52,8 +52,7 @@ async fn raw_http1(server: &Server, request: &Request<Bytes>, at_once: usize) ->
     // Nothing below the pool adds the host or shortens the URI.
     let host = request.uri().authority().expect("a whole URL").as_str().parse().expect("a legal value");
     request.headers_mut().insert("host", host);
-    *request.uri_mut() =
-        PathAndQuery::from_maybe_shared(request.uri().path().to_owned()).expect("a legal path").into();
+    *request.uri_mut() = PathAndQuery::try_from(request.uri().path()).expect("a legal path").into();
     let mut free = Vec::new();
     for _ in 0..at_once {
         let (sender, connection) =
