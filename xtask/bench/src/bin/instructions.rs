@@ -1,4 +1,6 @@
-//! Does one subject as often as asked: `instructions SUBJECT TIMES`. `cargo xtask bench --gates` counts what that takes.
+//! Does one subject as often as asked: `instructions SUBJECT TIMES`.
+//!
+//! `cargo xtask bench --gates` runs it under callgrind.
 
 use tgscan_bench::subject;
 
