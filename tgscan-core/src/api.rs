@@ -138,7 +138,7 @@ impl Api {
         headers.insert(&API_KEY, self.key.header());
         headers.insert(CONTENT_TYPE, FORM.clone());
         headers.insert(ACCEPT, JSON.clone());
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        headers.insert(CONTENT_LENGTH, decimal(body.len()));
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.base.join(path);
@@ -242,6 +242,11 @@ impl fmt::Debug for Api {
             .field("ledger", &self.ledger.snapshot())
             .finish_non_exhaustive()
     }
+}
+
+/// The number as a header value, in one allocation; `HeaderValue::from` takes two.
+fn decimal(number: usize) -> HeaderValue {
+    HeaderValue::from_str(itoa::Buffer::new().format(number)).expect("digits are legal")
 }
 
 /// The form body of a method.

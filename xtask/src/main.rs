@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{ci, contract, demo, docs, tidy};
+use xtask::{bench, ci, contract, demo, docs, tidy};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
@@ -18,6 +18,8 @@ enum Task {
     Demo(demo::Flags),
     /// Checks the house rules.
     Tidy,
+    /// Measures this SDK beside its peers, or checks the limits that noise cannot move.
+    Bench(bench::Flags),
     /// Writes the generated parts of the documentation.
     Docs(docs::Flags),
 }
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Task::Contract(flags) => contract::run(&flags),
         Task::Demo(flags) => demo::run(&flags),
         Task::Tidy => tidy::run(),
+        Task::Bench(flags) => bench::run(&flags),
         Task::Docs(flags) => docs::run(&flags),
     };
     match outcome {

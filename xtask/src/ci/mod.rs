@@ -17,7 +17,7 @@ pub(crate) use msrv::{output, promised as rust_version};
 pub use step::Step;
 use step::{Job, Run};
 
-use crate::{Outcome, contract, docs, root, tidy};
+use crate::{Outcome, bench, contract, docs, root, tidy};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
@@ -63,6 +63,7 @@ fn run_one(run: &Run) -> Outcome {
         Run::Features => features::check(),
         Run::Parts => parts::check(),
         Run::Contract => contract::check(),
+        Run::Gates => bench::gates(),
         Run::Cargo(job) => run_cargo(job),
     }
 }
@@ -94,7 +95,7 @@ pub(crate) fn cargo_like(program: &str) -> Command {
     command
 }
 
-fn succeed(command: &mut Command, shown: &str) -> Outcome {
+pub(crate) fn succeed(command: &mut Command, shown: &str) -> Outcome {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("`{shown}` ended with {status}")),

@@ -27,6 +27,8 @@ pub enum Step {
     Parts,
     /// The mock does what its OpenAPI document says, in a short form of `cargo xtask contract`.
     Contract,
+    /// Instructions and allocations keep to their limits; instructions only where valgrind is installed.
+    Gates,
 }
 
 /// What a step runs.
@@ -37,6 +39,7 @@ pub(super) enum Run {
     Features,
     Parts,
     Contract,
+    Gates,
     Cargo(Job),
 }
 
@@ -56,7 +59,10 @@ impl Step {
     pub(super) fn runs(self) -> Vec<Run> {
         match self {
             Self::Msrv => vec![Run::Msrv],
-            Self::Fmt => vec![cargo(&["fmt", "--all", "--check"])],
+            Self::Fmt => vec![
+                cargo(&["fmt", "--all", "--check"]),
+                cargo(&["fmt", "--manifest-path", "xtask/bench/Cargo.toml", "--check"]),
+            ],
             Self::Clippy => vec![
                 cargo(&[
                     "clippy",
@@ -91,6 +97,7 @@ impl Step {
                     "--no-default-features",
                 ]),
             ],
+            Self::Gates => vec![Run::Gates],
         }
     }
 }
@@ -123,7 +130,10 @@ mod tests {
         let names: Vec<String> = Step::value_variants().iter().map(|step| step.name()).collect();
         assert_eq!(
             names,
-            ["msrv", "fmt", "clippy", "tidy", "docs", "test", "doc", "features", "parts", "contract"]
+            [
+                "msrv", "fmt", "clippy", "tidy", "docs", "test", "doc", "features", "parts", "contract",
+                "gates"
+            ]
         );
     }
 

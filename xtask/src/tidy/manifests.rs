@@ -6,17 +6,11 @@ use super::layers::tables;
 use super::{Finding, Tree};
 
 pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let workspace = Section::read(tree.text("Cargo.toml").unwrap_or_default(), "workspace.dependencies");
-    // Our own crates need no reason.
-    for entry in workspace.unexplained_by_group().filter(|entry| !entry.name.starts_with("tgscan-")) {
-        let wrong = format!("the dependency {} has no reason", entry.name);
-        findings.push(Finding::at(
-            "Cargo.toml",
-            entry.line,
-            wrong,
-            "say in a comment above it what it is for",
-        ));
+    let workspace = tree.text("Cargo.toml").unwrap_or_default();
+    let mut findings = without_reason("Cargo.toml", workspace, "workspace.dependencies");
+    // They have versions of their own, but reasons like all others.
+    for (name, text) in tree.outsiders() {
+        findings.extend(without_reason(&format!("{name}/Cargo.toml"), text, "dependencies"));
     }
     for (name, text) in tree.members() {
         let path = format!("{name}/Cargo.toml");
@@ -32,6 +26,17 @@ pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn without_reason(path: &str, manifest: &str, section: &str) -> Vec<Finding> {
+    let section = Section::read(manifest, section);
+    // Our own crates need no reason.
+    let entries = section.unexplained_by_group().filter(|entry| !entry.name.starts_with("tgscan-"));
+    let found = entries.map(|entry| {
+        let wrong = format!("the dependency {} has no reason", entry.name);
+        Finding::at(path, entry.line, wrong, "say in a comment above it what it is for")
+    });
+    found.collect()
 }
 
 fn without_workspace(path: &str, text: &str) -> Vec<Finding> {
@@ -167,6 +172,15 @@ mod tests {
             let found = only(&tree);
             assert!(found.contains(says), "{found}");
         }
+    }
+
+    #[test]
+    fn a_workspace_of_its_own_has_its_own_versions_but_reasons_too() {
+        let mut tree = sound();
+        tree.insert("x/bench/Cargo.toml", "[workspace]\n[dependencies]\n# Why.\na = \"1\"\n");
+        assert_eq!(findings(&tree), []);
+        tree.replace("x/bench/Cargo.toml", "# Why.\n", "");
+        assert!(only(&tree).starts_with("x/bench/Cargo.toml:3: the dependency a has no reason"));
     }
 
     #[test]

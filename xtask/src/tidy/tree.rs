@@ -50,8 +50,21 @@ impl Tree {
 
     /// The manifest of each member crate, by the crate's name.
     pub(super) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.packages().filter(|(_, text)| !is_workspace(text))
+    }
+
+    /// The manifest of each package that is a workspace of its own inside of this one's folder.
+    pub(super) fn outsiders(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.packages().filter(|(_, text)| is_workspace(text))
+    }
+
+    fn packages(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files().filter_map(|(path, text)| Some((path.strip_suffix("/Cargo.toml")?, text)))
     }
+}
+
+fn is_workspace(manifest: &str) -> bool {
+    manifest.lines().any(|line| line.trim() == "[workspace]")
 }
 
 /// Made-up files, for the tests of the rules.

@@ -1,0 +1,123 @@
+//! Suite `call`: a search over loopback, from the query to the typed answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use tgscan_core::{Api, ApiKey};
+use tgscan_transport_hyper::HyperTransport;
+
+use super::load::{self, Caller};
+use super::peers;
+use super::race::Pace;
+use super::report::Table;
+use super::server::{self, Server};
+use crate::body::{SIZES, status_first};
+use crate::floor::Plain;
+use crate::subject;
+
+const PATH: &str = "/tgscan/v1/search";
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+const FORM: [(&str, &str); 1] = [("query", "some_username")];
+const AT_ONCE: [usize; 2] = [1, 64];
+
+pub(super) fn run(pace: Pace) -> Vec<Table> {
+    let body = status_first(SIZES[0]);
+    let (plain, tls) = (server::plain(body.clone()), server::tls(body));
+    let mut tables = Vec::new();
+    for (protocol, server) in [("HTTP/1.1", &plain), ("HTTP/2 over TLS", &tls)] {
+        for at_once in AT_ONCE {
+            // Connections belong to a runtime, so each race has its own.
+            let runtime = load::runtime();
+            let callers = runtime.block_on(callers(server, at_once));
+            let rates = load::race(&runtime, &callers, at_once, pace);
+            let mut table = Table::new(format!("call, {protocol}, {at_once} at once"), &["calls/s"]);
+            for ((name, _), rate) in callers.iter().zip(rates) {
+                table.add(*name, vec![Some(rate)]);
+            }
+            tables.push(table);
+        }
+    }
+    tables
+}
+
+/// The first is what all are compared with: the same pool that the SDK uses.
+async fn callers(server: &Server, at_once: usize) -> Vec<(&'static str, Caller)> {
+    let url = format!("{}{PATH}", server.url);
+    let mut callers = vec![
+        ("hyper-util pooled, bytes only", peers::pooled(server, request(&url))),
+        ("raw hyper, bytes only", peers::raw(server, &request(&url), at_once).await),
+        ("this SDK, typed", sdk(server)),
+        ("reqwest, typed", reqwest_typed(server, &url)),
+        ("reqwest, Value", reqwest_value(server, &url)),
+    ];
+    // It speaks HTTP/1.1 only.
+    if server.ca_pem.is_none() {
+        callers.push(("ureq, typed, one thread each", ureq_typed(&url)));
+    }
+    callers
+}
+
+/// A request that is made already.
+fn request(url: &str) -> Request<Bytes> {
+    Request::post(url)
+        .header("api-key", KEY)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Bytes::from_static(b"query=some_username"))
+        .expect("all parts are legal")
+}
+
+fn sdk(server: &Server) -> Caller {
+    let api = Api::with_base_url(&server.url, ApiKey::live(KEY).expect("a legal key")).expect("a legal URL");
+    let mut transport = HyperTransport::builder();
+    if let Some(pem) = &server.ca_pem {
+        transport = transport.extra_roots_pem(pem.clone());
+    }
+    let (client, query) = (transport.build().expect("legal settings").client(api), subject::query());
+    Caller::future(move || {
+        let (client, query) = (client.clone(), query.clone());
+        async move { drop(client.search(query).await.expect("a call")) }
+    })
+}
+
+fn reqwest_client(server: &Server) -> reqwest::Client {
+    let mut client = reqwest::Client::builder();
+    if let Some(pem) = &server.ca_pem {
+        let certificate = reqwest::Certificate::from_pem(pem.as_bytes()).expect("a certificate");
+        client = client.tls_certs_only([certificate]);
+    }
+    client.build().expect("legal settings")
+}
+
+fn reqwest_typed(server: &Server, url: &str) -> Caller {
+    let (client, url) = (reqwest_client(server), Arc::<str>::from(url));
+    Caller::future(move || {
+        let (client, url) = (client.clone(), url.clone());
+        async move {
+            let response = client.post(&*url).header("Api-Key", KEY).form(&FORM).send().await;
+            drop(response.expect("a call").json::<Plain>().await.expect("an answer"));
+        }
+    })
+}
+
+fn reqwest_value(server: &Server, url: &str) -> Caller {
+    let (client, url) = (reqwest_client(server), Arc::<str>::from(url));
+    Caller::future(move || {
+        let (client, url) = (client.clone(), url.clone());
+        async move {
+            let response = client.post(&*url).header("Api-Key", KEY).form(&FORM).send().await;
+            let value: serde_json::Value = response.expect("a call").json().await.expect("an answer");
+            drop(serde_json::from_value::<Plain>(value).expect("it fits"));
+        }
+    })
+}
+
+fn ureq_typed(url: &str) -> Caller {
+    // As many idle connections as threads, or it would connect anew.
+    let config = ureq::Agent::config_builder().max_idle_connections(64).max_idle_connections_per_host(64);
+    let (agent, url) = (ureq::Agent::from(config.build()), url.to_owned());
+    Caller::Blocking(Arc::new(move || {
+        let mut response = agent.post(&url).header("Api-Key", KEY).send_form(FORM).expect("a call");
+        drop(response.body_mut().read_json::<Plain>().expect("an answer"));
+    }))
+}

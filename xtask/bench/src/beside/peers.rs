@@ -1,0 +1,107 @@
+//! hyper's own two levels of client, which read bytes and nothing more.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Request, uri::PathAndQuery};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::load::Caller;
+use super::server::Server;
+
+/// hyper-util's pooled client.
+pub(super) fn pooled(server: &Server, request: Request<Bytes>) -> Caller {
+    let mut sockets = HttpConnector::new();
+    sockets.enforce_http(false);
+    // As everybody does who has measured HTTP/2 without it.
+    sockets.set_nodelay(true);
+    let tls = HttpsConnectorBuilder::new().with_tls_config(trust(server)).https_or_http();
+    let connector = tls.enable_all_versions().wrap_connector(sockets);
+    let client = Client::builder(TokioExecutor::new()).build(connector);
+    let request = request.map(Full::new);
+    Caller::future(move || {
+        let response = client.request(request.clone());
+        async move {
+            let response = response.await.expect("a call");
+            // A refusal would be quicker than the answer that is compared.
+            assert!(response.status().is_success(), "the server answered {}", response.status());
+            drop(response.into_body().collect().await.expect("a body"));
+        }
+    })
+}
+
+/// hyper's own connections: one for each at once, or one for all with HTTP/2.
+pub(super) async fn raw(server: &Server, request: &Request<Bytes>, at_once: usize) -> Caller {
+    if server.ca_pem.is_some() {
+        raw_http2(server, request).await
+    } else {
+        raw_http1(server, request, at_once).await
+    }
+}
+
+async fn raw_http1(server: &Server, request: &Request<Bytes>, at_once: usize) -> Caller {
+    let mut request = request.clone().map(Full::new);
+    // Nothing below the pool adds the host or shortens the URI.
+    let host = request.uri().authority().expect("a whole URL").as_str().parse().expect("a legal value");
+    request.headers_mut().insert("host", host);
+    *request.uri_mut() = PathAndQuery::try_from(request.uri().path()).expect("a legal path").into();
+    let mut free = Vec::new();
+    for _ in 0..at_once {
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(connect(server).await)).await.expect("a connection");
+        tokio::spawn(connection);
+        free.push(sender);
+    }
+    let free = Arc::new(Mutex::new(free));
+    Caller::future(move || {
+        let (free, request) = (free.clone(), request.clone());
+        async move {
+            let mut sender = free.lock().expect("no panics").pop().expect("a connection for each at once");
+            sender.ready().await.expect("a connection");
+            let response = sender.send_request(request).await.expect("a call");
+            drop(response.into_body().collect().await.expect("a body"));
+            free.lock().expect("no panics").push(sender);
+        }
+    })
+}
+
+async fn raw_http2(server: &Server, request: &Request<Bytes>) -> Caller {
+    let mut config = trust(server);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name = ServerName::try_from("localhost").expect("a legal name");
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, connect(server).await).await;
+    let io = TokioIo::new(stream.expect("TLS"));
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.expect("a connection");
+    tokio::spawn(connection);
+    let request = request.clone().map(Full::new);
+    Caller::future(move || {
+        let (mut sender, request) = (sender.clone(), request.clone());
+        async move {
+            let response = sender.send_request(request).await.expect("a call");
+            drop(response.into_body().collect().await.expect("a body"));
+        }
+    })
+}
+
+async fn connect(server: &Server) -> TcpStream {
+    let socket = TcpStream::connect(("127.0.0.1", server.port)).await.expect("the server listens");
+    socket.set_nodelay(true).expect("TCP has this");
+    socket
+}
+
+fn trust(server: &Server) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    if let Some(pem) = &server.ca_pem {
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
+        roots.add(certificate).expect("a certificate");
+    }
+    ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
+}

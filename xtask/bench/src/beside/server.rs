@@ -1,0 +1,90 @@
+//! A plain hyper server that answers every request with the same body: the least that an answer can take.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+
+/// Where a server listens and how to trust it. It runs on a thread of its own until the program ends.
+pub(super) struct Server {
+    pub(super) url: String,
+    pub(super) port: u16,
+    /// With TLS: the certificate to trust.
+    pub(super) ca_pem: Option<String>,
+}
+
+/// Serves this body in clear text.
+pub(super) fn plain(body: Bytes) -> Server {
+    start(body, None)
+}
+
+/// Serves this body over TLS, as HTTP/2 to those who take it.
+pub(super) fn tls(body: Bytes) -> Server {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a legal name");
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("the key fits the certificate");
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    start(body, Some((TlsAcceptor::from(Arc::new(config)), made.cert.pem())))
+}
+
+fn start(body: Bytes, tls: Option<(TlsAcceptor, String)>) -> Server {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    listener.set_nonblocking(true).expect("sockets can do without blocking");
+    let port = listener.local_addr().expect("it is bound").port();
+    let (acceptor, ca_pem) = tls.unzip();
+    let scheme = if ca_pem.is_some() { "https" } else { "http" };
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(accept_all(listener, acceptor, body));
+    });
+    Server { url: format!("{scheme}://localhost:{port}"), port, ca_pem }
+}
+
+async fn accept_all(listener: TcpListener, acceptor: Option<TlsAcceptor>, body: Bytes) {
+    let listener = tokio::net::TcpListener::from_std(listener).expect("inside of a runtime");
+    while let Ok((socket, _)) = listener.accept().await {
+        // A small answer should not wait for more.
+        let _ = socket.set_nodelay(true);
+        let (acceptor, body) = (acceptor.clone(), body.clone());
+        tokio::spawn(async move {
+            match acceptor {
+                None => serve(socket, body).await,
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(socket).await {
+                        serve(stream, body).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, body: Bytes) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let body = body.clone();
+        async move {
+            // Read to its end, as every server does that looks at requests.
+            drop(request.into_body().collect().await);
+            let mut response = Response::new(Full::new(body));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            Ok::<_, Infallible>(response)
+        }
+    });
+    // A client that hangs up ends this with an error that nobody needs.
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+}
