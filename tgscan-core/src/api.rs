@@ -45,6 +45,7 @@ pub struct Api {
     key: ApiKey,
     retry: RetryPolicy,
     ledger: Ledger,
+    marks_attempts: bool,
     /// Calls begun, so that each draws its own jitter.
     calls: Arc<AtomicU64>,
 }
@@ -75,7 +76,7 @@ impl Api {
 
     fn at(base: BaseUrl, key: ApiKey) -> Self {
         let (retry, ledger) = (RetryPolicy::default(), Ledger::new());
-        Self { base: Arc::new(base), key, retry, ledger, calls: Arc::default() }
+        Self { base: Arc::new(base), key, retry, ledger, marks_attempts: false, calls: Arc::default() }
     }
 
     /// Sets the limits of retrying. Default: [`RetryPolicy::default`].
@@ -90,6 +91,18 @@ impl Api {
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         self.ledger = ledger;
         self
+    }
+
+    /// Puts an [`Attempt`](crate::Attempt) into the extensions of every request that a call sends, for transports and
+    /// layers to name what they carry. Off unless asked for: it costs three allocations per request.
+    #[must_use]
+    pub fn with_marked_attempts(mut self) -> Self {
+        self.marks_attempts = true;
+        self
+    }
+
+    pub(crate) fn marks_attempts(&self) -> bool {
+        self.marks_attempts
     }
 
     /// The ledger in which calls are counted.

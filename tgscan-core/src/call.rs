@@ -114,7 +114,9 @@ impl<M: ApiMethod> Call<M> {
 
     fn request(&self) -> Request<Bytes> {
         let mut request = self.api.request(&self.method);
-        request.extensions_mut().insert(Attempt { method: M::NAME, number: self.attempts });
+        if self.api.marks_attempts() {
+            request.extensions_mut().insert(Attempt { method: M::NAME, number: self.attempts });
+        }
         request
     }
 

@@ -168,7 +168,9 @@ impl Client {
         loop {
             step = match step {
                 Step::Send(mut request, sent) => {
-                    request.extensions_mut().extend(self.extensions.clone());
+                    if !self.extensions.is_empty() {
+                        request.extensions_mut().extend(self.extensions.clone());
+                    }
                     let response = self.transport.send(request).await;
                     sent.received(response, self.now())
                 }

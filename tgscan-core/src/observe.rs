@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{Credits, Error};
 
-/// Which call a request belongs to. In the extensions of every request that a call sends, for transports and layers to
-/// name what they carry.
+/// Which call a request belongs to. In the extensions of every request that a call sends, if
+/// [`Api::with_marked_attempts`](crate::Api::with_marked_attempts) asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -96,8 +96,8 @@ mod tests {
             answer.map(|body| Response::new(Bytes::from_static(body.as_bytes()))).map_err(TransportError::new)
         });
         let log = Log::default();
-        let client =
-            Client::new(Api::new(ApiKey::live("k3y").unwrap()), transport).with_observer(log.clone());
+        let client = Client::new(Api::new(ApiKey::live("k3y").unwrap()).with_marked_attempts(), transport)
+            .with_observer(log.clone());
         let _ = futures_executor::block_on(client.send(Search { query: "private_name".parse().unwrap() }));
         let lines = log.0.lock().unwrap();
         assert_eq!(lines.len(), 1);

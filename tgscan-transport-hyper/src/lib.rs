@@ -85,7 +85,7 @@
 //! | `aws-lc-rs` | off | aws-lc-rs as the crypto provider, where `ring` is off; with both on, ring is used unless you name the other |
 //! | `proxy` | off | `proxy` and `proxy_from_environment` of the builder: HTTP `CONNECT` and SOCKS5 |
 //! | `gzip` | off | `gzip` of the builder: compressed answers |
-//! | `tracing` | off | a span for each attempt, and `traced` for one around a call, with OpenTelemetry's names |
+//! | `tracing` | off | a span for each attempt, and `traced` for one around a call, with OpenTelemetry's names; method and attempt are named for clients of `HyperTransport::client` |
 //! | `platform-verifier` | off | `HyperTransportBuilder::platform_verifier`: the operating system decides whom to trust |
 //!
 //! Without `ring` and `aws-lc-rs` the builder needs a provider or a `rustls::ClientConfig` of yours. Apart from `http2`

@@ -6,11 +6,18 @@
 use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_core::types::ApiMethod;
-use tgscan_core::{Attempt, Client, Error, ErrorKind, Reply, TransportError, TransportErrorKind as Kind};
+use tgscan_core::{
+    Api, Attempt, Client, Error, ErrorKind, Reply, TransportError, TransportErrorKind as Kind,
+};
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span, info_span};
 
 type Answer = Result<Response<Bytes>, TransportError>;
+
+/// Spans name the method and count the attempts, so requests must say which they are.
+pub(crate) fn marked(api: Api) -> Api {
+    api.with_marked_attempts()
+}
 
 /// The span of one attempt.
 pub(crate) struct AttemptSpan(Span);

@@ -22,9 +22,9 @@ use crate::incoming::Coding;
 use crate::limits::{CallLimits, Limits, Running};
 use crate::outgoing::Outgoing;
 #[cfg(feature = "tracing")]
-use crate::traced::AttemptSpan;
+use crate::traced::{AttemptSpan, marked};
 #[cfg(not(feature = "tracing"))]
-use crate::untraced::AttemptSpan;
+use crate::untraced::{AttemptSpan, marked};
 use crate::{HyperTransportBuilder, TokioTimer, failure, incoming};
 
 /// Carries requests over pooled HTTP/1.1 and HTTP/2 connections. Cheap to clone; clones share the connections.
@@ -71,7 +71,7 @@ impl HyperTransport {
             // The standard library draws new random keys for this; nothing secret depends on them.
             retry.seed = RandomState::new().build_hasher().finish();
         }
-        Client::new(api.with_retry(retry), self).with_timer(TokioTimer::new())
+        Client::new(marked(api.with_retry(retry)), self).with_timer(TokioTimer::new())
     }
 
     /// Refuses what must not or cannot be sent.

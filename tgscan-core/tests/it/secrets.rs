@@ -339,7 +339,8 @@ fn show_observed(watch: &mut Watch) {
     hidden("CallEnd", &told);
     watch.0.insert("CallEnd".into());
 
-    let Step::Send(request, _) = Step::begin(&api(), user(USERNAME), Duration::ZERO) else {
+    let marked = api().with_marked_attempts();
+    let Step::Send(request, _) = Step::begin(&marked, user(USERNAME), Duration::ZERO) else {
         panic!("not sent")
     };
     watch.debug(request.extensions().get::<Attempt>().unwrap());
