@@ -38,7 +38,8 @@ struct Ends {
 
 /// One call: the answer to its own question, or an error that knows what it is.
 async fn call(client: &Client, number: usize, ends: &mut Ends) {
-    let name = format!("user_{number}");
+    // No more names than the first round asks for: the mock keeps its answers, and they are not what is measured.
+    let name = format!("user_{}", number % (CALLS / 5));
     let credits = match client.search(name.parse::<UserQuery>().unwrap()).await {
         Ok(reply) => {
             assert_eq!(reply.answer.meta.search_query, name);
