@@ -142,7 +142,7 @@ async fn soak(https: bool) {
     settle("files", open_files, files).await;
     let growth = memory().saturating_sub(level);
     // A leak of one kilobyte per call would be ten thousand.
-    assert!(growth < 5_000, "{growth} KiB more after {CALLS} calls");
+    assert!(growth < 8_000, "{growth} KiB more after {CALLS} calls");
 }
 
 /// One test and not two, which would count each other's sockets.
