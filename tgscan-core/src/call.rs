@@ -243,29 +243,3 @@ impl<M: ApiMethod> fmt::Debug for Wait<M> {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use tgscan_types::{Search, UserQuery};
-
-    use super::*;
-    use crate::ApiKey;
-
-    #[test]
-    fn a_503_that_says_what_it_cost_is_not_sent_again() {
-        let body = br#"{"status":"error","result":{"message":"too late","meta":{"op_cost":3}}}"#;
-        let unavailable = || {
-            let mut response = Response::new(Bytes::from_static(body));
-            *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-            response
-        };
-        let api = Api::new(ApiKey::live("0123456789abcdef").unwrap());
-        let search = Search { query: "a".parse::<UserQuery>().unwrap() };
-        let Step::Send(_, sent) = Step::begin(&api, search, Duration::ZERO) else { panic!("not sent") };
-        let Step::Done(Err(error)) = sent.received(Ok(unavailable()), Duration::ZERO) else {
-            panic!("sent again")
-        };
-        assert_eq!((error.credits(), error.attempts()), (Credits::Charged(3), 1));
-        assert_eq!(api.ledger().snapshot().charged, 3);
-    }
-}
