@@ -9,6 +9,7 @@ pub mod ci;
 pub mod contract;
 pub mod demo;
 pub mod docs;
+mod python;
 pub mod tidy;
 mod workspace;
 

@@ -3,6 +3,7 @@
 //! What the tools print is left alone: the closing lines of `cargo test` on stdout are read by machines. What this
 //! task says of its own goes to stderr.
 
+mod deny;
 mod features;
 mod msrv;
 mod parts;
@@ -60,6 +61,7 @@ fn run_one(run: &Run) -> Outcome {
         Run::Msrv => msrv::check(),
         Run::Tidy => tidy::run(),
         Run::Docs => docs::check(),
+        Run::Deny => deny::check(),
         Run::Features => features::check(),
         Run::Parts => parts::check(),
         Run::Contract => contract::check(),

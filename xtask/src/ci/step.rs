@@ -17,6 +17,8 @@ pub enum Step {
     Tidy,
     /// The generated parts of the documentation are current.
     Docs,
+    /// Licences, duplicate crates, and where crates come from; known holes in them where their database is reached.
+    Deny,
     /// Tests pass, with the default features as the README says, and with all.
     Test,
     /// The documentation builds without warnings.
@@ -36,6 +38,7 @@ pub(super) enum Run {
     Msrv,
     Tidy,
     Docs,
+    Deny,
     Features,
     Parts,
     Contract,
@@ -78,6 +81,7 @@ impl Step {
             ],
             Self::Tidy => vec![Run::Tidy],
             Self::Docs => vec![Run::Docs],
+            Self::Deny => vec![Run::Deny],
             Self::Features => vec![Run::Features],
             Self::Parts => vec![Run::Parts],
             Self::Contract => vec![Run::Contract],
@@ -131,8 +135,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "msrv", "fmt", "clippy", "tidy", "docs", "test", "doc", "features", "parts", "contract",
-                "gates"
+                "msrv", "fmt", "clippy", "tidy", "docs", "deny", "test", "doc", "features", "parts",
+                "contract", "gates"
             ]
         );
     }
