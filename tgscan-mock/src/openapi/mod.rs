@@ -10,6 +10,11 @@ use serde_json::{Map, Value, json};
 use tgscan_core::types::{ApiMethod, Balance, ErrorResult, Search, SimilarGroups, UserCheck};
 
 /// The OpenAPI document of all API methods and their test methods.
+///
+/// ```
+/// let document = tgscan_mock::openapi();
+/// assert!(document["paths"]["/tgscan/v1/search"]["post"].is_object());
+/// ```
 pub fn openapi() -> Value {
     let mut document = Document { paths: Map::new(), schemas: generator() };
     // One line per API method; a test compares with the registry.

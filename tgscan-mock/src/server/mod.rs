@@ -82,6 +82,15 @@ impl ServerOptions {
 
     /// Serves HTTPS with a certificate for these host names and IP addresses, besides `localhost` and the loopback
     /// addresses, signed by an authority that is made at the start; see [`MockServer::ca_pem`].
+    ///
+    /// ```
+    /// use tgscan_mock::{Mock, MockServer, ServerOptions};
+    ///
+    /// let server = MockServer::start(&Mock::new(), &ServerOptions::new().https(["api.tgdev.io"]))?;
+    /// assert!(server.url().starts_with("https://"));
+    /// assert!(server.ca_pem().is_some_and(|pem| pem.starts_with("-----BEGIN CERTIFICATE-----")));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn https<N: Into<String>>(mut self, host_names: impl IntoIterator<Item = N>) -> Self {

@@ -6,9 +6,11 @@ mod ci_files;
 mod layers;
 mod manifests;
 mod methods;
+mod pages;
 mod paths;
 mod rust;
 mod source;
+mod supply;
 mod tree;
 
 use std::fmt;
@@ -55,7 +57,9 @@ pub fn findings(tree: &Tree) -> Vec<Finding> {
         manifests::findings(tree),
         source::findings(tree),
         paths::findings(tree),
+        pages::findings(tree),
         ci_files::findings(tree),
+        supply::findings(tree),
     ]
     .concat()
 }
