@@ -65,14 +65,12 @@ enum Form {
 // By hand, because the derive would take the `&'static str` for text that is borrowed from the input.
 impl<'de> Deserialize<'de> for ScriptStep {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(Map::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        Self::read(Map::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
-impl TryFrom<Map<String, Value>> for ScriptStep {
-    type Error = String;
-
-    fn try_from(mut fields: Map<String, Value>) -> Result<Self, String> {
+impl ScriptStep {
+    fn read(mut fields: Map<String, Value>) -> Result<Self, String> {
         let method = match fields.remove("method") {
             None | Some(Value::Null) => None,
             Some(name) => Some(method(&name)?),

@@ -6,7 +6,9 @@
 mod deny;
 mod features;
 mod msrv;
+mod package;
 mod parts;
+mod semver;
 mod step;
 
 use std::process::Command;
@@ -18,7 +20,7 @@ pub(crate) use msrv::{output, promised as rust_version};
 pub use step::Step;
 use step::{Job, Run};
 
-use crate::{Outcome, bench, contract, docs, root, tidy};
+use crate::{Outcome, api, bench, contract, docs, root, tidy};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
@@ -63,6 +65,9 @@ fn run_one(run: &Run) -> Outcome {
         Run::Docs => docs::check(),
         Run::Deny => deny::check(),
         Run::Features => features::check(),
+        Run::Package => package::check(),
+        Run::Semver => semver::check(),
+        Run::Api => api::check(),
         Run::Parts => parts::check(),
         Run::Contract => contract::check(),
         Run::Gates => bench::gates(),

@@ -23,8 +23,14 @@ pub enum Step {
     Test,
     /// The documentation builds without warnings.
     Doc,
+    /// The lists of what the libraries offer are current, and show no type of a dependency that they should not.
+    Api,
+    /// Nothing that the last release offered is gone, unless the version says so; only where a release is tagged.
+    Semver,
     /// Every combination of the transport's features builds without warnings.
     Features,
+    /// Each published crate builds from its own package, with the oldest dependencies that its manifest allows.
+    Package,
     /// The transport works with nginx and with proxies that are not ours; installs them where they are missing.
     Parts,
     /// The mock does what its OpenAPI document says, in a short form of `cargo xtask contract`.
@@ -39,7 +45,10 @@ pub(super) enum Run {
     Tidy,
     Docs,
     Deny,
+    Api,
+    Semver,
     Features,
+    Package,
     Parts,
     Contract,
     Gates,
@@ -82,7 +91,10 @@ impl Step {
             Self::Tidy => vec![Run::Tidy],
             Self::Docs => vec![Run::Docs],
             Self::Deny => vec![Run::Deny],
+            Self::Api => vec![Run::Api],
+            Self::Semver => vec![Run::Semver],
             Self::Features => vec![Run::Features],
+            Self::Package => vec![Run::Package],
             Self::Parts => vec![Run::Parts],
             Self::Contract => vec![Run::Contract],
             // The first is the README's command, to the letter.
@@ -90,15 +102,18 @@ impl Step {
                 vec![cargo(&["test", "--workspace"]), cargo(&["test", "--workspace", "--all-features"])]
             }
             Self::Doc => vec![
-                rustdoc(&["doc", "--workspace", "--no-deps", "--all-features"]),
+                rustdoc(&["doc", "--workspace", "--no-deps", "--all-features", "--locked"]),
+                // By name, because our examples and tasks turn features on.
                 rustdoc(&[
                     "doc",
-                    "--workspace",
-                    "--exclude",
-                    "xtask",
+                    "--locked",
                     "--lib",
                     "--no-deps",
                     "--no-default-features",
+                    "--package=tgscan-types",
+                    "--package=tgscan-core",
+                    "--package=tgscan-transport-hyper",
+                    "--package=tgscan-mock",
                 ]),
             ],
             Self::Gates => vec![Run::Gates],
@@ -135,8 +150,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "msrv", "fmt", "clippy", "tidy", "docs", "deny", "test", "doc", "features", "parts",
-                "contract", "gates"
+                "msrv", "fmt", "clippy", "tidy", "docs", "deny", "test", "doc", "api", "semver", "features",
+                "package", "parts", "contract", "gates"
             ]
         );
     }
