@@ -35,6 +35,8 @@ pub use outcome::{End, Outcome, Wire};
 use recording::Recording;
 pub use recording::{KeyUsed, RecordedRequest};
 use route::Route;
+#[cfg(feature = "openapi")]
+pub(crate) use route::each_method;
 pub use route::visit_all;
 use script::Script;
 #[cfg(feature = "server")]

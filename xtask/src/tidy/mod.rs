@@ -7,6 +7,7 @@ mod layers;
 mod manifests;
 mod methods;
 mod paths;
+mod privacy;
 mod rust;
 mod source;
 mod tree;
@@ -55,6 +56,7 @@ pub fn findings(tree: &Tree) -> Vec<Finding> {
         manifests::findings(tree),
         source::findings(tree),
         paths::findings(tree),
+        privacy::findings(tree),
         ci_files::findings(tree),
     ]
     .concat()
