@@ -27,9 +27,9 @@ use account::{Cost, KeyState};
 pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat};
 use expect::{Book, Seen};
 pub use expect::{Expect, Unmet};
-#[cfg(feature = "server")]
-pub(crate) use fault::DRIP_PAUSE;
 pub use fault::{Class, Fault, FaultKind};
+#[cfg(feature = "server")]
+pub(crate) use fault::{DRIP_PAUSE, TRICKLE_PAUSE};
 use kept::Kept;
 pub use outcome::{End, Outcome, Wire};
 use recording::Recording;

@@ -6,7 +6,6 @@ mod crates;
 mod credits;
 mod markers;
 mod methods;
-mod mock_crates;
 
 use std::path::Path;
 
@@ -37,8 +36,8 @@ fn pages(root: &Path) -> Result<Vec<Page>, String> {
             path: "README.md",
             parts: vec![
                 ("methods", methods),
-                ("crates", crates::table()?),
-                ("mock-crates", mock_crates::table()?),
+                ("crates", crates::of_transport()?),
+                ("mock-crates", crates::of_mock()?),
                 ("rust-version", rust_version),
             ],
         },
