@@ -6,7 +6,6 @@ mod crates;
 mod credits;
 mod markers;
 mod methods;
-mod mock_crates;
 mod proof;
 
 use std::path::Path;
@@ -68,7 +67,7 @@ fn openapi() -> Result<String, String> {
 /// Files that are not current, with what should be in them.
 fn outdated(root: &Path) -> Result<Vec<(&'static str, String)>, String> {
     let mut outdated = Vec::new();
-    let counts = Counts { crates: crates::table()?, mock_crates: mock_crates::table()? };
+    let counts = Counts { crates: crates::of_transport()?, mock_crates: crates::of_mock()? };
     for Page { path, parts } in pages(root, &counts)? {
         let text = read(root, path)?;
         let current = markers::fill(&text, &parts).map_err(|problem| format!("{path}: {problem}"))?;

@@ -73,8 +73,7 @@ pub(super) fn page(root: &Path, crates: &str, mock_crates: &str) -> Result<Strin
          nothing that anybody could see, and is listed with the reason.\n\n{mutants}\n\
          ## Lines covered by tests\n\n{coverage}\n\
          ## Crates in each set of features\n\n\
-         Of the transport, with the SDK's own crates and those of build scripts:\n\n{}\n\n\
-         Of the mock, besides the SDK's own and macros:\n\n{}\n",
+         {}\n\n{}\n",
         crates.trim(),
         mock_crates.trim(),
     );

@@ -8,6 +8,7 @@ mod manifests;
 mod methods;
 mod pages;
 mod paths;
+mod privacy;
 mod rust;
 mod source;
 mod supply;
@@ -58,6 +59,7 @@ pub fn findings(tree: &Tree) -> Vec<Finding> {
         source::findings(tree),
         paths::findings(tree),
         pages::findings(tree),
+        privacy::findings(tree),
         ci_files::findings(tree),
         supply::findings(tree),
     ]
