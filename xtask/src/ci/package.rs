@@ -84,7 +84,9 @@ fn complete(manifest: &Table, has: impl Fn(&str) -> bool) -> Outcome {
 fn workspace(names: &[String]) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let patches = names.iter().map(|name| format!("{name} = {{ path = \"{name}-{version}\" }}\n"));
-    let head = "[workspace]\nresolver = \"3\"\nmembers = [\"tgscan-*\"]\n\n[patch.crates-io]\n";
+    // The profile is that of the whole workspace: with another one all of its dependencies are compiled again.
+    let head = "[workspace]\nresolver = \"3\"\nmembers = [\"tgscan-*\"]\n\n\
+        [profile.dev]\ndebug = \"line-tables-only\"\n\n[patch.crates-io]\n";
     patches.fold(head.to_owned(), |text, patch| text + &patch)
 }
 
@@ -100,6 +102,12 @@ mod tests {
 
     fn manifest(text: &str) -> Table {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_profile_is_the_whole_workspaces() {
+        let whole = read(&crate::root().join("Cargo.toml")).unwrap();
+        assert_eq!(manifest(&workspace(&[]))["profile"], whole["profile"]);
     }
 
     #[test]
