@@ -9,6 +9,9 @@ pub mod ci;
 pub mod contract;
 pub mod demo;
 pub mod docs;
+pub mod fuzz;
+mod packages;
+mod proof;
 pub mod tidy;
 mod workspace;
 

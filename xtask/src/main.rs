@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{bench, ci, contract, demo, docs, tidy};
+use xtask::{bench, ci, contract, demo, docs, fuzz, tidy};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
@@ -22,6 +22,8 @@ enum Task {
     Bench(bench::Flags),
     /// Writes the generated parts of the documentation.
     Docs(docs::Flags),
+    /// Looks for inputs that break what must always hold; needs a C++ compiler.
+    Fuzz(fuzz::Flags),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Bench(flags) => bench::run(&flags),
         Task::Docs(flags) => docs::run(&flags),
+        Task::Fuzz(flags) => fuzz::run(&flags),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
