@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{api, bench, ci, contract, demo, docs, tidy};
+use xtask::{api, bench, ci, contract, demo, docs, fuzz, tidy};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
@@ -24,6 +24,8 @@ enum Task {
     Bench(bench::Flags),
     /// Writes the generated parts of the documentation.
     Docs(docs::Flags),
+    /// Looks for inputs that break what must always hold; needs a C++ compiler.
+    Fuzz(fuzz::Flags),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Bench(flags) => bench::run(&flags),
         Task::Docs(flags) => docs::run(&flags),
+        Task::Fuzz(flags) => fuzz::run(&flags),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

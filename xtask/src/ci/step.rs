@@ -35,6 +35,8 @@ pub enum Step {
     Parts,
     /// The mock does what its OpenAPI document says, in a short form of `cargo xtask contract`.
     Contract,
+    /// No fuzz target fails on its corpus, or in a moment of fuzzing; installs a C++ compiler where there is none.
+    Fuzz,
     /// Instructions and allocations keep to their limits; instructions only where valgrind is installed.
     Gates,
 }
@@ -51,6 +53,7 @@ pub(super) enum Run {
     Package,
     Parts,
     Contract,
+    Fuzz,
     Gates,
     Cargo(Job),
 }
@@ -74,6 +77,7 @@ impl Step {
             Self::Fmt => vec![
                 cargo(&["fmt", "--all", "--check"]),
                 cargo(&["fmt", "--manifest-path", "xtask/bench/Cargo.toml", "--check"]),
+                cargo(&["fmt", "--manifest-path", "xtask/fuzz/Cargo.toml", "--check"]),
             ],
             Self::Clippy => vec![
                 cargo(&[
@@ -97,6 +101,7 @@ impl Step {
             Self::Package => vec![Run::Package],
             Self::Parts => vec![Run::Parts],
             Self::Contract => vec![Run::Contract],
+            Self::Fuzz => vec![Run::Fuzz],
             // The first is the README's command, to the letter.
             Self::Test => {
                 vec![cargo(&["test", "--workspace"]), cargo(&["test", "--workspace", "--all-features"])]
@@ -151,7 +156,7 @@ mod tests {
             names,
             [
                 "msrv", "fmt", "clippy", "tidy", "docs", "deny", "test", "api", "semver", "doc", "features",
-                "package", "parts", "contract", "gates"
+                "package", "parts", "contract", "fuzz", "gates"
             ]
         );
     }
