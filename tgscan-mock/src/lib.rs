@@ -35,7 +35,7 @@
 //! | face | for | feature |
 //! |---|---|---|
 //! | [`Mock`] as a `Transport` | tests in Rust, in process | none |
-//! | `MockServer` on loopback, HTTP or HTTPS | transports, blocking clients, other processes | `server`, `tls`, `http2` |
+//! | `MockServer` on loopback, HTTP or HTTPS | transports, blocking clients, other processes | `server`, `tls`, `http2`, `gzip` |
 //! | the binary `tgscan-mock` | callers in any language | `cli` |
 //!
 //! `tgscan-mock serve` takes flags and a TOML file, of which `examples/mock.toml` shows every setting; with `--tls` it
@@ -58,7 +58,7 @@
 //! # Expectations
 //!
 //! [`Mock::expect`] says which calls a test wants to see, how often and in which order, and what each of them gets:
-//! a pinned answer, a fault, or random data as usual. [`Mock::verify`], or dropping the mock, says what did not come.
+//! a pinned answer, a fault, random data as usual, or from a strategy of the test's own. [`Mock::verify`], or dropping the mock, says what did not come.
 //!
 //! # What it assumes
 //!
