@@ -3,7 +3,9 @@
 pub mod build;
 pub mod call;
 pub mod decode;
+mod first;
 mod load;
+mod memory;
 pub mod mock;
 mod peers;
 pub mod race;
