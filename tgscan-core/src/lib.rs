@@ -63,6 +63,7 @@ mod probe;
 mod redact;
 mod reply;
 mod retry;
+mod success;
 mod timer;
 mod transport;
 
