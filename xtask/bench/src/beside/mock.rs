@@ -1,6 +1,7 @@
 //! Suite `mock`: answers per second, in process and over loopback with 64 requests at once.
 
 use std::hint::black_box;
+use std::process::Command;
 
 use bytes::Bytes;
 use http::Request;
@@ -11,15 +12,64 @@ use tgscan_mock::{Expect, Mock, MockServer, ServerOptions};
 use super::load::{self, Caller};
 use super::peers;
 use super::race::{Contestant, Pace, race};
-use super::report::Table;
+use super::report::{Report, Table};
 use super::server::{self, Server};
 use crate::body::{SIZES, answer, status_first};
 use crate::subject;
 
 const AT_ONCE: usize = 64;
 
-pub(super) fn run(pace: Pace) -> Vec<Table> {
-    vec![in_process(pace), over_loopback(pace)]
+const PLAIN: &str = "plain hyper server";
+const PINNED: &str = "this mock, a pinned answer";
+
+pub(super) fn run(pace: Pace) -> Result<Report, String> {
+    let built = how_built()?;
+    let over_loopback = over_loopback(pace);
+    let mut report = Report::new(Vec::new());
+    let [release, debug] = BUILDS.map(|name| built.first(name));
+    report.at_least("typical answers per second in process, on one core", release, 20_000.0);
+    report.at_most("how many times slower a debug build is", release / debug, 25.0);
+    let pinned = over_loopback.first(PINNED);
+    report.at_least(
+        "pinned answers per second over loopback, to a plain hyper server's",
+        pinned / over_loopback.first(PLAIN),
+        0.9,
+    );
+    for peer in ["wiremock", "httpmock", "mockito"] {
+        let what = format!("pinned answers per second over loopback, to {peer}'s");
+        report.at_least(what, pinned / over_loopback.first(peer), 1.0);
+    }
+    report.tables.extend([in_process(pace), built, over_loopback]);
+    Ok(report)
+}
+
+const BUILDS: [&str; 2] = ["release build", "debug build"];
+
+/// The same program in both builds. The first is there already.
+fn how_built() -> Result<Table, String> {
+    let mut table = Table::new("mock in process, a typical answer", &["answers/s"]);
+    let here = std::env::current_exe().map_err(|error| error.to_string())?;
+    let release = Command::new(here.with_file_name("mock_speed"));
+    eprintln!("  building the mock for debugging …");
+    let mut debug = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    debug.args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--no-default-features",
+        "--features=mock",
+        "--bin=mock_speed",
+    ]);
+    debug.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    for (name, mut command) in BUILDS.into_iter().zip([release, debug]) {
+        let output = command.output().map_err(|error| format!("{name}: {error}"))?;
+        let rate = String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse()
+            .map_err(|_| format!("{name} printed no number: {}", String::from_utf8_lossy(&output.stderr)))?;
+        table.add(name, vec![Some(rate)]);
+    }
+    Ok(table)
 }
 
 /// The request as the SDK builds it, to a mock at this URL.
@@ -75,8 +125,8 @@ fn over_loopback(pace: Pace) -> Table {
         .expect_at_least(0)
         .create();
     let urls = [
-        ("plain hyper server", plain.url.clone()),
-        ("this mock, a pinned answer", pinned.url()),
+        (PLAIN, plain.url.clone()),
+        (PINNED, pinned.url()),
         ("this mock, random answers", random.url()),
         ("wiremock", wiremock.uri()),
         ("httpmock", httpmock.base_url()),
@@ -87,9 +137,10 @@ fn over_loopback(pace: Pace) -> Table {
     let columns = ["answers/s", "memory growth, bytes per answer"];
     let mut table = Table::new(format!("mock over loopback, {AT_ONCE} at once"), &columns);
     for ((name, caller), rate) in callers.iter().zip(rates) {
+        let rate = rate.per_second;
         // After the race, so that what is kept for a limited number of requests is full.
         let before = resident();
-        let during = load::turn(&runtime, caller, AT_ONCE, pace.turn * pace.rounds);
+        let during = load::turn(&runtime, caller, AT_ONCE, pace.turn * pace.rounds).per_second;
         let answers = during * (pace.turn * pace.rounds).as_secs_f64();
         let growth = before.zip(resident()).map(|(before, after)| (after - before) / answers);
         table.add(*name, vec![Some(rate), growth]);
