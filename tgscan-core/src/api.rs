@@ -14,6 +14,7 @@ use crate::base_url::{BaseUrl, InvalidBaseUrl};
 use crate::error::{ApiError, DecodeError, Error, ErrorKind, NotEnvelope, read_text, read_tracked};
 use crate::redact::Redactor;
 use crate::retry::{Failure, RetryPolicy, random};
+use crate::success::Success;
 use crate::{ApiKey, Credits, KeyKind, Ledger, Reply, probe};
 
 /// Name of the header that carries the key ("API Authentication").
@@ -41,7 +42,13 @@ static JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// ```
 #[derive(Clone)]
 pub struct Api {
-    base: Arc<BaseUrl>,
+    // In one piece, because each call takes a clone along.
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    base: BaseUrl,
     key: ApiKey,
     retry: RetryPolicy,
     ledger: Ledger,
@@ -76,20 +83,21 @@ impl Api {
 
     fn at(base: BaseUrl, key: ApiKey) -> Self {
         let (retry, ledger) = (RetryPolicy::default(), Ledger::new());
-        Self { base: Arc::new(base), key, retry, ledger, marks_attempts: false, calls: Arc::default() }
+        let shared = Shared { base, key, retry, ledger, marks_attempts: false, calls: Arc::default() };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Sets the limits of retrying. Default: [`RetryPolicy::default`].
     #[must_use]
     pub fn with_retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
+        Arc::make_mut(&mut self.shared).retry = policy;
         self
     }
 
     /// Counts credits in this ledger, which may have a cap. Default: a new one without a cap.
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
-        self.ledger = ledger;
+        Arc::make_mut(&mut self.shared).ledger = ledger;
         self
     }
 
@@ -97,27 +105,27 @@ impl Api {
     /// layers to name what they carry. Off unless asked for: it costs three allocations per request.
     #[must_use]
     pub fn with_marked_attempts(mut self) -> Self {
-        self.marks_attempts = true;
+        Arc::make_mut(&mut self.shared).marks_attempts = true;
         self
     }
 
     pub(crate) fn marks_attempts(&self) -> bool {
-        self.marks_attempts
+        self.shared.marks_attempts
     }
 
     /// The ledger in which calls are counted.
     pub fn ledger(&self) -> &Ledger {
-        &self.ledger
+        &self.shared.ledger
     }
 
     /// The limits of retrying.
     pub fn retry(&self) -> &RetryPolicy {
-        &self.retry
+        &self.shared.retry
     }
 
     /// Whether live or test methods are called.
     pub fn key_kind(&self) -> KeyKind {
-        self.key.kind()
+        self.shared.key.kind()
     }
 
     /// Whether a call of `M` with this key can take credits: test methods withdraw nothing ("Test Methods").
@@ -126,7 +134,7 @@ impl Api {
     }
 
     fn calls_twin<M: ApiMethod>(&self) -> bool {
-        self.key.kind() == KeyKind::Test && M::TEST_PATH.is_some()
+        self.shared.key.kind() == KeyKind::Test && M::TEST_PATH.is_some()
     }
 
     /// Builds the HTTP request of a method. Cannot fail: key, base URL and query were checked before.
@@ -143,18 +151,19 @@ impl Api {
             }
         };
         let path = match twin {
-            Some(twin) if self.key.kind() == KeyKind::Test => twin,
+            Some(twin) if self.shared.key.kind() == KeyKind::Test => twin,
             _ => live,
         };
         let body = form(method);
-        let mut headers = HeaderMap::with_capacity(4);
-        headers.insert(&API_KEY, self.key.header());
+        // With room for those that a transport adds, because a map that grows costs more than all that is put in here.
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(&API_KEY, self.shared.key.header());
         headers.insert(CONTENT_TYPE, FORM.clone());
         headers.insert(ACCEPT, JSON.clone());
         headers.insert(CONTENT_LENGTH, decimal(body.len()));
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.base.join(path);
+        *request.uri_mut() = self.shared.base.join(path);
         *request.headers_mut() = headers;
         request
     }
@@ -172,14 +181,33 @@ impl Api {
     }
 
     /// As [`parse`](Self::parse), with how the attempt failed for the retry decision.
+    // Inlined, because a reply is large to be handed on.
+    #[inline]
     pub(crate) fn read<M: ApiMethod>(
         &self,
         method: &M,
         response: Response<Bytes>,
     ) -> Result<Reply<M::Answer>, (Error, Failure)> {
         // One check of the whole body as UTF-8 makes the reader below a sixth faster than reading bytes.
-        let read = read_text(response.body()).ok().map(serde_json::from_str::<Envelope<M::Answer>>);
-        match read {
+        if let Ok(text) = read_text(response.body())
+            && let Ok(Success(answer)) = serde_json::from_str(text)
+        {
+            let credits = self.credits::<M>(M::op_cost(&answer), None);
+            return Ok(Reply::new(answer, credits, response));
+        }
+        self.read_slowly(method, response)
+    }
+
+    /// As [`read`](Self::read), for responses that are not plainly a success.
+    #[cold]
+    fn read_slowly<M: ApiMethod>(
+        &self,
+        method: &M,
+        response: Response<Bytes>,
+    ) -> Result<Reply<M::Answer>, (Error, Failure)> {
+        let text = read_text(response.body()).ok();
+        match text.map(serde_json::from_str::<Envelope<M::Answer>>) {
+            // Only of an answer type that does not read the same bytes the same way twice.
             Some(Ok(Envelope::Ok(answer))) => {
                 let credits = self.credits::<M>(M::op_cost(&answer), None);
                 Ok(Reply::new(answer, credits, response))
@@ -187,7 +215,7 @@ impl Api {
             Some(Ok(Envelope::Error(result))) => {
                 let failure = Failure::Refused(response.status());
                 let form = form(method);
-                let error = ApiError::new(result.message, response, &Redactor::new(&self.key, &form));
+                let error = ApiError::new(result.message, response, &Redactor::new(&self.shared.key, &form));
                 Err((self.error::<M>(ErrorKind::Api(error), failure), failure))
             }
             Some(Err(_)) | None => Err(self.explain(method, response)),
@@ -197,7 +225,7 @@ impl Api {
     /// The second pass over a response that did not read: what it is, and where it went wrong.
     fn explain<M: ApiMethod>(&self, method: &M, response: Response<Bytes>) -> (Error, Failure) {
         let form = form(method);
-        let redactor = Redactor::new(&self.key, &form);
+        let redactor = Redactor::new(&self.shared.key, &form);
         let problem = match read_tracked::<M::Answer>(response.body()) {
             Err(problem) => problem.redact(&redactor),
             // Both passes use the same types, so only a reader that depends on more than its input gets here.
@@ -237,22 +265,22 @@ impl Api {
 
     /// Removes the key and this method's query from texts.
     pub(crate) fn redact<T>(&self, method: &impl ApiMethod, f: impl FnOnce(&Redactor<'_>) -> T) -> T {
-        f(&Redactor::new(&self.key, &form(method)))
+        f(&Redactor::new(&self.shared.key, &form(method)))
     }
 
     /// The seed of one more call's jitter.
     pub(crate) fn next_seed(&self) -> u64 {
-        random(self.retry.seed, self.calls.fetch_add(1, Ordering::Relaxed))
+        random(self.shared.retry.seed, self.shared.calls.fetch_add(1, Ordering::Relaxed))
     }
 }
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api")
-            .field("base_url", &self.base)
-            .field("key", &self.key)
-            .field("retry", &self.retry)
-            .field("ledger", &self.ledger.snapshot())
+            .field("base_url", &self.shared.base)
+            .field("key", &self.shared.key)
+            .field("retry", &self.shared.retry)
+            .field("ledger", &self.shared.ledger.snapshot())
             .finish_non_exhaustive()
     }
 }
@@ -268,8 +296,8 @@ fn form<M: ApiMethod>(method: &M) -> Bytes {
     // The documented requests are flat structs of texts, which always serialise. A method of the caller's own that
     // does not sends an empty form, which the service refuses, and never half of one.
     match method.serialize(serde_html_form::Serializer::new(&mut form)) {
-        // Shrunk to fit, because `Bytes` takes a second allocation for a buffer with room to spare.
-        Ok(_) => Bytes::from(form.finish().into_bytes().into_boxed_slice()),
+        // Not shrunk to fit, which costs more than the second allocation that `Bytes` takes for a buffer with room.
+        Ok(_) => Bytes::from(form.finish()),
         Err(_) => Bytes::new(),
     }
 }

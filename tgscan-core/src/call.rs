@@ -46,10 +46,6 @@ use crate::{Api, Attempt, Credits, Reply, TransportError};
 /// # let api = Api::new(tgscan_core::ApiKey::live("key").unwrap());
 /// # assert_eq!(call(&api, tgscan_core::types::Balance {}).unwrap().answer.num_credits, 5);
 /// ```
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a step is moved a few times per call; a box is an allocation in each"
-)]
 pub enum Step<M: ApiMethod> {
     /// Send this request once, then say what came back. The body holds the query: do not print it.
     Send(Request<Bytes>, Sent<M>),
@@ -140,6 +136,15 @@ pub struct Sent<M: ApiMethod> {
 impl<M: ApiMethod> Sent<M> {
     /// Says what came back, at the time `now`.
     pub fn received(self, response: Result<Response<Bytes>, TransportError>, now: Duration) -> Step<M> {
+        self.received_at(response, || now)
+    }
+
+    /// As [`received`](Self::received), for a clock that is only read if the attempt failed.
+    pub(crate) fn received_at(
+        self,
+        response: Result<Response<Bytes>, TransportError>,
+        now: impl FnOnce() -> Duration,
+    ) -> Step<M> {
         let mut call = self.call;
         let (error, failure) = match response {
             Ok(response) => match call.api.read(&call.method, response) {
@@ -162,7 +167,7 @@ impl<M: ApiMethod> Sent<M> {
             is_charged: matches!(error.credits(), Credits::Charged(_)),
             retry_after: error.response().and_then(|response| retry_after(response.headers())),
             attempts: call.attempts,
-            elapsed: now.saturating_sub(call.began),
+            elapsed: now().saturating_sub(call.began),
             random: random(call.seed, u64::from(call.attempts)),
         };
         let decision = decide(call.api.retry(), &situation);

@@ -1,17 +1,22 @@
 //! The asynchronous client: drives calls with a transport and a timer.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Extensions;
+use bytes::Bytes;
+use http::{Extensions, Request, Response};
 use tgscan_types::{
     ApiMethod, Balance, BalanceAnswer, GroupQuery, Search, SearchAnswer, SimilarGroups, SimilarGroupsAnswer,
     UserCheck, UserCheckAnswer, UserQuery,
 };
 
 use crate::ledger::Reconciliation;
-use crate::{Api, CallEnd, Error, Ledger, Observer, Reply, Step, Timer, Transport};
+use crate::{Api, CallEnd, Error, Ledger, Observer, Reply, Step, Timer, Transport, TransportError};
+
+/// What `async_trait` makes of [`Transport::send`].
+type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'a>>;
 
 /// Calls API methods over a [`Transport`]. Cheap to clone; clones share the ledger and the transport.
 ///
@@ -149,41 +154,47 @@ impl Client {
     /// If the cap refuses the call, if no complete response comes back, or if it is not a successful answer that fits.
     /// The error keeps what was received and says what is known about the credits.
     pub async fn send<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
+        let Some(observer) = &self.observer else { return self.drive(method).await };
         let began = self.now();
         let result = self.drive(method).await;
-        if let Some(observer) = &self.observer {
-            let (attempts, credits) = match &result {
-                Ok(reply) => (reply.attempts, reply.credits),
-                Err(error) => (error.attempts(), error.credits()),
-            };
-            let duration = self.now().saturating_sub(began);
-            let error = result.as_ref().err();
-            observer.call_ended(&CallEnd { method: M::NAME, attempts, duration, credits, error });
-        }
+        let (attempts, credits) = match &result {
+            Ok(reply) => (reply.attempts, reply.credits),
+            Err(error) => (error.attempts(), error.credits()),
+        };
+        let duration = self.now().saturating_sub(began);
+        let error = result.as_ref().err();
+        observer.call_ended(&CallEnd { method: M::NAME, attempts, duration, credits, error });
         result
     }
 
     async fn drive<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
         let mut step = Step::begin(&self.api, method, self.now());
         loop {
-            step = match step {
-                Step::Send(mut request, sent) => {
-                    if !self.extensions.is_empty() {
-                        request.extensions_mut().extend(self.extensions.clone());
-                    }
-                    let response = self.transport.send(request).await;
-                    sent.received(response, self.now())
-                }
+            // Nothing but what must be kept is alive while the transport is waited for: a call's future is moved.
+            let (sending, sent) = match step {
+                Step::Send(request, sent) => (self.sending(request), sent),
                 Step::Wait(wait) => match &self.timer {
                     Some(timer) => {
                         timer.sleep(wait.duration()).await;
-                        wait.over()
+                        step = wait.over();
+                        continue;
                     }
                     None => return Err(wait.give_up()),
                 },
                 Step::Done(result) => return result,
             };
+            let response = sending.await;
+            step = sent.received_at(response, || self.now());
         }
+    }
+
+    /// What [`Transport::send`] makes of the request.
+    fn sending(&self, mut request: Request<Bytes>) -> Sending<'_> {
+        if !self.extensions.is_empty() {
+            request.extensions_mut().extend(self.extensions.clone());
+        }
+        // Not by way of the `Arc`, which is a transport too and puts the future into a second box.
+        Transport::send(&*self.transport, request)
     }
 
     /// Asks for the balance and compares the ledger with it; see [`Ledger::reconcile`].

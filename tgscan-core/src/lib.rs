@@ -21,6 +21,7 @@ mod probe;
 mod redact;
 mod reply;
 mod retry;
+mod success;
 mod timer;
 mod transport;
 

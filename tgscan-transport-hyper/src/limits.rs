@@ -1,9 +1,13 @@
 //! How long an attempt may take and how large its answer may be: for the transport, and for one call.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::task::unconstrained;
+use tokio::time::{Instant, Sleep};
 
 /// Longer times count as this one: adding [`Duration::MAX`] to a clock would overflow it.
 pub(crate) const LONGEST: Duration = Duration::from_hours(365 * 24);
@@ -110,17 +114,22 @@ impl Running {
 
     /// Until when the head of the response must be there.
     pub(crate) fn head(&self) -> Deadline {
-        self.earlier("first_byte_timeout", self.limits.first_byte_timeout, self.began)
+        self.earlier("first_byte_timeout", self.limits.first_byte_timeout, || self.began)
     }
 
     /// Until when the next piece of the body must be there, waiting from now on.
     pub(crate) fn piece(&self) -> Deadline {
-        self.earlier("body_idle_timeout", self.limits.body_idle_timeout, Instant::now())
+        self.earlier("body_idle_timeout", self.limits.body_idle_timeout, Instant::now)
     }
 
-    fn earlier(&self, setting: &'static str, limit: Option<Duration>, from: Instant) -> Deadline {
+    fn earlier(
+        &self,
+        setting: &'static str,
+        limit: Option<Duration>,
+        from: impl FnOnce() -> Instant,
+    ) -> Deadline {
         let total = Deadline::new("total_timeout", self.limits.total_timeout, self.began);
-        match limit.map(|limit| Deadline::new(setting, limit, from)) {
+        match limit.map(|limit| Deadline::new(setting, limit, from())) {
             Some(deadline) if deadline.at < total.at => deadline,
             _ => total,
         }
@@ -129,6 +138,24 @@ impl Running {
     pub(crate) fn body_cap(&self) -> usize {
         self.limits.body_cap
     }
+}
+
+/// What the future brings, or `None` if it is not there by `at`.
+///
+/// As tokio's `timeout_at`, with a timer that all waiting of an attempt shares: mostly all of it has one deadline.
+pub(crate) fn before<F: Future + Unpin>(
+    at: Instant,
+    mut timer: Pin<&mut Sleep>,
+    mut future: F,
+) -> impl Future<Output = Option<F::Output>> {
+    if timer.deadline() != at {
+        timer.as_mut().reset(at);
+    }
+    poll_fn(move |context| match Pin::new(&mut future).poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        // A future that uses up what tokio allows a task at a time must not keep the timer from being looked at.
+        Poll::Pending => pin!(unconstrained(timer.as_mut())).poll(context).map(|()| None),
+    })
 }
 
 /// A moment, and the setting that it comes from. `Display` says that it has passed.

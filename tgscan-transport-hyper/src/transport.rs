@@ -3,29 +3,31 @@
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::header::USER_AGENT;
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Request, Response, Uri};
-use hyper_util::client::legacy::Client as HyperClient;
-use tgscan_core::{
-    Api, Client, Transport, TransportError, TransportErrorKind, async_trait, is_loopback_host,
-};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{Client as HyperClient, ResponseFuture};
+use tgscan_core::{Api, Client, Transport, TransportError, TransportErrorKind, is_loopback_host};
 use tokio::runtime::Handle;
-use tokio::time::timeout_at;
+use tokio::time::{Sleep, sleep_until};
 
 use crate::connect::{Connector, Route};
 use crate::failure::Target;
-use crate::incoming::Coding;
-use crate::limits::{CallLimits, Limits, Running};
-use crate::outgoing::Outgoing;
+use crate::incoming::{Coding, Reading};
+use crate::limits::{CallLimits, Deadline, Limits, Running, before};
+use crate::outgoing::{Handover, Outgoing};
 #[cfg(feature = "tracing")]
 use crate::traced::{AttemptSpan, marked};
 #[cfg(not(feature = "tracing"))]
 use crate::untraced::{AttemptSpan, marked};
-use crate::{HyperTransportBuilder, TokioTimer, failure, incoming};
+use crate::{HyperTransportBuilder, TokioTimer, failure};
+
+type Answer = Result<Response<Bytes>, TransportError>;
 
 /// Carries requests over pooled HTTP/1.1 and HTTP/2 connections. Cheap to clone; clones share the connections.
 ///
@@ -43,6 +45,15 @@ struct Inner {
     route: Route,
     coding: Coding,
     limits: Limits,
+    /// Host and port of the first call to this machine itself, so that its name is not read anew with each call.
+    loopback: OnceLock<Authority>,
+}
+
+impl Inner {
+    fn is_known_loopback(&self, authority: &Authority) -> bool {
+        // As text, because comparing authorities goes letter by letter.
+        self.loopback.get().is_some_and(|known| known.as_str() == authority.as_str())
+    }
 }
 
 impl HyperTransport {
@@ -58,7 +69,9 @@ impl HyperTransport {
         coding: Coding,
         limits: Limits,
     ) -> Self {
-        Self { inner: Arc::new(Inner { hyper, user_agent, route, coding, limits }) }
+        Self {
+            inner: Arc::new(Inner { hyper, user_agent, route, coding, limits, loopback: OnceLock::new() }),
+        }
     }
 
     /// A client that calls this API over this transport, and can wait and so retry.
@@ -81,13 +94,17 @@ impl HyperTransport {
                 "there is no tokio runtime here; call from inside one, such as under `#[tokio::main]`",
             );
         }
-        let Some(host) = uri.host() else {
+        let Some(authority) = uri.authority() else {
             return Err("the request's URI has no host; give an absolute one");
         };
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(()),
             Some(scheme) if *scheme == Scheme::HTTP => {
-                if self.inner.limits.allow_plain_http || is_loopback_host(host) {
+                if self.inner.limits.allow_plain_http || self.inner.is_known_loopback(authority) {
+                    Ok(())
+                } else if is_loopback_host(authority.host()) {
+                    // If another call was quicker, its host is kept.
+                    let _ = self.inner.loopback.set(authority.clone());
                     Ok(())
                 } else {
                     Err(
@@ -101,16 +118,60 @@ impl HyperTransport {
     }
 }
 
-#[async_trait]
 impl Transport for HyperTransport {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        AttemptSpan::of(&request).around(self.attempt(request)).await
+    // What `async_trait` makes of an `async fn`, except that the future in the box holds no others within it: they
+    // would take several times the memory, and all of it is moved.
+    fn send<'a, 'b>(&'a self, request: Request<Bytes>) -> Pin<Box<dyn Future<Output = Answer> + Send + 'b>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(AttemptSpan::of(&request).around(self.attempt(request)))
     }
 }
 
+/// A request that is on its way.
+struct Begun {
+    responding: ResponseFuture,
+    sent: Sent,
+    coding: Coding,
+    running: Running,
+}
+
+/// What an error before the head of the response is explained with.
+struct Sent {
+    handover: Handover,
+    uri: Uri,
+}
+
 impl HyperTransport {
-    async fn attempt(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let Inner { hyper, user_agent, route, coding, limits } = &*self.inner;
+    async fn attempt(&self, request: Request<Bytes>) -> Answer {
+        let Begun { responding, sent, coding, running } = self.begin(request)?;
+        let mut timer = pin!(sleep_until(running.head().at));
+        let response = self.head(responding, sent, running.head(), timer.as_mut()).await?;
+        let mut reading = Reading::begin(response, coding, running);
+        let ended = reading.finish(timer).await;
+        reading.into_answer(ended)
+    }
+
+    async fn head(
+        &self,
+        responding: ResponseFuture,
+        sent: Sent,
+        head: Deadline,
+        timer: Pin<&mut Sleep>,
+    ) -> Result<Response<Incoming>, TransportError> {
+        let responded = before(head.at, timer, responding).await;
+        let target = Target { uri: &sent.uri, route: &self.inner.route };
+        match responded {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => Err(failure::before_head(error, &sent.handover, &target)),
+            None => Err(failure::timed_out_before_head(head, &sent.handover, &target)),
+        }
+    }
+
+    fn begin(&self, mut request: Request<Bytes>) -> Result<Begun, TransportError> {
+        let Inner { hyper, user_agent, coding, limits, .. } = &*self.inner;
         let limits = limits.of_call(request.extensions().get::<CallLimits>());
         self.check(request.uri())
             .and_then(|()| {
@@ -123,19 +184,14 @@ impl HyperTransport {
                 }
             })
             .map_err(|why| TransportError::never_sent(why).with_kind(TransportErrorKind::Refused))?;
-        request.headers_mut().entry(USER_AGENT).or_insert_with(|| user_agent.clone());
-        let coding = coding.ask(request.headers_mut());
-
+        let headers = request.headers_mut();
+        headers.entry(USER_AGENT).or_insert_with(|| user_agent.clone());
+        let coding = coding.ask(headers);
         let running = Running::begin(limits);
         let uri = request.uri().clone();
         let (request, handover) = Outgoing::wrap(request);
-        let target = Target { uri: &uri, route };
-        let head = running.head();
-        match timeout_at(head.at, hyper.request(request)).await {
-            Ok(Ok(response)) => incoming::read(response, coding, &running).await,
-            Ok(Err(error)) => Err(failure::before_head(error, &handover, &target)),
-            Err(_) => Err(failure::timed_out_before_head(head, &handover, &target)),
-        }
+        let sent = Sent { handover, uri };
+        Ok(Begun { responding: hyper.request(request), sent, coding, running })
     }
 }
 

@@ -6,14 +6,16 @@ mod gzip;
 mod identity;
 mod kept;
 
+use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::pin::Pin;
 
 use bytes::Bytes;
 use http::Response;
+use http::response::Parts;
 use hyper::body::{Body, Incoming};
 use tgscan_core::{TransportError, TransportErrorKind as Kind};
-use tokio::time::timeout_at;
+use tokio::time::Sleep;
 
 #[cfg(feature = "gzip")]
 pub(crate) use self::gzip::Coding;
@@ -24,12 +26,18 @@ pub(crate) use self::identity::Coding;
 #[cfg(not(feature = "gzip"))]
 use self::identity::Content;
 use crate::failure;
-use crate::limits::Running;
+use crate::limits::{Running, before};
 
 /// Why a body cannot be kept as it comes.
 struct Unfit {
     kind: Kind,
     why: String,
+}
+
+impl From<Unfit> for Failed {
+    fn from(unfit: Unfit) -> Self {
+        (unfit.kind, unfit.why.into())
+    }
 }
 
 impl Unfit {
@@ -38,33 +46,50 @@ impl Unfit {
     }
 }
 
-/// `coding` says how the request allowed the body to be coded.
-pub(crate) async fn read(
-    response: Response<Incoming>,
-    coding: Coding,
-    running: &Running,
-) -> Result<Response<Bytes>, TransportError> {
-    let (mut head, mut body) = response.into_parts();
-    let mut content = Content::of(&mut head.headers, coding, running.body_cap());
-    let (kind, source) = loop {
-        let piece = running.piece();
-        match timeout_at(piece.at, poll_fn(|context| Pin::new(&mut body).poll_frame(context))).await {
-            Ok(Some(Ok(frame))) => {
-                // Trailers are no part of the answer.
-                if let Ok(data) = frame.into_data()
-                    && let Err(unfit) = content.push(data)
-                {
-                    break (unfit.kind, unfit.why.into());
+/// How the reading of a body failed.
+type Failed = (Kind, Box<dyn StdError + Send + Sync>);
+
+/// A response whose body is being read.
+pub(crate) struct Reading {
+    head: Parts,
+    body: Incoming,
+    content: Content,
+    running: Running,
+}
+
+impl Reading {
+    /// `coding` says how the request allowed the body to be coded.
+    pub(crate) fn begin(response: Response<Incoming>, coding: Coding, running: Running) -> Self {
+        let (mut head, body) = response.into_parts();
+        let content = Content::of(&mut head.headers, coding, running.body_cap());
+        Self { head, body, content, running }
+    }
+
+    /// Reads all of it; `timer` is that of the attempt.
+    pub(crate) async fn finish(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), Failed> {
+        loop {
+            let piece = self.running.piece();
+            let frame = poll_fn(|context| Pin::new(&mut self.body).poll_frame(context));
+            match before(piece.at, timer.as_mut(), frame).await {
+                Some(Some(Ok(frame))) => {
+                    // Trailers are no part of the answer.
+                    if let Ok(data) = frame.into_data() {
+                        self.content.push(data)?;
+                    }
                 }
+                Some(None) => return Ok(self.content.end()?),
+                Some(Some(Err(error))) => return Err(failure::in_body(error)),
+                None => return Err((Kind::Timeout, format!("{piece} within the body").into())),
             }
-            Ok(None) => match content.end() {
-                Ok(()) => return Ok(Response::from_parts(head, content.into_bytes())),
-                Err(unfit) => break (unfit.kind, unfit.why.into()),
-            },
-            Ok(Some(Err(error))) => break failure::in_body(error),
-            Err(_) => break (Kind::Timeout, format!("{piece} within the body").into()),
         }
-    };
-    let partial = Response::from_parts(head, content.into_bytes());
-    Err(TransportError::answer_began(partial, source).with_kind(kind))
+    }
+
+    /// The response with its whole body, or what is there of it.
+    pub(crate) fn into_answer(self, ended: Result<(), Failed>) -> Result<Response<Bytes>, TransportError> {
+        let response = Response::from_parts(self.head, self.content.into_bytes());
+        match ended {
+            Ok(()) => Ok(response),
+            Err((kind, source)) => Err(TransportError::answer_began(response, source).with_kind(kind)),
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lenient::{id_as_text, null_as_empty};
+use crate::lenient::{id_as_text, list, null_as_empty};
 use crate::opaque::opaque_debug;
 use crate::{ApiMethod, UserQuery};
 
@@ -36,7 +36,7 @@ pub struct SearchAnswer {
     /// Counts and cost.
     pub meta: SearchMeta,
     /// The groups.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "list")]
     pub groups: Vec<SearchGroup>,
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lenient::{null_as_empty, null_texts_as_empty};
+use crate::lenient::{list, null_as_empty, null_texts_as_empty};
 use crate::opaque::opaque_debug;
 use crate::{ApiMethod, GroupQuery};
 
@@ -28,7 +28,7 @@ pub struct SimilarGroupsAnswer {
     /// The query and the cost.
     pub meta: SimilarGroupsMeta,
     /// The similar groups.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "list")]
     pub groups: Vec<SimilarGroup>,
 }
 

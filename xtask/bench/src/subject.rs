@@ -9,6 +9,7 @@ use futures_executor::block_on;
 use http::Response;
 use tgscan_core::types::{Search, UserQuery};
 use tgscan_core::{Api, ApiKey, Client, Ledger, Timer, async_trait, transport_fn};
+use tgscan_transport_hyper::HyperTransport;
 
 use crate::body::{SIZES, result_first, status_first};
 use crate::floor::Plain;
@@ -19,7 +20,7 @@ pub type Operation = Box<dyn FnMut()>;
 /// The names of all operations that are counted; decoding once per size.
 pub fn names() -> Vec<String> {
     let decode = |groups| ["", "-plain", "-result-first"].map(|how| format!("decode-{groups}{how}"));
-    let calls = ["build", "call"].map(str::to_owned);
+    let calls = ["build", "call", "client-clone"].map(str::to_owned);
     calls.into_iter().chain(SIZES.into_iter().flat_map(decode)).collect()
 }
 
@@ -28,6 +29,7 @@ pub fn by_name(name: &str) -> Option<Operation> {
     match name {
         "build" => return Some(build()),
         "call" => return Some(call()),
+        "client-clone" => return Some(client_clone()),
         _ => {}
     }
     let (groups, how) = match name.strip_prefix("decode-")?.split_once('-') {
@@ -86,6 +88,12 @@ pub fn call() -> Operation {
     });
     let (client, query) = (Client::new(api(), transport).with_timer(Still), query());
     Box::new(move || drop(black_box(block_on(client.search(query.clone())).expect("the answer fits"))))
+}
+
+/// Clones a client of the real transport, and drops the clone.
+pub fn client_clone() -> Operation {
+    let client = HyperTransport::builder().build().expect("legal settings").client(api());
+    Box::new(move || drop(black_box(client.clone())))
 }
 
 /// Time that stands still: lets the client retry, which nothing here makes it do.

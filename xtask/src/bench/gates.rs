@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use super::MANIFEST;
 use super::limits::{Count, Counts, Limit, Limits};
+use super::{MANIFEST, program};
 use crate::ci::{cargo_like, succeed};
 use crate::workspace::target;
 use crate::{Outcome, root};
@@ -22,7 +22,8 @@ pub(super) fn check() -> Outcome {
     let text = std::fs::read_to_string(root().join(LIMITS)).map_err(|error| wrong(&error))?;
     let limits: Limits = toml::from_str(&text).map_err(|error| wrong(&error))?;
     build()?;
-    let mut counts = allocations()?;
+    let mut counts = printed("allocations", Count::Allocations)?;
+    counts.extend(printed("memory", Count::Bytes)?);
     let has_callgrind = Command::new("valgrind").arg("--version").output().is_ok();
     if has_callgrind {
         let of_instructions = limits.limit.iter().filter(|limit| limit.count == Count::Instructions);
@@ -52,23 +53,20 @@ pub(super) fn check() -> Outcome {
     }
 }
 
-/// Without the peers, which nothing is counted of.
+/// Without the peers, which are not limited.
 fn build() -> Outcome {
-    let bins = ["--bin", "allocations", "--bin", "instructions"];
+    let bins = ["--bin", "allocations", "--bin", "memory", "--bin", "instructions"];
     let mut command = cargo_like("cargo");
     command.args(["build", "--release", "--locked", "--no-default-features", "--manifest-path", MANIFEST]);
     succeed(command.args(bins), "cargo build of the measuring package")
 }
 
-fn program(name: &str) -> Command {
-    Command::new(target().join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
-}
-
-fn allocations() -> Result<Counts, String> {
-    let printed = output(&mut program("allocations"))?;
-    let counts: BTreeMap<String, u32> =
-        serde_json::from_slice(&printed).map_err(|error| format!("cannot read the allocations: {error}"))?;
-    Ok(counts.into_iter().map(|(name, count)| ((Count::Allocations, name), f64::from(count))).collect())
+/// What a program prints that counts all its subjects in one run.
+fn printed(name: &str, count: Count) -> Result<Counts, String> {
+    let printed = output(&mut Command::new(program(name)))?;
+    let counts: BTreeMap<String, u32> = serde_json::from_slice(&printed)
+        .map_err(|error| format!("cannot read what {name} prints: {error}"))?;
+    Ok(counts.into_iter().map(|(subject, figure)| ((count, subject), f64::from(figure))).collect())
 }
 
 /// Instructions of one time.
@@ -80,7 +78,7 @@ fn instructions(subject: &str) -> Result<f64, String> {
         valgrind
             .args(["--tool=callgrind", "--quiet"])
             .arg(format!("--callgrind-out-file={}", file.display()));
-        valgrind.arg(program("instructions").get_program()).args([subject, &times.to_string()]);
+        valgrind.arg(program("instructions")).args([subject, &times.to_string()]);
         output(&mut valgrind)?;
         *total = read_total(&file)?;
     }

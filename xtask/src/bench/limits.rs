@@ -30,6 +30,8 @@ pub(super) struct Limit {
 pub(super) enum Count {
     /// How often the allocator is called.
     Allocations,
+    /// Bytes in use at most, beyond those before.
+    Bytes,
     /// Instructions, by callgrind.
     Instructions,
 }
@@ -72,6 +74,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = match self.count {
             Count::Allocations => "allocations",
+            Count::Bytes => "bytes",
             Count::Instructions => "instructions",
         };
         write!(f, "{count} of {}", self.of)?;

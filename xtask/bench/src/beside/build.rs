@@ -6,10 +6,10 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
 
 use super::race::{Contestant, Pace, race};
-use super::report::Table;
+use super::report::{Report, Table};
 use crate::subject;
 
-pub(super) fn run(pace: Pace) -> Vec<Table> {
+pub(super) fn run(pace: Pace) -> Report {
     let client = reqwest::Client::new();
     let mut contestants = [
         Contestant::new("http::Request, all parsed each time", || drop(black_box(by_hand()))),
@@ -21,7 +21,7 @@ pub(super) fn run(pace: Pace) -> Vec<Table> {
     for (contestant, time) in contestants.iter().zip(times) {
         table.add(contestant.name, vec![Some(time)]);
     }
-    vec![table]
+    Report::new(vec![table])
 }
 
 const URL: &str = "https://api.tgdev.io/tgscan/v1/search";

@@ -7,11 +7,11 @@ use http::Request;
 use tgscan_core::{Api, ApiKey};
 use tgscan_transport_hyper::HyperTransport;
 
-use super::load::{self, Caller};
-use super::peers;
+use super::load::{self, Caller, Side};
 use super::race::Pace;
-use super::report::Table;
+use super::report::{Report, Table};
 use super::server::{self, Server};
+use super::{counted, peers};
 use crate::body::{SIZES, status_first};
 use crate::floor::Plain;
 use crate::subject;
@@ -21,24 +21,70 @@ const KEY: &str = "0123456789abcdef0123456789abcdef";
 const FORM: [(&str, &str); 1] = [("query", "some_username")];
 const AT_ONCE: [usize; 2] = [1, 64];
 
-pub(super) fn run(pace: Pace) -> Vec<Table> {
+const SDK: &str = "this SDK, typed";
+const REQWEST: &str = "reqwest, typed";
+
+pub(super) fn run(pace: Pace) -> Result<Report, String> {
+    let mut report = Report::new(Vec::new());
+    if let Some(table) = whole_call()? {
+        let share = (table.first(SDK) - table.first("hyper-util by hand, decoded alike"))
+            / table.first("hyper-util by hand, bytes only");
+        report.at_most(
+            "the SDK's own share of instructions above hyper-util by hand, decoding excluded",
+            share,
+            0.1,
+        );
+        let ratio = table.first(SDK) / table.first(REQWEST);
+        report.at_most("instructions of a call over HTTP/1.1, to reqwest's", ratio, 0.6);
+        report.tables.push(table);
+    }
+    load::stay(Side::Clients);
     let body = status_first(SIZES[0]);
-    let (plain, tls) = (server::plain(body.clone()), server::tls(body));
-    let mut tables = Vec::new();
-    for (protocol, server) in [("HTTP/1.1", &plain), ("HTTP/2 over TLS", &tls)] {
+    let (plain, tls) = (server::least(&body), server::tls(body));
+    for (protocol, server, least) in [("HTTP/1.1", &plain, 1.35), ("HTTP/2 over TLS", &tls, 1.2)] {
         for at_once in AT_ONCE {
             // Connections belong to a runtime, so each race has its own.
             let runtime = load::runtime();
             let callers = runtime.block_on(callers(server, at_once));
             let rates = load::race(&runtime, &callers, at_once, pace);
-            let mut table = Table::new(format!("call, {protocol}, {at_once} at once"), &["calls/s"]);
+            let columns = ["calls/s", "µs of the client's CPU per call", "part of it in the system"];
+            let mut table = Table::new(format!("call, {protocol}, {at_once} at once"), &columns);
             for ((name, _), rate) in callers.iter().zip(rates) {
-                table.add(*name, vec![Some(rate)]);
+                table.add(*name, vec![Some(rate.per_second), Some(rate.cpu), Some(rate.in_system)]);
             }
-            tables.push(table);
+            if at_once > 1 {
+                let what = format!("calls per second over {protocol}, {at_once} at once, to reqwest's");
+                report.at_least(what, table.first(SDK) / table.first(REQWEST), least);
+            }
+            report.tables.push(table);
         }
     }
-    tables
+    Ok(report)
+}
+
+/// One call at a time over HTTP/1.1, counted: no load of the machine can move these. `None` without valgrind.
+fn whole_call() -> Result<Option<Table>, String> {
+    let mut table =
+        Table::new("call, HTTP/1.1, counted in the client alone", &["instructions", "allocations"]);
+    if !counted::has_valgrind() {
+        eprintln!("  valgrind is not installed, so instructions of calls are NOT counted");
+        return Ok(None);
+    }
+    let allocations = counted::allocations()?;
+    for (name, subject) in [
+        ("hyper-util by hand, bytes only", "whole-by-hand"),
+        ("hyper-util by hand, all parsed once, bytes only", "whole-by-hand-parsed-once"),
+        ("hyper-util, one request cloned, bytes only", "whole-pool"),
+        ("hyper-util by hand, decoded alike", "whole-by-hand-decoded"),
+        (SDK, "whole-call"),
+        (REQWEST, "whole-reqwest"),
+        ("reqwest, Value", "whole-reqwest-value"),
+        ("ureq, typed", "whole-ureq"),
+    ] {
+        eprintln!("  counting instructions: {name} …");
+        table.add(name, vec![Some(counted::instructions(subject)?), allocations.get(subject).copied()]);
+    }
+    Ok(Some(table))
 }
 
 /// The first is what all are compared with: the same pool that the SDK uses.
@@ -47,8 +93,8 @@ async fn callers(server: &Server, at_once: usize) -> Vec<(&'static str, Caller)>
     let mut callers = vec![
         ("hyper-util pooled, bytes only", peers::pooled(server, request(&url))),
         ("raw hyper, bytes only", peers::raw(server, &request(&url), at_once).await),
-        ("this SDK, typed", sdk(server)),
-        ("reqwest, typed", reqwest_typed(server, &url)),
+        (SDK, sdk(server)),
+        (REQWEST, reqwest_typed(server, &url)),
         ("reqwest, Value", reqwest_value(server, &url)),
     ];
     // It speaks HTTP/1.1 only.

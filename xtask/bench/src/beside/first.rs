@@ -15,6 +15,9 @@ use super::race::Pace;
 use super::report::Table;
 use crate::body::{SIZES, status_first};
 
+pub(super) const HTTP: &str = "this mock over HTTP";
+pub(super) const HTTPS: &str = "this mock over HTTPS, with a fresh authority";
+
 pub(super) fn run(pace: Pace) -> Table {
     let runtime = load::runtime();
     let body = status_first(SIZES[0]);
@@ -43,8 +46,8 @@ pub(super) fn run(pace: Pace) -> Table {
     let in_process = || drop(Mock::new().respond(&request("https://api.tgdev.io")));
     let rows: [(&str, Box<dyn Fn() -> f64 + '_>); 6] = [
         ("this mock in process", Box::new(|| timed(&in_process))),
-        ("this mock over HTTP", Box::new(|| timed(&|| over_http(&ServerOptions::new())))),
-        ("this mock over HTTPS, with a fresh authority", Box::new(|| over_https(&()))),
+        (HTTP, Box::new(|| timed(&|| over_http(&ServerOptions::new())))),
+        (HTTPS, Box::new(|| over_https(&()))),
         (
             "wiremock",
             Box::new(|| {

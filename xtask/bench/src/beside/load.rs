@@ -35,28 +35,83 @@ pub(super) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// Calls per second of each caller, in its best turn.
-pub(super) fn race(runtime: &Runtime, callers: &[(&str, Caller)], at_once: usize, pace: Pace) -> Vec<f64> {
-    let mut best = vec![0.0_f64; callers.len()];
+/// Keeps this thread, and those that it starts, on one core: clients on the first, servers on the last, so that neither
+/// waits for the other's turn.
+pub(super) fn stay(with: Side) {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let core = match with {
+        Side::Clients => cores.first(),
+        Side::Servers => cores.last(),
+    };
+    if let Some(core) = core {
+        // Where it is not allowed, there is more noise.
+        let _ = core_affinity::set_for_current(*core);
+    }
+}
+
+/// Who shares a core.
+#[derive(Clone, Copy)]
+pub(super) enum Side {
+    Clients,
+    Servers,
+}
+
+/// How quickly calls were made.
+#[derive(Clone, Copy)]
+pub(super) struct Rate {
+    /// By the clock.
+    pub(super) per_second: f64,
+    /// Microseconds of processor that one call took of the caller's threads, and not of the server's.
+    pub(super) cpu: f64,
+    /// The part of that which the system took, for sockets above all: the same whoever calls. Zero to one.
+    pub(super) in_system: f64,
+}
+
+/// The median of each caller's turns. They take turns, so that what disturbs the machine disturbs all.
+pub(super) fn race(runtime: &Runtime, callers: &[(&str, Caller)], at_once: usize, pace: Pace) -> Vec<Rate> {
+    let mut rates = vec![Vec::new(); callers.len()];
     for round in 0..=pace.rounds {
-        for ((_, caller), best) in callers.iter().zip(&mut best) {
+        for ((_, caller), rates) in callers.iter().zip(&mut rates) {
             let rate = turn(runtime, caller, at_once, pace.turn);
             // The first round only opens connections.
             if round > 0 {
-                *best = best.max(rate);
+                rates.push(rate);
             }
         }
     }
-    best
+    let median = |rates: &Vec<Rate>, what: fn(&Rate) -> f64| {
+        let mut figures: Vec<f64> = rates.iter().map(what).collect();
+        figures.sort_by(f64::total_cmp);
+        figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+    };
+    // Linux counts it in hundredths of a second, so that only the mean of many turns says something.
+    let mean = |rates: &Vec<Rate>| {
+        let parts = rates.iter().map(|rate| rate.in_system).filter(|part| part.is_finite());
+        let (sum, count) = parts.fold((0.0, 0.0), |(sum, count), part| (sum + part, count + 1.0));
+        sum / count
+    };
+    let summed = |rates| Rate {
+        per_second: median(rates, |rate| rate.per_second),
+        cpu: median(rates, |rate| rate.cpu),
+        in_system: mean(rates),
+    };
+    rates.iter().map(summed).collect()
 }
 
-/// Calls per second of one caller for so long.
-pub(super) fn turn(runtime: &Runtime, caller: &Caller, at_once: usize, length: Duration) -> f64 {
+/// What one caller reaches in so long.
+pub(super) fn turn(runtime: &Runtime, caller: &Caller, at_once: usize, length: Duration) -> Rate {
     let start = Instant::now();
-    let calls = match caller {
-        Caller::Async(call) => runtime.block_on(many(call, at_once, length)),
+    let (calls, cpu, in_system) = match caller {
+        Caller::Async(call) => {
+            let before = cpu();
+            let (user, system) = ticks();
+            let calls = runtime.block_on(many(call, at_once, length));
+            let now = ticks();
+            let (user, system) = (now.0 - user, now.1 - system);
+            (calls, cpu().saturating_sub(before), system / (user + system))
+        }
         Caller::Blocking(call) => {
-            let calls = AtomicU64::new(0);
+            let (calls, nanos) = (AtomicU64::new(0), AtomicU64::new(0));
             std::thread::scope(|scope| {
                 for _ in 0..at_once {
                     scope.spawn(|| {
@@ -64,14 +119,34 @@ pub(super) fn turn(runtime: &Runtime, caller: &Caller, at_once: usize, length: D
                             call();
                             calls.fetch_add(1, Ordering::Relaxed);
                         }
+                        nanos.fetch_add(cpu().as_nanos().try_into().unwrap_or_default(), Ordering::Relaxed);
                     });
                 }
             });
-            calls.into_inner()
+            (calls.into_inner(), Duration::from_nanos(nanos.into_inner()), f64::NAN)
         }
     };
     // No race here comes near the number that would not fit.
-    f64::from(u32::try_from(calls).unwrap_or(u32::MAX)) / start.elapsed().as_secs_f64()
+    let calls = f64::from(u32::try_from(calls).unwrap_or(u32::MAX));
+    let cpu = cpu.as_secs_f64() * 1e6 / calls;
+    Rate { per_second: calls / start.elapsed().as_secs_f64(), cpu, in_system }
+}
+
+/// Hundredths of a second that this thread spent in the program and in the system, as Linux counts them.
+fn ticks() -> (f64, f64) {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
+    // The name in parentheses can hold anything, so fields are counted after it: utime and stime are 14 and 15.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse().ok()).unwrap_or(f64::NAN);
+    (ticks(11), ticks(12))
+}
+
+/// How long a processor worked for this thread, as Linux says; elsewhere zero.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(
+        stat.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default(),
+    )
 }
 
 async fn many(call: &Arc<dyn Fn() -> Running + Send + Sync>, at_once: usize, length: Duration) -> u64 {

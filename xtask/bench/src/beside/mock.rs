@@ -2,6 +2,7 @@
 //! and how soon the first one is there.
 
 use std::hint::black_box;
+use std::process::Command;
 
 use bytes::Bytes;
 use http::Request;
@@ -15,7 +16,7 @@ use tgscan_mock::{Expect, Mock, MockServer, Repeat, ServerOptions};
 use super::load::{self, Caller};
 use super::peers;
 use super::race::{Contestant, Pace, race};
-use super::report::Table;
+use super::report::{Report, Table};
 use super::server::{self, Server};
 use super::{first, memory};
 use crate::body::{SIZES, answer, status_first};
@@ -23,8 +24,70 @@ use crate::subject;
 
 const AT_ONCE: usize = 64;
 
-pub(super) fn run(pace: Pace) -> Vec<Table> {
-    vec![in_process(pace), over_loopback(pace), memory::run(pace), first::run(pace)]
+const PLAIN: &str = "plain hyper server";
+const PLAIN_100: &str = "plain hyper server, 100 groups";
+const PINNED: &str = "this mock, a pinned answer";
+const REPEATED: &str = "this mock, random answers to a repeated query";
+const FRESH_5: &str = "this mock, fresh answers of 5 groups";
+const FRESH_100: &str = "this mock, fresh answers of 100 groups";
+const PEERS: [&str; 3] = ["wiremock, fresh", "httpmock", "mockito"];
+
+pub(super) fn run(pace: Pace) -> Result<Report, String> {
+    let built = how_built()?;
+    let over_loopback = over_loopback(pace);
+    let mut report = Report::new(Vec::new());
+    let [release, debug] = BUILDS.map(|name| built.first(name));
+    report.at_least("typical answers per second in process, on one core", release, 20_000.0);
+    report.at_most("how many times slower a debug build is", release / debug, 25.0);
+    let rate = |name: &str| over_loopback.first(name);
+    for (what, name) in [("pinned answers", PINNED), ("answers to a repeated query", REPEATED)] {
+        let what = format!("{what} per second over loopback, to a plain hyper server's");
+        report.at_least(what, rate(name) / rate(PLAIN), 0.9);
+    }
+    for peer in PEERS {
+        let what = format!("pinned answers per second over loopback, to {peer}'s");
+        report.at_least(what, rate(PINNED) / rate(peer), 1.0);
+    }
+    report.at_least("fresh answers of 5 groups per second over loopback", rate(FRESH_5), 70_000.0);
+    report.at_least("fresh answers of 100 groups per second over loopback", rate(FRESH_100), 12_000.0);
+    let first = first::run(pace);
+    report.at_most("first answer over HTTP, in µs", first.first(first::HTTP), 500.0);
+    report.at_most(
+        "first answer over HTTPS with a fresh authority, in µs",
+        first.first(first::HTTPS),
+        1000.0,
+    );
+    report.tables.extend([in_process(pace), built, over_loopback, memory::run(pace), first]);
+    Ok(report)
+}
+
+const BUILDS: [&str; 2] = ["release build", "debug build"];
+
+/// The same program in both builds. The first is there already.
+fn how_built() -> Result<Table, String> {
+    let mut table = Table::new("mock in process, a typical answer", &["answers/s"]);
+    let here = std::env::current_exe().map_err(|error| error.to_string())?;
+    let release = Command::new(here.with_file_name("mock_speed"));
+    eprintln!("  building the mock for debugging …");
+    let mut debug = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    debug.args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--no-default-features",
+        "--features=mock",
+        "--bin=mock_speed",
+    ]);
+    debug.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    for (name, mut command) in BUILDS.into_iter().zip([release, debug]) {
+        let output = command.output().map_err(|error| format!("{name}: {error}"))?;
+        let rate = String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse()
+            .map_err(|_| format!("{name} printed no number: {}", String::from_utf8_lossy(&output.stderr)))?;
+        table.add(name, vec![Some(rate)]);
+    }
+    Ok(table)
 }
 
 /// The request as the SDK builds it, to a mock at this URL.
@@ -130,22 +193,23 @@ fn over_loopback(pace: Pace) -> Table {
         .with_body(&bodies[0])
         .expect_at_least(0)
         .create();
+    let [wire, http, mocki] = PEERS;
     let urls = [
-        ("plain hyper server", plain[0].url.clone()),
-        ("this mock, a pinned answer", ours[0].url()),
-        ("this mock, random answers to a repeated query", ours[1].url()),
-        ("this mock, fresh answers of 5 groups", ours[2].url()),
-        ("wiremock, fresh", wiremock.uri()),
-        ("httpmock", httpmock.base_url()),
-        ("mockito", mockito.url()),
-        ("plain hyper server, 100 groups", plain[1].url.clone()),
-        ("this mock, fresh answers of 100 groups", ours[3].url()),
+        (PLAIN, plain[0].url.clone()),
+        (PINNED, ours[0].url()),
+        (REPEATED, ours[1].url()),
+        (FRESH_5, ours[2].url()),
+        (wire, wiremock.uri()),
+        (http, httpmock.base_url()),
+        (mocki, mockito.url()),
+        (PLAIN_100, plain[1].url.clone()),
+        (FRESH_100, ours[3].url()),
     ];
     let callers = urls.map(|(name, url)| (name, caller(&url)));
     let rates = load::race(&runtime, &callers, AT_ONCE, pace);
     let mut table = Table::new(format!("mock over loopback, {AT_ONCE} at once"), &["answers/s"]);
     for ((name, _), rate) in callers.iter().zip(rates) {
-        table.add(*name, vec![Some(rate)]);
+        table.add(*name, vec![Some(rate.per_second)]);
     }
     table
 }

@@ -2,8 +2,11 @@
 
 pub mod build;
 pub mod call;
+pub mod client;
+mod counted;
 pub mod decode;
 mod first;
+pub mod footprint;
 mod load;
 mod memory;
 pub mod mock;
@@ -12,8 +15,10 @@ pub mod race;
 pub mod report;
 mod server;
 
+use std::path::Path;
+
 use clap::ValueEnum;
-use report::Table;
+use report::Report;
 
 /// What is measured together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,18 +29,27 @@ pub enum Suite {
     Build,
     /// Calls over loopback: this SDK, raw hyper, hyper-util, reqwest, ureq.
     Call,
+    /// Making a client, and the memory of many calls in flight.
+    Client,
     /// Answers per second: this mock, a plain hyper server, wiremock, httpmock, mockito.
     Mock,
+    /// What a dependent takes to build: on this SDK, reqwest, ureq, `twitch_api`, octocrab.
+    Footprint,
 }
 
 impl Suite {
-    /// Measures all of it.
-    pub fn run(self, pace: race::Pace) -> Vec<Table> {
+    /// Measures all of it. `root` is where the SDK's packages are.
+    ///
+    /// # Errors
+    /// If something that is measured does not run.
+    pub fn run(self, pace: race::Pace, root: &Path) -> Result<Report, String> {
         match self {
             Self::Decode => decode::run(pace),
-            Self::Build => build::run(pace),
+            Self::Build => Ok(build::run(pace)),
             Self::Call => call::run(pace),
+            Self::Client => client::run(pace),
             Self::Mock => mock::run(pace),
+            Self::Footprint => footprint::run(root),
         }
     }
 

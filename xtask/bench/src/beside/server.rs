@@ -13,8 +13,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+
+use super::load::{Side, stay};
 
 /// Where a server listens and how to trust it. It runs on a thread of its own until the program ends.
 pub(super) struct Server {
@@ -22,6 +25,45 @@ pub(super) struct Server {
     pub(super) port: u16,
     /// With TLS: the certificate to trust.
     pub(super) ca_pem: Option<String>,
+}
+
+/// Answers each request of HTTP/1.1 with these bytes and looks at no more of it than where it ends, so that the clients
+/// are what is measured.
+pub(super) fn least(body: &[u8]) -> Server {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let answer: Arc<[u8]> = [head.as_bytes(), body].concat().into();
+    listen(None, Some(Side::Servers), move |socket| {
+        let answer = answer.clone();
+        async move {
+            // A client that hangs up ends this with an error that nobody needs.
+            let _ = answer_all(socket, &answer).await;
+        }
+    })
+}
+
+async fn answer_all(mut socket: TcpStream, answer: &[u8]) -> std::io::Result<()> {
+    let mut received = Vec::with_capacity(8192);
+    while socket.read_buf(&mut received).await? > 0 {
+        if is_whole(&received) {
+            received.clear();
+            socket.write_all(answer).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether all of a request is there. Nobody here sends the next one before the answer.
+fn is_whole(received: &[u8]) -> bool {
+    const END: &[u8] = b"\r\n\r\n";
+    let Some(head) = received.windows(END.len()).position(|window| window == END) else { return false };
+    let length = String::from_utf8_lossy(&received[..head]).lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    received.len() >= head + END.len() + length.unwrap_or_default()
 }
 
 /// Serves this body in clear text.
@@ -42,25 +84,12 @@ pub(super) fn tls(body: Bytes) -> Server {
 }
 
 fn start(body: Bytes, tls: Option<(TlsAcceptor, String)>) -> Server {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.set_nonblocking(true).expect("sockets can do without blocking");
-    let port = listener.local_addr().expect("it is bound").port();
     let (acceptor, ca_pem) = tls.unzip();
-    let scheme = if ca_pem.is_some() { "https" } else { "http" };
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(accept_all(listener, acceptor, body));
-    });
-    Server { url: format!("{scheme}://localhost:{port}"), port, ca_pem }
-}
-
-async fn accept_all(listener: TcpListener, acceptor: Option<TlsAcceptor>, body: Bytes) {
-    let listener = tokio::net::TcpListener::from_std(listener).expect("inside of a runtime");
-    while let Ok((socket, _)) = listener.accept().await {
-        // A small answer should not wait for more.
-        let _ = socket.set_nodelay(true);
+    // Without TLS it is compared with other servers, which stay nowhere.
+    let side = ca_pem.is_some().then_some(Side::Servers);
+    listen(ca_pem, side, move |socket| {
         let (acceptor, body) = (acceptor.clone(), body.clone());
-        tokio::spawn(async move {
+        async move {
             match acceptor {
                 None => serve(socket, body).await,
                 Some(acceptor) => {
@@ -69,8 +98,35 @@ async fn accept_all(listener: TcpListener, acceptor: Option<TlsAcceptor>, body: 
                     }
                 }
             }
+        }
+    })
+}
+
+/// A thread that accepts, and has each connection served.
+fn listen<F: Future<Output = ()> + Send + 'static>(
+    ca_pem: Option<String>,
+    side: Option<Side>,
+    mut serve: impl FnMut(TcpStream) -> F + Send + 'static,
+) -> Server {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    listener.set_nonblocking(true).expect("sockets can do without blocking");
+    let port = listener.local_addr().expect("it is bound").port();
+    let scheme = if ca_pem.is_some() { "https" } else { "http" };
+    std::thread::spawn(move || {
+        if let Some(side) = side {
+            stay(side);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("inside of a runtime");
+            while let Ok((socket, _)) = listener.accept().await {
+                // A small answer should not wait for more.
+                let _ = socket.set_nodelay(true);
+                tokio::spawn(serve(socket));
+            }
         });
-    }
+    });
+    Server { url: format!("{scheme}://localhost:{port}"), port, ca_pem }
 }
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, body: Bytes) {

@@ -1,6 +1,6 @@
 //! Runs suites, prints their tables, and writes them as JSON.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -26,25 +26,32 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run(&flags) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("cannot write to {}: {error}", flags.json.display());
+        Err(problem) => {
+            eprintln!("{problem}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(flags: &Flags) -> std::io::Result<()> {
+fn run(flags: &Flags) -> Result<(), String> {
     let suites = if flags.suites.is_empty() { Suite::value_variants() } else { &flags.suites };
     let pace = if flags.quick { Pace::QUICK } else { Pace::FULL };
-    std::fs::create_dir_all(&flags.json)?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("the package was moved")?;
+    let unwritable = |error: std::io::Error| format!("cannot write to {}: {error}", flags.json.display());
+    std::fs::create_dir_all(&flags.json).map_err(unwritable)?;
     for (number, suite) in suites.iter().enumerate() {
         let name = suite.name();
         eprintln!("[{}/{}] {name} …", number + 1, suites.len());
-        let tables = suite.run(pace);
-        for table in &tables {
+        let report = suite.run(pace, root).map_err(|problem| format!("{name}: {problem}"))?;
+        for table in &report.tables {
             println!("\n{}", table.draw());
         }
-        std::fs::write(flags.json.join(format!("{name}.json")), serde_json::to_vec_pretty(&tables)?)?;
+        println!();
+        for goal in &report.goals {
+            println!("{goal}");
+        }
+        let json = serde_json::to_vec_pretty(&report).map_err(|error| error.to_string())?;
+        std::fs::write(flags.json.join(format!("{name}.json")), json).map_err(unwritable)?;
     }
     Ok(())
 }
