@@ -195,7 +195,7 @@ mod tests {
     fn writes_the_documented_form() {
         let ok = Envelope::Ok(BalanceAnswer { num_credits: 5 });
         assert_eq!(serde_json::to_string(&ok).unwrap(), r#"{"status":"ok","result":{"num_credits":5}}"#);
-        let error: Envelope<BalanceAnswer> = Envelope::Error(ErrorResult { message: "no".into() });
+        let error: Envelope<BalanceAnswer> = Envelope::Error(ErrorResult::new("no"));
         assert_eq!(serde_json::to_string(&error).unwrap(), r#"{"status":"error","result":{"message":"no"}}"#);
     }
 }

@@ -214,6 +214,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_type_of_the_callers_says_of_a_value_is_not_repeated() {
+        struct Odd;
+        impl<'de> Deserialize<'de> for Odd {
+            fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(json)?;
+                Err(serde::de::Error::custom(format!("{text} is odd")))
+            }
+        }
+        let error = read_json::<Odd>(b"\"private\"").err().expect("it never reads");
+        assert_eq!(error.to_string(), "byte 0: the value is not allowed here");
+    }
+
+    #[test]
     fn a_body_that_is_not_utf8_names_the_byte() {
         let error = read_tracked::<BalanceAnswer>(b"{\"status\":\"\xff\"}").unwrap_err();
         assert_eq!(error.to_string(), "byte 11: not UTF-8");

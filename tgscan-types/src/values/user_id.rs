@@ -102,6 +102,7 @@ mod tests {
             let error = wrong.parse::<UserId>().expect_err(wrong).to_string();
             assert!(error.contains(says), "{wrong:?}: {error}");
         }
+        assert_eq!(UserId::new(0), "0".parse());
         assert!(UserId::new(-5).unwrap_err().to_string().contains("negative"));
     }
 }
