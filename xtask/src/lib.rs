@@ -7,9 +7,15 @@
 pub mod bench;
 pub mod ci;
 pub mod contract;
+pub mod coverage;
 pub mod demo;
 pub mod docs;
+pub mod fuzz;
+pub mod mutants;
+mod packages;
+mod proof;
 pub mod tidy;
+mod tools;
 mod workspace;
 
 pub use workspace::root;

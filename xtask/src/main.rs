@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{bench, ci, contract, demo, docs, tidy};
+use xtask::{bench, ci, contract, coverage, demo, docs, fuzz, mutants, tidy};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
@@ -14,6 +14,8 @@ enum Task {
     Ci(ci::Flags),
     /// Lets an independent tester compare the mock with its OpenAPI document; needs Python and, once, a network.
     Contract(contract::Flags),
+    /// Counts the lines that tests reach; installs cargo-llvm-cov and LLVM's tools where they are missing.
+    Coverage(coverage::Flags),
     /// Shows the main job over HTTPS on loopback, and what a user sees when things go wrong.
     Demo(demo::Flags),
     /// Checks the house rules.
@@ -22,16 +24,23 @@ enum Task {
     Bench(bench::Flags),
     /// Writes the generated parts of the documentation.
     Docs(docs::Flags),
+    /// Looks for inputs that break what must always hold; needs a C++ compiler.
+    Fuzz(fuzz::Flags),
+    /// Breaks the code in one place at a time and looks whether a test notices; takes hours.
+    Mutants(mutants::Flags),
 }
 
 fn main() -> ExitCode {
     let outcome = match Task::parse() {
         Task::Ci(flags) => ci::run(&flags),
         Task::Contract(flags) => contract::run(&flags),
+        Task::Coverage(flags) => coverage::run(&flags),
         Task::Demo(flags) => demo::run(&flags),
         Task::Tidy => tidy::run(),
         Task::Bench(flags) => bench::run(&flags),
         Task::Docs(flags) => docs::run(&flags),
+        Task::Fuzz(flags) => fuzz::run(&flags),
+        Task::Mutants(flags) => mutants::run(&flags),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,11 @@ pub fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
 /// Paths of all files from `root`, with `/`: tracked ones, and new ones that git does not ignore.
 ///
 /// A copy without git (an unpacked archive) is walked instead.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use super::MANIFEST;
 use super::limits::{Count, Counts, Limit, Limits};
-use super::{MANIFEST, target};
 use crate::ci::{cargo_like, succeed};
+use crate::workspace::target;
 use crate::{Outcome, root};
 
 /// The file of limits.

@@ -5,12 +5,11 @@
 mod gates;
 mod limits;
 
-use std::path::PathBuf;
-
 use clap::Args;
 
+use crate::Outcome;
 use crate::ci::{cargo_like, succeed};
-use crate::{Outcome, root};
+use crate::workspace::target;
 
 /// The package that measures.
 const MANIFEST: &str = "xtask/bench/Cargo.toml";
@@ -55,9 +54,4 @@ pub fn run(flags: &Flags) -> Outcome {
 /// If a limit is exceeded: which one, and by how much.
 pub fn gates() -> Outcome {
     gates::check()
-}
-
-/// Where cargo puts what it builds for [`cargo_like`].
-fn target() -> PathBuf {
-    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }

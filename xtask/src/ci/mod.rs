@@ -17,7 +17,7 @@ pub(crate) use msrv::{output, promised as rust_version};
 pub use step::Step;
 use step::{Job, Run};
 
-use crate::{Outcome, bench, contract, docs, root, tidy};
+use crate::{Outcome, bench, contract, docs, fuzz, root, tidy};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
@@ -63,6 +63,7 @@ fn run_one(run: &Run) -> Outcome {
         Run::Features => features::check(),
         Run::Parts => parts::check(),
         Run::Contract => contract::check(),
+        Run::Fuzz => fuzz::check(),
         Run::Gates => bench::gates(),
         Run::Cargo(job) => run_cargo(job),
     }

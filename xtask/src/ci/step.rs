@@ -27,6 +27,8 @@ pub enum Step {
     Parts,
     /// The mock does what its OpenAPI document says, in a short form of `cargo xtask contract`.
     Contract,
+    /// No fuzz target fails on its corpus, or in a moment of fuzzing; installs a C++ compiler where there is none.
+    Fuzz,
     /// Instructions and allocations keep to their limits; instructions only where valgrind is installed.
     Gates,
 }
@@ -39,6 +41,7 @@ pub(super) enum Run {
     Features,
     Parts,
     Contract,
+    Fuzz,
     Gates,
     Cargo(Job),
 }
@@ -62,6 +65,7 @@ impl Step {
             Self::Fmt => vec![
                 cargo(&["fmt", "--all", "--check"]),
                 cargo(&["fmt", "--manifest-path", "xtask/bench/Cargo.toml", "--check"]),
+                cargo(&["fmt", "--manifest-path", "xtask/fuzz/Cargo.toml", "--check"]),
             ],
             Self::Clippy => vec![
                 cargo(&[
@@ -81,6 +85,7 @@ impl Step {
             Self::Features => vec![Run::Features],
             Self::Parts => vec![Run::Parts],
             Self::Contract => vec![Run::Contract],
+            Self::Fuzz => vec![Run::Fuzz],
             // The first is the README's command, to the letter.
             Self::Test => {
                 vec![cargo(&["test", "--workspace"]), cargo(&["test", "--workspace", "--all-features"])]
@@ -132,7 +137,7 @@ mod tests {
             names,
             [
                 "msrv", "fmt", "clippy", "tidy", "docs", "test", "doc", "features", "parts", "contract",
-                "gates"
+                "fuzz", "gates"
             ]
         );
     }

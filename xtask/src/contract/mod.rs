@@ -5,13 +5,13 @@
 
 mod python;
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use clap::Args;
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 
-use crate::{Outcome, root};
+use crate::Outcome;
+use crate::workspace::target;
 
 /// Flags of `cargo xtask contract`.
 #[derive(Args, Debug)]
@@ -65,8 +65,4 @@ pub fn run(flags: &Flags) -> Outcome {
 pub fn check() -> Outcome {
     // The same ones every time, so that a failure is that of a change.
     run(&Flags { examples: 50, seed: Some(1) })
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

@@ -15,6 +15,7 @@ mod tree;
 use std::fmt;
 
 pub(crate) use methods::type_name;
+pub(crate) use rust::test_lines;
 pub use tree::Tree;
 
 use crate::{Outcome, root};
