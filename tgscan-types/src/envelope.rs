@@ -189,6 +189,7 @@ mod tests {
         ] {
             read(body).expect_err(body);
         }
+        assert!(read("5").unwrap_err().contains("expected an envelope with `status` and `result`"));
     }
 
     #[test]
