@@ -25,6 +25,7 @@ fn requests_do_not_show_their_query() {
     let groups: GroupQuery = NAME.parse().unwrap();
     let (UserQuery::Username(username), UserQuery::Id(user_id)) = (&name, &id) else { panic!() };
     assert_hidden!(name, id, groups, username, user_id);
+    assert_eq!(format!("{name:?} {groups:?}"), "UserQuery(<hidden>) GroupQuery(<hidden>)");
     assert_hidden!(
         Search { query: name.clone() },
         Search { query: id.clone() },
