@@ -82,6 +82,7 @@ mod tests {
     fn accepts_the_whole_range() {
         assert_eq!("1".parse(), UserId::new(1));
         assert_eq!("9223372036854775807".parse(), UserId::new(i64::MAX));
+        assert_eq!("77".parse().map(UserId::as_i64), Ok(77));
     }
 
     #[test]
