@@ -9,6 +9,7 @@ pub mod ci;
 pub mod contract;
 pub mod demo;
 pub mod docs;
+pub mod features;
 pub mod tidy;
 mod workspace;
 

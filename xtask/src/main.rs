@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{bench, ci, contract, demo, docs, tidy};
+use xtask::{bench, ci, contract, demo, docs, features, tidy};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
@@ -16,6 +16,8 @@ enum Task {
     Contract(contract::Flags),
     /// Shows the main job over HTTPS on loopback, and what a user sees when things go wrong.
     Demo(demo::Flags),
+    /// Builds and tests every combination of every package's features, which takes hours.
+    Features(features::Flags),
     /// Checks the house rules.
     Tidy,
     /// Measures this SDK beside its peers, or checks the limits that noise cannot move.
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         Task::Ci(flags) => ci::run(&flags),
         Task::Contract(flags) => contract::run(&flags),
         Task::Demo(flags) => demo::run(&flags),
+        Task::Features(flags) => features::run(&flags),
         Task::Tidy => tidy::run(),
         Task::Bench(flags) => bench::run(&flags),
         Task::Docs(flags) => docs::run(&flags),

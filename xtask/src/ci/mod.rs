@@ -3,7 +3,6 @@
 //! What the tools print is left alone: the closing lines of `cargo test` on stdout are read by machines. What this
 //! task says of its own goes to stderr.
 
-mod features;
 mod msrv;
 mod parts;
 mod step;
@@ -17,7 +16,7 @@ pub(crate) use msrv::{output, promised as rust_version};
 pub use step::Step;
 use step::{Job, Run};
 
-use crate::{Outcome, bench, contract, docs, root, tidy};
+use crate::{Outcome, bench, contract, docs, features, root, tidy};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
@@ -60,7 +59,7 @@ fn run_one(run: &Run) -> Outcome {
         Run::Msrv => msrv::check(),
         Run::Tidy => tidy::run(),
         Run::Docs => docs::check(),
-        Run::Features => features::check(),
+        Run::Features => features::run(&features::Flags::CI),
         Run::Parts => parts::check(),
         Run::Contract => contract::check(),
         Run::Gates => bench::gates(),

@@ -21,7 +21,8 @@ pub enum Step {
     Test,
     /// The documentation builds without warnings.
     Doc,
-    /// Every combination of the transport's features builds without warnings.
+    /// Every combination of the transport's features builds without warnings, and each package's tests pass with each
+    /// feature alone; the short form of `cargo xtask features`.
     Features,
     /// The transport works with nginx and with proxies that are not ours; installs them where they are missing.
     Parts,
