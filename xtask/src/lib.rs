@@ -11,6 +11,7 @@ pub mod contract;
 pub mod coverage;
 pub mod demo;
 pub mod docs;
+pub mod features;
 pub mod fuzz;
 pub mod mutants;
 mod packages;

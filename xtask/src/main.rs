@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{api, bench, ci, contract, coverage, demo, docs, fuzz, mutants, tidy};
+use xtask::{api, bench, ci, contract, coverage, demo, docs, features, fuzz, mutants, tidy};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
@@ -20,6 +20,8 @@ enum Task {
     Coverage(coverage::Flags),
     /// Shows the main job over HTTPS on loopback, and what a user sees when things go wrong.
     Demo(demo::Flags),
+    /// Builds and tests every combination of every package's features, which takes hours.
+    Features(features::Flags),
     /// Checks the house rules.
     Tidy,
     /// Measures this SDK beside its peers, or checks the limits that noise cannot move.
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Task::Contract(flags) => contract::run(&flags),
         Task::Coverage(flags) => coverage::run(&flags),
         Task::Demo(flags) => demo::run(&flags),
+        Task::Features(flags) => features::run(&flags),
         Task::Tidy => tidy::run(),
         Task::Bench(flags) => bench::run(&flags),
         Task::Docs(flags) => docs::run(&flags),

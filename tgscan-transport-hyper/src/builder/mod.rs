@@ -232,5 +232,7 @@ impl fmt::Debug for HyperTransportBuilder {
     }
 }
 
+// Without a crypto provider nothing can be built.
 #[cfg(test)]
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 mod tests;

@@ -21,3 +21,13 @@ pub(super) fn linked() -> Option<CryptoProvider> {
 pub(super) fn linked() -> Option<CryptoProvider> {
     None
 }
+
+#[cfg(test)]
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+mod tests {
+    #[test]
+    fn a_build_without_a_provider_says_what_to_turn_on() {
+        let error = crate::HyperTransport::builder().build().unwrap_err().to_string();
+        assert!(error.contains("turn on the feature `ring` or `aws-lc-rs`"), "{error}");
+    }
+}

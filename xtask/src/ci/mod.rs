@@ -4,7 +4,6 @@
 //! task says of its own goes to stderr.
 
 mod deny;
-mod features;
 mod msrv;
 mod package;
 mod parts;
@@ -20,7 +19,7 @@ pub(crate) use msrv::{output, promised as rust_version, promised_cargo};
 pub use step::Step;
 use step::{Job, Run};
 
-use crate::{Outcome, api, bench, contract, docs, fuzz, root, tidy};
+use crate::{Outcome, api, bench, contract, docs, features, fuzz, root, tidy};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
@@ -64,7 +63,7 @@ fn run_one(run: &Run) -> Outcome {
         Run::Tidy => tidy::run(),
         Run::Docs => docs::check(),
         Run::Deny => deny::check(),
-        Run::Features => features::check(),
+        Run::Features => features::run(&features::Flags::CI),
         Run::Package => package::check(),
         Run::Semver => semver::check(),
         Run::Api => api::check(),

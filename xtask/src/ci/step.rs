@@ -27,7 +27,8 @@ pub enum Step {
     Semver,
     /// The documentation builds without warnings.
     Doc,
-    /// Every combination of the transport's features builds without warnings.
+    /// Every combination of the transport's features builds without warnings, and each package's tests pass with each
+    /// feature alone; the short form of `cargo xtask features`.
     Features,
     /// Each published crate builds from its own package, with the oldest dependencies that its manifest allows.
     Package,
