@@ -385,17 +385,18 @@ fn a_paid_method_whose_answer_states_no_cost_is_uncertain() {
 }
 
 #[test]
-fn an_answer_that_reads_only_at_the_second_try_is_kept() {
+fn an_answer_that_reads_only_at_a_later_try_is_kept() {
     thread_local! {
-        static TRIES: Cell<u32> = const { Cell::new(0) };
+        static FAILURES: Cell<u32> = const { Cell::new(0) };
     }
     #[derive(Debug, serde::Serialize)]
     struct Moody;
     impl<'de> serde::Deserialize<'de> for Moody {
         fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
             serde::de::IgnoredAny::deserialize(json)?;
-            TRIES.set(TRIES.get() + 1);
-            if TRIES.get() == 1 { Err(serde::de::Error::custom("not yet")) } else { Ok(Self) }
+            let left = FAILURES.get();
+            FAILURES.set(left.saturating_sub(1));
+            if left > 0 { Err(serde::de::Error::custom("not yet")) } else { Ok(Self) }
         }
     }
     #[derive(serde::Serialize, serde::Deserialize)]
@@ -411,12 +412,20 @@ fn an_answer_that_reads_only_at_the_second_try_is_kept() {
         }
     }
     let body = r#"{"status":"ok","result":{"meta":{"op_cost":4}}}"#;
-    let error = done(begin(&live(), Ask {}).received(Ok(response(200, body)), NOW)).unwrap_err();
-    assert!(error.is_decode() && error.to_string().contains("read only at the second try"), "{error}");
-    assert_eq!(
-        (error.credits(), error.response().unwrap().body().as_ref()),
-        (Credits::Charged(4), body.as_bytes())
-    );
+    let mut is_told = false;
+    // How often a body is read is the reader's own affair.
+    for failures in 1..5 {
+        FAILURES.set(failures);
+        match done(begin(&live(), Ask {}).received(Ok(response(200, body)), NOW)) {
+            Ok(reply) => assert_eq!(reply.raw(), body),
+            Err(error) => {
+                assert_eq!((error.is_decode(), error.credits()), (true, Credits::Charged(4)), "{error}");
+                assert_eq!(error.response().unwrap().body(), body);
+                is_told |= error.to_string().contains("read only at the second try");
+            }
+        }
+    }
+    assert!(is_told, "no number of failures led to the tracking reader alone");
 }
 
 #[test]

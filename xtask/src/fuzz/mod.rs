@@ -68,7 +68,10 @@ pub fn run(flags: &Flags) -> Outcome {
         return targets.into_iter().try_for_each(|name| run::keep(&programs, name));
     }
     let mut figures = Figures {
-        command: format!("cargo xtask fuzz --seconds {}", flags.seconds),
+        command: match flags.seed {
+            Some(seed) => format!("cargo xtask fuzz --seconds {} --seed {seed}", flags.seconds),
+            None => format!("cargo xtask fuzz --seconds {}", flags.seconds),
+        },
         version: format!("libfuzzer-sys {}", build::version()?),
         targets: proof::read("fuzz")?.map_or_else(Vec::new, |earlier: Figures| earlier.targets),
     };
