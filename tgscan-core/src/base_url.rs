@@ -186,6 +186,8 @@ mod tests {
             ("http://[::1]elsewhere:80", Invalid::Unreadable),
             ("https://host[::1]:80", Invalid::Unreadable),
             ("http://[127.0.0.1]:80", Invalid::Unreadable),
+            ("https://host[", Invalid::Unreadable),
+            ("https://host]", Invalid::Unreadable),
             ("api.tgdev.io", Invalid::Relative),
             ("/tgscan", Invalid::Relative),
             ("ftp://api.tgdev.io", Invalid::Scheme),
@@ -198,8 +200,9 @@ mod tests {
         ] {
             assert_eq!(BaseUrl::parse(wrong, false).expect_err(wrong), why, "{wrong}");
         }
-        let long = format!("https://api.tgdev.io/{}", "a".repeat(5000));
-        assert_eq!(BaseUrl::parse(&long, false).unwrap_err(), Invalid::TooLong);
+        let long = |bytes: usize| format!("https://api.tgdev.io/{}", "a".repeat(bytes - 1));
+        assert_eq!(BaseUrl::parse(&long(4097), false).unwrap_err(), Invalid::TooLong);
+        BaseUrl::parse(&long(4096), false).unwrap();
         BaseUrl::parse("http://api.tgdev.io", true).unwrap();
     }
 }

@@ -1,54 +1,12 @@
-//! Sans-IO core of the [TgScan API](https://tgdev.io/tgscan/api) SDK.
+#![doc = include_str!("../README.md")]
 //!
-//! This crate has no I/O, no clock, no randomness and no runtime. It turns an API method into an
-//! `http::Request<Bytes>` and an `http::Response<Bytes>` into a typed reply, and decides everything in between as
-//! pure logic: whether to send again, what a call cost, whether a cap allows it.
+//! # Where to read on
 //!
-//! ```
-//! use bytes::Bytes;
-//! use tgscan_core::{Api, ApiKey, Client, Credits, Ledger, transport_fn};
-//!
-//! # futures_executor::block_on(async {
-//! // Any transport will do: `tgscan-transport-hyper`, the mock of `tgscan-mock`, or a closure.
-//! let transport = transport_fn(|request: http::Request<Bytes>| async move {
-//!     assert_eq!(request.uri().path(), "/tgscan/v1/chat/similar");
-//!     let body = br#"{"status":"ok","result":{"meta":{"search_query":["a"],"op_cost":3},"groups":[]}}"#;
-//!     Ok(http::Response::new(Bytes::from_static(body)))
-//! });
-//!
-//! // The kind of the key decides whether methods or their test methods are called. The cap is in credits.
-//! let api = Api::new(ApiKey::live("0123456789abcdef")?).with_ledger(Ledger::new().with_cap(100));
-//! let client = Client::new(api, transport);
-//!
-//! let reply = client.similar_groups("some_group".parse::<tgscan_core::types::GroupQuery>()?).await?;
-//! assert_eq!(reply.credits, Credits::Charged(3));
-//! assert_eq!(client.ledger().snapshot().charged, 3);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # }).unwrap();
-//! ```
-//!
-//! # Promises
-//!
-//! - **No credit is spent twice.** A request that can cost credits is sent again only if the earlier attempt certainly
-//!   was not processed. See [`decide`], and [what happens to my credits](_credits) for every case in a table.
-//! - **No paid answer is lost.** A [`Reply`] keeps its raw body; every [`Error`] keeps status, headers and all bytes
-//!   that were received, with the JSON path and byte offset where reading failed.
-//! - **No secret or query is printed.** `Debug` and `Display` of every type here leave them out.
-//! - **Nothing panics**, whatever the bytes that come back.
-//!
-//! # Questions
-//!
-//! **Why is [`Client`] not generic over its transport?** So that one type fits in everybody's structs, and the real
-//! transport can be swapped for a mock at run time. The boxed future costs a fraction of a percent of a call.
-//!
-//! **Why is a paid call not retried after a timeout?** Because it may have been processed, and the documentation
-//! offers no idempotency key with which the service could recognise the second request. The error says "perhaps sent"
-//! and the ledger counts it as uncertain until [`Client::reconcile`] compares it with the balance.
-//!
-//! **Why is an error envelope of a paid method "uncertain"?** Whether a failed call is charged is not documented.
-//!
-//! **Why does [`Transport`] return whole bodies?** Reading needs the whole answer anyway, and a body that is one value
-//! cannot be lost half-way.
+//! - [`Client`] makes calls; [`Step`] is the same for blocking code, in ten lines and without a runtime.
+//! - [`Transport`] is what carries them: one method, and the rules for writing your own.
+//! - [`decide`] is the whole rule of sending again, and [what happens to my credits](_credits) has every case in a table.
+//! - [`Ledger`] adds up what calls cost, and its cap refuses a call before it is sent.
+//! - [Design](_design) answers why things are as they are.
 
 mod api;
 mod api_key;
@@ -70,6 +28,10 @@ mod transport;
 // A page of documentation and nothing else, as a module so that rustdoc shows it and runs its example.
 #[doc = include_str!("credits.md")]
 pub mod _credits {}
+
+// Another page.
+#[doc = include_str!("design.md")]
+pub mod _design {}
 
 pub use api::Api;
 pub use api_key::{ApiKey, InvalidApiKey, KeyKind};

@@ -1,47 +1,4 @@
-//! A mock of the [TgScan API](https://tgdev.io/tgscan/api) that knows the service.
-//!
-//! Test your code without paying: swap the transport of a `Client` for a [`Mock`]. It checks requests as strictly as
-//! the documentation reads, keeps an account with credits, and answers with random data of the documented shape.
-//!
-//! ```
-//! use tgscan_mock::Mock;
-//! use tgscan_mock::core::{Client, Error};
-//! use tgscan_mock::types::UserQuery;
-//!
-//! // Your code.
-//! async fn group_titles(client: &Client, who: UserQuery) -> Result<Vec<String>, Error> {
-//!     Ok(client.search(who).await?.answer.groups.into_iter().map(|group| group.title).collect())
-//! }
-//!
-//! # futures_executor::block_on(async {
-//! // Its test. The same seed gives the same answers.
-//! let mock = Mock::builder().seed(7).credits(1).build()?;
-//! let client = mock.client();
-//! let titles = group_titles(&client, "some_username".parse()?).await?;
-//! assert!(titles.iter().all(|title| !title.is_empty()));
-//!
-//! // The credit is spent now, so the next call is refused, as the service would.
-//! let error = group_titles(&client, "some_username".parse()?).await.unwrap_err();
-//! assert!(error.is_api());
-//! assert_eq!(mock.account().spent, 1);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # }).unwrap();
-//! ```
-//!
-//! # Three faces
-//!
-//! One engine answers in all of them: same seed, same requests, same bytes.
-//!
-//! | face | for | feature |
-//! |---|---|---|
-//! | [`Mock`] as a `Transport` | tests in Rust, in process | none |
-//! | `MockServer` on loopback, HTTP or HTTPS | transports, blocking clients, other processes | `server`, `tls`, `http2` |
-//! | the binary `tgscan-mock` | callers in any language | `cli` |
-//!
-//! `tgscan-mock serve` takes flags and a TOML file, of which `examples/mock.toml` shows every setting; with `--tls` it
-//! has an authority of its own, and with `--san api.tgdev.io` a certificate for the live host name too, so that an
-//! unmodified client can be pointed at it. `tgscan-mock sample search some_username --seed 7` prints one answer. Tests
-//! in other languages read and steer it through the control paths of `MockServer`.
+#![doc = include_str!("../README.md")]
 //!
 //! # Faults
 //!

@@ -39,7 +39,7 @@ const MOCKED: &str = "the mock was told to fail so";
 fn kind(end: End) -> Kind {
     match end {
         End::Reset | End::Close => Kind::Broken,
-        End::Stall => Kind::Timeout,
+        End::Stall | End::Trickle => Kind::Timeout,
     }
 }
 

@@ -1,46 +1,4 @@
-//! The real transport of the [TgScan API](https://tgdev.io/tgscan/api) SDK: hyper and rustls on tokio.
-//!
-//! ```no_run
-//! use tgscan_core::{ApiKey, types::UserQuery};
-//!
-//! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // The live service, with all defaults: HTTPS, 30 s per call, retries that never pay twice.
-//!     let client = tgscan_transport_hyper::client(ApiKey::live(std::env::var("TGSCAN_API_KEY")?)?)?;
-//!
-//!     let reply = client.search("some_username".parse::<UserQuery>()?).await?;
-//!     println!("{} groups, {}", reply.answer.groups.len(), reply.credits);
-//!     Ok(())
-//! }
-//! ```
-//!
-//! With settings of your own, another base URL, or a credit cap:
-//!
-//! ```
-//! use std::time::Duration;
-//! use tgscan_core::{Api, ApiKey, Ledger};
-//! use tgscan_transport_hyper::HyperTransport;
-//!
-//! let api = Api::with_base_url("https://gateway.example/tgscan", ApiKey::live("0123456789abcdef")?)?
-//!     .with_ledger(Ledger::new().with_cap(100));
-//! let client = HyperTransport::builder().total_timeout(Duration::from_secs(10)).build()?.client(api);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! # What it never does
-//!
-//! - **Send a request twice.** hyper-util's own replay is off; whether to send again is decided by
-//!   [`tgscan_core::decide`] alone, which knows what a call can cost.
-//! - **Guess about delivery.** "Never sent" is claimed only if no connection took the request's body, and from that
-//!   moment none can. In doubt it says "perhaps sent".
-//! - **Lose what was received.** A response that breaks off, stalls or grows too large keeps its status, headers and
-//!   every byte so far.
-//! - **Follow a redirect**, or send plain `http` to another host, unless [`HyperTransportBuilder::allow_plain_http`]
-//!   says so. The API key goes to the host of the base URL and to no other.
-//! - **Trust the process default of rustls.** It names its crypto provider (ring, or another that you choose), so it
-//!   neither needs one installed nor panics if another crate links a second one.
-//! - **Go around a proxy.** A request for which a proxy was set goes through it or fails as never sent.
-//! - **Show the key, the query, a body or a proxy's credentials** in `Debug`, in errors or in logs.
+#![doc = include_str!("../README.md")]
 //!
 //! # Defaults
 //!
@@ -75,21 +33,6 @@
 //!
 //! An [`Observer`](tgscan_core::Observer) on the client is told of each call: method, duration, attempts, credits, error.
 //! With the feature `tracing` each attempt is a span with OpenTelemetry's names for HTTP clients, without the URL's path.
-//!
-//! # Features
-//!
-//! | feature | default | does |
-//! |---|---|---|
-//! | `http2` | on | offers HTTP/2 to `https` servers beside HTTP/1.1 |
-//! | `ring` | on | ring as the crypto provider of TLS |
-//! | `aws-lc-rs` | off | aws-lc-rs as the crypto provider, where `ring` is off; with both on, ring is used unless you name the other |
-//! | `proxy` | off | `proxy` and `proxy_from_environment` of the builder: HTTP `CONNECT` and SOCKS5 |
-//! | `gzip` | off | `gzip` of the builder: compressed answers |
-//! | `tracing` | off | a span for each attempt, and `traced` for one around a call, with OpenTelemetry's names; method and attempt are named for clients of `HyperTransport::client` |
-//! | `platform-verifier` | off | `HyperTransportBuilder::platform_verifier`: the operating system decides whom to trust |
-//!
-//! Without `ring` and `aws-lc-rs` the builder needs a provider or a `rustls::ClientConfig` of yours. Apart from `http2`
-//! and the spans of `tracing`, a feature that another crate turns on changes nothing: what it adds must be called.
 
 mod build_error;
 mod builder;

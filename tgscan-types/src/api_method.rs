@@ -1,8 +1,8 @@
-//! What every API method has in common, and the registry of all of them.
+//! What every API method has in common.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Balance, Search, SimilarGroups, UserCheck};
+use crate::visit_all;
 
 /// An API method: a request type that knows where it goes, what it can cost and what answers it.
 ///
@@ -34,16 +34,6 @@ pub trait ApiMethod: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub trait MethodVisitor {
     /// Visits the API method `M`.
     fn visit<M: ApiMethod>(&mut self);
-}
-
-/// The registry: shows every documented API method to `visitor`, in the documentation's order.
-///
-/// A new API method is one line here. Tests, the README's table and the house rules all walk this registry.
-pub fn visit_all(visitor: &mut impl MethodVisitor) {
-    visitor.visit::<Search>();
-    visitor.visit::<Balance>();
-    visitor.visit::<SimilarGroups>();
-    visitor.visit::<UserCheck>();
 }
 
 /// The constants of an [`ApiMethod`] as a value, for tables and checks.

@@ -2,6 +2,13 @@
 //!
 //! They describe the exact wire form, and as exactly as a schema can: a text is valid here if and only if the type's
 //! `Deserialize` takes it.
+//!
+//! ```
+//! use tgscan_types::Search;
+//!
+//! let schema = schemars::schema_for!(Search).to_value();
+//! assert_eq!(schema["required"][0], "query");
+//! ```
 
 use std::borrow::Cow;
 

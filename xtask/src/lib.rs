@@ -4,11 +4,16 @@
 //! wrong and what to do. What CI runs is [`ci`], and a person runs the same.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who runs it")]
 
+pub mod api;
 pub mod bench;
 pub mod ci;
 pub mod contract;
 pub mod demo;
 pub mod docs;
+pub mod fuzz;
+mod packages;
+mod proof;
+mod python;
 pub mod tidy;
 mod workspace;
 

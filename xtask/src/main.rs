@@ -4,12 +4,14 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{bench, ci, contract, demo, docs, tidy};
+use xtask::{api, bench, ci, contract, demo, docs, fuzz, tidy};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    /// Lists what the libraries offer to others, and checks that no dependency's type is among it.
+    Api(api::Flags),
     /// Runs every check, as CI does; stops at the first that fails.
     Ci(ci::Flags),
     /// Lets an independent tester compare the mock with its OpenAPI document; needs Python and, once, a network.
@@ -22,16 +24,23 @@ enum Task {
     Bench(bench::Flags),
     /// Writes the generated parts of the documentation.
     Docs(docs::Flags),
+    /// Looks for inputs that break what must always hold; needs a C++ compiler.
+    Fuzz(fuzz::Flags),
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = api::rustdoc_in_its_place() {
+        return code;
+    }
     let outcome = match Task::parse() {
+        Task::Api(flags) => api::run(&flags),
         Task::Ci(flags) => ci::run(&flags),
         Task::Contract(flags) => contract::run(&flags),
         Task::Demo(flags) => demo::run(&flags),
         Task::Tidy => tidy::run(),
         Task::Bench(flags) => bench::run(&flags),
         Task::Docs(flags) => docs::run(&flags),
+        Task::Fuzz(flags) => fuzz::run(&flags),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

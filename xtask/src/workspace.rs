@@ -9,6 +9,33 @@ pub fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
+/// Where everything is built, and what tasks install is kept.
+pub(crate) fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// Names of the crates that others can depend on, which are those of their folders too.
+pub(crate) fn published() -> Result<Vec<String>, String> {
+    let read = |path: &str| -> Result<toml::Table, String> {
+        let wrong = |error: &dyn std::fmt::Display| format!("cannot read {path}: {error}");
+        let text = std::fs::read_to_string(root().join(path)).map_err(|error| wrong(&error))?;
+        text.parse().map_err(|error| wrong(&error))
+    };
+    let workspace = read("Cargo.toml")?;
+    let members = workspace.get("workspace").and_then(|table| table.get("members")?.as_array());
+    let members = members.into_iter().flatten().filter_map(toml::Value::as_str);
+    let mut published = Vec::new();
+    for member in members {
+        let manifest = read(&format!("{member}/Cargo.toml"))?;
+        let is_kept =
+            manifest.get("package").and_then(|package| package.get("publish")?.as_bool()) == Some(false);
+        if !is_kept {
+            published.push(member.to_owned());
+        }
+    }
+    Ok(published)
+}
+
 /// Paths of all files from `root`, with `/`: tracked ones, and new ones that git does not ignore.
 ///
 /// A copy without git (an unpacked archive) is walked instead.
@@ -54,6 +81,12 @@ fn walk(root: &Path, folder: &str, files: &mut Vec<String>) -> Result<(), String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_four_libraries_are_for_others() {
+        let published = published().unwrap();
+        assert_eq!(published, ["tgscan-types", "tgscan-core", "tgscan-transport-hyper", "tgscan-mock"]);
+    }
 
     #[test]
     fn git_and_a_walk_find_the_same_sources() {

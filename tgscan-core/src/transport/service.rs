@@ -13,6 +13,38 @@ use super::{Transport, TransportError};
 ///
 /// The service's own error must be a [`TransportError`]; map foreign errors at the layer that makes them, since only
 /// it knows what they say about delivery. Each call works on a clone of the service, as tower means it to.
+///
+/// ```
+/// # use std::future::{Ready, ready};
+/// # use std::task::{Context, Poll};
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use tgscan_core::{Api, ApiKey, Client, ServiceTransport, TransportError};
+///
+/// /// Yours comes out of `tower::ServiceBuilder`.
+/// #[derive(Clone)]
+/// struct Offline;
+///
+/// impl tower_service::Service<Request<Bytes>> for Offline {
+///     type Response = Response<Bytes>;
+///     type Error = TransportError;
+///     type Future = Ready<Result<Response<Bytes>, TransportError>>;
+///
+///     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+///         Poll::Ready(Ok(()))
+///     }
+///
+///     fn call(&mut self, _: Request<Bytes>) -> Self::Future {
+///         ready(Err(TransportError::never_sent("there is no network here")))
+///     }
+/// }
+///
+/// let api = Api::new(ApiKey::live("0123456789abcdef")?);
+/// let client = Client::new(api, ServiceTransport::new(Offline));
+/// let error = futures_executor::block_on(client.balance()).unwrap_err();
+/// assert!(error.to_string().contains("there is no network here"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct ServiceTransport<S> {
     service: S,

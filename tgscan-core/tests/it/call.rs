@@ -8,7 +8,8 @@ use tgscan_core::types::{
     ApiMethod, Balance, GroupQuery, MethodVisitor, SimilarGroups, UserCheck, UserQuery, visit_all,
 };
 use tgscan_core::{
-    Api, Credits, Error, Ledger, Reply, RetryPolicy, Sent, Step, TransportError, TransportErrorKind, Wait,
+    Api, Attempt, Credits, Error, Ledger, Reply, RetryPolicy, Sent, Step, TransportError, TransportErrorKind,
+    Wait,
 };
 
 use crate::support::{
@@ -320,4 +321,63 @@ fn the_same_seed_draws_the_same_waits_and_every_call_its_own() {
     assert!(first != second && second != third && first != third);
     assert_eq!(schedule(7), [first.clone(), second, third]);
     assert_ne!(schedule(8)[0], first);
+}
+
+#[test]
+fn each_error_says_of_itself_what_it_is_and_nothing_else() {
+    let of = |error: &Error| {
+        [
+            error.is_cap_reached(),
+            error.is_transport(),
+            error.is_timeout(),
+            error.is_api(),
+            error.is_not_envelope(),
+            error.is_decode(),
+            error.delivery().is_some(),
+            error.message().is_some(),
+            error.response().is_some(),
+        ]
+        .map(u8::from)
+    };
+    let failed = |outcome| done(begin(&live(), similar()).received(outcome, NOW)).unwrap_err();
+    let odd = |body: &'static str| failed(Ok(response(200, body)));
+    let capped = live().with_ledger(Ledger::new().with_cap(0));
+    assert_eq!(of(&done(Step::begin(&capped, similar(), NOW)).unwrap_err()), [1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(of(&failed(Err(TransportError::new("reset")))), [0, 1, 0, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(of(&failed(perhaps_sent())), [0, 1, 1, 0, 0, 0, 1, 0, 0]);
+    let broke = TransportError::answer_began(response(200, "{"), "reset");
+    assert_eq!(of(&failed(Err(broke))), [0, 1, 0, 0, 0, 0, 1, 0, 1]);
+    assert_eq!(of(&odd(r#"{"status":"error","result":{}}"#)), [0, 0, 0, 1, 0, 0, 0, 1, 1]);
+    assert_eq!(of(&odd("<html>")), [0, 0, 0, 0, 1, 0, 0, 0, 1]);
+    assert_eq!(of(&odd(r#"{"status":"ok","result":{}}"#)), [0, 0, 0, 0, 0, 1, 0, 0, 1]);
+}
+
+#[test]
+fn requests_are_marked_only_if_asked_for() {
+    for (api, expected) in [(live(), None), (live().with_marked_attempts(), Some(("similar_groups", 1)))] {
+        let Step::Send(request, _) = Step::begin(&api, similar(), NOW) else { panic!("not sent") };
+        let mark = request.extensions().get::<Attempt>();
+        assert_eq!(mark.map(|mark| (mark.method, mark.number)), expected);
+    }
+}
+
+#[test]
+fn a_paid_method_whose_answer_states_no_cost_is_uncertain() {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Other {}
+    impl ApiMethod for Other {
+        type Answer = bool;
+        const NAME: &'static str = "other";
+        const PATH: &'static str = "/other";
+        const TEST_PATH: Option<&'static str> = Some("/test/other");
+        const CAN_COST: bool = true;
+        fn op_cost(_: &bool) -> Option<u64> {
+            None
+        }
+    }
+    for (api, credits) in [(live(), Credits::Uncertain), (test(), Credits::NotCharged)] {
+        let answered = Ok(response(200, r#"{"status":"ok","result":true}"#));
+        let reply = done(begin(&api, Other {}).received(answered, NOW)).unwrap();
+        assert_eq!((reply.answer, reply.credits), (true, credits));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -262,6 +262,24 @@ fn clients_of_one_seed_wait_alike_and_their_calls_do_not() {
     assert_eq!((seven.len(), &seven), (6, &waits(7)));
     assert_ne!(seven[..3], seven[3..]);
     assert_ne!(seven, waits(8));
+}
+
+#[test]
+fn every_attempt_carries_the_clients_extension_and_another_clients_none() {
+    #[derive(Clone, Debug, PartialEq)]
+    struct Tenant(u32);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = seen.clone();
+    let transport = transport_fn(move |request| {
+        log.lock().unwrap().push(request.extensions().get::<Tenant>().cloned());
+        async { never_sent() }
+    });
+    let mut policy = RetryPolicy::default();
+    policy.max_attempts = 2;
+    let client = Client::new(live().with_retry(policy), transport).with_timer(Clock::default());
+    let tenant = client.clone().with_extension(Tenant(7));
+    block_on(async { (tenant.balance().await.unwrap_err(), client.balance().await.unwrap_err()) });
+    assert_eq!(*seen.lock().unwrap(), [Some(Tenant(7)), Some(Tenant(7)), None, None]);
 }
 
 #[test]

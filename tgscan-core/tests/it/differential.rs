@@ -3,45 +3,13 @@
 use std::cell::Cell;
 
 use proptest::test_runner::TestRunner;
-use serde::Deserialize;
 use serde_json::{Value, json};
-use tgscan_core::types::{ApiMethod, Envelope, ErrorResult, MethodVisitor, visit_all};
+use tgscan_core::types::{ApiMethod, MethodVisitor, visit_all};
 
+use crate::checks::decode::{Alike, Read, fast, plainly};
 use crate::generate;
 use crate::json::{both_orders, places, removed, replaced};
 use crate::support::{documented_answer, runs};
-
-/// What `Envelope` means, in serde's own words.
-#[derive(Deserialize)]
-#[serde(tag = "status", content = "result", rename_all = "lowercase")]
-enum Derived<T> {
-    Ok(T),
-    Error(ErrorResult),
-}
-
-/// What was read, in a form that can be compared.
-#[derive(Debug, PartialEq)]
-enum Read {
-    Answer(Value),
-    Message(String),
-    Nothing,
-}
-
-fn plainly<M: ApiMethod>(body: &str) -> Read {
-    match serde_json::from_str::<Derived<M::Answer>>(body) {
-        Ok(Derived::Ok(answer)) => Read::Answer(serde_json::to_value(&answer).unwrap()),
-        Ok(Derived::Error(result)) => Read::Message(result.message),
-        Err(_) => Read::Nothing,
-    }
-}
-
-fn fast<M: ApiMethod>(body: &str) -> Read {
-    match serde_json::from_str::<Envelope<M::Answer>>(body) {
-        Ok(Envelope::Ok(answer)) => Read::Answer(serde_json::to_value(&answer).unwrap()),
-        Ok(Envelope::Error(result)) => Read::Message(result.message),
-        Err(_) => Read::Nothing,
-    }
-}
 
 /// Counts how often each way of reading was taken, so that a test that compares nothing but failures is noticed.
 #[derive(Default)]
@@ -106,6 +74,7 @@ fn generated_changes_read_alike() {
         .run(&generate::text(), |body| {
             let mut compare = Compare { body: &body, ..Compare::default() };
             visit_all(&mut compare);
+            visit_all(&mut Alike(body.as_bytes()));
             answers.set(answers.get() + compare.answers);
             messages.set(messages.get() + compare.messages);
             Ok(())
@@ -113,6 +82,33 @@ fn generated_changes_read_alike() {
         .unwrap_or_else(|failure| panic!("{failure}"));
     let (answers, messages) = (answers.get(), messages.get());
     assert!(answers > 300 && messages > 300, "{answers} answers and {messages} messages");
+}
+
+#[test]
+fn any_bytes_read_alike_as_text_in_two_steps_and_through_the_api() {
+    TestRunner::new(runs(3000))
+        .run(&generate::body(), |body| {
+            visit_all(&mut Alike(&body));
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn what_a_tree_cannot_hold_reads_alike_in_fields_that_are_ignored() {
+    for ignored in [r#""\ud800""#, "1e999", "18446744073709551616", &"[".repeat(200)] {
+        let closed = format!("{ignored}{}", "]".repeat(ignored.matches('[').count()));
+        for fields in [
+            format!(r#""status":"ok","result":{{"num_credits":5,"x":{closed}}}"#),
+            format!(r#""result":{{"num_credits":5,"x":{closed}}},"status":"ok""#),
+            format!(r#""x":{closed},"status":"ok","result":{{"num_credits":5}}"#),
+        ] {
+            let body = format!("{{{fields}}}");
+            visit_all(&mut Alike(body.as_bytes()));
+            let five = Read::Answer(json!({"num_credits": 5}));
+            assert_eq!(fast::<tgscan_core::types::Balance>(&body), five, "{body}");
+        }
+    }
 }
 
 /// The one difference, on purpose: serde also reads a derived enum from a list, which is no documented form.

@@ -7,6 +7,7 @@
 
 mod answers;
 mod call;
+mod checks;
 mod client;
 mod differential;
 mod generate;

@@ -1,7 +1,6 @@
 //! Whatever comes back and whatever is put in: no panic, nothing lost, credits that make sense.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response};
@@ -9,81 +8,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 use tgscan_core::types::{ApiMethod, MethodVisitor, visit_all};
-use tgscan_core::{Api, Credits, Error, KeyKind, Reply, Step, TransportError};
 
+use crate::checks::response::{Sane, of_error, of_reply};
 use crate::generate::body;
-use crate::support::{documented_answer, documented_request, live, response, runs, test};
-
-/// What is left of an attempt: its body, its credits, and whether another one would follow.
-struct End {
-    body: Bytes,
-    credits: Credits,
-    again: bool,
-}
-
-fn of_reply<A>(reply: &Reply<A>) -> End {
-    drop((format!("{reply:?}"), reply.reparse::<Value>()));
-    End { body: reply.raw().clone(), credits: reply.credits, again: false }
-}
-
-fn of_error(error: &Error, again: bool) -> End {
-    drop((format!("{error:?} {error}"), error.reparse::<Value>()));
-    let body = error.response().expect("what came is kept").body().clone();
-    End { body, credits: error.credits(), again }
-}
-
-fn attempt<M: ApiMethod>(api: &Api, outcome: crate::support::Outcome) -> End {
-    let method: M = documented_request();
-    let Step::Send(_, sent) = Step::begin(api, method, Duration::ZERO) else { panic!("not sent") };
-    match sent.received(outcome, Duration::ZERO) {
-        Step::Done(Ok(reply)) => of_reply(&reply),
-        Step::Done(Err(error)) => of_error(&error, false),
-        Step::Wait(wait) => of_error(wait.error(), true),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Checks one response, complete and broken off, for every method and both kinds of key.
-struct Sane<'a>(&'a Response<Bytes>);
-
-impl MethodVisitor for Sane<'_> {
-    fn visit<M: ApiMethod>(&mut self) {
-        for make in [live, test] {
-            for is_whole in [true, false] {
-                let (api, kept) = (make(), self.0.clone());
-                let outcome =
-                    if is_whole { Ok(kept) } else { Err(TransportError::answer_began(kept, "broke")) };
-                let end = attempt::<M>(&api, outcome);
-                let what =
-                    format!("{} {:?} {is_whole} {:?} {:?}", M::NAME, api.key_kind(), self.0, end.credits);
-                assert_eq!(&end.body, self.0.body(), "{what}");
-                assert_credits::<M>(&api, &end, &what);
-            }
-        }
-    }
-}
-
-fn assert_credits<M: ApiMethod>(api: &Api, end: &End, what: &str) {
-    let is_test = api.key_kind() == KeyKind::Test && M::TEST_PATH.is_some();
-    match end.credits {
-        Credits::Charged(credits) => {
-            assert!(!is_test && credits > 0 && !end.again, "{what}");
-            let text = String::from_utf8_lossy(&end.body);
-            assert!(text.contains("cost") && text.contains(&credits.to_string()), "{what}");
-        }
-        Credits::Uncertain => assert!(M::CAN_COST && !is_test && !end.again, "{what}"),
-        Credits::NotCharged => {}
-    }
-    let now = api.ledger().snapshot();
-    let paid = u64::from(M::CAN_COST && !is_test);
-    assert_eq!((now.in_flight, now.in_flight_calls, now.charged), (0, 0, end.credits.charged()), "{what}");
-    assert_eq!(now.uncertain_calls, u64::from(end.credits == Credits::Uncertain), "{what}");
-    if paid == 1 {
-        assert_eq!(now.charged_calls + now.uncertain_calls + now.not_charged_calls, 1, "{what}");
-    }
-}
+use crate::support::{documented_answer, documented_request, live, response, runs};
 
 fn header() -> impl Strategy<Value = HeaderValue> {
     let useful = select(vec!["0", "7", "99999999999999999999", "Sun, 06 Nov 1994 08:49:37 GMT", "text/html"]);

@@ -45,6 +45,8 @@ impl Watch {
 }
 
 fn hidden(what: &str, printed: &str) {
+    // What prints nothing hides everything, and helps nobody.
+    assert!(!printed.trim().is_empty(), "{what} prints nothing");
     let low = printed.to_lowercase();
     for secret in SECRETS {
         assert!(!low.contains(&secret.to_lowercase()), "{what} shows {secret}: {printed}");
@@ -375,10 +377,11 @@ fn no_public_type_shows_key_query_or_answer() {
     show_service(&mut watch);
     every_error(&mut watch, || user(USERNAME), &[USERNAME]);
 
+    // The types of API methods are held to it by a house rule and by the strategies' tests.
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = exported(&here.join("src/lib.rs"));
     all.extend(exported(&here.join("../tgscan-types/src/lib.rs")));
-    assert!(all.len() > 50, "{all:?}");
+    assert!(all.len() > 35, "{all:?}");
     let traits = ["ApiMethod", "MethodVisitor", "Observer", "Timer", "Transport"].map(ToOwned::to_owned);
     watch.0.extend(traits);
     let unseen: Vec<_> = all.difference(&watch.0).collect();

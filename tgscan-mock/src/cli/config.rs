@@ -28,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) sans: Option<Vec<String>>,
     pub(crate) ca: Option<PathBuf>,
     pub(crate) port_file: Option<PathBuf>,
+    pub(crate) gzip: Option<bool>,
     pub(crate) quiet: Option<bool>,
     /// By API method.
     #[serde(default)]
@@ -67,10 +68,12 @@ impl From<ProfileName> for Profile {
 }
 
 /// [`Repeat`] by name.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RepeatName {
+    /// The same one every time
     Same,
+    /// Another one each time
     Varied,
 }
 
@@ -83,11 +86,14 @@ impl From<RepeatName> for Repeat {
     }
 }
 
-/// [`ErrorStatus`] by name.
-#[derive(Clone, Copy, Deserialize)]
+/// [`ErrorStatus`] by name, on the command line as in the file.
+#[derive(Clone, Copy, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub(crate) enum ErrorStatusName {
+    /// The status that fits the cause, such as 401
     ByCause,
+    /// Always 200
     AlwaysOk,
 }
 

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 
-use crate::config::{Config, ProfileName, with_costs};
+use crate::config::{Config, ErrorStatusName, ProfileName, RepeatName, with_costs};
 use crate::{complain, say, signal};
 
 const DEFAULT_PORT: u16 = 8089;
 
 /// Flags of `serve`. Each goes before the same key of the file.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Serve {
     /// TOML file with any of these settings, and with costs and faults
     #[arg(long, value_name = "FILE")]
@@ -32,6 +33,11 @@ pub(crate) struct Serve {
     /// How the data looks [default: typical]
     #[arg(long, value_enum)]
     profile: Option<ProfileName>,
+    /// Which answer a repeated query gets [default: same]
+    #[arg(long, value_enum)]
+    repeat: Option<RepeatName>,
+    #[arg(long, value_enum, help = "Under which HTTP status error envelopes come [default: by_cause]")]
+    error_status: Option<ErrorStatusName>,
     /// Live API key; may be given more than once [default: mock-live-key]
     #[arg(long, value_name = "KEY")]
     live_key: Vec<String>,
@@ -53,6 +59,9 @@ pub(crate) struct Serve {
     /// Where to write the port, for scripts that wait for it
     #[arg(long, value_name = "FILE")]
     port_file: Option<PathBuf>,
+    /// Compress answers with gzip for clients that accept it
+    #[arg(long)]
+    gzip: bool,
     /// Print no line per request
     #[arg(long)]
     quiet: bool,
@@ -88,6 +97,8 @@ impl Serve {
         config.seed = self.seed.or(config.seed);
         config.credits = self.credits.or(config.credits);
         config.profile = self.profile.or(config.profile);
+        config.repeat = self.repeat.or(config.repeat);
+        config.error_status = self.error_status.or(config.error_status);
         config.live_keys = given(self.live_key).or(config.live_keys);
         config.test_keys = given(self.test_key).or(config.test_keys);
         config.revoked_keys = given(self.revoked_key).or(config.revoked_keys);
@@ -95,6 +106,7 @@ impl Serve {
         config.sans = given(self.san).or(config.sans);
         config.ca = self.ca.or(config.ca);
         config.port_file = self.port_file.or(config.port_file);
+        config.gzip = self.gzip.then_some(true).or(config.gzip);
         config.quiet = self.quiet.then_some(true).or(config.quiet);
         Ok(config)
     }
@@ -139,6 +151,9 @@ fn options(config: &Config) -> ServerOptions {
     }
     if config.tls == Some(true) || config.ca.is_some() || config.sans.is_some() {
         options = options.https(config.sans.iter().flatten());
+    }
+    if config.gzip == Some(true) {
+        options = options.gzip();
     }
     if config.quiet != Some(true) {
         options = options.log(complain);

@@ -28,10 +28,11 @@
 //! The suite needs no particular runtime: its server and its clock run on threads of their own. A transport that needs
 //! one must find it where [`run`] is awaited.
 //!
-//! Over `Scheme::Https` the server speaks HTTP/2 to a transport that offers it, and HTTP/1.1 otherwise.
+//! Over `Scheme::Https` the server speaks HTTP/2 to a transport that offers it, and HTTP/1.1 otherwise. `run_gzip`
+//! (feature `gzip`) is the same suite over compressed answers, for a transport that asks for them.
 //!
-//! It cannot see everything: not whether the time limit also ends an answer that trickles in without an end, not
-//! whether a stream that HTTP/2 refuses is sent again behind the core's back, and not what is written to logs.
+//! It cannot see everything: not whether a stream that HTTP/2 refuses is sent again behind the core's back, and not what
+//! is written to logs.
 
 mod clock;
 mod faults;
@@ -44,6 +45,7 @@ use std::time::Duration;
 use tgscan_core::{Api, Client, Transport};
 
 pub use self::report::{Case, Report};
+use crate::server::Coding;
 use crate::{Mock, MockServer, ServerOptions};
 
 /// Over which protocol the suite runs.
@@ -56,6 +58,15 @@ pub enum Scheme {
     Https,
 }
 
+/// What the suite runs over.
+#[derive(Clone, Copy)]
+struct Wiring {
+    scheme: Scheme,
+    coding: Coding,
+    /// See [`Endpoint::time_limit`].
+    time_limit: Duration,
+}
+
 /// What a transport under test talks to, and what it must be set to.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -64,7 +75,8 @@ pub struct Endpoint {
     pub url: String,
     /// The authority to trust, as PEM; `None` without TLS.
     pub ca_pem: Option<String>,
-    /// The time limit that the transport must hold, in all: one second.
+    /// The time limit that the transport must hold, in all: one second where a case is about time, otherwise enough for a
+    /// busy machine.
     pub time_limit: Duration,
     /// The largest body that the transport must take, in bytes: 64 KiB.
     pub body_cap: usize,
@@ -74,6 +86,12 @@ pub struct Endpoint {
 
 /// How long the suite waits for a call that should have ended by its own time limit.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The time limit of a transport in cases that should end without it.
+const UNHURRIED: Duration = Duration::from_secs(5);
+
+/// The time limit of a transport where it must end a call.
+const HURRIED: Duration = Duration::from_secs(1);
 
 /// Seed of every mock of the suite, so that a second one gives the same bytes to compare with.
 const SEED: u64 = 7;
@@ -87,23 +105,24 @@ struct Bench<T> {
     server: MockServer,
     endpoint: Endpoint,
     transport: std::sync::Arc<T>,
+    coding: Coding,
 }
 
 impl<T: Transport + fmt::Debug + 'static> Bench<T> {
-    fn new(scheme: Scheme, make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
-        Self::with_authority(scheme, make, |server| server.ca_pem().map(str::to_owned))
+    fn new(wiring: Wiring, make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
+        Self::with_authority(wiring, make, |server| server.ca_pem().map(str::to_owned))
     }
 
     /// A bench whose transport trusts the authority of another server.
     #[cfg(feature = "tls")]
-    fn of_strangers(make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
+    fn of_strangers(wiring: Wiring, make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
         let options = ServerOptions::new().https::<&str>([]);
         let other = MockServer::start(&Mock::new(), &options).map_err(|error| error.to_string())?;
-        Self::with_authority(Scheme::Https, make, |_| other.ca_pem().map(str::to_owned))
+        Self::with_authority(wiring, make, |_| other.ca_pem().map(str::to_owned))
     }
 
     fn with_authority(
-        scheme: Scheme,
+        wiring: Wiring,
         make: &impl Fn(&Endpoint) -> T,
         ca_pem: impl Fn(&MockServer) -> Option<String>,
     ) -> Result<Self, String> {
@@ -114,21 +133,22 @@ impl<T: Transport + fmt::Debug + 'static> Bench<T> {
             .cost::<tgscan_core::types::Search>(COST)
             .build()
             .map_err(|error| error.to_string())?;
-        let options = match scheme {
-            Scheme::Http => ServerOptions::new(),
+        let options = ServerOptions::new().coding(wiring.coding);
+        let options = match wiring.scheme {
+            Scheme::Http => options,
             #[cfg(feature = "tls")]
-            Scheme::Https => ServerOptions::new().https::<&str>([]),
+            Scheme::Https => options.https::<&str>([]),
         };
         let server = MockServer::start(&mock, &options).map_err(|error| error.to_string())?;
         let endpoint = Endpoint {
             url: server.url(),
             ca_pem: ca_pem(&server),
-            time_limit: Duration::from_secs(1),
+            time_limit: wiring.time_limit,
             body_cap,
             mock: mock.clone(),
         };
         let transport = std::sync::Arc::new(make(&endpoint));
-        Ok(Self { mock, server, endpoint, transport })
+        Ok(Self { mock, server, endpoint, transport, coding: wiring.coding })
     }
 
     /// A client of one attempt over the transport under test.
@@ -147,8 +167,28 @@ where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
 {
+    run_over(scheme, Coding::default(), make).await
+}
+
+/// Runs the suite over compressed answers. A transport that does not ask for gzip fails it, because then nothing was
+/// compressed.
+#[cfg(feature = "gzip")]
+pub async fn run_gzip<T, F>(scheme: Scheme, make: F) -> Report
+where
+    T: Transport + fmt::Debug + 'static,
+    F: Fn(&Endpoint) -> T,
+{
+    run_over(scheme, Coding::Gzip, make).await
+}
+
+async fn run_over<T, F>(scheme: Scheme, coding: Coding, make: F) -> Report
+where
+    T: Transport + fmt::Debug + 'static,
+    F: Fn(&Endpoint) -> T,
+{
     let mut report = Report::default();
-    rules::run(scheme, &make, &mut report).await;
-    faults::run(scheme, &make, &mut report).await;
+    let wiring = Wiring { scheme, coding, time_limit: UNHURRIED };
+    rules::run(wiring, &make, &mut report).await;
+    faults::run(wiring, &make, &mut report).await;
     report
 }

@@ -8,25 +8,34 @@ use http::HeaderValue;
 use tgscan_core::types::{Search, UserQuery};
 use tgscan_core::{Api, Delivery, Transport};
 
+#[cfg(feature = "tls")]
+use super::Scheme;
 use super::clock::{pause, until, within};
 use super::faults::query;
 use super::report::Report;
-use super::{Bench, Endpoint, PATIENCE, Scheme};
+use super::{Bench, Endpoint, PATIENCE, Wiring};
 use crate::{Fault, FaultKind, Mock};
 
-pub(super) async fn run<T, F>(scheme: Scheme, make: &F, report: &mut Report)
+pub(super) async fn run<T, F>(wiring: Wiring, make: &F, report: &mut Report)
 where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
 {
-    let bench = || Bench::new(scheme, make);
+    let bench = || Bench::new(wiring, make);
+    #[cfg(feature = "gzip")]
+    if wiring.coding == crate::server::Coding::Gzip {
+        report.add("answers come compressed", on(bench(), compressed).await);
+    }
     report.add("headers and body arrive as they were built", on(bench(), arrives_intact).await);
     report.add("64 calls at once get their own answers", on(bench(), many_at_once).await);
     report.add("a connection closed while idle costs no call twice", on(bench(), stale_connection).await);
     report.add("dropping the future ends the request", on(bench(), dropped).await);
     #[cfg(feature = "tls")]
-    if scheme == Scheme::Https {
-        report.add("an untrusted server gets no request", on(Bench::of_strangers(make), untrusted).await);
+    if wiring.scheme == Scheme::Https {
+        report.add(
+            "an untrusted server gets no request",
+            on(Bench::of_strangers(wiring, make), untrusted).await,
+        );
     }
 }
 
@@ -38,6 +47,15 @@ where
     match within(PATIENCE, rule(bench?)).await {
         Some(result) => result,
         None => Err(format!("did not end within {PATIENCE:?}")),
+    }
+}
+
+#[cfg(feature = "gzip")]
+async fn compressed<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+    bench.client().search(query()).await.map_err(|error| error.to_string())?;
+    match bench.server.compressed_answers() {
+        0 => Err("the answer went uncompressed: set the transport so that it asks for gzip".into()),
+        _ => Ok(()),
     }
 }
 

@@ -21,6 +21,9 @@ pub enum FaultKind {
     CutBody(usize),
     /// Socket: the answer goes silent after so many bytes of its body.
     StallBody(usize),
+    /// Socket: after so many bytes of its body the answer goes on a byte now and then, without an end. Only a limit of the
+    /// total time ends it; one of the pauses does not.
+    TrickleBody(usize),
     /// Socket: the whole answer comes, but in pieces of a few bytes with pauses.
     Drip,
     /// HTTP: 429 with an error envelope, and a `Retry-After` of so many seconds.
@@ -118,8 +121,11 @@ impl Fault {
             Kind::Stall,
             Kind::CutBody(0),
             Kind::CutBody(20),
+            // Far enough for a part of a compressed body that can be read.
+            Kind::CutBody(200),
             Kind::StallBody(0),
             Kind::StallBody(20),
+            Kind::TrickleBody(20),
             Kind::Drip,
             Kind::TooManyRequests(None),
             Kind::TooManyRequests(Some(2)),
@@ -173,6 +179,7 @@ impl FaultKind {
             | Self::ErrorEnvelope(_) => Charges::Either,
             Self::CutBody(_)
             | Self::StallBody(_)
+            | Self::TrickleBody(_)
             | Self::Drip
             | Self::Oversized(_)
             | Self::WrongContentType
@@ -185,10 +192,14 @@ impl FaultKind {
 
     /// Whether only a client's own time limit ends it.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Stall | Self::StallBody(_))
+        matches!(self, Self::Stall | Self::StallBody(_) | Self::TrickleBody(_))
     }
 }
 
 /// How long a [`FaultKind::Drip`] pauses between two pieces.
 #[cfg(feature = "server")]
 pub(crate) const DRIP_PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// How long a [`FaultKind::TrickleBody`] pauses between two bytes: well below any limit of pauses.
+#[cfg(feature = "server")]
+pub(crate) const TRICKLE_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);

@@ -27,14 +27,16 @@ use account::{Cost, KeyState};
 pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat};
 use expect::{Book, Seen};
 pub use expect::{Expect, Unmet};
-#[cfg(feature = "server")]
-pub(crate) use fault::DRIP_PAUSE;
 pub use fault::{Class, Fault, FaultKind};
+#[cfg(feature = "server")]
+pub(crate) use fault::{DRIP_PAUSE, TRICKLE_PAUSE};
 use kept::Kept;
 pub use outcome::{End, Outcome, Wire};
 use recording::Recording;
 pub use recording::{KeyUsed, RecordedRequest};
 use route::Route;
+#[cfg(feature = "openapi")]
+pub(crate) use route::each_method;
 pub use route::visit_all;
 use script::Script;
 #[cfg(feature = "server")]

@@ -27,7 +27,8 @@ pub enum Wire {
     Whole(Response<Bytes>),
     /// A whole response, in pieces with pauses.
     Drip(Response<Bytes>),
-    /// The head of the response, announcing the whole body, and this many bytes of it.
+    /// The head of the response, announcing the whole body, and this many bytes of it. Nothing is announced where the
+    /// body has no end.
     Partial(Response<Bytes>, usize, End),
     /// Not one byte.
     Nothing(End),
@@ -44,6 +45,8 @@ pub enum End {
     Close,
     /// It stays open, silent.
     Stall,
+    /// It stays open, and a byte comes now and then: the rest of the body, then what says nothing, without an end.
+    Trickle,
 }
 
 impl Outcome {
@@ -83,6 +86,7 @@ impl Outcome {
         let (wire, class) = match fault.kind() {
             FaultKind::CutBody(at) => partial(response, *at, End::Close),
             FaultKind::StallBody(at) => partial(response, *at, End::Stall),
+            FaultKind::TrickleBody(at) => partial(response, *at, End::Trickle),
             FaultKind::Drip => (Wire::Drip(response), Class::Reply),
             FaultKind::Oversized(bytes) => {
                 let body = blow_up(response.body(), *bytes);

@@ -39,6 +39,8 @@ impl From<KeyState> for KeyUsed {
 pub struct RecordedRequest {
     /// The API method, if the path was known.
     pub method: Option<&'static str>,
+    /// Whether the path was that of a test method.
+    pub is_test: bool,
     /// The path.
     pub path: String,
     /// The headers, without the API key.
@@ -59,6 +61,7 @@ impl RecordedRequest {
     pub(super) fn begin(request: &Request<Bytes>) -> Self {
         Self {
             method: None,
+            is_test: false,
             path: request.uri().path().to_owned(),
             headers: {
                 let mut headers = request.headers().clone();
@@ -95,7 +98,12 @@ impl Recording {
 
     /// What the requests asked for.
     pub(super) fn seen(&self) -> impl Iterator<Item = Seen> {
-        self.kept.iter().map(|kept| Seen { method: kept.method, form: kept.form.clone() })
+        let seen = |kept: &RecordedRequest| Seen {
+            method: kept.method,
+            is_test: kept.is_test,
+            form: kept.form.clone(),
+        };
+        self.kept.iter().map(seen)
     }
 
     pub(super) fn dropped(&self) -> u64 {

@@ -82,7 +82,7 @@ impl Mock {
     ) -> Result<Bytes, Refusal> {
         let settings = &self.engine.settings;
         let (route, is_test) = route::find(&self.engine.routes, request.uri().path())?;
-        record.method = Some(route.info().name);
+        (record.method, record.is_test) = (Some(route.info().name), is_test);
         check::http_method(request)?;
         let kind = check::key(request, &settings.keys)?;
         record.key = kind.into();
@@ -146,14 +146,17 @@ impl Engine {
 
     /// What a request asks for, right or wrong as it may be.
     fn seen(&self, request: &Request<Bytes>) -> Seen {
-        let Ok((route, _)) = route::find(&self.routes, request.uri().path()) else { return Seen::default() };
-        Seen { method: Some(route.info().name), form: route.form(request.body()).unwrap_or_default() }
+        let Ok((route, is_test)) = route::find(&self.routes, request.uri().path()) else {
+            return Seen::default();
+        };
+        let form = route.form(request.body()).unwrap_or_default();
+        Seen { method: Some(route.info().name), is_test, form }
     }
 
     /// Says in the record of a request that is not answered what it asked for.
     fn fill(&self, record: &mut RecordedRequest, request: &Request<Bytes>) {
         let seen = self.seen(request);
-        (record.method, record.form) = (seen.method, seen.form);
+        (record.method, record.is_test, record.form) = (seen.method, seen.is_test, seen.form);
         record.key = check::key(request, &self.settings.keys).map_or(KeyUsed::None, Into::into);
     }
 }

@@ -48,6 +48,7 @@ enum Form {
     Stall {},
     CutBody { at: usize },
     StallBody { at: usize },
+    TrickleBody { at: usize },
     Drip {},
     TooManyRequests { retry_after: Option<u64> },
     Unavailable { retry_after: Option<u64> },
@@ -65,14 +66,12 @@ enum Form {
 // By hand, because the derive would take the `&'static str` for text that is borrowed from the input.
 impl<'de> Deserialize<'de> for ScriptStep {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(Map::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        Self::read(Map::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
-impl TryFrom<Map<String, Value>> for ScriptStep {
-    type Error = String;
-
-    fn try_from(mut fields: Map<String, Value>) -> Result<Self, String> {
+impl ScriptStep {
+    fn read(mut fields: Map<String, Value>) -> Result<Self, String> {
         let method = match fields.remove("method") {
             None | Some(Value::Null) => None,
             Some(name) => Some(method(&name)?),
@@ -123,6 +122,7 @@ impl Form {
             Self::Stall {} => FaultKind::Stall,
             Self::CutBody { at } => FaultKind::CutBody(at),
             Self::StallBody { at } => FaultKind::StallBody(at),
+            Self::TrickleBody { at } => FaultKind::TrickleBody(at),
             Self::Drip {} => FaultKind::Drip,
             Self::TooManyRequests { retry_after } => FaultKind::TooManyRequests(retry_after),
             Self::Unavailable { retry_after } => FaultKind::Unavailable(retry_after),
@@ -149,6 +149,7 @@ impl Form {
             FaultKind::Stall => Self::Stall {},
             FaultKind::CutBody(at) => Self::CutBody { at },
             FaultKind::StallBody(at) => Self::StallBody { at },
+            FaultKind::TrickleBody(at) => Self::TrickleBody { at },
             FaultKind::Drip => Self::Drip {},
             FaultKind::TooManyRequests(retry_after) => Self::TooManyRequests { retry_after },
             FaultKind::Unavailable(retry_after) => Self::Unavailable { retry_after },

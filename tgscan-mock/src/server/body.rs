@@ -10,17 +10,20 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use super::connections::Counted;
-use crate::engine::{DRIP_PAUSE, End};
+use crate::engine::{DRIP_PAUSE, End, TRICKLE_PAUSE};
 
 /// Bytes per piece of a drip: a small answer takes tens of pieces.
 const DRIP_PIECE: usize = 32;
 
-/// A body that announces its whole length, and may send less of it.
+/// A body that announces its whole length, and may send less of it, or never end.
 pub(super) struct MockBody {
     whole: u64,
     left: Bytes,
     piece: usize,
     end: Option<End>,
+    /// What trickles: the rest of the body, then this again and again.
+    rest: Bytes,
+    filler: &'static [u8],
     /// Counts the request as in flight until its body is sent or given up.
     _in_flight: Counted,
     /// Runs between two pieces, which also lets the ones before reach the socket.
@@ -36,8 +39,17 @@ impl MockBody {
         Self::new(body, in_flight, body.len(), DRIP_PIECE, None)
     }
 
-    pub(super) fn partial(body: &Bytes, in_flight: Counted, at: usize, end: End) -> Self {
+    /// `filler` says nothing, however often it comes after the body.
+    pub(super) fn partial(
+        body: &Bytes,
+        in_flight: Counted,
+        at: usize,
+        end: End,
+        filler: &'static [u8],
+    ) -> Self {
         let mut partial = Self::new(body, in_flight, at, at, Some(end));
+        partial.rest = body.slice(at.min(body.len())..);
+        partial.filler = filler;
         // The head alone first, for a body of which nothing is sent.
         partial.pause_for(DRIP_PAUSE);
         partial
@@ -50,6 +62,8 @@ impl MockBody {
             left: body.slice(..send.min(body.len())),
             piece,
             end,
+            rest: Bytes::new(),
+            filler: &[],
             _in_flight: in_flight,
             pause: None,
         }
@@ -84,6 +98,14 @@ impl Body for MockBody {
         match self.end {
             None => Poll::Ready(None),
             Some(End::Stall) => Poll::Pending,
+            Some(End::Trickle) => {
+                if self.rest.is_empty() {
+                    self.rest = Bytes::from_static(self.filler);
+                }
+                let byte = self.rest.split_to(1);
+                self.pause_for(TRICKLE_PAUSE);
+                Poll::Ready(Some(Ok(Frame::data(byte))))
+            }
             Some(End::Reset | End::Close) => {
                 Poll::Ready(Some(Err(io::Error::other("the mock was told to cut the body"))))
             }
@@ -95,6 +117,9 @@ impl Body for MockBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.end == Some(End::Trickle) {
+            return SizeHint::default();
+        }
         // hyper writes this as `content-length`, from which a client knows that something is missing.
         SizeHint::with_exact(self.whole)
     }

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::body::MockBody;
+use super::coding::Coding;
 use super::connections::Connections;
 use super::socket::{Reset, Socket};
 use super::{control, log, version};
@@ -33,6 +34,7 @@ pub(super) enum Acceptor {
 pub(super) struct Service {
     pub(super) mock: Mock,
     pub(super) connections: Connections,
+    pub(super) coding: Coding,
     pub(super) log: Option<fn(&str)>,
 }
 
@@ -89,9 +91,10 @@ async fn respond(
     request: Request<Incoming>,
     reset: Reset,
 ) -> io::Result<Response<MockBody>> {
-    let Service { mock, connections, log } = service;
+    let Service { mock, connections, coding, log } = service;
     let in_flight = connections.count_request();
     let (head, body) = request.into_parts();
+    let coding = coding.asked_by(&head.headers);
     let wire = match Limited::new(body, MAX_REQUEST).collect().await {
         Ok(body) => {
             let request = Request::from_parts(head, body.to_bytes());
@@ -108,16 +111,17 @@ async fn respond(
         Err(_) => Wire::Whole(mock.refuse_body(MAX_REQUEST)),
     };
     let ended = || io::Error::other("the mock was told to end the connection");
-    match wire {
+    match coding.apply(wire, &connections) {
         Wire::Whole(response) => Ok(response.map(|body| MockBody::whole(&body, in_flight))),
         Wire::Drip(response) => Ok(response.map(|body| MockBody::drip(&body, in_flight))),
         Wire::Partial(response, at, end) => {
             if end == End::Reset {
                 reset.order();
             }
-            Ok(response.map(|body| MockBody::partial(&body, in_flight, at, end)))
+            Ok(response.map(|body| MockBody::partial(&body, in_flight, at, end, coding.filler())))
         }
-        Wire::Nothing(End::Stall) => std::future::pending().await,
+        // Of nothing, nothing can trickle.
+        Wire::Nothing(End::Stall | End::Trickle) => std::future::pending().await,
         Wire::Nothing(End::Close) => Err(ended()),
         // This connection stands already, so a reset is the nearest that is left.
         Wire::Nothing(End::Reset) | Wire::Refused => {

@@ -10,6 +10,8 @@ use tokio::sync::Notify;
 pub(super) struct Connections {
     open: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
+    #[cfg(feature = "gzip")]
+    compressed: Arc<AtomicUsize>,
     close: Arc<Notify>,
 }
 
@@ -44,6 +46,16 @@ impl Connections {
 
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    #[cfg(feature = "gzip")]
+    pub(super) fn count_compressed(&self) {
+        self.compressed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "gzip")]
+    pub(super) fn compressed(&self) -> usize {
+        self.compressed.load(Ordering::Relaxed)
     }
 
     /// Orders the server's thread to close what is open. An order given while nobody waits is kept.

@@ -36,5 +36,6 @@ fn word(end: End) -> &'static str {
         End::Reset => "reset",
         End::Close => "closed",
         End::Stall => "silent",
+        End::Trickle => "trickling",
     }
 }

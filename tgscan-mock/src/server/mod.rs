@@ -1,6 +1,13 @@
 //! The mock on a socket: HTTP/1.1 and, with its feature, HTTP/2, in clear text or over TLS.
 
 mod body;
+// How answers are coded.
+#[cfg(feature = "gzip")]
+#[path = "coding/gzip.rs"]
+mod coding;
+#[cfg(not(feature = "gzip"))]
+#[path = "coding/identity.rs"]
+mod coding;
 mod connection;
 mod connections;
 mod control;
@@ -23,6 +30,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+pub(crate) use self::coding::Coding;
 use self::connection::Service;
 use self::connections::Connections;
 #[cfg(feature = "tls")]
@@ -35,6 +43,7 @@ pub struct ServerOptions {
     address: SocketAddr,
     is_exposed: bool,
     log: Option<fn(&str)>,
+    coding: Coding,
     #[cfg(feature = "tls")]
     host_names: Option<Vec<String>>,
 }
@@ -45,6 +54,7 @@ impl Default for ServerOptions {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             is_exposed: false,
             log: None,
+            coding: Coding::default(),
             #[cfg(feature = "tls")]
             host_names: None,
         }
@@ -80,8 +90,32 @@ impl ServerOptions {
         self
     }
 
+    #[cfg(feature = "conformance")]
+    pub(crate) fn coding(mut self, coding: Coding) -> Self {
+        self.coding = coding;
+        self
+    }
+
+    /// Compresses answers with gzip for those whose `accept-encoding` allows it. Faults that cut, stall or drip a body
+    /// count the compressed bytes then. Default: no compression.
+    #[cfg(feature = "gzip")]
+    #[must_use]
+    pub fn gzip(mut self) -> Self {
+        self.coding = Coding::Gzip;
+        self
+    }
+
     /// Serves HTTPS with a certificate for these host names and IP addresses, besides `localhost` and the loopback
     /// addresses, signed by an authority that is made at the start; see [`MockServer::ca_pem`].
+    ///
+    /// ```
+    /// use tgscan_mock::{Mock, MockServer, ServerOptions};
+    ///
+    /// let server = MockServer::start(&Mock::new(), &ServerOptions::new().https(["api.tgdev.io"]))?;
+    /// assert!(server.url().starts_with("https://"));
+    /// assert!(server.ca_pem().is_some_and(|pem| pem.starts_with("-----BEGIN CERTIFICATE-----")));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn https<N: Into<String>>(mut self, host_names: impl IntoIterator<Item = N>) -> Self {
@@ -162,11 +196,11 @@ impl MockServer {
         let served = mock.clone();
         let connections = Connections::default();
         let shared = connections.clone();
-        let log = options.log;
+        let service = Service { mock: served, connections: shared, coding: options.coding, log: options.log };
         let thread = std::thread::Builder::new().name("tgscan-mock".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = connection::accept_all(listener, acceptor, Service { mock: served, connections: shared, log }) => {}
+                    () = connection::accept_all(listener, acceptor, service) => {}
                     _ = stopped => {}
                 }
             });
@@ -206,6 +240,12 @@ impl MockServer {
     /// How many requests wait for their answer, or for the rest of it.
     pub fn requests_in_flight(&self) -> usize {
         self.connections.requests()
+    }
+
+    /// How many answers were sent compressed, whole or in part.
+    #[cfg(feature = "gzip")]
+    pub fn compressed_answers(&self) -> usize {
+        self.connections.compressed()
     }
 
     /// Certificate of the authority that signed the server's certificate, as PEM; `None` without TLS. It is new at

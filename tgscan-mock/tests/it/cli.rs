@@ -73,6 +73,38 @@ fn the_example_of_a_file_is_one() {
     assert!(server.url.starts_with("https://127.0.0.1:"));
 }
 
+#[test]
+fn every_setting_of_the_file_is_a_flag_too() {
+    let example = include_str!("../../examples/mock.toml");
+    // Those that are commented out belong to it. Costs and faults are tables, too long for a command line.
+    let keys = example.lines().take_while(|line| !line.starts_with('[')).filter_map(|line| {
+        let (key, _) = line.trim_start_matches("# ").split_once(" = ")?;
+        Some(key.trim())
+    });
+    let help = command().args(["serve", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let mut count = 0;
+    for key in keys {
+        // A list in the file is a flag that is given more than once.
+        let flag = format!("--{}", key.trim_end_matches('s').replace('_', "-"));
+        assert!(help.contains(&flag), "{flag} is not in {help}");
+        count += 1;
+    }
+    assert_eq!(count, 16);
+}
+
+#[test]
+fn repeats_statuses_and_compression_are_set_by_flags() {
+    let flags = ["--repeat", "varied", "--error-status", "always_ok", "--gzip"];
+    let server = Served::start(&[&ANY_PORT[..], &flags].concat());
+    let search = sized(post("/search", Mock::LIVE_KEY, "query=a"));
+    assert_ne!(send(server.address(), &search).1, send(server.address(), &search).1);
+    assert_eq!(send(server.address(), &sized(post("/search", "wrong", "query=a"))).0, "HTTP/1.1 200 OK");
+    let mut gzip = search;
+    gzip.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
+    assert!(send(server.address(), &gzip).1.starts_with(&[0x1f, 0x8b]));
+}
+
 #[cfg(unix)]
 #[test]
 fn the_log_has_no_secrets_and_sigterm_ends_it_well() {

@@ -26,6 +26,14 @@ fn a_transport_that_trusts_everybody_fails() {
     assert_eq!(failures, ["an untrusted server gets no request"], "{report}");
 }
 
+/// The mock in process compresses nothing, and is right in everything else.
+#[cfg(feature = "gzip")]
+#[test]
+fn a_suite_over_compressed_answers_is_failed_without_any() {
+    let report = block_on(conformance::run_gzip(Scheme::Http, |endpoint| endpoint.mock.clone()));
+    assert!(report.failures().any(|case| case.name == "answers come compressed"), "{report}");
+}
+
 /// A transport that is right but for one thing.
 struct Bad {
     mock: Mock,
@@ -148,13 +156,14 @@ fn a_transport_that_turns_statuses_into_errors_fails() {
 fn a_transport_that_always_claims_never_sent_fails() {
     fails_on(
         Vice::ClaimsNeverSent,
-        &["Reset", "Close", "Stall, ", "CutBody", "StallBody", "Oversized", "dropping"],
+        &["Reset", "Close", "Stall, ", "CutBody", "StallBody", "TrickleBody", "Oversized", "dropping"],
     );
 }
 
 #[test]
 fn a_transport_that_drops_what_it_received_fails() {
-    fails_on(Vice::DropsPrefix, &["CutBody(20)", "StallBody(20)", "Oversized"]);
+    let lines = ["CutBody(20)", "CutBody(200)", "StallBody(20)", "TrickleBody(20)", "Oversized"];
+    fails_on(Vice::DropsPrefix, &lines);
 }
 
 #[test]
@@ -166,7 +175,7 @@ fn a_transport_that_loses_headers_fails() {
 fn a_transport_that_prints_the_request_fails() {
     fails_on(
         Vice::PrintsRequest,
-        &["Refuse", "Reset", "Close", "Stall, ", "CutBody", "StallBody", "Oversized"],
+        &["Refuse", "Reset", "Close", "Stall, ", "CutBody", "StallBody", "TrickleBody", "Oversized"],
     );
 }
 

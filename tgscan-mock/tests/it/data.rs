@@ -1,8 +1,12 @@
 //! The strategies: legal, consistent, shrinking.
 
+use std::fmt::Debug;
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use serde::Serialize;
+use serde_json::Value;
 use tgscan_mock::data::{Generate, GenerateVisitor, Profile, Terms, sample};
 use tgscan_mock::types::{Search, SimilarGroups};
 use tgscan_mock::visit_all;
@@ -25,6 +29,44 @@ fn every_answer_and_request_reads_back_as_itself() {
         }
     }
     visit_all(&mut RoundTrip);
+}
+
+/// The texts and ids in a value: what its `Debug` must not show.
+fn personal(value: &Value, key: &str, found: &mut Vec<String>) {
+    match value {
+        // As `Debug` would print it, so that a name is not found in that of a field.
+        Value::String(text) => found.push(format!("{text:?}")),
+        Value::Number(id) if key.split('_').any(|word| word == "id") => found.push(id.to_string()),
+        Value::Array(items) => items.iter().for_each(|item| personal(item, key, found)),
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| personal(value, key, found)),
+        _ => {}
+    }
+}
+
+fn assert_hidden(value: &(impl Debug + Serialize)) -> usize {
+    let mut found = Vec::new();
+    personal(&serde_json::to_value(value).unwrap(), "", &mut found);
+    let printed = format!("{value:?} {value:#?}");
+    for personal in &found {
+        assert!(!printed.contains(personal), "`Debug` shows {personal}: {printed}");
+    }
+    found.len()
+}
+
+#[test]
+fn no_request_or_answer_of_any_method_shows_a_text_or_an_id() {
+    struct Hidden(usize);
+    impl GenerateVisitor for Hidden {
+        fn visit<M: Generate>(&mut self) {
+            for seed in 0..50 {
+                self.0 += assert_hidden(&sample(&M::answers(Profile::Typical), seed));
+                self.0 += assert_hidden(&sample(&M::requests(), seed));
+            }
+        }
+    }
+    let mut hidden = Hidden(0);
+    visit_all(&mut hidden);
+    assert!(hidden.0 > 1_000, "{} texts and ids were looked for", hidden.0);
 }
 
 #[test]

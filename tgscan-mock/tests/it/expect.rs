@@ -100,7 +100,7 @@ fn a_mismatch_names_the_criterion_and_the_nearest() {
         ),
         ("/chat/similar", "query=alice_b", "the API method differs: the nearest expectation is"),
         ("/user/check", "query=a", "the count differs: `user_check` with any query is expected never"),
-        ("/search", "q=%zz", "unexpected request: `search` without a form that can be read"),
+        ("/search", "q=%zz", "unexpected request: live `search` without a form that can be read"),
         ("/nowhere", "query=a", "unexpected request: a path that is no method's"),
     ] {
         let error = ask(&mock, path, body).unwrap();
@@ -110,13 +110,45 @@ fn a_mismatch_names_the_criterion_and_the_nearest() {
     let report = report(&mock);
     for says in [
         "`search` with `query=alice_b` is expected 1 time, and was called 0 times; the query differs: the nearest \
-         request was `search` with `query=alice_c`",
+         request was live `search` with `query=alice_c`",
         "seed: 77, as in `Mock::builder().seed(77)`",
         "to run it again: cargo test -p tgscan-mock -- --exact expect::a_mismatch_names_the_criterion_and_the_nearest",
     ] {
         assert!(report.contains(says), "{report}");
     }
     assert!(!report.contains("key-"), "{report}");
+}
+
+#[test]
+fn a_call_of_the_other_twin_is_a_mismatch_where_one_is_named() {
+    let ask = |mock: &Mock, path: &str, key: &str| {
+        let response = answer(mock, &post(path, key, "query=a"));
+        (response.status() != 200).then(|| message(&response))
+    };
+    let mock = Mock::new();
+    mock.expect(Expect::call(&search("a")).live_only());
+    mock.expect(Expect::<UserCheck>::any().test_only());
+    let says = ask(&mock, "/test/search", Mock::TEST_KEY).unwrap();
+    let expected = "unexpected request: test `search` with `query=a`; it is the test method: the nearest expectation is \
+                    live `search` with `query=a`";
+    assert!(says.contains(expected), "{says}");
+    assert_eq!(ask(&mock, "/search", Mock::LIVE_KEY), None);
+    assert!(ask(&mock, "/user/check", Mock::LIVE_KEY).is_some());
+    let report = report(&mock);
+    let missing = "test `user_check` with any query is expected 1 time, and was called 0 times; it is the live method: the \
+                   nearest request was live `user_check` with `query=a`";
+    assert!(report.contains(missing), "{report}");
+    assert_eq!(
+        mock.requests().iter().map(|request| request.is_test).collect::<Vec<_>>(),
+        [true, false, false]
+    );
+
+    // Where none is named, either counts.
+    let mock = Mock::new();
+    mock.expect(Expect::call(&search("a")).times(2));
+    assert_eq!(ask(&mock, "/test/search", Mock::TEST_KEY), None);
+    assert_eq!(ask(&mock, "/search", Mock::LIVE_KEY), None);
+    mock.verify().unwrap();
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(crate) fn send(server: SocketAddr, request: &Request<Bytes>) -> (String, Byt
     let head = String::from_utf8(answer[..end].to_vec()).unwrap();
     let body = Bytes::from(answer.split_off(end + 4));
     assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+    let is_gzip = body.starts_with(&[0x1f, 0x8b]);
+    assert_eq!(head.contains("content-encoding: gzip"), is_gzip, "{head}");
     assert!(!head.contains("date:"), "a date would make the same seed give other bytes: {head}");
     (head.lines().next().unwrap().to_owned(), body)
 }

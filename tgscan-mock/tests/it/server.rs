@@ -4,7 +4,7 @@
 use std::net::TcpStream;
 
 use bytes::Bytes;
-use tgscan_mock::{Mock, MockServer, ServerOptions};
+use tgscan_mock::{Fault, FaultKind, Mock, MockServer, ServerOptions};
 
 use crate::http::send;
 use crate::support::{answer, seven_urls};
@@ -27,6 +27,56 @@ fn the_server_gives_the_same_bytes_as_the_transport() {
         }
         assert_eq!(behind.account(), in_process.account());
     }
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn answers_are_compressed_for_those_who_ask() {
+    use std::io::Read;
+
+    let (behind, in_process) = (Mock::new(), Mock::new());
+    let server = MockServer::start(&behind, &ServerOptions::new().gzip()).unwrap();
+    for mut request in seven_urls(&in_process) {
+        let expected = answer(&in_process, &request);
+        assert_eq!(&send(server.address(), &request).1, expected.body());
+        let before = server.compressed_answers();
+        request.headers_mut().insert("accept-encoding", "br, gzip".parse().unwrap());
+        let (status, compressed) = send(server.address(), &request);
+        assert_eq!((status.as_str(), server.compressed_answers()), ("HTTP/1.1 200 OK", before + 1));
+        let mut expanded = Vec::new();
+        flate2::read::GzDecoder::new(&compressed[..]).read_to_end(&mut expanded).unwrap();
+        assert_eq!(&expanded, answer(&in_process, &request).body());
+    }
+}
+
+#[test]
+fn an_endless_answer_goes_on_after_its_body() {
+    use std::io::{Read, Write};
+
+    let mock = Mock::new();
+    let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
+    let whole = answer(&Mock::new(), &seven_urls(&mock)[0]).into_body();
+    // All of it at once but the last two bytes, so that the test need not wait long for what comes after.
+    mock.script_any([Fault::new(FaultKind::TrickleBody(whole.len() - 2))]);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let request = &seven_urls(&mock)[0];
+    let (key, body) = (Mock::LIVE_KEY, std::str::from_utf8(request.body()).unwrap());
+    let head = format!(
+        "POST {} HTTP/1.0\r\napi-key: {key}\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}",
+        request.uri().path(),
+        body.len()
+    );
+    write!(stream, "{head}\r\n\r\n{body}").unwrap();
+    // To a client of HTTP/1.0 the body goes as it is, without a length and not in chunks.
+    let mut came = Vec::new();
+    let ends_with = [&whole[..], b"    "].concat();
+    while !came.ends_with(&ends_with) {
+        let mut more = [0; 1024];
+        let count = stream.read(&mut more).unwrap();
+        assert!(count > 0, "{}", String::from_utf8_lossy(&came));
+        came.extend_from_slice(&more[..count]);
+    }
+    assert!(!String::from_utf8(came).unwrap().contains("content-length"));
 }
 
 #[test]

@@ -12,6 +12,14 @@ impl HyperTransportBuilder {
     /// expanded body, and no `content-encoding` and `content-length` any more, which were those of the compressed one.
     /// A request with an `accept-encoding` of its own gets its answer as it comes, and so does one whose answer is coded
     /// in another way than asked for.
+    ///
+    /// ```
+    /// use tgscan_transport_hyper::HyperTransport;
+    ///
+    /// // At most 1 MiB comes over the line, and at most 1 MiB of text out of it.
+    /// let transport = HyperTransport::builder().gzip(true).body_cap(1 << 20).build()?;
+    /// # Ok::<(), tgscan_transport_hyper::BuildError>(())
+    /// ```
     pub fn gzip(mut self, ask: bool) -> Self {
         self.coding = if ask { Coding::Gzip } else { Coding::Identity };
         self

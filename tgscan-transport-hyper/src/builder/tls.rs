@@ -35,6 +35,13 @@ impl HyperTransportBuilder {
     ///
     /// For machines that an organisation manages. The default is Mozilla's roots, because many container images have
     /// none. The latest of this and [`only_extra_roots`](Self::only_extra_roots) holds.
+    ///
+    /// ```
+    /// use tgscan_transport_hyper::HyperTransport;
+    ///
+    /// // Fails where the system has no authorities at all, as in a bare container image.
+    /// let transport = HyperTransport::builder().platform_verifier().build();
+    /// ```
     #[cfg(feature = "platform-verifier")]
     pub fn platform_verifier(mut self) -> Self {
         self.tls.trusted = Trusted::Platform;
@@ -44,6 +51,17 @@ impl HyperTransportBuilder {
     /// The cryptography of TLS. Default: ring, or aws-lc-rs where the crate was built without ring.
     ///
     /// The process default of rustls is never looked at.
+    ///
+    /// ```
+    /// # #[cfg(feature = "aws-lc-rs")] {
+    /// use tgscan_transport_hyper::{HyperTransport, rustls};
+    ///
+    /// // With the feature `aws-lc-rs`, also where another crate turned `ring` on.
+    /// let provider = rustls::crypto::aws_lc_rs::default_provider();
+    /// let transport = HyperTransport::builder().crypto_provider(provider).build()?;
+    /// # }
+    /// # Ok::<(), tgscan_transport_hyper::BuildError>(())
+    /// ```
     pub fn crypto_provider(mut self, provider: rustls::crypto::CryptoProvider) -> Self {
         self.tls.provider = Some(provider);
         self

@@ -1,18 +1,25 @@
 //! The conformance suite of `tgscan-mock`, which everybody's transport can be held against.
 
+use std::time::Duration;
+
 use tgscan_mock::conformance::{self, Endpoint, Report, Scheme};
 use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
 
-async fn run(scheme: Scheme, configure: fn(HyperTransportBuilder) -> HyperTransportBuilder) -> Report {
-    conformance::run(scheme, |endpoint: &Endpoint| {
+type Configure = fn(HyperTransportBuilder) -> HyperTransportBuilder;
+
+fn make(configure: Configure) -> impl Fn(&Endpoint) -> HyperTransport {
+    move |endpoint| {
         let mut builder =
             HyperTransport::builder().total_timeout(endpoint.time_limit).body_cap(endpoint.body_cap);
         if let Some(pem) = &endpoint.ca_pem {
             builder = builder.extra_roots_pem(pem.as_str());
         }
         configure(builder).build().unwrap()
-    })
-    .await
+    }
+}
+
+async fn run(scheme: Scheme, configure: Configure) -> Report {
+    conformance::run(scheme, make(configure)).await
 }
 
 #[tokio::test]
@@ -32,6 +39,38 @@ async fn conforms_over_https_with_http1_only() {
 
 #[cfg(feature = "gzip")]
 #[tokio::test]
-async fn conforms_when_it_asks_for_gzip() {
+async fn conforms_when_it_asks_for_gzip_and_gets_none() {
     run(Scheme::Http, |builder| builder.gzip(true)).await.assert_passed();
+}
+
+/// The suite itself fails where no answer came compressed.
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn conforms_over_compressed_answers() {
+    conformance::run_gzip(Scheme::Http, make(|builder| builder.gzip(true))).await.assert_passed();
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn conforms_over_compressed_answers_and_https() {
+    conformance::run_gzip(Scheme::Https, make(|builder| builder.gzip(true))).await.assert_passed();
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn conforms_over_compressed_answers_and_https_with_http1_only() {
+    let configure: Configure = |builder| builder.gzip(true).http1_only(true);
+    conformance::run_gzip(Scheme::Https, make(configure)).await.assert_passed();
+}
+
+/// What such a transport says of the other faults is right, and an answer without an end would hold it for ever.
+#[tokio::test]
+async fn limits_of_pauses_alone_do_not_conform() {
+    let report = run(Scheme::Http, |builder| {
+        let limit = Duration::from_secs(1);
+        builder.total_timeout(Duration::from_hours(1)).first_byte_timeout(limit).body_idle_timeout(limit)
+    })
+    .await;
+    let failures: Vec<_> = report.failures().map(|case| case.name.as_str()).collect();
+    assert_eq!(failures, ["fault TrickleBody(20), charged"], "{report}");
 }

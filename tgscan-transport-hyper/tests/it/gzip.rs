@@ -4,11 +4,15 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tgscan_core::{Delivery, Transport, TransportError, TransportErrorKind};
+use tgscan_core::types::UserQuery;
+use tgscan_core::{Api, Delivery, Transport, TransportError, TransportErrorKind};
+use tgscan_mock::{Mock, MockServer, ServerOptions};
 use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::search;
 use crate::server::{OK, Peer, Server};
+use crate::{QUERY, search};
 
 fn compressed(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -54,6 +58,56 @@ async fn a_compressed_answer_is_expanded_and_its_headers_say_so() {
     }
     let server = server("gzip", Vec::new(), 0).await;
     assert!(builder().build().unwrap().send(search(&server.url())).await.unwrap().body().is_empty());
+}
+
+/// What goes over the wire, seen by a relay between the transport and the mock's server.
+#[tokio::test]
+async fn the_mocks_answers_are_compressed_on_the_wire() {
+    let mock = Mock::new();
+    let behind = MockServer::start(&mock, &ServerOptions::new().gzip()).unwrap();
+    let (wire, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let address = behind.address();
+    let relay = Server::start(move |mut peer: Peer| {
+        let wire = wire.clone();
+        async move {
+            let mut target = TcpStream::connect(address).await.unwrap();
+            let request = peer.read_request().await.unwrap();
+            target.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            while !ends(&answer) {
+                target.read_buf(&mut answer).await.unwrap();
+            }
+            peer.write_bytes(&answer).await;
+            wire.send(answer).unwrap();
+        }
+    })
+    .await;
+    let api = Api::with_base_url(&relay.url(), mock.live_key()).unwrap();
+    let reply = builder().build().unwrap().client(api).search(user()).await.unwrap();
+
+    let wire = seen.recv().await.unwrap();
+    let head_end = wire.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    assert!(String::from_utf8_lossy(&wire[..head_end]).contains("content-encoding: gzip\r\n"));
+    assert_eq!(wire[head_end..][..2], [0x1f, 0x8b]);
+    assert!(wire.len() - head_end < reply.response().body().len());
+    assert!(!wire.windows(8).any(|eight| eight == b"\"status\""), "there is JSON in clear text");
+    // Two mocks of one seed give the same answer.
+    let plain = Mock::new().client().search(user()).await.unwrap();
+    assert_eq!(reply.response().body(), plain.response().body());
+}
+
+fn user() -> UserQuery {
+    QUERY.parse().unwrap()
+}
+
+/// Whether an answer with a length is complete; it is measured as a request is.
+fn ends(answer: &[u8]) -> bool {
+    let head_end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    head_end.is_some_and(|end| {
+        let head = std::str::from_utf8(&answer[..end]).unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        answer.len() >= end + 4 + length.parse::<usize>().unwrap()
+    })
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ async fn missing_or_wrong_credentials_are_never_sent_and_never_shown() {
 }
 
 async fn conforms_through(proxy: &Proxy, credentials: &str, scheme: Scheme, http1_only: bool, gzip: bool) {
-    let report = conformance::run(scheme, |endpoint: &Endpoint| {
+    let make = |endpoint: &Endpoint| {
         let mut builder = HyperTransport::builder()
             .total_timeout(endpoint.time_limit)
             .body_cap(endpoint.body_cap)
@@ -121,8 +121,11 @@ async fn conforms_through(proxy: &Proxy, credentials: &str, scheme: Scheme, http
             builder = builder.extra_roots_pem(pem.as_str());
         }
         builder.build().unwrap()
-    })
-    .await;
+    };
+    let report = match gzip {
+        true => conformance::run_gzip(scheme, make).await,
+        false => conformance::run(scheme, make).await,
+    };
     report.assert_passed();
     let log = proxy.program.log(proxy.log);
     assert!(log.matches(proxy.proof).count() >= report.cases().len(), "every case went through the proxy");

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::limits::{Count, Counts, Limit, Limits};
-use super::{MANIFEST, program, target};
+use super::{MANIFEST, program};
 use crate::ci::{cargo_like, succeed};
+use crate::workspace::target;
 use crate::{Outcome, root};
 
 /// The file of limits.

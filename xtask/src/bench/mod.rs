@@ -17,7 +17,8 @@ pub(crate) use page::page;
 pub(crate) use results::Results;
 
 use crate::ci::{cargo_like, succeed};
-use crate::{Outcome, docs, root};
+use crate::workspace::target;
+use crate::{Outcome, docs};
 
 /// The package that measures.
 const MANIFEST: &str = "xtask/bench/Cargo.toml";
@@ -79,9 +80,4 @@ fn program(name: &str) -> PathBuf {
 /// If a limit is exceeded: which one, and by how much.
 pub fn gates() -> Outcome {
     gates::check()
-}
-
-/// Where cargo puts what it builds for [`cargo_like`].
-fn target() -> PathBuf {
-    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }

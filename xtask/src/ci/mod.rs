@@ -3,9 +3,12 @@
 //! What the tools print is left alone: the closing lines of `cargo test` on stdout are read by machines. What this
 //! task says of its own goes to stderr.
 
+mod deny;
 mod features;
 mod msrv;
+mod package;
 mod parts;
+mod semver;
 mod step;
 
 use std::process::Command;
@@ -17,7 +20,7 @@ pub(crate) use msrv::{output, promised as rust_version};
 pub use step::Step;
 use step::{Job, Run};
 
-use crate::{Outcome, bench, contract, docs, root, tidy};
+use crate::{Outcome, api, bench, contract, docs, fuzz, root, tidy};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
@@ -60,9 +63,14 @@ fn run_one(run: &Run) -> Outcome {
         Run::Msrv => msrv::check(),
         Run::Tidy => tidy::run(),
         Run::Docs => docs::check(),
+        Run::Deny => deny::check(),
         Run::Features => features::check(),
+        Run::Package => package::check(),
+        Run::Semver => semver::check(),
+        Run::Api => api::check(),
         Run::Parts => parts::check(),
         Run::Contract => contract::check(),
+        Run::Fuzz => fuzz::check(),
         Run::Gates => bench::gates(),
         Run::Cargo(job) => run_cargo(job),
     }

@@ -17,16 +17,26 @@ pub enum Step {
     Tidy,
     /// The generated parts of the documentation are current.
     Docs,
+    /// Licences, duplicate crates, and where crates come from; known holes in them where their database is reached.
+    Deny,
     /// Tests pass, with the default features as the README says, and with all.
     Test,
     /// The documentation builds without warnings.
     Doc,
+    /// The lists of what the libraries offer are current, and show no type of a dependency that they should not.
+    Api,
+    /// Nothing that the last release offered is gone, unless the version says so; only where a release is tagged.
+    Semver,
     /// Every combination of the transport's features builds without warnings.
     Features,
+    /// Each published crate builds from its own package, with the oldest dependencies that its manifest allows.
+    Package,
     /// The transport works with nginx and with proxies that are not ours; installs them where they are missing.
     Parts,
     /// The mock does what its OpenAPI document says, in a short form of `cargo xtask contract`.
     Contract,
+    /// No fuzz target fails on its corpus, or in a moment of fuzzing; installs a C++ compiler where there is none.
+    Fuzz,
     /// Instructions and allocations keep to their limits; instructions only where valgrind is installed.
     Gates,
 }
@@ -36,9 +46,14 @@ pub(super) enum Run {
     Msrv,
     Tidy,
     Docs,
+    Deny,
+    Api,
+    Semver,
     Features,
+    Package,
     Parts,
     Contract,
+    Fuzz,
     Gates,
     Cargo(Job),
 }
@@ -62,6 +77,7 @@ impl Step {
             Self::Fmt => vec![
                 cargo(&["fmt", "--all", "--check"]),
                 cargo(&["fmt", "--manifest-path", "xtask/bench/Cargo.toml", "--check"]),
+                cargo(&["fmt", "--manifest-path", "xtask/fuzz/Cargo.toml", "--check"]),
             ],
             Self::Clippy => vec![
                 cargo(&[
@@ -78,23 +94,31 @@ impl Step {
             ],
             Self::Tidy => vec![Run::Tidy],
             Self::Docs => vec![Run::Docs],
+            Self::Deny => vec![Run::Deny],
+            Self::Api => vec![Run::Api],
+            Self::Semver => vec![Run::Semver],
             Self::Features => vec![Run::Features],
+            Self::Package => vec![Run::Package],
             Self::Parts => vec![Run::Parts],
             Self::Contract => vec![Run::Contract],
+            Self::Fuzz => vec![Run::Fuzz],
             // The first is the README's command, to the letter.
             Self::Test => {
                 vec![cargo(&["test", "--workspace"]), cargo(&["test", "--workspace", "--all-features"])]
             }
             Self::Doc => vec![
-                rustdoc(&["doc", "--workspace", "--no-deps", "--all-features"]),
+                rustdoc(&["doc", "--workspace", "--no-deps", "--all-features", "--locked"]),
+                // By name, because our examples and tasks turn features on.
                 rustdoc(&[
                     "doc",
-                    "--workspace",
-                    "--exclude",
-                    "xtask",
+                    "--locked",
                     "--lib",
                     "--no-deps",
                     "--no-default-features",
+                    "--package=tgscan-types",
+                    "--package=tgscan-core",
+                    "--package=tgscan-transport-hyper",
+                    "--package=tgscan-mock",
                 ]),
             ],
             Self::Gates => vec![Run::Gates],
@@ -131,8 +155,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "msrv", "fmt", "clippy", "tidy", "docs", "test", "doc", "features", "parts", "contract",
-                "gates"
+                "msrv", "fmt", "clippy", "tidy", "docs", "deny", "test", "doc", "api", "semver", "features",
+                "package", "parts", "contract", "fuzz", "gates"
             ]
         );
     }

@@ -3,15 +3,17 @@
 //! It sends requests that the document allows, which must be answered as it says, and ones that it does not allow,
 //! which must be refused. It is written by others, so it does not share our misunderstandings.
 
-mod python;
-
-use std::path::PathBuf;
 use std::process::Command;
 
 use clap::Args;
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 
-use crate::{Outcome, root};
+use crate::Outcome;
+use crate::python::Tool;
+use crate::workspace::target;
+
+/// The tester.
+const TESTER: Tool = Tool { program: "schemathesis", requirements: include_str!("requirements.txt") };
 
 /// Flags of `cargo xtask contract`.
 #[derive(Args, Debug)]
@@ -29,7 +31,7 @@ pub struct Flags {
 /// # Errors
 /// If the tester cannot be installed, or finds a difference; it prints which.
 pub fn run(flags: &Flags) -> Outcome {
-    let tester = python::schemathesis(&target())?;
+    let tester = TESTER.installed(&target())?;
     // So many credits that no run ends them: a refusal for want of credits would hide what is tested.
     let mock = Mock::builder().credits(i64::MAX).build().map_err(|error| error.to_string())?;
     let server = MockServer::start(&mock, &ServerOptions::new()).map_err(|error| error.to_string())?;
@@ -65,8 +67,4 @@ pub fn run(flags: &Flags) -> Outcome {
 pub fn check() -> Outcome {
     // The same ones every time, so that a failure is that of a change.
     run(&Flags { examples: 50, seed: Some(1) })
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

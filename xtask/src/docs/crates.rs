@@ -1,50 +1,117 @@
-//! How many crates a build with the transport takes.
+//! How many crates a build takes, by features, and the most that it may take.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
-use crate::ci::cargo_like;
+use crate::ci::{cargo_like, output};
 
-/// The most that the default build may take, this workspace's own crates included.
-const MOST: usize = 66;
+/// A build: the flags of its features, what it is, and its limit.
+type Build = (&'static str, &'static str, Option<Most>);
 
-/// What is built, and the features for it.
-const BUILDS: [(&str, &[&str]); 4] = [
-    ("default: HTTP/2 and HTTP/1.1, TLS with ring", &[]),
-    ("smallest with TLS of its own: HTTP/1.1, ring", &["--no-default-features", "--features", "ring"]),
-    ("smallest: HTTP/1.1, your own crypto provider", &["--no-default-features"]),
-    ("default with proxies and gzip", &["--features", "gzip,proxy"]),
-];
-
-/// The table, from what cargo resolves for Linux.
-pub(super) fn table() -> Result<String, String> {
-    let mut rows = Vec::new();
-    for (index, (what, features)) in BUILDS.iter().enumerate() {
-        let count = count(features)?;
-        if index == 0 && count > MOST {
-            return Err(format!("the default build takes {count} crates, and may take {MOST}"));
-        }
-        let shown =
-            if features.is_empty() { "none to name".into() } else { format!("`{}`", features.join(" ")) };
-        rows.push(format!("| {what} | {shown} | {count} |\n"));
-    }
-    let head = "| build of `tgscan-transport-hyper` | features | crates |\n|---|---|---|\n";
-    Ok(head.to_owned() + &rows.concat())
+/// The most that a build may take. The mock must stay lighter than general mocks, the transport than general clients.
+#[derive(Clone, Copy)]
+enum Most {
+    Compiled(usize),
+    Foreign(usize),
 }
 
-/// Everything that is compiled, this workspace's own crates and build scripts' dependencies included.
-fn count(features: &[&str]) -> Result<usize, String> {
-    let arguments =
-        ["tree", "--package", "tgscan-transport-hyper", "--locked", "--no-dedupe", "--prefix", "none"];
-    let mut command = cargo_like("cargo");
-    command
-        .args(arguments)
-        .args(["--edges", "normal,build", "--target", "x86_64-unknown-linux-gnu", "--format", "{p}"])
-        .args(features);
-    let failed = |why: String| format!("`cargo tree` failed: {why}");
-    let output = command.output().map_err(|error| failed(error.to_string()))?;
-    if !output.status.success() {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).into_owned()));
+const TRANSPORT: [Build; 4] = [
+    ("", "default: HTTP/2 and HTTP/1.1, TLS with ring", Some(Most::Compiled(66))),
+    ("--no-default-features --features ring", "smallest with TLS of its own: HTTP/1.1, ring", None),
+    ("--no-default-features", "smallest: HTTP/1.1, your own crypto provider", None),
+    ("--features gzip,proxy", "default with proxies and gzip", None),
+];
+
+const MOCK: [Build; 5] = [
+    ("", "in process", Some(Most::Foreign(35))),
+    ("--features server", "HTTP/1.1 on loopback", Some(Most::Foreign(45))),
+    ("--features tls", "HTTPS", Some(Most::Foreign(61))),
+    ("--features tls,http2", "HTTPS and HTTP/2", Some(Most::Foreign(75))),
+    ("--features tls,http2,gzip", "the same, with compressed answers", Some(Most::Foreign(75))),
+];
+
+/// The table of the transport's builds.
+pub(super) fn of_transport() -> Result<String, String> {
+    table("tgscan-transport-hyper", &TRANSPORT)
+}
+
+/// The table of the mock's builds.
+pub(super) fn of_mock() -> Result<String, String> {
+    table("tgscan-mock", &MOCK)
+}
+
+fn table(package: &str, builds: &[Build]) -> Result<String, String> {
+    let mut table = format!(
+        "| build of `{package}` | flags | crates compiled | of others, without macros |\n|---|---|---|---|\n"
+    );
+    for (flags, what, most) in builds {
+        let counts = Counts::of(&tree(package, flags)?);
+        let (count, most) = match most {
+            Some(Most::Compiled(most)) => (counts.compiled, *most),
+            Some(Most::Foreign(most)) => (counts.foreign, *most),
+            None => (0, 0),
+        };
+        if count > most {
+            return Err(format!("{package}, {what}: {count} crates, and {most} are allowed"));
+        }
+        let shown = if flags.is_empty() { "none".to_owned() } else { format!("`{flags}`") };
+        writeln!(table, "| {what} | {shown} | {} | {} |", counts.compiled, counts.foreign)
+            .map_err(|error| error.to_string())?;
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().filter(|line| !line.is_empty()).collect::<BTreeSet<_>>().len())
+    Ok(table)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Counts {
+    /// Everything, this workspace's own crates, macros and build scripts' dependencies included.
+    compiled: usize,
+    /// What gets into the program from others: neither this workspace's own nor what runs in the compiler.
+    foreign: usize,
+}
+
+impl Counts {
+    fn of(trees: &Trees) -> Self {
+        // Each version of a crate counts.
+        let crates = |tree: &str| -> BTreeSet<String> {
+            let name = |line: &str| line.split(" (").next().unwrap_or_default().to_owned();
+            tree.lines().filter(|line| !line.is_empty()).map(name).collect()
+        };
+        let is_foreign = |name: &&String| !name.starts_with("tgscan-");
+        Self {
+            compiled: crates(&trees.all).len(),
+            foreign: crates(&trees.linked).iter().filter(is_foreign).count(),
+        }
+    }
+}
+
+/// What cargo prints.
+struct Trees {
+    all: String,
+    linked: String,
+}
+
+fn tree(package: &str, flags: &str) -> Result<Trees, String> {
+    // One platform, so that every machine counts the same.
+    let arguments = ["--target=x86_64-unknown-linux-gnu", "--prefix=none", "--format={p}", "--locked"];
+    let list = |edges: &str| {
+        let mut command = cargo_like("cargo");
+        command.args(["tree", "--package", package, "--edges", edges]).args(arguments);
+        output(command.args(flags.split_whitespace()))
+    };
+    Ok(Trees { all: list("normal,build")?, linked: list("normal,no-proc-macro")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_crate_counts_once_per_version_and_ours_only_among_all() {
+        let trees = Trees {
+            all: "tgscan-mock v0.1.0 (here)\na v1.0.0\nb v1.0.0 (proc-macro)\n\na v1.0.0 (*)\na v2.0.0\n"
+                .into(),
+            linked: "tgscan-mock v0.1.0 (here)\na v1.0.0\n\na v1.0.0 (*)\na v2.0.0\n".into(),
+        };
+        assert_eq!(Counts::of(&trees), Counts { compiled: 4, foreign: 2 });
+    }
 }

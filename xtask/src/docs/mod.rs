@@ -6,7 +6,7 @@ mod crates;
 mod credits;
 mod markers;
 mod methods;
-mod mock_crates;
+mod proof;
 
 use std::path::Path;
 
@@ -29,7 +29,13 @@ struct Page {
     parts: Vec<(&'static str, String)>,
 }
 
-fn pages(root: &Path) -> Result<Vec<Page>, String> {
+/// Tables that stand on more than one page.
+struct Counts {
+    crates: String,
+    mock_crates: String,
+}
+
+fn pages(root: &Path, counts: &Counts) -> Result<Vec<Page>, String> {
     let methods = methods::table(&read(root, methods::CLIENT)?);
     let rust_version = format!("Rust {} or newer.", ci::rust_version()?);
     Ok(vec![
@@ -37,8 +43,8 @@ fn pages(root: &Path) -> Result<Vec<Page>, String> {
             path: "README.md",
             parts: vec![
                 ("methods", methods),
-                ("crates", crates::table()?),
-                ("mock-crates", mock_crates::table()?),
+                ("crates", counts.crates.clone()),
+                ("mock-crates", counts.mock_crates.clone()),
                 ("rust-version", rust_version),
             ],
         },
@@ -65,17 +71,20 @@ fn openapi() -> Result<String, String> {
 /// Files that are not current, with what should be in them.
 fn outdated(root: &Path) -> Result<Vec<(&'static str, String)>, String> {
     let mut outdated = Vec::new();
-    for Page { path, parts } in pages(root)? {
+    let counts = Counts { crates: crates::of_transport()?, mock_crates: crates::of_mock()? };
+    for Page { path, parts } in pages(root, &counts)? {
         let text = read(root, path)?;
         let current = markers::fill(&text, &parts).map_err(|problem| format!("{path}: {problem}"))?;
         if current != text {
             outdated.push((path, current));
         }
     }
-    // A whole file, which may not be there yet.
-    let openapi = openapi()?;
-    if read(root, OPENAPI).ok().as_ref() != Some(&openapi) {
-        outdated.push((OPENAPI, openapi));
+    // Whole files, which may not be there yet.
+    let proof = proof::page(root, &counts.crates, &counts.mock_crates)?;
+    for (path, text) in [(OPENAPI, openapi()?), (proof::PAGE, proof)] {
+        if read(root, path).ok().as_ref() != Some(&text) {
+            outdated.push((path, text));
+        }
     }
     let results = bench::Results::read(root)?;
     let page = bench::page(&results).map_err(|error| error.to_string())?;

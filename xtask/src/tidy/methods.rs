@@ -16,7 +16,7 @@ pub(super) fn findings(tree: &Tree, methods: &[MethodInfo]) -> Vec<Finding> {
     let is_known = |name: &str| methods.iter().any(|method| method.name == name);
     for (file, _) in tree.below(METHODS) {
         if file != "mod.rs" && !is_known(file.strip_suffix(".rs").unwrap_or(file)) {
-            let remedy = "add its line to `visit_all`, and let its `NAME` be the file's name";
+            let remedy = "add its line to `visit_all` in `mod.rs`, and let its `NAME` be the file's name";
             findings.push(Finding::new(format!("{METHODS}{file}"), "is not in the registry", remedy));
         }
     }
@@ -54,7 +54,7 @@ fn parts(tree: &Tree, method: &MethodInfo) -> Vec<Finding> {
     }
 
     // Test methods are routed with their live twins.
-    let arm = format!("visitor.visit::<{}>", type_name(name));
+    let arm = format!("visitor.visit::<$crate::types::{}>", type_name(name));
     let routes = code(tree.text(ROUTES).unwrap_or_default());
     if find_word(&routes, &arm).next().is_none() {
         findings.push(Finding::new(
@@ -100,7 +100,7 @@ mod tests {
             if method.test_path.is_some() {
                 tree.insert(&format!("{FIXTURES}{name}/test.http"), "");
             }
-            routes.push(format!("visitor.visit::<{}>();\n", type_name(name)));
+            routes.push(format!("$visitor.visit::<$crate::types::{}>();\n", type_name(name)));
             table.push(format!("| `{name}` | x |\n"));
         }
         tree.insert(ROUTES, &routes.concat());
@@ -139,8 +139,8 @@ mod tests {
         let mut tree = complete();
         tree.replace(
             ROUTES,
-            "visitor.visit::<Search>",
-            "visitor.visit::<Research>(); // visitor.visit::<Search>\n",
+            "visitor.visit::<$crate::types::Search>",
+            "visitor.visit::<$crate::types::Research>(); // visitor.visit::<$crate::types::Search>\n",
         );
         assert!(only(&tree).contains("has no route for search"));
         let mut tree = complete();

@@ -6,9 +6,12 @@ mod ci_files;
 mod layers;
 mod manifests;
 mod methods;
+mod pages;
 mod paths;
+mod privacy;
 mod rust;
 mod source;
+mod supply;
 mod tree;
 
 use std::fmt;
@@ -55,7 +58,10 @@ pub fn findings(tree: &Tree) -> Vec<Finding> {
         manifests::findings(tree),
         source::findings(tree),
         paths::findings(tree),
+        pages::findings(tree),
+        privacy::findings(tree),
         ci_files::findings(tree),
+        supply::findings(tree),
     ]
     .concat()
 }

@@ -12,15 +12,17 @@ const KEPT: usize = 20;
 pub(crate) struct Seen {
     /// The API method, if the path is one's.
     pub(crate) method: Option<&'static str>,
+    /// Whether it is the path of the test method.
+    pub(crate) is_test: bool,
     /// The form as the SDK writes it; empty if it cannot be read.
     pub(crate) form: String,
 }
 
-/// As a person would name it: `search` with `query=a`.
+/// As a person would name it: live `search` with `query=a`.
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.method {
-            Some(method) => write!(f, "`{method}`")?,
+            Some(method) => write!(f, "{} `{method}`", twin(self.is_test))?,
             None => f.write_str("a path that is no method's")?,
         }
         match self.form.as_str() {
@@ -47,16 +49,20 @@ impl Entry {
     pub(super) fn differs(&self, seen: &Seen) -> Option<&'static str> {
         match &self.expected.form {
             _ if seen.method != Some(self.expected.method) => Some("the API method differs"),
+            _ if self.expected.is_test.is_some_and(|is_test| is_test != seen.is_test) => {
+                Some(if seen.is_test { "it is the test method" } else { "it is the live method" })
+            }
             Some(form) if *form != seen.form => Some("the query differs"),
             _ => None,
         }
     }
 
     /// How alike they are, for the nearest one.
-    pub(super) fn likeness(&self, seen: &Seen) -> (bool, usize) {
+    pub(super) fn likeness(&self, seen: &Seen) -> (bool, bool, usize) {
         let same = |form: &String| form.bytes().zip(seen.form.bytes()).take_while(|(a, b)| a == b).count();
         let form = self.expected.form.as_ref().map_or(usize::MAX, same);
-        (seen.method == Some(self.expected.method), form)
+        let is_twin = self.expected.is_test.is_none_or(|is_test| is_test == seen.is_test);
+        (seen.method == Some(self.expected.method), is_twin, form)
     }
 }
 
@@ -155,12 +161,19 @@ impl Book {
 /// As a person would name it: `search` with `query=a`.
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(is_test) = self.is_test {
+            write!(f, "{} ", twin(is_test))?;
+        }
         match self.form.as_deref() {
             None => write!(f, "`{}` with any query", self.method),
             Some("") => write!(f, "`{}` without arguments", self.method),
             Some(form) => write!(f, "`{}` with `{form}`", self.method),
         }
     }
+}
+
+fn twin(is_test: bool) -> &'static str {
+    if is_test { "test" } else { "live" }
 }
 
 impl Entry {

@@ -56,6 +56,8 @@ pub(crate) struct Expected {
     method: &'static str,
     /// The exact form; any, if there is none.
     form: Option<String>,
+    /// Whether only the test method, or only the live one; either, if there is none.
+    is_test: Option<bool>,
     /// Fewest and most calls, where they were given.
     times: Option<(u64, u64)>,
     is_ordered: bool,
@@ -116,12 +118,25 @@ impl<M: ApiMethod> Expect<M> {
         let expected = Expected {
             method: M::NAME,
             form,
+            is_test: None,
             times: None,
             is_ordered: false,
             sequence: Vec::new(),
             rest: None,
         };
         Self { expected, method: PhantomData }
+    }
+
+    /// Expects it of the live method only. Without this and the one below, a call of either counts.
+    pub fn live_only(mut self) -> Self {
+        self.expected.is_test = Some(false);
+        self
+    }
+
+    /// Expects it of the test method only.
+    pub fn test_only(mut self) -> Self {
+        self.expected.is_test = Some(true);
+        self
     }
 
     /// Expects exactly so many calls.

@@ -1,0 +1,4 @@
+//! The fast decoder against plain `serde_json`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tgscan_fuzz::decode(input));

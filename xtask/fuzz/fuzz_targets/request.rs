@@ -1,0 +1,4 @@
+//! Any bytes as a request to the mock's engine.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tgscan_fuzz::request(input));

@@ -1,0 +1,4 @@
+//! Any bytes as a response to each method.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tgscan_fuzz::response(input));

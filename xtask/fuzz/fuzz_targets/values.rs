@@ -1,0 +1,4 @@
+//! Any text as each validated value.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tgscan_fuzz::values(input));
