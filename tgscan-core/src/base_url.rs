@@ -50,11 +50,11 @@ impl BaseUrl {
         if scheme == Scheme::HTTP && !allow_plain_http && !is_loopback_host(authority.host()) {
             return Err(Invalid::PlainHttp);
         }
-        let prefix = match parts.path_and_query {
-            Some(path) if path.query().is_some() => return Err(Invalid::HasQuery),
-            Some(path) => path.path().trim_end_matches('/').to_owned(),
-            None => String::new(),
-        };
+        let path = parts.path_and_query.as_ref();
+        if path.and_then(PathAndQuery::query).is_some() {
+            return Err(Invalid::HasQuery);
+        }
+        let prefix = path.map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
         // A URI of the http crate holds at most 65,534 bytes; the paths of the methods need few of them.
         if prefix.len() > 4096 {
             return Err(Invalid::TooLong);
@@ -204,5 +204,22 @@ mod tests {
         assert_eq!(BaseUrl::parse(&long(4097), false).unwrap_err(), Invalid::TooLong);
         BaseUrl::parse(&long(4096), false).unwrap();
         BaseUrl::parse("http://api.tgdev.io", true).unwrap();
+    }
+
+    #[test]
+    fn each_refusal_says_what_would_be_right() {
+        for (wrong, says) in [
+            ("https://a b", "give one like `https://api.tgdev.io`"),
+            ("api.tgdev.io", "give an absolute one"),
+            ("ftp://api.tgdev.io", "starts with `https://`"),
+            ("http://api.tgdev.io", "with_plain_http_base_url"),
+            ("https://user@api.tgdev.io", "remove it, the API key is sent in a header"),
+            ("https://api.tgdev.io/?a=1", "has a query string or fragment; remove it"),
+            (&format!("https://api.tgdev.io/{}", "a".repeat(5000)), "longer than 4096 bytes"),
+        ] {
+            let error = BaseUrl::parse(wrong, false).expect_err(wrong).to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        assert_eq!(format!("{:?}", BaseUrl::parse("https://h:1/b/", false)), "Ok(https://h:1/b)");
     }
 }

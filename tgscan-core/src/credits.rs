@@ -38,3 +38,19 @@ impl fmt::Display for Credits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credits_are_told_in_words() {
+        let told = [0, 1, 2].map(|credits| Credits::from_op_cost(credits).to_string());
+        assert_eq!(told, ["no credits charged", "1 credit charged", "2 credits charged"]);
+        assert_eq!(Credits::Uncertain.to_string(), "credits uncertain");
+        assert_eq!(
+            [Credits::Charged(3), Credits::NotCharged, Credits::Uncertain].map(Credits::charged),
+            [3, 0, 0]
+        );
+    }
+}

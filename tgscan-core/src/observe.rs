@@ -107,6 +107,8 @@ mod tests {
 
     #[test]
     fn each_call_is_told_once_with_what_it_cost() {
+        let answer = r#"{"status":"ok","result":{"user":{"id":1},"meta":{"known_num_groups":0,"num_groups":0,"op_cost":2}}}"#;
+        assert_eq!(observed(Ok(answer)), "search 1 2 credits charged None");
         let failed = observed(Err("the line with private_name broke"));
         assert!(failed.starts_with("search 1 credits uncertain Some("), "{failed}");
         let refused = observed(Ok(r#"{"status":"error","result":{"message":"no"}}"#));

@@ -121,6 +121,7 @@ mod tests {
             (r#"{"result":{"meta":{"op_cost":{"op_cost":3}}}}"#, None),
             (r#"{"result":{"meta":{"op_cost":"3"}}}"#, None),
             (r#"{"result":{"meta":{"op_cost":-3}}}"#, None),
+            (r#"{"result":{"meta":{"op_cost":"ok"}}}"#, None),
             (r#"{"result":{"meta":{"op_cost":"#, None),
             (r#"{"result":{"meta":{"op_cost":12"#, None),
             (r#"{"result":{"meta":{"op_cost":12,"#, Some(12)),

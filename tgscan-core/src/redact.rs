@@ -83,5 +83,8 @@ mod tests {
         let long = clean(&"ж".repeat(1000));
         assert_eq!(long.chars().count(), 301);
         assert!(long.ends_with('…'));
+        let widest = clean(&"😀".repeat(1000));
+        assert_eq!((widest.chars().count(), widest.ends_with('…')), (301, true));
+        assert_eq!(clean(&"a".repeat(300)), "a".repeat(300));
     }
 }

@@ -316,6 +316,7 @@ mod tests {
         assert_eq!(at(4, s(0), None), Decision::GiveUp, "attempts");
         assert_eq!(at(1, s(0), Some(s(30))), Decision::Wait(s(30)), "Retry-After is obeyed");
         assert_eq!(at(1, s(0), Some(s(31))), Decision::GiveUp, "one wait");
+        assert_eq!(at(1, s(30), Some(s(30))), Decision::Wait(s(30)), "ends just in time");
         assert_eq!(at(1, s(31), Some(s(30))), Decision::GiveUp, "total");
         assert_eq!(at(1, Duration::MAX, Some(Duration::MAX)), Decision::GiveUp);
     }

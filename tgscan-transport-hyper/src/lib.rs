@@ -23,6 +23,14 @@
 //!
 //! The times of an attempt and the cap of its body can be changed for one call: see [`CallLimits`].
 //!
+//! # Design questions
+//!
+//! **Why gzip, and neither brotli nor zstd?** Of a typical answer of 100 groups, 10,264 bytes, gzip leaves 2,661 at its usual
+//! level, brotli 2,405 at the level of common servers (5), and zstd 2,755 at its own (3). So brotli would save another 2% of
+//! the answer, and zstd nothing. A decoder of brotli in Rust adds three crates and 190 KB to a program, against 60 KB for
+//! gzip; one of zstd adds 130 KB in Rust, or a C library. An answer that a server codes so all the same is handed over as it
+//! came, with its `content-encoding`.
+//!
 //! # Runtime
 //!
 //! Calls must be made inside a tokio runtime of either kind with I/O and time enabled; outside of one they fail with a

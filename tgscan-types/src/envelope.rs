@@ -189,13 +189,14 @@ mod tests {
         ] {
             read(body).expect_err(body);
         }
+        assert!(read("5").unwrap_err().contains("expected an envelope with `status` and `result`"));
     }
 
     #[test]
     fn writes_the_documented_form() {
         let ok = Envelope::Ok(BalanceAnswer { num_credits: 5 });
         assert_eq!(serde_json::to_string(&ok).unwrap(), r#"{"status":"ok","result":{"num_credits":5}}"#);
-        let error: Envelope<BalanceAnswer> = Envelope::Error(ErrorResult { message: "no".into() });
+        let error: Envelope<BalanceAnswer> = Envelope::Error(ErrorResult::new("no"));
         assert_eq!(serde_json::to_string(&error).unwrap(), r#"{"status":"error","result":{"message":"no"}}"#);
     }
 }

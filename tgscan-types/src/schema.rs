@@ -97,6 +97,8 @@ fn up_to(most: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -104,12 +106,36 @@ mod tests {
         assert_eq!(up_to(350), "[1-9][0-9]{0,1}|[1-2][0-9]{2}|3[0-4][0-9]{1}|350");
     }
 
+    /// The whole schema of a type with the texts left out that are for people.
+    fn bare<T: JsonSchema>() -> Value {
+        let mut schema = SchemaGenerator::default().into_root_schema_for::<T>().to_value();
+        let definitions = schema.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flatten();
+        for (_, inner) in definitions {
+            inner.as_object_mut().expect("a schema").remove("description").expect("it says what it is");
+        }
+        let fields = schema.as_object_mut().expect("a schema");
+        fields.remove("description").expect("it says what it is");
+        fields.remove("$schema");
+        schema
+    }
+
     #[test]
     fn the_limits_are_those_of_the_types() {
-        let schema = |schema: Schema| schema.to_value().to_string();
-        let mut generator = SchemaGenerator::default();
-        assert!(schema(Username::json_schema(&mut generator)).contains("{1,32}"));
-        assert!(schema(GroupQuery::json_schema(&mut generator)).contains("{0,9}"));
-        assert!(schema(UserId::json_schema(&mut generator)).contains("9223372036854775807"));
+        let name = "^(?![0-9]+$)[A-Za-z0-9_]{1,32}$";
+        assert_eq!(bare::<Username>(), json!({"title": "Username", "type": "string", "pattern": name}));
+        let id = UserId::json_schema(&mut SchemaGenerator::default()).to_value()["pattern"].clone();
+        assert_eq!(bare::<UserId>(), json!({"title": "UserId", "type": "string", "pattern": id}));
+        let id = id.as_str().expect("a pattern");
+        assert!(id.starts_with("^(?:[1-9][0-9]{0,17}|[1-8][0-9]{18}|9[0-1]"), "{id}");
+        assert!(id.ends_with("|922337203685477580[0-6][0-9]{0}|9223372036854775807)$"), "{id}");
+        let either = json!({
+            "title": "UserQuery",
+            "anyOf": [{"$ref": "#/$defs/Username"}, {"$ref": "#/$defs/UserId"}],
+            "$defs": {"Username": {"type": "string", "pattern": name}, "UserId": {"type": "string", "pattern": id}},
+        });
+        assert_eq!(bare::<UserQuery>(), either);
+        let one = "(?![0-9]+(?:,|$))[A-Za-z0-9_]{1,32}";
+        let ten = format!("^{one}(?:,{one}){{0,9}}$");
+        assert_eq!(bare::<GroupQuery>(), json!({"title": "GroupQuery", "type": "string", "pattern": ten}));
     }
 }

@@ -8,13 +8,16 @@ pub mod api;
 pub mod bench;
 pub mod ci;
 pub mod contract;
+pub mod coverage;
 pub mod demo;
 pub mod docs;
 pub mod fuzz;
+pub mod mutants;
 mod packages;
 mod proof;
 mod python;
 pub mod tidy;
+mod tools;
 mod workspace;
 
 pub use workspace::root;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{api, bench, ci, contract, demo, docs, fuzz, tidy};
+use xtask::{api, bench, ci, contract, coverage, demo, docs, fuzz, mutants, tidy};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
@@ -16,6 +16,8 @@ enum Task {
     Ci(ci::Flags),
     /// Lets an independent tester compare the mock with its OpenAPI document; needs Python and, once, a network.
     Contract(contract::Flags),
+    /// Counts the lines that tests reach; installs cargo-llvm-cov and LLVM's tools where they are missing.
+    Coverage(coverage::Flags),
     /// Shows the main job over HTTPS on loopback, and what a user sees when things go wrong.
     Demo(demo::Flags),
     /// Checks the house rules.
@@ -26,6 +28,8 @@ enum Task {
     Docs(docs::Flags),
     /// Looks for inputs that break what must always hold; needs a C++ compiler.
     Fuzz(fuzz::Flags),
+    /// Breaks the code in one place at a time and looks whether a test notices; takes hours.
+    Mutants(mutants::Flags),
 }
 
 fn main() -> ExitCode {
@@ -36,11 +40,13 @@ fn main() -> ExitCode {
         Task::Api(flags) => api::run(&flags),
         Task::Ci(flags) => ci::run(&flags),
         Task::Contract(flags) => contract::run(&flags),
+        Task::Coverage(flags) => coverage::run(&flags),
         Task::Demo(flags) => demo::run(&flags),
         Task::Tidy => tidy::run(),
         Task::Bench(flags) => bench::run(&flags),
         Task::Docs(flags) => docs::run(&flags),
         Task::Fuzz(flags) => fuzz::run(&flags),
+        Task::Mutants(flags) => mutants::run(&flags),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -192,6 +192,7 @@ mod tests {
                 r#"{"status":"ok","result":{"num_credits":"#,
                 "`result.num_credits`, byte 38: EOF while parsing a value",
             ),
+            (r#"{"status":"ok","result":["x"]}"#, "`result[0]`, byte 27: expected i64"),
             (r#"{"status":"odd","result":{"num_credits":1}}"#, "`status`, byte 14: expected `ok` or `error`"),
             (r#"{"status":"ok","result":{"num_credits":1}}x"#, "byte 42: trailing characters"),
         ] {
@@ -211,6 +212,19 @@ mod tests {
         }
         let error = read_json::<BalanceAnswer>(b"{\"num_credits\": \"private\"}").unwrap_err();
         assert_eq!((error.path(), error.offset()), ("num_credits", 24));
+    }
+
+    #[test]
+    fn what_a_type_of_the_callers_says_of_a_value_is_not_repeated() {
+        struct Odd;
+        impl<'de> Deserialize<'de> for Odd {
+            fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(json)?;
+                Err(serde::de::Error::custom(format!("{text} is odd")))
+            }
+        }
+        let error = read_json::<Odd>(b"\"private\"").err().expect("it never reads");
+        assert_eq!(error.to_string(), "byte 0: the value is not allowed here");
     }
 
     #[test]

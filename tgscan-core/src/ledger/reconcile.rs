@@ -157,7 +157,13 @@ mod tests {
         assert_eq!(ledger.reconcile(85).verdict, Verdict::Differs(4));
         assert_eq!(ledger.snapshot().uncertain, 1, "it stays uncertain");
         assert_eq!(ledger.reconcile(585).verdict, Verdict::Differs(-500));
-        assert_eq!(ledger.reconcile(i64::MIN).verdict, Verdict::Differs(585 - i128::from(i64::MIN)));
+        spend(&ledger, Credits::Uncertain);
+        assert_eq!(
+            ledger.reconcile(595).verdict,
+            Verdict::Differs(-10),
+            "credits gained, whatever was uncertain"
+        );
+        assert_eq!(ledger.reconcile(i64::MIN).verdict, Verdict::Differs(595 - i128::from(i64::MIN)));
     }
 
     #[test]

@@ -232,4 +232,24 @@ mod tests {
         assert_eq!(error.partial().unwrap().body(), "private");
         assert!(error.cause().downcast_ref::<std::io::Error>().is_some());
     }
+
+    #[test]
+    fn each_kind_is_told_in_words_and_says_whether_another_try_may_help() {
+        use TransportErrorKind as Kind;
+        for (kind, says, is_transient) in [
+            (Kind::Connect, "no connection", true),
+            (Kind::Tls, "no trusted TLS session", false),
+            (Kind::Timeout, "timed out", true),
+            (Kind::BodyTooLarge, "the answer is too large", false),
+            (Kind::Broken, "the connection broke", true),
+            (Kind::Refused, "refused by the transport", false),
+            (Kind::Other, "the transport failed", true),
+        ] {
+            let error = TransportError::new("why").with_kind(kind);
+            assert_eq!(error.to_string(), format!("{says} (perhaps sent): why"));
+            assert_eq!((error.kind(), error.is_transient()), (kind, is_transient));
+            assert_eq!(error.is_timeout(), kind == Kind::Timeout);
+            assert!(error.source().is_none(), "its text has the whole chain already");
+        }
+    }
 }

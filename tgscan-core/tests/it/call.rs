@@ -1,5 +1,7 @@
 //! The state machine of one call, driven by hand: what is sent, what is waited for, what the ledger books.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -380,4 +382,71 @@ fn a_paid_method_whose_answer_states_no_cost_is_uncertain() {
         let reply = done(begin(&api, Other {}).received(answered, NOW)).unwrap();
         assert_eq!((reply.answer, reply.credits), (true, credits));
     }
+}
+
+#[test]
+fn an_answer_that_reads_only_at_the_second_try_is_kept() {
+    thread_local! {
+        static TRIES: Cell<u32> = const { Cell::new(0) };
+    }
+    #[derive(Debug, serde::Serialize)]
+    struct Moody;
+    impl<'de> serde::Deserialize<'de> for Moody {
+        fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+            serde::de::IgnoredAny::deserialize(json)?;
+            TRIES.set(TRIES.get() + 1);
+            if TRIES.get() == 1 { Err(serde::de::Error::custom("not yet")) } else { Ok(Self) }
+        }
+    }
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Ask {}
+    impl ApiMethod for Ask {
+        type Answer = Moody;
+        const NAME: &'static str = "ask";
+        const PATH: &'static str = "/ask";
+        const TEST_PATH: Option<&'static str> = None;
+        const CAN_COST: bool = true;
+        fn op_cost(_: &Moody) -> Option<u64> {
+            None
+        }
+    }
+    let body = r#"{"status":"ok","result":{"meta":{"op_cost":4}}}"#;
+    let error = done(begin(&live(), Ask {}).received(Ok(response(200, body)), NOW)).unwrap_err();
+    assert!(error.is_decode() && error.to_string().contains("read only at the second try"), "{error}");
+    assert_eq!(
+        (error.credits(), error.response().unwrap().body().as_ref()),
+        (Credits::Charged(4), body.as_bytes())
+    );
+}
+
+#[test]
+fn a_method_that_does_not_serialise_sends_no_half_of_it() {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Nested {
+        first: String,
+        second: BTreeMap<String, BTreeMap<String, String>>,
+    }
+    impl ApiMethod for Nested {
+        type Answer = bool;
+        const NAME: &'static str = "nested";
+        const PATH: &'static str = "/nested";
+        const TEST_PATH: Option<&'static str> = None;
+        const CAN_COST: bool = true;
+        fn op_cost(_: &bool) -> Option<u64> {
+            None
+        }
+    }
+    let inner = BTreeMap::from([("a".to_owned(), BTreeMap::new())]);
+    let request = live().request(&Nested { first: "x".into(), second: inner });
+    assert_eq!(
+        (request.body().as_ref(), &request.headers()["content-length"]),
+        (&b""[..], &"0".parse().unwrap())
+    );
+}
+
+#[test]
+fn a_policy_of_no_retries_gives_up_at_once() {
+    assert_eq!(RetryPolicy::none().max_attempts, 1);
+    let api = live().with_retry(RetryPolicy::none());
+    assert_eq!(done(begin(&api, Balance {}).received(never_sent(), NOW)).unwrap_err().attempts(), 1);
 }

@@ -279,6 +279,7 @@ fn every_attempt_carries_the_clients_extension_and_another_clients_none() {
     let client = Client::new(live().with_retry(policy), transport).with_timer(Clock::default());
     let tenant = client.clone().with_extension(Tenant(7));
     block_on(async { (tenant.balance().await.unwrap_err(), client.balance().await.unwrap_err()) });
+    assert_eq!(client.api().retry().max_attempts, 2);
     assert_eq!(*seen.lock().unwrap(), [Some(Tenant(7)), Some(Tenant(7)), None, None]);
 }
 

@@ -1,10 +1,9 @@
 //! Random balances.
 
-use proptest::prop_oneof;
 use proptest::strategy::{Just, SBoxedStrategy, Strategy};
 use tgscan_core::types::{Balance, BalanceAnswer};
 
-use super::values::extreme_ids;
+use super::values;
 use super::{Generate, Profile, Terms};
 
 impl Generate for Balance {
@@ -13,11 +12,7 @@ impl Generate for Balance {
     }
 
     fn answers(profile: Profile) -> SBoxedStrategy<BalanceAnswer> {
-        let credits = match profile {
-            Profile::Typical => prop_oneof![Just(0), 1_i64..100_000].sboxed(),
-            Profile::Hostile => extreme_ids(),
-        };
-        credits
+        values::balance(profile)
             .prop_map(|num_credits| {
                 let mut answer = BalanceAnswer::default();
                 answer.num_credits = num_credits;

@@ -1,23 +1,35 @@
 //! A strategy that draws a whole value at once and still shrinks.
 //!
-//! Strategies made of character or regex strategies cost a tree per character: ten times as much as the value.
+//! Strategies made of character, range and union strategies cost a tree per character or choice: ten times as much as the
+//! value. A leaf only keeps from where to draw, and draws when the value is asked for.
 
 use std::fmt;
 
 use proptest::strategy::{NewTree, Strategy, ValueTree};
-use proptest::test_runner::{TestRng, TestRunner};
+use proptest::test_runner::TestRunner;
+
+use super::Profile;
+use super::seed::mix;
 
 /// Draws with one function, shrinks with another.
 #[derive(Clone, Copy)]
 pub(super) struct Leaf<T> {
-    draw: fn(&mut TestRng) -> T,
-    /// The next simpler value, if there is one.
-    simpler: fn(&T) -> Option<T>,
+    profile: Profile,
+    draw: Draw<T>,
+    simpler: Simpler<T>,
 }
 
+type Draw<T> = fn(Profile, &mut Dice) -> T;
+
+/// The next simpler value in one of two ways, if there is one: a great step (0), and small ones (1) once that went too
+/// far.
+type Simpler<T> = fn(&T, u8) -> Option<T>;
+
+const WAYS: u8 = 2;
+
 impl<T> Leaf<T> {
-    pub(super) fn new(draw: fn(&mut TestRng) -> T, simpler: fn(&T) -> Option<T>) -> Self {
-        Self { draw, simpler }
+    pub(super) fn new(profile: Profile, draw: Draw<T>, simpler: Simpler<T>) -> Self {
+        Self { profile, draw, simpler }
     }
 }
 
@@ -32,59 +44,102 @@ impl<T: Clone + fmt::Debug> Strategy for Leaf<T> {
     type Value = T;
 
     fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
-        let now = (self.draw)(runner.rng());
-        Ok(LeafTree { now, before: None, simpler: self.simpler })
+        use proptest::prelude::Rng;
+        let seed = runner.rng().next_u64();
+        Ok(LeafTree { leaf: Self { ..*self }, seed, now: None, before: None, way: 0 })
     }
 }
 
 /// The shrinking state of a [`Leaf`].
 #[derive(Clone)]
 pub(super) struct LeafTree<T> {
-    now: T,
+    leaf: Leaf<T>,
+    seed: u64,
+    /// The value, once it is not the one that was drawn.
+    now: Option<T>,
     before: Option<T>,
-    simpler: fn(&T) -> Option<T>,
+    way: u8,
+}
+
+impl<T> LeafTree<T> {
+    fn drawn(&self) -> T {
+        (self.leaf.draw)(self.leaf.profile, &mut Dice::new(self.seed))
+    }
 }
 
 impl<T: Clone + fmt::Debug> ValueTree for LeafTree<T> {
     type Value = T;
 
     fn current(&self) -> T {
-        self.now.clone()
+        self.now.clone().unwrap_or_else(|| self.drawn())
     }
 
     fn simplify(&mut self) -> bool {
-        let Some(simpler) = (self.simpler)(&self.now) else { return false };
-        self.before = Some(std::mem::replace(&mut self.now, simpler));
-        true
+        let now = self.now.take().unwrap_or_else(|| self.drawn());
+        while self.way < WAYS {
+            if let Some(simpler) = (self.leaf.simpler)(&now, self.way) {
+                (self.now, self.before) = (Some(simpler), Some(now));
+                return true;
+            }
+            self.way += 1;
+        }
+        self.now = Some(now);
+        false
     }
 
     fn complicate(&mut self) -> bool {
-        // The step went too far: go back. From there the same step would fail again, so shrinking ends here.
+        // The step went too far: go back. From there the same step would fail again.
         let Some(before) = self.before.take() else { return false };
-        self.now = before;
-        self.simpler = |_| None;
+        self.now = Some(before);
+        self.way += 1;
         true
     }
 }
 
-/// Text with its last character gone, down to `LEAST` characters.
-#[expect(clippy::ptr_arg, reason = "it is used as a `fn(&String)`")]
-pub(super) fn shorter<const LEAST: usize>(text: &String) -> Option<String> {
+/// Text cut to `LEAST` characters, then a character less.
+#[expect(clippy::ptr_arg, reason = "it is used as a `fn(&String, u8)`")]
+pub(super) fn shorter<const LEAST: usize>(text: &String, way: u8) -> Option<String> {
+    let (shortest, _) = text.char_indices().nth(LEAST)?;
     let (end, _) = text.char_indices().next_back()?;
-    (text.chars().count() > LEAST).then(|| text[..end].to_owned())
+    Some(text[..if way == 0 { shortest } else { end }].to_owned())
 }
 
-/// A number from `from` to `to`, both included.
-pub(super) fn between(rng: &mut TestRng, from: u64, to: u64) -> u64 {
-    use proptest::prelude::Rng;
-    let width = u128::from(to - from) + 1;
-    from + u64::try_from((u128::from(rng.next_u64()) * width) >> 64).unwrap_or_default()
-}
+/// Random numbers for one value.
+#[derive(Clone)]
+pub(super) struct Dice(u64);
 
-/// One of several values.
-pub(super) fn one_of<'a, T: ?Sized>(rng: &mut TestRng, values: &[&'a T]) -> &'a T {
-    let last = u64::try_from(values.len() - 1).unwrap_or_default();
-    values[usize::try_from(between(rng, 0, last)).unwrap_or_default()]
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn roll(&mut self) -> u64 {
+        // SplitMix64, whose step is the odd number next to 2^64 by the golden ratio.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
+    }
+
+    /// A number from `from` to `to`, both included.
+    pub(super) fn between(&mut self, from: u64, to: u64) -> u64 {
+        let width = u128::from(to - from) + 1;
+        from + u64::try_from((u128::from(self.roll()) * width) >> 64).unwrap_or_default()
+    }
+
+    /// The same below zero too.
+    pub(super) fn between_signed(&mut self, from: i64, to: i64) -> i64 {
+        from.wrapping_add_unsigned(self.between(0, to.abs_diff(from)))
+    }
+
+    /// True in so many of ten cases.
+    pub(super) fn in_ten(&mut self, cases: u64) -> bool {
+        self.between(1, 10) <= cases
+    }
+
+    /// One of several values.
+    pub(super) fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+        let last = u64::try_from(values.len() - 1).unwrap_or_default();
+        values[usize::try_from(self.between(0, last)).unwrap_or_default()]
+    }
 }
 
 #[cfg(test)]
@@ -92,27 +147,39 @@ mod tests {
     use super::*;
 
     fn tree() -> LeafTree<String> {
-        LeafTree { now: "añb".into(), before: None, simpler: shorter::<1> }
+        let leaf = Leaf::new(Profile::Typical, |_, _| "añbc".into(), shorter::<1>);
+        LeafTree { leaf, seed: 0, now: None, before: None, way: 0 }
     }
 
     #[test]
-    fn shrinks_to_the_least_and_goes_back_one_step() {
+    fn shrinks_to_the_least_in_a_great_step_or_in_small_ones() {
         let mut shrinking = tree();
-        assert!(shrinking.simplify() && shrinking.simplify());
+        assert_eq!(shrinking.current(), "añbc");
+        assert!(shrinking.simplify());
         assert_eq!(shrinking.current(), "a");
-        assert!(!shrinking.simplify(), "one character is the least");
         assert!(shrinking.complicate());
+        assert_eq!(shrinking.current(), "añbc");
+        assert!(shrinking.simplify() && shrinking.simplify());
         assert_eq!(shrinking.current(), "añ");
+        assert!(shrinking.complicate());
+        assert_eq!(shrinking.current(), "añb");
         assert!(!shrinking.simplify() && !shrinking.complicate());
+        assert_eq!(shrinking.current(), "añb");
         assert!(!tree().complicate());
+
+        let mut simplest = tree();
+        while simplest.simplify() {}
+        assert_eq!(simplest.current(), "a", "one character is the least");
     }
 
     #[test]
     fn between_covers_its_range() {
-        let mut rng = super::super::runner(3).new_rng();
-        let drawn: std::collections::BTreeSet<u64> = (0..200).map(|_| between(&mut rng, 5, 9)).collect();
+        let mut dice = Dice::new(3);
+        let drawn: std::collections::BTreeSet<u64> = (0..200).map(|_| dice.between(5, 9)).collect();
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [5, 6, 7, 8, 9]);
-        assert_eq!(between(&mut rng, 4, 4), 4);
-        between(&mut rng, 0, u64::MAX);
+        assert_eq!((dice.between(4, 4), dice.between_signed(-4, -4)), (4, -4));
+        dice.between(0, u64::MAX);
+        let signed: Vec<i64> = (0..50).map(|_| dice.between_signed(i64::MIN, i64::MAX)).collect();
+        assert!(signed.iter().any(|number| *number < 0) && signed.iter().any(|number| *number > 0));
     }
 }

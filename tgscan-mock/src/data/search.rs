@@ -6,16 +6,14 @@ use tgscan_core::types::{
     IdEntry, Search, SearchAnswer, SearchGroup, SearchMeta, SearchUser, UserQuery, UsernameEntry,
 };
 
-use super::values::{answer_usernames, extreme_ids, lengths, more, optional};
-use super::{Generate, Profile, Terms, dates, first_names, group_ids, titles, user_ids, user_queries};
+use super::values::{
+    date, first_name, group_id, lengths, more, optional_name, optional_username, title, user_id, username,
+};
+use super::{Generate, Profile, Terms, user_queries};
 
 fn users(profile: Profile) -> impl Strategy<Value = SearchUser> {
-    let ids = match profile {
-        Profile::Typical => user_ids(),
-        Profile::Hostile => extreme_ids(),
-    };
-    let names = (optional(answer_usernames(profile)), first_names(profile), optional(first_names(profile)));
-    (ids, names).prop_map(|(id, (username, first_name, last_name))| {
+    let names = (optional_username(profile), first_name(profile), optional_name(profile));
+    (user_id(profile), names).prop_map(|(id, (username, first_name, last_name))| {
         let mut user = SearchUser::default();
         user.id = id;
         user.username = username;
@@ -26,7 +24,7 @@ fn users(profile: Profile) -> impl Strategy<Value = SearchUser> {
 }
 
 fn username_entries(profile: Profile) -> impl Strategy<Value = UsernameEntry> {
-    (answer_usernames(profile), dates(profile)).prop_map(|(username, date)| {
+    (username(profile), date(profile)).prop_map(|(username, date)| {
         let mut entry = UsernameEntry::default();
         entry.username = username;
         entry.date = date;
@@ -35,11 +33,7 @@ fn username_entries(profile: Profile) -> impl Strategy<Value = UsernameEntry> {
 }
 
 fn id_entries(profile: Profile) -> impl Strategy<Value = IdEntry> {
-    let ids = match profile {
-        Profile::Typical => user_ids(),
-        Profile::Hostile => extreme_ids(),
-    };
-    (ids, dates(profile)).prop_map(|(id, date)| {
+    (user_id(profile), date(profile)).prop_map(|(id, date)| {
         let mut entry = IdEntry::default();
         entry.id = id;
         entry.date = date;
@@ -48,11 +42,7 @@ fn id_entries(profile: Profile) -> impl Strategy<Value = IdEntry> {
 }
 
 fn groups(profile: Profile) -> impl Strategy<Value = SearchGroup> {
-    let ids = match profile {
-        Profile::Typical => group_ids(),
-        Profile::Hostile => extreme_ids(),
-    };
-    (ids, optional(answer_usernames(profile)), titles(profile), dates(profile)).prop_map(
+    (group_id(profile), optional_username(profile), title(profile), date(profile)).prop_map(
         |(id, username, title, date_updated)| {
             let mut group = SearchGroup::default();
             group.id = id;

@@ -1,19 +1,14 @@
 //! Random similar groups.
 
 use proptest::collection::vec;
-use proptest::prop_oneof;
-use proptest::strategy::{Just, SBoxedStrategy, Strategy};
+use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{SimilarGroup, SimilarGroups, SimilarGroupsAnswer};
 
-use super::values::{answer_usernames, lengths};
-use super::{Generate, Profile, Terms, group_queries, titles};
+use super::values::{lengths, num_users, title, username};
+use super::{Generate, Profile, Terms, group_queries};
 
 fn groups(profile: Profile) -> impl Strategy<Value = SimilarGroup> {
-    let users = match profile {
-        Profile::Typical => (1_u64..200_000).sboxed(),
-        Profile::Hostile => prop_oneof![Just(0), Just(u64::MAX), 1_u64..10].sboxed(),
-    };
-    (answer_usernames(profile), titles(profile), users).prop_map(|(username, title, num_users)| {
+    (username(profile), title(profile), num_users(profile)).prop_map(|(username, title, num_users)| {
         let mut group = SimilarGroup::default();
         group.username = username;
         group.title = title;
@@ -28,7 +23,7 @@ impl Generate for SimilarGroups {
     }
 
     fn answers(profile: Profile) -> SBoxedStrategy<SimilarGroupsAnswer> {
-        let queried = vec(answer_usernames(profile), 1..=10);
+        let queried = vec(username(profile), 1..=10);
         (queried, vec(groups(profile), lengths(profile, 20)))
             .prop_map(|(search_query, groups)| {
                 let mut answer = SimilarGroupsAnswer::default();

@@ -3,7 +3,7 @@
 use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{UserCheck, UserCheckAnswer, UserQuery};
 
-use super::values::{answer_usernames, more};
+use super::values::{self, more};
 use super::{Generate, Profile, Terms, user_queries};
 
 impl Generate for UserCheck {
@@ -13,7 +13,7 @@ impl Generate for UserCheck {
 
     fn answers(profile: Profile) -> SBoxedStrategy<UserCheckAnswer> {
         let known = (proptest::bool::ANY, proptest::bool::ANY, proptest::bool::ANY);
-        (known, answer_usernames(profile), more(profile))
+        (known, values::username(profile), more(profile))
             .prop_map(|((username, first_name, last_name), search_query, known_num_groups)| {
                 let mut answer = UserCheckAnswer::default();
                 answer.user.username = username;

@@ -1,13 +1,12 @@
 //! Strategies for the values that several methods share.
 
-use proptest::prelude::{Rng, Strategy};
+use proptest::prelude::Strategy;
 use proptest::prop_oneof;
-use proptest::strategy::{Just, SBoxedStrategy};
-use proptest::test_runner::TestRng;
+use proptest::strategy::SBoxedStrategy;
 use tgscan_core::types::{GroupQuery, UserId, UserQuery, Username};
 
 use super::Profile;
-use super::leaf::{Leaf, between, one_of, shorter};
+use super::leaf::{Dice, Leaf, shorter};
 
 const WORDS: [&str; 32] = [
     "amber", "brave", "chess", "crypto", "daily", "delta", "digital", "echo", "forum", "garden", "global",
@@ -85,31 +84,71 @@ const NASTY: [&str; 16] = [
     "-1e999",
 ];
 
-fn draw_username(rng: &mut TestRng) -> String {
-    let mut name = format!("{}_{}", one_of(rng, &WORDS), one_of(rng, &WORDS));
-    if rng.next_u32().is_multiple_of(2) {
-        name.push_str(&between(rng, 1, 9999).to_string());
+/// Usernames as they are: 5 to 32 characters, beginning with a letter.
+pub fn usernames() -> SBoxedStrategy<String> {
+    username(Profile::Typical).sboxed()
+}
+
+/// Usernames inside answers.
+pub(super) fn username(profile: Profile) -> Leaf<String> {
+    match profile {
+        Profile::Typical => Leaf::new(profile, draw_username, shorter::<5>),
+        Profile::Hostile => Leaf::new(profile, draw_username, shorter::<0>),
+    }
+}
+
+/// Usernames that may be null.
+pub(super) fn optional_username(profile: Profile) -> Leaf<Option<String>> {
+    optional(profile, |profile, dice| dice.in_ten(7).then(|| draw_username(profile, dice)))
+}
+
+fn draw_username(profile: Profile, dice: &mut Dice) -> String {
+    if profile == Profile::Hostile && dice.in_ten(5) {
+        return draw_nasty_text(profile, dice);
+    }
+    let (one, other) = (dice.one_of(&WORDS), dice.one_of(&WORDS));
+    let mut name = String::with_capacity(one.len() + other.len() + 5);
+    name.push_str(one);
+    name.push('_');
+    name.push_str(other);
+    if dice.in_ten(5) {
+        push_number(&mut name, dice.between(1, 9999), 1);
     }
     name
 }
 
-/// Usernames as they are: 5 to 32 characters, beginning with a letter.
-pub fn usernames() -> SBoxedStrategy<String> {
-    Leaf::new(draw_username, shorter::<5>).sboxed()
+fn optional(profile: Profile, draw: fn(Profile, &mut Dice) -> Option<String>) -> Leaf<Option<String>> {
+    Leaf::new(profile, draw, |text, way| match (text, way) {
+        (None, _) => None,
+        (Some(_), 0) => Some(None),
+        (Some(text), way) => shorter::<1>(text, way).map(Some),
+    })
+}
+
+/// In decimal, with zeros in front up to a width. The standard library's formatting costs more than all else here.
+fn push_number(text: &mut String, mut number: u64, width: usize) {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    while number > 0 {
+        first -= 1;
+        digits[first] = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+    }
+    let first = first.min(digits.len() - width);
+    text.extend(digits[first..].iter().map(|digit| char::from(*digit)));
 }
 
 /// Every username that may be sent, typical or not: 1 to 32 letters, digits and underscores, not only digits.
 pub fn wire_usernames() -> SBoxedStrategy<Username> {
     let any_legal = Leaf::new(
-        |rng| {
+        Profile::Hostile,
+        |_, dice| {
             let chars = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
-            let length = between(rng, 0, 31);
+            let length = dice.between(0, 31);
             // The first one is no digit, so that the whole is not a number.
-            let first = between(rng, 0, 52);
-            std::iter::once(first)
-                .chain((0..length).map(|_| between(rng, 0, 62)))
-                .map(|index| char::from(chars[usize::try_from(index).unwrap_or_default()]))
-                .collect()
+            let first = dice.one_of(&chars[..53]);
+            let others = (0..length).map(|_| dice.one_of(chars));
+            std::iter::once(first).chain(others).map(char::from).collect()
         },
         shorter::<1>,
     );
@@ -119,12 +158,48 @@ pub fn wire_usernames() -> SBoxedStrategy<Username> {
 
 /// Numeric ids of accounts, as they are: up to ten digits.
 pub fn user_ids() -> SBoxedStrategy<i64> {
-    (100_000_i64..=8_999_999_999).sboxed()
+    user_id(Profile::Typical).sboxed()
+}
+
+pub(super) fn user_id(profile: Profile) -> Leaf<i64> {
+    fn draw(profile: Profile, dice: &mut Dice) -> i64 {
+        match profile {
+            Profile::Typical => dice.between_signed(LEAST_USER_ID, 8_999_999_999),
+            Profile::Hostile => draw_extreme_id(dice),
+        }
+    }
+    match profile {
+        Profile::Typical => Leaf::new(profile, draw, |id, way| nearer(*id, LEAST_USER_ID, way)),
+        Profile::Hostile => Leaf::new(profile, draw, |number, way| nearer(*number, 0, way)),
+    }
 }
 
 /// Numeric ids of groups, as they are.
 pub fn group_ids() -> SBoxedStrategy<i64> {
-    (1_000_000_000_i64..=2_999_999_999).sboxed()
+    group_id(Profile::Typical).sboxed()
+}
+
+pub(super) fn group_id(profile: Profile) -> Leaf<i64> {
+    fn draw(profile: Profile, dice: &mut Dice) -> i64 {
+        match profile {
+            Profile::Typical => dice.between_signed(LEAST_GROUP_ID, 2_999_999_999),
+            Profile::Hostile => draw_extreme_id(dice),
+        }
+    }
+    match profile {
+        Profile::Typical => Leaf::new(profile, draw, |id, way| nearer(*id, LEAST_GROUP_ID, way)),
+        Profile::Hostile => Leaf::new(profile, draw, |number, way| nearer(*number, 0, way)),
+    }
+}
+
+const LEAST_USER_ID: i64 = 100_000;
+const LEAST_GROUP_ID: i64 = 1_000_000_000;
+
+/// The simplest number, then half the way there.
+fn nearer(number: i64, simplest: i64, way: u8) -> Option<i64> {
+    let way_back = number.checked_sub(simplest).unwrap_or(number);
+    let step = if way == 0 { way_back } else { way_back / 2 };
+    (step != 0).then(|| number - step)
 }
 
 /// Queries for an account: usernames and ids, the extreme ones included.
@@ -146,27 +221,56 @@ pub fn group_queries() -> SBoxedStrategy<GroupQuery> {
 
 /// First and last names.
 pub fn first_names(profile: Profile) -> SBoxedStrategy<String> {
+    first_name(profile).sboxed()
+}
+
+pub(super) fn first_name(profile: Profile) -> Leaf<String> {
     match profile {
-        Profile::Typical => Leaf::new(|rng| one_of(rng, &FIRST_NAMES).to_owned(), shorter::<1>).sboxed(),
-        Profile::Hostile => nasty_texts(),
+        Profile::Typical => Leaf::new(profile, draw_first_name, shorter::<1>),
+        Profile::Hostile => Leaf::new(profile, draw_first_name, shorter::<0>),
+    }
+}
+
+/// Names that may be null.
+pub(super) fn optional_name(profile: Profile) -> Leaf<Option<String>> {
+    optional(profile, |profile, dice| dice.in_ten(7).then(|| draw_first_name(profile, dice)))
+}
+
+fn draw_first_name(profile: Profile, dice: &mut Dice) -> String {
+    match profile {
+        Profile::Typical => dice.one_of(&FIRST_NAMES).to_owned(),
+        Profile::Hostile => draw_nasty_text(profile, dice),
     }
 }
 
 /// Titles of groups.
 pub fn titles(profile: Profile) -> SBoxedStrategy<String> {
+    title(profile).sboxed()
+}
+
+pub(super) fn title(profile: Profile) -> Leaf<String> {
     match profile {
-        Profile::Typical => Leaf::new(|rng| one_of(rng, &TITLES).to_owned(), shorter::<1>).sboxed(),
-        Profile::Hostile => nasty_texts(),
+        Profile::Typical => Leaf::new(profile, |_, dice| dice.one_of(&TITLES).to_owned(), shorter::<1>),
+        Profile::Hostile => Leaf::new(profile, draw_nasty_text, shorter::<0>),
     }
 }
 
 /// Dates. Assumption: the typical ones are ISO 8601 dates; the documentation states no format.
 pub fn dates(profile: Profile) -> SBoxedStrategy<String> {
-    fn draw(rng: &mut TestRng) -> String {
-        let (year, month, day) = (between(rng, 2016, 2026), between(rng, 1, 12), between(rng, 1, 28));
-        format!("{year}-{month:02}-{day:02}")
+    date(profile).sboxed()
+}
+
+pub(super) fn date(profile: Profile) -> Leaf<String> {
+    fn draw(_: Profile, dice: &mut Dice) -> String {
+        let mut date = String::with_capacity(10);
+        push_number(&mut date, dice.between(2016, 2026), 4);
+        date.push('-');
+        push_number(&mut date, dice.between(1, 12), 2);
+        date.push('-');
+        push_number(&mut date, dice.between(1, 28), 2);
+        date
     }
-    fn draw_odd(rng: &mut TestRng) -> String {
+    fn draw_odd(_: Profile, dice: &mut Dice) -> String {
         let odd = [
             "",
             "0000-00-00",
@@ -176,57 +280,73 @@ pub fn dates(profile: Profile) -> SBoxedStrategy<String> {
             "yesterday",
             "+275760-09-13",
         ];
-        one_of(rng, &odd).to_owned()
+        dice.one_of(&odd).to_owned()
     }
     match profile {
         Profile::Typical => {
-            Leaf::new(draw, |date| (date != "2016-01-01").then(|| "2016-01-01".to_owned())).sboxed()
+            Leaf::new(profile, draw, |date, _| (date != "2016-01-01").then(|| "2016-01-01".to_owned()))
         }
-        Profile::Hostile => Leaf::new(draw_odd, |date| (!date.is_empty()).then(String::new)).sboxed(),
+        Profile::Hostile => Leaf::new(profile, draw_odd, |date, _| (!date.is_empty()).then(String::new)),
     }
 }
 
 /// Unpleasant texts, some of them long.
-pub(super) fn nasty_texts() -> SBoxedStrategy<String> {
-    fn draw(rng: &mut TestRng) -> String {
-        let text = one_of(rng, &NASTY);
-        match rng.next_u32() % 16 {
-            0 => text.repeat(50),
-            1..4 => format!("{text}{}", one_of(rng, &NASTY)),
-            _ => text.to_owned(),
-        }
+fn draw_nasty_text(_: Profile, dice: &mut Dice) -> String {
+    let text = dice.one_of(&NASTY);
+    match dice.between(0, 15) {
+        0 => text.repeat(50),
+        1..4 => text.to_owned() + dice.one_of(&NASTY),
+        _ => text.to_owned(),
     }
-    Leaf::new(draw, shorter::<0>).sboxed()
-}
-
-/// Usernames inside answers.
-pub(super) fn answer_usernames(profile: Profile) -> SBoxedStrategy<String> {
-    match profile {
-        Profile::Typical => usernames(),
-        Profile::Hostile => prop_oneof![usernames(), nasty_texts()].sboxed(),
-    }
-}
-
-/// Texts that may be null.
-pub(super) fn optional(texts: SBoxedStrategy<String>) -> SBoxedStrategy<Option<String>> {
-    proptest::option::weighted(0.7, texts).sboxed()
 }
 
 /// Any id, the extreme ones often.
-pub(super) fn extreme_ids() -> SBoxedStrategy<i64> {
-    prop_oneof![
-        1 => proptest::sample::select(vec![i64::MIN, -1, 0, 1, i64::MAX, 9_007_199_254_740_993]),
-        1 => proptest::num::i64::ANY,
-    ]
-    .sboxed()
+fn draw_extreme_id(dice: &mut Dice) -> i64 {
+    if dice.in_ten(5) {
+        dice.one_of(&[i64::MIN, -1, 0, 1, i64::MAX, 9_007_199_254_740_993])
+    } else {
+        dice.between_signed(i64::MIN, i64::MAX)
+    }
+}
+
+/// Balances: none often, in the hostile profile also debts.
+pub(super) fn balance(profile: Profile) -> Leaf<i64> {
+    fn draw(profile: Profile, dice: &mut Dice) -> i64 {
+        match profile {
+            Profile::Typical if dice.in_ten(5) => 0,
+            Profile::Typical => dice.between_signed(1, 99_999),
+            Profile::Hostile => draw_extreme_id(dice),
+        }
+    }
+    Leaf::new(profile, draw, |number, way| nearer(*number, 0, way))
 }
 
 /// Counts beyond what is listed, the extreme ones often.
-pub(super) fn more(profile: Profile) -> SBoxedStrategy<u64> {
-    match profile {
-        Profile::Typical => (0_u64..50).sboxed(),
-        Profile::Hostile => prop_oneof![0_u64..2, Just(u64::from(u32::MAX)), Just(u64::MAX)].sboxed(),
+pub(super) fn more(profile: Profile) -> Leaf<u64> {
+    fn draw(profile: Profile, dice: &mut Dice) -> u64 {
+        match profile {
+            Profile::Typical => dice.between(0, 49),
+            Profile::Hostile => dice.one_of(&[0, 1, u64::from(u32::MAX), u64::MAX]),
+        }
     }
+    Leaf::new(profile, draw, |count, way| less(*count, way))
+}
+
+/// Members of a group.
+pub(super) fn num_users(profile: Profile) -> Leaf<u64> {
+    fn draw(profile: Profile, dice: &mut Dice) -> u64 {
+        match profile {
+            Profile::Typical => dice.between(1, 199_999),
+            Profile::Hostile => dice.one_of(&[0, u64::MAX, 1, 9]),
+        }
+    }
+    Leaf::new(profile, draw, |count, way| less(*count, way))
+}
+
+/// None, then half of it.
+fn less(count: u64, way: u8) -> Option<u64> {
+    let simpler = if way == 0 { 0 } else { count / 2 };
+    (count > 0).then_some(simpler)
 }
 
 /// Lengths of lists: empty and huge ones in the hostile profile.

@@ -1,5 +1,7 @@
 //! Checks requests as strictly as the documentation reads.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -84,7 +86,7 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
     if std::str::from_utf8(body).is_err() {
         return refuse("the form body is not UTF-8".into());
     }
-    let mut names: Vec<String> = form_urlencoded::parse(body).map(|(name, _)| name.into_owned()).collect();
+    let mut names: Vec<Cow<'_, str>> = form_urlencoded::parse(body).map(|(name, _)| name).collect();
     names.sort_unstable();
     if let Some((twice, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {
         return refuse(format!("the argument `{}` is given more than once", printable(twice)));
@@ -95,13 +97,13 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
     };
     let form = serde_html_form::to_string(&request)
         .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    let known: Vec<String> =
-        form_urlencoded::parse(form.as_bytes()).map(|(name, _)| name.into_owned()).collect();
+    let known: Vec<Cow<'_, str>> = form_urlencoded::parse(form.as_bytes()).map(|(name, _)| name).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
         let takes =
             if known.is_empty() { "no arguments".into() } else { format!("`{}`", known.join("`, `")) };
         return refuse(format!("unknown argument `{}`; this method takes {takes}", printable(unknown)));
     }
+    drop(known);
     Ok((request, form))
 }
 

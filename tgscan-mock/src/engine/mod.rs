@@ -25,7 +25,7 @@ use tgscan_core::{Api, ApiKey, Client};
 pub use account::Account;
 use account::{Cost, KeyState};
 pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat};
-use expect::{Book, Seen};
+use expect::{Book, Drawn, Seen};
 pub use expect::{Expect, Unmet};
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]

@@ -4,12 +4,20 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 
-use super::expect::{Act, Pinned, Seen};
+use super::expect::{Act, Drawn, Pinned, Seen};
 use super::recording::{KeyUsed, RecordedRequest};
 use super::refusal::Refusal;
 use super::route::{self, Granted};
 use super::{Engine, Fault, Mock, Outcome, Repeat, Wire, check};
 use crate::data::{Seed, Terms};
+
+/// Where an answer comes from.
+enum Source {
+    /// The strategies of the mock.
+    Usual,
+    Pinned(Pinned),
+    Drawn(Drawn),
+}
 
 impl Mock {
     /// What becomes of one request, by the expectations and the script: pure but for these, the account and the
@@ -26,7 +34,8 @@ impl Mock {
                 self.respond_with(request, fault.as_ref())
             }
             Ok(Act::Fault(fault)) => self.respond_with(request, Some(&fault)),
-            Ok(Act::Answer(pinned)) => self.finish(request, None, Some(&pinned)),
+            Ok(Act::Answer(pinned)) => self.finish(request, None, &Source::Pinned(pinned)),
+            Ok(Act::Drawn(drawn)) => self.finish(request, None, &Source::Drawn(drawn)),
             Err(why) => {
                 let mut record = RecordedRequest::begin(request);
                 self.engine.fill(&mut record, request);
@@ -38,10 +47,10 @@ impl Mock {
 
     /// What becomes of one request under this fault, or without one. Expectations and script are left alone.
     pub fn respond_with(&self, request: &Request<Bytes>, fault: Option<&Fault>) -> Outcome {
-        self.finish(request, fault, None)
+        self.finish(request, fault, &Source::Usual)
     }
 
-    fn finish(&self, request: &Request<Bytes>, fault: Option<&Fault>, pinned: Option<&Pinned>) -> Outcome {
+    fn finish(&self, request: &Request<Bytes>, fault: Option<&Fault>, source: &Source) -> Outcome {
         let mut record = RecordedRequest::begin(request);
         record.fault = fault.cloned();
         let outcome = match fault {
@@ -49,7 +58,7 @@ impl Mock {
                 self.engine.fill(&mut record, request);
                 Outcome::instead(fault, 0)
             }
-            fault => match (self.answer(request, pinned, &mut record), fault) {
+            fault => match (self.answer(request, source, &mut record), fault) {
                 (Ok(body), None) => Outcome::answer(json(StatusCode::OK, body), record.charged),
                 (Ok(body), Some(fault)) => Outcome::spoil(fault, json(StatusCode::OK, body), record.charged),
                 // A request that is wrong in itself is refused whatever the script says.
@@ -77,7 +86,7 @@ impl Mock {
     fn answer(
         &self,
         request: &Request<Bytes>,
-        pinned: Option<&Pinned>,
+        source: &Source,
         record: &mut RecordedRequest,
     ) -> Result<Bytes, Refusal> {
         let settings = &self.engine.settings;
@@ -93,13 +102,13 @@ impl Mock {
         let answer = route.answer(request.body(), settings.profile, &mut |form| {
             form.clone_into(&mut record.form);
             // A pinned answer states its cost, and the account must lose what the answers say.
-            let stated = pinned.and_then(|pinned| pinned.op_cost);
+            let stated = if let Source::Pinned(pinned) = source { pinned.op_cost } else { None };
             let usual = || settings.costs.get(route.info().name).map_or(0, |cost| cost.of(form));
             let cost = stated.unwrap_or_else(usual);
             let mut state = self.state();
             let charge = state.account.charge(&route.info(), cost, is_test)?;
             record.charged = charge;
-            if let Some(pinned) = pinned {
+            if let Source::Pinned(pinned) = source {
                 return Ok(Granted::Written(pinned.body.clone()));
             }
             let terms = Terms::new(cost, state.account.credits);
@@ -108,14 +117,15 @@ impl Mock {
                 let asked = state.asked.entry(format!("{}?{form}", request.uri().path())).or_default();
                 seed = seed.and(*asked);
                 *asked += 1;
-            } else if !form.is_empty() {
+            } else if let (Source::Usual, false) = (source, form.is_empty()) {
                 // An answer to no query states the balance, which is another one each time.
                 if let Some(body) = state.kept.find(seed.value(), cost, form) {
                     return Ok(Granted::Written(body));
                 }
                 keep = Some((seed.value(), cost));
             }
-            Ok(Granted::Random(seed.value(), terms))
+            let drawn = if let Source::Drawn(drawn) = source { Some(drawn.clone()) } else { None };
+            Ok(Granted::Random { seed: seed.value(), terms, drawn })
         });
         if let (Ok(body), Some((seed, cost))) = (&answer, keep) {
             self.state().kept.keep(seed, cost, &record.form, body);

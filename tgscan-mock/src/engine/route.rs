@@ -7,8 +7,8 @@ use http::StatusCode;
 use proptest::strategy::SBoxedStrategy;
 use tgscan_core::types::{Envelope, MethodInfo};
 
-use super::check;
 use super::refusal::Refusal;
+use super::{Drawn, check};
 use crate::data::{Generate, GenerateVisitor, Profile, Terms, hostile_form, sample};
 
 /// Visits every API method that the mock answers, in the documentation's order. A macro, because the visitors ask for
@@ -63,8 +63,8 @@ pub(super) fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bo
 
 /// What the account grants a request: an answer.
 pub(super) enum Granted {
-    /// A random one, of this seed and on these terms.
-    Random(u64, Terms),
+    /// A random one, of this seed and on these terms, drawn as usual or from a strategy of a test.
+    Random { seed: u64, terms: Terms, drawn: Option<Drawn> },
     /// This one, which is written already.
     Written(Bytes),
 }
@@ -88,7 +88,10 @@ impl Route {
         let answer = move |body: &[u8], profile: Profile, charge: &mut Charge<'_>| {
             let (request, form) = check::form::<M>(body)?;
             match charge(&form)? {
-                Granted::Random(seed, terms) => write(&request, &answers, profile, seed, &terms),
+                Granted::Random { seed, terms, drawn } => {
+                    let answers = drawn.as_ref().and_then(Drawn::of::<M>).unwrap_or(&answers);
+                    write(&request, answers, profile, seed, &terms)
+                }
                 Granted::Written(body) => Ok(body),
             }
         };
@@ -128,7 +131,14 @@ fn write<M: Generate>(
     let mut answer = sample(answers, seed);
     request.fit(&mut answer, terms);
     let body = match profile {
-        Profile::Typical => serde_json::to_vec(&Envelope::Ok(answer)).map_err(broken)?,
+        Profile::Typical => {
+            // Most answers fit, and so need not be moved while they grow.
+            let mut body = Vec::with_capacity(2048);
+            serde_json::to_writer(&mut body, &Envelope::Ok(answer)).map_err(broken)?;
+            // Kept answers count by their length.
+            body.shrink_to_fit();
+            body
+        }
         Profile::Hostile => hostile_form(&serde_json::to_value(&answer).map_err(broken)?, seed).into_bytes(),
     };
     Ok(Bytes::from(body))

@@ -1,10 +1,13 @@
 //! Expectations: what is expected comes, what comes is expected, and a mismatch says what to look at.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_executor::block_on;
+use proptest::strategy::Strategy;
+use tgscan_mock::data::{Generate, Profile};
 use tgscan_mock::types::{Balance, BalanceAnswer, Search, SearchAnswer, UserCheck, UserQuery};
-use tgscan_mock::{Expect, Fault, FaultKind, KeyUsed, Mock};
+use tgscan_mock::{Expect, Fault, FaultKind, KeyUsed, Mock, Repeat};
 
 use crate::support::{answer, message, post};
 
@@ -70,6 +73,35 @@ fn what_always_comes_comes_after_the_sequence() {
         }
     });
     mock.verify().unwrap();
+}
+
+#[test]
+fn drawn_answers_follow_the_seed_and_cost_what_is_configured() {
+    let groupless = || {
+        Search::answers(Profile::Typical).prop_map(|mut answer| {
+            answer.groups.clear();
+            answer
+        })
+    };
+    let answers = |seed| {
+        let builder = Mock::builder().seed(seed).cost::<Search>(3).repeat(Repeat::Varied);
+        let mock = builder.build().unwrap();
+        mock.expect(Expect::<Search>::any().then_drawn(groupless()).always_drawn(groupless()));
+        let client = mock.client();
+        let ids: Vec<i64> = ["a", "b", "a", "b"]
+            .map(|user| {
+                let reply = block_on(client.search(query(user))).unwrap();
+                assert!(reply.answer.groups.is_empty());
+                assert_eq!((reply.answer.meta.search_query.as_str(), reply.credits.charged()), (user, 3));
+                reply.answer.user.id
+            })
+            .into();
+        mock.verify().unwrap();
+        ids
+    };
+    assert_eq!(answers(7), answers(7));
+    assert_ne!(answers(7), answers(8));
+    assert_eq!(answers(7).iter().collect::<BTreeSet<_>>().len(), 4);
 }
 
 #[test]

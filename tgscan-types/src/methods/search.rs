@@ -184,7 +184,9 @@ mod tests {
             assert_eq!(serde_json::to_string(&entry).unwrap(), format!(r#"{{"id":"{id}","date":"x"}}"#));
         }
         for wrong in [r#""""#, r#""1.5""#, "1.5", "null", "true", "9223372036854775808", r#""x""#, "[]"] {
-            serde_json::from_str::<IdEntry>(&format!(r#"{{"id":{wrong},"date":"x"}}"#)).unwrap_err();
+            let wrong = format!(r#"{{"id":{wrong},"date":"x"}}"#);
+            let error = serde_json::from_str::<IdEntry>(&wrong).unwrap_err().to_string();
+            assert!(error.contains("expected an id, as a whole number or as text"), "{error}");
         }
     }
 

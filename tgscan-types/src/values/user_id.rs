@@ -82,6 +82,7 @@ mod tests {
     fn accepts_the_whole_range() {
         assert_eq!("1".parse(), UserId::new(1));
         assert_eq!("9223372036854775807".parse(), UserId::new(i64::MAX));
+        assert_eq!("77".parse().map(UserId::as_i64), Ok(77));
     }
 
     #[test]
@@ -102,6 +103,7 @@ mod tests {
             let error = wrong.parse::<UserId>().expect_err(wrong).to_string();
             assert!(error.contains(says), "{wrong:?}: {error}");
         }
+        assert_eq!(UserId::new(0), "0".parse());
         assert!(UserId::new(-5).unwrap_err().to_string().contains("negative"));
     }
 }

@@ -83,6 +83,8 @@ mod tests {
         assert_eq!("77".parse(), Ok(UserQuery::Id(UserId::new(77).unwrap())));
         assert_eq!("a77".parse(), Ok(UserQuery::Username("a77".parse().unwrap())));
         assert_eq!("t.me/a77".parse(), Ok(UserQuery::Username("a77".parse().unwrap())));
+        assert_eq!(UserQuery::from("a77".parse::<Username>().unwrap()), "a77".parse().unwrap());
+        assert_eq!(UserQuery::from(UserId::new(77).unwrap()), "77".parse().unwrap());
     }
 
     #[test]

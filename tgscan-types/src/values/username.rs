@@ -157,6 +157,10 @@ mod tests {
             ("https://t.me/joinchat/AbCdEf", "does not name a username"),
             ("https://t.me/name?start=1", "does not name a username"),
             ("https://example.com/name", "a special character"),
+            ("na/me", "a slash"),
+            ("na.me", "a full stop"),
+            ("na-me", "a hyphen"),
+            ("na\rme", "a line break"),
         ] {
             let error = wrong.parse::<Username>().expect_err(wrong).to_string();
             assert!(error.contains(says), "{wrong:?}: {error}");

@@ -51,6 +51,25 @@ fn unknown_fields_are_ignored_everywhere() {
 }
 
 #[test]
+fn the_cost_is_what_the_answer_states() {
+    struct Cost(usize);
+    impl MethodVisitor for Cost {
+        fn visit<M: ApiMethod>(&mut self) {
+            let mut answer: Value = serde_json::from_str(&fixture::<M>()).unwrap();
+            let stated = answer.pointer_mut("/result/meta/op_cost").map(|cost| *cost = 7.into());
+            let Envelope::Ok(answer) = serde_json::from_value::<Envelope<M::Answer>>(answer).unwrap() else {
+                panic!("{} fails", M::NAME)
+            };
+            assert_eq!(M::op_cost(&answer), stated.map(|()| 7), "{}", M::NAME);
+            self.0 += usize::from(stated.is_some());
+        }
+    }
+    let mut costs = Cost(0);
+    visit_all(&mut costs);
+    assert!(costs.0 >= 3, "three documented answers state a cost");
+}
+
+#[test]
 fn the_registry_is_the_documented_list() {
     let seven: Vec<&str> = infos().iter().flat_map(|m| [Some(m.path), m.test_path]).flatten().collect();
     // More may come; these seven are documented.

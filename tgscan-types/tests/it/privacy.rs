@@ -9,6 +9,7 @@ const NAME: &str = "very_private_name";
 const ID: &str = "7034259912";
 
 fn hidden(what: &str, debug: &str) {
+    assert!(!debug.trim().is_empty(), "{what} prints nothing");
     assert!(!debug.contains(NAME) && !debug.contains(ID), "{what} shows personal data: {debug}");
 }
 
@@ -25,6 +26,7 @@ fn requests_do_not_show_their_query() {
     let groups: GroupQuery = NAME.parse().unwrap();
     let (UserQuery::Username(username), UserQuery::Id(user_id)) = (&name, &id) else { panic!() };
     assert_hidden!(name, id, groups, username, user_id);
+    assert_eq!(format!("{name:?} {groups:?}"), "UserQuery(<hidden>) GroupQuery(<hidden>)");
     assert_hidden!(
         Search { query: name.clone() },
         Search { query: id.clone() },

@@ -10,9 +10,7 @@ const INTERNAL: [&str; 3] = ["Freeze", "StructuralPartialEq", "UnsafeUnpin"];
 pub(super) fn of(folder: &Path, package: &str) -> Result<String, String> {
     let json = folder.join(package.replace('-', "_") + ".json");
     let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build();
-    // Another toolchain writes another format.
-    let api =
-        api.map_err(|error| format!("{package}: {error}; the lists are made with the `rust-version`"))?;
+    let api = api.map_err(|error| format!("cannot list what {package} offers: {error}"))?;
     let internal = INTERNAL.map(|name| format!(" core::marker::{name} for "));
     let lines = api.items().map(ToString::to_string);
     let lines = lines.filter(|line| !internal.iter().any(|name| line.contains(name))).map(|line| line + "\n");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use crate::ci::{cargo_like, succeed};
+use crate::ci::{promised_cargo, succeed};
 use crate::workspace::target;
 
 /// Set for cargo, and with it for what cargo calls as rustdoc.
@@ -14,7 +14,8 @@ pub(super) fn write_json() -> Result<PathBuf, String> {
     let myself = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     // The same packages and features as the step `doc`, so that dependencies are compiled once for both.
     let arguments = ["doc", "--workspace", "--no-deps", "--all-features", "--locked", "--quiet"];
-    let mut command = cargo_like("cargo");
+    // Each toolchain has its own format, and its own way to list what the compiler derives.
+    let mut command = promised_cargo()?;
     command
         .args(arguments)
         .env("RUSTDOC", myself)

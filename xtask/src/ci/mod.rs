@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-pub(crate) use msrv::{output, promised as rust_version};
+pub(crate) use msrv::{output, promised as rust_version, promised_cargo};
 pub use step::Step;
 use step::{Job, Run};
 

@@ -45,31 +45,51 @@ fn plan(promised: &str, running: &str) -> Result<Plan, String> {
 
 pub(super) fn check() -> Outcome {
     let promised = promised()?;
-    let running = output(cargo_like("rustc").arg("--version"))?;
-    match plan(&promised, running.trim())? {
+    let running = running()?;
+    match plan(&promised, &running)? {
         Plan::Same => {
-            eprintln!("running {}, which is the `rust-version`: the other steps check it", running.trim());
+            eprintln!("running {running}, which is the `rust-version`: the other steps check it");
             Ok(())
         }
-        Plan::CheckToo => check_with(&promised),
+        Plan::CheckToo => {
+            let shown = format!("cargo +{promised} {}", CHECK.join(" "));
+            eprintln!("$ {shown}");
+            succeed(cargo_of(&installed(&promised)?).args(CHECK), &shown)
+        }
     }
 }
 
-/// Checks with the promised toolchain, under a name by which it may be installed.
-fn check_with(promised: &str) -> Outcome {
+/// The cargo of the promised toolchain, for what another one would do differently.
+pub(crate) fn promised_cargo() -> Result<Command, String> {
+    let promised = promised()?;
+    match plan(&promised, &running()?)? {
+        Plan::Same => Ok(cargo_like("cargo")),
+        Plan::CheckToo => Ok(cargo_of(&installed(&promised)?)),
+    }
+}
+
+fn running() -> Result<String, String> {
+    Ok(output(cargo_like("rustc").arg("--version"))?.trim().to_owned())
+}
+
+/// Under which name the promised toolchain is installed.
+fn installed(promised: &str) -> Result<String, String> {
     let names = [promised.to_owned(), format!("{promised}.0")];
-    // `rustup run` and not `cargo +…`, because `cargo` may not be rustup's own here.
     let is_installed =
-        |name: &&String| output(cargo_like("rustup").args(["run", name, "rustc", "--version"])).is_ok();
-    let Some(name) = names.iter().find(is_installed) else {
-        return Err(format!(
+        |name: &String| output(cargo_like("rustup").args(["run", name, "rustc", "--version"])).is_ok();
+    names.into_iter().find(is_installed).ok_or_else(|| {
+        format!(
             "Rust {promised}, the `rust-version` of Cargo.toml, is not installed, so it cannot be checked; \
              install it: rustup toolchain install {promised} --profile minimal"
-        ));
-    };
-    let shown = format!("cargo +{name} {}", CHECK.join(" "));
-    eprintln!("$ {shown}");
-    succeed(cargo_like("rustup").args(["run", name, "cargo"]).args(CHECK), &shown)
+        )
+    })
+}
+
+/// `rustup run` and not `cargo +…`, because `cargo` may not be rustup's own here.
+fn cargo_of(toolchain: &str) -> Command {
+    let mut command = cargo_like("rustup");
+    command.args(["run", toolchain, "cargo"]);
+    command
 }
 
 /// `rust-version` of the workspace.

@@ -30,10 +30,9 @@ pub(super) fn check() -> Outcome {
     let manifest = folder.join("Cargo.toml");
     std::fs::write(&manifest, workspace(&names))
         .map_err(|error| format!("cannot write {}: {error}", manifest.display()))?;
-    // Of direct dependencies alone: the lower bounds of others are not ours to mend. Cargo gives the nightly's leave to
-    // itself only, so that nothing is compiled with it.
+    // Of direct dependencies alone: the lower bounds of others are not ours to mend. The leave to use what is unstable
+    // is for this command, which compiles nothing.
     let lock = ["generate-lockfile", "-Zdirect-minimal-versions"];
-    let _ = std::fs::remove_file(folder.join("Cargo.lock"));
     output(cargo_like("cargo").args(lock).env("RUSTC_BOOTSTRAP", "1").current_dir(&folder))?;
     let build = ["check", "--workspace", "--lib", "--bins", "--all-features", "--locked", "--quiet"];
     let shown = format!("cargo {} (in {})", build.join(" "), folder.display());
@@ -84,7 +83,9 @@ fn complete(manifest: &Table, has: impl Fn(&str) -> bool) -> Outcome {
 fn workspace(names: &[String]) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let patches = names.iter().map(|name| format!("{name} = {{ path = \"{name}-{version}\" }}\n"));
-    let head = "[workspace]\nresolver = \"3\"\nmembers = [\"tgscan-*\"]\n\n[patch.crates-io]\n";
+    // The profile is that of the whole workspace: with another one all of its dependencies are compiled again.
+    let head = "[workspace]\nresolver = \"3\"\nmembers = [\"tgscan-*\"]\n\n\
+        [profile.dev]\ndebug = \"line-tables-only\"\n\n[patch.crates-io]\n";
     patches.fold(head.to_owned(), |text, patch| text + &patch)
 }
 
@@ -100,6 +101,12 @@ mod tests {
 
     fn manifest(text: &str) -> Table {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_profile_is_the_whole_workspaces() {
+        let whole = read(&crate::root().join("Cargo.toml")).unwrap();
+        assert_eq!(manifest(&workspace(&[]))["profile"], whole["profile"]);
     }
 
     #[test]

@@ -21,12 +21,12 @@ pub enum Step {
     Deny,
     /// Tests pass, with the default features as the README says, and with all.
     Test,
-    /// The documentation builds without warnings.
-    Doc,
     /// The lists of what the libraries offer are current, and show no type of a dependency that they should not.
     Api,
     /// Nothing that the last release offered is gone, unless the version says so; only where a release is tagged.
     Semver,
+    /// The documentation builds without warnings.
+    Doc,
     /// Every combination of the transport's features builds without warnings.
     Features,
     /// Each published crate builds from its own package, with the oldest dependencies that its manifest allows.
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(
             names,
             [
-                "msrv", "fmt", "clippy", "tidy", "docs", "deny", "test", "doc", "api", "semver", "features",
+                "msrv", "fmt", "clippy", "tidy", "docs", "deny", "test", "api", "semver", "doc", "features",
                 "package", "parts", "contract", "fuzz", "gates"
             ]
         );

@@ -17,6 +17,7 @@ mod tree;
 use std::fmt;
 
 pub(crate) use methods::type_name;
+pub(crate) use rust::test_lines;
 pub use tree::Tree;
 
 use crate::{Outcome, root};

@@ -1,6 +1,6 @@
 //! Just enough of Rust's syntax to look at code without its comments and texts, and at tests apart from the rest.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// The code with every comment and the inside of every literal blanked out; lines and columns stay.
 pub(super) fn code(source: &str) -> String {
@@ -117,6 +117,13 @@ pub(super) fn tests(code: &str) -> Vec<Range<usize>> {
             start..end
         })
         .collect()
+}
+
+/// The lines, counted from 1, of a source file that are compiled for tests only.
+pub(crate) fn test_lines(source: &str) -> Vec<RangeInclusive<usize>> {
+    let code = code(source);
+    let ranges = tests(&code).into_iter();
+    ranges.map(|range| line_of(&code, range.start) + 1..=line_of(&code, range.end) + 1).collect()
 }
 
 /// From a bracket to the one that closes it, both included.

@@ -54,7 +54,7 @@ impl Tree {
     }
 
     /// The manifest of each package that is a workspace of its own inside of this one's folder.
-    pub(super) fn outsiders(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn outsiders(&self) -> impl Iterator<Item = (&str, &str)> {
         self.packages().filter(|(_, text)| is_workspace(text))
     }
 

@@ -83,6 +83,10 @@ impl MethodVisitor for Alike<'_> {
                 if serde_json::from_str::<Value>(body).is_ok_and(|tree| !tree.is_array()) {
                     assert_eq!(plainly::<M>(body), expected, "{}: {body}", M::NAME);
                 }
+                if let (Read::Answer(answer), Ok(tree)) = (&expected, serde_json::from_str::<Value>(body)) {
+                    assert!(comes_from(answer, tree.get("result")), "{}: {body} as {answer}", M::NAME);
+                    assert_writes_itself::<M>(answer);
+                }
                 expected
             }
             // JSON is UTF-8 (RFC 8259, 8.1), in fields that are ignored too.
@@ -98,5 +102,59 @@ impl MethodVisitor for Alike<'_> {
             Err(_) => Read::Nothing,
         };
         assert_eq!(read, expected, "{}: {:?}", M::NAME, String::from_utf8_lossy(self.0));
+    }
+}
+
+/// Whether all that was read stands in what was sent: nothing is made up but the empty list and the empty text.
+///
+/// The first is the answer as it is written again, so that ids in a history are text there.
+fn comes_from(read: &Value, sent: Option<&Value>) -> bool {
+    match (read, sent.unwrap_or(&Value::Null)) {
+        (Value::String(read), Value::Null) => read.is_empty(),
+        (Value::Array(read), Value::Null) => read.is_empty(),
+        (Value::String(read), Value::Number(sent)) => *read == sent.to_string(),
+        // An id may be written `+7` or `007`.
+        (Value::String(read), Value::String(sent)) => {
+            read == sent || sent.parse::<i64>().is_ok_and(|sent| *read == sent.to_string())
+        }
+        (Value::Array(read), Value::Array(sent)) => {
+            read.len() == sent.len() && read.iter().zip(sent).all(|(read, sent)| comes_from(read, Some(sent)))
+        }
+        (Value::Object(read), Value::Object(sent)) => {
+            read.iter().all(|(name, read)| comes_from(read, sent.get(name)))
+        }
+        // Serde reads a struct from a list too, by the order of its fields, which a tree does not keep.
+        (Value::Null, Value::Null) | (Value::Object(_), Value::Array(_)) => true,
+        (Value::Number(_) | Value::Bool(_), sent) => read == sent,
+        _ => false,
+    }
+}
+
+/// Writing an answer, reading that, and writing it again changes nothing.
+fn assert_writes_itself<M: ApiMethod>(answer: &Value) {
+    let envelope = format!(r#"{{"status":"ok","result":{answer}}}"#);
+    let read: Envelope<M::Answer> = serde_json::from_str(&envelope).expect(M::NAME);
+    let written = serde_json::to_string(&read).unwrap();
+    let again: Envelope<M::Answer> = serde_json::from_str(&written).expect(M::NAME);
+    assert_eq!(serde_json::to_string(&again).unwrap(), written, "{}", M::NAME);
+    assert_eq!(serde_json::from_str::<Value>(&written).unwrap()["result"], *answer, "{}", M::NAME);
+}
+
+#[test]
+fn what_was_not_sent_is_noticed() {
+    let read = |read: Value, sent: Value| comes_from(&read, Some(&sent));
+    assert!(read(
+        serde_json::json!({"a": "", "b": [], "c": 7, "d": "7"}),
+        serde_json::json!({"c": 7, "d": 7, "e": 1})
+    ));
+    for (made_up, sent) in [
+        (serde_json::json!({"a": 0}), serde_json::json!({})),
+        (serde_json::json!({"a": {}}), serde_json::json!({"a": null})),
+        (serde_json::json!({"a": "x"}), serde_json::json!({})),
+        (serde_json::json!({"a": false}), serde_json::json!({"a": null})),
+        (serde_json::json!({"a": 1}), serde_json::json!({"a": 2})),
+        (serde_json::json!(["a"]), serde_json::json!([])),
+    ] {
+        assert!(!read(made_up.clone(), sent), "{made_up}");
     }
 }

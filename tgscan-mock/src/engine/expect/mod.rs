@@ -3,13 +3,17 @@
 mod book;
 mod report;
 
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{ApiMethod, Envelope};
 
 use super::fault::Fault;
+use crate::data::Generate;
 pub(super) use book::{Book, Seen};
 pub use report::Unmet;
 pub(super) use report::report;
@@ -72,6 +76,7 @@ pub(crate) enum Act {
     Usual,
     Fault(Fault),
     Answer(Pinned),
+    Drawn(Drawn),
 }
 
 /// An answer that a test wrote.
@@ -80,6 +85,23 @@ pub(crate) struct Pinned {
     pub(crate) body: Bytes,
     /// What the answer says it costs, which is what the account then loses.
     pub(crate) op_cost: Option<u64>,
+}
+
+/// Where answers are drawn from: a strategy for the answers of its method.
+#[derive(Clone)]
+pub(crate) struct Drawn(Arc<dyn Any + Send + Sync>);
+
+impl Drawn {
+    /// The strategy; `None` for another method than its own.
+    pub(crate) fn of<M: Generate>(&self) -> Option<&SBoxedStrategy<M::Answer>> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Drawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Drawn")
+    }
 }
 
 // Without the body, which is an answer.
@@ -179,6 +201,35 @@ impl<M: ApiMethod> Expect<M> {
         self.then(Act::Answer(Pinned::new::<M>(answer)))
     }
 
+    /// The next call gets a random answer of this strategy, which echoes the query and costs what is configured: for
+    /// answers of which a test pins some fields.
+    ///
+    /// ```
+    /// use proptest::strategy::Strategy;
+    /// use tgscan_mock::data::{Generate, Profile};
+    /// use tgscan_mock::types::{Search, UserQuery};
+    /// use tgscan_mock::{Expect, Mock};
+    ///
+    /// # futures_executor::block_on(async {
+    /// let nameless = Search::answers(Profile::Typical).prop_map(|mut answer| {
+    ///     answer.user.first_name.clear();
+    ///     answer
+    /// });
+    /// let mock = Mock::builder().seed(7).build()?;
+    /// mock.expect(Expect::<Search>::any().then_drawn(nameless));
+    /// let reply = mock.client().search("some_username".parse::<UserQuery>()?).await?;
+    /// assert_eq!(reply.answer.user.first_name, "");
+    /// assert_eq!(reply.answer.meta.search_query, "some_username");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn then_drawn(self, answers: impl Strategy<Value = M::Answer> + Send + Sync + 'static) -> Self
+    where
+        M: Generate,
+    {
+        self.then(Act::Drawn(Drawn(Arc::new(answers.sboxed()))))
+    }
+
     /// The next call fails so.
     pub fn then_fault(self, fault: impl Into<Fault>) -> Self {
         self.then(Act::Fault(fault.into()))
@@ -194,13 +245,21 @@ impl<M: ApiMethod> Expect<M> {
         self
     }
 
-    /// Every call after the sequence gets this answer. Without this and the two below, a sequence that has run out is
-    /// an error.
+    /// Every call after the sequence gets this answer. Without this and the three below, a sequence that has run out
+    /// is an error.
     ///
     /// # Panics
     /// If the answer cannot be written as JSON; those of this SDK can.
     pub fn always_answer(self, answer: M::Answer) -> Self {
         self.always(Act::Answer(Pinned::new::<M>(answer)))
+    }
+
+    /// Every call after the sequence gets a random answer of this strategy; see [`then_drawn`](Self::then_drawn).
+    pub fn always_drawn(self, answers: impl Strategy<Value = M::Answer> + Send + Sync + 'static) -> Self
+    where
+        M: Generate,
+    {
+        self.always(Act::Drawn(Drawn(Arc::new(answers.sboxed()))))
     }
 
     /// Every call after the sequence fails so.

