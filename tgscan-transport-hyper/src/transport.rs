@@ -121,10 +121,13 @@ impl HyperTransport {
 impl Transport for HyperTransport {
     // What `async_trait` makes of an `async fn`, except that the future in the box holds no others within it: they
     // would take several times the memory, and all of it is moved.
-    fn send<'a, 'b>(&'a self, request: Request<Bytes>) -> Pin<Box<dyn Future<Output = Answer> + Send + 'b>>
+    fn send<'life0, 'async_trait>(
+        &'life0 self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'async_trait>>
     where
-        'a: 'b,
-        Self: 'b,
+        Self: 'async_trait,
+        'life0: 'async_trait,
     {
         Box::pin(AttemptSpan::of(&request).around(self.attempt(request)))
     }

@@ -5,11 +5,12 @@ use std::hint::black_box;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
 
+use super::counted;
 use super::race::{Contestant, Pace, race};
 use super::report::{Report, Table};
 use crate::subject;
 
-pub(super) fn run(pace: Pace) -> Report {
+pub(super) fn run(pace: Pace) -> Result<Report, String> {
     let client = reqwest::Client::new();
     let mut contestants = [
         Contestant::new("http::Request, all parsed each time", || drop(black_box(by_hand()))),
@@ -21,7 +22,17 @@ pub(super) fn run(pace: Pace) -> Report {
     for (contestant, time) in contestants.iter().zip(times) {
         table.add(contestant.name, vec![Some(time)]);
     }
-    Report::new(vec![table])
+    let mut report = Report::new(vec![table]);
+    let allocations = counted::allocations()?.get("build").copied().unwrap_or(f64::NAN);
+    report.at_most("allocations of a request", allocations, 5.0);
+    if counted::has_valgrind() {
+        report.at_most(
+            "instructions of a request, built and dropped",
+            counted::instructions("build")?,
+            2_700.0,
+        );
+    }
+    Ok(report)
 }
 
 const URL: &str = "https://api.tgdev.io/tgscan/v1/search";

@@ -45,7 +45,7 @@ impl Suite {
     pub fn run(self, pace: race::Pace, root: &Path) -> Result<Report, String> {
         match self {
             Self::Decode => decode::run(pace),
-            Self::Build => Ok(build::run(pace)),
+            Self::Build => build::run(pace),
             Self::Call => call::run(pace),
             Self::Client => client::run(pace),
             Self::Mock => mock::run(pace),
