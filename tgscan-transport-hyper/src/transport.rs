@@ -4,11 +4,11 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::USER_AGENT;
-use http::uri::{Authority, Scheme};
+use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client as HyperClient, ResponseFuture};
@@ -45,15 +45,6 @@ struct Inner {
     route: Route,
     coding: Coding,
     limits: Limits,
-    /// Host and port of the first call to this machine itself, so that its name is not read anew with each call.
-    loopback: OnceLock<Authority>,
-}
-
-impl Inner {
-    fn is_known_loopback(&self, authority: &Authority) -> bool {
-        // As text, because comparing authorities goes letter by letter.
-        self.loopback.get().is_some_and(|known| known.as_str() == authority.as_str())
-    }
 }
 
 impl HyperTransport {
@@ -69,9 +60,7 @@ impl HyperTransport {
         coding: Coding,
         limits: Limits,
     ) -> Self {
-        Self {
-            inner: Arc::new(Inner { hyper, user_agent, route, coding, limits, loopback: OnceLock::new() }),
-        }
+        Self { inner: Arc::new(Inner { hyper, user_agent, route, coding, limits }) }
     }
 
     /// A client that calls this API over this transport, and can wait and so retry.
@@ -94,17 +83,13 @@ impl HyperTransport {
                 "there is no tokio runtime here; call from inside one, such as under `#[tokio::main]`",
             );
         }
-        let Some(authority) = uri.authority() else {
+        let Some(host) = uri.host() else {
             return Err("the request's URI has no host; give an absolute one");
         };
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(()),
             Some(scheme) if *scheme == Scheme::HTTP => {
-                if self.inner.limits.allow_plain_http || self.inner.is_known_loopback(authority) {
-                    Ok(())
-                } else if is_loopback_host(authority.host()) {
-                    // If another call was quicker, its host is kept.
-                    let _ = self.inner.loopback.set(authority.clone());
+                if self.inner.limits.allow_plain_http || is_loopback_host(host) {
                     Ok(())
                 } else {
                     Err(

@@ -17,7 +17,8 @@ pub use service::ServiceTransport;
 /// Carries one HTTP request to the service and brings its response back, whole.
 ///
 /// A transport must:
-/// - send each request exactly as it is, once: no retry, no replay, no redirect followed, no change of the body;
+/// - send each request exactly as it is, once: no retry, no replay, no redirect followed, no change of the body. Only `host`
+///   and the length of the body are its own to state, as HTTP clients do;
 /// - return every complete response as `Ok`, whatever its status: 4xx and 5xx are answers;
 /// - bound its time and the size of the body, with a timeout that is on by default;
 /// - say truthfully in its error what is known about [`Delivery`]; if in doubt "perhaps sent", the default of

@@ -117,13 +117,11 @@ fn target(target: &Target) -> Result<String, String> {
     ))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one type for all rows")]
 fn mutants(mutants: &Mutants) -> Result<String, String> {
     let Mutants { name, caught, unviable, timeout, missed, equivalent } = mutants;
-    let survived = missed
-        .checked_sub(*equivalent)
-        .ok_or_else(|| format!("{name}: {equivalent} equivalent mutants of {missed} that were missed"))?;
-    let all = caught + timeout + missed;
-    Ok(format!("| `{name}` | {all} | {caught} | {timeout} | {equivalent} | {survived} | {unviable} |"))
+    let all = caught + timeout + missed + equivalent;
+    Ok(format!("| `{name}` | {all} | {caught} | {timeout} | {equivalent} | {missed} | {unviable} |"))
 }
 
 fn coverage(coverage: &Coverage) -> Result<String, String> {
@@ -163,7 +161,7 @@ mod tests {
         let part = part(Some(serde_json::from_str(text).unwrap()), "| x | y |", mutants).unwrap();
         assert_eq!(
             part,
-            "Measured by `a` with b 1.\n\n| x | y |\n|---|---|\n| `c` | 15 | 10 | 2 | 1 | 2 | 5 |\n"
+            "Measured by `a` with b 1.\n\n| x | y |\n|---|---|\n| `c` | 16 | 10 | 2 | 1 | 3 | 5 |\n"
         );
         let row = target(&Target { name: "t".into(), executions: 1_234_567, seconds: 61, corpus_files: 9 });
         assert_eq!(row.unwrap(), "| `t` | 1,234,567 | 2 | 9 |");
@@ -178,9 +176,6 @@ mod tests {
 
     #[test]
     fn figures_that_do_not_add_up_are_refused() {
-        let wrong =
-            Mutants { name: "a".into(), caught: 1, unviable: 0, timeout: 0, missed: 1, equivalent: 2 };
-        assert!(mutants(&wrong).is_err());
         for (lines, covered) in [(1, 2), (0, 0)] {
             assert!(coverage(&Coverage { name: "a".into(), lines, covered }).is_err());
         }
