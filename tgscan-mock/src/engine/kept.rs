@@ -41,6 +41,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn answers_that_fill_it_to_the_last_byte_are_all_kept() {
+        let mut kept = Kept::default();
+        let body = Bytes::from(vec![0; MOST_BYTES / 8 - "query=a".len()]);
+        for seed in 0..8 {
+            kept.keep(seed, 1, "query=a", &body);
+        }
+        assert!((0..8).all(|seed| kept.find(seed, 1, "query=a").is_some()));
+    }
+
+    #[test]
     fn it_never_grows_beyond_its_bound() {
         let mut kept = Kept::default();
         let body = Bytes::from(vec![0; 100_000]);

@@ -37,6 +37,12 @@ fn report(mock: &Mock) -> String {
 }
 
 #[test]
+fn an_expectation_prints_its_method_and_not_its_query() {
+    let printed = format!("{:?}", Expect::call(&search("private_name")));
+    assert!(printed.contains("search") && !printed.contains("private_name"), "{printed}");
+}
+
+#[test]
 fn answers_and_faults_come_in_sequence() {
     let mock = Mock::new();
     mock.expect(

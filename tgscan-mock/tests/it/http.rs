@@ -20,6 +20,9 @@ pub(crate) fn send(server: SocketAddr, request: &Request<Bytes>) -> (String, Byt
     for (name, value) in request.headers() {
         write!(stream, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
     }
+    if !request.headers().contains_key("content-length") {
+        write!(stream, "content-length: {}\r\n", request.body().len()).unwrap();
+    }
     stream.write_all(b"\r\n").unwrap();
     stream.write_all(request.body()).unwrap();
     let mut answer = Vec::new();

@@ -10,6 +10,7 @@ mod clients;
 mod conformance;
 mod data;
 mod expect;
+mod faults;
 #[cfg(feature = "tls")]
 mod http;
 mod refusals;

@@ -1,7 +1,7 @@
 //! Every documented example answer (its typing slips mended) reads and writes back to the same bytes.
 
 use serde_json::Value;
-use tgscan_types::{ApiMethod, Envelope, MethodVisitor, infos, visit_all};
+use tgscan_types::{ApiMethod, BalanceAnswer, Envelope, MethodVisitor, SearchGroup, infos, visit_all};
 
 fn fixture<M: ApiMethod>() -> String {
     let path = format!("{}/fixtures/{}/answer.json", env!("CARGO_MANIFEST_DIR"), M::NAME);
@@ -90,4 +90,14 @@ fn the_registry_is_the_documented_list() {
         ["search", "balance", "similar_groups", "user_check"].map(is_paid),
         [true, false, true, false]
     );
+}
+
+#[test]
+fn a_list_reads_as_an_object_only_with_every_promised_value() {
+    let read = |json: &str| serde_json::from_str::<BalanceAnswer>(json).ok().map(|answer| answer.num_credits);
+    assert_eq!(read("[5]"), Some(5));
+    for wrong in ["[]", "[null]", r#"["5"]"#, "[5,6]"] {
+        assert_eq!(read(wrong), None, "{wrong}");
+    }
+    serde_json::from_str::<SearchGroup>("[]").unwrap_err();
 }

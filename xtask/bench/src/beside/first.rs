@@ -108,7 +108,10 @@ fn trust(ca_pem: &str) -> Arc<ClientConfig> {
 /// One request by hand, whose answer closes the connection.
 fn ask(mut stream: impl Read + Write) {
     let request = request("https://api.tgdev.io");
-    let mut head = format!("POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+    let length = request.body().len();
+    let mut head = format!(
+        "POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n"
+    );
     for (name, value) in request.headers() {
         head.push_str(name.as_str());
         head.push_str(": ");

@@ -1,0 +1,93 @@
+//! Each fault is what its documentation says.
+
+use bytes::Bytes;
+use http::Response;
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use serde_json::Value;
+use tgscan_mock::types::Search;
+use tgscan_mock::{End, Fault, FaultKind, Mock, Outcome, Wire};
+
+use crate::support::{message, post};
+
+fn outcome(fault: Fault) -> Outcome {
+    let mock = Mock::new();
+    mock.script::<Search>([fault]);
+    mock.respond(&post("/search", Mock::LIVE_KEY, "query=a"))
+}
+
+/// What a fault that is a whole response sends.
+fn whole(kind: FaultKind) -> Response<Bytes> {
+    match outcome(kind.into()).wire {
+        Wire::Whole(response) => response,
+        other => panic!("not a whole response: {other:?}"),
+    }
+}
+
+fn header(response: &Response<Bytes>, name: http::HeaderName) -> &str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+fn status(code: u16) -> http::StatusCode {
+    http::StatusCode::from_u16(code).unwrap()
+}
+
+#[test]
+fn refusals_have_their_status_and_how_long_to_wait() {
+    for (kind, code, wait) in [
+        (FaultKind::TooManyRequests(None), 429, ""),
+        (FaultKind::TooManyRequests(Some(2)), 429, "2"),
+        (FaultKind::Unavailable(None), 503, ""),
+        (FaultKind::Unavailable(Some(9)), 503, "9"),
+        (FaultKind::ErrorEnvelope(status(200)), 200, ""),
+        (FaultKind::ErrorEnvelope(status(500)), 500, ""),
+    ] {
+        let response = whole(kind);
+        assert_eq!((response.status().as_u16(), header(&response, RETRY_AFTER)), (code, wait));
+        assert!(message(&response).contains(&code.to_string()));
+    }
+}
+
+#[test]
+fn pages_and_redirects_are_those_of_a_gateway() {
+    let page = whole(FaultKind::HtmlPage(status(502)));
+    assert_eq!((page.status().as_u16(), header(&page, CONTENT_TYPE)), (502, "text/html"));
+    assert!(page.body().starts_with(b"<html>"));
+    let redirect = whole(FaultKind::Redirect(status(307)));
+    assert_eq!((redirect.status().as_u16(), header(&redirect, CONTENT_TYPE)), (307, "text/html"));
+    assert!(header(&redirect, LOCATION).starts_with("https://elsewhere.invalid/"));
+    assert!(!redirect.body().is_empty());
+}
+
+#[test]
+fn spoilt_answers_are_right_but_for_one_thing() {
+    let Wire::Whole(right) = Mock::new().respond(&post("/search", Mock::LIVE_KEY, "query=a")).wire else {
+        panic!("not answered")
+    };
+    let json = |response: &Response<Bytes>| serde_json::from_slice::<Value>(response.body()).unwrap();
+    let cost = "/result/meta/op_cost";
+    let mut changed = json(&right);
+    *changed.pointer_mut(cost).unwrap() = 0.5.into();
+    assert_eq!(json(&whole(FaultKind::FieldMistyped(cost.into()))), changed);
+    changed.pointer_mut("/result/meta").unwrap().as_object_mut().unwrap().remove("op_cost");
+    assert_eq!(json(&whole(FaultKind::FieldMissing(cost.into()))), changed);
+
+    let mislabelled = whole(FaultKind::WrongContentType);
+    assert_eq!((header(&mislabelled, CONTENT_TYPE), mislabelled.body()), ("text/html", right.body()));
+    let failed = whole(FaultKind::OkUnder500);
+    assert_eq!((failed.status().as_u16(), failed.body()), (500, right.body()));
+    let large = whole(FaultKind::Oversized(10_000));
+    assert!(large.body().len() >= 10_000);
+    assert_eq!(json(&large)["result"], json(&right)["result"]);
+    assert_eq!(whole(FaultKind::CutJson(30)).body(), &right.body()[..30]);
+}
+
+#[test]
+fn what_stays_open_is_ended_by_a_time_limit_alone() {
+    for fault in Fault::all(1000) {
+        let stays_open = match outcome(fault.clone()).wire {
+            Wire::Partial(.., end) | Wire::Nothing(end) => matches!(end, End::Stall | End::Trickle),
+            Wire::Whole(_) | Wire::Drip(_) | Wire::Refused => false,
+        };
+        assert_eq!(fault.kind().is_timeout(), stays_open, "{:?}", fault.kind());
+    }
+}
