@@ -11,7 +11,9 @@ const IN_ITS_PLACE: &str = "TGSCAN_XTASK_AS_RUSTDOC";
 
 /// Writes the JSON of every member with all features, and returns the folder.
 pub(super) fn write_json() -> Result<PathBuf, String> {
-    let myself = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    // By the name under which it was started, where a step before may have built it anew and removed this very file.
+    let myself = std::env::args_os().next().ok_or("this program was started without its name")?;
+    let myself = std::path::absolute(myself).map_err(|error| format!("cannot find this program: {error}"))?;
     // The same packages and features as the step `doc`, so that dependencies are compiled once for both.
     let arguments = ["doc", "--workspace", "--no-deps", "--all-features", "--locked", "--quiet"];
     // Each toolchain has its own format, and its own way to list what the compiler derives.
