@@ -122,10 +122,8 @@ async fn conforms_through(proxy: &Proxy, credentials: &str, scheme: Scheme, http
         }
         builder.build().unwrap()
     };
-    let report = match gzip {
-        true => conformance::run_gzip(scheme, make).await,
-        false => conformance::run(scheme, make).await,
-    };
+    let report =
+        if gzip { conformance::run_gzip(scheme, make).await } else { conformance::run(scheme, make).await };
     report.assert_passed();
     let log = proxy.program.log(proxy.log);
     assert!(log.matches(proxy.proof).count() >= report.cases().len(), "every case went through the proxy");
