@@ -121,13 +121,17 @@ async fn however_the_race_ends_it_is_told_truthfully() {
     let transport = transport();
     let mut answered = 0;
     let mut perhaps = 0;
-    // Ends when the server has answered its last request: a perhaps-sent one met a closed socket and was not read.
-    while answered < CALLS {
+    // Ends with the server's last request. Whether its answer came is another matter: a reset can overtake it.
+    while !server.serving.is_finished() {
         match transport.send(search(&server.url)).await {
             Ok(_) => answered += 1,
             Err(error) if error.delivery() == Delivery::PerhapsSent => perhaps += 1,
             Err(error) => assert_eq!(error.delivery(), Delivery::NeverSent, "{error}"),
         }
     }
-    assert_eq!(server.processed(), answered, "{perhaps} were perhaps sent");
+    let unanswered = server.processed().checked_sub(answered).unwrap();
+    assert!(
+        unanswered <= perhaps,
+        "{unanswered} were processed and not answered, {perhaps} were perhaps sent"
+    );
 }
