@@ -51,7 +51,7 @@ struct Coverage {
 pub(super) fn page(root: &Path, crates: &str, mock_crates: &str) -> Result<String, String> {
     let fuzz = part(
         read::<Target>(root, "fuzz")?,
-        "| fuzz target | executions | minutes | files in the corpus |",
+        "| fuzz target | executions | seconds | files in the corpus |",
         target,
     )?;
     let mutants = part(
@@ -108,11 +108,11 @@ fn part<T>(
 
 #[expect(clippy::unnecessary_wraps, reason = "one type for all rows")]
 fn target(target: &Target) -> Result<String, String> {
-    let minutes = target.seconds.div_ceil(60);
     Ok(format!(
-        "| `{}` | {} | {minutes} | {} |",
+        "| `{}` | {} | {} | {} |",
         target.name,
         grouped(target.executions),
+        grouped(target.seconds),
         target.corpus_files
     ))
 }
@@ -164,7 +164,7 @@ mod tests {
             "Measured by `a` with b 1.\n\n| x | y |\n|---|---|\n| `c` | 16 | 10 | 2 | 1 | 3 | 5 |\n"
         );
         let row = target(&Target { name: "t".into(), executions: 1_234_567, seconds: 61, corpus_files: 9 });
-        assert_eq!(row.unwrap(), "| `t` | 1,234,567 | 2 | 9 |");
+        assert_eq!(row.unwrap(), "| `t` | 1,234,567 | 61 | 9 |");
         let row = coverage(&Coverage { name: "t".into(), lines: 2000, covered: 1999 });
         assert_eq!(row.unwrap(), "| `t` | 2,000 | 1,999 | 99.9 |");
     }
