@@ -157,7 +157,7 @@ impl Api {
         };
         let body = form(method);
         // With room for those that a transport adds, because a map that grows costs more than all that is put in here.
-        let mut headers = HeaderMap::with_capacity(8);
+        let mut headers = HeaderMap::with_capacity(6);
         headers.insert(&API_KEY, self.shared.key.header());
         headers.insert(CONTENT_TYPE, FORM.clone());
         headers.insert(ACCEPT, JSON.clone());

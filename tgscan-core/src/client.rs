@@ -154,22 +154,9 @@ impl Client {
     /// If the cap refuses the call, if no complete response comes back, or if it is not a successful answer that fits.
     /// The error keeps what was received and says what is known about the credits.
     pub async fn send<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
-        let Some(observer) = &self.observer else { return self.drive(method).await };
         let began = self.now();
-        let result = self.drive(method).await;
-        let (attempts, credits) = match &result {
-            Ok(reply) => (reply.attempts, reply.credits),
-            Err(error) => (error.attempts(), error.credits()),
-        };
-        let duration = self.now().saturating_sub(began);
-        let error = result.as_ref().err();
-        observer.call_ended(&CallEnd { method: M::NAME, attempts, duration, credits, error });
-        result
-    }
-
-    async fn drive<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
-        let mut step = Step::begin(&self.api, method, self.now());
-        loop {
+        let mut step = Step::begin(&self.api, method, began);
+        let result = loop {
             // Nothing but what must be kept is alive while the transport is waited for: a call's future is moved.
             let (sending, sent) = match step {
                 Step::Send(request, sent) => (self.sending(request), sent),
@@ -179,13 +166,27 @@ impl Client {
                         step = wait.over();
                         continue;
                     }
-                    None => return Err(wait.give_up()),
+                    None => break Err(wait.give_up()),
                 },
-                Step::Done(result) => return result,
+                Step::Done(result) => break result,
             };
             let response = sending.await;
             step = sent.received_at(response, || self.now());
-        }
+        };
+        self.tell::<M>(began, &result);
+        result
+    }
+
+    /// Tells the observer, if there is one, how a call ended.
+    fn tell<M: ApiMethod>(&self, began: Duration, result: &Result<Reply<M::Answer>, Error>) {
+        let Some(observer) = &self.observer else { return };
+        let (attempts, credits) = match result {
+            Ok(reply) => (reply.attempts, reply.credits),
+            Err(error) => (error.attempts(), error.credits()),
+        };
+        let duration = self.now().saturating_sub(began);
+        let error = result.as_ref().err();
+        observer.call_ended(&CallEnd { method: M::NAME, attempts, duration, credits, error });
     }
 
     /// What [`Transport::send`] makes of the request.

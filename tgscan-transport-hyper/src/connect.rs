@@ -1,14 +1,17 @@
-//! Connecting within a time limit.
+//! Connecting within a time limit, and to nobody who would show the key to others.
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::future::ready;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use http::uri::Scheme;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
+use tgscan_core::is_loopback_host;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
@@ -22,16 +25,23 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// The connector of hyper-rustls with one limit for DNS, TCP and TLS together.
 ///
 /// The limit is here and not around the call, because hyper-util can go on connecting for a call that has got another
-/// connection meanwhile, and that needs an end too.
+/// connection meanwhile, and that needs an end too. Plain `http` is refused here, because no request gets to a host
+/// that nobody connects to, and so it costs calls over a connection that stands nothing.
 #[derive(Clone)]
 pub(crate) struct Connector {
     https: HttpsConnector<Route>,
     timeout: Duration,
+    allow_plain_http: bool,
 }
 
 impl Connector {
-    pub(crate) fn new(https: HttpsConnector<Route>, timeout: Duration) -> Self {
-        Self { https, timeout }
+    pub(crate) fn new(https: HttpsConnector<Route>, timeout: Duration, allow_plain_http: bool) -> Self {
+        Self { https, timeout, allow_plain_http }
+    }
+
+    fn refuses(&self, uri: &Uri) -> bool {
+        let is_plain = uri.scheme() == Some(&Scheme::HTTP);
+        is_plain && !self.allow_plain_http && !uri.host().is_some_and(is_loopback_host)
     }
 }
 
@@ -45,6 +55,9 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
+        if self.refuses(&uri) {
+            return Box::pin(ready(Err(PlainHttp.into())));
+        }
         let (connecting, timeout) = (self.https.call(uri), self.timeout);
         Box::pin(async move {
             match tokio::time::timeout(timeout, connecting).await {
@@ -64,5 +77,20 @@ impl StdError for ConnectTimeout {}
 impl fmt::Display for ConnectTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`connect_timeout` of {:?} passed", self.0)
+    }
+}
+
+/// Whoever is on the way could read the key.
+#[derive(Debug)]
+pub(crate) struct PlainHttp;
+
+impl StdError for PlainHttp {}
+
+impl fmt::Display for PlainHttp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "plain `http` to another host would show the API key to everyone on the way; use `https`, or allow it \
+             explicitly with `allow_plain_http`",
+        )
     }
 }

@@ -9,7 +9,7 @@ use http::uri::Scheme;
 use rustls::pki_types::InvalidDnsNameError;
 use tgscan_core::{TransportError, TransportErrorKind as Kind};
 
-use crate::connect::{ConnectTimeout, Route, proxy_on_the_way};
+use crate::connect::{ConnectTimeout, PlainHttp, Route, proxy_on_the_way};
 use crate::limits::Deadline;
 use crate::outgoing::Handover;
 use crate::tls::explain;
@@ -24,6 +24,9 @@ pub(crate) fn before_head(
     let returned = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
     let refused = is_refused_stream(&error);
     let never_sent = handover.never_sent(returned) || refused;
+    if let Some(why) = find::<PlainHttp>(&error) {
+        return TransportError::never_sent(why.to_string()).with_kind(Kind::Refused);
+    }
     let kind = kind(&error, never_sent);
     let host = target;
     let context = match kind {

@@ -19,7 +19,6 @@ pub(crate) struct Limits {
     pub(crate) first_byte_timeout: Option<Duration>,
     pub(crate) body_idle_timeout: Option<Duration>,
     pub(crate) body_cap: usize,
-    pub(crate) allow_plain_http: bool,
 }
 
 /// Limits of one call, instead of the transport's. What is not set stays as the transport has it.
@@ -190,7 +189,6 @@ mod tests {
             first_byte_timeout: Some(2 * second),
             body_idle_timeout: Some(3 * second),
             body_cap: 1,
-            allow_plain_http: false,
         };
         let running = Running::begin(limits);
         assert_eq!(running.head().to_string(), "`first_byte_timeout` of 2s passed");

@@ -12,7 +12,7 @@ use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client as HyperClient, ResponseFuture};
-use tgscan_core::{Api, Client, Transport, TransportError, TransportErrorKind, is_loopback_host};
+use tgscan_core::{Api, Client, Transport, TransportError, TransportErrorKind};
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 
@@ -76,29 +76,18 @@ impl HyperTransport {
         Client::new(marked(api.with_retry(retry)), self).with_timer(TokioTimer::new())
     }
 
-    /// Refuses what must not or cannot be sent.
-    fn check(&self, uri: &Uri) -> Result<(), &'static str> {
+    /// Refuses what cannot be sent.
+    fn check(uri: &Uri) -> Result<(), &'static str> {
         if Handle::try_current().is_err() {
             return Err(
                 "there is no tokio runtime here; call from inside one, such as under `#[tokio::main]`",
             );
         }
-        let Some(host) = uri.host() else {
-            return Err("the request's URI has no host; give an absolute one");
-        };
         match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTPS => Ok(()),
-            Some(scheme) if *scheme == Scheme::HTTP => {
-                if self.inner.limits.allow_plain_http || is_loopback_host(host) {
-                    Ok(())
-                } else {
-                    Err(
-                        "plain `http` to another host would show the API key to everyone on the way; use `https`, \
-                         or allow it explicitly with `allow_plain_http`",
-                    )
-                }
-            }
-            _ => Err("the request's scheme is not supported; use `https`"),
+            // Whether plain HTTP is allowed to this host is looked at where it is connected to.
+            Some(scheme) if *scheme == Scheme::HTTPS || *scheme == Scheme::HTTP => Ok(()),
+            Some(_) => Err("the request's scheme is not supported; use `https`"),
+            None => Err("the request's URI has no scheme and host; give an absolute one"),
         }
     }
 }
@@ -161,7 +150,7 @@ impl HyperTransport {
     fn begin(&self, mut request: Request<Bytes>) -> Result<Begun, TransportError> {
         let Inner { hyper, user_agent, coding, limits, .. } = &*self.inner;
         let limits = limits.of_call(request.extensions().get::<CallLimits>());
-        self.check(request.uri())
+        Self::check(request.uri())
             .and_then(|()| {
                 // The transport's own limits were checked when it was built.
                 let is_zero = limits.zero_timeout().is_some() || limits.body_cap == 0;

@@ -148,7 +148,6 @@ impl HyperTransportBuilder {
             first_byte_timeout: self.first_byte_timeout,
             body_idle_timeout: self.body_idle_timeout,
             body_cap: self.body_cap,
-            allow_plain_http: self.allow_plain_http,
         };
         if let Some(setting) = limits.zero_timeout().or_else(|| self.zero_timeout()) {
             return Err(BuildError::ZeroTimeout { setting });
@@ -191,11 +190,11 @@ impl HyperTransportBuilder {
         tcp.set_keepalive(self.tcp_keepalive.map(|silence| silence.min(LONGEST)));
         // Shared out among the addresses of a host, so that one that swallows packets leaves time for the next.
         tcp.set_connect_timeout(Some(connect_timeout));
-        // It would refuse `https`, which is handled around it; plain `http` is refused before it is asked.
+        // It would refuse `https`, which is handled around it, as plain `http` is.
         tcp.enforce_http(false);
         let route = self.route.route(tcp)?;
         let https = (route.clone(), self.tls.config(self.http1_only)?).into();
-        let connector = Connector::new(https, connect_timeout);
+        let connector = Connector::new(https, connect_timeout, self.allow_plain_http);
 
         let mut hyper = Client::builder(TokioExecutor::new());
         hyper

@@ -39,6 +39,11 @@ impl Features {
         distinct.into_iter().map(|(_, all)| self.named(&all)).collect()
     }
 
+    /// None, each alone, and every two of them: where code depends on more than one feature, it is mostly on two.
+    pub(super) fn pairs(&self) -> Vec<Combination> {
+        self.combinations().into_iter().filter(|on| on.len() <= 2).collect()
+    }
+
     /// None, and each alone, besides the one that is needed.
     pub(super) fn alone(&self, needed: Option<&str>) -> Vec<Combination> {
         let each = self.0.keys().map(|name| {
@@ -101,6 +106,13 @@ mod tests {
             vec!["c", "d"],
         ];
         assert_eq!(features.combinations(), expected);
+    }
+
+    #[test]
+    fn pairs_are_all_of_two_and_fewer() {
+        let features = features("a = []\nb = []\nc = []\n");
+        let expected: [&[&str]; 7] = [&[], &["a"], &["b"], &["c"], &["a", "b"], &["a", "c"], &["b", "c"]];
+        assert_eq!(features.pairs(), expected);
     }
 
     #[test]

@@ -55,8 +55,8 @@ pub struct Flags {
     /// Only this package
     #[arg(long)]
     package: Option<String>,
-    /// As CI does: test no feature and each alone that does not turn on nearly all, and look for warnings in combinations
-    /// of the transport
+    /// As CI does: test no feature and each alone that does not turn on nearly all, and look for warnings in every two of
+    /// the transport
     #[arg(long)]
     short: bool,
 }
@@ -86,7 +86,7 @@ pub fn run(flags: &Flags) -> Outcome {
             return package.test(&all, package.skip);
         }
         if package.needs.is_some() {
-            package.lint(&all)?;
+            package.lint(&features.pairs())?;
         }
         let mut alone = features.alone(package.needs);
         alone.retain(|on| !on.iter().any(|feature| package.nearly_all.contains(&feature.as_str())));
