@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use tgscan_types::{ApiMethod, Envelope};
 
 use crate::base_url::{BaseUrl, InvalidBaseUrl};
@@ -155,21 +155,21 @@ impl Api {
             Some(twin) if self.shared.key.kind() == KeyKind::Test => twin,
             _ => live,
         };
-        let body = form(method);
+        let mut request = Request::new(form(method));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.shared.base.join(path);
+        let is_empty = request.body().is_empty();
+        let headers = request.headers_mut();
         // With room for those that a transport adds, because a map that grows costs more than all that is put in here.
-        let mut headers = HeaderMap::with_capacity(6);
+        headers.reserve(6);
         headers.insert(&API_KEY, self.shared.key.header());
         headers.insert(CONTENT_TYPE, FORM.clone());
         headers.insert(ACCEPT, JSON.clone());
-        if body.is_empty() {
+        if is_empty {
             // Any other length is the HTTP client's to state, as the host is; that of nothing clients tend to leave out,
             // and some servers refuse a POST without it (RFC 9110, 8.6).
             headers.insert(CONTENT_LENGTH, ZERO.clone());
         }
-        let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.shared.base.join(path);
-        *request.headers_mut() = headers;
         request
     }
 

@@ -5,7 +5,8 @@
 //! 1. One new file in `src/methods/`, named as the method's `NAME` and in the order of the files beside it, with a request
 //!    type of the same name in upper camel case; and its lines in the registry, `src/methods/mod.rs`.
 //! 2. Its fixtures in `fixtures/<name>/`: `answer.json`, the documented answer in its envelope; `live.http` and, if it
-//!    has a test twin, `test.http`, the bytes of the request, with CRLF and with the keys that the fixtures beside them have.
+//!    has a test twin, `test.http`, the request as `tgscan-core` builds it (`content-length` only of an empty body), with
+//!    CRLF and with the keys that the fixtures beside them have.
 //! 3. In `tgscan-mock`: one strategy file in `src/data/` with its `mod` line, and one line in `src/engine/route.rs`.
 //! 4. `cargo xtask docs` for the README's table and the OpenAPI document, `cargo xtask api` for the lists of what the
 //!    crates offer, and a line in the changelog.

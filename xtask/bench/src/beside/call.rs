@@ -15,6 +15,7 @@ use super::{counted, peers};
 use crate::body::{SIZES, status_first};
 use crate::floor::Plain;
 use crate::subject;
+use crate::whole::decode;
 
 const PATH: &str = "/tgscan/v1/search";
 const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -91,7 +92,11 @@ fn whole_call() -> Result<Option<Table>, String> {
 async fn callers(server: &Server, at_once: usize) -> Vec<(&'static str, Caller)> {
     let url = format!("{}{PATH}", server.url);
     let mut callers = vec![
-        ("hyper-util pooled, bytes only", peers::pooled(server, request(&url))),
+        ("hyper-util pooled, bytes only", peers::pooled(server, request(&url), drop)),
+        (
+            "hyper-util pooled, one request cloned, decoded alike",
+            peers::pooled(server, request(&url), decode),
+        ),
         ("raw hyper, bytes only", peers::raw(server, &request(&url), at_once).await),
         (SDK, sdk(server)),
         (REQWEST, reqwest_typed(server, &url)),

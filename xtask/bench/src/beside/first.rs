@@ -18,6 +18,9 @@ use crate::body::{SIZES, status_first};
 pub(super) const HTTP: &str = "this mock over HTTP";
 pub(super) const HTTPS: &str = "this mock over HTTPS, with a fresh authority";
 
+/// Starts a mock, asks it, and says how many microseconds that took.
+type Timed<'a> = Box<dyn Fn() -> f64 + 'a>;
+
 pub(super) fn run(pace: Pace) -> Table {
     let runtime = load::runtime();
     let body = status_first(SIZES[0]);
@@ -26,7 +29,7 @@ pub(super) fn run(pace: Pace) -> Table {
         ask(connect(server.address()));
     };
     // What a client costs that trusts an authority belongs to the client, and is not counted.
-    let over_https = |_: &()| {
+    let over_https = || {
         let begun = Instant::now();
         let options = ServerOptions::new().https::<&str>([]);
         let server = MockServer::start(&Mock::new(), &options).expect("loopback has a free port");
@@ -44,10 +47,10 @@ pub(super) fn run(pace: Pace) -> Table {
         begun.elapsed().as_secs_f64() * 1e6
     };
     let in_process = || drop(Mock::new().respond(&request("https://api.tgdev.io")));
-    let rows: [(&str, Box<dyn Fn() -> f64 + '_>); 6] = [
+    let rows: [(&str, Timed<'_>); 6] = [
         ("this mock in process", Box::new(|| timed(&in_process))),
         (HTTP, Box::new(|| timed(&|| over_http(&ServerOptions::new())))),
-        (HTTPS, Box::new(|| over_https(&()))),
+        (HTTPS, Box::new(over_https)),
         (
             "wiremock",
             Box::new(|| {
@@ -84,9 +87,9 @@ pub(super) fn run(pace: Pace) -> Table {
     ];
     let mut table = Table::new("from the constructor to the first answer", &["µs, best", "µs, median"]);
     for (name, run) in rows {
-        let mut times: Vec<f64> = (0..pace.rounds * 20).map(|_| run()).collect();
-        times.sort_by(f64::total_cmp);
-        table.add(name, vec![times.first().copied(), times.get(times.len() / 2).copied()]);
+        let mut taken: Vec<f64> = (0..pace.rounds * 20).map(|_| run()).collect();
+        taken.sort_by(f64::total_cmp);
+        table.add(name, vec![taken.first().copied(), taken.get(taken.len() / 2).copied()]);
     }
     table
 }

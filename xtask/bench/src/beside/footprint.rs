@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::profile::{self, Shares};
 use super::report::{Report, Table};
 
 /// A program to build.
@@ -137,6 +138,9 @@ struct Taken {
     crates: usize,
     seconds: f64,
     bytes: f64,
+    /// By crate, each of both.
+    seconds_by_crate: Shares,
+    megabytes_by_crate: Shares,
 }
 
 /// Builds all of them.
@@ -157,7 +161,18 @@ pub(super) fn run(root: &Path) -> Result<Report, String> {
         table.add(program.name, figures.map(Some).to_vec());
     }
     let [ours, core, reqwest, ..] = taken.as_slice() else { return Err("programs are missing".into()) };
-    let mut report = Report::new(vec![table]);
+    let names = ["this SDK", "reqwest"];
+    let time = profile::beside(
+        "building it, each crate by the clock, in seconds",
+        names,
+        [&ours.seconds_by_crate, &reqwest.seconds_by_crate],
+    );
+    let size = profile::beside(
+        "functions and constants in the binary, in MB",
+        names,
+        [&ours.megabytes_by_crate, &reqwest.megabytes_by_crate],
+    );
+    let mut report = Report::new(vec![table, time, size]);
     let count = |taken: &Taken| f64::from(u32::try_from(taken.crates).unwrap_or(u32::MAX));
     report.at_most("crates of a default dependent, the SDK's own included", count(ours), 66.0);
     report.at_most("crates of a dependent of tgscan-core alone", count(core), 22.0);
@@ -189,7 +204,7 @@ fn build(root: &Path, folder: &Path, program: &Program) -> Result<Taken, String>
         program.dependencies.replace("TOKIO", TOKIO).replace("ROOT", &root.display().to_string());
     let manifest = format!(
         "[package]\nname = \"footprint\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-         [dependencies]\n{dependencies}\n\n[profile.release]\nstrip = true\n"
+         [dependencies]\n{dependencies}\n"
     );
     fs::write(folder.join("Cargo.toml"), manifest).map_err(wrong)?;
     fs::write(folder.join("src/main.rs"), program.main).map_err(wrong)?;
@@ -198,16 +213,26 @@ fn build(root: &Path, folder: &Path, program: &Program) -> Result<Taken, String>
     let tree = cargo(folder, &[&tree[..], &["--target=x86_64-unknown-linux-gnu"]].concat())?;
     let crates: BTreeSet<&str> = tree.lines().filter(|line| !line.is_empty()).collect();
     let before = cpu_of_children()?;
-    cargo(folder, &["build", "--quiet", "--release", "--offline", "--jobs=2"])?;
+    cargo(folder, &["build", "--quiet", "--release", "--offline", "--jobs=2", "--timings"])?;
     let seconds = cpu_of_children()? - before;
+    let seconds_by_crate = profile::seconds(&folder.join("target"))?;
     let binary: PathBuf =
         folder.join("target/release").join(format!("footprint{}", std::env::consts::EXE_SUFFIX));
+    let megabytes_by_crate =
+        profile::bytes(&binary)?.into_iter().map(|(name, bytes)| (name, bytes / 1e6)).collect();
+    // What `strip = true` in the profile would do, which leaves nothing to attribute.
+    let stripped = Command::new("strip").arg(&binary).status();
+    if !stripped.is_ok_and(|status| status.success()) {
+        return Err(format!("{}: strip of binutils failed", program.name));
+    }
     let bytes = fs::metadata(binary).map_err(wrong)?.len();
     // The program itself is no crate that anybody brings along.
     Ok(Taken {
         crates: crates.len() - 1,
         seconds,
         bytes: f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)),
+        seconds_by_crate,
+        megabytes_by_crate,
     })
 }
 

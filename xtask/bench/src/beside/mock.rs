@@ -219,7 +219,7 @@ pub(super) const JSON: &str = "application/json";
 
 pub(super) fn caller(url: &str) -> Caller {
     let server = Server { url: url.to_owned(), port: 0, ca_pem: None };
-    peers::pooled(&server, request(url))
+    peers::pooled(&server, request(url), drop)
 }
 
 pub(super) async fn wiremock_server(body: &Bytes) -> wiremock::MockServer {

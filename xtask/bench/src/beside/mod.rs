@@ -11,6 +11,7 @@ mod load;
 mod memory;
 pub mod mock;
 mod peers;
+mod profile;
 pub mod race;
 pub mod report;
 mod server;

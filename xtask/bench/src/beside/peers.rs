@@ -17,8 +17,8 @@ use tokio_rustls::TlsConnector;
 use super::load::Caller;
 use super::server::Server;
 
-/// hyper-util's pooled client.
-pub(super) fn pooled(server: &Server, request: Request<Bytes>) -> Caller {
+/// hyper-util's pooled client, whose user reads the body like this.
+pub(super) fn pooled(server: &Server, request: Request<Bytes>, read: fn(Bytes)) -> Caller {
     let mut sockets = HttpConnector::new();
     sockets.enforce_http(false);
     // As everybody does who has measured HTTP/2 without it.
@@ -33,7 +33,7 @@ pub(super) fn pooled(server: &Server, request: Request<Bytes>) -> Caller {
             let response = response.await.expect("a call");
             // A refusal would be quicker than the answer that is compared.
             assert!(response.status().is_success(), "the server answered {}", response.status());
-            drop(response.into_body().collect().await.expect("a body"));
+            read(response.into_body().collect().await.expect("a body").to_bytes());
         }
     })
 }

@@ -91,7 +91,7 @@ fn calls(read: impl Fn(Bytes) + 'static, request: impl Fn() -> Request<Full<Byte
 }
 
 /// Decodes with the SDK's own decoder, so that a comparison leaves decoding out.
-pub(super) fn decode(body: Bytes) {
+pub fn decode(body: Bytes) {
     let text = std::str::from_utf8(&body).expect("it is text");
     let envelope: Envelope<SearchAnswer> = serde_json::from_str(text).expect("it fits");
     drop(black_box((envelope, body)));

@@ -5,6 +5,7 @@ mod by_hand;
 mod peers;
 pub mod server;
 
+pub use by_hand::decode;
 use tgscan_core::{Api, ApiKey, Ledger};
 use tgscan_transport_hyper::HyperTransport;
 use tokio::runtime::Runtime;
