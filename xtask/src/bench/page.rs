@@ -19,6 +19,9 @@ pub(super) fn in_order(results: &Results) -> impl Iterator<Item = (&'static str,
     SUITES.iter().filter_map(|(name, heading)| Some((*heading, results.0.get(*name)?)))
 }
 
+/// Why figures are missed, in words: which rows show it.
+const WHY: &str = include_str!("../../bench/WHY.md");
+
 /// The page.
 pub(crate) fn page(results: &Results) -> Result<String, fmt::Error> {
     let mut page = String::from(
@@ -37,6 +40,7 @@ pub(crate) fn page(results: &Results) -> Result<String, fmt::Error> {
             writeln!(page, "| {heading} | {what} | {found} | {must_be} {limit} | {reached} |")?;
         }
     }
+    write!(page, "\n{WHY}")?;
     for (heading, suite) in in_order(results) {
         let Machine { processor, cores, system, rustc, load } = &suite.machine;
         write!(page, "\n## {heading}\n\n`{}`: {processor}, {cores} cores, {system}, {rustc}", suite.command)?;
@@ -82,6 +86,19 @@ mod tests {
         let text = page(&results).unwrap();
         for goal in in_order(&results).flat_map(|(_, suite)| &suite.report.goals) {
             assert!(text.contains(&format!("| {} |", goal.what)), "{}", goal.what);
+        }
+    }
+
+    #[test]
+    fn the_reasons_name_rows_that_exist() {
+        let results = Results::read(&crate::root()).unwrap();
+        let tables = in_order(&results).flat_map(|(_, suite)| &suite.report.tables);
+        let rows: Vec<&str> = tables.flat_map(|table| &table.rows).map(|row| row.name.as_str()).collect();
+        let text = WHY.replace('\n', " ");
+        let named: Vec<&str> = text.split('"').skip(1).step_by(2).collect();
+        assert!(named.len() > 3, "{named:?}");
+        for name in named {
+            assert!(rows.contains(&name), "{name}");
         }
     }
 
