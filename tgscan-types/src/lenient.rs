@@ -109,16 +109,34 @@ impl de::Visitor<'_> for IdVisitor {
 mod tests {
     use super::*;
 
+    fn read(json: &str) -> serde_json::Result<Vec<u32>> {
+        list(&mut serde_json::Deserializer::from_str(json))
+    }
+
     #[test]
     fn a_list_of_any_length_is_whole_and_wastes_at_most_a_quarter_when_it_is_long() {
         for length in [0, 1, 4, 5, 1023, 1024, 1025, 10_000, 100_000] {
             let numbers: Vec<u32> = (0..length).collect();
-            let json = serde_json::to_string(&numbers).unwrap();
-            let read: Vec<u32> = list(&mut serde_json::Deserializer::from_str(&json)).unwrap();
+            let read = read(&serde_json::to_string(&numbers).unwrap()).unwrap();
             assert_eq!(read, numbers);
             assert!(read.len() < 1024 || read.capacity() <= read.len() * 5 / 4, "{length}");
         }
-        let null: Vec<u32> = list(&mut serde_json::Deserializer::from_str("null")).unwrap();
-        assert!(null.is_empty());
+        assert!(read("null").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_short_list_grows_as_any_other_and_not_in_many_small_steps() {
+        for length in [5, 100, 1000] {
+            let mut pushed = Vec::new();
+            (0..length).for_each(|number| pushed.push(number));
+            let read = read(&serde_json::to_string(&pushed).unwrap()).unwrap();
+            assert_eq!(read.capacity(), pushed.capacity());
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_is_told_what_would_be_right() {
+        let error = read("5").unwrap_err().to_string();
+        assert!(error.contains("expected a sequence"), "{error}");
     }
 }
