@@ -20,7 +20,7 @@ enum Task {
     Coverage(coverage::Flags),
     /// Shows the main job over HTTPS on loopback, and what a user sees when things go wrong.
     Demo(demo::Flags),
-    /// Builds and tests every combination of every package's features, which takes hours.
+    /// Builds and tests every combination of every package's features, which takes longer than all of CI.
     Features(features::Flags),
     /// Checks the house rules.
     Tidy,

@@ -66,7 +66,7 @@ impl Flags {
     pub(crate) const CI: Self = Self { package: None, short: true };
 }
 
-/// Builds and tests all combinations, which takes hours; or a part of them. All features together are tested by another
+/// Builds and tests all combinations, which takes longer than all of CI; or a part of them. All features together are tested by another
 /// step of CI.
 ///
 /// # Errors
