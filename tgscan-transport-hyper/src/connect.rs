@@ -9,16 +9,15 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::rt::TokioIo;
+use hyper_rustls::HttpsConnector;
 use tgscan_core::is_loopback_host;
-use tokio::net::TcpStream;
 use tower_service::Service;
 
 #[cfg(not(feature = "proxy"))]
 pub(crate) use crate::direct::{Choice, Route, proxy_on_the_way};
 #[cfg(feature = "proxy")]
 pub(crate) use crate::proxy::{Choice, Route, proxy_on_the_way};
+use crate::socket::Socket;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -46,7 +45,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Socket;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -61,7 +60,7 @@ impl Service<Uri> for Connector {
         let (connecting, timeout) = (self.https.call(uri), self.timeout);
         Box::pin(async move {
             match tokio::time::timeout(timeout, connecting).await {
-                Ok(connected) => connected,
+                Ok(connected) => connected.map(Socket),
                 Err(_) => Err(ConnectTimeout(timeout).into()),
             }
         })

@@ -10,7 +10,7 @@
 //! | [`body_idle_timeout`](HyperTransportBuilder::body_idle_timeout) | none | the total timeout bounds it; an answer that has begun has been paid for |
 //! | [`body_cap`](HyperTransportBuilder::body_cap) | 64 MiB | far above any documented answer, far below what hurts a process |
 //! | [`idle_timeout`](HyperTransportBuilder::idle_timeout) | 50 s | below the 60 s to 75 s after which common servers and gateways close idle connections |
-//! | [`max_idle_per_host`](HyperTransportBuilder::max_idle_per_host) | 32 | with HTTP/2 one suffices; bounds the sockets that a burst over HTTP/1.1 leaves behind |
+//! | [`max_idle_per_host`](HyperTransportBuilder::max_idle_per_host) | 256 | with HTTP/2 one suffices; bounds the sockets that a burst over HTTP/1.1 leaves behind, and is more than most have under way at once |
 //! | [`tcp_keepalive`](HyperTransportBuilder::tcp_keepalive) | 15 s | keeps routers' entries alive, and finds out about a peer that vanished |
 //! | [`tcp_nodelay`](HyperTransportBuilder::tcp_nodelay) | yes | a request is one small write that should not wait |
 //! | [`user_agent`](HyperTransportBuilder::user_agent) | `tgscan-rust/` and the version | |
@@ -53,6 +53,7 @@ mod limits;
 mod outgoing;
 #[cfg(feature = "proxy")]
 mod proxy;
+mod socket;
 mod timer;
 mod tls;
 #[cfg(feature = "tracing")]

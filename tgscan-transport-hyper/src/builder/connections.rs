@@ -23,7 +23,10 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// How many unused connections are kept per host; 0 for a new connection with each call. Default: 32.
+    /// How many unused connections are kept per host; 0 for a new connection with each call. Default: 256.
+    ///
+    /// With HTTP/2 one suffices. A program that has more calls than this under way over HTTP/1.1 closes connections and
+    /// opens others all the time.
     pub fn max_idle_per_host(mut self, count: usize) -> Self {
         self.max_idle_per_host = count;
         self

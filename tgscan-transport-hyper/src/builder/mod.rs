@@ -73,7 +73,7 @@ impl Default for HyperTransportBuilder {
             tcp_keepalive: Some(Duration::from_secs(15)),
             tcp_nodelay: true,
             idle_timeout: Duration::from_secs(50),
-            max_idle_per_host: 32,
+            max_idle_per_host: 256,
             body_cap: 64 << 20,
             user_agent: concat!("tgscan-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             http1_only: false,

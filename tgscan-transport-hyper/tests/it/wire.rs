@@ -205,3 +205,31 @@ async fn idle_connections_are_kept_as_long_and_as_many_as_set() {
     }
     assert_eq!(server.connections(), 3);
 }
+
+#[tokio::test]
+async fn a_program_with_many_calls_at_once_goes_on_with_the_same_connections() {
+    const AT_ONCE: usize = 64;
+    let all_are_here = Arc::new(tokio::sync::Barrier::new(AT_ONCE));
+    let server = Server::start(move |mut peer| {
+        let all_are_here = Arc::clone(&all_are_here);
+        async move {
+            while peer.read_request().await.is_some() {
+                all_are_here.wait().await;
+                peer.write(&response("200 OK", "", OK)).await;
+            }
+        }
+    })
+    .await;
+    let transport = HyperTransport::builder().build().unwrap();
+    for _ in 0..2 {
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..AT_ONCE {
+            let (transport, request) = (transport.clone(), balance(&server.url()));
+            calls.spawn(async move { transport.send(request).await.unwrap() });
+        }
+        soon(calls.join_all()).await;
+    }
+    // Some may not be back in the pool when the second round begins.
+    let connections = server.connections();
+    assert!((AT_ONCE..AT_ONCE + AT_ONCE / 4).contains(&connections), "{connections}");
+}
