@@ -45,7 +45,7 @@ impl Account {
     /// Check", "Test Methods").
     pub(super) fn charge(&mut self, method: &MethodInfo, cost: u64, is_test: bool) -> Result<u64, Refusal> {
         // Assumption: the balance itself can be asked for at any balance; the documentation states no condition.
-        let needs_credits = is_test || method.can_cost || method.test_path.is_some();
+        let needs_credits = method.can_cost || method.test_path.is_some();
         if needs_credits && self.credits <= 0 {
             return Err(Refusal::no_credits(self.credits, "this method needs credits on the balance"));
         }
@@ -76,5 +76,33 @@ pub(crate) struct Cost {
 impl Cost {
     pub(crate) fn of(&self, form: &str) -> u64 {
         self.by_form.get(form).copied().unwrap_or(self.usual)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tgscan_core::types::{Balance, Search, UserCheck};
+
+    use super::*;
+
+    #[test]
+    fn a_method_that_costs_nothing_takes_nothing_whatever_its_answer_says() {
+        let mut account = Account::new(5);
+        assert_eq!(account.charge(&MethodInfo::of::<UserCheck>(), 3, false).unwrap(), 0);
+        assert_eq!(account.charge(&MethodInfo::of::<Search>(), 3, true).unwrap(), 0);
+        assert_eq!(account.charge(&MethodInfo::of::<Search>(), 3, false).unwrap(), 3);
+        assert_eq!((account.credits, account.spent, account.charged_calls), (2, 3, 1));
+    }
+
+    #[test]
+    fn all_but_balance_need_credits_even_if_they_have_no_test_twin() {
+        let mut account = Account::new(0);
+        let without_twin = |mut method: MethodInfo| {
+            method.test_path = None;
+            method
+        };
+        assert!(account.charge(&MethodInfo::of::<UserCheck>(), 0, false).is_err());
+        assert!(account.charge(&without_twin(MethodInfo::of::<Search>()), 0, false).is_err());
+        assert!(account.charge(&MethodInfo::of::<Balance>(), 0, false).is_ok());
     }
 }

@@ -203,3 +203,23 @@ pub(crate) const DRIP_PAUSE: std::time::Duration = std::time::Duration::from_mil
 /// How long a [`FaultKind::TrickleBody`] pauses between two bytes: well below any limit of pauses.
 #[cfg(feature = "server")]
 pub(crate) const TRICKLE_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_faults_come_once_and_those_that_may_charge_come_both_ways() {
+        let all = Fault::all(1000);
+        for fault in &all {
+            let same_kind = all.iter().filter(|other| other.kind == fault.kind);
+            let charged: Vec<bool> = same_kind.map(Fault::is_charged).collect();
+            let expected: &[bool] = match fault.kind.charges() {
+                Charges::Never => &[false],
+                Charges::Either => &[true, false],
+                Charges::Always => &[true],
+            };
+            assert_eq!(charged, expected, "{fault:?}");
+        }
+    }
+}

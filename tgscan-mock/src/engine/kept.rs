@@ -51,6 +51,16 @@ mod tests {
     }
 
     #[test]
+    fn thousands_of_typical_answers_are_kept() {
+        let mut kept = Kept::default();
+        let body = Bytes::from(vec![0; 1000]);
+        for seed in 0..5000 {
+            kept.keep(seed, 1, "query=a", &body);
+        }
+        assert!((0..5000).all(|seed| kept.find(seed, 1, "query=a").is_some()));
+    }
+
+    #[test]
     fn it_never_grows_beyond_its_bound() {
         let mut kept = Kept::default();
         let body = Bytes::from(vec![0; 100_000]);

@@ -1,7 +1,5 @@
 //! Which method answers which URL.
 
-use std::fmt;
-
 use bytes::Bytes;
 use http::StatusCode;
 use proptest::strategy::SBoxedStrategy;
@@ -142,10 +140,4 @@ fn write<M: Generate>(
         Profile::Hostile => hostile_form(&serde_json::to_value(&answer).map_err(broken)?, seed).into_bytes(),
     };
     Ok(Bytes::from(body))
-}
-
-impl fmt::Debug for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Route").field(&self.info.name).finish()
-    }
 }

@@ -67,6 +67,16 @@ fn answers_and_faults_come_in_sequence() {
 }
 
 #[test]
+fn a_call_after_the_last_step_is_refused_even_if_more_calls_are_expected() {
+    let mock = Mock::new();
+    mock.expect(Expect::call(&search("a")).then_answer(pinned(1)).times(2));
+    assert_eq!(ask(&mock, "/search", "query=a"), None);
+    let refused = ask(&mock, "/search", "query=a").unwrap();
+    assert!(refused.contains("has run out: all 1 step are used"), "{refused}");
+    assert!(mock.verify().is_err());
+}
+
+#[test]
 fn what_always_comes_comes_after_the_sequence() {
     let mock = Mock::new();
     let mut balance = BalanceAnswer::default();
@@ -271,6 +281,11 @@ fn neither_keys_nor_queries_are_in_debug() {
     let expect = Expect::call(&search("some_username")).then_answer(pinned(1));
     assert!(!format!("{expect:?}").contains("some_username"));
     mock.expect(expect.at_most(1));
+    let builder = Mock::builder().seed(77).live_key("own-key");
+    for printed in [format!("{builder:?}"), format!("{:?}", builder.build().unwrap())] {
+        assert!(printed.starts_with("Mock") && printed.contains("seed: 77"), "{printed}");
+        assert!(!printed.contains("own-key"), "{printed}");
+    }
     assert!(!format!("{mock:?}").contains("some_username"));
 }
 

@@ -57,6 +57,7 @@ fn each_bad_request_is_refused_by_name_and_costs_nothing() {
         assert_eq!(response.status().as_u16(), status, "{says}");
         assert!(message(&response).contains(says), "{says}: {}", message(&response));
         assert_eq!(response.headers().contains_key("allow"), status == 405);
+        assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
     }
     assert_eq!(mock.account().spent, 0);
 }
@@ -79,6 +80,17 @@ fn a_call_that_costs_more_than_the_balance_is_refused_whole() {
     assert_eq!(response.status(), 402);
     assert_eq!(message(&response), "not enough credits: the balance is 4, and this call costs 5");
     assert_eq!(mock.account().credits, 4);
+}
+
+#[test]
+fn a_key_that_is_given_takes_the_place_of_the_default_one_of_its_kind() {
+    let status = |mock: &Mock, key: &str| answer(mock, &post("/balance", key, "")).status().as_u16();
+    let mock = Mock::builder().live_key("own").build().unwrap();
+    let keys = ["own", Mock::LIVE_KEY, Mock::TEST_KEY];
+    assert_eq!(keys.map(|key| status(&mock, key)), [200, 401, 200]);
+    // A default key that is given as another kind is that kind.
+    let mock = Mock::builder().revoked_key(Mock::LIVE_KEY).build().unwrap();
+    assert_eq!([Mock::LIVE_KEY, Mock::TEST_KEY].map(|key| status(&mock, key)), [401, 200]);
 }
 
 #[test]

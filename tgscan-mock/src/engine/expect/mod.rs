@@ -55,7 +55,7 @@ pub struct Expect<M: ApiMethod> {
 }
 
 /// The same without the type.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Expected {
     method: &'static str,
     /// The exact form; any, if there is none.
@@ -70,7 +70,7 @@ pub(crate) struct Expected {
 }
 
 /// What one call gets.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Act {
     /// What it would get without an expectation.
     Usual,
@@ -95,19 +95,6 @@ impl Drawn {
     /// The strategy; `None` for another method than its own.
     pub(crate) fn of<M: Generate>(&self) -> Option<&SBoxedStrategy<M::Answer>> {
         self.0.downcast_ref()
-    }
-}
-
-impl fmt::Debug for Drawn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Drawn")
-    }
-}
-
-// Without the body, which is an answer.
-impl fmt::Debug for Pinned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pinned").field("op_cost", &self.op_cost).finish_non_exhaustive()
     }
 }
 
