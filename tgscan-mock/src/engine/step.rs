@@ -194,6 +194,9 @@ mod tests {
         }
         let answered = ScriptStep { method: Some("search"), fault: None };
         assert_eq!(read(r#"{"kind":"answer","method":"search"}"#), Ok(answered));
+        let largest = Fault::new(FaultKind::Oversized(268_435_456));
+        let step = r#"{"kind":"oversized","bytes":268435456}"#;
+        assert_eq!(read(step), Ok(ScriptStep { method: None, fault: Some(largest) }));
     }
 
     #[test]
@@ -205,7 +208,7 @@ mod tests {
             (r#"{"kind":"cut_body"}"#, "missing field `at`"),
             (r#"{"kind":"cut_body","at":-1}"#, "invalid value"),
             (r#"{"kind":"html_page","status":99}"#, "`status` is 99; give one from 200 to 599"),
-            (r#"{"kind":"oversized","bytes":999999999999}"#, "give at most"),
+            (r#"{"kind":"oversized","bytes":268435457}"#, "give at most 268435456"),
             (r#"{"kind":"drip","charged":false}"#, "`drip` is always charged"),
             (r#"{"kind":"answer","charged":true}"#, "`answer` is never charged"),
             (r#"{"kind":"reset","charged":1}"#, "neither true nor false"),

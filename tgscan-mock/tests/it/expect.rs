@@ -33,7 +33,9 @@ fn ask(mock: &Mock, path: &str, body: &'static str) -> Option<String> {
 }
 
 fn report(mock: &Mock) -> String {
-    mock.verify().unwrap_err().to_string()
+    let unmet = mock.verify().unwrap_err();
+    assert_eq!(format!("{unmet:?}"), unmet.to_string(), "what a failing unwrap prints");
+    unmet.to_string()
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn a_mismatch_names_the_criterion_and_the_nearest() {
     ] {
         assert!(report.contains(says), "{report}");
     }
-    assert!(!report.contains("key-"), "{report}");
+    assert!(!report.contains("key-") && !report.contains("more unexpected"), "{report}");
 }
 
 #[test]
@@ -215,9 +217,47 @@ fn counts_are_exact_or_bounds() {
     assert_eq!(met(Expect::any().times(2)), [2]);
     assert_eq!(met(Expect::any().at_least(3)), [3, 4]);
     assert_eq!(met(Expect::any().at_most(1)), [0, 1]);
+    assert_eq!(met(Expect::any().at_least(1).at_most(2)), [1, 2]);
+    assert_eq!(met(Expect::any().at_most(2).at_least(1)), [1, 2]);
+    // Of two that contradict each other the later one holds.
+    assert_eq!(met(Expect::any().at_least(3).at_most(2)), [2]);
+    assert_eq!(met(Expect::any().at_most(2).at_least(3)), [3]);
     assert_eq!(met(Expect::any().never()), [0]);
     assert_eq!(met(Expect::any().then_usual().then_usual()), [2]);
     assert_eq!(met(Expect::any().then_usual().always_usual()), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_missed_count_says_what_is_expected() {
+    let says = |expect: Expect<Search>, calls: usize| {
+        let mock = Mock::new();
+        mock.expect(expect);
+        for _ in 0..calls {
+            ask(&mock, "/search", "query=a");
+        }
+        report(&mock)
+    };
+    for (expect, calls, expected) in [
+        (Expect::any(), 0, "is expected 1 time, and"),
+        (Expect::any().times(3), 2, "is expected 3 times, and"),
+        (Expect::any().at_least(3), 2, "is expected 3 times or more, and"),
+        (Expect::any().at_most(2), 3, "is expected 2 times or fewer"),
+        (Expect::any().at_least(2).at_most(3), 1, "is expected 2 to 3 times, and"),
+        (Expect::any().never(), 1, "is expected never"),
+    ] {
+        let says = says(expect, calls);
+        assert!(says.contains(expected), "{says}");
+    }
+}
+
+#[test]
+fn the_nearest_expectation_is_one_of_the_same_twin() {
+    let mock = Mock::new();
+    mock.expect(Expect::call(&search("b")).test_only().at_most(1));
+    mock.expect(Expect::call(&search("a")).live_only().at_most(1));
+    let says = message(&answer(&mock, &post("/test/search", Mock::TEST_KEY, "query=ax")));
+    assert!(says.contains("the nearest expectation is test `search` with `query=b`"), "{says}");
+    mock.verify().unwrap_err();
 }
 
 #[test]

@@ -153,14 +153,16 @@ impl<M: ApiMethod> Expect<M> {
         self.between(calls, calls)
     }
 
-    /// Expects so many calls or more.
+    /// Expects so many calls or more; with [`at_most`](Self::at_most) from this many to that many.
     pub fn at_least(self, calls: u64) -> Self {
-        self.between(calls, u64::MAX)
+        let (_, most) = self.expected.times.unwrap_or((0, u64::MAX));
+        self.between(calls, most.max(calls))
     }
 
-    /// Expects so many calls or fewer.
+    /// Expects so many calls or fewer; with [`at_least`](Self::at_least) from that many to this many.
     pub fn at_most(self, calls: u64) -> Self {
-        self.between(0, calls)
+        let (least, _) = self.expected.times.unwrap_or((0, u64::MAX));
+        self.between(least.min(calls), calls)
     }
 
     /// Expects no such call: each is a mismatch.

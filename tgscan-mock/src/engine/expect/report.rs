@@ -61,3 +61,19 @@ fn rerun() -> Option<String> {
     let package = std::env::var("CARGO_PKG_NAME").ok()?;
     Some(format!("cargo test -p {package} -- --exact {test}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_tests_own_thread_says_how_to_run_it_again() {
+        let on = |name: &str| {
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            thread.spawn(rerun).unwrap().join().unwrap()
+        };
+        assert_eq!(on("main"), None);
+        assert_eq!(on("tgscan-mock-server"), None);
+        assert_eq!(on("a::test").unwrap(), "cargo test -p tgscan-mock -- --exact a::test");
+    }
+}
