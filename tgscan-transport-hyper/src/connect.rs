@@ -2,8 +2,9 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::future::ready;
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -28,6 +29,11 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// that nobody connects to, and so it costs calls over a connection that stands nothing.
 #[derive(Clone)]
 pub(crate) struct Connector {
+    // One pointer, because hyper-util clones it twice for each call.
+    settings: Arc<Settings>,
+}
+
+struct Settings {
     https: HttpsConnector<Route>,
     timeout: Duration,
     allow_plain_http: bool,
@@ -35,33 +41,41 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(https: HttpsConnector<Route>, timeout: Duration, allow_plain_http: bool) -> Self {
-        Self { https, timeout, allow_plain_http }
+        Self { settings: Arc::new(Settings { https, timeout, allow_plain_http }) }
     }
+}
 
+impl Settings {
     fn refuses(&self, uri: &Uri) -> bool {
         let is_plain = uri.scheme() == Some(&Scheme::HTTP);
         is_plain && !self.allow_plain_http && !uri.host().is_some_and(is_loopback_host)
+    }
+
+    async fn connect(&self, uri: Uri) -> Result<Socket, BoxError> {
+        let mut https = self.https.clone();
+        poll_fn(|context| https.poll_ready(context)).await?;
+        https.call(uri).await.map(Socket)
     }
 }
 
 impl Service<Uri> for Connector {
     type Response = Socket;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Socket, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.https.poll_ready(context)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        if self.refuses(&uri) {
-            return Box::pin(ready(Err(PlainHttp.into())));
-        }
-        let (connecting, timeout) = (self.https.call(uri), self.timeout);
+        let settings = Arc::clone(&self.settings);
         Box::pin(async move {
-            match tokio::time::timeout(timeout, connecting).await {
-                Ok(connected) => connected.map(Socket),
-                Err(_) => Err(ConnectTimeout(timeout).into()),
+            if settings.refuses(&uri) {
+                return Err(PlainHttp.into());
+            }
+            match tokio::time::timeout(settings.timeout, settings.connect(uri)).await {
+                Ok(connected) => connected,
+                Err(_) => Err(ConnectTimeout(settings.timeout).into()),
             }
         })
     }

@@ -1,14 +1,13 @@
 //! The request's body, and the one fact on which all claims about delivery rest.
 //!
 //! A connection that takes the body may send it; until one does, the service cannot have got the whole request.
-//! Body and call share one flag that the first of them raises: the connection when it takes the body, the call when it
-//! fails. If the call was first, the connection finds the flag raised and gets an error instead of the bytes, so that
-//! "never sent" stays true even if the connection reaches for them in that very moment.
+//! Body and call share one slot with the bytes, and the first of them to come takes them out: the connection to send them,
+//! the call when it fails. If the call was first, the connection finds nothing and gets an error, so that "never sent"
+//! stays true even if the connection reaches for the bytes in that very moment.
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -16,28 +15,42 @@ use http::Request;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 
-/// The body of a request as hyper takes it.
+/// The body of a request as hyper takes it. Small, because hyper moves it a dozen times.
 pub(crate) struct Outgoing {
-    rest: Bytes,
-    taken: Arc<AtomicBool>,
+    slot: Slot,
+    /// How much is still to be given out: all or nothing.
+    rest: usize,
+}
+
+/// Whoever takes the bytes first has them.
+#[derive(Clone)]
+pub(crate) struct Slot(Arc<Mutex<Option<Bytes>>>);
+
+impl Slot {
+    fn take(&self) -> Option<Bytes> {
+        // Nothing panics while it is locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// Tells, once a call failed, whether any part of it that matters was sent.
 pub(crate) enum Handover {
-    /// Whoever raises the flag first has the body.
-    Body(Arc<AtomicBool>),
+    /// What counts is who took the body.
+    Body(Slot),
     /// hyper does not take an empty body, so what counts is whether the request was given to a connection at all.
     Empty(CaptureConnection),
 }
 
 impl Outgoing {
     pub(crate) fn wrap(request: Request<Bytes>) -> (Request<Self>, Handover) {
-        let taken = Arc::new(AtomicBool::new(false));
-        let mut request = request.map(|rest| Self { rest, taken: Arc::clone(&taken) });
-        let handover = if request.body().rest.is_empty() {
+        let mut request = request.map(|body| {
+            let rest = body.len();
+            Self { slot: Slot(Arc::new(Mutex::new(Some(body)))), rest }
+        });
+        let handover = if request.body().rest == 0 {
             Handover::Empty(capture_connection(&mut request))
         } else {
-            Handover::Body(taken)
+            Handover::Body(request.body().slot.clone())
         };
         (request, handover)
     }
@@ -50,7 +63,7 @@ impl Handover {
     /// request back unsent.
     pub(crate) fn never_sent(&self, returned: bool) -> bool {
         match self {
-            Self::Body(taken) => !taken.swap(true, Ordering::AcqRel),
+            Self::Body(slot) => slot.take().is_some(),
             Self::Empty(connection) => returned || connection.connection_metadata().is_none(),
         }
     }
@@ -64,20 +77,19 @@ impl Body for Outgoing {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Withdrawn>>> {
-        if self.rest.is_empty() {
+        if self.rest == 0 {
             return Poll::Ready(None);
         }
-        let rest = std::mem::take(&mut self.rest);
-        let first = !self.taken.swap(true, Ordering::AcqRel);
-        Poll::Ready(Some(if first { Ok(Frame::data(rest)) } else { Err(Withdrawn) }))
+        self.rest = 0;
+        Poll::Ready(Some(self.slot.take().map(Frame::data).ok_or(Withdrawn)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.rest == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
+        SizeHint::with_exact(self.rest as u64)
     }
 }
 

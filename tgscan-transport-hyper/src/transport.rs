@@ -149,12 +149,12 @@ impl HyperTransport {
 
     fn begin(&self, mut request: Request<Bytes>) -> Result<Begun, TransportError> {
         let Inner { hyper, user_agent, coding, limits, .. } = &*self.inner;
-        let limits = limits.of_call(request.extensions().get::<CallLimits>());
+        let of_call = request.extensions().get::<CallLimits>();
+        let limits = limits.of_call(of_call);
         Self::check(request.uri())
             .and_then(|()| {
                 // The transport's own limits were checked when it was built.
-                let is_zero = limits.zero_timeout().is_some() || limits.body_cap == 0;
-                if is_zero {
+                if of_call.is_some() && (limits.zero_timeout().is_some() || limits.body_cap == 0) {
                     Err("a limit in the `CallLimits` of this call is zero; give more")
                 } else {
                     Ok(())

@@ -12,7 +12,6 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use http::Response;
-use http::response::Parts;
 use hyper::body::{Body, Incoming};
 use tgscan_core::{TransportError, TransportErrorKind as Kind};
 use tokio::time::Sleep;
@@ -51,25 +50,23 @@ type Failed = (Kind, Box<dyn StdError + Send + Sync>);
 
 /// A response whose body is being read.
 pub(crate) struct Reading {
-    head: Parts,
-    body: Incoming,
+    response: Response<Incoming>,
     content: Content,
     running: Running,
 }
 
 impl Reading {
     /// `coding` says how the request allowed the body to be coded.
-    pub(crate) fn begin(response: Response<Incoming>, coding: Coding, running: Running) -> Self {
-        let (mut head, body) = response.into_parts();
-        let content = Content::of(&mut head.headers, coding, running.body_cap());
-        Self { head, body, content, running }
+    pub(crate) fn begin(mut response: Response<Incoming>, coding: Coding, running: Running) -> Self {
+        let content = Content::of(response.headers_mut(), coding, running.body_cap());
+        Self { response, content, running }
     }
 
     /// Reads all of it; `timer` is that of the attempt.
     pub(crate) async fn finish(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), Failed> {
-        loop {
+        while !self.response.body().is_end_stream() {
             let piece = self.running.piece();
-            let frame = poll_fn(|context| Pin::new(&mut self.body).poll_frame(context));
+            let frame = poll_fn(|context| Pin::new(self.response.body_mut()).poll_frame(context));
             match before(piece.at, timer.as_mut(), frame).await {
                 Some(Some(Ok(frame))) => {
                     // Trailers are no part of the answer.
@@ -77,16 +74,18 @@ impl Reading {
                         self.content.push(data)?;
                     }
                 }
-                Some(None) => return Ok(self.content.end()?),
+                Some(None) => break,
                 Some(Some(Err(error))) => return Err(failure::in_body(error)),
                 None => return Err((Kind::Timeout, format!("{piece} within the body").into())),
             }
         }
+        Ok(self.content.end()?)
     }
 
     /// The response with its whole body, or what is there of it.
     pub(crate) fn into_answer(self, ended: Result<(), Failed>) -> Result<Response<Bytes>, TransportError> {
-        let response = Response::from_parts(self.head, self.content.into_bytes());
+        let Self { response, content, .. } = self;
+        let response = response.map(|_| content.into_bytes());
         match ended {
             Ok(()) => Ok(response),
             Err((kind, source)) => Err(TransportError::answer_began(response, source).with_kind(kind)),

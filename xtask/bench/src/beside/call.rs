@@ -41,7 +41,7 @@ pub(super) fn run(pace: Pace) -> Result<Report, String> {
     }
     load::stay(Side::Clients);
     let body = status_first(SIZES[0]);
-    let (plain, tls) = (server::least(&body), server::tls(body));
+    let (plain, tls) = (server::least(&body), server::least_http2(body));
     for (protocol, server, least) in [("HTTP/1.1", &plain, 1.35), ("HTTP/2 over TLS", &tls, 1.2)] {
         for at_once in AT_ONCE {
             // Connections belong to a runtime, so each race has its own.

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use core_affinity::CoreId;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
@@ -38,10 +39,11 @@ pub(super) fn runtime() -> Runtime {
 /// Keeps this thread, and those that it starts, on one core: clients on the first, servers on the last, so that neither
 /// waits for the other's turn.
 pub(super) fn stay(with: Side) {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    // Asked once, because a thread that stays on a core, and those that it starts, see no other.
+    static CORES: LazyLock<Vec<CoreId>> = LazyLock::new(|| core_affinity::get_core_ids().unwrap_or_default());
     let core = match with {
-        Side::Clients => cores.first(),
-        Side::Servers => cores.last(),
+        Side::Clients => CORES.first(),
+        Side::Servers => CORES.last(),
     };
     if let Some(core) = core {
         // Where it is not allowed, there is more noise.

@@ -1,5 +1,7 @@
-//! A plain hyper server that answers every request with the same body: the least that an answer can take.
+//! Servers that answer every request with the same body: the least that an answer can take, for measuring clients, and
+//! plain hyper, for measuring servers.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
@@ -66,40 +68,53 @@ fn is_whole(received: &[u8]) -> bool {
     received.len() >= head + END.len() + length.unwrap_or_default()
 }
 
-/// Serves this body in clear text.
+/// Serves this body in clear text, with hyper, as people do: other servers are compared with it.
 pub(super) fn plain(body: Bytes) -> Server {
-    start(body, None)
+    listen(None, None, move |socket| serve(socket, body.clone()))
 }
 
-/// Serves this body over TLS, as HTTP/2 to those who take it.
-pub(super) fn tls(body: Bytes) -> Server {
+/// Serves this body over TLS as HTTP/2 and looks at no more of a request than HTTP/2 needs, so that the clients are what
+/// is measured.
+pub(super) fn least_http2(body: Bytes) -> Server {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a legal name");
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .expect("the key fits the certificate");
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    start(body, Some((TlsAcceptor::from(Arc::new(config)), made.cert.pem())))
-}
-
-fn start(body: Bytes, tls: Option<(TlsAcceptor, String)>) -> Server {
-    let (acceptor, ca_pem) = tls.unzip();
-    // Without TLS it is compared with other servers, which stay nowhere.
-    let side = ca_pem.is_some().then_some(Side::Servers);
-    listen(ca_pem, side, move |socket| {
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    listen(Some(made.cert.pem()), Some(Side::Servers), move |socket| {
         let (acceptor, body) = (acceptor.clone(), body.clone());
         async move {
-            match acceptor {
-                None => serve(socket, body).await,
-                Some(acceptor) => {
-                    if let Ok(stream) = acceptor.accept(socket).await {
-                        serve(stream, body).await;
-                    }
-                }
+            if let Ok(stream) = acceptor.accept(socket).await {
+                // A client that hangs up ends this with an error that nobody needs.
+                let _ = answer_streams(stream, body).await;
             }
         }
     })
+}
+
+async fn answer_streams(stream: impl AsyncRead + AsyncWrite + Unpin, body: Bytes) -> Result<(), h2::Error> {
+    /// More than are open at once, and than a connection's window is wide.
+    const MANY: u32 = 1 << 20;
+    let mut head = Response::new(());
+    head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
+    let mut settings = h2::server::Builder::new();
+    settings.max_concurrent_streams(MANY).initial_connection_window_size(MANY);
+    let mut connection = settings.handshake(stream).await?;
+    // A request that is dropped before its end is reset, so they are held until that is there for long.
+    let mut waiting = VecDeque::new();
+    while let Some(request) = connection.accept().await {
+        let (request, mut respond) = request?;
+        respond.send_response(head.clone(), false)?.send_data(body.clone(), true)?;
+        waiting.push_back(request);
+        if waiting.len() > 256 {
+            waiting.pop_front();
+        }
+    }
+    Ok(())
 }
 
 /// A thread that accepts, and has each connection served.
@@ -129,7 +144,7 @@ fn listen<F: Future<Output = ()> + Send + 'static>(
     Server { url: format!("{scheme}://localhost:{port}"), port, ca_pem }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, body: Bytes) {
+async fn serve(socket: TcpStream, body: Bytes) {
     let service = service_fn(move |request: Request<Incoming>| {
         let body = body.clone();
         async move {
@@ -142,5 +157,5 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, bod
         }
     });
     // A client that hangs up ends this with an error that nobody needs.
-    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
 }
