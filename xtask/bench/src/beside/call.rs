@@ -7,7 +7,7 @@ use http::Request;
 use tgscan_core::{Api, ApiKey};
 use tgscan_transport_hyper::HyperTransport;
 
-use super::load::{self, Caller, Side};
+use super::load::{self, Caller};
 use super::race::Pace;
 use super::report::{Report, Table};
 use super::server::{self, Server};
@@ -39,7 +39,6 @@ pub(super) fn run(pace: Pace) -> Result<Report, String> {
         report.at_most("instructions of a call over HTTP/1.1, to reqwest's", ratio, 0.6);
         report.tables.push(table);
     }
-    load::stay(Side::Clients);
     let body = status_first(SIZES[0]);
     let (plain, tls) = (server::least(&body), server::least_http2(body));
     for (protocol, server, least) in [("HTTP/1.1", &plain, 1.35), ("HTTP/2 over TLS", &tls, 1.2)] {

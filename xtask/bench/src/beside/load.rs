@@ -69,32 +69,33 @@ pub(super) struct Rate {
     pub(super) in_system: f64,
 }
 
-/// The median of each caller's turns. They take turns, so that what disturbs the machine disturbs all.
+/// Each caller's best turn, all on the clients' core: what disturbs the machine only ever takes from it, and they take
+/// turns, so that all have the same chances.
 pub(super) fn race(runtime: &Runtime, callers: &[(&str, Caller)], at_once: usize, pace: Pace) -> Vec<Rate> {
     let mut rates = vec![Vec::new(); callers.len()];
-    for round in 0..=pace.rounds {
-        for ((_, caller), rates) in callers.iter().zip(&mut rates) {
-            let rate = turn(runtime, caller, at_once, pace.turn);
-            // The first round only opens connections.
-            if round > 0 {
-                rates.push(rate);
+    let run = || {
+        stay(Side::Clients);
+        for round in 0..=pace.rounds {
+            for ((_, caller), rates) in callers.iter().zip(&mut rates) {
+                let rate = turn(runtime, caller, at_once, pace.turn);
+                // The first round only opens connections.
+                if round > 0 {
+                    rates.push(rate);
+                }
             }
         }
-    }
-    let median = |rates: &Vec<Rate>, what: fn(&Rate) -> f64| {
-        let mut figures: Vec<f64> = rates.iter().map(what).collect();
-        figures.sort_by(f64::total_cmp);
-        figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
     };
+    // On a thread of its own, because all that is started later by one that stays on a core stays there too.
+    std::thread::scope(|scope| scope.spawn(run).join()).expect("no call fails");
     // Linux counts it in hundredths of a second, so that only the mean of many turns says something.
     let mean = |rates: &Vec<Rate>| {
         let parts = rates.iter().map(|rate| rate.in_system).filter(|part| part.is_finite());
         let (sum, count) = parts.fold((0.0, 0.0), |(sum, count), part| (sum + part, count + 1.0));
         sum / count
     };
-    let summed = |rates| Rate {
-        per_second: median(rates, |rate| rate.per_second),
-        cpu: median(rates, |rate| rate.cpu),
+    let summed = |rates: &Vec<Rate>| Rate {
+        per_second: rates.iter().map(|rate| rate.per_second).fold(0.0, f64::max),
+        cpu: rates.iter().map(|rate| rate.cpu).fold(f64::INFINITY, f64::min),
         in_system: mean(rates),
     };
     rates.iter().map(summed).collect()

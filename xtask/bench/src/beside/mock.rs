@@ -205,7 +205,7 @@ fn over_loopback(pace: Pace) -> Table {
         (PLAIN_100, plain[1].url.clone()),
         (FRESH_100, ours[3].url()),
     ];
-    let callers = urls.map(|(name, url)| (name, caller(&url)));
+    let callers = urls.map(|(name, url)| (name, runtime.block_on(peers::least(&request(&url), AT_ONCE))));
     let rates = load::race(&runtime, &callers, AT_ONCE, pace);
     let mut table = Table::new(format!("mock over loopback, {AT_ONCE} at once"), &["answers/s"]);
     for ((name, _), rate) in callers.iter().zip(rates) {

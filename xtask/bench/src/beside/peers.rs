@@ -11,11 +11,14 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_rustls::TlsConnector;
 
 use super::load::Caller;
-use super::server::Server;
+use super::server::{Server, is_whole};
+
+const LOOPBACK: &str = "127.0.0.1";
 
 /// hyper-util's pooled client, whose user reads the body like this.
 pub(super) fn pooled(server: &Server, request: Request<Bytes>, read: fn(Bytes)) -> Caller {
@@ -38,6 +41,50 @@ pub(super) fn pooled(server: &Server, request: Request<Bytes>, read: fn(Bytes)) 
     })
 }
 
+/// The least that asks: sends this request as it is written here, and looks at no more of a response of HTTP/1.1 than
+/// whether it is one and where it ends, so that the servers are what is measured.
+pub(super) async fn least(request: &Request<Bytes>, at_once: usize) -> Caller {
+    let host = Arc::<str>::from(request.uri().authority().expect("a whole URL").as_str());
+    let mut sent = format!("POST {} HTTP/1.1\r\nhost: {host}\r\n", request.uri().path()).into_bytes();
+    for (name, value) in request.headers() {
+        sent.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    sent.extend(format!("content-length: {}\r\n\r\n", request.body().len()).into_bytes());
+    sent.extend(request.body());
+    let mut free = Vec::new();
+    for _ in 0..at_once {
+        free.push((connect(&*host).await, Vec::with_capacity(32 * 1024)));
+    }
+    let (free, sent) = (Arc::new(Mutex::new(free)), Arc::<[u8]>::from(sent));
+    Caller::future(move || {
+        let (free, sent, host) = (free.clone(), sent.clone(), host.clone());
+        async move {
+            let popped = free.lock().expect("no panics").pop();
+            let (mut socket, mut received) = popped.expect("a connection for each at once");
+            while !ask(&mut socket, &sent, &mut received).await {
+                // Some servers hang up when nothing comes for a while.
+                socket = connect(&*host).await;
+            }
+            assert!(received.starts_with(b"HTTP/1.1 200"), "the server refused");
+            free.lock().expect("no panics").push((socket, received));
+        }
+    })
+}
+
+/// Whether an answer came; `false` if the server hung up.
+async fn ask(socket: &mut TcpStream, sent: &[u8], received: &mut Vec<u8>) -> bool {
+    received.clear();
+    if socket.write_all(sent).await.is_err() {
+        return false;
+    }
+    while !is_whole(received) {
+        if !matches!(socket.read_buf(received).await, Ok(1..)) {
+            return false;
+        }
+    }
+    true
+}
+
 /// hyper's own connections: one for each at once, or one for all with HTTP/2.
 pub(super) async fn raw(server: &Server, request: &Request<Bytes>, at_once: usize) -> Caller {
     if server.ca_pem.is_some() {
@@ -55,8 +102,9 @@ async fn raw_http1(server: &Server, request: &Request<Bytes>, at_once: usize) ->
     *request.uri_mut() = PathAndQuery::try_from(request.uri().path()).expect("a legal path").into();
     let mut free = Vec::new();
     for _ in 0..at_once {
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(connect(server).await)).await.expect("a connection");
+        let (sender, connection) = http1::handshake(TokioIo::new(connect((LOOPBACK, server.port)).await))
+            .await
+            .expect("a connection");
         tokio::spawn(connection);
         free.push(sender);
     }
@@ -77,7 +125,8 @@ async fn raw_http2(server: &Server, request: &Request<Bytes>) -> Caller {
     let mut config = trust(server);
     config.alpn_protocols = vec![b"h2".to_vec()];
     let name = ServerName::try_from("localhost").expect("a legal name");
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, connect(server).await).await;
+    let stream =
+        TlsConnector::from(Arc::new(config)).connect(name, connect((LOOPBACK, server.port)).await).await;
     let io = TokioIo::new(stream.expect("TLS"));
     let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.expect("a connection");
     tokio::spawn(connection);
@@ -91,8 +140,8 @@ async fn raw_http2(server: &Server, request: &Request<Bytes>) -> Caller {
     })
 }
 
-async fn connect(server: &Server) -> TcpStream {
-    let socket = TcpStream::connect(("127.0.0.1", server.port)).await.expect("the server listens");
+async fn connect(address: impl ToSocketAddrs) -> TcpStream {
+    let socket = TcpStream::connect(address).await.expect("the server listens");
     socket.set_nodelay(true).expect("TCP has this");
     socket
 }

@@ -13,7 +13,7 @@ pub struct Pace {
 
 impl Pace {
     /// For figures to keep.
-    pub const FULL: Self = Self { rounds: 9, turn: Duration::from_millis(150) };
+    pub const FULL: Self = Self { rounds: 15, turn: Duration::from_millis(150) };
     /// For a first look.
     pub const QUICK: Self = Self { rounds: 3, turn: Duration::from_millis(40) };
 }

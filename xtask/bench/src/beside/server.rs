@@ -57,8 +57,8 @@ async fn answer_all(mut socket: TcpStream, answer: &[u8]) -> std::io::Result<()>
     Ok(())
 }
 
-/// Whether all of a request is there. Nobody here sends the next one before the answer.
-fn is_whole(received: &[u8]) -> bool {
+/// Whether all of a request or a response is there. Nobody here sends the next one before the answer.
+pub(super) fn is_whole(received: &[u8]) -> bool {
     const END: &[u8] = b"\r\n\r\n";
     let Some(head) = received.windows(END.len()).position(|window| window == END) else { return false };
     let length = String::from_utf8_lossy(&received[..head]).lines().find_map(|line| {
