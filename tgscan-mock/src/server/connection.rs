@@ -1,6 +1,7 @@
 //! Connections: bytes to requests, outcomes to bytes. The mock decides everything else.
 
 use std::io;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
@@ -30,7 +31,6 @@ pub(super) enum Acceptor {
 }
 
 /// What every connection needs.
-#[derive(Clone)]
 pub(super) struct Service {
     pub(super) mock: Mock,
     pub(super) connections: Connections,
@@ -41,6 +41,7 @@ pub(super) struct Service {
 /// Accepts and serves connections until dropped.
 pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Acceptor, service: Service) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let service = Arc::new(service);
     // Dropped with this future, and every connection with it.
     let mut tasks = JoinSet::new();
     loop {
@@ -57,7 +58,7 @@ pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Accept
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: Acceptor, service: Service) {
+async fn serve(stream: TcpStream, acceptor: Acceptor, service: Arc<Service>) {
     let _open = service.connections.count_connection();
     // Answers are small and one write each; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
@@ -77,7 +78,7 @@ async fn serve(stream: TcpStream, acceptor: Acceptor, service: Service) {
 
 async fn speak_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    shared: Service,
+    shared: Arc<Service>,
     reset: Reset,
 ) {
     let service = service_fn(move |request| respond(shared.clone(), request, reset.clone()));
@@ -87,23 +88,23 @@ async fn speak_http(
 
 /// An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.
 async fn respond(
-    service: Service,
+    service: Arc<Service>,
     request: Request<Incoming>,
     reset: Reset,
 ) -> io::Result<Response<MockBody>> {
-    let Service { mock, connections, coding, log } = service;
+    let Service { mock, connections, coding, log } = &*service;
     let in_flight = connections.count_request();
     let (head, body) = request.into_parts();
     let coding = coding.asked_by(&head.headers);
     let wire = match Limited::new(body, MAX_REQUEST).collect().await {
         Ok(body) => {
             let request = Request::from_parts(head, body.to_bytes());
-            if let Some(response) = control::answer(&mock, &request) {
+            if let Some(response) = control::answer(mock, &request) {
                 Wire::Whole(response)
             } else {
                 let outcome = mock.respond(&request);
                 if let Some(log) = log {
-                    log(&log::line(&mock, &request, &outcome));
+                    log(&log::line(mock, &request, &outcome));
                 }
                 outcome.wire
             }
@@ -111,7 +112,7 @@ async fn respond(
         Err(_) => Wire::Whole(mock.refuse_body(MAX_REQUEST)),
     };
     let ended = || io::Error::other("the mock was told to end the connection");
-    match coding.apply(wire, &connections) {
+    match coding.apply(wire, connections) {
         Wire::Whole(response) => Ok(response.map(|body| MockBody::whole(&body, in_flight))),
         Wire::Drip(response) => Ok(response.map(|body| MockBody::drip(&body, in_flight))),
         Wire::Partial(response, at, end) => {
