@@ -12,8 +12,8 @@
 //!   client always waits and every call takes the same way. Counts repeat to about one in a hundred.
 //! - Calls per second are those of one thread, with the clients on one core and the server on another. The servers only
 //!   look for the end of a request, so that the client is what limits; where servers are compared, a client that only
-//!   looks for the end of a response asks them. How much processor time of the client
-//!   a call takes stands beside, and which part of it is the system's, for sockets and timers: that part no client can save.
+//!   looks for the end of a response asks them. How much processor time of the client a call takes stands beside, and
+//!   which part of it is the system's, for sockets and timers: that part no client can save.
 //! - "hyper-util by hand" is what [`whole`] says: an ordinary request, built for each call, and nothing around it.
 
 #[cfg(feature = "peers")]

@@ -66,8 +66,8 @@ impl Flags {
     pub(crate) const CI: Self = Self { package: None, short: true };
 }
 
-/// Builds and tests all combinations, which takes longer than all of CI; or a part of them. All features together are tested by another
-/// step of CI.
+/// Builds and tests all combinations, which takes longer than all of CI; or a part of them. All features together are
+/// tested by another step of CI.
 ///
 /// # Errors
 /// If one does not build, has a warning, or fails a test: the command that shows it.
