@@ -37,6 +37,12 @@ type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Transport
 /// ```
 #[derive(Clone)]
 pub struct Client {
+    // In one piece, because callers give each call a clone to own.
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone)]
+struct Shared {
     api: Api,
     transport: Arc<dyn Transport>,
     timer: Option<Arc<dyn Timer>>,
@@ -49,27 +55,28 @@ impl Client {
     /// A client over any transport.
     pub fn new(api: Api, transport: impl Transport + 'static) -> Self {
         let transport = Arc::new(transport);
-        Self { api, transport, timer: None, extensions: Extensions::new(), observer: None }
+        let shared = Shared { api, transport, timer: None, extensions: Extensions::new(), observer: None };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Lets the client wait, and so retry, on this timer.
     #[must_use]
     pub fn with_timer(mut self, timer: impl Timer + 'static) -> Self {
-        self.timer = Some(Arc::new(timer));
+        Arc::make_mut(&mut self.shared).timer = Some(Arc::new(timer));
         self
     }
 
     /// The same client over another transport, such as the mock.
     #[must_use]
     pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
-        self.transport = Arc::new(transport);
+        Arc::make_mut(&mut self.shared).transport = Arc::new(transport);
         self
     }
 
     /// Tells this observer of each call when it has ended. One that was set before is replaced.
     #[must_use]
     pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
-        self.observer = Some(Arc::new(observer));
+        Arc::make_mut(&mut self.shared).observer = Some(Arc::new(observer));
         self
     }
 
@@ -97,18 +104,18 @@ impl Client {
     /// ```
     #[must_use]
     pub fn with_extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
-        self.extensions.insert(value);
+        Arc::make_mut(&mut self.shared).extensions.insert(value);
         self
     }
 
     /// Base URL, key and terms.
     pub fn api(&self) -> &Api {
-        &self.api
+        &self.shared.api
     }
 
     /// What calls cost so far, shared by all clones.
     pub fn ledger(&self) -> &Ledger {
-        self.api.ledger()
+        self.shared.api.ledger()
     }
 
     /// In which groups an account is known to be. Costs credits. See [`Search`].
@@ -155,12 +162,12 @@ impl Client {
     /// The error keeps what was received and says what is known about the credits.
     pub async fn send<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
         let began = self.now();
-        let mut step = Step::begin(&self.api, method, began);
+        let mut step = Step::begin(&self.shared.api, method, began);
         let result = loop {
             // Nothing but what must be kept is alive while the transport is waited for: a call's future is moved.
             let (sending, sent) = match step {
                 Step::Send(request, sent) => (self.sending(request), sent),
-                Step::Wait(wait) => match &self.timer {
+                Step::Wait(wait) => match &self.shared.timer {
                     Some(timer) => {
                         timer.sleep(wait.duration()).await;
                         step = wait.over();
@@ -179,7 +186,7 @@ impl Client {
 
     /// Tells the observer, if there is one, how a call ended.
     fn tell<M: ApiMethod>(&self, began: Duration, result: &Result<Reply<M::Answer>, Error>) {
-        let Some(observer) = &self.observer else { return };
+        let Some(observer) = &self.shared.observer else { return };
         let (attempts, credits) = match result {
             Ok(reply) => (reply.attempts, reply.credits),
             Err(error) => (error.attempts(), error.credits()),
@@ -191,11 +198,11 @@ impl Client {
 
     /// What [`Transport::send`] makes of the request.
     fn sending(&self, mut request: Request<Bytes>) -> Sending<'_> {
-        if !self.extensions.is_empty() {
-            request.extensions_mut().extend(self.extensions.clone());
+        if !self.shared.extensions.is_empty() {
+            request.extensions_mut().extend(self.shared.extensions.clone());
         }
         // Not by way of the `Arc`, which is a transport too and puts the future into a second box.
-        Transport::send(&*self.transport, request)
+        Transport::send(&*self.shared.transport, request)
     }
 
     /// Asks for the balance and compares the ledger with it; see [`Ledger::reconcile`].
@@ -209,15 +216,15 @@ impl Client {
     }
 
     fn now(&self) -> Duration {
-        self.timer.as_ref().map_or(Duration::ZERO, Timer::now)
+        self.shared.timer.as_ref().map_or(Duration::ZERO, Timer::now)
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("api", &self.api)
-            .field("retries", &self.timer.is_some())
+            .field("api", &self.shared.api)
+            .field("retries", &self.shared.timer.is_some())
             .finish_non_exhaustive()
     }
 }

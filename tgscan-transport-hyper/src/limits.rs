@@ -139,21 +139,29 @@ impl Running {
     }
 }
 
-/// What the future brings, or `None` if it is not there by `at`.
+/// What the future brings, or the deadline that passed before.
 ///
-/// As tokio's `timeout_at`, with a timer that all waiting of an attempt shares: mostly all of it has one deadline.
+/// As tokio's `timeout_at`, with a timer that all waiting of an attempt shares, because mostly all of it has one deadline;
+/// and without a look at the clock where there is nothing to wait for.
 pub(crate) fn before<F: Future + Unpin>(
-    at: Instant,
+    deadline: impl Fn() -> Deadline,
     mut timer: Pin<&mut Sleep>,
     mut future: F,
-) -> impl Future<Output = Option<F::Output>> {
-    if timer.deadline() != at {
-        timer.as_mut().reset(at);
-    }
-    poll_fn(move |context| match Pin::new(&mut future).poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
+) -> impl Future<Output = Result<F::Output, Deadline>> {
+    let mut waiting = None;
+    poll_fn(move |context| {
+        if let Poll::Ready(output) = Pin::new(&mut future).poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        let deadline = *waiting.get_or_insert_with(|| {
+            let deadline = deadline();
+            if timer.deadline() != deadline.at {
+                timer.as_mut().reset(deadline.at);
+            }
+            deadline
+        });
         // A future that uses up what tokio allows a task at a time must not keep the timer from being looked at.
-        Poll::Pending => pin!(unconstrained(timer.as_mut())).poll(context).map(|()| None),
+        pin!(unconstrained(timer.as_mut())).poll(context).map(|()| Err(deadline))
     })
 }
 

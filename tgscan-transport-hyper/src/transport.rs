@@ -19,7 +19,7 @@ use tokio::time::{Sleep, sleep_until};
 use crate::connect::{Connector, Route};
 use crate::failure::Target;
 use crate::incoming::{Coding, Reading};
-use crate::limits::{CallLimits, Deadline, Limits, Running, before};
+use crate::limits::{CallLimits, Limits, Running, before};
 use crate::outgoing::{Handover, Outgoing};
 #[cfg(feature = "tracing")]
 use crate::traced::{AttemptSpan, marked};
@@ -125,7 +125,7 @@ impl HyperTransport {
     async fn attempt(&self, request: Request<Bytes>) -> Answer {
         let Begun { responding, sent, coding, running } = self.begin(request)?;
         let mut timer = pin!(sleep_until(running.head().at));
-        let response = self.head(responding, sent, running.head(), timer.as_mut()).await?;
+        let response = self.head(responding, sent, &running, timer.as_mut()).await?;
         let mut reading = Reading::begin(response, coding, running);
         let ended = reading.finish(timer).await;
         reading.into_answer(ended)
@@ -135,15 +135,15 @@ impl HyperTransport {
         &self,
         responding: ResponseFuture,
         sent: Sent,
-        head: Deadline,
+        running: &Running,
         timer: Pin<&mut Sleep>,
     ) -> Result<Response<Incoming>, TransportError> {
-        let responded = before(head.at, timer, responding).await;
+        let responded = before(|| running.head(), timer, responding).await;
         let target = Target { uri: &sent.uri, route: &self.inner.route };
         match responded {
-            Some(Ok(response)) => Ok(response),
-            Some(Err(error)) => Err(failure::before_head(error, &sent.handover, &target)),
-            None => Err(failure::timed_out_before_head(head, &sent.handover, &target)),
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(failure::before_head(error, &sent.handover, &target)),
+            Err(passed) => Err(failure::timed_out_before_head(passed, &sent.handover, &target)),
         }
     }
 

@@ -65,18 +65,17 @@ impl Reading {
     /// Reads all of it; `timer` is that of the attempt.
     pub(crate) async fn finish(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), Failed> {
         while !self.response.body().is_end_stream() {
-            let piece = self.running.piece();
             let frame = poll_fn(|context| Pin::new(self.response.body_mut()).poll_frame(context));
-            match before(piece.at, timer.as_mut(), frame).await {
-                Some(Some(Ok(frame))) => {
+            match before(|| self.running.piece(), timer.as_mut(), frame).await {
+                Ok(Some(Ok(frame))) => {
                     // Trailers are no part of the answer.
                     if let Ok(data) = frame.into_data() {
                         self.content.push(data)?;
                     }
                 }
-                Some(None) => break,
-                Some(Some(Err(error))) => return Err(failure::in_body(error)),
-                None => return Err((Kind::Timeout, format!("{piece} within the body").into())),
+                Ok(None) => break,
+                Ok(Some(Err(error))) => return Err(failure::in_body(error)),
+                Err(passed) => return Err((Kind::Timeout, format!("{passed} within the body").into())),
             }
         }
         Ok(self.content.end()?)
