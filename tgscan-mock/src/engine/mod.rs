@@ -268,7 +268,7 @@ impl Engine {
     fn verify(&self) -> Result<(), Unmet> {
         let mut state = self.state();
         state.expected.is_verified = true;
-        let requests: Vec<Seen> = state.recording.seen().collect();
+        let requests: Vec<Seen<'_>> = state.recording.seen().collect();
         expect::report(&state.expected, &requests, self.settings.seed)
     }
 }

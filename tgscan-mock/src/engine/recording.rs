@@ -1,11 +1,12 @@
 //! What was sent to the mock, without keys, and never more than a bounded number.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::account::KeyState;
+use super::check::API_KEY;
 use super::expect::Seen;
 use super::fault::Fault;
 
@@ -45,7 +46,7 @@ pub struct RecordedRequest {
     pub path: String,
     /// The headers, without the API key.
     pub headers: HeaderMap,
-    /// The form, such as `query=some_username`; empty if it was refused before it was read, or cannot be read.
+    /// The form, such as `query=some_username`; empty if it cannot be read.
     pub form: String,
     /// The kind of key.
     pub key: KeyUsed,
@@ -57,17 +58,33 @@ pub struct RecordedRequest {
     pub fault: Option<Fault>,
 }
 
-impl RecordedRequest {
-    pub(super) fn begin(request: &Request<Bytes>) -> Self {
+#[derive(Default)]
+pub(super) struct Recording {
+    kept: VecDeque<Record>,
+    dropped: u64,
+}
+
+/// A request as it is kept: small, because each one is.
+pub(super) struct Record {
+    pub(super) method: Option<&'static str>,
+    pub(super) is_test: bool,
+    pub(super) path: Cow<'static, str>,
+    headers: Headers,
+    pub(super) form: String,
+    pub(super) key: KeyUsed,
+    pub(super) status: Option<StatusCode>,
+    pub(super) charged: u64,
+    pub(super) fault: Option<Fault>,
+}
+
+impl Record {
+    /// A request with these headers, of which nothing else is known yet.
+    pub(super) fn new(headers: &HeaderMap) -> Self {
         Self {
             method: None,
             is_test: false,
-            path: request.uri().path().to_owned(),
-            headers: {
-                let mut headers = request.headers().clone();
-                headers.remove("api-key");
-                headers
-            },
+            path: Cow::Borrowed(""),
+            headers: Headers::of(headers),
             form: String::new(),
             key: KeyUsed::None,
             status: None,
@@ -75,38 +92,112 @@ impl RecordedRequest {
             fault: None,
         }
     }
-}
 
-#[derive(Default)]
-pub(super) struct Recording {
-    kept: VecDeque<RecordedRequest>,
-    dropped: u64,
+    pub(super) fn seen(&self) -> Seen<'_> {
+        Seen { method: self.method, is_test: self.is_test, form: &self.form }
+    }
+
+    fn to_request(&self) -> RecordedRequest {
+        RecordedRequest {
+            method: self.method,
+            is_test: self.is_test,
+            path: self.path.clone().into_owned(),
+            headers: self.headers.to_map(),
+            form: self.form.clone(),
+            key: self.key,
+            status: self.status,
+            charged: self.charged,
+            fault: self.fault.clone(),
+        }
+    }
 }
 
 impl Recording {
-    pub(super) fn push(&mut self, request: RecordedRequest) {
+    pub(super) fn push(&mut self, record: Record) {
         if self.kept.len() == CAPACITY {
             self.kept.pop_front();
             self.dropped += 1;
         }
-        self.kept.push_back(request);
+        self.kept.push_back(record);
     }
 
     pub(super) fn requests(&self) -> Vec<RecordedRequest> {
-        self.kept.iter().cloned().collect()
+        self.kept.iter().map(Record::to_request).collect()
     }
 
     /// What the requests asked for.
-    pub(super) fn seen(&self) -> impl Iterator<Item = Seen> {
-        let seen = |kept: &RecordedRequest| Seen {
-            method: kept.method,
-            is_test: kept.is_test,
-            form: kept.form.clone(),
-        };
-        self.kept.iter().map(seen)
+    pub(super) fn seen(&self) -> impl Iterator<Item = Seen<'_>> {
+        self.kept.iter().map(Record::seen)
     }
 
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
+    }
+}
+
+/// Headers in a piece of memory of their own, without the API key. Those of a request hold on to all that was read from
+/// its connection at once: kilobytes, with the key among them.
+///
+/// A line for each: [`SENSITIVE`] or [`OPEN`], the name, `:`, the value. Neither name nor value can have a line's end in
+/// it, nor a name a colon.
+struct Headers(Vec<u8>);
+
+const SENSITIVE: u8 = b'*';
+const OPEN: u8 = b' ';
+
+impl Headers {
+    fn of(map: &HeaderMap) -> Self {
+        let kept = || map.iter().filter(|(name, _)| **name != API_KEY);
+        let size = kept().map(|(name, value)| name.as_str().len() + value.len() + 3).sum();
+        let mut lines = Vec::with_capacity(size);
+        for (name, value) in kept() {
+            lines.push(if value.is_sensitive() { SENSITIVE } else { OPEN });
+            lines.extend_from_slice(name.as_str().as_bytes());
+            lines.push(b':');
+            lines.extend_from_slice(value.as_bytes());
+            lines.push(b'\n');
+        }
+        Self(lines)
+    }
+
+    fn to_map(&self) -> HeaderMap {
+        let read = |line: &[u8]| {
+            let (kind, line) = line.split_first()?;
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+            let mut value = HeaderValue::from_bytes(&line[colon + 1..]).ok()?;
+            value.set_sensitive(*kind == SENSITIVE);
+            Some((name, value))
+        };
+        let mut map = HeaderMap::new();
+        // The last is empty, behind the end of the last line.
+        for (name, value) in self.0.split(|byte| *byte == b'\n').filter_map(read) {
+            map.append(name, value);
+        }
+        map
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_back_as_they_were_but_for_the_key() {
+        let mut sent = HeaderMap::new();
+        let mut secret = HeaderValue::from_static("hidden");
+        secret.set_sensitive(true);
+        sent.insert("authorization", secret);
+        for (name, value) in
+            [("x-a", "1"), ("api-key", "k"), ("x-a", ""), ("accept", "a:/b"), ("api-key", "l")]
+        {
+            sent.append(name, HeaderValue::from_static(value));
+        }
+        sent.insert("x-b", HeaderValue::from_bytes(b"\xff").unwrap());
+        let kept = Headers::of(&sent);
+        assert!(!kept.0.contains(&b'k') && !kept.0.contains(&b'l'));
+        sent.remove("api-key");
+        assert_eq!(kept.to_map(), sent);
+        assert!(kept.to_map()["authorization"].is_sensitive() && !kept.to_map()["accept"].is_sensitive());
     }
 }

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 
-use super::expect::{Act, Drawn, Pinned, Seen};
-use super::recording::{KeyUsed, RecordedRequest};
+use super::expect::{Act, Drawn, Pinned};
+use super::recording::{KeyUsed, Record};
 use super::refusal::Refusal;
-use super::route::{self, Granted};
-use super::{Engine, Fault, Mock, Outcome, Repeat, Wire, check};
+use super::route::{self, Draw, Route};
+use super::{Engine, Fault, Mock, Outcome, Repeat, State, Wire, check};
 use crate::data::{Seed, Terms};
 
 /// Where an answer comes from.
@@ -19,52 +19,58 @@ enum Source {
     Drawn(Drawn),
 }
 
+/// A request, right or wrong as it may be.
+struct Asked<'a> {
+    /// What it asks for, and all else that is kept of it.
+    record: Record,
+    /// The method to answer it; the first thing that is wrong with it, if anything is.
+    checked: Result<&'a Route, Refusal>,
+}
+
 impl Mock {
     /// What becomes of one request, by the expectations and the script: pure but for these, the account and the
     /// recording.
     pub fn respond(&self, request: &Request<Bytes>) -> Outcome {
-        let is_free = self.state().expected.is_empty();
-        // Read only where it matters, because that is the larger part of a request's cost.
-        let act =
-            if is_free { Ok(Act::Usual) } else { self.state().expected.take(&self.engine.seen(request)) };
+        let asked = self.engine.asked(request);
+        let act = {
+            let State { expected, script, .. } = &mut *self.state();
+            let act = if expected.is_empty() { Ok(Act::Usual) } else { expected.take(&asked.record.seen()) };
+            act.map(|act| match act {
+                Act::Usual => (script.next(asked.record.method), Source::Usual),
+                Act::Fault(fault) => (Some(fault), Source::Usual),
+                Act::Answer(pinned) => (None, Source::Pinned(pinned)),
+                Act::Drawn(drawn) => (None, Source::Drawn(drawn)),
+            })
+        };
         match act {
-            Ok(Act::Usual) => {
-                let method = self.engine.method(request);
-                let fault = self.state().script.next(method);
-                self.respond_with(request, fault.as_ref())
-            }
-            Ok(Act::Fault(fault)) => self.respond_with(request, Some(&fault)),
-            Ok(Act::Answer(pinned)) => self.finish(request, None, &Source::Pinned(pinned)),
-            Ok(Act::Drawn(drawn)) => self.finish(request, None, &Source::Drawn(drawn)),
+            Ok((fault, source)) => self.finish(asked, fault, source),
             Err(why) => {
-                let mut record = RecordedRequest::begin(request);
-                self.engine.fill(&mut record, request);
                 let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("the mock's test: {why}"));
-                self.recorded(record, self.refused(refusal))
+                self.recorded(asked.record, self.refused(refusal))
             }
         }
     }
 
     /// What becomes of one request under this fault, or without one. Expectations and script are left alone.
     pub fn respond_with(&self, request: &Request<Bytes>, fault: Option<&Fault>) -> Outcome {
-        self.finish(request, fault, &Source::Usual)
+        self.finish(self.engine.asked(request), fault.cloned(), Source::Usual)
     }
 
-    fn finish(&self, request: &Request<Bytes>, fault: Option<&Fault>, source: &Source) -> Outcome {
-        let mut record = RecordedRequest::begin(request);
-        record.fault = fault.cloned();
-        let outcome = match fault {
-            Some(fault) if !fault.is_charged() => {
-                self.engine.fill(&mut record, request);
-                Outcome::instead(fault, 0)
-            }
-            fault => match (self.answer(request, source, &mut record), fault) {
-                (Ok(body), None) => Outcome::answer(json(StatusCode::OK, body), record.charged),
-                (Ok(body), Some(fault)) => Outcome::spoil(fault, json(StatusCode::OK, body), record.charged),
-                // A request that is wrong in itself is refused whatever the script says.
+    fn finish(&self, asked: Asked<'_>, fault: Option<Fault>, source: Source) -> Outcome {
+        let Asked { mut record, checked } = asked;
+        let answered = |route| self.answer(route, &record, source);
+        let outcome = match &fault {
+            Some(fault) if !fault.is_charged() => Outcome::instead(fault, 0),
+            // A request that is wrong in itself is refused whatever the script says.
+            fault => match (checked.and_then(answered), fault) {
+                (Ok((body, charged)), None) => Outcome::answer(json(StatusCode::OK, body), charged),
+                (Ok((body, charged)), Some(fault)) => {
+                    Outcome::spoil(fault, json(StatusCode::OK, body), charged)
+                }
                 (Err(refusal), _) => self.refused(refusal),
             },
         };
+        record.fault = fault;
         self.recorded(record, outcome)
     }
 
@@ -75,7 +81,8 @@ impl Mock {
         Outcome::refusal(response)
     }
 
-    fn recorded(&self, mut record: RecordedRequest, outcome: Outcome) -> Outcome {
+    fn recorded(&self, mut record: Record, outcome: Outcome) -> Outcome {
+        record.charged = outcome.charged;
         if let Wire::Whole(response) | Wire::Drip(response) | Wire::Partial(response, ..) = &outcome.wire {
             record.status = Some(response.status());
         }
@@ -83,54 +90,43 @@ impl Mock {
         outcome
     }
 
-    fn answer(
-        &self,
-        request: &Request<Bytes>,
-        source: &Source,
-        record: &mut RecordedRequest,
-    ) -> Result<Bytes, Refusal> {
-        let settings = &self.engine.settings;
-        let (route, is_test) = route::find(&self.engine.routes, request.uri().path())?;
-        (record.method, record.is_test) = (Some(route.info().name), is_test);
-        check::http_method(request)?;
-        let kind = check::key(request, &settings.keys)?;
-        record.key = kind.into();
-        check::key_fits(kind, is_test, &route.info())?;
-        check::content_type(request)?;
+    /// The answer to a request that is right, and what it took from the account.
+    fn answer(&self, route: &Route, asked: &Record, source: Source) -> Result<(Bytes, u64), Refusal> {
+        let Record { is_test, ref path, ref form, .. } = *asked;
+        let (settings, info) = (&self.engine.settings, route.info());
+        // A pinned answer states its cost, and the account must lose what the answers say.
+        let stated = if let Source::Pinned(pinned) = &source { pinned.op_cost } else { None };
+        let usual = || settings.costs.get(info.name).map_or(0, |cost| cost.of(form));
+        let cost = stated.unwrap_or_else(usual);
         // What to keep the answer by, once it is written.
         let mut keep = None;
-        let answer = route.answer(request.body(), settings.profile, &mut |form| {
-            form.clone_into(&mut record.form);
-            // A pinned answer states its cost, and the account must lose what the answers say.
-            let stated = if let Source::Pinned(pinned) = source { pinned.op_cost } else { None };
-            let usual = || settings.costs.get(route.info().name).map_or(0, |cost| cost.of(form));
-            let cost = stated.unwrap_or_else(usual);
+        let (charged, draw) = {
             let mut state = self.state();
-            let charge = state.account.charge(&route.info(), cost, is_test)?;
-            record.charged = charge;
+            let charged = state.account.charge(&info, cost, is_test)?;
             if let Source::Pinned(pinned) = source {
-                return Ok(Granted::Written(pinned.body.clone()));
+                return Ok((pinned.body, charged));
             }
             let terms = Terms::new(cost, state.account.credits);
-            let mut seed = Seed::new(settings.seed).and_text(request.uri().path()).and_text(form);
+            let mut seed = Seed::new(settings.seed).and_text(path).and_text(form);
             if settings.repeat == Repeat::Varied {
-                let asked = state.asked.entry(format!("{}?{form}", request.uri().path())).or_default();
+                let asked = state.asked.entry(format!("{path}?{form}")).or_default();
                 seed = seed.and(*asked);
                 *asked += 1;
-            } else if let (Source::Usual, false) = (source, form.is_empty()) {
+            } else if let (Source::Usual, false) = (&source, form.is_empty()) {
                 // An answer to no query states the balance, which is another one each time.
                 if let Some(body) = state.kept.find(seed.value(), cost, form) {
-                    return Ok(Granted::Written(body));
+                    return Ok((body, charged));
                 }
                 keep = Some((seed.value(), cost));
             }
-            let drawn = if let Source::Drawn(drawn) = source { Some(drawn.clone()) } else { None };
-            Ok(Granted::Random { seed: seed.value(), terms, drawn })
-        });
-        if let (Ok(body), Some((seed, cost))) = (&answer, keep) {
-            self.state().kept.keep(seed, cost, &record.form, body);
+            let from = if let Source::Drawn(drawn) = source { Some(drawn) } else { None };
+            (charged, Draw { profile: settings.profile, seed: seed.value(), terms, from })
+        };
+        let body = route.draw(form, &draw)?;
+        if let Some((seed, cost)) = keep {
+            self.state().kept.keep(seed, cost, form, &body);
         }
-        answer
+        Ok((body, charged))
     }
 
     /// Whether a path is that of an API method.
@@ -149,25 +145,29 @@ impl Mock {
 }
 
 impl Engine {
-    /// The API method of a request, if its path is one's.
-    fn method(&self, request: &Request<Bytes>) -> Option<&'static str> {
-        route::find(&self.routes, request.uri().path()).ok().map(|(route, _)| route.info().name)
-    }
-
-    /// What a request asks for, right or wrong as it may be.
-    fn seen(&self, request: &Request<Bytes>) -> Seen {
-        let Ok((route, is_test)) = route::find(&self.routes, request.uri().path()) else {
-            return Seen::default();
+    fn asked(&self, request: &Request<Bytes>) -> Asked<'_> {
+        let key = check::key(request, &self.settings.keys);
+        let mut record = Record::new(request.headers());
+        record.key = key.as_ref().map_or(KeyUsed::None, |key| (*key).into());
+        let path = request.uri().path();
+        let (route, is_test) = match route::find(&self.routes, path) {
+            Ok(found) => found,
+            Err(refusal) => {
+                record.path = path.to_owned().into();
+                return Asked { record, checked: Err(refusal) };
+            }
         };
-        let form = route.form(request.body()).unwrap_or_default();
-        Seen { method: Some(route.info().name), is_test, form }
-    }
-
-    /// Says in the record of a request that is not answered what it asked for.
-    fn fill(&self, record: &mut RecordedRequest, request: &Request<Bytes>) {
-        let seen = self.seen(request);
-        (record.method, record.is_test, record.form) = (seen.method, seen.is_test, seen.form);
-        record.key = check::key(request, &self.settings.keys).map_or(KeyUsed::None, Into::into);
+        let info = route.info();
+        (record.method, record.is_test) = (Some(info.name), is_test);
+        record.path = info.test_path.filter(|_| is_test).unwrap_or(info.path).into();
+        let read = route.form(request.body()).map(|form| record.form = form);
+        let checked = check::http_method(request)
+            .and(key)
+            .and_then(|key| check::key_fits(key, is_test, &info))
+            .and_then(|()| check::content_type(request))
+            .and(read)
+            .map(|()| route);
+        Asked { record, checked }
     }
 }
 

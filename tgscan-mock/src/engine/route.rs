@@ -59,42 +59,35 @@ pub(super) fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bo
     })
 }
 
-/// What the account grants a request: an answer.
-pub(super) enum Granted {
-    /// A random one, of this seed and on these terms, drawn as usual or from a strategy of a test.
-    Random { seed: u64, terms: Terms, drawn: Option<Drawn> },
-    /// This one, which is written already.
-    Written(Bytes),
-}
-
-/// Called with the request's form once it is checked: charges the account, and says which answer it gets.
-pub(super) type Charge<'a> = dyn FnMut(&str) -> Result<Granted, Refusal> + 'a;
-
-/// One API method: reads its requests, writes its answers.
+/// One API method: reads its requests, draws its answers.
 pub(super) struct Route {
     info: MethodInfo,
     form: fn(&[u8]) -> Result<String, Refusal>,
-    answer: Box<AnswerFn>,
+    draw: Box<DrawFn>,
 }
 
-type AnswerFn = dyn Fn(&[u8], Profile, &mut Charge<'_>) -> Result<Bytes, Refusal> + Send + Sync;
+/// What an answer is drawn with.
+pub(super) struct Draw {
+    pub(super) profile: Profile,
+    pub(super) seed: u64,
+    pub(super) terms: Terms,
+    /// From this strategy of a test instead of the usual one.
+    pub(super) from: Option<Drawn>,
+}
+
+type DrawFn = dyn Fn(&str, &Draw) -> Result<Bytes, Refusal> + Send + Sync;
 
 impl Route {
     fn of<M: Generate>(profile: Profile) -> Self {
         // Built once: building a strategy costs more than drawing from it.
-        let answers = M::answers(profile);
-        let answer = move |body: &[u8], profile: Profile, charge: &mut Charge<'_>| {
-            let (request, form) = check::form::<M>(body)?;
-            match charge(&form)? {
-                Granted::Random { seed, terms, drawn } => {
-                    let answers = drawn.as_ref().and_then(Drawn::of::<M>).unwrap_or(&answers);
-                    write(&request, answers, profile, seed, &terms)
-                }
-                Granted::Written(body) => Ok(body),
-            }
+        let usual = M::answers(profile);
+        let draw = move |form: &str, draw: &Draw| {
+            let (request, _) = check::form::<M>(form.as_bytes())?;
+            let answers = draw.from.as_ref().and_then(Drawn::of::<M>).unwrap_or(&usual);
+            write(&request, answers, draw)
         };
         let form = |body: &[u8]| check::form::<M>(body).map(|(_, form)| form);
-        Self { info: MethodInfo::of::<M>(), form, answer: Box::new(answer) }
+        Self { info: MethodInfo::of::<M>(), form, draw: Box::new(draw) }
     }
 
     pub(super) fn info(&self) -> MethodInfo {
@@ -106,29 +99,22 @@ impl Route {
         (self.form)(body)
     }
 
-    /// Answers a form body.
-    pub(super) fn answer(
-        &self,
-        body: &[u8],
-        profile: Profile,
-        charge: &mut Charge<'_>,
-    ) -> Result<Bytes, Refusal> {
-        (self.answer)(body, profile, charge)
+    /// Draws the answer to a form.
+    pub(super) fn draw(&self, form: &str, draw: &Draw) -> Result<Bytes, Refusal> {
+        (self.draw)(form, draw)
     }
 }
 
 fn write<M: Generate>(
     request: &M,
     answers: &SBoxedStrategy<M::Answer>,
-    profile: Profile,
-    seed: u64,
-    terms: &Terms,
+    draw: &Draw,
 ) -> Result<Bytes, Refusal> {
     let broken =
         |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-    let mut answer = sample(answers, seed);
-    request.fit(&mut answer, terms);
-    let body = match profile {
+    let mut answer = sample(answers, draw.seed);
+    request.fit(&mut answer, &draw.terms);
+    let body = match draw.profile {
         Profile::Typical => {
             // Most answers fit, and so need not be moved while they grow.
             let mut body = Vec::with_capacity(2048);
@@ -137,7 +123,9 @@ fn write<M: Generate>(
             body.shrink_to_fit();
             body
         }
-        Profile::Hostile => hostile_form(&serde_json::to_value(&answer).map_err(broken)?, seed).into_bytes(),
+        Profile::Hostile => {
+            hostile_form(&serde_json::to_value(&answer).map_err(broken)?, draw.seed).into_bytes()
+        }
     };
     Ok(Bytes::from(body))
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::connections::Counted;
+use super::connection::InFlight;
 use crate::engine::{DRIP_PAUSE, End, TRICKLE_PAUSE};
 
 /// Bytes per piece of a drip: a small answer takes tens of pieces.
@@ -25,48 +25,43 @@ pub(super) struct MockBody {
     rest: Bytes,
     filler: &'static [u8],
     /// Counts the request as in flight until its body is sent or given up.
-    _in_flight: Counted,
+    _in_flight: InFlight,
     /// Runs between two pieces, which also lets the ones before reach the socket.
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl MockBody {
-    pub(super) fn whole(body: &Bytes, in_flight: Counted) -> Self {
-        Self::new(body, in_flight, body.len(), body.len(), None)
-    }
-
-    pub(super) fn drip(body: &Bytes, in_flight: Counted) -> Self {
-        Self::new(body, in_flight, body.len(), DRIP_PIECE, None)
-    }
-
-    /// `filler` says nothing, however often it comes after the body.
-    pub(super) fn partial(
-        body: &Bytes,
-        in_flight: Counted,
-        at: usize,
-        end: End,
-        filler: &'static [u8],
-    ) -> Self {
-        let mut partial = Self::new(body, in_flight, at, at, Some(end));
-        partial.rest = body.slice(at.min(body.len())..);
-        partial.filler = filler;
-        // The head alone first, for a body of which nothing is sent.
-        partial.pause_for(DRIP_PAUSE);
-        partial
-    }
-
-    fn new(body: &Bytes, in_flight: Counted, send: usize, piece: usize, end: Option<End>) -> Self {
-        let whole = u64::try_from(body.len()).unwrap_or(u64::MAX);
+    pub(super) fn whole(body: Bytes, in_flight: InFlight) -> Self {
         Self {
-            whole,
-            left: body.slice(..send.min(body.len())),
-            piece,
-            end,
+            whole: u64::try_from(body.len()).unwrap_or(u64::MAX),
+            piece: body.len(),
+            left: body,
+            end: None,
             rest: Bytes::new(),
             filler: &[],
             _in_flight: in_flight,
             pause: None,
         }
+    }
+
+    pub(super) fn drip(body: Bytes, in_flight: InFlight) -> Self {
+        Self { piece: DRIP_PIECE, ..Self::whole(body, in_flight) }
+    }
+
+    /// `filler` says nothing, however often it comes after the body.
+    pub(super) fn partial(
+        mut body: Bytes,
+        in_flight: InFlight,
+        at: usize,
+        end: End,
+        filler: &'static [u8],
+    ) -> Self {
+        let whole = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        let rest = body.split_off(at.min(body.len()));
+        let mut partial = Self { whole, end: Some(end), rest, filler, ..Self::whole(body, in_flight) };
+        // The head alone first, for a body of which nothing is sent.
+        partial.pause_for(DRIP_PAUSE);
+        partial
     }
 
     fn pause_for(&mut self, pause: Duration) {

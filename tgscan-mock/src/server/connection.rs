@@ -58,47 +58,61 @@ pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Accept
     }
 }
 
+/// What the requests of one connection share.
+pub(super) struct Connection {
+    service: Arc<Service>,
+    reset: Reset,
+}
+
+/// Counts a request as in flight while it lives.
+pub(super) struct InFlight(Arc<Connection>);
+
+impl InFlight {
+    fn of(connection: Arc<Connection>) -> Self {
+        connection.service.connections.request_begins();
+        Self(connection)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.service.connections.request_ends();
+    }
+}
+
 async fn serve(stream: TcpStream, acceptor: Acceptor, service: Arc<Service>) {
     let _open = service.connections.count_connection();
     // Answers are small and one write each; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let reset = Reset::default();
-    let socket = Socket::new(stream, reset.clone());
+    let connection = Connection { service: service.clone(), reset: Reset::default() };
+    let socket = Socket::new(stream, connection.reset.clone());
     match acceptor {
-        Acceptor::Plain => speak_http(socket, service, reset).await,
+        Acceptor::Plain => speak_http(socket, connection).await,
         #[cfg(feature = "tls")]
         Acceptor::Tls(acceptor) => {
             // A client that refuses the certificate ends here; it knows why, and the mock has nothing to add.
             if let Ok(stream) = acceptor.accept(socket).await {
-                speak_http(stream, service, reset).await;
+                speak_http(stream, connection).await;
             }
         }
     }
 }
 
-async fn speak_http(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    shared: Arc<Service>,
-    reset: Reset,
-) {
-    let service = service_fn(move |request| respond(shared.clone(), request, reset.clone()));
+async fn speak_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, connection: Connection) {
+    let connection = Arc::new(connection);
+    let service = service_fn(move |request| respond(InFlight::of(connection.clone()), request));
     // A connection that broke is the client's to notice.
     let _ = version::serve(stream, service).await;
 }
 
 /// An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.
-async fn respond(
-    service: Arc<Service>,
-    request: Request<Incoming>,
-    reset: Reset,
-) -> io::Result<Response<MockBody>> {
-    let Service { mock, connections, coding, log } = &*service;
-    let in_flight = connections.count_request();
-    let (head, body) = request.into_parts();
-    let coding = coding.asked_by(&head.headers);
-    let wire = match Limited::new(body, MAX_REQUEST).collect().await {
+async fn respond(in_flight: InFlight, mut request: Request<Incoming>) -> io::Result<Response<MockBody>> {
+    let Connection { service, reset } = &*in_flight.0;
+    let Service { mock, connections, coding, log } = &**service;
+    let coding = coding.asked_by(request.headers());
+    let wire = match Limited::new(request.body_mut(), MAX_REQUEST).collect().await {
         Ok(body) => {
-            let request = Request::from_parts(head, body.to_bytes());
+            let request = request.map(|_| body.to_bytes());
             if let Some(response) = control::answer(mock, &request) {
                 Wire::Whole(response)
             } else {
@@ -113,13 +127,13 @@ async fn respond(
     };
     let ended = || io::Error::other("the mock was told to end the connection");
     match coding.apply(wire, connections) {
-        Wire::Whole(response) => Ok(response.map(|body| MockBody::whole(&body, in_flight))),
-        Wire::Drip(response) => Ok(response.map(|body| MockBody::drip(&body, in_flight))),
+        Wire::Whole(response) => Ok(response.map(|body| MockBody::whole(body, in_flight))),
+        Wire::Drip(response) => Ok(response.map(|body| MockBody::drip(body, in_flight))),
         Wire::Partial(response, at, end) => {
             if end == End::Reset {
                 reset.order();
             }
-            Ok(response.map(|body| MockBody::partial(&body, in_flight, at, end, coding.filler())))
+            Ok(response.map(|body| MockBody::partial(body, in_flight, at, end, coding.filler())))
         }
         // Of nothing, nothing can trickle.
         Wire::Nothing(End::Stall | End::Trickle) => std::future::pending().await,

@@ -15,29 +15,27 @@ pub(super) struct Connections {
     close: Arc<Notify>,
 }
 
-/// One more while it lives.
-pub(super) struct Counted(Arc<AtomicUsize>);
+/// One more open connection while it lives.
+pub(super) struct Open(Arc<AtomicUsize>);
 
-impl Counted {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for Counted {
+impl Drop for Open {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Connections {
-    pub(super) fn count_connection(&self) -> Counted {
-        Counted::new(&self.open)
+    pub(super) fn count_connection(&self) -> Open {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Open(self.open.clone())
     }
 
-    pub(super) fn count_request(&self) -> Counted {
-        Counted::new(&self.requests)
+    pub(super) fn request_begins(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn request_ends(&self) {
+        self.requests.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(super) fn open(&self) -> usize {

@@ -8,24 +8,24 @@ use super::{Act, Expected};
 const KEPT: usize = 20;
 
 /// What a request is matched by.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Seen<'a> {
     /// The API method, if the path is one's.
     pub(crate) method: Option<&'static str>,
     /// Whether it is the path of the test method.
     pub(crate) is_test: bool,
     /// The form as the SDK writes it; empty if it cannot be read.
-    pub(crate) form: String,
+    pub(crate) form: &'a str,
 }
 
 /// As a person would name it: live `search` with `query=a`.
-impl fmt::Display for Seen {
+impl fmt::Display for Seen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.method {
             Some(method) => write!(f, "{} `{method}`", twin(self.is_test))?,
             None => f.write_str("a path that is no method's")?,
         }
-        match self.form.as_str() {
+        match self.form {
             "" => f.write_str(" without a form that can be read"),
             form => write!(f, " with `{form}`"),
         }
@@ -46,7 +46,7 @@ impl Entry {
     }
 
     /// Which criterion a request fails; `None` if it matches.
-    pub(super) fn differs(&self, seen: &Seen) -> Option<&'static str> {
+    pub(super) fn differs(&self, seen: &Seen<'_>) -> Option<&'static str> {
         match &self.expected.form {
             _ if seen.method != Some(self.expected.method) => Some("the API method differs"),
             _ if self.expected.is_test.is_some_and(|is_test| is_test != seen.is_test) => {
@@ -58,7 +58,7 @@ impl Entry {
     }
 
     /// How alike they are, for the nearest one.
-    pub(super) fn likeness(&self, seen: &Seen) -> (bool, bool, usize) {
+    pub(super) fn likeness(&self, seen: &Seen<'_>) -> (bool, bool, usize) {
         let same = |form: &String| form.bytes().zip(seen.form.bytes()).take_while(|(a, b)| a == b).count();
         let form = self.expected.form.as_ref().map_or(usize::MAX, same);
         let is_twin = self.expected.is_test.is_none_or(|is_test| is_test == seen.is_test);
@@ -91,7 +91,7 @@ impl Book {
     ///
     /// # Errors
     /// If no expectation wants it: what was wrong, for the client to read; it is kept for the report too.
-    pub(crate) fn take(&mut self, seen: &Seen) -> Result<Act, String> {
+    pub(crate) fn take(&mut self, seen: &Seen<'_>) -> Result<Act, String> {
         let mut refusal = None;
         for index in 0..self.entries.len() {
             match self.wants(index, seen) {
@@ -116,7 +116,7 @@ impl Book {
     }
 
     /// What the expectation gives this request, or why it does not take one that matches it.
-    fn wants(&self, index: usize, seen: &Seen) -> Result<Act, Option<String>> {
+    fn wants(&self, index: usize, seen: &Seen<'_>) -> Result<Act, Option<String>> {
         let entry = &self.entries[index];
         if entry.differs(seen).is_some() {
             return Err(None);
@@ -149,7 +149,7 @@ impl Book {
         }
     }
 
-    fn nearest(&self, seen: &Seen) -> String {
+    fn nearest(&self, seen: &Seen<'_>) -> String {
         let nearest = self.entries.iter().max_by_key(|entry| entry.likeness(seen));
         nearest.map_or_else(String::new, |entry| {
             let differs = entry.differs(seen).unwrap_or_default();

@@ -26,7 +26,7 @@ impl fmt::Debug for Unmet {
 }
 
 /// What was not met, after these requests.
-pub(crate) fn report(book: &Book, requests: &[Seen], seed: u64) -> Result<(), Unmet> {
+pub(crate) fn report(book: &Book, requests: &[Seen<'_>], seed: u64) -> Result<(), Unmet> {
     let unmet = book.entries.iter().filter(|entry| !entry.is_met()).map(|entry| missing(entry, requests));
     let lines: Vec<String> = unmet.chain(book.mismatches.iter().cloned()).collect();
     if lines.is_empty() {
@@ -42,7 +42,7 @@ pub(crate) fn report(book: &Book, requests: &[Seen], seed: u64) -> Result<(), Un
     Err(Unmet(text.join("\n")))
 }
 
-fn missing(entry: &Entry, requests: &[Seen]) -> String {
+fn missing(entry: &Entry, requests: &[Seen<'_>]) -> String {
     let count = plural(entry.calls, "time");
     let line = format!("{} is expected {}, and was called {count}", entry.expected, entry.wanted());
     // Of those that fail it; the ones that match were counted already.
