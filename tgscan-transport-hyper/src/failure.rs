@@ -10,7 +10,6 @@ use rustls::pki_types::InvalidDnsNameError;
 use tgscan_core::{TransportError, TransportErrorKind as Kind};
 
 use crate::connect::{ConnectTimeout, PlainHttp, Route, proxy_on_the_way};
-use crate::limits::Deadline;
 use crate::outgoing::Handover;
 use crate::tls::explain;
 
@@ -53,7 +52,7 @@ pub(crate) fn before_head(
 
 /// A time limit passed without a response head.
 pub(crate) fn timed_out_before_head(
-    passed: Deadline,
+    passed: &str,
     handover: &Handover,
     target: &Target<'_>,
 ) -> TransportError {

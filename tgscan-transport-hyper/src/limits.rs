@@ -1,6 +1,5 @@
 //! How long an attempt may take and how large its answer may be: for the transport, and for one call.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -101,88 +100,77 @@ impl Limits {
 
 /// The limits of an attempt that has begun.
 #[derive(Clone, Copy)]
-pub(crate) struct Running {
+pub(crate) struct Running<'a> {
     began: Instant,
-    limits: Limits,
+    limits: &'a Limits,
 }
 
-impl Running {
-    pub(crate) fn begin(limits: Limits) -> Self {
+/// What an attempt waits for.
+#[derive(Clone, Copy)]
+pub(crate) enum Stage {
+    /// The head of the response, from the beginning on.
+    Head,
+    /// The next piece of the body, from now on.
+    Piece,
+}
+
+impl<'a> Running<'a> {
+    pub(crate) fn begin(limits: &'a Limits) -> Self {
         Self { began: Instant::now(), limits }
     }
 
-    /// Until when the head of the response must be there.
-    pub(crate) fn head(&self) -> Deadline {
-        self.earlier("first_byte_timeout", self.limits.first_byte_timeout, || self.began)
+    /// Until when all must be there.
+    fn total(&self) -> Instant {
+        self.began + self.limits.total_timeout.min(LONGEST)
     }
 
-    /// Until when the next piece of the body must be there, waiting from now on.
-    pub(crate) fn piece(&self) -> Deadline {
-        self.earlier("body_idle_timeout", self.limits.body_idle_timeout, Instant::now)
+    /// Until when it must be there.
+    pub(crate) fn deadline(&self, stage: Stage) -> Instant {
+        let total = self.total();
+        let from = || if let Stage::Head = stage { self.began } else { Instant::now() };
+        self.setting(stage).1.map_or(total, |limit| total.min(from() + limit.min(LONGEST)))
     }
 
-    fn earlier(
-        &self,
-        setting: &'static str,
-        limit: Option<Duration>,
-        from: impl FnOnce() -> Instant,
-    ) -> Deadline {
-        let total = Deadline::new("total_timeout", self.limits.total_timeout, self.began);
-        match limit.map(|limit| Deadline::new(setting, limit, from())) {
-            Some(deadline) if deadline.at < total.at => deadline,
-            _ => total,
+    fn setting(&self, stage: Stage) -> (&'static str, Option<Duration>) {
+        match stage {
+            Stage::Head => ("first_byte_timeout", self.limits.first_byte_timeout),
+            Stage::Piece => ("body_idle_timeout", self.limits.body_idle_timeout),
         }
     }
 
-    pub(crate) fn body_cap(&self) -> usize {
-        self.limits.body_cap
+    /// That this deadline has passed, and the setting that it comes from.
+    pub(crate) fn passed(&self, deadline: Instant, stage: Stage) -> String {
+        let (setting, limit) = match self.setting(stage) {
+            (setting, Some(limit)) if deadline < self.total() => (setting, limit),
+            _ => ("total_timeout", self.limits.total_timeout),
+        };
+        format!("`{setting}` of {limit:?} passed")
     }
 }
 
-/// What the future brings, or the deadline that passed before.
+/// What the future brings, or `None` if it is not there by the deadline, which is then the timer's.
 ///
 /// As tokio's `timeout_at`, with a timer that all waiting of an attempt shares, because mostly all of it has one deadline;
 /// and without a look at the clock where there is nothing to wait for.
 pub(crate) fn before<F: Future + Unpin>(
-    deadline: impl Fn() -> Deadline,
+    deadline: impl FnOnce() -> Instant,
     mut timer: Pin<&mut Sleep>,
     mut future: F,
-) -> impl Future<Output = Result<F::Output, Deadline>> {
-    let mut waiting = None;
+) -> impl Future<Output = Option<F::Output>> {
+    let mut deadline = Some(deadline);
     poll_fn(move |context| {
         if let Poll::Ready(output) = Pin::new(&mut future).poll(context) {
-            return Poll::Ready(Ok(output));
+            return Poll::Ready(Some(output));
         }
-        let deadline = *waiting.get_or_insert_with(|| {
+        if let Some(deadline) = deadline.take() {
             let deadline = deadline();
-            if timer.deadline() != deadline.at {
-                timer.as_mut().reset(deadline.at);
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
             }
-            deadline
-        });
+        }
         // A future that uses up what tokio allows a task at a time must not keep the timer from being looked at.
-        pin!(unconstrained(timer.as_mut())).poll(context).map(|()| Err(deadline))
+        pin!(unconstrained(timer.as_mut())).poll(context).map(|()| None)
     })
-}
-
-/// A moment, and the setting that it comes from. `Display` says that it has passed.
-#[derive(Clone, Copy)]
-pub(crate) struct Deadline {
-    pub(crate) at: Instant,
-    setting: &'static str,
-    limit: Duration,
-}
-
-impl Deadline {
-    fn new(setting: &'static str, limit: Duration, from: Instant) -> Self {
-        Self { at: from + limit.min(LONGEST), setting, limit }
-    }
-}
-
-impl fmt::Display for Deadline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` of {:?} passed", self.setting, self.limit)
-    }
 }
 
 #[cfg(test)]
@@ -198,13 +186,15 @@ mod tests {
             body_idle_timeout: Some(3 * second),
             body_cap: 1,
         };
-        let running = Running::begin(limits);
-        assert_eq!(running.head().to_string(), "`first_byte_timeout` of 2s passed");
-        assert_eq!(running.piece().to_string(), "`body_idle_timeout` of 3s passed");
+        let passed = |running: &Running<'_>, stage| running.passed(running.deadline(stage), stage);
+        let running = Running::begin(&limits);
+        assert_eq!(passed(&running, Stage::Head), "`first_byte_timeout` of 2s passed");
+        assert_eq!(passed(&running, Stage::Piece), "`body_idle_timeout` of 3s passed");
         tokio::time::advance(2 * second).await;
-        assert_eq!(running.piece().to_string(), "`total_timeout` of 4s passed", "from the call on");
+        assert_eq!(passed(&running, Stage::Piece), "`total_timeout` of 4s passed", "from the call on");
         let call = CallLimits::new().total_timeout(second).first_byte_timeout(5 * second);
-        let running = Running::begin(limits.of_call(Some(&call)));
-        assert_eq!(running.head().to_string(), "`total_timeout` of 1s passed");
+        let limits = limits.of_call(Some(&call));
+        let running = Running::begin(&limits);
+        assert_eq!(passed(&running, Stage::Head), "`total_timeout` of 1s passed");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::future::ready;
 use std::hash::{BuildHasher, Hasher};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -10,16 +11,15 @@ use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, Uri};
-use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client as HyperClient, ResponseFuture};
 use tgscan_core::{Api, Client, Transport, TransportError, TransportErrorKind};
 use tokio::runtime::Handle;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::sleep_until;
 
 use crate::connect::{Connector, Route};
 use crate::failure::Target;
 use crate::incoming::{Coding, Reading};
-use crate::limits::{CallLimits, Limits, Running, before};
+use crate::limits::{CallLimits, Limits, Running, Stage, before};
 use crate::outgoing::{Handover, Outgoing};
 #[cfg(feature = "tracing")]
 use crate::traced::{AttemptSpan, marked};
@@ -78,11 +78,6 @@ impl HyperTransport {
 
     /// Refuses what cannot be sent.
     fn check(uri: &Uri) -> Result<(), &'static str> {
-        if Handle::try_current().is_err() {
-            return Err(
-                "there is no tokio runtime here; call from inside one, such as under `#[tokio::main]`",
-            );
-        }
         match uri.scheme() {
             // Whether plain HTTP is allowed to this host is looked at where it is connected to.
             Some(scheme) if *scheme == Scheme::HTTPS || *scheme == Scheme::HTTP => Ok(()),
@@ -93,8 +88,8 @@ impl HyperTransport {
 }
 
 impl Transport for HyperTransport {
-    // What `async_trait` makes of an `async fn`, except that the future in the box holds no others within it: they
-    // would take several times the memory, and all of it is moved.
+    // What `async_trait` makes of an `async fn`, except that what the future in the box never needs again, the request
+    // above all, has no place in it: all of that would be moved with it.
     fn send<'life0, 'async_trait>(
         &'life0 self,
         request: Request<Bytes>,
@@ -103,16 +98,20 @@ impl Transport for HyperTransport {
         Self: 'async_trait,
         'life0: 'async_trait,
     {
-        Box::pin(AttemptSpan::of(&request).around(self.attempt(request)))
+        let span = AttemptSpan::of(&request);
+        match self.prepare(request) {
+            Ok(prepared) => Box::pin(span.around(self.attempt(prepared))),
+            Err(why) => Box::pin(span.around(ready(Err(refused(why))))),
+        }
     }
 }
 
-/// A request that is on its way.
-struct Begun {
+/// A request that nobody has begun to send.
+struct Prepared {
     responding: ResponseFuture,
     sent: Sent,
     coding: Coding,
-    running: Running,
+    limits: Limits,
 }
 
 /// What an error before the head of the response is explained with.
@@ -121,54 +120,53 @@ struct Sent {
     uri: Uri,
 }
 
+fn refused(why: &'static str) -> TransportError {
+    TransportError::never_sent(why).with_kind(TransportErrorKind::Refused)
+}
+
 impl HyperTransport {
-    async fn attempt(&self, request: Request<Bytes>) -> Answer {
-        let Begun { responding, sent, coding, running } = self.begin(request)?;
-        let mut timer = pin!(sleep_until(running.head().at));
-        let response = self.head(responding, sent, &running, timer.as_mut()).await?;
-        let mut reading = Reading::begin(response, coding, running);
-        let ended = reading.finish(timer).await;
-        reading.into_answer(ended)
-    }
-
-    async fn head(
-        &self,
-        responding: ResponseFuture,
-        sent: Sent,
-        running: &Running,
-        timer: Pin<&mut Sleep>,
-    ) -> Result<Response<Incoming>, TransportError> {
-        let responded = before(|| running.head(), timer, responding).await;
-        let target = Target { uri: &sent.uri, route: &self.inner.route };
-        match responded {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(failure::before_head(error, &sent.handover, &target)),
-            Err(passed) => Err(failure::timed_out_before_head(passed, &sent.handover, &target)),
-        }
-    }
-
-    fn begin(&self, mut request: Request<Bytes>) -> Result<Begun, TransportError> {
+    /// Does nothing yet but to look at the request and to say in it what the transport has to say.
+    fn prepare(&self, mut request: Request<Bytes>) -> Result<Prepared, &'static str> {
         let Inner { hyper, user_agent, coding, limits, .. } = &*self.inner;
         let of_call = request.extensions().get::<CallLimits>();
         let limits = limits.of_call(of_call);
-        Self::check(request.uri())
-            .and_then(|()| {
-                // The transport's own limits were checked when it was built.
-                if of_call.is_some() && (limits.zero_timeout().is_some() || limits.body_cap == 0) {
-                    Err("a limit in the `CallLimits` of this call is zero; give more")
-                } else {
-                    Ok(())
-                }
-            })
-            .map_err(|why| TransportError::never_sent(why).with_kind(TransportErrorKind::Refused))?;
+        Self::check(request.uri())?;
+        // The transport's own limits were checked when it was built.
+        if of_call.is_some() && (limits.zero_timeout().is_some() || limits.body_cap == 0) {
+            return Err("a limit in the `CallLimits` of this call is zero; give more");
+        }
         let headers = request.headers_mut();
         headers.entry(USER_AGENT).or_insert_with(|| user_agent.clone());
         let coding = coding.ask(headers);
-        let running = Running::begin(limits);
         let uri = request.uri().clone();
         let (request, handover) = Outgoing::wrap(request);
         let sent = Sent { handover, uri };
-        Ok(Begun { responding: hyper.request(request), sent, coding, running })
+        Ok(Prepared { responding: hyper.request(request), sent, coding, limits })
+    }
+
+    fn attempt(&self, prepared: Prepared) -> impl Future<Output = Answer> + Send {
+        let Prepared { responding, sent, coding, limits } = prepared;
+        async move {
+            if Handle::try_current().is_err() {
+                return Err(refused(
+                    "there is no tokio runtime here; call from inside one, such as under `#[tokio::main]`",
+                ));
+            }
+            let target = Target { uri: &sent.uri, route: &self.inner.route };
+            let running = Running::begin(&limits);
+            let mut timer = pin!(sleep_until(running.deadline(Stage::Head)));
+            let mut reading = match before(|| running.deadline(Stage::Head), timer.as_mut(), responding).await
+            {
+                Some(Ok(response)) => Reading::begin(response, coding, limits.body_cap),
+                Some(Err(error)) => return Err(failure::before_head(error, &sent.handover, &target)),
+                None => {
+                    let passed = running.passed(timer.deadline(), Stage::Head);
+                    return Err(failure::timed_out_before_head(&passed, &sent.handover, &target));
+                }
+            };
+            let ended = reading.finish(running, timer).await;
+            reading.into_answer(ended)
+        }
     }
 }
 

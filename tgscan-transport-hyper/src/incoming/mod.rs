@@ -25,7 +25,7 @@ pub(crate) use self::identity::Coding;
 #[cfg(not(feature = "gzip"))]
 use self::identity::Content;
 use crate::failure;
-use crate::limits::{Running, before};
+use crate::limits::{Running, Stage, before};
 
 /// Why a body cannot be kept as it comes.
 struct Unfit {
@@ -52,30 +52,36 @@ type Failed = (Kind, Box<dyn StdError + Send + Sync>);
 pub(crate) struct Reading {
     response: Response<Incoming>,
     content: Content,
-    running: Running,
 }
 
 impl Reading {
     /// `coding` says how the request allowed the body to be coded.
-    pub(crate) fn begin(mut response: Response<Incoming>, coding: Coding, running: Running) -> Self {
-        let content = Content::of(response.headers_mut(), coding, running.body_cap());
-        Self { response, content, running }
+    pub(crate) fn begin(mut response: Response<Incoming>, coding: Coding, cap: usize) -> Self {
+        let content = Content::of(response.headers_mut(), coding, cap);
+        Self { response, content }
     }
 
     /// Reads all of it; `timer` is that of the attempt.
-    pub(crate) async fn finish(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), Failed> {
+    pub(crate) async fn finish(
+        &mut self,
+        running: Running<'_>,
+        mut timer: Pin<&mut Sleep>,
+    ) -> Result<(), Failed> {
         while !self.response.body().is_end_stream() {
             let frame = poll_fn(|context| Pin::new(self.response.body_mut()).poll_frame(context));
-            match before(|| self.running.piece(), timer.as_mut(), frame).await {
-                Ok(Some(Ok(frame))) => {
+            match before(|| running.deadline(Stage::Piece), timer.as_mut(), frame).await {
+                Some(Some(Ok(frame))) => {
                     // Trailers are no part of the answer.
                     if let Ok(data) = frame.into_data() {
                         self.content.push(data)?;
                     }
                 }
-                Ok(None) => break,
-                Ok(Some(Err(error))) => return Err(failure::in_body(error)),
-                Err(passed) => return Err((Kind::Timeout, format!("{passed} within the body").into())),
+                Some(None) => break,
+                Some(Some(Err(error))) => return Err(failure::in_body(error)),
+                None => {
+                    let passed = running.passed(timer.deadline(), Stage::Piece);
+                    return Err((Kind::Timeout, format!("{passed} within the body").into()));
+                }
             }
         }
         Ok(self.content.end()?)
@@ -83,7 +89,7 @@ impl Reading {
 
     /// The response with its whole body, or what is there of it.
     pub(crate) fn into_answer(self, ended: Result<(), Failed>) -> Result<Response<Bytes>, TransportError> {
-        let Self { response, content, .. } = self;
+        let Self { response, content } = self;
         let response = response.map(|_| content.into_bytes());
         match ended {
             Ok(()) => Ok(response),
