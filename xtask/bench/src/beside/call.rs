@@ -11,6 +11,7 @@ use super::load::{self, Caller};
 use super::race::Pace;
 use super::report::{Report, Table};
 use super::server::{self, Server};
+use super::profile::{self, Shares};
 use super::{counted, peers};
 use crate::body::{SIZES, status_first};
 use crate::floor::Plain;
@@ -27,7 +28,7 @@ const REQWEST: &str = "reqwest, typed";
 
 pub(super) fn run(pace: Pace) -> Result<Report, String> {
     let mut report = Report::new(Vec::new());
-    if let Some(table) = whole_call()? {
+    if let Some((table, by_crate)) = whole_call()? {
         let share = (table.first(SDK) - table.first("hyper-util by hand, decoded alike"))
             / table.first("hyper-util by hand, bytes only");
         report.at_most(
@@ -37,7 +38,7 @@ pub(super) fn run(pace: Pace) -> Result<Report, String> {
         );
         let ratio = table.first(SDK) / table.first(REQWEST);
         report.at_most("instructions of a call over HTTP/1.1, to reqwest's", ratio, 0.6);
-        report.tables.push(table);
+        report.tables.extend([table, by_crate]);
     }
     let body = status_first(SIZES[0]);
     let (plain, tls) = (server::least(&body), server::least_http2(body));
@@ -62,8 +63,9 @@ pub(super) fn run(pace: Pace) -> Result<Report, String> {
     Ok(report)
 }
 
-/// One call at a time over HTTP/1.1, counted: no load of the machine can move these. `None` without valgrind.
-fn whole_call() -> Result<Option<Table>, String> {
+/// One call at a time over HTTP/1.1, counted: no load of the machine can move these. Then where two of them go. `None`
+/// without valgrind.
+fn whole_call() -> Result<Option<(Table, Table)>, String> {
     let mut table =
         Table::new("call, HTTP/1.1, counted in the client alone", &["instructions", "allocations"]);
     if !counted::has_valgrind() {
@@ -71,6 +73,7 @@ fn whole_call() -> Result<Option<Table>, String> {
         return Ok(None);
     }
     let allocations = counted::allocations()?;
+    let (mut ours, mut reqwests) = (Shares::new(), Shares::new());
     for (name, subject) in [
         ("hyper-util by hand, bytes only", "whole-by-hand"),
         ("hyper-util by hand, all parsed once, bytes only", "whole-by-hand-parsed-once"),
@@ -82,9 +85,16 @@ fn whole_call() -> Result<Option<Table>, String> {
         ("ureq, typed", "whole-ureq"),
     ] {
         eprintln!("  counting instructions: {name} …");
-        table.add(name, vec![Some(counted::instructions(subject)?), allocations.get(subject).copied()]);
+        let by_crate = counted::instructions_by_crate(subject)?;
+        table.add(name, vec![Some(by_crate.values().sum()), allocations.get(subject).copied()]);
+        match name {
+            SDK => ours = by_crate,
+            REQWEST => reqwests = by_crate,
+            _ => {}
+        }
     }
-    Ok(Some(table))
+    let title = "call, HTTP/1.1, instructions by the crate that they stand in";
+    Ok(Some((table, profile::beside(title, [SDK, REQWEST], [&ours, &reqwests]))))
 }
 
 /// The first is what all are compared with: the same pool that the SDK uses.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::profile::{self, Shares};
+
 /// How often a subject is done in the shorter and the longer run; the difference leaves out the start.
 const TIMES: [u32; 2] = [10, 60];
 
@@ -20,9 +22,14 @@ fn program(name: &str) -> Result<PathBuf, String> {
 
 /// Instructions of one time.
 pub(super) fn instructions(subject: &str) -> Result<f64, String> {
+    Ok(instructions_by_crate(subject)?.values().sum())
+}
+
+/// The same, by the crate of the function that they stand in; what is inlined counts where it is inlined.
+pub(super) fn instructions_by_crate(subject: &str) -> Result<Shares, String> {
     let file = std::env::temp_dir().join(format!("tgscan-callgrind-{}", std::process::id()));
-    let mut totals = [0.0; 2];
-    for (total, times) in totals.iter_mut().zip(TIMES) {
+    let mut shares = Shares::new();
+    for (times, sign) in TIMES.into_iter().zip([-1.0, 1.0]) {
         let mut valgrind = Command::new("valgrind");
         valgrind
             .args(["--tool=callgrind", "--quiet"])
@@ -30,11 +37,44 @@ pub(super) fn instructions(subject: &str) -> Result<f64, String> {
         run(valgrind.arg(program("instructions")?).args([subject, &times.to_string()]))?;
         let text =
             std::fs::read_to_string(&file).map_err(|error| format!("callgrind wrote nothing: {error}"))?;
-        let found = text.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok());
-        *total = found.ok_or("callgrind wrote no total")?;
+        for (name, count) in by_crate(&text)? {
+            *shares.entry(name).or_default() += sign * count / f64::from(TIMES[1] - TIMES[0]);
+        }
     }
     let _ = std::fs::remove_file(file);
-    Ok((totals[1] - totals[0]) / f64::from(TIMES[1] - TIMES[0]))
+    Ok(shares)
+}
+
+/// What callgrind wrote: `fn=(id) name` begins a function, a line with its instructions is `line count`, and that after
+/// `calls=` counts for the function that is called. A name is written out the first time only.
+fn by_crate(text: &str) -> Result<Shares, String> {
+    let (mut names, mut shares) = (BTreeMap::new(), Shares::new());
+    let (mut function, mut total) = (String::new(), 0.0);
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some((kind @ ("fn" | "cfn"), name)) = line.split_once('=') {
+            let (id, name) = name.split_once(' ').unwrap_or((name, ""));
+            if !name.is_empty() {
+                names.insert(id, profile::crate_of(name));
+            }
+            if kind == "fn" {
+                function.clone_from(names.get(id).ok_or("callgrind names no function")?);
+            }
+        } else if line.starts_with("calls=") {
+            lines.next();
+        } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
+            let count = line.split(' ').nth(1).and_then(|count| count.parse::<f64>().ok());
+            *shares.entry(function.clone()).or_default() += count.ok_or("callgrind counts nothing")?;
+        } else if let Some(found) = line.strip_prefix("totals: ") {
+            total = found.trim().parse().map_err(|error| format!("callgrind's total: {error}"))?;
+        }
+    }
+    let sum: f64 = shares.values().sum();
+    if total > 0.0 && (sum - total).abs() < 0.5 {
+        Ok(shares)
+    } else {
+        Err(format!("callgrind counts {total} instructions, of which {sum} were found"))
+    }
 }
 
 /// How often each subject calls the allocator.
@@ -63,4 +103,42 @@ fn run(command: &mut Command) -> Result<Vec<u8>, String> {
         ));
     }
     Ok(output.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITTEN: &str = "\
+events: Ir
+fn=(1) hyper::a
+16 400
+cfn=(2) <tokio::b as core::c>::d
+calls=2 10
++3 6000
+-2 5
+fn=(2)
+* 7
+
+fn=(3) malloc
+0 1
+cfn=(1)
+calls=1 0
+0 9
+totals: 413
+";
+
+    #[test]
+    fn each_function_counts_for_its_crate_and_not_for_its_callers() {
+        let shares = by_crate(WRITTEN).unwrap();
+        let found: Vec<_> = shares.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        assert_eq!(found, [("hyper", 405.0), ("the allocator", 1.0), ("tokio", 7.0)]);
+    }
+
+    #[test]
+    fn what_does_not_add_up_is_told() {
+        let less = WRITTEN.replace("16 400", "16 399");
+        assert!(by_crate(&less).unwrap_err().contains("413 instructions, of which 412"));
+        assert!(by_crate("fn=(1)\n").is_err());
+    }
 }

@@ -61,7 +61,17 @@ pub(super) fn bytes(binary: &Path) -> Result<Shares, String> {
 }
 
 /// The crate that a function stands in: the first of its path, or of the type whose method it is.
-fn crate_of(function: &str) -> String {
+pub(super) fn crate_of(function: &str) -> String {
+    let is_of_the_allocator = |name: &str| {
+        ["malloc", "realloc", "calloc", "free", "unlink_chunk"].iter().any(|part| name.contains(part))
+    };
+    // Of libc, and what Rust puts in front of it.
+    if function.starts_with("__rust") || (!function.contains("::") && is_of_the_allocator(function)) {
+        return "the allocator".to_owned();
+    }
+    if !function.contains("::") && ["memcpy", "memmove"].iter().any(|part| function.contains(part)) {
+        return "copies of memory".to_owned();
+    }
     let path = function.trim_start_matches(['<', '&', '*', '(', '[']);
     let path =
         ["mut ", "const ", "dyn ", "impl "].iter().fold(path, |path, word| path.trim_start_matches(word));
@@ -112,6 +122,10 @@ mod tests {
             ("<[T] as alloc::slice::ToOwned>::to_owned", "others, C among them"),
             ("ring_core_0_17_14__x25519_ge_double_scalarmult_vartime", "ring"),
             ("main", "others, C among them"),
+            ("_int_malloc", "the allocator"),
+            ("__rustc::__rust_dealloc", "the allocator"),
+            ("hyper::freeze", "hyper"),
+            ("__memcpy_avx_unaligned_erms", "copies of memory"),
         ] {
             assert_eq!(crate_of(function), name);
         }
