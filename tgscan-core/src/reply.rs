@@ -12,6 +12,9 @@ use crate::error::{ReadError, read_json};
 /// A method's answer, what it cost, and the response it was read from.
 ///
 /// `Debug` shows sizes and costs, never the answer's data.
+///
+/// The response may share memory with the buffer that its transport read it into, which is larger. Where many are kept
+/// for long, keep their [`answer`](Self::answer)s.
 #[non_exhaustive]
 pub struct Reply<A> {
     /// The answer.

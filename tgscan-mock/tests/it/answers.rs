@@ -145,7 +145,9 @@ fn requests_are_recorded_without_keys_and_in_bounds() {
         (requests[0].method, requests[0].form.as_str(), requests[0].charged),
         (Some("search"), "query=a", 1)
     );
-    assert_eq!((requests[1].status, requests[1].charged), (Some(http::StatusCode::UNAUTHORIZED), 0));
+    let refused = &requests[1];
+    assert_eq!((refused.status, refused.charged), (Some(http::StatusCode::UNAUTHORIZED), 0));
+    assert_eq!((refused.method, refused.form.as_str()), (Some("search"), "query=a"), "what it asked for");
     assert!(!format!("{requests:?} {mock:?}").contains("key-"));
     for _ in 0..1500 {
         answer(&mock, &post("/balance", Mock::LIVE_KEY, ""));
