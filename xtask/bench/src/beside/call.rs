@@ -8,10 +8,10 @@ use tgscan_core::{Api, ApiKey};
 use tgscan_transport_hyper::HyperTransport;
 
 use super::load::{self, Caller};
+use super::profile::{self, Shares};
 use super::race::Pace;
 use super::report::{Report, Table};
 use super::server::{self, Server};
-use super::profile::{self, Shares};
 use super::{counted, peers};
 use crate::body::{SIZES, status_first};
 use crate::floor::Plain;

@@ -21,6 +21,22 @@ struct Program {
 
 const TOKIO: &str = r#"tokio = { version = "=1.54.1", features = ["rt"] }"#;
 
+/// What a call over reqwest is decoded into.
+const STRUCTS: &str = r"#[derive(serde::Deserialize)]
+struct Envelope { status: String, result: Answer }
+#[derive(serde::Deserialize)]
+struct Answer { groups: Vec<Group> }
+#[derive(serde::Deserialize)]
+struct Group { id: i64, username: Option<String>, title: String, date_updated: String }";
+
+/// A call over reqwest.
+const CALL: &str = r#"    let answer: Envelope = runtime.block_on(async {
+        let call = client.post("https://api.tgdev.io/tgscan/v1/search").header("Api-Key", std::env::var("KEY").unwrap());
+        call.form(&[("query", "some_username")]).send().await?.json().await
+    })?;
+    let group = answer.result.groups.first();
+    println!("{} {:?}", answer.status, group.map(|g| (g.id, &g.username, &g.title, &g.date_updated)));"#;
+
 /// The SDK's own come first: the transport is what all are compared with.
 const PROGRAMS: [Program; 7] = [
     Program {
@@ -59,24 +75,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         dependencies: r#"reqwest = { version = "=0.13.5", features = ["form", "json"] }
 serde = { version = "=1.0.229", features = ["derive"] }
 TOKIO"#,
-        main: r#"#[derive(serde::Deserialize)]
-struct Envelope { status: String, result: Answer }
-#[derive(serde::Deserialize)]
-struct Answer { groups: Vec<Group> }
-#[derive(serde::Deserialize)]
-struct Group { id: i64, username: Option<String>, title: String, date_updated: String }
+        main: r"STRUCTS
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let client = reqwest::Client::new();
-    let answer: Envelope = runtime.block_on(async {
-        let call = client.post("https://api.tgdev.io/tgscan/v1/search").header("Api-Key", std::env::var("KEY").unwrap());
-        call.form(&[("query", "some_username")]).send().await?.json().await
-    })?;
-    let group = answer.result.groups.first();
-    println!("{} {:?}", answer.status, group.map(|g| (g.id, &g.username, &g.title, &g.date_updated)));
+CALL
     Ok(())
 }
-"#,
+",
     },
     Program {
         name: "reqwest, least",
@@ -86,13 +92,8 @@ rustls = { version = "=0.23.46", default-features = false, features = ["ring", "
 webpki-roots = "=1.0.10"
 serde = { version = "=1.0.229", features = ["derive"] }
 TOKIO"#,
-        main: r#"use std::sync::Arc;
-#[derive(serde::Deserialize)]
-struct Envelope { status: String, result: Answer }
-#[derive(serde::Deserialize)]
-struct Answer { groups: Vec<Group> }
-#[derive(serde::Deserialize)]
-struct Group { id: i64, username: Option<String>, title: String, date_updated: String }
+        main: r"use std::sync::Arc;
+STRUCTS
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
@@ -101,15 +102,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build()?;
-    let answer: Envelope = runtime.block_on(async {
-        let call = client.post("https://api.tgdev.io/tgscan/v1/search").header("Api-Key", std::env::var("KEY").unwrap());
-        call.form(&[("query", "some_username")]).send().await?.json().await
-    })?;
-    let group = answer.result.groups.first();
-    println!("{} {:?}", answer.status, group.map(|g| (g.id, &g.username, &g.title, &g.date_updated)));
+CALL
     Ok(())
 }
-"#,
+",
     },
     Program {
         name: "ureq",
@@ -242,7 +238,8 @@ fn build(root: &Path, folder: &Path, program: &Program) -> Result<Taken, String>
          [dependencies]\n{dependencies}\n"
     );
     fs::write(folder.join("Cargo.toml"), manifest).map_err(wrong)?;
-    fs::write(folder.join("src/main.rs"), program.main).map_err(wrong)?;
+    let main = program.main.replace("STRUCTS", STRUCTS).replace("CALL", CALL);
+    fs::write(folder.join("src/main.rs"), main).map_err(wrong)?;
     cargo(folder, &["fetch", "--quiet"])?;
     let tree = ["tree", "--edges=normal,build", "--no-dedupe", "--prefix=none", "--format={p}"];
     let tree = cargo(folder, &[&tree[..], &["--target=x86_64-unknown-linux-gnu"]].concat())?;
