@@ -2,7 +2,7 @@
 //!
 //! Each is a package of its own in a folder of its own, with an empty target folder, built in release mode with
 //! stripping. The time is that of the processors (user and system, of cargo and all that it starts), which other
-//! programs disturb less than the time on the clock.
+//! programs disturb less than the time on the clock; each is built more than once, in turns.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -153,6 +153,9 @@ TOKIO"#,
     },
 ];
 
+/// How often each is built.
+const ROUNDS: u32 = 2;
+
 /// What a program took.
 struct Taken {
     crates: usize,
@@ -212,18 +215,24 @@ pub(super) fn run(root: &Path) -> Result<Report, String> {
     Ok(report)
 }
 
+/// Each once per round; the round counts in which it took least, because what disturbs only ever adds.
 fn build_all(root: &Path, folder: &Path) -> Result<Vec<Taken>, String> {
-    let mut taken = Vec::new();
-    for (number, program) in PROGRAMS.iter().enumerate() {
-        eprintln!("  [{}/{}] building a dependent of {} …", number + 1, PROGRAMS.len(), program.name);
-        let built = build(root, &folder.join(number.to_string()), program)?;
-        eprintln!(
-            "        {} crates, {:.1} s of CPU, {:.2} MB",
-            built.crates,
-            built.seconds,
-            built.bytes / 1e6
-        );
-        taken.push(built);
+    let mut taken: Vec<Taken> = Vec::new();
+    for round in 1..=ROUNDS {
+        for (number, program) in PROGRAMS.iter().enumerate() {
+            let (name, count) = (program.name, PROGRAMS.len());
+            eprintln!("  round {round}, [{}/{count}] building a dependent of {name} …", number + 1);
+            let folder = folder.join(number.to_string());
+            let built = build(root, &folder, program)?;
+            fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+            let Taken { crates, seconds, bytes, .. } = built;
+            eprintln!("        {crates} crates, {seconds:.1} s of CPU, {:.2} MB", bytes / 1e6);
+            match taken.get_mut(number) {
+                None => taken.push(built),
+                Some(before) if seconds < before.seconds => *before = built,
+                Some(_) => {}
+            }
+        }
     }
     Ok(taken)
 }
