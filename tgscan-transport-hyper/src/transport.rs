@@ -125,7 +125,7 @@ fn refused(why: &'static str) -> TransportError {
 }
 
 impl HyperTransport {
-    /// Does nothing yet but to look at the request and to say in it what the transport has to say.
+    /// Checks the request and adds the transport's headers. Sends nothing: hyper-util's future is lazy.
     fn prepare(&self, mut request: Request<Bytes>) -> Result<Prepared, &'static str> {
         let Inner { hyper, user_agent, coding, limits, .. } = &*self.inner;
         let of_call = request.extensions().get::<CallLimits>();
@@ -144,6 +144,7 @@ impl HyperTransport {
         Ok(Prepared { responding: hyper.request(request), sent, coding, limits })
     }
 
+    // No `async fn`, which would keep its arguments a second time.
     fn attempt(&self, prepared: Prepared) -> impl Future<Output = Answer> + Send {
         let Prepared { responding, sent, coding, limits } = prepared;
         async move {
@@ -155,6 +156,7 @@ impl HyperTransport {
             let target = Target { uri: &sent.uri, route: &self.inner.route };
             let running = Running::begin(&limits);
             let mut timer = pin!(sleep_until(running.deadline(Stage::Head)));
+            // It takes `responding`, which is gone before anybody asks the handover.
             let mut reading = match before(|| running.deadline(Stage::Head), timer.as_mut(), responding).await
             {
                 Some(Ok(response)) => Reading::begin(response, coding, limits.body_cap),

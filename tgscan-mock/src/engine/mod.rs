@@ -182,6 +182,12 @@ impl Mock {
         self.state().recording.requests()
     }
 
+    /// How many of them are kept.
+    #[cfg(feature = "server")]
+    pub(crate) fn kept_requests(&self) -> usize {
+        self.state().recording.len()
+    }
+
     /// How many recorded requests were dropped to keep the recording small.
     pub fn dropped_requests(&self) -> u64 {
         self.state().recording.dropped()

@@ -46,7 +46,7 @@ pub struct RecordedRequest {
     pub path: String,
     /// The headers, without the API key.
     pub headers: HeaderMap,
-    /// The form, such as `query=some_username`; empty if it cannot be read.
+    /// The form, such as `query=some_username`; empty if the path is no method's, or if it cannot be read.
     pub form: String,
     /// The kind of key.
     pub key: KeyUsed,
@@ -130,6 +130,11 @@ impl Recording {
         self.kept.iter().map(Record::seen)
     }
 
+    #[cfg(feature = "server")]
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -170,8 +175,8 @@ impl Headers {
             Some((name, value))
         };
         let mut map = HeaderMap::new();
-        // The last is empty, behind the end of the last line.
-        for (name, value) in self.0.split(|byte| *byte == b'\n').filter_map(read) {
+        for line in self.0.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let (name, value) = read(line).expect("it was a header before");
             map.append(name, value);
         }
         map

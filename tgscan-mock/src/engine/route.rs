@@ -82,6 +82,7 @@ impl Route {
         // Built once: building a strategy costs more than drawing from it.
         let usual = M::answers(profile);
         let draw = move |form: &str, draw: &Draw| {
+            // Read again, because only an answer that is drawn needs more of the request than its form.
             let (request, _) = check::form::<M>(form.as_bytes())?;
             let answers = draw.from.as_ref().and_then(Drawn::of::<M>).unwrap_or(&usual);
             write(&request, answers, draw)

@@ -70,7 +70,7 @@ fn state(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
         "spent": account.spent,
         "granted": account.granted,
         "charged_calls": account.charged_calls,
-        "requests": mock.requests().len(),
+        "requests": mock.kept_requests(),
         "dropped_requests": mock.dropped_requests(),
         "faults_left": mock.script_left(),
     })))

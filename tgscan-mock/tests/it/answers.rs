@@ -8,7 +8,7 @@ use http::Request;
 use tgscan_mock::core::{Credits, Transport, TransportErrorKind};
 use tgscan_mock::data::{Generate, GenerateVisitor, Profile, Terms, sample};
 use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
-use tgscan_mock::{Fault, FaultKind, Mock, Repeat, types, visit_all};
+use tgscan_mock::{Fault, FaultKind, KeyUsed, Mock, Repeat, types, visit_all};
 
 use crate::support::{answer, message, post, seven_urls};
 
@@ -148,11 +148,21 @@ fn requests_are_recorded_without_keys_and_in_bounds() {
     let refused = &requests[1];
     assert_eq!((refused.status, refused.charged), (Some(http::StatusCode::UNAUTHORIZED), 0));
     assert_eq!((refused.method, refused.form.as_str()), (Some("search"), "query=a"), "what it asked for");
+    assert_eq!(refused.key, KeyUsed::None);
+    answer(&mock, &post("/nowhere", Mock::TEST_KEY, "query=a"));
+    let mut get = post("/search", Mock::LIVE_KEY, "query=a");
+    *get.method_mut() = http::Method::GET;
+    answer(&mock, &get);
+    let refused = mock.requests().split_off(2);
+    let [nowhere, get] = &refused[..] else { panic!("{refused:?}") };
+    assert_eq!((nowhere.status, nowhere.key), (Some(http::StatusCode::NOT_FOUND), KeyUsed::Test));
+    assert!(nowhere.path.ends_with("/nowhere") && nowhere.form.is_empty());
+    assert_eq!((get.status, get.key), (Some(http::StatusCode::METHOD_NOT_ALLOWED), KeyUsed::Live));
     assert!(!format!("{requests:?} {mock:?}").contains("key-"));
     for _ in 0..1500 {
         answer(&mock, &post("/balance", Mock::LIVE_KEY, ""));
     }
-    assert_eq!((mock.requests().len(), mock.dropped_requests()), (1000, 502));
+    assert_eq!((mock.requests().len(), mock.dropped_requests()), (1000, 504));
 }
 
 #[test]

@@ -51,6 +51,18 @@ async fn requests_are_sent_as_documented_and_nothing_is_added_but_host_and_user_
 }
 
 #[tokio::test]
+async fn what_nobody_waits_for_is_not_begun() {
+    let server = Server::answering(response("200 OK", "", OK)).await;
+    let transport = transport();
+    drop(transport.send(search(&server.url())));
+    let waiting = transport.send(search(&server.url()));
+    transport.send(balance(&server.url())).await.unwrap();
+    assert_eq!((server.connections(), server.requests()), (1, 1));
+    waiting.await.unwrap();
+    assert_eq!((server.connections(), server.requests()), (1, 2));
+}
+
+#[tokio::test]
 async fn the_user_agent_can_be_set_and_one_in_the_request_stays() {
     let (sender, mut requests) = mpsc::unbounded_channel();
     let server = Server::start(move |mut peer| {

@@ -8,7 +8,7 @@ use super::{Act, Expected};
 const KEPT: usize = 20;
 
 /// What a request is matched by.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Seen<'a> {
     /// The API method, if the path is one's.
     pub(crate) method: Option<&'static str>,

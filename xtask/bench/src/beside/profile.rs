@@ -60,16 +60,16 @@ pub(super) fn bytes(binary: &Path) -> Result<Shares, String> {
     Ok(shares)
 }
 
-/// The crate that a function stands in: the first of its path, or of the type whose method it is.
+/// The crate that a function stands in: the first of its path, or of the type whose method it is. libc's two largest
+/// parts in a Rust program are told apart.
 pub(super) fn crate_of(function: &str) -> String {
-    let is_of_the_allocator = |name: &str| {
-        ["malloc", "realloc", "calloc", "free", "unlink_chunk"].iter().any(|part| name.contains(part))
-    };
-    // Of libc, and what Rust puts in front of it.
-    if function.starts_with("__rust") || (!function.contains("::") && is_of_the_allocator(function)) {
+    // What Rust puts in front of libc's has these names.
+    let name = function.trim_start_matches("__rustc::");
+    let has = |parts: &[&str]| !name.contains("::") && parts.iter().any(|part| name.contains(part));
+    if has(&["alloc", "unlink_chunk"]) || ["free", "cfree", "_int_free"].contains(&name) {
         return "the allocator".to_owned();
     }
-    if !function.contains("::") && ["memcpy", "memmove"].iter().any(|part| function.contains(part)) {
+    if has(&["memcpy", "memmove"]) {
         return "copies of memory".to_owned();
     }
     let path = function.trim_start_matches(['<', '&', '*', '(', '[']);
@@ -124,6 +124,9 @@ mod tests {
             ("main", "others, C among them"),
             ("_int_malloc", "the allocator"),
             ("__rustc::__rust_dealloc", "the allocator"),
+            ("__rustc::rust_begin_unwind", "__rustc"),
+            ("free", "the allocator"),
+            ("ring_core_0_17_14__EVP_free", "ring"),
             ("hyper::freeze", "hyper"),
             ("__memcpy_avx_unaligned_erms", "copies of memory"),
         ] {
