@@ -1,6 +1,7 @@
 //! Builds requests and reads responses: bytes in, bytes out.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,11 +12,14 @@ use http::{HeaderName, HeaderValue, Method, Request, Response};
 use tgscan_types::{ApiMethod, Envelope};
 
 use crate::base_url::{BaseUrl, InvalidBaseUrl};
-use crate::error::{ApiError, DecodeError, Error, ErrorKind, NotEnvelope, read_text, read_tracked};
+use crate::error::{
+    ApiError, DecodeError, Error, ErrorKind, NotEnvelope, ReadError, read_text, read_tracked,
+};
 use crate::redact::Redactor;
+use crate::refusal::{Classifier, Refusal};
 use crate::retry::{Failure, RetryPolicy, random};
 use crate::success::Success;
-use crate::{ApiKey, Credits, KeyKind, Ledger, Reply, probe};
+use crate::{ApiKey, Credits, KeyKind, Ledger, Reply, TransportError, probe};
 
 /// Name of the header that carries the key ("API Authentication").
 static API_KEY: HeaderName = HeaderName::from_static("api-key");
@@ -53,6 +57,7 @@ struct Shared {
     key: ApiKey,
     retry: RetryPolicy,
     ledger: Ledger,
+    classifier: Classifier,
     marks_attempts: bool,
     /// Calls begun, so that each draws its own jitter.
     calls: Arc<AtomicU64>,
@@ -84,7 +89,9 @@ impl Api {
 
     fn at(base: BaseUrl, key: ApiKey) -> Self {
         let (retry, ledger) = (RetryPolicy::default(), Ledger::new());
-        let shared = Shared { base, key, retry, ledger, marks_attempts: false, calls: Arc::default() };
+        let classifier: Classifier = Refusal::of_mock_text;
+        let shared =
+            Shared { base, key, retry, ledger, classifier, marks_attempts: false, calls: Arc::default() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -99,6 +106,28 @@ impl Api {
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         Arc::make_mut(&mut self.shared).ledger = ledger;
+        self
+    }
+
+    /// Tells the service's refusals apart by what it says; `None` leaves it to the HTTP status. Replaces the default,
+    /// [`Refusal::of_mock_text`], since the texts of the live service are not documented.
+    ///
+    /// ```
+    /// use tgscan_core::{Api, ApiError, ApiKey, Refusal};
+    ///
+    /// fn by_text(error: &ApiError) -> Option<Refusal> {
+    ///     match error.message() {
+    ///         "no such key" => Some(Refusal::InvalidKey),
+    ///         "top up first" => Some(Refusal::NoCredits),
+    ///         _ => None,
+    ///     }
+    /// }
+    /// let api = Api::new(ApiKey::live("0123456789abcdef")?).with_refusals(by_text);
+    /// # Ok::<(), tgscan_core::InvalidApiKey>(())
+    /// ```
+    #[must_use]
+    pub fn with_refusals(mut self, classifier: Classifier) -> Self {
+        Arc::make_mut(&mut self.shared).classifier = classifier;
         self
     }
 
@@ -129,16 +158,20 @@ impl Api {
         self.shared.key.kind()
     }
 
-    /// Whether a call of `M` with this key can take credits: test methods withdraw nothing ("Test Methods").
+    /// Returns whether a call of `M` with this key can take credits: its method can, or has charged before although it
+    /// is documented as free, and it is not sent to a test method, which withdraws nothing ("Test Methods").
     pub fn can_cost<M: ApiMethod>(&self) -> bool {
-        M::CAN_COST && !self.calls_twin::<M>()
+        !self.calls_twin::<M>() && (M::CAN_COST || self.ledger().has_charged(M::NAME))
     }
 
     fn calls_twin<M: ApiMethod>(&self) -> bool {
         self.shared.key.kind() == KeyKind::Test && M::TEST_PATH.is_some()
     }
 
-    /// Builds the HTTP request of a method. Cannot fail: key, base URL and query were checked before.
+    /// Builds the HTTP request of a method, **past the ledger, its cap and the retry rules**: what you send with it is
+    /// counted nowhere. Calls go through [`Client`](crate::Client) or [`Step`](crate::Step).
+    ///
+    /// Cannot fail: key, base URL and query were checked before.
     ///
     /// With a test key this is the method's test twin; a method without one (balance) is called at its only path.
     /// The body holds the query in clear text, so do not print the request.
@@ -173,88 +206,77 @@ impl Api {
         request
     }
 
-    /// Reads the response to a request of `method`. Nothing is lost: the reply or the error keeps all of it.
+    /// Reads the response to a request of [`request`](Self::request), **past the ledger**: what it cost is in the reply
+    /// or error and is booked nowhere. Nothing is lost: the reply or the error keeps all of the response.
     ///
     /// # Errors
     /// If the response is not a successful envelope with an answer that fits.
+    // Inlined, because a reply is large to be handed on.
+    #[inline]
     pub fn parse<M: ApiMethod>(
         &self,
         method: &M,
         response: Response<Bytes>,
     ) -> Result<Reply<M::Answer>, Error> {
-        self.read(method, response).map_err(|(error, _)| error)
+        match read_success::<M>(response.body()) {
+            Ok(Some(answer)) => Ok(self.reply(method, answer, response)),
+            Ok(None) | Err(_) => Err(self.explain(method, response)),
+        }
     }
 
-    /// As [`parse`](Self::parse), with how the attempt failed for the retry decision.
-    // Inlined, because a reply is large to be handed on.
+    /// A reply from the part of a response that came before it broke, if that part is a whole answer: JSON delimits
+    /// itself, whatever the connection did afterwards.
+    pub(crate) fn complete<M: ApiMethod>(
+        &self,
+        method: &M,
+        error: &mut TransportError,
+    ) -> Option<Reply<M::Answer>> {
+        let answer = read_success::<M>(error.partial()?.body()).ok()??;
+        Some(self.reply(method, answer, error.take_partial()?))
+    }
+
     #[inline]
-    pub(crate) fn read<M: ApiMethod>(
+    fn reply<M: ApiMethod>(
         &self,
         method: &M,
+        answer: M::Answer,
         response: Response<Bytes>,
-    ) -> Result<Reply<M::Answer>, (Error, Failure)> {
-        // One check of the whole body as UTF-8 makes the reader below a sixth faster than reading bytes.
-        if let Ok(text) = read_text(response.body())
-            && let Ok(Success(answer)) = serde_json::from_str(text)
-        {
-            let credits = self.credits::<M>(M::op_cost(&answer), None);
-            return Ok(Reply::new(answer, credits, response));
-        }
-        self.read_slowly(method, response)
-    }
-
-    /// As [`read`](Self::read), for responses that are not plainly a success.
-    #[cold]
-    fn read_slowly<M: ApiMethod>(
-        &self,
-        method: &M,
-        response: Response<Bytes>,
-    ) -> Result<Reply<M::Answer>, (Error, Failure)> {
-        let text = read_text(response.body()).ok();
-        match text.map(serde_json::from_str::<Envelope<M::Answer>>) {
-            // Only of an answer type that does not read the same bytes the same way twice.
-            Some(Ok(Envelope::Ok(answer))) => {
-                let credits = self.credits::<M>(M::op_cost(&answer), None);
-                Ok(Reply::new(answer, credits, response))
-            }
-            Some(Ok(Envelope::Error(result))) => {
-                let failure = Failure::Refused(response.status());
-                let form = form(method);
-                let error = ApiError::new(result.message, response, &Redactor::new(&self.shared.key, &form));
-                Err((self.error::<M>(ErrorKind::Api(error), failure), failure))
-            }
-            Some(Err(_)) | None => Err(self.explain(method, response)),
-        }
+    ) -> Reply<M::Answer> {
+        let credits = self.credits::<M>(M::op_cost(&answer), None);
+        // "Results of test methods contain random data", their echo too.
+        let is_mismatched = !self.calls_twin::<M>() && !method.is_answered_by(&answer);
+        Reply::new(answer, credits, is_mismatched, response)
     }
 
     /// The second pass over a response that did not read: what it is, and where it went wrong.
-    fn explain<M: ApiMethod>(&self, method: &M, response: Response<Bytes>) -> (Error, Failure) {
+    #[cold]
+    fn explain<M: ApiMethod>(&self, method: &M, response: Response<Bytes>) -> Error {
         let form = form(method);
         let redactor = Redactor::new(&self.shared.key, &form);
-        let problem = match read_tracked::<M::Answer>(response.body()) {
-            Err(problem) => problem.redact(&redactor),
+        let classifier = self.shared.classifier;
+        let api = |message, response| ErrorKind::Api(ApiError::new(message, response, &redactor, classifier));
+        let body = response.body().clone();
+        let problem = match guard(|| read_tracked::<M::Answer>(&body)) {
+            Ok(Ok(Envelope::Error(result))) => return self.error::<M>(api(result.message, response)),
+            Ok(Err(problem)) | Err(problem) => problem.redact(&redactor),
             // Both passes use the same types, so only a reader that depends on more than its input gets here.
-            Ok(_) => crate::error::ReadError::unstable(),
+            Ok(Ok(Envelope::Ok(_))) => ReadError::unstable(),
         };
-        let refused = Failure::Refused(response.status());
-        let (kind, failure) = match probe::status(response.body()) {
-            Some(probe::Status::Ok) => {
-                (ErrorKind::Decode(DecodeError::new(problem, response)), Failure::Undecodable)
-            }
+        let kind = match probe::status(&body) {
+            Some(probe::Status::Ok) => ErrorKind::Decode(DecodeError::new(problem, response)),
             // The service says that it failed; that its message does not fit makes it no less its own word.
-            Some(probe::Status::Error) => {
-                (ErrorKind::Api(ApiError::new(String::new(), response, &redactor)), refused)
-            }
-            None => (ErrorKind::NotEnvelope(NotEnvelope::new(problem, response, &redactor)), refused),
+            Some(probe::Status::Error) => api(String::new(), response),
+            None => ErrorKind::NotEnvelope(NotEnvelope::new(problem, response, &redactor)),
         };
-        (self.error::<M>(kind, failure), failure)
+        self.error::<M>(kind)
     }
 
     /// An error of one attempt, with its credits: what the received bytes say, or else what the failure implies.
-    pub(crate) fn error<M: ApiMethod>(&self, kind: ErrorKind, failure: Failure) -> Error {
+    pub(crate) fn error<M: ApiMethod>(&self, kind: ErrorKind) -> Error {
         let error = Error::new(M::NAME, kind, Credits::NotCharged, 1);
         let op_cost = error.response().and_then(|response| probe::op_cost(response.body()));
-        error.with_credits(self.credits::<M>(op_cost, Some(failure)))
+        let credits = self.credits::<M>(op_cost, Failure::of(&error));
+        error.with_credits(credits)
     }
 
     /// What an attempt cost. A test method takes nothing, whatever `op_cost` its random answer shows.
@@ -282,6 +304,7 @@ impl Api {
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api")
+            // Without its path, which may hold a gateway's token.
             .field("base_url", &self.shared.base)
             .field("key", &self.shared.key)
             .field("retry", &self.shared.retry)
@@ -300,4 +323,18 @@ fn form<M: ApiMethod>(method: &M) -> Bytes {
         Ok(_) => Bytes::from(form.finish()),
         Err(_) => Bytes::new(),
     }
+}
+
+/// Reads a body that is a successful envelope as a whole; an error if the code of the answer's type panicked.
+#[inline]
+fn read_success<M: ApiMethod>(body: &[u8]) -> Result<Option<M::Answer>, ReadError> {
+    // One check of the whole body as UTF-8 makes the reader below a sixth faster than reading bytes.
+    let Ok(text) = read_text(body) else { return Ok(None) };
+    guard(|| serde_json::from_str(text).ok().map(|Success(answer)| answer))
+}
+
+/// Runs code of the caller's, whose panic must not cost what was received.
+#[inline]
+fn guard<T>(read: impl FnOnce() -> T) -> Result<T, ReadError> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|_| ReadError::panicked())
 }

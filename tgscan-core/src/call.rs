@@ -58,21 +58,23 @@ pub enum Step<M: ApiMethod> {
 impl<M: ApiMethod> Step<M> {
     /// Begins a call at the time `now`. A call that the ledger's cap refuses is done at once.
     pub fn begin(api: &Api, method: M, now: Duration) -> Self {
-        let reservation = match reserve::<M>(api) {
-            Ok(reservation) => reservation,
-            Err(error) => return Self::Done(Err(error)),
-        };
         let seed = api.next_seed();
-        let call = Call {
+        let mut call = Call {
             api: api.clone(),
             method,
-            reservation,
+            reservation: None,
             began: now,
             attempts: 1,
             was_uncertain: false,
             seed,
         };
-        Self::Send(call.request(), Sent { call })
+        // Before anything is set aside: what runs here is the code of the method's type, and may panic.
+        let request = call.request();
+        match reserve::<M>(api) {
+            Ok(reservation) => call.reservation = reservation,
+            Err(error) => return Self::Done(Err(error)),
+        }
+        Self::Send(request, Sent { call })
     }
 }
 
@@ -81,7 +83,7 @@ fn reserve<M: ApiMethod>(api: &Api) -> Result<Option<Reservation>, Error> {
         return Ok(None);
     }
     let refused = |cap| Error::new(M::NAME, ErrorKind::CapReached(cap), Credits::NotCharged, 0);
-    api.ledger().reserve().map(Some).map_err(refused)
+    api.ledger().reserve(M::NAME).map(Some).map_err(refused)
 }
 
 /// What stays the same from attempt to attempt.
@@ -108,6 +110,17 @@ impl<M: ApiMethod> Call<M> {
         }
     }
 
+    /// Books what the answer cost, and ends the call.
+    #[inline]
+    fn done(mut self, mut reply: Reply<M::Answer>) -> Step<M> {
+        self.settle(reply.credits);
+        reply.attempts = self.attempts;
+        if self.was_uncertain && reply.credits == Credits::NotCharged {
+            reply.credits = Credits::Uncertain;
+        }
+        Step::Done(Ok(reply))
+    }
+
     fn request(&self) -> Request<Bytes> {
         let mut request = self.api.request(&self.method);
         if self.api.marks_attempts() {
@@ -119,8 +132,10 @@ impl<M: ApiMethod> Call<M> {
     fn settle(&mut self, credits: Credits) {
         match (self.reservation.take(), credits) {
             (Some(reservation), credits) => reservation.settle(credits),
-            (None, Credits::Charged(credits)) => self.api.ledger().charge(credits),
-            (None, Credits::NotCharged | Credits::Uncertain) => {}
+            (None, Credits::Charged(credits)) => self.api.ledger().charge(M::NAME, credits),
+            // Another call has shown since that this method charges.
+            (None, Credits::Uncertain) => self.api.ledger().uncertain(M::NAME),
+            (None, Credits::NotCharged) => {}
         }
     }
 }
@@ -146,24 +161,23 @@ impl<M: ApiMethod> Sent<M> {
         now: impl FnOnce() -> Duration,
     ) -> Step<M> {
         let mut call = self.call;
-        let (error, failure) = match response {
-            Ok(response) => match call.api.read(&call.method, response) {
-                Ok(mut reply) => {
-                    call.settle(reply.credits);
-                    reply.attempts = call.attempts;
-                    return Step::Done(Ok(reply));
-                }
-                Err(failed) => failed,
+        let error = match response {
+            Ok(response) => match call.api.parse(&call.method, response) {
+                Ok(reply) => return call.done(reply),
+                Err(error) => error,
             },
             Err(mut error) => {
-                let failure = Failure::of_transport(&error);
+                if let Some(reply) = call.api.complete(&call.method, &mut error) {
+                    return call.done(reply);
+                }
                 call.api.redact(&call.method, |redactor| error.redact(redactor));
-                (call.api.error::<M>(ErrorKind::Transport(error), failure), failure)
+                call.api.error::<M>(ErrorKind::Transport(error))
             }
         };
         let situation = Situation {
             can_cost: call.api.can_cost::<M>(),
-            failure,
+            // Every error of an attempt has one.
+            failure: Failure::of(&error).unwrap_or(Failure::PerhapsSent),
             is_charged: matches!(error.credits(), Credits::Charged(_)),
             retry_after: error.response().and_then(|response| retry_after(response.headers())),
             attempts: call.attempts,
@@ -205,13 +219,14 @@ impl<M: ApiMethod> Wait<M> {
     /// Goes on after the wait.
     pub fn over(self) -> Step<M> {
         let Self { mut call, error, .. } = self;
+        call.attempts += 1;
+        let request = call.request();
         match reserve::<M>(&call.api) {
             Ok(reservation) => call.reservation = reservation,
             // Why the call failed says more than that the cap leaves no room for another attempt.
             Err(_) => return Step::Done(Err(error)),
         }
-        call.attempts += 1;
-        Step::Send(call.request(), Sent { call })
+        Step::Send(request, Sent { call })
     }
 
     /// Ends the call with the last attempt's error instead of waiting.

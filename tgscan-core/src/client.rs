@@ -1,6 +1,7 @@
 //! The asynchronous client: drives calls with a transport and a timer.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tgscan_types::{
     UserCheck, UserCheckAnswer, UserQuery,
 };
 
-use crate::ledger::Reconciliation;
+use crate::ledger::{ReconcileOutcome, Reconciliation};
 use crate::{Api, CallEnd, Error, Ledger, Observer, Reply, Step, Timer, Transport, TransportError};
 
 /// What `async_trait` makes of [`Transport::send`].
@@ -49,13 +50,27 @@ struct Shared {
     /// Put into every request.
     extensions: Extensions,
     observer: Option<Arc<dyn Observer>>,
+    /// How long after the last uncertain call a charge may still come.
+    late_charge: Duration,
+    reconciles_itself: bool,
 }
+
+/// Assumption: what was given up is charged within the time limit that a request has by default.
+const LATE_CHARGE: Duration = Duration::from_secs(30);
 
 impl Client {
     /// A client over any transport.
     pub fn new(api: Api, transport: impl Transport + 'static) -> Self {
         let transport = Arc::new(transport);
-        let shared = Shared { api, transport, timer: None, extensions: Extensions::new(), observer: None };
+        let shared = Shared {
+            api,
+            transport,
+            timer: None,
+            extensions: Extensions::new(),
+            observer: None,
+            late_charge: LATE_CHARGE,
+            reconciles_itself: false,
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -77,6 +92,28 @@ impl Client {
     #[must_use]
     pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
         Arc::make_mut(&mut self.shared).observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Sets how long [`reconcile`](Self::reconcile) waits before it believes the balance about calls that are uncertain,
+    /// so that a charge which comes late is seen. Default: 30 s.
+    ///
+    /// Assumption: a call that was given up is charged within the time limit that a request has by default. A charge that
+    /// comes later still shows in the next comparison, as [`ReconcileOutcome::Differs`], and counts against the cap.
+    #[must_use]
+    pub fn with_late_charge(mut self, wait: Duration) -> Self {
+        Arc::make_mut(&mut self.shared).late_charge = wait;
+        self
+    }
+
+    /// Lets the client settle uncertain calls by itself: when the cap refuses a call because of them, it
+    /// [reconciles](Self::reconcile), at most once for each new uncertainty, and tries again. Such a call takes as long
+    /// as [`with_late_charge`](Self::with_late_charge) says, so a timer is needed.
+    ///
+    /// To have a balance to compare with, it asks for the balance (free) before the first paid call of its ledger.
+    #[must_use]
+    pub fn with_auto_reconcile(mut self) -> Self {
+        Arc::make_mut(&mut self.shared).reconciles_itself = true;
         self
     }
 
@@ -161,6 +198,31 @@ impl Client {
     /// If the cap refuses the call, if no complete response comes back, or if it is not a successful answer that fits.
     /// The error keeps what was received and says what is known about the credits.
     pub async fn send<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
+        if self.shared.reconciles_itself && self.shared.api.can_cost::<M>() {
+            // Boxed, because a call's future is moved, and is small without it.
+            Box::pin(self.make_room(&method)).await;
+        }
+        self.call(method).await
+    }
+
+    /// Settles what is uncertain if the cap would refuse the call because of it. Whatever comes of it, the call itself
+    /// says whether there is room.
+    async fn make_room<M: ApiMethod>(&self, _: &M) {
+        let ledger = self.ledger();
+        if !ledger.has_baseline() {
+            let _ = self.reconcile().await;
+        }
+        let is_blocked = ledger.refusal(M::NAME).is_some_and(|refused| refused.would_fit_if_settled());
+        if is_blocked && ledger.claim_reconcile() {
+            let is_settled = self.reconcile().await.is_ok_and(|seen| seen.outcome.is_conclusive());
+            if !is_settled {
+                ledger.unclaim_reconcile();
+            }
+        }
+    }
+
+    /// Drives one call to its end.
+    async fn call<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
         let began = self.now();
         let mut step = Step::begin(&self.shared.api, method, began);
         let result = loop {
@@ -178,7 +240,7 @@ impl Client {
                 Step::Done(result) => break result,
             };
             let response = sending.await;
-            step = sent.received_at(response, || self.now());
+            step = sent.received_at(response, || self.now_or(began));
         };
         self.tell::<M>(began, &result);
         result
@@ -191,9 +253,11 @@ impl Client {
             Ok(reply) => (reply.attempts, reply.credits),
             Err(error) => (error.attempts(), error.credits()),
         };
-        let duration = self.now().saturating_sub(began);
+        let duration = self.now_or(began).saturating_sub(began);
         let error = result.as_ref().err();
-        observer.call_ended(&CallEnd { method: M::NAME, attempts, duration, credits, error });
+        let end = CallEnd { method: M::NAME, attempts, duration, credits, error };
+        // The observer is the caller's code: its panic must not cost the answer. The panic hook has told of it.
+        let _ = catch_unwind(AssertUnwindSafe(|| observer.call_ended(&end)));
     }
 
     /// What [`Transport::send`] makes of the request.
@@ -205,18 +269,43 @@ impl Client {
         Transport::send(&*self.shared.transport, request)
     }
 
-    /// Asks for the balance and compares the ledger with it; see [`Ledger::reconcile`].
+    /// Asks for the balance (free), compares the ledger with it, and settles what was uncertain if it can.
+    ///
+    /// If a call is uncertain, this first waits until no late charge can come
+    /// ([`with_late_charge`](Self::with_late_charge)). Nothing is concluded if paid calls are in flight while the balance
+    /// is fetched, or another comparison ends meanwhile; see [`ReconcileOutcome`]. The first comparison only remembers
+    /// the balance, so make it before spending.
+    ///
+    /// It believes the balance: spending by others on the same account looks like the ledger's own, and so does a
+    /// purchase that [`Ledger::record_top_up`] was not told. Give each account one ledger.
     ///
     /// # Errors
     /// If the balance could not be read.
     pub async fn reconcile(&self) -> Result<Reconciliation, Error> {
-        let before = self.ledger().activity();
-        let balance = self.balance().await?.answer.num_credits;
-        Ok(self.ledger().reconcile_since(before, balance))
+        let ledger = self.ledger();
+        let to_settle = ledger.to_settle();
+        if to_settle.is_some() {
+            match &self.shared.timer {
+                Some(timer) => timer.sleep(self.shared.late_charge).await,
+                None => return Ok(ledger.inconclusive(ReconcileOutcome::TooEarly)),
+            }
+        }
+        let comparison = ledger.start_reconcile();
+        if to_settle.is_some_and(|seen| seen != comparison.uncertain_ever) {
+            // Another call became uncertain during the wait, so that is not over.
+            return Ok(ledger.inconclusive(ReconcileOutcome::TooEarly));
+        }
+        let balance = self.call(Balance {}).await?.answer.num_credits;
+        Ok(comparison.finish(balance))
     }
 
     fn now(&self) -> Duration {
         self.shared.timer.as_ref().map_or(Duration::ZERO, Timer::now)
+    }
+
+    /// The time after something was received, which a clock that panics must not cost.
+    fn now_or(&self, earlier: Duration) -> Duration {
+        catch_unwind(AssertUnwindSafe(|| self.now())).unwrap_or(earlier)
     }
 }
 

@@ -90,7 +90,9 @@ impl<'de> Visitor<'de> for Probe<'_> {
 
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
         if self.path.is_empty() {
-            self.found.set(Some(Leaf::Number(number)));
+            // Of a cost that stands twice the greater one counts: what was paid must not read as free.
+            let seen = if let Some(Leaf::Number(seen)) = self.found.get() { seen } else { 0 };
+            self.found.set(Some(Leaf::Number(number.max(seen))));
         }
         Ok(())
     }
@@ -117,6 +119,9 @@ mod tests {
             (r#"{"status":"ok","result":{"meta":{"op_cost":3},"groups":[{"#, Some(3)),
             (r#"{"result":{"groups":7,"meta":{"x":[],"op_cost":3}},"status":"ok"}"#, Some(3)),
             (r#"{"result":{"meta":{"op_cost":3}}} trailing"#, Some(3)),
+            (r#"{"result":{"meta":{"op_cost":9,"op_cost":0}}}"#, Some(9)),
+            (r#"{"result":{"meta":{"op_cost":0,"op_cost":9}}}"#, Some(9)),
+            (r#"{"result":{"meta":{"op_cost":9},"meta":{"op_cost":0}}}"#, Some(9)),
             (r#"{"op_cost":3,"meta":{"op_cost":3},"result":{"op_cost":3}}"#, None),
             (r#"{"result":{"meta":{"op_cost":{"op_cost":3}}}}"#, None),
             (r#"{"result":{"meta":{"op_cost":"3"}}}"#, None),

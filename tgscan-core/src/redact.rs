@@ -7,6 +7,9 @@ use crate::ApiKey;
 /// Longest text that `clean` returns, in characters: an error message is a line, not a page.
 const MAX_CHARS: usize = 300;
 
+/// How much of a secret is removed where only its beginning stands, in bytes. Less says nothing about whose it is.
+const MIN_PREFIX: usize = 4;
+
 /// What must not be printed of one call.
 pub(crate) struct Redactor<'a> {
     key: &'a ApiKey,
@@ -30,13 +33,15 @@ impl<'a> Redactor<'a> {
         let mut clean = String::new();
         let mut hidden_to = 0;
         for (at, c) in text.char_indices() {
-            let here = secrets.iter().filter(|(secret, _)| starts_with_ignoring_case(&text[at..], secret));
             // The longest, because one username can be how another one begins.
-            if let Some((secret, marker)) = here.max_by_key(|(secret, _)| secret.len()) {
+            let here = secrets.iter().map(|(secret, marker)| (shown(&text[at..], secret), marker));
+            if let Some((length, marker)) =
+                here.max_by_key(|(length, _)| *length).filter(|(length, _)| *length > 0)
+            {
                 if at >= hidden_to {
                     clean.push_str(marker);
                 }
-                hidden_to = hidden_to.max(at + secret.len());
+                hidden_to = hidden_to.max(at + length);
             }
             if at >= hidden_to {
                 clean.push(if c.is_control() { ' ' } else { c });
@@ -54,10 +59,15 @@ impl<'a> Redactor<'a> {
     }
 }
 
-/// Whatever the case of ASCII letters: a service may echo a username in lower case.
-fn starts_with_ignoring_case(text: &str, secret: &str) -> bool {
-    let head = text.as_bytes().get(..secret.len());
-    !secret.is_empty() && head.is_some_and(|head| head.eq_ignore_ascii_case(secret.as_bytes()))
+/// How many bytes at the start of a text show a secret, whatever the case of ASCII letters: all of it, or its beginning,
+/// because texts are cut (`some_user…`).
+fn shown(text: &str, secret: &str) -> usize {
+    let same = text.bytes().zip(secret.bytes()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+    if same < secret.len().min(MIN_PREFIX) {
+        return 0;
+    }
+    // Not inside a character.
+    (0..=same).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -75,6 +85,12 @@ mod tests {
         assert_eq!(clean("Some_Name,other"), "<query>");
         assert_eq!(clean("öOTHERö"), "ö<query>ö");
         assert_eq!(clean("nothing here"), "nothing here");
+    }
+
+    #[test]
+    fn removes_the_beginning_of_key_and_query() {
+        assert_eq!(clean("user some_… is unknown"), "user <query>… is unknown");
+        assert_eq!(clean("SOME, s3cr, oth, som"), "<query>, <API key>, oth, som");
     }
 
     #[test]

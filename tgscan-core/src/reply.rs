@@ -20,16 +20,29 @@ pub struct Reply<A> {
     /// The answer.
     pub answer: A,
     /// What the attempt that brought this answer cost. Earlier ones took nothing, unless
-    /// [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) is on.
+    /// [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) is on: then a free answer after an
+    /// uncertain attempt is [`Credits::Uncertain`], and a charged one may have been paid for twice.
     pub credits: Credits,
     /// How many times the request was given to the transport.
     pub attempts: u32,
+    is_mismatched: bool,
     response: Response<Bytes>,
 }
 
 impl<A> Reply<A> {
-    pub(crate) fn new(answer: A, credits: Credits, response: Response<Bytes>) -> Self {
-        Self { answer, credits, attempts: 1, response }
+    pub(crate) fn new(answer: A, credits: Credits, is_mismatched: bool, response: Response<Bytes>) -> Self {
+        Self { answer, credits, attempts: 1, is_mismatched, response }
+    }
+
+    /// Returns whether the answer echoes another query than the one that was sent: it may be **somebody else's data**,
+    /// as behind a gateway that sends answers twice or mixes them up. Do not store it under this query. Its cost is
+    /// that of the answer that came.
+    ///
+    /// Compared without regard to case, a leading `@` and order; an answer without an echo, and one of a test method,
+    /// whose data are random, is never mismatched. Assumption: the service echoes the query as it was sent, as the name
+    /// `search_query` says.
+    pub fn is_mismatched(&self) -> bool {
+        self.is_mismatched
     }
 
     /// Status, HTTP version, headers and raw body, exactly as received.
@@ -58,6 +71,7 @@ impl<A> fmt::Debug for Reply<A> {
             .field("bytes", &self.raw().len())
             .field("credits", &self.credits)
             .field("attempts", &self.attempts)
+            .field("is_mismatched", &self.is_mismatched)
             .finish_non_exhaustive()
     }
 }

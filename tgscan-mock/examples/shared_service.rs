@@ -72,7 +72,7 @@ mod tests {
         use tgscan_mock::core::Api;
 
         let mock = Mock::new();
-        let api = Api::new(mock.live_key()).with_ledger(Ledger::new().with_cap(1));
+        let api = Api::new(mock.live_key()).with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
         let service = Service::new(Client::new(api, mock.clone()));
         block_on(service.num_groups("a".parse().unwrap())).unwrap();
         block_on(service.num_groups("b".parse().unwrap())).unwrap_err();

@@ -28,6 +28,12 @@ pub trait ApiMethod: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// The credits that this answer says it cost, in `op_cost`; `None` where the method's answers have no such field.
     fn op_cost(answer: &Self::Answer) -> Option<u64>;
+
+    /// Returns whether `answer` echoes this query; `true` where an answer has no echo.
+    fn is_answered_by(&self, answer: &Self::Answer) -> bool {
+        let _ = answer;
+        true
+    }
 }
 
 /// Called once per API method by [`visit_all`], with the method's type.

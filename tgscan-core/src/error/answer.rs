@@ -1,6 +1,7 @@
 //! Answers that are not what was asked for. Each keeps the whole response.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use http::Response;
@@ -8,19 +9,38 @@ use http::header::CONTENT_TYPE;
 
 use super::ReadError;
 use crate::redact::Redactor;
+use crate::refusal::{Classifier, Refusal};
 
 /// The service's own error envelope ("Result of Failed API Request").
 pub struct ApiError {
     message: String,
     /// The message without key and query, for printing.
     clean: String,
+    refusal: Refusal,
     response: Response<Bytes>,
 }
 
 impl ApiError {
-    pub(crate) fn new(message: String, response: Response<Bytes>, redactor: &Redactor<'_>) -> Self {
+    pub(crate) fn new(
+        message: String,
+        response: Response<Bytes>,
+        redactor: &Redactor<'_>,
+        classifier: Classifier,
+    ) -> Self {
         let clean = redactor.clean(&message);
-        Self { message, clean, response }
+        let refusal = Refusal::of_status(response.status());
+        let mut error = Self { message, clean, refusal, response };
+        // A classifier is the caller's code: if it panics, the status decides, and nothing is lost.
+        if let Ok(Some(refusal)) = catch_unwind(AssertUnwindSafe(|| classifier(&error))) {
+            error.refusal = refusal;
+        }
+        error
+    }
+
+    /// Returns why the service refused, by the classifier of [`Api::with_refusals`](crate::Api::with_refusals), or else
+    /// by the HTTP status.
+    pub fn refusal(&self) -> Refusal {
+        self.refusal
     }
 
     /// The service's short description, exactly as sent. It may echo the query; `Display` shows it without.

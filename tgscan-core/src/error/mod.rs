@@ -6,14 +6,14 @@ mod read;
 use std::fmt;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 pub use answer::{ApiError, DecodeError, NotEnvelope};
 pub use read::ReadError;
 pub(crate) use read::{read_json, read_text, read_tracked};
 
-use crate::{CapReached, Credits, Delivery, TransportError};
+use crate::{CapReached, Credits, Delivery, Refusal, TransportError};
 
 /// A call that brought no answer: why, what it cost, and everything that was received.
 ///
@@ -118,6 +118,19 @@ impl Error {
             ErrorKind::Transport(error) => Some(error.delivery()),
             _ => None,
         }
+    }
+
+    /// Returns why the service refused the call, if it answered with an error envelope.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match &self.inner.kind {
+            ErrorKind::Api(error) => Some(error.refusal()),
+            _ => None,
+        }
+    }
+
+    /// Returns the HTTP status, if a response came, whole or broken.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.response().map(Response::status)
     }
 
     /// The service's own words, if it answered with an error envelope. They may echo the query.

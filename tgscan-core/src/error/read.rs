@@ -35,12 +35,18 @@ impl ReadError {
 
     /// For a type of the caller's own that does not read the same bytes the same way twice.
     pub(crate) fn unstable() -> Self {
-        Self {
-            path: String::new(),
-            is_clean: true,
-            offset: 0,
-            expected: "read only at the second try".into(),
-        }
+        Self::plain("read only at the second try")
+    }
+
+    /// For a type of the caller's own whose code panicked.
+    pub(crate) fn panicked() -> Self {
+        Self::plain(
+            "the code that reads the answer's type panicked; mend it, then read the kept body with `reparse`",
+        )
+    }
+
+    fn plain(expected: &str) -> Self {
+        Self { path: String::new(), is_clean: true, offset: 0, expected: expected.into() }
     }
 
     /// Removes key and query from the path, which can hold a key of the answer.

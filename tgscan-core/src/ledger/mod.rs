@@ -1,184 +1,153 @@
 //! The credit ledger: adds up what calls cost, across clones and threads, and holds a cap.
 
 mod reconcile;
+mod snapshot;
+mod state;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use reconcile::{Reconciliation, Verdict};
+pub use reconcile::{Reconcile, ReconcileOutcome, Reconciliation};
+pub use snapshot::{CapReached, LedgerSnapshot};
+use state::State;
 
 use crate::Credits;
 
+/// What a paid call sets aside under a cap while the price of its method is unknown.
+///
+/// The documentation states no prices: each answer's `op_cost` is the only source. The price of a method is the highest
+/// `op_cost` that it was charged so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reserve {
+    /// Sets aside at least this many credits for each paid call; 0 means 1. Give the most that you expect one call to
+    /// cost: the cap then holds from the first call on, with any number of calls at once.
+    PerCall(u64),
+    /// Sets aside all that is left of the cap, so that paid calls go one at a time until the first charge shows the
+    /// price of their method. The cap can be passed by what that first call costs.
+    OneAtATime,
+}
+
 /// Adds up what calls cost and refuses those that a cap does not allow.
 ///
-/// Clones share one ledger. Every paid call reserves credits before it is sent and settles them when it ends, so the
-/// cap counts calls in flight and uncertain ones too and holds under any concurrency, as long as no call costs more
-/// than its reserve. Otherwise it can be passed by what calls in flight or uncertain cost beyond theirs. The reserve
-/// rises to the highest `op_cost` seen.
+/// Clones share one ledger. Each attempt of a call that can cost credits sets aside the price of its method before it
+/// is sent, and books what it really cost when it ends.
 ///
 /// ```
-/// use tgscan_core::Ledger;
+/// use tgscan_core::{Ledger, Reserve};
 ///
-/// let ledger = Ledger::new().with_cap(100).with_reserve(2);
+/// let ledger = Ledger::with_cap(100, Reserve::PerCall(2));
 /// let now = ledger.snapshot();
-/// assert_eq!((now.cap, now.reserve, now.charged, now.uncertain), (Some(100), 2, 0, 0));
+/// assert_eq!((now.cap, now.charged, now.in_flight, now.uncertain), (Some(100), 0, 0, 0));
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Ledger {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
-struct State {
-    snapshot: LedgerSnapshot,
-    baseline: Option<reconcile::Baseline>,
-    /// Paid attempts ever begun, and free ones that were charged: tells whether anything happened between two looks.
-    begun: u64,
-}
-
-/// What a [`Ledger`] says at one moment. All amounts are credits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LedgerSnapshot {
-    /// The most that may be spent, if there is a cap.
-    pub cap: Option<u64>,
-    /// What is set aside for each paid call until its cost is known.
-    pub reserve: u64,
-    /// Certainly spent, as the answers' `op_cost` says.
-    pub charged: u64,
-    /// How many calls were charged.
-    pub charged_calls: u64,
-    /// Set aside for calls that have not ended.
-    pub in_flight: u64,
-    /// How many paid calls have not ended.
-    pub in_flight_calls: u64,
-    /// Set aside for calls that ended without saying what they cost.
-    pub uncertain: u64,
-    /// How many attempts ended so.
-    pub uncertain_calls: u64,
-    /// How many paid attempts ended without cost.
-    pub not_charged_calls: u64,
-    /// How many calls the cap refused.
-    pub refused_calls: u64,
-}
-
-impl Default for LedgerSnapshot {
+impl Default for Ledger {
     fn default() -> Self {
-        Self {
-            cap: None,
-            // The cheapest call that costs anything; raised by the first answer that costs more.
-            reserve: 1,
-            charged: 0,
-            charged_calls: 0,
-            in_flight: 0,
-            in_flight_calls: 0,
-            uncertain: 0,
-            uncertain_calls: 0,
-            not_charged_calls: 0,
-            refused_calls: 0,
-        }
-    }
-}
-
-impl LedgerSnapshot {
-    /// Everything that the cap counts: charged, in flight and uncertain.
-    pub fn committed(&self) -> u64 {
-        self.charged.saturating_add(self.in_flight).saturating_add(self.uncertain)
-    }
-}
-
-/// A call that the cap refused before anything was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CapReached {
-    /// The ledger at that moment.
-    pub ledger: LedgerSnapshot,
-}
-
-impl std::error::Error for CapReached {}
-
-impl fmt::Display for CapReached {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let now = &self.ledger;
-        write!(
-            f,
-            "not sent, because it would pass the cap of {} credits: {} charged, {} in flight, {} uncertain, \
-             and this call reserves {}",
-            now.cap.unwrap_or(u64::MAX),
-            now.charged,
-            now.in_flight,
-            now.uncertain,
-            now.reserve
-        )
+        Self::new()
     }
 }
 
 impl Ledger {
-    /// An empty ledger without a cap.
+    /// Creates a ledger without a cap.
     pub fn new() -> Self {
-        Self::default()
+        Self { state: Arc::new(Mutex::new(State::new(None, Reserve::OneAtATime))) }
     }
 
-    /// Sets the most credits that may be spent, counted from the ledger's start.
-    #[must_use]
-    pub fn with_cap(self, credits: u64) -> Self {
-        self.lock().snapshot.cap = Some(credits);
-        self
-    }
-
-    /// Sets what is set aside for each paid call until its cost is known. At least 1, which is the default.
+    /// Creates a ledger that refuses calls which could pass `credits`, counted from its start.
     ///
-    /// The documentation states no prices; set this to the highest you expect, so that the cap holds from the first
-    /// call on.
-    #[must_use]
-    pub fn with_reserve(self, credits: u64) -> Self {
-        self.lock().snapshot.reserve = credits.max(1);
-        self
+    /// The cap counts what is charged, in flight, uncertain, and gone from the balance without an explanation
+    /// ([`ReconcileOutcome::Differs`]). Calls in flight and uncertain ones count at the price of their method, also
+    /// when that price becomes known or rises after they were sent.
+    ///
+    /// The cap holds as long as no call costs more than was set aside for it: its method's highest `op_cost` so far, and
+    /// at least what [`Reserve::PerCall`] says. It cannot hold
+    /// - for a call that costs more than that: the cap is passed by the difference, for each such call in flight or
+    ///   uncertain at the time;
+    /// - for the first paid call of each method with [`Reserve::OneAtATime`];
+    /// - for a method that is documented as free and charges all the same, until it has done so once;
+    /// - for requests built by [`Api::request`](crate::Api::request), which the ledger does not see.
+    ///
+    /// Either way, no further call is sent that is known to pass it.
+    pub fn with_cap(credits: u64, reserve: Reserve) -> Self {
+        Self { state: Arc::new(Mutex::new(State::new(Some(credits), reserve))) }
     }
 
-    /// Changes the cap of a ledger in use; `None` removes it. Calls in flight are not affected.
+    /// Changes the cap **for every clone of this ledger**; `None` removes it. Calls in flight are not affected.
     pub fn set_cap(&self, cap: Option<u64>) {
-        self.lock().snapshot.cap = cap;
+        self.lock().cap = cap;
     }
 
-    /// What the ledger says now.
+    /// Changes what is set aside while a price is unknown, **for every clone of this ledger**.
+    pub fn set_reserve(&self, reserve: Reserve) {
+        self.lock().reserve = reserve;
+    }
+
+    /// Returns what the ledger says now.
     pub fn snapshot(&self) -> LedgerSnapshot {
-        self.lock().snapshot
+        self.lock().snapshot()
     }
 
-    /// Sets the reserve aside for one attempt of a paid call.
-    pub(crate) fn reserve(&self) -> Result<Reservation, CapReached> {
+    /// Returns the highest `op_cost` that calls of an API method were charged so far, by [`ApiMethod::NAME`], or `None`
+    /// before the first charge.
+    ///
+    /// [`ApiMethod::NAME`]: crate::types::ApiMethod::NAME
+    pub fn price(&self, method: &str) -> Option<u64> {
+        self.lock().price_of(method)
+    }
+
+    /// Books everything that is uncertain as having cost `credits` in all, and nothing if 0: for a person who has
+    /// looked at the account's statement. Returns how many attempts are settled by it.
+    ///
+    /// Comparing with the balance starts anew: the next reconciliation is a [`ReconcileOutcome::Baseline`].
+    pub fn settle_uncertain(&self, credits: u64) -> u64 {
+        self.lock().settle_by_hand(credits)
+    }
+
+    /// Tells the ledger that `credits` were bought, so that comparing with the balance stays exact. Tell it before
+    /// the next reconciliation, or after one that said [`ReconcileOutcome::ToppedUp`]: what that left uncertain is
+    /// settled then.
+    pub fn record_top_up(&self, credits: u64) {
+        self.lock().record_top_up(credits);
+    }
+
+    /// Sets credits aside for one attempt of a paid call.
+    pub(crate) fn reserve(&self, method: &'static str) -> Result<Reservation, CapReached> {
+        let book = self.lock().reserve(method)?;
+        Ok(Reservation { ledger: self.clone(), book, is_settled: false })
+    }
+
+    /// How the cap would refuse a paid call now, if it would. Nothing is set aside or counted.
+    pub(crate) fn refusal(&self, method: &'static str) -> Option<CapReached> {
         let mut state = self.lock();
-        let now = &mut state.snapshot;
-        if now.cap.is_some_and(|cap| now.committed().saturating_add(now.reserve) > cap) {
-            now.refused_calls += 1;
-            return Err(CapReached { ledger: *now });
-        }
-        now.in_flight = now.in_flight.saturating_add(now.reserve);
-        now.in_flight_calls += 1;
-        let held = now.reserve;
-        state.begun += 1;
-        Ok(Reservation { ledger: self.clone(), held, is_settled: false })
+        let book = state.book(method);
+        state.refusal(book)
     }
 
     /// Books the cost of a call that should have been free.
-    pub(crate) fn charge(&self, credits: u64) {
+    pub(crate) fn charge(&self, method: &'static str, credits: u64) {
         let mut state = self.lock();
-        state.snapshot.charge(credits);
-        state.begun += 1;
+        let book = state.book(method);
+        state.charge(book, credits);
+    }
+
+    /// Books a call as uncertain that was thought to be free when it was sent.
+    pub(crate) fn uncertain(&self, method: &'static str) {
+        let mut state = self.lock();
+        let book = state.book(method);
+        state.uncertain(book);
+    }
+
+    /// Whether a method has ever charged anything.
+    pub(crate) fn has_charged(&self, method: &str) -> bool {
+        self.price(method).is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every critical section leaves the numbers whole, so a panic elsewhere does not make them wrong.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl LedgerSnapshot {
-    fn charge(&mut self, credits: u64) {
-        self.charged = self.charged.saturating_add(credits);
-        self.charged_calls += 1;
-        self.reserve = self.reserve.max(credits);
     }
 }
 
@@ -191,29 +160,24 @@ impl fmt::Debug for Ledger {
 /// Credits set aside for one attempt. Dropped unsettled, as when a call's future is dropped, it counts as uncertain.
 pub(crate) struct Reservation {
     ledger: Ledger,
-    held: u64,
+    book: usize,
     is_settled: bool,
 }
 
 impl Reservation {
     /// Books how the attempt ended.
     pub(crate) fn settle(mut self, credits: Credits) {
-        self.book(credits);
+        self.settle_in_place(credits);
     }
 
-    fn book(&mut self, credits: Credits) {
+    fn settle_in_place(&mut self, credits: Credits) {
         self.is_settled = true;
         let mut state = self.ledger.lock();
-        let now = &mut state.snapshot;
-        now.in_flight = now.in_flight.saturating_sub(self.held);
-        now.in_flight_calls = now.in_flight_calls.saturating_sub(1);
+        state.release(self.book);
         match credits {
-            Credits::Charged(credits) => now.charge(credits),
-            Credits::NotCharged => now.not_charged_calls += 1,
-            Credits::Uncertain => {
-                now.uncertain = now.uncertain.saturating_add(self.held);
-                now.uncertain_calls += 1;
-            }
+            Credits::Charged(credits) => state.charge(self.book, credits),
+            Credits::NotCharged => state.not_charged(),
+            Credits::Uncertain => state.uncertain(self.book),
         }
     }
 }
@@ -221,7 +185,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.book(Credits::Uncertain);
+            self.settle_in_place(Credits::Uncertain);
         }
     }
 }
@@ -230,49 +194,96 @@ impl Drop for Reservation {
 mod tests {
     use super::*;
 
+    const CHEAP: &str = "similar_groups";
+    const DEAR: &str = "search";
+
     #[test]
-    fn the_cap_counts_what_is_charged_in_flight_and_uncertain() {
-        let ledger = Ledger::new().with_cap(4);
-        let [a, b, c, d] = std::array::from_fn(|_| ledger.reserve().unwrap());
-        let refused = ledger.reserve().err().unwrap();
+    fn cap_counts_charged_in_flight_and_uncertain() {
+        let ledger = Ledger::with_cap(4, Reserve::PerCall(1));
+        let [a, b, c, d] = std::array::from_fn(|_| ledger.reserve(DEAR).unwrap());
+        let refused = ledger.reserve(DEAR).err().unwrap();
         assert_eq!(
             refused.to_string(),
-            "not sent, because it would pass the cap of 4 credits: 0 charged, 4 in flight, 0 uncertain, \
-             and this call reserves 1"
+            "not sent, because it could pass the cap of 4 credits: 0 charged, 4 in flight, 0 uncertain, and this call \
+             sets 1 aside; wait for the calls in flight"
         );
         a.settle(Credits::Charged(1));
         b.settle(Credits::Uncertain);
         drop(c);
         let now = ledger.snapshot();
         assert_eq!((now.charged, now.uncertain, now.in_flight, now.refused_calls), (1, 2, 1, 1));
-        assert!(ledger.reserve().is_err());
+        assert!(ledger.reserve(DEAR).is_err());
         d.settle(Credits::NotCharged);
-        ledger.reserve().unwrap().settle(Credits::NotCharged);
+        ledger.reserve(DEAR).unwrap().settle(Credits::NotCharged);
         assert_eq!(ledger.snapshot().not_charged_calls, 2);
     }
 
     #[test]
-    fn the_reserve_rises_to_the_highest_cost_seen() {
-        let ledger = Ledger::new().with_cap(10).with_reserve(0);
-        assert_eq!(ledger.snapshot().reserve, 1);
-        ledger.reserve().unwrap().settle(Credits::Charged(6));
-        ledger.charge(2);
-        let now = ledger.snapshot();
-        assert_eq!((now.reserve, now.charged, now.charged_calls), (6, 8, 2));
-        assert!(ledger.reserve().is_err(), "8 + 6 passes 10");
-        ledger.set_cap(None);
-        assert!(ledger.reserve().is_ok());
+    fn price_belongs_to_the_method() {
+        let ledger = Ledger::with_cap(100, Reserve::OneAtATime);
+        ledger.reserve(DEAR).unwrap().settle(Credits::Charged(51));
+        assert_eq!((ledger.price(DEAR), ledger.price(CHEAP)), (Some(51), None));
+        assert!(ledger.reserve(DEAR).is_err(), "51 + 51 passes 100");
+        ledger.reserve(CHEAP).unwrap().settle(Credits::Charged(1));
+        let at_once: Vec<_> = (0..48).map(|_| ledger.reserve(CHEAP).unwrap()).collect();
+        assert!(ledger.reserve(CHEAP).is_err(), "51 + 1 + 48 is all");
+        assert_eq!(at_once.len(), 48);
+    }
+
+    #[test]
+    fn sends_one_paid_call_at_a_time_until_its_price_is_known() {
+        let ledger = Ledger::with_cap(10, Reserve::OneAtATime);
+        let first = ledger.reserve(DEAR).unwrap();
+        for method in [DEAR, CHEAP] {
+            let refused = ledger.reserve(method).err().unwrap();
+            assert!(refused.is_transient() && !refused.would_fit_if_settled(), "{refused}");
+        }
+        first.settle(Credits::Charged(3));
+        let second = ledger.reserve(DEAR).unwrap();
+        assert!(ledger.reserve(CHEAP).is_ok(), "its price is unknown, but there is room");
+        drop(second);
+    }
+
+    #[test]
+    fn uncertain_call_of_unknown_price_takes_all_that_is_left() {
+        let ledger = Ledger::with_cap(10, Reserve::OneAtATime);
+        drop(ledger.reserve(DEAR).unwrap());
+        let refused = ledger.reserve(DEAR).err().unwrap();
+        assert!(!refused.is_transient() && refused.would_fit_if_settled());
+        assert_eq!(
+            refused.to_string(),
+            "not sent, because it could pass the cap of 10 credits: 0 charged, 0 in flight, 1 uncertain, and the price \
+             of an earlier call is not known; settle what is uncertain with `Client::reconcile` or \
+             `Ledger::settle_uncertain`"
+        );
+        assert_eq!(ledger.snapshot().room(), Some(0));
+        assert_eq!(ledger.settle_uncertain(4), 1);
+        assert_eq!((ledger.snapshot().charged, ledger.snapshot().room()), (4, Some(6)));
+    }
+
+    #[test]
+    fn uncertain_and_in_flight_calls_rise_with_the_price() {
+        let ledger = Ledger::with_cap(100, Reserve::PerCall(1));
+        let [a, b, c] = std::array::from_fn(|_| ledger.reserve(DEAR).unwrap());
+        drop(a);
+        assert_eq!((ledger.snapshot().uncertain, ledger.snapshot().in_flight), (1, 2));
+        b.settle(Credits::Charged(40));
+        assert_eq!((ledger.snapshot().uncertain, ledger.snapshot().in_flight), (40, 40));
+        assert!(ledger.reserve(DEAR).is_err());
+        c.settle(Credits::NotCharged);
+        assert!(ledger.reserve(DEAR).is_err(), "40 charged, 40 uncertain, 40 more pass 100");
+        assert!(ledger.reserve(CHEAP).is_ok());
     }
 
     #[test]
     fn clones_share_and_threads_add_up_exactly() {
-        let ledger = Ledger::new().with_cap(500);
+        let ledger = Ledger::with_cap(500, Reserve::PerCall(1));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 let ledger = ledger.clone();
                 scope.spawn(move || {
                     for _ in 0..100 {
-                        if let Ok(reservation) = ledger.reserve() {
+                        if let Ok(reservation) = ledger.reserve(DEAR) {
                             reservation.settle(Credits::Charged(1));
                         }
                     }
@@ -285,9 +296,21 @@ mod tests {
 
     #[test]
     fn huge_amounts_saturate() {
-        let ledger = Ledger::new().with_cap(u64::MAX);
-        ledger.reserve().unwrap().settle(Credits::Charged(u64::MAX));
-        ledger.charge(5);
+        let ledger = Ledger::with_cap(u64::MAX, Reserve::OneAtATime);
+        ledger.reserve(DEAR).unwrap().settle(Credits::Charged(u64::MAX));
+        ledger.charge(DEAR, 5);
         assert_eq!(ledger.snapshot().committed(), u64::MAX);
+        assert!(ledger.reserve(DEAR).is_err());
+        ledger.set_cap(None);
+        let held: Vec<_> = (0..3).map(|_| ledger.reserve(DEAR).unwrap()).collect();
+        assert_eq!((ledger.snapshot().in_flight, held.len()), (u64::MAX, 3));
+    }
+
+    #[test]
+    fn reserve_of_nothing_is_one() {
+        let ledger = Ledger::with_cap(2, Reserve::PerCall(0));
+        let held = [ledger.reserve(DEAR).unwrap(), ledger.reserve(DEAR).unwrap()];
+        assert!(ledger.reserve(DEAR).is_err());
+        drop(held);
     }
 }

@@ -146,6 +146,11 @@ impl TransportError {
         self.inner.partial.as_ref()
     }
 
+    /// Takes out what was received before the failure.
+    pub(crate) fn take_partial(&mut self) -> Option<Response<Bytes>> {
+        self.inner.partial.take()
+    }
+
     /// Whether a time limit passed.
     pub fn is_timeout(&self) -> bool {
         self.inner.kind == TransportErrorKind::Timeout

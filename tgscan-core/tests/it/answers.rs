@@ -83,7 +83,7 @@ fn an_error_envelope_is_the_services_own_error_whatever_the_status() {
         let envelope = json!({"status": "error", "result": {"message": "no such thing", "code": 7}});
         for (status, paid) in [
             (200, Credits::Uncertain),
-            (400, Credits::Uncertain),
+            (400, Credits::NotCharged),
             (401, Credits::NotCharged),
             (429, Credits::NotCharged),
             (500, Credits::Uncertain),
@@ -114,7 +114,7 @@ fn what_is_not_an_envelope_is_kept_and_named_so() {
     for_each_method!(|method: M, answer| {
         let bare = answer["result"].to_string();
         for body in [PAGE, "", "null", "[]", "{}", "\u{feff}{}", "7", &bare] {
-            for (status, paid) in [(200, Credits::Uncertain), (503, Credits::NotCharged)] {
+            for (status, paid) in [(200, Credits::Uncertain), (503, Credits::Uncertain)] {
                 let html = with_header(response(status, body.to_owned()), "content-type", "text/html");
                 let error = live().parse(&method, html).unwrap_err();
                 assert!(error.is_not_envelope(), "{body}: {error}");

@@ -10,8 +10,8 @@ use tgscan_core::types::{
     ApiMethod, Balance, GroupQuery, MethodVisitor, SimilarGroups, UserCheck, UserQuery, visit_all,
 };
 use tgscan_core::{
-    Api, Attempt, Credits, Error, Ledger, Reply, RetryPolicy, Sent, Step, TransportError, TransportErrorKind,
-    Wait,
+    Api, Attempt, Credits, Error, Ledger, Refusal, Reply, Reserve, RetryPolicy, Sent, Step, TransportError,
+    TransportErrorKind, Wait,
 };
 
 use crate::support::{
@@ -198,7 +198,7 @@ fn retry_after_is_obeyed_up_to_the_longest_wait() {
 
 #[test]
 fn the_total_time_counts_from_the_begin_and_time_never_runs_back() {
-    let minute = Duration::from_mins(1);
+    let minute = Duration::from_secs(60);
     let late = |now| begin(&live(), Balance {}).received(never_sent(), now);
     drop(waits(late(NOW + Duration::from_millis(59_750))));
     assert_eq!(done(late(NOW + minute)).unwrap_err().attempts(), 1);
@@ -208,7 +208,7 @@ fn the_total_time_counts_from_the_begin_and_time_never_runs_back() {
 
 #[test]
 fn the_cap_refuses_before_anything_is_sent() {
-    let api = live().with_ledger(Ledger::new().with_cap(1));
+    let api = live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
     let first = begin(&api, similar());
     let error = done(Step::begin(&api, similar(), NOW)).unwrap_err();
     assert!(error.is_cap_reached() && error.response().is_none());
@@ -242,7 +242,7 @@ fn calls_with_a_test_key_never_reserve_and_never_charge() {
     struct Tested;
     impl MethodVisitor for Tested {
         fn visit<M: ApiMethod>(&mut self) {
-            let api = test().with_ledger(Ledger::new().with_cap(0));
+            let api = test().with_ledger(Ledger::with_cap(0, Reserve::PerCall(1)));
             let before = api.ledger().snapshot();
             let wait = waits(begin::<M>(&api, documented_request()).received(perhaps_sent(), NOW));
             let reply = again(wait).received(Ok(response(200, documented_answer::<M>())), NOW);
@@ -292,7 +292,7 @@ fn a_call_with_an_uncertain_attempt_is_uncertain_whatever_the_last_attempt_says(
 
 #[test]
 fn a_cap_that_leaves_no_room_for_another_attempt_returns_the_first_error() {
-    let api = live().with_retry(resending()).with_ledger(Ledger::new().with_cap(1));
+    let api = live().with_retry(resending()).with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
     let wait = waits(begin(&api, similar()).received(perhaps_sent(), NOW));
     let error = done(wait.over()).unwrap_err();
     assert!(error.is_timeout() && !error.is_cap_reached(), "{error}");
@@ -343,7 +343,7 @@ fn each_error_says_of_itself_what_it_is_and_nothing_else() {
     };
     let failed = |outcome| done(begin(&live(), similar()).received(outcome, NOW)).unwrap_err();
     let odd = |body: &'static str| failed(Ok(response(200, body)));
-    let capped = live().with_ledger(Ledger::new().with_cap(0));
+    let capped = live().with_ledger(Ledger::with_cap(0, Reserve::PerCall(1)));
     assert_eq!(of(&done(Step::begin(&capped, similar(), NOW)).unwrap_err()), [1, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(of(&failed(Err(TransportError::new("reset")))), [0, 1, 0, 0, 0, 0, 1, 0, 0]);
     assert_eq!(of(&failed(perhaps_sent())), [0, 1, 1, 0, 0, 0, 1, 0, 0]);

@@ -11,7 +11,8 @@ use futures_executor::block_on;
 use http::Response;
 use tgscan_core::types::{Balance, GroupQuery, Search, SimilarGroups, UserCheck, UserQuery};
 use tgscan_core::{
-    Api, Client, Credits, Ledger, RetryPolicy, Timer, Transport, TransportError, Verdict, transport_fn,
+    Api, Client, Credits, Ledger, ReconcileOutcome, Reserve, RetryPolicy, Timer, Transport, TransportError,
+    transport_fn,
 };
 
 use crate::support::{Clock, Outcome, SIMILAR, Script, documented_answer, live, response, test, with_header};
@@ -120,7 +121,7 @@ fn retry_after_is_slept_and_the_total_time_ends_the_call() {
 #[test]
 fn the_cap_refuses_before_the_transport_is_touched() {
     let script = Script::new([Ok(charged())]);
-    let api = live().with_ledger(Ledger::new().with_cap(1));
+    let api = live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
     let client = Client::new(api, script.transport());
     block_on(client.similar_groups(groups())).unwrap();
     let error = block_on(client.similar_groups(groups())).unwrap_err();
@@ -129,7 +130,7 @@ fn the_cap_refuses_before_the_transport_is_touched() {
 
 #[test]
 fn a_cap_holds_while_calls_are_in_flight() {
-    let api = live().with_ledger(Ledger::new().with_cap(2));
+    let api = live().with_ledger(Ledger::with_cap(2, Reserve::PerCall(1)));
     let client = Client::new(api, silent());
     let calls: Vec<_> = (0..5).map(|_| Box::pin(client.similar_groups(groups()))).collect();
     let mut refused = 0;
@@ -196,30 +197,62 @@ fn reconciling_settles_what_was_uncertain() {
         perhaps_sent(),
         Ok(balance(2)),
     ]);
-    let client = Client::new(live(), script.transport());
+    let clock = Clock::default();
+    let client = script.client(live(), &clock);
     block_on(async {
-        assert_eq!(client.reconcile().await.unwrap().verdict, Verdict::Baseline);
+        assert_eq!(client.reconcile().await.unwrap().outcome, ReconcileOutcome::Baseline);
         client.similar_groups(groups()).await.unwrap_err();
-        assert_eq!(client.reconcile().await.unwrap().verdict, Verdict::Settled(1));
-        assert_eq!(client.reconcile().await.unwrap().verdict, Verdict::Agrees);
+        assert_eq!(client.reconcile().await.unwrap().outcome, ReconcileOutcome::Settled(1));
+        assert_eq!(client.reconcile().await.unwrap().outcome, ReconcileOutcome::Agrees);
         client.similar_groups(groups()).await.unwrap_err();
-        assert_eq!(client.reconcile().await.unwrap().verdict, Verdict::Differs(6));
+        assert_eq!(client.reconcile().await.unwrap().outcome, ReconcileOutcome::Differs(6));
     });
     let now = client.ledger().snapshot();
-    assert_eq!((now.charged, now.uncertain), (1, 1));
+    assert_eq!((now.charged, now.uncertain, now.unexplained), (1, 0, 7));
+    assert_eq!(clock.waits(), [Duration::from_secs(30); 2], "for late charges, where a call was uncertain");
+}
+
+#[test]
+fn reconciling_waits_for_late_charges_or_concludes_nothing() {
+    let script = Script::new([Ok(balance(10)), perhaps_sent()]);
+    let client = Client::new(live(), script.transport());
+    block_on(client.reconcile()).unwrap();
+    block_on(client.similar_groups(groups())).unwrap_err();
+    let seen = block_on(client.reconcile()).unwrap();
+    assert_eq!((seen.outcome, seen.uncertain_left), (ReconcileOutcome::TooEarly, 1), "there is no timer");
+    assert_eq!(script.sent(), 2, "nobody asked for the balance");
+
+    // Another call becomes uncertain while the first one is waited for.
+    struct Busy(Client);
+    #[tgscan_core::async_trait]
+    impl Timer for Busy {
+        fn now(&self) -> Duration {
+            Duration::ZERO
+        }
+        async fn sleep(&self, _: Duration) {
+            drop(
+                Box::pin(self.0.similar_groups(groups()))
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop())),
+            );
+        }
+    }
+    let other = client.clone().with_transport(silent());
+    let busy = client.with_timer(Busy(other));
+    assert_eq!(block_on(busy.reconcile()).unwrap().outcome, ReconcileOutcome::TooEarly);
 }
 
 #[test]
 fn reconciling_concludes_nothing_while_or_after_a_paid_call_overlaps() {
     let script = Script::new([Ok(balance(10)), Ok(balance(10)), Ok(balance(9))]);
-    let client = Client::new(live(), script.transport());
+    let client = script.client(live(), &Clock::default());
     block_on(client.reconcile()).unwrap();
     let stuck = client.clone().with_transport(silent());
     let mut in_flight = Box::pin(stuck.similar_groups(groups()));
     assert!(in_flight.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert_eq!(block_on(client.reconcile()).unwrap().verdict, Verdict::CallsInFlight);
+    assert_eq!(block_on(client.reconcile()).unwrap().outcome, ReconcileOutcome::CallsInFlight);
     drop(in_flight);
-    assert_eq!(block_on(client.reconcile()).unwrap().verdict, Verdict::Settled(1));
+    assert_eq!(block_on(client.reconcile()).unwrap().outcome, ReconcileOutcome::Settled(1));
 
     // A call that begins and ends while the balance is fetched.
     let paid =
@@ -232,7 +265,70 @@ fn reconciling_concludes_nothing_while_or_after_a_paid_call_overlaps() {
         }
     });
     let overlapped = client.clone().with_transport(meanwhile);
-    assert_eq!(block_on(overlapped.reconcile()).unwrap().verdict, Verdict::CallsInFlight);
+    assert_eq!(block_on(overlapped.reconcile()).unwrap().outcome, ReconcileOutcome::CallsInFlight);
+}
+
+#[test]
+fn auto_reconcile_makes_room_once_for_each_new_uncertainty() {
+    let script = Script::new([
+        // The baseline, before the first paid call.
+        Ok(balance(10)),
+        perhaps_sent(),
+        // The second search would pass the cap: the balance settles the first one, which took nothing.
+        Ok(balance(10)),
+        Ok(charged()),
+    ]);
+    let api = live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
+    let clock = Clock::default();
+    let client = script.client(api, &clock).with_auto_reconcile();
+    block_on(client.similar_groups(groups())).unwrap_err();
+    let reply = block_on(client.similar_groups(groups())).unwrap();
+    assert_eq!((reply.credits, script.sent()), (Credits::Charged(1), 4));
+    // The cap is reached by what was charged: there is nothing to settle, and nothing is asked.
+    assert!(block_on(client.similar_groups(groups())).unwrap_err().is_cap_reached());
+    assert_eq!((script.sent(), clock.waits().len()), (4, 1));
+}
+
+#[test]
+fn auto_reconcile_asks_once_where_the_balance_settles_nothing() {
+    let script = Script::new([Ok(balance(10)), perhaps_sent(), Ok(balance(500))]);
+    let api = live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
+    let client = script.client(api, &Clock::default()).with_auto_reconcile();
+    block_on(client.similar_groups(groups())).unwrap_err();
+    for _ in 0..5 {
+        let error = block_on(client.similar_groups(groups())).unwrap_err();
+        assert!(error.is_cap_reached(), "credits were bought meanwhile: {error}");
+    }
+    assert_eq!(script.sent(), 3);
+    client.ledger().settle_uncertain(0);
+    assert_eq!(client.ledger().snapshot().room(), Some(1));
+}
+
+#[test]
+fn panicking_observer_and_clock_cost_no_answer() {
+    struct Bad;
+    impl tgscan_core::Observer for Bad {
+        fn call_ended(&self, _: &tgscan_core::CallEnd<'_>) {
+            panic!("an observer panics");
+        }
+    }
+    /// Tells the time once, when the call begins.
+    #[derive(Default)]
+    struct Broken(std::sync::atomic::AtomicBool);
+    #[tgscan_core::async_trait]
+    impl Timer for Broken {
+        fn now(&self) -> Duration {
+            assert!(!self.0.swap(true, std::sync::atomic::Ordering::Relaxed), "a clock panics");
+            Duration::ZERO
+        }
+        async fn sleep(&self, _: Duration) {}
+    }
+    let script = Script::new([Ok(charged()), Ok(response(500, "kept"))]);
+    let client = Client::new(live(), script.transport()).with_observer(Bad);
+    assert_eq!(block_on(client.similar_groups(groups())).unwrap().credits, Credits::Charged(1));
+    let client = client.with_timer(Broken::default());
+    let error = block_on(client.similar_groups(groups())).unwrap_err();
+    assert_eq!(error.response().unwrap().body(), "kept");
 }
 
 #[test]
@@ -243,7 +339,7 @@ fn a_failed_balance_leaves_the_comparison_as_it_was() {
         client.reconcile().await.unwrap();
         assert!(client.reconcile().await.unwrap_err().is_transport());
         client.similar_groups(groups()).await.unwrap();
-        assert_eq!(client.reconcile().await.unwrap().verdict, Verdict::Agrees);
+        assert_eq!(client.reconcile().await.unwrap().outcome, ReconcileOutcome::Agrees);
     });
 }
 

@@ -14,6 +14,7 @@ mod generate;
 mod golden;
 mod inputs;
 mod json;
+mod money;
 mod regressions;
 mod robust;
 mod secrets;

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use futures_executor::block_on;
 use tgscan_core::types::{ApiMethod, Balance, SimilarGroups, UserCheck};
-use tgscan_core::{Api, ApiKey, Client, Credits, Error, InvalidBaseUrl, Step, Verdict, transport_fn};
+use tgscan_core::{
+    Api, ApiKey, Client, Credits, Error, InvalidBaseUrl, ReconcileOutcome, Step, transport_fn,
+};
 
 use crate::support::{Outcome, Script, documented_answer, documented_request, live, response};
 
@@ -81,7 +83,7 @@ fn a_free_call_that_was_charged_while_the_balance_was_fetched_looked_like_a_diff
     let charged = documented_answer::<UserCheck>().replace(r#""op_cost": 0"#, r#""op_cost": 3"#);
     let script = Script::new([Ok(response(200, balance(10))), Ok(response(200, charged))]);
     let client = Client::new(live(), script.transport());
-    assert_eq!(block_on(client.reconcile()).unwrap().verdict, Verdict::Baseline);
+    assert_eq!(block_on(client.reconcile()).unwrap().outcome, ReconcileOutcome::Baseline);
     let meanwhile = client.clone();
     let overlapped = client.with_transport(transport_fn(move |_| {
         let client = meanwhile.clone();
@@ -90,7 +92,7 @@ fn a_free_call_that_was_charged_while_the_balance_was_fetched_looked_like_a_diff
             Ok(response(200, balance(10)))
         }
     }));
-    assert_eq!(block_on(overlapped.reconcile()).unwrap().verdict, Verdict::CallsInFlight);
+    assert_eq!(block_on(overlapped.reconcile()).unwrap().outcome, ReconcileOutcome::CallsInFlight);
 }
 
 #[test]

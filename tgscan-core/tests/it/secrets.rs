@@ -13,8 +13,8 @@ use serde_json::Value;
 use tgscan_core::types::{self, ApiMethod, Envelope, GroupQuery, UserId, UserQuery, Username};
 use tgscan_core::{
     Api, ApiKey, Attempt, CallEnd, CapReached, Client, Credits, Decision, Delivery, Error, ErrorKind,
-    Failure, Ledger, Observer, Reply, RetryPolicy, Situation, Step, TransportError, TransportErrorKind,
-    transport_fn,
+    Failure, Ledger, Observer, Refusal, Reply, Reserve, RetryPolicy, Situation, StatusRule, Step,
+    TransportError, TransportErrorKind, transport_fn,
 };
 
 use crate::support::{Clock, Outcome, response, with_header};
@@ -297,7 +297,7 @@ fn show_core(watch: &mut Watch) {
 
     show_observed(watch);
 
-    let ledger = Ledger::new().with_cap(0);
+    let ledger = Ledger::with_cap(0, Reserve::PerCall(1));
     watch.debug(&ledger);
     watch.debug(&ledger.snapshot());
     let refused = Step::begin(&api().with_ledger(ledger.clone()), user(USERNAME), Duration::ZERO);
@@ -306,8 +306,16 @@ fn show_core(watch: &mut Watch) {
     error(watch, &refused);
     let ErrorKind::CapReached(cap) = refused.kind() else { panic!("{refused}") };
     watch.display::<CapReached>(cap);
-    watch.debug(&ledger.reconcile(5));
-    watch.debug(&ledger.reconcile(5).verdict);
+    watch.debug(&ledger.start_reconcile());
+    watch.debug(&ledger.start_reconcile().finish(5));
+
+    watch.debug(&ledger.start_reconcile().finish(5).outcome);
+    watch.debug(&Reserve::OneAtATime);
+    watch.debug(&Refusal::Other);
+    watch.display(&Refusal::Other);
+    watch.debug(&StatusRule::of(http::StatusCode::OK));
+    // A function pointer.
+    watch.0.insert("Classifier".into());
 
     watch.debug(&RetryPolicy::default());
     watch.debug(&Failure::NeverSent);

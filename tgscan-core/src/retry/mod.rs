@@ -1,10 +1,10 @@
 //! Whether a failed attempt is made again: one pure function over what is known.
 
+mod failure;
+
 use std::time::Duration;
 
-use http::StatusCode;
-
-use crate::{Credits, Delivery, TransportError};
+pub use failure::{Failure, StatusRule};
 
 /// Limits of retrying. The rules themselves are fixed: see [`decide`].
 ///
@@ -42,7 +42,7 @@ impl Default for RetryPolicy {
             max_attempts: 4,
             base_wait: Duration::from_millis(250),
             max_wait: Duration::from_secs(30),
-            max_total: Duration::from_mins(1),
+            max_total: Duration::from_secs(60),
             seed: 0,
             resend_uncertain: false,
         }
@@ -53,97 +53,6 @@ impl RetryPolicy {
     /// One attempt, never a second.
     pub fn none() -> Self {
         Self { max_attempts: 1, ..Self::default() }
-    }
-}
-
-/// How an attempt failed, as far as retrying and credits depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// Never sent, and a later attempt may be: no connection, a connect timeout.
-    NeverSent,
-    /// Never sent, and never will be: no trusted TLS session, refused by the transport.
-    NeverSendable,
-    /// Perhaps sent: a timeout or a broken connection before any answer.
-    PerhapsSent,
-    /// The answer began and broke off.
-    AnswerBroke,
-    /// The answer is larger than the transport's cap; it would be again.
-    AnswerTooLarge,
-    /// A complete response without a successful envelope: an error envelope, or something from a gateway.
-    Refused(StatusCode),
-    /// A successful envelope that does not fit the schema.
-    Undecodable,
-}
-
-impl Failure {
-    /// Every failure that the rules tell apart, for tables and exhaustive tests: each kind once, and for
-    /// [`Refused`](Self::Refused) every status with a rule of its own and some of those that share the rest.
-    pub const ALL: [Self; 17] = [
-        Self::NeverSent,
-        Self::NeverSendable,
-        Self::PerhapsSent,
-        Self::AnswerBroke,
-        Self::AnswerTooLarge,
-        Self::Refused(StatusCode::OK),
-        Self::Refused(StatusCode::FOUND),
-        Self::Refused(StatusCode::BAD_REQUEST),
-        Self::Refused(StatusCode::UNAUTHORIZED),
-        Self::Refused(StatusCode::FORBIDDEN),
-        Self::Refused(StatusCode::REQUEST_TIMEOUT),
-        Self::Refused(StatusCode::TOO_MANY_REQUESTS),
-        Self::Refused(StatusCode::INTERNAL_SERVER_ERROR),
-        Self::Refused(StatusCode::BAD_GATEWAY),
-        Self::Refused(StatusCode::SERVICE_UNAVAILABLE),
-        Self::Refused(StatusCode::GATEWAY_TIMEOUT),
-        Self::Undecodable,
-    ];
-
-    pub(crate) fn of_transport(error: &TransportError) -> Self {
-        match (error.delivery(), error.is_transient()) {
-            (Delivery::NeverSent, true) => Self::NeverSent,
-            (Delivery::NeverSent, false) => Self::NeverSendable,
-            (Delivery::PerhapsSent, _) => Self::PerhapsSent,
-            (Delivery::AnswerBegan, true) => Self::AnswerBroke,
-            (Delivery::AnswerBegan, false) => Self::AnswerTooLarge,
-        }
-    }
-
-    /// Whether the request certainly was not processed, so that it cannot have cost anything.
-    ///
-    /// 429 and 503 refuse before processing. So does 401 (RFC 9110, 15.5.2: "the request has not been applied"). All
-    /// other statuses are silent about it, and whether a failed call is charged is not documented.
-    pub fn not_processed(self) -> bool {
-        match self {
-            Self::NeverSent | Self::NeverSendable => true,
-            Self::Refused(status) => matches!(
-                status,
-                StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-            ),
-            Self::PerhapsSent | Self::AnswerBroke | Self::AnswerTooLarge | Self::Undecodable => false,
-        }
-    }
-
-    /// Whether the same request may succeed later.
-    fn is_transient(self) -> bool {
-        match self {
-            Self::NeverSent | Self::PerhapsSent | Self::AnswerBroke => true,
-            Self::Refused(status) => matches!(
-                status,
-                StatusCode::REQUEST_TIMEOUT
-                    | StatusCode::TOO_MANY_REQUESTS
-                    | StatusCode::INTERNAL_SERVER_ERROR
-                    | StatusCode::BAD_GATEWAY
-                    | StatusCode::SERVICE_UNAVAILABLE
-                    | StatusCode::GATEWAY_TIMEOUT
-            ),
-            // An answer that does not fit or is too large would come again, and may have been paid for.
-            Self::NeverSendable | Self::AnswerTooLarge | Self::Undecodable => false,
-        }
-    }
-
-    /// What is known about the credits of an attempt that failed so, if `op_cost` was not to be read anywhere.
-    pub fn credits(self, can_cost: bool) -> Credits {
-        if can_cost && !self.not_processed() { Credits::Uncertain } else { Credits::NotCharged }
     }
 }
 
@@ -230,7 +139,10 @@ pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::*;
+    use crate::{Credits, Refusal};
 
     fn situation(can_cost: bool, failure: Failure) -> Situation {
         let random = u64::MAX;
@@ -242,17 +154,24 @@ mod tests {
         decide(policy, &situation(can_cost, failure)) != Decision::GiveUp
     }
 
+    fn unexpected(status: u16) -> Failure {
+        Failure::Unexpected(StatusCode::from_u16(status).unwrap())
+    }
+
     #[test]
-    fn a_paid_call_is_repeated_only_if_it_certainly_was_not_processed() {
+    fn resends_paid_call_only_if_it_was_not_processed() {
         let policy = RetryPolicy::default();
         let repeated: Vec<Failure> =
-            Failure::ALL.into_iter().filter(|failure| retries(&policy, true, *failure)).collect();
+            Failure::all().into_iter().filter(|failure| retries(&policy, true, *failure)).collect();
         assert_eq!(
             repeated,
             [
                 Failure::NeverSent,
-                Failure::Refused(StatusCode::TOO_MANY_REQUESTS),
-                Failure::Refused(StatusCode::SERVICE_UNAVAILABLE)
+                Failure::AnswerBroke(StatusCode::TOO_MANY_REQUESTS),
+                Failure::AnswerTooLarge(StatusCode::TOO_MANY_REQUESTS),
+                Failure::Api(Refusal::TooManyRequests, StatusCode::OK),
+                Failure::Api(Refusal::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+                unexpected(429),
             ]
         );
         for failure in repeated {
@@ -261,29 +180,49 @@ mod tests {
     }
 
     #[test]
-    fn a_free_call_is_repeated_after_any_transient_failure() {
+    fn only_401_and_429_say_not_processed_whoever_sent_them() {
+        let all = (100..=999).filter(|status| unexpected(*status).not_processed()).collect::<Vec<_>>();
+        assert_eq!(all, [401, 429]);
+        for status in [502, 503, 504] {
+            assert_eq!(unexpected(status).credits(true), Credits::Uncertain, "{status}");
+        }
+    }
+
+    #[test]
+    fn resends_free_call_after_statuses_that_pass() {
         let policy = RetryPolicy::default();
-        let reported: Vec<Failure> =
-            Failure::ALL.into_iter().filter(|failure| !retries(&policy, false, *failure)).collect();
-        assert_eq!(
-            reported,
-            [
-                Failure::NeverSendable,
-                Failure::AnswerTooLarge,
-                Failure::Refused(StatusCode::OK),
-                Failure::Refused(StatusCode::FOUND),
-                Failure::Refused(StatusCode::BAD_REQUEST),
-                Failure::Refused(StatusCode::UNAUTHORIZED),
-                Failure::Refused(StatusCode::FORBIDDEN),
-                Failure::Undecodable,
-            ]
-        );
+        let passing: Vec<u16> =
+            (100..=999).filter(|status| retries(&policy, false, unexpected(*status))).collect();
+        let mut expected = vec![408, 409, 421, 425, 429, 500, 502, 503, 504];
+        expected.extend(520..=529);
+        assert_eq!(passing, expected);
+        for failure in [
+            Failure::NeverSendable,
+            Failure::Undecodable,
+            Failure::AnswerTooLarge(StatusCode::OK),
+            Failure::AnswerBroke(StatusCode::UNAUTHORIZED),
+            Failure::Api(Refusal::InvalidKey, StatusCode::TOO_MANY_REQUESTS),
+            Failure::Api(Refusal::NoCredits, StatusCode::OK),
+            Failure::Api(Refusal::BadQuery, StatusCode::OK),
+            Failure::Api(Refusal::Other, StatusCode::OK),
+        ] {
+            assert!(!retries(&policy, false, failure), "{failure:?}");
+        }
+        for failure in [
+            Failure::NeverSent,
+            Failure::PerhapsSent,
+            Failure::AnswerBroke(StatusCode::OK),
+            Failure::Api(Refusal::Unavailable, StatusCode::OK),
+            Failure::Api(Refusal::TooManyRequests, StatusCode::OK),
+        ] {
+            assert!(retries(&policy, false, failure), "{failure:?}");
+        }
     }
 
     #[test]
     fn what_was_charged_is_never_repeated_whatever_its_status() {
         let asked = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
-        for failure in Failure::ALL {
+        for failure in Failure::all() {
             for can_cost in [true, false] {
                 let charged = Situation { is_charged: true, ..situation(can_cost, failure) };
                 assert_eq!(decide(&asked, &charged), Decision::GiveUp, "{failure:?}");
@@ -294,7 +233,8 @@ mod tests {
     #[test]
     fn resending_what_is_uncertain_must_be_asked_for() {
         let asked = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
-        for failure in [Failure::PerhapsSent, Failure::AnswerBroke, Failure::Refused(StatusCode::BAD_GATEWAY)]
+        for failure in
+            [Failure::PerhapsSent, Failure::AnswerBroke(StatusCode::OK), unexpected(502), unexpected(503)]
         {
             assert!(
                 retries(&asked, true, failure) && !retries(&RetryPolicy::default(), true, failure),

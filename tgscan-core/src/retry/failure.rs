@@ -1,0 +1,192 @@
+//! How an attempt can fail, and what each failure means for sending again and for credits.
+
+use http::StatusCode;
+
+use crate::error::{Error, ErrorKind};
+use crate::transport::TransportErrorKind;
+use crate::{Credits, Delivery, Refusal, TransportError, probe};
+
+/// How an attempt failed, as far as retrying and credits depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Never sent, and a later attempt may be: no connection, a connect timeout.
+    NeverSent,
+    /// Never sent, and never will be: no trusted TLS session, refused by a proxy or the transport.
+    NeverSendable,
+    /// Perhaps sent: a timeout or a broken connection before any answer.
+    PerhapsSent,
+    /// The response began with this status and broke off.
+    AnswerBroke(StatusCode),
+    /// The response began with this status and is larger than the transport's limit; it would be again.
+    AnswerTooLarge(StatusCode),
+    /// The service's own error envelope.
+    Api(Refusal, StatusCode),
+    /// A complete response that is not the service's envelope, such as a gateway's page.
+    Unexpected(StatusCode),
+    /// A successful envelope that does not fit the schema.
+    Undecodable,
+}
+
+/// What a status means, whoever sent it: the service or a gateway in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatusRule {
+    /// Whether the request certainly was not processed.
+    pub not_processed: bool,
+    /// Whether the same request may succeed later.
+    pub is_transient: bool,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Statuses with a rule of their own. All others are permanent, and silent about whether the request was processed.
+const STATUSES: [(u16, u16, bool, bool, &str); 12] = [
+    (
+        401,
+        401,
+        true,
+        false,
+        "the request has not been applied (RFC 9110, 15.5.2); the same key is refused again",
+    ),
+    (
+        408,
+        408,
+        false,
+        true,
+        "the server closed an unused connection, or gave up on reading (RFC 9110, 15.5.9)",
+    ),
+    (409, 409, false, true, "conflicts with the state of the resource, which may pass (RFC 9110, 15.5.10)"),
+    (
+        421,
+        421,
+        false,
+        true,
+        "sent to the wrong server; another connection may lead to the right one (RFC 9110, 15.5.20)",
+    ),
+    (425, 425, false, true, "sent too early within a connection (RFC 8470, 5.2)"),
+    (429, 429, true, true, "refused before processing, because there were too many (RFC 6585, 4)"),
+    (500, 500, false, true, "failed somewhere in processing"),
+    (502, 502, false, true, "a gateway sent it on and got no valid answer"),
+    (
+        503,
+        503,
+        false,
+        true,
+        "a gateway may have sent it on and waited in vain (Heroku's H12, Fastly, Varnish)",
+    ),
+    (504, 504, false, true, "a gateway sent it on and waited in vain"),
+    (520, 524, false, true, "Cloudflare reached the service and got no valid answer, or none in time"),
+    (525, 529, false, true, "Cloudflare or the service is overloaded or misconfigured"),
+];
+
+impl StatusRule {
+    /// Returns the rule of a status.
+    pub fn of(status: StatusCode) -> Self {
+        let status = status.as_u16();
+        let own = STATUSES.iter().find(|(from, to, ..)| (*from..=*to).contains(&status));
+        match own {
+            Some(&(_, _, not_processed, is_transient, why)) => Self { not_processed, is_transient, why },
+            None => Self {
+                not_processed: false,
+                is_transient: false,
+                why: "says nothing about whether the request was processed, and would be the same again",
+            },
+        }
+    }
+}
+
+impl Failure {
+    /// Every failure that the rules tell apart, for tables and exhaustive tests: each kind once, those with a status at
+    /// every status with a rule of its own and at some of those that share the rest.
+    pub fn all() -> Vec<Self> {
+        let mut all = vec![Self::NeverSent, Self::NeverSendable, Self::PerhapsSent];
+        for status in [StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS] {
+            all.extend([Self::AnswerBroke(status), Self::AnswerTooLarge(status)]);
+        }
+        all.extend([
+            Self::Api(Refusal::InvalidKey, StatusCode::OK),
+            Self::Api(Refusal::NoCredits, StatusCode::OK),
+            Self::Api(Refusal::BadQuery, StatusCode::OK),
+            Self::Api(Refusal::TooManyRequests, StatusCode::OK),
+            Self::Api(Refusal::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+            Self::Api(Refusal::Unavailable, StatusCode::OK),
+            Self::Api(Refusal::Other, StatusCode::OK),
+            Self::Api(Refusal::Other, StatusCode::INTERNAL_SERVER_ERROR),
+        ]);
+        let own = [200, 302, 400, 403, 407].into_iter().chain(STATUSES.iter().map(|(from, ..)| *from));
+        all.extend(own.filter_map(|status| StatusCode::from_u16(status).ok()).map(Self::Unexpected));
+        all.push(Self::Undecodable);
+        all
+    }
+
+    /// How the attempt behind an error failed; `None` if it was refused before anything was tried.
+    pub(crate) fn of(error: &Error) -> Option<Self> {
+        Some(match error.kind() {
+            ErrorKind::CapReached(_) => return None,
+            ErrorKind::Transport(error) => Self::of_transport(error),
+            ErrorKind::Api(error) => Self::Api(error.refusal(), error.response().status()),
+            ErrorKind::NotEnvelope(error) => Self::Unexpected(error.response().status()),
+            ErrorKind::Decode(_) => Self::Undecodable,
+        })
+    }
+
+    fn of_transport(error: &TransportError) -> Self {
+        match (error.delivery(), error.partial()) {
+            (Delivery::NeverSent, _) if error.is_transient() => Self::NeverSent,
+            (Delivery::NeverSent, _) => Self::NeverSendable,
+            (Delivery::AnswerBegan, Some(partial)) => {
+                // A success under a status that refuses contradicts itself: then the status proves nothing.
+                let is_success = probe::status(partial.body()) == Some(probe::Status::Ok);
+                let status = if is_success { StatusCode::OK } else { partial.status() };
+                if error.kind() == TransportErrorKind::BodyTooLarge {
+                    Self::AnswerTooLarge(status)
+                } else {
+                    Self::AnswerBroke(status)
+                }
+            }
+            (Delivery::PerhapsSent | Delivery::AnswerBegan, _) => Self::PerhapsSent,
+        }
+    }
+
+    /// Returns whether the request certainly was not processed, so that it cannot have cost anything.
+    ///
+    /// That is so where it was never sent; under 401 and 429, whoever sent them; for refusals that cannot have cost
+    /// anything ([`Refusal::can_have_cost`]); and under 503 with the service's own error envelope. A 503 of a gateway
+    /// proves nothing: it may have sent the request on.
+    pub fn not_processed(self) -> bool {
+        match self {
+            Self::NeverSent | Self::NeverSendable => true,
+            Self::AnswerBroke(status) | Self::AnswerTooLarge(status) | Self::Unexpected(status) => {
+                StatusRule::of(status).not_processed
+            }
+            Self::Api(refusal, status) => {
+                !refusal.can_have_cost()
+                    || status == StatusCode::SERVICE_UNAVAILABLE
+                    || StatusRule::of(status).not_processed
+            }
+            Self::PerhapsSent | Self::Undecodable => false,
+        }
+    }
+
+    /// Returns whether the same request may succeed later.
+    pub fn is_transient(self) -> bool {
+        match self {
+            Self::NeverSent | Self::PerhapsSent => true,
+            // What broke under a status that refuses for good would be refused again.
+            Self::AnswerBroke(status) => status != StatusCode::UNAUTHORIZED,
+            Self::Unexpected(status) | Self::Api(Refusal::Other, status) => {
+                StatusRule::of(status).is_transient
+            }
+            Self::Api(Refusal::TooManyRequests | Refusal::Unavailable, _) => true,
+            // The head already says all that a longer limit could show.
+            Self::AnswerTooLarge(status) => status == StatusCode::TOO_MANY_REQUESTS,
+            // An answer that does not fit would come again, and may have been paid for.
+            Self::NeverSendable | Self::Api(_, _) | Self::Undecodable => false,
+        }
+    }
+
+    /// Returns what is known about the credits of an attempt that failed so, if `op_cost` was not to be read anywhere.
+    pub fn credits(self, can_cost: bool) -> Credits {
+        if can_cost && !self.not_processed() { Credits::Uncertain } else { Credits::NotCharged }
+    }
+}

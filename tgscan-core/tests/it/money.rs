@@ -1,0 +1,302 @@
+//! What must hold about credits, each as a reviewer once broke it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use tgscan_core::types::{ApiMethod, Balance, Search, SimilarGroups, UserCheck};
+use tgscan_core::{
+    Api, ApiError, Credits, Error, Ledger, Refusal, Reply, Reserve, RetryPolicy, Step, TransportError,
+    TransportErrorKind,
+};
+
+use crate::support::{SIMILAR, documented_answer, documented_request, live, response};
+
+const NOW: Duration = Duration::ZERO;
+
+/// Plays what comes back, attempt by attempt, without waiting. Returns how the call ended and how often it was sent.
+fn play<M: ApiMethod>(
+    api: &Api,
+    method: M,
+    outcome: impl Fn() -> Result<Response<Bytes>, TransportError>,
+) -> (Result<Reply<M::Answer>, Error>, u32) {
+    let (mut step, mut sent) = (Step::begin(api, method, NOW), 0);
+    loop {
+        step = match step {
+            Step::Send(_, call) => {
+                sent += 1;
+                call.received(outcome(), NOW)
+            }
+            Step::Wait(wait) => wait.over(),
+            Step::Done(result) => return (result, sent),
+        };
+    }
+}
+
+fn similar() -> SimilarGroups {
+    documented_request()
+}
+
+fn error_envelope(status: u16, message: &str) -> Response<Bytes> {
+    response(status, format!(r#"{{"status":"error","result":{{"message":"{message}"}}}}"#))
+}
+
+/// An answer of `similar_groups` that cost so much.
+fn cost(credits: u64) -> Response<Bytes> {
+    response(200, SIMILAR.replace(r#""op_cost":1"#, &format!(r#""op_cost":{credits}"#)))
+}
+
+#[test]
+fn gateway_503_after_a_charge_is_uncertain_and_sent_once() {
+    for status in [502, 503, 504, 520, 524] {
+        let api = live().with_ledger(Ledger::with_cap(5, Reserve::PerCall(5)));
+        let (result, sent) = play(&api, similar(), || Ok(response(status, "<html>Application error</html>")));
+        assert_eq!((sent, result.unwrap_err().credits()), (1, Credits::Uncertain), "{status}");
+        assert_eq!(api.ledger().snapshot().uncertain, 5, "{status}");
+        assert!(play(&api, similar(), || Ok(cost(5))).0.unwrap_err().is_cap_reached(), "{status}");
+    }
+}
+
+#[test]
+fn service_503_is_refused_and_sent_again() {
+    let (result, sent) = play(&live(), similar(), || Ok(error_envelope(503, "busy")));
+    let error = result.unwrap_err();
+    assert_eq!((sent, error.credits()), (4, Credits::NotCharged));
+    assert_eq!(
+        (error.refusal(), error.status().map(|s| s.as_u16())),
+        (Some(Refusal::Unavailable), Some(503))
+    );
+}
+
+#[test]
+fn head_of_401_or_429_says_not_processed_whatever_becomes_of_the_body() {
+    let broken =
+        |status, kind| TransportError::answer_began(response(status, "{\"sta"), "it broke").with_kind(kind);
+    for (status, sent_so_often) in [(429, 4), (401, 1)] {
+        for kind in
+            [TransportErrorKind::Broken, TransportErrorKind::BodyTooLarge, TransportErrorKind::Timeout]
+        {
+            let (result, sent) = play(&live(), similar(), || Err(broken(status, kind)));
+            assert_eq!(
+                (sent, result.unwrap_err().credits()),
+                (sent_so_often, Credits::NotCharged),
+                "{status} {kind}"
+            );
+        }
+        let (result, sent) = play(&live(), similar(), || Ok(response(status, "no JSON")));
+        assert_eq!((sent, result.unwrap_err().credits()), (sent_so_often, Credits::NotCharged), "{status}");
+    }
+    let (result, sent) = play(&live(), similar(), || Err(broken(200, TransportErrorKind::Broken)));
+    assert_eq!((sent, result.unwrap_err().credits()), (1, Credits::Uncertain));
+}
+
+#[test]
+fn calls_at_once_cannot_pass_a_cap_whose_price_was_given() {
+    let api = live().with_ledger(Ledger::with_cap(100, Reserve::PerCall(50)));
+    let calls: Vec<_> = (0..10).map(|_| Step::begin(&api, similar(), NOW)).collect();
+    let sent = calls.iter().filter(|step| matches!(step, Step::Send(..))).count();
+    assert_eq!(sent, 2);
+}
+
+#[test]
+fn calls_at_once_wait_for_the_first_price() {
+    let api = live().with_ledger(Ledger::with_cap(10, Reserve::OneAtATime));
+    let calls: Vec<_> = (0..10).map(|_| Step::begin(&api, similar(), NOW)).collect();
+    assert_eq!(calls.iter().filter(|step| matches!(step, Step::Send(..))).count(), 1);
+    for step in calls {
+        if let Step::Send(_, call) = step {
+            drop(call.received(Ok(cost(50)), NOW));
+        }
+    }
+    assert_eq!(api.ledger().snapshot().charged, 50, "what a first call costs cannot be known before");
+    assert!(play(&api, similar(), || Ok(cost(1))).0.unwrap_err().is_cap_reached());
+}
+
+#[test]
+fn free_method_that_charged_once_is_not_free_any_more() {
+    let charged = || documented_answer::<UserCheck>().replace(r#""op_cost": 0"#, r#""op_cost": 20"#);
+    let api = live().with_ledger(Ledger::with_cap(0, Reserve::PerCall(1)));
+    assert!(!api.can_cost::<UserCheck>());
+    let (first, _) = play::<UserCheck>(&api, documented_request(), || Ok(response(200, charged())));
+    assert_eq!(first.unwrap().credits, Credits::Charged(20));
+    assert!(api.can_cost::<UserCheck>());
+    let (second, sent) = play::<UserCheck>(&api, documented_request(), || Ok(response(200, charged())));
+    assert!(second.unwrap_err().is_cap_reached() && sent == 0);
+    // Nor is it resent blindly, or free to fail.
+    api.ledger().set_cap(None);
+    let (broken, sent) = play::<UserCheck>(&api, documented_request(), || Ok(response(502, "<html>")));
+    assert_eq!((sent, broken.unwrap_err().credits()), (1, Credits::Uncertain));
+    assert_eq!(api.ledger().snapshot().uncertain, 20);
+}
+
+#[test]
+fn free_call_in_flight_when_its_method_first_charges_is_booked() {
+    let api = live();
+    let Step::Send(_, early) = Step::begin(&api, documented_request::<UserCheck>(), NOW) else { panic!() };
+    let charged = documented_answer::<UserCheck>().replace(r#""op_cost": 0"#, r#""op_cost": 20"#);
+    play::<UserCheck>(&api, documented_request(), || Ok(response(200, charged.clone()))).0.unwrap();
+    let Step::Done(Err(error)) = early.received(Ok(response(502, "")), NOW) else { panic!("sent again") };
+    assert_eq!((error.credits(), api.ledger().snapshot().uncertain), (Credits::Uncertain, 20));
+}
+
+#[test]
+fn complete_answer_is_a_reply_whatever_the_connection_did_afterwards() {
+    for status in [200, 500] {
+        let late = || TransportError::answer_began(response(status, SIMILAR), "reset after the last byte");
+        let (result, sent) = play(&live(), similar(), || Err(late().with_kind(TransportErrorKind::Broken)));
+        let reply = result.unwrap();
+        assert_eq!((reply.credits, reply.raw().as_ref(), sent), (Credits::Charged(1), SIMILAR.as_bytes(), 1));
+    }
+    let cut = || Err(TransportError::answer_began(response(200, &SIMILAR[..SIMILAR.len() - 1]), "reset"));
+    assert!(play(&live(), similar(), cut).0.unwrap_err().is_transport());
+}
+
+#[test]
+fn panicking_answer_type_costs_no_answer() {
+    #[derive(serde::Serialize)]
+    struct Bad;
+    impl<'de> serde::Deserialize<'de> for Bad {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            panic!("a type panics")
+        }
+    }
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Ask {}
+    impl ApiMethod for Ask {
+        type Answer = Bad;
+        const NAME: &'static str = "ask";
+        const PATH: &'static str = "/ask";
+        const TEST_PATH: Option<&'static str> = None;
+        const CAN_COST: bool = true;
+        fn op_cost(_: &Bad) -> Option<u64> {
+            None
+        }
+    }
+    let body = r#"{"status":"ok","result":{"meta":{"op_cost":4}}}"#;
+    let error = play(&live(), Ask {}, || Ok(response(200, body))).0.err().unwrap();
+    assert_eq!((error.is_decode(), error.credits()), (true, Credits::Charged(4)));
+    assert_eq!(error.response().unwrap().body(), body);
+}
+
+#[test]
+fn cost_that_stands_twice_is_the_greater_one() {
+    for costs in [r#""op_cost":9,"op_cost":0"#, r#""op_cost":0,"op_cost":9"#] {
+        let body = SIMILAR.replace(r#""op_cost":1"#, costs);
+        let (result, _) = play(&live(), similar(), || Ok(response(200, body.clone())));
+        let credits = result.map_or_else(|error| error.credits(), |reply| reply.credits);
+        assert_eq!(credits, Credits::Charged(9), "{costs}");
+    }
+}
+
+#[test]
+fn free_answer_after_an_uncertain_attempt_is_uncertain() {
+    let mut policy = RetryPolicy::default();
+    policy.resend_uncertain = true;
+    let api = live().with_retry(policy);
+    let Step::Send(_, first) = Step::begin(&api, similar(), NOW) else { panic!("not sent") };
+    let Step::Wait(wait) = first.received(Err(TransportError::new("lost")), NOW) else { panic!("no retry") };
+    let Step::Send(_, second) = wait.over() else { panic!("not sent again") };
+    let Step::Done(Ok(reply)) = second.received(Ok(cost(0)), NOW) else { panic!("no reply") };
+    assert_eq!((reply.credits, reply.attempts), (Credits::Uncertain, 2));
+}
+
+#[test]
+fn refusals_under_200_are_told_apart_and_cost_nothing() {
+    for (message, refusal) in [
+        ("unknown API key", Refusal::InvalidKey),
+        ("not enough credits: the balance is 0, and this call costs 5", Refusal::NoCredits),
+        ("the required argument `query` is missing", Refusal::BadQuery),
+    ] {
+        let api = live().with_ledger(Ledger::with_cap(5, Reserve::PerCall(1)));
+        let (result, sent) = play(&api, similar(), || Ok(error_envelope(200, message)));
+        let error = result.unwrap_err();
+        assert_eq!((error.refusal(), error.credits(), sent), (Some(refusal), Credits::NotCharged, 1));
+        assert_eq!(api.ledger().snapshot().committed(), 0, "the cap is not eaten");
+    }
+    let (result, _) = play(&live(), similar(), || Ok(error_envelope(200, "something else")));
+    let error = result.unwrap_err();
+    assert_eq!((error.refusal(), error.credits()), (Some(Refusal::Other), Credits::Uncertain));
+}
+
+#[test]
+fn refusals_by_status_are_told_apart() {
+    for (status, refusal, credits) in [
+        (400, Refusal::BadQuery, Credits::NotCharged),
+        (401, Refusal::InvalidKey, Credits::NotCharged),
+        (402, Refusal::NoCredits, Credits::NotCharged),
+        (403, Refusal::InvalidKey, Credits::NotCharged),
+        (422, Refusal::BadQuery, Credits::NotCharged),
+        (429, Refusal::TooManyRequests, Credits::NotCharged),
+        (503, Refusal::Unavailable, Credits::NotCharged),
+        (418, Refusal::Other, Credits::Uncertain),
+        (500, Refusal::Other, Credits::Uncertain),
+    ] {
+        let error = live().parse(&similar(), error_envelope(status, "no")).unwrap_err();
+        assert_eq!((error.refusal(), error.credits()), (Some(refusal), credits), "{status}");
+    }
+    // What a gateway sends is no refusal of the service.
+    for status in [400, 402, 403, 503] {
+        let error = live().parse(&similar(), response(status, "<html>")).unwrap_err();
+        assert_eq!((error.refusal(), error.credits()), (None, Credits::Uncertain), "{status}");
+    }
+}
+
+#[test]
+fn callers_classifier_replaces_the_default_and_may_panic() {
+    fn by_text(error: &ApiError) -> Option<Refusal> {
+        match error.message() {
+            "slow down" => Some(Refusal::TooManyRequests),
+            "panic" => panic!("a classifier panics"),
+            _ => None,
+        }
+    }
+    let api = live().with_refusals(by_text);
+    let (result, sent) = play(&api, similar(), || Ok(error_envelope(200, "slow down")));
+    assert_eq!((result.unwrap_err().credits(), sent), (Credits::NotCharged, 4), "as if it came under 429");
+    let error = api.parse(&similar(), error_envelope(402, "panic")).unwrap_err();
+    assert_eq!((error.refusal(), error.message()), (Some(Refusal::NoCredits), Some("panic")));
+    let error = api.parse(&similar(), error_envelope(200, "unknown API key")).unwrap_err();
+    assert_eq!(error.refusal(), Some(Refusal::Other), "the default classifier is gone");
+}
+
+#[test]
+fn refusal_that_states_a_cost_was_charged() {
+    let body = r#"{"status":"error","result":{"message":"unknown API key","meta":{"op_cost":7}}}"#;
+    let error = live().parse(&similar(), response(200, body)).unwrap_err();
+    assert_eq!((error.refusal(), error.credits()), (Some(Refusal::InvalidKey), Credits::Charged(7)));
+}
+
+#[test]
+fn budget_is_free_again_after_refusals_for_an_empty_balance_and_a_purchase() {
+    let api = live().with_ledger(Ledger::with_cap(5, Reserve::PerCall(1)));
+    let ledger = api.ledger();
+    let balance = |credits| {
+        let comparison = ledger.start_reconcile();
+        let body = format!(r#"{{"status":"ok","result":{{"num_credits":{credits}}}}}"#);
+        let reply = play(&api, Balance {}, || Ok(response(200, body.clone()))).0.unwrap();
+        comparison.finish(reply.answer.num_credits)
+    };
+    balance(1);
+    play(&api, similar(), || Ok(cost(1))).0.unwrap();
+    for _ in 0..4 {
+        // A text that nobody has classified, under a status that says nothing.
+        play(&api, similar(), || Ok(error_envelope(200, "top up"))).0.unwrap_err();
+    }
+    assert!(play(&api, similar(), || Ok(cost(1))).0.unwrap_err().is_cap_reached());
+    // 1000 are bought, and the ledger is not told: it says so, and that 4 are uncertain still.
+    let seen = balance(1000);
+    assert_eq!(seen.uncertain_left, 4);
+    assert!(play(&api, similar(), || Ok(cost(1))).0.unwrap_err().is_cap_reached());
+    ledger.record_top_up(1000);
+    assert_eq!((ledger.snapshot().uncertain_calls, ledger.snapshot().room()), (0, Some(4)));
+    play(&api, similar(), || Ok(cost(1))).0.unwrap();
+}
+
+#[test]
+fn debug_of_a_search_shows_nothing_of_a_gateways_path() {
+    let key = tgscan_core::ApiKey::live("key").unwrap();
+    let api = Api::with_base_url("https://gateway.example/token-of-mine", key).unwrap();
+    assert!(!format!("{api:?}").contains("token-of-mine"));
+    let request: Search = documented_request();
+    assert!(api.request(&request).uri().path().starts_with("/token-of-mine/"));
+}
