@@ -18,6 +18,7 @@ use tower_service::Service;
 pub(crate) use crate::direct::{Choice, Route, proxy_on_the_way};
 #[cfg(feature = "proxy")]
 pub(crate) use crate::proxy::{Choice, Route, proxy_on_the_way};
+use crate::runtime::NeedsIo;
 use crate::socket::Socket;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -73,7 +74,8 @@ impl Service<Uri> for Connector {
             if settings.refuses(&uri) {
                 return Err(PlainHttp.into());
             }
-            match tokio::time::timeout(settings.timeout, settings.connect(uri)).await {
+            let connecting = NeedsIo(Box::pin(settings.connect(uri)));
+            match tokio::time::timeout(settings.timeout, connecting).await {
                 Ok(connected) => connected,
                 Err(_) => Err(ConnectTimeout(settings.timeout).into()),
             }

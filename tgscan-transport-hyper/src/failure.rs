@@ -11,6 +11,7 @@ use tgscan_core::{TransportError, TransportErrorKind as Kind};
 
 use crate::connect::{ConnectTimeout, PlainHttp, Route, proxy_on_the_way};
 use crate::outgoing::Handover;
+use crate::runtime::Lack;
 use crate::tls::explain;
 
 /// No response head came, and hyper says why.
@@ -24,7 +25,10 @@ pub(crate) fn before_head(
     let refused = is_refused_stream(&error);
     let never_sent = handover.never_sent(returned) || refused;
     if let Some(why) = find::<PlainHttp>(&error) {
-        return TransportError::never_sent(why.to_string()).with_kind(Kind::Refused);
+        return TransportError::never_sent(why.to_string()).with_kind(Kind::Refused).with_trusted_text();
+    }
+    if let Some(lack) = find::<Lack>(&error) {
+        return TransportError::never_sent(lack.remedy()).with_kind(Kind::Refused).with_trusted_text();
     }
     let kind = kind(&error, never_sent);
     let host = target;

@@ -33,9 +33,14 @@
 //!
 //! # Runtime
 //!
-//! Calls must be made inside a tokio runtime of either kind with I/O and time enabled; outside of one they fail with a
-//! "refused" error. A transport can be built anywhere. Connections belong to the runtime in which they were made, so
-//! a transport that outlives a runtime connects again in the next one.
+//! Calls must be made inside a tokio runtime of either kind with I/O and time enabled; elsewhere they fail with a
+//! "refused" error, are never sent, and say what to enable (tokio's own panic about it is printed once per runtime; in a
+//! program built with `panic = "abort"` it ends the program). A transport can be built anywhere. A connection serves
+//! only calls of the runtime in which it was made, so that no call waits for a runtime that nobody runs. Each of the 16
+//! runtimes that called last has its own pool.
+//!
+//! [`discard_connections`](tgscan_core::Transport::discard_connections) gives up every connection that is open, in all
+//! runtimes: idle ones are closed, those in use end with their calls, and new calls connect anew.
 //!
 //! # Watching
 //!
@@ -51,8 +56,10 @@ mod failure;
 mod incoming;
 mod limits;
 mod outgoing;
+mod pools;
 #[cfg(feature = "proxy")]
 mod proxy;
+mod runtime;
 mod socket;
 mod timer;
 mod tls;

@@ -18,7 +18,7 @@ use hyper_util::rt::TokioExecutor;
 use crate::connect::{Choice, Connector, Route};
 use crate::incoming::Coding;
 use crate::limits::{LONGEST, Limits};
-use crate::outgoing::Outgoing;
+use crate::pools::Pools;
 use crate::tls::Tls;
 use crate::{BuildError, HyperTransport};
 
@@ -27,6 +27,14 @@ use crate::{BuildError, HyperTransport};
 /// after the other, because a timeout closes one HTTP/2 stream and not the connection.
 #[cfg(feature = "http2")]
 const PING: Duration = Duration::from_secs(10);
+
+/// How many headers an HTTP/1.1 answer may have. hyper's default of 100 is less than some chains of gateways add.
+const MAX_HEADERS: usize = 2048;
+
+/// How large the headers of an HTTP/2 answer may be, as RFC 9113 (6.5.2) counts: about what hyper takes over HTTP/1.1.
+/// Its default of 16 KiB is less than a gateway adds that repeats a policy or a trace in every answer.
+#[cfg(feature = "http2")]
+const MAX_HEADER_LIST: u32 = 400 << 10;
 
 /// Settings of a [`HyperTransport`], all with a default; made by [`HyperTransport::builder`].
 ///
@@ -169,8 +177,8 @@ impl HyperTransportBuilder {
             return Err(BuildError::UserAgent);
         }
         let coding = self.coding;
-        let (client, route) = self.hyper()?;
-        Ok(HyperTransport::new(client, user_agent, route, coding, limits))
+        let (pools, route) = self.pools()?;
+        Ok(HyperTransport::new(pools, user_agent, route, coding, limits))
     }
 
     fn zero_timeout(&self) -> Option<&'static str> {
@@ -183,7 +191,7 @@ impl HyperTransportBuilder {
         .find_map(|(setting, timeout)| (timeout == Some(Duration::ZERO)).then_some(setting))
     }
 
-    fn hyper(self) -> Result<(Client<Connector, Outgoing>, Route), BuildError> {
+    fn pools(self) -> Result<(Pools, Route), BuildError> {
         let connect_timeout = self.connect_timeout.min(LONGEST);
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(self.tcp_nodelay);
@@ -204,14 +212,20 @@ impl HyperTransportBuilder {
             .pool_max_idle_per_host(self.max_idle_per_host)
             // A form is a few bytes: to copy them behind the head is cheaper than to send two pieces.
             .http1_writev(false)
+            // A paid answer is read whatever its head is like, as far as there is only one way to understand it.
+            .http1_max_headers(MAX_HEADERS)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_ignore_invalid_headers_in_responses(true)
             // Without it idle connections are only looked at when the next call comes, and stay open until then.
             .pool_timer(hyper_util::rt::TokioTimer::new());
         #[cfg(feature = "http2")]
         hyper
             .timer(hyper_util::rt::TokioTimer::new())
+            .http2_max_header_list_size(MAX_HEADER_LIST)
             .http2_keep_alive_interval(PING)
             .http2_keep_alive_timeout(PING);
-        Ok((hyper.build(connector), route))
+        Ok((Pools::new(hyper, connector), route))
     }
 }
 

@@ -4,14 +4,17 @@
 mod answers;
 mod conformance;
 mod delivery;
+mod discard;
 #[cfg(feature = "gzip")]
 mod gzip;
+
 #[cfg(feature = "http2")]
 mod http2;
 mod limits;
 #[cfg(feature = "proxy")]
 mod proxy;
 mod refused;
+mod runtimes;
 mod server;
 #[cfg(feature = "tracing")]
 mod spans;
