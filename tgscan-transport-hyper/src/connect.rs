@@ -55,7 +55,7 @@ impl Settings {
     async fn connect(&self, uri: Uri) -> Result<Socket, BoxError> {
         let mut https = self.https.clone();
         poll_fn(|context| https.poll_ready(context)).await?;
-        https.call(uri).await.map(Socket)
+        https.call(uri).await.map(Socket::new)
     }
 }
 

@@ -69,12 +69,21 @@ pub(crate) fn timed_out_before_head(
     failed.with_kind(Kind::Timeout)
 }
 
-/// A response body broke off.
-pub(crate) fn in_body(error: hyper::Error) -> (Kind, Box<dyn StdError + Send + Sync>) {
-    (
-        kind(&error, false),
-        Box::new(Cause { context: "the body broke off".to_owned(), error: Box::new(error) }),
-    )
+/// A response body broke off after `received` bytes.
+pub(crate) fn in_body(
+    error: hyper::Error,
+    received: u64,
+    announced: Option<u64>,
+) -> (Kind, Box<dyn StdError + Send + Sync>) {
+    let context = match announced {
+        Some(announced) if received < announced => {
+            format!(
+                "the body broke off after {received} of the {announced} bytes that `content-length` announces"
+            )
+        }
+        _ => "the body broke off".to_owned(),
+    };
+    (kind(&error, false), Box::new(Cause { context, error: Box::new(error) }))
 }
 
 fn kind(error: &(dyn StdError + 'static), never_sent: bool) -> Kind {

@@ -21,12 +21,12 @@ pub(crate) struct Pools {
     settings: Builder,
     connector: Connector,
     /// The latest first.
-    pools: Mutex<Vec<(Id, Arc<Pool>)>>,
+    of_runtimes: Mutex<Vec<(Id, Arc<Pool>)>>,
 }
 
 impl Pools {
     pub(crate) fn new(settings: Builder, connector: Connector) -> Self {
-        Self { settings, connector, pools: Mutex::default() }
+        Self { settings, connector, of_runtimes: Mutex::default() }
     }
 
     /// The pool of the runtime in which this is called.
@@ -65,6 +65,6 @@ impl Pools {
 
     fn locked(&self) -> MutexGuard<'_, Vec<(Id, Arc<Pool>)>> {
         // Nothing panics while it is locked.
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+        self.of_runtimes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

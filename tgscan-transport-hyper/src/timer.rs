@@ -1,8 +1,8 @@
 //! Time for the client, on tokio.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tgscan_core::{Timer, async_trait};
@@ -49,42 +49,53 @@ impl Timer for TokioTimer {
 
 /// A thread per sleep is wasteful and right everywhere.
 async fn sleep_on_a_thread(duration: Duration) {
-    /// Whether the time has passed, and whom to tell.
-    type Passed = Mutex<(bool, Option<Waker>)>;
-    let locked = |passed: &Passed, then: &mut dyn FnMut(&mut (bool, Option<Waker>))| {
-        then(&mut passed.lock().unwrap_or_else(PoisonError::into_inner));
-    };
-
-    let passed = Arc::new(Passed::default());
-    let at_end = Arc::clone(&passed);
+    let alarm = Arc::new(Alarm::default());
+    let at_end = Arc::clone(&alarm);
     let thread = std::thread::Builder::new().name("tgscan-timer".to_owned()).spawn(move || {
         std::thread::sleep(duration);
-        let mut waiting = None;
-        locked(&at_end, &mut |passed| {
-            passed.0 = true;
-            waiting = passed.1.take();
-        });
+        at_end.ring();
+    });
+    if thread.is_ok() {
+        poll_fn(|context| alarm.poll(context)).await;
+    } else {
+        // Out of threads. To wait in place holds others up; to go on at once would not have waited.
+        std::thread::sleep(duration);
+    }
+}
+
+#[derive(Default)]
+struct Alarm(Mutex<Ringing>);
+
+#[derive(Default)]
+struct Ringing {
+    is_over: bool,
+    waiting: Option<Waker>,
+}
+
+impl Alarm {
+    fn ring(&self) {
+        let mut ringing = self.locked();
+        ringing.is_over = true;
+        let waiting = ringing.waiting.take();
+        drop(ringing);
         if let Some(waker) = waiting {
             waker.wake();
         }
-    });
-    if thread.is_err() {
-        // Out of threads. Waiting in place holds others up, and going on at once would break a promise to a server.
-        std::thread::sleep(duration);
-        return;
     }
-    poll_fn(|context| {
-        let mut poll = Poll::Pending;
-        locked(&passed, &mut |passed| {
-            if passed.0 {
-                poll = Poll::Ready(());
-            } else {
-                passed.1 = Some(context.waker().clone());
-            }
-        });
-        poll
-    })
-    .await;
+
+    fn poll(&self, context: &Context<'_>) -> Poll<()> {
+        let mut ringing = self.locked();
+        if ringing.is_over {
+            return Poll::Ready(());
+        }
+        ringing.waiting = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Ringing> {
+        // Nothing panics while it is locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]

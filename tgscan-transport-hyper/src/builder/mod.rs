@@ -16,6 +16,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use crate::connect::{Choice, Connector, Route};
+use crate::heads::MAX_HEADERS;
 use crate::incoming::Coding;
 use crate::limits::{LONGEST, Limits};
 use crate::pools::Pools;
@@ -27,9 +28,6 @@ use crate::{BuildError, HyperTransport};
 /// after the other, because a timeout closes one HTTP/2 stream and not the connection.
 #[cfg(feature = "http2")]
 const PING: Duration = Duration::from_secs(10);
-
-/// How many headers an HTTP/1.1 answer may have. hyper's default of 100 is less than some chains of gateways add.
-const MAX_HEADERS: usize = 2048;
 
 /// How large the headers of an HTTP/2 answer may be, as RFC 9113 (6.5.2) counts: about what hyper takes over HTTP/1.1.
 /// Its default of 16 KiB is less than a gateway adds that repeats a policy or a trace in every answer.

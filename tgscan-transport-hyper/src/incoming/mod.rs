@@ -52,13 +52,17 @@ type Failed = (Kind, Box<dyn StdError + Send + Sync>);
 pub(crate) struct Reading {
     response: Response<Incoming>,
     content: Content,
+    /// The length that the head announced, and how much came, both as it is on the wire.
+    announced: Option<u64>,
+    received: u64,
 }
 
 impl Reading {
     /// `coding` says how the request allowed the body to be coded.
     pub(crate) fn begin(mut response: Response<Incoming>, coding: Coding, cap: usize) -> Self {
+        let announced = response.body().size_hint().exact();
         let content = Content::of(response.headers_mut(), coding, cap);
-        Self { response, content }
+        Self { response, content, announced, received: 0 }
     }
 
     /// Reads all of it; `timer` is that of the attempt.
@@ -73,11 +77,12 @@ impl Reading {
                 Some(Some(Ok(frame))) => {
                     // Trailers are no part of the answer.
                     if let Ok(data) = frame.into_data() {
+                        self.received += data.len() as u64;
                         self.content.push(data)?;
                     }
                 }
                 Some(None) => break,
-                Some(Some(Err(error))) => return Err(failure::in_body(error)),
+                Some(Some(Err(error))) => return Err(failure::in_body(error, self.received, self.announced)),
                 None => {
                     let passed = running.passed(timer.deadline(), Stage::Piece);
                     return Err((Kind::Timeout, format!("{passed} within the body").into()));
@@ -89,7 +94,7 @@ impl Reading {
 
     /// The response with its whole body, or what is there of it.
     pub(crate) fn into_answer(self, ended: Result<(), Failed>) -> Result<Response<Bytes>, TransportError> {
-        let Self { response, content } = self;
+        let Self { response, content, .. } = self;
         let response = response.map(|_| content.into_bytes());
         match ended {
             Ok(()) => Ok(response),

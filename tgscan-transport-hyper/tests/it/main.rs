@@ -7,6 +7,7 @@ mod delivery;
 mod discard;
 #[cfg(feature = "gzip")]
 mod gzip;
+mod heads;
 
 #[cfg(feature = "http2")]
 mod http2;
