@@ -72,6 +72,8 @@ mod untraced;
 
 pub use build_error::BuildError;
 pub use builder::HyperTransportBuilder;
+#[cfg(feature = "gzip")]
+pub use incoming::CodedBody;
 pub use limits::CallLimits;
 /// The rustls of this transport, for [`HyperTransportBuilder::tls_config`] and
 /// [`HyperTransportBuilder::crypto_provider`].

@@ -135,7 +135,9 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Allows plain `http` to any host, not to loopback hosts only. Default: `false`.
+    /// Allows plain `http` to any host and through any proxy, not within this machine only. Default: `false`.
+    ///
+    /// Without it, plain `http` goes to loopback hosts alone, and not through a proxy that is not on this machine itself.
     ///
     /// **Everyone on the way can read the API key and spend its credits.** For a sidecar in a network of your own; the
     /// base URL must allow it too, with [`Api::with_plain_http_base_url`](tgscan_core::Api::with_plain_http_base_url).
@@ -200,7 +202,7 @@ impl HyperTransportBuilder {
         tcp.enforce_http(false);
         let route = self.route.route(tcp)?;
         let https = (route.clone(), self.tls.config(self.http1_only)?).into();
-        let connector = Connector::new(https, connect_timeout, self.allow_plain_http);
+        let connector = Connector::new(https, route.clone(), connect_timeout, self.allow_plain_http);
 
         let mut hyper = Client::builder(TokioExecutor::new());
         hyper

@@ -1,10 +1,14 @@
 //! Reads a response's body, within its cap and the deadline, and keeps what came whatever happens.
 
 #[cfg(feature = "gzip")]
+mod coded;
+#[cfg(feature = "gzip")]
 mod gzip;
 #[cfg(not(feature = "gzip"))]
 mod identity;
 mod kept;
+#[cfg(feature = "gzip")]
+mod members;
 
 use std::error::Error as StdError;
 use std::future::poll_fn;
@@ -16,6 +20,8 @@ use hyper::body::{Body, Incoming};
 use tgscan_core::{TransportError, TransportErrorKind as Kind};
 use tokio::time::Sleep;
 
+#[cfg(feature = "gzip")]
+pub use self::coded::CodedBody;
 #[cfg(feature = "gzip")]
 pub(crate) use self::gzip::Coding;
 #[cfg(feature = "gzip")]
@@ -95,7 +101,7 @@ impl Reading {
     /// The response with its whole body, or what is there of it.
     pub(crate) fn into_answer(self, ended: Result<(), Failed>) -> Result<Response<Bytes>, TransportError> {
         let Self { response, content, .. } = self;
-        let response = response.map(|_| content.into_bytes());
+        let response = content.into_response(response, ended.is_ok());
         match ended {
             Ok(()) => Ok(response),
             Err((kind, source)) => Err(TransportError::answer_began(response, source).with_kind(kind)),

@@ -7,4 +7,4 @@ mod choice;
 mod route;
 
 pub(crate) use self::choice::Choice;
-pub(crate) use self::route::{ProxyError, Route, proxy_on_the_way};
+pub(crate) use self::route::{ProxyError, Route, is_proxy_elsewhere, proxy_on_the_way};

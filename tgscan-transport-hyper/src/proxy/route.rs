@@ -14,6 +14,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
+use tgscan_core::is_loopback_host;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
@@ -113,6 +114,12 @@ impl Service<Uri> for Connected {
 pub(crate) fn proxy_on_the_way(route: &Route, host: &Uri) -> Option<String> {
     let proxy = route.rules.proxy_for(host)?;
     with_port(proxy.uri()).authority().map(ToString::to_string)
+}
+
+/// Whether there is a proxy on the way to a host that is not on this machine.
+pub(crate) fn is_proxy_elsewhere(route: &Route, host: &Uri) -> bool {
+    let proxy = route.rules.proxy_for(host);
+    proxy.is_some_and(|proxy| !proxy.uri().host().is_some_and(is_loopback_host))
 }
 
 /// The proxy failed, before anything was sent to the host.

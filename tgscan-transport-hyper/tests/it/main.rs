@@ -13,6 +13,8 @@ mod heads;
 mod http2;
 mod limits;
 #[cfg(feature = "proxy")]
+mod plain;
+#[cfg(feature = "proxy")]
 mod proxy;
 mod refused;
 mod runtimes;
@@ -24,6 +26,7 @@ mod tls;
 mod tls_broken;
 mod tls_server;
 mod trust;
+mod whole;
 mod wire;
 
 use std::time::Duration;
