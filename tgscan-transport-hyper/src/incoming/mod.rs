@@ -41,7 +41,7 @@ struct Unfit {
 
 impl From<Unfit> for Failed {
     fn from(unfit: Unfit) -> Self {
-        (unfit.kind, unfit.why.into())
+        Self { kind: unfit.kind, source: unfit.why.into(), is_trusted: true }
     }
 }
 
@@ -52,7 +52,12 @@ impl Unfit {
 }
 
 /// How the reading of a body failed.
-type Failed = (Kind, Box<dyn StdError + Send + Sync>);
+pub(crate) struct Failed {
+    pub(crate) kind: Kind,
+    pub(crate) source: Box<dyn StdError + Send + Sync>,
+    /// Nothing in it is of the other side.
+    pub(crate) is_trusted: bool,
+}
 
 /// A response whose body is being read.
 pub(crate) struct Reading {
@@ -91,7 +96,8 @@ impl Reading {
                 Some(Some(Err(error))) => return Err(failure::in_body(error, self.received, self.announced)),
                 None => {
                     let passed = running.passed(timer.deadline(), Stage::Piece);
-                    return Err((Kind::Timeout, format!("{passed} within the body").into()));
+                    let source = format!("{passed} within the body").into();
+                    return Err(Failed { kind: Kind::Timeout, source, is_trusted: true });
                 }
             }
         }
@@ -104,7 +110,10 @@ impl Reading {
         let response = content.into_response(response, ended.is_ok());
         match ended {
             Ok(()) => Ok(response),
-            Err((kind, source)) => Err(TransportError::answer_began(response, source).with_kind(kind)),
+            Err(Failed { kind, source, is_trusted }) => {
+                let error = TransportError::answer_began(response, source).with_kind(kind);
+                Err(if is_trusted { error.with_trusted_text() } else { error })
+            }
         }
     }
 }
