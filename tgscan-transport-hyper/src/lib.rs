@@ -53,6 +53,7 @@ mod connect;
 #[cfg(not(feature = "proxy"))]
 mod direct;
 mod failure;
+mod frames;
 mod heads;
 mod incoming;
 mod limits;

@@ -5,15 +5,17 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::frames::Frames;
 use crate::heads::Heads;
 
-/// How much is read at a time of what may be a head.
+/// How much is read at a time of what is looked at.
 const PIECE: usize = 8 << 10;
 
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -21,16 +23,25 @@ type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 /// TCP with or without TLS, which keeps its addresses to itself: hyper-util would copy them into every response, at
 /// three allocations per call, and nothing reads them there.
 ///
-/// Heads of HTTP/1.1 answers are looked at on their way in; HTTP/2 passes as it is.
+/// What comes in is looked at on its way to hyper, so that answers with an odd head or a wrong length are not lost.
 pub(crate) struct Socket {
     stream: Stream,
-    heads: Option<Heads>,
+    incoming: Incoming,
+}
+
+enum Incoming {
+    Http1(Heads),
+    Http2(Frames),
 }
 
 impl Socket {
     pub(crate) fn new(stream: Stream) -> Self {
-        let heads = (!stream.connected().is_negotiated_h2()).then(Heads::default);
-        Self { stream, heads }
+        let incoming = if stream.connected().is_negotiated_h2() {
+            Incoming::Http2(Frames::default())
+        } else {
+            Incoming::Http1(Heads::default())
+        };
+        Self { stream, incoming }
     }
 
     fn stream(self: Pin<&mut Self>) -> Pin<&mut Stream> {
@@ -39,10 +50,35 @@ impl Socket {
 
     /// A head comes after what is written, if any of it was.
     fn written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let (Poll::Ready(Ok(1..)), Some(heads)) = (&written, &mut self.heads) {
+        if let (Poll::Ready(Ok(1..)), Incoming::Http1(heads)) = (&written, &mut self.incoming) {
             heads.expect();
         }
         written
+    }
+}
+
+impl Incoming {
+    /// Whether what comes next is to be looked at.
+    fn is_looked_at(&self) -> bool {
+        match self {
+            Self::Http1(heads) => heads.are_looked_at(),
+            Self::Http2(_) => true,
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Http1(heads) => heads.push(bytes),
+            Self::Http2(frames) => frames.push(bytes),
+        }
+    }
+
+    /// What hyper gets next, up to a size; nothing if more has to come first.
+    fn next(&mut self, room: usize) -> Option<io::Result<BytesMut>> {
+        match self {
+            Self::Http1(heads) => heads.next(room),
+            Self::Http2(frames) => frames.next(room).map(Ok),
+        }
     }
 }
 
@@ -60,24 +96,25 @@ impl Read for Socket {
         context: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, heads } = self.get_mut();
+        let Self { stream, incoming } = self.get_mut();
         let mut stream = Pin::new(stream);
-        let Some(heads) = heads else { return stream.poll_read(context, buffer) };
+        let mut has_ended = false;
         loop {
-            if let Some(next) = heads.next(buffer.remaining()) {
+            if let Some(next) = incoming.next(buffer.remaining()) {
                 buffer.put_slice(&next?);
                 return Poll::Ready(Ok(()));
             }
-            if !heads.are_looked_at() {
+            if has_ended {
+                return Poll::Ready(Ok(()));
+            }
+            if !incoming.is_looked_at() {
                 return stream.poll_read(context, buffer);
             }
             let mut space = [MaybeUninit::uninit(); PIECE];
             let mut piece = ReadBuf::uninit(&mut space);
             ready!(stream.as_mut().poll_read(context, piece.unfilled()))?;
-            heads.push(piece.filled());
-            if piece.filled().is_empty() && !heads.has_some() {
-                return Poll::Ready(Ok(()));
-            }
+            has_ended = piece.filled().is_empty();
+            incoming.push(piece.filled());
         }
     }
 }

@@ -29,6 +29,11 @@ use crate::{BuildError, HyperTransport};
 #[cfg(feature = "http2")]
 const PING: Duration = Duration::from_secs(10);
 
+/// How long TCP waits for the answer to a keep-alive, and how many it sends before it gives the connection up. Systems
+/// wait 75 s nine times where nobody says so.
+const PROBE: Duration = Duration::from_secs(10);
+const PROBES: u32 = 3;
+
 /// How large the headers of an HTTP/2 answer may be, as RFC 9113 (6.5.2) counts: about what hyper takes over HTTP/1.1.
 /// Its default of 16 KiB is less than a gateway adds that repeats a policy or a trace in every answer.
 #[cfg(feature = "http2")]
@@ -196,6 +201,8 @@ impl HyperTransportBuilder {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(self.tcp_nodelay);
         tcp.set_keepalive(self.tcp_keepalive.map(|silence| silence.min(LONGEST)));
+        tcp.set_keepalive_interval(self.tcp_keepalive.map(|silence| silence.min(PROBE)));
+        tcp.set_keepalive_retries(self.tcp_keepalive.map(|_| PROBES));
         // Shared out among the addresses of a host, so that one that swallows packets leaves time for the next.
         tcp.set_connect_timeout(Some(connect_timeout));
         // It would refuse `https`, which is handled around it, as plain `http` is.

@@ -62,11 +62,6 @@ impl Heads {
         matches!(self.state, State::TooLarge).then(|| Err(io::Error::other(TooLarge)))
     }
 
-    /// Whether hyper can get something now.
-    pub(crate) fn has_some(&self) -> bool {
-        self.ready.has_remaining()
-    }
-
     /// Takes what came while it [is looked at](Self::are_looked_at). No bytes are the end of the connection.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let State::Head { mut begun, mut searched } = take(&mut self.state) else { return };

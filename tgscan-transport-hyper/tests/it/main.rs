@@ -5,6 +5,8 @@ mod answers;
 mod conformance;
 mod delivery;
 mod discard;
+#[cfg(feature = "http2")]
+mod frames;
 #[cfg(feature = "gzip")]
 mod gzip;
 mod heads;

@@ -1,0 +1,88 @@
+//! HTTP/2 in raw frames: answers whose last frames come at once, and lengths that are wrong.
+
+use std::sync::Arc;
+
+use tgscan_core::{Delivery, Transport, TransportError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::search;
+use crate::server::OK;
+use crate::tls_server::{Authority, for_host};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let [_, high, middle, low] = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[high, middle, low, kind, flags, 0, 0, 0, stream][..], payload].concat()
+}
+
+/// `:status: 200`, and this content-length (RFC 7541, 6.1 and 6.2.2 with index 28 of the static table).
+fn head(length: Option<&str>) -> Vec<u8> {
+    let mut block = vec![0x88];
+    if let Some(length) = length {
+        block.extend([0x0f, 28 - 15, u8::try_from(length.len()).unwrap()]);
+        block.extend(length.as_bytes());
+    }
+    frame(HEADERS, END_HEADERS, 1, &block)
+}
+
+/// What comes of these frames, written at once when the request is there.
+async fn error_from(frames: Vec<Vec<u8>>) -> TransportError {
+    let authority = Authority::new();
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &["h2"])));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let settings = [frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, 1, 0, &[])].concat();
+        stream.write_all(&settings).await.unwrap();
+        stream.flush().await.unwrap();
+        // The body is the last of the request.
+        let mut seen = Vec::new();
+        while !seen.windows(6).any(|six| six == b"query=") {
+            stream.read_buf(&mut seen).await.unwrap();
+        }
+        stream.write_all(&frames.concat()).await.unwrap();
+        stream.flush().await.unwrap();
+        while let Ok(1..) = stream.read(&mut [0; 1024]).await {}
+    });
+    let transport = authority.trusted().total_timeout(std::time::Duration::from_secs(3)).build().unwrap();
+    transport.send(search(&url)).await.unwrap_err()
+}
+
+fn assert_whole(error: &TransportError) {
+    assert_eq!(error.delivery(), Delivery::AnswerBegan, "{error}");
+    assert_eq!(error.partial().unwrap().body(), OK, "{error}");
+}
+
+#[tokio::test]
+async fn reset_and_goaway_right_behind_the_whole_body_keep_it() {
+    let body = || frame(DATA, 0, 1, OK.as_bytes());
+    for reason in [2, 8] {
+        assert_whole(
+            &error_from(vec![head(None), body(), frame(RST_STREAM, 0, 1, &[0, 0, 0, reason])]).await,
+        );
+        let goaway = frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, reason]);
+        let error = error_from(vec![head(None), body(), goaway]).await;
+        println!("{error}");
+        assert_whole(&error);
+    }
+}
+
+#[tokio::test]
+async fn body_that_is_shorter_than_its_content_length_is_kept() {
+    let whole = frame(DATA, END_STREAM, 1, OK.as_bytes());
+    assert_whole(&error_from(vec![head(Some("999")), whole]).await);
+    let pieces = [frame(DATA, 0, 1, &OK.as_bytes()[..20]), frame(DATA, END_STREAM, 1, &OK.as_bytes()[20..])];
+    let error = error_from(vec![head(Some("999")), pieces.concat()]).await;
+    assert_whole(&error);
+    println!("{error}");
+}
