@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
@@ -11,12 +12,17 @@ use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 use crate::frames::Frames;
 use crate::heads::Heads;
+use crate::limits::LONGEST;
 
 /// How much is read at a time of what is looked at.
 const PIECE: usize = 8 << 10;
+
+/// A request on its way must not meet the server's closing.
+const EARLY: Duration = Duration::from_secs(1);
 
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
@@ -27,6 +33,8 @@ type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 pub(crate) struct Socket {
     stream: Stream,
     incoming: Incoming,
+    /// Runs out shortly before the server closes the idle connection, where it says when it does.
+    lapse: Option<Pin<Box<Sleep>>>,
 }
 
 enum Incoming {
@@ -41,7 +49,7 @@ impl Socket {
         } else {
             Incoming::Http1(Heads::default())
         };
-        Self { stream, incoming }
+        Self { stream, incoming, lapse: None }
     }
 
     fn stream(self: Pin<&mut Self>) -> Pin<&mut Stream> {
@@ -52,6 +60,7 @@ impl Socket {
     fn written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let (Poll::Ready(Ok(1..)), Incoming::Http1(heads)) = (&written, &mut self.incoming) {
             heads.expect();
+            self.lapse = None;
         }
         written
     }
@@ -66,10 +75,17 @@ impl Incoming {
         }
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    /// Says how long the server keeps the connection from now on, if it told and the answer ends here.
+    fn push(&mut self, bytes: &[u8]) -> Option<Duration> {
         match self {
-            Self::Http1(heads) => heads.push(bytes),
-            Self::Http2(frames) => frames.push(bytes),
+            Self::Http1(heads) => {
+                heads.push(bytes);
+                heads.kept()
+            }
+            Self::Http2(frames) => {
+                frames.push(bytes);
+                None
+            }
         }
     }
 
@@ -96,7 +112,7 @@ impl Read for Socket {
         context: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, incoming } = self.get_mut();
+        let Self { stream, incoming, lapse } = self.get_mut();
         let mut stream = Pin::new(stream);
         let mut has_ended = false;
         loop {
@@ -108,13 +124,20 @@ impl Read for Socket {
                 return Poll::Ready(Ok(()));
             }
             if !incoming.is_looked_at() {
-                return stream.poll_read(context, buffer);
+                let read = stream.poll_read(context, buffer);
+                return match lapse {
+                    // As if the server had closed it: a request that comes at this moment is never sent.
+                    Some(lapse) if read.is_pending() => lapse.as_mut().poll(context).map(Ok),
+                    _ => read,
+                };
             }
             let mut space = [MaybeUninit::uninit(); PIECE];
             let mut piece = ReadBuf::uninit(&mut space);
             ready!(stream.as_mut().poll_read(context, piece.unfilled()))?;
             has_ended = piece.filled().is_empty();
-            incoming.push(piece.filled());
+            if let Some(kept) = incoming.push(piece.filled()) {
+                *lapse = Some(Box::pin(sleep(kept.saturating_sub(EARLY).max(kept / 2).min(LONGEST))));
+            }
         }
     }
 }

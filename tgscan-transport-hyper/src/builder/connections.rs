@@ -17,7 +17,8 @@ impl HyperTransportBuilder {
     /// How long an unused connection is kept for the next call. Default: 50 s.
     ///
     /// Shorter than the 60 s to 75 s of common servers and gateways, so that connections are closed from this side:
-    /// a request that meets a server's closing on the wire may be "perhaps sent", and is then not sent again.
+    /// a request that meets a server's closing on the wire may be "perhaps sent", and is then not sent again. Where an
+    /// HTTP/1.1 server says itself when it closes (`Keep-Alive: timeout=5`), the connection ends a second before that.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self

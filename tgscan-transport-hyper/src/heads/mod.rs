@@ -2,17 +2,22 @@
 //! have been paid for it, so what can be understood in one way only is put right before hyper sees it: lines that are no
 //! headers are left out, and lengths that contradict each other give way to reading on until the connection ends.
 //!
-//! A good head is looked at once and passes as it is, and bodies are not looked at.
+//! A good head is looked at once and passes as it is. Bodies are not looked at, except for their end where the server says
+//! how long it keeps the connection after that.
 
+mod body;
+mod fields;
 mod repair;
 
 use std::fmt;
 use std::io;
 use std::mem::take;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 
-pub(crate) use self::repair::MAX_HEADERS;
+use self::body::Body;
+pub(crate) use self::fields::MAX_HEADERS;
 use self::repair::{Head, repair};
 
 /// Of a larger head, this much is read and the rest is given up. A little less than hyper's own limit, 408 KiB.
@@ -27,6 +32,8 @@ pub(crate) struct Heads {
     state: State,
     /// Looked at, and not yet taken by hyper.
     ready: BytesMut,
+    /// How long the server keeps the connection, once the body has ended.
+    kept: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -36,6 +43,8 @@ enum State {
     Passing,
     /// A request was written, so a head comes next; this much of it is there.
     Head { begun: BytesMut, searched: usize },
+    /// This comes, and then the server keeps the connection so long.
+    Body { body: Body, kept: Duration },
     /// The rest of the answer is given up.
     TooLarge,
 }
@@ -43,6 +52,7 @@ enum State {
 impl Heads {
     /// Something was written: the next thing to come is a head.
     pub(crate) fn expect(&mut self) {
+        self.kept = None;
         if let State::Passing = self.state {
             self.state = State::Head { begun: BytesMut::new(), searched: 0 };
         }
@@ -64,7 +74,15 @@ impl Heads {
 
     /// Takes what came while it [is looked at](Self::are_looked_at). No bytes are the end of the connection.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let State::Head { mut begun, mut searched } = take(&mut self.state) else { return };
+        let (mut begun, mut searched) = match take(&mut self.state) {
+            State::Head { begun, searched } => (begun, searched),
+            State::Body { body, kept } => {
+                self.ready.extend_from_slice(bytes);
+                self.follow(body, kept, bytes);
+                return;
+            }
+            State::Passing | State::TooLarge => return,
+        };
         begun.extend_from_slice(bytes);
         if bytes.is_empty() {
             self.ready = begun;
@@ -92,13 +110,32 @@ impl Heads {
                 return;
             };
             let rest = begun.split_off(end);
-            let Head { bytes, is_interim } = repair(&begun, false);
+            let Head { bytes, is_interim, kept } = repair(&begun, false);
             self.ready.extend_from_slice(&bytes);
             if !is_interim {
+                if let Some((kept, body)) = kept {
+                    self.follow(body, kept, &rest);
+                }
                 self.ready.unsplit(rest);
                 return;
             }
             (begun, searched) = (rest, 0);
+        }
+    }
+}
+
+impl Heads {
+    /// How long the server keeps the connection, told once when the body has ended.
+    pub(crate) fn kept(&mut self) -> Option<Duration> {
+        self.kept.take()
+    }
+
+    fn follow(&mut self, body: Body, kept: Duration, bytes: &[u8]) {
+        match body.after(bytes) {
+            Some(rest) if rest.has_ended() => self.kept = Some(kept),
+            Some(rest) => self.state = State::Body { body: rest, kept },
+            // More than the body: hyper closes the connection.
+            None => {}
         }
     }
 }

@@ -1,18 +1,18 @@
 //! One head, put right where hyper could not read it.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
-/// How many headers hyper is told to take. Its default of 100 is less than some chains of gateways add.
-pub(crate) const MAX_HEADERS: usize = 2048;
-
-/// `content-length`, `connection` and what hyper may count otherwise than this does.
-const SPARE: usize = 8;
+use super::body::Body;
+use super::fields::{Fields, MOST};
 
 /// A head that hyper can read, if it can be made so.
 pub(super) struct Head<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
     /// Another one comes after it.
     pub(super) is_interim: bool,
+    /// How long the server keeps the connection after the body, if it says so, and where the body ends.
+    pub(super) kept: Option<(Duration, Body)>,
 }
 
 /// Looks at a head. `is_cut` says that it has no end; then it gets one, and a body that ends with the connection.
@@ -20,7 +20,7 @@ pub(super) fn repair(bytes: &[u8], is_cut: bool) -> Head<'_> {
     let mut lines = lines(bytes);
     let first = lines.next().unwrap_or_default();
     let Some(status) = StatusLine::read(first) else {
-        return Head { bytes: Cow::Borrowed(bytes), is_interim: false };
+        return Head { bytes: Cow::Borrowed(bytes), is_interim: false, kept: None };
     };
     // 101 is the last that comes in HTTP.
     let is_interim = status.code[0] == b'1' && status.code != *b"101";
@@ -34,8 +34,9 @@ pub(super) fn repair(bytes: &[u8], is_cut: bool) -> Head<'_> {
     }
     let needs_http_1_1 = status.minor == b'0' && fields.is_coded();
     let is_good = status.is_good && fields.is_good() && !needs_http_1_1 && !is_cut;
+    let kept = fields.keep_alive.filter(|_| !is_interim).zip(fields.body(status.code));
     if is_good {
-        return Head { bytes: Cow::Borrowed(bytes), is_interim };
+        return Head { bytes: Cow::Borrowed(bytes), is_interim, kept };
     }
 
     let mut good = Vec::with_capacity(bytes.len() + 32);
@@ -53,12 +54,12 @@ pub(super) fn repair(bytes: &[u8], is_cut: bool) -> Head<'_> {
         // As HTTP/1.0 means it, and nobody knows what such a server makes of a second request.
         good.extend_from_slice(b"connection: close\r\n");
     }
-    for line in fields.others.iter().take(MAX_HEADERS - SPARE) {
+    for line in fields.others.iter().take(MOST) {
         good.extend_from_slice(line);
         good.extend_from_slice(b"\r\n");
     }
     good.extend_from_slice(b"\r\n");
-    Head { bytes: Cow::Owned(good), is_interim }
+    Head { bytes: Cow::Owned(good), is_interim, kept }
 }
 
 /// The lines without their ends, the last of which may be missing.
@@ -67,7 +68,7 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Neither NUL nor a lone line break nor anything else that a terminal would obey.
-fn is_text(line: &[u8]) -> bool {
+pub(super) fn is_text(line: &[u8]) -> bool {
     line.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
 }
 
@@ -104,109 +105,9 @@ impl<'a> StatusLine<'a> {
     }
 }
 
-#[derive(Default)]
-struct Fields<'a> {
-    lengths: Vec<Cow<'a, [u8]>>,
-    codings: Vec<Cow<'a, [u8]>>,
-    others: Vec<Cow<'a, [u8]>>,
-    /// What the last line was, for one that goes on with it.
-    last: Last,
-    /// Some line cannot stay as it is.
-    is_odd: bool,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Last {
-    #[default]
-    Dropped,
-    Length,
-    Coding,
-    Other,
-}
-
-impl<'a> Fields<'a> {
-    fn add(&mut self, line: &'a [u8]) {
-        if !is_text(line) {
-            (self.last, self.is_odd) = (Last::Dropped, true);
-            return;
-        }
-        if line.first().is_some_and(|first| matches!(first, b' ' | b'\t')) {
-            self.is_odd = true;
-            let goes_on = match self.last {
-                Last::Dropped => None,
-                Last::Length => self.lengths.last_mut(),
-                Last::Coding => self.codings.last_mut(),
-                Last::Other => self.others.last_mut(),
-            };
-            if let Some(before) = goes_on {
-                // RFC 9112, 5.2.
-                let before = before.to_mut();
-                before.push(b' ');
-                before.extend_from_slice(line.trim_ascii());
-            }
-            return;
-        }
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-            (self.last, self.is_odd) = (Last::Dropped, true);
-            return;
-        };
-        let (name, value) = (line[..colon].trim_ascii_end(), Cow::Borrowed(line[colon + 1..].trim_ascii()));
-        if name.eq_ignore_ascii_case(b"content-length") {
-            self.lengths.push(value);
-            self.last = Last::Length;
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            self.codings.push(value);
-            self.last = Last::Coding;
-        } else {
-            self.others.push(Cow::Borrowed(line));
-            self.last = Last::Other;
-        }
-    }
-
-    fn is_coded(&self) -> bool {
-        self.codings.iter().any(|value| !value.eq_ignore_ascii_case(b"identity"))
-    }
-
-    /// The length that all lines agree on.
-    fn length(&self) -> Option<u64> {
-        let mut all = self.lengths.iter().flat_map(|value| value.split(|byte| *byte == b','));
-        let number = |text: &[u8]| {
-            let text = text.trim_ascii();
-            let digits = text.iter().all(u8::is_ascii_digit);
-            // hyper has a meaning of its own for the two greatest.
-            let number = std::str::from_utf8(text).ok()?.parse::<u64>().ok()?;
-            (digits && number <= u64::MAX - 2).then_some(number)
-        };
-        let first = number(all.next()?)?;
-        all.all(|text| number(text) == Some(first)).then_some(first)
-    }
-
-    fn is_good(&self) -> bool {
-        let is_length_good = match &self.lengths[..] {
-            [] => true,
-            [_] => self.length().is_some(),
-            _ => false,
-        };
-        let is_identity = !self.codings.is_empty() && !self.is_coded();
-        !self.is_odd && is_length_good && !is_identity && self.others.len() <= MAX_HEADERS - SPARE
-    }
-
-    /// How the body ends: with its coding, else after a length, else with the connection.
-    fn write_framing(&self, good: &mut Vec<u8>) {
-        if self.is_coded() {
-            for value in self.codings.iter().filter(|value| !value.eq_ignore_ascii_case(b"identity")) {
-                good.extend_from_slice(b"transfer-encoding: ");
-                good.extend_from_slice(value);
-                good.extend_from_slice(b"\r\n");
-            }
-        } else if let Some(length) = self.length() {
-            good.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::fields::MAX_HEADERS;
     use super::*;
 
     fn repaired(head: &str) -> String {
@@ -250,7 +151,29 @@ mod tests {
         let many = "x: y\r\n".repeat(MAX_HEADERS);
         let good = repaired(&format!("HTTP/1.1 200 OK\r\n{many}content-length: 3\r\n\r\n"));
         assert!(good.starts_with("HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx: y\r\n"));
-        assert_eq!(good.matches("x: y").count(), MAX_HEADERS - SPARE);
+        assert_eq!(good.matches("x: y").count(), MOST);
+    }
+
+    #[test]
+    fn tells_how_long_the_connection_is_kept_where_the_end_of_the_body_can_be_told() {
+        let kept = |fields: &str| repair(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), false).kept;
+        let five = Duration::from_secs(5);
+        for (fields, body) in [
+            ("content-length: 3\r\nkeep-alive: timeout=5\r\n", Body::Length(3)),
+            ("Keep-Alive: max=9, Timeout=5\r\ncontent-length: 3\r\ncontent-length: 3\r\n", Body::Length(3)),
+            ("keep-alive: timeout=\"5\";max=1\r\ntransfer-encoding: Chunked\r\n", Body::CHUNKED),
+        ] {
+            assert_eq!(kept(fields), Some((five, body)), "{fields}");
+        }
+        for fields in [
+            "content-length: 3\r\n",
+            "keep-alive: timeout=5\r\n",
+            "keep-alive: timeout=soon\r\ncontent-length: 3\r\n",
+            "keep-alive: 5\r\ncontent-length: 3\r\n",
+            "keep-alive: timeout=5\r\ncontent-length: a\r\n",
+        ] {
+            assert_eq!(kept(fields), None, "{fields}");
+        }
     }
 
     #[test]

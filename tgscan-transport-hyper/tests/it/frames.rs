@@ -36,6 +36,17 @@ fn head(length: Option<&str>) -> Vec<u8> {
 
 /// What comes of these frames, written at once when the request is there.
 async fn error_from(frames: Vec<Vec<u8>>) -> TransportError {
+    ending(frames, false).await
+}
+
+/// `closes` says that the server then closes the connection.
+async fn ending(frames: Vec<Vec<u8>>, closes: bool) -> TransportError {
+    let (authority, url) = serving(frames, closes).await;
+    let transport = authority.trusted().total_timeout(std::time::Duration::from_secs(1)).build().unwrap();
+    transport.send(search(&url)).await.unwrap_err()
+}
+
+async fn serving(frames: Vec<Vec<u8>>, closes: bool) -> (Authority, String) {
     let authority = Authority::new();
     let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &["h2"])));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -52,10 +63,12 @@ async fn error_from(frames: Vec<Vec<u8>>) -> TransportError {
         }
         stream.write_all(&frames.concat()).await.unwrap();
         stream.flush().await.unwrap();
+        if closes {
+            stream.shutdown().await.unwrap();
+        }
         while let Ok(1..) = stream.read(&mut [0; 1024]).await {}
     });
-    let transport = authority.trusted().total_timeout(std::time::Duration::from_secs(3)).build().unwrap();
-    transport.send(search(&url)).await.unwrap_err()
+    (authority, url)
 }
 
 fn assert_whole(error: &TransportError) {
@@ -85,4 +98,27 @@ async fn body_that_is_shorter_than_its_content_length_is_kept() {
     let error = error_from(vec![head(Some("999")), pieces.concat()]).await;
     assert_whole(&error);
     println!("{error}");
+}
+
+fn goaway(last: u8, reason: u8, said: &[u8]) -> Vec<u8> {
+    frame(GOAWAY, 0, 0, &[&[0, 0, 0, last, 0, 0, 0, reason][..], said].concat())
+}
+
+#[tokio::test]
+async fn zz() {
+    for last in [0, 1] { for reason in [0, 1, 2, 7, 11] { for closes in [false, true] {
+        let error = ending(vec![goaway(last, reason, b"")], closes).await;
+        println!("XX {last} {reason} {closes}: {error} {:?}", error.cause());
+    }}}
+}
+
+#[tokio::test]
+async fn what_a_server_says_in_goaway_shows_no_query() {
+    let (authority, url) = serving(vec![goaway(0, 1, b"who is some_username?")], false).await;
+    let client = authority.trusted().build().unwrap().client(crate::api(&url));
+    let user: tgscan_core::types::UserQuery = crate::QUERY.parse().unwrap();
+    let error = client.search(user).await.unwrap_err();
+    let said = error.to_string();
+    println!("XX {said}");
+    assert!(said.contains("who is <query>?"), "{said}");
 }

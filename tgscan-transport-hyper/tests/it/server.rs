@@ -83,11 +83,6 @@ impl Server {
         self.counts.connections.load(Ordering::SeqCst)
     }
 
-    /// Counts from 0 again.
-    pub(crate) fn forget_connections(&self) {
-        self.counts.connections.store(0, Ordering::SeqCst);
-    }
-
     /// Complete requests.
     pub(crate) fn requests(&self) -> usize {
         self.counts.requests.load(Ordering::SeqCst)
