@@ -23,7 +23,7 @@ pub(crate) fn before_head(
 ) -> TransportError {
     // hyper cancels a request that it gives back, and none that it began to write.
     let returned = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
-    let refused = is_refused_stream(&error);
+    let refused = is_handed_back(&error);
     let never_sent = handover.never_sent(returned) || refused;
     if let Some(why) = find::<PlainHttp>(&error) {
         return TransportError::never_sent(why.to_string()).with_kind(Kind::Refused).with_trusted_text();
@@ -158,17 +158,19 @@ fn ended_in_handshake(error: &(dyn StdError + 'static)) -> bool {
         .any(|error| matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe))
 }
 
-/// Whether the server says of an HTTP/2 stream that it was closed "prior to any processing having occurred", so that
-/// its request "can be safely retried" (RFC 9113, 8.7). Servers do so when too many streams are open.
+/// Whether the server says that it did not process the request, so that it can be sent again (RFC 9113, 8.7). It resets
+/// the stream with `REFUSED_STREAM`, as when too many streams are open; or its GOAWAY names a last stream below this one,
+/// whatever the reason: h2 gives that error to no other stream.
 #[cfg(feature = "http2")]
-fn is_refused_stream(error: &(dyn StdError + 'static)) -> bool {
+fn is_handed_back(error: &(dyn StdError + 'static)) -> bool {
     find::<h2::Error>(error).is_some_and(|error| {
-        error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+        let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (is_refused || error.is_go_away())
     })
 }
 
 #[cfg(not(feature = "http2"))]
-fn is_refused_stream(_: &(dyn StdError + 'static)) -> bool {
+fn is_handed_back(_: &(dyn StdError + 'static)) -> bool {
     false
 }
 
