@@ -40,6 +40,14 @@ pub enum BuildError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The list of hosts that are reached without a proxy cannot be read.
+    #[non_exhaustive]
+    NoProxy {
+        /// The environment variable.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// Settings that cannot hold together.
     #[non_exhaustive]
     Contradiction {
@@ -94,6 +102,11 @@ impl fmt::Display for BuildError {
                 f,
                 "the proxy in `{setting}` cannot be used: {reason}; give a URL like `http://proxy.example:3128` or \
                  `socks5h://127.0.0.1:9050`"
+            ),
+            Self::NoProxy { setting, reason } => write!(
+                f,
+                "the list of hosts in `{setting}` cannot be read: {reason}; give hosts, addresses and networks like \
+                 `internal.example, 10.0.0.0/8, [::1]:8443`"
             ),
             Self::Contradiction { settings, remedy } => {
                 write!(f, "{settings} contradict each other; {remedy}")

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
-use hyper_rustls::HttpsConnector;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use tgscan_core::is_loopback_host;
 use tower_service::Service;
 
 #[cfg(not(feature = "proxy"))]
-pub(crate) use crate::direct::{Choice, Route, proxy_on_the_way};
+pub(crate) use crate::direct::{Choice, Route, is_proxy_elsewhere, proxy_on_the_way};
 #[cfg(feature = "proxy")]
-pub(crate) use crate::proxy::{Choice, Route, proxy_on_the_way};
+pub(crate) use crate::proxy::{Choice, Route, is_proxy_elsewhere, proxy_on_the_way};
+use crate::runtime::NeedsIo;
 use crate::socket::Socket;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -26,7 +27,9 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 ///
 /// The limit is here and not around the call, because hyper-util can go on connecting for a call that has got another
 /// connection meanwhile, and that needs an end too. Plain `http` is refused here, because no request gets to a host
-/// that nobody connects to, and so it costs calls over a connection that stands nothing.
+/// that nobody connects to, and so it costs calls over a connection that stands nothing. Without permission it may not
+/// leave this machine: neither to the host, nor to a proxy on the way there, nor to wherever a name like `localhost`
+/// leads in the end.
 #[derive(Clone)]
 pub(crate) struct Connector {
     // One pointer, because hyper-util clones it twice for each call.
@@ -35,26 +38,53 @@ pub(crate) struct Connector {
 
 struct Settings {
     https: HttpsConnector<Route>,
+    route: Route,
     timeout: Duration,
     allow_plain_http: bool,
 }
 
 impl Connector {
-    pub(crate) fn new(https: HttpsConnector<Route>, timeout: Duration, allow_plain_http: bool) -> Self {
-        Self { settings: Arc::new(Settings { https, timeout, allow_plain_http }) }
+    pub(crate) fn new(
+        https: HttpsConnector<Route>,
+        route: Route,
+        timeout: Duration,
+        allow_plain_http: bool,
+    ) -> Self {
+        Self { settings: Arc::new(Settings { https, route, timeout, allow_plain_http }) }
     }
 }
 
 impl Settings {
-    fn refuses(&self, uri: &Uri) -> bool {
-        let is_plain = uri.scheme() == Some(&Scheme::HTTP);
-        is_plain && !self.allow_plain_http && !uri.host().is_some_and(is_loopback_host)
+    /// Whether what is sent there must stay on this machine.
+    fn must_stay(&self, uri: &Uri) -> bool {
+        uri.scheme() == Some(&Scheme::HTTP) && !self.allow_plain_http
+    }
+
+    /// Looks at the names, before anything is connected to.
+    fn check(&self, uri: &Uri) -> Result<(), PlainHttp> {
+        if !self.must_stay(uri) {
+            Ok(())
+        } else if !uri.host().is_some_and(is_loopback_host) {
+            Err(PlainHttp::ToHost)
+        } else if is_proxy_elsewhere(&self.route, uri) {
+            Err(PlainHttp::ThroughProxy)
+        } else {
+            Ok(())
+        }
     }
 
     async fn connect(&self, uri: Uri) -> Result<Socket, BoxError> {
+        let must_stay = self.must_stay(&uri);
         let mut https = self.https.clone();
         poll_fn(|context| https.poll_ready(context)).await?;
-        https.call(uri).await.map(Socket)
+        let stream = https.call(uri).await?;
+        if let (true, MaybeHttpsStream::Http(tcp)) = (must_stay, &stream) {
+            // Names mean what the resolver says.
+            if !tcp.inner().peer_addr()?.ip().to_canonical().is_loopback() {
+                return Err(PlainHttp::ToHost.into());
+            }
+        }
+        Ok(Socket::new(stream))
     }
 }
 
@@ -70,10 +100,9 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let settings = Arc::clone(&self.settings);
         Box::pin(async move {
-            if settings.refuses(&uri) {
-                return Err(PlainHttp.into());
-            }
-            match tokio::time::timeout(settings.timeout, settings.connect(uri)).await {
+            settings.check(&uri)?;
+            let connecting = NeedsIo(Box::pin(settings.connect(uri)));
+            match tokio::time::timeout(settings.timeout, connecting).await {
                 Ok(connected) => connected,
                 Err(_) => Err(ConnectTimeout(settings.timeout).into()),
             }
@@ -95,15 +124,25 @@ impl fmt::Display for ConnectTimeout {
 
 /// Whoever is on the way could read the key.
 #[derive(Debug)]
-pub(crate) struct PlainHttp;
+pub(crate) enum PlainHttp {
+    ToHost,
+    ThroughProxy,
+}
 
 impl StdError for PlainHttp {}
 
 impl fmt::Display for PlainHttp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "plain `http` to another host would show the API key to everyone on the way; use `https`, or allow it \
-             explicitly with `allow_plain_http`",
-        )
+        f.write_str(match self {
+            Self::ToHost => {
+                "plain `http` to another host would show the API key to everyone on the way; use `https`, or allow it \
+                 explicitly with `allow_plain_http`"
+            }
+            Self::ThroughProxy => {
+                "plain `http` through the proxy, which is not on this machine, would show the API key to everyone on \
+                 the way; use `https`, leave the proxy out for loopback hosts, or allow it explicitly with \
+                 `allow_plain_http`"
+            }
+        })
     }
 }

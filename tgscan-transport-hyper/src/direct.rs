@@ -27,3 +27,8 @@ impl Choice {
 pub(crate) fn proxy_on_the_way(_: &Route, _: &Uri) -> Option<String> {
     None
 }
+
+/// The same.
+pub(crate) fn is_proxy_elsewhere(_: &Route, _: &Uri) -> bool {
+    false
+}

@@ -10,7 +10,9 @@ use rustls::pki_types::InvalidDnsNameError;
 use tgscan_core::{TransportError, TransportErrorKind as Kind};
 
 use crate::connect::{ConnectTimeout, PlainHttp, Route, proxy_on_the_way};
+use crate::incoming::Failed;
 use crate::outgoing::Handover;
+use crate::runtime::Lack;
 use crate::tls::explain;
 
 /// No response head came, and hyper says why.
@@ -21,11 +23,16 @@ pub(crate) fn before_head(
 ) -> TransportError {
     // hyper cancels a request that it gives back, and none that it began to write.
     let returned = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
-    let refused = is_refused_stream(&error);
+    let refused = is_handed_back(&error);
     let never_sent = handover.never_sent(returned) || refused;
     if let Some(why) = find::<PlainHttp>(&error) {
-        return TransportError::never_sent(why.to_string()).with_kind(Kind::Refused);
+        return TransportError::never_sent(why.to_string()).with_kind(Kind::Refused).with_trusted_text();
     }
+    if let Some(lack) = find::<Lack>(&error) {
+        return TransportError::never_sent(lack.remedy()).with_kind(Kind::Refused).with_trusted_text();
+    }
+    let proxy = of_proxy(&error);
+    let is_trusted = !quotes_peer(&error);
     let kind = kind(&error, never_sent);
     let host = target;
     let context = match kind {
@@ -34,9 +41,7 @@ pub(crate) fn before_head(
             why.unwrap_or_else(|| format!("no TLS session with {host}"))
         }
         Kind::Connect
-            if !is_of_proxy(&error)
-                && ended_in_handshake(&error)
-                && target.uri.scheme() == Some(&Scheme::HTTPS) =>
+            if !proxy.is && ended_in_handshake(&error) && target.uri.scheme() == Some(&Scheme::HTTPS) =>
         {
             format!("{host} ended the connection within the TLS handshake")
         }
@@ -47,7 +52,8 @@ pub(crate) fn before_head(
     };
     let source = Cause { context, error: Box::new(error) };
     let failed = if never_sent { TransportError::never_sent(source) } else { TransportError::new(source) };
-    failed.with_kind(kind)
+    let kind = if proxy.is_permanent { Kind::Refused } else { kind };
+    trusting(failed.with_kind(kind), is_trusted)
 }
 
 /// A time limit passed without a response head.
@@ -62,15 +68,21 @@ pub(crate) fn timed_out_before_head(
     } else {
         TransportError::new(format!("{passed} without an answer from {host}"))
     };
-    failed.with_kind(Kind::Timeout)
+    failed.with_kind(Kind::Timeout).with_trusted_text()
 }
 
-/// A response body broke off.
-pub(crate) fn in_body(error: hyper::Error) -> (Kind, Box<dyn StdError + Send + Sync>) {
-    (
-        kind(&error, false),
-        Box::new(Cause { context: "the body broke off".to_owned(), error: Box::new(error) }),
-    )
+/// A response body broke off after `received` bytes.
+pub(crate) fn in_body(error: hyper::Error, received: u64, announced: Option<u64>) -> Failed {
+    let context = match announced {
+        Some(announced) if received < announced => {
+            format!(
+                "the body broke off after {received} of the {announced} bytes that `content-length` announces"
+            )
+        }
+        _ => "the body broke off".to_owned(),
+    };
+    let (kind, is_trusted) = (kind(&error, false), !quotes_peer(&error));
+    Failed { kind, source: Box::new(Cause { context, error: Box::new(error) }), is_trusted }
 }
 
 fn kind(error: &(dyn StdError + 'static), never_sent: bool) -> Kind {
@@ -94,14 +106,47 @@ fn kind(error: &(dyn StdError + 'static), never_sent: bool) -> Kind {
     }
 }
 
+/// What a proxy on the way had to do with it.
+#[derive(Clone, Copy, Default)]
+struct OfProxy {
+    is: bool,
+    is_permanent: bool,
+    quotes_proxy: bool,
+}
+
 #[cfg(feature = "proxy")]
-fn is_of_proxy(error: &(dyn StdError + 'static)) -> bool {
-    find::<crate::proxy::ProxyError>(error).is_some()
+fn of_proxy(error: &(dyn StdError + 'static)) -> OfProxy {
+    find::<crate::proxy::ProxyError>(error).map_or_else(OfProxy::default, |error| OfProxy {
+        is: true,
+        is_permanent: error.is_permanent,
+        quotes_proxy: error.quotes_proxy,
+    })
 }
 
 #[cfg(not(feature = "proxy"))]
-fn is_of_proxy(_: &(dyn StdError + 'static)) -> bool {
+fn of_proxy(_: &(dyn StdError + 'static)) -> OfProxy {
+    OfProxy::default()
+}
+
+/// Whether an error prints words of the other side, which may be those of the request: names in a certificate, what
+/// comes with a GOAWAY, a proxy's reason.
+fn quotes_peer(error: &(dyn StdError + 'static)) -> bool {
+    find::<rustls::Error>(error).is_some() || is_goaway(error) || of_proxy(error).quotes_proxy
+}
+
+#[cfg(feature = "http2")]
+fn is_goaway(error: &(dyn StdError + 'static)) -> bool {
+    find::<h2::Error>(error).is_some_and(h2::Error::is_go_away)
+}
+
+#[cfg(not(feature = "http2"))]
+fn is_goaway(_: &(dyn StdError + 'static)) -> bool {
     false
+}
+
+/// Own words, and those of causes that never quote the request, are printed as they are.
+fn trusting(error: TransportError, is_trusted: bool) -> TransportError {
+    if is_trusted { error.with_trusted_text() } else { error }
 }
 
 /// Whether a connection that stood was ended by the other side. Who cannot connect gets other errors than these.
@@ -113,17 +158,19 @@ fn ended_in_handshake(error: &(dyn StdError + 'static)) -> bool {
         .any(|error| matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe))
 }
 
-/// Whether the server says of an HTTP/2 stream that it was closed "prior to any processing having occurred", so that
-/// its request "can be safely retried" (RFC 9113, 8.7). Servers do so when too many streams are open.
+/// Whether the server says that it did not process the request, so that it can be sent again (RFC 9113, 8.7). It resets
+/// the stream with `REFUSED_STREAM`, as when too many streams are open; or its GOAWAY names a last stream below this one,
+/// whatever the reason: h2 gives that error to no other stream.
 #[cfg(feature = "http2")]
-fn is_refused_stream(error: &(dyn StdError + 'static)) -> bool {
+fn is_handed_back(error: &(dyn StdError + 'static)) -> bool {
     find::<h2::Error>(error).is_some_and(|error| {
-        error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+        let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (is_refused || error.is_go_away())
     })
 }
 
 #[cfg(not(feature = "http2"))]
-fn is_refused_stream(_: &(dyn StdError + 'static)) -> bool {
+fn is_handed_back(_: &(dyn StdError + 'static)) -> bool {
     false
 }
 

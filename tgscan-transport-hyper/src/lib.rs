@@ -11,7 +11,7 @@
 //! | [`body_cap`](HyperTransportBuilder::body_cap) | 64 MiB | far above any documented answer, far below what hurts a process |
 //! | [`idle_timeout`](HyperTransportBuilder::idle_timeout) | 50 s | below the 60 s to 75 s after which common servers and gateways close idle connections |
 //! | [`max_idle_per_host`](HyperTransportBuilder::max_idle_per_host) | 256 | with HTTP/2 one suffices; bounds the sockets that a burst over HTTP/1.1 leaves behind, and is more than most have under way at once |
-//! | [`tcp_keepalive`](HyperTransportBuilder::tcp_keepalive) | 15 s | keeps routers' entries alive, and finds out about a peer that vanished |
+//! | [`tcp_keepalive`](HyperTransportBuilder::tcp_keepalive) | 15 s | keeps routers' entries alive, and finds out about a peer that vanished within 45 s |
 //! | [`tcp_nodelay`](HyperTransportBuilder::tcp_nodelay) | yes | a request is one small write that should not wait |
 //! | [`user_agent`](HyperTransportBuilder::user_agent) | `tgscan-rust/` and the version | |
 //! | [`http1_only`](HyperTransportBuilder::http1_only) | no | TLS negotiates HTTP/2 or HTTP/1.1; plain `http` is HTTP/1.1 |
@@ -31,11 +31,26 @@
 //! gzip; one of zstd adds 130 KB in Rust, or a C library. An answer that a server codes so all the same is handed over as it
 //! came, with its `content-encoding`.
 //!
+//! **Why are answers looked at before hyper gets them?** hyper gives up an answer whose head it cannot read, such as one with
+//! two values of `content-length` or a NUL in some header, and h2 the last frame of a body that is shorter than announced.
+//! Both are right to be strict with requests; here the answer has been paid for. So heads of HTTP/1.1 are put right where
+//! there is one way to understand them, and the end of an HTTP/2 body becomes a frame of its own. What h2 refuses in the
+//! headers themselves (a `content-length` that is no number, or less than the body) cannot be helped this way: such an
+//! answer is "perhaps sent", and a paid call is uncertain.
+//!
+//! **Why are `CONNECT`, SOCKS5 and `NO_PROXY` made here?** hyper-util has them, but goes straight to the host where it cannot
+//! read a proxy's URL, and does not say how a proxy refused.
+//!
 //! # Runtime
 //!
-//! Calls must be made inside a tokio runtime of either kind with I/O and time enabled; outside of one they fail with a
-//! "refused" error. A transport can be built anywhere. Connections belong to the runtime in which they were made, so
-//! a transport that outlives a runtime connects again in the next one.
+//! Calls must be made inside a tokio runtime of either kind with I/O and time enabled; elsewhere they fail with a
+//! "refused" error, are never sent, and say what to enable (tokio's own panic about it is printed once per runtime; in a
+//! program built with `panic = "abort"` it ends the program). A transport can be built anywhere. A connection serves
+//! only calls of the runtime in which it was made, so that no call waits for a runtime that nobody runs. Each of the 16
+//! runtimes that called last has its own pool.
+//!
+//! [`discard_connections`](tgscan_core::Transport::discard_connections) gives up every connection that is open, in all
+//! runtimes: idle ones are closed, those in use end with their calls, and new calls connect anew.
 //!
 //! # Watching
 //!
@@ -48,11 +63,15 @@ mod connect;
 #[cfg(not(feature = "proxy"))]
 mod direct;
 mod failure;
+mod frames;
+mod heads;
 mod incoming;
 mod limits;
 mod outgoing;
+mod pools;
 #[cfg(feature = "proxy")]
 mod proxy;
+mod runtime;
 mod socket;
 mod timer;
 mod tls;
@@ -64,6 +83,8 @@ mod untraced;
 
 pub use build_error::BuildError;
 pub use builder::HyperTransportBuilder;
+#[cfg(feature = "gzip")]
+pub use incoming::CodedBody;
 pub use limits::CallLimits;
 /// The rustls of this transport, for [`HyperTransportBuilder::tls_config`] and
 /// [`HyperTransportBuilder::crypto_provider`].

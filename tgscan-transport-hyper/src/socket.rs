@@ -1,30 +1,106 @@
 //! A connection as hyper-util holds it.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use bytes::BytesMut;
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use crate::frames::Frames;
+use crate::heads::Heads;
+use crate::limits::LONGEST;
+
+/// How much is read at a time of what is looked at.
+const PIECE: usize = 8 << 10;
+
+/// A request on its way must not meet the server's closing.
+const EARLY: Duration = Duration::from_secs(1);
 
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// TCP with or without TLS, which keeps its addresses to itself: hyper-util would copy them into every response, at
 /// three allocations per call, and nothing reads them there.
-pub(crate) struct Socket(pub(crate) Stream);
+///
+/// What comes in is looked at on its way to hyper, so that answers with an odd head or a wrong length are not lost.
+pub(crate) struct Socket {
+    stream: Stream,
+    incoming: Incoming,
+    /// Runs out shortly before the server closes the idle connection, where it says when it does.
+    lapse: Option<Pin<Box<Sleep>>>,
+}
+
+enum Incoming {
+    Http1(Heads),
+    Http2(Frames),
+}
 
 impl Socket {
+    pub(crate) fn new(stream: Stream) -> Self {
+        let incoming = if stream.connected().is_negotiated_h2() {
+            Incoming::Http2(Frames::default())
+        } else {
+            Incoming::Http1(Heads::default())
+        };
+        Self { stream, incoming, lapse: None }
+    }
+
     fn stream(self: Pin<&mut Self>) -> Pin<&mut Stream> {
-        Pin::new(&mut self.get_mut().0)
+        Pin::new(&mut self.get_mut().stream)
+    }
+
+    /// A head comes after what is written, if any of it was.
+    fn written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let (Poll::Ready(Ok(1..)), Incoming::Http1(heads)) = (&written, &mut self.incoming) {
+            heads.expect();
+            self.lapse = None;
+        }
+        written
+    }
+}
+
+impl Incoming {
+    /// Whether what comes next is to be looked at.
+    fn is_looked_at(&self) -> bool {
+        match self {
+            Self::Http1(heads) => heads.are_looked_at(),
+            Self::Http2(_) => true,
+        }
+    }
+
+    /// Says how long the server keeps the connection from now on, if it told and the answer ends here.
+    fn push(&mut self, bytes: &[u8]) -> Option<Duration> {
+        match self {
+            Self::Http1(heads) => {
+                heads.push(bytes);
+                heads.kept()
+            }
+            Self::Http2(frames) => {
+                frames.push(bytes);
+                None
+            }
+        }
+    }
+
+    /// What hyper gets next, up to a size; nothing if more has to come first.
+    fn next(&mut self, room: usize) -> Option<io::Result<BytesMut>> {
+        match self {
+            Self::Http1(heads) => heads.next(room),
+            Self::Http2(frames) => frames.next(room).map(Ok),
+        }
     }
 }
 
 impl Connection for Socket {
     fn connected(&self) -> Connected {
-        let told = self.0.connected();
+        let told = self.stream.connected();
         let kept = Connected::new().proxy(told.is_proxied());
         if told.is_negotiated_h2() { kept.negotiated_h2() } else { kept }
     }
@@ -34,15 +110,43 @@ impl Read for Socket {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.stream().poll_read(context, buffer)
+        let Self { stream, incoming, lapse } = self.get_mut();
+        let mut stream = Pin::new(stream);
+        let mut has_ended = false;
+        loop {
+            if let Some(next) = incoming.next(buffer.remaining()) {
+                buffer.put_slice(&next?);
+                return Poll::Ready(Ok(()));
+            }
+            if has_ended {
+                return Poll::Ready(Ok(()));
+            }
+            if !incoming.is_looked_at() {
+                let read = stream.poll_read(context, buffer);
+                return match lapse {
+                    // As if the server had closed it: a request that comes at this moment is never sent.
+                    Some(lapse) if read.is_pending() => lapse.as_mut().poll(context).map(Ok),
+                    _ => read,
+                };
+            }
+            let mut space = [MaybeUninit::uninit(); PIECE];
+            let mut piece = ReadBuf::uninit(&mut space);
+            ready!(stream.as_mut().poll_read(context, piece.unfilled()))?;
+            has_ended = piece.filled().is_empty();
+            if let Some(kept) = incoming.push(piece.filled()) {
+                *lapse = Some(Box::pin(sleep(kept.saturating_sub(EARLY).max(kept / 2).min(LONGEST))));
+            }
+        }
     }
 }
 
 impl Write for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream().poll_write(context, bytes)
+        let socket = self.get_mut();
+        let written = Pin::new(&mut socket.stream).poll_write(context, bytes);
+        socket.written(written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -54,7 +158,7 @@ impl Write for Socket {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -62,6 +166,8 @@ impl Write for Socket {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream().poll_write_vectored(context, pieces)
+        let socket = self.get_mut();
+        let written = Pin::new(&mut socket.stream).poll_write_vectored(context, pieces);
+        socket.written(written)
     }
 }

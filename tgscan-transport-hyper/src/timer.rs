@@ -1,14 +1,19 @@
 //! Time for the client, on tokio.
 
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tgscan_core::{Timer, async_trait};
 use tokio::time::Instant;
 
+use crate::runtime;
+
 /// tokio's clock as the client's [`Timer`]. Follows tokio's paused time in tests.
 ///
-/// Sleeping needs a tokio runtime with time enabled, as everything in tokio does. A client over a
-/// [`HyperTransport`](crate::HyperTransport) does not come to sleep outside of one, because the call fails before.
+/// Where there is no tokio runtime, or one without timers, it sleeps on a thread of its own. A client over a
+/// [`HyperTransport`](crate::HyperTransport) does not come to that, because the call fails before.
 #[derive(Clone, Debug)]
 pub struct TokioTimer {
     origin: Instant,
@@ -34,7 +39,62 @@ impl Timer for TokioTimer {
     }
 
     async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
+        if runtime::current().and_then(runtime::check_time).is_ok() {
+            tokio::time::sleep(duration).await;
+        } else {
+            sleep_on_a_thread(duration).await;
+        }
+    }
+}
+
+/// A thread per sleep is wasteful and right everywhere.
+async fn sleep_on_a_thread(duration: Duration) {
+    let alarm = Arc::new(Alarm::default());
+    let at_end = Arc::clone(&alarm);
+    let thread = std::thread::Builder::new().name("tgscan-timer".to_owned()).spawn(move || {
+        std::thread::sleep(duration);
+        at_end.ring();
+    });
+    if thread.is_ok() {
+        poll_fn(|context| alarm.poll(context)).await;
+    } else {
+        // Out of threads. To wait in place holds others up; to go on at once would not have waited.
+        std::thread::sleep(duration);
+    }
+}
+
+#[derive(Default)]
+struct Alarm(Mutex<Ringing>);
+
+#[derive(Default)]
+struct Ringing {
+    is_over: bool,
+    waiting: Option<Waker>,
+}
+
+impl Alarm {
+    fn ring(&self) {
+        let mut ringing = self.locked();
+        ringing.is_over = true;
+        let waiting = ringing.waiting.take();
+        drop(ringing);
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, context: &Context<'_>) -> Poll<()> {
+        let mut ringing = self.locked();
+        if ringing.is_over {
+            return Poll::Ready(());
+        }
+        ringing.waiting = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Ringing> {
+        // Nothing panics while it is locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

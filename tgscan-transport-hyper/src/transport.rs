@@ -11,16 +11,15 @@ use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, Uri};
-use hyper_util::client::legacy::{Client as HyperClient, ResponseFuture};
 use tgscan_core::{Api, Client, Transport, TransportError, TransportErrorKind};
-use tokio::runtime::Handle;
 use tokio::time::sleep_until;
 
-use crate::connect::{Connector, Route};
+use crate::connect::Route;
 use crate::failure::Target;
 use crate::incoming::{Coding, Reading};
 use crate::limits::{CallLimits, Limits, Running, Stage, before};
 use crate::outgoing::{Handover, Outgoing};
+use crate::pools::Pools;
 #[cfg(feature = "tracing")]
 use crate::traced::{AttemptSpan, marked};
 #[cfg(not(feature = "tracing"))]
@@ -40,7 +39,7 @@ pub struct HyperTransport {
 }
 
 struct Inner {
-    hyper: HyperClient<Connector, Outgoing>,
+    pools: Pools,
     user_agent: HeaderValue,
     route: Route,
     coding: Coding,
@@ -54,13 +53,13 @@ impl HyperTransport {
     }
 
     pub(crate) fn new(
-        hyper: HyperClient<Connector, Outgoing>,
+        pools: Pools,
         user_agent: HeaderValue,
         route: Route,
         coding: Coding,
         limits: Limits,
     ) -> Self {
-        Self { inner: Arc::new(Inner { hyper, user_agent, route, coding, limits }) }
+        Self { inner: Arc::new(Inner { pools, user_agent, route, coding, limits }) }
     }
 
     /// A client that calls this API over this transport, and can wait and so retry.
@@ -104,11 +103,15 @@ impl Transport for HyperTransport {
             Err(why) => Box::pin(span.around(ready(Err(refused(why))))),
         }
     }
+
+    fn discard_connections(&self) {
+        self.inner.pools.discard();
+    }
 }
 
 /// A request that nobody has begun to send.
 struct Prepared {
-    responding: ResponseFuture,
+    request: Request<Outgoing>,
     sent: Sent,
     coding: Coding,
     limits: Limits,
@@ -121,13 +124,13 @@ struct Sent {
 }
 
 fn refused(why: &'static str) -> TransportError {
-    TransportError::never_sent(why).with_kind(TransportErrorKind::Refused)
+    TransportError::never_sent(why).with_kind(TransportErrorKind::Refused).with_trusted_text()
 }
 
 impl HyperTransport {
-    /// Checks the request and adds the transport's headers. Sends nothing: hyper-util's future is lazy.
+    /// Checks the request and adds the transport's headers. Sends nothing.
     fn prepare(&self, mut request: Request<Bytes>) -> Result<Prepared, &'static str> {
-        let Inner { hyper, user_agent, coding, limits, .. } = &*self.inner;
+        let Inner { user_agent, coding, limits, .. } = &*self.inner;
         let of_call = request.extensions().get::<CallLimits>();
         let limits = limits.of_call(of_call);
         Self::check(request.uri())?;
@@ -141,18 +144,18 @@ impl HyperTransport {
         let uri = request.uri().clone();
         let (request, handover) = Outgoing::wrap(request);
         let sent = Sent { handover, uri };
-        Ok(Prepared { responding: hyper.request(request), sent, coding, limits })
+        Ok(Prepared { request, sent, coding, limits })
     }
 
     // No `async fn`, which would keep its arguments a second time.
     fn attempt(&self, prepared: Prepared) -> impl Future<Output = Answer> + Send {
-        let Prepared { responding, sent, coding, limits } = prepared;
+        let Prepared { request, sent, coding, limits } = prepared;
         async move {
-            if Handle::try_current().is_err() {
-                return Err(refused(
-                    "there is no tokio runtime here; call from inside one, such as under `#[tokio::main]`",
-                ));
-            }
+            // Not before the first poll, which need not be in the runtime in which the future was made.
+            let responding = match self.inner.pools.here() {
+                Ok(pool) => pool.request(request),
+                Err(lack) => return Err(refused(lack.remedy())),
+            };
             let target = Target { uri: &sent.uri, route: &self.inner.route };
             let running = Running::begin(&limits);
             let mut timer = pin!(sleep_until(running.deadline(Stage::Head)));

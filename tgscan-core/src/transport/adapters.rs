@@ -14,12 +14,20 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         (**self).send(request).await
     }
+
+    fn discard_connections(&self) {
+        (**self).discard_connections();
+    }
 }
 
 #[async_trait]
 impl<T: Transport + ?Sized> Transport for Box<T> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         (**self).send(request).await
+    }
+
+    fn discard_connections(&self) {
+        (**self).discard_connections();
     }
 }
 
@@ -64,5 +72,34 @@ where
 {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         (self.send)(request).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    #[async_trait]
+    impl Transport for Counting {
+        async fn send(&self, _: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+            Err(TransportError::never_sent("there is no network here"))
+        }
+
+        fn discard_connections(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn arc_and_box_forward_that_connections_are_to_be_discarded() {
+        let counting = Arc::new(Counting::default());
+        let wrapped: Box<dyn Transport> = Box::new(Arc::clone(&counting));
+        wrapped.discard_connections();
+        assert_eq!(counting.0.load(Ordering::Relaxed), 1);
     }
 }

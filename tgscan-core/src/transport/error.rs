@@ -87,6 +87,8 @@ struct Inner {
     source: Box<dyn StdError + Send + Sync>,
     /// The chain of causes without key and query, once the call that failed is known.
     clean_causes: Option<String>,
+    /// Whether the causes are printed as they are.
+    has_trusted_text: bool,
 }
 
 impl TransportError {
@@ -120,6 +122,7 @@ impl TransportError {
                 partial,
                 source,
                 clean_causes: None,
+                has_trusted_text: false,
             }),
         }
     }
@@ -128,6 +131,17 @@ impl TransportError {
     #[must_use]
     pub fn with_kind(mut self, kind: TransportErrorKind) -> Self {
         self.inner.kind = kind;
+        self
+    }
+
+    /// Prints its causes as they are: for sources that never quote the request.
+    ///
+    /// Without it, the client replaces whatever looks like the key or the query in the causes, because a foreign
+    /// error may quote the request. That can also hit innocent text: a query of `host` would blank every "host" in an
+    /// error. Do not set it where a cause quotes what the peer said, such as a reason phrase: peers echo requests.
+    #[must_use]
+    pub fn with_trusted_text(mut self) -> Self {
+        self.inner.has_trusted_text = true;
         self
     }
 
@@ -157,7 +171,12 @@ impl TransportError {
     }
 
     /// Removes key and query from what is printed: a foreign error may quote the request.
+    ///
+    /// Leaves causes alone that [never quote it](Self::with_trusted_text).
     pub(crate) fn redact(&mut self, redactor: &Redactor<'_>) {
+        if self.inner.has_trusted_text {
+            return;
+        }
         self.inner.clean_causes = Some(redactor.clean(&Causes(self.inner.source.as_ref()).to_string()));
     }
 
@@ -236,6 +255,22 @@ mod tests {
         assert!(!format!("{error:?} {error:#?}").contains("private"));
         assert_eq!(error.partial().unwrap().body(), "private");
         assert!(error.cause().downcast_ref::<std::io::Error>().is_some());
+    }
+
+    #[test]
+    fn trusted_text_is_printed_as_it_is_and_other_text_without_the_query() {
+        let key = crate::ApiKey::live("5ec4e7").unwrap();
+        let form = Bytes::from_static(b"query=host");
+        let said = |mut error: TransportError| {
+            error.redact(&Redactor::new(&key, &form));
+            error.to_string()
+        };
+        let error = || TransportError::new("no answer from host.example");
+        assert_eq!(said(error()), "the transport failed (perhaps sent): no answer from <query>.example");
+        assert_eq!(
+            said(error().with_trusted_text()),
+            "the transport failed (perhaps sent): no answer from host.example"
+        );
     }
 
     #[test]

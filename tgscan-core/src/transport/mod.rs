@@ -50,4 +50,12 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// If no complete response came back, with what is known about delivery.
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError>;
+
+    /// Called when a response turned out to answer another request: some server or gateway between sent a late second
+    /// answer, and whatever else waits on its connections may be somebody else's too.
+    ///
+    /// A transport that reuses connections must not use those that are open now, idle or in use, for new requests.
+    /// Requests that are in flight go on. Does nothing by default, which is right for a transport without connections.
+    /// A transport that wraps another one must forward it.
+    fn discard_connections(&self) {}
 }

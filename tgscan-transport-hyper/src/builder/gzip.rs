@@ -11,7 +11,11 @@ impl HyperTransportBuilder {
     /// expands without end is an error that names the cap and keeps the expanded beginning. Replies and errors have the
     /// expanded body, and no `content-encoding` and `content-length` any more, which were those of the compressed one.
     /// A request with an `accept-encoding` of its own gets its answer as it comes, and so does one whose answer is coded
-    /// in another way than asked for.
+    /// in another way than asked for, with its `content-encoding`.
+    ///
+    /// What stands behind the compressed body, such as padding, is passed over. A body that is not gzip although its
+    /// `content-encoding` says so is an error that names the coding and has the body and the headers as they came; one
+    /// that stops to be gzip has what could be expanded, and [`CodedBody`](crate::CodedBody) beside it.
     ///
     /// ```
     /// use tgscan_transport_hyper::HyperTransport;

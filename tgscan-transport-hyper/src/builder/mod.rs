@@ -16,9 +16,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use crate::connect::{Choice, Connector, Route};
+use crate::heads::MAX_HEADERS;
 use crate::incoming::Coding;
 use crate::limits::{LONGEST, Limits};
-use crate::outgoing::Outgoing;
+use crate::pools::Pools;
 use crate::tls::Tls;
 use crate::{BuildError, HyperTransport};
 
@@ -27,6 +28,16 @@ use crate::{BuildError, HyperTransport};
 /// after the other, because a timeout closes one HTTP/2 stream and not the connection.
 #[cfg(feature = "http2")]
 const PING: Duration = Duration::from_secs(10);
+
+/// How long TCP waits for the answer to a keep-alive, and how many it sends before it gives the connection up. Systems
+/// wait 75 s nine times where nobody says so.
+const PROBE: Duration = Duration::from_secs(10);
+const PROBES: u32 = 3;
+
+/// How large the headers of an HTTP/2 answer may be, as RFC 9113 (6.5.2) counts: about what hyper takes over HTTP/1.1.
+/// Its default of 16 KiB is less than a gateway adds that repeats a policy or a trace in every answer.
+#[cfg(feature = "http2")]
+const MAX_HEADER_LIST: u32 = 400 << 10;
 
 /// Settings of a [`HyperTransport`], all with a default; made by [`HyperTransport::builder`].
 ///
@@ -129,7 +140,9 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Allows plain `http` to any host, not to loopback hosts only. Default: `false`.
+    /// Allows plain `http` to any host and through any proxy, not within this machine only. Default: `false`.
+    ///
+    /// Without it, plain `http` goes to loopback hosts alone, and not through a proxy that is not on this machine itself.
     ///
     /// **Everyone on the way can read the API key and spend its credits.** For a sidecar in a network of your own; the
     /// base URL must allow it too, with [`Api::with_plain_http_base_url`](tgscan_core::Api::with_plain_http_base_url).
@@ -169,8 +182,8 @@ impl HyperTransportBuilder {
             return Err(BuildError::UserAgent);
         }
         let coding = self.coding;
-        let (client, route) = self.hyper()?;
-        Ok(HyperTransport::new(client, user_agent, route, coding, limits))
+        let (pools, route) = self.pools()?;
+        Ok(HyperTransport::new(pools, user_agent, route, coding, limits))
     }
 
     fn zero_timeout(&self) -> Option<&'static str> {
@@ -183,18 +196,20 @@ impl HyperTransportBuilder {
         .find_map(|(setting, timeout)| (timeout == Some(Duration::ZERO)).then_some(setting))
     }
 
-    fn hyper(self) -> Result<(Client<Connector, Outgoing>, Route), BuildError> {
+    fn pools(self) -> Result<(Pools, Route), BuildError> {
         let connect_timeout = self.connect_timeout.min(LONGEST);
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(self.tcp_nodelay);
         tcp.set_keepalive(self.tcp_keepalive.map(|silence| silence.min(LONGEST)));
+        tcp.set_keepalive_interval(self.tcp_keepalive.map(|silence| silence.min(PROBE)));
+        tcp.set_keepalive_retries(self.tcp_keepalive.map(|_| PROBES));
         // Shared out among the addresses of a host, so that one that swallows packets leaves time for the next.
         tcp.set_connect_timeout(Some(connect_timeout));
         // It would refuse `https`, which is handled around it, as plain `http` is.
         tcp.enforce_http(false);
         let route = self.route.route(tcp)?;
         let https = (route.clone(), self.tls.config(self.http1_only)?).into();
-        let connector = Connector::new(https, connect_timeout, self.allow_plain_http);
+        let connector = Connector::new(https, route.clone(), connect_timeout, self.allow_plain_http);
 
         let mut hyper = Client::builder(TokioExecutor::new());
         hyper
@@ -204,14 +219,20 @@ impl HyperTransportBuilder {
             .pool_max_idle_per_host(self.max_idle_per_host)
             // A form is a few bytes: to copy them behind the head is cheaper than to send two pieces.
             .http1_writev(false)
+            // A paid answer is read whatever its head is like, as far as there is only one way to understand it.
+            .http1_max_headers(MAX_HEADERS)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_ignore_invalid_headers_in_responses(true)
             // Without it idle connections are only looked at when the next call comes, and stay open until then.
             .pool_timer(hyper_util::rt::TokioTimer::new());
         #[cfg(feature = "http2")]
         hyper
             .timer(hyper_util::rt::TokioTimer::new())
+            .http2_max_header_list_size(MAX_HEADER_LIST)
             .http2_keep_alive_interval(PING)
             .http2_keep_alive_timeout(PING);
-        Ok((hyper.build(connector), route))
+        Ok((Pools::new(hyper, connector), route))
     }
 }
 

@@ -1,15 +1,16 @@
 //! Bodies that may be compressed with gzip: expanded as they come, so that a bomb is stopped at the cap.
 
-use std::io::{self, Write};
+use std::io;
 
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
-use http::{HeaderMap, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, Entry};
+use http::{HeaderMap, HeaderValue, Response};
 use tgscan_core::TransportErrorKind as Kind;
 
 use super::Unfit;
+use super::coded::CodedBody;
 use super::kept::Kept;
+use super::members::Members;
 
 /// How a request allows its answer to be coded.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -32,6 +33,18 @@ impl Coding {
     }
 }
 
+/// Whether a body is coded with gzip and nothing else. The list can stand in several lines, and `identity` is no coding.
+fn is_gzip(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CONTENT_ENCODING).into_iter().map(HeaderValue::as_bytes);
+    let codings = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let mut codings =
+        codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
+    // RFC 9110, 8.4.1.3, for the second name.
+    let is_gzip =
+        |coding: &[u8]| coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip");
+    codings.next().is_some_and(is_gzip) && codings.next().is_none()
+}
+
 /// A body, expanded if it is compressed.
 pub(super) enum Content {
     Plain { kept: Kept, cap: usize },
@@ -41,18 +54,22 @@ pub(super) enum Content {
 impl Content {
     /// Headers that are about the compressed body go away with it.
     pub(super) fn of(headers: &mut HeaderMap, coding: Coding, cap: usize) -> Self {
-        let is_gzip = headers.get(CONTENT_ENCODING).is_some_and(|coding| {
-            let coding = coding.as_bytes();
-            // RFC 9110, 8.4.1.3.
-            coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
-        });
-        if coding == Coding::Identity || !is_gzip {
+        if coding == Coding::Identity || !is_gzip(headers) {
             return Self::Plain { kept: Kept::new(cap), cap };
         }
-        headers.remove(CONTENT_ENCODING);
-        headers.remove(CONTENT_LENGTH);
-        let expanded = Expanded { kept: Kept::new(cap), is_over: false };
-        Self::Gzip(Box::new(Gzip { decoder: MultiGzDecoder::new(expanded), received: 0, cap }))
+        let mut about = HeaderMap::new();
+        for name in [CONTENT_ENCODING, CONTENT_LENGTH] {
+            if let Entry::Occupied(entry) = headers.entry(&name) {
+                about.extend(entry.remove_entry_mult().1.map(|value| (name.clone(), value)));
+            }
+        }
+        Self::Gzip(Box::new(Gzip {
+            members: Members::new(cap),
+            coded: Kept::new(cap),
+            about,
+            cap,
+            is_failed: false,
+        }))
     }
 
     pub(super) fn push(&mut self, data: Bytes) -> Result<(), Unfit> {
@@ -64,7 +81,7 @@ impl Content {
                     Err(Unfit::too_large("body", *cap))
                 }
             }
-            Self::Gzip(gzip) => gzip.push(&data),
+            Self::Gzip(gzip) => gzip.push(data),
         }
     }
 
@@ -72,68 +89,64 @@ impl Content {
     pub(super) fn end(&mut self) -> Result<(), Unfit> {
         match self {
             // Nothing at all is an empty body, such as that of a 204.
-            Self::Gzip(gzip) if gzip.received > 0 => gzip.end(),
+            Self::Gzip(gzip) if gzip.coded.len() > 0 => gzip.end(),
             Self::Plain { .. } | Self::Gzip(_) => Ok(()),
         }
     }
 
-    pub(super) fn into_bytes(self) -> Bytes {
+    /// The response with its body, or with what there is of it.
+    pub(super) fn into_response<B>(self, mut response: Response<B>, is_whole: bool) -> Response<Bytes> {
         match self {
-            Self::Plain { kept, .. } => kept.into_bytes(),
-            Self::Gzip(mut gzip) => {
-                std::mem::replace(&mut gzip.decoder.get_mut().kept, Kept::new(0)).into_bytes()
+            Self::Plain { kept, .. } => response.map(|_| kept.into_bytes()),
+            Self::Gzip(gzip) => {
+                let Gzip { mut members, coded, about, is_failed, .. } = *gzip;
+                let (expanded, body) = (members.expanded().into_bytes(), coded.into_bytes());
+                if is_whole {
+                    return response.map(|_| expanded);
+                }
+                // A body that broke off within the first bytes of gzip has no beginning yet.
+                if is_failed && expanded.is_empty() {
+                    response.headers_mut().extend(about);
+                    return response.map(|_| body);
+                }
+                response.extensions_mut().insert(CodedBody { headers: about, body });
+                response.map(|_| expanded)
             }
         }
     }
 }
 
 pub(super) struct Gzip {
-    decoder: MultiGzDecoder<Expanded>,
-    /// Compressed bytes so far.
-    received: usize,
+    members: Members,
+    /// As it came.
+    coded: Kept,
+    /// The headers that are about the compressed body.
+    about: HeaderMap,
     cap: usize,
+    /// It is no gzip, or stopped to be gzip.
+    is_failed: bool,
 }
 
 impl Gzip {
-    fn push(&mut self, data: &[u8]) -> Result<(), Unfit> {
-        let room = self.cap - self.received;
-        let fitting = &data[..data.len().min(room)];
-        self.received += fitting.len();
-        // Flushed, so that what is kept of a body that breaks off is all that can be read of it.
-        let written = self.decoder.write_all(fitting).and_then(|()| self.decoder.flush());
-        written.map_err(|error| self.unfit(&error))?;
-        if data.len() > room { Err(Unfit::too_large("compressed body", self.cap)) } else { Ok(()) }
+    fn push(&mut self, mut data: Bytes) -> Result<(), Unfit> {
+        let room = self.cap - self.coded.len();
+        let fits = self.coded.push(data.clone());
+        data.truncate(room);
+        self.members.push(&data).map_err(|error| self.unfit(&error))?;
+        if fits { Ok(()) } else { Err(Unfit::too_large("compressed body", self.cap)) }
     }
 
     fn end(&mut self) -> Result<(), Unfit> {
-        self.decoder.try_finish().map_err(|error| self.unfit(&error))
+        self.members.end().map_err(|error| self.unfit(&error))
     }
 
-    fn unfit(&self, error: &io::Error) -> Unfit {
-        if self.decoder.get_ref().is_over {
+    fn unfit(&mut self, error: &io::Error) -> Unfit {
+        if self.members.is_over() {
             return Unfit::too_large("expanded body", self.cap);
         }
-        Unfit { kind: Kind::Broken, why: format!("the body is not whole gzip: {error}") }
-    }
-}
-
-/// The expanded bytes, up to the cap.
-struct Expanded {
-    kept: Kept,
-    is_over: bool,
-}
-
-impl Write for Expanded {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        // Again at the end of the decoder, which tries to get rid of what it still has.
-        if self.is_over || !self.kept.push(Bytes::copy_from_slice(data)) {
-            self.is_over = true;
-            return Err(io::Error::other("over the cap"));
-        }
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.is_failed = true;
+        // What is cut was complete once, and what is none never was.
+        let kind = if error.kind() == io::ErrorKind::UnexpectedEof { Kind::Broken } else { Kind::Other };
+        Unfit { kind, why: format!("the body does not decode from its content coding `gzip`: {error}") }
     }
 }

@@ -1,7 +1,7 @@
 //! Bodies in a build without the feature `gzip`: as they come.
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 
 use super::Unfit;
 use super::kept::Kept;
@@ -40,7 +40,7 @@ impl Content {
         Ok(())
     }
 
-    pub(super) fn into_bytes(self) -> Bytes {
-        self.kept.into_bytes()
+    pub(super) fn into_response<B>(self, response: Response<B>, _: bool) -> Response<Bytes> {
+        response.map(|_| self.kept.into_bytes())
     }
 }

@@ -1,10 +1,14 @@
 //! Reads a response's body, within its cap and the deadline, and keeps what came whatever happens.
 
 #[cfg(feature = "gzip")]
+mod coded;
+#[cfg(feature = "gzip")]
 mod gzip;
 #[cfg(not(feature = "gzip"))]
 mod identity;
 mod kept;
+#[cfg(feature = "gzip")]
+mod members;
 
 use std::error::Error as StdError;
 use std::future::poll_fn;
@@ -16,6 +20,8 @@ use hyper::body::{Body, Incoming};
 use tgscan_core::{TransportError, TransportErrorKind as Kind};
 use tokio::time::Sleep;
 
+#[cfg(feature = "gzip")]
+pub use self::coded::CodedBody;
 #[cfg(feature = "gzip")]
 pub(crate) use self::gzip::Coding;
 #[cfg(feature = "gzip")]
@@ -35,7 +41,7 @@ struct Unfit {
 
 impl From<Unfit> for Failed {
     fn from(unfit: Unfit) -> Self {
-        (unfit.kind, unfit.why.into())
+        Self { kind: unfit.kind, source: unfit.why.into(), is_trusted: true }
     }
 }
 
@@ -46,19 +52,28 @@ impl Unfit {
 }
 
 /// How the reading of a body failed.
-type Failed = (Kind, Box<dyn StdError + Send + Sync>);
+pub(crate) struct Failed {
+    pub(crate) kind: Kind,
+    pub(crate) source: Box<dyn StdError + Send + Sync>,
+    /// Nothing in it is of the other side.
+    pub(crate) is_trusted: bool,
+}
 
 /// A response whose body is being read.
 pub(crate) struct Reading {
     response: Response<Incoming>,
     content: Content,
+    /// The length that the head announced, and how much came, both as it is on the wire.
+    announced: Option<u64>,
+    received: u64,
 }
 
 impl Reading {
     /// `coding` says how the request allowed the body to be coded.
     pub(crate) fn begin(mut response: Response<Incoming>, coding: Coding, cap: usize) -> Self {
+        let announced = response.body().size_hint().exact();
         let content = Content::of(response.headers_mut(), coding, cap);
-        Self { response, content }
+        Self { response, content, announced, received: 0 }
     }
 
     /// Reads all of it; `timer` is that of the attempt.
@@ -73,14 +88,16 @@ impl Reading {
                 Some(Some(Ok(frame))) => {
                     // Trailers are no part of the answer.
                     if let Ok(data) = frame.into_data() {
+                        self.received += data.len() as u64;
                         self.content.push(data)?;
                     }
                 }
                 Some(None) => break,
-                Some(Some(Err(error))) => return Err(failure::in_body(error)),
+                Some(Some(Err(error))) => return Err(failure::in_body(error, self.received, self.announced)),
                 None => {
                     let passed = running.passed(timer.deadline(), Stage::Piece);
-                    return Err((Kind::Timeout, format!("{passed} within the body").into()));
+                    let source = format!("{passed} within the body").into();
+                    return Err(Failed { kind: Kind::Timeout, source, is_trusted: true });
                 }
             }
         }
@@ -89,11 +106,14 @@ impl Reading {
 
     /// The response with its whole body, or what is there of it.
     pub(crate) fn into_answer(self, ended: Result<(), Failed>) -> Result<Response<Bytes>, TransportError> {
-        let Self { response, content } = self;
-        let response = response.map(|_| content.into_bytes());
+        let Self { response, content, .. } = self;
+        let response = content.into_response(response, ended.is_ok());
         match ended {
             Ok(()) => Ok(response),
-            Err((kind, source)) => Err(TransportError::answer_began(response, source).with_kind(kind)),
+            Err(Failed { kind, source, is_trusted }) => {
+                let error = TransportError::answer_began(response, source).with_kind(kind);
+                Err(if is_trusted { error.with_trusted_text() } else { error })
+            }
         }
     }
 }

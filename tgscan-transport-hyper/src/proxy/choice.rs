@@ -4,10 +4,11 @@ use std::ffi::OsString;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use tgscan_core::is_loopback_host;
 
 use super::Route;
+use super::bypass::Bypass;
+use super::url::Proxy;
 use crate::BuildError;
 
 /// What the builder was told.
@@ -29,75 +30,56 @@ impl Choice {
                 settings: "`proxy` and `proxy_from_environment`",
                 remedy: "give the proxy by hand, or take it from the environment",
             }),
-            Some(url) => {
-                check("proxy", &url)?;
-                Ok(Rules { matcher: Some(Matcher::builder().all(url).build()), spares_loopback: false })
-            }
+            Some(url) => Ok(Rules { for_all: Some(Proxy::read("proxy", &url)?), ..Rules::default() }),
             None if self.from_environment => environment(variable),
-            None => Ok(Rules { matcher: None, spares_loopback: true }),
+            None => Ok(Rules::default()),
         }
     }
 }
 
 fn environment(variable: impl Fn(&str) -> Option<OsString>) -> Result<Rules, BuildError> {
     // In lower case first, as curl does. An empty one counts as not set, which is how people switch one off.
-    let read = |names: [&'static str; 2]| -> Result<(&'static str, String), BuildError> {
+    let read = |names: [&'static str; 2]| -> Result<Option<(&'static str, String)>, BuildError> {
         for name in names {
             match variable(name).map(OsString::into_string) {
                 Some(Ok(value)) if value.trim().is_empty() => {}
-                Some(Ok(value)) => return Ok((name, value.trim().to_owned())),
+                Some(Ok(value)) => return Ok(Some((name, value.trim().to_owned()))),
                 Some(Err(_)) => return Err(BuildError::Proxy { setting: name, reason: "it is not text" }),
                 None => {}
             }
         }
-        Ok((names[0], String::new()))
+        Ok(None)
     };
-    let (https, all) = (read(["https_proxy", "HTTPS_PROXY"])?, read(["all_proxy", "ALL_PROXY"])?);
-    let (_, no) = read(["no_proxy", "NO_PROXY"])?;
-    for (name, value) in [&https, &all] {
-        if !value.is_empty() {
-            check(name, value)?;
+    let proxy = |names| read(names)?.map(|(name, url)| Proxy::read(name, &url)).transpose();
+    let bypass = match read(["no_proxy", "NO_PROXY"])? {
+        Some((setting, list)) => {
+            Bypass::read(&list).map_err(|reason| BuildError::NoProxy { setting, reason })?
         }
-    }
-    let matcher = Matcher::builder().https(https.1).all(all.1).no(no).build();
-    Ok(Rules { matcher: Some(matcher), spares_loopback: true })
-}
-
-/// Refuses what hyper-util would pass over in silence, or could not speak. The text itself is not quoted: it can hold a
-/// password.
-fn check(setting: &'static str, url: &str) -> Result<(), BuildError> {
-    let any = Uri::from_static("https://host.example");
-    let refused = |reason| Err(BuildError::Proxy { setting, reason });
-    let Some(proxy) = Matcher::builder().all(url).build().intercept(&any) else {
-        return refused("it is not the URL of a proxy");
+        None => Bypass::default(),
     };
-    match proxy.uri().scheme_str() {
-        Some("http") => Ok(()),
-        Some("socks5" | "socks5h") => match proxy.raw_auth() {
-            // A length is one byte there (RFC 1929, 2).
-            Some((user, password)) if user.len() > 255 || password.len() > 255 => {
-                refused("its user name or password is longer than the 255 bytes of SOCKS5")
-            }
-            _ => Ok(()),
-        },
-        Some("https") => refused("TLS to the proxy itself is not supported"),
-        Some("socks4" | "socks4a") => refused("SOCKS4 is not supported"),
-        _ => refused("its scheme is not supported"),
-    }
+    Ok(Rules {
+        for_https: proxy(["https_proxy", "HTTPS_PROXY"])?,
+        for_all: proxy(["all_proxy", "ALL_PROXY"])?,
+        bypass,
+        spares_loopback: true,
+    })
 }
 
 /// Which requests go through which proxy.
+#[derive(Default)]
 pub(super) struct Rules {
-    matcher: Option<Matcher>,
+    for_https: Option<Proxy>,
+    for_all: Option<Proxy>,
+    bypass: Bypass,
     spares_loopback: bool,
 }
 
 impl Rules {
-    pub(super) fn proxy_for(&self, host: &Uri) -> Option<Intercept> {
-        if self.spares_loopback && host.host().is_some_and(is_loopback_host) {
-            return None;
-        }
-        self.matcher.as_ref()?.intercept(host)
+    pub(super) fn proxy_for(&self, host: &Uri) -> Option<&Proxy> {
+        let for_https = self.for_https.as_ref().filter(|_| host.scheme_str() == Some("https"));
+        let proxy = for_https.or(self.for_all.as_ref())?;
+        let is_spared = self.spares_loopback && host.host().is_some_and(is_loopback_host);
+        (!is_spared && !self.bypass.contains(host)).then_some(proxy)
     }
 }
 
@@ -115,7 +97,7 @@ mod tests {
 
     fn proxy(variables: &[(&str, &str)], url: &'static str) -> Option<String> {
         let rules = from_environment(variables).unwrap();
-        rules.proxy_for(&Uri::from_static(url)).map(|proxy| proxy.uri().to_string())
+        rules.proxy_for(&Uri::from_static(url)).map(|proxy| proxy.address().to_owned())
     }
 
     const SERVICE: &str = "https://api.example";
@@ -124,16 +106,16 @@ mod tests {
     fn the_environment_is_read_as_curl_reads_it() {
         let via = |variables: &[(&str, &str)]| proxy(variables, SERVICE);
         assert_eq!(via(&[]), None);
-        assert_eq!(via(&[("HTTPS_PROXY", "http://a:1")]).as_deref(), Some("http://a:1/"));
-        assert_eq!(via(&[("https_proxy", "a:1")]).as_deref(), Some("http://a:1/"));
+        assert_eq!(via(&[("HTTPS_PROXY", "http://a:1")]).as_deref(), Some("a:1"));
+        assert_eq!(via(&[("https_proxy", "a:1")]).as_deref(), Some("a:1"));
         assert_eq!(
             via(&[("HTTPS_PROXY", "http://a:1"), ("https_proxy", "http://b:1")]).as_deref(),
-            Some("http://b:1/")
+            Some("b:1")
         );
-        assert_eq!(via(&[("ALL_PROXY", "socks5h://a:1")]).as_deref(), Some("socks5h://a:1/"));
+        assert_eq!(via(&[("ALL_PROXY", "socks5h://a:1")]).as_deref(), Some("a:1"));
         assert_eq!(
             via(&[("all_proxy", "http://a:1"), ("HTTPS_PROXY", "http://b:1")]).as_deref(),
-            Some("http://b:1/")
+            Some("b:1")
         );
         assert_eq!(via(&[("HTTPS_PROXY", ""), ("https_proxy", " ")]), None);
         assert_eq!(via(&[("HTTP_PROXY", "http://a:1"), ("http_proxy", "http://a:1")]), None);
@@ -142,11 +124,14 @@ mod tests {
     #[test]
     fn no_proxy_and_loopback_go_straight() {
         let with = |no: &'static str, url| proxy(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", no)], url);
-        assert_eq!(with("", SERVICE).as_deref(), Some("http://a:1/"));
+        assert_eq!(with("", SERVICE).as_deref(), Some("a:1"));
         assert_eq!(with("example", SERVICE), None);
         assert_eq!(with("*", SERVICE), None);
-        assert_eq!(with("pi.example", SERVICE).as_deref(), Some("http://a:1/"));
+        assert_eq!(with("pi.example", SERVICE).as_deref(), Some("a:1"));
         assert_eq!(with("192.0.2.0/24", "https://192.0.2.7"), None);
+        let error = from_environment(&[("ALL_PROXY", "http://a:1"), ("no_proxy", "192.0.2.0/33")]);
+        let said = error.err().unwrap().to_string();
+        assert!(said.contains("`no_proxy`") && !said.contains("192"), "{said}");
         for loopback in ["http://127.0.0.1:80", "https://localhost", "https://[::1]:8443"] {
             assert_eq!(with("", loopback), None, "{loopback}");
         }

@@ -122,3 +122,32 @@ async fn a_free_call_that_broke_is_sent_again_by_the_client() {
     assert_eq!((reply.attempts, reply.answer.num_credits), (2, 5));
     assert_eq!(server.requests(), 2);
 }
+
+#[tokio::test]
+async fn own_words_are_not_taken_for_the_query() {
+    let server = Server::cutting("").await;
+    let client = transport().client(api(&server.url()));
+    let error = client.search("answer".parse::<UserQuery>().unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("no answer from 127.0.0.1"), "{error}");
+    let server = Server::cutting("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc").await;
+    let client = transport().client(api(&server.url()));
+    let error = client.search("length".parse::<UserQuery>().unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("that `content-length` announces"), "{error}");
+}
+
+#[tokio::test]
+async fn no_error_shows_the_path_of_the_base_url() {
+    let closed = Server::cutting("").await;
+    let broken = Server::cutting("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc").await;
+    let odd = Server::cutting("220 mail.example\r\n\r\n").await;
+    let stalling = Server::stalling("").await;
+    let https = closed.url().replace("http", "https");
+    for url in [&closed.url(), &broken.url(), &odd.url(), &stalling.url(), &https, "https://no.invalid"] {
+        let transport = hasty();
+        let request = search(&format!("{url}/path_t0ken"));
+        assert!(request.uri().path().contains("path_t0ken"));
+        let error = transport.send(request).await.unwrap_err();
+        let shown = format!("{error} {error:?} {:?} {transport:?}", error.cause());
+        assert!(!shown.contains("path_t0ken"), "{shown}");
+    }
+}

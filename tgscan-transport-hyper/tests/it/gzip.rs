@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use tgscan_core::types::UserQuery;
 use tgscan_core::{Api, Delivery, Transport, TransportError, TransportErrorKind};
 use tgscan_mock::{Mock, MockServer, ServerOptions};
-use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
+use tgscan_transport_hyper::{CodedBody, HyperTransport, HyperTransportBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -164,13 +164,86 @@ async fn what_breaks_keeps_its_expanded_beginning() {
     let mut garbled = whole.clone();
     let at = garbled.len() - 6;
     garbled[at] ^= 1;
-    for (body, missing) in [(cut.clone(), 0), (cut, 8), (garbled, 0)] {
-        let server = server("gzip", body, missing).await;
+    for (body, missing, kind) in [
+        (cut.clone(), 0, TransportErrorKind::Broken),
+        (cut, 8, TransportErrorKind::Broken),
+        (garbled, 0, TransportErrorKind::Other),
+    ] {
+        let server = server("gzip", body.clone(), missing).await;
         let error = error(builder(), &server).await;
-        assert_eq!(error.kind(), TransportErrorKind::Broken, "{error}");
-        assert_eq!(error.partial().unwrap().body(), OK);
+        assert_eq!(error.kind(), kind, "{error}");
+        let partial = error.partial().unwrap();
+        assert_eq!(partial.body(), OK);
+        assert!(!partial.headers().contains_key("content-encoding"));
+        let coded = partial.extensions().get::<CodedBody>().unwrap();
+        assert_eq!(
+            (&coded.body[..], coded.headers["content-encoding"].as_bytes()),
+            (&body[..], &b"gzip"[..])
+        );
     }
+}
+
+#[tokio::test]
+async fn keeps_body_and_headers_of_what_is_not_gzip_and_names_the_coding() {
     let server = server("gzip", OK.into(), 0).await;
     let error = error(builder(), &server).await;
-    assert_eq!((error.kind(), error.partial().unwrap().body().len()), (TransportErrorKind::Broken, 0));
+    assert_eq!(error.kind(), TransportErrorKind::Other);
+    assert!(error.to_string().contains("its content coding `gzip`"), "{error}");
+    let partial = error.partial().unwrap();
+    assert_eq!(
+        (&partial.body()[..], partial.headers()["content-encoding"].as_bytes()),
+        (OK.as_bytes(), &b"gzip"[..])
+    );
+    assert_eq!(partial.headers()["content-length"], "42");
+}
+
+#[tokio::test]
+async fn passes_over_padding_and_garbage_behind_gzip() {
+    for behind in [&b"\0"[..], &[0; 512], b"\x1f", b"\x1f\0", b"\r\n", b"garbage", &[0x8b, 0x1f, 0x8b]] {
+        let mut body = compressed(OK.as_bytes());
+        body.extend_from_slice(behind);
+        let server = server("gzip", body, 0).await;
+        let answer = builder().build().unwrap().send(search(&server.url())).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", behind.escape_ascii()));
+        assert_eq!(answer.body(), OK, "{}", behind.escape_ascii());
+    }
+    // Members of one body, byte by byte.
+    let members =
+        [compressed(&OK.as_bytes()[..5]), compressed(b""), compressed(&OK.as_bytes()[5..])].concat();
+    let server = Server::start(move |mut peer: Peer| {
+        let members = members.clone();
+        async move {
+            peer.read_request().await;
+            peer.write("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n").await;
+            for byte in members {
+                peer.write_bytes(&[byte]).await;
+                tokio::task::yield_now().await;
+            }
+        }
+    })
+    .await;
+    assert_eq!(builder().build().unwrap().send(search(&server.url())).await.unwrap().body(), OK);
+}
+
+#[tokio::test]
+async fn reads_the_list_of_codings_whole() {
+    for coding in [
+        "gzip, identity",
+        "identity, x-gzip",
+        " ,gzip,",
+        "identity\r\ncontent-encoding: gzip",
+        "gzip\r\ncontent-encoding: identity",
+    ] {
+        let server = server(coding, compressed(OK.as_bytes()), 0).await;
+        let answer = builder().build().unwrap().send(search(&server.url())).await.unwrap();
+        assert_eq!(answer.body(), OK, "{coding}");
+        assert!(!answer.headers().contains_key("content-encoding"), "{coding}");
+    }
+    let twice = compressed(&compressed(OK.as_bytes()));
+    for coding in ["gzip, gzip", "gzip, br", "gzip\r\ncontent-encoding: gzip", "deflate, identity"] {
+        let server = server(coding, twice.clone(), 0).await;
+        let answer = builder().build().unwrap().send(search(&server.url())).await.unwrap();
+        assert_eq!(answer.body(), &twice[..], "{coding}");
+        assert!(answer.headers().contains_key("content-encoding"), "{coding}");
+    }
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use tgscan_core::{Delivery, Transport};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use crate::server::OK;
 use crate::tls_server::{Authority, BOTH, Ending, TlsServer, assert_broken, for_host};
 use crate::{balance, search};
 
@@ -58,4 +61,68 @@ async fn an_http2_stream_that_is_refused_is_never_sent() {
     assert_broken(&error, Delivery::NeverSent, None);
     assert!(error.to_string().contains("refused the request before processing it"), "{error}");
     assert_broken(&transport.send(search(&url)).await.unwrap_err(), Delivery::PerhapsSent, None);
+}
+
+/// Runs a script on each HTTP/2 connection to a server.
+async fn scripted<Script, Run>(authority: &Authority, script: Script) -> String
+where
+    Script: Fn(h2::server::Connection<tokio_rustls::server::TlsStream<tokio::net::TcpStream>, Bytes>) -> Run
+        + Send
+        + Sync
+        + 'static,
+    Run: Future<Output = ()> + Send + 'static,
+{
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), BOTH)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let stream = acceptor.accept(stream).await.unwrap();
+            tokio::spawn(script(h2::server::handshake(stream).await.unwrap()));
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn reads_http2_head_over_16_kib_and_over_100_headers() {
+    let authority = Authority::new();
+    let url = scripted(&authority, |mut http| async move {
+        while let Some(Ok((_, mut respond))) = http.accept().await {
+            let mut head = http::Response::builder();
+            for n in 0..400 {
+                head = head.header(format!("x-header-{n}"), "v".repeat(100));
+            }
+            let mut body = respond.send_response(head.body(()).unwrap(), false).unwrap();
+            body.send_data(Bytes::from_static(OK.as_bytes()), true).unwrap();
+        }
+    })
+    .await;
+    let answer = authority.trusted().build().unwrap().send(search(&url)).await.unwrap();
+    assert_eq!((&answer.body()[..], answer.headers().len()), (OK.as_bytes(), 400));
+}
+
+#[tokio::test]
+async fn http2_body_that_was_whole_before_a_reset_or_goaway_is_kept() {
+    let authority = Authority::new();
+    for ending in 0..4 {
+        let url = scripted(&authority, move |mut http| async move {
+            let (_, mut respond) = http.accept().await.unwrap().unwrap();
+            let mut body = respond.send_response(http::Response::new(()), false).unwrap();
+            body.send_data(Bytes::from_static(OK.as_bytes()), false).unwrap();
+            // h2 drops what it has not sent when it resets, and sends when it is polled.
+            let _ = tokio::time::timeout(crate::SHORT, http.accept()).await;
+            match ending {
+                0 => body.send_reset(h2::Reason::CANCEL),
+                1 => body.send_reset(h2::Reason::INTERNAL_ERROR),
+                2 => http.abrupt_shutdown(h2::Reason::NO_ERROR),
+                _ => http.abrupt_shutdown(h2::Reason::INTERNAL_ERROR),
+            }
+            let _ = tokio::time::timeout(crate::SHORT, http.accept()).await;
+        })
+        .await;
+        let error = authority.trusted().build().unwrap().send(search(&url)).await.unwrap_err();
+        assert_eq!(error.delivery(), Delivery::AnswerBegan, "{ending}: {error}");
+        assert_eq!(error.partial().unwrap().body(), OK, "{ending}: {error}");
+    }
 }

@@ -4,14 +4,22 @@
 mod answers;
 mod conformance;
 mod delivery;
+mod discard;
+#[cfg(feature = "http2")]
+mod frames;
 #[cfg(feature = "gzip")]
 mod gzip;
+mod heads;
+
 #[cfg(feature = "http2")]
 mod http2;
 mod limits;
 #[cfg(feature = "proxy")]
+mod plain;
+#[cfg(feature = "proxy")]
 mod proxy;
 mod refused;
+mod runtimes;
 mod server;
 #[cfg(feature = "tracing")]
 mod spans;
@@ -20,6 +28,7 @@ mod tls;
 mod tls_broken;
 mod tls_server;
 mod trust;
+mod whole;
 mod wire;
 
 use std::time::Duration;

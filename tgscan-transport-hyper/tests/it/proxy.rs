@@ -17,16 +17,21 @@ fn through(proxy: &Server, scheme: &str) -> HyperTransportBuilder {
 
 /// A failure of the proxy: never sent, naming the proxy and not its password, and the host was not contacted.
 async fn failure(builder: HyperTransportBuilder, target: &Server, proxy: &str) -> String {
+    failure_of(TransportErrorKind::Connect, builder, target, proxy).await
+}
+
+async fn failure_of(
+    kind: TransportErrorKind,
+    builder: HyperTransportBuilder,
+    target: &Server,
+    proxy: &str,
+) -> String {
     let shown = format!("{builder:?}");
     let transport = builder.build().unwrap();
     let mut said = String::new();
     for request in [search(&target.url()), balance(&target.url())] {
         let error: TransportError = transport.send(request).await.unwrap_err();
-        assert_eq!(
-            (error.delivery(), error.kind()),
-            (Delivery::NeverSent, TransportErrorKind::Connect),
-            "{error}"
-        );
+        assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, kind), "{error}");
         said = format!("{error} {error:?} {:?}", error.cause());
         assert!(said.contains(&format!("the proxy {proxy}")), "{said}");
     }
@@ -68,28 +73,169 @@ async fn an_http_proxy_gets_the_name_and_the_credentials() {
 
 #[tokio::test]
 async fn an_http_proxy_that_refuses() {
+    use TransportErrorKind::{Connect, Refused};
     let target = Server::answering(response("200 OK", "", OK)).await;
-    for (wire, says) in [
-        ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "proxy authorization required"),
-        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "did not connect to the host"),
-        ("", "did not connect to the host"),
+    for (wire, kind, says) in [
+        (
+            "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            Refused,
+            "answered 407 Proxy Authentication Required",
+        ),
+        ("HTTP/1.1 403 Not On This List\r\n\r\n<html>", Refused, "answered 403 Not On This List"),
+        ("HTTP/1.1 302 Log In First\r\nlocation: /\r\n\r\n", Refused, "answered 302 Log In First"),
+        ("HTTP/1.1 405\r\n\r\n", Refused, "answered 405"),
+        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", Connect, "answered 502 Bad Gateway"),
+        ("HTTP/1.1 503 Down\r\n\r\n", Connect, "answered 503 Down"),
+        ("HTTP/1.1 504 Slow\n\n", Connect, "answered 504 Slow"),
+        ("HTTP/1.1 429 Busy\r\n\r\n", Connect, "answered 429 Busy"),
+        ("HTTP/1.1 407 no pr0xysecret\r\n\r\n", Refused, "answered 407; it does not accept the user name"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 No\r\n\r\n", Refused, "answered 403 No"),
+        ("SSH-2.0-OpenSSH\r\n\r\n", Connect, "does not answer in HTTP/1"),
+        ("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", Connect, "something of its own into the tunnel"),
+        ("HTTP/1.1 200 O", Connect, "did not connect to the host: it closed the connection"),
+        ("", Connect, "did not connect to the host: it closed the connection"),
     ] {
         let proxy = Server::cutting(wire).await;
-        let said = failure(through(&proxy, "http"), &target, &proxy.address.to_string()).await;
+        let said = failure_of(kind, through(&proxy, "http"), &target, &proxy.address.to_string()).await;
         assert!(said.contains(says), "{said}");
     }
 }
 
 #[tokio::test]
-async fn a_socks5_proxy_that_refuses() {
+async fn refusal_of_a_proxy_is_asked_for_once_and_its_reason_shows_no_query() {
+    let proxy = Server::cutting("HTTP/1.1 403 No some_username here\r\n\r\n").await;
+    let transport = through(&proxy, "http").build().unwrap();
+    let client = transport.client(crate::api("http://127.0.0.1:1"));
+    let user: tgscan_core::types::UserQuery = crate::QUERY.parse().unwrap();
+    let error = client.search(user).await.unwrap_err();
+    assert_eq!((error.attempts(), proxy.connections()), (1, 1));
+    assert!(error.to_string().contains("403 No <query> here"), "{error}");
+    let error = client.balance().await.unwrap_err();
+    assert_eq!((error.attempts(), proxy.connections()), (1, 2), "a free call too");
+}
+
+/// Answers `CONNECT` so, and then joins both sides.
+async fn tunnelling(answer: &'static [&'static str], target: &Server) -> Server {
+    let address = target.address;
+    Server::start(move |mut peer: Peer| async move {
+        peer.read_request().await.unwrap();
+        for piece in answer {
+            peer.write(piece).await;
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let mut target = TcpStream::connect(address).await.unwrap();
+        let _ = copy_bidirectional(&mut peer.stream, &mut target).await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn any_2xx_opens_the_tunnel_and_interim_answers_are_passed_over() {
     let target = Server::answering(response("200 OK", "", OK)).await;
-    for reply in [&[5, 0xff][..], &[5, 2, 1, 1], &[]] {
+    for answer in [
+        &["HTTP/1.1 201 Created\r\n\r\n"][..],
+        &["HTTP/1.0 299\n\n"],
+        &["HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n"],
+        &["HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"],
+        &[
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 102 Processing\r\n\r\n",
+            "HTTP/1.1 2",
+            "00 OK\r\n\r",
+            "\n",
+        ],
+    ] {
+        let proxy = tunnelling(answer, &target).await;
+        let answer = through(&proxy, "http").build().unwrap().send(search(&target.url())).await;
+        assert_eq!(answer.unwrap().body(), OK);
+    }
+}
+
+/// Reads a message of any length, and answers so.
+async fn exchange(peer: &mut Peer, answer: &[u8]) -> Vec<u8> {
+    let mut message = vec![0; 600];
+    let count = peer.stream.read(&mut message).await.unwrap_or(0);
+    message.truncate(count);
+    peer.write_bytes(answer).await;
+    message
+}
+
+#[tokio::test]
+async fn a_socks5_proxy_that_refuses() {
+    type Case = (&'static [&'static [u8]], TransportErrorKind, &'static str);
+    const CASES: &[Case] = &[
+        (&[&[5, 0xff]], TransportErrorKind::Refused, "neither a user name and password nor none"),
+        (&[&[5, 1]], TransportErrorKind::Refused, "in a way that was not offered"),
+        (&[&[5, 2], &[1, 1]], TransportErrorKind::Refused, "does not accept the user name and password"),
+        (
+            &[&[5, 0], &[5, 2, 0, 1, 0, 0, 0, 0, 0, 0]],
+            TransportErrorKind::Refused,
+            "replied 2 (not allowed by its rules)",
+        ),
+        (
+            &[&[5, 0], &[5, 1, 0, 1, 0, 0, 0, 0, 0, 0]],
+            TransportErrorKind::Connect,
+            "replied 1 (general failure)",
+        ),
+        (
+            &[&[5, 2], &[1, 0], &[5, 4, 0, 1, 0, 0, 0, 0, 0, 0]],
+            TransportErrorKind::Connect,
+            "replied 4 (host unreachable)",
+        ),
+        (&[&[5, 0], &[5, 5, 0, 1]], TransportErrorKind::Connect, "replied 5 (connection refused)"),
+        (&[&[4, 0]], TransportErrorKind::Connect, "does not answer in SOCKS5"),
+        (&[&[5, 0], b"HTTP"], TransportErrorKind::Connect, "does not answer in SOCKS5"),
+        (&[&[5, 0], &[5, 0, 0]], TransportErrorKind::Connect, "it closed the connection"),
+        (&[&[]], TransportErrorKind::Connect, "it closed the connection"),
+    ];
+    let target = Server::answering(response("200 OK", "", OK)).await;
+    for &(replies, kind, says) in CASES {
         let proxy = Server::start(move |mut peer: Peer| async move {
-            let _ = peer.stream.read(&mut [0; 64]).await;
-            peer.write_bytes(reply).await;
+            for reply in replies {
+                exchange(&mut peer, reply).await;
+            }
         })
         .await;
-        failure(through(&proxy, "socks5h"), &target, &proxy.address.to_string()).await;
+        let said = failure_of(kind, through(&proxy, "socks5h"), &target, &proxy.address.to_string()).await;
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn socks5_offers_what_it_can_and_tells_the_name() {
+    let target = Server::answering(response("200 OK", "", OK)).await;
+    for (user, method, offer) in [
+        ("", 0, &[5, 1, 0][..]),
+        ("user:pr0xysecret@", 0, &[5, 2, 0, 2]),
+        ("user:pr0xysecret@", 2, &[5, 2, 0, 2]),
+    ] {
+        let (sender, mut messages) = mpsc::unbounded_channel();
+        let address = target.address;
+        let proxy = Server::start(move |mut peer: Peer| {
+            let sender = sender.clone();
+            async move {
+                sender.send(exchange(&mut peer, &[5, method]).await).unwrap();
+                if method == 2 {
+                    sender.send(exchange(&mut peer, &[1, 0]).await).unwrap();
+                }
+                let bound = [&[5, 0, 0, 3, 4][..], b"host", &[0, 80]].concat();
+                sender.send(exchange(&mut peer, &bound).await).unwrap();
+                let mut target = TcpStream::connect(address).await.unwrap();
+                let _ = copy_bidirectional(&mut peer.stream, &mut target).await;
+            }
+        })
+        .await;
+        let url = format!("socks5://{user}{}", proxy.address);
+        let transport = HyperTransport::builder().proxy(url).allow_plain_http(true).build().unwrap();
+        let key = tgscan_core::ApiKey::live("k").unwrap();
+        let api = tgscan_core::Api::with_plain_http_base_url("http://only-there.invalid", key).unwrap();
+        let answer = transport.send(api.request(&tgscan_core::types::Balance {})).await.unwrap();
+        assert_eq!(answer.body(), OK);
+        assert_eq!(messages.recv().await.unwrap(), offer);
+        if method == 2 {
+            assert_eq!(messages.recv().await.unwrap(), b"\x01\x04user\x0bpr0xysecret");
+        }
+        assert_eq!(messages.recv().await.unwrap(), b"\x05\x01\0\x03\x12only-there.invalid\0\x50");
     }
 }
 

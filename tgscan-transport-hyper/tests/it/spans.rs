@@ -8,6 +8,7 @@ use tgscan_core::types::Search;
 use tgscan_transport_hyper::traced;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{DefaultGuard, Interest};
 use tracing::{Event, Metadata, Subscriber};
 
 use crate::server::{Server, response};
@@ -67,11 +68,46 @@ impl Subscriber for Everything {
     fn exit(&self, _: &Id) {}
 }
 
+/// Has no opinion. Without a global subscriber, a thread without one of its own that comes to a span first switches that
+/// off for the others.
+struct Undecided;
+
+impl Subscriber for Undecided {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Collects what this thread does.
+fn collecting(everything: &Everything) -> DefaultGuard {
+    // Fails if another test has set it already.
+    let _ = tracing::subscriber::set_global_default(Undecided);
+    tracing::subscriber::set_default(everything.clone())
+}
+
 const BODY: &str =
     r#"{"status":"ok","result":{"meta":{"search_query":"private_answer","op_cost":3},"groups":[]}}"#;
 
 fn assert_private(seen: &str) {
-    for secret in [KEY, QUERY, "private_answer"] {
+    for secret in [KEY, QUERY, "private_answer", "path_t0ken"] {
         assert!(!seen.contains(secret), "{seen}");
     }
 }
@@ -85,9 +121,9 @@ fn assert_seen(seen: &str, fields: &[&str]) {
 #[tokio::test]
 async fn a_call_and_its_attempt_are_named_and_nothing_private_is_seen() {
     let everything = Everything::default();
-    let _collecting = tracing::subscriber::set_default(everything.clone());
+    let _collecting = collecting(&everything);
     let server = Server::answering(response("200 OK", "", BODY)).await;
-    let client = crate::transport().client(api(&server.url()));
+    let client = crate::transport().client(api(&format!("{}/path_t0ken", server.url())));
     let _ = traced(&client, Search { query: QUERY.parse().unwrap() }).await;
     let seen = everything.take();
     assert_seen(
@@ -112,14 +148,14 @@ async fn a_call_and_its_attempt_are_named_and_nothing_private_is_seen() {
 #[tokio::test]
 async fn failures_say_their_type_and_delivery() {
     let everything = Everything::default();
-    let _collecting = tracing::subscriber::set_default(everything.clone());
+    let _collecting = collecting(&everything);
     let stalling = Server::stalling("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nprivate_answer").await;
     let gateway = Server::answering(response("502 Bad Gateway", "", "<html>private_answer")).await;
     for (server, fields) in [
         (&stalling, ["error.type=\"timeout\"", "tgscan.delivery=answer began"]),
         (&gateway, ["error.type=\"502\"", "error.type=\"not_envelope\""]),
     ] {
-        let client = hasty().client(api(&server.url()));
+        let client = hasty().client(api(&format!("{}/path_t0ken", server.url())));
         traced(&client, Search { query: QUERY.parse().unwrap() }).await.unwrap_err();
         let seen = everything.take();
         assert_seen(&seen, &fields);
@@ -132,10 +168,10 @@ async fn failures_say_their_type_and_delivery() {
 #[tokio::test]
 async fn what_the_layers_below_write_is_not_private_either() {
     let everything = Everything::default();
-    let _collecting = tracing::subscriber::set_default(everything.clone());
+    let _collecting = collecting(&everything);
     let authority = Authority::new();
     let server = TlsServer::start(authority.server(&for_host("127.0.0.1"), BOTH), Ending::Complete).await;
-    let client = authority.trusted().build().unwrap().client(api(&server.url()));
+    let client = authority.trusted().build().unwrap().client(api(&format!("{}/path_t0ken", server.url())));
     let _ = traced(&client, Search { query: QUERY.parse().unwrap() }).await;
     let seen = everything.take();
     assert_seen(

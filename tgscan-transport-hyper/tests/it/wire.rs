@@ -219,6 +219,43 @@ async fn idle_connections_are_kept_as_long_and_as_many_as_set() {
 }
 
 #[tokio::test]
+async fn idle_connections_end_before_the_server_says_it_closes_them() {
+    for (answer, is_kept) in [
+        (response("200 OK", "keep-alive: timeout=1\r\n", OK), false),
+        (
+            format!(
+                "HTTP/1.1 200 OK\r\nKeep-Alive: max=9, timeout=1\r\ntransfer-encoding: chunked\r\n\r\n2a\r\n{OK}\r\n0\r\n\r\n"
+            ),
+            false,
+        ),
+        (response("200 OK", "keep-alive: timeout=0\r\n", OK), false),
+        (response("200 OK", "keep-alive: timeout=60\r\n", OK), true),
+        (response("200 OK", "keep-alive: timeout=18446744073709551615\r\n", OK), true),
+    ] {
+        let server = Server::answering(answer).await;
+        let transport = transport();
+        for _ in 0..2 {
+            assert_eq!(transport.send(search(&server.url())).await.unwrap().body(), OK);
+            tokio::time::sleep(Duration::from_millis(700)).await;
+        }
+        assert_eq!(server.connections(), if is_kept { 1 } else { 2 });
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_pauses_is_not_cut_by_the_servers_keep_alive() {
+    let server = Server::start(|mut peer| async move {
+        peer.read_request().await;
+        peer.write("HTTP/1.1 200 OK\r\nkeep-alive: timeout=1\r\ncontent-length: 6\r\n\r\nabc").await;
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        peer.write("def").await;
+        peer.closed().await;
+    })
+    .await;
+    assert_eq!(transport().send(search(&server.url())).await.unwrap().body(), "abcdef");
+}
+
+#[tokio::test]
 async fn a_program_with_many_calls_at_once_goes_on_with_the_same_connections() {
     const AT_ONCE: usize = 64;
     let all_are_here = Arc::new(tokio::sync::Barrier::new(AT_ONCE));

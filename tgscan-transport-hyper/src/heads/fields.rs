@@ -1,0 +1,138 @@
+//! The lines of a head, with those apart that say where the body ends.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::body::Body;
+use super::repair::is_text;
+
+/// How many headers hyper is told to take. Its default of 100 is less than some chains of gateways add.
+pub(crate) const MAX_HEADERS: usize = 2048;
+
+/// How many lines are kept beside `content-length`, `connection` and what hyper may count otherwise than this does.
+pub(super) const MOST: usize = MAX_HEADERS - 8;
+
+#[derive(Default)]
+pub(super) struct Fields<'a> {
+    lengths: Vec<Cow<'a, [u8]>>,
+    codings: Vec<Cow<'a, [u8]>>,
+    pub(super) others: Vec<Cow<'a, [u8]>>,
+    pub(super) keep_alive: Option<Duration>,
+    /// What the last line was, for one that goes on with it.
+    last: Last,
+    /// Some line cannot stay as it is.
+    is_odd: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Last {
+    #[default]
+    Dropped,
+    Length,
+    Coding,
+    Other,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn add(&mut self, line: &'a [u8]) {
+        if !is_text(line) {
+            (self.last, self.is_odd) = (Last::Dropped, true);
+            return;
+        }
+        if line.first().is_some_and(|first| matches!(first, b' ' | b'\t')) {
+            self.is_odd = true;
+            let goes_on = match self.last {
+                Last::Dropped => None,
+                Last::Length => self.lengths.last_mut(),
+                Last::Coding => self.codings.last_mut(),
+                Last::Other => self.others.last_mut(),
+            };
+            if let Some(before) = goes_on {
+                // RFC 9112, 5.2.
+                let before = before.to_mut();
+                before.push(b' ');
+                before.extend_from_slice(line.trim_ascii());
+            }
+            return;
+        }
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            (self.last, self.is_odd) = (Last::Dropped, true);
+            return;
+        };
+        let (name, value) = (line[..colon].trim_ascii_end(), Cow::Borrowed(line[colon + 1..].trim_ascii()));
+        if name.eq_ignore_ascii_case(b"content-length") {
+            self.lengths.push(value);
+            self.last = Last::Length;
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.codings.push(value);
+            self.last = Last::Coding;
+        } else {
+            if name.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep_alive = timeout(&value).or(self.keep_alive);
+            }
+            self.others.push(Cow::Borrowed(line));
+            self.last = Last::Other;
+        }
+    }
+
+    pub(super) fn is_coded(&self) -> bool {
+        self.codings.iter().any(|value| !value.eq_ignore_ascii_case(b"identity"))
+    }
+
+    /// The length that all lines agree on.
+    fn length(&self) -> Option<u64> {
+        let mut all = self.lengths.iter().flat_map(|value| value.split(|byte| *byte == b','));
+        let number = |text: &[u8]| {
+            let text = text.trim_ascii();
+            let digits = text.iter().all(u8::is_ascii_digit);
+            // hyper has a meaning of its own for the two greatest.
+            let number = std::str::from_utf8(text).ok()?.parse::<u64>().ok()?;
+            (digits && number <= u64::MAX - 2).then_some(number)
+        };
+        let first = number(all.next()?)?;
+        all.all(|text| number(text) == Some(first)).then_some(first)
+    }
+
+    pub(super) fn is_good(&self) -> bool {
+        let is_length_good = match &self.lengths[..] {
+            [] => true,
+            [_] => self.length().is_some(),
+            _ => false,
+        };
+        let is_identity = !self.codings.is_empty() && !self.is_coded();
+        !self.is_odd && is_length_good && !is_identity && self.others.len() <= MOST
+    }
+
+    /// The body that comes, if its end can be told.
+    pub(super) fn body(&self, code: [u8; 3]) -> Option<Body> {
+        if code == *b"204" || code == *b"304" {
+            Some(Body::Length(0))
+        } else if self.is_coded() {
+            let last = self.codings.last()?;
+            last.to_ascii_lowercase().ends_with(b"chunked").then_some(Body::CHUNKED)
+        } else {
+            self.length().map(Body::Length)
+        }
+    }
+
+    /// How the body ends: with its coding, else after a length, else with the connection.
+    pub(super) fn write_framing(&self, good: &mut Vec<u8>) {
+        if self.is_coded() {
+            for value in self.codings.iter().filter(|value| !value.eq_ignore_ascii_case(b"identity")) {
+                good.extend_from_slice(b"transfer-encoding: ");
+                good.extend_from_slice(value);
+                good.extend_from_slice(b"\r\n");
+            }
+        } else if let Some(length) = self.length() {
+            good.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
+        }
+    }
+}
+
+/// The seconds in `timeout=5, max=100` (RFC 2068, 19.7.1.1).
+fn timeout(value: &[u8]) -> Option<Duration> {
+    let mut parameters = std::str::from_utf8(value).ok()?.split([',', ';', ' ']);
+    let (_, seconds) = parameters
+        .find_map(|it| it.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("timeout")))?;
+    seconds.trim_matches('"').parse().ok().map(Duration::from_secs)
+}

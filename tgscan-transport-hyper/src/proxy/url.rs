@@ -1,0 +1,247 @@
+//! The URL of a proxy. Its text is never quoted, because it can hold a password; what cannot be read in one way only is
+//! refused, because half a password would else be looked up as a host.
+
+use std::fmt;
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+
+use crate::BuildError;
+
+/// A proxy that this crate can speak with.
+pub(super) struct Proxy {
+    pub(super) protocol: Protocol,
+    /// `http://host:port/`, for the connector of TCP.
+    pub(super) uri: Uri,
+    pub(super) credentials: Option<Credentials>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http,
+    Socks5,
+}
+
+/// Decoded.
+pub(super) struct Credentials {
+    pub(super) user: Vec<u8>,
+    pub(super) password: Vec<u8>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("protocol", &self.protocol)
+            .field("uri", &self.uri)
+            .finish_non_exhaustive()
+    }
+}
+
+const NOT_A_URL: &str = "it is not the URL of a proxy";
+const UNESCAPED: &str = "it is not the URL of a proxy; if its user name or password has one of `@ : / # ? %` or a \
+                         space, write that as `%40 %3A %2F %23 %3F %25 %20`";
+
+impl Proxy {
+    /// Reads the URL in this setting.
+    pub(super) fn read(setting: &'static str, url: &str) -> Result<Self, BuildError> {
+        Self::parse(url).map_err(|reason| BuildError::Proxy { setting, reason })
+    }
+
+    fn parse(url: &str) -> Result<Self, &'static str> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let (protocol, usual_port) = match scheme.to_ascii_lowercase().as_str() {
+            "http" => (Protocol::Http, 80),
+            "socks5" | "socks5h" => (Protocol::Socks5, 1080),
+            "https" => return Err("TLS to the proxy itself is not supported"),
+            "socks4" | "socks4a" => return Err("SOCKS4 is not supported"),
+            _ => return Err(UNESCAPED),
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, behind) = rest.split_at(end);
+        if !matches!(behind, "" | "/") {
+            return Err(if behind.contains('@') {
+                UNESCAPED
+            } else {
+                "it has a path, a query or a fragment"
+            });
+        }
+        let (credentials, address) = match authority.split_once('@') {
+            Some((_, address)) if address.contains('@') => return Err(UNESCAPED),
+            Some((credentials, address)) => (Some(Credentials::parse(credentials)?), address),
+            None => (None, authority),
+        };
+        if protocol == Protocol::Socks5 && credentials.as_ref().is_some_and(Credentials::is_too_long) {
+            return Err("its user name or password is longer than the 255 bytes of SOCKS5");
+        }
+        let (host, port) = host_and_port(address)?;
+        let port = match port {
+            Some(port) => port.parse::<u16>().ok().filter(|port| *port > 0).ok_or("its port is none")?,
+            None => usual_port,
+        };
+        let authority = Authority::try_from(format!("{host}:{port}")).map_err(|_| NOT_A_URL)?;
+        let uri = Uri::builder().scheme(Scheme::HTTP).authority(authority);
+        let uri = uri.path_and_query(PathAndQuery::from_static("/")).build().map_err(|_| NOT_A_URL)?;
+        Ok(Self { protocol, uri, credentials })
+    }
+
+    /// Host and port.
+    pub(super) fn address(&self) -> &str {
+        self.uri.authority().map_or("", Authority::as_str)
+    }
+}
+
+/// A host, in brackets if it is an IPv6 address, and the text of its port.
+fn host_and_port(address: &str) -> Result<(&str, Option<&str>), &'static str> {
+    let end = match address.strip_prefix('[') {
+        Some(inner) => inner.find(']').ok_or(NOT_A_URL)? + 2,
+        None => address.find(':').unwrap_or(address.len()),
+    };
+    let (host, port) = address.split_at(end);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(is_name),
+    };
+    match port.strip_prefix(':') {
+        _ if !is_host => Err(NOT_A_URL),
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Ok((host, Some(port))),
+        Some(_) => Err("its port is none"),
+        None if port.is_empty() => Ok((host, None)),
+        None => Err(NOT_A_URL),
+    }
+}
+
+impl Credentials {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(UNESCAPED);
+        }
+        let (user, password) = text.split_once(':').unwrap_or((text, ""));
+        Ok(Self { user: decoded(user)?, password: decoded(password)? })
+    }
+
+    /// A length is one byte there (RFC 1929, 2).
+    fn is_too_long(&self) -> bool {
+        self.user.len() > 255 || self.password.len() > 255
+    }
+
+    /// As HTTP's `Basic` scheme has them (RFC 7617).
+    pub(super) fn basic(&self) -> String {
+        base64(&[&self.user[..], b":", &self.password[..]].concat())
+    }
+
+    /// Whether a text shows the password.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        let shows = |secret: &[u8]| {
+            !secret.is_empty() && text.as_bytes().windows(secret.len()).any(|window| window == secret)
+        };
+        shows(&self.password) || shows(self.basic().as_bytes())
+    }
+}
+
+/// Without percent-encoding.
+fn decoded(text: &str) -> Result<Vec<u8>, &'static str> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        decoded.push(if byte == b'%' {
+            let mut digit = || bytes.next().and_then(|digit| char::from(digit).to_digit(16));
+            let (Some(high), Some(low)) = (digit(), digit()) else { return Err(UNESCAPED) };
+            u8::try_from(16 * high + low).map_err(|_| UNESCAPED)?
+        } else {
+            byte
+        });
+    }
+    Ok(decoded)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let bits = (0..3).fold(0, |bits, at| bits << 8 | usize::from(three.get(at).copied().unwrap_or(0)));
+        for at in 0..4 {
+            let digit = DIGITS[bits >> (18 - 6 * at) & 63];
+            text.push(if at > three.len() { '=' } else { char::from(digit) });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_scheme_address_and_credentials() {
+        for (url, protocol, address, credentials) in [
+            ("proxy:3128", Protocol::Http, "proxy:3128", None),
+            ("HTTP://Proxy/", Protocol::Http, "Proxy:80", None),
+            ("socks5h://[::1]", Protocol::Socks5, "[::1]:1080", None),
+            ("socks5://10.0.0.1:65535", Protocol::Socks5, "10.0.0.1:65535", None),
+            ("user@proxy:1", Protocol::Http, "proxy:1", Some("user:")),
+            (
+                "http://us%65r:p%40%3a%2F%23%3F%25:w@proxy:1",
+                Protocol::Http,
+                "proxy:1",
+                Some("user:p@:/#?%:w"),
+            ),
+        ] {
+            let proxy = Proxy::parse(url).unwrap_or_else(|reason| panic!("{url}: {reason}"));
+            assert_eq!((proxy.protocol, proxy.address()), (protocol, address), "{url}");
+            let read = proxy.credentials.map(|it| [&it.user[..], b":", &it.password[..]].concat());
+            assert_eq!(read.as_deref(), credentials.map(str::as_bytes), "{url}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_can_be_read_in_two_ways() {
+        for url in [
+            "http://user:se@cret@proxy:1",
+            "http://user:se/cret@proxy:1",
+            "http://user:se#cret@proxy:1",
+            "http://user:se?cret@proxy:1",
+            "http://user:12/cret@proxy:1",
+            "http://user:se%cret@proxy:1",
+            "http://user:se cret@proxy:1",
+            "http://user:se\ncret@proxy:1",
+            "http://proxy:port",
+            "http://proxy:",
+            "http://proxy:0",
+            "http://proxy:65536",
+            "http://proxy:-1",
+            "http://proxy:+1",
+            "http://proxy:1:2",
+            "http://proxy/path",
+            "http://proxy?query",
+            "http://[::1",
+            "http://[::1]x",
+            "http://[proxy]:1",
+            "http://::1",
+            "http://pr oxy",
+            "http://",
+            "http:proxy",
+            "",
+        ] {
+            let error = Proxy::read("ALL_PROXY", url).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains("`ALL_PROXY`"), "{shown}");
+            assert!(!shown.contains("cret") && !shown.contains("user:se"), "{url}: {shown}");
+        }
+    }
+
+    #[test]
+    fn encodes_as_the_test_vectors_of_rfc_4648() {
+        for (text, encoded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Connections that may hold somebody else's answer are not used again.
+
+use std::sync::Arc;
+
+use tgscan_core::Transport;
+use tokio::sync::Semaphore;
+
+use crate::server::{OK, Server, response};
+use crate::{balance, search, transport};
+
+#[tokio::test]
+async fn discarded_idle_connections_are_not_used_again() {
+    let server = Server::answering(response("200 OK", "", OK)).await;
+    let transport = transport();
+    for _ in 0..2 {
+        transport.send(balance(&server.url())).await.unwrap();
+    }
+    assert_eq!(server.connections(), 1);
+    Arc::new(transport.clone()).discard_connections();
+    for _ in 0..2 {
+        transport.send(balance(&server.url())).await.unwrap();
+    }
+    assert_eq!(server.connections(), 2, "one new connection, which is kept");
+}
+
+#[tokio::test]
+async fn discarded_connections_in_use_finish_their_call_and_are_not_used_again() {
+    let go_on = Arc::new(Semaphore::new(0));
+    let began = Arc::new(Semaphore::new(0));
+    let server = Server::start({
+        let (go_on, began) = (Arc::clone(&go_on), Arc::clone(&began));
+        move |mut peer| {
+            let (go_on, began) = (Arc::clone(&go_on), Arc::clone(&began));
+            async move {
+                while peer.read_request().await.is_some() {
+                    began.add_permits(1);
+                    go_on.acquire().await.unwrap().forget();
+                    peer.write(&response("200 OK", "", OK)).await;
+                }
+            }
+        }
+    })
+    .await;
+    let transport = transport();
+    let call = tokio::spawn({
+        let (transport, request) = (transport.clone(), search(&server.url()));
+        async move { transport.send(request).await }
+    });
+    began.acquire().await.unwrap().forget();
+    transport.discard_connections();
+    go_on.add_permits(2);
+    assert_eq!(call.await.unwrap().unwrap().body(), OK);
+    transport.send(balance(&server.url())).await.unwrap();
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn bytes_on_an_idle_connection_close_it() {
+    let told = Arc::new(Semaphore::new(0));
+    let server = Server::start({
+        let told = Arc::clone(&told);
+        move |mut peer| {
+            let told = Arc::clone(&told);
+            async move {
+                while peer.read_request().await.is_some() {
+                    peer.write(&response("200 OK", "", OK)).await;
+                    told.acquire().await.unwrap().forget();
+                    // A late second answer, to nobody.
+                    peer.write(&response("200 OK", "", "somebody else's")).await;
+                }
+            }
+        }
+    })
+    .await;
+    let transport = transport();
+    for connections in 1..=3 {
+        assert_eq!(transport.send(search(&server.url())).await.unwrap().body(), OK);
+        assert_eq!(server.connections(), connections);
+        told.add_permits(1);
+        tokio::time::sleep(crate::SHORT).await;
+    }
+}
+
+#[tokio::test]
+async fn second_answer_in_the_same_packet_closes_the_connection() {
+    let twice = format!("{}{}", response("200 OK", "", OK), response("200 OK", "", "somebody else's"));
+    let server = Server::answering(twice).await;
+    let transport = transport();
+    for _ in 0..5 {
+        match transport.send(search(&server.url())).await {
+            Ok(answer) => assert_eq!(answer.body(), OK),
+            Err(error) => assert_eq!(error.delivery(), tgscan_core::Delivery::NeverSent, "{error}"),
+        }
+    }
+    assert_eq!(server.connections(), server.requests(), "no connection was used twice");
+}
+
+#[tokio::test]
+async fn answer_before_the_request_is_not_taken_for_its_answer() {
+    let server = Server::start(|mut peer| async move {
+        peer.write(&response("200 OK", "", "somebody else's")).await;
+        peer.closed().await;
+    })
+    .await;
+    // Connects, and lets the answer arrive before it writes.
+    for _ in 0..5 {
+        let transport = transport();
+        match transport.send(search(&server.url())).await {
+            Ok(answer) => panic!("it was taken for an answer: {answer:?}"),
+            Err(error) => assert!(error.partial().is_none(), "{error}"),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! HTTP/2 in raw frames: answers whose last frames come at once, and lengths that are wrong.
+
+use std::sync::Arc;
+
+use tgscan_core::{Delivery, Transport, TransportError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::search;
+use crate::server::OK;
+use crate::tls_server::{Authority, for_host};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let [_, high, middle, low] = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[high, middle, low, kind, flags, 0, 0, 0, stream][..], payload].concat()
+}
+
+/// `:status: 200`, and this content-length (RFC 7541, 6.1 and 6.2.2 with index 28 of the static table).
+fn head(length: Option<&str>) -> Vec<u8> {
+    let mut block = vec![0x88];
+    if let Some(length) = length {
+        block.extend([0x0f, 28 - 15, u8::try_from(length.len()).unwrap()]);
+        block.extend(length.as_bytes());
+    }
+    frame(HEADERS, END_HEADERS, 1, &block)
+}
+
+/// What comes of these frames, written at once when the request is there.
+async fn error_from(frames: Vec<Vec<u8>>) -> TransportError {
+    ending(frames, false).await
+}
+
+/// `closes` says that the server then closes the connection.
+async fn ending(frames: Vec<Vec<u8>>, closes: bool) -> TransportError {
+    let (authority, url) = serving(frames, closes).await;
+    let transport = authority.trusted().total_timeout(std::time::Duration::from_secs(1)).build().unwrap();
+    transport.send(search(&url)).await.unwrap_err()
+}
+
+async fn serving(frames: Vec<Vec<u8>>, closes: bool) -> (Authority, String) {
+    let authority = Authority::new();
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &["h2"])));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let settings = [frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, 1, 0, &[])].concat();
+        stream.write_all(&settings).await.unwrap();
+        stream.flush().await.unwrap();
+        // The body is the last of the request.
+        let mut seen = Vec::new();
+        while !seen.windows(6).any(|six| six == b"query=") {
+            stream.read_buf(&mut seen).await.unwrap();
+        }
+        stream.write_all(&frames.concat()).await.unwrap();
+        stream.flush().await.unwrap();
+        if closes {
+            stream.shutdown().await.unwrap();
+        }
+        while let Ok(1..) = stream.read(&mut [0; 1024]).await {}
+    });
+    (authority, url)
+}
+
+fn assert_whole(error: &TransportError) {
+    assert_eq!(error.delivery(), Delivery::AnswerBegan, "{error}");
+    assert_eq!(error.partial().unwrap().body(), OK, "{error}");
+}
+
+#[tokio::test]
+async fn reset_and_goaway_right_behind_the_whole_body_keep_it() {
+    let body = || frame(DATA, 0, 1, OK.as_bytes());
+    for reason in [2, 8] {
+        assert_whole(
+            &error_from(vec![head(None), body(), frame(RST_STREAM, 0, 1, &[0, 0, 0, reason])]).await,
+        );
+        let goaway = frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, reason]);
+        let error = error_from(vec![head(None), body(), goaway]).await;
+        assert_whole(&error);
+    }
+}
+
+#[tokio::test]
+async fn body_that_is_shorter_than_its_content_length_is_kept() {
+    let whole = frame(DATA, END_STREAM, 1, OK.as_bytes());
+    assert_whole(&error_from(vec![head(Some("999")), whole]).await);
+    let pieces = [frame(DATA, 0, 1, &OK.as_bytes()[..20]), frame(DATA, END_STREAM, 1, &OK.as_bytes()[20..])];
+    let error = error_from(vec![head(Some("999")), pieces.concat()]).await;
+    assert_whole(&error);
+}
+
+fn goaway(last: u8, reason: u8, said: &[u8]) -> Vec<u8> {
+    frame(GOAWAY, 0, 0, &[&[0, 0, 0, last, 0, 0, 0, reason][..], said].concat())
+}
+
+#[tokio::test]
+async fn request_above_goaway_is_never_sent_and_one_that_it_covers_perhaps() {
+    for reason in [0, 1, 2, 7, 11] {
+        for closes in [false, true] {
+            let error = ending(vec![goaway(0, reason, b"")], closes).await;
+            assert_eq!(error.delivery(), Delivery::NeverSent, "{reason} {closes}: {error}");
+            assert!(error.to_string().contains("refused the request before processing it"), "{error}");
+        }
+        let error = ending(vec![goaway(1, reason, b"")], true).await;
+        assert_eq!(error.delivery(), Delivery::PerhapsSent, "{reason}: {error}");
+    }
+    let error = ending(vec![goaway(1, 0, b"")], false).await;
+    assert_eq!(error.delivery(), Delivery::PerhapsSent, "{error}");
+}
+
+#[tokio::test]
+async fn what_a_server_says_in_goaway_shows_no_query() {
+    let (authority, url) = serving(vec![goaway(0, 1, b"who is some_username?")], false).await;
+    let client = authority
+        .trusted()
+        .build()
+        .unwrap()
+        .client(crate::api(&url).with_retry(tgscan_core::RetryPolicy::none()));
+    let user: tgscan_core::types::UserQuery = crate::QUERY.parse().unwrap();
+    let error = client.search(user).await.unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("who is <query>?"), "{said}");
+}

@@ -1,0 +1,160 @@
+//! Heads of answers that are odd, large, or wrong about the length of their body: a paid answer is read all the same.
+
+use std::fmt::Write as _;
+
+use tgscan_core::{Delivery, Transport, TransportErrorKind};
+
+use crate::server::{OK, Server, response};
+use crate::{hasty, search, transport};
+
+/// Reads one request per connection, writes these bytes, and closes.
+async fn cutting(bytes: Vec<u8>) -> Server {
+    Server::start(move |mut peer| {
+        let bytes = bytes.clone();
+        async move {
+            peer.read_request().await;
+            peer.write_bytes(&bytes).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn reads_http1_head_of_over_100_headers_and_over_16_kib() {
+    let mut headers = String::new();
+    for n in 0..400 {
+        write!(headers, "x-header-{n}: {}\r\n", "v".repeat(50)).unwrap();
+    }
+    let server = Server::answering(response("200 OK", &headers, OK)).await;
+    let answer = transport().send(search(&server.url())).await.unwrap();
+    assert_eq!((&answer.body()[..], answer.headers().len()), (OK.as_bytes(), 401));
+}
+
+#[tokio::test]
+async fn passes_over_header_lines_that_cannot_be_read() {
+    for odd in [
+        &b"bad name: 1"[..],
+        b"bad\xff: 1",
+        b": nameless",
+        b"no colon",
+        b"x-control: a\x01b",
+        b"x-nul: a\0b",
+        b"x-return: a\rb",
+        b"x-nul\0: b",
+        b"space-before-colon : 1",
+        b"folded: a\r\n b",
+        b" folded-without-a-first-line: 1",
+    ] {
+        for newline in ["\r\n", "\n"] {
+            let length = format!("content-length: {}", OK.len());
+            let lines: [&[u8]; 6] =
+                [b"HTTP/1.1 200 OK", b"x-before: 1", odd, b"x-after: 2", length.as_bytes(), b""];
+            let mut bytes = lines.join(newline.as_bytes());
+            bytes.extend_from_slice(newline.as_bytes());
+            bytes.extend_from_slice(OK.as_bytes());
+            let server = cutting(bytes).await;
+            let shown = odd.escape_ascii().to_string();
+            let answer = transport().send(search(&server.url())).await;
+            let answer = answer.unwrap_or_else(|error| panic!("{shown}: {error}"));
+            assert_eq!(answer.body(), OK, "{shown}");
+            if !shown.starts_with(' ') {
+                assert_eq!(answer.headers()["x-before"], "1", "{shown}");
+            }
+            assert_eq!(answer.headers()["x-after"], "2", "{shown}");
+        }
+    }
+}
+
+const WRONG_LENGTHS: [&str; 9] = [
+    "content-length: 42\r\nContent-Length: 43\r\n",
+    "content-length: 42, 43\r\n",
+    "content-length: many\r\n",
+    "content-length: -1\r\n",
+    "content-length: +42\r\n",
+    "content-length: 0x2a\r\n",
+    "content-length:\r\n",
+    "content-length: 99999999999999999999\r\n",
+    "content-length: 18446744073709551615\r\n",
+];
+
+#[tokio::test]
+async fn reads_body_to_the_end_where_content_length_says_nothing() {
+    for headers in WRONG_LENGTHS {
+        let server = cutting(format!("HTTP/1.1 200 OK\r\n{headers}\r\n{OK}").into_bytes()).await;
+        let answer = transport().send(search(&server.url())).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{headers}: {error}"));
+        assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, OK.as_bytes()), "{headers}");
+    }
+    // The same length twice is one length.
+    for headers in ["content-length: 42\r\ncontent-length: 42\r\n", "content-length: 42, 42\r\n"] {
+        let server = Server::answering(format!("HTTP/1.1 200 OK\r\n{headers}\r\n{OK}")).await;
+        assert_eq!(transport().send(search(&server.url())).await.unwrap().body(), OK, "{headers}");
+    }
+}
+
+#[tokio::test]
+async fn keeps_body_where_content_length_says_nothing_and_the_connection_stays_open() {
+    let wire = "HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n{\"status\":\"ok\"}";
+    let server = Server::stalling(wire).await;
+    let error = hasty().send(search(&server.url())).await.unwrap_err();
+    assert_eq!(
+        (error.delivery(), error.kind()),
+        (Delivery::AnswerBegan, TransportErrorKind::Timeout),
+        "{error}"
+    );
+    assert_eq!(error.partial().unwrap().body(), "{\"status\":\"ok\"}");
+}
+
+#[tokio::test]
+async fn keeps_whole_body_that_is_shorter_than_its_content_length() {
+    let server = cutting(format!("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{OK}").into_bytes()).await;
+    let error = transport().send(search(&server.url())).await.unwrap_err();
+    assert_eq!(error.delivery(), Delivery::AnswerBegan, "{error}");
+    assert_eq!(error.partial().unwrap().body(), OK);
+    let said = error.to_string();
+    assert!(said.contains("42 of the 999 bytes that `content-length` announces"), "{said}");
+}
+
+#[tokio::test]
+async fn reads_chunked_answer_of_http_1_0() {
+    let head = "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let server = cutting(format!("{head}2a\r\n{OK}\r\n0\r\n\r\n").into_bytes()).await;
+    let answer = transport().send(search(&server.url())).await.unwrap();
+    assert_eq!(answer.body(), OK);
+}
+
+#[tokio::test]
+async fn reads_odd_head_that_comes_byte_by_byte_after_an_interim_one() {
+    let wire = format!(
+        "HTTP/1.1 103 Early Hints\r\nx nul\0: 1\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n{OK}"
+    );
+    let server = Server::start(move |mut peer| {
+        let wire = wire.clone();
+        async move {
+            peer.read_request().await;
+            for byte in wire.bytes() {
+                peer.write_bytes(&[byte]).await;
+                tokio::task::yield_now().await;
+            }
+        }
+    })
+    .await;
+    assert_eq!(transport().send(search(&server.url())).await.unwrap().body(), OK);
+}
+
+#[tokio::test]
+async fn head_that_never_ends_is_an_answer_that_broke_off() {
+    let server = Server::start(|mut peer| async move {
+        peer.read_request().await;
+        peer.write("HTTP/1.1 200 OK\r\n").await;
+        for _ in 0..100_000 {
+            peer.write("x-more: of the same\r\n").await;
+        }
+        peer.closed().await;
+    })
+    .await;
+    let error = transport().send(search(&server.url())).await.unwrap_err();
+    assert_eq!(error.delivery(), Delivery::AnswerBegan, "{error}");
+    assert_eq!(error.partial().unwrap().status(), 200);
+    assert!(error.to_string().contains("head of the answer is larger than"), "{error}");
+}

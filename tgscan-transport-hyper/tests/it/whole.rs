@@ -1,0 +1,79 @@
+//! Answers that came whole before their connection broke: the error has all of them.
+
+use std::sync::Arc;
+
+use tgscan_core::{Delivery, Transport, TransportError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::server::{OK, Server};
+use crate::tls_server::{Authority, for_host};
+use crate::{hasty, search, transport};
+
+fn assert_whole(error: &TransportError) {
+    assert_eq!(error.delivery(), Delivery::AnswerBegan, "{error}");
+    assert_eq!(error.partial().unwrap().body(), OK, "{error}");
+}
+
+/// Answers without saying where the body ends, or without its end.
+fn endless() -> [String; 2] {
+    [
+        format!("HTTP/1.1 200 OK\r\n\r\n{OK}"),
+        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2a\r\n{OK}\r\n"),
+    ]
+}
+
+#[tokio::test]
+async fn connection_reset_after_the_whole_body_keeps_it() {
+    for wire in endless() {
+        let server = Server::start(move |mut peer| {
+            let wire = wire.clone();
+            async move {
+                peer.read_request().await;
+                peer.write(&wire).await;
+                peer.stream.set_zero_linger().unwrap();
+            }
+        })
+        .await;
+        for _ in 0..20 {
+            assert_whole(&transport().send(search(&server.url())).await.unwrap_err());
+        }
+    }
+}
+
+#[tokio::test]
+async fn silence_after_the_whole_body_keeps_it() {
+    for wire in endless() {
+        let server = Server::start(move |mut peer| {
+            let wire = wire.clone();
+            async move {
+                peer.read_request().await;
+                peer.write(&wire).await;
+                peer.closed().await;
+            }
+        })
+        .await;
+        assert_whole(&hasty().send(search(&server.url())).await.unwrap_err());
+    }
+}
+
+#[tokio::test]
+async fn tls_that_ends_without_a_close_keeps_the_whole_body() {
+    let authority = Authority::new();
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &["http/1.1"])));
+    for wire in endless() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let acceptor = acceptor.clone();
+        tokio::spawn(async move {
+            let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            stream.write_all(wire.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+            // Without `close_notify`, which only `shutdown` sends.
+            drop(stream);
+        });
+        assert_whole(&authority.trusted().build().unwrap().send(search(&url)).await.unwrap_err());
+    }
+}
