@@ -17,11 +17,11 @@ use tgscan_core::{
 use crate::support::{Clock, Outcome, SIMILAR, Script, documented_answer, live, response, test, with_header};
 
 fn groups() -> GroupQuery {
-    "a".parse().unwrap()
+    "alice".parse().unwrap()
 }
 
 fn user() -> UserQuery {
-    "a".parse().unwrap()
+    "alice".parse().unwrap()
 }
 
 fn never_sent() -> Outcome {

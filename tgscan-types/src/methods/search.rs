@@ -126,6 +126,10 @@ impl ApiMethod for Search {
     fn op_cost(answer: &SearchAnswer) -> Option<u64> {
         Some(answer.meta.op_cost)
     }
+
+    fn is_answered_by(&self, answer: &SearchAnswer) -> bool {
+        self.query.is_echoed_by(&answer.meta.search_query)
+    }
 }
 
 opaque_debug!(SearchUser, UsernameEntry, IdEntry, SearchGroup);
@@ -199,5 +203,20 @@ mod tests {
         }
         serde_json::from_str::<SearchAnswer>(&BARE.replace(r#"{"id":1}"#, "null")).expect_err("a null user");
         serde_json::from_str::<SearchAnswer>(&BARE.replace("2}", "null}")).expect_err("a null cost");
+    }
+
+    #[test]
+    fn tells_the_answer_of_another_query() {
+        let echo = |query: &str, echo: &str| {
+            let mut answer = SearchAnswer::default();
+            echo.clone_into(&mut answer.meta.search_query);
+            Search { query: query.parse().unwrap() }.is_answered_by(&answer)
+        };
+        for same in ["Alice", "alice", "@ALICE", " alice\n", "", " "] {
+            assert!(echo("Alice", same), "{same:?}");
+        }
+        assert!(echo("77", "77") && echo("77", " 77 ") && echo("77", ""));
+        assert!(!echo("Alice", "bob_1") && !echo("Alice", "alice2") && !echo("Alice", "77"));
+        assert!(!echo("77", "78") && !echo("77", "alice"));
     }
 }

@@ -69,6 +69,10 @@ impl ApiMethod for SimilarGroups {
     fn op_cost(answer: &SimilarGroupsAnswer) -> Option<u64> {
         Some(answer.meta.op_cost)
     }
+
+    fn is_answered_by(&self, answer: &SimilarGroupsAnswer) -> bool {
+        self.query.is_echoed_by(&answer.meta.search_query)
+    }
 }
 
 opaque_debug!(SimilarGroup);
@@ -115,6 +119,30 @@ mod tests {
             ["{}", r#"{"meta":{}}"#, r#"{"meta":{"op_cost":1},"groups":[{"username":"a","title":"b"}]}"#]
         {
             serde_json::from_str::<SimilarGroupsAnswer>(body).expect_err(body);
+        }
+    }
+
+    #[test]
+    fn tells_the_answer_of_another_query() {
+        let echo = |echo: &[&str]| {
+            let mut answer = SimilarGroupsAnswer::default();
+            answer.meta.search_query = echo.iter().copied().map(str::to_owned).collect();
+            SimilarGroups { query: "aaaa,Bbbb".parse().unwrap() }.is_answered_by(&answer)
+        };
+        for same in [
+            &[][..],
+            &["aaaa", "Bbbb"],
+            &["@BBBB", " AAAA "],
+            &["aaaa", "bbbb", "AAAA"],
+            &["", "bbbb"],
+            &[""],
+        ] {
+            assert!(echo(same), "{same:?}");
+        }
+        for other in
+            [&["aaaa"][..], &["aaaa", "cccc"], &["aaaa", "bbbb", "cccc"], &["", "cccc"], &["aaaa,bbbb"]]
+        {
+            assert!(!echo(other), "{other:?}");
         }
     }
 }

@@ -67,6 +67,10 @@ impl ApiMethod for UserCheck {
     fn op_cost(answer: &UserCheckAnswer) -> Option<u64> {
         Some(answer.meta.op_cost)
     }
+
+    fn is_answered_by(&self, answer: &UserCheckAnswer) -> bool {
+        self.query.is_echoed_by(&answer.meta.search_query)
+    }
 }
 
 impl fmt::Debug for UserCheckMeta {
@@ -92,5 +96,20 @@ mod tests {
         {
             serde_json::from_str::<UserCheckAnswer>(&body.replace(from, to)).expect_err(from);
         }
+    }
+
+    #[test]
+    fn tells_the_answer_of_another_query() {
+        let echo = |query: &str, echo: &str| {
+            let mut answer = UserCheckAnswer::default();
+            echo.clone_into(&mut answer.meta.search_query);
+            UserCheck { query: query.parse().unwrap() }.is_answered_by(&answer)
+        };
+        for same in ["Alice", "alice", "@ALICE", " alice\n", "", " "] {
+            assert!(echo("Alice", same), "{same:?}");
+        }
+        assert!(echo("77", "77") && echo("77", " 77 ") && echo("77", ""));
+        assert!(!echo("Alice", "bob_1") && !echo("Alice", "alice2") && !echo("Alice", "77"));
+        assert!(!echo("77", "78") && !echo("77", "alice"));
     }
 }
