@@ -67,6 +67,77 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for GrowingVisitor<T> {
     }
 }
 
+/// Reads a whole number, also one that is written as a float.
+///
+/// `1.0` and `1e0` are what JSON writers make of 1 whose only number is a float (Lua, PHP, spreadsheets); the
+/// value is the same, and refusing it would throw away an answer that was paid for.
+pub(crate) fn whole<'de, D: Deserializer<'de>, T: Whole>(deserializer: D) -> Result<T, D::Error> {
+    // Any kind of number: `serde_json` hands an integer over as one whatever kind it is asked for.
+    deserializer.deserialize_f64(WholeVisitor(PhantomData))
+}
+
+/// As [`whole`], with `None` for null.
+pub(crate) fn optional_whole<'de, D: Deserializer<'de>, T: Whole>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    struct Number<T>(T);
+    impl<'de, T: Whole> Deserialize<'de> for Number<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            whole(deserializer).map(Number)
+        }
+    }
+    Ok(Option::deserialize(deserializer)?.map(|Number(number)| number))
+}
+
+/// The types of whole numbers in answers.
+pub(crate) trait Whole: TryFrom<i64> + TryFrom<u64> {
+    /// What a reader says that it expected.
+    const EXPECTED: &'static str;
+}
+
+impl Whole for i64 {
+    const EXPECTED: &'static str = "i64";
+}
+
+impl Whole for u64 {
+    const EXPECTED: &'static str = "u64";
+}
+
+struct WholeVisitor<T>(PhantomData<T>);
+
+impl<T: Whole> de::Visitor<'_> for WholeVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::EXPECTED)
+    }
+
+    #[inline]
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+        T::try_from(number).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+    }
+
+    #[inline]
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        T::try_from(number).map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
+    }
+
+    #[cold]
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        whole_float(number)
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| E::invalid_type(de::Unexpected::Float(number), &self))
+    }
+}
+
+/// A float that is a whole number and exactly that one: beyond 2^53 neighbours share a float.
+fn whole_float(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    let is_whole = number.fract() == 0.0 && number.abs() <= EXACT;
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and in range")]
+    is_whole.then_some(number as i64)
+}
+
 /// Reads an id from a number or from text, and writes it as text.
 ///
 /// The documentation types `id_history[].id` as text, but clients in the field decode it as a number.
@@ -98,6 +169,10 @@ impl de::Visitor<'_> for IdVisitor {
 
     fn visit_u64<E: de::Error>(self, id: u64) -> Result<i64, E> {
         i64::try_from(id).map_err(|_| E::invalid_type(de::Unexpected::Other("a number beyond i64"), &self))
+    }
+
+    fn visit_f64<E: de::Error>(self, id: f64) -> Result<i64, E> {
+        whole_float(id).ok_or_else(|| E::invalid_type(de::Unexpected::Float(id), &self))
     }
 
     fn visit_str<E: de::Error>(self, id: &str) -> Result<i64, E> {

@@ -17,7 +17,9 @@ mod api_method;
 mod envelope;
 mod lenient;
 mod methods;
+mod object;
 mod opaque;
+mod repair;
 #[cfg(feature = "schema")]
 mod schema;
 mod values;
@@ -25,4 +27,5 @@ mod values;
 pub use api_method::{ApiMethod, MethodInfo, MethodVisitor, infos};
 pub use envelope::{Envelope, ErrorResult};
 pub use methods::*;
+pub use repair::repair_json;
 pub use values::{GroupQuery, InvalidQuery, UserId, UserQuery, Username};

@@ -63,7 +63,7 @@ fn each_shorthand_calls_its_method() {
         assert_eq!(client.search(user()).await.unwrap().answer.groups.len(), 1);
         assert_eq!(client.balance().await.unwrap().answer.num_credits, 250);
         assert_eq!(client.similar_groups(groups()).await.unwrap().answer.groups.len(), 1);
-        assert!(client.check_user(user()).await.unwrap().answer.user.username);
+        assert!(client.check_user(user()).await.unwrap().answer.user.unwrap().username);
     });
     assert_eq!(
         script.paths(),

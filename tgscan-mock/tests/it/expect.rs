@@ -21,7 +21,7 @@ fn query(user: &str) -> UserQuery {
 
 fn pinned(id: i64) -> SearchAnswer {
     let mut answer = SearchAnswer::default();
-    answer.user.id = id;
+    answer.user.get_or_insert_default().id = id;
     answer.meta.op_cost = 2;
     answer
 }
@@ -56,10 +56,10 @@ fn answers_and_faults_come_in_sequence() {
     );
     let client = mock.client();
     block_on(async {
-        assert_eq!(client.search(query("alice")).await.unwrap().answer.user.id, 1);
+        assert_eq!(client.search(query("alice")).await.unwrap().answer.user.unwrap().id, 1);
         assert!(client.search(query("alice")).await.unwrap_err().is_transport());
         assert_eq!(client.search(query("alice")).await.unwrap().answer.meta.search_query, "alice");
-        assert_eq!(client.search(query("alice")).await.unwrap().answer.user.id, 2);
+        assert_eq!(client.search(query("alice")).await.unwrap().answer.user.unwrap().id, 2);
     });
     // Pinned ones cost what they say, the others as configured.
     assert_eq!((mock.account().spent, mock.account().credits), (6, 994));
@@ -111,7 +111,7 @@ fn drawn_answers_follow_the_seed_and_cost_what_is_configured() {
                 let reply = block_on(client.search(query(user))).unwrap();
                 assert!(reply.answer.groups.is_empty());
                 assert_eq!((reply.answer.meta.search_query.as_str(), reply.credits.charged()), (user, 3));
-                reply.answer.user.id
+                reply.answer.user.unwrap().id
             })
             .into();
         mock.verify().unwrap();

@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ApiMethod;
+use crate::lenient::whole;
+use crate::object::only_objects;
 
 /// Asks how many credits the account has. Free.
 ///
@@ -15,6 +17,7 @@ pub struct Balance {}
 
 /// What a [`Balance`] answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BalanceAnswer {
@@ -22,8 +25,11 @@ pub struct BalanceAnswer {
     ///
     /// Assumption: it may be negative, since the documentation only says that it is a whole number, and an account
     /// that is overdrawn must still be readable.
+    #[serde(deserialize_with = "whole")]
     pub num_credits: i64,
 }
+
+only_objects!(BalanceAnswer);
 
 impl ApiMethod for Balance {
     type Answer = BalanceAnswer;

@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lenient::{list, null_as_empty, null_texts_as_empty};
+use crate::lenient::{list, null_as_empty, null_texts_as_empty, whole};
+use crate::object::only_objects;
 use crate::opaque::opaque_debug;
 use crate::{ApiMethod, GroupQuery};
 
@@ -22,6 +23,7 @@ pub struct SimilarGroups {
 
 /// What a [`SimilarGroups`] answers.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroupsAnswer {
@@ -34,6 +36,7 @@ pub struct SimilarGroupsAnswer {
 
 /// Query and cost of a [`SimilarGroups`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroupsMeta {
@@ -41,11 +44,13 @@ pub struct SimilarGroupsMeta {
     #[serde(default, deserialize_with = "null_texts_as_empty")]
     pub search_query: Vec<String>,
     /// What this call cost, in credits.
+    #[serde(deserialize_with = "whole")]
     pub op_cost: u64,
 }
 
 /// A group that is similar to the given ones.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroup {
@@ -56,8 +61,11 @@ pub struct SimilarGroup {
     #[serde(default, deserialize_with = "null_as_empty")]
     pub title: String,
     /// Number of users. The documentation does not say whether of the group or in common with the query.
+    #[serde(deserialize_with = "whole")]
     pub num_users: u64,
 }
+
+only_objects!(SimilarGroupsAnswer, SimilarGroupsMeta, SimilarGroup);
 
 impl ApiMethod for SimilarGroups {
     type Answer = SimilarGroupsAnswer;

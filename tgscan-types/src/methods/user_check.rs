@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lenient::null_as_empty;
+use crate::lenient::{null_as_empty, whole};
+use crate::object::only_objects;
 use crate::{ApiMethod, UserQuery};
 
 /// Asks what is known about an account, without the data itself. Free, but the balance must not be zero.
@@ -21,17 +22,22 @@ pub struct UserCheck {
 
 /// What a [`UserCheck`] answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckAnswer {
-    /// For which fields there is data.
-    pub user: UserCheckUser,
+    /// For which fields there is data; absent where the service sent no `user`.
+    ///
+    /// Assumption: it may say so of an account that it does not know, as in a search.
+    #[serde(default)]
+    pub user: Option<UserCheckUser>,
     /// Count and cost.
     pub meta: UserCheckMeta,
 }
 
 /// For which fields of the account there is data in the service's database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckUser {
@@ -45,6 +51,7 @@ pub struct UserCheckUser {
 
 /// Count and cost of a [`UserCheck`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckMeta {
@@ -52,10 +59,21 @@ pub struct UserCheckMeta {
     #[serde(default, deserialize_with = "null_as_empty")]
     pub search_query: String,
     /// In how many groups the account is known to be.
+    #[serde(deserialize_with = "whole")]
     pub known_num_groups: u64,
     /// What this call cost, in credits: documented as always 0.
+    #[serde(deserialize_with = "whole")]
     pub op_cost: u64,
 }
+
+impl UserCheckAnswer {
+    /// Whether the service knows nothing about the account: no field and no group, so that a search would find nothing.
+    pub fn nothing_known(&self) -> bool {
+        self.user.unwrap_or_default() == UserCheckUser::default() && self.meta.known_num_groups == 0
+    }
+}
+
+only_objects!(UserCheckAnswer, UserCheckUser, UserCheckMeta);
 
 impl ApiMethod for UserCheck {
     type Answer = UserCheckAnswer;
@@ -96,6 +114,23 @@ mod tests {
         {
             serde_json::from_str::<UserCheckAnswer>(&body.replace(from, to)).expect_err(from);
         }
+    }
+
+    #[test]
+    fn nothing_known_is_an_answer() {
+        let meta = r#""meta":{"search_query":"alice","known_num_groups":0,"op_cost":0}"#;
+        for nobody in
+            ["", r#""user":null,"#, r#""user":{"username":false,"first_name":false,"last_name":false},"#]
+        {
+            let answer: UserCheckAnswer = serde_json::from_str(&format!("{{{nobody}{meta}}}")).expect(nobody);
+            assert!(answer.nothing_known(), "{nobody}");
+        }
+        let mut answer = UserCheckAnswer::default();
+        answer.meta.known_num_groups = 1;
+        assert!(!answer.nothing_known());
+        let mut answer = UserCheckAnswer::default();
+        answer.user.get_or_insert_default().last_name = true;
+        assert!(!answer.nothing_known());
     }
 
     #[test]

@@ -290,12 +290,15 @@ mod tests {
         let names = ["aaaa", "bbbb"].map(|name| name.parse::<Username>().unwrap());
         let texts = ["aaaa", "bbbb"].map(str::to_owned);
         assert_eq!(similar("aaaa, @bbbb"), Ok(both.clone()));
-        assert_eq!(similar("aaaa,bbbb".to_owned()), Ok(both.clone()));
-        assert_eq!(similar(&"aaaa,bbbb".to_owned()), Ok(both.clone()));
+        let text = "aaaa,bbbb".to_owned();
+        assert_eq!(similar(&text), Ok(both.clone()));
+        assert_eq!(similar(text), Ok(both.clone()));
         assert_eq!(similar(["aaaa", "bbbb"]), Ok(both.clone()));
         assert_eq!(similar(&["aaaa", "bbbb"]), Ok(both.clone()));
         assert_eq!(similar(&texts[..]), Ok(both.clone()));
-        assert_eq!(similar(&texts.to_vec()), Ok(both.clone()));
+        let listed = texts.to_vec();
+        assert_eq!(similar(&listed), Ok(both.clone()));
+        assert_eq!(similar(listed), Ok(both.clone()));
         assert_eq!(similar(texts), Ok(both.clone()));
         assert_eq!(similar(vec!["aaaa", "bbbb"]), Ok(both.clone()));
         assert_eq!(similar(&names), Ok(both.clone()));

@@ -160,8 +160,9 @@ mod tests {
         let alice: UserQuery = "alice".parse().unwrap();
         let name: Username = "alice".parse().unwrap();
         assert_eq!(search("@alice"), Ok(alice.clone()));
-        assert_eq!(search("alice".to_owned()), Ok(alice.clone()));
-        assert_eq!(search(&"t.me/alice".to_owned()), Ok(alice.clone()));
+        let link = "t.me/alice".to_owned();
+        assert_eq!(search(&link), Ok(alice.clone()));
+        assert_eq!(search(link), Ok(alice.clone()));
         assert_eq!(search(&name), Ok(alice.clone()));
         assert_eq!(search(name), Ok(alice.clone()));
         assert_eq!(search(&alice), Ok(alice.clone()));

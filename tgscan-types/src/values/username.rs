@@ -19,7 +19,7 @@ use super::{InvalidQuery, deserialize_from_wire};
 ///
 /// Assumption: the service knows a username only if Telegram allows it; the API's documentation only says "username
 /// (without `@`)". Telegram's rules are from `account.checkUsername` (characters, at most 32), its FAQ (at least 5,
-/// less for collectible ones, which Fragment sells from 4) and `is_valid_username` of its own library TDLib (first letter,
+/// less for collectible ones, which Fragment sells from 4) and `is_valid_username` of its own library (first letter,
 /// underscores).
 ///
 /// ```
