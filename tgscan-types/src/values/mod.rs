@@ -15,6 +15,7 @@ pub use invalid::InvalidQuery;
 pub use user_id::UserId;
 pub use user_query::UserQuery;
 pub use username::Username;
+pub(crate) use username::link;
 
 /// Implements `Deserialize` through a function that reads the exact wire form from text.
 macro_rules! deserialize_from_wire {

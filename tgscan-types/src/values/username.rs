@@ -114,6 +114,14 @@ pub(super) fn cmp_ignoring_case(one: &str, other: &str) -> Ordering {
     one.bytes().map(lower).cmp(other.bytes().map(lower))
 }
 
+/// Link to the account or group of this name in an answer: none without a name, or if the text cannot be a name.
+///
+/// Answers can hold names that are no longer allowed, so only the characters are checked, which keeps the link one.
+pub(crate) fn link(name: &str) -> Option<String> {
+    let is_name = !name.is_empty() && name.chars().all(is_allowed);
+    is_name.then(|| format!("https://t.me/{name}"))
+}
+
 impl AsRef<str> for Username {
     fn as_ref(&self) -> &str {
         &self.0
