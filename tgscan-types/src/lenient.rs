@@ -80,13 +80,36 @@ pub(crate) fn whole<'de, D: Deserializer<'de>, T: Whole>(deserializer: D) -> Res
 pub(crate) fn optional_whole<'de, D: Deserializer<'de>, T: Whole>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    struct Number<T>(T);
-    impl<'de, T: Whole> Deserialize<'de> for Number<T> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            whole(deserializer).map(Number)
-        }
+    // Not through `Option`, which looks twice at each number.
+    deserializer.deserialize_any(OptionalVisitor(WholeVisitor(PhantomData)))
+}
+
+struct OptionalVisitor<T>(WholeVisitor<T>);
+
+impl<T: Whole> de::Visitor<'_> for OptionalVisitor<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
     }
-    Ok(Option::deserialize(deserializer)?.map(|Number(number)| number))
+
+    fn visit_unit<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    #[inline]
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Option<T>, E> {
+        self.0.visit_u64(number).map(Some)
+    }
+
+    #[inline]
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Option<T>, E> {
+        self.0.visit_i64(number).map(Some)
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Option<T>, E> {
+        self.0.visit_f64(number).map(Some)
+    }
 }
 
 /// The types of whole numbers in answers.
