@@ -67,7 +67,7 @@ pub struct UserCheckMeta {
 }
 
 impl UserCheckAnswer {
-    /// Whether the service knows nothing about the account: no field and no group, so that a search would find nothing.
+    /// Whether the service knows nothing about the account: no field and no group.
     pub fn nothing_known(&self) -> bool {
         self.user.unwrap_or_default() == UserCheckUser::default() && self.meta.known_num_groups == 0
     }

@@ -109,15 +109,15 @@ impl fmt::Display for InvalidQuery {
                  check it against the original"
             ),
             Reason::PhoneNumber => f.write_str(
-                "this looks like a phone number, by which TgScan finds nobody; its digits would be taken for the \
-                 numeric id of another account, so give a username or the account's own numeric id",
+                "this looks like a phone number, and TgScan does not search by phone number; its digits alone would be \
+                 read as another account's numeric id, so give a username or the account's own numeric id",
             ),
             Reason::LinkWithoutName => {
                 write!(f, "the link does not name a username; {GIVE_A_LINK}")
             }
             Reason::LinkToNumber => write!(f, "the link has a number where a username belongs; {GIVE_A_LINK}"),
             Reason::LinkToId => {
-                f.write_str("the link names a numeric id, and only a username will do here; give a username")
+                f.write_str("the link names an account by its numeric id; give a username here")
             }
             Reason::LinkElsewhere => write!(f, "the link does not lead to Telegram; {GIVE_A_LINK}"),
             Reason::OtherLink(what) => write!(f, "this is {what}, which does not name a username; {GIVE_A_LINK}"),
