@@ -55,22 +55,19 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for ObjectVisitor<V> {
     }
 }
 
-/// Implements `Serialize` and `Deserialize` for structs that derive both with `#[serde(remote = "Self")]`, which makes
-/// functions of them instead of traits' impls: written as derived, read as derived but from objects alone.
-macro_rules! only_objects {
-    ($($name:ident),+ $(,)?) => {$(
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                Self::serialize(self, serializer)
-            }
-        }
-
+/// Implements `Deserialize` for an answer's structs, from objects alone, each by a private struct with the same fields.
+///
+/// That one derives with `#[serde(remote = "…")]`, which yields a function to wrap where a derive on the answer's struct
+/// itself would yield the finished impl. The compiler checks that both have the same fields.
+/// `#[serde(default)]` at a field of the answer itself is for its schema.
+macro_rules! read_from_objects {
+    ($($name:ident by $reader:ident),+ $(,)?) => {$(
         impl<'de> serde::Deserialize<'de> for $name {
             #[inline]
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::deserialize($crate::object::Object(deserializer))
+                $reader::deserialize($crate::object::Object(deserializer))
             }
         }
     )+};
 }
-pub(crate) use only_objects;
+pub(crate) use read_from_objects;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ApiMethod;
 use crate::lenient::whole;
-use crate::object::only_objects;
+use crate::object::read_from_objects;
 
 /// Asks how many credits the account has. Free.
 ///
@@ -16,8 +16,7 @@ use crate::object::only_objects;
 pub struct Balance {}
 
 /// What a [`Balance`] answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BalanceAnswer {
@@ -25,11 +24,19 @@ pub struct BalanceAnswer {
     ///
     /// Assumption: it may be negative, since the documentation only says that it is a whole number, and an account
     /// that is overdrawn must still be readable.
-    #[serde(deserialize_with = "whole")]
     pub num_credits: i64,
 }
 
-only_objects!(BalanceAnswer);
+// How each of them is read; where it differs from what is written stands in `lenient.rs`.
+
+#[derive(Deserialize)]
+#[serde(remote = "BalanceAnswer")]
+struct ReadAnswer {
+    #[serde(deserialize_with = "whole")]
+    num_credits: i64,
+}
+
+read_from_objects!(BalanceAnswer by ReadAnswer);
 
 impl ApiMethod for Balance {
     type Answer = BalanceAnswer;

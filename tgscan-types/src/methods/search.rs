@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::lenient::{id_as_text, list, null_as_empty, optional_whole, whole};
-use crate::object::only_objects;
+use crate::object::read_from_objects;
 use crate::opaque::opaque_debug;
 use crate::values::link;
 use crate::{ApiMethod, UserQuery, unix_millis};
@@ -24,8 +24,7 @@ pub struct Search {
 }
 
 /// What a [`Search`] answers.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchAnswer {
@@ -33,104 +32,95 @@ pub struct SearchAnswer {
     ///
     /// Assumption: a null, missing or entirely empty `user` (id 0 and no name) is how the service says that. The
     /// documentation does not describe it; clients in the field test for each of these.
-    #[serde(default, deserialize_with = "known_user")]
+    #[serde(default)]
     pub user: Option<SearchUser>,
     /// Usernames that the account had. The documentation does not state an order.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub username_history: Vec<UsernameEntry>,
     /// Ids under which the account was known. The documentation does not state an order.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub id_history: Vec<IdEntry>,
     /// Counts and cost.
     pub meta: SearchMeta,
     /// The groups.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub groups: Vec<SearchGroup>,
 }
 
 /// The account that a [`Search`] found.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchUser {
     /// Telegram numeric id.
-    #[serde(deserialize_with = "whole")]
     pub id: i64,
     /// Current username, without `@`.
     pub username: Option<String>,
     /// First name; empty where the service sent null.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub first_name: String,
     /// Last name.
     pub last_name: Option<String>,
 }
 
 /// A username that an account had.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UsernameEntry {
     /// The username, without `@`.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub username: String,
     /// When it was seen, exactly as sent: the documentation states no date format, so none is assumed.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub date: String,
 }
 
 /// An id under which an account was known.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IdEntry {
     /// The id. Documented as text; read from text or number, written as text.
-    #[serde(with = "id_as_text")]
+    #[serde(serialize_with = "id_as_text::serialize")]
     #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^(?:0|-?[1-9][0-9]{0,18})$")))]
     pub id: i64,
     /// When it was seen, exactly as sent: the documentation states no date format, so none is assumed.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub date: String,
 }
 
 /// Counts and cost of a [`Search`].
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchMeta {
     /// The query as the service understood it.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub search_query: String,
     /// In how many groups the account is known to be.
-    #[serde(deserialize_with = "whole")]
     pub known_num_groups: u64,
     /// How many groups this answer lists.
-    #[serde(deserialize_with = "whole")]
     pub num_groups: u64,
     /// What this call cost, in credits.
-    #[serde(deserialize_with = "whole")]
     pub op_cost: u64,
 }
 
 /// A group that an account is known to be in.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchGroup {
     /// Telegram numeric id of the group. An older edition of the documentation does not list it, so it may be missing.
-    #[serde(default, deserialize_with = "optional_whole", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<i64>,
     /// Username of the group, without `@`; private groups have none.
     pub username: Option<String>,
     /// Title of the group.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub title: String,
     /// When the service last saw this, exactly as sent: the documentation states no date format.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub date_updated: String,
 }
 
@@ -178,7 +168,77 @@ fn known_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Searc
     }))
 }
 
-only_objects!(SearchAnswer, SearchUser, UsernameEntry, IdEntry, SearchMeta, SearchGroup);
+// How each of them is read; where it differs from what is written stands in `lenient.rs`.
+
+#[derive(Deserialize)]
+#[serde(remote = "SearchAnswer")]
+struct ReadAnswer {
+    #[serde(default, deserialize_with = "known_user")]
+    user: Option<SearchUser>,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    username_history: Vec<UsernameEntry>,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    id_history: Vec<IdEntry>,
+    meta: SearchMeta,
+    #[serde(default, deserialize_with = "list")]
+    groups: Vec<SearchGroup>,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "SearchUser")]
+struct ReadUser {
+    #[serde(deserialize_with = "whole")]
+    id: i64,
+    username: Option<String>,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    first_name: String,
+    last_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "UsernameEntry")]
+struct ReadUsernameEntry {
+    #[serde(default, deserialize_with = "null_as_empty")]
+    username: String,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    date: String,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "IdEntry")]
+struct ReadIdEntry {
+    #[serde(deserialize_with = "id_as_text::deserialize")]
+    id: i64,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    date: String,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "SearchMeta")]
+struct ReadMeta {
+    #[serde(default, deserialize_with = "null_as_empty")]
+    search_query: String,
+    #[serde(deserialize_with = "whole")]
+    known_num_groups: u64,
+    #[serde(deserialize_with = "whole")]
+    num_groups: u64,
+    #[serde(deserialize_with = "whole")]
+    op_cost: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "SearchGroup")]
+struct ReadGroup {
+    #[serde(default, deserialize_with = "optional_whole")]
+    id: Option<i64>,
+    username: Option<String>,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    title: String,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    date_updated: String,
+}
+
+read_from_objects!(SearchAnswer by ReadAnswer, SearchUser by ReadUser, UsernameEntry by ReadUsernameEntry, IdEntry by ReadIdEntry, SearchMeta by ReadMeta, SearchGroup by ReadGroup);
 
 impl ApiMethod for Search {
     type Answer = SearchAnswer;

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::lenient::{list, null_as_empty, null_texts_as_empty, whole};
-use crate::object::only_objects;
+use crate::object::read_from_objects;
 use crate::opaque::opaque_debug;
 use crate::values::link;
 use crate::{ApiMethod, GroupQuery};
@@ -23,46 +23,41 @@ pub struct SimilarGroups {
 }
 
 /// What a [`SimilarGroups`] answers.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroupsAnswer {
     /// The query and the cost.
     pub meta: SimilarGroupsMeta,
     /// The similar groups.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub groups: Vec<SimilarGroup>,
 }
 
 /// Query and cost of a [`SimilarGroups`].
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroupsMeta {
     /// The usernames as the service understood them.
-    #[serde(default, deserialize_with = "null_texts_as_empty")]
+    #[serde(default)]
     pub search_query: Vec<String>,
     /// What this call cost, in credits.
-    #[serde(deserialize_with = "whole")]
     pub op_cost: u64,
 }
 
 /// A group that is similar to the given ones.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroup {
     /// Username of the group, without `@`; empty where the service sent null.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub username: String,
     /// Title of the group.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub title: String,
     /// Number of users. The documentation does not say whether of the group or in common with the query.
-    #[serde(deserialize_with = "whole")]
     pub num_users: u64,
 }
 
@@ -80,7 +75,37 @@ impl SimilarGroupsAnswer {
     }
 }
 
-only_objects!(SimilarGroupsAnswer, SimilarGroupsMeta, SimilarGroup);
+// How each of them is read; where it differs from what is written stands in `lenient.rs`.
+
+#[derive(Deserialize)]
+#[serde(remote = "SimilarGroupsAnswer")]
+struct ReadAnswer {
+    meta: SimilarGroupsMeta,
+    #[serde(default, deserialize_with = "list")]
+    groups: Vec<SimilarGroup>,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "SimilarGroupsMeta")]
+struct ReadMeta {
+    #[serde(default, deserialize_with = "null_texts_as_empty")]
+    search_query: Vec<String>,
+    #[serde(deserialize_with = "whole")]
+    op_cost: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "SimilarGroup")]
+struct ReadGroup {
+    #[serde(default, deserialize_with = "null_as_empty")]
+    username: String,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    title: String,
+    #[serde(deserialize_with = "whole")]
+    num_users: u64,
+}
+
+read_from_objects!(SimilarGroupsAnswer by ReadAnswer, SimilarGroupsMeta by ReadMeta, SimilarGroup by ReadGroup);
 
 impl ApiMethod for SimilarGroups {
     type Answer = SimilarGroupsAnswer;

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::lenient::{null_as_empty, whole};
-use crate::object::only_objects;
+use crate::object::read_from_objects;
 use crate::{ApiMethod, UserQuery};
 
 /// Asks what is known about an account, without the data itself. Free, but the balance must not be zero.
@@ -21,8 +21,7 @@ pub struct UserCheck {
 }
 
 /// What a [`UserCheck`] answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckAnswer {
@@ -36,8 +35,7 @@ pub struct UserCheckAnswer {
 }
 
 /// For which fields of the account there is data in the service's database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckUser {
@@ -50,19 +48,16 @@ pub struct UserCheckUser {
 }
 
 /// Count and cost of a [`UserCheck`].
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckMeta {
     /// The query as the service understood it.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub search_query: String,
     /// In how many groups the account is known to be.
-    #[serde(deserialize_with = "whole")]
     pub known_num_groups: u64,
     /// What this call cost, in credits: documented as always 0.
-    #[serde(deserialize_with = "whole")]
     pub op_cost: u64,
 }
 
@@ -73,7 +68,36 @@ impl UserCheckAnswer {
     }
 }
 
-only_objects!(UserCheckAnswer, UserCheckUser, UserCheckMeta);
+// How each of them is read; where it differs from what is written stands in `lenient.rs`.
+
+#[derive(Deserialize)]
+#[serde(remote = "UserCheckAnswer")]
+struct ReadAnswer {
+    #[serde(default)]
+    user: Option<UserCheckUser>,
+    meta: UserCheckMeta,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "UserCheckUser")]
+struct ReadUser {
+    username: bool,
+    first_name: bool,
+    last_name: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "UserCheckMeta")]
+struct ReadMeta {
+    #[serde(default, deserialize_with = "null_as_empty")]
+    search_query: String,
+    #[serde(deserialize_with = "whole")]
+    known_num_groups: u64,
+    #[serde(deserialize_with = "whole")]
+    op_cost: u64,
+}
+
+read_from_objects!(UserCheckAnswer by ReadAnswer, UserCheckUser by ReadUser, UserCheckMeta by ReadMeta);
 
 impl ApiMethod for UserCheck {
     type Answer = UserCheckAnswer;

@@ -84,12 +84,6 @@ impl TryFrom<i64> for UserId {
     }
 }
 
-impl From<UserId> for i64 {
-    fn from(id: UserId) -> Self {
-        id.0
-    }
-}
-
 impl serde::Serialize for UserId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
