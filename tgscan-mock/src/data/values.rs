@@ -165,7 +165,6 @@ pub fn wire_usernames() -> SBoxedStrategy<Username> {
 }
 
 /// A shorter username that does not end with an underscore.
-#[expect(clippy::ptr_arg, reason = "it is used as a `fn(&String, u8)`")]
 fn shorter_username<const LEAST: usize>(name: &String, way: u8) -> Option<String> {
     let shortened = shorter::<LEAST>(name, way)?;
     let shortened = shortened.trim_end_matches('_');
