@@ -88,7 +88,7 @@ fn web_link(rest: &str) -> Result<Pasted<'_>, Reason> {
     let first = parts.next().unwrap_or_default();
     // The preview of a public group in a browser.
     let name = if first.eq_ignore_ascii_case("s") { parts.next().unwrap_or_default() } else { first };
-    named(name.strip_prefix('@').unwrap_or(name)).map(Pasted::Name)
+    named(name).map(Pasted::Name)
 }
 
 /// What follows `tg://`, such as `resolve?domain=name`.
@@ -105,6 +105,7 @@ fn app_link(link: &str) -> Result<Pasted<'_>, Reason> {
 
 /// The part of a link that names an account or group, if it does.
 fn named(part: &str) -> Result<&str, Reason> {
+    let part = part.strip_prefix('@').unwrap_or(part);
     if let Some(rest) = part.strip_prefix('+').or_else(|| strip_prefix_ignoring_case(part, "%2b")) {
         let is_number = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
         return Err(if is_number { Reason::PhoneNumber } else { Reason::OtherLink("an invite link") });
@@ -295,6 +296,7 @@ mod tests {
             "https://www.Some_Name1.t.me",
             "tg://resolve?domain=Some_Name1",
             "tg:resolve?domain=Some_Name1&post=123",
+            "tg://resolve?domain=@Some_Name1",
             "TG://Resolve?start=x&domain=Some_Name1",
             "tg://resolve/?domain=Some_Name1",
         ] {
