@@ -25,6 +25,7 @@ mod reveal;
 #[cfg(feature = "schema")]
 mod schema;
 mod values;
+mod views;
 
 pub use api_method::{ApiMethod, MethodInfo, MethodVisitor, infos};
 pub use date::unix_millis;

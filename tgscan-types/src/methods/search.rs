@@ -2,7 +2,6 @@
 //!
 //! Documentation: "User's Groups Search Method"; its test method: "Test Methods".
 
-use std::cmp::Reverse;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -10,8 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::lenient::{id_as_text, list, null_as_empty, optional_whole, whole};
 use crate::object::read_from_objects;
 use crate::opaque::opaque_debug;
-use crate::values::link;
-use crate::{ApiMethod, UserQuery, unix_millis};
+use crate::{ApiMethod, UserQuery};
 
 /// Asks in which groups an account is known to be, with its history of usernames and ids. Costs credits.
 ///
@@ -124,31 +122,7 @@ pub struct SearchGroup {
     pub date_updated: String,
 }
 
-impl SearchUser {
-    /// Returns the link to the account, `https://t.me/NAME`; `None` without a username.
-    pub fn link(&self) -> Option<String> {
-        link(self.username.as_deref()?)
-    }
-}
-
-impl SearchGroup {
-    /// Returns the link to the group, `https://t.me/NAME`; `None` without a username, as of private groups.
-    pub fn link(&self) -> Option<String> {
-        link(self.username.as_deref()?)
-    }
-}
-
 impl SearchAnswer {
-    /// Returns the groups by their `date_updated`, the newest first.
-    ///
-    /// Dates are read by [`unix_millis`]. Groups whose date it cannot read come last; they and groups of the same date keep
-    /// the order in which they were sent.
-    pub fn newest_first(&self) -> Vec<&SearchGroup> {
-        let mut groups: Vec<&SearchGroup> = self.groups.iter().collect();
-        groups.sort_by_cached_key(|group| Reverse(unix_millis(&group.date_updated)));
-        groups
-    }
-
     /// Whether the service knows nothing about the account: no user, no groups, and no history of usernames or ids.
     ///
     /// An ordinary outcome that can cost credits. A user with id 0 counts as none.
@@ -331,34 +305,6 @@ mod tests {
             let body = BARE.replace(r#""user":{"id":1}"#, known);
             assert!(!serde_json::from_str::<SearchAnswer>(&body).unwrap().nothing_known(), "{known}");
         }
-    }
-
-    #[test]
-    fn links_to_what_has_a_username() {
-        let link = |username: Option<&str>| {
-            let username = username.map(str::to_owned);
-            let user = SearchUser { username: username.clone(), ..SearchUser::default() }.link();
-            assert_eq!(SearchGroup { username, ..SearchGroup::default() }.link(), user);
-            user
-        };
-        assert_eq!(link(Some("Book_Club")).as_deref(), Some("https://t.me/Book_Club"));
-        assert_eq!(link(Some("gif")).as_deref(), Some("https://t.me/gif"));
-        for none in [None, Some(""), Some("a b"), Some("../login"), Some("+49"), Some("name?boost")] {
-            assert_eq!(link(none), None, "{none:?}");
-        }
-    }
-
-    #[test]
-    fn groups_sort_newest_first_with_unreadable_dates_last() {
-        let dates = ["x", "2023-05-06", "", "07.05.2023", "2023-05-06 00:00", "May 8, 2023", "yesterday"];
-        let groups = dates.map(|date| SearchGroup { date_updated: date.into(), ..SearchGroup::default() });
-        let answer = SearchAnswer { groups: groups.into(), ..SearchAnswer::default() };
-        let sorted: Vec<&str> =
-            answer.newest_first().iter().map(|group| group.date_updated.as_str()).collect();
-        assert_eq!(
-            sorted,
-            ["May 8, 2023", "07.05.2023", "2023-05-06", "2023-05-06 00:00", "x", "", "yesterday"]
-        );
     }
 
     #[test]

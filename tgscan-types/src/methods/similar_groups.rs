@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::lenient::{list, null_as_empty, null_texts_as_empty, whole};
 use crate::object::read_from_objects;
 use crate::opaque::opaque_debug;
-use crate::values::link;
 use crate::{ApiMethod, GroupQuery};
 
 /// Asks for groups that are similar to the given ones, by the number of users they have in common. Costs credits.
@@ -59,13 +58,6 @@ pub struct SimilarGroup {
     pub title: String,
     /// Number of users. The documentation does not say whether of the group or in common with the query.
     pub num_users: u64,
-}
-
-impl SimilarGroup {
-    /// Returns the link to the group, `https://t.me/NAME`; `None` without a username.
-    pub fn link(&self) -> Option<String> {
-        link(&self.username)
-    }
 }
 
 impl SimilarGroupsAnswer {
@@ -171,14 +163,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_known_is_an_answer_and_links_need_a_username() {
+    fn nothing_known_is_an_answer() {
         let mut answer = SimilarGroupsAnswer::default();
         assert!(answer.nothing_known());
         answer.groups.push(SimilarGroup::default());
         assert!(!answer.nothing_known());
-        assert_eq!(answer.groups[0].link(), None);
-        answer.groups[0].username = "book_club".into();
-        assert_eq!(answer.groups[0].link().as_deref(), Some("https://t.me/book_club"));
     }
 
     #[test]
