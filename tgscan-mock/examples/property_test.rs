@@ -6,7 +6,7 @@ use tgscan_mock::types::{Search, SearchAnswer};
 
 /// Your code: one line of text about an account, safe to print.
 pub fn summary(answer: &SearchAnswer) -> String {
-    let name = answer.user.username.as_deref().unwrap_or("(no username)");
+    let name = answer.user.as_ref().and_then(|user| user.username.as_deref()).unwrap_or("(no username)");
     let line = format!("{name}: {} groups", answer.meta.known_num_groups);
     // Names are whatever people typed; without this, one could forge a second line.
     line.chars().filter(|c| !c.is_control()).collect()
@@ -34,7 +34,7 @@ mod tests {
         #[test]
         fn an_account_without_a_username_says_so(
             answer in Search::answers(Profile::Typical).prop_map(|mut answer| {
-                answer.user.username = None;
+                answer.user.get_or_insert_default().username = None;
                 answer
             })
         ) {

@@ -58,10 +58,10 @@ mod tests {
         let mock = Mock::builder().seed(7).credits(100).build().unwrap();
         let service = Service::new(mock.client());
         let ask = |name: &str| block_on(service.clone().num_groups(name.parse().unwrap())).unwrap();
-        let first: Vec<u64> = ["a", "b", "c"].map(ask).to_vec();
+        let first: Vec<u64> = ["alice", "bobby", "carol"].map(ask).to_vec();
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| assert_eq!(["a", "b", "c"].map(ask).to_vec(), first));
+                scope.spawn(|| assert_eq!(["alice", "bobby", "carol"].map(ask).to_vec(), first));
             }
         });
         assert_eq!(mock.account().spent, 3, "each account was paid for once");
@@ -74,8 +74,8 @@ mod tests {
         let mock = Mock::new();
         let api = Api::new(mock.live_key()).with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
         let service = Service::new(Client::new(api, mock.clone()));
-        block_on(service.num_groups("a".parse().unwrap())).unwrap();
-        block_on(service.num_groups("b".parse().unwrap())).unwrap_err();
+        block_on(service.num_groups("alice".parse().unwrap())).unwrap();
+        block_on(service.num_groups("bobby".parse().unwrap())).unwrap_err();
         assert_eq!(mock.requests().len(), 1);
     }
 }

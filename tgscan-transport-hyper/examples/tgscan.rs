@@ -123,10 +123,14 @@ fn show<A>(reply: &Reply<A>, json: bool, print: fn(&A)) -> Result<(), Box<dyn Er
 }
 
 fn search(answer: &SearchAnswer) {
-    let user = &answer.user;
-    println!("{} {}", user.first_name, user.last_name.as_deref().unwrap_or_default());
-    println!("  id        {}", user.id);
-    println!("  username  {}", at(user.username.as_deref()));
+    match &answer.user {
+        Some(user) => {
+            println!("{} {}", user.first_name, user.last_name.as_deref().unwrap_or_default());
+            println!("  id        {}", user.id);
+            println!("  username  {}", at(user.username.as_deref()));
+        }
+        None => println!("no such user is known"),
+    }
     for entry in &answer.username_history {
         println!("  was       {} ({})", at(Some(&entry.username)), entry.date);
     }
@@ -148,9 +152,10 @@ fn similar_groups(answer: &SimilarGroupsAnswer) {
 
 fn user_check(answer: &UserCheckAnswer) {
     let known = |known| if known { "known" } else { "not known" };
-    println!("username    {}", known(answer.user.username));
-    println!("first name  {}", known(answer.user.first_name));
-    println!("last name   {}", known(answer.user.last_name));
+    let user = answer.user.unwrap_or_default();
+    println!("username    {}", known(user.username));
+    println!("first name  {}", known(user.first_name));
+    println!("last name   {}", known(user.last_name));
     println!("groups      {} known", answer.meta.known_num_groups);
 }
 

@@ -29,9 +29,11 @@ pub trait ApiMethod: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The credits that this answer says it cost, in `op_cost`; `None` where the method's answers have no such field.
     fn op_cost(answer: &Self::Answer) -> Option<u64>;
 
-    /// Returns whether `answer` echoes this query; `true` where an answer has no echo.
-    fn is_answered_by(&self, answer: &Self::Answer) -> bool {
-        let _ = answer;
+    /// Whether this answer belongs to this request, as far as it tells: `false` if it names another query.
+    ///
+    /// An answer without an echo of its query counts as this request's. Ask it of live methods only: test methods answer
+    /// random data, and the documentation does not say that the echo is excepted.
+    fn is_answered_by(&self, _answer: &Self::Answer) -> bool {
         true
     }
 }

@@ -9,8 +9,6 @@ use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, IgnoredAny, M
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
-use crate::lenient::null_as_empty;
-
 /// An answer of the service: successful with its data, or failed with a message.
 ///
 /// Reads JSON only, with `status` and `result` in either order; other fields are ignored.
@@ -23,13 +21,59 @@ pub enum Envelope<T> {
 }
 
 /// The `result` of a failed API request.
-#[derive(Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ErrorResult {
     /// Short error description, in the service's words. It may echo the query, so nothing here prints it.
-    #[serde(default, deserialize_with = "null_as_empty")]
     pub message: String,
+}
+
+impl<'de> Deserialize<'de> for ErrorResult {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ErrorResultVisitor)
+    }
+}
+
+/// Reads the message from the documented object; from a text, which then is the message; and from nothing.
+///
+/// A failure is one whatever its message looks like, and a message in another place still says what went wrong.
+struct ErrorResultVisitor;
+
+impl<'de> de::Visitor<'de> for ErrorResultVisitor {
+    type Value = ErrorResult;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `message`, or a text")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ErrorResult, A::Error> {
+        let mut message = None;
+        while let Some(key) = map.next_key()? {
+            match key {
+                ErrorKey::Message if message.is_some() => return Err(de::Error::duplicate_field("message")),
+                ErrorKey::Message => message = Some(map.next_value::<Option<String>>()?),
+                ErrorKey::Other => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(ErrorResult { message: message.flatten().unwrap_or_default() })
+    }
+
+    fn visit_str<E: de::Error>(self, message: &str) -> Result<ErrorResult, E> {
+        Ok(ErrorResult::new(message))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<ErrorResult, E> {
+        Ok(ErrorResult::default())
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum ErrorKey {
+    Message,
+    #[serde(other)]
+    Other,
 }
 
 impl ErrorResult {
@@ -170,6 +214,14 @@ mod tests {
     }
 
     #[test]
+    fn the_result_of_an_error_may_be_the_message_itself() {
+        for body in [r#"{"status":"error","result":"no"}"#, r#"{"result":"no","status":"error"}"#] {
+            assert_eq!(read(body), Ok(Envelope::Error(ErrorResult::new("no"))), "{body}");
+        }
+        assert_eq!(read(r#"{"status":"error","result":null}"#), Ok(Envelope::Error(ErrorResult::default())));
+    }
+
+    #[test]
     fn refuses_what_is_not_an_envelope() {
         for body in [
             "",
@@ -181,6 +233,12 @@ mod tests {
             r#"{"status":"maybe","result":{"num_credits":5}}"#,
             r#"{"status":1,"result":{"num_credits":5}}"#,
             r#"{"status":"ok","result":null}"#,
+            r#"{"status":"ok","result":[5]}"#,
+            r#"["ok",{"num_credits":5}]"#,
+            r#"{"status":"error","result":["no"]}"#,
+            r#"{"status":"error","result":7}"#,
+            r#"{"status":"error","result":{"message":["no"]}}"#,
+            r#"{"status":"error","result":{"message":"no","message":"yes"}}"#,
             r#"{"result":{"num_credits":"5"},"status":"ok"}"#,
             r#"{"status":"ok","status":"ok","result":{"num_credits":5}}"#,
             r#"{"status":"ok","result":{"num_credits":5},"result":{"num_credits":5}}"#,

@@ -14,15 +14,23 @@
 //! Nothing changes in the code of `tgscan-core` or of the transports. What is left out fails the build or a test.
 
 mod api_method;
+mod date;
 mod envelope;
 mod lenient;
 mod methods;
+mod object;
 mod opaque;
+mod repair;
+mod reveal;
 #[cfg(feature = "schema")]
 mod schema;
 mod values;
+mod views;
 
 pub use api_method::{ApiMethod, MethodInfo, MethodVisitor, infos};
+pub use date::unix_millis;
 pub use envelope::{Envelope, ErrorResult};
 pub use methods::*;
+pub use repair::repair_json;
+pub use reveal::{Reveal, Revealed};
 pub use values::{GroupQuery, InvalidQuery, UserId, UserQuery, Username};

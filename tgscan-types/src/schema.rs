@@ -25,7 +25,7 @@ impl JsonSchema for Username {
         json_schema!({
             "type": "string",
             "description": "Username of an account or group, without `@`. Assumption: characters and length are \
-                Telegram's own rules. Digits alone are a numeric id.",
+                Telegram's own rules.",
             "pattern": format!("^{}$", username("$")),
         })
     }
@@ -74,9 +74,11 @@ impl JsonSchema for GroupQuery {
     }
 }
 
-/// A username that ends before `end`: allowed characters, and not digits only.
+/// A username that ends before `end`: a first letter, allowed characters, and underscores only one at a time and not at
+/// the end.
 fn username(end: &str) -> String {
-    format!("(?![0-9]+{end})[A-Za-z0-9_]{{1,{}}}", Username::MAX_CHARS)
+    let (least, most) = (Username::MIN_CHARS - 1, Username::MAX_CHARS - 1);
+    format!("(?![A-Za-z0-9_]*_(?:_|{end}))[A-Za-z][A-Za-z0-9_]{{{least},{most}}}")
 }
 
 /// The decimal numbers from 1 to `most`, which has several digits: shorter ones, then those of the same length by the
@@ -121,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_limits_are_those_of_the_types() {
-        let name = "^(?![0-9]+$)[A-Za-z0-9_]{1,32}$";
+        let name = "^(?![A-Za-z0-9_]*_(?:_|$))[A-Za-z][A-Za-z0-9_]{3,31}$";
         assert_eq!(bare::<Username>(), json!({"title": "Username", "type": "string", "pattern": name}));
         let id = UserId::json_schema(&mut SchemaGenerator::default()).to_value()["pattern"].clone();
         assert_eq!(bare::<UserId>(), json!({"title": "UserId", "type": "string", "pattern": id}));
@@ -134,7 +136,7 @@ mod tests {
             "$defs": {"Username": {"type": "string", "pattern": name}, "UserId": {"type": "string", "pattern": id}},
         });
         assert_eq!(bare::<UserQuery>(), either);
-        let one = "(?![0-9]+(?:,|$))[A-Za-z0-9_]{1,32}";
+        let one = "(?![A-Za-z0-9_]*_(?:_|(?:,|$)))[A-Za-z][A-Za-z0-9_]{3,31}";
         let ten = format!("^{one}(?:,{one}){{0,9}}$");
         assert_eq!(bare::<GroupQuery>(), json!({"title": "GroupQuery", "type": "string", "pattern": ten}));
     }

@@ -198,7 +198,7 @@ mod tests {
                 r#"{"status":"ok","result":{"num_credits":"#,
                 "`result.num_credits`, byte 38: EOF while parsing a value",
             ),
-            (r#"{"status":"ok","result":["x"]}"#, "`result[0]`, byte 27: expected i64"),
+            (r#"{"status":"ok","result":["x"]}"#, "`result`, byte 24: expected an object"),
             (r#"{"status":"odd","result":{"num_credits":1}}"#, "`status`, byte 14: expected `ok` or `error`"),
             (r#"{"status":"ok","result":{"num_credits":1}}x"#, "byte 42: trailing characters"),
         ] {

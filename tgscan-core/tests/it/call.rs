@@ -21,7 +21,7 @@ use crate::support::{
 const NOW: Duration = Duration::from_secs(1_000);
 
 fn similar() -> SimilarGroups {
-    SimilarGroups { query: "a".parse::<GroupQuery>().unwrap() }
+    SimilarGroups { query: "alice".parse::<GroupQuery>().unwrap() }
 }
 
 fn begin<M: ApiMethod>(api: &Api, method: M) -> Sent<M> {
@@ -214,7 +214,7 @@ fn the_cap_refuses_before_anything_is_sent() {
     assert!(error.is_cap_reached() && error.response().is_none());
     assert_eq!((error.attempts(), error.credits(), error.delivery()), (0, Credits::NotCharged, None));
     drop(begin(&api, Balance {}));
-    let check = UserCheck { query: "a".parse::<UserQuery>().unwrap() };
+    let check = UserCheck { query: "alice".parse::<UserQuery>().unwrap() };
     drop(begin(&api, check));
     assert_eq!(api.ledger().snapshot().refused_calls, 1, "free calls pass any cap");
     done(first.received(never_sent(), NOW + Duration::from_secs(99))).unwrap_err();

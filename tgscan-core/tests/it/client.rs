@@ -18,11 +18,11 @@ use tgscan_core::{
 use crate::support::{Clock, Outcome, SIMILAR, Script, documented_answer, live, response, test, with_header};
 
 fn groups() -> GroupQuery {
-    "a".parse().unwrap()
+    "alice".parse().unwrap()
 }
 
 fn user() -> UserQuery {
-    "a".parse().unwrap()
+    "alice".parse().unwrap()
 }
 
 fn never_sent() -> Outcome {
@@ -64,7 +64,7 @@ fn each_shorthand_calls_its_method() {
         assert_eq!(client.search(user()).await.unwrap().answer.groups.len(), 1);
         assert_eq!(client.balance().await.unwrap().answer.num_credits, 250);
         assert_eq!(client.similar_groups(groups()).await.unwrap().answer.groups.len(), 1);
-        assert!(client.check_user(user()).await.unwrap().answer.user.username);
+        assert!(client.check_user(user()).await.unwrap().answer.user.unwrap().username);
     });
     assert_eq!(
         script.paths(),

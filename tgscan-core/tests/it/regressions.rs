@@ -100,7 +100,7 @@ fn an_error_of_the_service_with_an_odd_or_missing_message_was_taken_for_somebody
     for body in [
         r#"{"status":"error"}"#,
         r#"{"status":"error","result":null}"#,
-        r#"{"status":"error","result":"no credits"}"#,
+        r#"{"status":"error","result":7}"#,
         r#"{"status":"error","result":{"message":7}}"#,
         r#"{"result":{"message":["no"]},"status":"error"}"#,
     ] {

@@ -16,7 +16,7 @@ pub(crate) type Outcome = Result<Response<Bytes>, TransportError>;
 
 /// An answer that charges one credit, for any of the methods with a cost.
 pub(crate) const SIMILAR: &str =
-    r#"{"status":"ok","result":{"meta":{"search_query":["a"],"op_cost":1},"groups":[]}}"#;
+    r#"{"status":"ok","result":{"meta":{"search_query":["alice"],"op_cost":1},"groups":[]}}"#;
 
 /// Where the documented requests and answers lie.
 pub(crate) fn fixtures() -> PathBuf {

@@ -14,7 +14,7 @@
 //!
 //! // Pin a field, and keep the rest random.
 //! let unnamed = Search::answers(Profile::Typical).prop_map(|mut answer| {
-//!     answer.user.username = None;
+//!     answer.user.get_or_insert_default().username = None;
 //!     answer
 //! });
 //! let answer = tgscan_mock::data::sample(&unnamed, 7);

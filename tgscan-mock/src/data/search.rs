@@ -2,9 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::strategy::{SBoxedStrategy, Strategy};
-use tgscan_core::types::{
-    IdEntry, Search, SearchAnswer, SearchGroup, SearchMeta, SearchUser, UserQuery, UsernameEntry,
-};
+use tgscan_core::types::{IdEntry, Search, SearchAnswer, SearchGroup, SearchUser, UserQuery, UsernameEntry};
 
 use super::values::{
     date, first_name, group_id, lengths, more, optional_name, optional_username, title, user_id, username,
@@ -45,7 +43,7 @@ fn groups(profile: Profile) -> impl Strategy<Value = SearchGroup> {
     (group_id(profile), optional_username(profile), title(profile), date(profile)).prop_map(
         |(id, username, title, date_updated)| {
             let mut group = SearchGroup::default();
-            group.id = id;
+            group.id = Some(id);
             group.username = username;
             group.title = title;
             group.date_updated = date_updated;
@@ -68,19 +66,19 @@ impl Generate for Search {
         (users(profile), histories, groups, more(profile))
             .prop_map(|(user, (username_history, id_history), groups, unlisted)| {
                 let mut answer = SearchAnswer::default();
-                answer.user = user;
+                // The query by which a caller would have found this account.
+                answer.meta.search_query = match &user.username {
+                    Some(username) => username.clone(),
+                    None => user.id.to_string(),
+                };
+                // Nobody has the id 0, so that it reads as nobody.
+                answer.user = Some(user).filter(|user| user.id != 0);
                 answer.username_history = username_history;
                 answer.id_history = id_history;
-                answer.meta = SearchMeta::default();
                 answer.meta.num_groups = u64::try_from(groups.len()).unwrap_or(u64::MAX);
                 answer.meta.known_num_groups = answer.meta.num_groups.saturating_add(unlisted);
                 answer.meta.op_cost = 1;
                 answer.groups = groups;
-                // The query by which a caller would have found this account.
-                answer.meta.search_query = match &answer.user.username {
-                    Some(username) => username.clone(),
-                    None => answer.user.id.to_string(),
-                };
                 answer
             })
             .sboxed()
@@ -90,11 +88,12 @@ impl Generate for Search {
         match &self.query {
             UserQuery::Username(username) => {
                 username.as_str().clone_into(&mut answer.meta.search_query);
-                answer.user.username = Some(username.as_str().to_owned());
+                let user = answer.user.get_or_insert_default();
+                user.username = Some(username.as_str().to_owned());
             }
             UserQuery::Id(id) => {
                 answer.meta.search_query = id.as_i64().to_string();
-                answer.user.id = id.as_i64();
+                answer.user.get_or_insert_default().id = id.as_i64();
             }
         }
         answer.meta.op_cost = terms.op_cost;

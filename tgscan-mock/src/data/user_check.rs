@@ -16,9 +16,10 @@ impl Generate for UserCheck {
         (known, values::username(profile), more(profile))
             .prop_map(|((username, first_name, last_name), search_query, known_num_groups)| {
                 let mut answer = UserCheckAnswer::default();
-                answer.user.username = username;
-                answer.user.first_name = first_name;
-                answer.user.last_name = last_name;
+                let user = answer.user.get_or_insert_default();
+                user.username = username;
+                user.first_name = first_name;
+                user.last_name = last_name;
                 answer.meta.search_query = search_query;
                 answer.meta.known_num_groups = known_num_groups;
                 answer
@@ -30,7 +31,7 @@ impl Generate for UserCheck {
         answer.meta.search_query = match &self.query {
             UserQuery::Username(username) => {
                 // An account found by its username has one.
-                answer.user.username = true;
+                answer.user.get_or_insert_default().username = true;
                 username.as_str().to_owned()
             }
             UserQuery::Id(id) => id.as_i64().to_string(),

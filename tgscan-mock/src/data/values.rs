@@ -92,7 +92,7 @@ pub fn usernames() -> SBoxedStrategy<String> {
 /// Usernames inside answers.
 pub(super) fn username(profile: Profile) -> Leaf<String> {
     match profile {
-        Profile::Typical => Leaf::new(profile, draw_username, shorter::<5>),
+        Profile::Typical => Leaf::new(profile, draw_username, shorter_username::<5>),
         Profile::Hostile => Leaf::new(profile, draw_username, shorter::<0>),
     }
 }
@@ -138,22 +138,37 @@ fn push_number(text: &mut String, mut number: u64, width: usize) {
     text.extend(digits[first..].iter().map(|digit| char::from(*digit)));
 }
 
-/// Every username that may be sent, typical or not: 1 to 32 letters, digits and underscores, not only digits.
+/// Every username that may be sent, typical or not: 4 to 32 letters, digits and single underscores, beginning with a letter
+/// and not ending with an underscore.
 pub fn wire_usernames() -> SBoxedStrategy<Username> {
     let any_legal = Leaf::new(
         Profile::Hostile,
         |_, dice| {
-            let chars = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
-            let length = dice.between(0, 31);
-            // The first one is no digit, so that the whole is not a number.
-            let first = dice.one_of(&chars[..53]);
-            let others = (0..length).map(|_| dice.one_of(chars));
-            std::iter::once(first).chain(others).map(char::from).collect()
+            let chars = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+            let length = dice.between(4, 32);
+            let mut name = String::with_capacity(32);
+            for position in 1..=length {
+                let allowed = match name.as_bytes().last() {
+                    None => &chars[..52],
+                    Some(b'_') => &chars[..62],
+                    Some(_) if position == length => &chars[..62],
+                    Some(_) => chars,
+                };
+                name.push(char::from(dice.one_of(allowed)));
+            }
+            name
         },
-        shorter::<1>,
+        shorter_username::<4>,
     );
-    // Both draw from the alphabet that `Username` accepts, so nothing is ever filtered out.
+    // Both draw only what `Username` accepts, so nothing is ever filtered out.
     prop_oneof![usernames(), any_legal].prop_filter_map("a legal username", |name| name.parse().ok()).sboxed()
+}
+
+/// A shorter username that does not end with an underscore.
+fn shorter_username<const LEAST: usize>(name: &String, way: u8) -> Option<String> {
+    let shortened = shorter::<LEAST>(name, way)?;
+    let shortened = shortened.trim_end_matches('_');
+    (shortened.len() >= LEAST).then(|| shortened.to_owned())
 }
 
 /// Numeric ids of accounts, as they are: up to ten digits.

@@ -35,16 +35,16 @@ for (const [key, test] of [["mock-live-key", ""], ["mock-test-key", "test/"]]) {
 console.log((await call("balance", "mock-live-key")).body);
 
 // Errors are envelopes too.
-const refused = await call("search", "wrong-key", { query: "a" });
+const refused = await call("search", "wrong-key", { query: "alice" });
 assert.equal(refused.status, 401);
 assert.equal(JSON.parse(refused.body).status, "error");
 
 // A fault that was ordered through the control paths: charged, then the line dropped.
 const before = (await control("GET", "state")).credits;
 await control("POST", "faults", [{ kind: "reset", charged: true }]);
-await assert.rejects(call("search", "mock-live-key", { query: "a" }), TypeError);
+await assert.rejects(call("search", "mock-live-key", { query: "alice" }), TypeError);
 assert.equal((await control("GET", "state")).credits, before - 1);
-assert.equal((await control("GET", "requests")).at(-1).form, "query=a");
+assert.equal((await control("GET", "requests")).at(-1).form, "query=alice");
 
 // The live host name, pointed at the mock: the certificate is checked for that name, with and without the authority.
 function pointed(host, ca) {

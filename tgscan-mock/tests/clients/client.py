@@ -44,15 +44,15 @@ for key, test in [("mock-live-key", ""), ("mock-test-key", "test/")]:
 print(call("balance", "mock-live-key"))
 
 # Errors are envelopes too.
-refused = fails(urllib.error.HTTPError, call, "search", "wrong-key", query="a")
+refused = fails(urllib.error.HTTPError, call, "search", "wrong-key", query="alice")
 assert refused.code == 401 and json.load(refused)["status"] == "error"
 
 # A fault that was ordered through the control paths: charged, then the line dropped.
 before = control("GET", "state")["credits"]
 control("POST", "faults", [{"kind": "reset", "charged": True}])
-fails((urllib.error.URLError, http.client.HTTPException, OSError), call, "search", "mock-live-key", query="a")
+fails((urllib.error.URLError, http.client.HTTPException, OSError), call, "search", "mock-live-key", query="alice")
 assert control("GET", "state")["credits"] == before - 1
-assert control("GET", "requests")[-1]["form"] == "query=a"
+assert control("GET", "requests")[-1]["form"] == "query=alice"
 
 # Without the authority, nobody is trusted.
 trusted, trust = trust, ssl.create_default_context()

@@ -45,7 +45,7 @@ fn hostile_answers_read_as_the_client_expects() {
                 assert_eq!(search.answer.meta.num_groups, u64::try_from(search.answer.groups.len()).unwrap());
                 client.search(user("77")).await.unwrap();
                 client
-                    .similar_groups("a,b".parse::<tgscan_mock::types::GroupQuery>().unwrap())
+                    .similar_groups("alice,bobby".parse::<tgscan_mock::types::GroupQuery>().unwrap())
                     .await
                     .unwrap();
                 client.check_user(user("some_username")).await.unwrap();
@@ -78,8 +78,8 @@ fn a_repeated_query_gets_the_same_answer_unless_asked_otherwise() {
     let ask_thrice = |repeat| {
         let mock = Mock::builder().repeat(repeat).build().unwrap();
         let bodies: BTreeSet<Bytes> = (0..3)
-            .map(|_| answer(&mock, &post("/user/check", Mock::LIVE_KEY, "query=a")))
-            .chain((0..3).map(|_| answer(&mock, &post("/search", Mock::LIVE_KEY, "query=a"))))
+            .map(|_| answer(&mock, &post("/user/check", Mock::LIVE_KEY, "query=alice")))
+            .chain((0..3).map(|_| answer(&mock, &post("/search", Mock::LIVE_KEY, "query=alice"))))
             .map(http::Response::into_body)
             .collect();
         bodies.len()
@@ -102,7 +102,7 @@ fn the_account_loses_what_the_answers_say() {
         let client = mock.client();
         assert_eq!(client.search(user("cheap")).await.unwrap().credits, Credits::Charged(3));
         assert_eq!(client.send(expensive).await.unwrap().credits, Credits::Charged(11));
-        let groups = "a".parse::<tgscan_mock::types::GroupQuery>().unwrap();
+        let groups = "alice".parse::<tgscan_mock::types::GroupQuery>().unwrap();
         assert_eq!(client.similar_groups(groups.clone()).await.unwrap().credits, Credits::Charged(5));
         assert_eq!(client.check_user(user("cheap")).await.unwrap().credits, Credits::NotCharged);
         assert_eq!(mock.test_client().similar_groups(groups).await.unwrap().credits, Credits::NotCharged);
@@ -122,10 +122,10 @@ fn free_and_test_methods_need_credits_without_taking_any() {
         let mock = Mock::builder().credits(0).build().unwrap();
         let (live, test) = (mock.client(), mock.test_client());
         for error in [
-            live.search(user("a")).await.unwrap_err(),
-            live.check_user(user("a")).await.unwrap_err(),
-            test.search(user("a")).await.unwrap_err(),
-            test.check_user(user("a")).await.unwrap_err(),
+            live.search(user("alice")).await.unwrap_err(),
+            live.check_user(user("alice")).await.unwrap_err(),
+            test.search(user("alice")).await.unwrap_err(),
+            test.check_user(user("alice")).await.unwrap_err(),
         ] {
             assert!(error.is_api(), "{error}");
             assert!(error.message().unwrap().starts_with("not enough credits: the balance is 0"), "{error}");
@@ -138,19 +138,19 @@ fn free_and_test_methods_need_credits_without_taking_any() {
 #[test]
 fn requests_are_recorded_without_keys_and_in_bounds() {
     let mock = Mock::new();
-    answer(&mock, &post("/search", Mock::LIVE_KEY, "query=a"));
-    answer(&mock, &post("/search", "wrong-key", "query=a"));
+    answer(&mock, &post("/search", Mock::LIVE_KEY, "query=alice"));
+    answer(&mock, &post("/search", "wrong-key", "query=alice"));
     let requests = mock.requests();
     assert_eq!(
         (requests[0].method, requests[0].form.as_str(), requests[0].charged),
-        (Some("search"), "query=a", 1)
+        (Some("search"), "query=alice", 1)
     );
     let refused = &requests[1];
     assert_eq!((refused.status, refused.charged), (Some(http::StatusCode::UNAUTHORIZED), 0));
-    assert_eq!((refused.method, refused.form.as_str()), (Some("search"), "query=a"), "what it asked for");
+    assert_eq!((refused.method, refused.form.as_str()), (Some("search"), "query=alice"), "what it asked for");
     assert_eq!(refused.key, KeyUsed::None);
-    answer(&mock, &post("/nowhere", Mock::TEST_KEY, "query=a"));
-    let mut get = post("/search", Mock::LIVE_KEY, "query=a");
+    answer(&mock, &post("/nowhere", Mock::TEST_KEY, "query=alice"));
+    let mut get = post("/search", Mock::LIVE_KEY, "query=alice");
     *get.method_mut() = http::Method::GET;
     answer(&mock, &get);
     let refused = mock.requests().split_off(2);
@@ -177,7 +177,7 @@ fn a_body_that_breaks_off_beyond_the_cap_is_too_large() {
         (10, TransportErrorKind::BodyTooLarge),
         (5, TransportErrorKind::Broken),
     ] {
-        let error = block_on(mock.send(post("/search", Mock::LIVE_KEY, "query=a"))).unwrap_err();
+        let error = block_on(mock.send(post("/search", Mock::LIVE_KEY, "query=alice"))).unwrap_err();
         assert_eq!((error.partial().unwrap().body().len(), error.kind()), (bytes, kind));
     }
 }
@@ -198,7 +198,7 @@ fn ten_thousand_orders_from_several_threads_give_the_same_answers() {
         .iter()
         .flat_map(|path| {
             let key = if path.starts_with("/test") { Mock::TEST_KEY } else { Mock::LIVE_KEY };
-            ["query=a", "query=b", "query=some_username"].map(|body| post(path, key, body))
+            ["query=alice", "query=bobby", "query=some_username"].map(|body| post(path, key, body))
         })
         .collect();
     let ask_all = |mock: &Mock, order: &[usize]| -> Vec<Bytes> {
@@ -253,7 +253,7 @@ fn only_answers_to_no_query_depend_on_the_balance() {
 #[test]
 fn a_kept_answer_is_charged_and_spoilt_as_a_new_one() {
     let mock = Mock::new();
-    let ask = || mock.respond(&post("/search", Mock::LIVE_KEY, "query=a"));
+    let ask = || mock.respond(&post("/search", Mock::LIVE_KEY, "query=alice"));
     let whole = || match ask().wire {
         tgscan_mock::Wire::Whole(response) => response.into_body(),
         other => panic!("not a whole response: {other:?}"),
@@ -265,6 +265,7 @@ fn a_kept_answer_is_charged_and_spoilt_as_a_new_one() {
     assert_eq!((mock.account().spent, mock.requests()[2].charged), (3, 1));
     mock.set_credits(0);
     assert!(
-        message(&answer(&mock, &post("/search", Mock::LIVE_KEY, "query=a"))).contains("not enough credits")
+        message(&answer(&mock, &post("/search", Mock::LIVE_KEY, "query=alice")))
+            .contains("not enough credits")
     );
 }

@@ -55,9 +55,9 @@ fn a_file_says_everything_and_flags_go_before_it() {
     let port = std::fs::read_to_string(port_file).unwrap();
     assert_eq!(port, format!("{}\n", server.address().port()));
     let ask = |key: &str, body| send(server.address(), &sized(post("/search", key, body))).0;
-    assert_eq!(ask("one", "query=a"), "HTTP/1.1 500 Internal Server Error");
+    assert_eq!(ask("one", "query=alice"), "HTTP/1.1 500 Internal Server Error");
     for (key, body) in
-        [("one", "query=a"), ("two", "query=expensive"), ("two", "query=77"), ("four", "query=a")]
+        [("one", "query=alice"), ("two", "query=expensive"), ("two", "query=77"), ("four", "query=alice")]
     {
         assert_eq!(ask(key, body), "HTTP/1.1 200 OK");
     }
@@ -97,9 +97,9 @@ fn every_setting_of_the_file_is_a_flag_too() {
 fn repeats_statuses_and_compression_are_set_by_flags() {
     let flags = ["--repeat", "varied", "--error-status", "always_ok", "--gzip"];
     let server = Served::start(&[&ANY_PORT[..], &flags].concat());
-    let search = sized(post("/search", Mock::LIVE_KEY, "query=a"));
+    let search = sized(post("/search", Mock::LIVE_KEY, "query=alice"));
     assert_ne!(send(server.address(), &search).1, send(server.address(), &search).1);
-    assert_eq!(send(server.address(), &sized(post("/search", "wrong", "query=a"))).0, "HTTP/1.1 200 OK");
+    assert_eq!(send(server.address(), &sized(post("/search", "wrong", "query=alice"))).0, "HTTP/1.1 200 OK");
     let mut gzip = search;
     gzip.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
     assert!(send(server.address(), &gzip).1.starts_with(&[0x1f, 0x8b]));
@@ -156,8 +156,8 @@ fn sample_prints_what_a_server_with_that_seed_answers() {
     let search = sample(&["search", "some_username", "--seed", "7"]);
     assert_eq!(search, line("/search", Mock::LIVE_KEY, "query=some_username"));
     assert_ne!(search, sample(&["search", "some_username", "--seed", "8"]));
-    let groups = sample(&["similar_groups", "a,b", "--seed", "7", "--test"]);
-    assert_eq!(groups, line("/test/chat/similar", Mock::TEST_KEY, "query=a%2Cb"));
+    let groups = sample(&["similar_groups", "alice,bobby", "--seed", "7", "--test"]);
+    assert_eq!(groups, line("/test/chat/similar", Mock::TEST_KEY, "query=alice%2Cbobby"));
     assert!(sample(&["balance"]).starts_with(br#"{"status":"ok""#));
     for (arguments, says) in [
         (["sample", "serach", "a"].as_slice(), "no method \"serach\"; they are search, balance"),

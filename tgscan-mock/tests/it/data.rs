@@ -74,7 +74,7 @@ fn hostile_data_is_hostile() {
     let answers: Vec<_> = (0..300).map(|seed| sample(&Search::answers(Profile::Hostile), seed)).collect();
     assert!(answers.iter().any(|answer| answer.groups.is_empty()));
     assert!(answers.iter().any(|answer| answer.groups.len() > 100));
-    assert!(answers.iter().any(|answer| answer.user.id == i64::MIN));
+    assert!(answers.iter().any(|answer| answer.user.as_ref().is_some_and(|user| user.id == i64::MIN)));
     assert!(answers.iter().any(|answer| answer.groups.iter().any(|group| group.title.contains('\u{202e}'))));
     let similar: Vec<_> =
         (0..50).map(|seed| sample(&SimilarGroups::answers(Profile::Hostile), seed)).collect();
@@ -87,8 +87,9 @@ fn answers_shrink_to_the_simplest() {
     while tree.simplify() {}
     let simplest = tree.current();
     assert!(simplest.groups.is_empty() && simplest.username_history.is_empty());
-    assert_eq!((simplest.user.username, simplest.user.last_name), (None, None));
-    assert_eq!(simplest.user.first_name.chars().count(), 1);
+    let user = simplest.user.unwrap();
+    assert_eq!((user.username, user.last_name), (None, None));
+    assert_eq!(user.first_name.chars().count(), 1);
 }
 
 proptest! {

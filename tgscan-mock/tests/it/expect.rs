@@ -21,7 +21,7 @@ fn query(user: &str) -> UserQuery {
 
 fn pinned(id: i64) -> SearchAnswer {
     let mut answer = SearchAnswer::default();
-    answer.user.id = id;
+    answer.user.get_or_insert_default().id = id;
     answer.meta.op_cost = 2;
     answer
 }
@@ -48,7 +48,7 @@ fn an_expectation_prints_its_method_and_not_its_query() {
 fn answers_and_faults_come_in_sequence() {
     let mock = Mock::new();
     mock.expect(
-        Expect::call(&search("a"))
+        Expect::call(&search("alice"))
             .then_answer(pinned(1))
             .then_fault(Fault::new(FaultKind::Reset).charged())
             .then_usual()
@@ -56,24 +56,24 @@ fn answers_and_faults_come_in_sequence() {
     );
     let client = mock.client();
     block_on(async {
-        assert_eq!(client.search(query("a")).await.unwrap().answer.user.id, 1);
-        assert!(client.search(query("a")).await.unwrap_err().is_transport());
-        assert_eq!(client.search(query("a")).await.unwrap().answer.meta.search_query, "a");
-        assert_eq!(client.search(query("a")).await.unwrap().answer.user.id, 2);
+        assert_eq!(client.search(query("alice")).await.unwrap().answer.user.unwrap().id, 1);
+        assert!(client.search(query("alice")).await.unwrap_err().is_transport());
+        assert_eq!(client.search(query("alice")).await.unwrap().answer.meta.search_query, "alice");
+        assert_eq!(client.search(query("alice")).await.unwrap().answer.user.unwrap().id, 2);
     });
     // Pinned ones cost what they say, the others as configured.
     assert_eq!((mock.account().spent, mock.account().credits), (6, 994));
     mock.verify().unwrap();
     let requests = mock.requests();
-    assert!(requests.iter().all(|request| request.form == "query=a" && request.key == KeyUsed::Live));
+    assert!(requests.iter().all(|request| request.form == "query=alice" && request.key == KeyUsed::Live));
 }
 
 #[test]
 fn a_call_after_the_last_step_is_refused_even_if_more_calls_are_expected() {
     let mock = Mock::new();
-    mock.expect(Expect::call(&search("a")).then_answer(pinned(1)).times(2));
-    assert_eq!(ask(&mock, "/search", "query=a"), None);
-    let refused = ask(&mock, "/search", "query=a").unwrap();
+    mock.expect(Expect::call(&search("alice")).then_answer(pinned(1)).times(2));
+    assert_eq!(ask(&mock, "/search", "query=alice"), None);
+    let refused = ask(&mock, "/search", "query=alice").unwrap();
     assert!(refused.contains("has run out: all 1 step are used"), "{refused}");
     assert!(mock.verify().is_err());
 }
@@ -106,12 +106,12 @@ fn drawn_answers_follow_the_seed_and_cost_what_is_configured() {
         let mock = builder.build().unwrap();
         mock.expect(Expect::<Search>::any().then_drawn(groupless()).always_drawn(groupless()));
         let client = mock.client();
-        let ids: Vec<i64> = ["a", "b", "a", "b"]
+        let ids: Vec<i64> = ["alice", "bobby", "alice", "bobby"]
             .map(|user| {
                 let reply = block_on(client.search(query(user))).unwrap();
                 assert!(reply.answer.groups.is_empty());
                 assert_eq!((reply.answer.meta.search_query.as_str(), reply.credits.charged()), (user, 3));
-                reply.answer.user.id
+                reply.answer.user.unwrap().id
             })
             .into();
         mock.verify().unwrap();
@@ -125,11 +125,11 @@ fn drawn_answers_follow_the_seed_and_cost_what_is_configured() {
 #[test]
 fn a_script_that_runs_out_is_an_error() {
     let mock = Mock::new();
-    mock.expect(Expect::call(&search("a")).then_answer(pinned(1)));
-    assert_eq!(ask(&mock, "/search", "query=a"), None);
-    let says = ask(&mock, "/search", "query=a").unwrap();
+    mock.expect(Expect::call(&search("alice")).then_answer(pinned(1)));
+    assert_eq!(ask(&mock, "/search", "query=alice"), None);
+    let says = ask(&mock, "/search", "query=alice").unwrap();
     assert!(
-        says.contains("the script of `search` with `query=a` has run out: all 1 step are used"),
+        says.contains("the script of `search` with `query=alice` has run out: all 1 step are used"),
         "{says}"
     );
     assert!(report(&mock).contains("has run out"));
@@ -140,7 +140,7 @@ fn a_script_that_runs_out_is_an_error() {
 fn a_mismatch_names_the_criterion_and_the_nearest() {
     let mock = Mock::builder().seed(77).build().unwrap();
     mock.expect(Expect::call(&search("alice_b")));
-    mock.expect(Expect::call(&search("bob")));
+    mock.expect(Expect::call(&search("bobby")));
     mock.expect(Expect::<UserCheck>::any().never());
     for (path, body, says) in [
         (
@@ -149,9 +149,9 @@ fn a_mismatch_names_the_criterion_and_the_nearest() {
             "the query differs: the nearest expectation is `search` with `query=alice_b`",
         ),
         ("/chat/similar", "query=alice_b", "the API method differs: the nearest expectation is"),
-        ("/user/check", "query=a", "the count differs: `user_check` with any query is expected never"),
+        ("/user/check", "query=alice", "the count differs: `user_check` with any query is expected never"),
         ("/search", "q=%zz", "unexpected request: live `search` without a form that can be read"),
-        ("/nowhere", "query=a", "unexpected request: a path that is no method's"),
+        ("/nowhere", "query=alice", "unexpected request: a path that is no method's"),
     ] {
         let error = ask(&mock, path, body).unwrap();
         assert!(error.contains(says), "{error}");
@@ -172,21 +172,21 @@ fn a_mismatch_names_the_criterion_and_the_nearest() {
 #[test]
 fn a_call_of_the_other_twin_is_a_mismatch_where_one_is_named() {
     let ask = |mock: &Mock, path: &str, key: &str| {
-        let response = answer(mock, &post(path, key, "query=a"));
+        let response = answer(mock, &post(path, key, "query=alice"));
         (response.status() != 200).then(|| message(&response))
     };
     let mock = Mock::new();
-    mock.expect(Expect::call(&search("a")).live_only());
+    mock.expect(Expect::call(&search("alice")).live_only());
     mock.expect(Expect::<UserCheck>::any().test_only());
     let says = ask(&mock, "/test/search", Mock::TEST_KEY).unwrap();
-    let expected = "unexpected request: test `search` with `query=a`; it is the test method: the nearest expectation is \
-                    live `search` with `query=a`";
+    let expected = "unexpected request: test `search` with `query=alice`; it is the test method: the nearest expectation is \
+                    live `search` with `query=alice`";
     assert!(says.contains(expected), "{says}");
     assert_eq!(ask(&mock, "/search", Mock::LIVE_KEY), None);
     assert!(ask(&mock, "/user/check", Mock::LIVE_KEY).is_some());
     let report = report(&mock);
     let missing = "test `user_check` with any query is expected 1 time, and was called 0 times; it is the live method: the \
-                   nearest request was live `user_check` with `query=a`";
+                   nearest request was live `user_check` with `query=alice`";
     assert!(report.contains(missing), "{report}");
     assert_eq!(
         mock.requests().iter().map(|request| request.is_test).collect::<Vec<_>>(),
@@ -195,7 +195,7 @@ fn a_call_of_the_other_twin_is_a_mismatch_where_one_is_named() {
 
     // Where none is named, either counts.
     let mock = Mock::new();
-    mock.expect(Expect::call(&search("a")).times(2));
+    mock.expect(Expect::call(&search("alice")).times(2));
     assert_eq!(ask(&mock, "/test/search", Mock::TEST_KEY), None);
     assert_eq!(ask(&mock, "/search", Mock::LIVE_KEY), None);
     mock.verify().unwrap();
@@ -207,7 +207,7 @@ fn counts_are_exact_or_bounds() {
         let mock = Mock::new();
         mock.expect(expect);
         for _ in 0..calls {
-            ask(&mock, "/search", "query=a");
+            ask(&mock, "/search", "query=alice");
         }
         mock.verify().is_ok()
     };
@@ -233,7 +233,7 @@ fn a_missed_count_says_what_is_expected() {
         let mock = Mock::new();
         mock.expect(expect);
         for _ in 0..calls {
-            ask(&mock, "/search", "query=a");
+            ask(&mock, "/search", "query=alice");
         }
         report(&mock)
     };
@@ -253,10 +253,10 @@ fn a_missed_count_says_what_is_expected() {
 #[test]
 fn the_nearest_expectation_is_one_of_the_same_twin() {
     let mock = Mock::new();
-    mock.expect(Expect::call(&search("b")).test_only().at_most(1));
-    mock.expect(Expect::call(&search("a")).live_only().at_most(1));
-    let says = message(&answer(&mock, &post("/test/search", Mock::TEST_KEY, "query=ax")));
-    assert!(says.contains("the nearest expectation is test `search` with `query=b`"), "{says}");
+    mock.expect(Expect::call(&search("bobby")).test_only().at_most(1));
+    mock.expect(Expect::call(&search("alice")).live_only().at_most(1));
+    let says = message(&answer(&mock, &post("/test/search", Mock::TEST_KEY, "query=alicx")));
+    assert!(says.contains("the nearest expectation is test `search` with `query=bobby`"), "{says}");
     mock.verify().unwrap_err();
 }
 
@@ -269,7 +269,7 @@ fn order_matters_where_it_is_asked_for() {
         mock.expect(Expect::<UserCheck>::any().in_order());
         mock.expect(Expect::<Balance>::any().at_most(9));
         for path in paths {
-            ask(&mock, path, if *path == "/balance" { "" } else { "query=a" });
+            ask(&mock, path, if *path == "/balance" { "" } else { "query=alice" });
         }
         mock.verify().map_err(|unmet| unmet.to_string())
     };
@@ -285,11 +285,11 @@ fn order_matters_where_it_is_asked_for() {
 fn dropping_the_last_clone_verifies() {
     let dropped = |verify: bool, called: bool| {
         let mock = Mock::new();
-        mock.expect(Expect::call(&search("a")));
+        mock.expect(Expect::call(&search("alice")));
         let clone = mock.clone();
         drop(mock);
         if called {
-            ask(&clone, "/search", "query=a");
+            ask(&clone, "/search", "query=alice");
         }
         if verify {
             // Seen, and so not said again.
@@ -301,7 +301,10 @@ fn dropping_the_last_clone_verifies() {
     assert_eq!(dropped(false, true), None);
     assert_eq!(dropped(true, false), None);
     let says = dropped(false, false).unwrap();
-    assert!(says.contains("`search` with `query=a` is expected 1 time, and was called 0 times"), "{says}");
+    assert!(
+        says.contains("`search` with `query=alice` is expected 1 time, and was called 0 times"),
+        "{says}"
+    );
     assert!(says.contains("there was no other request"), "{says}");
 }
 
@@ -309,7 +312,7 @@ fn dropping_the_last_clone_verifies() {
 #[test]
 fn a_mock_that_only_its_server_owns_is_verified_on_the_tests_thread() {
     let mock = Mock::new();
-    mock.expect(Expect::call(&search("a")));
+    mock.expect(Expect::call(&search("alice")));
     let server = tgscan_mock::MockServer::start(&mock, &tgscan_mock::ServerOptions::new()).unwrap();
     drop(mock);
     catch_unwind(AssertUnwindSafe(|| drop(server))).unwrap_err();
@@ -334,7 +337,7 @@ fn many_mismatches_are_counted_and_not_kept() {
     let mock = Mock::new();
     mock.expect(Expect::<Search>::any().never());
     for _ in 0..30 {
-        ask(&mock, "/search", "query=a");
+        ask(&mock, "/search", "query=alice");
     }
     let report = report(&mock);
     assert!(report.contains("- and 10 more unexpected requests"), "{report}");

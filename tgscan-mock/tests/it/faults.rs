@@ -12,7 +12,7 @@ use crate::support::{message, post};
 fn outcome(fault: Fault) -> Outcome {
     let mock = Mock::new();
     mock.script::<Search>([fault]);
-    mock.respond(&post("/search", Mock::LIVE_KEY, "query=a"))
+    mock.respond(&post("/search", Mock::LIVE_KEY, "query=alice"))
 }
 
 /// What a fault that is a whole response sends.
@@ -60,7 +60,7 @@ fn pages_and_redirects_are_those_of_a_gateway() {
 
 #[test]
 fn spoilt_answers_are_right_but_for_one_thing() {
-    let Wire::Whole(right) = Mock::new().respond(&post("/search", Mock::LIVE_KEY, "query=a")).wire else {
+    let Wire::Whole(right) = Mock::new().respond(&post("/search", Mock::LIVE_KEY, "query=alice")).wire else {
         panic!("not answered")
     };
     let json = |response: &Response<Bytes>| serde_json::from_slice::<Value>(response.body()).unwrap();

@@ -10,41 +10,53 @@ fn bad_requests() -> Vec<(Request<Bytes>, u16, &'static str)> {
     const LIVE: &str = Mock::LIVE_KEY;
     let mut get = post("/search", LIVE, "");
     *get.method_mut() = http::Method::GET;
-    let mut no_key = post("/search", LIVE, "query=a");
+    let mut no_key = post("/search", LIVE, "query=alice");
     no_key.headers_mut().remove("api-key");
-    let mut two_keys = post("/search", LIVE, "query=a");
+    let mut two_keys = post("/search", LIVE, "query=alice");
     two_keys.headers_mut().append("api-key", LIVE.parse().unwrap());
     let mut json = post("/search", LIVE, r#"{"query":"a"}"#);
     json.headers_mut().insert("content-type", "application/json".parse().unwrap());
-    let mut untyped = post("/search", LIVE, "query=a");
+    let mut untyped = post("/search", LIVE, "query=alice");
     untyped.headers_mut().remove("content-type");
     let not_utf8 = post("/search", LIVE, "").map(|_| Bytes::from_static(b"query=\xff"));
     vec![
-        (post("/nothing", LIVE, "query=a"), 404, "there is no such method; the paths are /tgscan/v1/search"),
-        (post("/search/", LIVE, "query=a"), 404, "there is no such method"),
+        (
+            post("/nothing", LIVE, "query=alice"),
+            404,
+            "there is no such method; the paths are /tgscan/v1/search",
+        ),
+        (post("/search/", LIVE, "query=alice"), 404, "there is no such method"),
         (get, 405, "the HTTP method is GET; send POST"),
         (no_key, 401, "one `Api-Key` header"),
         (two_keys, 401, "one `Api-Key` header"),
-        (post("/search", "wrong", "query=a"), 401, "unknown API key"),
-        (post("/search", "old", "query=a"), 401, "removed when a newer one was generated"),
-        (post("/test/search", LIVE, "query=a"), 403, "use a test API key"),
-        (post("/search", Mock::TEST_KEY, "query=a"), 403, "use a live API key"),
+        (post("/search", "wrong", "query=alice"), 401, "unknown API key"),
+        (post("/search", "old", "query=alice"), 401, "removed when a newer one was generated"),
+        (post("/test/search", LIVE, "query=alice"), 403, "use a test API key"),
+        (post("/search", Mock::TEST_KEY, "query=alice"), 403, "use a live API key"),
         (json, 415, "the body's content type is `application/json`"),
         (untyped, 415, "the body has no content type"),
         (not_utf8, 400, "not UTF-8"),
         (post("/search", LIVE, ""), 400, "the required argument `query` is missing"),
         (post("/search", LIVE, "query="), 400, "the query is empty"),
         (post("/search", LIVE, "query=@name"), 400, "character 1 of the username is an `@`"),
-        (post("/search", LIVE, "query=a%20b"), 400, "is a space"),
+        (post("/search", LIVE, "query=alice%20b"), 400, "is a space"),
         (post("/search", LIVE, "query=0"), 400, "the user id is 0"),
-        (post("/search", LIVE, "query=a&query=b"), 400, "`query` is given more than once"),
+        (post("/search", LIVE, "query=alice&query=bobby"), 400, "`query` is given more than once"),
         (
-            post("/search", LIVE, "query=a&limit=5"),
+            post("/search", LIVE, "query=alice&limit=5"),
             400,
             "unknown argument `limit`; this method takes `query`",
         ),
-        (post("/balance", LIVE, "query=a"), 400, "unknown argument `query`; this method takes no arguments"),
-        (post("/chat/similar", LIVE, "query=a,b,c,d,e,f,g,h,i,j,k"), 400, "there are 11 usernames"),
+        (
+            post("/balance", LIVE, "query=alice"),
+            400,
+            "unknown argument `query`; this method takes no arguments",
+        ),
+        (
+            post("/chat/similar", LIVE, "query=aaaa,bbbb,cccc,dddd,eeee,ffff,gggg,hhhh,iiii,jjjj,kkkk"),
+            400,
+            "there are 11 usernames",
+        ),
         (post("/chat/similar", LIVE, "query=77"), 400, "digits only"),
     ]
 }
@@ -76,7 +88,7 @@ fn all_errors_can_come_under_200() {
 fn a_call_that_costs_more_than_the_balance_is_refused_whole() {
     use tgscan_mock::types::Search;
     let mock = Mock::builder().credits(4).cost::<Search>(5).build().unwrap();
-    let response = answer(&mock, &post("/search", Mock::LIVE_KEY, "query=a"));
+    let response = answer(&mock, &post("/search", Mock::LIVE_KEY, "query=alice"));
     assert_eq!(response.status(), 402);
     assert_eq!(message(&response), "not enough credits: the balance is 4, and this call costs 5");
     assert_eq!(mock.account().credits, 4);

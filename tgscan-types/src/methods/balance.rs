@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ApiMethod;
+use crate::lenient::whole;
+use crate::object::read_from_objects;
 
 /// Asks how many credits the account has. Free.
 ///
@@ -14,7 +16,7 @@ use crate::ApiMethod;
 pub struct Balance {}
 
 /// What a [`Balance`] answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BalanceAnswer {
@@ -24,6 +26,17 @@ pub struct BalanceAnswer {
     /// that is overdrawn must still be readable.
     pub num_credits: i64,
 }
+
+// How each of them is read; where it differs from what is written stands in `lenient.rs`.
+
+#[derive(Deserialize)]
+#[serde(remote = "BalanceAnswer")]
+struct ReadAnswer {
+    #[serde(deserialize_with = "whole")]
+    num_credits: i64,
+}
+
+read_from_objects!(BalanceAnswer by ReadAnswer);
 
 impl ApiMethod for Balance {
     type Answer = BalanceAnswer;

@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lenient::{list, null_as_empty, null_texts_as_empty};
+use crate::lenient::{list, null_as_empty, null_texts_as_empty, whole};
+use crate::object::read_from_objects;
 use crate::opaque::opaque_debug;
 use crate::{ApiMethod, GroupQuery};
 
@@ -21,43 +22,82 @@ pub struct SimilarGroups {
 }
 
 /// What a [`SimilarGroups`] answers.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroupsAnswer {
     /// The query and the cost.
     pub meta: SimilarGroupsMeta,
     /// The similar groups.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub groups: Vec<SimilarGroup>,
 }
 
 /// Query and cost of a [`SimilarGroups`].
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroupsMeta {
     /// The usernames as the service understood them.
-    #[serde(default, deserialize_with = "null_texts_as_empty")]
+    #[serde(default)]
     pub search_query: Vec<String>,
     /// What this call cost, in credits.
     pub op_cost: u64,
 }
 
 /// A group that is similar to the given ones.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroup {
     /// Username of the group, without `@`; empty where the service sent null.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub username: String,
     /// Title of the group.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub title: String,
     /// Number of users. The documentation does not say whether of the group or in common with the query.
     pub num_users: u64,
 }
+
+impl SimilarGroupsAnswer {
+    /// Whether the service knows no similar group. An ordinary outcome that can cost credits.
+    pub fn nothing_known(&self) -> bool {
+        self.groups.is_empty()
+    }
+}
+
+// How each of them is read; where it differs from what is written stands in `lenient.rs`.
+
+#[derive(Deserialize)]
+#[serde(remote = "SimilarGroupsAnswer")]
+struct ReadAnswer {
+    meta: SimilarGroupsMeta,
+    #[serde(default, deserialize_with = "list")]
+    groups: Vec<SimilarGroup>,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "SimilarGroupsMeta")]
+struct ReadMeta {
+    #[serde(default, deserialize_with = "null_texts_as_empty")]
+    search_query: Vec<String>,
+    #[serde(deserialize_with = "whole")]
+    op_cost: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "SimilarGroup")]
+struct ReadGroup {
+    #[serde(default, deserialize_with = "null_as_empty")]
+    username: String,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    title: String,
+    #[serde(deserialize_with = "whole")]
+    num_users: u64,
+}
+
+read_from_objects!(SimilarGroupsAnswer by ReadAnswer, SimilarGroupsMeta by ReadMeta, SimilarGroup by ReadGroup);
 
 impl ApiMethod for SimilarGroups {
     type Answer = SimilarGroupsAnswer;
@@ -68,6 +108,10 @@ impl ApiMethod for SimilarGroups {
 
     fn op_cost(answer: &SimilarGroupsAnswer) -> Option<u64> {
         Some(answer.meta.op_cost)
+    }
+
+    fn is_answered_by(&self, answer: &SimilarGroupsAnswer) -> bool {
+        self.query.is_echoed_by(&answer.meta.search_query)
     }
 }
 
@@ -115,6 +159,38 @@ mod tests {
             ["{}", r#"{"meta":{}}"#, r#"{"meta":{"op_cost":1},"groups":[{"username":"a","title":"b"}]}"#]
         {
             serde_json::from_str::<SimilarGroupsAnswer>(body).expect_err(body);
+        }
+    }
+
+    #[test]
+    fn nothing_known_is_an_answer() {
+        let mut answer = SimilarGroupsAnswer::default();
+        assert!(answer.nothing_known());
+        answer.groups.push(SimilarGroup::default());
+        assert!(!answer.nothing_known());
+    }
+
+    #[test]
+    fn tells_the_answer_of_another_query() {
+        let echo = |echo: &[&str]| {
+            let mut answer = SimilarGroupsAnswer::default();
+            answer.meta.search_query = echo.iter().copied().map(str::to_owned).collect();
+            SimilarGroups { query: "aaaa,Bbbb".parse().unwrap() }.is_answered_by(&answer)
+        };
+        for same in [
+            &[][..],
+            &["aaaa", "Bbbb"],
+            &["@BBBB", " AAAA "],
+            &["aaaa", "bbbb", "AAAA"],
+            &["", "bbbb"],
+            &[""],
+        ] {
+            assert!(echo(same), "{same:?}");
+        }
+        for other in
+            [&["aaaa"][..], &["aaaa", "cccc"], &["aaaa", "bbbb", "cccc"], &["", "cccc"], &["aaaa,bbbb"]]
+        {
+            assert!(!echo(other), "{other:?}");
         }
     }
 }

@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lenient::null_as_empty;
+use crate::lenient::{null_as_empty, whole};
+use crate::object::read_from_objects;
 use crate::{ApiMethod, UserQuery};
 
 /// Asks what is known about an account, without the data itself. Free, but the balance must not be zero.
@@ -20,18 +21,21 @@ pub struct UserCheck {
 }
 
 /// What a [`UserCheck`] answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckAnswer {
-    /// For which fields there is data.
-    pub user: UserCheckUser,
+    /// For which fields there is data; absent where the service sent no `user`.
+    ///
+    /// Assumption: it may say so of an account that it does not know, as in a search.
+    #[serde(default)]
+    pub user: Option<UserCheckUser>,
     /// Count and cost.
     pub meta: UserCheckMeta,
 }
 
 /// For which fields of the account there is data in the service's database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckUser {
@@ -44,18 +48,56 @@ pub struct UserCheckUser {
 }
 
 /// Count and cost of a [`UserCheck`].
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckMeta {
     /// The query as the service understood it.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default)]
     pub search_query: String,
     /// In how many groups the account is known to be.
     pub known_num_groups: u64,
     /// What this call cost, in credits: documented as always 0.
     pub op_cost: u64,
 }
+
+impl UserCheckAnswer {
+    /// Whether the service knows nothing about the account: no field and no group.
+    pub fn nothing_known(&self) -> bool {
+        self.user.unwrap_or_default() == UserCheckUser::default() && self.meta.known_num_groups == 0
+    }
+}
+
+// How each of them is read; where it differs from what is written stands in `lenient.rs`.
+
+#[derive(Deserialize)]
+#[serde(remote = "UserCheckAnswer")]
+struct ReadAnswer {
+    #[serde(default)]
+    user: Option<UserCheckUser>,
+    meta: UserCheckMeta,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "UserCheckUser")]
+struct ReadUser {
+    username: bool,
+    first_name: bool,
+    last_name: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "UserCheckMeta")]
+struct ReadMeta {
+    #[serde(default, deserialize_with = "null_as_empty")]
+    search_query: String,
+    #[serde(deserialize_with = "whole")]
+    known_num_groups: u64,
+    #[serde(deserialize_with = "whole")]
+    op_cost: u64,
+}
+
+read_from_objects!(UserCheckAnswer by ReadAnswer, UserCheckUser by ReadUser, UserCheckMeta by ReadMeta);
 
 impl ApiMethod for UserCheck {
     type Answer = UserCheckAnswer;
@@ -66,6 +108,10 @@ impl ApiMethod for UserCheck {
 
     fn op_cost(answer: &UserCheckAnswer) -> Option<u64> {
         Some(answer.meta.op_cost)
+    }
+
+    fn is_answered_by(&self, answer: &UserCheckAnswer) -> bool {
+        self.query.is_echoed_by(&answer.meta.search_query)
     }
 }
 
@@ -92,5 +138,37 @@ mod tests {
         {
             serde_json::from_str::<UserCheckAnswer>(&body.replace(from, to)).expect_err(from);
         }
+    }
+
+    #[test]
+    fn nothing_known_is_an_answer() {
+        let meta = r#""meta":{"search_query":"alice","known_num_groups":0,"op_cost":0}"#;
+        for nobody in
+            ["", r#""user":null,"#, r#""user":{"username":false,"first_name":false,"last_name":false},"#]
+        {
+            let answer: UserCheckAnswer = serde_json::from_str(&format!("{{{nobody}{meta}}}")).expect(nobody);
+            assert!(answer.nothing_known(), "{nobody}");
+        }
+        let mut answer = UserCheckAnswer::default();
+        answer.meta.known_num_groups = 1;
+        assert!(!answer.nothing_known());
+        let mut answer = UserCheckAnswer::default();
+        answer.user.get_or_insert_default().last_name = true;
+        assert!(!answer.nothing_known());
+    }
+
+    #[test]
+    fn tells_the_answer_of_another_query() {
+        let echo = |query: &str, echo: &str| {
+            let mut answer = UserCheckAnswer::default();
+            echo.clone_into(&mut answer.meta.search_query);
+            UserCheck { query: query.parse().unwrap() }.is_answered_by(&answer)
+        };
+        for same in ["Alice", "alice", "@ALICE", " alice\n", "", " "] {
+            assert!(echo("Alice", same), "{same:?}");
+        }
+        assert!(echo("77", "77") && echo("77", " 77 ") && echo("77", ""));
+        assert!(!echo("Alice", "bob_1") && !echo("Alice", "alice2") && !echo("Alice", "77"));
+        assert!(!echo("77", "78") && !echo("77", "alice"));
     }
 }

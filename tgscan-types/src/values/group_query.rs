@@ -1,11 +1,19 @@
 //! The query of the method that looks for similar groups.
 
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use super::invalid::Reason;
+use super::username::{cmp_ignoring_case, hash_ignoring_case};
 use super::{InvalidQuery, Username, deserialize_from_wire};
 
 /// Groups to compare with: 1 to 10 usernames ("May be multiple usernames, delimited with comma. Maximum 10").
+///
+/// A group that is given twice, in whatever case, is held once, as it was given first. Queries are equal if they list
+/// the same usernames in the same order, without regard to case. An argument
+/// `impl TryInto<GroupQuery, Error: Into<InvalidQuery>>` takes text with commas, arrays, slices and vectors of texts or
+/// [`Username`]s, a single [`Username`] and a `GroupQuery`.
 ///
 /// ```
 /// use tgscan_types::GroupQuery;
@@ -16,7 +24,7 @@ use super::{InvalidQuery, Username, deserialize_from_wire};
 /// # Ok::<(), tgscan_types::InvalidQuery>(())
 /// ```
 // Kept joined, in the form that goes over the wire, so that building a request copies it once.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct GroupQuery(String);
 
 impl GroupQuery {
@@ -26,7 +34,7 @@ impl GroupQuery {
     /// Checks the number of usernames.
     ///
     /// # Errors
-    /// If there are none, or more than [`MAX_USERNAMES`](Self::MAX_USERNAMES).
+    /// If there are none, or more different ones than [`MAX_USERNAMES`](Self::MAX_USERNAMES).
     pub fn new(usernames: impl IntoIterator<Item = Username>) -> Result<Self, InvalidQuery> {
         Self::join(usernames.into_iter().map(Ok))
     }
@@ -44,28 +52,52 @@ impl GroupQuery {
         self.0.split(',')
     }
 
+    /// Whether an answer's `search_query` lists the same groups in any order, compared as
+    /// `UserQuery::is_echoed_by` does.
+    ///
+    /// An empty list tells nothing, so it counts; an empty name in it could be any.
+    pub(crate) fn is_echoed_by(&self, echo: &[String]) -> bool {
+        let names = || echo.iter().map(|name| bare(name));
+        let is_vague = echo.is_empty() || names().any(str::is_empty);
+        names().filter(|name| !name.is_empty()).all(|name| self.contains(name))
+            && (is_vague
+                || self.usernames().all(|asked| names().any(|name| name.eq_ignore_ascii_case(asked))))
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.usernames().any(|username| username.eq_ignore_ascii_case(name))
+    }
+
     fn join(usernames: impl Iterator<Item = Result<Username, InvalidQuery>>) -> Result<Self, InvalidQuery> {
-        let mut joined = String::new();
-        let mut count = 0;
+        let mut query = Self(String::new());
+        let (mut given, mut count) = (0, 0);
         let mut first_wrong = None;
         for username in usernames {
-            count += 1;
+            given += 1;
             match username {
-                Ok(username) if count <= Self::MAX_USERNAMES => {
-                    if count > 1 {
-                        joined.push(',');
+                // The same group again, which would take another's place.
+                Ok(username) if query.contains(username.as_str()) => {}
+                Ok(username) => {
+                    count += 1;
+                    if count > Self::MAX_USERNAMES {
+                        continue;
                     }
-                    joined.push_str(username.as_str());
+                    if !query.0.is_empty() {
+                        query.0.push(',');
+                    }
+                    query.0.push_str(username.as_str());
                 }
-                Ok(_) => {}
-                Err(error) => first_wrong = first_wrong.or(Some((count, error))),
+                Err(error) => {
+                    count += 1;
+                    first_wrong = first_wrong.or(Some((given, error)));
+                }
             }
         }
         match first_wrong {
             _ if count > Self::MAX_USERNAMES => Err(Reason::TooManyUsernames { count }.into()),
             _ if count == 0 => Err(Reason::NoUsernames.into()),
-            Some((number, error)) => Err(InvalidQuery { place: Some((number, count)), ..error }),
-            None => Ok(Self(joined)),
+            Some((number, error)) => Err(InvalidQuery { place: Some((number, given)), ..error }),
+            None => Ok(query),
         }
     }
 
@@ -74,7 +106,44 @@ impl GroupQuery {
         if text.is_empty() {
             return Err(Reason::NoUsernames.into());
         }
+        // As the documentation reads, the limit is one of the text that is sent, where repetitions count too.
+        let count = text.split(',').count();
+        if count > Self::MAX_USERNAMES {
+            return Err(Reason::TooManyUsernames { count }.into());
+        }
         Self::join(text.split(',').map(Username::from_wire))
+    }
+}
+
+/// A username without what may stand around it.
+fn bare(name: &str) -> &str {
+    let name = name.trim();
+    name.strip_prefix('@').unwrap_or(name)
+}
+
+impl PartialEq for GroupQuery {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for GroupQuery {}
+
+impl Hash for GroupQuery {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_ignoring_case(&self.0, state);
+    }
+}
+
+impl Ord for GroupQuery {
+    fn cmp(&self, other: &Self) -> Ordering {
+        cmp_ignoring_case(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for GroupQuery {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -95,6 +164,60 @@ impl From<Username> for GroupQuery {
     }
 }
 
+impl From<&Username> for GroupQuery {
+    fn from(username: &Username) -> Self {
+        Self(username.as_str().to_owned())
+    }
+}
+
+impl From<&GroupQuery> for GroupQuery {
+    fn from(query: &GroupQuery) -> Self {
+        query.clone()
+    }
+}
+
+super::try_from_text!(GroupQuery);
+
+impl<T: AsRef<str>> TryFrom<Vec<T>> for GroupQuery {
+    type Error = InvalidQuery;
+
+    fn try_from(texts: Vec<T>) -> Result<Self, InvalidQuery> {
+        Self::parse(texts)
+    }
+}
+
+impl<T: AsRef<str>> TryFrom<&Vec<T>> for GroupQuery {
+    type Error = InvalidQuery;
+
+    fn try_from(texts: &Vec<T>) -> Result<Self, InvalidQuery> {
+        Self::parse(texts)
+    }
+}
+
+impl<T: AsRef<str>> TryFrom<&[T]> for GroupQuery {
+    type Error = InvalidQuery;
+
+    fn try_from(texts: &[T]) -> Result<Self, InvalidQuery> {
+        Self::parse(texts)
+    }
+}
+
+impl<T: AsRef<str>, const N: usize> TryFrom<[T; N]> for GroupQuery {
+    type Error = InvalidQuery;
+
+    fn try_from(texts: [T; N]) -> Result<Self, InvalidQuery> {
+        Self::parse(texts)
+    }
+}
+
+impl<T: AsRef<str>, const N: usize> TryFrom<&[T; N]> for GroupQuery {
+    type Error = InvalidQuery;
+
+    fn try_from(texts: &[T; N]) -> Result<Self, InvalidQuery> {
+        Self::parse(texts)
+    }
+}
+
 impl serde::Serialize for GroupQuery {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
@@ -110,8 +233,8 @@ mod tests {
 
     #[test]
     fn accepts_one_to_ten_usernames() {
-        assert_eq!("@a".parse(), Ok(GroupQuery::from("a".parse::<Username>().unwrap())));
-        let ten: Vec<String> = (0..10).map(|n| format!("g{n}")).collect();
+        assert_eq!("@group".parse(), Ok(GroupQuery::from("group".parse::<Username>().unwrap())));
+        let ten: Vec<String> = (0..10).map(|n| format!("group{n}")).collect();
         let query = GroupQuery::parse(&ten).unwrap();
         assert_eq!(query.usernames().collect::<Vec<_>>(), ten);
         assert_eq!(GroupQuery::new(ten.iter().map(|name| name.parse().unwrap())), Ok(query));
@@ -119,13 +242,14 @@ mod tests {
 
     #[test]
     fn refuses_the_rest_saying_which_and_why() {
-        let eleven = ["g"; 11].join(",");
+        let eleven = (0..11).map(|n| format!("group{n}")).collect::<Vec<_>>().join(",");
         for (wrong, says) in [
             ("", "there are no usernames; give 1 to 10"),
             (eleven.as_str(), "there are 11 usernames; one call takes at most 10"),
-            ("a,,b", "username 2 of 3: the username is empty"),
-            ("a,b, c", "username 3 of 3: character 1 of the username is a space"),
-            ("a,77", "username 2 of 2: a username of digits only"),
+            ("aaaa,,bbbb", "username 2 of 3: the username is empty"),
+            ("aaaa,AAAA,b c", "username 3 of 3: character 2 of the username is a space"),
+            ("aaaa,77", "username 2 of 2: a username of digits only"),
+            ("aaaa,+49 170 1234567", "username 2 of 2: this looks like a phone number"),
         ] {
             let error = wrong.parse::<GroupQuery>().expect_err(wrong).to_string();
             assert!(error.contains(says), "{wrong:?}: {error}");
@@ -136,9 +260,64 @@ mod tests {
     }
 
     #[test]
+    fn holds_a_group_once_whatever_its_case() {
+        let query: GroupQuery = "Some_Group, other_group,some_group,@SOME_GROUP".parse().unwrap();
+        assert_eq!(query.usernames().collect::<Vec<_>>(), ["Some_Group", "other_group"]);
+        let twelve = (0..12).map(|n| format!("group{}", n % 10)).collect::<Vec<_>>();
+        assert_eq!(GroupQuery::parse(&twelve).unwrap().usernames().count(), 10);
+        let wire: GroupQuery = serde_json::from_str(r#""aaaa,AAAA""#).unwrap();
+        assert_eq!(wire.usernames().collect::<Vec<_>>(), ["aaaa"]);
+        serde_json::from_value::<GroupQuery>(twelve.join(",").into()).expect_err("12 on the wire");
+    }
+
+    #[test]
+    fn compares_without_regard_to_case() {
+        use std::collections::{BTreeSet, HashSet};
+        let queries = ["aaaa,bbbb", "AAAA,bbbB", "bbbb,aaaa"].map(|text| text.parse::<GroupQuery>().unwrap());
+        assert!(queries[0] == queries[1] && queries[0] < queries[2]);
+        assert_eq!(queries.iter().collect::<HashSet<_>>().len(), 2);
+        assert_eq!(queries.iter().collect::<BTreeSet<_>>().len(), 2);
+    }
+
+    #[test]
+    fn any_form_of_a_list_is_an_argument() {
+        fn similar(
+            query: impl TryInto<GroupQuery, Error: Into<InvalidQuery>>,
+        ) -> Result<GroupQuery, InvalidQuery> {
+            query.try_into().map_err(Into::into)
+        }
+        let both: GroupQuery = "aaaa,bbbb".parse().unwrap();
+        let names = ["aaaa", "bbbb"].map(|name| name.parse::<Username>().unwrap());
+        let texts = ["aaaa", "bbbb"].map(str::to_owned);
+        assert_eq!(similar("aaaa, @bbbb"), Ok(both.clone()));
+        let text = "aaaa,bbbb".to_owned();
+        assert_eq!(similar(&text), Ok(both.clone()));
+        assert_eq!(similar(text), Ok(both.clone()));
+        assert_eq!(similar(["aaaa", "bbbb"]), Ok(both.clone()));
+        assert_eq!(similar(&["aaaa", "bbbb"]), Ok(both.clone()));
+        assert_eq!(similar(&texts[..]), Ok(both.clone()));
+        let listed = texts.to_vec();
+        assert_eq!(similar(&listed), Ok(both.clone()));
+        assert_eq!(similar(listed), Ok(both.clone()));
+        assert_eq!(similar(texts), Ok(both.clone()));
+        assert_eq!(similar(vec!["aaaa", "bbbb"]), Ok(both.clone()));
+        assert_eq!(similar(&names), Ok(both.clone()));
+        assert_eq!(similar(names.to_vec()), Ok(both.clone()));
+        assert_eq!(similar(&both), Ok(both.clone()));
+        assert_eq!(similar(both.clone()), Ok(both));
+        let [one, _] = names;
+        assert_eq!(similar(&one).unwrap().usernames().collect::<Vec<_>>(), ["aaaa"]);
+        assert!(similar(Vec::<String>::new()).is_err() && similar(["+49 170 1234567"]).is_err());
+    }
+
+    #[test]
     fn the_wire_form_is_exact() {
-        serde_json::from_str::<GroupQuery>(r#""a,@b""#).unwrap_err();
+        serde_json::from_str::<GroupQuery>(r#""aaaa,@bbbb""#).unwrap_err();
+        serde_json::from_str::<GroupQuery>(r#""aaaa, bbbb""#).unwrap_err();
         serde_json::from_str::<GroupQuery>(r#""""#).unwrap_err();
-        assert_eq!(serde_json::to_string(&"a,@b".parse::<GroupQuery>().unwrap()).unwrap(), r#""a,b""#);
+        assert_eq!(
+            serde_json::to_string(&"aaaa,@bbbb".parse::<GroupQuery>().unwrap()).unwrap(),
+            r#""aaaa,bbbb""#
+        );
     }
 }

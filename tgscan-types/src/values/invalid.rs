@@ -1,5 +1,6 @@
 //! Why a query was refused.
 
+use std::convert::Infallible;
 use std::fmt;
 
 /// A query that was refused before anything was sent: says what is wrong and what would be right.
@@ -16,10 +17,30 @@ pub struct InvalidQuery {
 pub(super) enum Reason {
     EmptyUsername,
     OnlyAt,
-    UsernameTooLong { chars: usize },
-    UsernameCharacter { position: usize, what: &'static str },
+    UsernameTooShort {
+        chars: usize,
+    },
+    UsernameTooLong {
+        chars: usize,
+    },
+    UsernameCharacter {
+        position: usize,
+        what: &'static str,
+    },
     UsernameOnlyDigits,
-    Link,
+    UsernameLeadingDigit,
+    UsernameLeadingUnderscore,
+    UsernameTrailingUnderscore,
+    UsernameDoubledUnderscore {
+        position: usize,
+    },
+    PhoneNumber,
+    LinkWithoutName,
+    LinkToNumber,
+    LinkToId,
+    LinkElsewhere,
+    /// What the link is.
+    OtherLink(&'static str),
     EmptyQuery,
     IdZero,
     IdNegative,
@@ -27,7 +48,18 @@ pub(super) enum Reason {
     IdNotDigits,
     IdLeadingZero,
     NoUsernames,
-    TooManyUsernames { count: usize },
+    TooManyUsernames {
+        count: usize,
+    },
+}
+
+const GIVE_A_LINK: &str = "give a link like `https://t.me/some_username` or the username itself";
+
+/// What is already a query needs no check, so that `impl TryInto<UserQuery, Error: Into<InvalidQuery>>` takes it too.
+impl From<Infallible> for InvalidQuery {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 impl From<Reason> for InvalidQuery {
@@ -44,8 +76,11 @@ impl fmt::Display for InvalidQuery {
             write!(f, "username {number} of {count}: ")?;
         }
         match &self.reason {
-            Reason::EmptyUsername => f.write_str("the username is empty; give 1 to 32 letters, digits and underscores"),
+            Reason::EmptyUsername => f.write_str("the username is empty; give 4 to 32 letters, digits and underscores"),
             Reason::OnlyAt => f.write_str("there is no username after the `@`; give one, like `@some_username`"),
+            Reason::UsernameTooShort { chars } => {
+                write!(f, "the username has {chars} of at least 4 characters; give the whole username")
+            }
             Reason::UsernameTooLong { chars } => {
                 write!(f, "the username has {chars} characters; Telegram allows at most 32")
             }
@@ -57,15 +92,44 @@ impl fmt::Display for InvalidQuery {
                 "a username of digits only would be read as a Telegram numeric id; \
                  give a username with a letter in it, or a user id where the method takes one",
             ),
-            Reason::Link => f.write_str(
-                "the link does not name a username; give a link like `https://t.me/some_username` or the username itself",
+            Reason::UsernameLeadingDigit => f.write_str(
+                "the username begins with a digit, which Telegram does not allow; give one that begins with a letter",
             ),
+            Reason::UsernameLeadingUnderscore => f.write_str(
+                "the username begins with an underscore, which Telegram does not allow; \
+                 give one that begins with a letter",
+            ),
+            Reason::UsernameTrailingUnderscore => f.write_str(
+                "the username ends with an underscore, which Telegram does not allow; \
+                 give one that ends with a letter or digit",
+            ),
+            Reason::UsernameDoubledUnderscore { position } => write!(
+                f,
+                "character {position} of the username is a second underscore in a row, which Telegram does not allow; \
+                 check it against the original"
+            ),
+            Reason::PhoneNumber => f.write_str(
+                "this looks like a phone number, and TgScan does not search by phone number; its digits alone would be \
+                 read as another account's numeric id, so give a username or the account's own numeric id",
+            ),
+            Reason::LinkWithoutName => {
+                write!(f, "the link does not name a username; {GIVE_A_LINK}")
+            }
+            Reason::LinkToNumber => write!(f, "the link has a number where a username belongs; {GIVE_A_LINK}"),
+            Reason::LinkToId => {
+                f.write_str("the link names an account by its numeric id; give a username here")
+            }
+            Reason::LinkElsewhere => write!(f, "the link does not lead to Telegram; {GIVE_A_LINK}"),
+            Reason::OtherLink(what) => write!(f, "this is {what}, which does not name a username; {GIVE_A_LINK}"),
             Reason::EmptyQuery => f.write_str("the query is empty; give a username or a Telegram numeric id"),
             Reason::IdZero => f.write_str("the user id is 0; Telegram ids are 1 and above"),
             Reason::IdNegative => f.write_str("the user id is negative; ids of users are 1 and above"),
             Reason::IdTooLarge => write!(f, "the user id is too large; the largest possible one is {}", i64::MAX),
             Reason::IdNotDigits => f.write_str("the user id is not a whole number; give decimal digits only"),
-            Reason::IdLeadingZero => f.write_str("the user id has a leading zero or plus sign; give its digits only"),
+            Reason::IdLeadingZero => f.write_str(
+                "the number begins with 0, as a phone number may and a Telegram id never does; \
+                 give a username or the account's own numeric id",
+            ),
             Reason::NoUsernames => f.write_str("there are no usernames; give 1 to 10"),
             Reason::TooManyUsernames { count } => {
                 write!(f, "there are {count} usernames; one call takes at most 10, so split them into several calls")

@@ -5,6 +5,7 @@
 
 mod group_query;
 mod invalid;
+mod pasted;
 mod user_id;
 mod user_query;
 mod username;
@@ -14,6 +15,7 @@ pub use invalid::InvalidQuery;
 pub use user_id::UserId;
 pub use user_query::UserQuery;
 pub use username::Username;
+pub(crate) use username::link;
 
 /// Implements `Deserialize` through a function that reads the exact wire form from text.
 macro_rules! deserialize_from_wire {
@@ -38,3 +40,33 @@ macro_rules! deserialize_from_wire {
     };
 }
 use deserialize_from_wire;
+
+/// Implements `TryFrom` for text through `FromStr`.
+macro_rules! try_from_text {
+    ($name:ident) => {
+        impl TryFrom<&str> for $name {
+            type Error = InvalidQuery;
+
+            fn try_from(text: &str) -> Result<Self, InvalidQuery> {
+                text.parse()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidQuery;
+
+            fn try_from(text: String) -> Result<Self, InvalidQuery> {
+                text.parse()
+            }
+        }
+
+        impl TryFrom<&String> for $name {
+            type Error = InvalidQuery;
+
+            fn try_from(text: &String) -> Result<Self, InvalidQuery> {
+                text.parse()
+            }
+        }
+    };
+}
+use try_from_text;

@@ -3,9 +3,12 @@
 use std::str::FromStr;
 
 use super::invalid::Reason;
+use super::pasted::{self, Pasted};
 use super::{InvalidQuery, deserialize_from_wire};
 
 /// Telegram numeric id of an account: 1 to [`i64::MAX`].
+///
+/// Parsing accepts what people paste: blanks around the digits, and `tg://user?id=…`. A phone number is refused.
 ///
 /// Assumption: ids of users are positive, as in Telegram's own API, where negative ids stand for chats.
 ///
@@ -49,7 +52,10 @@ impl UserId {
         if text.starts_with('-') {
             return Err(Reason::IdNegative.into());
         }
-        if text.starts_with(['+', '0']) {
+        if text.starts_with('+') {
+            return Err(Reason::PhoneNumber.into());
+        }
+        if text.starts_with('0') {
             return Err(Reason::IdLeadingZero.into());
         }
         // Only digits are left, so parsing can only fail for size.
@@ -61,7 +67,20 @@ impl FromStr for UserId {
     type Err = InvalidQuery;
 
     fn from_str(text: &str) -> Result<Self, InvalidQuery> {
-        Self::from_wire(text)
+        match pasted::read(text)? {
+            Pasted::Plain(text) | Pasted::Id(text) => Self::from_wire(text),
+            Pasted::Name(_) => Err(Reason::IdNotDigits.into()),
+        }
+    }
+}
+
+super::try_from_text!(UserId);
+
+impl TryFrom<i64> for UserId {
+    type Error = InvalidQuery;
+
+    fn try_from(id: i64) -> Result<Self, InvalidQuery> {
+        Self::new(id)
     }
 }
 
@@ -92,8 +111,8 @@ mod tests {
             ("-0", "is 0"),
             ("000", "is 0"),
             ("-5", "negative"),
-            ("+5", "plus sign"),
-            ("007", "leading zero"),
+            ("+5", "phone number"),
+            ("007", "begins with 0"),
             ("9223372036854775808", "the largest possible one is 9223372036854775807"),
             ("99999999999999999999999999", "too large"),
             ("", "not a whole number"),

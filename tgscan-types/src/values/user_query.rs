@@ -1,22 +1,27 @@
 //! The query of the methods that look for an account.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use super::invalid::Reason;
+use super::pasted::{self, Pasted};
 use super::{InvalidQuery, UserId, Username, deserialize_from_wire};
 
 /// An account to look for: "a username (without `@`) or Telegram numeric ID".
 ///
-/// Text of digits only is an id, everything else a username; see [`Username`] for what may be pasted.
+/// Text of digits only is an id, everything else a username; see [`Username`] for what may be pasted. Usernames are
+/// compared without regard to case. An argument `impl TryInto<UserQuery, Error: Into<InvalidQuery>>` takes text, a
+/// [`Username`], a [`UserId`], an `i64` and a `UserQuery`.
 ///
 /// ```
 /// use tgscan_types::UserQuery;
 ///
 /// assert!(matches!("@some_username".parse()?, UserQuery::Username(_)));
 /// assert!(matches!("136817688".parse()?, UserQuery::Id(_)));
+/// assert_eq!(UserQuery::try_from("t.me/Some_Username")?.as_str(), "Some_Username");
 /// # Ok::<(), tgscan_types::InvalidQuery>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UserQuery {
     /// By username.
     Username(Username),
@@ -25,7 +30,16 @@ pub enum UserQuery {
 }
 
 impl UserQuery {
-    fn read(text: &str, username: fn(&str) -> Result<Username, InvalidQuery>) -> Result<Self, InvalidQuery> {
+    /// The query in the form that is sent: a username without `@`, or the id's digits.
+    pub fn as_str(&self) -> Cow<'_, str> {
+        match self {
+            Self::Username(username) => Cow::Borrowed(username.as_str()),
+            Self::Id(id) => Cow::Owned(id.as_i64().to_string()),
+        }
+    }
+
+    /// Reads the exact wire form: no `@`, no link.
+    fn from_wire(text: &str) -> Result<Self, InvalidQuery> {
         if text.is_empty() {
             return Err(Reason::EmptyQuery.into());
         }
@@ -33,12 +47,20 @@ impl UserQuery {
         if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
             return UserId::from_wire(text).map(Self::Id);
         }
-        username(text).map(Self::Username)
+        Username::from_wire(text).map(Self::Username)
     }
 
-    /// Reads the exact wire form: no `@`, no link.
-    fn from_wire(text: &str) -> Result<Self, InvalidQuery> {
-        Self::read(text, Username::from_wire)
+    /// Whether an answer's `search_query` is this query: without regard to case, a leading `@` and blanks around it.
+    ///
+    /// An empty one tells nothing, so it counts as this query.
+    pub(crate) fn is_echoed_by(&self, echo: &str) -> bool {
+        let echo = echo.trim();
+        let echo = echo.strip_prefix('@').unwrap_or(echo);
+        echo.is_empty()
+            || match self {
+                Self::Username(username) => username.as_str().eq_ignore_ascii_case(echo),
+                Self::Id(id) => echo.parse() == Ok(id.as_i64()),
+            }
     }
 }
 
@@ -46,7 +68,11 @@ impl FromStr for UserQuery {
     type Err = InvalidQuery;
 
     fn from_str(text: &str) -> Result<Self, InvalidQuery> {
-        Self::read(text, Username::from_str)
+        match pasted::read(text)? {
+            Pasted::Plain(text) => Self::from_wire(text),
+            Pasted::Name(name) => Username::from_wire(name).map(Self::Username),
+            Pasted::Id(id) => UserId::from_wire(id).map(Self::Id),
+        }
     }
 }
 
@@ -56,9 +82,31 @@ impl From<Username> for UserQuery {
     }
 }
 
+impl From<&Username> for UserQuery {
+    fn from(username: &Username) -> Self {
+        Self::Username(username.clone())
+    }
+}
+
 impl From<UserId> for UserQuery {
     fn from(id: UserId) -> Self {
         Self::Id(id)
+    }
+}
+
+impl From<&UserQuery> for UserQuery {
+    fn from(query: &UserQuery) -> Self {
+        query.clone()
+    }
+}
+
+super::try_from_text!(UserQuery);
+
+impl TryFrom<i64> for UserQuery {
+    type Error = InvalidQuery;
+
+    fn try_from(id: i64) -> Result<Self, InvalidQuery> {
+        UserId::new(id).map(Self::Id)
     }
 }
 
@@ -81,9 +129,9 @@ mod tests {
     #[test]
     fn digits_are_an_id_and_the_rest_is_a_username() {
         assert_eq!("77".parse(), Ok(UserQuery::Id(UserId::new(77).unwrap())));
-        assert_eq!("a77".parse(), Ok(UserQuery::Username("a77".parse().unwrap())));
-        assert_eq!("t.me/a77".parse(), Ok(UserQuery::Username("a77".parse().unwrap())));
-        assert_eq!(UserQuery::from("a77".parse::<Username>().unwrap()), "a77".parse().unwrap());
+        assert_eq!("a777".parse(), Ok(UserQuery::Username("a777".parse().unwrap())));
+        assert_eq!("t.me/a777".parse(), Ok(UserQuery::Username("a777".parse().unwrap())));
+        assert_eq!(UserQuery::from("a777".parse::<Username>().unwrap()), "a777".parse().unwrap());
         assert_eq!(UserQuery::from(UserId::new(77).unwrap()), "77".parse().unwrap());
     }
 
@@ -94,11 +142,44 @@ mod tests {
             ("0", "is 0"),
             ("-4", "negative"),
             ("@77", "digits only"),
+            ("+5", "phone number"),
             ("-", "a hyphen"),
         ] {
             let error = wrong.parse::<UserQuery>().expect_err(wrong).to_string();
             assert!(error.contains(says), "{wrong:?}: {error}");
         }
+    }
+
+    #[test]
+    fn any_form_of_a_query_is_an_argument() {
+        fn search(
+            query: impl TryInto<UserQuery, Error: Into<InvalidQuery>>,
+        ) -> Result<UserQuery, InvalidQuery> {
+            query.try_into().map_err(Into::into)
+        }
+        let alice: UserQuery = "alice".parse().unwrap();
+        let name: Username = "alice".parse().unwrap();
+        assert_eq!(search("@alice"), Ok(alice.clone()));
+        let link = "t.me/alice".to_owned();
+        assert_eq!(search(&link), Ok(alice.clone()));
+        assert_eq!(search(link), Ok(alice.clone()));
+        assert_eq!(search(&name), Ok(alice.clone()));
+        assert_eq!(search(name), Ok(alice.clone()));
+        assert_eq!(search(&alice), Ok(alice.clone()));
+        assert_eq!(search(alice.clone()), Ok(alice));
+        let id = UserId::new(77).unwrap();
+        assert_eq!(search(id), Ok(UserQuery::Id(id)));
+        assert_eq!(search(77_i64), Ok(UserQuery::Id(id)));
+        assert_eq!(search(0_i64), Err(UserId::new(0).unwrap_err()));
+        assert!(search("+49 170 1234567").is_err());
+    }
+
+    #[test]
+    fn shows_and_compares_itself() {
+        let query = |text: &str| text.parse::<UserQuery>().unwrap();
+        assert_eq!((query("@Alice").as_str(), query("77").as_str()), ("Alice".into(), "77".into()));
+        assert_eq!(query("Alice"), query("aLICE"));
+        assert!(query("Alice") < query("bob_1") && query("zoe_1") < query("7"), "ids come last");
     }
 
     #[test]

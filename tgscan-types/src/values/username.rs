@@ -1,33 +1,46 @@
 //! The username of an account or group.
 
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use super::invalid::Reason;
+use super::pasted::{self, Pasted};
 use super::{InvalidQuery, deserialize_from_wire};
 
-/// Username of an account or group, without `@`: 1 to 32 ASCII letters, digits and underscores.
+/// Username of an account or group, without `@`: 4 to 32 ASCII letters, digits and underscores.
 ///
-/// Parsing accepts what people paste: one leading `@`, and links such as `https://t.me/some_username`. The case of
-/// letters is kept.
+/// It begins with a letter, does not end with an underscore, and has no two underscores in a row. Usernames that differ
+/// only in the case of letters are equal, as they are to Telegram; the case is kept as given.
 ///
-/// Assumption: the characters and the length are Telegram's own rules; the documentation of the API only says
-/// "username (without `@`)". A username of digits only is refused because the service would read it as a numeric id.
+/// Parsing accepts what people paste: blanks and invisible characters around it, one leading `@`, and links such as
+/// `https://t.me/some_username/123`, `some_username.t.me` or `tg://resolve?domain=some_username`. Phone numbers and
+/// links that name nobody (invites, sticker sets, proxies, …) are refused as what they are.
+///
+/// Assumption: the service knows a username only if Telegram allows it; the API's documentation only says "username
+/// (without `@`)". Telegram's rules are from `account.checkUsername` (characters, at most 32), its FAQ (at least 5,
+/// less for collectible ones, which Fragment sells from 4) and `is_valid_username` of its own library (first letter,
+/// underscores).
 ///
 /// ```
 /// use tgscan_types::Username;
 ///
-/// let pasted: Username = "https://t.me/some_username".parse()?;
-/// assert_eq!(pasted.as_str(), "some_username");
+/// let pasted: Username = "https://t.me/Some_Username?start=1".parse()?;
+/// assert_eq!(pasted.as_str(), "Some_Username");
+/// assert_eq!(pasted, "@some_username".parse()?);
 /// assert_eq!(
 ///     "some-username".parse::<Username>().unwrap_err().to_string(),
 ///     "character 5 of the username is a hyphen; only ASCII letters, digits and underscores are allowed",
 /// );
 /// # Ok::<(), tgscan_types::InvalidQuery>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone)]
 pub struct Username(String);
 
 impl Username {
+    /// The shortest username, in characters. Source: Fragment, where Telegram sells usernames below its usual limit of 5.
+    pub const MIN_CHARS: usize = 4;
+
     /// The longest username, in characters. Source: Telegram's own limit.
     pub const MAX_CHARS: usize = 32;
 
@@ -44,13 +57,74 @@ impl Username {
         if let Some((index, wrong)) = text.chars().enumerate().find(|(_, c)| !is_allowed(*c)) {
             return Err(Reason::UsernameCharacter { position: index + 1, what: describe(wrong) }.into());
         }
-        if text.len() > Self::MAX_CHARS {
-            return Err(Reason::UsernameTooLong { chars: text.len() }.into());
-        }
         if text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Reason::UsernameOnlyDigits.into());
         }
-        Ok(Self(text.to_owned()))
+        match text.as_bytes() {
+            [b'0'..=b'9', ..] => return Err(Reason::UsernameLeadingDigit.into()),
+            [b'_', ..] => return Err(Reason::UsernameLeadingUnderscore.into()),
+            [.., b'_'] => return Err(Reason::UsernameTrailingUnderscore.into()),
+            _ => {}
+        }
+        if let Some(index) = text.find("__") {
+            return Err(Reason::UsernameDoubledUnderscore { position: index + 2 }.into());
+        }
+        match text.len() {
+            ..Self::MIN_CHARS => Err(Reason::UsernameTooShort { chars: text.len() }.into()),
+            Self::MIN_CHARS..=Self::MAX_CHARS => Ok(Self(text.to_owned())),
+            _ => Err(Reason::UsernameTooLong { chars: text.len() }.into()),
+        }
+    }
+}
+
+impl PartialEq for Username {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Username {}
+
+impl Hash for Username {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_ignoring_case(&self.0, state);
+    }
+}
+
+impl Ord for Username {
+    fn cmp(&self, other: &Self) -> Ordering {
+        cmp_ignoring_case(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for Username {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+pub(super) fn hash_ignoring_case(text: &str, state: &mut impl Hasher) {
+    text.bytes().for_each(|byte| state.write_u8(byte.to_ascii_lowercase()));
+    // Ends the text as `str` does, so that two of them in a row do not run together.
+    state.write_u8(0xff);
+}
+
+pub(super) fn cmp_ignoring_case(one: &str, other: &str) -> Ordering {
+    let lower = |byte: u8| byte.to_ascii_lowercase();
+    one.bytes().map(lower).cmp(other.bytes().map(lower))
+}
+
+/// Link to the account or group of this name in an answer: none without a name, or if the text cannot be a name.
+///
+/// Answers can hold names that are no longer allowed, so only the characters are checked, which keeps the link one.
+pub(crate) fn link(name: &str) -> Option<String> {
+    let is_name = !name.is_empty() && name.chars().all(is_allowed);
+    is_name.then(|| format!("https://t.me/{name}"))
+}
+
+impl AsRef<str> for Username {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 
@@ -58,35 +132,20 @@ impl FromStr for Username {
     type Err = InvalidQuery;
 
     fn from_str(text: &str) -> Result<Self, InvalidQuery> {
-        if text == "@" {
-            return Err(Reason::OnlyAt.into());
+        match pasted::read(text)? {
+            Pasted::Plain(text) | Pasted::Name(text) => Self::from_wire(text),
+            Pasted::Id(_) => Err(Reason::LinkToId.into()),
         }
-        let name = match path_of_link(text) {
-            Some(path) => {
-                let name = path.strip_suffix('/').unwrap_or(path);
-                if name.is_empty() || name.contains(['/', '?', '+']) {
-                    return Err(Reason::Link.into());
-                }
-                name
-            }
-            None => text.strip_prefix('@').unwrap_or(text),
-        };
-        Self::from_wire(name)
     }
 }
 
-/// What follows the host, if the text is a link to one of Telegram's own link hosts.
-fn path_of_link(text: &str) -> Option<&str> {
-    let rest = strip_prefix_ignoring_case(text, "https://")
-        .or_else(|| strip_prefix_ignoring_case(text, "http://"))
-        .unwrap_or(text);
-    ["t.me/", "telegram.me/"].iter().find_map(|host| strip_prefix_ignoring_case(rest, host))
+impl From<&Username> for Username {
+    fn from(username: &Username) -> Self {
+        username.clone()
+    }
 }
 
-fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
-    let head = text.get(..prefix.len())?;
-    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
-}
+super::try_from_text!(Username);
 
 fn is_allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
@@ -122,51 +181,68 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_what_people_paste() {
-        for pasted in [
-            "Some_Name1",
-            "@Some_Name1",
-            "t.me/Some_Name1",
-            "https://t.me/Some_Name1",
-            "http://t.me/Some_Name1/",
-            "HTTPS://T.me/Some_Name1",
-            "https://telegram.me/Some_Name1",
-        ] {
-            assert_eq!(pasted.parse::<Username>().unwrap().as_str(), "Some_Name1", "{pasted}");
-        }
-        assert_eq!("a".repeat(32).parse::<Username>().unwrap().as_str().len(), 32);
-    }
-
-    #[test]
-    fn refuses_the_rest_saying_why() {
+    fn refuses_wrong_characters() {
         for (wrong, says) in [
             ("", "is empty"),
+            (" \u{feff}\n", "is empty"),
             ("@", "after the `@`"),
             ("@@name", "an `@`"),
-            (" name", "character 1 of the username is a space"),
             ("na me", "character 3 of the username is a space"),
-            ("name\n", "a line break"),
+            ("na\nme", "a line break"),
             ("na,me", "a comma"),
-            ("näme", "not ASCII"),
-            ("имя", "not ASCII"),
+            ("n\u{e4}me", "not ASCII"),
+            ("\u{438}\u{43c}\u{44f}", "not ASCII"),
             ("na\u{200b}me", "not ASCII"),
             ("na\0me", "a control character"),
-            ("12345", "digits only"),
-            ("https://t.me/", "does not name a username"),
-            ("https://t.me/+AbCdEf", "does not name a username"),
-            ("https://t.me/joinchat/AbCdEf", "does not name a username"),
-            ("https://t.me/name?start=1", "does not name a username"),
-            ("https://example.com/name", "a special character"),
+            ("example.com/name", "a full stop"),
             ("na/me", "a slash"),
             ("na.me", "a full stop"),
             ("na-me", "a hyphen"),
             ("na\rme", "a line break"),
+            ("t.me/na-me", "a hyphen"),
         ] {
             let error = wrong.parse::<Username>().expect_err(wrong).to_string();
             assert!(error.contains(says), "{wrong:?}: {error}");
         }
-        let long = "a".repeat(33).parse::<Username>().unwrap_err().to_string();
-        assert_eq!(long, "the username has 33 characters; Telegram allows at most 32");
+    }
+
+    #[test]
+    fn refuses_names_that_telegram_cannot_have() {
+        let long = "a".repeat(33);
+        for (wrong, says) in [
+            ("12345", "digits only"),
+            ("1name", "begins with a digit"),
+            ("_name", "begins with an underscore"),
+            ("____", "begins with an underscore"),
+            ("name_", "ends with an underscore"),
+            ("some__name", "character 6 of the username is a second underscore in a row"),
+            ("abc", "has 3 of at least 4 characters"),
+            ("t.me/gif", "has 3 of at least 4 characters"),
+            (&long, "has 33 characters; Telegram allows at most 32"),
+        ] {
+            let error = wrong.parse::<Username>().expect_err(wrong).to_string();
+            assert!(error.contains(says), "{wrong:?}: {error}");
+            assert!(!error.contains("link"), "{error}");
+            // What reads requests is as strict.
+            let wire = wrong.strip_prefix("t.me/").unwrap_or(wrong);
+            serde_json::from_value::<Username>(wire.into()).expect_err(wire);
+        }
+        for right in ["abcd", "a1_2", "a_b_c_d", "A9999", &long[1..]] {
+            assert_eq!(right.parse::<Username>().expect(right).as_str(), right);
+        }
+    }
+
+    #[test]
+    fn compares_without_regard_to_case() {
+        use std::collections::{BTreeSet, HashSet};
+        let names = ["Some_Name", "some_name", "SOME_NAME", "other_name"]
+            .map(|name| name.parse::<Username>().unwrap());
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 2);
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 2);
+        assert!(names[0] == names[1] && names[0] != names[3] && names[0] > names[3]);
+        // An underscore sorts before letters whatever their case.
+        assert!("a_bc".parse::<Username>().unwrap() < "AABC".parse().unwrap());
+        assert_eq!(names[0].as_str(), "Some_Name", "the case is kept");
     }
 
     #[test]

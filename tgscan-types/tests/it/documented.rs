@@ -1,7 +1,12 @@
 //! Every documented example answer (its typing slips mended) reads and writes back to the same bytes.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tgscan_types::{ApiMethod, BalanceAnswer, Envelope, MethodVisitor, SearchGroup, infos, visit_all};
+use tgscan_types::{
+    ApiMethod, BalanceAnswer, Envelope, ErrorResult, IdEntry, MethodVisitor, SearchAnswer, SearchGroup,
+    SearchMeta, SearchUser, SimilarGroup, SimilarGroupsAnswer, SimilarGroupsMeta, UserCheckAnswer,
+    UserCheckMeta, UserCheckUser, UsernameEntry, infos, visit_all,
+};
 
 fn fixture<M: ApiMethod>() -> String {
     let path = format!("{}/fixtures/{}/answer.json", env!("CARGO_MANIFEST_DIR"), M::NAME);
@@ -93,11 +98,58 @@ fn the_registry_is_the_documented_list() {
 }
 
 #[test]
-fn a_list_reads_as_an_object_only_with_every_promised_value() {
-    let read = |json: &str| serde_json::from_str::<BalanceAnswer>(json).ok().map(|answer| answer.num_credits);
-    assert_eq!(read("[5]"), Some(5));
-    for wrong in ["[]", "[null]", r#"["5"]"#, "[5,6]"] {
-        assert_eq!(read(wrong), None, "{wrong}");
+fn a_list_is_never_an_object() {
+    // The values of each type in the order of its fields, which serde's derive would take.
+    fn refuses<T: DeserializeOwned>(list: &str) {
+        assert!(serde_json::from_str::<T>(list).is_err(), "{list}");
     }
-    serde_json::from_str::<SearchGroup>("[]").unwrap_err();
+    let (user, meta) = (r#"{"id":7,"username":null,"last_name":null}"#, r#"{"op_cost":1}"#);
+    let counts = r#"{"known_num_groups":1,"num_groups":1,"op_cost":1}"#;
+    refuses::<BalanceAnswer>("[5]");
+    refuses::<SearchAnswer>(&format!("[{user},[],[],{counts},[]]"));
+    refuses::<SearchUser>(r#"[7,"name","first","last"]"#);
+    refuses::<UsernameEntry>(r#"["name","2021-03-04"]"#);
+    refuses::<IdEntry>(r#"["7","2021-03-04"]"#);
+    refuses::<SearchMeta>(r#"["name",1,1,1]"#);
+    refuses::<SearchGroup>(r#"[7,"name","title","2021-03-04"]"#);
+    refuses::<SimilarGroupsAnswer>(&format!("[{meta},[]]"));
+    refuses::<SimilarGroupsMeta>("[[],1]");
+    refuses::<SimilarGroup>(r#"["name","title",1]"#);
+    refuses::<UserCheckAnswer>(
+        r#"[{"username":true,"first_name":true,"last_name":true},{"known_num_groups":1,"op_cost":0}]"#,
+    );
+    refuses::<UserCheckUser>("[true,true,true]");
+    refuses::<UserCheckMeta>(r#"["name",1,0]"#);
+    refuses::<ErrorResult>(r#"["no"]"#);
+    refuses::<Envelope<BalanceAnswer>>(r#"["ok",{"num_credits":5}]"#);
+    let inner = format!(r#"{{"user":[7,"name","first","last"],"meta":{counts}}}"#);
+    refuses::<SearchAnswer>(&inner);
+}
+
+#[test]
+fn every_number_may_be_written_as_a_float() {
+    fn as_floats(value: &mut Value) -> usize {
+        match value {
+            Value::Number(number) => {
+                *value = number.as_f64().unwrap().into();
+                1
+            }
+            Value::Object(fields) => fields.values_mut().map(as_floats).sum(),
+            Value::Array(items) => items.iter_mut().map(as_floats).sum(),
+            _ => 0,
+        }
+    }
+    struct Floats(usize);
+    impl MethodVisitor for Floats {
+        fn visit<M: ApiMethod>(&mut self) {
+            let plain: Value = serde_json::from_str(&fixture::<M>()).unwrap();
+            let mut floats = plain.clone();
+            self.0 += as_floats(&mut floats);
+            let answer: Envelope<M::Answer> = serde_json::from_str(&floats.to_string()).expect(M::NAME);
+            assert_eq!(serde_json::to_value(&answer).unwrap(), plain, "{}", M::NAME);
+        }
+    }
+    let mut floats = Floats(0);
+    visit_all(&mut floats);
+    assert!(floats.0 >= 9, "{} numbers", floats.0);
 }

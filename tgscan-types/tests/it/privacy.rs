@@ -38,7 +38,21 @@ fn requests_do_not_show_their_query() {
 #[test]
 fn a_refused_query_is_not_repeated() {
     let long = NAME.repeat(3);
-    for wrong in [format!("{NAME} "), format!("{NAME}-"), long, format!("-{ID}"), format!("{ID}{ID}{ID}")] {
+    for wrong in [
+        format!("{NAME} x"),
+        format!("{NAME}-"),
+        format!("{NAME}_"),
+        format!("_{NAME}"),
+        long,
+        format!("-{ID}"),
+        format!("+{ID}"),
+        format!("0{ID}"),
+        format!("{ID}{ID}{ID}"),
+        format!("t.me/+{ID}"),
+        format!("t.me/{ID}"),
+        format!("t.me/joinchat/{NAME}"),
+        format!("https://example.com/{NAME}"),
+    ] {
         let error = wrong.parse::<UserQuery>().unwrap_err();
         hidden("InvalidQuery", &format!("{error:?} {error:#?} {error}"));
         let error = serde_json::from_str::<UserQuery>(&format!("\"{wrong}\"")).unwrap_err();

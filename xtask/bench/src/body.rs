@@ -9,9 +9,10 @@ pub const SIZES: [usize; 3] = [5, 100, 10_000];
 /// A search answer with this many groups.
 pub fn answer(groups: usize) -> SearchAnswer {
     let mut answer = SearchAnswer::default();
-    answer.user.id = 13_212_122;
-    answer.user.username = Some("some_username".into());
-    answer.user.first_name = "Ada".into();
+    let user = answer.user.get_or_insert_default();
+    user.id = 13_212_122;
+    user.username = Some("some_username".into());
+    user.first_name = "Ada".into();
     answer.meta.search_query = "some_username".into();
     answer.meta.known_num_groups = 14;
     answer.meta.num_groups = groups as u64;
@@ -22,7 +23,7 @@ pub fn answer(groups: usize) -> SearchAnswer {
 
 fn group(number: usize) -> SearchGroup {
     let mut group = SearchGroup::default();
-    group.id = 1_021_017_302 + i64::try_from(number).unwrap_or_default();
+    group.id = Some(1_021_017_302 + i64::try_from(number).unwrap_or_default());
     group.username = Some("urban_market".into());
     group.title = "Flat hunters of the city".into();
     group.date_updated = "2024-09-15".into();

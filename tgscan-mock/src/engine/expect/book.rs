@@ -18,7 +18,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) form: &'a str,
 }
 
-/// As a person would name it: live `search` with `query=a`.
+/// As a person would name it: live `search` with `query=alice`.
 impl fmt::Display for Seen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.method {
@@ -158,7 +158,7 @@ impl Book {
     }
 }
 
-/// As a person would name it: `search` with `query=a`.
+/// As a person would name it: `search` with `query=alice`.
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(is_test) = self.is_test {

@@ -31,7 +31,7 @@ pub(super) use report::report;
 /// # futures_executor::block_on(async {
 /// let mock = Mock::new();
 /// let mut answer = SearchAnswer::default();
-/// answer.user.id = 7;
+/// answer.user.get_or_insert_default().id = 7;
 /// answer.meta.op_cost = 3;
 /// // The first call fails, the second finds account 7.
 /// let query: UserQuery = "some_username".parse()?;
@@ -40,7 +40,7 @@ pub(super) use report::report;
 ///
 /// // 429 was refused before it was processed, so the client asks again by itself.
 /// let reply = mock.client().search(query).await?;
-/// assert_eq!(reply.answer.user.id, 7);
+/// assert_eq!(reply.answer.user.map(|user| user.id), Some(7));
 /// // A pinned answer costs what it says.
 /// assert_eq!(mock.account().spent, 3);
 /// mock.verify()?;
@@ -201,13 +201,13 @@ impl<M: ApiMethod> Expect<M> {
     ///
     /// # futures_executor::block_on(async {
     /// let nameless = Search::answers(Profile::Typical).prop_map(|mut answer| {
-    ///     answer.user.first_name.clear();
+    ///     answer.user.get_or_insert_default().first_name.clear();
     ///     answer
     /// });
     /// let mock = Mock::builder().seed(7).build()?;
     /// mock.expect(Expect::<Search>::any().then_drawn(nameless));
     /// let reply = mock.client().search("some_username".parse::<UserQuery>()?).await?;
-    /// assert_eq!(reply.answer.user.first_name, "");
+    /// assert_eq!(reply.answer.user.unwrap_or_default().first_name, "");
     /// assert_eq!(reply.answer.meta.search_query, "some_username");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();

@@ -1,0 +1,249 @@
+//! A best-effort reading of the dates in answers, whose format the documentation does not state.
+
+/// Reads a date of an answer as milliseconds since 1970-01-01 UTC, as JavaScript's `Date` counts; `None` if it is in no
+/// form that this knows.
+///
+/// Answers keep their dates as the text that was sent. Clients in the field sort by `new Date(text)`; this reads what that
+/// reads, without what it guesses:
+///
+/// - `2023-05-06` and `2023/05/06`;
+/// - `06.05.2023`, the day first;
+/// - `May 6, 2023`, `6 May 2023` and `Sat, 06 May 2023`, months in English, in full or by three letters;
+/// - each with a time behind it, after `T` or blanks: `12:30`, `12:30:59`, `12:30:59.123`;
+/// - the time with a zone: `Z`, `UTC`, `GMT`, `+02:00`, `+0200`, `+02`. Assumption: without one it is UTC.
+///
+/// `05/06/2023` is not read, because it means two things, nor is a number alone.
+///
+/// ```
+/// use tgscan_types::unix_millis;
+///
+/// assert_eq!(unix_millis("2023-05-06T12:30:00+02:00"), Some(1_683_369_000_000));
+/// assert_eq!(unix_millis("06.05.2023 10:30"), Some(1_683_369_000_000));
+/// assert_eq!(unix_millis("yesterday"), None);
+/// ```
+pub fn unix_millis(date: &str) -> Option<i64> {
+    let date = date.trim();
+    if !date.is_ascii() {
+        return None;
+    }
+    // The time begins two digits before the first colon.
+    let (day, time) = match date.find(':') {
+        Some(colon) => {
+            let hour = date.get(..colon)?.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+            let (day, time) = date.split_at(hour);
+            let separated = day.strip_suffix(['T', 't']).unwrap_or(day);
+            if separated.len() == day.len() && !day.ends_with([' ', '\t', ',']) {
+                return None;
+            }
+            (separated, millis_of_day(time)?)
+        }
+        None => (date, 0),
+    };
+    days(day.trim_end_matches([' ', '\t', ',']))?.checked_mul(86_400_000)?.checked_add(time)
+}
+
+/// Days since 1970-01-01.
+fn days(date: &str) -> Option<i64> {
+    if date.contains(['-', '/']) {
+        let separator = if date.contains('-') { '-' } else { '/' };
+        let [year, month, day] = parts(date.split(separator))?;
+        return (year.len() == 4).then(|| civil(number(year)?, number(month)?, number(day)?))?;
+    }
+    if date.contains('.') {
+        let [day, month, year] = parts(date.split('.'))?;
+        return (year.len() == 4).then(|| civil(number(year)?, number(month)?, number(day)?))?;
+    }
+    let mut words: Vec<&str> = date.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    if words.first().is_some_and(|first| is_weekday(first)) {
+        words.remove(0);
+    }
+    let (day, month, year) = match words[..] {
+        [month, day, year] if month.starts_with(|c: char| c.is_ascii_alphabetic()) => (day, month, year),
+        [day, month, year] => (day, month, year),
+        _ => return None,
+    };
+    (year.len() == 4).then(|| civil(number(year)?, named_month(month)?, number(day)?))?
+}
+
+fn parts<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<[&'a str; 3]> {
+    let three = [parts.next()?, parts.next()?, parts.next()?];
+    parts.next().is_none().then_some(three)
+}
+
+/// A number of one to four digits.
+fn number(digits: &str) -> Option<i64> {
+    let is_number = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?
+}
+
+fn named_month(name: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    let at = MONTHS.iter().position(|month| is_name_or_short(name, month))?;
+    i64::try_from(at + 1).ok()
+}
+
+fn is_weekday(name: &str) -> bool {
+    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+        .iter()
+        .any(|day| is_name_or_short(name, day))
+}
+
+fn is_name_or_short(name: &str, full: &str) -> bool {
+    name.eq_ignore_ascii_case(full) || full.get(..3).is_some_and(|short| name.eq_ignore_ascii_case(short))
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar, if there is such a date.
+fn civil(year: i64, month: i64, day: i64) -> Option<i64> {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let longest = match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => return None,
+    };
+    if !(1..=longest).contains(&day) {
+        return None;
+    }
+    // With March as the first month, a leap day is the last of its year, and months before it are 30.6 days on average.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let before_year = year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let before_month = (month * 153 + 2) / 5;
+    // From 0000-03-01 to 1970-01-01.
+    Some(before_year + before_month + day - 1 - 719_468)
+}
+
+/// Milliseconds since midnight UTC of `12:30:59.123+02:00`.
+fn millis_of_day(time: &str) -> Option<i64> {
+    let end = time.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.').unwrap_or(time.len());
+    let (clock, zone) = time.split_at(end);
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    let mut units = clock.split(':').map(|unit| if unit.len() <= 2 { number(unit) } else { None });
+    let (hour, minute) = (units.next()??, units.next()??);
+    let second = units.next().unwrap_or(Some(0))?;
+    if units.next().is_some() || hour > 24 || minute > 59 || second > 60 {
+        return None;
+    }
+    if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let millis: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    Some(((hour * 60 + minute - zone_minutes(zone.trim())?) * 60 + second) * 1000 + millis)
+}
+
+/// How many minutes a zone is ahead of UTC.
+fn zone_minutes(zone: &str) -> Option<i64> {
+    let zone = ["UTC", "GMT", "Z", "z"].iter().find_map(|name| zone.strip_prefix(name)).unwrap_or(zone);
+    let Some(sign) = zone.bytes().next() else { return Some(0) };
+    let digits = zone.get(1..)?.replacen(':', "", 1);
+    let (hours, minutes) = digits.split_at_checked(2)?;
+    let minutes = if minutes.is_empty() { 0 } else { number(minutes)? };
+    let ahead = number(hours)? * 60 + minutes;
+    match sign {
+        b'+' => Some(ahead),
+        b'-' => Some(-ahead),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unix_millis;
+
+    #[test]
+    fn reads_the_common_forms() {
+        const DAY: i64 = 1_683_331_200_000;
+        for (date, after_midnight) in [
+            ("2023-05-06", 0),
+            (" 2023/05/06 ", 0),
+            ("2023-5-6", 0),
+            ("06.05.2023", 0),
+            ("6.5.2023", 0),
+            ("May 6, 2023", 0),
+            ("may 06 2023", 0),
+            ("6 May 2023", 0),
+            ("Sat, 06 May 2023", 0),
+            ("Saturday, May 6, 2023", 0),
+            ("2023-05-06T12:30:59Z", 45_059_000),
+            ("2023-05-06 12:30:59", 45_059_000),
+            ("2023-05-06t12:30", 45_000_000),
+            ("2023-05-06 12:30:59.5", 45_059_500),
+            ("2023-05-06T12:30:59.123456789Z", 45_059_123),
+            ("2023-05-06T12:30:59+02:00", 37_859_000),
+            ("2023-05-06T12:30:59-0130", 50_459_000),
+            ("2023-05-06 12:30:59 UTC", 45_059_000),
+            ("2023-05-06 12:30:59 +02", 37_859_000),
+            ("06.05.2023 12:30", 45_000_000),
+            ("06.05.2023, 12:30", 45_000_000),
+            ("Sat, 06 May 2023 12:30:59 GMT", 45_059_000),
+            ("Sat May 06 2023 12:30:59 GMT+0200", 37_859_000),
+            ("May 6, 2023 00:00", 0),
+        ] {
+            assert_eq!(unix_millis(date), Some(DAY + after_midnight), "{date}");
+        }
+        for (date, millis) in [
+            ("1970-01-01", 0),
+            ("1969-12-31T23:59:59.999Z", -1),
+            ("2000-02-29", 951_782_400_000),
+            ("2024-12-31", 1_735_603_200_000),
+            ("1900-03-01", -2_203_891_200_000),
+            ("0000-01-01", -62_167_219_200_000),
+            ("9999-12-31", 253_402_214_400_000),
+        ] {
+            assert_eq!(unix_millis(date), Some(millis), "{date}");
+        }
+    }
+
+    #[test]
+    fn leaves_the_rest_unread() {
+        for date in [
+            "",
+            "yesterday",
+            "1700000000",
+            "05/06/2023",
+            "2023-13-01",
+            "2023-02-29",
+            "1900-02-29",
+            "2023-04-31",
+            "2023-00-10",
+            "2023-01-00",
+            "0000-00-00",
+            "23-05-06",
+            "+275760-09-13",
+            "2023-05",
+            "2023-05-06-07",
+            "2023-05-06T",
+            "2023-05-06T25:00",
+            "2023-05-06T12:60",
+            "2023-05-06T12:30:61",
+            "2023-05-06T12:30:59.",
+            "2023-05-06T12:30:59.1.2",
+            "2023-05-06T12:30:59:01",
+            "2023-05-06T12:30 MESZ",
+            "2023-05-06T12:30+2",
+            "2023-05-0612:30",
+            "12:30",
+            ":",
+            "Smarch 6, 2023",
+            "6 May",
+            "6 May 23",
+            "6 mai 2023",
+            "\u{666}.05.2023",
+            "2023-05-06\u{1f600}",
+        ] {
+            assert_eq!(unix_millis(date), None, "{date}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `Debug` with everything in it, for tests.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Shows what `Debug` hides, where you ask for it.
+///
+/// Requests and answers are personal data, so their `Debug` shows none of it. In a test that is in the way: wrap both
+/// sides, and a failed assertion says how they differ.
+///
+/// ```
+/// use tgscan_types::{Reveal, SearchGroup, UserQuery};
+///
+/// let mut group = SearchGroup::default();
+/// group.title = "Book club".into();
+/// assert_eq!(format!("{group:?}"), "SearchGroup(<hidden>)");
+/// assert_eq!(
+///     format!("{:?}", group.reveal()),
+///     r#"{"username":null,"title":"Book club","date_updated":""}"#,
+/// );
+/// assert_eq!(group.reveal(), group.clone().reveal());
+/// assert_eq!(format!("{:?}", "@alice".parse::<UserQuery>()?.reveal()), r#""alice""#);
+/// # Ok::<(), tgscan_types::InvalidQuery>(())
+/// ```
+pub trait Reveal: Serialize {
+    /// Borrows this with a `Debug` that shows everything, as JSON: on one line, or with `{:#?}` indented.
+    fn reveal(&self) -> Revealed<'_, Self> {
+        Revealed(self)
+    }
+}
+
+impl<T: Serialize + ?Sized> Reveal for T {}
+
+/// A value whose `Debug` shows everything. Made by [`Reveal::reveal`].
+///
+/// Personal data: keep it out of logs.
+#[derive(PartialEq, Eq)]
+pub struct Revealed<'a, T: ?Sized>(&'a T);
+
+impl<T: ?Sized> Clone for Revealed<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Revealed<'_, T> {}
+
+impl<T: Serialize + ?Sized> fmt::Debug for Revealed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json =
+            if f.alternate() { serde_json::to_string_pretty(self.0) } else { serde_json::to_string(self.0) };
+        f.write_str(json.as_deref().unwrap_or("<cannot be written as JSON>"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BalanceAnswer, Envelope, SearchAnswer};
+
+    #[test]
+    fn shows_everything_only_where_it_is_asked_for() {
+        let mut answer = SearchAnswer::default();
+        answer.user.get_or_insert_default().first_name = "Ada".into();
+        assert!(!format!("{answer:?} {answer:#?}").contains("Ada"));
+        assert!(format!("{:?}", answer.reveal()).contains(r#""first_name":"Ada""#));
+        assert!(format!("{:#?}", answer.reveal()).contains("\n    \"first_name\": \"Ada\""));
+        assert!(format!("{:?}", answer.groups.reveal()).contains("[]"));
+        let balance = Envelope::Ok(BalanceAnswer { num_credits: 5 });
+        assert_eq!(format!("{:?}", balance.reveal()), r#"{"status":"ok","result":{"num_credits":5}}"#);
+    }
+
+    #[test]
+    fn compares_as_the_value_does() {
+        let (one, mut other) = (SearchAnswer::default(), SearchAnswer::default());
+        assert_eq!(one.reveal(), other.reveal());
+        other.meta.op_cost = 1;
+        assert_ne!(one.reveal(), other.reveal());
+    }
+
+    #[test]
+    fn what_json_cannot_hold_is_said_and_is_no_panic() {
+        let odd = std::collections::BTreeMap::from([((1, 2), 3)]);
+        assert_eq!(format!("{:?}", odd.reveal()), "<cannot be written as JSON>");
+    }
+}

@@ -1,0 +1,321 @@
+//! What people paste: an `@name`, a link, an id, with invisible characters around it.
+
+use super::invalid::Reason;
+
+/// What a pasted text stands for. Its parts are still to be checked.
+pub(super) enum Pasted<'a> {
+    /// A text without `@` and without a link: a username or an id.
+    Plain(&'a str),
+    /// A username, from `@name` or from a link.
+    Name(&'a str),
+    /// A numeric id, from `tg://user?id=…`.
+    Id(&'a str),
+}
+
+/// Hosts of Telegram's own links. Source: "Deep links" at core.telegram.org/api/links; Telegram's FAQ adds `telegram.dog`.
+const HOSTS: [&str; 3] = ["t.me", "telegram.me", "telegram.dog"];
+
+/// First parts of links that name no account or group, and what such a link is.
+///
+/// Source: "Deep links" at core.telegram.org/api/links. `tg:` links have the same names where they have a twin.
+const OTHER_LINKS: [(&str, &str); 32] = [
+    ("addemoji", "a link to an emoji set"),
+    ("addlist", "a link to a chat folder"),
+    ("addstickers", "a link to a sticker set"),
+    ("addtheme", "a link to a theme"),
+    ("auction", "a link to an auction"),
+    ("bg", "a link to a background"),
+    ("boost", "a boost link"),
+    ("c", "a link into a private chat"),
+    ("call", "a link to a call"),
+    ("confirmphone", "a link that confirms a phone number"),
+    ("contact", "a temporary contact link"),
+    ("giftcode", "a gift link"),
+    ("invoice", "a link to an invoice"),
+    ("iv", "a link to an instant view"),
+    ("join", "an invite link"),
+    ("joinchat", "an invite link"),
+    ("login", "a login link"),
+    ("m", "a business chat link"),
+    ("message", "a business chat link"),
+    ("msg", "a share link"),
+    ("msg_url", "a share link"),
+    ("nft", "a link to a collectible"),
+    ("openmessage", "a link into a private chat"),
+    ("passport", "a passport link"),
+    ("premium_offer", "a link into the app"),
+    ("privatepost", "a link into a private chat"),
+    ("proxy", "a proxy link"),
+    ("restore_purchases", "a link into the app"),
+    ("setlanguage", "a link to a language"),
+    ("settings", "a link into the app"),
+    ("share", "a share link"),
+    ("socks", "a proxy link"),
+];
+
+/// Finds what a pasted text stands for.
+pub(super) fn read(text: &str) -> Result<Pasted<'_>, Reason> {
+    let text = trim(text);
+    if is_phone_number(text) {
+        return Err(Reason::PhoneNumber);
+    }
+    if let Some(link) = strip_prefix_ignoring_case(text, "tg:") {
+        return app_link(link.trim_start_matches('/'));
+    }
+    let schemed =
+        strip_prefix_ignoring_case(text, "https://").or_else(|| strip_prefix_ignoring_case(text, "http://"));
+    let link = schemed.unwrap_or(text);
+    let link = strip_prefix_ignoring_case(link, "www.").unwrap_or(link);
+    let (host, rest) = link.split_at(link.find(['/', '?', '#']).unwrap_or(link.len()));
+    if HOSTS.iter().any(|telegram| host.eq_ignore_ascii_case(telegram)) {
+        return web_link(rest);
+    }
+    if let Some(name) = strip_suffix_ignoring_case(host, ".t.me") {
+        return named(name).map(Pasted::Name);
+    }
+    match text.strip_prefix('@') {
+        _ if schemed.is_some() => Err(Reason::LinkElsewhere),
+        Some("") => Err(Reason::OnlyAt),
+        Some(name) => Ok(Pasted::Name(name)),
+        None => Ok(Pasted::Plain(text)),
+    }
+}
+
+/// What follows the host of a link, such as `/name/123?comment=4`.
+fn web_link(rest: &str) -> Result<Pasted<'_>, Reason> {
+    let path = rest.split(['?', '#']).next().unwrap_or(rest);
+    let mut parts = path.split('/').skip_while(|part| part.is_empty());
+    let first = parts.next().unwrap_or_default();
+    // The preview of a public group in a browser.
+    let name = if first.eq_ignore_ascii_case("s") { parts.next().unwrap_or_default() } else { first };
+    named(name).map(Pasted::Name)
+}
+
+/// What follows `tg://`, such as `resolve?domain=name`.
+fn app_link(link: &str) -> Result<Pasted<'_>, Reason> {
+    let (command, query) = link.split_once('?').unwrap_or((link, ""));
+    let value = |name| query.split(['&', '#']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    match command.trim_end_matches('/').to_ascii_lowercase().as_str() {
+        "resolve" if value("phone").is_some() => Err(Reason::PhoneNumber),
+        "resolve" => named(value("domain").unwrap_or_default()).map(Pasted::Name),
+        "user" => value("id").map(Pasted::Id).ok_or(Reason::LinkWithoutName),
+        command => Err(other_link(command).unwrap_or(Reason::LinkWithoutName)),
+    }
+}
+
+/// The part of a link that names an account or group, if it does.
+fn named(part: &str) -> Result<&str, Reason> {
+    let part = part.strip_prefix('@').unwrap_or(part);
+    if let Some(rest) = part.strip_prefix('+').or_else(|| strip_prefix_ignoring_case(part, "%2b")) {
+        let is_number = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+        return Err(if is_number { Reason::PhoneNumber } else { Reason::OtherLink("an invite link") });
+    }
+    if part.starts_with('$') {
+        return Err(Reason::OtherLink("a link to an invoice"));
+    }
+    if part.is_empty() {
+        return Err(Reason::LinkWithoutName);
+    }
+    if part.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Reason::LinkToNumber);
+    }
+    other_link(part).map_or(Ok(part), Err)
+}
+
+fn other_link(part: &str) -> Option<Reason> {
+    OTHER_LINKS
+        .iter()
+        .find(|(first, _)| part.eq_ignore_ascii_case(first))
+        .map(|(_, what)| Reason::OtherLink(what))
+}
+
+/// Whether people write phone numbers like this: with a plus sign, or with separators between the digits.
+///
+/// Digits alone can be an id. A phone number sent as digits would pay for whoever has that id.
+fn is_phone_number(text: &str) -> bool {
+    let text = strip_prefix_ignoring_case(text, "tel:").unwrap_or(text);
+    let unsigned = text.strip_prefix(['+', '\u{ff0b}']);
+    let rest = unsigned.unwrap_or(text);
+    let digits = rest.bytes().filter(u8::is_ascii_digit).count();
+    let is_separator =
+        |c: char| matches!(c, '-' | '\u{2010}'..='\u{2014}' | '.' | '(' | ')' | '/') || is_blank(c);
+    rest.chars().all(|c| c.is_ascii_digit() || is_separator(c))
+        && match unsigned {
+            Some(_) => digits > 0,
+            None => {
+                rest.starts_with(|c: char| c == '(' || c.is_ascii_digit())
+                    && digits >= 7
+                    && digits < rest.len()
+            }
+        }
+}
+
+/// Removes what surrounds a copied text unseen: white space, a byte order mark, zero-width and direction marks.
+fn trim(text: &str) -> &str {
+    text.trim_matches(is_blank)
+}
+
+fn is_blank(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        )
+}
+
+fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+fn strip_suffix_ignoring_case<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
+    let (rest, tail) = text.split_at_checked(text.len().checked_sub(suffix.len())?)?;
+    tail.eq_ignore_ascii_case(suffix).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{GroupQuery, UserId, UserQuery, Username};
+
+    fn refusal(text: &str) -> String {
+        let error = text.parse::<UserQuery>().expect_err(text);
+        assert_eq!(text.parse::<Username>().expect_err(text), error, "{text}");
+        error.to_string()
+    }
+
+    #[test]
+    fn refuses_phone_numbers() {
+        for phone in [
+            "+49 170 1234567",
+            "+491701234567",
+            " +491701234567\n",
+            "\u{202a}+49 170 1234567\u{202c}",
+            "+49 (170) 123-45-67",
+            "+49\u{a0}170\u{a0}1234567",
+            "\u{ff0b}491701234567",
+            "+5",
+            "tel:+491701234567",
+            "0170 1234567",
+            "(0170) 1234567",
+            "0170/1234567",
+            "170-123-4567",
+            "t.me/+491701234567",
+            "https://t.me/+491701234567?text=hello",
+            "t.me/%2B491701234567",
+            "tg://resolve?phone=491701234567",
+        ] {
+            let says = refusal(phone);
+            assert!(says.contains("phone number") && says.contains("username"), "{phone}: {says}");
+            assert!(!says.contains("digits only"), "{phone}: {says}");
+            phone.parse::<GroupQuery>().expect_err(phone);
+        }
+        for phone in ["+491701234567", "+49 170 1234567", "0170 1234567", "01701234567", "00491701234567"] {
+            let says = phone.parse::<UserId>().expect_err(phone).to_string();
+            assert!(says.contains("phone number"), "{phone}: {says}");
+            assert_eq!(phone.parse::<UserQuery>().expect_err(phone).to_string(), says);
+        }
+    }
+
+    #[test]
+    fn refuses_links_that_name_nobody() {
+        for (link, what) in [
+            ("t.me/joinchat/AAAAAEHbEkejzxUjAUCfYg", "an invite link"),
+            ("https://t.me/+AbCdEf", "an invite link"),
+            ("t.me/+", "an invite link"),
+            ("tg://join?invite=AbCdEf", "an invite link"),
+            ("https://t.me/share/url?url=https://example.com", "a share link"),
+            ("t.me/share?url=x", "a share link"),
+            ("https://t.me/c/123/45", "a link into a private chat"),
+            ("tg://privatepost?channel=123&post=45", "a link into a private chat"),
+            ("t.me/addstickers/Animals", "a sticker set"),
+            ("t.me/addemoji/Animals", "an emoji set"),
+            ("t.me/addtheme/Dark", "a theme"),
+            ("t.me/AddList/AbCdEf", "a chat folder"),
+            ("t.me/proxy?server=x&port=1&secret=y", "a proxy link"),
+            ("tg://socks?server=x&port=1", "a proxy link"),
+            ("t.me/socks", "a proxy link"),
+            ("t.me/login/12345", "a login link"),
+            ("t.me/confirmphone?phone=1&hash=2", "confirms a phone number"),
+            ("t.me/boost/some_name", "a boost link"),
+            ("t.me/iv?url=x&rhash=y", "an instant view"),
+            ("t.me/bg/AbCdEf", "a background"),
+            ("t.me/setlanguage/de", "a language"),
+            ("t.me/invoice/AbCdEf", "an invoice"),
+            ("t.me/$AbCdEf", "an invoice"),
+            ("t.me/giftcode/AbCdEf", "a gift link"),
+            ("t.me/nft/AbCdEf-1", "a collectible"),
+            ("t.me/contact/AbCdEf", "a temporary contact link"),
+            ("t.me/m/AbCdEf", "a business chat link"),
+            ("t.me/call/AbCdEf", "a call"),
+            ("addstickers.t.me", "a sticker set"),
+            ("tg:settings/devices", "does not name"),
+            ("tg://settings", "into the app"),
+            ("t.me/s/", "does not name"),
+            ("t.me/s", "does not name"),
+            ("t.me", "does not name"),
+            ("https://t.me/", "does not name"),
+            ("https://t.me//?start=1", "does not name"),
+            ("tg://resolve?start=1", "does not name"),
+            ("t.me/491701234567", "a number where"),
+            ("https://example.com/some_name", "does not lead to Telegram"),
+            ("https://web.telegram.org/k/#@some_name", "does not lead to Telegram"),
+            ("http://t.me.example.com/some_name", "does not lead to Telegram"),
+        ] {
+            let says = refusal(link);
+            assert!(says.contains(what) && says.contains("t.me/some_username"), "{link}: {says}");
+        }
+    }
+
+    #[test]
+    fn accepts_pasted_forms() {
+        for pasted in [
+            "Some_Name1",
+            "@Some_Name1",
+            "  @Some_Name1\r\n",
+            "\u{feff}Some_Name1",
+            "\u{200b}\u{2066}@Some_Name1\u{2069}\u{200d}",
+            "\u{a0}Some_Name1\u{3000}",
+            "t.me/Some_Name1",
+            "t.me/@Some_Name1",
+            "www.t.me/Some_Name1",
+            "https://t.me/Some_Name1",
+            "http://t.me/Some_Name1/",
+            "HTTPS://WWW.T.me/Some_Name1//",
+            "t.me/Some_Name1/123",
+            "t.me/Some_Name1/123/456?comment=7",
+            "t.me/Some_Name1/s/12",
+            "t.me/Some_Name1?start=1",
+            "https://t.me/Some_Name1#fragment",
+            "https://t.me/s/Some_Name1",
+            "https://t.me/s/Some_Name1/123?before=4",
+            "telegram.me/Some_Name1",
+            "https://telegram.dog/Some_Name1",
+            "Some_Name1.t.me",
+            "https://Some_Name1.T.me/123",
+            "https://www.Some_Name1.t.me",
+            "tg://resolve?domain=Some_Name1",
+            "tg:resolve?domain=Some_Name1&post=123",
+            "tg://resolve?domain=@Some_Name1",
+            "TG://Resolve?start=x&domain=Some_Name1",
+            "tg://resolve/?domain=Some_Name1",
+        ] {
+            assert_eq!(pasted.parse::<Username>().expect(pasted).as_str(), "Some_Name1", "{pasted}");
+            assert!(matches!(pasted.parse(), Ok(UserQuery::Username(_))), "{pasted}");
+        }
+        let both: GroupQuery = " @Some_Name1 , https://t.me/s/Other_Name\n".parse().unwrap();
+        assert_eq!(both.usernames().collect::<Vec<_>>(), ["Some_Name1", "Other_Name"]);
+    }
+
+    #[test]
+    fn accepts_pasted_ids() {
+        let id = UserId::new(136_817_688).unwrap();
+        for pasted in ["136817688", " 136817688\n", "\u{feff}136817688\u{200b}", "tg://user?id=136817688"] {
+            assert_eq!(pasted.parse(), Ok(id), "{pasted}");
+            assert_eq!(pasted.parse(), Ok(UserQuery::Id(id)), "{pasted}");
+        }
+        let says = "tg://user?id=136817688".parse::<Username>().unwrap_err().to_string();
+        assert!(says.contains("numeric id"), "{says}");
+        assert!("@some_name".parse::<UserId>().is_err() && "tg://user".parse::<UserQuery>().is_err());
+    }
+}
