@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
-use tgscan_types::{ApiMethod, Envelope};
+use tgscan_types::{ApiMethod, Envelope, repair_json};
 
 use crate::base_url::{BaseUrl, InvalidBaseUrl};
 use crate::error::{
@@ -220,7 +220,23 @@ impl Api {
     ) -> Result<Reply<M::Answer>, Error> {
         match read_success::<M>(response.body()) {
             Ok(Some(answer)) => Ok(self.reply(method, answer, response)),
-            Ok(None) | Err(_) => Err(self.explain(method, response)),
+            Ok(None) | Err(_) => self.read_mended(method, response),
+        }
+    }
+
+    /// Reads a response that is not plainly a success: one step from the schema loses nothing.
+    #[cold]
+    fn read_mended<M: ApiMethod>(
+        &self,
+        method: &M,
+        response: Response<Bytes>,
+    ) -> Result<Reply<M::Answer>, Error> {
+        let Some(mended) = repair_json(response.body()) else {
+            return Err(self.explain(method, &response.body().clone(), response));
+        };
+        match read_success::<M>(&mended) {
+            Ok(Some(answer)) => Ok(self.reply(method, answer, response)),
+            Ok(None) | Err(_) => Err(self.explain(method, &Bytes::from(mended), response)),
         }
     }
 
@@ -248,21 +264,20 @@ impl Api {
         Reply::new(answer, credits, is_mismatched, response)
     }
 
-    /// The second pass over a response that did not read: what it is, and where it went wrong.
-    #[cold]
-    fn explain<M: ApiMethod>(&self, method: &M, response: Response<Bytes>) -> Error {
+    /// The second pass over a response that did not read: what it is, and where it went wrong. `body` is its body,
+    /// mended and as long.
+    fn explain<M: ApiMethod>(&self, method: &M, body: &Bytes, response: Response<Bytes>) -> Error {
         let form = form(method);
         let redactor = Redactor::new(&self.shared.key, &form);
         let classifier = self.shared.classifier;
         let api = |message, response| ErrorKind::Api(ApiError::new(message, response, &redactor, classifier));
-        let body = response.body().clone();
-        let problem = match guard(|| read_tracked::<M::Answer>(&body)) {
+        let problem = match guard(|| read_tracked::<M::Answer>(body)) {
             Ok(Ok(Envelope::Error(result))) => return self.error::<M>(api(result.message, response)),
             Ok(Err(problem)) | Err(problem) => problem.redact(&redactor),
             // Both passes use the same types, so only a reader that depends on more than its input gets here.
             Ok(Ok(Envelope::Ok(_))) => ReadError::unstable(),
         };
-        let kind = match probe::status(&body) {
+        let kind = match probe::status(body) {
             Some(probe::Status::Ok) => ErrorKind::Decode(DecodeError::new(problem, response)),
             // The service says that it failed; that its message does not fit makes it no less its own word.
             Some(probe::Status::Error) => api(String::new(), response),

@@ -179,7 +179,9 @@ impl<M: ApiMethod> Sent<M> {
             // Every error of an attempt has one.
             failure: Failure::of(&error).unwrap_or(Failure::PerhapsSent),
             is_charged: matches!(error.credits(), Credits::Charged(_)),
-            retry_after: error.response().and_then(|response| retry_after(response.headers())),
+            retry_after: error
+                .response()
+                .and_then(|response| retry_after(response.headers(), call.api.retry().max_wait)),
             attempts: call.attempts,
             elapsed: now().saturating_sub(call.began),
             random: random(call.seed, u64::from(call.attempts)),

@@ -242,6 +242,10 @@ impl Client {
             let response = sending.await;
             step = sent.received_at(response, || self.now_or(began));
         };
+        if result.as_ref().is_ok_and(Reply::is_mismatched) {
+            // Answers on that connection may all be one too late; which one it was is not known here.
+            self.shared.transport.discard_connections();
+        }
         self.tell::<M>(began, &result);
         result
     }

@@ -39,6 +39,7 @@ enum Leaf {
 
 fn find(body: &[u8], path: &[&str]) -> Option<Leaf> {
     let found = Cell::new(None);
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     // A body that broke off inside `12` must not read as 1: a number at the very end is not known to be whole.
     let whole = body.trim_ascii_end();
     let tail = whole
@@ -97,6 +98,20 @@ impl<'de> Visitor<'de> for Probe<'_> {
         Ok(())
     }
 
+    // A whole number written as a float, as the reader of answers takes it.
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<(), E> {
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if number.fract() == 0.0 && (0.0..=EXACT).contains(&number) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "whole, and within 2^53"
+            )]
+            return self.visit_u64(number as u64);
+        }
+        Ok(())
+    }
+
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
         if self.path.is_empty() {
             self.found.set(match text {
@@ -119,6 +134,9 @@ mod tests {
             (r#"{"status":"ok","result":{"meta":{"op_cost":3},"groups":[{"#, Some(3)),
             (r#"{"result":{"groups":7,"meta":{"x":[],"op_cost":3}},"status":"ok"}"#, Some(3)),
             (r#"{"result":{"meta":{"op_cost":3}}} trailing"#, Some(3)),
+            (r#"{"result":{"meta":{"op_cost":9.0}}}"#, Some(9)),
+            (r#"{"result":{"meta":{"op_cost":1e1}}}"#, Some(10)),
+            (r#"{"result":{"meta":{"op_cost":1.5}}}"#, None),
             (r#"{"result":{"meta":{"op_cost":9,"op_cost":0}}}"#, Some(9)),
             (r#"{"result":{"meta":{"op_cost":0,"op_cost":9}}}"#, Some(9)),
             (r#"{"result":{"meta":{"op_cost":9},"meta":{"op_cost":0}}}"#, Some(9)),

@@ -125,16 +125,19 @@ pub(crate) fn random(seed: u64, count: u64) -> u64 {
 }
 
 /// What `Retry-After` asks for: seconds, or a date, which is compared with the response's own `Date` because this
-/// crate has no clock. Anything else is ignored.
-pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
+/// crate has no clock. A date that cannot be compared asks for the longest wait. Anything else is ignored.
+pub(crate) fn retry_after(headers: &http::HeaderMap, longest: Duration) -> Option<Duration> {
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         // More digits than fit ask for longer than anybody waits.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let until = httpdate::parse_http_date(text).ok()?;
-    let now = httpdate::parse_http_date(headers.get(http::header::DATE)?.to_str().ok()?).ok()?;
-    Some(until.duration_since(now).unwrap_or_default())
+    let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+    match date.and_then(|date| httpdate::parse_http_date(date).ok()) {
+        Some(now) => Some(until.duration_since(now).unwrap_or_default()),
+        None => Some(longest),
+    }
 }
 
 #[cfg(test)]
@@ -297,7 +300,7 @@ mod tests {
             if let Some(date) = date {
                 headers.insert("date", date.parse().unwrap());
             }
-            super::retry_after(&headers)
+            super::retry_after(&headers, Duration::from_secs(99))
         };
         let now = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(headers("7", None), Some(Duration::from_secs(7)));
@@ -305,10 +308,13 @@ mod tests {
         assert_eq!(headers("99999999999999999999999", None), Some(Duration::from_secs(u64::MAX)));
         assert_eq!(headers("Sun, 06 Nov 1994 08:50:07 GMT", now), Some(Duration::from_secs(30)));
         assert_eq!(headers("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(headers("Sun, 06 Nov 1994 08:50:07 GMT", None), None);
+        for date in [None, Some("yesterday")] {
+            let longest = Some(Duration::from_secs(99));
+            assert_eq!(headers("Sun, 06 Nov 1994 08:50:07 GMT", date), longest, "nothing to compare it with");
+        }
         for wrong in ["", "-1", "1.5", "soon"] {
             assert_eq!(headers(wrong, now), None, "{wrong}");
         }
-        assert_eq!(super::retry_after(&http::HeaderMap::new()), None);
+        assert_eq!(super::retry_after(&http::HeaderMap::new(), Duration::MAX), None);
     }
 }

@@ -10,7 +10,7 @@ use tgscan_core::types::{
     ApiMethod, Balance, GroupQuery, MethodVisitor, SimilarGroups, UserCheck, UserQuery, visit_all,
 };
 use tgscan_core::{
-    Api, Attempt, Credits, Error, Ledger, Refusal, Reply, Reserve, RetryPolicy, Sent, Step, TransportError,
+    Api, Attempt, Credits, Error, Ledger, Reply, Reserve, RetryPolicy, Sent, Step, TransportError,
     TransportErrorKind, Wait,
 };
 

@@ -300,3 +300,55 @@ fn debug_of_a_search_shows_nothing_of_a_gateways_path() {
     let request: Search = documented_request();
     assert!(api.request(&request).uri().path().starts_with("/token-of-mine/"));
 }
+
+#[test]
+fn answer_to_another_query_is_marked_and_its_connection_not_used_again() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    struct Mixed(AtomicU32);
+    #[tgscan_core::async_trait]
+    impl tgscan_core::Transport for Mixed {
+        async fn send(&self, _: http::Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+            Ok(response(200, documented_answer::<Search>()))
+        }
+        fn discard_connections(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let documented: Search = documented_request();
+    let echo = documented.query.as_str().into_owned();
+    let transport = Arc::new(Mixed(AtomicU32::new(0)));
+    let client = tgscan_core::Client::new(live(), Arc::clone(&transport));
+    for (query, is_mismatched) in [
+        (echo.clone(), false),
+        (format!("@{}", echo.to_uppercase()), false),
+        ("somebody_else".to_owned(), true),
+    ] {
+        let query: tgscan_core::types::UserQuery = query.parse().unwrap();
+        let reply = futures_executor::block_on(client.search(query)).unwrap();
+        assert_eq!(reply.is_mismatched(), is_mismatched);
+        assert_eq!(transport.0.load(Ordering::Relaxed), u32::from(is_mismatched));
+    }
+    // Test methods answer with random data, their echo too.
+    let tested = tgscan_core::Client::new(crate::support::test(), Arc::clone(&transport));
+    let query: tgscan_core::types::UserQuery = "somebody_else".parse().unwrap();
+    assert!(!futures_executor::block_on(tested.search(query)).unwrap().is_mismatched());
+}
+
+#[test]
+fn lone_surrogates_byte_order_marks_and_floats_lose_no_answer() {
+    let float = SIMILAR.replace(r#""op_cost":1"#, r#""op_cost":1.0"#);
+    let cut = SIMILAR
+        .replace(r#""groups":[]"#, r#""groups":[{"username":"name","title":"\ud83d","num_users":1e0}]"#);
+    let (marked, error) = (format!("\u{feff}{SIMILAR}"), "\u{feff}{\"status\":\"error\",\"result\":\"no\"}");
+    for body in [float, cut, marked] {
+        let reply = live().parse(&similar(), response(200, body.clone())).expect(&body);
+        assert_eq!((reply.credits, reply.raw().as_ref()), (Credits::Charged(1), body.as_bytes()));
+    }
+    let error = live().parse(&similar(), response(200, error)).unwrap_err();
+    assert_eq!((error.is_api(), error.message()), (true, Some("no")));
+    let error = live()
+        .parse(&similar(), response(200, SIMILAR.replace("[]", "[7]").replace(":1}", ":5.0}")))
+        .unwrap_err();
+    assert_eq!((error.is_decode(), error.credits()), (true, Credits::Charged(5)));
+}
