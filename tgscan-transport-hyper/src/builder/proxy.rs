@@ -8,10 +8,11 @@ impl HyperTransportBuilder {
     ///
     /// Credentials go before the host, percent-encoded: `http://user:pass%40word@proxy.example:3128`. They are shown
     /// by no `Debug` and no error. A URL that can be read in two ways, such as one with an unescaped `@` or `/` in the
-    /// password, or whose port is none, is an error of [`build`](Self::build). TLS runs through the tunnel, so the proxy sees the host's name and neither the key
-    /// nor the query. It also resolves that name, with `socks5` as with `socks5h`. If the proxy fails, the call fails
-    /// as "never sent", with the proxy's status and reason: there is no way around it. What it refuses for good, such as
-    /// with 407 or 403, is not tried again.
+    /// password, or whose port is none, is an error of [`build`](Self::build).
+    ///
+    /// TLS runs through the tunnel, so the proxy sees the host's name and neither the key nor the query. It also resolves
+    /// that name, with `socks5` as with `socks5h`. If the proxy fails, the call fails as "never sent", with the proxy's
+    /// status and reason: there is no way around it. What it refuses for good, such as with 407 or 403, is not tried again.
     ///
     /// Plain `http` goes through no proxy that is not on this machine, unless
     /// [`allow_plain_http`](Self::allow_plain_http) says so: the proxy and everyone on the way to it could read the API key.
