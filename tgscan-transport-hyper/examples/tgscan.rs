@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use tgscan_core::types::{
     BalanceAnswer, GroupQuery, SearchAnswer, SimilarGroupsAnswer, UserCheckAnswer, UserQuery, Username,
 };
-use tgscan_core::{Api, ApiKey, Ledger, Reply};
+use tgscan_core::{Api, ApiKey, Ledger, Reply, Reserve};
 use tgscan_transport_hyper::HyperTransport;
 
 /// Calls one method of the TgScan API. The API key is read from the environment variable `TGSCAN_API_KEY`.
@@ -84,10 +84,10 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let key = std::env::var("TGSCAN_API_KEY").map_err(|_| "set TGSCAN_API_KEY to your API key")?;
     let key = if arguments.test_key { ApiKey::test(key)? } else { ApiKey::live(key)? };
-    let mut ledger = Ledger::new();
-    if let Some(cap) = arguments.cap {
-        ledger = ledger.with_cap(cap);
-    }
+    let ledger = match arguments.cap {
+        Some(cap) => Ledger::with_cap(cap, Reserve::OneAtATime),
+        None => Ledger::new(),
+    };
     let api = Api::with_base_url(&arguments.base_url, key)?.with_ledger(ledger);
     let mut transport = HyperTransport::builder();
     if let Some(path) = &arguments.ca {

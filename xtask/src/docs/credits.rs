@@ -3,21 +3,24 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tgscan_core::{Credits, Decision, Failure, RetryPolicy, Situation, decide};
+use tgscan_core::{Credits, Decision, Failure, Refusal, RetryPolicy, Situation, StatusRule, decide};
 
 /// The generated parts of the page.
 pub(super) fn parts() -> Result<Vec<(&'static str, String)>, String> {
     Ok(vec![
         ("calls that can cost credits", table(true)?),
         ("free calls", table(false)?),
+        ("statuses", statuses()),
         ("limits", limits(&RetryPolicy::default())),
     ])
 }
 
 fn table(can_cost: bool) -> Result<String, String> {
-    let rows =
-        Failure::ALL.map(|failure| row(&words(failure), &outcome(failure, can_cost), can_cost)).concat();
-    let others = row("any other complete answer that is no success", &other_statuses(can_cost)?, can_cost);
+    let rows: String = Failure::all()
+        .into_iter()
+        .map(|failure| row(&words(failure), &outcome(failure, can_cost), can_cost))
+        .collect();
+    let others = row("any other status, not from the service", &other_statuses(can_cost)?, can_cost);
     // The option is about calls that can cost credits and changes nothing for others.
     let option = if can_cost { " with `resend_uncertain` |" } else { "" };
     let rule = if can_cost { "---|" } else { "" };
@@ -63,13 +66,18 @@ fn is_resent(policy: &RetryPolicy, failure: Failure, can_cost: bool) -> bool {
 
 /// What the statuses that no row names have in common; an error if it is not the same for all.
 fn other_statuses(can_cost: bool) -> Result<Outcome, String> {
-    let statuses = (100..=999).filter_map(|status| StatusCode::from_u16(status).ok()).map(Failure::Refused);
-    let mut others = statuses.filter(|failure| !Failure::ALL.contains(failure));
+    let statuses =
+        (100..=999).filter_map(|status| StatusCode::from_u16(status).ok()).map(Failure::Unexpected);
+    let listed = Failure::all();
+    // A range of statuses is listed by its first.
+    let is_range =
+        |failure: &Failure| matches!(failure, Failure::Unexpected(s) if (520..=529).contains(&s.as_u16()));
+    let mut others = statuses.filter(|failure| !listed.contains(failure) && !is_range(failure));
     let first = others.next().ok_or("every status has a row of its own")?;
     let common = outcome(first, can_cost);
     match others.find(|failure| outcome(*failure, can_cost) != common) {
         Some(other) => {
-            Err(format!("{other:?} follows another rule than {first:?}: it belongs into Failure::ALL"))
+            Err(format!("{other:?} follows another rule than {first:?}: it belongs into Failure::all"))
         }
         None => Ok(common),
     }
@@ -78,18 +86,33 @@ fn other_statuses(can_cost: bool) -> Result<Outcome, String> {
 fn words(failure: Failure) -> String {
     match failure {
         Failure::NeverSent => "no connection: unknown host, refused, or timed out while connecting".into(),
-        Failure::NeverSendable => "no trusted TLS session, or the transport refuses the request".into(),
-        Failure::PerhapsSent => "a timeout or a broken connection before any answer".into(),
-        Failure::AnswerBroke => "the answer began and broke off".into(),
-        Failure::AnswerTooLarge => "the answer is larger than the transport's cap".into(),
-        Failure::Refused(StatusCode::OK) => {
-            "200 with an error envelope, or with something that is no envelope".into()
+        Failure::NeverSendable => {
+            "no trusted TLS session, or a proxy or the transport refuses the request".into()
         }
-        Failure::Refused(status) => match status.canonical_reason() {
-            Some(reason) => format!("{} ({reason})", status.as_u16()),
-            None => status.as_u16().to_string(),
-        },
+        Failure::PerhapsSent => "a timeout or a broken connection before any answer".into(),
+        Failure::AnswerBroke(status) => format!("a response with {} broke off", words_of(status)),
+        Failure::AnswerTooLarge(status) => {
+            format!("a response with {} is larger than the transport's limit", words_of(status))
+        }
+        Failure::Api(Refusal::Unavailable | Refusal::Other, StatusCode::OK) if failure.is_transient() => {
+            "the service's error envelope: unavailable, under 200".into()
+        }
+        Failure::Api(refusal, StatusCode::OK) => format!("the service's error envelope: {refusal}"),
+        Failure::Api(refusal, status) => {
+            format!("the service's error envelope: {refusal}, under {}", words_of(status))
+        }
+        Failure::Unexpected(StatusCode::OK) => "200 with something that is no envelope".into(),
+        Failure::Unexpected(status) => format!("{}, not from the service", words_of(status)),
         Failure::Undecodable => "a successful envelope whose answer does not fit the schema".into(),
+    }
+}
+
+fn words_of(status: StatusCode) -> String {
+    match (status.as_u16(), status.canonical_reason()) {
+        (520, _) => "520 to 524".into(),
+        (525, _) => "525 to 529".into(),
+        (code, Some(reason)) if code != 200 => format!("{code} ({reason})"),
+        (code, _) => code.to_string(),
     }
 }
 
@@ -97,10 +120,24 @@ fn known(failure: Failure) -> &'static str {
     match failure {
         Failure::NeverSent | Failure::NeverSendable => "never sent",
         Failure::PerhapsSent => "perhaps sent",
-        Failure::AnswerBroke | Failure::AnswerTooLarge => "answer began; its first bytes are kept",
-        Failure::Refused(_) if failure.not_processed() => "answered: not processed",
-        Failure::Refused(_) | Failure::Undecodable => "answered; all of it is kept",
+        _ if failure.not_processed() => "answered: not processed",
+        Failure::AnswerBroke(_) | Failure::AnswerTooLarge(_) => "answer began; its first bytes are kept",
+        Failure::Api(..) | Failure::Unexpected(_) | Failure::Undecodable => "answered; all of it is kept",
     }
+}
+
+/// Why each status with a rule of its own has it.
+fn statuses() -> String {
+    let others = StatusRule::of(StatusCode::IM_A_TEAPOT);
+    let mut table = "| status | why |\n|---|---|\n".to_owned();
+    for failure in Failure::all() {
+        if let Failure::Unexpected(status) = failure
+            && StatusRule::of(status) != others
+        {
+            table += &format!("| {} | {} |\n", words_of(status), StatusRule::of(status).why);
+        }
+    }
+    table + &format!("| any other | {} |\n", others.why)
 }
 
 fn yes(is_so: bool) -> &'static str {
@@ -141,18 +178,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_have_a_row_for_every_failure_and_one_for_the_rest() {
+    fn every_failure_has_a_row_of_its_own() {
         for can_cost in [true, false] {
             let table = table(can_cost).unwrap();
-            assert_eq!(table.lines().count(), 2 + Failure::ALL.len() + 1);
+            assert_eq!(table.lines().count(), 2 + Failure::all().len() + 1);
             let columns = table.lines().map(|line| line.matches('|').count()).collect::<Vec<_>>();
             assert!(columns.iter().all(|count| *count == columns[0]), "{columns:?}");
+            let rows: std::collections::BTreeSet<_> = table.lines().collect();
+            assert_eq!(rows.len(), table.lines().count(), "{table}");
         }
     }
 
     #[test]
     fn the_option_changes_nothing_for_free_calls() {
-        for failure in Failure::ALL {
+        for failure in Failure::all() {
             let outcome = outcome(failure, false);
             assert_eq!(outcome.is_resent, outcome.is_resent_if_asked, "{failure:?}");
             assert_eq!(outcome.credits, Credits::NotCharged, "{failure:?}");
@@ -164,8 +203,9 @@ mod tests {
         let table = table(true).unwrap();
         for row in [
             "| a timeout or a broken connection before any answer | perhaps sent | no | **yes** | **uncertain** |",
-            "| 429 (Too Many Requests) | answered: not processed | **yes** | **yes** | none |",
-            "| 502 (Bad Gateway) | answered; all of it is kept | no | **yes** | **uncertain** |",
+            "| 429 (Too Many Requests), not from the service | answered: not processed | **yes** | **yes** | none |",
+            "| 502 (Bad Gateway), not from the service | answered; all of it is kept | no | **yes** | **uncertain** |",
+            "| 503 (Service Unavailable), not from the service | answered; all of it is kept | no | **yes** | **uncertain** |",
         ] {
             assert!(table.lines().any(|line| line == row), "{row}\n{table}");
         }
