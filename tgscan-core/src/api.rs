@@ -13,7 +13,7 @@ use tgscan_types::{ApiMethod, Envelope, repair_json};
 
 use crate::base_url::{BaseUrl, InvalidBaseUrl};
 use crate::error::{
-    ApiError, DecodeError, Error, ErrorKind, NotEnvelope, ReadError, read_text, read_tracked,
+    ApiError, DecodeError, Error, ErrorKind, ReadError, UnexpectedResponse, read_text, read_tracked,
 };
 use crate::redact::Redactor;
 use crate::refusal::{Classifier, Refusal};
@@ -113,7 +113,7 @@ impl Api {
     /// [`Refusal::of_mock_text`], since the texts of the live service are not documented.
     ///
     /// ```
-    /// use tgscan_core::{Api, ApiError, ApiKey, Refusal};
+    /// use tgscan_core::{Api, ApiKey, Refusal, error::ApiError};
     ///
     /// fn by_text(error: &ApiError) -> Option<Refusal> {
     ///     match error.message() {
@@ -123,7 +123,7 @@ impl Api {
     ///     }
     /// }
     /// let api = Api::new(ApiKey::live("0123456789abcdef")?).with_refusals(by_text);
-    /// # Ok::<(), tgscan_core::InvalidApiKey>(())
+    /// # Ok::<(), tgscan_core::error::InvalidApiKey>(())
     /// ```
     #[must_use]
     pub fn with_refusals(mut self, classifier: Classifier) -> Self {
@@ -131,7 +131,7 @@ impl Api {
         self
     }
 
-    /// Puts an [`Attempt`](crate::Attempt) into the extensions of every request that a call sends, for transports and
+    /// Puts an [`Attempt`](crate::call::Attempt) into the extensions of every request that a call sends, for transports and
     /// layers to name what they carry. Off unless asked for: it costs three allocations per request.
     #[must_use]
     pub fn with_marked_attempts(mut self) -> Self {
@@ -169,7 +169,7 @@ impl Api {
     }
 
     /// Builds the HTTP request of a method, **past the ledger, its cap and the retry rules**: what you send with it is
-    /// counted nowhere. Calls go through [`Client`](crate::Client) or [`Step`](crate::Step).
+    /// counted nowhere. Calls go through [`Client`](crate::Client) or [`Step`](crate::call::Step).
     ///
     /// Cannot fail: key, base URL and query were checked before.
     ///
@@ -281,7 +281,7 @@ impl Api {
             Some(probe::Status::Ok) => ErrorKind::Decode(DecodeError::new(problem, response)),
             // The service says that it failed; that its message does not fit makes it no less its own word.
             Some(probe::Status::Error) => api(String::new(), response),
-            None => ErrorKind::NotEnvelope(NotEnvelope::new(problem, response, &redactor)),
+            None => ErrorKind::UnexpectedResponse(UnexpectedResponse::new(problem, response, &redactor)),
         };
         self.error::<M>(kind)
     }

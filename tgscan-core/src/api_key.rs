@@ -28,7 +28,7 @@ pub enum KeyKind {
 /// assert_eq!(key.kind(), KeyKind::Live);
 /// assert_eq!(format!("{key:?}"), "ApiKey(Live, <secret>)");
 /// assert_eq!(ApiKey::test("").unwrap_err().to_string(), "the API key is empty; give the key from your account page");
-/// # Ok::<(), tgscan_core::InvalidApiKey>(())
+/// # Ok::<(), tgscan_core::error::InvalidApiKey>(())
 /// ```
 #[derive(Clone)]
 pub struct ApiKey {

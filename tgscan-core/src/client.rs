@@ -9,12 +9,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Extensions, Request, Response};
 use tgscan_types::{
-    ApiMethod, Balance, BalanceAnswer, GroupQuery, Search, SearchAnswer, SimilarGroups, SimilarGroupsAnswer,
-    UserCheck, UserCheckAnswer, UserQuery,
+    ApiMethod, Balance, BalanceAnswer, GroupQuery, InvalidQuery, Search, SearchAnswer, SimilarGroups,
+    SimilarGroupsAnswer, UserCheck, UserCheckAnswer, UserQuery,
 };
 
 use crate::ledger::{ReconcileOutcome, Reconciliation};
-use crate::{Api, CallEnd, Error, Ledger, Observer, Reply, Step, Timer, Transport, TransportError};
+use crate::{
+    Api, Credits, Error, ErrorKind, Ledger, Reply, Timer, Transport, TransportError,
+    call::{CallSummary, Observer, Step},
+};
 
 /// What `async_trait` makes of [`Transport::send`].
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'a>>;
@@ -155,15 +158,21 @@ impl Client {
         self.shared.api.ledger()
     }
 
-    /// In which groups an account is known to be. Costs credits. See [`Search`].
+    /// Tells in which groups an account is known to be. Costs credits. See [`Search`].
+    ///
+    /// Takes a [`UserQuery`], or a text that is one: a username, what people paste of it, or a numeric id.
     ///
     /// # Errors
     /// See [`send`](Self::send).
-    pub async fn search(&self, query: impl Into<UserQuery>) -> Result<Reply<SearchAnswer>, Error> {
-        self.send(Search { query: query.into() }).await
+    pub async fn search(
+        &self,
+        query: impl TryInto<UserQuery, Error: Into<InvalidQuery>>,
+    ) -> Result<Reply<SearchAnswer>, Error> {
+        let query = checked::<Search, _>(query)?;
+        self.send(Search { query }).await
     }
 
-    /// How many credits are left. Free. See [`Balance`].
+    /// Asks how many credits are left. Free. See [`Balance`].
     ///
     /// # Errors
     /// See [`send`](Self::send).
@@ -171,23 +180,30 @@ impl Client {
         self.send(Balance {}).await
     }
 
-    /// Groups similar to the given ones. Costs credits. See [`SimilarGroups`].
+    /// Finds groups similar to the given ones. Costs credits. See [`SimilarGroups`].
+    ///
+    /// Takes a [`GroupQuery`], a text of usernames with commas between them, or a list of 1 to 10 usernames.
     ///
     /// # Errors
     /// See [`send`](Self::send).
     pub async fn similar_groups(
         &self,
-        query: impl Into<GroupQuery>,
+        query: impl TryInto<GroupQuery, Error: Into<InvalidQuery>>,
     ) -> Result<Reply<SimilarGroupsAnswer>, Error> {
-        self.send(SimilarGroups { query: query.into() }).await
+        let query = checked::<SimilarGroups, _>(query)?;
+        self.send(SimilarGroups { query }).await
     }
 
-    /// What is known about an account. Free, but the balance must not be zero. See [`UserCheck`].
+    /// Tells what is known about an account. Free, but the balance must not be zero. See [`UserCheck`].
     ///
     /// # Errors
     /// See [`send`](Self::send).
-    pub async fn check_user(&self, query: impl Into<UserQuery>) -> Result<Reply<UserCheckAnswer>, Error> {
-        self.send(UserCheck { query: query.into() }).await
+    pub async fn user_check(
+        &self,
+        query: impl TryInto<UserQuery, Error: Into<InvalidQuery>>,
+    ) -> Result<Reply<UserCheckAnswer>, Error> {
+        let query = checked::<UserCheck, _>(query)?;
+        self.send(UserCheck { query }).await
     }
 
     /// Calls any API method, and its test twin if the key is a test key.
@@ -229,10 +245,10 @@ impl Client {
             // Nothing but what must be kept is alive while the transport is waited for: a call's future is moved.
             let (sending, sent) = match step {
                 Step::Send(request, sent) => (self.sending(request), sent),
-                Step::Wait(wait) => match &self.shared.timer {
+                Step::Backoff(wait) => match &self.shared.timer {
                     Some(timer) => {
                         timer.sleep(wait.duration()).await;
-                        step = wait.over();
+                        step = wait.resume();
                         continue;
                     }
                     None => break Err(wait.give_up()),
@@ -259,9 +275,9 @@ impl Client {
         };
         let duration = self.now_or(began).saturating_sub(began);
         let error = result.as_ref().err();
-        let end = CallEnd { method: M::NAME, attempts, duration, credits, error };
+        let end = CallSummary { method: M::NAME, attempts, duration, credits, error };
         // The observer is the caller's code: its panic must not cost the answer. The panic hook has told of it.
-        let _ = catch_unwind(AssertUnwindSafe(|| observer.call_ended(&end)));
+        let _ = catch_unwind(AssertUnwindSafe(|| observer.call_finished(&end)));
     }
 
     /// What [`Transport::send`] makes of the request.
@@ -311,6 +327,13 @@ impl Client {
     fn now_or(&self, earlier: Duration) -> Duration {
         catch_unwind(AssertUnwindSafe(|| self.now())).unwrap_or(earlier)
     }
+}
+
+/// A query of `M`, or the error of a call that was never begun.
+fn checked<M: ApiMethod, Q>(query: impl TryInto<Q, Error: Into<InvalidQuery>>) -> Result<Q, Error> {
+    query.try_into().map_err(|invalid| {
+        Error::new(M::NAME, ErrorKind::InvalidQuery(invalid.into()), Credits::NotCharged, 0)
+    })
 }
 
 impl fmt::Debug for Client {

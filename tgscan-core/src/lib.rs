@@ -2,29 +2,28 @@
 //!
 //! # Where to read on
 //!
-//! - [`Client`] makes calls; [`Step`] is the same for blocking code, in ten lines and without a runtime.
-//! - [`Transport`] is what carries them: one method, and the rules for writing your own.
-//! - [`decide`] is the whole rule of sending again, and [what happens to my credits](_credits) has every case in a table.
+//! - [`Client`] makes calls; [`call::Step`] is the same for blocking code, in ten lines and without a runtime.
+//! - [`Transport`] carries them: one method, and the rules for writing your own.
+//! - [`retry`] has the whole retry rule, and [what happens to my credits](_credits) has every case in a table.
 //! - [`Ledger`] adds up what calls cost, and its cap refuses a call before it is sent.
 //! - [Design](_design) answers why things are as they are.
 
 mod api;
 mod api_key;
 mod base_url;
-mod call;
+pub mod call;
 mod client;
 mod credits;
-mod error;
-mod ledger;
-mod observe;
+pub mod error;
+pub mod ledger;
 mod probe;
 mod redact;
 mod refusal;
 mod reply;
-mod retry;
+pub mod retry;
 mod success;
 mod timer;
-mod transport;
+pub mod transport;
 
 // A page of documentation and nothing else, as a module so that rustdoc shows it and runs its example.
 #[doc = include_str!("credits.md")]
@@ -35,22 +34,21 @@ pub mod _credits {}
 pub mod _design {}
 
 pub use api::Api;
-pub use api_key::{ApiKey, InvalidApiKey, KeyKind};
+pub use api_key::{ApiKey, KeyKind};
 /// Makes `impl Transport` and `impl Timer` possible; from the `async-trait` crate.
 pub use async_trait::async_trait;
-pub use base_url::{InvalidBaseUrl, is_loopback_host};
-pub use call::{Sent, Step, Wait};
+/// The crate of request and response bodies, which is part of this API.
+pub use bytes;
 pub use client::Client;
 pub use credits::Credits;
-pub use error::{ApiError, DecodeError, Error, ErrorKind, NotEnvelope, ReadError};
-pub use ledger::{CapReached, Ledger, LedgerSnapshot, Reconcile, ReconcileOutcome, Reconciliation, Reserve};
-pub use observe::{Attempt, CallEnd, Observer};
-pub use refusal::{Classifier, Refusal};
+pub use error::{Error, ErrorKind};
+/// The crate of requests and responses, which is part of this API.
+pub use http;
+pub use ledger::{Ledger, Reserve};
+pub use refusal::Refusal;
 pub use reply::Reply;
-pub use retry::{Decision, Failure, RetryPolicy, Situation, StatusRule, decide};
+pub use retry::RetryPolicy;
 /// The schemas: request and answer types, validated values, the envelope.
 pub use tgscan_types as types;
 pub use timer::Timer;
-#[cfg(feature = "tower")]
-pub use transport::ServiceTransport;
-pub use transport::{Delivery, FnTransport, Transport, TransportError, TransportErrorKind, transport_fn};
+pub use transport::{Transport, TransportError, transport_fn};

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::ApiError;
+use crate::error::ApiError;
 
 /// Why the service answered with an error envelope.
 ///

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tgscan_mock::core::{Api, Error, Reply, Step, TransportError};
+use tgscan_mock::core::{Api, Error, Reply, TransportError, call::Step};
 use tgscan_mock::types::ApiMethod;
 
 /// Your code: how to send is your HTTP client's business, and how to wait that of `std::thread::sleep`.
@@ -32,9 +32,9 @@ where
         loop {
             step = match step {
                 Step::Send(request, sent) => sent.received((self.send)(request), start.elapsed()),
-                Step::Wait(wait) => {
+                Step::Backoff(wait) => {
                     (self.wait)(wait.duration());
-                    wait.over()
+                    wait.resume()
                 }
                 Step::Done(result) => return result,
             };
@@ -46,7 +46,7 @@ where
 fn over(
     mock: &tgscan_mock::Mock,
 ) -> Blocking<impl Fn(Request<Bytes>) -> Result<Response<Bytes>, TransportError> + use<>> {
-    use tgscan_mock::Wire;
+    use tgscan_mock::outcome::Wire;
 
     let api = Api::new(mock.live_key());
     let mock = mock.clone();

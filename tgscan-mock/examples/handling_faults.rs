@@ -37,7 +37,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 #[cfg(test)]
 mod tests {
     use futures_executor::block_on;
-    use tgscan_mock::{Class, Fault, Mock, Wire};
+    use tgscan_mock::{
+        Fault, Mock,
+        outcome::{Class, Wire},
+    };
 
     use super::*;
 
@@ -45,7 +48,7 @@ mod tests {
     fn money_that_is_gone_is_never_called_unspent() {
         // Every fault there is, one after the other.
         for fault in Fault::all(1000) {
-            let mock = Mock::builder().body_cap(1000).build().unwrap();
+            let mock = Mock::builder().max_body_size(1000).build().unwrap();
             // So often that retries meet it too.
             mock.script_any(vec![fault.clone(); 20]);
             let status = block_on(look_up(&mock.client(), "some_username".parse().unwrap()));

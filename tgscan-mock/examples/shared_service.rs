@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_refused_before_anything_is_sent() {
-        use tgscan_mock::core::Api;
+        use tgscan_mock::core::{Api, Reserve};
 
         let mock = Mock::new();
         let api = Api::new(mock.live_key()).with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));

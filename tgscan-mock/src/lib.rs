@@ -29,6 +29,7 @@ pub mod data;
 mod engine;
 #[cfg(feature = "openapi")]
 mod openapi;
+pub mod outcome;
 #[cfg(feature = "server")]
 mod server;
 mod timer;
@@ -37,8 +38,8 @@ mod transport;
 #[cfg(feature = "server")]
 pub use engine::ScriptStep;
 pub use engine::{
-    Account, Class, End, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder,
-    Outcome, RecordedRequest, Repeat, Unmet, Wire, visit_all,
+    Account, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder, RecordedRequest,
+    Repeat, UnmetExpectations,
 };
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;
@@ -46,6 +47,6 @@ pub use openapi::openapi;
 pub use server::{MockServer, ServerOptions};
 /// The core of the SDK, whose `Transport` this crate implements.
 pub use tgscan_core as core;
-/// The schemas: request and answer types.
-pub use tgscan_core::types;
+/// What most tests need of the core, so that they need no other dependency.
+pub use tgscan_core::{Client, Credits, Error, ErrorKind, Refusal, Reply, types};
 pub use timer::VirtualTimer;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tgscan_core::{Transport, TransportError, TransportErrorKind as Kind, async_trait};
+use tgscan_core::{Transport, TransportError, async_trait, transport::TransportErrorKind as Kind};
 
 use crate::engine::{End, Mock, Wire};
 
@@ -10,23 +10,23 @@ use crate::engine::{End, Mock, Wire};
 #[async_trait]
 impl Transport for Mock {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        self.respond(&request).wire.into_result(self.body_cap())
+        self.respond(&request).wire.into_result(self.max_body_size())
     }
 }
 
 impl Wire {
-    /// What a right transport that takes bodies of up to `body_cap` bytes makes of it, without waiting: a stall is a
+    /// What a right transport that takes bodies of up to `max_body_size` bytes makes of it, without waiting: a stall is a
     /// time limit that has passed.
     ///
     /// # Errors
-    /// If not the whole response comes, or more than `body_cap` allows.
-    pub fn into_result(self, body_cap: usize) -> Result<Response<Bytes>, TransportError> {
+    /// If not the whole response comes, or more than `max_body_size` allows.
+    pub fn into_result(self, max_body_size: usize) -> Result<Response<Bytes>, TransportError> {
         match self {
-            Self::Whole(response) | Self::Drip(response) => capped(response, body_cap),
+            Self::Whole(response) | Self::Drip(response) => capped(response, max_body_size),
             Self::Partial(response, at, end) => {
                 // What is larger than the cap is refused before its end is seen.
-                let prefix = capped(response.map(|body| body.slice(..at.min(body.len()))), body_cap)?;
-                Err(TransportError::answer_began(prefix, MOCKED).with_kind(kind(end)))
+                let prefix = capped(response.map(|body| body.slice(..at.min(body.len()))), max_body_size)?;
+                Err(TransportError::response_started(prefix, MOCKED).with_kind(kind(end)))
             }
             Self::Nothing(end) => Err(TransportError::new(MOCKED).with_kind(kind(end))),
             Self::Refused => Err(TransportError::never_sent(MOCKED).with_kind(Kind::Connect)),
@@ -49,6 +49,6 @@ fn capped(response: Response<Bytes>, cap: usize) -> Result<Response<Bytes>, Tran
     }
     let prefix = response.map(|body| body.slice(..cap));
     let error =
-        TransportError::answer_began(prefix, format!("the body is larger than the cap of {cap} bytes"));
+        TransportError::response_started(prefix, format!("the body is larger than the cap of {cap} bytes"));
     Err(error.with_kind(Kind::BodyTooLarge))
 }

@@ -102,7 +102,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         Method::SimilarGroups { usernames } => {
             show(&client.similar_groups(GroupQuery::new(usernames)?).await?, json, similar_groups)
         }
-        Method::UserCheck { query } => show(&client.check_user(query).await?, json, user_check),
+        Method::UserCheck { query } => show(&client.user_check(query).await?, json, user_check),
         Method::Balance => show(&client.balance().await?, json, balance),
     }
 }

@@ -71,9 +71,9 @@ impl std::error::Error for BuildError {}
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ZeroTimeout { setting: setting @ "idle_timeout" } => write!(
+            Self::ZeroTimeout { setting: setting @ "pool_idle_timeout" } => write!(
                 f,
-                "`{setting}` is zero; give a longer time, or `max_idle_per_host(0)` to keep no idle connection"
+                "`{setting}` is zero; give a longer time, or `pool_max_idle_per_host(0)` to keep no idle connection"
             ),
             Self::ZeroTimeout { setting: setting @ "tcp_keepalive" } => {
                 write!(f, "`{setting}` is zero; give a longer time, or `None` to send no keep-alives")
@@ -82,7 +82,7 @@ impl fmt::Display for BuildError {
                 write!(f, "`{setting}` is zero, so every call would fail; give a longer time")
             }
             Self::ZeroBodyCap => {
-                f.write_str("`body_cap` is zero, so every answer would be too large; give at least 1 byte")
+                f.write_str("`max_body_size` is zero, so every answer would be too large; give at least 1 byte")
             }
             Self::UserAgent => f.write_str(
                 "`user_agent` is empty or has a character other than visible ASCII and spaces, such as a line break; \

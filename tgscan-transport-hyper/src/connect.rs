@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use tgscan_core::is_loopback_host;
+use tgscan_core::transport::is_loopback_host;
 use tower_service::Service;
 
 #[cfg(not(feature = "proxy"))]

@@ -7,7 +7,7 @@ use std::io;
 use http::Uri;
 use http::uri::Scheme;
 use rustls::pki_types::InvalidDnsNameError;
-use tgscan_core::{TransportError, TransportErrorKind as Kind};
+use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
 
 use crate::connect::{ConnectTimeout, PlainHttp, Route, proxy_on_the_way};
 use crate::incoming::Failed;

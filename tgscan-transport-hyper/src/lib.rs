@@ -5,12 +5,12 @@
 //! | setting | default | why |
 //! |---|---|---|
 //! | [`connect_timeout`](HyperTransportBuilder::connect_timeout) | 10 s | DNS, TCP and TLS together; a failure here is never sent, so failing early costs nothing |
-//! | [`total_timeout`](HyperTransportBuilder::total_timeout) | 30 s | from the call to the last byte of the body; hand-written clients of this service use 10 s to 30 s |
+//! | [`attempt_timeout`](HyperTransportBuilder::attempt_timeout) | 30 s | from the call to the last byte of the body; hand-written clients of this service use 10 s to 30 s |
 //! | [`first_byte_timeout`](HyperTransportBuilder::first_byte_timeout) | none | the total timeout bounds it |
-//! | [`body_idle_timeout`](HyperTransportBuilder::body_idle_timeout) | none | the total timeout bounds it; an answer that has begun has been paid for |
-//! | [`body_cap`](HyperTransportBuilder::body_cap) | 64 MiB | far above any documented answer, far below what hurts a process |
-//! | [`idle_timeout`](HyperTransportBuilder::idle_timeout) | 50 s | below the 60 s to 75 s after which common servers and gateways close idle connections |
-//! | [`max_idle_per_host`](HyperTransportBuilder::max_idle_per_host) | 256 | with HTTP/2 one suffices; bounds the sockets that a burst over HTTP/1.1 leaves behind, and is more than most have under way at once |
+//! | [`read_timeout`](HyperTransportBuilder::read_timeout) | none | the total timeout bounds it; an answer that has begun has been paid for |
+//! | [`max_body_size`](HyperTransportBuilder::max_body_size) | 64 MiB | far above any documented answer, far below what hurts a process |
+//! | [`pool_idle_timeout`](HyperTransportBuilder::pool_idle_timeout) | 50 s | below the 60 s to 75 s after which common servers and gateways close idle connections |
+//! | [`pool_max_idle_per_host`](HyperTransportBuilder::pool_max_idle_per_host) | 256 | with HTTP/2 one suffices; bounds the sockets that a burst over HTTP/1.1 leaves behind, and is more than most have under way at once |
 //! | [`tcp_keepalive`](HyperTransportBuilder::tcp_keepalive) | 15 s | keeps routers' entries alive, and finds out about a peer that vanished within 45 s |
 //! | [`tcp_nodelay`](HyperTransportBuilder::tcp_nodelay) | yes | a request is one small write that should not wait |
 //! | [`user_agent`](HyperTransportBuilder::user_agent) | `tgscan-rust/` and the version | |
@@ -36,7 +36,7 @@
 //! Both are right to be strict with requests; here the answer has been paid for. So heads of HTTP/1.1 are put right where
 //! there is one way to understand them, and the end of an HTTP/2 body becomes a frame of its own. What h2 refuses in the
 //! headers themselves (a `content-length` that is no number, or less than the body) cannot be helped this way: such an
-//! answer is "perhaps sent", and a paid call is uncertain.
+//! answer is "maybe sent", and a paid call is uncertain.
 //!
 //! **Why are `CONNECT`, SOCKS5 and `NO_PROXY` made here?** hyper-util has them, but goes straight to the host where it cannot
 //! read a proxy's URL, and does not say how a proxy refused.
@@ -54,7 +54,7 @@
 //!
 //! # Watching
 //!
-//! An [`Observer`](tgscan_core::Observer) on the client is told of each call: method, duration, attempts, credits, error.
+//! An [`Observer`](tgscan_core::call::Observer) on the client is told of each call: method, duration, attempts, credits, error.
 //! With the feature `tracing` each attempt is a span with OpenTelemetry's names for HTTP clients, without the URL's path.
 
 mod build_error;
@@ -89,6 +89,12 @@ pub use limits::CallLimits;
 /// The rustls of this transport, for [`HyperTransportBuilder::tls_config`] and
 /// [`HyperTransportBuilder::crypto_provider`].
 pub use rustls;
+/// The core of the SDK, whose `Transport` this crate implements.
+pub use tgscan_core as core;
+/// What most programs need of the core, so that they need no other dependency.
+pub use tgscan_core::{
+    Api, ApiKey, Client, Credits, Error, ErrorKind, Ledger, Refusal, Reply, Reserve, RetryPolicy, types,
+};
 pub use timer::TokioTimer;
 #[cfg(feature = "tracing")]
 pub use traced::traced;

@@ -14,10 +14,10 @@ pub(crate) const LONGEST: Duration = Duration::from_hours(365 * 24);
 /// What holds for each request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    pub(crate) total_timeout: Duration,
+    pub(crate) attempt_timeout: Duration,
     pub(crate) first_byte_timeout: Option<Duration>,
-    pub(crate) body_idle_timeout: Option<Duration>,
-    pub(crate) body_cap: usize,
+    pub(crate) read_timeout: Option<Duration>,
+    pub(crate) max_body_size: usize,
 }
 
 /// Limits of one call, instead of the transport's. What is not set stays as the transport has it.
@@ -29,7 +29,7 @@ pub(crate) struct Limits {
 ///
 /// let client = tgscan_transport_hyper::client(ApiKey::live("0123456789abcdef")?)?;
 /// // Every call over this clone; the connections are still shared.
-/// let hasty = client.clone().with_extension(CallLimits::new().total_timeout(Duration::from_secs(3)));
+/// let hasty = client.clone().with_extension(CallLimits::new().attempt_timeout(Duration::from_secs(3)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -37,10 +37,10 @@ pub(crate) struct Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "limits do nothing until they are in a request's extensions"]
 pub struct CallLimits {
-    total_timeout: Option<Duration>,
+    attempt_timeout: Option<Duration>,
     first_byte_timeout: Option<Duration>,
-    body_idle_timeout: Option<Duration>,
-    body_cap: Option<usize>,
+    read_timeout: Option<Duration>,
+    max_body_size: Option<usize>,
 }
 
 impl CallLimits {
@@ -49,9 +49,9 @@ impl CallLimits {
         Self::default()
     }
 
-    /// See [`HyperTransportBuilder::total_timeout`](crate::HyperTransportBuilder::total_timeout).
-    pub fn total_timeout(mut self, timeout: Duration) -> Self {
-        self.total_timeout = Some(timeout);
+    /// See [`HyperTransportBuilder::attempt_timeout`](crate::HyperTransportBuilder::attempt_timeout).
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
         self
     }
 
@@ -61,15 +61,15 @@ impl CallLimits {
         self
     }
 
-    /// See [`HyperTransportBuilder::body_idle_timeout`](crate::HyperTransportBuilder::body_idle_timeout).
-    pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
-        self.body_idle_timeout = Some(timeout);
+    /// See [`HyperTransportBuilder::read_timeout`](crate::HyperTransportBuilder::read_timeout).
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = Some(timeout);
         self
     }
 
-    /// See [`HyperTransportBuilder::body_cap`](crate::HyperTransportBuilder::body_cap).
-    pub fn body_cap(mut self, bytes: usize) -> Self {
-        self.body_cap = Some(bytes);
+    /// See [`HyperTransportBuilder::max_body_size`](crate::HyperTransportBuilder::max_body_size).
+    pub fn max_body_size(mut self, bytes: usize) -> Self {
+        self.max_body_size = Some(bytes);
         self
     }
 }
@@ -78,10 +78,10 @@ impl Limits {
     /// These limits where the call has none of its own.
     pub(crate) fn of_call(mut self, call: Option<&CallLimits>) -> Self {
         if let Some(call) = call {
-            self.total_timeout = call.total_timeout.unwrap_or(self.total_timeout);
+            self.attempt_timeout = call.attempt_timeout.unwrap_or(self.attempt_timeout);
             self.first_byte_timeout = call.first_byte_timeout.or(self.first_byte_timeout);
-            self.body_idle_timeout = call.body_idle_timeout.or(self.body_idle_timeout);
-            self.body_cap = call.body_cap.unwrap_or(self.body_cap);
+            self.read_timeout = call.read_timeout.or(self.read_timeout);
+            self.max_body_size = call.max_body_size.unwrap_or(self.max_body_size);
         }
         self
     }
@@ -89,9 +89,9 @@ impl Limits {
     /// The first setting that is zero, so that every call would fail.
     pub(crate) fn zero_timeout(&self) -> Option<&'static str> {
         [
-            ("total_timeout", Some(self.total_timeout)),
+            ("attempt_timeout", Some(self.attempt_timeout)),
             ("first_byte_timeout", self.first_byte_timeout),
-            ("body_idle_timeout", self.body_idle_timeout),
+            ("read_timeout", self.read_timeout),
         ]
         .into_iter()
         .find_map(|(setting, timeout)| (timeout == Some(Duration::ZERO)).then_some(setting))
@@ -121,7 +121,7 @@ impl<'a> Running<'a> {
 
     /// Until when all must be there.
     fn total(&self) -> Instant {
-        self.began + self.limits.total_timeout.min(LONGEST)
+        self.began + self.limits.attempt_timeout.min(LONGEST)
     }
 
     /// Until when it must be there.
@@ -134,7 +134,7 @@ impl<'a> Running<'a> {
     fn setting(&self, stage: Stage) -> (&'static str, Option<Duration>) {
         match stage {
             Stage::Head => ("first_byte_timeout", self.limits.first_byte_timeout),
-            Stage::Piece => ("body_idle_timeout", self.limits.body_idle_timeout),
+            Stage::Piece => ("read_timeout", self.limits.read_timeout),
         }
     }
 
@@ -142,7 +142,7 @@ impl<'a> Running<'a> {
     pub(crate) fn passed(&self, deadline: Instant, stage: Stage) -> String {
         let (setting, limit) = match self.setting(stage) {
             (setting, Some(limit)) if deadline < self.total() => (setting, limit),
-            _ => ("total_timeout", self.limits.total_timeout),
+            _ => ("attempt_timeout", self.limits.attempt_timeout),
         };
         format!("`{setting}` of {limit:?} passed")
     }
@@ -181,20 +181,20 @@ mod tests {
     async fn the_earlier_deadline_holds_and_names_its_setting() {
         let second = Duration::from_secs(1);
         let limits = Limits {
-            total_timeout: 4 * second,
+            attempt_timeout: 4 * second,
             first_byte_timeout: Some(2 * second),
-            body_idle_timeout: Some(3 * second),
-            body_cap: 1,
+            read_timeout: Some(3 * second),
+            max_body_size: 1,
         };
         let passed = |running: &Running<'_>, stage| running.passed(running.deadline(stage), stage);
         let running = Running::begin(&limits);
         assert_eq!(passed(&running, Stage::Head), "`first_byte_timeout` of 2s passed");
-        assert_eq!(passed(&running, Stage::Piece), "`body_idle_timeout` of 3s passed");
+        assert_eq!(passed(&running, Stage::Piece), "`read_timeout` of 3s passed");
         tokio::time::advance(2 * second).await;
-        assert_eq!(passed(&running, Stage::Piece), "`total_timeout` of 4s passed", "from the call on");
-        let call = CallLimits::new().total_timeout(second).first_byte_timeout(5 * second);
+        assert_eq!(passed(&running, Stage::Piece), "`attempt_timeout` of 4s passed", "from the call on");
+        let call = CallLimits::new().attempt_timeout(second).first_byte_timeout(5 * second);
         let limits = limits.of_call(Some(&call));
         let running = Running::begin(&limits);
-        assert_eq!(passed(&running, Stage::Head), "`total_timeout` of 1s passed");
+        assert_eq!(passed(&running, Stage::Head), "`attempt_timeout` of 1s passed");
     }
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_core::types::ApiMethod;
 use tgscan_core::{
-    Api, Attempt, Client, Error, ErrorKind, Reply, TransportError, TransportErrorKind as Kind,
+    Api, Client, Error, ErrorKind, Reply, TransportError, call::Attempt,
+    transport::TransportErrorKind as Kind,
 };
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span, info_span};
@@ -122,7 +123,7 @@ fn call_error_type(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::Transport(error) => error_type(error.kind()),
         ErrorKind::Api(_) => "api",
-        ErrorKind::NotEnvelope(_) => "not_envelope",
+        ErrorKind::UnexpectedResponse(_) => "not_envelope",
         ErrorKind::Decode(_) => "decode",
         ErrorKind::CapReached(_) => "cap_reached",
         _ => "_OTHER",

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, Uri};
-use tgscan_core::{Api, Client, Transport, TransportError, TransportErrorKind};
+use tgscan_core::{Api, Client, Transport, TransportError, transport::TransportErrorKind};
 use tokio::time::sleep_until;
 
 use crate::connect::Route;
@@ -135,7 +135,7 @@ impl HyperTransport {
         let limits = limits.of_call(of_call);
         Self::check(request.uri())?;
         // The transport's own limits were checked when it was built.
-        if of_call.is_some() && (limits.zero_timeout().is_some() || limits.body_cap == 0) {
+        if of_call.is_some() && (limits.zero_timeout().is_some() || limits.max_body_size == 0) {
             return Err("a limit in the `CallLimits` of this call is zero; give more");
         }
         let headers = request.headers_mut();
@@ -162,7 +162,7 @@ impl HyperTransport {
             // It takes `responding`, which is gone before anybody asks the handover.
             let mut reading = match before(|| running.deadline(Stage::Head), timer.as_mut(), responding).await
             {
-                Some(Ok(response)) => Reading::begin(response, coding, limits.body_cap),
+                Some(Ok(response)) => Reading::begin(response, coding, limits.max_body_size),
                 Some(Err(error)) => return Err(failure::before_head(error, &sent.handover, &target)),
                 None => {
                     let passed = running.passed(timer.deadline(), Stage::Head);

@@ -2,8 +2,6 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::visit_all;
-
 /// An API method: a request type that knows where it goes, what it can cost and what answers it.
 ///
 /// The request serialises to the form fields of the HTTP body, and reads back from them. Implement it for a type of
@@ -36,44 +34,4 @@ pub trait ApiMethod: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn is_answered_by(&self, _answer: &Self::Answer) -> bool {
         true
     }
-}
-
-/// Called once per API method by [`visit_all`], with the method's type.
-pub trait MethodVisitor {
-    /// Visits the API method `M`.
-    fn visit<M: ApiMethod>(&mut self);
-}
-
-/// The constants of an [`ApiMethod`] as a value, for tables and checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MethodInfo {
-    /// [`ApiMethod::NAME`].
-    pub name: &'static str,
-    /// [`ApiMethod::PATH`].
-    pub path: &'static str,
-    /// [`ApiMethod::TEST_PATH`].
-    pub test_path: Option<&'static str>,
-    /// [`ApiMethod::CAN_COST`].
-    pub can_cost: bool,
-}
-
-impl MethodInfo {
-    /// The constants of `M`.
-    pub const fn of<M: ApiMethod>() -> Self {
-        Self { name: M::NAME, path: M::PATH, test_path: M::TEST_PATH, can_cost: M::CAN_COST }
-    }
-}
-
-/// Every documented API method, in the documentation's order.
-pub fn infos() -> Vec<MethodInfo> {
-    struct Collect(Vec<MethodInfo>);
-    impl MethodVisitor for Collect {
-        fn visit<M: ApiMethod>(&mut self) {
-            self.0.push(MethodInfo::of::<M>());
-        }
-    }
-    let mut all = Collect(Vec::new());
-    visit_all(&mut all);
-    all.0
 }

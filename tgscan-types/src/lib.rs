@@ -20,6 +20,7 @@ mod lenient;
 mod methods;
 mod object;
 mod opaque;
+pub mod registry;
 mod repair;
 mod reveal;
 #[cfg(feature = "schema")]
@@ -27,7 +28,7 @@ mod schema;
 mod values;
 mod views;
 
-pub use api_method::{ApiMethod, MethodInfo, MethodVisitor, infos};
+pub use api_method::ApiMethod;
 pub use date::unix_millis;
 pub use envelope::{Envelope, ErrorResult};
 pub use methods::*;

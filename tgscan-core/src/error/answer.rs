@@ -62,14 +62,14 @@ impl fmt::Display for ApiError {
 }
 
 /// A complete response that is not the service's envelope, such as a gateway's HTML page.
-pub struct NotEnvelope {
+pub struct UnexpectedResponse {
     problem: ReadError,
     /// The `content-type` without key and query, for printing.
     content_type: String,
     response: Response<Bytes>,
 }
 
-impl NotEnvelope {
+impl UnexpectedResponse {
     pub(crate) fn new(problem: ReadError, response: Response<Bytes>, redactor: &Redactor<'_>) -> Self {
         let content_type = response.headers().get(CONTENT_TYPE).map_or("no content type".into(), |value| {
             redactor.clean(&String::from_utf8_lossy(value.as_bytes()))
@@ -88,7 +88,7 @@ impl NotEnvelope {
     }
 }
 
-impl fmt::Display for NotEnvelope {
+impl fmt::Display for UnexpectedResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -145,4 +145,4 @@ macro_rules! debug_as_display {
         }
     )+};
 }
-debug_as_display!(ApiError, NotEnvelope, DecodeError);
+debug_as_display!(ApiError, UnexpectedResponse, DecodeError);

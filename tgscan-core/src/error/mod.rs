@@ -8,12 +8,17 @@ use std::fmt;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::de::DeserializeOwned;
+use tgscan_types::InvalidQuery;
 
-pub use answer::{ApiError, DecodeError, NotEnvelope};
+pub use answer::{ApiError, DecodeError, UnexpectedResponse};
 pub use read::ReadError;
+
+pub use crate::api_key::InvalidApiKey;
+pub use crate::base_url::InvalidBaseUrl;
+pub use crate::refusal::Classifier;
 pub(crate) use read::{read_json, read_text, read_tracked};
 
-use crate::{CapReached, Credits, Delivery, Refusal, TransportError};
+use crate::{Credits, Refusal, TransportError, ledger::CapReached, transport::Delivery};
 
 /// A call that brought no answer: why, what it cost, and everything that was received.
 ///
@@ -33,6 +38,8 @@ struct Inner {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// The query is none that the service takes; nothing was sent. The text says what would be right.
+    InvalidQuery(InvalidQuery),
     /// The caller's own cap refused the call before anything was sent. Raise the cap, or wait for calls in flight.
     CapReached(CapReached),
     /// The transport brought no complete response back.
@@ -40,7 +47,7 @@ pub enum ErrorKind {
     /// The service answered with an error envelope.
     Api(ApiError),
     /// Something answered, but not with an envelope: mostly a gateway or proxy with a page of its own.
-    NotEnvelope(NotEnvelope),
+    UnexpectedResponse(UnexpectedResponse),
     /// The service reports success, but its answer does not fit the schema. It may have been paid for and is kept.
     Decode(DecodeError),
 }
@@ -98,13 +105,18 @@ impl Error {
     }
 
     /// Whether something answered that is not the service's envelope.
-    pub fn is_not_envelope(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::NotEnvelope(_))
+    pub fn is_unexpected_response(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::UnexpectedResponse(_))
     }
 
     /// Whether a successful answer did not fit the schema.
     pub fn is_decode(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::Decode(_))
+    }
+
+    /// Whether the query was refused before anything was sent.
+    pub fn is_invalid_query(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::InvalidQuery(_))
     }
 
     /// Whether the ledger's cap refused the call before anything was sent.
@@ -144,10 +156,10 @@ impl Error {
     /// Everything that was received: status, headers, and the raw body, or its beginning if it broke off.
     pub fn response(&self) -> Option<&Response<Bytes>> {
         match &self.inner.kind {
-            ErrorKind::CapReached(_) => None,
+            ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) => None,
             ErrorKind::Transport(error) => error.partial(),
             ErrorKind::Api(error) => Some(error.response()),
-            ErrorKind::NotEnvelope(error) => Some(error.response()),
+            ErrorKind::UnexpectedResponse(error) => Some(error.response()),
             ErrorKind::Decode(error) => Some(error.response()),
         }
     }
@@ -166,10 +178,11 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.inner.method)?;
         match &self.inner.kind {
+            ErrorKind::InvalidQuery(error) => error.fmt(f)?,
             ErrorKind::CapReached(error) => error.fmt(f)?,
             ErrorKind::Transport(error) => error.fmt(f)?,
             ErrorKind::Api(error) => error.fmt(f)?,
-            ErrorKind::NotEnvelope(error) => error.fmt(f)?,
+            ErrorKind::UnexpectedResponse(error) => error.fmt(f)?,
             ErrorKind::Decode(error) => error.fmt(f)?,
         }
         write!(f, " [{}", self.inner.credits)?;

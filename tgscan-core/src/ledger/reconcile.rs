@@ -114,7 +114,7 @@ impl Ledger {
     /// account one ledger.
     ///
     /// ```
-    /// use tgscan_core::{Ledger, ReconcileOutcome};
+    /// use tgscan_core::{Ledger, ledger::ReconcileOutcome};
     ///
     /// let ledger = Ledger::new();
     /// let comparison = ledger.start_reconcile();

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use crate::error::{Error, ErrorKind};
 use crate::transport::TransportErrorKind;
-use crate::{Credits, Delivery, Refusal, TransportError, probe};
+use crate::{Credits, Refusal, TransportError, probe, transport::Delivery};
 
 /// How an attempt failed, as far as retrying and credits depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,13 +12,13 @@ pub enum Failure {
     /// Never sent, and a later attempt may be: no connection, a connect timeout.
     NeverSent,
     /// Never sent, and never will be: no trusted TLS session, refused by a proxy or the transport.
-    NeverSendable,
-    /// Perhaps sent: a timeout or a broken connection before any answer.
-    PerhapsSent,
+    Unsendable,
+    /// Maybe sent: a timeout or a broken connection before any answer.
+    MaybeSent,
     /// The response began with this status and broke off.
-    AnswerBroke(StatusCode),
+    ResponseBroken(StatusCode),
     /// The response began with this status and is larger than the transport's limit; it would be again.
-    AnswerTooLarge(StatusCode),
+    ResponseTooLarge(StatusCode),
     /// The service's own error envelope.
     Api(Refusal, StatusCode),
     /// A complete response that is not the service's envelope, such as a gateway's page.
@@ -99,9 +99,9 @@ impl Failure {
     /// Every failure that the rules tell apart, for tables and exhaustive tests: each kind once, those with a status at
     /// every status with a rule of its own and at some of those that share the rest.
     pub fn all() -> Vec<Self> {
-        let mut all = vec![Self::NeverSent, Self::NeverSendable, Self::PerhapsSent];
+        let mut all = vec![Self::NeverSent, Self::Unsendable, Self::MaybeSent];
         for status in [StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS] {
-            all.extend([Self::AnswerBroke(status), Self::AnswerTooLarge(status)]);
+            all.extend([Self::ResponseBroken(status), Self::ResponseTooLarge(status)]);
         }
         all.extend([
             Self::Api(Refusal::InvalidKey, StatusCode::OK),
@@ -122,10 +122,10 @@ impl Failure {
     /// How the attempt behind an error failed; `None` if it was refused before anything was tried.
     pub(crate) fn of(error: &Error) -> Option<Self> {
         Some(match error.kind() {
-            ErrorKind::CapReached(_) => return None,
+            ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) => return None,
             ErrorKind::Transport(error) => Self::of_transport(error),
             ErrorKind::Api(error) => Self::Api(error.refusal(), error.response().status()),
-            ErrorKind::NotEnvelope(error) => Self::Unexpected(error.response().status()),
+            ErrorKind::UnexpectedResponse(error) => Self::Unexpected(error.response().status()),
             ErrorKind::Decode(_) => Self::Undecodable,
         })
     }
@@ -133,18 +133,18 @@ impl Failure {
     fn of_transport(error: &TransportError) -> Self {
         match (error.delivery(), error.partial()) {
             (Delivery::NeverSent, _) if error.is_transient() => Self::NeverSent,
-            (Delivery::NeverSent, _) => Self::NeverSendable,
-            (Delivery::AnswerBegan, Some(partial)) => {
+            (Delivery::NeverSent, _) => Self::Unsendable,
+            (Delivery::ResponseStarted, Some(partial)) => {
                 // A success under a status that refuses contradicts itself: then the status proves nothing.
                 let is_success = probe::status(partial.body()) == Some(probe::Status::Ok);
                 let status = if is_success { StatusCode::OK } else { partial.status() };
                 if error.kind() == TransportErrorKind::BodyTooLarge {
-                    Self::AnswerTooLarge(status)
+                    Self::ResponseTooLarge(status)
                 } else {
-                    Self::AnswerBroke(status)
+                    Self::ResponseBroken(status)
                 }
             }
-            (Delivery::PerhapsSent | Delivery::AnswerBegan, _) => Self::PerhapsSent,
+            (Delivery::MaybeSent | Delivery::ResponseStarted, _) => Self::MaybeSent,
         }
     }
 
@@ -155,8 +155,8 @@ impl Failure {
     /// proves nothing: it may have sent the request on.
     pub fn not_processed(self) -> bool {
         match self {
-            Self::NeverSent | Self::NeverSendable => true,
-            Self::AnswerBroke(status) | Self::AnswerTooLarge(status) | Self::Unexpected(status) => {
+            Self::NeverSent | Self::Unsendable => true,
+            Self::ResponseBroken(status) | Self::ResponseTooLarge(status) | Self::Unexpected(status) => {
                 StatusRule::of(status).not_processed
             }
             Self::Api(refusal, status) => {
@@ -164,24 +164,24 @@ impl Failure {
                     || status == StatusCode::SERVICE_UNAVAILABLE
                     || StatusRule::of(status).not_processed
             }
-            Self::PerhapsSent | Self::Undecodable => false,
+            Self::MaybeSent | Self::Undecodable => false,
         }
     }
 
     /// Returns whether the same request may succeed later.
     pub fn is_transient(self) -> bool {
         match self {
-            Self::NeverSent | Self::PerhapsSent => true,
+            Self::NeverSent | Self::MaybeSent => true,
             // What broke under a status that refuses for good would be refused again.
-            Self::AnswerBroke(status) => status != StatusCode::UNAUTHORIZED,
+            Self::ResponseBroken(status) => status != StatusCode::UNAUTHORIZED,
             Self::Unexpected(status) | Self::Api(Refusal::Other, status) => {
                 StatusRule::of(status).is_transient
             }
             Self::Api(Refusal::TooManyRequests | Refusal::Unavailable, _) => true,
             // The head already says all that a longer limit could show.
-            Self::AnswerTooLarge(status) => status == StatusCode::TOO_MANY_REQUESTS,
+            Self::ResponseTooLarge(status) => status == StatusCode::TOO_MANY_REQUESTS,
             // An answer that does not fit would come again, and may have been paid for.
-            Self::NeverSendable | Self::Api(_, _) | Self::Undecodable => false,
+            Self::Unsendable | Self::Api(_, _) | Self::Undecodable => false,
         }
     }
 

@@ -13,7 +13,7 @@ pub use failure::{Failure, StatusRule};
 /// use tgscan_core::RetryPolicy;
 ///
 /// let mut patient = RetryPolicy::default();
-/// patient.max_total = Duration::from_secs(300);
+/// patient.max_elapsed = Duration::from_secs(300);
 /// assert_eq!(RetryPolicy::none().max_attempts, 1);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +22,11 @@ pub struct RetryPolicy {
     /// How many times a request is sent at most; 0 means 1. Default: 4.
     pub max_attempts: u32,
     /// Upper bound of the first wait; it doubles with each further one. Default: 250 ms.
-    pub base_wait: Duration,
+    pub base_backoff: Duration,
     /// Longest single wait. A `Retry-After` beyond it ends the call. Default: 30 s.
-    pub max_wait: Duration,
+    pub max_backoff: Duration,
     /// Longest time from the start of the call to the start of its last attempt. Default: 60 s.
-    pub max_total: Duration,
+    pub max_elapsed: Duration,
     /// Seed of the jitter. Give every process its own, so that they do not retry in step. Default: 0.
     pub seed: u64,
     /// Send a call that costs credits again even if the earlier attempt may have been processed. Default: `false`.
@@ -40,9 +40,9 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             max_attempts: 4,
-            base_wait: Duration::from_millis(250),
-            max_wait: Duration::from_secs(30),
-            max_total: Duration::from_secs(60),
+            base_backoff: Duration::from_millis(250),
+            max_backoff: Duration::from_secs(30),
+            max_elapsed: Duration::from_secs(60),
             seed: 0,
             resend_uncertain: false,
         }
@@ -81,7 +81,7 @@ pub enum Decision {
     /// Report the failure.
     GiveUp,
     /// Send the request again after this long.
-    Wait(Duration),
+    RetryAfter(Duration),
 }
 
 /// Decides whether a failed attempt is made again.
@@ -92,19 +92,20 @@ pub enum Decision {
 /// - A free call is sent again after any transient failure.
 /// - Before any of this: a call whose answer states that it took credits is not sent again, whatever its status.
 /// - The wait is drawn evenly between zero and a bound that doubles (full jitter), and is at least `Retry-After`.
-/// - A wait beyond [`RetryPolicy::max_wait`], or one that ends after [`RetryPolicy::max_total`], is not begun.
+/// - A wait beyond [`RetryPolicy::max_backoff`], or one that ends after [`RetryPolicy::max_elapsed`], is not begun.
 pub fn decide(policy: &RetryPolicy, situation: &Situation) -> Decision {
     let Situation { can_cost, failure, is_charged, retry_after, attempts, elapsed, random } = *situation;
     let may_repeat = !can_cost || failure.not_processed() || policy.resend_uncertain;
     if is_charged || !failure.is_transient() || !may_repeat || attempts >= policy.max_attempts {
         return Decision::GiveUp;
     }
-    let bound = policy.base_wait.saturating_mul(1 << attempts.saturating_sub(1).min(31)).min(policy.max_wait);
+    let bound =
+        policy.base_backoff.saturating_mul(1 << attempts.saturating_sub(1).min(31)).min(policy.max_backoff);
     let wait = fraction(bound, random).max(retry_after.unwrap_or_default());
-    if wait > policy.max_wait || elapsed.saturating_add(wait) > policy.max_total {
+    if wait > policy.max_backoff || elapsed.saturating_add(wait) > policy.max_elapsed {
         return Decision::GiveUp;
     }
-    Decision::Wait(wait)
+    Decision::RetryAfter(wait)
 }
 
 /// `bound` × `random` / 2^64, in whole nanoseconds.
@@ -170,8 +171,8 @@ mod tests {
             repeated,
             [
                 Failure::NeverSent,
-                Failure::AnswerBroke(StatusCode::TOO_MANY_REQUESTS),
-                Failure::AnswerTooLarge(StatusCode::TOO_MANY_REQUESTS),
+                Failure::ResponseBroken(StatusCode::TOO_MANY_REQUESTS),
+                Failure::ResponseTooLarge(StatusCode::TOO_MANY_REQUESTS),
                 Failure::Api(Refusal::TooManyRequests, StatusCode::OK),
                 Failure::Api(Refusal::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
                 unexpected(429),
@@ -200,10 +201,10 @@ mod tests {
         expected.extend(520..=529);
         assert_eq!(passing, expected);
         for failure in [
-            Failure::NeverSendable,
+            Failure::Unsendable,
             Failure::Undecodable,
-            Failure::AnswerTooLarge(StatusCode::OK),
-            Failure::AnswerBroke(StatusCode::UNAUTHORIZED),
+            Failure::ResponseTooLarge(StatusCode::OK),
+            Failure::ResponseBroken(StatusCode::UNAUTHORIZED),
             Failure::Api(Refusal::InvalidKey, StatusCode::TOO_MANY_REQUESTS),
             Failure::Api(Refusal::NoCredits, StatusCode::OK),
             Failure::Api(Refusal::BadQuery, StatusCode::OK),
@@ -213,8 +214,8 @@ mod tests {
         }
         for failure in [
             Failure::NeverSent,
-            Failure::PerhapsSent,
-            Failure::AnswerBroke(StatusCode::OK),
+            Failure::MaybeSent,
+            Failure::ResponseBroken(StatusCode::OK),
             Failure::Api(Refusal::Unavailable, StatusCode::OK),
             Failure::Api(Refusal::TooManyRequests, StatusCode::OK),
         ] {
@@ -237,7 +238,7 @@ mod tests {
     fn resending_what_is_uncertain_must_be_asked_for() {
         let asked = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
         for failure in
-            [Failure::PerhapsSent, Failure::AnswerBroke(StatusCode::OK), unexpected(502), unexpected(503)]
+            [Failure::MaybeSent, Failure::ResponseBroken(StatusCode::OK), unexpected(502), unexpected(503)]
         {
             assert!(
                 retries(&asked, true, failure) && !retries(&RetryPolicy::default(), true, failure),
@@ -255,11 +256,11 @@ mod tests {
             decide(&policy, &Situation { retry_after, attempts, elapsed, ..situation })
         };
         let s = Duration::from_secs;
-        assert_eq!(at(3, s(0), None), Decision::Wait(Duration::from_nanos(999_999_999)));
+        assert_eq!(at(3, s(0), None), Decision::RetryAfter(Duration::from_nanos(999_999_999)));
         assert_eq!(at(4, s(0), None), Decision::GiveUp, "attempts");
-        assert_eq!(at(1, s(0), Some(s(30))), Decision::Wait(s(30)), "Retry-After is obeyed");
+        assert_eq!(at(1, s(0), Some(s(30))), Decision::RetryAfter(s(30)), "Retry-After is obeyed");
         assert_eq!(at(1, s(0), Some(s(31))), Decision::GiveUp, "one wait");
-        assert_eq!(at(1, s(30), Some(s(30))), Decision::Wait(s(30)), "ends just in time");
+        assert_eq!(at(1, s(30), Some(s(30))), Decision::RetryAfter(s(30)), "ends just in time");
         assert_eq!(at(1, s(31), Some(s(30))), Decision::GiveUp, "total");
         assert_eq!(at(1, Duration::MAX, Some(Duration::MAX)), Decision::GiveUp);
     }
@@ -273,7 +274,7 @@ mod tests {
             let wait = |random| {
                 let situation = situation(false, Failure::NeverSent);
                 match decide(&policy, &Situation { attempts, random, ..situation }) {
-                    Decision::Wait(wait) => wait,
+                    Decision::RetryAfter(wait) => wait,
                     Decision::GiveUp => panic!("gave up at {attempts}"),
                 }
             };

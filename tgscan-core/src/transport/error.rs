@@ -15,17 +15,17 @@ pub enum Delivery {
     /// handed it back unprocessed (`REFUSED_STREAM` of HTTP/2).
     NeverSent,
     /// The request may have reached the service and may have been processed.
-    PerhapsSent,
+    MaybeSent,
     /// The service began to answer: it has processed the request, or is doing so.
-    AnswerBegan,
+    ResponseStarted,
 }
 
 impl fmt::Display for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NeverSent => "never sent",
-            Self::PerhapsSent => "perhaps sent",
-            Self::AnswerBegan => "answer began",
+            Self::MaybeSent => "maybe sent",
+            Self::ResponseStarted => "response started",
         })
     }
 }
@@ -67,10 +67,10 @@ impl fmt::Display for TransportErrorKind {
 /// Why a [`Transport`](super::Transport) brought no complete response back.
 ///
 /// ```
-/// use tgscan_core::{Delivery, TransportError, TransportErrorKind};
+/// use tgscan_core::{TransportError, transport::{Delivery, TransportErrorKind}};
 ///
-/// // A foreign error about which nothing is known counts as "perhaps sent".
-/// assert_eq!(TransportError::new("socket trouble").delivery(), Delivery::PerhapsSent);
+/// // A foreign error about which nothing is known counts as "maybe sent".
+/// assert_eq!(TransportError::new("socket trouble").delivery(), Delivery::MaybeSent);
 ///
 /// let error = TransportError::never_sent("connection refused").with_kind(TransportErrorKind::Connect);
 /// assert_eq!(error.to_string(), "no connection (never sent): connection refused");
@@ -92,9 +92,9 @@ struct Inner {
 }
 
 impl TransportError {
-    /// A failure about which it is not known whether the request was processed ("perhaps sent").
+    /// A failure about which it is not known whether the request was processed ("maybe sent").
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::with_delivery(Delivery::PerhapsSent, None, source.into())
+        Self::with_delivery(Delivery::MaybeSent, None, source.into())
     }
 
     /// A failure after which the service certainly cannot process the request.
@@ -103,11 +103,11 @@ impl TransportError {
     }
 
     /// A failure after the response began: `partial` has its status, its headers, and the body bytes so far.
-    pub fn answer_began(
+    pub fn response_started(
         partial: Response<Bytes>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self::with_delivery(Delivery::AnswerBegan, Some(partial), source.into())
+        Self::with_delivery(Delivery::ResponseStarted, Some(partial), source.into())
     }
 
     fn with_delivery(
@@ -247,10 +247,10 @@ mod tests {
     fn display_has_the_whole_chain_and_debug_hides_the_body() {
         let io = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
         let partial = Response::builder().status(200).body(Bytes::from_static(b"private")).unwrap();
-        let error = TransportError::answer_began(partial, io).with_kind(TransportErrorKind::Broken);
+        let error = TransportError::response_started(partial, io).with_kind(TransportErrorKind::Broken);
         assert_eq!(
             error.to_string(),
-            "the connection broke (answer began: HTTP 200, 7 bytes kept): reset by peer"
+            "the connection broke (response started: HTTP 200, 7 bytes kept): reset by peer"
         );
         assert!(!format!("{error:?} {error:#?}").contains("private"));
         assert_eq!(error.partial().unwrap().body(), "private");
@@ -266,10 +266,10 @@ mod tests {
             error.to_string()
         };
         let error = || TransportError::new("no answer from host.example");
-        assert_eq!(said(error()), "the transport failed (perhaps sent): no answer from <query>.example");
+        assert_eq!(said(error()), "the transport failed (maybe sent): no answer from <query>.example");
         assert_eq!(
             said(error().with_trusted_text()),
-            "the transport failed (perhaps sent): no answer from host.example"
+            "the transport failed (maybe sent): no answer from host.example"
         );
     }
 
@@ -286,7 +286,7 @@ mod tests {
             (Kind::Other, "the transport failed", true),
         ] {
             let error = TransportError::new("why").with_kind(kind);
-            assert_eq!(error.to_string(), format!("{says} (perhaps sent): why"));
+            assert_eq!(error.to_string(), format!("{says} (maybe sent): why"));
             assert_eq!((error.kind(), error.is_transient()), (kind, is_transient));
             assert_eq!(error.is_timeout(), kind == Kind::Timeout);
             assert!(error.source().is_none(), "its text has the whole chain already");

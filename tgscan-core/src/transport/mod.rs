@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 
+pub use crate::base_url::is_loopback_host;
 pub use adapters::{FnTransport, transport_fn};
 pub use error::{Delivery, TransportError, TransportErrorKind};
 #[cfg(feature = "tower")]
@@ -21,9 +22,9 @@ pub use service::ServiceTransport;
 ///   and the length of the body are its own to state, as HTTP clients do;
 /// - return every complete response as `Ok`, whatever its status: 4xx and 5xx are answers;
 /// - bound its time and the size of the body, with a timeout that is on by default;
-/// - say truthfully in its error what is known about [`Delivery`]; if in doubt "perhaps sent", the default of
+/// - say truthfully in its error what is known about [`Delivery`]; if in doubt "maybe sent", the default of
 ///   [`TransportError::new`];
-/// - keep what it received of a response that broke off ([`TransportError::answer_began`]);
+/// - keep what it received of a response that broke off ([`TransportError::response_started`]);
 /// - stop and free its connection when the future is dropped;
 /// - show neither the `api-key` header nor the body in `Debug`, in errors or in logs.
 ///

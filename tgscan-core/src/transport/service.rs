@@ -19,7 +19,7 @@ use super::{Transport, TransportError};
 /// # use std::task::{Context, Poll};
 /// use bytes::Bytes;
 /// use http::{Request, Response};
-/// use tgscan_core::{Api, ApiKey, Client, ServiceTransport, TransportError};
+/// use tgscan_core::{Api, ApiKey, Client, TransportError, transport::ServiceTransport};
 ///
 /// /// Yours comes out of `tower::ServiceBuilder`.
 /// #[derive(Clone)]

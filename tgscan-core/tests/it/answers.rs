@@ -2,7 +2,10 @@
 
 use http::Response;
 use serde_json::{Value, json};
-use tgscan_core::types::{ApiMethod, MethodVisitor, visit_all};
+use tgscan_core::types::{
+    ApiMethod,
+    registry::{MethodVisitor, visit_all},
+};
 use tgscan_core::{Api, Credits, Error, ErrorKind, KeyKind, Reply};
 
 use crate::json::{both_orders, parent, path, places, removed, replaced};
@@ -22,7 +25,7 @@ macro_rules! for_each_method {
         }
         let mut check = Check(0);
         visit_all(&mut check);
-        assert_eq!(check.0, tgscan_core::types::infos().len());
+        assert_eq!(check.0, tgscan_core::types::registry::infos().len());
     }};
 }
 
@@ -90,7 +93,7 @@ fn an_error_envelope_is_the_services_own_error_whatever_the_status() {
         ] {
             for (api, body) in [live(), test()].iter().zip(both_orders(&envelope)) {
                 let error = api.parse(&method, response(status, body.clone())).unwrap_err();
-                assert!(error.is_api() && !error.is_not_envelope() && !error.is_decode(), "{error}");
+                assert!(error.is_api() && !error.is_unexpected_response() && !error.is_decode(), "{error}");
                 assert_eq!(error.message(), Some("no such thing"));
                 let expected = if api.can_cost::<M>() { paid } else { Credits::NotCharged };
                 assert_eq!(error.credits(), expected, "{} under {status}", M::NAME);
@@ -117,7 +120,7 @@ fn what_is_not_an_envelope_is_kept_and_named_so() {
             for (status, paid) in [(200, Credits::Uncertain), (503, Credits::Uncertain)] {
                 let html = with_header(response(status, body.to_owned()), "content-type", "text/html");
                 let error = live().parse(&method, html).unwrap_err();
-                assert!(error.is_not_envelope(), "{body}: {error}");
+                assert!(error.is_unexpected_response(), "{body}: {error}");
                 assert!(error.to_string().contains("text/html"), "{error}");
                 assert_eq!(error.response().unwrap().body(), body);
                 let expected = if M::CAN_COST { paid } else { Credits::NotCharged };
@@ -246,14 +249,17 @@ fn a_wrong_status_is_not_an_envelope_and_is_named() {
                 let parsed = live().parse(&method, response(200, body.clone()));
                 assert_eq!(seen(&parsed).credits, cost::<M>(&live(), &changed), "{body}");
                 let error = parsed.unwrap_err();
-                let ErrorKind::NotEnvelope(kept) = error.kind() else { panic!("{error} for {body}") };
+                let ErrorKind::UnexpectedResponse(kept) = error.kind() else { panic!("{error} for {body}") };
                 assert_eq!(kept.problem().path(), "status", "{body}");
                 assert_eq!(error.reparse::<Value>().unwrap(), changed);
             }
         }
         let without = removed(&answer, "/status");
         let error = live().parse(&method, response(200, without.to_string())).unwrap_err();
-        assert!(error.is_not_envelope() && error.to_string().contains("missing field `status`"), "{error}");
+        assert!(
+            error.is_unexpected_response() && error.to_string().contains("missing field `status`"),
+            "{error}"
+        );
     });
 }
 

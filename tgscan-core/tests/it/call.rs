@@ -7,11 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use tgscan_core::types::{
-    ApiMethod, Balance, GroupQuery, MethodVisitor, SimilarGroups, UserCheck, UserQuery, visit_all,
+    ApiMethod, Balance, GroupQuery, SimilarGroups, UserCheck, UserQuery,
+    registry::{MethodVisitor, visit_all},
 };
 use tgscan_core::{
-    Api, Attempt, Credits, Error, Ledger, Reply, Reserve, RetryPolicy, Sent, Step, TransportError,
-    TransportErrorKind, Wait,
+    Api, Credits, Error, Ledger, Reply, Reserve, RetryPolicy, TransportError,
+    call::{Attempt, Backoff, InFlight, Step},
+    transport::TransportErrorKind,
 };
 
 use crate::support::{
@@ -24,7 +26,7 @@ fn similar() -> SimilarGroups {
     SimilarGroups { query: "alice".parse::<GroupQuery>().unwrap() }
 }
 
-fn begin<M: ApiMethod>(api: &Api, method: M) -> Sent<M> {
+fn begin<M: ApiMethod>(api: &Api, method: M) -> InFlight<M> {
     match Step::begin(api, method, NOW) {
         Step::Send(_, sent) => sent,
         other => panic!("not sent: {other:?}"),
@@ -38,15 +40,15 @@ fn done<M: ApiMethod>(step: Step<M>) -> Result<Reply<M::Answer>, Error> {
     }
 }
 
-fn waits<M: ApiMethod>(step: Step<M>) -> Wait<M> {
+fn waits<M: ApiMethod>(step: Step<M>) -> Backoff<M> {
     match step {
-        Step::Wait(wait) => wait,
+        Step::Backoff(wait) => wait,
         other => panic!("does not wait: {other:?}"),
     }
 }
 
-fn again<M: ApiMethod>(wait: Wait<M>) -> Sent<M> {
-    match wait.over() {
+fn again<M: ApiMethod>(wait: Backoff<M>) -> InFlight<M> {
+    match wait.resume() {
         Step::Send(_, sent) => sent,
         other => panic!("not sent again: {other:?}"),
     }
@@ -56,7 +58,7 @@ fn never_sent() -> Outcome {
     Err(TransportError::never_sent("connection refused").with_kind(TransportErrorKind::Connect))
 }
 
-fn perhaps_sent() -> Outcome {
+fn maybe_sent() -> Outcome {
     Err(TransportError::new("timed out").with_kind(TransportErrorKind::Timeout))
 }
 
@@ -108,9 +110,9 @@ fn a_reply_after_retries_counts_every_attempt_and_one_charge() {
 
 #[test]
 fn a_paid_call_that_may_have_been_processed_is_not_sent_again() {
-    let broke = || Err(TransportError::answer_began(response(200, "{"), "reset"));
+    let broke = || Err(TransportError::response_started(response(200, "{"), "reset"));
     let outcomes: [fn() -> Outcome; 5] = [
-        perhaps_sent,
+        maybe_sent,
         || Ok(refused(500)),
         || Ok(refused(502)),
         || Ok(refused(504)),
@@ -128,10 +130,10 @@ fn a_paid_call_that_may_have_been_processed_is_not_sent_again() {
 fn a_free_call_is_sent_again_after_any_transient_failure() {
     let outcomes: [fn() -> Outcome; 5] = [
         never_sent,
-        perhaps_sent,
+        maybe_sent,
         || Ok(refused(500)),
         || Ok(response(502, "<html>")),
-        || Err(TransportError::answer_began(response(200, "{"), "reset")),
+        || Err(TransportError::response_started(response(200, "{"), "reset")),
     ];
     for outcome in outcomes {
         let api = live();
@@ -147,7 +149,7 @@ fn a_free_call_is_sent_again_after_any_transient_failure() {
 fn failures_that_would_repeat_themselves_are_reported_at_once() {
     let tls = || Err(TransportError::never_sent("bad certificate").with_kind(TransportErrorKind::Tls));
     let large = || {
-        let kept = TransportError::answer_began(response(200, "{"), "over the cap");
+        let kept = TransportError::response_started(response(200, "{"), "over the cap");
         Err(kept.with_kind(TransportErrorKind::BodyTooLarge))
     };
     let outcomes: [fn() -> Outcome; 5] =
@@ -244,7 +246,7 @@ fn calls_with_a_test_key_never_reserve_and_never_charge() {
         fn visit<M: ApiMethod>(&mut self) {
             let api = test().with_ledger(Ledger::with_cap(0, Reserve::PerCall(1)));
             let before = api.ledger().snapshot();
-            let wait = waits(begin::<M>(&api, documented_request()).received(perhaps_sent(), NOW));
+            let wait = waits(begin::<M>(&api, documented_request()).received(maybe_sent(), NOW));
             let reply = again(wait).received(Ok(response(200, documented_answer::<M>())), NOW);
             assert_eq!(done(reply).unwrap().credits, Credits::NotCharged);
             drop(begin::<M>(&api, documented_request()));
@@ -272,7 +274,7 @@ fn resending() -> RetryPolicy {
 #[test]
 fn resending_what_is_uncertain_books_both_attempts() {
     let api = live().with_retry(resending());
-    let wait = waits(begin(&api, similar()).received(perhaps_sent(), NOW));
+    let wait = waits(begin(&api, similar()).received(maybe_sent(), NOW));
     assert_eq!(booked(api.ledger()), (0, 1, 0, 0));
     let reply = done(again(wait).received(Ok(response(200, SIMILAR)), NOW)).unwrap();
     assert_eq!((reply.attempts, reply.credits), (2, Credits::Charged(1)));
@@ -284,7 +286,7 @@ fn a_call_with_an_uncertain_attempt_is_uncertain_whatever_the_last_attempt_says(
     let mut policy = resending();
     policy.max_attempts = 2;
     let api = live().with_retry(policy);
-    let wait = waits(begin(&api, similar()).received(perhaps_sent(), NOW));
+    let wait = waits(begin(&api, similar()).received(maybe_sent(), NOW));
     let error = done(again(wait).received(Ok(response(429, "busy")), NOW)).unwrap_err();
     assert_eq!((error.attempts(), error.credits()), (2, Credits::Uncertain));
     assert_eq!(booked(api.ledger()), (0, 1, 0, 1));
@@ -293,8 +295,8 @@ fn a_call_with_an_uncertain_attempt_is_uncertain_whatever_the_last_attempt_says(
 #[test]
 fn a_cap_that_leaves_no_room_for_another_attempt_returns_the_first_error() {
     let api = live().with_retry(resending()).with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
-    let wait = waits(begin(&api, similar()).received(perhaps_sent(), NOW));
-    let error = done(wait.over()).unwrap_err();
+    let wait = waits(begin(&api, similar()).received(maybe_sent(), NOW));
+    let error = done(wait.resume()).unwrap_err();
     assert!(error.is_timeout() && !error.is_cap_reached(), "{error}");
     assert_eq!((error.attempts(), error.credits()), (1, Credits::Uncertain));
     assert_eq!(booked(api.ledger()), (0, 1, 0, 0));
@@ -333,7 +335,7 @@ fn each_error_says_of_itself_what_it_is_and_nothing_else() {
             error.is_transport(),
             error.is_timeout(),
             error.is_api(),
-            error.is_not_envelope(),
+            error.is_unexpected_response(),
             error.is_decode(),
             error.delivery().is_some(),
             error.message().is_some(),
@@ -346,8 +348,8 @@ fn each_error_says_of_itself_what_it_is_and_nothing_else() {
     let capped = live().with_ledger(Ledger::with_cap(0, Reserve::PerCall(1)));
     assert_eq!(of(&done(Step::begin(&capped, similar(), NOW)).unwrap_err()), [1, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(of(&failed(Err(TransportError::new("reset")))), [0, 1, 0, 0, 0, 0, 1, 0, 0]);
-    assert_eq!(of(&failed(perhaps_sent())), [0, 1, 1, 0, 0, 0, 1, 0, 0]);
-    let broke = TransportError::answer_began(response(200, "{"), "reset");
+    assert_eq!(of(&failed(maybe_sent())), [0, 1, 1, 0, 0, 0, 1, 0, 0]);
+    let broke = TransportError::response_started(response(200, "{"), "reset");
     assert_eq!(of(&failed(Err(broke))), [0, 1, 0, 0, 0, 0, 1, 0, 1]);
     assert_eq!(of(&odd(r#"{"status":"error","result":{}}"#)), [0, 0, 0, 1, 0, 0, 0, 1, 1]);
     assert_eq!(of(&odd("<html>")), [0, 0, 0, 0, 1, 0, 0, 0, 1]);

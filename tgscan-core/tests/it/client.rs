@@ -11,8 +11,8 @@ use futures_executor::block_on;
 use http::Response;
 use tgscan_core::types::{Balance, GroupQuery, Search, SimilarGroups, UserCheck, UserQuery};
 use tgscan_core::{
-    Api, Client, Credits, Ledger, ReconcileOutcome, Reserve, RetryPolicy, Timer, Transport, TransportError,
-    transport_fn,
+    Api, Client, Credits, Ledger, Reserve, RetryPolicy, Timer, Transport, TransportError,
+    ledger::ReconcileOutcome, transport_fn,
 };
 
 use crate::support::{Clock, Outcome, SIMILAR, Script, documented_answer, live, response, test, with_header};
@@ -29,7 +29,7 @@ fn never_sent() -> Outcome {
     Err(TransportError::never_sent("connection refused"))
 }
 
-fn perhaps_sent() -> Outcome {
+fn maybe_sent() -> Outcome {
     Err(TransportError::new("reset"))
 }
 
@@ -64,7 +64,7 @@ fn each_shorthand_calls_its_method() {
         assert_eq!(client.search(user()).await.unwrap().answer.groups.len(), 1);
         assert_eq!(client.balance().await.unwrap().answer.num_credits, 250);
         assert_eq!(client.similar_groups(groups()).await.unwrap().answer.groups.len(), 1);
-        assert!(client.check_user(user()).await.unwrap().answer.user.unwrap().username);
+        assert!(client.user_check(user()).await.unwrap().answer.user.unwrap().username);
     });
     assert_eq!(
         script.paths(),
@@ -98,13 +98,13 @@ fn a_timer_brings_retries_with_the_waits_of_the_policy() {
 #[test]
 fn a_paid_call_is_not_sent_again_after_it_may_have_arrived() {
     let error_500 = || Ok(response(500, "<html>oops</html>"));
-    for outcome in [perhaps_sent(), error_500()] {
+    for outcome in [maybe_sent(), error_500()] {
         let (script, clock) = (Script::new([outcome]), Clock::default());
         let error = block_on(script.client(live(), &clock).similar_groups(groups())).unwrap_err();
         assert_eq!((error.attempts(), script.sent(), clock.waits().len()), (1, 1, 0), "{error}");
         assert_eq!(error.credits(), Credits::Uncertain);
     }
-    let (script, clock) = (Script::new([perhaps_sent(), error_500(), Ok(balance(5))]), Clock::default());
+    let (script, clock) = (Script::new([maybe_sent(), error_500(), Ok(balance(5))]), Clock::default());
     assert_eq!(block_on(script.client(live(), &clock).balance()).unwrap().attempts, 3);
 }
 
@@ -191,10 +191,10 @@ fn transports_may_be_shared_boxed_or_dynamic() {
 fn reconciling_settles_what_was_uncertain() {
     let script = Script::new([
         Ok(balance(10)),
-        perhaps_sent(),
+        maybe_sent(),
         Ok(balance(9)),
         Ok(balance(9)),
-        perhaps_sent(),
+        maybe_sent(),
         Ok(balance(2)),
     ]);
     let clock = Clock::default();
@@ -214,7 +214,7 @@ fn reconciling_settles_what_was_uncertain() {
 
 #[test]
 fn reconciling_waits_for_late_charges_or_concludes_nothing() {
-    let script = Script::new([Ok(balance(10)), perhaps_sent()]);
+    let script = Script::new([Ok(balance(10)), maybe_sent()]);
     let client = Client::new(live(), script.transport());
     block_on(client.reconcile()).unwrap();
     block_on(client.similar_groups(groups())).unwrap_err();
@@ -273,7 +273,7 @@ fn auto_reconcile_makes_room_once_for_each_new_uncertainty() {
     let script = Script::new([
         // The baseline, before the first paid call.
         Ok(balance(10)),
-        perhaps_sent(),
+        maybe_sent(),
         // The second search would pass the cap: the balance settles the first one, which took nothing.
         Ok(balance(10)),
         Ok(charged()),
@@ -291,7 +291,7 @@ fn auto_reconcile_makes_room_once_for_each_new_uncertainty() {
 
 #[test]
 fn auto_reconcile_asks_once_where_the_balance_settles_nothing() {
-    let script = Script::new([Ok(balance(10)), perhaps_sent(), Ok(balance(500))]);
+    let script = Script::new([Ok(balance(10)), maybe_sent(), Ok(balance(500))]);
     let api = live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
     let client = script.client(api, &Clock::default()).with_auto_reconcile();
     block_on(client.similar_groups(groups())).unwrap_err();
@@ -307,8 +307,8 @@ fn auto_reconcile_asks_once_where_the_balance_settles_nothing() {
 #[test]
 fn panicking_observer_and_clock_cost_no_answer() {
     struct Bad;
-    impl tgscan_core::Observer for Bad {
-        fn call_ended(&self, _: &tgscan_core::CallEnd<'_>) {
+    impl tgscan_core::call::Observer for Bad {
+        fn call_finished(&self, _: &tgscan_core::call::CallSummary<'_>) {
             panic!("an observer panics");
         }
     }
@@ -388,4 +388,22 @@ fn what_a_caller_spawns_or_stores_is_send_and_sync() {
     is_shared::<(Client, Api, Ledger, Arc<dyn Timer>)>();
     let client = Client::new(live(), silent());
     drop((is_send(client.similar_groups(groups())), is_send(client.reconcile())));
+}
+
+#[test]
+fn texts_are_queries_and_bad_ones_send_nothing() {
+    let script = Script::new([Ok(charged()), Ok(charged())]);
+    let client = Client::new(live(), script.transport());
+    block_on(client.similar_groups(["alice", "@bobby"])).unwrap();
+    block_on(client.similar_groups("alice,bobby")).unwrap();
+    let before = client.ledger().snapshot();
+    for error in [
+        block_on(client.search("+49 170 1234567")).unwrap_err(),
+        block_on(client.user_check(String::from("t.me/joinchat/abc"))).unwrap_err(),
+        block_on(client.similar_groups(Vec::<String>::new())).unwrap_err(),
+    ] {
+        assert!(error.is_invalid_query() && error.attempts() == 0, "{error}");
+        assert!(!error.to_string().contains("170") && !error.to_string().contains("abc"), "{error}");
+    }
+    assert_eq!((script.sent(), client.ledger().snapshot()), (2, before));
 }

@@ -4,7 +4,10 @@ use std::cell::Cell;
 
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use tgscan_core::types::{ApiMethod, MethodVisitor, visit_all};
+use tgscan_core::types::{
+    ApiMethod,
+    registry::{MethodVisitor, visit_all},
+};
 
 use crate::checks::decode::{Alike, Read, fast, plainly};
 use crate::generate;

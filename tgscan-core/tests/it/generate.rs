@@ -4,7 +4,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::Value;
-use tgscan_core::types::{ApiMethod, MethodVisitor, visit_all};
+use tgscan_core::types::{
+    ApiMethod,
+    registry::{MethodVisitor, visit_all},
+};
 
 use crate::json::{both_orders, places, removed, replaced};
 use crate::support::documented_answer;

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use http::Request;
 use serde::{Deserialize, Serialize};
-use tgscan_core::types::{ApiMethod, BalanceAnswer, MethodVisitor, visit_all};
-use tgscan_core::{Api, ApiKey, InvalidApiKey, KeyKind};
+use tgscan_core::types::{
+    ApiMethod, BalanceAnswer,
+    registry::{MethodVisitor, visit_all},
+};
+use tgscan_core::{Api, ApiKey, KeyKind, error::InvalidApiKey};
 
 use crate::support::{fixtures, live, test};
 

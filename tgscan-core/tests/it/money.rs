@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::Response;
 use tgscan_core::types::{ApiMethod, Balance, Search, SimilarGroups, UserCheck};
 use tgscan_core::{
-    Api, ApiError, Credits, Error, Ledger, Refusal, Reply, Reserve, RetryPolicy, Step, TransportError,
-    TransportErrorKind,
+    Api, Credits, Error, Ledger, Refusal, Reply, Reserve, RetryPolicy, TransportError, call::Step,
+    error::ApiError, transport::TransportErrorKind,
 };
 
 use crate::support::{SIMILAR, documented_answer, documented_request, live, response};
@@ -27,7 +27,7 @@ fn play<M: ApiMethod>(
                 sent += 1;
                 call.received(outcome(), NOW)
             }
-            Step::Wait(wait) => wait.over(),
+            Step::Backoff(wait) => wait.resume(),
             Step::Done(result) => return (result, sent),
         };
     }
@@ -70,8 +70,9 @@ fn service_503_is_refused_and_sent_again() {
 
 #[test]
 fn head_of_401_or_429_says_not_processed_whatever_becomes_of_the_body() {
-    let broken =
-        |status, kind| TransportError::answer_began(response(status, "{\"sta"), "it broke").with_kind(kind);
+    let broken = |status, kind| {
+        TransportError::response_started(response(status, "{\"sta"), "it broke").with_kind(kind)
+    };
     for (status, sent_so_often) in [(429, 4), (401, 1)] {
         for kind in
             [TransportErrorKind::Broken, TransportErrorKind::BodyTooLarge, TransportErrorKind::Timeout]
@@ -142,12 +143,13 @@ fn free_call_in_flight_when_its_method_first_charges_is_booked() {
 #[test]
 fn complete_answer_is_a_reply_whatever_the_connection_did_afterwards() {
     for status in [200, 500] {
-        let late = || TransportError::answer_began(response(status, SIMILAR), "reset after the last byte");
+        let late =
+            || TransportError::response_started(response(status, SIMILAR), "reset after the last byte");
         let (result, sent) = play(&live(), similar(), || Err(late().with_kind(TransportErrorKind::Broken)));
         let reply = result.unwrap();
         assert_eq!((reply.credits, reply.raw().as_ref(), sent), (Credits::Charged(1), SIMILAR.as_bytes(), 1));
     }
-    let cut = || Err(TransportError::answer_began(response(200, &SIMILAR[..SIMILAR.len() - 1]), "reset"));
+    let cut = || Err(TransportError::response_started(response(200, &SIMILAR[..SIMILAR.len() - 1]), "reset"));
     assert!(play(&live(), similar(), cut).0.unwrap_err().is_transport());
 }
 
@@ -194,8 +196,10 @@ fn free_answer_after_an_uncertain_attempt_is_uncertain() {
     policy.resend_uncertain = true;
     let api = live().with_retry(policy);
     let Step::Send(_, first) = Step::begin(&api, similar(), NOW) else { panic!("not sent") };
-    let Step::Wait(wait) = first.received(Err(TransportError::new("lost")), NOW) else { panic!("no retry") };
-    let Step::Send(_, second) = wait.over() else { panic!("not sent again") };
+    let Step::Backoff(wait) = first.received(Err(TransportError::new("lost")), NOW) else {
+        panic!("no retry")
+    };
+    let Step::Send(_, second) = wait.resume() else { panic!("not sent again") };
     let Step::Done(Ok(reply)) = second.received(Ok(cost(0)), NOW) else { panic!("no reply") };
     assert_eq!((reply.credits, reply.attempts), (Credits::Uncertain, 2));
 }

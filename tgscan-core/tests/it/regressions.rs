@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use futures_executor::block_on;
 use tgscan_core::types::{ApiMethod, Balance, SimilarGroups, UserCheck};
 use tgscan_core::{
-    Api, ApiKey, Client, Credits, Error, InvalidBaseUrl, ReconcileOutcome, Step, transport_fn,
+    Api, ApiKey, Client, Credits, Error, call::Step, error::InvalidBaseUrl, ledger::ReconcileOutcome,
+    transport_fn,
 };
 
 use crate::support::{Outcome, Script, documented_answer, documented_request, live, response};

@@ -8,7 +8,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde::de::IgnoredAny;
-use tgscan_core::types::{ApiMethod, MethodVisitor, visit_all};
+use tgscan_core::types::{
+    ApiMethod,
+    registry::{MethodVisitor, visit_all},
+};
 
 use crate::checks::response::{Sane, of_error, of_reply};
 use crate::generate::body;

@@ -8,7 +8,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_executor::block_on;
 use http::{Request, Response};
-use tgscan_core::{Client, Delivery, ServiceTransport, TransportError};
+use tgscan_core::{
+    Client, TransportError,
+    transport::{Delivery, ServiceTransport},
+};
 use tower_service::Service;
 
 use crate::support::{live, response};

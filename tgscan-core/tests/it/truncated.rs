@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tgscan_core::types::{ApiMethod, MethodVisitor, visit_all};
-use tgscan_core::{Api, Credits, Delivery, Error, KeyKind, Step, TransportError};
+use tgscan_core::types::{
+    ApiMethod,
+    registry::{MethodVisitor, visit_all},
+};
+use tgscan_core::{Api, Credits, Error, KeyKind, TransportError, call::Step, transport::Delivery};
 
 use crate::json::both_orders;
 use crate::support::{documented_answer, documented_request, live, response, test};
@@ -33,11 +36,11 @@ fn proven<M: ApiMethod>(api: &Api, body: &str, cut: usize) -> Credits {
 
 fn broken<M: ApiMethod>(api: &Api, method: M, status: u16, prefix: &str) -> Error {
     let Step::Send(_, sent) = Step::begin(api, method, Duration::ZERO) else { panic!("nothing to send") };
-    let error = TransportError::answer_began(response(status, prefix.to_owned()), "the line broke");
+    let error = TransportError::response_started(response(status, prefix.to_owned()), "the line broke");
     match sent.received(Err(error), Duration::ZERO) {
         Step::Done(Err(error)) => error,
         // A free call may try again; the error of this attempt is what matters here.
-        Step::Wait(wait) => wait.give_up(),
+        Step::Backoff(wait) => wait.give_up(),
         other => panic!("{other:?}"),
     }
 }
@@ -54,7 +57,7 @@ fn a_body_that_broke_off_at_any_byte_never_says_more_than_it_proves() {
                         let error = broken::<M>(&api, documented_request(), 200, &body[..cut]);
                         let expected = proven::<M>(&api, &body, cut);
                         assert_eq!(error.credits(), expected, "{what}");
-                        assert_eq!(error.delivery(), Some(Delivery::AnswerBegan), "{what}");
+                        assert_eq!(error.delivery(), Some(Delivery::ResponseStarted), "{what}");
                         assert_eq!(error.response().unwrap().body(), &body[..cut], "{what}");
                         let now = api.ledger().snapshot();
                         assert_eq!(now.charged, expected.charged(), "{what}");
@@ -84,7 +87,7 @@ fn a_truncation_that_no_transport_noticed_is_never_a_reply() {
                         let what = format!("{} cut at {cut} of {body}", M::NAME);
                         let error =
                             api.parse(&method, response(200, body[..cut].to_owned())).expect_err(&what);
-                        assert!(error.is_decode() || error.is_not_envelope(), "{error} for {what}");
+                        assert!(error.is_decode() || error.is_unexpected_response(), "{error} for {what}");
                         assert_eq!(error.credits(), proven::<M>(&api, &body, cut), "{what}");
                         assert_eq!(error.response().unwrap().body(), &body[..cut], "{what}");
                     }

@@ -21,7 +21,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_core::types::ApiMethod;
-use tgscan_core::{Api, Error, Reply, Step, TransportError};
+use tgscan_core::{Api, Error, Reply, TransportError, call::Step};
 
 pub use sender::Sender;
 pub use settings::Settings;
@@ -40,9 +40,9 @@ pub fn call<M: ApiMethod>(
     loop {
         step = match step {
             Step::Send(request, attempt) => attempt.received(send(request), start.elapsed()),
-            Step::Wait(wait) => {
+            Step::Backoff(wait) => {
                 std::thread::sleep(wait.duration());
-                wait.over()
+                wait.resume()
             }
             Step::Done(result) => return result,
         };

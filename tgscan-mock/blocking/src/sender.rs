@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tgscan_core::{TransportError, TransportErrorKind as Kind};
+use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, SendBody};
 
@@ -15,7 +15,7 @@ use crate::Settings;
 #[derive(Clone, Debug)]
 pub struct Sender {
     agent: Agent,
-    body_cap: usize,
+    max_body_size: usize,
 }
 
 impl Sender {
@@ -38,7 +38,7 @@ impl Sender {
             .tls_config(TlsConfig::builder().root_certs(root_certs(settings)?).build())
             .build()
             .new_agent();
-        Ok(Self { agent, body_cap: settings.body_cap })
+        Ok(Self { agent, max_body_size: settings.max_body_size })
     }
 
     /// Sends a request and reads its response.
@@ -50,7 +50,7 @@ impl Sender {
         let mut body = Noted { rest: &body, is_complete_without: body.is_empty(), is_read: false };
         let request = Request::from_parts(head, SendBody::from_reader(&mut body));
         match self.agent.run(request) {
-            Ok(response) => receive(response, self.body_cap),
+            Ok(response) => receive(response, self.max_body_size),
             Err(error) => Err(no_response(error, body.may_have_left())),
         }
     }
@@ -123,25 +123,25 @@ fn kind(error: &ureq::Error, is_unsent: bool) -> Kind {
 }
 
 /// Reads the body up to the cap, and keeps what came if it breaks off.
-fn receive(response: Response<Body>, body_cap: usize) -> Result<Response<Bytes>, TransportError> {
+fn receive(response: Response<Body>, max_body_size: usize) -> Result<Response<Bytes>, TransportError> {
     let (head, mut body) = response.into_parts();
     let mut bytes = Vec::new();
     // One byte more than the cap tells a body that is too large from one that just fits.
-    let limit = u64::try_from(body_cap).unwrap_or(u64::MAX).saturating_add(1);
+    let limit = u64::try_from(max_body_size).unwrap_or(u64::MAX).saturating_add(1);
     // On an error, `read_to_end` leaves what it read before.
     let result = body.as_reader().take(limit).read_to_end(&mut bytes);
-    let is_too_large = bytes.len() > body_cap;
-    bytes.truncate(body_cap);
+    let is_too_large = bytes.len() > max_body_size;
+    bytes.truncate(max_body_size);
     let response = Response::from_parts(head, Bytes::from(bytes));
     if is_too_large {
-        let error = TransportError::answer_began(response, format!("more than {body_cap} bytes"));
+        let error = TransportError::response_started(response, format!("more than {max_body_size} bytes"));
         return Err(error.with_kind(Kind::BodyTooLarge));
     }
     match result.map_err(ureq::Error::from) {
         Ok(_) => Ok(response),
         Err(error) => {
             let kind = kind(&error, false);
-            Err(TransportError::answer_began(response, error).with_kind(kind))
+            Err(TransportError::response_started(response, error).with_kind(kind))
         }
     }
 }

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::Deserialize;
 use tgscan_mock::data::Profile;
-use tgscan_mock::types::{ApiMethod, MethodVisitor, infos, visit_all};
+use tgscan_mock::types::{
+    ApiMethod,
+    registry::{MethodVisitor, infos, visit_all},
+};
 use tgscan_mock::{ErrorStatus, MockBuilder, Repeat, ScriptStep};
 
 /// The file. A key that it does not know is an error, because it is a misspelt one.

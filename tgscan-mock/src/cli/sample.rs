@@ -2,8 +2,11 @@
 
 use clap::Args;
 use tgscan_mock::core::Api;
-use tgscan_mock::types::{ApiMethod, MethodVisitor, infos, visit_all};
-use tgscan_mock::{Mock, Wire};
+use tgscan_mock::types::{
+    ApiMethod,
+    registry::{MethodVisitor, infos, visit_all},
+};
+use tgscan_mock::{Mock, outcome::Wire};
 
 use crate::config::{ProfileName, request};
 use crate::say;

@@ -5,12 +5,13 @@ use std::fmt;
 use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_core::types::{Search, SearchAnswer, UserQuery};
-use tgscan_core::{Credits, Delivery, Error, ErrorKind, Reply, Transport};
+use tgscan_core::{Credits, Error, ErrorKind, Reply, Transport, transport::Delivery};
 
 use super::clock::within;
 use super::report::Report;
 use super::{Bench, COST, Endpoint, HURRIED, PATIENCE, SEED, Wiring};
-use crate::{Class, End, Fault, FaultKind, Mock, Outcome, Wire};
+use crate::outcome::{Class, End, Outcome, Wire};
+use crate::{Fault, FaultKind, Mock};
 
 const QUERY: &str = "private_username";
 
@@ -60,7 +61,7 @@ where
     let charged = bench.mock.account().spent;
     class(&result, expected.class, fault)?;
     credits(&result, charged)?;
-    received(&result, &expected, bench.endpoint.body_cap)?;
+    received(&result, &expected, bench.endpoint.max_body_size)?;
     secrets(&result, &bench.transport)
 }
 
@@ -76,11 +77,11 @@ fn class_of(result: &Result<Reply<SearchAnswer>, Error>) -> Option<Class> {
     Some(match error.kind() {
         ErrorKind::Transport(error) => match error.delivery() {
             Delivery::NeverSent => Class::NeverSent,
-            Delivery::PerhapsSent => Class::PerhapsSent,
-            Delivery::AnswerBegan => Class::AnswerBegan,
+            Delivery::MaybeSent => Class::MaybeSent,
+            Delivery::ResponseStarted => Class::ResponseStarted,
         },
         ErrorKind::Api(_) => Class::Api,
-        ErrorKind::NotEnvelope(_) => Class::NotEnvelope,
+        ErrorKind::UnexpectedResponse(_) => Class::UnexpectedResponse,
         ErrorKind::Decode(_) => Class::Decode,
         _ => return None,
     })

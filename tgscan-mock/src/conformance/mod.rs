@@ -17,7 +17,7 @@
 //!
 //! let report = conformance::run(Scheme::Http, |endpoint: &Endpoint| {
 //!     // The endpoint says what the transport must be set to.
-//!     MyTransport::new(endpoint.time_limit, endpoint.body_cap, endpoint.ca_pem.as_deref())
+//!     MyTransport::new(endpoint.time_limit, endpoint.max_body_size, endpoint.ca_pem.as_deref())
 //! })
 //! .await;
 //! println!("{report}");
@@ -79,7 +79,7 @@ pub struct Endpoint {
     /// busy machine.
     pub time_limit: Duration,
     /// The largest body that the transport must take, in bytes: 64 KiB.
-    pub body_cap: usize,
+    pub max_body_size: usize,
     /// The mock behind the endpoint. Without TLS, the transport under test may be this one.
     pub mock: Mock,
 }
@@ -126,10 +126,10 @@ impl<T: Transport + fmt::Debug + 'static> Bench<T> {
         make: &impl Fn(&Endpoint) -> T,
         ca_pem: impl Fn(&MockServer) -> Option<String>,
     ) -> Result<Self, String> {
-        let body_cap = 64 * 1024;
+        let max_body_size = 64 * 1024;
         let mock = Mock::builder()
             .seed(SEED)
-            .body_cap(body_cap)
+            .max_body_size(max_body_size)
             .cost::<tgscan_core::types::Search>(COST)
             .build()
             .map_err(|error| error.to_string())?;
@@ -144,7 +144,7 @@ impl<T: Transport + fmt::Debug + 'static> Bench<T> {
             url: server.url(),
             ca_pem: ca_pem(&server),
             time_limit: wiring.time_limit,
-            body_cap,
+            max_body_size,
             mock: mock.clone(),
         };
         let transport = std::sync::Arc::new(make(&endpoint));

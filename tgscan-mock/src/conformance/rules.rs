@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::HeaderValue;
 use tgscan_core::types::{Search, UserQuery};
-use tgscan_core::{Api, Delivery, Transport};
+use tgscan_core::{Api, Transport, transport::Delivery};
 
 #[cfg(feature = "tls")]
 use super::Scheme;

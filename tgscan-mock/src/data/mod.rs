@@ -37,6 +37,7 @@ use proptest::strategy::{SBoxedStrategy, Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tgscan_core::types::ApiMethod;
 
+pub use crate::engine::visit_all;
 pub(crate) use seed::Seed;
 pub use values::{
     dates, first_names, group_ids, group_queries, titles, user_ids, user_queries, usernames, wire_usernames,
@@ -67,7 +68,7 @@ pub trait Generate: ApiMethod<Answer: fmt::Debug> + fmt::Debug {
     fn fit(&self, answer: &mut Self::Answer, terms: &Terms);
 }
 
-/// Called once per API method by [`visit_all`](crate::visit_all), with the method's type.
+/// Called once per API method by [`visit_all`], with the method's type.
 pub trait GenerateVisitor {
     /// Visits the API method `M`.
     fn visit<M: Generate>(&mut self);

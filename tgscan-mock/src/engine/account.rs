@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tgscan_core::types::MethodInfo;
+use tgscan_core::types::registry::MethodInfo;
 
 use super::refusal::Refusal;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
 use tgscan_core::ApiKey;
-use tgscan_core::types::{ApiMethod, infos};
+use tgscan_core::types::{ApiMethod, registry::infos};
 
 use super::account::{Cost, KeyState};
 use super::{Engine, Mock, Settings, State, route};
@@ -53,7 +53,7 @@ pub struct MockBuilder {
     error_status: ErrorStatus,
     keys: Vec<(String, KeyState)>,
     costs: HashMap<&'static str, Cost>,
-    body_cap: usize,
+    max_body_size: usize,
 }
 
 impl MockBuilder {
@@ -68,7 +68,7 @@ impl MockBuilder {
             error_status: ErrorStatus::ByCause,
             keys: Vec::new(),
             costs: paid.map(|method| (method.name, usual.clone())).collect(),
-            body_cap: 64 * 1024 * 1024,
+            max_body_size: 64 * 1024 * 1024,
         }
     }
 
@@ -149,8 +149,8 @@ impl MockBuilder {
 
     /// Sets the largest body that the in-process transport takes, in bytes. Default: 64 MiB, as the hyper transport.
     #[must_use]
-    pub fn body_cap(mut self, bytes: usize) -> Self {
-        self.body_cap = bytes;
+    pub fn max_body_size(mut self, bytes: usize) -> Self {
+        self.max_body_size = bytes;
         self
     }
 
@@ -190,7 +190,7 @@ impl MockBuilder {
             error_status: self.error_status,
             keys: self.keys,
             costs: self.costs,
-            body_cap: self.body_cap,
+            max_body_size: self.max_body_size,
         };
         let state = State::new(settings.credits);
         let routes = route::all(settings.profile);

@@ -7,7 +7,7 @@ use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use serde::Serialize;
 use serde::de::value::MapDeserializer;
-use tgscan_core::types::{ApiMethod, MethodInfo};
+use tgscan_core::types::{ApiMethod, registry::MethodInfo};
 
 use super::account::KeyState;
 use super::refusal::Refusal;

@@ -74,14 +74,14 @@ pub enum Class {
     Reply,
     /// A transport error, "never sent".
     NeverSent,
-    /// A transport error, "perhaps sent".
-    PerhapsSent,
-    /// A transport error, "answer began", with the bytes that came.
-    AnswerBegan,
+    /// A transport error, "maybe sent".
+    MaybeSent,
+    /// A transport error, "response started", with the bytes that came.
+    ResponseStarted,
     /// The service's error envelope.
     Api,
     /// An answer that is not an envelope.
-    NotEnvelope,
+    UnexpectedResponse,
     /// A successful envelope that does not fit.
     Decode,
 }
@@ -111,8 +111,8 @@ impl Fault {
     }
 
     /// Every fault, charged and not charged where both are possible. Bodies are cut inside the envelope and oversized
-    /// to a little more than `body_cap` bytes, the cap of the client under test.
-    pub fn all(body_cap: usize) -> Vec<Self> {
+    /// to a little more than `max_body_size` bytes, the cap of the client under test.
+    pub fn all(max_body_size: usize) -> Vec<Self> {
         use FaultKind as Kind;
         let kinds = [
             Kind::Refuse,
@@ -137,7 +137,7 @@ impl Fault {
             // Clients that cannot send a body again follow the first kind, as GET, and not the second.
             Kind::Redirect(StatusCode::SEE_OTHER),
             Kind::Redirect(StatusCode::TEMPORARY_REDIRECT),
-            Kind::Oversized(body_cap.saturating_add(1)),
+            Kind::Oversized(max_body_size.saturating_add(1)),
             Kind::WrongContentType,
             Kind::ErrorEnvelope(StatusCode::OK),
             Kind::ErrorEnvelope(StatusCode::BAD_REQUEST),

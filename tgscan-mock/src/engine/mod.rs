@@ -26,7 +26,7 @@ pub use account::Account;
 use account::{Cost, KeyState};
 pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat};
 use expect::{Book, Drawn, Seen};
-pub use expect::{Expect, Unmet};
+pub use expect::{Expect, UnmetExpectations};
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]
 pub(crate) use fault::{DRIP_PAUSE, TRICKLE_PAUSE};
@@ -85,7 +85,7 @@ struct Settings {
     error_status: ErrorStatus,
     keys: Vec<(String, KeyState)>,
     costs: HashMap<&'static str, Cost>,
-    body_cap: usize,
+    max_body_size: usize,
 }
 
 /// What does.
@@ -251,13 +251,13 @@ impl Mock {
     ///
     /// # Errors
     /// If not: which criterion failed, the nearest request, the seed, and how to run the test again.
-    pub fn verify(&self) -> Result<(), Unmet> {
+    pub fn verify(&self) -> Result<(), UnmetExpectations> {
         self.engine.verify()
     }
 
     /// The largest body that the in-process transport takes, in bytes.
-    pub(crate) fn body_cap(&self) -> usize {
-        self.engine.settings.body_cap
+    pub(crate) fn max_body_size(&self) -> usize {
+        self.engine.settings.max_body_size
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -271,7 +271,7 @@ impl Engine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn verify(&self) -> Result<(), Unmet> {
+    fn verify(&self) -> Result<(), UnmetExpectations> {
         let mut state = self.state();
         state.expected.is_verified = true;
         let requests: Vec<Seen<'_>> = state.recording.seen().collect();

@@ -64,19 +64,19 @@ impl Outcome {
     pub(super) fn instead(fault: &Fault, charged: u64) -> Self {
         let (wire, class) = match fault.kind() {
             FaultKind::Refuse => (Wire::Refused, Class::NeverSent),
-            FaultKind::Reset => (Wire::Nothing(End::Reset), Class::PerhapsSent),
-            FaultKind::Close => (Wire::Nothing(End::Close), Class::PerhapsSent),
+            FaultKind::Reset => (Wire::Nothing(End::Reset), Class::MaybeSent),
+            FaultKind::Close => (Wire::Nothing(End::Close), Class::MaybeSent),
             FaultKind::TooManyRequests(after) => {
                 (Wire::Whole(refused(StatusCode::TOO_MANY_REQUESTS, *after)), Class::Api)
             }
             FaultKind::Unavailable(after) => {
                 (Wire::Whole(refused(StatusCode::SERVICE_UNAVAILABLE, *after)), Class::Api)
             }
-            FaultKind::HtmlPage(status) => (Wire::Whole(html_page(*status)), Class::NotEnvelope),
-            FaultKind::Redirect(status) => (Wire::Whole(redirect(*status)), Class::NotEnvelope),
+            FaultKind::HtmlPage(status) => (Wire::Whole(html_page(*status)), Class::UnexpectedResponse),
+            FaultKind::Redirect(status) => (Wire::Whole(redirect(*status)), Class::UnexpectedResponse),
             FaultKind::ErrorEnvelope(status) => (Wire::Whole(refused(*status, None)), Class::Api),
             // The others spoil an answer and never get here; a stall is what is left when nothing comes.
-            _ => (Wire::Nothing(End::Stall), Class::PerhapsSent),
+            _ => (Wire::Nothing(End::Stall), Class::MaybeSent),
         };
         Self { wire, class, charged }
     }
@@ -90,7 +90,7 @@ impl Outcome {
             FaultKind::Drip => (Wire::Drip(response), Class::Reply),
             FaultKind::Oversized(bytes) => {
                 let body = blow_up(response.body(), *bytes);
-                (Wire::Whole(response.map(|_| body)), Class::AnswerBegan)
+                (Wire::Whole(response.map(|_| body)), Class::ResponseStarted)
             }
             FaultKind::WrongContentType => {
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
@@ -107,7 +107,7 @@ impl Outcome {
                 let cut = whole.slice(..whole.len().saturating_sub(1).min(*at));
                 // Without its status a body says nothing about who wrote it.
                 let has_status = cut.starts_with(br#"{"status":"ok","#);
-                let class = if has_status { Class::Decode } else { Class::NotEnvelope };
+                let class = if has_status { Class::Decode } else { Class::UnexpectedResponse };
                 (Wire::Whole(response.map(|_| cut)), class)
             }
             _ => return Self::instead(fault, charged),
@@ -119,7 +119,7 @@ impl Outcome {
 fn partial(response: Response<Bytes>, at: usize, end: End) -> (Wire, Class) {
     // At least one byte is missing, or nothing would be wrong.
     let at = at.min(response.body().len().saturating_sub(1));
-    (Wire::Partial(response, at, end), Class::AnswerBegan)
+    (Wire::Partial(response, at, end), Class::ResponseStarted)
 }
 
 fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {

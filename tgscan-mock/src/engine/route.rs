@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use proptest::strategy::SBoxedStrategy;
-use tgscan_core::types::{Envelope, MethodInfo};
+use tgscan_core::types::{Envelope, registry::MethodInfo};
 
 use super::refusal::Refusal;
 use super::{Drawn, check};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tgscan_core::types::infos;
+use tgscan_core::types::registry::infos;
 
 use super::fault::{Fault, FaultKind};
 

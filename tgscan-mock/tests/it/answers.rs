@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use futures_executor::block_on;
 use http::Request;
-use tgscan_mock::core::{Credits, Transport, TransportErrorKind};
+use tgscan_mock::core::{Credits, Transport, transport::TransportErrorKind};
 use tgscan_mock::data::{Generate, GenerateVisitor, Profile, Terms, sample};
 use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
-use tgscan_mock::{Fault, FaultKind, KeyUsed, Mock, Repeat, types, visit_all};
+use tgscan_mock::{Fault, FaultKind, KeyUsed, Mock, Repeat, data::visit_all, types};
 
 use crate::support::{answer, message, post, seven_urls};
 
@@ -23,7 +23,8 @@ fn all_seven_urls_answer_in_both_profiles() {
             let mock = Mock::builder().seed(seed).profile(profile).build().unwrap();
             let requests = seven_urls(&mock);
             let paths: BTreeSet<&str> = requests.iter().map(|request| request.uri().path()).collect();
-            let known = types::infos().iter().flat_map(|m| [Some(m.path), m.test_path]).flatten().count();
+            let known =
+                types::registry::infos().iter().flat_map(|m| [Some(m.path), m.test_path]).flatten().count();
             assert_eq!(paths.len(), known);
             for request in &requests {
                 let response = answer(&mock, request);
@@ -48,7 +49,7 @@ fn hostile_answers_read_as_the_client_expects() {
                     .similar_groups("alice,bobby".parse::<tgscan_mock::types::GroupQuery>().unwrap())
                     .await
                     .unwrap();
-                client.check_user(user("some_username")).await.unwrap();
+                client.user_check(user("some_username")).await.unwrap();
                 client.balance().await.unwrap();
             }
         }
@@ -104,7 +105,7 @@ fn the_account_loses_what_the_answers_say() {
         assert_eq!(client.send(expensive).await.unwrap().credits, Credits::Charged(11));
         let groups = "alice".parse::<tgscan_mock::types::GroupQuery>().unwrap();
         assert_eq!(client.similar_groups(groups.clone()).await.unwrap().credits, Credits::Charged(5));
-        assert_eq!(client.check_user(user("cheap")).await.unwrap().credits, Credits::NotCharged);
+        assert_eq!(client.user_check(user("cheap")).await.unwrap().credits, Credits::NotCharged);
         assert_eq!(mock.test_client().similar_groups(groups).await.unwrap().credits, Credits::NotCharged);
         let account = mock.account();
         assert_eq!((account.credits, account.spent, account.granted, account.charged_calls), (31, 19, 50, 3));
@@ -123,9 +124,9 @@ fn free_and_test_methods_need_credits_without_taking_any() {
         let (live, test) = (mock.client(), mock.test_client());
         for error in [
             live.search(user("alice")).await.unwrap_err(),
-            live.check_user(user("alice")).await.unwrap_err(),
+            live.user_check(user("alice")).await.unwrap_err(),
             test.search(user("alice")).await.unwrap_err(),
-            test.check_user(user("alice")).await.unwrap_err(),
+            test.user_check(user("alice")).await.unwrap_err(),
         ] {
             assert!(error.is_api(), "{error}");
             assert!(error.message().unwrap().starts_with("not enough credits: the balance is 0"), "{error}");
@@ -168,7 +169,7 @@ fn requests_are_recorded_without_keys_and_in_bounds() {
 #[test]
 fn a_body_that_breaks_off_beyond_the_cap_is_too_large() {
     // Found by the simulation: the transport kept more bytes of a cut body than its cap allows.
-    let mock = Mock::builder().body_cap(10).build().unwrap();
+    let mock = Mock::builder().max_body_size(10).build().unwrap();
     mock.script_any(
         [FaultKind::CutBody(20), FaultKind::StallBody(20), FaultKind::CutBody(5)].map(Fault::from),
     );
@@ -255,7 +256,7 @@ fn a_kept_answer_is_charged_and_spoilt_as_a_new_one() {
     let mock = Mock::new();
     let ask = || mock.respond(&post("/search", Mock::LIVE_KEY, "query=alice"));
     let whole = || match ask().wire {
-        tgscan_mock::Wire::Whole(response) => response.into_body(),
+        tgscan_mock::outcome::Wire::Whole(response) => response.into_body(),
         other => panic!("not a whole response: {other:?}"),
     };
     let first = whole();

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tgscan_mock::core::Api;
 use tgscan_mock::types::{ApiMethod, Balance, Search, SimilarGroups, UserCheck};
-use tgscan_mock::{Mock, Wire};
+use tgscan_mock::{Mock, outcome::Wire};
 
 use crate::serve::{Served, folder};
 

@@ -7,7 +7,10 @@ use futures_executor::block_on;
 use http::{Request, Response};
 use tgscan_mock::Mock;
 use tgscan_mock::conformance::{self, Scheme};
-use tgscan_mock::core::{Delivery, Transport, TransportError, TransportErrorKind, async_trait};
+use tgscan_mock::core::{
+    Transport, TransportError, async_trait,
+    transport::{Delivery, TransportErrorKind},
+};
 
 #[test]
 fn the_mock_itself_conforms() {
@@ -79,23 +82,23 @@ impl Transport for Bad {
             (Vice::Truncates, Err(error)) if error.kind() == TransportErrorKind::BodyTooLarge => {
                 Ok(error.partial().unwrap().clone())
             }
-            (Vice::Replays, Err(error)) if error.delivery() == Delivery::PerhapsSent => {
+            (Vice::Replays, Err(error)) if error.delivery() == Delivery::MaybeSent => {
                 self.mock.send(copy).await
             }
             (Vice::ClaimsNeverSent, Err(error)) => {
                 Err(TransportError::never_sent(error).with_kind(error_kind()))
             }
-            (Vice::DropsPrefix, Err(error)) if error.delivery() == Delivery::AnswerBegan => {
+            (Vice::DropsPrefix, Err(error)) if error.delivery() == Delivery::ResponseStarted => {
                 let empty = error.partial().unwrap().clone().map(|_| Bytes::new());
-                Err(TransportError::answer_began(empty, error.to_string()).with_kind(error.kind()))
+                Err(TransportError::response_started(empty, error.to_string()).with_kind(error.kind()))
             }
             (Vice::PrintsRequest, Err(error)) => {
                 let form = String::from_utf8_lossy(copy.body()).into_owned();
                 Err(match error.delivery() {
                     Delivery::NeverSent => TransportError::never_sent(form),
-                    Delivery::PerhapsSent => TransportError::new(form),
-                    Delivery::AnswerBegan => {
-                        TransportError::answer_began(error.partial().unwrap().clone(), form)
+                    Delivery::MaybeSent => TransportError::new(form),
+                    Delivery::ResponseStarted => {
+                        TransportError::response_started(error.partial().unwrap().clone(), form)
                     }
                 }
                 .with_kind(error.kind()))

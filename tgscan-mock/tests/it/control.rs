@@ -106,8 +106,11 @@ fn the_openapi_document_has_the_methods_of_the_registry() {
     let server = started(&mock);
     let (status, document) = control(server.address(), "GET", "openapi.json", "");
     assert_eq!((status, document["openapi"].as_str()), (200, Some("3.1.0")));
-    let mut paths: Vec<&str> =
-        tgscan_mock::types::infos().iter().flat_map(|m| [Some(m.path), m.test_path]).flatten().collect();
+    let mut paths: Vec<&str> = tgscan_mock::types::registry::infos()
+        .iter()
+        .flat_map(|m| [Some(m.path), m.test_path])
+        .flatten()
+        .collect();
     paths.sort_unstable();
     let documented: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     assert_eq!(documented, paths);

@@ -7,9 +7,9 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde::Serialize;
 use serde_json::Value;
+use tgscan_mock::data::visit_all;
 use tgscan_mock::data::{Generate, GenerateVisitor, Profile, Terms, sample};
 use tgscan_mock::types::{Search, SimilarGroups};
-use tgscan_mock::visit_all;
 
 #[test]
 fn every_answer_and_request_reads_back_as_itself() {

@@ -5,7 +5,10 @@ use http::Response;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 use tgscan_mock::types::Search;
-use tgscan_mock::{End, Fault, FaultKind, Mock, Outcome, Wire};
+use tgscan_mock::{
+    Fault, FaultKind, Mock,
+    outcome::{End, Outcome, Wire},
+};
 
 use crate::support::{message, post};
 

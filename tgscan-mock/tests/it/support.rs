@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_mock::core::Api;
 use tgscan_mock::data::{Generate, GenerateVisitor, sample};
-use tgscan_mock::{Mock, Wire, types, visit_all};
+use tgscan_mock::{Mock, data::visit_all, outcome::Wire, types};
 
 #[test]
 fn the_mock_answers_every_method_of_the_registry() {
@@ -16,7 +16,7 @@ fn the_mock_answers_every_method_of_the_registry() {
     }
     let mut names = Names(Vec::new());
     visit_all(&mut names);
-    assert_eq!(names.0, types::infos().iter().map(|method| method.name).collect::<Vec<_>>());
+    assert_eq!(names.0, types::registry::infos().iter().map(|method| method.name).collect::<Vec<_>>());
 }
 
 /// Requests for all seven URLs, several queries each: live ones first.

@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tgscan_core::{Transport, TransportError, TransportErrorKind as Kind, transport_fn};
+use tgscan_core::{Transport, TransportError, transport::TransportErrorKind as Kind, transport_fn};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -31,7 +31,7 @@ use crate::{Settings, tls};
 /// If the certificate authorities cannot be read.
 pub fn one_connection_per_call(settings: &Settings) -> io::Result<impl Transport + fmt::Debug + use<>> {
     let tls = TlsConnector::from(Arc::new(tls::client_config(settings.ca_pem.as_deref(), &["http/1.1"])?));
-    let (time_limit, body_cap) = (settings.time_limit, settings.body_cap);
+    let (time_limit, max_body_size) = (settings.time_limit, settings.max_body_size);
     Ok(transport_fn(move |request: Request<Bytes>| {
         let tls = tls.clone();
         async move {
@@ -46,7 +46,7 @@ pub fn one_connection_per_call(settings: &Settings) -> io::Result<impl Transport
             };
             let (sender, connection) =
                 http1::handshake(TokioIo::new(stream)).await.map_err(TransportError::never_sent)?;
-            let mut exchange = pin!(exchange(sender, request, deadline, body_cap));
+            let mut exchange = pin!(exchange(sender, request, deadline, max_body_size));
             tokio::select! {
                 result = &mut exchange => result,
                 // The connection ended first, and has told the exchange how.
@@ -79,11 +79,11 @@ async fn exchange(
     mut sender: http1::SendRequest<SlotBody>,
     request: Request<Bytes>,
     deadline: Instant,
-    body_cap: usize,
+    max_body_size: usize,
 ) -> Result<Response<Bytes>, TransportError> {
     let (request, withdrawal) = for_one_host(request)?;
     match timeout_at(deadline, sender.send_request(request)).await {
-        Ok(Ok(response)) => receive(response, deadline, body_cap).await,
+        Ok(Ok(response)) => receive(response, deadline, max_body_size).await,
         Ok(Err(error)) => Err(no_response(error, &withdrawal).with_kind(Kind::Broken)),
         Err(elapsed) => Err(no_response(elapsed, &withdrawal).with_kind(Kind::Timeout)),
     }
@@ -111,7 +111,7 @@ fn no_response(
 async fn receive(
     response: Response<Incoming>,
     deadline: Instant,
-    body_cap: usize,
+    max_body_size: usize,
 ) -> Result<Response<Bytes>, TransportError> {
     let (head, mut body) = response.into_parts();
     let mut received = Response::from_parts(head, BytesMut::new());
@@ -120,10 +120,10 @@ async fn receive(
             Ok(Some(Ok(frame))) => {
                 // The other kind of frame is trailers, which say nothing here.
                 let data = frame.into_data().unwrap_or_default();
-                let left = body_cap - received.body().len();
+                let left = max_body_size - received.body().len();
                 received.body_mut().extend_from_slice(&data[..data.len().min(left)]);
                 if data.len() > left {
-                    break (format!("more than {body_cap} bytes").into(), Kind::BodyTooLarge);
+                    break (format!("more than {max_body_size} bytes").into(), Kind::BodyTooLarge);
                 }
             }
             Ok(None) => return Ok(received.map(BytesMut::freeze)),
@@ -131,5 +131,5 @@ async fn receive(
             Err(elapsed) => break (elapsed.into(), Kind::Timeout),
         }
     };
-    Err(TransportError::answer_began(received.map(BytesMut::freeze), error).with_kind(kind))
+    Err(TransportError::response_started(received.map(BytesMut::freeze), error).with_kind(kind))
 }

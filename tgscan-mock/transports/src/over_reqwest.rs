@@ -5,7 +5,7 @@ use std::mem;
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
-use tgscan_core::{Transport, TransportError, TransportErrorKind as Kind, async_trait};
+use tgscan_core::{Transport, TransportError, async_trait, transport::TransportErrorKind as Kind};
 
 use crate::body::withdrawable;
 use crate::{Settings, tls};
@@ -14,7 +14,7 @@ use crate::{Settings, tls};
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
-    body_cap: usize,
+    max_body_size: usize,
 }
 
 impl ReqwestTransport {
@@ -35,7 +35,7 @@ impl ReqwestTransport {
             .no_proxy()
             .build()
             .map_err(io::Error::other)?;
-        Ok(Self { client, body_cap: settings.body_cap })
+        Ok(Self { client, max_body_size: settings.max_body_size })
     }
 }
 
@@ -48,7 +48,7 @@ impl Transport for ReqwestTransport {
             .try_into()
             .map_err(|error| TransportError::never_sent(error).with_kind(Kind::Refused))?;
         match self.client.execute(request).await {
-            Ok(response) => receive(response, self.body_cap).await,
+            Ok(response) => receive(response, self.max_body_size).await,
             Err(error) => {
                 let kind = kind(&error);
                 // Both are asked, because an empty body cannot be withdrawn.
@@ -64,26 +64,27 @@ impl Transport for ReqwestTransport {
 /// Reads the body in chunks, as a cap needs, and keeps what came if it breaks off.
 async fn receive(
     mut response: reqwest::Response,
-    body_cap: usize,
+    max_body_size: usize,
 ) -> Result<Response<Bytes>, TransportError> {
     let mut received = Response::new(BytesMut::new());
     *received.status_mut() = response.status();
     *received.version_mut() = response.version();
     *received.headers_mut() = mem::take(response.headers_mut());
     loop {
-        let left = body_cap - received.body().len();
+        let left = max_body_size - received.body().len();
         match response.chunk().await {
             Ok(Some(chunk)) if chunk.len() > left => {
                 received.body_mut().extend_from_slice(&chunk[..left]);
                 let partial = received.map(BytesMut::freeze);
-                let error = TransportError::answer_began(partial, format!("more than {body_cap} bytes"));
+                let error =
+                    TransportError::response_started(partial, format!("more than {max_body_size} bytes"));
                 return Err(error.with_kind(Kind::BodyTooLarge));
             }
             Ok(Some(chunk)) => received.body_mut().extend_from_slice(&chunk),
             Ok(None) => return Ok(received.map(BytesMut::freeze)),
             Err(error) => {
                 let (partial, kind) = (received.map(BytesMut::freeze), kind(&error));
-                return Err(TransportError::answer_began(partial, error).with_kind(kind));
+                return Err(TransportError::response_started(partial, error).with_kind(kind));
             }
         }
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tgscan_core::{ServiceTransport, Transport, TransportError, TransportErrorKind as Kind};
+use tgscan_core::{
+    Transport, TransportError,
+    transport::{ServiceTransport, TransportErrorKind as Kind},
+};
 use tower::timeout::error::Elapsed;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, service_fn};

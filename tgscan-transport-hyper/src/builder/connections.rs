@@ -17,10 +17,10 @@ impl HyperTransportBuilder {
     /// How long an unused connection is kept for the next call. Default: 50 s.
     ///
     /// Shorter than the 60 s to 75 s of common servers and gateways, so that connections are closed from this side:
-    /// a request that meets a server's closing on the wire may be "perhaps sent", and is then not sent again. Where an
+    /// a request that meets a server's closing on the wire may be "maybe sent", and is then not sent again. Where an
     /// HTTP/1.1 server says itself when it closes (`Keep-Alive: timeout=5`), the connection ends a second before that.
-    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout;
+    pub fn pool_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.pool_idle_timeout = timeout;
         self
     }
 
@@ -28,8 +28,8 @@ impl HyperTransportBuilder {
     ///
     /// With HTTP/2 one suffices. A program that has more calls than this under way over HTTP/1.1 closes connections and
     /// opens others all the time.
-    pub fn max_idle_per_host(mut self, count: usize) -> Self {
-        self.max_idle_per_host = count;
+    pub fn pool_max_idle_per_host(mut self, count: usize) -> Self {
+        self.pool_max_idle_per_host = count;
         self
     }
 

@@ -7,7 +7,7 @@ impl HyperTransportBuilder {
     /// Asks for answers that are compressed with gzip, and expands them. Default: `false`, because a Cargo feature that
     /// another crate turns on should not change what is sent.
     ///
-    /// [`body_cap`](Self::body_cap) holds for the compressed and for the expanded body, so that a small answer that
+    /// [`max_body_size`](Self::max_body_size) holds for the compressed and for the expanded body, so that a small answer that
     /// expands without end is an error that names the cap and keeps the expanded beginning. Replies and errors have the
     /// expanded body, and no `content-encoding` and `content-length` any more, which were those of the compressed one.
     /// A request with an `accept-encoding` of its own gets its answer as it comes, and so does one whose answer is coded
@@ -21,7 +21,7 @@ impl HyperTransportBuilder {
     /// use tgscan_transport_hyper::HyperTransport;
     ///
     /// // At most 1 MiB comes over the line, and at most 1 MiB of text out of it.
-    /// let transport = HyperTransport::builder().gzip(true).body_cap(1 << 20).build()?;
+    /// let transport = HyperTransport::builder().gzip(true).max_body_size(1 << 20).build()?;
     /// # Ok::<(), tgscan_transport_hyper::BuildError>(())
     /// ```
     pub fn gzip(mut self, ask: bool) -> Self {

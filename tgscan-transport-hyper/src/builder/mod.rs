@@ -46,26 +46,26 @@ const MAX_HEADER_LIST: u32 = 400 << 10;
 /// use tgscan_transport_hyper::HyperTransport;
 ///
 /// let transport = HyperTransport::builder()
-///     .total_timeout(Duration::from_secs(10))
+///     .attempt_timeout(Duration::from_secs(10))
 ///     .user_agent("my-app/1.0")
 ///     .build()?;
 ///
-/// let error = HyperTransport::builder().total_timeout(Duration::ZERO).build().unwrap_err();
-/// assert_eq!(error.to_string(), "`total_timeout` is zero, so every call would fail; give a longer time");
+/// let error = HyperTransport::builder().attempt_timeout(Duration::ZERO).build().unwrap_err();
+/// assert_eq!(error.to_string(), "`attempt_timeout` is zero, so every call would fail; give a longer time");
 /// # Ok::<(), tgscan_transport_hyper::BuildError>(())
 /// ```
 #[derive(Clone)]
 #[must_use = "settings do nothing until `build`"]
 pub struct HyperTransportBuilder {
     connect_timeout: Duration,
-    total_timeout: Duration,
+    attempt_timeout: Duration,
     first_byte_timeout: Option<Duration>,
-    body_idle_timeout: Option<Duration>,
-    idle_timeout: Duration,
+    read_timeout: Option<Duration>,
+    pool_idle_timeout: Duration,
     tcp_keepalive: Option<Duration>,
     tcp_nodelay: bool,
-    max_idle_per_host: usize,
-    body_cap: usize,
+    pool_max_idle_per_host: usize,
+    max_body_size: usize,
     user_agent: String,
     http1_only: bool,
     allow_plain_http: bool,
@@ -78,14 +78,14 @@ impl Default for HyperTransportBuilder {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
-            total_timeout: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(30),
             first_byte_timeout: None,
-            body_idle_timeout: None,
+            read_timeout: None,
             tcp_keepalive: Some(Duration::from_secs(15)),
             tcp_nodelay: true,
-            idle_timeout: Duration::from_secs(50),
-            max_idle_per_host: 256,
-            body_cap: 64 << 20,
+            pool_idle_timeout: Duration::from_secs(50),
+            pool_max_idle_per_host: 256,
+            max_body_size: 64 << 20,
             user_agent: concat!("tgscan-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             http1_only: false,
             allow_plain_http: false,
@@ -99,8 +99,8 @@ impl Default for HyperTransportBuilder {
 impl HyperTransportBuilder {
     /// How long one attempt may take from the call to the last byte of the body. Default: 30 s. Times beyond a year
     /// count as a year.
-    pub fn total_timeout(mut self, timeout: Duration) -> Self {
-        self.total_timeout = timeout;
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
         self
     }
 
@@ -108,7 +108,7 @@ impl HyperTransportBuilder {
     /// long as the total timeout allows.
     ///
     /// For those who know how fast their service answers and send large answers over slow lines. After it, a paid call
-    /// is "perhaps sent" and is not sent again.
+    /// is "maybe sent" and is not sent again.
     pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
         self.first_byte_timeout = Some(timeout);
         self
@@ -116,15 +116,15 @@ impl HyperTransportBuilder {
 
     /// How long the body of an answer may pause. Default: as long as the total timeout allows, because an answer that
     /// has begun has been paid for.
-    pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
-        self.body_idle_timeout = Some(timeout);
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = Some(timeout);
         self
     }
 
     /// The longest body that is accepted, in bytes. Default: 64 MiB. Of a longer one exactly this much is kept, in the
     /// error.
-    pub fn body_cap(mut self, bytes: usize) -> Self {
-        self.body_cap = bytes;
+    pub fn max_body_size(mut self, bytes: usize) -> Self {
+        self.max_body_size = bytes;
         self
     }
 
@@ -157,24 +157,24 @@ impl HyperTransportBuilder {
     /// If a setting makes no sense; the error names it and says what would be right.
     pub fn build(self) -> Result<HyperTransport, BuildError> {
         let limits = Limits {
-            total_timeout: self.total_timeout,
+            attempt_timeout: self.attempt_timeout,
             first_byte_timeout: self.first_byte_timeout,
-            body_idle_timeout: self.body_idle_timeout,
-            body_cap: self.body_cap,
+            read_timeout: self.read_timeout,
+            max_body_size: self.max_body_size,
         };
         if let Some(setting) = limits.zero_timeout().or_else(|| self.zero_timeout()) {
             return Err(BuildError::ZeroTimeout { setting });
         }
         for (settings, timeout) in [
-            ("`first_byte_timeout` and `total_timeout`", self.first_byte_timeout),
-            ("`body_idle_timeout` and `total_timeout`", self.body_idle_timeout),
+            ("`first_byte_timeout` and `attempt_timeout`", self.first_byte_timeout),
+            ("`read_timeout` and `attempt_timeout`", self.read_timeout),
         ] {
-            if timeout.is_some_and(|timeout| timeout > self.total_timeout) {
+            if timeout.is_some_and(|timeout| timeout > self.attempt_timeout) {
                 let remedy = "the total holds for the whole attempt, so the other one must be shorter";
                 return Err(BuildError::Contradiction { settings, remedy });
             }
         }
-        if self.body_cap == 0 {
+        if self.max_body_size == 0 {
             return Err(BuildError::ZeroBodyCap);
         }
         let user_agent = HeaderValue::from_str(&self.user_agent).map_err(|_| BuildError::UserAgent)?;
@@ -189,7 +189,7 @@ impl HyperTransportBuilder {
     fn zero_timeout(&self) -> Option<&'static str> {
         [
             ("connect_timeout", Some(self.connect_timeout)),
-            ("idle_timeout", Some(self.idle_timeout)),
+            ("pool_idle_timeout", Some(self.pool_idle_timeout)),
             ("tcp_keepalive", self.tcp_keepalive),
         ]
         .into_iter()
@@ -215,8 +215,8 @@ impl HyperTransportBuilder {
         hyper
             // A replay down here would hide an attempt from the retry rules and from the ledger.
             .retry_canceled_requests(false)
-            .pool_idle_timeout(self.idle_timeout.min(LONGEST))
-            .pool_max_idle_per_host(self.max_idle_per_host)
+            .pool_idle_timeout(self.pool_idle_timeout.min(LONGEST))
+            .pool_max_idle_per_host(self.pool_max_idle_per_host)
             // A form is a few bytes: to copy them behind the head is cheaper than to send two pieces.
             .http1_writev(false)
             // A paid answer is read whatever its head is like, as far as there is only one way to understand it.
@@ -241,12 +241,12 @@ impl fmt::Debug for HyperTransportBuilder {
         // Without roots and proxies: a PEM text can hold a private key, a proxy's URL its credentials.
         f.debug_struct("HyperTransportBuilder")
             .field("connect_timeout", &self.connect_timeout)
-            .field("total_timeout", &self.total_timeout)
+            .field("attempt_timeout", &self.attempt_timeout)
             .field("first_byte_timeout", &self.first_byte_timeout)
-            .field("body_idle_timeout", &self.body_idle_timeout)
-            .field("idle_timeout", &self.idle_timeout)
-            .field("max_idle_per_host", &self.max_idle_per_host)
-            .field("body_cap", &self.body_cap)
+            .field("read_timeout", &self.read_timeout)
+            .field("pool_idle_timeout", &self.pool_idle_timeout)
+            .field("pool_max_idle_per_host", &self.pool_max_idle_per_host)
+            .field("max_body_size", &self.max_body_size)
             .field("user_agent", &self.user_agent)
             .field("http1_only", &self.http1_only)
             .field("allow_plain_http", &self.allow_plain_http)

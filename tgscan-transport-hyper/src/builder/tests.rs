@@ -12,12 +12,12 @@ fn refuses_what_makes_no_sense_and_says_what_would() {
     let zero = Duration::ZERO;
     for (builder, says) in [
         (new().connect_timeout(zero), "`connect_timeout` is zero"),
-        (new().total_timeout(zero), "`total_timeout` is zero"),
-        (new().idle_timeout(zero), "`max_idle_per_host(0)`"),
+        (new().attempt_timeout(zero), "`attempt_timeout` is zero"),
+        (new().pool_idle_timeout(zero), "`pool_max_idle_per_host(0)`"),
         (new().tcp_keepalive(zero), "`tcp_keepalive` is zero"),
         (new().first_byte_timeout(zero), "`first_byte_timeout` is zero"),
-        (new().body_idle_timeout(zero), "`body_idle_timeout` is zero"),
-        (new().body_cap(0), "`body_cap` is zero"),
+        (new().read_timeout(zero), "`read_timeout` is zero"),
+        (new().max_body_size(0), "`max_body_size` is zero"),
         (new().user_agent("a\r\nb"), "give a text like `my-app/1.0`"),
         (new().user_agent(""), "`user_agent` is empty"),
         (new().extra_roots_pem(""), "without any certificate"),
@@ -35,11 +35,11 @@ fn refuses_what_makes_no_sense_and_says_what_would() {
 fn extreme_settings_are_accepted() {
     let builder = HyperTransportBuilder::default()
         .connect_timeout(Duration::MAX)
-        .total_timeout(Duration::from_nanos(1))
-        .idle_timeout(Duration::MAX)
-        .max_idle_per_host(0)
+        .attempt_timeout(Duration::from_nanos(1))
+        .pool_idle_timeout(Duration::MAX)
+        .pool_max_idle_per_host(0)
         .tcp_keepalive(Duration::MAX)
-        .body_cap(usize::MAX);
+        .max_body_size(usize::MAX);
     builder.build().unwrap();
 }
 
@@ -58,7 +58,7 @@ fn contradictions_are_refused_and_say_what_to_change() {
     let long = Duration::from_secs(31);
     for (builder, says) in [
         (new().first_byte_timeout(long), "the other one must be shorter"),
-        (new().body_idle_timeout(long), "`body_idle_timeout` and `total_timeout`"),
+        (new().read_timeout(long), "`read_timeout` and `attempt_timeout`"),
         (new().only_extra_roots(), "add the authority to trust with `extra_roots_pem`"),
         (new().tls_config(own()).only_extra_roots(), "trust them in your `ClientConfig`"),
         (new().tls_config(own()).extra_root_der(*b"root"), "trust them in your `ClientConfig`"),

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, Entry};
 use http::{HeaderMap, HeaderValue, Response};
-use tgscan_core::TransportErrorKind as Kind;
+use tgscan_core::transport::TransportErrorKind as Kind;
 
 use super::Unfit;
 use super::coded::CodedBody;

@@ -17,7 +17,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::Response;
 use hyper::body::{Body, Incoming};
-use tgscan_core::{TransportError, TransportErrorKind as Kind};
+use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
 use tokio::time::Sleep;
 
 #[cfg(feature = "gzip")]
@@ -47,7 +47,10 @@ impl From<Unfit> for Failed {
 
 impl Unfit {
     fn too_large(what: &str, cap: usize) -> Self {
-        Self { kind: Kind::BodyTooLarge, why: format!("the {what} is larger than `body_cap` ({cap} bytes)") }
+        Self {
+            kind: Kind::BodyTooLarge,
+            why: format!("the {what} is larger than `max_body_size` ({cap} bytes)"),
+        }
     }
 }
 
@@ -111,7 +114,7 @@ impl Reading {
         match ended {
             Ok(()) => Ok(response),
             Err(Failed { kind, source, is_trusted }) => {
-                let error = TransportError::answer_began(response, source).with_kind(kind);
+                let error = TransportError::response_started(response, source).with_kind(kind);
                 Err(if is_trusted { error.with_trusted_text() } else { error })
             }
         }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
-use tgscan_core::is_loopback_host;
+use tgscan_core::transport::is_loopback_host;
 
 use super::Route;
 use super::bypass::Bypass;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use tgscan_core::is_loopback_host;
+use tgscan_core::transport::is_loopback_host;
 use tokio::net::TcpStream;
 use tower_service::Service;
 

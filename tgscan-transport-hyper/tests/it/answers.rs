@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use http::{Response, Version};
-use tgscan_core::{Delivery, Transport, TransportError, TransportErrorKind};
+use tgscan_core::{
+    Transport, TransportError,
+    transport::{Delivery, TransportErrorKind},
+};
 use tgscan_transport_hyper::HyperTransport;
 
 use crate::server::{OK, Server, response};
@@ -52,7 +55,7 @@ async fn a_body_may_be_chunked_or_end_with_the_connection() {
 }
 
 fn assert_began(error: &TransportError, kind: TransportErrorKind, body: &str) {
-    assert_eq!((error.delivery(), error.kind()), (Delivery::AnswerBegan, kind), "{error}");
+    assert_eq!((error.delivery(), error.kind()), (Delivery::ResponseStarted, kind), "{error}");
     let partial: &Response<Bytes> = error.partial().unwrap();
     assert_eq!((partial.status().as_u16(), partial.version()), (200, Version::HTTP_11));
     assert_eq!(partial.body(), body);
@@ -86,7 +89,7 @@ async fn a_body_that_stalls_times_out_with_its_beginning() {
     let server = Server::stalling("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc").await;
     let error = hasty().send(search(&server.url())).await.unwrap_err();
     assert_began(&error, TransportErrorKind::Timeout, "abc");
-    assert!(error.to_string().contains("`total_timeout` of 150ms passed within the body"), "{error}");
+    assert!(error.to_string().contains("`attempt_timeout` of 150ms passed within the body"), "{error}");
 }
 
 #[tokio::test]
@@ -99,7 +102,7 @@ async fn of_a_body_over_the_cap_exactly_the_cap_is_kept() {
         // Silent after its answer, so that waiting for more than the cap would time out.
         let server = Server::stalling(wire).await;
         for (cap, kept) in [(1, "a"), (4, "abcd"), (5, "abcde")] {
-            let transport = HyperTransport::builder().body_cap(cap).build().unwrap();
+            let transport = HyperTransport::builder().max_body_size(cap).build().unwrap();
             let error = transport.send(search(&server.url())).await.unwrap_err();
             assert_began(&error, TransportErrorKind::BodyTooLarge, kept);
         }
@@ -109,7 +112,7 @@ async fn of_a_body_over_the_cap_exactly_the_cap_is_kept() {
 #[tokio::test]
 async fn a_body_of_exactly_the_cap_fits() {
     let server = Server::answering(response("200 OK", "", "abcdef")).await;
-    let transport = HyperTransport::builder().body_cap(6).build().unwrap();
+    let transport = HyperTransport::builder().max_body_size(6).build().unwrap();
     assert_eq!(transport.send(search(&server.url())).await.unwrap().body(), "abcdef");
 }
 

@@ -9,8 +9,9 @@ type Configure = fn(HyperTransportBuilder) -> HyperTransportBuilder;
 
 fn make(configure: Configure) -> impl Fn(&Endpoint) -> HyperTransport {
     move |endpoint| {
-        let mut builder =
-            HyperTransport::builder().total_timeout(endpoint.time_limit).body_cap(endpoint.body_cap);
+        let mut builder = HyperTransport::builder()
+            .attempt_timeout(endpoint.time_limit)
+            .max_body_size(endpoint.max_body_size);
         if let Some(pem) = &endpoint.ca_pem {
             builder = builder.extra_roots_pem(pem.as_str());
         }
@@ -68,7 +69,7 @@ async fn conforms_over_compressed_answers_and_https_with_http1_only() {
 async fn limits_of_pauses_alone_do_not_conform() {
     let report = run(Scheme::Http, |builder| {
         let limit = Duration::from_secs(1);
-        builder.total_timeout(Duration::from_hours(1)).first_byte_timeout(limit).body_idle_timeout(limit)
+        builder.attempt_timeout(Duration::from_hours(1)).first_byte_timeout(limit).read_timeout(limit)
     })
     .await;
     let failures: Vec<_> = report.failures().map(|case| case.name.as_str()).collect();

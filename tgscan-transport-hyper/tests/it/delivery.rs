@@ -1,7 +1,10 @@
 //! What an error says about delivery, and that nothing paid is sent twice.
 
 use tgscan_core::types::{Balance, UserQuery};
-use tgscan_core::{Api, ApiKey, Credits, Delivery, Transport, TransportError, TransportErrorKind};
+use tgscan_core::{
+    Api, ApiKey, Credits, Transport, TransportError,
+    transport::{Delivery, TransportErrorKind},
+};
 use tgscan_transport_hyper::HyperTransport;
 use tokio::net::TcpListener;
 
@@ -52,8 +55,8 @@ async fn a_server_that_accepts_and_never_answers_times_out_perhaps_sent() {
     let server = Server::stalling("").await;
     for request in [search(&server.url()), balance(&server.url())] {
         let error = hasty().send(request).await.unwrap_err();
-        assert_error(&error, Delivery::PerhapsSent, TransportErrorKind::Timeout);
-        assert!(error.to_string().contains("`total_timeout` of 150ms passed without an answer"), "{error}");
+        assert_error(&error, Delivery::MaybeSent, TransportErrorKind::Timeout);
+        assert!(error.to_string().contains("`attempt_timeout` of 150ms passed without an answer"), "{error}");
     }
     assert_eq!(server.requests(), 2);
 }
@@ -67,7 +70,7 @@ async fn a_timeout_while_connecting_is_never_sent() {
     for request in [search, balance] {
         let error = hasty().send(request(&url)).await.unwrap_err();
         assert_error(&error, Delivery::NeverSent, TransportErrorKind::Timeout);
-        assert!(error.to_string().contains("`total_timeout` of 150ms passed while connecting"), "{error}");
+        assert!(error.to_string().contains("`attempt_timeout` of 150ms passed while connecting"), "{error}");
         let error = connect_timeout.send(request(&url)).await.unwrap_err();
         assert_error(&error, Delivery::NeverSent, TransportErrorKind::Timeout);
         assert!(error.to_string().contains("`connect_timeout` of 150ms passed"), "{error}");
@@ -80,7 +83,7 @@ async fn a_request_that_was_read_and_not_answered_is_perhaps_sent() {
         let server = Server::cutting(wire).await;
         for request in [search(&server.url()), balance(&server.url())] {
             let error = transport().send(request).await.unwrap_err();
-            assert_error(&error, Delivery::PerhapsSent, TransportErrorKind::Broken);
+            assert_error(&error, Delivery::MaybeSent, TransportErrorKind::Broken);
             assert!(error.to_string().contains("no answer from 127.0.0.1"), "{error}");
         }
         assert_eq!(server.requests(), 2);
@@ -91,7 +94,7 @@ async fn a_request_that_was_read_and_not_answered_is_perhaps_sent() {
 async fn an_answer_that_is_not_http_is_perhaps_sent() {
     let server = Server::cutting("220 mail.example ESMTP\r\n\r\n").await;
     let error = transport().send(search(&server.url())).await.unwrap_err();
-    assert_error(&error, Delivery::PerhapsSent, TransportErrorKind::Other);
+    assert_error(&error, Delivery::MaybeSent, TransportErrorKind::Other);
 }
 
 #[tokio::test]

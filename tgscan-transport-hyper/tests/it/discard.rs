@@ -89,7 +89,9 @@ async fn second_answer_in_the_same_packet_closes_the_connection() {
     for _ in 0..5 {
         match transport.send(search(&server.url())).await {
             Ok(answer) => assert_eq!(answer.body(), OK),
-            Err(error) => assert_eq!(error.delivery(), tgscan_core::Delivery::NeverSent, "{error}"),
+            Err(error) => {
+                assert_eq!(error.delivery(), tgscan_core::transport::Delivery::NeverSent, "{error}")
+            }
         }
     }
     assert_eq!(server.connections(), server.requests(), "no connection was used twice");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tgscan_core::{Delivery, Transport, TransportError};
+use tgscan_core::{Transport, TransportError, transport::Delivery};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -42,7 +42,7 @@ async fn error_from(frames: Vec<Vec<u8>>) -> TransportError {
 /// `closes` says that the server then closes the connection.
 async fn ending(frames: Vec<Vec<u8>>, closes: bool) -> TransportError {
     let (authority, url) = serving(frames, closes).await;
-    let transport = authority.trusted().total_timeout(std::time::Duration::from_secs(1)).build().unwrap();
+    let transport = authority.trusted().attempt_timeout(std::time::Duration::from_secs(1)).build().unwrap();
     transport.send(search(&url)).await.unwrap_err()
 }
 
@@ -72,7 +72,7 @@ async fn serving(frames: Vec<Vec<u8>>, closes: bool) -> (Authority, String) {
 }
 
 fn assert_whole(error: &TransportError) {
-    assert_eq!(error.delivery(), Delivery::AnswerBegan, "{error}");
+    assert_eq!(error.delivery(), Delivery::ResponseStarted, "{error}");
     assert_eq!(error.partial().unwrap().body(), OK, "{error}");
 }
 
@@ -111,10 +111,10 @@ async fn request_above_goaway_is_never_sent_and_one_that_it_covers_perhaps() {
             assert!(error.to_string().contains("refused the request before processing it"), "{error}");
         }
         let error = ending(vec![goaway(1, reason, b"")], true).await;
-        assert_eq!(error.delivery(), Delivery::PerhapsSent, "{reason}: {error}");
+        assert_eq!(error.delivery(), Delivery::MaybeSent, "{reason}: {error}");
     }
     let error = ending(vec![goaway(1, 0, b"")], false).await;
-    assert_eq!(error.delivery(), Delivery::PerhapsSent, "{error}");
+    assert_eq!(error.delivery(), Delivery::MaybeSent, "{error}");
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tgscan_core::types::UserQuery;
-use tgscan_core::{Api, Delivery, Transport, TransportError, TransportErrorKind};
+use tgscan_core::{
+    Api, Transport, TransportError,
+    transport::{Delivery, TransportErrorKind},
+};
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 use tgscan_transport_hyper::{CodedBody, HyperTransport, HyperTransportBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,7 +46,7 @@ fn builder() -> HyperTransportBuilder {
 
 async fn error(builder: HyperTransportBuilder, server: &Server) -> TransportError {
     let error = builder.build().unwrap().send(search(&server.url())).await.unwrap_err();
-    assert_eq!(error.delivery(), Delivery::AnswerBegan, "{error}");
+    assert_eq!(error.delivery(), Delivery::ResponseStarted, "{error}");
     error
 }
 
@@ -139,9 +142,12 @@ async fn a_bomb_is_stopped_at_the_cap() {
     let bomb = compressed(&vec![b'a'; 16 << 20]);
     assert!(bomb.len() < 64 << 10);
     let server = server("gzip", bomb, 0).await;
-    let error = error(builder().body_cap(64 << 10), &server).await;
+    let error = error(builder().max_body_size(64 << 10), &server).await;
     assert_eq!(error.kind(), TransportErrorKind::BodyTooLarge);
-    assert!(error.to_string().contains("expanded body is larger than `body_cap` (65536 bytes)"), "{error}");
+    assert!(
+        error.to_string().contains("expanded body is larger than `max_body_size` (65536 bytes)"),
+        "{error}"
+    );
     let kept = error.partial().unwrap().body();
     assert!(kept.len() == 64 << 10 && kept.iter().all(|byte| *byte == b'a'));
 }
@@ -150,9 +156,12 @@ async fn a_bomb_is_stopped_at_the_cap() {
 async fn the_cap_holds_for_the_compressed_size_too() {
     // Compressing nothing into something: two bytes in more than twenty.
     let server = server("gzip", compressed(b"ab"), 0).await;
-    let error = error(builder().body_cap(20), &server).await;
+    let error = error(builder().max_body_size(20), &server).await;
     assert_eq!(error.kind(), TransportErrorKind::BodyTooLarge);
-    assert!(error.to_string().contains("compressed body is larger than `body_cap` (20 bytes)"), "{error}");
+    assert!(
+        error.to_string().contains("compressed body is larger than `max_body_size` (20 bytes)"),
+        "{error}"
+    );
     assert_eq!(error.partial().unwrap().body(), "ab");
 }
 

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use tgscan_core::{Delivery, Transport, TransportErrorKind};
+use tgscan_core::{
+    Transport,
+    transport::{Delivery, TransportErrorKind},
+};
 
 use crate::server::{OK, Server, response};
 use crate::{hasty, search, transport};
@@ -99,7 +102,7 @@ async fn keeps_body_where_content_length_says_nothing_and_the_connection_stays_o
     let error = hasty().send(search(&server.url())).await.unwrap_err();
     assert_eq!(
         (error.delivery(), error.kind()),
-        (Delivery::AnswerBegan, TransportErrorKind::Timeout),
+        (Delivery::ResponseStarted, TransportErrorKind::Timeout),
         "{error}"
     );
     assert_eq!(error.partial().unwrap().body(), "{\"status\":\"ok\"}");
@@ -109,7 +112,7 @@ async fn keeps_body_where_content_length_says_nothing_and_the_connection_stays_o
 async fn keeps_whole_body_that_is_shorter_than_its_content_length() {
     let server = cutting(format!("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{OK}").into_bytes()).await;
     let error = transport().send(search(&server.url())).await.unwrap_err();
-    assert_eq!(error.delivery(), Delivery::AnswerBegan, "{error}");
+    assert_eq!(error.delivery(), Delivery::ResponseStarted, "{error}");
     assert_eq!(error.partial().unwrap().body(), OK);
     let said = error.to_string();
     assert!(said.contains("42 of the 999 bytes that `content-length` announces"), "{said}");
@@ -154,7 +157,7 @@ async fn head_that_never_ends_is_an_answer_that_broke_off() {
     })
     .await;
     let error = transport().send(search(&server.url())).await.unwrap_err();
-    assert_eq!(error.delivery(), Delivery::AnswerBegan, "{error}");
+    assert_eq!(error.delivery(), Delivery::ResponseStarted, "{error}");
     assert_eq!(error.partial().unwrap().status(), 200);
     assert!(error.to_string().contains("head of the answer is larger than"), "{error}");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use tgscan_core::{Delivery, Transport};
+use tgscan_core::{Transport, transport::Delivery};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -17,8 +17,8 @@ async fn http2_that_breaks_is_told_as_http1() {
     let authority = Authority::new();
     let transport = authority.trusted().build().unwrap();
     for (ending, delivery, body) in [
-        (Ending::Never, Delivery::PerhapsSent, None),
-        (Ending::Short("abc"), Delivery::AnswerBegan, Some("abc")),
+        (Ending::Never, Delivery::MaybeSent, None),
+        (Ending::Short("abc"), Delivery::ResponseStarted, Some("abc")),
     ] {
         let server = TlsServer::start(authority.server(&for_host("127.0.0.1"), BOTH), ending).await;
         assert_broken(&transport.send(search(&server.url())).await.unwrap_err(), delivery, body);
@@ -36,7 +36,7 @@ async fn a_request_that_waits_for_an_http2_stream_is_never_sent() {
     transport.send(balance(&server.url())).await.unwrap();
     let url = server.url();
     let (first, second) = tokio::join!(transport.send(search(&url)), transport.send(search(&url)));
-    assert_broken(&first.unwrap_err(), Delivery::PerhapsSent, None);
+    assert_broken(&first.unwrap_err(), Delivery::MaybeSent, None);
     assert_broken(&second.unwrap_err(), Delivery::NeverSent, None);
     assert_eq!(server.requests(), 2);
 }
@@ -60,7 +60,7 @@ async fn an_http2_stream_that_is_refused_is_never_sent() {
     let error = transport.send(search(&url)).await.unwrap_err();
     assert_broken(&error, Delivery::NeverSent, None);
     assert!(error.to_string().contains("refused the request before processing it"), "{error}");
-    assert_broken(&transport.send(search(&url)).await.unwrap_err(), Delivery::PerhapsSent, None);
+    assert_broken(&transport.send(search(&url)).await.unwrap_err(), Delivery::MaybeSent, None);
 }
 
 /// Runs a script on each HTTP/2 connection to a server.
@@ -122,7 +122,7 @@ async fn http2_body_that_was_whole_before_a_reset_or_goaway_is_kept() {
         })
         .await;
         let error = authority.trusted().build().unwrap().send(search(&url)).await.unwrap_err();
-        assert_eq!(error.delivery(), Delivery::AnswerBegan, "{ending}: {error}");
+        assert_eq!(error.delivery(), Delivery::ResponseStarted, "{ending}: {error}");
         assert_eq!(error.partial().unwrap().body(), OK, "{ending}: {error}");
     }
 }

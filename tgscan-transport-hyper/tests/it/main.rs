@@ -66,5 +66,5 @@ fn transport() -> HyperTransport {
 
 /// A transport whose calls end soon.
 fn hasty() -> HyperTransport {
-    HyperTransport::builder().total_timeout(SHORT).build().unwrap()
+    HyperTransport::builder().attempt_timeout(SHORT).build().unwrap()
 }

@@ -1,6 +1,9 @@
 //! Plain HTTP does not leave this machine, on no way.
 
-use tgscan_core::{Delivery, Transport, TransportErrorKind};
+use tgscan_core::{
+    Transport,
+    transport::{Delivery, TransportErrorKind},
+};
 use tgscan_transport_hyper::HyperTransport;
 
 use crate::server::{OK, Server, response};

@@ -1,6 +1,9 @@
 //! Proxies, scripted on raw sockets: what they are asked, what is said when they fail, and that nothing goes around.
 
-use tgscan_core::{Delivery, Transport, TransportError, TransportErrorKind};
+use tgscan_core::{
+    Transport, TransportError,
+    transport::{Delivery, TransportErrorKind},
+};
 use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
 use tokio::io::{AsyncReadExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -258,7 +261,7 @@ async fn a_proxy_that_stalls_ends_with_the_time_limits() {
     let proxy = Server::stalling("").await;
     for builder in [
         through(&proxy, "http").connect_timeout(crate::SHORT),
-        through(&proxy, "http").total_timeout(crate::SHORT),
+        through(&proxy, "http").attempt_timeout(crate::SHORT),
     ] {
         let error = builder.build().unwrap().send(search(&target.url())).await.unwrap_err();
         assert_eq!(

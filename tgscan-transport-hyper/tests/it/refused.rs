@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
-use tgscan_core::{Api, ApiKey, Delivery, Transport, TransportErrorKind, types::Balance};
+use tgscan_core::{
+    Api, ApiKey, Transport,
+    transport::{Delivery, TransportErrorKind},
+    types::Balance,
+};
 use tgscan_transport_hyper::HyperTransport;
 
 use crate::server::{OK, Server, response};

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tgscan_core::{Delivery, Timer, Transport, TransportError, TransportErrorKind};
+use tgscan_core::{
+    Timer, Transport, TransportError,
+    transport::{Delivery, TransportErrorKind},
+};
 use tgscan_transport_hyper::TokioTimer;
 use tokio::runtime::{Builder, Runtime};
 

@@ -152,7 +152,7 @@ async fn failures_say_their_type_and_delivery() {
     let stalling = Server::stalling("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nprivate_answer").await;
     let gateway = Server::answering(response("502 Bad Gateway", "", "<html>private_answer")).await;
     for (server, fields) in [
-        (&stalling, ["error.type=\"timeout\"", "tgscan.delivery=answer began"]),
+        (&stalling, ["error.type=\"timeout\"", "tgscan.delivery=response started"]),
         (&gateway, ["error.type=\"502\"", "error.type=\"not_envelope\""]),
     ] {
         let client = hasty().client(api(&format!("{}/path_t0ken", server.url())));

@@ -6,7 +6,10 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use tgscan_core::types::UserQuery;
-use tgscan_core::{Delivery, RetryPolicy, Transport, TransportErrorKind};
+use tgscan_core::{
+    RetryPolicy, Transport,
+    transport::{Delivery, TransportErrorKind},
+};
 
 use crate::server::{OK, end_of_request, response};
 use crate::{QUERY, api, balance, search, transport};
@@ -97,7 +100,7 @@ async fn it_is_never_sent() {
 async fn the_client_sends_a_paid_call_once_more_and_the_server_processes_it_once() {
     let server = Closing::start(2);
     let mut retry = RetryPolicy::default();
-    retry.base_wait = std::time::Duration::from_millis(1);
+    retry.base_backoff = std::time::Duration::from_millis(1);
     let client = transport().client(api(&server.url).with_retry(retry));
     client.balance().await.unwrap();
     server.close_unseen().await;
@@ -125,13 +128,10 @@ async fn however_the_race_ends_it_is_told_truthfully() {
     while !server.serving.is_finished() {
         match transport.send(search(&server.url)).await {
             Ok(_) => answered += 1,
-            Err(error) if error.delivery() == Delivery::PerhapsSent => perhaps += 1,
+            Err(error) if error.delivery() == Delivery::MaybeSent => perhaps += 1,
             Err(error) => assert_eq!(error.delivery(), Delivery::NeverSent, "{error}"),
         }
     }
     let unanswered = server.processed().checked_sub(answered).unwrap();
-    assert!(
-        unanswered <= perhaps,
-        "{unanswered} were processed and not answered, {perhaps} were perhaps sent"
-    );
+    assert!(unanswered <= perhaps, "{unanswered} were processed and not answered, {perhaps} were maybe sent");
 }

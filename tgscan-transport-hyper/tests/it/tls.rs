@@ -5,7 +5,10 @@ use std::sync::Arc;
 use http::Version;
 use rcgen::{BasicConstraints, IsCa, date_time_ymd};
 use rustls::ServerConfig;
-use tgscan_core::{Delivery, Transport, TransportErrorKind};
+use tgscan_core::{
+    Transport,
+    transport::{Delivery, TransportErrorKind},
+};
 use tgscan_transport_hyper::HyperTransport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -151,8 +154,8 @@ async fn without_close_notify_the_end_of_a_connection_is_not_the_end_of_a_body()
         });
         match (transport.send(search(&url)).await, body) {
             (Ok(answer), body) => assert_eq!(Ok(std::str::from_utf8(answer.body()).unwrap()), body),
-            (Err(error), Err(None)) => assert_broken(&error, Delivery::PerhapsSent, None),
-            (Err(error), body) => assert_broken(&error, Delivery::AnswerBegan, body.unwrap_err()),
+            (Err(error), Err(None)) => assert_broken(&error, Delivery::MaybeSent, None),
+            (Err(error), body) => assert_broken(&error, Delivery::ResponseStarted, body.unwrap_err()),
         }
         serving.await.unwrap();
     }

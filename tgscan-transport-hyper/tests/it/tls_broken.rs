@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tgscan_core::{Delivery, Transport, TransportErrorKind};
+use tgscan_core::{
+    Transport,
+    transport::{Delivery, TransportErrorKind},
+};
 
 use crate::server::{Peer, Server};
 use crate::{balance, search, transport};

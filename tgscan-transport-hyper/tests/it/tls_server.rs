@@ -16,7 +16,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tgscan_core::{Delivery, TransportError, TransportErrorKind};
+use tgscan_core::{
+    TransportError,
+    transport::{Delivery, TransportErrorKind},
+};
 use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;

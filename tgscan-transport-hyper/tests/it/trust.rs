@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
-use tgscan_core::{Delivery, Transport, TransportErrorKind};
+use tgscan_core::{
+    Transport,
+    transport::{Delivery, TransportErrorKind},
+};
 use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
 
 use crate::server::OK;

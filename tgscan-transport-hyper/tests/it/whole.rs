@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tgscan_core::{Delivery, Transport, TransportError};
+use tgscan_core::{Transport, TransportError, transport::Delivery};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -12,7 +12,7 @@ use crate::tls_server::{Authority, for_host};
 use crate::{hasty, search, transport};
 
 fn assert_whole(error: &TransportError) {
-    assert_eq!(error.delivery(), Delivery::AnswerBegan, "{error}");
+    assert_eq!(error.delivery(), Delivery::ResponseStarted, "{error}");
     assert_eq!(error.partial().unwrap().body(), OK, "{error}");
 }
 

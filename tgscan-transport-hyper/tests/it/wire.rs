@@ -181,8 +181,8 @@ async fn the_longest_times_overflow_no_clock() {
     let server = Server::answering(response("200 OK", "", OK)).await;
     let transport = HyperTransport::builder()
         .connect_timeout(Duration::MAX)
-        .total_timeout(Duration::MAX)
-        .idle_timeout(Duration::MAX)
+        .attempt_timeout(Duration::MAX)
+        .pool_idle_timeout(Duration::MAX)
         .build()
         .unwrap();
     for _ in 0..2 {
@@ -204,13 +204,13 @@ async fn idle_connections_are_kept_as_long_and_as_many_as_set() {
         }
     })
     .await;
-    let transport = HyperTransport::builder().idle_timeout(SHORT).build().unwrap();
+    let transport = HyperTransport::builder().pool_idle_timeout(SHORT).build().unwrap();
     transport.send(balance(&server.url())).await.unwrap();
     // While nothing is called: the pool closes it on its own.
     soon(closings.recv()).await.unwrap();
     drop(transport);
 
-    let transport = HyperTransport::builder().max_idle_per_host(0).build().unwrap();
+    let transport = HyperTransport::builder().pool_max_idle_per_host(0).build().unwrap();
     for _ in 0..2 {
         transport.send(balance(&server.url())).await.unwrap();
         soon(closings.recv()).await.unwrap();

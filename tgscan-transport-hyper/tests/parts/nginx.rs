@@ -1,7 +1,10 @@
 //! nginx in front of the mock, as a service would have it.
 
 use tgscan_core::types::UserQuery;
-use tgscan_core::{Credits, Delivery, TransportErrorKind};
+use tgscan_core::{
+    Credits,
+    transport::{Delivery, TransportErrorKind},
+};
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
 
@@ -122,7 +125,7 @@ async fn the_page_of_nginx_is_kept_when_the_mock_is_down() {
         [(&nginx.http, HyperTransport::builder()), (&nginx.https, nginx.trusted().gzip(true))]
     {
         let error = client(&nginx.mock, url, builder).search(query()).await.unwrap_err();
-        assert!(error.is_not_envelope(), "{error}");
+        assert!(error.is_unexpected_response(), "{error}");
         assert_eq!((error.credits(), error.attempts()), (Credits::Uncertain, 1));
         let page = error.response().unwrap();
         assert_eq!(

@@ -1,7 +1,7 @@
 //! Proxies that are not ours, between the transport and the mock.
 
 use tgscan_core::types::{Balance, UserQuery};
-use tgscan_core::{Api, ApiKey, Delivery, Transport};
+use tgscan_core::{Api, ApiKey, Transport, transport::Delivery};
 use tgscan_mock::conformance::{self, Endpoint, Scheme};
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 use tgscan_transport_hyper::HyperTransport;
@@ -112,8 +112,8 @@ async fn missing_or_wrong_credentials_are_never_sent_and_never_shown() {
 async fn conforms_through(proxy: &Proxy, credentials: &str, scheme: Scheme, http1_only: bool, gzip: bool) {
     let make = |endpoint: &Endpoint| {
         let mut builder = HyperTransport::builder()
-            .total_timeout(endpoint.time_limit)
-            .body_cap(endpoint.body_cap)
+            .attempt_timeout(endpoint.time_limit)
+            .max_body_size(endpoint.max_body_size)
             .http1_only(http1_only)
             .gzip(gzip)
             .proxy(proxy.url(credentials));

@@ -62,7 +62,7 @@ async fn round(https: bool, calls: usize) {
     mock.script::<Search>(script(calls));
     let options = if https { ServerOptions::new().https::<&str>([]) } else { ServerOptions::new() };
     let server = MockServer::start(&mock, &options).unwrap();
-    let mut builder = HyperTransport::builder().total_timeout(Duration::from_millis(500));
+    let mut builder = HyperTransport::builder().attempt_timeout(Duration::from_millis(500));
     if let Some(pem) = server.ca_pem() {
         builder = builder.extra_roots_pem(pem);
     }

@@ -3,9 +3,10 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tgscan_types::{
-    ApiMethod, BalanceAnswer, Envelope, ErrorResult, IdEntry, MethodVisitor, SearchAnswer, SearchGroup,
-    SearchMeta, SearchUser, SimilarGroup, SimilarGroupsAnswer, SimilarGroupsMeta, UserCheckAnswer,
-    UserCheckMeta, UserCheckUser, UsernameEntry, infos, visit_all,
+    ApiMethod, BalanceAnswer, Envelope, ErrorResult, IdEntry, SearchAnswer, SearchGroup, SearchMeta,
+    SearchUser, SimilarGroup, SimilarGroupsAnswer, SimilarGroupsMeta, UserCheckAnswer, UserCheckMeta,
+    UserCheckUser, UsernameEntry,
+    registry::{MethodVisitor, infos, visit_all},
 };
 
 fn fixture<M: ApiMethod>() -> String {

@@ -13,7 +13,7 @@ mod response;
 mod support;
 mod values;
 
-use tgscan_core::types::visit_all;
+use tgscan_core::types::registry::visit_all;
 
 pub use request::request;
 pub use response::response;

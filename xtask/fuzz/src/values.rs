@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use http::HeaderValue;
-use tgscan_mock::{Class, Mock};
+use tgscan_mock::{Mock, outcome::Class};
 
 use crate::checks::values;
 

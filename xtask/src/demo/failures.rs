@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use tgscan_core::types::{GroupQuery, Search};
-use tgscan_core::{Api, ApiKey, Credits, Delivery, Error, RetryPolicy, Transport};
+use tgscan_core::{Api, ApiKey, Credits, Error, RetryPolicy, Transport, transport::Delivery};
 use tgscan_mock::{Fault, FaultKind, Mock};
 use tgscan_transport_hyper::HyperTransport;
 
@@ -45,18 +45,18 @@ pub(super) async fn run(seed: u64) -> Result<Vec<String>, String> {
     let dead = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_err(text)?;
     let api = Api::with_base_url(&format!("https://{dead}"), stage.mock.live_key()).map_err(text)?;
     let mut twice = RetryPolicy::default();
-    (twice.max_attempts, twice.base_wait) = (2, Duration::from_millis(10));
+    (twice.max_attempts, twice.base_backoff) = (2, Duration::from_millis(10));
     let transport = HyperTransport::builder().build().map_err(text)?;
     let error = expect_error(transport.client(api.with_retry(twice)).search(user()?).await)?;
     let is_right = error.delivery() == Some(Delivery::NeverSent) && error.attempts() == 2;
     check("a dead port", error.to_string(), is_right && error.credits() == Credits::NotCharged);
 
     stage.mock.script::<Search>([Fault::new(FaultKind::Stall).charged()]);
-    let impatient = stage.transport().total_timeout(Duration::from_millis(300)).build().map_err(text)?;
+    let impatient = stage.transport().attempt_timeout(Duration::from_millis(300)).build().map_err(text)?;
     let impatient = impatient.client(stage.api(stage.mock.live_key())?);
     let error = expect_error(impatient.search(user()?).await)?;
     let is_right =
-        error.is_timeout() && error.delivery() == Some(Delivery::PerhapsSent) && error.attempts() == 1;
+        error.is_timeout() && error.delivery() == Some(Delivery::MaybeSent) && error.attempts() == 1;
     check(
         "a server that never answers",
         error.to_string(),
@@ -66,7 +66,7 @@ pub(super) async fn run(seed: u64) -> Result<Vec<String>, String> {
     stage.mock.script::<Search>([Fault::new(FaultKind::CutBody(60))]);
     let error = expect_error(client.search(user()?).await)?;
     let kept = error.response().map_or(0, |response| response.body().len());
-    let is_right = error.delivery() == Some(Delivery::AnswerBegan) && kept == 60 && error.attempts() == 1;
+    let is_right = error.delivery() == Some(Delivery::ResponseStarted) && kept == 60 && error.attempts() == 1;
     check("a body that is cut", error.to_string(), is_right && error.credits() == Credits::Uncertain);
     Ok(differences)
 }

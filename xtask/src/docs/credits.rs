@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tgscan_core::{Credits, Decision, Failure, Refusal, RetryPolicy, Situation, StatusRule, decide};
+use tgscan_core::{
+    Credits, Refusal, RetryPolicy,
+    retry::{Decision, Failure, Situation, StatusRule, decide},
+};
 
 /// The generated parts of the page.
 pub(super) fn parts() -> Result<Vec<(&'static str, String)>, String> {
@@ -86,12 +89,12 @@ fn other_statuses(can_cost: bool) -> Result<Outcome, String> {
 fn words(failure: Failure) -> String {
     match failure {
         Failure::NeverSent => "no connection: unknown host, refused, or timed out while connecting".into(),
-        Failure::NeverSendable => {
+        Failure::Unsendable => {
             "no trusted TLS session, or a proxy or the transport refuses the request".into()
         }
-        Failure::PerhapsSent => "a timeout or a broken connection before any answer".into(),
-        Failure::AnswerBroke(status) => format!("a response with {} broke off", words_of(status)),
-        Failure::AnswerTooLarge(status) => {
+        Failure::MaybeSent => "a timeout or a broken connection before any answer".into(),
+        Failure::ResponseBroken(status) => format!("a response with {} broke off", words_of(status)),
+        Failure::ResponseTooLarge(status) => {
             format!("a response with {} is larger than the transport's limit", words_of(status))
         }
         Failure::Api(Refusal::Unavailable | Refusal::Other, StatusCode::OK) if failure.is_transient() => {
@@ -118,10 +121,12 @@ fn words_of(status: StatusCode) -> String {
 
 fn known(failure: Failure) -> &'static str {
     match failure {
-        Failure::NeverSent | Failure::NeverSendable => "never sent",
-        Failure::PerhapsSent => "perhaps sent",
+        Failure::NeverSent | Failure::Unsendable => "never sent",
+        Failure::MaybeSent => "maybe sent",
         _ if failure.not_processed() => "answered: not processed",
-        Failure::AnswerBroke(_) | Failure::AnswerTooLarge(_) => "answer began; its first bytes are kept",
+        Failure::ResponseBroken(_) | Failure::ResponseTooLarge(_) => {
+            "response started; its first bytes are kept"
+        }
         Failure::Api(..) | Failure::Unexpected(_) | Failure::Undecodable => "answered; all of it is kept",
     }
 }
@@ -159,9 +164,9 @@ fn limits(policy: &RetryPolicy) -> String {
          {wait} is not begun, whoever asks for it, nor one that would end more than {total} after the call began:\n\
          then the last failure is reported at once. These are the defaults of `RetryPolicy`.",
         attempts = policy.max_attempts,
-        base = length(policy.base_wait),
-        wait = length(policy.max_wait),
-        total = length(policy.max_total),
+        base = length(policy.base_backoff),
+        wait = length(policy.max_backoff),
+        total = length(policy.max_elapsed),
     )
 }
 
@@ -202,7 +207,7 @@ mod tests {
     fn the_rules_that_matter_most_stand_in_the_table() {
         let table = table(true).unwrap();
         for row in [
-            "| a timeout or a broken connection before any answer | perhaps sent | no | **yes** | **uncertain** |",
+            "| a timeout or a broken connection before any answer | maybe sent | no | **yes** | **uncertain** |",
             "| 429 (Too Many Requests), not from the service | answered: not processed | **yes** | **yes** | none |",
             "| 502 (Bad Gateway), not from the service | answered; all of it is kept | no | **yes** | **uncertain** |",
             "| 503 (Service Unavailable), not from the service | answered; all of it is kept | no | **yes** | **uncertain** |",
@@ -215,7 +220,7 @@ mod tests {
     fn the_limits_are_those_of_the_policy() {
         let mut policy = RetryPolicy::default();
         policy.max_attempts = 7;
-        policy.max_wait = Duration::from_secs(11);
+        policy.max_backoff = Duration::from_secs(11);
         let text = limits(&policy);
         assert!(text.contains("at most 7 times") && text.contains("\n11 s is not begun"), "{text}");
     }

@@ -1,6 +1,6 @@
 //! The table of API methods.
 
-use tgscan_types::MethodInfo;
+use tgscan_types::registry::MethodInfo;
 
 use crate::tidy::type_name;
 
@@ -9,7 +9,7 @@ pub(super) const CLIENT: &str = "tgscan-core/src/client.rs";
 
 /// The table, from the registry and the source of `Client`.
 pub(super) fn table(client: &str) -> String {
-    let rows = tgscan_types::infos().iter().map(|method| row(method, client)).collect::<String>();
+    let rows = tgscan_types::registry::infos().iter().map(|method| row(method, client)).collect::<String>();
     format!(
         "| API method | on `Client` | request | live path | test path | can cost credits |\n\
          |---|---|---|---|---|---|\n{rows}"
@@ -43,7 +43,7 @@ mod tests {
             ("search", "search"),
             ("balance", "balance"),
             ("similar_groups", "similar_groups"),
-            ("user_check", "check_user"),
+            ("user_check", "user_check"),
         ] {
             assert_eq!(client_method(&client, &type_name(name)), Some(method));
         }

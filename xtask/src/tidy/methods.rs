@@ -1,6 +1,6 @@
 //! Every API method has all of its parts, and no part is without its method.
 
-use tgscan_types::MethodInfo;
+use tgscan_types::registry::MethodInfo;
 
 use super::rust::{code, find_word};
 use super::{Finding, Tree};
@@ -79,7 +79,7 @@ pub(crate) fn type_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tgscan_types::infos;
+    use tgscan_types::registry::infos;
 
     use super::*;
 

@@ -52,7 +52,7 @@ impl fmt::Display for Finding {
 
 /// All findings of all rules.
 pub fn findings(tree: &Tree) -> Vec<Finding> {
-    let methods = tgscan_types::infos();
+    let methods = tgscan_types::registry::infos();
     [
         layers::findings(tree),
         methods::findings(tree, &methods),

@@ -9,7 +9,7 @@ fn the_demo_ends_well_and_shows_all_seven_urls() {
     let complained = String::from_utf8(demo.stderr).unwrap();
     assert!(demo.status.success(), "{printed}{complained}");
     // The documented four, with seven URLs; a demo need not grow with every method.
-    for method in tgscan_types::infos().into_iter().take(4) {
+    for method in tgscan_types::registry::infos().into_iter().take(4) {
         for path in [Some(method.path), method.test_path].into_iter().flatten() {
             assert!(printed.contains(&format!(" {path} ")), "{path} is not shown:\n{printed}");
         }

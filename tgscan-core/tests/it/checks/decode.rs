@@ -4,7 +4,7 @@ use http::Response;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tgscan_core::types::{ApiMethod, Envelope, ErrorResult, MethodVisitor};
+use tgscan_core::types::{ApiMethod, Envelope, ErrorResult, registry::MethodVisitor};
 
 use crate::support::{documented_request, live};
 

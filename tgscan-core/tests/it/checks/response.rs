@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use serde_json::Value;
-use tgscan_core::types::{ApiMethod, MethodVisitor};
-use tgscan_core::{Api, Credits, Error, KeyKind, Reply, Step, TransportError};
+use tgscan_core::types::{ApiMethod, registry::MethodVisitor};
+use tgscan_core::{Api, Credits, Error, KeyKind, Reply, TransportError, call::Step};
 
 use crate::support::{Outcome, documented_request, live, test};
 
@@ -34,7 +34,7 @@ fn attempt<M: ApiMethod>(api: &Api, outcome: Outcome) -> End {
     match sent.received(outcome, Duration::ZERO) {
         Step::Done(Ok(reply)) => of_reply(&reply),
         Step::Done(Err(error)) => of_error(&error, false),
-        Step::Wait(wait) => of_error(wait.error(), true),
+        Step::Backoff(wait) => of_error(wait.error(), true),
         other => panic!("{other:?}"),
     }
 }
@@ -48,7 +48,7 @@ impl MethodVisitor for Sane<'_> {
             for is_whole in [true, false] {
                 let (api, kept) = (make(), self.0.clone());
                 let outcome =
-                    if is_whole { Ok(kept) } else { Err(TransportError::answer_began(kept, "broke")) };
+                    if is_whole { Ok(kept) } else { Err(TransportError::response_started(kept, "broke")) };
                 let end = attempt::<M>(&api, outcome);
                 let what =
                     || format!("{} {:?} {is_whole} {:?} {:?}", M::NAME, api.key_kind(), self.0, end.credits);

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tgscan_core::types::{
     ApiMethod, Balance, GroupQuery, Search, SimilarGroups, UserCheck, UserId, UserQuery, Username,
 };
-use tgscan_core::{Api, ApiKey, InvalidBaseUrl, is_loopback_host};
+use tgscan_core::{Api, ApiKey, error::InvalidBaseUrl, transport::is_loopback_host};
 
 use crate::support::live;
 

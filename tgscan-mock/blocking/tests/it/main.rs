@@ -32,7 +32,7 @@ fn a_refused_call_is_sent_again_and_an_uncertain_one_is_not() {
     let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
     let sender = Sender::new(&Settings::default()).unwrap();
     let mut quick = RetryPolicy::default();
-    quick.base_wait = std::time::Duration::from_millis(1);
+    quick.base_backoff = std::time::Duration::from_millis(1);
     let api = Api::with_base_url(&server.url(), mock.live_key()).unwrap().with_retry(quick);
     mock.script::<Search>([Fault::new(FaultKind::Unavailable(None))]);
     let reply = call(&api, search(), |request| sender.send(request)).unwrap();

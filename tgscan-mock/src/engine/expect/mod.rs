@@ -15,7 +15,7 @@ use tgscan_core::types::{ApiMethod, Envelope};
 use super::fault::Fault;
 use crate::data::Generate;
 pub(super) use book::{Book, Seen};
-pub use report::Unmet;
+pub use report::UnmetExpectations;
 pub(super) use report::report;
 
 /// An expected call of the API method `M`: which queries it matches, how often it comes, what it gets.

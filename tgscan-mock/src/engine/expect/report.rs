@@ -9,24 +9,24 @@ use super::book::{Book, Entry, Seen, plural};
 /// `Debug` is the same text as `Display`, because that is what a failing `unwrap` prints. It shows queries, unlike the
 /// SDK's own errors: a test made them up, and a mismatch without them says nothing.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Unmet(String);
+pub struct UnmetExpectations(String);
 
-impl std::error::Error for Unmet {}
+impl std::error::Error for UnmetExpectations {}
 
-impl fmt::Display for Unmet {
+impl fmt::Display for UnmetExpectations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for Unmet {
+impl fmt::Debug for UnmetExpectations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
 /// What was not met, after these requests.
-pub(crate) fn report(book: &Book, requests: &[Seen<'_>], seed: u64) -> Result<(), Unmet> {
+pub(crate) fn report(book: &Book, requests: &[Seen<'_>], seed: u64) -> Result<(), UnmetExpectations> {
     let unmet = book.entries.iter().filter(|entry| !entry.is_met()).map(|entry| missing(entry, requests));
     let lines: Vec<String> = unmet.chain(book.mismatches.iter().cloned()).collect();
     if lines.is_empty() {
@@ -39,7 +39,7 @@ pub(crate) fn report(book: &Book, requests: &[Seen<'_>], seed: u64) -> Result<()
     }
     text.push(format!("seed: {seed}, as in `Mock::builder().seed({seed})`"));
     text.extend(rerun().map(|line| format!("to run it again: {line}")));
-    Err(Unmet(text.join("\n")))
+    Err(UnmetExpectations(text.join("\n")))
 }
 
 fn missing(entry: &Entry, requests: &[Seen<'_>]) -> String {

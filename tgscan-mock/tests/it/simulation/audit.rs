@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use tgscan_mock::core::{Credits, Ledger, LedgerSnapshot};
-use tgscan_mock::{Account, Class, Fault, FaultKind, Mock, Outcome, Wire};
+use tgscan_mock::core::{Credits, Ledger, ledger::LedgerSnapshot};
+use tgscan_mock::{
+    Account, Fault, FaultKind, Mock,
+    outcome::{Class, Outcome, Wire},
+};
 
 use super::call::Seen;
 use super::violation::Promise;
@@ -160,12 +163,12 @@ impl Audit {
     }
 
     /// This is about to be given to the call.
-    pub(super) fn delivers(&mut self, call: usize, wire: Option<&Wire>, body_cap: usize) {
+    pub(super) fn delivers(&mut self, call: usize, wire: Option<&Wire>, max_body_size: usize) {
         let cut = |response: &Response<Bytes>, at: usize| {
-            response.clone().map(|body| body.slice(..at.min(body.len()).min(body_cap)))
+            response.clone().map(|body| body.slice(..at.min(body.len()).min(max_body_size)))
         };
         self.calls[call].delivered = match wire {
-            Some(Wire::Whole(response) | Wire::Drip(response)) => Some(cut(response, body_cap)),
+            Some(Wire::Whole(response) | Wire::Drip(response)) => Some(cut(response, max_body_size)),
             Some(Wire::Partial(response, at, _)) => Some(cut(response, *at)),
             Some(Wire::Nothing(_) | Wire::Refused) | None => None,
         };

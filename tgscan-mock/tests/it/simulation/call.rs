@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tgscan_mock::core::{Api, Credits, Error, Reply, Sent, Step, TransportError, Wait};
+use tgscan_mock::core::{
+    Api, Credits, Error, Reply, TransportError,
+    call::{Backoff, InFlight, Step},
+};
 use tgscan_mock::data::Generate;
 
 /// A request that can be made again and again.
@@ -95,8 +98,8 @@ impl<M: Generate> Query for Form<M> {
 
 /// Where a call stands between two events.
 enum Stage<M: Generate> {
-    Sent(Sent<M>),
-    Waiting(Wait<M>),
+    Sent(InFlight<M>),
+    Waiting(Backoff<M>),
     Over,
 }
 
@@ -104,7 +107,7 @@ impl<M: Generate> Stage<M> {
     fn of(step: Step<M>) -> (Self, Next) {
         match step {
             Step::Send(request, sent) => (Self::Sent(sent), Next::Send(request)),
-            Step::Wait(wait) => {
+            Step::Backoff(wait) => {
                 let next = Next::Wait(wait.duration(), Seen::error(wait.error()));
                 (Self::Waiting(wait), next)
             }
@@ -130,7 +133,7 @@ impl<M: Generate> Call for Stage<M> {
 
     fn wait_over(&mut self) -> Next {
         self.go_on(|stage| match stage {
-            Self::Waiting(wait) => wait.over(),
+            Self::Waiting(wait) => wait.resume(),
             Self::Sent(_) | Self::Over => panic!("not waiting"),
         })
     }

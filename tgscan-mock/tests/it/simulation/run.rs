@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use tgscan_mock::core::{Api, Ledger, LedgerSnapshot, TransportError, TransportErrorKind, Verdict};
-use tgscan_mock::{Fault, Wire};
+use tgscan_mock::core::{
+    Api, Ledger, TransportError, Verdict, ledger::LedgerSnapshot, transport::TransportErrorKind,
+};
+use tgscan_mock::{Fault, outcome::Wire};
 
 use super::agenda::Agenda;
 use super::audit::{Audit, Checked};
@@ -289,14 +291,14 @@ impl<'a> Run<'a> {
         if !self.is_awaited(attempt) {
             return Ok(());
         }
-        let body_cap = self.world.body_cap;
-        self.audit.delivers(attempt.call, wire.as_ref(), body_cap);
+        let max_body_size = self.world.max_body_size;
+        self.audit.delivers(attempt.call, wire.as_ref(), max_body_size);
         if wire.is_none() {
             self.stats.count("timed out");
         }
         let timed_out =
             || Err(TransportError::new("it takes too long").with_kind(TransportErrorKind::Timeout));
-        let result = wire.map_or_else(timed_out, |wire| wire.into_result(body_cap));
+        let result = wire.map_or_else(timed_out, |wire| wire.into_result(max_body_size));
         let result = self.driver.distort(result);
         let before = self.world.ledger.snapshot();
         let live = self.live.get_mut(&attempt.call).unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tgscan_mock::core::{Api, ApiKey, Ledger, RetryPolicy};
 use tgscan_mock::data::{Generate, GenerateVisitor, Profile, sample};
-use tgscan_mock::{ErrorStatus, Fault, FaultKind, Mock, MockBuilder, Repeat, visit_all};
+use tgscan_mock::{ErrorStatus, Fault, FaultKind, Mock, MockBuilder, Repeat, data::visit_all};
 
 use super::call::{Form, Query};
 use super::rng::Rng;
@@ -22,7 +22,7 @@ pub(super) struct World {
     /// If there is a cap: how much room it is given at most from time to time.
     pub(super) allowance: Option<u64>,
     pub(super) concurrency: u64,
-    pub(super) body_cap: usize,
+    pub(super) max_body_size: usize,
     pub(super) line: Line,
     /// In percent of the calls: how many the caller gives up at a random moment.
     pub(super) impatience: u64,
@@ -58,7 +58,7 @@ impl Line {
 impl World {
     pub(super) fn new(rng: &mut Rng) -> Self {
         let highest_cost = rng.pick(&[1, 2, 5, 40, 150]);
-        let body_cap = if rng.percent(25) { 100 + rng.index(1500) } else { 30_000 };
+        let max_body_size = if rng.percent(25) { 100 + rng.index(1500) } else { 30_000 };
         let credits = if rng.percent(60) { 1_000_000 } else { price(rng, highest_cost, 60) };
         let builder = Mock::builder()
             .seed(rng.number())
@@ -68,7 +68,7 @@ impl World {
             .error_status(rng.pick(&[ErrorStatus::ByCause, ErrorStatus::AlwaysOk]))
             .credits(i64::try_from(credits).unwrap())
             .revoked_key(REVOKED_KEY)
-            .body_cap(body_cap);
+            .max_body_size(max_body_size);
         let (builder, queries) = queries(rng, builder, highest_cost);
         let is_strict = rng.percent(35);
         let too_little = rng.between(1, highest_cost);
@@ -83,7 +83,7 @@ impl World {
             latency,
             // From too short for many answers to long enough for all.
             timeout: Duration::from_millis(10 + latency * rng.pick(&[1, 2, 2, 5])),
-            faults: Fault::all(body_cap),
+            faults: Fault::all(max_body_size),
             badness: rng.pick(&[0, 5, 30, 60, 95]),
         };
         Self {
@@ -94,7 +94,7 @@ impl World {
             is_strict,
             allowance,
             concurrency: rng.between(1, 64),
-            body_cap,
+            max_body_size,
             line,
             impatience: rng.pick(&[0, 3, 25]),
         }
@@ -143,9 +143,9 @@ fn caller(rng: &mut Rng, mock: &Mock, ledger: &Ledger) -> Api {
     };
     let mut policy = RetryPolicy::default();
     policy.max_attempts = u32::try_from(rng.between(0, 6)).unwrap();
-    policy.base_wait = rng.millis(1000);
-    policy.max_wait = rng.millis(5000);
-    policy.max_total = rng.millis(60_000);
+    policy.base_backoff = rng.millis(1000);
+    policy.max_backoff = rng.millis(5000);
+    policy.max_elapsed = rng.millis(60_000);
     policy.seed = rng.number();
     policy.resend_uncertain = rng.percent(25);
     Api::new(key).with_retry(policy).with_ledger(ledger.clone())

@@ -12,7 +12,7 @@ async fn conforms<T: Transport + fmt::Debug + 'static>(scheme: Scheme, make: imp
     let report = conformance::run(scheme, |endpoint: &Endpoint| {
         make(&Settings {
             time_limit: endpoint.time_limit,
-            body_cap: endpoint.body_cap,
+            max_body_size: endpoint.max_body_size,
             ca_pem: endpoint.ca_pem.clone(),
         })
     })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_core::types::Balance;
-use tgscan_core::{Api, ApiKey, Delivery, Transport, TransportError, transport_fn};
+use tgscan_core::{Api, ApiKey, Transport, TransportError, transport::Delivery, transport_fn};
 use tgscan_example_transports::layered;
 
 fn request() -> Request<Bytes> {
@@ -19,7 +19,7 @@ async fn a_transport_that_hangs_is_ended_as_perhaps_sent() {
     let hanging = transport_fn(|_| std::future::pending::<Result<Response<Bytes>, TransportError>>());
     let error = layered(hanging, 1, Duration::from_millis(10)).send(request()).await.unwrap_err();
     assert!(error.is_timeout());
-    assert_eq!(error.delivery(), Delivery::PerhapsSent);
+    assert_eq!(error.delivery(), Delivery::MaybeSent);
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use tgscan_core::types::UserQuery;
 use tgscan_core::{Api, Client};
-use tgscan_core::{Delivery, ErrorKind, Transport, TransportErrorKind};
+use tgscan_core::{
+    ErrorKind, Transport,
+    transport::{Delivery, TransportErrorKind},
+};
 use tgscan_example_transports::{ReqwestTransport, Settings, UreqTransport, one_connection_per_call};
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 

@@ -102,7 +102,7 @@ fn in_flight() -> Result<Table, String> {
     let api = Api::with_base_url(&server.url, ApiKey::live("k").expect("a legal key")).expect("a legal URL");
     let transport = HyperTransport::builder()
         .extra_roots_pem(server.ca_pem.clone())
-        .total_timeout(Duration::from_mins(2))
+        .attempt_timeout(Duration::from_mins(2))
         .build()
         .expect("legal settings");
     let client = transport.client(api);

@@ -1,16 +1,20 @@
-//! One call from its first request to its end: a state machine without I/O, clock or randomness.
+//! One call from its first request to its end: a state machine without I/O, clock or randomness, for drivers of your
+//! own; and what a call looks like to an [`Observer`].
+
+mod observe;
 
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
+pub use observe::{Attempt, CallSummary, Observer};
 use tgscan_types::ApiMethod;
 
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Reservation;
 use crate::retry::{Decision, Failure, Situation, decide, random, retry_after};
-use crate::{Api, Attempt, Credits, Reply, TransportError};
+use crate::{Api, Credits, Reply, TransportError};
 
 /// What to do next in a call.
 ///
@@ -21,7 +25,7 @@ use crate::{Api, Attempt, Credits, Reply, TransportError};
 ///
 /// ```
 /// use std::time::Instant;
-/// use tgscan_core::{Api, Error, Reply, Step, TransportError, types::ApiMethod};
+/// use tgscan_core::{Api, Error, Reply, TransportError, call::Step, types::ApiMethod};
 /// # use bytes::Bytes;
 ///
 /// fn call<M: ApiMethod>(api: &Api, method: M) -> Result<Reply<M::Answer>, Error> {
@@ -30,9 +34,9 @@ use crate::{Api, Attempt, Credits, Reply, TransportError};
 ///     loop {
 ///         step = match step {
 ///             Step::Send(request, sent) => sent.received(send(request), start.elapsed()),
-///             Step::Wait(wait) => {
+///             Step::Backoff(wait) => {
 ///                 std::thread::sleep(wait.duration());
-///                 wait.over()
+///                 wait.resume()
 ///             }
 ///             Step::Done(result) => return result,
 ///         };
@@ -48,9 +52,9 @@ use crate::{Api, Attempt, Credits, Reply, TransportError};
 /// ```
 pub enum Step<M: ApiMethod> {
     /// Send this request once, then say what came back. The body holds the query: do not print it.
-    Send(Request<Bytes>, Sent<M>),
+    Send(Request<Bytes>, InFlight<M>),
     /// Wait, then go on.
-    Wait(Wait<M>),
+    Backoff(Backoff<M>),
     /// The call has ended.
     Done(Result<Reply<M::Answer>, Error>),
 }
@@ -74,7 +78,7 @@ impl<M: ApiMethod> Step<M> {
             Ok(reservation) => call.reservation = reservation,
             Err(error) => return Self::Done(Err(error)),
         }
-        Self::Send(request, Sent { call })
+        Self::Send(request, InFlight { call })
     }
 }
 
@@ -144,11 +148,11 @@ impl<M: ApiMethod> Call<M> {
 ///
 /// Dropped, because the caller stopped waiting, the attempt counts as uncertain in the ledger.
 #[must_use = "a request that was sent must be told what came back"]
-pub struct Sent<M: ApiMethod> {
+pub struct InFlight<M: ApiMethod> {
     call: Call<M>,
 }
 
-impl<M: ApiMethod> Sent<M> {
+impl<M: ApiMethod> InFlight<M> {
     /// Says what came back, at the time `now`.
     pub fn received(self, response: Result<Response<Bytes>, TransportError>, now: Duration) -> Step<M> {
         self.received_at(response, || now)
@@ -177,11 +181,11 @@ impl<M: ApiMethod> Sent<M> {
         let situation = Situation {
             can_cost: call.api.can_cost::<M>(),
             // Every error of an attempt has one.
-            failure: Failure::of(&error).unwrap_or(Failure::PerhapsSent),
+            failure: Failure::of(&error).unwrap_or(Failure::MaybeSent),
             is_charged: matches!(error.credits(), Credits::Charged(_)),
             retry_after: error
                 .response()
-                .and_then(|response| retry_after(response.headers(), call.api.retry().max_wait)),
+                .and_then(|response| retry_after(response.headers(), call.api.retry().max_backoff)),
             attempts: call.attempts,
             elapsed: now().saturating_sub(call.began),
             random: random(call.seed, u64::from(call.attempts)),
@@ -194,20 +198,20 @@ impl<M: ApiMethod> Sent<M> {
         call.was_uncertain |= is_uncertain;
         match decision {
             Decision::GiveUp => Step::Done(Err(error)),
-            Decision::Wait(duration) => Step::Wait(Wait { call, duration, error }),
+            Decision::RetryAfter(duration) => Step::Backoff(Backoff { call, duration, error }),
         }
     }
 }
 
 /// A pause before the next attempt.
 #[must_use = "a call that waits must be gone on with or given up"]
-pub struct Wait<M: ApiMethod> {
+pub struct Backoff<M: ApiMethod> {
     call: Call<M>,
     duration: Duration,
     error: Error,
 }
 
-impl<M: ApiMethod> Wait<M> {
+impl<M: ApiMethod> Backoff<M> {
     /// How long to wait.
     pub fn duration(&self) -> Duration {
         self.duration
@@ -219,7 +223,7 @@ impl<M: ApiMethod> Wait<M> {
     }
 
     /// Goes on after the wait.
-    pub fn over(self) -> Step<M> {
+    pub fn resume(self) -> Step<M> {
         let Self { mut call, error, .. } = self;
         call.attempts += 1;
         let request = call.request();
@@ -228,7 +232,7 @@ impl<M: ApiMethod> Wait<M> {
             // Why the call failed says more than that the cap leaves no room for another attempt.
             Err(_) => return Step::Done(Err(error)),
         }
-        Step::Send(request, Sent { call })
+        Step::Send(request, InFlight { call })
     }
 
     /// Ends the call with the last attempt's error instead of waiting.
@@ -242,24 +246,24 @@ impl<M: ApiMethod> fmt::Debug for Step<M> {
         match self {
             // Not the request, whose body is the query.
             Self::Send(_, sent) => f.debug_tuple("Send").field(sent).finish(),
-            Self::Wait(wait) => f.debug_tuple("Wait").field(wait).finish(),
+            Self::Backoff(wait) => f.debug_tuple("Backoff").field(wait).finish(),
             Self::Done(result) => f.debug_tuple("Done").field(result).finish(),
         }
     }
 }
 
-impl<M: ApiMethod> fmt::Debug for Sent<M> {
+impl<M: ApiMethod> fmt::Debug for InFlight<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sent")
+        f.debug_struct("InFlight")
             .field("method", &M::NAME)
             .field("attempts", &self.call.attempts)
             .finish_non_exhaustive()
     }
 }
 
-impl<M: ApiMethod> fmt::Debug for Wait<M> {
+impl<M: ApiMethod> fmt::Debug for Backoff<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wait")
+        f.debug_struct("Backoff")
             .field("duration", &self.duration)
             .field("error", &self.error)
             .finish_non_exhaustive()

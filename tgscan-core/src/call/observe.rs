@@ -18,7 +18,7 @@ pub struct Attempt {
 /// A call that has ended.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct CallEnd<'a> {
+pub struct CallSummary<'a> {
     /// The API method.
     pub method: &'static str,
     /// How many requests were sent.
@@ -40,13 +40,13 @@ pub struct CallEnd<'a> {
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};
 /// use bytes::Bytes;
-/// use tgscan_core::{Api, ApiKey, CallEnd, Client, Observer, transport_fn};
+/// use tgscan_core::{Api, ApiKey, Client, transport_fn, call::{CallSummary, Observer}};
 ///
 /// #[derive(Clone, Default)]
 /// struct Failures(Arc<AtomicU64>);
 ///
 /// impl Observer for Failures {
-///     fn call_ended(&self, call: &CallEnd<'_>) {
+///     fn call_finished(&self, call: &CallSummary<'_>) {
 ///         // `metrics::counter!("tgscan_calls", "method" => call.method)`, and so on.
 ///         self.0.fetch_add(u64::from(call.error.is_some()), Ordering::Relaxed);
 ///     }
@@ -64,7 +64,7 @@ pub struct CallEnd<'a> {
 /// ```
 pub trait Observer: Send + Sync {
     /// A call has ended, well or not.
-    fn call_ended(&self, call: &CallEnd<'_>);
+    fn call_finished(&self, call: &CallSummary<'_>);
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
     struct Log(Arc<Mutex<Vec<String>>>);
 
     impl Observer for Log {
-        fn call_ended(&self, call: &CallEnd<'_>) {
+        fn call_finished(&self, call: &CallSummary<'_>) {
             let error = call.error.map(ToString::to_string);
             let line = format!("{} {} {} {error:?}", call.method, call.attempts, call.credits);
             self.0.lock().unwrap().push(line);
