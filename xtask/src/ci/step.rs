@@ -23,6 +23,8 @@ pub enum Step {
     Features,
     /// Packages the libraries as a release would.
     Package,
+    /// Tests the libraries with the oldest supported Rust and the oldest allowed versions of their dependencies.
+    Msrv,
     /// Tests the transport against nginx, microsocks and tinyproxy.
     Parts,
     /// Tests the mock against its OpenAPI document, in a short form.
@@ -76,6 +78,7 @@ impl Step {
                  --package tgscan-mock --feature-powerset --depth 2 clippy --lib --locked --quiet -- -D warnings"]
             }
             Self::Package => &["cargo publish --workspace --dry-run --all-features --locked --allow-dirty"],
+            Self::Msrv => &[".ci/msrv"],
             Self::Parts => &[
                 "cargo clippy --package tgscan-transport-hyper --all-features --test parts --locked -- -D warnings",
                 "cargo test --package tgscan-transport-hyper --all-features --test parts --locked",
