@@ -1,30 +1,29 @@
 //! Tasks of this workspace, run as `cargo xtask <task>`.
 //!
-//! One module per task; `main` parses the flags and dispatches. A task returns `Ok` or one text that says what is
-//! wrong and what to do. What CI runs is [`ci`], and a person runs the same.
+//! One module per task; none uses another. `main` parses the flags and dispatches. A task returns `Ok`, or one text
+//! that says what is wrong and what to do.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who runs it")]
 
-pub mod api;
-pub mod bench;
+use std::path::{Path, PathBuf};
+
 pub mod ci;
 pub mod contract;
-pub mod coverage;
 pub mod demo;
 pub mod docs;
-pub mod features;
-pub mod fuzz;
-pub mod mutants;
-mod packages;
-mod proof;
-mod python;
-pub mod tidy;
-mod tools;
-mod workspace;
-
-pub use workspace::root;
 
 /// How a task ends; the error is for the person who ran it.
 pub type Outcome = Result<(), String>;
+
+/// The top-level folder of the workspace.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// Where everything is built, and where `.ci/install` puts the tools.
+pub(crate) fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
 
 // Here, because this crate may depend on all others and is never packaged, so the path always leads to the file.
 #[cfg(doctest)]

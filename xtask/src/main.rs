@@ -4,52 +4,28 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{api, bench, ci, contract, coverage, demo, docs, features, fuzz, mutants, tidy};
+use xtask::{ci, contract, demo, docs};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Lists what the libraries offer to others, and checks that no dependency's type is among it.
-    Api(api::Flags),
-    /// Runs every check, as CI does; stops at the first that fails.
+    /// Runs every check, as CI does; stops at the first failure.
     Ci(ci::Flags),
-    /// Lets an independent tester compare the mock with its OpenAPI document; needs Python and, once, a network.
+    /// Tests the mock against its OpenAPI document with schemathesis, which `.ci/install` installs.
     Contract(contract::Flags),
-    /// Counts the lines that tests reach; installs cargo-llvm-cov and LLVM's tools where they are missing.
-    Coverage(coverage::Flags),
-    /// Shows the main job over HTTPS on loopback, and what a user sees when things go wrong.
+    /// Shows the main use case over HTTPS on loopback, and the errors that a user sees.
     Demo(demo::Flags),
-    /// Builds and tests every combination of every package's features, which takes longer than all of CI.
-    Features(features::Flags),
-    /// Checks the house rules.
-    Tidy,
-    /// Measures this SDK beside its peers, or checks the limits that noise cannot move.
-    Bench(bench::Flags),
     /// Writes the generated parts of the documentation.
     Docs(docs::Flags),
-    /// Looks for inputs that break what must always hold; needs a C++ compiler.
-    Fuzz(fuzz::Flags),
-    /// Breaks the code in one place at a time and looks whether a test notices; takes hours.
-    Mutants(mutants::Flags),
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = api::rustdoc_in_its_place() {
-        return code;
-    }
     let outcome = match Task::parse() {
-        Task::Api(flags) => api::run(&flags),
         Task::Ci(flags) => ci::run(&flags),
         Task::Contract(flags) => contract::run(&flags),
-        Task::Coverage(flags) => coverage::run(&flags),
         Task::Demo(flags) => demo::run(&flags),
-        Task::Features(flags) => features::run(&flags),
-        Task::Tidy => tidy::run(),
-        Task::Bench(flags) => bench::run(&flags),
         Task::Docs(flags) => docs::run(&flags),
-        Task::Fuzz(flags) => fuzz::run(&flags),
-        Task::Mutants(flags) => mutants::run(&flags),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

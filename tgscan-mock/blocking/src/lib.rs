@@ -41,6 +41,7 @@ pub fn call<M: ApiMethod>(
         step = match step {
             Step::Send(request, attempt) => attempt.received(send(request), start.elapsed()),
             Step::Backoff(wait) => {
+                #[expect(clippy::disallowed_methods, reason = "blocking code waits like this")]
                 std::thread::sleep(wait.duration());
                 wait.resume()
             }

@@ -168,9 +168,8 @@ fn announce(server: &MockServer, config: &Config) -> Result<(), String> {
     if let Some((path, pem)) = ca {
         write(path, pem)?;
     }
-    if let Some(path) = &config.port_file
-        && let Err(problem) = write(path, &format!("{}\n", server.address().port()))
-    {
+    let port = format!("{}\n", server.address().port());
+    if let Some(Err(problem)) = config.port_file.as_ref().map(|path| write(path, &port)) {
         if let Some((path, _)) = ca {
             // Nothing may be left behind by a start that failed.
             let _ = std::fs::remove_file(path);

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 pub(super) async fn pause(duration: Duration) {
     let (over, wait) = oneshot::channel();
     let spawned = std::thread::Builder::new().name("conformance clock".into()).spawn(move || {
+        #[expect(clippy::disallowed_methods, reason = "this thread is the clock")]
         std::thread::sleep(duration);
         // Nobody waits any more if the call ended first.
         let _ = over.send(());

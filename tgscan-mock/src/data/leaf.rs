@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use proptest::arbitrary::any;
 use proptest::strategy::{NewTree, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
@@ -44,8 +45,7 @@ impl<T: Clone + fmt::Debug> Strategy for Leaf<T> {
     type Value = T;
 
     fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
-        use proptest::prelude::Rng;
-        let seed = runner.rng().next_u64();
+        let seed = any::<u64>().new_tree(runner)?.current();
         Ok(LeafTree { leaf: Self { ..*self }, seed, now: None, before: None, way: 0 })
     }
 }

@@ -26,10 +26,11 @@ pub(crate) fn hostile_form(result: &Value, seed: u64) -> String {
 }
 
 fn id_as_number(entry: &mut Value, dice: &mut Dice) {
-    if dice.in_ten(5)
-        && let Some(id) = entry.get_mut("id")
-        && let Some(number) = id.as_str().and_then(|text| text.parse::<i64>().ok())
-    {
+    if !dice.in_ten(5) {
+        return;
+    }
+    let Some(id) = entry.get_mut("id") else { return };
+    if let Some(number) = id.as_str().and_then(|text| text.parse::<i64>().ok()) {
         *id = json!(number);
     }
 }

@@ -91,11 +91,11 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
     // As the SDK writes it, which nearly all are: then it has each argument once, and none unknown. Read pair by pair,
     // because to gather the values of each name takes longer than all else that is done with it.
     let pairs = MapDeserializer::<_, serde::de::value::Error>::new(form_urlencoded::parse(body));
-    if let Ok(request) = M::deserialize(pairs)
-        && let Ok(form) = serde_html_form::to_string(&request)
-        && form.as_bytes() == body
-    {
-        return Ok((request, form));
+    if let Ok(request) = M::deserialize(pairs) {
+        match serde_html_form::to_string(&request) {
+            Ok(form) if form.as_bytes() == body => return Ok((request, form)),
+            _ => {}
+        }
     }
     let refuse = |message: String| Err(Refusal::new(StatusCode::BAD_REQUEST, message));
     if std::str::from_utf8(body).is_err() {

@@ -1,5 +1,5 @@
 //! Tests of the mock through its public face.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap in a test's helper is a failed test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic in a test's helper is a failed test")]
 
 mod answers;
 #[cfg(feature = "cli")]

@@ -2,7 +2,7 @@
 //!
 //! Each test starts its own on free ports, with its own settings in a folder of its own. A program that is missing is
 //! a failed test. `cargo xtask ci --only parts` installs them and runs this.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, also in a test's helpers")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is a failed test, also in a test's helpers")]
 
 mod nginx;
 mod program;

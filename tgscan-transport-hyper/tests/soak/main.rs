@@ -1,5 +1,5 @@
 //! Ten thousand calls through faults: each ends correctly, and nothing is left over.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, also in a test's helpers")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is a failed test, also in a test's helpers")]
 #![cfg(target_os = "linux")]
 
 use std::fs;

@@ -1,35 +1,30 @@
-//! `cargo xtask ci`: every check, in order, until the first that fails.
+//! `cargo xtask ci`: every check, in order, until the first failure.
 //!
-//! What the tools print is left alone: the closing lines of `cargo test` on stdout are read by machines. What this
-//! task says of its own goes to stderr.
+//! The output of the tools is passed on untouched: CI reads the closing lines of `cargo test` on stdout. What this task
+//! prints itself goes to stderr.
 
-mod deny;
-mod msrv;
-mod package;
-mod parts;
-mod semver;
 mod step;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-pub(crate) use msrv::{output, promised as rust_version, promised_cargo};
 pub use step::Step;
-use step::{Job, Run};
 
-use crate::{Outcome, api, bench, contract, docs, features, fuzz, root, tidy};
+use crate::{Outcome, root, target};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
 pub struct Flags {
-    /// Run this step alone.
+    /// Run only this step
     #[arg(long, value_name = "STEP")]
     only: Option<Step>,
 }
 
-/// Runs all steps, or the one that was asked for.
+/// Runs all steps, or only the one in the flags.
 ///
 /// # Errors
 /// If a step fails: which one, and how to run it again.
@@ -37,12 +32,12 @@ pub fn run(flags: &Flags) -> Outcome {
     let steps = flags.only.as_ref().map_or(Step::value_variants(), std::slice::from_ref);
     let mut times = Vec::new();
     for step in steps {
-        eprintln!("\n=== {} ===", step.name());
+        let name = step.name();
+        eprintln!("\n=== {name} ===");
         let start = Instant::now();
-        let outcome = run_step(*step);
-        times.push((step.name(), start.elapsed(), outcome.is_ok()));
+        let outcome = step.commands().iter().try_for_each(|line| run_line(line));
+        times.push((name.clone(), start.elapsed(), outcome.is_ok()));
         if let Err(problem) = outcome {
-            let name = step.name();
             summarise(&times, steps.len());
             return Err(format!(
                 "\nci failed at step `{name}`: {problem}\nto run it again: cargo xtask ci --only {name}"
@@ -53,61 +48,42 @@ pub fn run(flags: &Flags) -> Outcome {
     Ok(())
 }
 
-fn run_step(step: Step) -> Outcome {
-    step.runs().iter().try_for_each(run_one)
-}
-
-fn run_one(run: &Run) -> Outcome {
-    match run {
-        Run::Msrv => msrv::check(),
-        Run::Tidy => tidy::run(),
-        Run::Docs => docs::check(),
-        Run::Deny => deny::check(),
-        Run::Features => features::run(&features::Flags::CI),
-        Run::Package => package::check(),
-        Run::Semver => semver::check(),
-        Run::Api => api::check(),
-        Run::Parts => parts::check(),
-        Run::Contract => contract::check(),
-        Run::Fuzz => fuzz::check(),
-        Run::Gates => bench::gates(),
-        Run::Cargo(job) => run_cargo(job),
+fn run_line(line: &str) -> Outcome {
+    eprintln!("$ {line}");
+    match command(line)?.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{line}` ended with {status}")),
+        Err(error) => Err(format!("`{line}` cannot be started: {error}")),
     }
 }
 
-fn run_cargo(job: &Job) -> Outcome {
-    eprintln!("$ {job}");
-    let mut command = cargo_like("cargo");
-    command.args(job.args).envs(job.env.iter().copied());
-    succeed(&mut command, &job.to_string())
-}
-
-/// A command in the workspace's root that shares one target directory with all others.
-pub(crate) fn cargo_like(program: &str) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(root());
-    if std::env::var_os("CARGO_TARGET_DIR").is_none() {
-        command.env("CARGO_TARGET_DIR", root().join("target"));
-    }
-    // `cargo run` tells this task about its own package. Build scripts that watch these variables would take the
-    // difference for a change and build everything again.
+/// A line as a person would type it: assignments, a program, and arguments without spaces or quotes.
+fn command(line: &str) -> Result<Command, String> {
+    let is_assignment = |word: &&str| word.contains('=') && !word.starts_with('-');
+    let mut words = line.split_whitespace().peekable();
+    let assignments: Vec<&str> = std::iter::from_fn(|| words.next_if(is_assignment)).collect();
+    let mut command = Command::new(words.next().ok_or("an empty command")?);
+    command.args(words).current_dir(root()).env("CARGO_TARGET_DIR", target()).env("PATH", path()?);
+    command.envs(assignments.iter().filter_map(|word| word.split_once('=')));
+    // `cargo run` describes this package in variables. Build scripts that watch them would run again, and everything
+    // that depends on them would be rebuilt.
     for (name, _) in std::env::vars_os() {
-        let about_me = name.to_str().is_some_and(|name| {
+        let describes_xtask = name.to_str().is_some_and(|name| {
             name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_BIN_NAME"
         });
-        if about_me {
+        if describes_xtask {
             command.env_remove(name);
         }
     }
-    command
+    Ok(command)
 }
 
-pub(crate) fn succeed(command: &mut Command, shown: &str) -> Outcome {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("`{shown}` ended with {status}")),
-        Err(error) => Err(format!("`{shown}` cannot be started: {error}")),
-    }
+/// `PATH` with the tools that `.ci/install` installed, and with servers, which only root's path includes.
+fn path() -> Result<OsString, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let tools = target().join("tools").join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let folders = [tools].into_iter().chain(std::env::split_paths(&path)).chain([PathBuf::from("/usr/sbin")]);
+    std::env::join_paths(folders).map_err(|error| format!("PATH cannot be extended: {error}"))
 }
 
 fn summarise(times: &[(String, Duration, bool)], steps: usize) {
@@ -117,4 +93,19 @@ fn summarise(times: &[(String, Duration, bool)], steps: usize) {
     }
     let total: Duration = times.iter().map(|(_, time, _)| *time).sum();
     eprintln!("{:<8}{:>8.1} s  {} of {steps} steps run", "total", total.as_secs_f64(), times.len());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_a_line_into_variables_program_and_arguments() {
+        let command = command("A=1 B=-x cargo test --features=a -- b=c").unwrap();
+        assert_eq!(command.get_program(), "cargo");
+        assert_eq!(command.get_args().collect::<Vec<_>>(), ["test", "--features=a", "--", "b=c"]);
+        for (name, value) in [("A", "1"), ("B", "-x")] {
+            assert!(command.get_envs().any(|(n, v)| n == name && v == Some(value.as_ref())), "{name}");
+        }
+    }
 }

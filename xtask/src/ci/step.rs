@@ -1,82 +1,38 @@
 //! The steps, in the order in which they run: those that fail fast first.
 
-use std::fmt;
-
 use clap::ValueEnum;
 
 /// A step of CI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Step {
-    /// The oldest toolchain that the manifest promises still builds everything.
-    Msrv,
-    /// Code is formatted.
+    /// Installs the tools that the other steps call.
+    Install,
+    /// Checks the formatting.
     Fmt,
-    /// No warnings from the compiler and clippy, with all features and with the default ones.
+    /// Denies all warnings of the compiler and clippy, with all features and with the default ones.
     Clippy,
-    /// The house rules hold.
-    Tidy,
-    /// The generated parts of the documentation are current.
-    Docs,
-    /// Licences, duplicate crates, and where crates come from; known holes in them where their database is reached.
+    /// Checks the layering, licences, duplicates, build scripts, sources and known vulnerabilities of dependencies.
     Deny,
-    /// Tests pass, with the default features as the README says, and with all.
+    /// Runs all tests, as the README says and then with all features; ignored ones too.
     Test,
-    /// The lists of what the libraries offer are current, and show no type of a dependency that they should not.
+    /// Compares the public API of each library with its `api.txt`, and checks that no other crate's type leaks into it.
     Api,
-    /// Nothing that the last release offered is gone, unless the version says so; only where a release is tagged.
-    Semver,
-    /// The documentation builds without warnings.
+    /// Builds the documentation without warnings, and checks its links and those between Markdown files.
     Doc,
-    /// Every two of the transport's features build without warnings, and each package's tests pass with each feature
-    /// alone; the short form of `cargo xtask features`.
+    /// Checks every two features of each library together.
     Features,
-    /// Each published crate builds from its own package, with the oldest dependencies that its manifest allows.
+    /// Packages the libraries as a release would.
     Package,
-    /// The transport works with nginx and with proxies that are not ours; installs them where they are missing.
-    Parts,
-    /// The mock does what its OpenAPI document says, in a short form of `cargo xtask contract`.
-    Contract,
-    /// No fuzz target fails on its corpus, or in a moment of fuzzing; installs a C++ compiler where there is none.
-    Fuzz,
-    /// Instructions and allocations keep to their limits; instructions only where valgrind is installed.
-    Gates,
-}
-
-/// What a step runs.
-pub(super) enum Run {
+    /// Tests the libraries with the oldest supported Rust and the oldest allowed versions of their dependencies.
     Msrv,
-    Tidy,
-    Docs,
-    Deny,
-    Api,
-    Semver,
-    Features,
-    Package,
+    /// Tests the transport against nginx, microsocks and tinyproxy.
     Parts,
+    /// Tests the mock against its OpenAPI document, in a short form.
     Contract,
+    /// Runs the fuzz targets on their seed corpus.
     Fuzz,
+    /// Checks the limits for instructions and allocations.
     Gates,
-    Cargo(Job),
-}
-
-/// The tests of the packages that have features.
-const WITH_ALL_FEATURES: [&str; 9] = [
-    "test",
-    "--workspace",
-    "--all-features",
-    "--exclude",
-    "xtask",
-    "--exclude",
-    "tgscan-example-blocking",
-    "--exclude",
-    "tgscan-example-transports",
-];
-
-/// One call of cargo.
-#[derive(Clone, Copy)]
-pub(super) struct Job {
-    pub(super) env: &'static [(&'static str, &'static str)],
-    pub(super) args: &'static [&'static str],
 }
 
 impl Step {
@@ -85,77 +41,53 @@ impl Step {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    pub(super) fn runs(self) -> Vec<Run> {
+    /// What the step runs, in the top-level folder.
+    pub(super) fn commands(self) -> &'static [&'static str] {
         match self {
-            Self::Msrv => vec![Run::Msrv],
-            Self::Fmt => vec![
-                cargo(&["fmt", "--all", "--check"]),
-                cargo(&["fmt", "--manifest-path", "xtask/bench/Cargo.toml", "--check"]),
-                cargo(&["fmt", "--manifest-path", "xtask/fuzz/Cargo.toml", "--check"]),
+            Self::Install => &[".ci/install"],
+            Self::Fmt => &[
+                "cargo fmt --all --check",
+                "cargo fmt --manifest-path xtask/bench/Cargo.toml --check",
+                "cargo fmt --manifest-path xtask/fuzz/Cargo.toml --check",
             ],
-            Self::Clippy => vec![
-                cargo(&[
-                    "clippy",
-                    "--workspace",
-                    "--all-targets",
-                    "--all-features",
-                    "--locked",
-                    "--",
-                    "-D",
-                    "warnings",
-                ]),
-                cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+            // `forbid` here too, in case a new package forgets to inherit the workspace's lints.
+            Self::Clippy => &[
+                "cargo clippy --workspace --all-targets --all-features --locked -- -D warnings -F unsafe_code",
+                "cargo clippy --workspace --all-targets --locked -- -D warnings",
             ],
-            Self::Tidy => vec![Run::Tidy],
-            Self::Docs => vec![Run::Docs],
-            Self::Deny => vec![Run::Deny],
-            Self::Api => vec![Run::Api],
-            Self::Semver => vec![Run::Semver],
-            Self::Features => vec![Run::Features],
-            Self::Package => vec![Run::Package],
-            Self::Parts => vec![Run::Parts],
-            Self::Contract => vec![Run::Contract],
-            Self::Fuzz => vec![Run::Fuzz],
-            // The first is the README's command, to the letter.
-            Self::Test => {
-                vec![cargo(&["test", "--workspace"]), cargo(&WITH_ALL_FEATURES)]
+            Self::Deny => &[
+                "cargo deny --locked check --deny warnings bans licenses sources",
+                "cargo deny --locked --config .cargo/deny-layers.toml check bans",
+                "cargo deny --locked --config .cargo/deny-sans-io.toml --manifest-path tgscan-types/Cargo.toml check bans",
+                "cargo deny --locked --config .cargo/deny-sans-io.toml --manifest-path tgscan-core/Cargo.toml check bans",
+                // These are never shipped, but where their code comes from matters.
+                "cargo deny --locked --manifest-path xtask/bench/Cargo.toml check sources",
+                "cargo deny --locked --manifest-path xtask/fuzz/Cargo.toml check sources",
+                ".ci/advisories",
+            ],
+            // The first is the README's command. The packages left out of the second have no features.
+            Self::Test => &[
+                "cargo test --workspace",
+                "cargo test --workspace --all-features --locked --exclude xtask --exclude tgscan-example-blocking \
+                 --exclude tgscan-example-transports -- --include-ignored",
+            ],
+            Self::Api => &["cargo test --package xtask --test api --locked"],
+            Self::Doc => &[".ci/doc"],
+            Self::Features => {
+                &["cargo hack --package tgscan-types --package tgscan-core --package tgscan-transport-hyper \
+                 --package tgscan-mock --feature-powerset --depth 2 clippy --lib --locked --quiet -- -D warnings"]
             }
-            Self::Doc => vec![
-                rustdoc(&["doc", "--workspace", "--no-deps", "--all-features", "--locked"]),
-                // By name, because our examples and tasks turn features on.
-                rustdoc(&[
-                    "doc",
-                    "--locked",
-                    "--lib",
-                    "--no-deps",
-                    "--no-default-features",
-                    "--package=tgscan-types",
-                    "--package=tgscan-core",
-                    "--package=tgscan-transport-hyper",
-                    "--package=tgscan-mock",
-                ]),
+            Self::Package => &["cargo publish --workspace --dry-run --all-features --locked --allow-dirty"],
+            Self::Msrv => &[".ci/msrv"],
+            Self::Parts => &[
+                "cargo clippy --package tgscan-transport-hyper --all-features --test parts --locked -- -D warnings",
+                "cargo test --package tgscan-transport-hyper --all-features --test parts --locked",
             ],
-            Self::Gates => vec![Run::Gates],
+            // The same requests every time, so that a failure comes from a change.
+            Self::Contract => &["cargo xtask contract --examples 50 --seed 1"],
+            Self::Fuzz => &["cargo test --manifest-path xtask/fuzz/Cargo.toml"],
+            Self::Gates => &["cargo bench --manifest-path xtask/bench/Cargo.toml --bench gates"],
         }
-    }
-}
-
-fn cargo(args: &'static [&'static str]) -> Run {
-    Run::Cargo(Job { env: &[], args })
-}
-
-// Only rustdoc reads this variable, so nothing that is compiled already is compiled again.
-fn rustdoc(args: &'static [&'static str]) -> Run {
-    Run::Cargo(Job { env: &[("RUSTDOCFLAGS", "-Dwarnings")], args })
-}
-
-/// As a person would type it.
-impl fmt::Display for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, value) in self.env {
-            write!(f, "{name}={value} ")?;
-        }
-        write!(f, "cargo {}", self.args.join(" "))
     }
 }
 
@@ -164,38 +96,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_are_those_of_the_command_line_in_order() {
-        let names: Vec<String> = Step::value_variants().iter().map(|step| step.name()).collect();
-        assert_eq!(
-            names,
-            [
-                "msrv", "fmt", "clippy", "tidy", "docs", "deny", "test", "api", "semver", "doc", "features",
-                "package", "parts", "contract", "fuzz", "gates"
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_tested_with_all_features_leaves_out_only_what_has_none() {
-        let left_out: Vec<&str> =
-            WITH_ALL_FEATURES.windows(2).filter(|pair| pair[0] == "--exclude").map(|pair| pair[1]).collect();
-        let folders = ["xtask", "tgscan-mock/blocking", "tgscan-mock/transports"];
-        let manifests = folders.map(|folder| crate::root().join(folder).join("Cargo.toml"));
-        let manifests =
-            manifests.map(|path| std::fs::read_to_string(path).unwrap().parse::<toml::Table>().unwrap());
-        assert_eq!(
-            left_out,
-            manifests.each_ref().map(|manifest| manifest["package"]["name"].as_str().unwrap())
-        );
-        assert!(manifests.iter().all(|manifest| !manifest.contains_key("features")));
-    }
-
-    #[test]
-    fn the_first_test_command_is_the_readmes() {
-        let runs = Step::Test.runs();
-        let Run::Cargo(job) = &runs[0] else { panic!("not a call of cargo") };
-        assert_eq!(job.to_string(), "cargo test --workspace");
+    fn test_runs_the_command_of_the_readme() {
         let readme = std::fs::read_to_string(crate::root().join("README.md")).unwrap();
-        assert!(readme.lines().any(|line| line.starts_with(&job.to_string())));
+        assert!(readme.lines().any(|line| line.starts_with(Step::Test.commands()[0])));
     }
 }

@@ -2,8 +2,6 @@
 
 use tgscan_types::registry::MethodInfo;
 
-use crate::tidy::type_name;
-
 /// Where the typed methods of `Client` are written.
 pub(super) const CLIENT: &str = "tgscan-core/src/client.rs";
 
@@ -23,6 +21,12 @@ fn row(method: &MethodInfo, client: &str) -> String {
     let test_path = method.test_path.map_or("none".into(), |path| format!("`{path}`"));
     let cost = if method.can_cost { "yes" } else { "no" };
     format!("| `{}` | `{call}` | `{request}` | `{}` | {test_path} | {cost} |\n", method.name, method.path)
+}
+
+/// The request type of a method: its name in upper camel case.
+fn type_name(name: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    name.split('_').filter(|word| !word.is_empty()).map(capital).collect()
 }
 
 /// The method of `Client` that sends this request.

@@ -35,7 +35,7 @@ async fn no_more_requests_than_allowed_run_at_once() {
             Ok(Response::new(Bytes::new()))
         }
     });
-    let transport = Arc::new(layered(counting, 2, Duration::from_mins(1)));
+    let transport = Arc::new(layered(counting, 2, Duration::from_secs(60)));
     let calls: Vec<_> = (0..8)
         .map(|_| {
             let transport = Arc::clone(&transport);

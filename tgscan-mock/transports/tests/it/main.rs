@@ -1,5 +1,5 @@
 //! Every example transport passes the conformance suite, and refuses a server that it does not trust.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap in a test's helper is a failed test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic in a test's helper is a failed test")]
 
 mod conformance;
 mod limits;
