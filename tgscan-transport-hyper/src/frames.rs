@@ -48,10 +48,8 @@ impl Frames {
                     self.begin();
                 }
             }
-            if self.payload == 0
-                && let Some(end) = self.end.take()
-            {
-                self.ready.extend_from_slice(&end);
+            if self.payload == 0 {
+                self.ready.extend(self.end.take().into_iter().flatten());
             }
         }
     }

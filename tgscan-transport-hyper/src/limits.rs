@@ -9,7 +9,7 @@ use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep};
 
 /// Longer times count as this one: adding [`Duration::MAX`] to a clock would overflow it.
-pub(crate) const LONGEST: Duration = Duration::from_hours(365 * 24);
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What holds for each request.
 #[derive(Clone, Copy, Debug)]
