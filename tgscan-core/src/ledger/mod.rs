@@ -106,11 +106,16 @@ impl Ledger {
         self.lock().settle_by_hand(credits)
     }
 
-    /// Tells the ledger that `credits` were bought, so that comparing with the balance stays exact. Tell it before
-    /// the next reconciliation, or after one that said [`ReconcileOutcome::ToppedUp`]: what that left uncertain is
-    /// settled then.
+    /// Records a purchase of `credits`, so that comparing with the balance stays exact. Call it when you buy, before the
+    /// next reconciliation.
     pub fn record_top_up(&self, credits: u64) {
         self.lock().record_top_up(credits);
+    }
+
+    /// Settles what [`ReconcileOutcome::ToppedUp`] left uncertain, given that `credits` were bought in all by the purchases
+    /// that reconciliations reported since. Returns how many attempts are settled; 0 if the amount does not fit.
+    pub fn explain_top_up(&self, credits: u64) -> u64 {
+        self.lock().explain_top_up(credits)
     }
 
     /// Sets credits aside for one attempt of a paid call.

@@ -32,7 +32,7 @@ pub enum ReconcileOutcome {
     /// booked as charged with so much in all, and are no longer uncertain.
     Settled(u64),
     /// The account has at least this many credits more than the ledger can explain: some were bought. Since it is not
-    /// known how many, what was uncertain stays so, until [`Ledger::record_top_up`] or [`Ledger::settle_uncertain`] is
+    /// known how many, what was uncertain stays so, until [`Ledger::explain_top_up`] or [`Ledger::settle_uncertain`] is
     /// called. Later calls are compared with this balance.
     ToppedUp(u64),
     /// The account lost this many credits more than the ledger can explain, what was uncertain included: somebody else
@@ -238,47 +238,43 @@ impl State {
     fn strand(&mut self, gain: Option<i128>) {
         let were_stranded = self.books.iter().any(|book| book.stranded > 0);
         let open = self.books.iter().any(|book| book.uncertain > book.stranded);
-        if open {
-            self.comparison.gap = match (were_stranded, self.comparison.gap, gain) {
-                (false, _, gain) => gain,
-                (true, Some(gap), Some(gain)) => Some(gap + gain),
-                (true, _, _) => None,
-            };
-        }
+        self.comparison.gap = match (were_stranded, self.comparison.gap, gain) {
+            (false, _, gain) if open => gain,
+            (true, Some(gap), Some(gain)) => Some(gap + gain),
+            _ => None,
+        };
         for book in &mut self.books {
             book.stranded = book.uncertain;
         }
     }
 
     pub(super) fn record_top_up(&mut self, credits: u64) {
-        let stranded = self.held(|book| book.stranded);
-        let bought = i128::from(credits);
-        match (stranded.credits > 0, self.comparison.gap) {
-            (true, Some(gap)) => {
-                // The account gained what was bought less what the stranded calls took.
-                let spent = u64::try_from(bought - gap).ok();
-                let Some(spent) = spent.filter(|spent| stranded.is_open || *spent <= stranded.credits) else {
-                    // Not all that was bought, or more: remember it.
-                    self.comparison.gap = Some(gap - bought);
-                    return;
-                };
-                self.charged = self.charged.saturating_add(spent);
-                if let Some(baseline) = &mut self.comparison.baseline {
-                    // Spent before that balance was seen.
-                    baseline.charged = baseline.charged.saturating_add(spent);
-                }
-                for book in &mut self.books {
-                    book.uncertain -= book.stranded;
-                    book.stranded = 0;
-                }
-                self.comparison.gap = None;
-            }
-            _ => {
-                if let Some(baseline) = &mut self.comparison.baseline {
-                    baseline.balance += bought;
-                }
-            }
+        if let Some(baseline) = &mut self.comparison.baseline {
+            baseline.balance += i128::from(credits);
         }
+    }
+
+    pub(super) fn explain_top_up(&mut self, credits: u64) -> u64 {
+        let stranded = self.held(|book| book.stranded);
+        let Some(gap) = self.comparison.gap else { return 0 };
+        // The account gained what was bought less what the stranded calls took.
+        let spent = u64::try_from(i128::from(credits) - gap).ok();
+        let Some(spent) = spent.filter(|spent| stranded.is_open || *spent <= stranded.credits) else {
+            return 0;
+        };
+        self.charged = self.charged.saturating_add(spent);
+        if let Some(baseline) = &mut self.comparison.baseline {
+            // Spent before that balance was seen.
+            baseline.charged = baseline.charged.saturating_add(spent);
+        }
+        let mut settled = 0;
+        for book in &mut self.books {
+            settled += book.stranded;
+            book.uncertain -= book.stranded;
+            book.stranded = 0;
+        }
+        self.comparison.gap = None;
+        settled
     }
 
     pub(super) fn settle_by_hand(&mut self, credits: u64) -> u64 {
@@ -383,7 +379,8 @@ mod tests {
         let seen = ledger.start_reconcile().finish(597);
         assert_eq!((seen.outcome, seen.uncertain_left), (ReconcileOutcome::Settled(1), 3));
         // The 500 that were bought say what it cost: 2.
-        ledger.record_top_up(500);
+        assert_eq!(ledger.explain_top_up(502), 0, "it would have cost 4, and 3 are held");
+        assert_eq!(ledger.explain_top_up(500), 1);
         let now = ledger.snapshot();
         assert_eq!((now.charged, now.uncertain, now.uncertain_calls), (3, 0, 0));
         assert_eq!(reconcile(&ledger, 597), ReconcileOutcome::Agrees);
@@ -400,15 +397,14 @@ mod tests {
     }
 
     #[test]
-    fn two_top_ups_settle_when_both_are_told() {
+    fn two_top_ups_settle_together() {
         let ledger = compared();
         spend(&ledger, Credits::Uncertain);
         reconcile(&ledger, 299);
         spend(&ledger, Credits::Uncertain);
         assert_eq!(reconcile(&ledger, 497), ReconcileOutcome::ToppedUp(198));
-        ledger.record_top_up(200);
-        assert_eq!(ledger.snapshot().uncertain_calls, 2);
-        ledger.record_top_up(200);
+        assert_eq!(ledger.explain_top_up(200), 0, "one of two purchases");
+        assert_eq!(ledger.explain_top_up(400), 2);
         assert_eq!((ledger.snapshot().charged, ledger.snapshot().uncertain_calls), (3, 0));
     }
 

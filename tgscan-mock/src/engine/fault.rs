@@ -133,6 +133,8 @@ impl Fault {
             Kind::Unavailable(Some(2)),
             Kind::HtmlPage(StatusCode::OK),
             Kind::HtmlPage(StatusCode::BAD_GATEWAY),
+            // Gateways send it for a timeout behind them too.
+            Kind::HtmlPage(StatusCode::SERVICE_UNAVAILABLE),
             Kind::HtmlPage(StatusCode::GATEWAY_TIMEOUT),
             // Clients that cannot send a body again follow the first kind, as GET, and not the second.
             Kind::Redirect(StatusCode::SEE_OTHER),
@@ -171,6 +173,11 @@ impl FaultKind {
     fn charges(&self) -> Charges {
         match self {
             Self::Refuse | Self::TooManyRequests(_) | Self::Unavailable(_) => Charges::Never,
+            // Assumption: refusals for the key, the balance, the query or the number of requests cost nothing, nor does the
+            // service's own 503 (`tgscan_core::Refusal`).
+            Self::ErrorEnvelope(status) if matches!(status.as_u16(), 400..=403 | 422 | 429 | 503) => {
+                Charges::Never
+            }
             Self::Reset
             | Self::Close
             | Self::Stall

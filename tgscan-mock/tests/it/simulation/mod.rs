@@ -9,6 +9,7 @@ mod agenda;
 mod audit;
 mod call;
 mod driver;
+mod model;
 mod reconcile;
 mod rng;
 mod run;
@@ -126,12 +127,18 @@ fn assert_everything_happened(stats: &Stats, seed: u64) {
             "given up while waiting",
             "refused at once",
             "refused after a wait",
-            "cap passed by calls beyond their reserve",
-            "verdict: baseline",
-            "verdict: agrees",
-            "verdict: settled",
-            "verdict: gained",
-            "verdict: lost more",
+            "cap passed by calls beyond what was set aside",
+            "reconciled: baseline",
+            "reconciled: agrees",
+            "reconciled: settled",
+            "reconciled: topped up",
+            "reconciled: differs",
+            "reconciled: calls in flight",
+            "reconciled: overlapped",
+            "top-up: told",
+            "top-up: not told",
+            "top-up: told later",
+            "settled by hand",
         ]
         .map(String::from),
     );
@@ -163,6 +170,10 @@ fn a_broken_driver_is_caught() {
         (Driver::Leaks, Promise::NothingHeld),
         (Driver::SpendsElsewhere, Promise::LedgerBrackets),
         (Driver::SpendsElsewhere, Promise::Reconciles),
+        (Driver::TrustsGateways, Promise::ProcessedOnce),
+        (Driver::TrustsGateways, Promise::CreditsTrue),
+        (Driver::TrustsGateways, Promise::LedgerBrackets),
+        (Driver::BelievesOldBalances, Promise::Reconciles),
     ] {
         for seed in 0..3 {
             let simulation = Simulation { driver, only: Some(promise), ..Simulation::new(seed, 5000) };

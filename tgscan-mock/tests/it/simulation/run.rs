@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use tgscan_mock::core::{
-    Api, Ledger, TransportError, Verdict, ledger::LedgerSnapshot, transport::TransportErrorKind,
-};
+use tgscan_mock::core::ledger::{LedgerSnapshot, ReconcileOutcome};
+use tgscan_mock::core::transport::TransportErrorKind;
+use tgscan_mock::core::{Api, Ledger, TransportError};
 use tgscan_mock::{Fault, outcome::Wire};
 
 use super::agenda::Agenda;
 use super::audit::{Audit, Checked};
 use super::call::{Call, Next, Seen};
 use super::driver::Driver;
+use super::reconcile::Begun;
 use super::rng::Rng;
 use super::stats::Stats;
 use super::violation::Promise;
@@ -31,7 +32,9 @@ enum Event {
     WaitOver(Attempt),
     /// The caller wants the answer no more.
     GiveUp(usize),
+    /// A comparison begins, whose balance is used later.
     Reconcile,
+    EndReconcile(Begun),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub(super) struct Run<'a> {
     withdrawn: BTreeSet<usize>,
     /// Calls still to begin before the world comes to rest.
     to_begin: u64,
+    /// What was bought without telling the ledger.
+    untold: u64,
     audit: Audit,
     stats: &'a mut Stats,
 }
@@ -70,9 +75,21 @@ impl<'a> Run<'a> {
     pub(super) fn new(seed: u64, driver: Driver, only: Option<Promise>, stats: &'a mut Stats) -> Self {
         let mut rng = Rng::new(seed);
         let world = World::new(&mut rng);
-        let audit = Audit::new(world.mock.clone(), world.ledger.clone(), world.is_strict, only);
+        let budget = (world.allowance, world.reserve);
+        let audit = Audit::new(world.mock.clone(), world.ledger.clone(), budget, world.is_strict, only);
         let (live, withdrawn) = (BTreeMap::new(), BTreeSet::new());
-        Self { world, driver, rng, agenda: Agenda::new(), live, withdrawn, to_begin: 0, audit, stats }
+        Self {
+            world,
+            driver,
+            rng,
+            agenda: Agenda::new(),
+            live,
+            withdrawn,
+            to_begin: 0,
+            untold: 0,
+            audit,
+            stats,
+        }
     }
 
     /// What happened to a call.
@@ -95,7 +112,7 @@ impl<'a> Run<'a> {
             while let Some(event) = self.agenda.next() {
                 self.happen(event)?;
                 if self.audit.at_any_moment()? {
-                    self.stats.count("cap passed by calls beyond their reserve");
+                    self.stats.count("cap passed by calls beyond what was set aside");
                 }
             }
             self.audit.at_rest()?;
@@ -105,19 +122,32 @@ impl<'a> Run<'a> {
     }
 
     fn between_rounds(&mut self) -> Checked {
+        if self.rng.percent(30) {
+            // More than all calls of a world can cost, so that it is never mistaken for less spending.
+            let (bought, is_told) = (self.rng.between(10_000_000, 20_000_000), self.rng.percent(50));
+            self.audit.top_up(bought, is_told)?;
+            self.stats.count(if is_told { "top-up: told" } else { "top-up: not told" });
+        }
         if self.rng.percent(70) {
             self.reconcile()?;
-            if self.rng.percent(30) {
-                let credits = self.world.mock.account().credits;
-                let bought = self.rng.between(1, 1000);
-                self.world.mock.set_credits(credits + i64::try_from(bought).unwrap());
-                self.reconcile()?;
+        }
+        if self.untold > 0 && self.audit.model.has_stranded() && self.rng.percent(50) {
+            if self.audit.explain(self.untold)? {
+                self.stats.count("top-up: told later");
             }
+        }
+        if !self.audit.model.has_stranded() {
+            self.untold = 0;
+        }
+        if self.audit.model.uncertain_calls() > 0 && self.rng.percent(20) {
+            self.audit.free()?;
+            self.untold = 0;
+            self.stats.count("settled by hand");
         }
         if self.world.allowance.is_some() {
             self.set_cap();
         }
-        Ok(())
+        self.audit.at_any_moment().map(drop)
     }
 
     /// Mostly leaves room for more, now and then none or all.
@@ -130,18 +160,29 @@ impl<'a> Run<'a> {
             _ => Some(now.committed() + room),
         };
         self.world.ledger.set_cap(cap);
+        self.audit.model.cap = cap;
     }
 
     fn reconcile(&mut self) -> Checked {
-        let verdict = self.audit.reconcile_at_rest()?;
-        self.stats.count(match verdict {
-            Verdict::Baseline => "verdict: baseline",
-            Verdict::Agrees => "verdict: agrees",
-            Verdict::Settled(_) => "verdict: settled",
-            Verdict::Differs(by) if by < 0 => "verdict: gained",
-            Verdict::Differs(_) => "verdict: lost more",
-            Verdict::CallsInFlight => "verdict: in flight",
-            _ => "verdict: unknown",
+        let begun = self.audit.begin_reconcile();
+        self.end_reconcile(begun)
+    }
+
+    fn end_reconcile(&mut self, begun: Begun) -> Checked {
+        let unseen = self.audit.unseen;
+        let outcome = self.audit.end_reconcile(begun, self.driver)?;
+        if matches!(outcome, ReconcileOutcome::ToppedUp(_)) {
+            self.untold += unseen;
+        }
+        self.stats.count(match outcome {
+            ReconcileOutcome::Baseline => "reconciled: baseline",
+            ReconcileOutcome::Agrees => "reconciled: agrees",
+            ReconcileOutcome::Settled(_) => "reconciled: settled",
+            ReconcileOutcome::ToppedUp(_) => "reconciled: topped up",
+            ReconcileOutcome::Differs(_) => "reconciled: differs",
+            ReconcileOutcome::CallsInFlight => "reconciled: calls in flight",
+            ReconcileOutcome::Overlapped => "reconciled: overlapped",
+            _ => "reconciled: unknown",
         });
         self.audit.at_any_moment().map(drop)
     }
@@ -170,9 +211,12 @@ impl<'a> Run<'a> {
             Event::WaitOver(attempt) => self.wait_over(attempt),
             Event::GiveUp(call) => self.give_up(call),
             Event::Reconcile => {
-                let calls = self.world.ledger.snapshot().in_flight_calls;
-                if calls == 0 { Ok(()) } else { self.audit.reconcile_in_flight() }
+                let begun = self.audit.begin_reconcile();
+                let wait = self.rng.millis(2 * self.world.line.latency);
+                self.put(wait, Event::EndReconcile(begun));
+                Ok(())
             }
+            Event::EndReconcile(begun) => self.end_reconcile(begun),
         }
     }
 
@@ -180,8 +224,8 @@ impl<'a> Run<'a> {
     fn begin(&mut self, caller: usize, query: usize, again: Option<usize>) -> Checked {
         let api = self.api(caller);
         let is_paid = self.world.queries[query].is_paid(&api);
-        let number = again.unwrap_or_else(|| self.audit.wanted(is_paid, api.retry().resend_uncertain));
         let name = self.world.queries[query].name();
+        let number = again.unwrap_or_else(|| self.audit.wanted(name, is_paid, api.retry().resend_uncertain));
         self.audit.tell(number, self.agenda.now(), format!("{name}, {:?} key", api.key_kind()));
         self.stats.count(if is_paid { "paid calls" } else { "free calls" });
         self.stats.count("calls");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tgscan_mock::core::{Api, ApiKey, Ledger, RetryPolicy};
+use tgscan_mock::core::{Api, ApiKey, Ledger, Reserve, RetryPolicy};
 use tgscan_mock::data::{Generate, GenerateVisitor, Profile, sample};
 use tgscan_mock::{ErrorStatus, Fault, FaultKind, Mock, MockBuilder, Repeat, data::visit_all};
 
@@ -19,6 +19,7 @@ pub(super) struct World {
     pub(super) queries: Vec<Box<dyn Query>>,
     /// No call costs more than the reserve, so that the cap must hold exactly.
     pub(super) is_strict: bool,
+    pub(super) reserve: Reserve,
     /// If there is a cap: how much room it is given at most from time to time.
     pub(super) allowance: Option<u64>,
     pub(super) concurrency: u64,
@@ -72,9 +73,13 @@ impl World {
         let (builder, queries) = queries(rng, builder, highest_cost);
         let is_strict = rng.percent(35);
         let too_little = rng.between(1, highest_cost);
-        let reserve = if is_strict { highest_cost } else { rng.pick(&[1, 1, too_little]) };
-        let ledger = Ledger::new().with_reserve(reserve);
+        let reserve = if is_strict {
+            Reserve::PerCall(highest_cost)
+        } else {
+            rng.pick(&[Reserve::PerCall(1), Reserve::PerCall(too_little), Reserve::OneAtATime])
+        };
         let allowance = rng.percent(75).then(|| price(rng, highest_cost, 80));
+        let ledger = Ledger::with_cap(0, reserve);
         ledger.set_cap(allowance);
         let mock = builder.build().unwrap();
         let callers = (0..rng.between(1, 4)).map(|_| caller(rng, &mock, &ledger)).collect();
@@ -92,6 +97,7 @@ impl World {
             callers,
             queries,
             is_strict,
+            reserve,
             allowance,
             concurrency: rng.between(1, 64),
             max_body_size,
