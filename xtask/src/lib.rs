@@ -5,14 +5,12 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who runs it")]
 
 pub mod api;
-pub mod bench;
 pub mod ci;
 pub mod contract;
 pub mod coverage;
 pub mod demo;
 pub mod docs;
 pub mod features;
-pub mod fuzz;
 pub mod mutants;
 mod packages;
 mod proof;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{api, bench, ci, contract, coverage, demo, docs, features, fuzz, mutants, tidy};
+use xtask::{api, ci, contract, coverage, demo, docs, features, mutants, tidy};
 
 /// Tasks of this workspace.
 #[derive(Parser)]
@@ -24,12 +24,8 @@ enum Task {
     Features(features::Flags),
     /// Checks the house rules.
     Tidy,
-    /// Measures this SDK beside its peers, or checks the limits that noise cannot move.
-    Bench(bench::Flags),
     /// Writes the generated parts of the documentation.
     Docs(docs::Flags),
-    /// Looks for inputs that break what must always hold; needs a C++ compiler.
-    Fuzz(fuzz::Flags),
     /// Breaks the code in one place at a time and looks whether a test notices; takes hours.
     Mutants(mutants::Flags),
 }
@@ -46,9 +42,7 @@ fn main() -> ExitCode {
         Task::Demo(flags) => demo::run(&flags),
         Task::Features(flags) => features::run(&flags),
         Task::Tidy => tidy::run(),
-        Task::Bench(flags) => bench::run(&flags),
         Task::Docs(flags) => docs::run(&flags),
-        Task::Fuzz(flags) => fuzz::run(&flags),
         Task::Mutants(flags) => mutants::run(&flags),
     };
     match outcome {

@@ -19,7 +19,7 @@ pub(crate) use msrv::{output, promised as rust_version, promised_cargo};
 pub use step::Step;
 use step::{Job, Run};
 
-use crate::{Outcome, api, bench, contract, docs, features, fuzz, root, tidy};
+use crate::{Outcome, api, contract, docs, features, root, tidy};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
@@ -69,8 +69,6 @@ fn run_one(run: &Run) -> Outcome {
         Run::Api => api::check(),
         Run::Parts => parts::check(),
         Run::Contract => contract::check(),
-        Run::Fuzz => fuzz::check(),
-        Run::Gates => bench::gates(),
         Run::Cargo(job) => run_cargo(job),
     }
 }

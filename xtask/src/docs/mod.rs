@@ -12,7 +12,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::{Outcome, bench, ci, root};
+use crate::{Outcome, ci, root};
 
 /// Flags of `cargo xtask docs`.
 #[derive(Args, Debug)]
@@ -59,10 +59,6 @@ fn read(root: &Path, path: &str) -> Result<String, String> {
 /// The description of the service for other tools, which the mock's server serves.
 const OPENAPI: &str = "tgscan-mock/openapi.json";
 
-/// The results of the last benchmarks; nothing is measured for them here.
-const BENCH_PAGE: &str = "xtask/bench/RESULTS.md";
-const BENCH_CHART: &str = "xtask/bench/results.svg";
-
 fn openapi() -> Result<String, String> {
     let text = serde_json::to_string_pretty(&tgscan_mock::openapi()).map_err(|error| error.to_string())?;
     Ok(text + "\n")
@@ -82,13 +78,6 @@ fn outdated(root: &Path) -> Result<Vec<(&'static str, String)>, String> {
     // Whole files, which may not be there yet.
     let proof = proof::page(root, &counts.crates, &counts.mock_crates)?;
     for (path, text) in [(OPENAPI, openapi()?), (proof::PAGE, proof)] {
-        if read(root, path).ok().as_ref() != Some(&text) {
-            outdated.push((path, text));
-        }
-    }
-    let results = bench::Results::read(root)?;
-    let page = bench::page(&results).map_err(|error| error.to_string())?;
-    for (path, text) in [(BENCH_PAGE, page), (BENCH_CHART, bench::chart(&results)?)] {
         if read(root, path).ok().as_ref() != Some(&text) {
             outdated.push((path, text));
         }
