@@ -53,7 +53,7 @@ fn in_flight() {
     let api = Api::with_base_url(server.url(), ApiKey::live("k").expect("a legal key")).expect("a legal URL");
     let transport = HyperTransport::builder()
         .extra_roots_pem(server.printed[1..].join("\n"))
-        .total_timeout(Duration::from_mins(2))
+        .attempt_timeout(Duration::from_mins(2))
         .build()
         .expect("legal settings");
     let (client, runtime) = (transport.client(api), whole::runtime());
