@@ -1,4 +1,4 @@
-//! Made-up answers of three sizes, with the shape of the documented ones.
+//! Search answers of three sizes.
 
 use bytes::Bytes;
 use tgscan_core::types::{Envelope, SearchAnswer, SearchGroup};
@@ -35,7 +35,7 @@ pub fn status_first(groups: usize) -> Bytes {
     serde_json::to_vec(&Envelope::Ok(answer(groups))).expect("answers serialise").into()
 }
 
-/// The same, but with `result` first.
+/// The same with `result` first.
 pub fn result_first(groups: usize) -> Bytes {
     let result = serde_json::to_string(&answer(groups)).expect("answers serialise");
     format!(r#"{{"result":{result},"status":"ok"}}"#).into()

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tgscan_core::types::SearchAnswer;
 
-/// The floor: a plain derived struct around the same types.
+/// The baseline: a derived struct around the SDK's own types.
 #[derive(Debug, Deserialize)]
 pub struct Plain {
     /// `ok` or `error`.
@@ -12,17 +12,17 @@ pub struct Plain {
     pub result: SearchAnswer,
 }
 
-/// Whether the call was successful.
+/// Whether the call succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It was.
+    /// It did.
     Ok,
-    /// It was not.
+    /// It did not.
     Error,
 }
 
-/// The same as an adjacently tagged enum, which tells failures apart.
+/// The same as an adjacently tagged enum, which tells errors apart.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "status", content = "result", rename_all = "lowercase")]
 pub enum Tagged {

@@ -1,24 +1,29 @@
-//! Measures this SDK beside its peers. Run it as `cargo xtask bench`.
+//! Benchmarks of the SDK beside its peers. The commands and the last results are in `RESULTS.md`.
 //!
-//! Several programs share what is measured: `beside` runs the suites; `allocations` and `memory` count, apart from what
-//! is timed, which a counting allocator would slow down; `instructions` is run under callgrind; `holding` is a server, and
-//! `mock_speed` the mock alone, which is also built for debugging.
+//! - `benches/gates.rs` counts instructions (callgrind), allocations and peak heap (dhat) of the operations in
+//!   [`subject`] and [`whole`], and fails when a limit is exceeded. CI runs it.
+//! - The other benches measure time with divan, all peers of a group in one run.
 //!
-//! # How it is measured
-//!
-//! - Contestants of one table do the same work in the same run and take turns, so that what disturbs the machine disturbs
-//!   them all. The best turn counts, because a disturbance only ever adds.
-//! - A whole call is counted in the client alone: the server is another process, which answers after a pause, so that the
-//!   client always waits and every call takes the same way. Counts repeat to about one in a hundred.
-//! - Calls per second are those of one thread, with the clients on one core and the server on another. The servers only
-//!   look for the end of a request, so that the client is what limits; where servers are compared, a client that only
-//!   looks for the end of a response asks them. How much processor time of the client a call takes stands beside, and
-//!   which part of it is the system's, for sockets and timers: that part no client can save.
-//! - "hyper-util by hand" is what [`whole`] says: an ordinary request, built for each call, and nothing around it.
+//! Whole calls are counted in the client alone. Their server is another process that pauses before it answers, so the
+//! client always blocks and each call takes the same path.
 
-#[cfg(feature = "peers")]
-pub mod beside;
 pub mod body;
 pub mod floor;
+#[cfg(feature = "peers")]
+pub mod peers;
+pub mod server;
 pub mod subject;
 pub mod whole;
+
+/// A repeatable operation.
+pub type Operation = Box<dyn FnMut()>;
+
+/// Returns the operation with this name. `url` is that of [`server`].
+pub fn operation(name: &str, url: &str) -> Option<Operation> {
+    subject::by_name(name).or_else(|| whole::by_name(name, url))
+}
+
+/// Lets rustls' users without a provider of their own find ring, which the SDK uses.
+pub fn install_crypto_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

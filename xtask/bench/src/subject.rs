@@ -1,4 +1,4 @@
-//! What is counted: operations that do the same work every time.
+//! Operations without I/O.
 
 use std::future;
 use std::hint::black_box;
@@ -11,31 +11,20 @@ use tgscan_core::types::{Search, UserQuery};
 use tgscan_core::{Api, ApiKey, Client, Ledger, Timer, async_trait, transport_fn};
 use tgscan_transport_hyper::HyperTransport;
 
+use crate::Operation;
 use crate::body::{SIZES, result_first, status_first};
 use crate::floor::Plain;
 
-/// An operation, ready to be done again and again.
-pub type Operation = Box<dyn FnMut()>;
-
-/// The names of all operations that are counted; decoding once per size.
-pub fn names() -> Vec<String> {
-    let decode = |groups| ["", "-plain", "-result-first"].map(|how| format!("decode-{groups}{how}"));
-    let calls = ["build", "call", "client-clone"].map(str::to_owned);
-    calls.into_iter().chain(SIZES.into_iter().flat_map(decode)).collect()
-}
-
-/// The operation with this name; only that one is set up.
-pub fn by_name(name: &str) -> Option<Operation> {
+/// Returns the operation with this name, e.g. `build` or `decode-100-plain`.
+pub(crate) fn by_name(name: &str) -> Option<Operation> {
     match name {
         "build" => return Some(build()),
         "call" => return Some(call()),
         "client-clone" => return Some(client_clone()),
         _ => {}
     }
-    let (groups, how) = match name.strip_prefix("decode-")?.split_once('-') {
-        Some((groups, how)) => (groups, how),
-        None => (name.strip_prefix("decode-")?, ""),
-    };
+    let size = name.strip_prefix("decode-")?;
+    let (groups, how) = size.split_once('-').unwrap_or((size, ""));
     let groups = groups.parse().ok()?;
     match how {
         "" => Some(decode(status_first(groups))),
@@ -45,10 +34,9 @@ pub fn by_name(name: &str) -> Option<Operation> {
     }
 }
 
-/// The account in whose name requests are built.
+/// An account with a cap, so that the ledger does all it can.
 pub fn api() -> Api {
-    // A cap, so that the ledger does all that it can do.
-    let key = ApiKey::live("0123456789abcdef0123456789abcdef").expect("a legal key");
+    let key = ApiKey::live(crate::whole::KEY).expect("a legal key");
     Api::new(key).with_ledger(Ledger::new().with_cap(u64::MAX))
 }
 
@@ -57,13 +45,13 @@ pub fn query() -> UserQuery {
     "some_username".parse().expect("a legal username")
 }
 
-/// Builds a request.
+/// Builds and drops a request.
 pub fn build() -> Operation {
     let (api, search) = (api(), Search { query: query() });
     Box::new(move || drop(black_box(api.request(black_box(&search)))))
 }
 
-/// Reads a response with this SDK.
+/// Decodes a response with the SDK.
 pub fn decode(body: Bytes) -> Operation {
     let (api, search) = (api(), Search { query: query() });
     Box::new(move || {
@@ -72,38 +60,38 @@ pub fn decode(body: Bytes) -> Operation {
     })
 }
 
-/// Reads the same body into the same types with plain serde.
+/// Decodes the same body into the same types with plain serde.
 pub fn decode_plain(body: Bytes) -> Operation {
-    // Unused, but held: the allocator takes its own ways, and they depend on what else lies in the heap.
-    let beside = (api(), query());
+    // Unused, but the allocator's instructions depend on what else is in the heap.
+    let heap = (api(), query());
     Box::new(move || {
-        black_box(&beside);
+        black_box(&heap);
         drop(black_box(serde_json::from_slice::<Plain>(black_box(&body)).expect("the answer fits")));
     })
 }
 
-/// A whole call of the SDK with its ledger and retry, over a transport that only hands over a small answer.
-pub fn call() -> Operation {
+/// A whole call with ledger and retry, over a transport that returns a small answer.
+fn call() -> Operation {
     let body = status_first(SIZES[0]);
     let transport = transport_fn(move |request| {
         drop(black_box(request));
         future::ready(Ok(Response::new(body.clone())))
     });
-    let (client, query) = (Client::new(api(), transport).with_timer(Still), query());
+    let (client, query) = (Client::new(api(), transport).with_timer(FrozenTimer), query());
     Box::new(move || drop(black_box(block_on(client.search(query.clone())).expect("the answer fits"))))
 }
 
 /// Clones a client of the real transport, and drops the clone.
-pub fn client_clone() -> Operation {
+fn client_clone() -> Operation {
     let client = HyperTransport::builder().build().expect("legal settings").client(api());
     Box::new(move || drop(black_box(client.clone())))
 }
 
-/// Time that stands still: lets the client retry, which nothing here makes it do.
-struct Still;
+/// Enables retry, which nothing here triggers.
+struct FrozenTimer;
 
 #[async_trait]
-impl Timer for Still {
+impl Timer for FrozenTimer {
     fn now(&self) -> Duration {
         Duration::ZERO
     }

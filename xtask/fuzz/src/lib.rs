@@ -1,7 +1,6 @@
-//! What the fuzz targets do with the bytes that the fuzzer makes up. Each panics where something does not hold that
-//! must always hold.
+//! The fuzz targets. Each panics when something that must always hold does not. How to run them is in `README.md`.
 //!
-//! The checks of the core are those of its property tests, which draw their inputs from strategies instead.
+//! The checks of the core are shared with its property tests, which draw their inputs from strategies.
 #![forbid(unsafe_code)]
 
 #[path = "../../../tgscan-core/tests/it/checks/mod.rs"]
@@ -10,6 +9,7 @@ mod head;
 mod memory;
 mod request;
 mod response;
+pub mod seeds;
 mod support;
 mod values;
 

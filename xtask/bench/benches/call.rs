@@ -1,0 +1,112 @@
+//! Builds requests, and makes calls over loopback from the query to the typed answer.
+
+use std::hint::black_box;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use http::{HeaderName, HeaderValue, Request};
+use tgscan_bench::body::{SIZES, status_first};
+use tgscan_bench::peers::clients::{self, FORM, ureq_call};
+use tgscan_bench::peers::servers::{self, Server};
+use tgscan_bench::whole::{KEY, PATH, decode, runtime};
+use tgscan_bench::{install_crypto_provider, subject};
+
+fn main() {
+    install_crypto_provider();
+    divan::main();
+}
+
+#[divan::bench(args = ["http::Request, all parsed each time", "tgscan", "reqwest"])]
+fn build_request(bencher: Bencher<'_, '_>, builder: &str) {
+    match builder {
+        "tgscan" => bencher.bench_local(&mut subject::build()),
+        "reqwest" => {
+            let client = reqwest::Client::new();
+            bencher.bench_local(|| {
+                let request = client.post(black_box(URL)).header("Api-Key", black_box(KEY));
+                request.form(&FORM).build().expect("all parts are legal")
+            });
+        }
+        _ => bencher.bench_local(by_hand),
+    }
+}
+
+const URL: &str = "https://api.tgdev.io/tgscan/v1/search";
+
+/// As people write it who know the http crate and nothing else.
+fn by_hand() -> Request<Bytes> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("query", black_box("some_username"));
+    let body = Bytes::from(form.finish());
+    let key = HeaderValue::from_str(black_box(KEY)).expect("a legal value");
+    Request::post(black_box(URL))
+        .header(HeaderName::from_bytes(b"Api-Key").expect("a legal name"), key)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("Accept", "application/json")
+        .header("Content-Length", body.len())
+        .body(body)
+        .expect("all parts are legal")
+}
+
+/// The pool is the same that the SDK uses.
+const CLIENTS: [&str; 7] = [
+    "hyper-util pooled, bytes only",
+    "hyper-util pooled, one request cloned, decoded alike",
+    "raw hyper, bytes only",
+    "tgscan, typed",
+    "reqwest, typed",
+    "reqwest, Value",
+    "ureq, typed, one thread each",
+];
+
+/// Without ureq, which speaks HTTP/1.1 only.
+const HTTP2_CLIENTS: &[&str] = CLIENTS.split_at(6).0;
+
+#[divan::bench(args = CLIENTS, consts = [1, 64])]
+fn http1_at_once<const AT_ONCE: usize>(bencher: Bencher<'_, '_>, client: &str) {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| servers::least(&status_first(SIZES[0])));
+    calls(bencher, &SERVER, AT_ONCE, client);
+}
+
+#[divan::bench(args = HTTP2_CLIENTS, consts = [1, 64])]
+fn http2_over_tls_at_once<const AT_ONCE: usize>(bencher: Bencher<'_, '_>, client: &str) {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| servers::least_http2(status_first(SIZES[0]), 1));
+    calls(bencher, &SERVER, AT_ONCE, client);
+}
+
+/// Calls of each task in one iteration.
+const CALLS: usize = 32;
+
+fn calls(bencher: Bencher<'_, '_>, server: &Server, at_once: usize, client: &str) {
+    let bencher = bencher.counter(ItemsCount::new(at_once * CALLS));
+    // Connections belong to a runtime.
+    let runtime = runtime();
+    let _inside = runtime.enter();
+    let caller = match client {
+        "hyper-util pooled, bytes only" => clients::pooled(server, drop),
+        "hyper-util pooled, one request cloned, decoded alike" => clients::pooled(server, decode),
+        "raw hyper, bytes only" => runtime.block_on(clients::raw(server, at_once)),
+        "tgscan, typed" => clients::sdk(server),
+        "reqwest, typed" => clients::reqwest(server, false),
+        "reqwest, Value" => clients::reqwest(server, true),
+        _ => return ureq(bencher, server, at_once),
+    };
+    // Opens the connections.
+    runtime.block_on(clients::many(&caller, at_once, 1));
+    bencher.bench_local(|| runtime.block_on(clients::many(&caller, at_once, CALLS)));
+}
+
+fn ureq(bencher: Bencher<'_, '_>, server: &Server, at_once: usize) {
+    // As many idle connections as threads, or it would connect anew.
+    let config = ureq::Agent::config_builder().max_idle_connections(64).max_idle_connections_per_host(64);
+    let (agent, url) = (ureq::Agent::from(config.build()), format!("{}{PATH}", server.url));
+    bencher.bench_local(|| {
+        std::thread::scope(|scope| {
+            for _ in 0..at_once {
+                scope.spawn(|| (0..CALLS).for_each(|_| ureq_call(&agent, &url)));
+            }
+        });
+    });
+}

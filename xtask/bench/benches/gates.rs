@@ -1,0 +1,161 @@
+//! Hard limits of instructions, allocations and peak heap. CI runs this.
+//!
+//! Counts do not vary from run to run, so a limit that is exceeded is a change: make the code cheaper again, or raise the
+//! limit and say why in the commit. Where a limit is relative, the peer was built and counted in the same run.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::process::{Command, ExitCode, Stdio};
+
+use tgscan_bench::body::{SIZES, status_first};
+use tgscan_bench::server::Server;
+use tgscan_bench::{install_crypto_provider, operation};
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// The program that repeats one operation; without dhat, whose instructions would count too.
+const SUBJECT: &str = env!("CARGO_BIN_EXE_subject");
+
+fn main() -> ExitCode {
+    install_crypto_provider();
+    let counts = Counts { server: Server::start(SUBJECT, &["serve"]), memo: RefCell::default() };
+    let mut gates = Gates { exceeded: 0 };
+    let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
+    let has_valgrind = valgrind.is_ok_and(|status| status.success());
+    if cfg!(feature = "peers") && has_valgrind {
+        // The peers turn on features of shared crates, which moves the SDK's own counts a little.
+        beside_peers(&counts, &mut gates);
+    } else {
+        allocations(&counts, &mut gates);
+        if has_valgrind {
+            instructions(&counts, &mut gates);
+        }
+    }
+    if !has_valgrind {
+        println!("SKIPPED: valgrind is not installed, so no limit of instructions was checked");
+    }
+    if gates.exceeded > 0 {
+        eprintln!("limits exceeded: {}", gates.exceeded);
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn allocations(counts: &Counts, gates: &mut Gates) {
+    let of = |name: &str| f64::from(counts.heap(name).0);
+    // The form and the handle that shares it, and a header map with room for what the transport adds.
+    gates.at_most(4.0, "allocations: build a request", of("build"));
+    gates.at_most(6.0, "allocations: a call, less decoding", of("call") - of("decode-5"));
+    for groups in SIZES {
+        let ratio = of(&format!("decode-{groups}")) / of(&format!("decode-{groups}-plain"));
+        gates.at_most(1.0, &format!("allocations: decode {groups} groups, to serde_json"), ratio);
+    }
+    let ratio = of("decode-100-result-first") / of("decode-100-plain");
+    gates.at_most(1.0, "allocations: decode, `result` first, to serde_json", ratio);
+    let fewer = of("whole-call") - of("whole-by-hand-decoded");
+    gates.at_most(-5.0, "allocations: a call over HTTP, less hyper-util by hand", fewer);
+    gates.at_most(0.0, "allocations: clone a client", of("client-clone"));
+    // Texts, and a list that grows in small steps.
+    let peak = f64::from(counts.heap("decode-10000").1)
+        / f64::from(u32::try_from(status_first(10_000).len()).expect("small"));
+    gates.at_most(1.4, "peak heap: decode 1 MB, beyond the body, to the body", peak);
+}
+
+fn instructions(counts: &Counts, gates: &mut Gates) {
+    let of = |name: &str| counts.instructions(name);
+    gates.at_most(2_500.0, "instructions: build a request", of("build"));
+    // With ledger, retry and the place for an observer.
+    gates.at_most(4_600.0, "instructions: a call, less decoding", of("call") - of("decode-5"));
+    for name in ["decode-5", "decode-100"] {
+        let ratio = of(name) / of(&format!("{name}-plain"));
+        gates.at_most(0.87, &format!("instructions: {name}, to serde_json"), ratio);
+    }
+    // Read in the same pass.
+    let ratio = of("decode-100-result-first") / of("decode-100-plain");
+    gates.at_most(0.87, "instructions: decode-100, `result` first, to serde_json", ratio);
+    // By hand parses URI and headers for each call, so the SDK executes less in spite of all that it adds.
+    let above = |by_hand: &str| (of("whole-call") - of(&format!("{by_hand}-decoded"))) / of(by_hand);
+    gates.at_most(0.0, "instructions: a call over HTTP, above hyper-util by hand", above("whole-by-hand"));
+    // Most of the rest is the timer of the timeout, the `User-Agent`, and the flag that makes "never sent" certain.
+    let parsed_once = above("whole-by-hand-parsed-once");
+    gates.at_most(0.08, "instructions: a call over HTTP, above the same parsed once", parsed_once);
+}
+
+/// Counts whole calls of everyone, and holds the SDK's against reqwest's.
+fn beside_peers(counts: &Counts, gates: &mut Gates) {
+    println!("{:<40}{:>14}{:>14}", "whole calls over HTTP/1.1", "allocations", "instructions");
+    for name in "call by-hand by-hand-decoded by-hand-parsed-once by-hand-parsed-once-decoded reqwest \
+                 reqwest-value ureq"
+        .split_whitespace()
+    {
+        let whole = format!("whole-{name}");
+        println!("{name:<40}{:>14}{:>14}", counts.heap(&whole).0, counts.instructions(&whole).round());
+    }
+    let ratio = counts.instructions("whole-call") / counts.instructions("whole-reqwest");
+    gates.at_most(0.6, "instructions: a call over HTTP, to reqwest", ratio);
+}
+
+struct Gates {
+    exceeded: u32,
+}
+
+impl Gates {
+    fn at_most(&mut self, limit: f64, what: &str, figure: f64) {
+        // A hair's breadth for the rounding of divisions.
+        let is_over = figure.is_nan() || figure > limit + 1e-9;
+        self.exceeded += u32::from(is_over);
+        let mark = if is_over { "  OVER THE LIMIT" } else { "" };
+        println!("{what:<80}{figure:>8.3}  at most {limit:>8.3}{mark}");
+    }
+}
+
+/// Counts operations, each once.
+struct Counts {
+    server: Server,
+    memo: RefCell<HashMap<String, f64>>,
+}
+
+impl Counts {
+    fn set_up(&self, name: &str) -> tgscan_bench::Operation {
+        operation(name, self.server.url()).unwrap_or_else(|| panic!("no operation is called {name}"))
+    }
+
+    /// Calls of the allocator, reallocations included, and peak heap of one run.
+    fn heap(&self, name: &str) -> (u32, u32) {
+        let mut run = self.set_up(name);
+        // Leaves out what is set up at first use, e.g. connections.
+        (0..3).for_each(|_| run());
+        let profiler = dhat::Profiler::builder().testing().build();
+        run();
+        let stats = dhat::HeapStats::get();
+        drop(profiler);
+        let small = |count: u64| u32::try_from(count).expect("a small count");
+        (small(stats.total_blocks), small(stats.max_bytes as u64))
+    }
+
+    /// Instructions of one run: the difference between a longer and a shorter series leaves out the start-up.
+    fn instructions(&self, name: &str) -> f64 {
+        if let Some(count) = self.memo.borrow().get(name) {
+            return *count;
+        }
+        let [short, long] = [10_u32, 60].map(|times| (times, self.callgrind(name, times)));
+        let count = (long.1 - short.1) / f64::from(long.0 - short.0);
+        self.memo.borrow_mut().insert(name.to_owned(), count);
+        count
+    }
+
+    fn callgrind(&self, name: &str, times: u32) -> f64 {
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", SUBJECT, name]);
+        let output =
+            valgrind.args([&times.to_string(), self.server.url()]).output().expect("valgrind starts");
+        let log = String::from_utf8_lossy(&output.stderr);
+        // `==PID== Collected : TOTAL`
+        let total = log.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+        match total {
+            Some(total) if output.status.success() => total,
+            _ => panic!("callgrind of {name} failed:\n{log}"),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Answers of the mock and of its peers: in process, over loopback with 64 requests at once, and from a fresh mock.
+
+use std::any::Any;
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use bytes::Bytes;
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use http::Request;
+use proptest::collection::vec;
+use proptest::strategy::{SBoxedStrategy, Strategy};
+use tgscan_bench::body::{SIZES, answer, status_first};
+use tgscan_bench::peers::{clients, servers};
+use tgscan_bench::whole::{PATH, runtime};
+use tgscan_bench::{install_crypto_provider, subject};
+use tgscan_core::types::{Search, SearchAnswer, SearchGroup};
+use tgscan_core::{Api, ApiKey};
+use tgscan_mock::data::{Profile, dates, first_names, group_ids, titles, user_ids, usernames};
+use tgscan_mock::{Expect, Mock, MockServer, Repeat, ServerOptions};
+
+fn main() {
+    install_crypto_provider();
+    divan::main();
+}
+
+const PINNED: &str = "tgscan-mock, pinned answer";
+const REPEATED: &str = "tgscan-mock, random answer to a repeated query";
+const FRESH: &str = "tgscan-mock, fresh answer of 5 groups";
+const FRESH_100: &str = "tgscan-mock, fresh answer of 100 groups";
+
+#[divan::bench(args = [PINNED, REPEATED, FRESH, FRESH_100])]
+fn in_process(bencher: Bencher<'_, '_>, name: &str) {
+    let (mock, request) = (mock(name), request("https://api.tgdev.io"));
+    bencher.bench_local(|| mock.respond(black_box(&request)));
+}
+
+const SERVERS: [&str; 9] = [
+    "plain hyper server",
+    PINNED,
+    REPEATED,
+    FRESH,
+    "wiremock",
+    "httpmock",
+    "mockito",
+    "plain hyper server, 100 groups",
+    FRESH_100,
+];
+
+#[divan::bench(args = SERVERS)]
+fn loopback_64_at_once(bencher: Bencher<'_, '_>, name: &str) {
+    const AT_ONCE: usize = 64;
+    let (runtime, (url, _server)) = (runtime(), start(name));
+    let caller = runtime.block_on(clients::least(&request(&url), AT_ONCE));
+    let bencher = bencher.counter(ItemsCount::new(AT_ONCE * 32));
+    bencher.bench_local(|| runtime.block_on(clients::many(&caller, AT_ONCE, 32)));
+}
+
+/// What each test pays, from the constructor to the first answer.
+#[divan::bench(args = [PINNED, "wiremock", "httpmock", "mockito"])]
+fn first_answer(name: &str) {
+    let (url, _server) = start(name);
+    let (_, authority) = url.split_once("://").expect("a whole URL");
+    let mut stream = TcpStream::connect(authority).expect("the server listens");
+    let request = request("https://api.tgdev.io");
+    stream.write_all(&clients::to_bytes(&request)).expect("the server reads");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).expect("the server answers");
+    assert_eq!(&answer, b"HTTP/1.1 200");
+}
+
+/// What HTTPS with a fresh certificate authority adds to the constructor.
+#[divan::bench]
+fn start_https() -> MockServer {
+    let options = ServerOptions::new().https::<&str>([]);
+    MockServer::start(&mock(PINNED), &options).expect("loopback has a free port")
+}
+
+/// Where a server listens, and what stops it on drop.
+type Running = (String, Box<dyn Any>);
+
+fn start(name: &str) -> Running {
+    const JSON: &str = "application/json";
+    let body = status_first(if name.ends_with("100 groups") { SIZES[1] } else { SIZES[0] });
+    match name {
+        "wiremock" => {
+            use wiremock::matchers::{method, path};
+            let runtime = runtime();
+            // It runs on a thread of its own.
+            let server = runtime.block_on(wiremock::MockServer::start());
+            let response = wiremock::ResponseTemplate::new(200).set_body_raw(body.to_vec(), JSON);
+            let mock = wiremock::Mock::given(method("POST")).and(path(PATH)).respond_with(response);
+            runtime.block_on(mock.mount(&server));
+            (server.uri(), Box::new(server))
+        }
+        "httpmock" => {
+            let server = httpmock::MockServer::start();
+            server.mock(|when, then| {
+                when.method("POST").path(PATH);
+                then.status(200).header("content-type", JSON).body(&body);
+            });
+            (server.base_url(), Box::new(server))
+        }
+        "mockito" => {
+            let mut server = mockito::Server::new();
+            let mock = server.mock("POST", PATH).with_header("content-type", JSON).with_body(&body);
+            let mock = mock.expect_at_least(0).create();
+            (server.url(), Box::new((mock, server)))
+        }
+        name if name.starts_with("plain") => (servers::plain(body).url, Box::new(())),
+        name => {
+            let server = MockServer::start(&mock(name), &ServerOptions::new());
+            let server = server.expect("loopback has a free port");
+            (server.url(), Box::new(server))
+        }
+    }
+}
+
+fn mock(name: &str) -> Mock {
+    let builder = Mock::builder().seed(7).credits(i64::MAX);
+    let fresh = |builder: tgscan_mock::MockBuilder, groups| {
+        let mock = builder.repeat(Repeat::Varied).build().expect("legal settings");
+        mock.expect(Expect::<Search>::any().at_least(0).always_drawn(answers(groups)));
+        mock
+    };
+    match name {
+        FRESH => fresh(builder, 5),
+        FRESH_100 => fresh(builder, 100),
+        _ => {
+            let mock = builder.build().expect("legal settings");
+            if name == PINNED {
+                mock.expect(Expect::<Search>::any().at_least(0).always_answer(answer(SIZES[0])));
+            }
+            mock
+        }
+    }
+}
+
+/// Typical answers with so many groups.
+fn answers(groups: usize) -> SBoxedStrategy<SearchAnswer> {
+    let texts = (usernames(), titles(Profile::Typical), dates(Profile::Typical));
+    let group = (group_ids(), texts).prop_map(|(id, (username, title, date))| {
+        let mut group = SearchGroup::default();
+        group.id = id;
+        group.username = Some(username);
+        group.title = title;
+        group.date_updated = date;
+        group
+    });
+    (user_ids(), first_names(Profile::Typical), vec(group, groups))
+        .prop_map(|(id, first_name, groups)| {
+            let mut answer = SearchAnswer::default();
+            answer.user.id = id;
+            answer.user.first_name = first_name;
+            answer.meta.num_groups = groups.len() as u64;
+            answer.meta.known_num_groups = groups.len() as u64;
+            answer.groups = groups;
+            answer
+        })
+        .sboxed()
+}
+
+/// The request as the SDK builds it, to a mock at this URL.
+fn request(url: &str) -> Request<Bytes> {
+    let key = ApiKey::live(Mock::LIVE_KEY).expect("a legal key");
+    let api = Api::with_base_url(url, key).expect("a legal URL");
+    api.request(&Search { query: subject::query() })
+}

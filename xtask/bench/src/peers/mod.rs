@@ -1,0 +1,4 @@
+//! What the SDK is compared with.
+
+pub mod clients;
+pub mod servers;

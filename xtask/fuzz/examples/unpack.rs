@@ -1,0 +1,14 @@
+//! Unpacks the seeds into `corpus/`, one file for each case, for the fuzzer to start from.
+
+use std::fs;
+use std::path::Path;
+
+use tgscan_fuzz::seeds::{TARGETS, for_each};
+
+fn main() {
+    for (target, _, folders) in TARGETS {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+        fs::create_dir_all(&corpus).expect("a folder");
+        for_each(folders, |name, case| fs::write(corpus.join(name), case).expect("a file"));
+    }
+}
