@@ -134,6 +134,12 @@ impl Read for Socket {
             let mut space = [MaybeUninit::uninit(); PIECE];
             let mut piece = ReadBuf::uninit(&mut space);
             ready!(stream.as_mut().poll_read(context, piece.unfilled()))?;
+            if let Incoming::Http1(heads) = incoming {
+                if piece.filled().len() <= buffer.remaining() && heads.pass(piece.filled()) {
+                    buffer.put_slice(piece.filled());
+                    return Poll::Ready(Ok(()));
+                }
+            }
             has_ended = piece.filled().is_empty();
             if let Some(kept) = incoming.push(piece.filled()) {
                 *lapse = Some(Box::pin(sleep(kept.saturating_sub(EARLY).max(kept / 2).min(LONGEST))));

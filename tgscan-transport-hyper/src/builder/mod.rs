@@ -16,7 +16,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use crate::connect::{Choice, Connector, Route};
-use crate::heads::MAX_HEADERS;
 use crate::incoming::Coding;
 use crate::limits::{LONGEST, Limits};
 use crate::pools::Pools;
@@ -220,7 +219,6 @@ impl HyperTransportBuilder {
             // A form is a few bytes: to copy them behind the head is cheaper than to send two pieces.
             .http1_writev(false)
             // A paid answer is read whatever its head is like, as far as there is only one way to understand it.
-            .http1_max_headers(MAX_HEADERS)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_ignore_invalid_headers_in_responses(true)

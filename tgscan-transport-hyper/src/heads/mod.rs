@@ -7,6 +7,7 @@
 
 mod body;
 mod fields;
+mod plain;
 mod repair;
 
 use std::fmt;
@@ -17,7 +18,6 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 
 use self::body::Body;
-pub(crate) use self::fields::MAX_HEADERS;
 use self::repair::{Head, repair};
 
 /// Of a larger head, this much is read and the rest is given up. A little less than hyper's own limit, 408 KiB.
@@ -61,6 +61,16 @@ impl Heads {
     /// Whether what comes is to be looked at.
     pub(crate) fn are_looked_at(&self) -> bool {
         !matches!(self.state, State::Passing)
+    }
+
+    /// Whether what came is a good head, to be handed on as it is; then nothing else is to be looked at.
+    pub(crate) fn pass(&mut self, bytes: &[u8]) -> bool {
+        let is_first = matches!(&self.state, State::Head { begun, .. } if begun.is_empty());
+        let is_plain = is_first && self.ready.is_empty() && plain::is_plain(bytes);
+        if is_plain {
+            self.state = State::Passing;
+        }
+        is_plain
     }
 
     /// What hyper gets next, up to a size; nothing if more has to come first.

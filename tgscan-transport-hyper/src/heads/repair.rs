@@ -107,7 +107,6 @@ impl<'a> StatusLine<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fields::MAX_HEADERS;
     use super::*;
 
     fn repaired(head: &str) -> String {
@@ -148,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_head_with_too_many_headers_keeps_its_length() {
-        let many = "x: y\r\n".repeat(MAX_HEADERS);
+        let many = "x: y\r\n".repeat(400);
         let good = repaired(&format!("HTTP/1.1 200 OK\r\n{many}content-length: 3\r\n\r\n"));
         assert!(good.starts_with("HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx: y\r\n"));
         assert_eq!(good.matches("x: y").count(), MOST);

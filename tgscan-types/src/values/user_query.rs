@@ -54,6 +54,12 @@ impl UserQuery {
     ///
     /// An empty one tells nothing, so it counts as this query.
     pub(crate) fn is_echoed_by(&self, echo: &str) -> bool {
+        // As nearly always: exactly as it was sent.
+        if let Self::Username(username) = self {
+            if username.as_str() == echo {
+                return true;
+            }
+        }
         let echo = echo.trim();
         let echo = echo.strip_prefix('@').unwrap_or(echo);
         echo.is_empty()

@@ -34,6 +34,8 @@ fn main() -> ExitCode {
     }
     if !has_valgrind {
         println!("SKIPPED: valgrind is not installed, so no limit of instructions was checked");
+        // CI installs it, so there it must not be missing.
+        gates.exceeded += u32::from(std::env::var_os("CI").is_some());
     }
     if gates.exceeded > 0 {
         eprintln!("limits exceeded: {}", gates.exceeded);
@@ -54,7 +56,7 @@ fn allocations(counts: &Counts, gates: &mut Gates) {
     let ratio = of("decode-100-result-first") / of("decode-100-plain");
     gates.at_most(1.0, "allocations: decode, `result` first, to serde_json", ratio);
     let fewer = of("whole-call") - of("whole-by-hand-decoded");
-    gates.at_most(-5.0, "allocations: a call over HTTP, less hyper-util by hand", fewer);
+    gates.at_most(-7.0, "allocations: a call over HTTP, less hyper-util by hand", fewer);
     gates.at_most(0.0, "allocations: clone a client", of("client-clone"));
     // Texts, and a list that grows in small steps.
     let peak = f64::from(counts.heap("decode-10000").1)
@@ -65,8 +67,9 @@ fn allocations(counts: &Counts, gates: &mut Gates) {
 fn instructions(counts: &Counts, gates: &mut Gates) {
     let of = |name: &str| counts.instructions(name);
     gates.at_most(2_500.0, "instructions: build a request", of("build"));
-    // With ledger, retry and the place for an observer.
-    gates.at_most(4_600.0, "instructions: a call, less decoding", of("call") - of("decode-5"));
+    // With the ledger's price per method, the comparison of the echo, the catch of panics that keeps answers, retry and
+    // the place for an observer.
+    gates.at_most(5_200.0, "instructions: a call, less decoding", of("call") - of("decode-5"));
     for name in ["decode-5", "decode-100"] {
         let ratio = of(name) / of(&format!("{name}-plain"));
         gates.at_most(0.87, &format!("instructions: {name}, to serde_json"), ratio);
@@ -74,12 +77,13 @@ fn instructions(counts: &Counts, gates: &mut Gates) {
     // Read in the same pass.
     let ratio = of("decode-100-result-first") / of("decode-100-plain");
     gates.at_most(0.87, "instructions: decode-100, `result` first, to serde_json", ratio);
-    // By hand parses URI and headers for each call, so the SDK executes less in spite of all that it adds.
+    // By hand parses URI and headers for each call, which is nearly as much as all that the SDK adds.
     let above = |by_hand: &str| (of("whole-call") - of(&format!("{by_hand}-decoded"))) / of(by_hand);
-    gates.at_most(0.0, "instructions: a call over HTTP, above hyper-util by hand", above("whole-by-hand"));
-    // Most of the rest is the timer of the timeout, the `User-Agent`, and the flag that makes "never sent" certain.
+    gates.at_most(0.05, "instructions: a call over HTTP, above hyper-util by hand", above("whole-by-hand"));
+    // The rest is the ledger, the timer of the timeout, the look at the head of the answer, the `User-Agent`, and the flag
+    // that makes "never sent" certain.
     let parsed_once = above("whole-by-hand-parsed-once");
-    gates.at_most(0.08, "instructions: a call over HTTP, above the same parsed once", parsed_once);
+    gates.at_most(0.14, "instructions: a call over HTTP, above the same parsed once", parsed_once);
 }
 
 /// Counts whole calls of everyone, and holds the SDK's against reqwest's.

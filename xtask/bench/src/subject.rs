@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_executor::block_on;
 use http::Response;
 use tgscan_core::types::{Search, UserQuery};
-use tgscan_core::{Api, ApiKey, Client, Ledger, Timer, async_trait, transport_fn};
+use tgscan_core::{Api, ApiKey, Client, Ledger, Reserve, Timer, async_trait, transport_fn};
 use tgscan_transport_hyper::HyperTransport;
 
 use crate::Operation;
@@ -37,7 +37,7 @@ pub(crate) fn by_name(name: &str) -> Option<Operation> {
 /// An account with a cap, so that the ledger does all it can.
 pub fn api() -> Api {
     let key = ApiKey::live(crate::whole::KEY).expect("a legal key");
-    Api::new(key).with_ledger(Ledger::new().with_cap(u64::MAX))
+    Api::new(key).with_ledger(Ledger::with_cap(u64::MAX, Reserve::PerCall(1)))
 }
 
 /// A typical query.

@@ -16,7 +16,7 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use rustls::{ClientConfig, RootCertStore};
 use tgscan_core::types::{Envelope, SearchAnswer};
-use tgscan_core::{Api, ApiKey, Ledger};
+use tgscan_core::{Api, ApiKey, Ledger, Reserve};
 use tgscan_transport_hyper::HyperTransport;
 use tokio::runtime::Runtime;
 
@@ -62,7 +62,7 @@ pub fn decode(body: Bytes) {
 fn sdk(url: &str) -> Operation {
     let key = ApiKey::live(KEY).expect("a legal key");
     let api = Api::with_base_url(url, key).expect("a legal URL");
-    let api = api.with_ledger(Ledger::new().with_cap(u64::MAX));
+    let api = api.with_ledger(Ledger::with_cap(u64::MAX, Reserve::PerCall(1)));
     let client = HyperTransport::builder().build().expect("legal settings").client(api);
     let (runtime, query) = (runtime(), query());
     Box::new(move || {

@@ -5,8 +5,15 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
 use serde::de::IgnoredAny;
-use tgscan_core::types::{ApiMethod, Envelope, registry::{MethodVisitor, visit_all}};
-use tgscan_mock::{Mock, MockBuilder, Repeat, outcome::{Class, Outcome, Wire}, data::Profile};
+use tgscan_core::types::{
+    ApiMethod, Envelope,
+    registry::{MethodVisitor, visit_all},
+};
+use tgscan_mock::{
+    Mock, MockBuilder, Repeat,
+    data::Profile,
+    outcome::{Class, Outcome, Wire},
+};
 
 use crate::head::Message;
 

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tgscan_core::types::{ApiMethod, registry::{MethodVisitor, visit_all}};
+use tgscan_core::types::{
+    ApiMethod,
+    registry::{MethodVisitor, visit_all},
+};
 
 use crate::checks::response::Sane;
 use crate::head::Message;

@@ -1,0 +1,107 @@
+//! The head that nearly every answer has, told in one look and without a copy.
+
+use memchr::memchr;
+
+use super::fields::MOST;
+
+/// Returns whether these bytes begin with a whole head that hyper reads as it is: one final status line, lines with a
+/// colon, one way to tell where the body ends, and no hint about how long the connection is kept. hyper itself passes
+/// over names and values that cannot be. Anything else may be good as well, and is for a closer look.
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    // Not interim: 1xx has another head behind it.
+    let Some([b'1', b' ', b'2'..=b'5', b'0'..=b'9', b'0'..=b'9', b' ', rest @ ..]) =
+        bytes.strip_prefix(b"HTTP/1.")
+    else {
+        return false;
+    };
+    let Some((reason, mut rest)) = line(rest) else { return false };
+    if !reason.iter().all(|byte| (b' '..0x7f).contains(byte)) {
+        return false;
+    }
+    let (mut has_length, mut is_chunked) = (false, false);
+    for _ in 0..=MOST {
+        let Some((header, next)) = line(rest) else { return false };
+        if header.is_empty() {
+            // This and a lone carriage return are what hyper does not pass over.
+            return memchr(0, &bytes[..bytes.len() - next.len()]).is_none();
+        }
+        let (Some(colon), None) = (memchr(b':', header), memchr(b'\r', header)) else { return false };
+        let (name, value) = (&header[..colon], &header[colon + 1..]);
+        // A folded line, or a name with blanks behind it.
+        if matches!(name, [] | [b' ' | b'\t', ..] | [.., b' ' | b'\t']) {
+            return false;
+        }
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            10 if is(b"keep-alive") => return false,
+            14 if is(b"content-length") => {
+                let digits = value.trim_ascii();
+                if has_length
+                    || is_chunked
+                    || !(1..=18).contains(&digits.len())
+                    || !digits.iter().all(u8::is_ascii_digit)
+                {
+                    return false;
+                }
+                has_length = true;
+            }
+            17 if is(b"transfer-encoding") => {
+                if has_length || is_chunked || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                    return false;
+                }
+                is_chunked = true;
+            }
+            _ => {}
+        }
+        rest = next;
+    }
+    false
+}
+
+/// The first line and what comes behind it.
+fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr(b'\n', bytes)?;
+    Some((bytes[..end].strip_suffix(b"\r")?, &bytes[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_heads_are_plain() {
+        for head in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx: y\r\n\r\nabc",
+            "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\nX-Y_z:\tb \u{fc}\r\n\r\n",
+            "HTTP/1.1 502 \r\n\r\n",
+        ] {
+            assert!(is_plain(head.as_bytes()), "{head}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_for_a_closer_look() {
+        for head in [
+            "",
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n",
+            "HTTP/1.0 200 OK\r\n\r\n",
+            "HTTP/1.1 103 Early\r\n\r\n",
+            "HTTP/1.1 200 OK\n\n",
+            "HTTP/1.1 200 O\0K\r\n\r\n",
+            "HTTP/1.1 2000 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length : 3\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n: z\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nx: a\r\n b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nkeep-alive: timeout=5\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nx: \0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: +3\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 3\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
+        ] {
+            assert!(!is_plain(head.as_bytes()), "{head}");
+        }
+    }
+}
