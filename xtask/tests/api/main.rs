@@ -13,8 +13,9 @@ const LIBRARIES: [(&str, &[&str]); 4] = [
     // async_trait: the macro for implementors. bytes, http: what every HTTP client shares. serde: answers can be read
     // again as any type. tower_service: with the feature `tower` alone. types: tgscan-types.
     ("tgscan-core", &["async_trait", "bytes", "http", "serde_core", "tower_service", "types"]),
-    // bytes, http: it is a `Transport`. rustls: a crypto provider or TLS configuration of the caller's own.
-    ("tgscan-transport-hyper", &["bytes", "http", "rustls"]),
+    // bytes, http: it is a `Transport`. core, types: our own. rustls: a crypto provider or TLS configuration of the
+    // caller's own.
+    ("tgscan-transport-hyper", &["bytes", "core", "http", "rustls", "types"]),
     // bytes, http: it is a `Transport`. core, types: our own. proptest: strategies. serde: scripted steps are read from
     // files. serde_json: with the feature `openapi` alone.
     ("tgscan-mock", &["bytes", "core", "http", "proptest", "serde_core", "serde_json", "types"]),
@@ -65,7 +66,9 @@ fn foreign(line: &str) -> Vec<String> {
             && !["alloc", "core", "std"].contains(name)
             && !name.starts_with("tgscan_")
     };
+    // Whole crates; what begins with a capital is a type of ours.
     let reexported = line.strip_prefix("pub use ").and_then(|path| path.rsplit("::").next());
+    let reexported = reexported.filter(|name| name.starts_with(char::is_lowercase));
     first_segments.filter(is_foreign).chain(reexported).map(str::to_owned).collect()
 }
 
