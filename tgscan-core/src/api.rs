@@ -27,7 +27,7 @@ static FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urle
 static JSON: HeaderValue = HeaderValue::from_static("application/json");
 static ZERO: HeaderValue = HeaderValue::from_static("0");
 
-/// The API as one account sees it: base URL and key, and the terms of calling it (retry policy and ledger).
+/// Base URL, API key, retry policy and ledger: everything that calls of one account have in common.
 ///
 /// Cheap to clone; clones share the ledger.
 ///
@@ -64,13 +64,12 @@ struct Shared {
 }
 
 impl Api {
-    /// The live service, `https://api.tgdev.io`.
+    /// Targets the live service, `https://api.tgdev.io`.
     pub fn new(key: ApiKey) -> Self {
         Self::at(BaseUrl::service(), key)
     }
 
-    /// The API at another base URL, such as a mock on loopback or a gateway: scheme, host, and an optional path that
-    /// is put before the documented ones.
+    /// Targets another base URL, e.g. a mock on loopback or a gateway: scheme, host, and an optional path prefix.
     ///
     /// # Errors
     /// If the URL is relative, is plain `http` to a host other than loopback, or has a part that has no meaning here.
@@ -78,8 +77,8 @@ impl Api {
         Ok(Self::at(BaseUrl::parse(base_url, false)?, key))
     }
 
-    /// As [`with_base_url`](Self::with_base_url), but allows plain `http` to any host: **everyone on the way can read
-    /// the API key and spend its credits.** For a sidecar in a network of your own.
+    /// Like [`with_base_url`](Self::with_base_url), but allows plain `http` to any host: **anyone on the network path can
+    /// read the API key and spend its credits.** Meant for a sidecar in your own network.
     ///
     /// # Errors
     /// If the URL is relative or has a part that has no meaning here.
@@ -95,22 +94,22 @@ impl Api {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Sets the limits of retrying. Default: [`RetryPolicy::default`].
+    /// Sets the retry policy. Default: [`RetryPolicy::default`].
     #[must_use]
     pub fn with_retry(mut self, policy: RetryPolicy) -> Self {
         Arc::make_mut(&mut self.shared).retry = policy;
         self
     }
 
-    /// Counts credits in this ledger, which may have a cap. Default: a new one without a cap.
+    /// Sets the ledger that counts credits. Default: a new one without a cap.
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         Arc::make_mut(&mut self.shared).ledger = ledger;
         self
     }
 
-    /// Tells the service's refusals apart by what it says; `None` leaves it to the HTTP status. Replaces the default,
-    /// [`Refusal::of_mock_text`], since the texts of the live service are not documented.
+    /// Sets the classifier of the service's refusals; where it returns `None`, the HTTP status decides. Replaces the
+    /// default, [`Refusal::of_mock_text`]: the texts of the live service are not documented.
     ///
     /// ```
     /// use tgscan_core::{Api, ApiKey, Refusal, error::ApiError};
@@ -131,8 +130,8 @@ impl Api {
         self
     }
 
-    /// Puts an [`Attempt`](crate::call::Attempt) into the extensions of every request that a call sends, for transports and
-    /// layers to name what they carry. Off unless asked for: it costs three allocations per request.
+    /// Adds an [`Attempt`](crate::call::Attempt) to the extensions of every request, so that transports and layers know
+    /// which call they carry. Default: off, because it costs three allocations per request.
     #[must_use]
     pub fn with_marked_attempts(mut self) -> Self {
         Arc::make_mut(&mut self.shared).marks_attempts = true;
@@ -143,17 +142,17 @@ impl Api {
         self.shared.marks_attempts
     }
 
-    /// The ledger in which calls are counted.
+    /// Returns the ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.shared.ledger
     }
 
-    /// The limits of retrying.
+    /// Returns the retry policy.
     pub fn retry(&self) -> &RetryPolicy {
         &self.shared.retry
     }
 
-    /// Whether live or test methods are called.
+    /// Returns whether live or test methods are called.
     pub fn key_kind(&self) -> KeyKind {
         self.shared.key.kind()
     }
@@ -168,8 +167,8 @@ impl Api {
         self.shared.key.kind() == KeyKind::Test && M::TEST_PATH.is_some()
     }
 
-    /// Builds the HTTP request of a method, **past the ledger, its cap and the retry rules**: what you send with it is
-    /// counted nowhere. Calls go through [`Client`](crate::Client) or [`Step`](crate::call::Step).
+    /// Builds the HTTP request of a method. **Bypasses the ledger, its cap and the retry rules**: nothing counts what you
+    /// send with it. Use [`Client`](crate::Client) or [`Step`](crate::call::Step) for calls.
     ///
     /// Cannot fail: key, base URL and query were checked before.
     ///
@@ -206,8 +205,8 @@ impl Api {
         request
     }
 
-    /// Reads the response to a request of [`request`](Self::request), **past the ledger**: what it cost is in the reply
-    /// or error and is booked nowhere. Nothing is lost: the reply or the error keeps all of the response.
+    /// Parses the response to a request built by [`request`](Self::request). **Bypasses the ledger**: the reply or error
+    /// says what the call cost, and nothing books it. The reply or error keeps the whole response.
     ///
     /// # Errors
     /// If the response is not a successful envelope with an answer that fits.

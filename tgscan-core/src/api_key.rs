@@ -46,7 +46,7 @@ impl AsRef<[u8]> for Secret {
 }
 
 impl ApiKey {
-    /// A key for the live API methods.
+    /// Creates a key for the live API methods.
     ///
     /// # Errors
     /// If the key is empty or has characters other than visible ASCII. Its format is not checked further, since the
@@ -55,7 +55,7 @@ impl ApiKey {
         Self::new(KeyKind::Live, key.into())
     }
 
-    /// A key for the test methods.
+    /// Creates a key for the test methods.
     ///
     /// # Errors
     /// As [`live`](Self::live).
@@ -78,7 +78,7 @@ impl ApiKey {
         Ok(Self { kind, header })
     }
 
-    /// Whether this key calls live or test methods.
+    /// Returns whether this key calls live or test methods.
     pub fn kind(&self) -> KeyKind {
         self.kind
     }

@@ -101,7 +101,7 @@ impl fmt::Debug for BaseUrl {
     }
 }
 
-/// Whether a URI's host is this machine itself: `localhost`, `127.0.0.0/8` or `[::1]`.
+/// Returns whether a URI's host is this machine: `localhost`, `127.0.0.0/8` or `[::1]`.
 ///
 /// Plain `http` is allowed to these hosts only, because nobody else can read the API key on the way. Transports use
 /// it for the same rule. `localhost` counts by name, since resolvers must not send it elsewhere (RFC 6761, 6.3).

@@ -24,7 +24,7 @@ type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Transport
 
 /// Calls API methods over a [`Transport`]. Cheap to clone; clones share the ledger and the transport.
 ///
-/// Without a [`Timer`] it cannot wait, and so never retries; a client from `tgscan-transport-hyper` has one.
+/// Without a [`Timer`] it never retries; a client from `tgscan-transport-hyper` has one.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -62,7 +62,7 @@ struct Shared {
 const LATE_CHARGE: Duration = Duration::from_secs(30);
 
 impl Client {
-    /// A client over any transport.
+    /// Creates a client over any transport.
     pub fn new(api: Api, transport: impl Transport + 'static) -> Self {
         let transport = Arc::new(transport);
         let shared = Shared {
@@ -77,29 +77,29 @@ impl Client {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Lets the client wait, and so retry, on this timer.
+    /// Sets the backoff timer; without one, calls are never retried.
     #[must_use]
     pub fn with_timer(mut self, timer: impl Timer + 'static) -> Self {
         Arc::make_mut(&mut self.shared).timer = Some(Arc::new(timer));
         self
     }
 
-    /// The same client over another transport, such as the mock.
+    /// Replaces the transport, e.g. by the mock.
     #[must_use]
     pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
         Arc::make_mut(&mut self.shared).transport = Arc::new(transport);
         self
     }
 
-    /// Tells this observer of each call when it has ended. One that was set before is replaced.
+    /// Sets the observer, which is called when a call finishes. Replaces an earlier one.
     #[must_use]
     pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
         Arc::make_mut(&mut self.shared).observer = Some(Arc::new(observer));
         self
     }
 
-    /// Sets how long [`reconcile`](Self::reconcile) waits before it believes the balance about calls that are uncertain,
-    /// so that a charge which comes late is seen. Default: 30 s.
+    /// Sets how long [`reconcile`](Self::reconcile) waits before it trusts the balance about uncertain calls, so that it
+    /// sees late charges. Default: 30 s.
     ///
     /// Assumption: a call that was given up is charged within the time limit that a request has by default. A charge that
     /// comes later still shows in the next comparison, as [`ReconcileOutcome::Differs`], and counts against the cap.
@@ -109,9 +109,9 @@ impl Client {
         self
     }
 
-    /// Lets the client settle uncertain calls by itself: when the cap refuses a call because of them, it
-    /// [reconciles](Self::reconcile), at most once for each new uncertainty, and tries again. Such a call takes as long
-    /// as [`with_late_charge`](Self::with_late_charge) says, so a timer is needed.
+    /// Settles uncertain calls automatically: when the cap would refuse a call because of them, the client first
+    /// [reconciles](Self::reconcile), at most once for each new uncertainty. Such a call waits as long as
+    /// [`with_late_charge`](Self::with_late_charge) says. Needs a timer.
     ///
     /// To have a balance to compare with, it asks for the balance (free) before the first paid call of its ledger.
     #[must_use]
@@ -120,10 +120,10 @@ impl Client {
         self
     }
 
-    /// Puts a value into the extensions of every request, where transports and layers can find it by its type; it
-    /// never travels to the service. One of the same type is replaced.
+    /// Adds a value to the extensions of every request, where transports and layers find it by its type. It is never sent
+    /// to the service. Replaces an earlier value of the same type.
     ///
-    /// A clone can have values of its own, so this is also how one call gets limits of its own:
+    /// A clone can have its own values, which is how a single call gets its own limits:
     ///
     /// ```
     /// use bytes::Bytes;
@@ -148,12 +148,12 @@ impl Client {
         self
     }
 
-    /// Base URL, key and terms.
+    /// Returns base URL, key, retry policy and ledger.
     pub fn api(&self) -> &Api {
         &self.shared.api
     }
 
-    /// What calls cost so far, shared by all clones.
+    /// Returns the ledger, which all clones share.
     pub fn ledger(&self) -> &Ledger {
         self.shared.api.ledger()
     }
@@ -206,9 +206,9 @@ impl Client {
         self.send(UserCheck { query }).await
     }
 
-    /// Calls any API method, and its test twin if the key is a test key.
+    /// Calls any API method, or its test method if the key is a test key.
     ///
-    /// If the future is dropped before it ends, a call that can cost credits counts as uncertain in the ledger.
+    /// If the future is dropped while the request is in flight, a call that can cost credits counts as uncertain.
     ///
     /// # Errors
     /// If the cap refuses the call, if no complete response comes back, or if it is not a successful answer that fits.
@@ -296,8 +296,8 @@ impl Client {
     /// is fetched, or another comparison ends meanwhile; see [`ReconcileOutcome`]. The first comparison only remembers
     /// the balance, so make it before spending.
     ///
-    /// It believes the balance: spending by others on the same account looks like the ledger's own, and so does a
-    /// purchase that [`Ledger::record_top_up`] was not told. Give each account one ledger.
+    /// Trusts the balance: spending by others on the same account looks like the ledger's own. Use one ledger per
+    /// account, and record purchases with [`Ledger::record_top_up`].
     ///
     /// # Errors
     /// If the balance could not be read.

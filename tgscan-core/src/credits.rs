@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What is known about the credits of a call when it has ended.
+/// What a finished call cost, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Credits {
     /// The answer's `op_cost` says that this many credits were taken; at least 1.
@@ -19,7 +19,7 @@ impl Credits {
         if op_cost == 0 { Self::NotCharged } else { Self::Charged(op_cost) }
     }
 
-    /// How many credits were certainly taken.
+    /// Returns how many credits were certainly charged.
     pub fn charged(self) -> u64 {
         match self {
             Self::Charged(credits) => credits,

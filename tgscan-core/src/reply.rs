@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::Credits;
 use crate::error::{ReadError, read_json};
 
-/// A method's answer, what it cost, and the response it was read from.
+/// A successful call: the answer, what it cost, and the raw response.
 ///
 /// `Debug` shows sizes and costs, never the answer's data.
 ///
@@ -23,7 +23,7 @@ pub struct Reply<A> {
     /// [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) is on: then a free answer after an
     /// uncertain attempt is [`Credits::Uncertain`], and a charged one may have been paid for twice.
     pub credits: Credits,
-    /// How many times the request was given to the transport.
+    /// How often the request was passed to the transport.
     pub attempts: u32,
     is_mismatched: bool,
     response: Response<Bytes>,
@@ -45,12 +45,12 @@ impl<A> Reply<A> {
         self.is_mismatched
     }
 
-    /// Status, HTTP version, headers and raw body, exactly as received.
+    /// Returns status, HTTP version, headers and raw body, exactly as received.
     pub fn response(&self) -> &Response<Bytes> {
         &self.response
     }
 
-    /// The raw body.
+    /// Returns the raw body.
     pub fn raw(&self) -> &Bytes {
         self.response.body()
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-/// A clock that can be waited for: the runtime's own, or a virtual one in tests.
+/// The clock for backoffs: the runtime's own, or a virtual one in tests.
 #[async_trait]
 pub trait Timer: Send + Sync {
-    /// Time since any fixed moment; never goes back.
+    /// Returns the time since a fixed moment; never goes back.
     fn now(&self) -> Duration;
 
     /// Returns after this long.

@@ -52,6 +52,7 @@ async fn sleep_on_a_thread(duration: Duration) {
     let alarm = Arc::new(Alarm::default());
     let at_end = Arc::clone(&alarm);
     let thread = std::thread::Builder::new().name("tgscan-timer".to_owned()).spawn(move || {
+        #[expect(clippy::disallowed_methods, reason = "there is no tokio timer, so a thread waits")]
         std::thread::sleep(duration);
         at_end.ring();
     });
@@ -59,6 +60,7 @@ async fn sleep_on_a_thread(duration: Duration) {
         poll_fn(|context| alarm.poll(context)).await;
     } else {
         // Out of threads. To wait in place holds others up; to go on at once would not have waited.
+        #[expect(clippy::disallowed_methods, reason = "there is no tokio timer, so a thread waits")]
         std::thread::sleep(duration);
     }
 }

@@ -16,10 +16,10 @@ use crate::ledger::Reservation;
 use crate::retry::{Decision, Failure, Situation, decide, random, retry_after};
 use crate::{Api, Credits, Reply, TransportError};
 
-/// What to do next in a call.
+/// The next thing to do in a call.
 ///
-/// Each state is handed back to go on, so a call cannot be driven in a wrong order. Times are given as the time since
-/// any moment that the caller chose and keeps.
+/// Each state is consumed to reach the next, so a call cannot be driven in the wrong order. Pass times as the duration
+/// since a fixed moment of your choice.
 ///
 /// A driver for blocking code, in full:
 ///
@@ -51,16 +51,17 @@ use crate::{Api, Credits, Reply, TransportError};
 /// # assert_eq!(call(&api, tgscan_core::types::Balance {}).unwrap().answer.num_credits, 5);
 /// ```
 pub enum Step<M: ApiMethod> {
-    /// Send this request once, then say what came back. The body holds the query: do not print it.
+    /// Send this request once, then report the outcome with [`InFlight::received`]. The body holds the query: do not
+    /// print it.
     Send(Request<Bytes>, InFlight<M>),
-    /// Wait, then go on.
+    /// Wait, then continue with [`Backoff::resume`].
     Backoff(Backoff<M>),
-    /// The call has ended.
+    /// The call has finished.
     Done(Result<Reply<M::Answer>, Error>),
 }
 
 impl<M: ApiMethod> Step<M> {
-    /// Begins a call at the time `now`. A call that the ledger's cap refuses is done at once.
+    /// Starts a call at the time `now`. Returns [`Done`](Self::Done) at once if the ledger's cap refuses the call.
     pub fn begin(api: &Api, method: M, now: Duration) -> Self {
         let seed = api.next_seed();
         let mut call = Call {
@@ -144,16 +145,16 @@ impl<M: ApiMethod> Call<M> {
     }
 }
 
-/// A request that was handed out to be sent.
+/// A request in flight.
 ///
-/// Dropped, because the caller stopped waiting, the attempt counts as uncertain in the ledger.
-#[must_use = "a request that was sent must be told what came back"]
+/// If dropped, the attempt counts as uncertain in the ledger.
+#[must_use = "report the outcome with `received`"]
 pub struct InFlight<M: ApiMethod> {
     call: Call<M>,
 }
 
 impl<M: ApiMethod> InFlight<M> {
-    /// Says what came back, at the time `now`.
+    /// Reports the outcome of the request, at the time `now`.
     pub fn received(self, response: Result<Response<Bytes>, TransportError>, now: Duration) -> Step<M> {
         self.received_at(response, || now)
     }
@@ -203,8 +204,8 @@ impl<M: ApiMethod> InFlight<M> {
     }
 }
 
-/// A pause before the next attempt.
-#[must_use = "a call that waits must be gone on with or given up"]
+/// The backoff before the next attempt.
+#[must_use = "continue with `resume`, or end the call with `give_up`"]
 pub struct Backoff<M: ApiMethod> {
     call: Call<M>,
     duration: Duration,
@@ -212,17 +213,17 @@ pub struct Backoff<M: ApiMethod> {
 }
 
 impl<M: ApiMethod> Backoff<M> {
-    /// How long to wait.
+    /// Returns how long to wait.
     pub fn duration(&self) -> Duration {
         self.duration
     }
 
-    /// Why the last attempt failed: the call's error if it is given up now.
+    /// Returns why the last attempt failed: the call's error if it is given up now.
     pub fn error(&self) -> &Error {
         &self.error
     }
 
-    /// Goes on after the wait.
+    /// Starts the next attempt, after the backoff.
     pub fn resume(self) -> Step<M> {
         let Self { mut call, error, .. } = self;
         call.attempts += 1;

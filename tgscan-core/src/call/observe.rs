@@ -1,4 +1,4 @@
-//! What a call looks like from outside: to a transport while it runs, and to whoever counts when it has ended.
+//! What a call looks like from outside: to a transport while it runs, and to metrics when it has finished.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub struct Attempt {
     pub number: u32,
 }
 
-/// A call that has ended.
+/// A finished call.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CallSummary<'a> {
@@ -31,10 +31,10 @@ pub struct CallSummary<'a> {
     pub error: Option<&'a Error>,
 }
 
-/// Is told of each call when it has ended, such as to count it.
+/// Called when a call finishes, e.g. to record metrics.
 ///
-/// It runs within the call, so it should be quick. Nothing that it is told holds the key, the query or, in a text, the
-/// answer. A call whose future was dropped has no end to tell of; the ledger has it as uncertain.
+/// Runs within the call, so keep it quick; a panic in it is caught. What it receives never prints the key, the query or the
+/// answer. It is not called for a call whose future was dropped; the ledger counts that as uncertain.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -63,7 +63,7 @@ pub struct CallSummary<'a> {
 /// # }).unwrap();
 /// ```
 pub trait Observer: Send + Sync {
-    /// A call has ended, well or not.
+    /// Called once per finished call, successful or not.
     fn call_finished(&self, call: &CallSummary<'_>);
 }
 

@@ -43,12 +43,12 @@ impl ApiError {
         self.refusal
     }
 
-    /// The service's short description, exactly as sent. It may echo the query; `Display` shows it without.
+    /// Returns the service's short description, exactly as sent. It may echo the query; `Display` shows it without.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The whole response.
+    /// Returns the whole response.
     pub fn response(&self) -> &Response<Bytes> {
         &self.response
     }
@@ -77,12 +77,12 @@ impl UnexpectedResponse {
         Self { problem, content_type, response }
     }
 
-    /// Where and why reading it as an envelope failed.
+    /// Returns where and why parsing it as an envelope failed.
     pub fn problem(&self) -> &ReadError {
         &self.problem
     }
 
-    /// The whole response.
+    /// Returns the whole response.
     pub fn response(&self) -> &Response<Bytes> {
         &self.response
     }
@@ -112,12 +112,12 @@ impl DecodeError {
         Self { problem, response }
     }
 
-    /// Where and why reading failed: JSON path and byte offset.
+    /// Returns where and why parsing failed: JSON path and byte offset.
     pub fn problem(&self) -> &ReadError {
         &self.problem
     }
 
-    /// The whole response.
+    /// Returns the whole response.
     pub fn response(&self) -> &Response<Bytes> {
         &self.response
     }

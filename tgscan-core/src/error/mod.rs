@@ -20,7 +20,7 @@ pub(crate) use read::{read_json, read_text, read_tracked};
 
 use crate::{Credits, Refusal, TransportError, ledger::CapReached, transport::Delivery};
 
-/// A call that brought no answer: why, what it cost, and everything that was received.
+/// A failed call: why it failed, what it cost, and everything that was received.
 ///
 /// `Debug` and `Display` show neither the API key, nor the query, nor the body.
 pub struct Error {
@@ -34,21 +34,21 @@ struct Inner {
     attempts: u32,
 }
 
-/// Who is at fault, and what is known.
+/// The cause of a failed call.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The query is none that the service takes; nothing was sent. The text says what would be right.
+    /// The query is invalid; nothing was sent. The text says what would be valid.
     InvalidQuery(InvalidQuery),
-    /// The caller's own cap refused the call before anything was sent. Raise the cap, or wait for calls in flight.
+    /// The ledger's cap refused the call before anything was sent. Raise the cap, or wait for calls in flight.
     CapReached(CapReached),
-    /// The transport brought no complete response back.
+    /// The transport failed before the response was complete.
     Transport(TransportError),
     /// The service answered with an error envelope.
     Api(ApiError),
-    /// Something answered, but not with an envelope: mostly a gateway or proxy with a page of its own.
+    /// The response is not the service's envelope, e.g. an error page of a gateway or proxy.
     UnexpectedResponse(UnexpectedResponse),
-    /// The service reports success, but its answer does not fit the schema. It may have been paid for and is kept.
+    /// The service reports success, but the answer does not match the schema. It may have been paid for, and is kept.
     Decode(DecodeError),
 }
 
@@ -67,64 +67,64 @@ impl Error {
         self
     }
 
-    /// The API method's name.
+    /// Returns the API method's name.
     pub fn method(&self) -> &'static str {
         self.inner.method
     }
 
-    /// Who is at fault, with the details.
+    /// Returns the cause, with its details.
     pub fn kind(&self) -> &ErrorKind {
         &self.inner.kind
     }
 
-    /// What is known about the call's credits. Of several attempts, the last: the earlier ones certainly took nothing.
+    /// Returns what the call cost, as far as it is known: of the last attempt, since earlier ones certainly cost nothing.
     /// With [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) an earlier attempt may have taken
     /// some; then a call whose last attempt took none is uncertain, and one that was charged may have paid twice.
     pub fn credits(&self) -> Credits {
         self.inner.credits
     }
 
-    /// How many times the request was given to the transport; 0 if it was refused before.
+    /// Returns how often the request was passed to the transport; 0 if it was refused before.
     pub fn attempts(&self) -> u32 {
         self.inner.attempts
     }
 
-    /// Whether a time limit passed.
+    /// Returns whether a time limit passed.
     pub fn is_timeout(&self) -> bool {
         matches!(&self.inner.kind, ErrorKind::Transport(error) if error.is_timeout())
     }
 
-    /// Whether the transport failed.
+    /// Returns whether the transport failed.
     pub fn is_transport(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::Transport(_))
     }
 
-    /// Whether the service answered with an error envelope.
+    /// Returns whether the service answered with an error envelope.
     pub fn is_api(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::Api(_))
     }
 
-    /// Whether something answered that is not the service's envelope.
+    /// Returns whether the response was not the service's envelope.
     pub fn is_unexpected_response(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::UnexpectedResponse(_))
     }
 
-    /// Whether a successful answer did not fit the schema.
+    /// Returns whether a successful answer did not match the schema.
     pub fn is_decode(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::Decode(_))
     }
 
-    /// Whether the query was refused before anything was sent.
+    /// Returns whether the query was refused before anything was sent.
     pub fn is_invalid_query(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::InvalidQuery(_))
     }
 
-    /// Whether the ledger's cap refused the call before anything was sent.
+    /// Returns whether the ledger's cap refused the call before anything was sent.
     pub fn is_cap_reached(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::CapReached(_))
     }
 
-    /// What is known about delivery, if the transport failed.
+    /// Returns what is known about delivery, if the transport failed.
     pub fn delivery(&self) -> Option<Delivery> {
         match &self.inner.kind {
             ErrorKind::Transport(error) => Some(error.delivery()),
@@ -145,7 +145,7 @@ impl Error {
         self.response().map(Response::status)
     }
 
-    /// The service's own words, if it answered with an error envelope. They may echo the query.
+    /// Returns the service's message, if it answered with an error envelope. It may echo the query.
     pub fn message(&self) -> Option<&str> {
         match &self.inner.kind {
             ErrorKind::Api(error) => Some(error.message()),
@@ -153,7 +153,7 @@ impl Error {
         }
     }
 
-    /// Everything that was received: status, headers, and the raw body, or its beginning if it broke off.
+    /// Returns everything that was received: status, headers, and the raw body, as far as it came.
     pub fn response(&self) -> Option<&Response<Bytes>> {
         match &self.inner.kind {
             ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) => None,
@@ -204,4 +204,15 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// Returns the transport's cause where its text never quotes the request; see
+    /// [`TransportError::with_trusted_text`].
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.inner.kind {
+            ErrorKind::InvalidQuery(error) => Some(error),
+            ErrorKind::CapReached(error) => Some(error),
+            ErrorKind::Transport(error) => error.source(),
+            ErrorKind::Api(_) | ErrorKind::UnexpectedResponse(_) | ErrorKind::Decode(_) => None,
+        }
+    }
+}

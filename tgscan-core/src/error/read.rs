@@ -9,7 +9,7 @@ use tgscan_types::{Envelope, ErrorResult};
 
 use crate::probe;
 
-/// Where and why a body could not be read.
+/// Where and why a body could not be parsed.
 ///
 /// Shows the JSON path, the byte offset, and what was expected there; never the values of the answer. After a
 /// `reparse` the path is not shown either, because the names in it are those that the answer has.
@@ -23,12 +23,12 @@ pub struct ReadError {
 }
 
 impl ReadError {
-    /// Where in the JSON, such as `result.groups[3].id`; empty for the document itself.
+    /// Returns the JSON path, e.g. `result.groups[3].id`; empty for the document itself.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Where in the body, in bytes from its start.
+    /// Returns the byte offset in the body.
     pub fn offset(&self) -> usize {
         self.offset
     }

@@ -96,8 +96,8 @@ impl StatusRule {
 }
 
 impl Failure {
-    /// Every failure that the rules tell apart, for tables and exhaustive tests: each kind once, those with a status at
-    /// every status with a rule of its own and at some of those that share the rest.
+    /// Returns every failure with a rule of its own, for tables and exhaustive tests: each kind once, those with a status
+    /// at every status with a rule of its own and at some of those that share the rest.
     pub fn all() -> Vec<Self> {
         let mut all = vec![Self::NeverSent, Self::Unsendable, Self::MaybeSent];
         for status in [StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS] {
@@ -171,13 +171,14 @@ impl Failure {
     /// Returns whether the same request may succeed later.
     pub fn is_transient(self) -> bool {
         match self {
-            Self::NeverSent | Self::MaybeSent => true,
+            Self::NeverSent
+            | Self::MaybeSent
+            | Self::Api(Refusal::TooManyRequests | Refusal::Unavailable, _) => true,
             // What broke under a status that refuses for good would be refused again.
             Self::ResponseBroken(status) => status != StatusCode::UNAUTHORIZED,
             Self::Unexpected(status) | Self::Api(Refusal::Other, status) => {
                 StatusRule::of(status).is_transient
             }
-            Self::Api(Refusal::TooManyRequests | Refusal::Unavailable, _) => true,
             // The head already says all that a longer limit could show.
             Self::ResponseTooLarge(status) => status == StatusCode::TOO_MANY_REQUESTS,
             // An answer that does not fit would come again, and may have been paid for.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub use failure::{Failure, StatusRule};
 
-/// Limits of retrying. The rules themselves are fixed: see [`decide`].
+/// Limits of the backoff and of the number of attempts. The rules themselves are fixed: see [`decide`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,11 +19,11 @@ pub use failure::{Failure, StatusRule};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// How many times a request is sent at most; 0 means 1. Default: 4.
+    /// Maximum number of attempts; 0 means 1. Default: 4.
     pub max_attempts: u32,
-    /// Upper bound of the first wait; it doubles with each further one. Default: 250 ms.
+    /// Upper bound of the first backoff; it doubles with each further one. Default: 250 ms.
     pub base_backoff: Duration,
-    /// Longest single wait. A `Retry-After` beyond it ends the call. Default: 30 s.
+    /// Longest single backoff. A longer `Retry-After` ends the call. Default: 30 s.
     pub max_backoff: Duration,
     /// Longest time from the start of the call to the start of its last attempt. Default: 60 s.
     pub max_elapsed: Duration,
@@ -50,7 +50,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// One attempt, never a second.
+    /// Returns a policy that never retries.
     pub fn none() -> Self {
         Self { max_attempts: 1, ..Self::default() }
     }
@@ -84,7 +84,7 @@ pub enum Decision {
     RetryAfter(Duration),
 }
 
-/// Decides whether a failed attempt is made again.
+/// Decides whether a failed attempt is retried.
 ///
 /// - A failure that would only repeat itself is reported, and so is an attempt that was charged.
 /// - A call that can cost credits is sent again only if the attempt certainly was not processed (or if

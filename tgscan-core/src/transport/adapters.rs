@@ -31,7 +31,7 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     }
 }
 
-/// Makes a transport of a closure.
+/// Turns a closure into a transport.
 ///
 /// A function and not an `impl` for closures, because that would overlap with the one for `Arc`.
 ///

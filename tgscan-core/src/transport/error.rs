@@ -64,7 +64,7 @@ impl fmt::Display for TransportErrorKind {
     }
 }
 
-/// Why a [`Transport`](super::Transport) brought no complete response back.
+/// Why a [`Transport`](super::Transport) returned no complete response.
 ///
 /// ```
 /// use tgscan_core::{TransportError, transport::{Delivery, TransportErrorKind}};
@@ -92,17 +92,17 @@ struct Inner {
 }
 
 impl TransportError {
-    /// A failure about which it is not known whether the request was processed ("maybe sent").
+    /// Creates an error after which the request may have been processed ("maybe sent").
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::with_delivery(Delivery::MaybeSent, None, source.into())
     }
 
-    /// A failure after which the service certainly cannot process the request.
+    /// Creates an error after which the service certainly cannot process the request.
     pub fn never_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::with_delivery(Delivery::NeverSent, None, source.into())
     }
 
-    /// A failure after the response began: `partial` has its status, its headers, and the body bytes so far.
+    /// Creates an error after the response started: `partial` has its status, its headers, and the body bytes so far.
     pub fn response_started(
         partial: Response<Bytes>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
@@ -127,7 +127,7 @@ impl TransportError {
         }
     }
 
-    /// Says what went wrong; [`TransportErrorKind::Other`] without it.
+    /// Sets the kind. Default: [`TransportErrorKind::Other`].
     #[must_use]
     pub fn with_kind(mut self, kind: TransportErrorKind) -> Self {
         self.inner.kind = kind;
@@ -145,17 +145,17 @@ impl TransportError {
         self
     }
 
-    /// What went wrong.
+    /// Returns the kind.
     pub fn kind(&self) -> TransportErrorKind {
         self.inner.kind
     }
 
-    /// What is known about delivery.
+    /// Returns what is known about delivery.
     pub fn delivery(&self) -> Delivery {
         self.inner.delivery
     }
 
-    /// What was received before the failure: status, headers, and the beginning of the body.
+    /// Returns what was received before the failure: status, headers, and the beginning of the body.
     pub fn partial(&self) -> Option<&Response<Bytes>> {
         self.inner.partial.as_ref()
     }
@@ -165,7 +165,7 @@ impl TransportError {
         self.inner.partial.take()
     }
 
-    /// Whether a time limit passed.
+    /// Returns whether a time limit passed.
     pub fn is_timeout(&self) -> bool {
         self.inner.kind == TransportErrorKind::Timeout
     }
@@ -226,14 +226,15 @@ impl fmt::Debug for TransportError {
 }
 
 impl StdError for TransportError {
-    // `Display` prints the whole chain already, so reporters that walk sources would print it twice.
+    /// Returns the cause where its text [never quotes the request](TransportError::with_trusted_text). Reporters print
+    /// sources, so all others are only in [`cause`](TransportError::cause).
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        None
+        self.inner.has_trusted_text.then_some(&*self.inner.source as _)
     }
 }
 
 impl TransportError {
-    /// The cause that the transport gave, to look at or to downcast.
+    /// Returns the cause that the transport gave, e.g. to downcast it. Its text may quote the request.
     pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {
         self.inner.source.as_ref()
     }
@@ -289,7 +290,8 @@ mod tests {
             assert_eq!(error.to_string(), format!("{says} (maybe sent): why"));
             assert_eq!((error.kind(), error.is_transient()), (kind, is_transient));
             assert_eq!(error.is_timeout(), kind == Kind::Timeout);
-            assert!(error.source().is_none(), "its text has the whole chain already");
+            assert!(error.source().is_none(), "it may quote the request");
+            assert!(error.with_trusted_text().source().is_some());
         }
     }
 }

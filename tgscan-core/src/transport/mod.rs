@@ -15,7 +15,7 @@ pub use error::{Delivery, TransportError, TransportErrorKind};
 #[cfg(feature = "tower")]
 pub use service::ServiceTransport;
 
-/// Carries one HTTP request to the service and brings its response back, whole.
+/// Sends one HTTP request to the service and returns the whole response.
 ///
 /// A transport must:
 /// - send each request exactly as it is, once: no retry, no replay, no redirect followed, no change of the body. Only `host`

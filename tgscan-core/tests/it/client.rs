@@ -214,15 +214,6 @@ fn reconciling_settles_what_was_uncertain() {
 
 #[test]
 fn reconciling_waits_for_late_charges_or_concludes_nothing() {
-    let script = Script::new([Ok(balance(10)), maybe_sent()]);
-    let client = Client::new(live(), script.transport());
-    block_on(client.reconcile()).unwrap();
-    block_on(client.similar_groups(groups())).unwrap_err();
-    let seen = block_on(client.reconcile()).unwrap();
-    assert_eq!((seen.outcome, seen.uncertain_left), (ReconcileOutcome::TooEarly, 1), "there is no timer");
-    assert_eq!(script.sent(), 2, "nobody asked for the balance");
-
-    // Another call becomes uncertain while the first one is waited for.
     struct Busy(Client);
     #[tgscan_core::async_trait]
     impl Timer for Busy {
@@ -237,6 +228,15 @@ fn reconciling_waits_for_late_charges_or_concludes_nothing() {
             );
         }
     }
+    let script = Script::new([Ok(balance(10)), maybe_sent()]);
+    let client = Client::new(live(), script.transport());
+    block_on(client.reconcile()).unwrap();
+    block_on(client.similar_groups(groups())).unwrap_err();
+    let seen = block_on(client.reconcile()).unwrap();
+    assert_eq!((seen.outcome, seen.uncertain_left), (ReconcileOutcome::TooEarly, 1), "there is no timer");
+    assert_eq!(script.sent(), 2, "nobody asked for the balance");
+
+    // Another call becomes uncertain while the first one is waited for.
     let other = client.clone().with_transport(silent());
     let busy = client.with_timer(Busy(other));
     assert_eq!(block_on(busy.reconcile()).unwrap().outcome, ReconcileOutcome::TooEarly);

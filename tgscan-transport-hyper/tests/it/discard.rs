@@ -90,7 +90,7 @@ async fn second_answer_in_the_same_packet_closes_the_connection() {
         match transport.send(search(&server.url())).await {
             Ok(answer) => assert_eq!(answer.body(), OK),
             Err(error) => {
-                assert_eq!(error.delivery(), tgscan_core::transport::Delivery::NeverSent, "{error}")
+                assert_eq!(error.delivery(), tgscan_core::transport::Delivery::NeverSent, "{error}");
             }
         }
     }

@@ -51,15 +51,15 @@ fn runtime_without_time_or_io_is_never_sent_and_says_what_to_enable() {
 fn call_outside_of_a_runtime_is_never_sent() {
     let transport = transport();
     let call = transport.send(search("http://127.0.0.1:1"));
-    let error = poll_once(call).unwrap_err();
+    let error = poll_once(call).expect("it waits for nothing").unwrap_err();
     assert_refused(&error, "no tokio runtime");
 }
 
-fn poll_once<F: Future>(future: F) -> F::Output {
+fn poll_once<F: Future>(future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-        std::task::Poll::Ready(output) => output,
-        std::task::Poll::Pending => panic!("it waits"),
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
     }
 }
 

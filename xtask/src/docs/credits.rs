@@ -134,15 +134,14 @@ fn known(failure: Failure) -> &'static str {
 /// Why each status with a rule of its own has it.
 fn statuses() -> String {
     let others = StatusRule::of(StatusCode::IM_A_TEAPOT);
-    let mut table = "| status | why |\n|---|---|\n".to_owned();
-    for failure in Failure::all() {
-        if let Failure::Unexpected(status) = failure
-            && StatusRule::of(status) != others
-        {
-            table += &format!("| {} | {} |\n", words_of(status), StatusRule::of(status).why);
+    let rows = Failure::all().into_iter().filter_map(|failure| match failure {
+        Failure::Unexpected(status) if StatusRule::of(status) != others => {
+            Some(format!("| {} | {} |\n", words_of(status), StatusRule::of(status).why))
         }
-    }
-    table + &format!("| any other | {} |\n", others.why)
+        _ => None,
+    });
+    let rows: String = rows.collect();
+    format!("| status | why |\n|---|---|\n{rows}| any other | {} |\n", others.why)
 }
 
 fn yes(is_so: bool) -> &'static str {

@@ -131,10 +131,9 @@ impl<'a> Run<'a> {
         if self.rng.percent(70) {
             self.reconcile()?;
         }
-        if self.untold > 0 && self.audit.model.has_stranded() && self.rng.percent(50) {
-            if self.audit.explain(self.untold)? {
-                self.stats.count("top-up: told later");
-            }
+        let is_explained = self.untold > 0 && self.audit.model.has_stranded() && self.rng.percent(50);
+        if is_explained && self.audit.explain(self.untold)? {
+            self.stats.count("top-up: told later");
         }
         if !self.audit.model.has_stranded() {
             self.untold = 0;
