@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_reads_what_an_envelope_reads_as_success_and_nothing_else() {
+    fn reads_successful_envelopes_only() {
         let result = r#""result":{"num_credits":5}"#;
         let mut successes = 0;
         for body in [
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_may_be_missing_is_missed_all_the_same() {
+    fn missing_result_is_an_error_even_if_optional() {
         assert!(serde_json::from_str::<Success<Option<u8>>>(r#"{"status":"ok"}"#).is_err());
         assert!(serde_json::from_str::<Success<Option<u8>>>(r#"{"status":"ok","result":null}"#).is_ok());
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tgscan_core::{Timer, async_trait};
 
-/// A [`Timer`] in which every sleep ends at once and moves the time on, so that tests of retries take no time.
+/// A virtual [`Timer`]: every sleep returns at once and advances the time, so that tests of retries take no time.
 ///
 /// Clones share their time.
 #[derive(Clone, Debug, Default)]
@@ -15,12 +15,12 @@ pub struct VirtualTimer {
 }
 
 impl VirtualTimer {
-    /// A clock at zero.
+    /// Creates a timer at zero.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Moves the time on.
+    /// Advances the time.
     pub fn advance(&self, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         // It ends after 584 years instead of starting anew.

@@ -100,7 +100,7 @@ pub use timer::TokioTimer;
 pub use traced::traced;
 pub use transport::HyperTransport;
 
-/// A client of the live service, with all defaults.
+/// Creates a client of the live service, with all defaults.
 ///
 /// ```
 /// use tgscan_core::{ApiKey, KeyKind};

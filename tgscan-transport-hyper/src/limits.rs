@@ -20,7 +20,7 @@ pub(crate) struct Limits {
     pub(crate) max_body_size: usize,
 }
 
-/// Limits of one call, instead of the transport's. What is not set stays as the transport has it.
+/// Limits of one call, which override the transport's. Limits that are not set stay the transport's.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,7 +44,7 @@ pub struct CallLimits {
 }
 
 impl CallLimits {
-    /// The transport's limits.
+    /// Creates limits that override nothing.
     pub fn new() -> Self {
         Self::default()
     }

@@ -20,7 +20,7 @@ pub struct TokioTimer {
 }
 
 impl TokioTimer {
-    /// A timer that counts from now.
+    /// Creates a timer that starts at zero.
     pub fn new() -> Self {
         Self { origin: Instant::now() }
     }

@@ -28,11 +28,11 @@ use crate::{HyperTransportBuilder, TokioTimer, failure};
 
 type Answer = Result<Response<Bytes>, TransportError>;
 
-/// Carries requests over pooled HTTP/1.1 and HTTP/2 connections. Cheap to clone; clones share the connections.
+/// A [`Transport`] over pooled HTTP/1.1 and HTTP/2 connections. Cheap to clone; clones share the connections.
 ///
 /// See the [crate's front page](crate) for what it does, what it never does, and its defaults.
 ///
-/// Dropping the future of a call gives its connection up: an HTTP/1.1 connection is closed, an HTTP/2 stream is reset.
+/// Dropping the future of a call closes its HTTP/1.1 connection, or resets its HTTP/2 stream.
 #[derive(Clone)]
 pub struct HyperTransport {
     inner: Arc<Inner>,
@@ -47,7 +47,7 @@ struct Inner {
 }
 
 impl HyperTransport {
-    /// Settings to change before [`build`](HyperTransportBuilder::build).
+    /// Returns a builder with the default settings.
     pub fn builder() -> HyperTransportBuilder {
         HyperTransportBuilder::default()
     }
@@ -62,7 +62,7 @@ impl HyperTransport {
         Self { inner: Arc::new(Inner { pools, user_agent, route, coding, limits }) }
     }
 
-    /// A client that calls this API over this transport, and can wait and so retry.
+    /// Creates a client of this API over this transport, with a backoff timer.
     ///
     /// Where the retry policy's seed is 0, its default, a random one takes its place, so that processes that failed
     /// together do not retry together. Set one to repeat a schedule.

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_type_of_the_callers_says_of_a_value_is_not_repeated() {
+    fn custom_error_of_a_type_is_not_repeated() {
         struct Odd;
         impl<'de> Deserialize<'de> for Odd {
             fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {

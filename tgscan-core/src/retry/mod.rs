@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_charged_is_never_repeated_whatever_its_status() {
+    fn never_retries_a_charged_attempt() {
         let asked = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
         for failure in Failure::all() {
             for can_cost in [true, false] {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn resending_what_is_uncertain_must_be_asked_for() {
+    fn resends_uncertain_only_if_asked() {
         let asked = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
         for failure in
             [Failure::MaybeSent, Failure::ResponseBroken(StatusCode::OK), unexpected(502), unexpected(503)]
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn full_jitter_draws_from_zero_to_a_bound_that_doubles_up_to_the_longest_wait() {
+    fn full_jitter_doubles_up_to_the_longest_backoff() {
         let policy = RetryPolicy { max_attempts: u32::MAX, ..RetryPolicy::default() };
         for (attempts, bound) in
             [(1, 250), (2, 500), (3, 1000), (7, 16_000), (8, 30_000), (1_000_000, 30_000)]

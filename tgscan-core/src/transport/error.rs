@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_told_in_words_and_says_whether_another_try_may_help() {
+    fn each_kind_has_words_and_says_if_it_is_transient() {
         use TransportErrorKind as Kind;
         for (kind, says, is_transient) in [
             (Kind::Connect, "no connection", true),

@@ -23,7 +23,7 @@ fn end<M: ApiMethod>(api: &Api, method: M, outcome: Outcome) -> Error {
 }
 
 #[test]
-fn a_429_or_503_that_states_a_cost_was_sent_again() {
+fn does_not_retry_429_or_503_that_states_a_cost() {
     let charged = r#"{"status":"error","result":{"message":"too slow","meta":{"op_cost":2}}}"#;
     let odd = r#"{"result":{"meta":{"op_cost":2}}}"#;
     for (status, body) in [(429, charged), (503, charged), (503, odd)] {
@@ -38,7 +38,7 @@ fn a_429_or_503_that_states_a_cost_was_sent_again() {
 }
 
 #[test]
-fn a_username_that_begins_another_one_left_the_rest_of_it_in_the_message() {
+fn redacts_longest_matching_username() {
     let method = SimilarGroups { query: "secret,secret_garden".parse().unwrap() };
     let body = r#"{"status":"error","result":{"message":"no group Secret_Garden, nor secret_gardener"}}"#;
     let error = live().parse(&method, response(200, body)).unwrap_err();
@@ -46,7 +46,7 @@ fn a_username_that_begins_another_one_left_the_rest_of_it_in_the_message() {
 }
 
 #[test]
-fn a_key_that_begins_a_query_left_the_rest_of_it_in_the_message() {
+fn redacts_query_that_starts_with_the_key() {
     let api = Api::new(ApiKey::live("secret").unwrap());
     let method = SimilarGroups { query: "secret_garden".parse().unwrap() };
     let body = r#"{"status":"error","result":{"message":"no group secret_garden for secret"}}"#;
@@ -55,14 +55,14 @@ fn a_key_that_begins_a_query_left_the_rest_of_it_in_the_message() {
 }
 
 #[test]
-fn a_text_of_an_answer_that_reads_like_a_place_was_printed() {
+fn decode_error_never_quotes_answer_text() {
     let body = r#"{"status":"ok","result":{"num_credits":"a, expected private at line 1"}}"#;
     let error = live().parse(&Balance {}, response(200, body)).unwrap_err();
     assert!(error.to_string().contains("expected i64") && !error.to_string().contains("private"), "{error}");
 }
 
 #[test]
-fn a_key_of_the_answer_was_printed_after_reading_it_again() {
+fn reparse_error_hides_the_path() {
     let body = r#"{"private":"text"}"#;
     let kept = live().parse(&Balance {}, response(200, body)).unwrap_err();
     let error = kept.reparse::<BTreeMap<String, u64>>().unwrap_err();
@@ -71,7 +71,7 @@ fn a_key_of_the_answer_was_printed_after_reading_it_again() {
 }
 
 #[test]
-fn plain_http_to_what_only_begins_like_loopback_was_allowed() {
+fn refuses_plain_http_to_hosts_that_start_like_loopback() {
     for wrong in ["http://[::1]evil.example:80", "http://[127.0.0.1]:80"] {
         let refused = Api::with_base_url(wrong, ApiKey::live("key").unwrap());
         assert_eq!(refused.err(), Some(InvalidBaseUrl::Unreadable), "{wrong}");
@@ -79,7 +79,7 @@ fn plain_http_to_what_only_begins_like_loopback_was_allowed() {
 }
 
 #[test]
-fn a_free_call_that_was_charged_while_the_balance_was_fetched_looked_like_a_difference() {
+fn reconcile_is_inconclusive_if_a_free_call_was_charged_meanwhile() {
     let balance = |credits| format!(r#"{{"status":"ok","result":{{"num_credits":{credits}}}}}"#);
     let charged = documented_answer::<UserCheck>().replace(r#""op_cost": 0"#, r#""op_cost": 3"#);
     let script = Script::new([Ok(response(200, balance(10))), Ok(response(200, charged))]);
@@ -97,7 +97,7 @@ fn a_free_call_that_was_charged_while_the_balance_was_fetched_looked_like_a_diff
 }
 
 #[test]
-fn an_error_of_the_service_with_an_odd_or_missing_message_was_taken_for_somebody_elses_answer() {
+fn error_envelope_with_odd_message_is_an_api_error() {
     for body in [
         r#"{"status":"error"}"#,
         r#"{"status":"error","result":null}"#,

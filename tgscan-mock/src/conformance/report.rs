@@ -23,17 +23,17 @@ impl Report {
         self.cases.push(Case { name: name.into(), problem: result.err() });
     }
 
-    /// Every case, in the order in which they ran.
+    /// Returns every case, in the order in which they ran.
     pub fn cases(&self) -> &[Case] {
         &self.cases
     }
 
-    /// The cases that failed.
+    /// Returns the failed cases.
     pub fn failures(&self) -> impl Iterator<Item = &Case> {
         self.cases.iter().filter(|case| case.problem.is_some())
     }
 
-    /// Whether every case passed.
+    /// Returns whether every case passed.
     pub fn is_passed(&self) -> bool {
         self.failures().next().is_none()
     }

@@ -44,7 +44,7 @@ pub use values::{
 };
 pub(crate) use wire::hostile_form;
 
-/// How the data looks.
+/// What the data looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Profile {
     /// Like real Telegram data: usernames, titles in many scripts and with emoji, plausible ids, counts and dates.
@@ -85,13 +85,13 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// These terms.
+    /// Creates terms.
     pub fn new(op_cost: u64, num_credits: i64) -> Self {
         Self { op_cost, num_credits }
     }
 }
 
-/// One value of a strategy. The same seed gives the same value, on every machine.
+/// Draws one value of a strategy. The same seed gives the same value, on every machine.
 ///
 /// # Panics
 /// If the strategy rejects too many values; those of this crate reject none.

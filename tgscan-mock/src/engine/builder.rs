@@ -43,7 +43,7 @@ impl ErrorStatus {
     }
 }
 
-/// Sets up a [`Mock`]: each setting has a default, so `Mock::builder().build()` is `Mock::new()`.
+/// Builds a [`Mock`]: each setting has a default, so `Mock::builder().build()` is `Mock::new()`.
 #[derive(Clone)]
 pub struct MockBuilder {
     seed: u64,
@@ -137,7 +137,7 @@ impl MockBuilder {
         self
     }
 
-    /// Sets what this very call costs, in credits.
+    /// Sets what a call with exactly this request costs, in credits.
     #[must_use]
     pub fn cost_of<M: ApiMethod>(mut self, request: &M, credits: u64) -> Self {
         // A request that does not serialise cannot be sent either, so its cost never matters.
@@ -154,7 +154,7 @@ impl MockBuilder {
         self
     }
 
-    /// The mock.
+    /// Builds the mock.
     ///
     /// # Errors
     /// If the credits are negative, a key cannot be one, or a key is given twice.
@@ -209,7 +209,7 @@ impl fmt::Debug for MockBuilder {
     }
 }
 
-/// A mock that cannot be set up so: says what is wrong and what would be right.
+/// Invalid settings of a mock: says what is wrong and what would be valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidMock(String);
 

@@ -67,7 +67,7 @@ pub struct Fault {
     is_charged: bool,
 }
 
-/// How a right client must report a fault.
+/// How a correct client must report a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     /// A reply.
@@ -87,30 +87,30 @@ pub enum Class {
 }
 
 impl Fault {
-    /// A fault before the request was processed, wherever there is a choice.
+    /// Creates a fault that, where possible, happens before the request is processed.
     pub fn new(kind: FaultKind) -> Self {
         let is_charged = kind.charges() == Charges::Always;
         Self { kind, is_charged }
     }
 
-    /// The same fault after the request was processed and charged. Faults that refuse it, such as 429, stay uncharged.
+    /// Moves the fault to after the request was processed and charged. Faults that refuse it, such as 429, stay uncharged.
     #[must_use]
     pub fn charged(mut self) -> Self {
         self.is_charged = self.kind.charges() != Charges::Never;
         self
     }
 
-    /// How it fails.
+    /// Returns how it fails.
     pub fn kind(&self) -> &FaultKind {
         &self.kind
     }
 
-    /// Whether the request is processed, and charged if its method costs credits.
+    /// Returns whether the request is processed, and charged if its method costs credits.
     pub fn is_charged(&self) -> bool {
         self.is_charged
     }
 
-    /// Every fault, charged and not charged where both are possible. Bodies are cut inside the envelope and oversized
+    /// Returns every fault, charged and not charged where both are possible. Bodies are cut inside the envelope and oversized
     /// to a little more than `max_body_size` bytes, the cap of the client under test.
     pub fn all(max_body_size: usize) -> Vec<Self> {
         use FaultKind as Kind;
@@ -197,7 +197,7 @@ impl FaultKind {
         }
     }
 
-    /// Whether only a client's own time limit ends it.
+    /// Returns whether only the client's own time limit ends it.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Stall | Self::StallBody(_) | Self::TrickleBody(_))
     }

@@ -124,22 +124,22 @@ impl Mock {
     /// Test key of a mock that was not given another one.
     pub const TEST_KEY: &'static str = "mock-test-key";
 
-    /// A mock with 1,000 credits, the default keys, seed 0, and a cost of 1 credit for every method that costs any.
+    /// Creates a mock with 1,000 credits, the default keys, seed 0, and a cost of 1 credit for every method that costs any.
     pub fn new() -> Self {
         MockBuilder::new().defaults()
     }
 
-    /// Sets up a mock by hand.
+    /// Returns a builder with the default settings.
     pub fn builder() -> MockBuilder {
         MockBuilder::new()
     }
 
-    /// A client with the first live key over this mock, whose waits take no time.
+    /// Creates a client over this mock with the first live key. Its backoffs take no time.
     pub fn client(&self) -> Client {
         self.client_with(KeyState::Live)
     }
 
-    /// A client with the first test key over this mock, whose waits take no time.
+    /// Creates a client over this mock with the first test key. Its backoffs take no time.
     pub fn test_client(&self) -> Client {
         self.client_with(KeyState::Test)
     }
@@ -148,12 +148,12 @@ impl Mock {
         Client::new(Api::new(self.first_key(kind)), self.clone()).with_timer(VirtualTimer::new())
     }
 
-    /// The first live key.
+    /// Returns the first live key.
     pub fn live_key(&self) -> ApiKey {
         self.first_key(KeyState::Live)
     }
 
-    /// The first test key.
+    /// Returns the first test key.
     pub fn test_key(&self) -> ApiKey {
         self.first_key(KeyState::Test)
     }
@@ -167,17 +167,17 @@ impl Mock {
         make(known.map_or(text, |(key, _)| key)).expect("the builder checked the keys")
     }
 
-    /// The account as it is now.
+    /// Returns the account as it is now.
     pub fn account(&self) -> Account {
         self.state().account.clone()
     }
 
-    /// Puts so many credits on the balance.
+    /// Sets the balance.
     pub fn set_credits(&self, credits: i64) {
         self.state().account.set_credits(credits);
     }
 
-    /// What was sent so far, oldest first. Only the last requests are kept; see [`dropped_requests`](Self::dropped_requests).
+    /// Returns the requests received so far, oldest first. Only the last requests are kept; see [`dropped_requests`](Self::dropped_requests).
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state().recording.requests()
     }
@@ -188,17 +188,17 @@ impl Mock {
         self.state().recording.len()
     }
 
-    /// How many recorded requests were dropped to keep the recording small.
+    /// Returns how many recorded requests were evicted to bound memory.
     pub fn dropped_requests(&self) -> u64 {
         self.state().recording.dropped()
     }
 
-    /// The seed of all answers.
+    /// Returns the seed of all answers.
     pub fn seed(&self) -> u64 {
         self.engine.settings.seed
     }
 
-    /// Begins anew, as it was built: account, recording and counts. Scripts and expectations are forgotten.
+    /// Resets account, recording and counts to how the mock was built. Removes scripts and expectations.
     pub fn reset(&self) {
         *self.state() = State::new(self.engine.settings.credits);
     }
@@ -224,12 +224,12 @@ impl Mock {
         }
     }
 
-    /// Forgets the steps that no request has used yet.
+    /// Removes the script steps that are left.
     pub fn clear_script(&self) {
         self.state().script = Script::default();
     }
 
-    /// How many scripted steps no request has used yet.
+    /// Returns how many script steps are left.
     pub fn script_left(&self) -> usize {
         self.state().script.left()
     }
@@ -247,7 +247,7 @@ impl Mock {
         self.state().expected.push(expect.into_expected());
     }
 
-    /// Whether all expectations are met so far, and every request was expected.
+    /// Checks that all expectations are met so far, and that every request was expected.
     ///
     /// # Errors
     /// If not: which criterion failed, the nearest request, the seed, and how to run the test again.

@@ -8,7 +8,7 @@ use tgscan_core::types::{Envelope, ErrorResult};
 
 use super::fault::{Class, Fault, FaultKind};
 
-/// What a request gets back, and what a right client makes of it.
+/// What a request gets back, and how a correct client must report it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {

@@ -62,7 +62,7 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// HTTP on 127.0.0.1, on a free port.
+    /// Listens with HTTP on 127.0.0.1, on a free port.
     pub fn new() -> Self {
         Self::default()
     }
@@ -124,7 +124,7 @@ impl ServerOptions {
     }
 }
 
-/// The mock behind a socket. Runs on a thread of its own, in any program with or without a runtime, until dropped.
+/// The mock as a server. Runs on its own thread, with or without a runtime in your program, until dropped.
 ///
 /// Besides the API it serves control paths for tests in any language. They answer JSON, need no key and are not recorded:
 ///
@@ -159,7 +159,7 @@ pub struct MockServer {
 }
 
 impl MockServer {
-    /// Starts to listen. When this returns, requests are accepted.
+    /// Starts listening. Requests are accepted when this returns.
     ///
     /// # Errors
     /// If the address is not loopback and was not allowed, is taken, or if a host name cannot be in a certificate.
@@ -217,12 +217,12 @@ impl MockServer {
         })
     }
 
-    /// The address that it listens on.
+    /// Returns the address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The base URL for an `Api`, such as `https://127.0.0.1:40001`.
+    /// Returns the base URL for an `Api`, e.g. `https://127.0.0.1:40001`.
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
@@ -232,23 +232,23 @@ impl MockServer {
         self.connections.close_all();
     }
 
-    /// How many connections are open.
+    /// Returns the number of open connections.
     pub fn open_connections(&self) -> usize {
         self.connections.open()
     }
 
-    /// How many requests wait for their answer, or for the rest of it.
+    /// Returns the number of requests in flight.
     pub fn requests_in_flight(&self) -> usize {
         self.connections.requests()
     }
 
-    /// How many answers were sent compressed, whole or in part.
+    /// Returns how many answers were sent compressed, whole or in part.
     #[cfg(feature = "gzip")]
     pub fn compressed_answers(&self) -> usize {
         self.connections.compressed()
     }
 
-    /// Certificate of the authority that signed the server's certificate, as PEM; `None` without TLS. It is new at
+    /// Returns the certificate of the authority that signed the server's certificate, as PEM; `None` without TLS. It is new at
     /// every start and exists nowhere else, so trusting it in a test trusts nobody else.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()

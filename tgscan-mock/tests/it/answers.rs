@@ -167,7 +167,7 @@ fn requests_are_recorded_without_keys_and_in_bounds() {
 }
 
 #[test]
-fn a_body_that_breaks_off_beyond_the_cap_is_too_large() {
+fn body_cut_beyond_the_limit_is_too_large() {
     // Found by the simulation: the transport kept more bytes of a cut body than its cap allows.
     let mock = Mock::builder().max_body_size(10).build().unwrap();
     mock.script_any(
@@ -252,7 +252,7 @@ fn only_answers_to_no_query_depend_on_the_balance() {
 }
 
 #[test]
-fn a_kept_answer_is_charged_and_spoilt_as_a_new_one() {
+fn repeated_answer_is_charged_and_faulted_like_a_new_one() {
     let mock = Mock::new();
     let ask = || mock.respond(&post("/search", Mock::LIVE_KEY, "query=alice"));
     let whole = || match ask().wire {

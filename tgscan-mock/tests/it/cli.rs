@@ -39,7 +39,7 @@ fn it_serves_what_the_mock_answers_in_process() {
 }
 
 #[test]
-fn a_file_says_everything_and_flags_go_before_it() {
+fn flags_override_the_config_file() {
     let folder = folder();
     let (config, port_file) = (folder.join("mock.toml"), folder.join("port"));
     let text = format!(
@@ -107,7 +107,7 @@ fn repeats_statuses_and_compression_are_set_by_flags() {
 
 #[cfg(unix)]
 #[test]
-fn the_log_has_no_secrets_and_sigterm_ends_it_well() {
+fn log_has_no_secrets_and_sigterm_exits_cleanly() {
     let server = Served::start(&ANY_PORT);
     let secret = "some_secret_username";
     for (path, body) in [
@@ -172,7 +172,7 @@ fn sample_prints_what_a_server_with_that_seed_answers() {
 }
 
 #[test]
-fn a_bad_file_is_one_line_and_nothing_is_started() {
+fn bad_config_prints_one_line_and_starts_nothing() {
     let folder = folder();
     let (config, port_file) = (folder.join("mock.toml"), folder.join("port"));
     for (text, says) in [
@@ -210,7 +210,7 @@ fn a_bad_file_is_one_line_and_nothing_is_started() {
 }
 
 #[test]
-fn paths_and_ports_that_cannot_be_had_are_one_line() {
+fn unusable_paths_and_ports_print_one_line() {
     let folder = folder();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let error = refused(&["serve", "--config", &path("missing.toml")]);

@@ -32,7 +32,7 @@ fn a_transport_that_trusts_everybody_fails() {
 /// The mock in process compresses nothing, and is right in everything else.
 #[cfg(feature = "gzip")]
 #[test]
-fn a_suite_over_compressed_answers_is_failed_without_any() {
+fn gzip_suite_fails_transport_without_gzip() {
     let report = block_on(conformance::run_gzip(Scheme::Http, |endpoint| endpoint.mock.clone()));
     assert!(report.failures().any(|case| case.name == "answers come compressed"), "{report}");
 }

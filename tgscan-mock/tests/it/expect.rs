@@ -170,7 +170,7 @@ fn a_mismatch_names_the_criterion_and_the_nearest() {
 }
 
 #[test]
-fn a_call_of_the_other_twin_is_a_mismatch_where_one_is_named() {
+fn live_only_and_test_only_reject_the_other_method() {
     let ask = |mock: &Mock, path: &str, key: &str| {
         let response = answer(mock, &post(path, key, "query=alice"));
         (response.status() != 200).then(|| message(&response))
@@ -251,7 +251,7 @@ fn a_missed_count_says_what_is_expected() {
 }
 
 #[test]
-fn the_nearest_expectation_is_one_of_the_same_twin() {
+fn nearest_expectation_is_of_the_same_kind_of_method() {
     let mock = Mock::new();
     mock.expect(Expect::call(&search("bobby")).test_only().at_most(1));
     mock.expect(Expect::call(&search("alice")).live_only().at_most(1));
@@ -310,7 +310,7 @@ fn dropping_the_last_clone_verifies() {
 
 #[cfg(feature = "server")]
 #[test]
-fn a_mock_that_only_its_server_owns_is_verified_on_the_tests_thread() {
+fn mock_owned_by_its_server_is_verified_on_the_test_thread() {
     let mock = Mock::new();
     mock.expect(Expect::call(&search("alice")));
     let server = tgscan_mock::MockServer::start(&mock, &tgscan_mock::ServerOptions::new()).unwrap();

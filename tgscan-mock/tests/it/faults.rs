@@ -85,7 +85,7 @@ fn spoilt_answers_are_right_but_for_one_thing() {
 }
 
 #[test]
-fn what_stays_open_is_ended_by_a_time_limit_alone() {
+fn stalls_end_only_by_time_limit() {
     for fault in Fault::all(1000) {
         let stays_open = match outcome(fault.clone()).wire {
             Wire::Partial(.., end) | Wire::Nothing(end) => matches!(end, End::Stall | End::Trickle),

@@ -85,7 +85,7 @@ fn all_errors_can_come_under_200() {
 }
 
 #[test]
-fn a_call_that_costs_more_than_the_balance_is_refused_whole() {
+fn refuses_call_that_costs_more_than_the_balance() {
     use tgscan_mock::types::Search;
     let mock = Mock::builder().credits(4).cost::<Search>(5).build().unwrap();
     let response = answer(&mock, &post("/search", Mock::LIVE_KEY, "query=alice"));
@@ -95,7 +95,7 @@ fn a_call_that_costs_more_than_the_balance_is_refused_whole() {
 }
 
 #[test]
-fn a_key_that_is_given_takes_the_place_of_the_default_one_of_its_kind() {
+fn given_key_replaces_the_default_key_of_its_kind() {
     let status = |mock: &Mock, key: &str| answer(mock, &post("/balance", key, "")).status().as_u16();
     let mock = Mock::builder().live_key("own").build().unwrap();
     let keys = ["own", Mock::LIVE_KEY, Mock::TEST_KEY];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::HyperTransportBuilder;
 
 impl HyperTransportBuilder {
-    /// How long DNS, TCP and TLS may take together. Default: 10 s. The total timeout holds as well, so that the
+    /// Sets the time limit for DNS, TCP and TLS together. Default: 10 s. `attempt_timeout` applies as well, so that the
     /// shorter of the two ends a slow connect.
     ///
     /// A host with several addresses gives each its share of this time.
@@ -14,7 +14,7 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// How long an unused connection is kept for the next call. Default: 50 s.
+    /// Sets how long an idle connection is kept. Default: 50 s.
     ///
     /// Shorter than the 60 s to 75 s of common servers and gateways, so that connections are closed from this side:
     /// a request that meets a server's closing on the wire may be "maybe sent", and is then not sent again. Where an
@@ -24,7 +24,7 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// How many unused connections are kept per host; 0 for a new connection with each call. Default: 256.
+    /// Sets the maximum number of idle connections per host; 0 opens a new connection for each call. Default: 256.
     ///
     /// With HTTP/2 one suffices. A program that has more calls than this under way over HTTP/1.1 closes connections and
     /// opens others all the time.
@@ -33,7 +33,7 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// After how long a silence TCP asks whether the other side still lives; `None` for never. Default: 15 s.
+    /// Sets the idle time before TCP keep-alive probes; `None` disables them. Default: 15 s.
     ///
     /// Keeps the entries of routers and firewalls alive, and finds out about a peer that vanished without a word: it asks
     /// three times, at least every 10 s, and then closes the connection, after 45 s with the default. A quiet HTTP/2

@@ -96,14 +96,14 @@ impl Default for HyperTransportBuilder {
 }
 
 impl HyperTransportBuilder {
-    /// How long one attempt may take from the call to the last byte of the body. Default: 30 s. Times beyond a year
+    /// Sets the time limit of one attempt, from its start to the last byte of the body. Default: 30 s. Times beyond a year
     /// count as a year.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// How long one attempt may take from the call to the first byte of the answer, a connection included. Default: as
+    /// Sets the time limit of one attempt until the first byte of the response, including connecting. Default: as
     /// long as the total timeout allows.
     ///
     /// For those who know how fast their service answers and send large answers over slow lines. After it, a paid call
@@ -113,27 +113,27 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// How long the body of an answer may pause. Default: as long as the total timeout allows, because an answer that
+    /// Sets how long a response body may pause. Default: as long as `attempt_timeout` allows, because an answer that
     /// has begun has been paid for.
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = Some(timeout);
         self
     }
 
-    /// The longest body that is accepted, in bytes. Default: 64 MiB. Of a longer one exactly this much is kept, in the
+    /// Sets the maximum size of a response body, in bytes. Default: 64 MiB. Of a longer one exactly this much is kept, in the
     /// error.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
     }
 
-    /// The `User-Agent` header of requests that have none. Default: `tgscan-rust/` and this crate's version.
+    /// Sets the `User-Agent` of requests that have none. Default: `tgscan-rust/` and this crate's version.
     pub fn user_agent(mut self, text: impl Into<String>) -> Self {
         self.user_agent = text.into();
         self
     }
 
-    /// Speaks HTTP/1.1 even to servers that know HTTP/2. Default: `false`.
+    /// Disables HTTP/2. Default: `false`.
     pub fn http1_only(mut self, only: bool) -> Self {
         self.http1_only = only;
         self
@@ -150,7 +150,7 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Checks the settings and makes the transport. Connects to nothing, and needs no runtime.
+    /// Validates the settings and builds the transport. Does not connect, and needs no runtime.
     ///
     /// # Errors
     /// If a setting makes no sense; the error names it and says what would be right.

@@ -48,7 +48,7 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// The cryptography of TLS. Default: ring, or aws-lc-rs where the crate was built without ring.
+    /// Sets the crypto provider of TLS. Default: ring, or aws-lc-rs where the crate was built without ring.
     ///
     /// The process default of rustls is never looked at.
     ///
@@ -67,7 +67,7 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// TLS settings of your own, such as with a client certificate, instead of all other TLS settings of this builder.
+    /// Sets a TLS configuration of your own, e.g. with a client certificate. Replaces all other TLS settings of this builder.
     ///
     /// Leave its `alpn_protocols` empty. What its verifier accepts gets the API key.
     pub fn tls_config(mut self, config: rustls::ClientConfig) -> Self {

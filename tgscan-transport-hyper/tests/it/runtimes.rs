@@ -98,7 +98,7 @@ fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
 }
 
 #[test]
-fn a_connection_serves_only_calls_of_the_runtime_that_drives_it() {
+fn connection_serves_only_its_own_runtime() {
     let elsewhere = all();
     let server = elsewhere.block_on(Server::answering(response("200 OK", "", OK)));
     let transport = transport();

@@ -51,7 +51,7 @@ async fn requests_are_sent_as_documented_and_nothing_is_added_but_host_and_user_
 }
 
 #[tokio::test]
-async fn what_nobody_waits_for_is_not_begun() {
+async fn unpolled_request_is_not_started() {
     let server = Server::answering(response("200 OK", "", OK)).await;
     let transport = transport();
     drop(transport.send(search(&server.url())));

@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_object_or_number_is_an_error_and_never_made_up() {
+    fn missing_object_or_number_is_an_error() {
         for gone in [r#""id":1"#, r#""known_num_groups":3,"#, r#""num_groups":0,"#] {
             let body = BARE.replace(gone, "");
             assert_ne!(body, BARE, "{gone} is not in the sample");

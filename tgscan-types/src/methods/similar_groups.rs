@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_null_among_the_usernames_of_the_query_does_not_lose_the_answer() {
+    fn null_in_the_echo_does_not_lose_the_answer() {
         let answer: SimilarGroupsAnswer =
             serde_json::from_str(r#"{"meta":{"search_query":["a",null],"op_cost":1}}"#).unwrap();
         assert_eq!(answer.meta.search_query, ["a", ""]);

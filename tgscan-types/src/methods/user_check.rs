@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_or_null_truth_value_is_an_error_and_never_made_up() {
+    fn missing_or_null_boolean_is_an_error() {
         let body = r#"{"user":{"username":true,"first_name":true,"last_name":false},
             "meta":{"search_query":"a","known_num_groups":2,"op_cost":0}}"#;
         serde_json::from_str::<UserCheckAnswer>(body).unwrap();

@@ -113,7 +113,7 @@ impl<M: ApiMethod> Expect<M> {
         Self::with_form(None)
     }
 
-    /// Expects this very call.
+    /// Expects a call with exactly this request.
     ///
     /// # Panics
     /// If the request cannot be written as a form, so that it could not be sent either.
@@ -136,36 +136,36 @@ impl<M: ApiMethod> Expect<M> {
         Self { expected, method: PhantomData }
     }
 
-    /// Expects it of the live method only. Without this and the one below, a call of either counts.
+    /// Expects a call of the live method only. By default, calls of the test method count too.
     pub fn live_only(mut self) -> Self {
         self.expected.is_test = Some(false);
         self
     }
 
-    /// Expects it of the test method only.
+    /// Expects a call of the test method only.
     pub fn test_only(mut self) -> Self {
         self.expected.is_test = Some(true);
         self
     }
 
-    /// Expects exactly so many calls.
+    /// Expects exactly this number of calls.
     pub fn times(self, calls: u64) -> Self {
         self.between(calls, calls)
     }
 
-    /// Expects so many calls or more; with [`at_most`](Self::at_most) from this many to that many.
+    /// Expects at least this number of calls; combine with [`at_most`](Self::at_most) for a range.
     pub fn at_least(self, calls: u64) -> Self {
         let (_, most) = self.expected.times.unwrap_or((0, u64::MAX));
         self.between(calls, most.max(calls))
     }
 
-    /// Expects so many calls or fewer; with [`at_least`](Self::at_least) from that many to this many.
+    /// Expects at most this number of calls; combine with [`at_least`](Self::at_least) for a range.
     pub fn at_most(self, calls: u64) -> Self {
         let (least, _) = self.expected.times.unwrap_or((0, u64::MAX));
         self.between(least.min(calls), calls)
     }
 
-    /// Expects no such call: each is a mismatch.
+    /// Expects no such call.
     pub fn never(self) -> Self {
         self.times(0)
     }
@@ -182,7 +182,7 @@ impl<M: ApiMethod> Expect<M> {
         self
     }
 
-    /// The next call gets this answer. It is checked and charged as any other, and costs what the answer says.
+    /// Answers the next call with this answer. The call is validated and charged like any other, and costs what the answer says.
     ///
     /// # Panics
     /// If the answer cannot be written as JSON; those of this SDK can.
@@ -219,12 +219,12 @@ impl<M: ApiMethod> Expect<M> {
         self.then(Act::Drawn(Drawn(Arc::new(answers.sboxed()))))
     }
 
-    /// The next call fails so.
+    /// Fails the next call with this fault.
     pub fn then_fault(self, fault: impl Into<Fault>) -> Self {
         self.then(Act::Fault(fault.into()))
     }
 
-    /// The next call gets what it would get without an expectation: a random answer, or a refusal.
+    /// Answers the next call as without an expectation: with a random answer, or a refusal.
     pub fn then_usual(self) -> Self {
         self.then(Act::Usual)
     }
@@ -243,7 +243,7 @@ impl<M: ApiMethod> Expect<M> {
         self.always(Act::Answer(Pinned::new::<M>(answer)))
     }
 
-    /// Every call after the sequence gets a random answer of this strategy; see [`then_drawn`](Self::then_drawn).
+    /// Answers every call after the sequence with a random answer of this strategy; see [`then_drawn`](Self::then_drawn).
     pub fn always_drawn(self, answers: impl Strategy<Value = M::Answer> + Send + Sync + 'static) -> Self
     where
         M: Generate,
@@ -251,12 +251,12 @@ impl<M: ApiMethod> Expect<M> {
         self.always(Act::Drawn(Drawn(Arc::new(answers.sboxed()))))
     }
 
-    /// Every call after the sequence fails so.
+    /// Fails every call after the sequence with this fault.
     pub fn always_fault(self, fault: impl Into<Fault>) -> Self {
         self.always(Act::Fault(fault.into()))
     }
 
-    /// Every call after the sequence gets what it would get without an expectation.
+    /// Answers every call after the sequence as without an expectation.
     pub fn always_usual(self) -> Self {
         self.always(Act::Usual)
     }
