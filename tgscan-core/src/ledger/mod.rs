@@ -90,10 +90,8 @@ impl Ledger {
         self.lock().snapshot()
     }
 
-    /// Returns the highest `op_cost` that calls of an API method were charged so far, by [`ApiMethod::NAME`], or `None`
+    /// Returns the highest `op_cost` that calls of an API method were charged so far, by `ApiMethod::NAME`, or `None`
     /// before the first charge.
-    ///
-    /// [`ApiMethod::NAME`]: crate::types::ApiMethod::NAME
     pub fn price(&self, method: &str) -> Option<u64> {
         self.lock().price_of(method)
     }
