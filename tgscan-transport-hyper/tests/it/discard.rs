@@ -96,20 +96,3 @@ async fn second_answer_in_the_same_packet_closes_the_connection() {
     }
     assert_eq!(server.connections(), server.requests(), "no connection was used twice");
 }
-
-#[tokio::test]
-async fn answer_before_the_request_is_not_taken_for_its_answer() {
-    let server = Server::start(|mut peer| async move {
-        peer.write(&response("200 OK", "", "somebody else's")).await;
-        peer.closed().await;
-    })
-    .await;
-    // Connects, and lets the answer arrive before it writes.
-    for _ in 0..5 {
-        let transport = transport();
-        match transport.send(search(&server.url())).await {
-            Ok(answer) => panic!("it was taken for an answer: {answer:?}"),
-            Err(error) => assert!(error.partial().is_none(), "{error}"),
-        }
-    }
-}
