@@ -158,10 +158,10 @@ fn cost(credits: Credits) -> String {
 
 fn limits(policy: &RetryPolicy) -> String {
     format!(
-        "A call is sent at most {attempts} times. The wait before the next attempt is drawn evenly from zero up to a\n\
-         bound that starts at {base} and doubles, and is at least what `Retry-After` asks for. A wait of more than\n\
-         {wait} is not begun, whoever asks for it, nor one that would end more than {total} after the call began:\n\
-         then the last failure is reported at once. These are the defaults of `RetryPolicy`.",
+        "A call is sent at most {attempts} times. The backoff before the next attempt is drawn evenly from zero up to a\n\
+         bound that starts at {base} and doubles, and is at least what `Retry-After` asks for. A backoff of more than\n\
+         {wait}, or one that would end more than {total} after the call began, is not started: the call ends with its\n\
+         last failure at once. These are the defaults of `RetryPolicy`.",
         attempts = policy.max_attempts,
         base = length(policy.base_backoff),
         wait = length(policy.max_backoff),
@@ -221,6 +221,6 @@ mod tests {
         policy.max_attempts = 7;
         policy.max_backoff = Duration::from_secs(11);
         let text = limits(&policy);
-        assert!(text.contains("at most 7 times") && text.contains("\n11 s is not begun"), "{text}");
+        assert!(text.contains("at most 7 times") && text.contains("\n11 s, or one that"), "{text}");
     }
 }
