@@ -67,6 +67,7 @@ impl Ledger {
     /// - for a call that costs more than that: the cap is passed by the difference, for each such call in flight or
     ///   uncertain at the time;
     /// - for the first paid call of each method with [`Reserve::OneAtATime`];
+    /// - for a charge that comes after its call was settled as free, until a comparison with the balance shows it;
     /// - for a method that is documented as free and charges all the same, until it has done so once;
     /// - for requests built by [`Api::request`](crate::Api::request), which the ledger does not see.
     ///

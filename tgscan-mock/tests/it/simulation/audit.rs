@@ -29,6 +29,8 @@ pub(super) struct Audit {
     /// What attempts took beyond what was counted for them, of which the ledger learned after an attempt was last allowed,
     /// too late to refuse that one.
     beyond_learned_since: u64,
+    /// Late charges that a comparison showed after an attempt was last allowed.
+    late_learned_since: u64,
     /// Charges that came after their attempts were settled, by the number of the arrival.
     late: Vec<(u64, u64)>,
     /// Late charges that no comparison can show any more, because the ledger was not told of a purchase or began anew.
@@ -82,6 +84,7 @@ impl Audit {
             model: Model::new(cap, reserve),
             cap: None,
             beyond_learned_since: 0,
+            late_learned_since: 0,
             late: Vec::new(),
             forgotten: 0,
             read: 0,
@@ -129,7 +132,7 @@ impl Audit {
             let is_right = self.model.allows(method);
             self.check(is_right, Promise::CapHolds, Some(call), || format!("allowed at {before:?}"))?;
             self.cap = self.model.cap;
-            self.beyond_learned_since = 0;
+            (self.beyond_learned_since, self.late_learned_since) = (0, 0);
             self.activity += 1;
             self.model.begin(call, number, method);
             self.agrees(Some(call))?;
@@ -292,8 +295,12 @@ impl Audit {
         self.read = arrivals;
         let (old, late): (Vec<_>, Vec<_>) = self.late.iter().partition(|(at, _)| *at <= arrivals);
         self.late = late;
-        if !is_shown {
-            self.forgotten += old.iter().map(|(_, credits)| credits).sum::<u64>();
+        let credits: u64 = old.iter().map(|(_, credits)| credits).sum();
+        if is_shown {
+            // Too late to refuse what was allowed before.
+            self.late_learned_since += credits;
+        } else {
+            self.forgotten += credits;
         }
     }
 
@@ -340,10 +347,11 @@ impl Audit {
                 )
             },
         )?;
-        let beyond = self.model.beyond_counted() + self.beyond_learned_since + self.late();
+        let late = self.late_learned_since + self.late();
+        let beyond = self.model.beyond_counted() + self.beyond_learned_since + late;
         let cap = self.cap.unwrap_or(u64::MAX);
         self.check(lost <= cap.saturating_add(beyond), Promise::CapHolds, None, || {
-            format!("the account lost {lost} with a cap of {cap}, and {beyond} was beyond what was counted")
+            format!("the account lost {lost} with a cap of {cap}, and {beyond} was beyond what was counted: {now:?}")
         })?;
         let is_beyond = self.is_strict && self.model.beyond_counted() + self.beyond_learned_since > 0;
         self.check(!is_beyond, Promise::CapHolds, None, || {

@@ -163,6 +163,18 @@ impl Model {
         self.uncertain.iter().map(|held| held.lost).sum()
     }
 
+    /// What the account lost by stranded attempts after this arrival: a balance shows it, but cannot tell whose it is.
+    pub(super) fn stranded_since(&self, arrival: u64) -> u64 {
+        self.stranded.iter().filter(|held| held.lost_at > arrival).map(|held| held.lost).sum()
+    }
+
+    /// What stranded attempts took between these arrivals is counted now, as somebody's.
+    pub(super) fn show_stranded(&mut self, from: u64, to: u64) {
+        for held in self.stranded.iter_mut().filter(|held| held.lost_at > from && held.lost_at <= to) {
+            held.lost = 0;
+        }
+    }
+
     /// What follows from a balance, by the documentation. The attempts that are settled by it are returned.
     pub(super) fn compare(&mut self, balance: i64) -> (ReconcileOutcome, Vec<Held>) {
         let (excess, balance) = (self.excess(balance), i128::from(balance));

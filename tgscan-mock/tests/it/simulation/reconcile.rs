@@ -49,6 +49,9 @@ impl Audit {
             }
             self.unseen = 0;
             let (must, settled) = self.model.compare(begun.balance);
+            if !matches!(must, ReconcileOutcome::Baseline | ReconcileOutcome::ToppedUp(_)) {
+                self.model.show_stranded(self.read, begun.arrivals);
+            }
             self.settled(&settled, begun.arrivals);
             let is_shown = !matches!(must, ReconcileOutcome::Baseline | ReconcileOutcome::ToppedUp(_));
             self.seen_until(begun.arrivals, is_shown);
@@ -70,7 +73,8 @@ impl Audit {
     /// took, less what was bought.
     fn explains(&self, balance: i64) -> Checked {
         let Some(excess) = self.model.excess(balance) else { return Ok(()) };
-        let taken = i128::from(self.model.open_truth() + self.late_unseen()) - i128::from(self.unseen);
+        let taken = self.model.open_truth() + self.model.stranded_since(self.read) + self.late_unseen();
+        let taken = i128::from(taken) - i128::from(self.unseen);
         self.check(excess == taken, Promise::Reconciles, None, || {
             format!("the account lost {excess} more than was told, and uncertain and late calls took {taken}")
         })
