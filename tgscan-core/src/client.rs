@@ -102,7 +102,7 @@ impl Client {
     /// sees late charges. Default: 30 s.
     ///
     /// Assumption: a call that was given up is charged within the time limit that a request has by default. A charge that
-    /// comes later still shows in the next comparison, as [`ReconcileOutcome::Differs`](ReconcileOutcome), and counts against the cap.
+    /// comes later still shows in the next comparison, as `ReconcileOutcome::Differs`, and counts against the cap.
     #[must_use]
     pub fn with_late_charge(mut self, wait: Duration) -> Self {
         Arc::make_mut(&mut self.shared).late_charge = wait;

@@ -59,7 +59,7 @@ impl Ledger {
     /// Creates a ledger that refuses calls which could pass `credits`, counted from its start.
     ///
     /// The cap counts what is charged, in flight, uncertain, and gone from the balance without an explanation
-    /// ([`ReconcileOutcome::Differs`](ReconcileOutcome)). Calls in flight and uncertain ones count at the price of their method, also
+    /// (`ReconcileOutcome::Differs`). Calls in flight and uncertain ones count at the price of their method, also
     /// when that price becomes known or rises after they were sent.
     ///
     /// The cap holds as long as no call costs more than was set aside for it: its method's highest `op_cost` so far, and
@@ -100,7 +100,7 @@ impl Ledger {
     /// Books everything that is uncertain as having cost `credits` in all, and nothing if 0: for a person who has
     /// looked at the account's statement. Returns how many attempts are settled by it.
     ///
-    /// Comparing with the balance starts anew: the next reconciliation is a [`ReconcileOutcome::Baseline`](ReconcileOutcome).
+    /// Comparing with the balance starts anew: the next reconciliation is a `ReconcileOutcome::Baseline`.
     pub fn settle_uncertain(&self, credits: u64) -> u64 {
         self.lock().settle_by_hand(credits)
     }
@@ -111,7 +111,7 @@ impl Ledger {
         self.lock().record_top_up(credits);
     }
 
-    /// Settles what [`ReconcileOutcome::ToppedUp`](ReconcileOutcome) left uncertain, given that `credits` were bought in all by the purchases
+    /// Settles what `ReconcileOutcome::ToppedUp` left uncertain, given that `credits` were bought in all by the purchases
     /// that reconciliations reported since. Returns how many attempts are settled; 0 if the amount does not fit.
     pub fn explain_top_up(&self, credits: u64) -> u64 {
         self.lock().explain_top_up(credits)
