@@ -8,7 +8,7 @@
 //!    has a test twin, `test.http`, the request as `tgscan-core` builds it (`content-length` only of an empty body), with
 //!    CRLF and with the keys that the fixtures beside them have.
 //! 3. In `tgscan-mock`: one strategy file in `src/data/` with its `mod` line, and one line in `src/engine/route.rs`.
-//! 4. `cargo xtask docs` for the README's table and the OpenAPI document, `cargo xtask api` for the lists of what the
+//! 4. `cargo xtask docs` for the README's table and the OpenAPI document, `cargo test --package xtask --test api` for the lists of what the
 //!    crates offer, and a line in the changelog.
 //!
 //! Nothing changes in the code of `tgscan-core` or of the transports. What is left out fails the build or a test.
