@@ -1,6 +1,7 @@
 //! Connections that may hold somebody else's answer are not used again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tgscan_core::Transport;
 use tokio::sync::Semaphore;
@@ -56,18 +57,19 @@ async fn discarded_connections_in_use_finish_their_call_and_are_not_used_again()
 
 #[tokio::test]
 async fn bytes_on_an_idle_connection_close_it() {
-    let told = Arc::new(Semaphore::new(0));
+    let (told, gone) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let server = Server::start({
-        let told = Arc::clone(&told);
+        let (told, gone) = (Arc::clone(&told), Arc::clone(&gone));
         move |mut peer| {
-            let told = Arc::clone(&told);
+            let (told, gone) = (Arc::clone(&told), Arc::clone(&gone));
             async move {
-                while peer.read_request().await.is_some() {
-                    peer.write(&response("200 OK", "", OK)).await;
-                    told.acquire().await.unwrap().forget();
-                    // A late second answer, to nobody.
-                    peer.write(&response("200 OK", "", "somebody else's")).await;
-                }
+                peer.read_request().await;
+                peer.write(&response("200 OK", "", OK)).await;
+                told.acquire().await.unwrap().forget();
+                // A late second answer that no request asked for.
+                peer.write(&response("200 OK", "", "somebody else's")).await;
+                peer.closed().await;
+                gone.add_permits(1);
             }
         }
     })
@@ -77,7 +79,8 @@ async fn bytes_on_an_idle_connection_close_it() {
         assert_eq!(transport.send(search(&server.url())).await.unwrap().body(), OK);
         assert_eq!(server.connections(), connections);
         told.add_permits(1);
-        tokio::time::sleep(crate::SHORT).await;
+        let closed = tokio::time::timeout(Duration::from_secs(5), gone.acquire()).await;
+        closed.expect("the client closes the connection").unwrap().forget();
     }
 }
 
