@@ -17,6 +17,7 @@ use crate::ledger::{ReconcileOutcome, Reconciliation};
 use crate::{
     Api, Credits, Error, ErrorKind, Ledger, Reply, Timer, Transport, TransportError,
     call::{CallSummary, Observer, Step},
+    store::Stored,
 };
 
 /// What `async_trait` makes of [`Transport::send`].
@@ -42,20 +43,21 @@ type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Transport
 #[derive(Clone)]
 pub struct Client {
     // In one piece, because callers give each call a clone to own.
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 #[derive(Clone)]
-struct Shared {
-    api: Api,
+pub(crate) struct Shared {
+    pub(crate) api: Api,
     transport: Arc<dyn Transport>,
-    timer: Option<Arc<dyn Timer>>,
+    pub(crate) timer: Option<Arc<dyn Timer>>,
     /// Put into every request.
     extensions: Extensions,
     observer: Option<Arc<dyn Observer>>,
     /// How long after the last uncertain call a charge may still come.
-    late_charge: Duration,
-    reconciles_itself: bool,
+    pub(crate) late_charge: Duration,
+    pub(crate) reconciles_itself: bool,
+    pub(crate) stored: Option<Stored>,
 }
 
 /// Assumption: what was given up is charged within the time limit that a request has by default.
@@ -73,6 +75,7 @@ impl Client {
             observer: None,
             late_charge: LATE_CHARGE,
             reconciles_itself: false,
+            stored: None,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -214,16 +217,19 @@ impl Client {
     /// If the cap refuses the call, if no complete response comes back, or if it is not a successful answer that fits.
     /// The error keeps what was received and says what is known about the credits.
     pub async fn send<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
+        if self.shared.stored.is_some() && self.shared.api.can_cost::<M>() {
+            return Box::pin(self.send_stored(method)).await;
+        }
         if self.shared.reconciles_itself && self.shared.api.can_cost::<M>() {
             // Boxed, because a call's future is moved, and is small without it.
-            Box::pin(self.make_room(&method)).await;
+            Box::pin(self.make_room::<M>()).await;
         }
         self.call(method).await
     }
 
     /// Settles what is uncertain if the cap would refuse the call because of it. Whatever comes of it, the call itself
     /// says whether there is room.
-    async fn make_room<M: ApiMethod>(&self, _: &M) {
+    pub(crate) async fn make_room<M: ApiMethod>(&self) {
         let ledger = self.ledger();
         if !ledger.has_baseline() {
             let _ = self.reconcile().await;
@@ -238,15 +244,29 @@ impl Client {
     }
 
     /// Drives one call to its end.
-    async fn call<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
+    pub(crate) async fn call<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
         let began = self.now();
-        let mut step = Step::begin(&self.shared.api, method, began);
+        let step = Step::begin(&self.shared.api, method, began);
+        self.drive(step, began, &mut ()).await
+    }
+
+    /// Drives a call that has begun to its end, and tells `cost` what it would cost if it were dropped.
+    pub(crate) async fn drive<M: ApiMethod>(
+        &self,
+        mut step: Step<M>,
+        began: Duration,
+        cost: &mut impl CostIfDropped,
+    ) -> Result<Reply<M::Answer>, Error> {
         let result = loop {
             // Nothing but what must be kept is alive while the transport is waited for: a call's future is moved.
             let (sending, sent) = match step {
-                Step::Send(request, sent) => (self.sending(request), sent),
+                Step::Send(request, sent) => {
+                    cost.set(Credits::Uncertain);
+                    (self.sending(request), sent)
+                }
                 Step::Backoff(wait) => match &self.shared.timer {
                     Some(timer) => {
+                        cost.set(wait.error().credits());
                         timer.sleep(wait.duration()).await;
                         step = wait.resume();
                         continue;
@@ -267,7 +287,7 @@ impl Client {
     }
 
     /// Tells the observer, if there is one, how a call ended.
-    fn tell<M: ApiMethod>(&self, began: Duration, result: &Result<Reply<M::Answer>, Error>) {
+    pub(crate) fn tell<M: ApiMethod>(&self, began: Duration, result: &Result<Reply<M::Answer>, Error>) {
         let Some(observer) = &self.shared.observer else { return };
         let (attempts, credits) = match result {
             Ok(reply) => (reply.attempts, reply.credits),
@@ -319,7 +339,7 @@ impl Client {
         Ok(comparison.finish(balance))
     }
 
-    fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.shared.timer.as_ref().map_or(Duration::ZERO, Timer::now)
     }
 
@@ -327,6 +347,15 @@ impl Client {
     fn now_or(&self, earlier: Duration) -> Duration {
         catch_unwind(AssertUnwindSafe(|| self.now())).unwrap_or(earlier)
     }
+}
+
+/// Is told what a call would cost if it were dropped now.
+pub(crate) trait CostIfDropped {
+    fn set(&mut self, credits: Credits);
+}
+
+impl CostIfDropped for () {
+    fn set(&mut self, _: Credits) {}
 }
 
 /// A query of `M`, or the error of a call that was never begun.

@@ -21,6 +21,7 @@ mod redact;
 mod refusal;
 mod reply;
 pub mod retry;
+pub mod store;
 mod success;
 mod timer;
 pub mod transport;
@@ -46,7 +47,7 @@ pub use error::{Error, ErrorKind};
 pub use http;
 pub use ledger::{Ledger, Reserve};
 pub use refusal::Refusal;
-pub use reply::Reply;
+pub use reply::{Reply, Storage};
 pub use retry::RetryPolicy;
 /// The schemas: request and answer types, validated values, the envelope.
 pub use tgscan_types as types;

@@ -1,6 +1,7 @@
 //! A successful answer, with everything that came with it.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -8,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Credits;
 use crate::error::{ReadError, read_json};
+use crate::store::StoreError;
 
 /// A successful call: the answer, what it cost, and the raw response.
 ///
@@ -26,12 +28,32 @@ pub struct Reply<A> {
     /// How often the request was passed to the transport.
     pub attempts: u32,
     is_mismatched: bool,
+    // Boxed, because a reply is moved, and small without it.
+    storage: Option<Box<Storage>>,
     response: Response<Bytes>,
+}
+
+/// What a store has to do with a reply.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Storage {
+    /// The answer is new, and the store has it now.
+    Stored,
+    /// The answer is new, and the store failed to keep it: **asked again, it may be paid for again.** The store has the
+    /// call as uncertain.
+    NotStored(StoreError),
+    /// The answer came from the store and cost nothing.
+    Cached {
+        /// How old it is.
+        age: Duration,
+        /// What it cost when it was new.
+        credits: Credits,
+    },
 }
 
 impl<A> Reply<A> {
     pub(crate) fn new(answer: A, credits: Credits, is_mismatched: bool, response: Response<Bytes>) -> Self {
-        Self { answer, credits, attempts: 1, is_mismatched, response }
+        Self { answer, credits, attempts: 1, is_mismatched, storage: None, response }
     }
 
     /// Returns whether the answer echoes another query than the one that was sent: it may be **somebody else's data**,
@@ -45,7 +67,25 @@ impl<A> Reply<A> {
         self.is_mismatched
     }
 
-    /// Returns status, HTTP version, headers and raw body, exactly as received.
+    /// Returns what the client's [`Store`](crate::store::Store) has to do with this reply; `None` without a store, and for
+    /// calls that do not go through it: free ones, and answers to another question.
+    pub fn storage(&self) -> Option<&Storage> {
+        self.storage.as_deref()
+    }
+
+    /// The reply as one that comes from the store: nothing was sent or charged.
+    pub(crate) fn into_stored(mut self, storage: Storage) -> Self {
+        self.credits = Credits::NotCharged;
+        self.attempts = 0;
+        self.stored(storage)
+    }
+
+    pub(crate) fn stored(mut self, storage: Storage) -> Self {
+        self.storage = Some(Box::new(storage));
+        self
+    }
+
+    /// Returns status, HTTP version, headers and raw body, exactly as received. One from the store has no headers.
     pub fn response(&self) -> &Response<Bytes> {
         &self.response
     }
@@ -72,6 +112,7 @@ impl<A> fmt::Debug for Reply<A> {
             .field("credits", &self.credits)
             .field("attempts", &self.attempts)
             .field("is_mismatched", &self.is_mismatched)
+            .field("storage", &self.storage)
             .finish_non_exhaustive()
     }
 }

@@ -34,4 +34,10 @@ pub trait ApiMethod: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn is_answered_by(&self, _answer: &Self::Answer) -> bool {
         true
     }
+
+    /// Returns the same question in the form in which questions are compared, e.g. with usernames in lower case; `None`
+    /// if that is this one. Two requests with the same canonical form get the same stored answer.
+    fn canonical(&self) -> Option<Self> {
+        None
+    }
 }

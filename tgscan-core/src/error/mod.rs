@@ -18,7 +18,7 @@ pub use crate::base_url::InvalidBaseUrl;
 pub use crate::refusal::Classifier;
 pub(crate) use read::{read_json, read_text, read_tracked};
 
-use crate::{Credits, Refusal, TransportError, ledger::CapReached, transport::Delivery};
+use crate::{Credits, Refusal, TransportError, ledger::CapReached, store::StoreRefusal, transport::Delivery};
 
 /// A failed call: why it failed, what it cost, and everything that was received.
 ///
@@ -42,6 +42,8 @@ pub enum ErrorKind {
     InvalidQuery(InvalidQuery),
     /// The ledger's cap refused the call before anything was sent. Raise the cap, or wait for calls in flight.
     CapReached(CapReached),
+    /// The client's store refused the call before anything was sent.
+    Store(StoreRefusal),
     /// The transport failed before the response was complete.
     Transport(TransportError),
     /// The service answered with an error envelope.
@@ -124,6 +126,14 @@ impl Error {
         matches!(self.inner.kind, ErrorKind::CapReached(_))
     }
 
+    /// Returns why the client's store refused the call before anything was sent, if it did.
+    pub fn store_refusal(&self) -> Option<&StoreRefusal> {
+        match &self.inner.kind {
+            ErrorKind::Store(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
     /// Returns what is known about delivery, if the transport failed.
     pub fn delivery(&self) -> Option<Delivery> {
         match &self.inner.kind {
@@ -156,7 +166,7 @@ impl Error {
     /// Returns everything that was received: status, headers, and the raw body, as far as it came.
     pub fn response(&self) -> Option<&Response<Bytes>> {
         match &self.inner.kind {
-            ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) => None,
+            ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) | ErrorKind::Store(_) => None,
             ErrorKind::Transport(error) => error.partial(),
             ErrorKind::Api(error) => Some(error.response()),
             ErrorKind::UnexpectedResponse(error) => Some(error.response()),
@@ -180,6 +190,7 @@ impl fmt::Display for Error {
         match &self.inner.kind {
             ErrorKind::InvalidQuery(error) => error.fmt(f)?,
             ErrorKind::CapReached(error) => error.fmt(f)?,
+            ErrorKind::Store(refusal) => refusal.fmt(f)?,
             ErrorKind::Transport(error) => error.fmt(f)?,
             ErrorKind::Api(error) => error.fmt(f)?,
             ErrorKind::UnexpectedResponse(error) => error.fmt(f)?,
@@ -211,6 +222,7 @@ impl std::error::Error for Error {
         match &self.inner.kind {
             ErrorKind::InvalidQuery(error) => Some(error),
             ErrorKind::CapReached(error) => Some(error),
+            ErrorKind::Store(refusal) => Some(refusal),
             ErrorKind::Transport(error) => error.source(),
             ErrorKind::Api(_) | ErrorKind::UnexpectedResponse(_) | ErrorKind::Decode(_) => None,
         }

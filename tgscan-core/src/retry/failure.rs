@@ -122,7 +122,7 @@ impl Failure {
     /// How the attempt behind an error failed; `None` if it was refused before anything was tried.
     pub(crate) fn of(error: &Error) -> Option<Self> {
         Some(match error.kind() {
-            ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) => return None,
+            ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) | ErrorKind::Store(_) => return None,
             ErrorKind::Transport(error) => Self::of_transport(error),
             ErrorKind::Api(error) => Self::Api(error.refusal(), error.response().status()),
             ErrorKind::UnexpectedResponse(error) => Self::Unexpected(error.response().status()),

@@ -228,6 +228,10 @@ impl ApiMethod for Search {
     fn is_answered_by(&self, answer: &SearchAnswer) -> bool {
         self.query.is_echoed_by(&answer.meta.search_query)
     }
+
+    fn canonical(&self) -> Option<Self> {
+        Some(Self { query: self.query.folded() })
+    }
 }
 
 opaque_debug!(SearchUser, UsernameEntry, IdEntry, SearchGroup);

@@ -113,6 +113,10 @@ impl ApiMethod for SimilarGroups {
     fn is_answered_by(&self, answer: &SimilarGroupsAnswer) -> bool {
         self.query.is_echoed_by(&answer.meta.search_query)
     }
+
+    fn canonical(&self) -> Option<Self> {
+        Some(Self { query: self.query.folded() })
+    }
 }
 
 opaque_debug!(SimilarGroup);

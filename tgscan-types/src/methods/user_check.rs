@@ -113,6 +113,10 @@ impl ApiMethod for UserCheck {
     fn is_answered_by(&self, answer: &UserCheckAnswer) -> bool {
         self.query.is_echoed_by(&answer.meta.search_query)
     }
+
+    fn canonical(&self) -> Option<Self> {
+        Some(Self { query: self.query.folded() })
+    }
 }
 
 impl fmt::Debug for UserCheckMeta {

@@ -52,6 +52,16 @@ impl GroupQuery {
         self.0.split(',')
     }
 
+    /// The query with its usernames in lower case and in alphabetical order.
+    ///
+    /// Assumption: the order does not matter to the service, as the documentation speaks of a list of groups.
+    pub(crate) fn folded(&self) -> Self {
+        let lower = self.0.to_ascii_lowercase();
+        let mut names: Vec<&str> = lower.split(',').collect();
+        names.sort_unstable();
+        Self(names.join(","))
+    }
+
     /// Whether an answer's `search_query` lists the same groups in any order, compared as
     /// `UserQuery::is_echoed_by` does.
     ///

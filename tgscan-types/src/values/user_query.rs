@@ -50,6 +50,14 @@ impl UserQuery {
         Username::from_wire(text).map(Self::Username)
     }
 
+    /// The query with its username in lower case, as usernames are compared without regard to case.
+    pub(crate) fn folded(&self) -> Self {
+        match self {
+            Self::Username(username) => Self::Username(username.folded()),
+            Self::Id(id) => Self::Id(*id),
+        }
+    }
+
     /// Whether an answer's `search_query` is this query: without regard to case, a leading `@` and blanks around it.
     ///
     /// An empty one tells nothing, so it counts as this query.

@@ -49,6 +49,11 @@ impl Username {
         &self.0
     }
 
+    /// The username in lower case, as usernames are compared without regard to case.
+    pub(super) fn folded(&self) -> Self {
+        Self(self.0.to_ascii_lowercase())
+    }
+
     /// Reads the exact wire form: no `@`, no link.
     pub(super) fn from_wire(text: &str) -> Result<Self, InvalidQuery> {
         if text.is_empty() {

@@ -1,0 +1,246 @@
+//! One call with a store: what comes before and after [`Step`](crate::call::Step), without I/O or clock.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use tgscan_types::ApiMethod;
+
+use super::{
+    CallId, Claim, ClaimRequest, Lookup, Question, Settlement, StoreError, StorePolicy, StoreRefusal,
+    wait_before,
+};
+use crate::call::Step;
+use crate::reply::Storage;
+use crate::{Api, Credits, Error, ErrorKind, Reply};
+
+/// A paid call that asks its store first.
+///
+/// A driver for blocking code, over a store whose futures it waits for with any `block_on`:
+///
+/// ```no_run
+/// # use std::time::{Duration, Instant};
+/// # use tgscan_core::{Api, Error, Reply, TransportError, bytes::Bytes, call::Step, http, types::ApiMethod};
+/// # use tgscan_core::store::{Asked, Asking, Lookup, Store, StorePolicy};
+/// # fn block_on<T>(future: impl Future<Output = T>) -> T { futures_executor::block_on(future) }
+/// # fn send(request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> { todo!() }
+/// fn call<M: ApiMethod>(
+///     api: &Api,
+///     store: &dyn Store,
+///     policy: &StorePolicy,
+///     method: M,
+/// ) -> Result<Reply<M::Answer>, Error> {
+///     let start = Instant::now();
+///     let mut asking = Asking::new(api, policy, Lookup::default(), method, start.elapsed());
+///     let granted = loop {
+///         let claim = block_on(store.claim(&asking.request(start.elapsed())));
+///         match asking.claimed(claim) {
+///             Asked::Granted(granted) => break granted,
+///             Asked::Wait(duration, again) => {
+///                 std::thread::sleep(duration);
+///                 asking = again.again();
+///             }
+///             Asked::Done(result) => return result,
+///         }
+///     };
+///     let (mut step, running) = granted.begin(start.elapsed());
+///     let result = loop {
+///         step = match step {
+///             Step::Send(request, sent) => sent.received(send(request), start.elapsed()),
+///             Step::Backoff(wait) => {
+///                 std::thread::sleep(wait.duration());
+///                 wait.resume()
+///             }
+///             Step::Done(result) => break result,
+///         };
+///     };
+///     let (call, settlement, settling) = running.ended(result);
+///     settling.settled(block_on(store.settle(call, settlement)))
+/// }
+/// ```
+#[must_use = "ask the store with `request`, and report its answer with `claimed`"]
+pub struct Asking<M> {
+    api: Api,
+    policy: StorePolicy,
+    lookup: Lookup,
+    method: M,
+    began: Duration,
+    /// How often the same question was found in flight elsewhere.
+    waits: u32,
+}
+
+impl<M: ApiMethod> Asking<M> {
+    /// Begins a call at the time `now`. Only for calls that [can cost](Api::can_cost) credits.
+    pub fn new(api: &Api, policy: &StorePolicy, lookup: Lookup, method: M, now: Duration) -> Self {
+        Self { api: api.clone(), policy: policy.clone(), lookup, method, began: now, waits: 0 }
+    }
+
+    /// Returns what to ask the store, at the time `now`.
+    pub fn request(&self, now: Duration) -> ClaimRequest {
+        let question = Question::of(&self.api, self.policy.account(), &self.method);
+        let waited = (self.waits > 0).then(|| now.saturating_sub(self.began));
+        self.policy.request(question, self.lookup, waited)
+    }
+
+    /// Reports what the store said.
+    pub fn claimed(mut self, claim: Result<Claim, StoreError>) -> Asked<M> {
+        let refusal = match claim {
+            Ok(Claim::Granted(call)) => {
+                return Asked::Granted(Granted { api: self.api, method: self.method, call });
+            }
+            Ok(Claim::InFlight { age }) => {
+                let duration = wait_before(self.waits);
+                self.waits += 1;
+                return Asked::Wait(duration, Waiting { age, asking: self });
+            }
+            Ok(Claim::Stored(stored)) => {
+                let mut response = Response::new(stored.body);
+                *response.status_mut() = StatusCode::from_u16(stored.status).unwrap_or_default();
+                let storage = Storage::Cached { age: stored.age, credits: stored.credits };
+                let result = self.api.parse(&self.method, response);
+                return Asked::Done(
+                    result
+                        .map(|reply| reply.into_stored(storage))
+                        .map_err(|error| error.with_attempts(0).with_credits(Credits::NotCharged)),
+                );
+            }
+            Ok(Claim::Uncertain { call, age, charged }) => StoreRefusal::Uncertain { call, age, charged },
+            Ok(Claim::CapReached(refused)) => StoreRefusal::CapReached(refused),
+            Ok(Claim::NotStored) => StoreRefusal::NotStored,
+            Err(error) => StoreRefusal::Failed(error),
+        };
+        Asked::Done(Err(refused::<M>(refusal)))
+    }
+}
+
+fn refused<M: ApiMethod>(refusal: StoreRefusal) -> Error {
+    Error::new(M::NAME, ErrorKind::Store(refusal), Credits::NotCharged, 0)
+}
+
+/// The next thing to do, after the store was asked.
+#[derive(Debug)]
+pub enum Asked<M: ApiMethod> {
+    /// Send the question, with [`Granted::begin`].
+    Granted(Granted<M>),
+    /// The same question is in flight elsewhere: wait this long, then ask again with [`Waiting::again`].
+    Wait(Duration, Waiting<M>),
+    /// The call has finished: with a stored answer, or with a refusal.
+    Done(Result<Reply<M::Answer>, Error>),
+}
+
+/// A call whose question is in flight elsewhere.
+#[must_use = "ask again with `again`, or end the call with `give_up`"]
+pub struct Waiting<M> {
+    age: Duration,
+    asking: Asking<M>,
+}
+
+impl<M: ApiMethod> Waiting<M> {
+    /// Returns the call, to ask the store again.
+    pub fn again(self) -> Asking<M> {
+        self.asking
+    }
+
+    /// Ends the call instead of waiting. Nothing was sent.
+    pub fn give_up(self) -> Error {
+        refused::<M>(StoreRefusal::InFlight { age: self.age })
+    }
+}
+
+/// A call that the store granted: settle or abandon it, whatever happens.
+#[must_use = "send it with `begin`"]
+pub struct Granted<M> {
+    api: Api,
+    method: M,
+    call: CallId,
+}
+
+impl<M: ApiMethod> Granted<M> {
+    /// Returns the name of the claimed call.
+    pub fn call(&self) -> CallId {
+        self.call
+    }
+
+    /// Starts to send it at the time `now`.
+    pub fn begin(self, now: Duration) -> (Step<M>, Running) {
+        (Step::begin(&self.api, self.method, now), Running { call: self.call })
+    }
+}
+
+/// A granted call that has begun.
+#[must_use = "report the result with `ended`, or abandon the call"]
+#[derive(Debug)]
+pub struct Running {
+    call: CallId,
+}
+
+impl Running {
+    /// Reports the result of the call. Returns what to settle.
+    pub fn ended<A>(self, result: Result<Reply<A>, Error>) -> (CallId, Settlement, Settling<A>) {
+        let settlement = match &result {
+            // Somebody else's answer is none to this question.
+            Ok(reply) if reply.is_mismatched() => match Settlement::without_answer(reply.credits) {
+                // An answer came, so that the request was processed, whatever that answer says of its cost.
+                Settlement::NotCharged => Settlement::Unanswered(None),
+                settlement => settlement,
+            },
+            Ok(reply) => answered(reply.response(), reply.credits),
+            Err(error) => match (error.kind(), error.response()) {
+                (ErrorKind::Decode(_), Some(response)) => answered(response, error.credits()),
+                _ => Settlement::without_answer(error.credits()),
+            },
+        };
+        (self.call, settlement, Settling { result })
+    }
+}
+
+fn answered(response: &Response<bytes::Bytes>, credits: Credits) -> Settlement {
+    Settlement::Answered { status: response.status().as_u16(), body: response.body().clone(), credits }
+}
+
+/// A call that has ended, and whose end the store is told.
+#[must_use = "report what the store said with `settled`"]
+pub struct Settling<A> {
+    result: Result<Reply<A>, Error>,
+}
+
+impl<A> Settling<A> {
+    /// Reports what the store said. The answer reaches the caller either way.
+    ///
+    /// # Errors
+    /// The error of the call itself.
+    pub fn settled(self, stored: Result<(), StoreError>) -> Result<Reply<A>, Error> {
+        self.result.map(|reply| {
+            let is_mismatched = reply.is_mismatched();
+            match stored {
+                Ok(()) if is_mismatched => reply,
+                Ok(()) => reply.stored(Storage::Stored),
+                Err(error) => reply.stored(Storage::NotStored(error)),
+            }
+        })
+    }
+}
+
+impl<M: ApiMethod> fmt::Debug for Asking<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asking").field("method", &M::NAME).field("waits", &self.waits).finish_non_exhaustive()
+    }
+}
+
+impl<M: ApiMethod> fmt::Debug for Waiting<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("method", &M::NAME).field("age", &self.age).finish_non_exhaustive()
+    }
+}
+
+impl<M: ApiMethod> fmt::Debug for Granted<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Granted").field("method", &M::NAME).field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+impl<A> fmt::Debug for Settling<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settling").field("result", &self.result).finish()
+    }
+}

@@ -1,0 +1,295 @@
+//! The asynchronous client with a store.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+
+use tgscan_types::{ApiMethod, Balance};
+
+use super::{
+    Asked, Asking, CallId, Claim, Granted, Lookup, Settlement, Store, StoreError, StorePolicy,
+    StoreReconciliation, StoreRefusal,
+};
+use crate::client::CostIfDropped;
+use crate::ledger::ReconcileOutcome;
+use crate::{Client, Credits, Error, ErrorKind, Reply};
+
+/// A future that runs on its own.
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A client's store and how it uses it.
+#[derive(Clone)]
+pub(crate) struct Stored {
+    store: Arc<dyn Store>,
+    policy: StorePolicy,
+    lookup: Lookup,
+    spawn: Option<Arc<dyn Fn(Task) + Send + Sync>>,
+    has_baseline: Arc<AtomicBool>,
+}
+
+impl Client {
+    /// Sends calls that can cost credits through a store: a question is not paid for twice, and no paid answer is lost,
+    /// whatever dies when. See [`store`](super).
+    ///
+    /// Answers up to the policy's `max_age` come from the store and cost nothing; [`Reply::storage`] tells. A question
+    /// that is in flight elsewhere is waited for, which needs a timer. A call whose store fails is not sent.
+    ///
+    /// Also makes [`with_auto_reconcile`](Self::with_auto_reconcile) settle what is uncertain in the store.
+    #[must_use]
+    pub fn with_store(mut self, store: impl Store + 'static, policy: StorePolicy) -> Self {
+        let shared = Arc::make_mut(&mut self.shared);
+        let spawn = shared.stored.take().and_then(|stored| stored.spawn);
+        shared.stored = Some(Stored {
+            store: Arc::new(store),
+            policy,
+            lookup: Lookup::default(),
+            spawn,
+            has_baseline: Arc::default(),
+        });
+        self
+    }
+
+    /// Sets which answers calls accept. A clone can have its own, which is how a single call asks for a new answer, or
+    /// for a stored one only. Without a store it has no effect.
+    #[must_use]
+    pub fn with_lookup(mut self, lookup: Lookup) -> Self {
+        if let Some(stored) = &mut Arc::make_mut(&mut self.shared).stored {
+            stored.lookup = lookup;
+        }
+        self
+    }
+
+    /// Sets how paid calls with a store run on their own, e.g. `|task| drop(tokio::spawn(task))`: such a call goes on
+    /// and is stored when its caller is gone. Without it, a call whose future is dropped in flight becomes uncertain.
+    /// Call it after [`with_store`](Self::with_store).
+    #[must_use]
+    pub fn with_spawn(mut self, spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
+        if let Some(stored) = &mut Arc::make_mut(&mut self.shared).stored {
+            stored.spawn = Some(Arc::new(spawn));
+        }
+        self
+    }
+
+    /// Asks for the balance (free), compares the account in the store with it, and settles what was uncertain if it can,
+    /// for everyone who shares the store.
+    ///
+    /// Waits as [`reconcile`](Self::reconcile) does until no late charge can come. Nothing is concluded while calls are in
+    /// flight. The first comparison only remembers the balance, so make it before spending; record purchases with
+    /// [`Store::record_top_up`].
+    ///
+    /// # Errors
+    /// If the client has no store, the store fails, or the balance could not be read.
+    pub async fn reconcile_store(&self) -> Result<StoreReconciliation, Error> {
+        let Some(Stored { store, policy, .. }) = &self.shared.stored else {
+            return Err(failed::<Balance>(StoreError::new(
+                "the client has no store; give it one with `with_store`",
+            )));
+        };
+        let account = policy.account();
+        let mut start = store.start_reconcile(account).await.map_err(failed::<Balance>)?;
+        let is_early = |age: &std::time::Duration| *age < self.shared.late_charge;
+        if let Some(age) = start.last_uncertain.filter(is_early) {
+            if let Some(timer) = &self.shared.timer {
+                timer.sleep(self.shared.late_charge.saturating_sub(age)).await;
+                start = store.start_reconcile(account).await.map_err(failed::<Balance>)?;
+            }
+        }
+        let nothing = if start.in_flight > 0 {
+            Some(ReconcileOutcome::CallsInFlight)
+        } else {
+            start.last_uncertain.filter(is_early).map(|_| ReconcileOutcome::TooEarly)
+        };
+        if let Some(outcome) = nothing {
+            let book = store.book(account).await.map_err(failed::<Balance>)?;
+            return Ok(StoreReconciliation::inconclusive(&book, outcome));
+        }
+        let balance = self.call(Balance {}).await?.answer.num_credits;
+        store.finish_reconcile(account, start, balance).await.map_err(failed::<Balance>)
+    }
+
+    /// Sends a paid call through the store.
+    pub(crate) async fn send_stored<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
+        let Some(stored) = &self.shared.stored else { return self.call(method).await };
+        self.see_balance(stored).await;
+        let began = self.now();
+        let mut may_settle = self.shared.reconciles_itself;
+        let mut asking = Asking::new(&self.shared.api, &stored.policy, stored.lookup, method, began);
+        let result = loop {
+            let claim = stored.store.claim(&asking.request(self.now())).await;
+            if let Ok(Claim::CapReached(refused)) = &claim {
+                if std::mem::take(&mut may_settle) && refused.would_fit_if_settled() {
+                    let seen = self.reconcile_store().await;
+                    if seen.is_ok_and(|seen| seen.outcome.is_conclusive()) {
+                        continue;
+                    }
+                }
+            }
+            match asking.claimed(claim) {
+                Asked::Granted(granted) => return self.fly(stored, granted).await,
+                Asked::Wait(duration, waiting) => match &self.shared.timer {
+                    Some(timer) => {
+                        timer.sleep(duration).await;
+                        asking = waiting.again();
+                    }
+                    None => break Err(waiting.give_up()),
+                },
+                Asked::Done(result) => break result,
+            }
+        };
+        self.tell::<M>(began, &result);
+        result
+    }
+
+    /// Takes a first balance before anything is spent, so that what becomes uncertain can be settled.
+    async fn see_balance(&self, stored: &Stored) {
+        if !self.shared.reconciles_itself || stored.has_baseline.load(Ordering::Relaxed) {
+            return;
+        }
+        let book = stored.store.book(stored.policy.account()).await;
+        let is_known = match book {
+            Ok(book) if book.baseline.is_some() => true,
+            Ok(_) => self.reconcile_store().await.is_ok_and(|seen| seen.outcome.is_conclusive()),
+            // The claim says so.
+            Err(_) => false,
+        };
+        stored.has_baseline.store(is_known, Ordering::Relaxed);
+    }
+
+    /// Runs a granted call: on its own, if there is a way.
+    async fn fly<M: ApiMethod>(
+        &self,
+        stored: &Stored,
+        granted: Granted<M>,
+    ) -> Result<Reply<M::Answer>, Error> {
+        let flight = Flight {
+            store: stored.store.clone(),
+            call: granted.call(),
+            ending: Some(Settlement::NotCharged),
+        };
+        let Some(spawn) = &stored.spawn else { return self.finish_flight(flight, granted).await };
+        let slot = Slot::default();
+        let (client, sender) = (self.clone(), Sender(slot.clone()));
+        spawn(Box::pin(async move {
+            let result = client.finish_flight(flight, granted).await;
+            sender.send(result);
+        }));
+        slot.wait().await.unwrap_or_else(|| {
+            let error =
+                StoreError::new("the runtime ended the call's task; the store has what is known of it");
+            Err(failed::<M>(error).with_credits(Credits::Uncertain))
+        })
+    }
+
+    async fn finish_flight<M: ApiMethod>(
+        &self,
+        mut flight: Flight,
+        granted: Granted<M>,
+    ) -> Result<Reply<M::Answer>, Error> {
+        if self.shared.reconciles_itself {
+            self.make_room::<M>().await;
+        }
+        let began = self.now();
+        let (step, running) = granted.begin(began);
+        let result = self.drive(step, began, &mut flight).await;
+        let (call, settlement, settling) = running.ended(result);
+        flight.ending = Some(settlement.clone());
+        let settled = flight.store.settle(call, settlement).await;
+        if settled.is_ok() {
+            flight.ending = None;
+        }
+        settling.settled(settled)
+    }
+}
+
+fn failed<M: ApiMethod>(error: StoreError) -> Error {
+    Error::new(M::NAME, ErrorKind::Store(StoreRefusal::Failed(error)), Credits::NotCharged, 0)
+}
+
+/// A granted call. Dropped before it is settled, it is abandoned with what is known then.
+struct Flight {
+    store: Arc<dyn Store>,
+    call: CallId,
+    ending: Option<Settlement>,
+}
+
+impl CostIfDropped for Flight {
+    fn set(&mut self, credits: Credits) {
+        self.ending = Some(Settlement::without_answer(credits));
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if let Some(ending) = self.ending.take() {
+            self.store.abandon(self.call, ending);
+        }
+    }
+}
+
+/// Where a task of its own leaves its result for the caller.
+struct Slot<T>(Arc<Mutex<SlotState<T>>>);
+
+struct SlotState<T> {
+    result: Option<T>,
+    is_over: bool,
+    waker: Option<Waker>,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(SlotState { result: None, is_over: false, waker: None })))
+    }
+}
+
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Slot<T> {
+    /// The result; `None` if the task was dropped.
+    async fn wait(&self) -> Option<T> {
+        poll_fn(|context| {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.is_over {
+                return Poll::Ready(state.result.take());
+            }
+            state.waker = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+struct Sender<T>(Slot<T>);
+
+impl<T> Sender<T> {
+    fn send(self, result: T) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).result = Some(result);
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_over = true;
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stored")
+            .field("policy", &self.policy)
+            .field("lookup", &self.lookup)
+            .finish_non_exhaustive()
+    }
+}
