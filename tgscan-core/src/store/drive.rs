@@ -39,16 +39,11 @@ impl Client {
     ///
     /// Also makes [`with_auto_reconcile`](Self::with_auto_reconcile) settle what is uncertain in the store.
     #[must_use]
-    pub fn with_store(mut self, store: impl Store + 'static, policy: StorePolicy) -> Self {
+    pub fn with_store(mut self, store: Arc<dyn Store>, policy: StorePolicy) -> Self {
         let shared = Arc::make_mut(&mut self.shared);
         let spawn = shared.stored.take().and_then(|stored| stored.spawn);
-        shared.stored = Some(Stored {
-            store: Arc::new(store),
-            policy,
-            lookup: Lookup::default(),
-            spawn,
-            has_baseline: Arc::default(),
-        });
+        shared.stored =
+            Some(Stored { store, policy, lookup: Lookup::default(), spawn, has_baseline: Arc::default() });
         self
     }
 

@@ -1,6 +1,7 @@
 //! Finds a person in questions and answers, so that everything about that person can be erased.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde_json::Value;
 use tgscan_types::{Envelope, SearchAnswer, UserQuery};
@@ -37,6 +38,12 @@ impl Person {
     /// Returns whether a call asks about the person or its answer tells about the person.
     pub fn mentions(&self, call: &StoredCall) -> bool {
         !keys_of(call).is_disjoint(&self.keys)
+    }
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Person").field("keys", &self.keys.len()).finish()
     }
 }
 

@@ -8,14 +8,14 @@ use tgscan_core::store::{
 };
 use tgscan_core::types::UserQuery;
 
-use crate::tables::{Answer, Row, State, Tables};
+use crate::tables::{Answer, Reads, Row, State, Tables};
 
 /// How many rows are held in memory at once.
 const PAGE: usize = 1000;
 
 /// The answer of a claim that changes nothing; `None` if the claim must be granted. Reads only, so that a store can ask
 /// it outside of its writing transaction first.
-pub(crate) fn look<T: Tables>(
+pub(crate) fn look<T: Reads>(
     tables: &mut T,
     request: &ClaimRequest,
     now: u64,
@@ -47,7 +47,7 @@ pub(crate) fn look<T: Tables>(
     })
 }
 
-fn stored<T: Tables>(
+fn stored<T: Reads>(
     tables: &mut T,
     call: CallId,
     max_age: Duration,

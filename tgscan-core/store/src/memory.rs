@@ -12,7 +12,7 @@ use tgscan_core::store::{
 };
 use tgscan_core::types::UserQuery;
 
-use crate::tables::{Answer, Row, Tables};
+use crate::tables::{Answer, Reads, Row, Tables};
 use crate::{Clock, logic};
 
 /// A store in memory: joins equal questions that are asked at once, and answers repeated ones, in one process.
@@ -157,16 +157,26 @@ struct Memory {
     max_answers: usize,
 }
 
-impl Tables for Memory {
+impl Reads for Memory {
     type Error = Infallible;
-
-    fn next_id(&mut self) -> Result<CallId, Infallible> {
-        self.last += 1;
-        Ok(self.last)
-    }
 
     fn holder(&mut self, key: &[u8]) -> Result<Option<CallId>, Infallible> {
         Ok(self.holders.get(key).copied())
+    }
+
+    fn row(&mut self, call: CallId) -> Result<Option<Row>, Infallible> {
+        Ok(self.rows.get(&call).cloned())
+    }
+
+    fn answer(&mut self, call: CallId) -> Result<Option<Answer>, Infallible> {
+        Ok(self.answers.get(&call).cloned())
+    }
+}
+
+impl Tables for Memory {
+    fn next_id(&mut self) -> Result<CallId, Infallible> {
+        self.last += 1;
+        Ok(self.last)
     }
 
     fn set_holder(&mut self, key: &[u8], call: Option<CallId>) -> Result<(), Infallible> {
@@ -175,10 +185,6 @@ impl Tables for Memory {
             None => self.holders.remove(key),
         };
         Ok(())
-    }
-
-    fn row(&mut self, call: CallId) -> Result<Option<Row>, Infallible> {
-        Ok(self.rows.get(&call).cloned())
     }
 
     fn set_row(&mut self, call: CallId, row: Option<&Row>) -> Result<(), Infallible> {
@@ -192,10 +198,6 @@ impl Tables for Memory {
     fn rows(&mut self, after: CallId, limit: usize) -> Result<Vec<(CallId, Row)>, Infallible> {
         let rows = self.rows.range(after.saturating_add(1)..).take(limit);
         Ok(rows.map(|(call, row)| (*call, row.clone())).collect())
-    }
-
-    fn answer(&mut self, call: CallId) -> Result<Option<Answer>, Infallible> {
-        Ok(self.answers.get(&call).cloned())
     }
 
     fn set_answer(&mut self, call: CallId, answer: Option<&Answer>) -> Result<(), Infallible> {

@@ -45,23 +45,27 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// The tables of a store, within one transaction: all that is changed becomes durable together, or not at all.
-pub(crate) trait Tables {
+/// What finding a stored answer reads.
+pub(crate) trait Reads {
     type Error;
-
-    /// Returns an id above all earlier ones, which is never used again.
-    fn next_id(&mut self) -> Result<CallId, Self::Error>;
 
     /// The last call with a question, by [`Question::key`].
     fn holder(&mut self, key: &[u8]) -> Result<Option<CallId>, Self::Error>;
+    fn row(&mut self, call: CallId) -> Result<Option<Row>, Self::Error>;
+    fn answer(&mut self, call: CallId) -> Result<Option<Answer>, Self::Error>;
+}
+
+/// The tables of a store, within one transaction: all that is changed becomes durable together, or not at all.
+pub(crate) trait Tables: Reads {
+    /// Returns an id above all earlier ones, which is never used again.
+    fn next_id(&mut self) -> Result<CallId, Self::Error>;
+
     fn set_holder(&mut self, key: &[u8], call: Option<CallId>) -> Result<(), Self::Error>;
 
-    fn row(&mut self, call: CallId) -> Result<Option<Row>, Self::Error>;
     fn set_row(&mut self, call: CallId, row: Option<&Row>) -> Result<(), Self::Error>;
     /// Up to `limit` rows above `after`, ascending.
     fn rows(&mut self, after: CallId, limit: usize) -> Result<Vec<(CallId, Row)>, Self::Error>;
 
-    fn answer(&mut self, call: CallId) -> Result<Option<Answer>, Self::Error>;
     fn set_answer(&mut self, call: CallId, answer: Option<&Answer>) -> Result<(), Self::Error>;
 
     /// The calls that are neither answered at a known cost nor settled, ascending.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_executor::block_on;
@@ -12,16 +12,21 @@ use http::Response;
 use serde_json::Value;
 use tgscan_core::types::{self, ApiMethod, Envelope, GroupQuery, UserId, UserQuery, Username};
 use tgscan_core::{
-    Api, ApiKey, Client, Credits, Error, ErrorKind, Ledger, Refusal, Reply, Reserve, RetryPolicy,
+    Api, ApiKey, Client, Credits, Error, ErrorKind, Ledger, Refusal, Reply, Reserve, RetryPolicy, Storage,
     TransportError,
     call::{Attempt, CallSummary, Observer, Step},
     ledger::CapReached,
     retry::{Decision, Failure, Situation, StatusRule},
+    store::{
+        AccountBook, Asked, Asking, BillRow, CallState, Claim, ClaimRequest, Erased, Lookup, MethodBook,
+        Person, Question, ReconcileStart, Settlement, StoreCap, StoreCapReached, StoreError, StorePolicy,
+        StoreRefusal, StoredAnswer, StoredCall,
+    },
     transport::{Delivery, TransportErrorKind},
     transport_fn,
 };
 
-use crate::support::{Clock, Outcome, response, with_header};
+use crate::support::{Clock, Outcome, documented_answer, response, with_header};
 
 const KEY: &str = "K3y.Nobody-Must~See";
 const USERNAME: &str = "Very_Private_Name";
@@ -327,9 +332,70 @@ fn show_core(watch: &mut Watch) {
     let (can_cost, is_charged, retry_after) = (true, false, None);
     watch.debug(&Situation { can_cost, failure, is_charged, retry_after, attempts: 1, elapsed, random: 0 });
     watch.debug(&Decision::GiveUp);
+    show_store(watch);
     watch.display(&Credits::Charged(1));
     watch.display(&Delivery::MaybeSent);
     watch.display(&TransportErrorKind::Timeout);
+}
+
+/// Every type of the store's contract, with a question and an answer in it.
+fn show_store(watch: &mut Watch) {
+    let body = || Bytes::from(format!(r#"{{"status":"ok","result":{{"user":"{USERNAME}"}}}}"#));
+    let question = Question::new("main", true, "search", format!("query={USERNAME}"));
+    let answer = StoredAnswer::new(200, body(), Credits::Charged(1), Duration::from_secs(1));
+    let mut call = StoredCall::new(7, "main", "search", SystemTime::UNIX_EPOCH, CallState::Answered, 1);
+    (call.question, call.answer) = (Some(question.clone()), Some(answer.clone()));
+    let mut book = AccountBook::default();
+    book.claim(7, "search");
+    let cap = StoreCap { credits: 1, reserve: Reserve::OneAtATime };
+    let reached = StoreCapReached::check(&book, "search", &cap).unwrap();
+    watch.debug(&call);
+    watch.debug(&CallState::Answered);
+    watch.debug(&answer);
+    watch.debug(&question);
+    watch.debug(&ClaimRequest::new(question, Duration::MAX));
+    watch.debug(&Claim::Stored(answer));
+    watch.debug(&Settlement::Answered { status: 200, body: body(), credits: Credits::Charged(1) });
+    watch.debug(&MethodBook::new("search", Some(1), 0, 0, 0));
+    watch.debug(&ReconcileStart::new(&book, 0));
+    watch.debug(&book.reconcile(ReconcileStart::new(&book, 0), 5));
+    watch.debug(&book);
+    watch.debug(&cap);
+    watch.display(&reached);
+    watch.debug(&BillRow::new("main", 0, "search", 1, 1));
+    watch.debug(&Erased::default());
+    watch.debug(&Lookup::New);
+    watch.debug(&Person::new(&USERNAME.parse().unwrap()));
+    watch.debug(&StorePolicy::new("main", Duration::MAX, Duration::MAX));
+    watch.debug(&Storage::NotStored(StoreError::new("the disk is full")));
+    watch.display(&StoreError::new("the disk is full"));
+    watch.display(&StoreRefusal::CapReached(reached));
+    watch.display(&StoreRefusal::Uncertain { call: 7, age: Duration::ZERO, charged: Some(1) });
+    let asking = |_| {
+        Asking::new(
+            &api(),
+            &StorePolicy::new("a", Duration::MAX, Duration::MAX),
+            Lookup::New,
+            user(USERNAME),
+            Duration::ZERO,
+        )
+    };
+    watch.debug(&asking(()));
+    match asking(()).claimed(Ok(Claim::InFlight { age: Duration::ZERO })) {
+        Asked::Wait(_, waiting) => watch.debug(&waiting),
+        other => panic!("{other:?}"),
+    }
+    let Asked::Granted(granted) = asking(()).claimed(Ok(Claim::Granted(7))) else { panic!("not granted") };
+    watch.debug(&granted);
+    let asked = asking(()).claimed(Ok(Claim::Granted(7)));
+    watch.debug(&asked);
+    let (_, running) = granted.begin(Duration::ZERO);
+    watch.debug(&running);
+    let reply = api().parse(&user(USERNAME), response(200, documented_answer::<types::Search>()));
+    let (_, _, settling) = running.ended(reply);
+    watch.debug(&settling);
+    // A trait, and the name of a number.
+    watch.0.extend(["Store", "CallId"].map(ToOwned::to_owned));
 }
 
 /// What an observer is told of a call whose transport quotes everything.
@@ -393,9 +459,15 @@ fn no_public_type_shows_key_query_or_answer() {
     // The types of API methods are held to it by a house rule and by the strategies' tests.
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = BTreeSet::new();
-    for module in
-        ["lib.rs", "call/mod.rs", "error/mod.rs", "ledger/mod.rs", "retry/mod.rs", "transport/mod.rs"]
-    {
+    for module in [
+        "lib.rs",
+        "call/mod.rs",
+        "error/mod.rs",
+        "ledger/mod.rs",
+        "retry/mod.rs",
+        "store/mod.rs",
+        "transport/mod.rs",
+    ] {
         all.extend(exported(&here.join("src").join(module)));
     }
     for module in ["lib.rs", "registry.rs"] {

@@ -1,0 +1,13 @@
+//! Tests of the stores through a client and through their contract: no sockets, a clock of their own.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy allows them in test functions only, and their helpers are tests too"
+)]
+
+mod calls;
+mod contract;
+#[cfg(feature = "redb")]
+mod file;
+mod support;

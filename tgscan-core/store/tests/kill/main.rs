@@ -1,0 +1,47 @@
+//! A process that makes paid calls with a store is killed at a random moment, and another one goes on with the same
+//! store: nothing is paid for twice, and nothing that was stored is lost. Checked against the mock's own account.
+//!
+//! `TGSCAN_KILLS` and `TGSCAN_KILL_SEED` set how often, and which moments.
+
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that is a program: a failed unwrap is a failed test"
+)]
+
+mod audit;
+mod backend;
+mod broken;
+mod child;
+mod rng;
+mod run;
+
+use backend::Backend;
+use run::{Plan, kill};
+
+fn main() {
+    if child::is_one() {
+        return child::run();
+    }
+    let number = |name: &str, usual| match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")),
+        Err(_) => usual,
+    };
+    let (kills, seed) = (number("TGSCAN_KILLS", 300), number("TGSCAN_KILL_SEED", 7));
+    for backend in Backend::all() {
+        let plan = |kills| Plan { kills, seed, cap: None, broken: None };
+        let report =
+            kill(&backend, &plan(kills)).unwrap_or_else(|violation| panic!("{backend}: {violation}"));
+        println!("{backend}: {report}");
+        let capped = Plan { cap: Some(100), ..plan(kills / 6) };
+        let report =
+            kill(&backend, &capped).unwrap_or_else(|violation| panic!("{backend}, capped: {violation}"));
+        println!("{backend}, cap of 100: {report}");
+        for broken in broken::ALL {
+            let plan = Plan { broken: Some(broken), ..plan(300) };
+            let violation = kill(&backend, &plan).err().unwrap_or_else(|| panic!("{broken} was not caught"));
+            println!("{backend}, {broken}: caught: {violation}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Starts children, kills them, and looks at what they left.
+
+use std::fmt;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use tgscan_core::http::StatusCode;
+use tgscan_mock::types::Search;
+use tgscan_mock::{Fault, FaultKind, Mock, MockServer, ServerOptions};
+
+use crate::audit::{Audit, Violation};
+use crate::backend::Backend;
+use crate::child::Orders;
+use crate::rng::Rng;
+
+/// What a search costs.
+pub(crate) const PRICE: u64 = 2;
+/// How many questions a child asks, each twice, and how far apart those of two children begin.
+const QUESTIONS: u64 = 60;
+const STEP: u64 = 11;
+/// How often the balance settles what is uncertain, in kills.
+const RECONCILE_EVERY: u64 = 25;
+
+pub(crate) struct Plan {
+    pub(crate) kills: u64,
+    pub(crate) seed: u64,
+    pub(crate) cap: Option<u64>,
+    pub(crate) broken: Option<&'static str>,
+}
+
+pub(crate) struct Report {
+    kills: u64,
+    questions: usize,
+    answers: usize,
+    uncertain: u64,
+    spent: u64,
+    took: Duration,
+}
+
+/// Kills children until the plan is done, or something is wrong.
+pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> {
+    let mut rng = Rng::new(plan.seed);
+    let began = Instant::now();
+    let mock = Mock::builder().seed(plan.seed).credits(1_000_000).cost::<Search>(PRICE).build().unwrap();
+    let name = format!("{:?}-{:?}", plan.cap, plan.broken).replace(|c: char| !c.is_alphanumeric(), "_");
+    let location = backend.location(&name);
+    // The server lives in a runtime of its own thread.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let guard = runtime.enter();
+    let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
+    drop(guard);
+    let mut audit = Audit::new(mock.clone(), location.clone(), plan.cap);
+    audit.reconcile()?;
+    let (mut kills, mut first) = (0, 0);
+    while kills < plan.kills {
+        mock.clear_script();
+        mock.script::<Search>((0..200).map(|_| fault(&mut rng)));
+        let questions = (first, QUESTIONS * 2);
+        let orders = Orders {
+            store: location.clone(),
+            service: server.url(),
+            questions,
+            cap: plan.cap,
+            broken: plan.broken,
+        };
+        let moment = Duration::from_micros(rng.below(20_000));
+        let (said, was_killed) = run_child(&orders, moment);
+        kills += u64::from(was_killed);
+        // With a cap that is spent, the same questions are as good as new ones.
+        first += STEP;
+        // What the server has read it may still process.
+        while server.open_connections() > 0 || server.requests_in_flight() > 0 {
+            std::thread::yield_now();
+        }
+        audit.check(&said)?;
+        if kills % RECONCILE_EVERY == 0 {
+            audit.reconcile()?;
+        }
+    }
+    audit.reconcile()?;
+    audit.read_all_back()?;
+    let (questions, answers, uncertain) = audit.counts();
+    Ok(Report { kills, questions, answers, uncertain, spent: mock.account().spent, took: began.elapsed() })
+}
+
+/// Three of four questions are answered.
+fn fault(rng: &mut Rng) -> Option<Fault> {
+    Some(match rng.below(24) {
+        0 => Fault::new(FaultKind::Reset).charged(),
+        1 => Fault::new(FaultKind::HtmlPage(StatusCode::BAD_GATEWAY)).charged(),
+        2 => Fault::new(FaultKind::HtmlPage(StatusCode::SERVICE_UNAVAILABLE)).charged(),
+        3 => Fault::new(FaultKind::CutBody(20)).charged(),
+        4 => Fault::new(FaultKind::Close),
+        5 => Fault::new(FaultKind::TooManyRequests(Some(0))),
+        _ => return None,
+    })
+}
+
+/// Runs a child, and kills it so long after it has begun. Returns what it said, and whether it was killed.
+fn run_child(orders: &Orders, moment: Duration) -> (Vec<String>, bool) {
+    let program = std::env::current_exe().unwrap();
+    let mut child = Command::new(program).envs(orders.environment()).stdout(Stdio::piped()).spawn().unwrap();
+    let (sender, lines): (_, Receiver<String>) = channel();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let reader = std::thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    let mut said = Vec::new();
+    let mut until: Option<Instant> = None;
+    let was_killed = loop {
+        let line = match until {
+            None => lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(until) => lines.recv_timeout(until.saturating_duration_since(Instant::now())),
+        };
+        match line {
+            Ok(line) if line == "ready" => until = Some(Instant::now() + moment),
+            Ok(line) => said.push(line),
+            Err(RecvTimeoutError::Timeout) => break true,
+            Err(RecvTimeoutError::Disconnected) => break false,
+        }
+    };
+    let _ = child.kill();
+    let status = child.wait().unwrap();
+    reader.join().unwrap();
+    said.extend(lines.try_iter());
+    assert!(was_killed || status.success(), "the child failed: {status}");
+    (said, was_killed && !status.success())
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} kills in {:.1} s, {} questions processed, {} answers read back, {} calls were uncertain, {} credits spent",
+            self.kills,
+            self.took.as_secs_f64(),
+            self.questions,
+            self.answers,
+            self.uncertain,
+            self.spent
+        )
+    }
+}
