@@ -371,7 +371,7 @@ fn show_store(watch: &mut Watch) {
     watch.display(&StoreError::new("the disk is full"));
     watch.display(&StoreRefusal::CapReached(reached));
     watch.display(&StoreRefusal::Uncertain { call: 7, age: Duration::ZERO, charged: Some(1) });
-    let asking = |_| {
+    let asking = |()| {
         Asking::new(
             &api(),
             &StorePolicy::new("a", Duration::MAX, Duration::MAX),

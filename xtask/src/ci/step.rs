@@ -25,6 +25,8 @@ pub enum Step {
     Package,
     /// Tests the libraries with the oldest supported Rust and the oldest allowed versions of their dependencies.
     Msrv,
+    /// Kills processes with a store at random moments, 300 times for each kind of store.
+    Kill,
     /// Tests the transport against nginx, microsocks and tinyproxy.
     Parts,
     /// Tests the mock against its OpenAPI document, in a short form.
@@ -74,11 +76,14 @@ impl Step {
             Self::Api => &["cargo test --package xtask --test api --locked"],
             Self::Doc => &[".ci/doc"],
             Self::Features => {
-                &["cargo hack --package tgscan-types --package tgscan-core --package tgscan-transport-hyper \
-                 --package tgscan-mock --feature-powerset --depth 2 clippy --lib --locked --quiet -- -D warnings"]
+                &["cargo hack --package tgscan-types --package tgscan-core --package tgscan-store \
+                 --package tgscan-transport-hyper --package tgscan-mock --feature-powerset --depth 2 clippy --lib --locked --quiet -- -D warnings"]
             }
             Self::Package => &["cargo publish --workspace --dry-run --all-features --locked --allow-dirty"],
             Self::Msrv => &[".ci/msrv"],
+            Self::Kill => {
+                &["TGSCAN_KILLS=300 cargo test --package tgscan-store --all-features --test kill --locked"]
+            }
             Self::Parts => &[
                 "cargo clippy --package tgscan-transport-hyper --all-features --test parts --locked -- -D warnings",
                 "cargo test --package tgscan-transport-hyper --all-features --test parts --locked",
