@@ -104,6 +104,19 @@ pub struct StoreCapReached {
 }
 
 impl StoreCapReached {
+    /// Creates a refusal from its parts, in the order of the fields.
+    pub fn new(
+        cap: u64,
+        charged: u64,
+        in_flight: u64,
+        uncertain: u64,
+        price: Option<u64>,
+        in_flight_is_open: bool,
+        uncertain_is_open: bool,
+    ) -> Self {
+        Self { cap, charged, in_flight, uncertain, price, in_flight_is_open, uncertain_is_open }
+    }
+
     /// Creates a refusal from an account's totals; `None` if there is room.
     pub fn check(book: &AccountBook, method: &str, cap: &StoreCap) -> Option<Self> {
         let price = book.methods.iter().find(|book| book.method == method).and_then(|book| book.price);

@@ -77,8 +77,7 @@ pub trait Store: Send + Sync {
     async fn settle(&self, call: CallId, settlement: Settlement) -> Result<(), StoreError>;
 
     /// Called when a claimed call is dropped before it has ended, and when [`settle`](Self::settle) has failed. Returns at
-    /// once; the store books it as soon as it can, as `settle` would. Until it has, the call counts as uncertain, not as
-    /// in flight.
+    /// once; the store books it as soon as it can, as `settle` would, and tries again if it fails.
     fn abandon(&self, call: CallId, settlement: Settlement);
 
     /// Returns the totals of an account; empty if the store has not seen it.

@@ -72,3 +72,23 @@ impl fmt::Debug for Question {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_questions_have_different_keys() {
+        let texts = ["", "a", "a\0", "\0a", "\0", "\0\0", "a\0\0", "\0\x01"];
+        let mut keys = std::collections::HashSet::new();
+        for account in texts {
+            for method in texts {
+                for form in texts {
+                    for is_live in [false, true] {
+                        assert!(keys.insert(Question::new(account, is_live, method, form).key()));
+                    }
+                }
+            }
+        }
+    }
+}

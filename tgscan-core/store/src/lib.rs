@@ -5,11 +5,15 @@ mod clock;
 mod file;
 mod logic;
 mod memory;
-#[cfg(feature = "redb")]
+#[cfg(any(feature = "redb", feature = "postgres"))]
 mod oneshot;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod tables;
 
 pub use clock::Clock;
 #[cfg(feature = "redb")]
 pub use file::FileStore;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;

@@ -10,4 +10,9 @@ mod calls;
 mod contract;
 #[cfg(feature = "redb")]
 mod file;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres.rs"]
+mod server;
 mod support;

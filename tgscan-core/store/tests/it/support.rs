@@ -9,23 +9,47 @@ use tgscan_mock::types::Search;
 use tgscan_mock::{Client, Mock};
 use tgscan_store::{Clock, MemoryStore};
 
+#[cfg(feature = "postgres")]
+use crate::postgres::Database;
+
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// A wall clock that only moves when it is told to.
 #[derive(Clone)]
-pub(crate) struct TestClock(Arc<AtomicU64>);
+pub(crate) struct TestClock {
+    seconds: Arc<AtomicU64>,
+    /// The database whose clock moves with it.
+    #[cfg(feature = "postgres")]
+    database: Option<Database>,
+}
 
 impl TestClock {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(1_700_000_000)))
+    fn new() -> Self {
+        Self {
+            seconds: Arc::new(AtomicU64::new(1_700_000_000)),
+            #[cfg(feature = "postgres")]
+            database: None,
+        }
     }
 
     pub(crate) fn advance(&self, duration: Duration) {
-        self.0.fetch_add(duration.as_secs(), Ordering::Relaxed);
+        self.seconds.fetch_add(duration.as_secs(), Ordering::Relaxed);
+        #[cfg(feature = "postgres")]
+        if let Some(database) = &self.database {
+            database.advance(duration);
+        }
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        let seconds = self.0.clone();
+    pub(crate) fn set_back(&self, duration: Duration) {
+        self.seconds.fetch_sub(duration.as_secs(), Ordering::Relaxed);
+        #[cfg(feature = "postgres")]
+        if let Some(database) = &self.database {
+            database.set_back(duration);
+        }
+    }
+
+    fn clock(&self) -> Clock {
+        let seconds = self.seconds.clone();
         Clock::new(move || SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.load(Ordering::Relaxed)))
     }
 }
@@ -35,50 +59,56 @@ pub(crate) struct Subject {
     pub(crate) name: &'static str,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: TestClock,
-    memory: Option<MemoryStore>,
+    kind: Kind,
+}
+
+enum Kind {
+    Memory(MemoryStore),
     #[cfg(feature = "redb")]
-    directory: Option<tempfile::TempDir>,
+    File(tempfile::TempDir),
+    #[cfg(feature = "postgres")]
+    Postgres(Database),
 }
 
 impl Subject {
     pub(crate) fn memory() -> Self {
         let clock = TestClock::new();
         let memory = MemoryStore::new().with_clock(clock.clock());
-        Self {
-            name: "memory",
-            store: Arc::new(memory.clone()),
-            clock,
-            memory: Some(memory),
-            #[cfg(feature = "redb")]
-            directory: None,
-        }
+        Self { name: "memory", store: Arc::new(memory.clone()), clock, kind: Kind::Memory(memory) }
     }
 
     #[cfg(feature = "redb")]
-    pub(crate) fn file() -> Self {
+    fn file() -> Self {
         let (clock, directory) = (TestClock::new(), tempfile::tempdir().unwrap());
         let store = tgscan_store::FileStore::open_with_clock(directory.path().join("store"), clock.clock());
-        Self {
-            name: "file",
-            store: Arc::new(store.unwrap()),
-            clock,
-            memory: None,
-            directory: Some(directory),
-        }
+        Self { name: "file", store: Arc::new(store.unwrap()), clock, kind: Kind::File(directory) }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres() -> Self {
+        let database = Database::new();
+        let store = Arc::new(database.open());
+        let clock = TestClock { database: Some(database.clone()), ..TestClock::new() };
+        Self { name: "PostgreSQL", store, clock, kind: Kind::Postgres(database) }
     }
 
     /// The store as another process finds it after its owner died.
     pub(crate) fn reopen(&mut self) {
-        if let Some(memory) = &self.memory {
-            memory.owners_died();
-            return;
-        }
-        #[cfg(feature = "redb")]
-        if let Some(directory) = &self.directory {
-            self.store = Arc::new(MemoryStore::new());
-            let path = directory.path().join("store");
-            self.store =
-                Arc::new(tgscan_store::FileStore::open_with_clock(path, self.clock.clock()).unwrap());
+        match &self.kind {
+            Kind::Memory(memory) => memory.owners_died(),
+            #[cfg(feature = "redb")]
+            Kind::File(directory) => {
+                // The old one is closed first.
+                self.store = Arc::new(MemoryStore::new());
+                let path = directory.path().join("store");
+                let store = tgscan_store::FileStore::open_with_clock(path, self.clock.clock());
+                self.store = Arc::new(store.unwrap());
+            }
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(database) => {
+                database.cut();
+                self.store = Arc::new(database.open());
+            }
         }
     }
 
@@ -97,6 +127,8 @@ pub(crate) fn each(test: impl Fn(Subject)) {
     test(Subject::memory());
     #[cfg(feature = "redb")]
     test(Subject::file());
+    #[cfg(feature = "postgres")]
+    test(Subject::postgres());
 }
 
 /// A mock where a search costs two credits.

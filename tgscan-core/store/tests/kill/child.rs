@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tgscan_core::bytes::Bytes;
 use tgscan_core::store::StorePolicy;
-use tgscan_core::{Api, ApiKey, Client, Reserve, RetryPolicy};
+use tgscan_core::{Api, ApiKey, Client, Reserve, RetryPolicy, Storage};
 use tgscan_mock::Mock;
 use tgscan_transport_hyper::HyperTransport;
 
@@ -109,7 +109,9 @@ async fn ask(client: Client, next: Arc<AtomicU64>, first: u64, count: u64) {
         }
         // Each question twice, so that equal ones are asked at the same time.
         let number = first + at / 2;
-        if let Ok(reply) = client.search(name(number).as_str()).await {
+        let Ok(reply) = client.search(name(number).as_str()).await else { continue };
+        // Where the store failed, the reply says so.
+        if !matches!(reply.storage(), Some(Storage::NotStored(_))) {
             say(&format!("{number} {}", digest(reply.raw())));
         }
     }

@@ -16,6 +16,9 @@ mod broken;
 mod child;
 mod rng;
 mod run;
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres.rs"]
+mod server;
 
 use backend::Backend;
 use run::{Plan, kill};

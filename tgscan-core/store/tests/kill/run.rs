@@ -44,7 +44,8 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
     let mut rng = Rng::new(plan.seed);
     let began = Instant::now();
     let mock = Mock::builder().seed(plan.seed).credits(1_000_000).cost::<Search>(PRICE).build().unwrap();
-    let name = format!("{:?}-{:?}", plan.cap, plan.broken).replace(|c: char| !c.is_alphanumeric(), "_");
+    let name = format!("{:?}-{:?}", plan.cap, plan.broken).to_lowercase();
+    let name = name.replace(|c: char| !c.is_alphanumeric(), "_");
     let location = backend.location(&name);
     // The server lives in a runtime of its own thread.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -66,7 +67,12 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
             broken: plan.broken,
         };
         let moment = Duration::from_micros(rng.below(20_000));
-        let (said, was_killed) = run_child(&orders, moment);
+        let restarts = rng.below(20) == 0;
+        let (said, was_killed) = run_child(&orders, moment, || {
+            if restarts {
+                backend.restart();
+            }
+        });
         kills += u64::from(was_killed);
         // With a cap that is spent, the same questions are as good as new ones.
         first += STEP;
@@ -74,6 +80,7 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
         while server.open_connections() > 0 || server.requests_in_flight() > 0 {
             std::thread::yield_now();
         }
+        backend.quiesce(&location);
         audit.check(&said)?;
         if kills % RECONCILE_EVERY == 0 {
             audit.reconcile()?;
@@ -98,8 +105,8 @@ fn fault(rng: &mut Rng) -> Option<Fault> {
     })
 }
 
-/// Runs a child, and kills it so long after it has begun. Returns what it said, and whether it was killed.
-fn run_child(orders: &Orders, moment: Duration) -> (Vec<String>, bool) {
+/// Runs a child, and so long after it has begun does `before` and kills it. Returns what it said, and whether it was killed.
+fn run_child(orders: &Orders, moment: Duration, before: impl FnOnce()) -> (Vec<String>, bool) {
     let program = std::env::current_exe().unwrap();
     let mut child = Command::new(program).envs(orders.environment()).stdout(Stdio::piped()).spawn().unwrap();
     let (sender, lines): (_, Receiver<String>) = channel();
@@ -123,6 +130,9 @@ fn run_child(orders: &Orders, moment: Duration) -> (Vec<String>, bool) {
             Err(RecvTimeoutError::Disconnected) => break false,
         }
     };
+    if was_killed {
+        before();
+    }
     let _ = child.kill();
     let status = child.wait().unwrap();
     reader.join().unwrap();
