@@ -17,7 +17,7 @@ use crate::ledger::{ReconcileOutcome, Reconciliation};
 use crate::{
     Api, Credits, Error, ErrorKind, Ledger, Reply, Timer, Transport, TransportError,
     call::{CallSummary, Observer, Step},
-    store::Stored,
+    store::{Stored, Task},
 };
 
 /// What `async_trait` makes of [`Transport::send`].
@@ -58,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) late_charge: Duration,
     pub(crate) reconciles_itself: bool,
     pub(crate) stored: Option<Stored>,
+    pub(crate) spawn: Option<Arc<dyn Fn(Task) + Send + Sync>>,
 }
 
 /// Assumption: what was given up is charged within the time limit that a request has by default.
@@ -76,6 +77,7 @@ impl Client {
             late_charge: LATE_CHARGE,
             reconciles_itself: false,
             stored: None,
+            spawn: None,
         };
         Self { shared: Arc::new(shared) }
     }

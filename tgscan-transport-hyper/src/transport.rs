@@ -62,7 +62,8 @@ impl HyperTransport {
         Self { inner: Arc::new(Inner { pools, user_agent, route, coding, limits }) }
     }
 
-    /// Creates a client of this API over this transport, with a backoff timer.
+    /// Creates a client of this API over this transport, with a backoff timer. Its paid calls with a store run in tasks of
+    /// their own.
     ///
     /// Where the retry policy's seed is 0, its default, a random one takes its place, so that processes that failed
     /// together do not retry together. Set one to repeat a schedule.
@@ -72,7 +73,13 @@ impl HyperTransport {
             // The standard library draws new random keys for this; nothing secret depends on them.
             retry.seed = RandomState::new().build_hasher().finish();
         }
-        Client::new(marked(api.with_retry(retry)), self).with_timer(TokioTimer::new())
+        let spawn = |task| {
+            // Outside a runtime the call is given up, which books it as not sent.
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(task);
+            }
+        };
+        Client::new(marked(api.with_retry(retry)), self).with_timer(TokioTimer::new()).with_spawn(spawn)
     }
 
     /// Refuses what cannot be sent.

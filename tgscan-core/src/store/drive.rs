@@ -18,7 +18,7 @@ use crate::ledger::ReconcileOutcome;
 use crate::{Client, Credits, Error, ErrorKind, Reply};
 
 /// A future that runs on its own.
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A client's store and how it uses it.
 #[derive(Clone)]
@@ -26,7 +26,6 @@ pub(crate) struct Stored {
     store: Arc<dyn Store>,
     policy: StorePolicy,
     lookup: Lookup,
-    spawn: Option<Arc<dyn Fn(Task) + Send + Sync>>,
     has_baseline: Arc<AtomicBool>,
 }
 
@@ -40,10 +39,8 @@ impl Client {
     /// Also makes [`with_auto_reconcile`](Self::with_auto_reconcile) settle what is uncertain in the store.
     #[must_use]
     pub fn with_store(mut self, store: Arc<dyn Store>, policy: StorePolicy) -> Self {
-        let shared = Arc::make_mut(&mut self.shared);
-        let spawn = shared.stored.take().and_then(|stored| stored.spawn);
-        shared.stored =
-            Some(Stored { store, policy, lookup: Lookup::default(), spawn, has_baseline: Arc::default() });
+        let (lookup, has_baseline) = (Lookup::default(), Arc::default());
+        Arc::make_mut(&mut self.shared).stored = Some(Stored { store, policy, lookup, has_baseline });
         self
     }
 
@@ -59,12 +56,10 @@ impl Client {
 
     /// Sets how paid calls with a store run on their own, e.g. `|task| drop(tokio::spawn(task))`: such a call goes on
     /// and is stored when its caller is gone. Without it, a call whose future is dropped in flight becomes uncertain.
-    /// Call it after [`with_store`](Self::with_store).
+    /// A client from `tgscan-transport-hyper` has it.
     #[must_use]
     pub fn with_spawn(mut self, spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
-        if let Some(stored) = &mut Arc::make_mut(&mut self.shared).stored {
-            stored.spawn = Some(Arc::new(spawn));
-        }
+        Arc::make_mut(&mut self.shared).spawn = Some(Arc::new(spawn));
         self
     }
 
@@ -164,7 +159,7 @@ impl Client {
             call: granted.call(),
             ending: Some(Settlement::NotCharged),
         };
-        let Some(spawn) = &stored.spawn else { return self.finish_flight(flight, granted).await };
+        let Some(spawn) = &self.shared.spawn else { return self.finish_flight(flight, granted).await };
         let slot = Slot::default();
         let (client, sender) = (self.clone(), Sender(slot.clone()));
         spawn(Box::pin(async move {

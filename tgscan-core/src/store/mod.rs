@@ -48,7 +48,7 @@ use tgscan_types::UserQuery;
 pub use book::{AccountBook, MethodBook, ReconcileStart, StoreCap, StoreCapReached, StoreReconciliation};
 pub use call::{Asked, Asking, Granted, Running, Settling, Waiting};
 pub use claim::{CallId, Claim, ClaimRequest, Settlement, StoredAnswer};
-pub(crate) use drive::Stored;
+pub(crate) use drive::{Stored, Task};
 pub use error::{StoreError, StoreRefusal};
 pub use person::Person;
 pub use policy::{Lookup, StorePolicy};

@@ -44,7 +44,8 @@ impl Backend {
     /// Waits until nothing of a dead process is at work any more.
     pub(crate) fn quiesce(&self, location: &str) {
         match self {
-            Self::File(_) => {}
+            // The file is closed with its process.
+            Self::File(_) => assert!(std::path::Path::new(location).exists()),
             #[cfg(feature = "postgres")]
             Self::Postgres => postgres::quiesce(location),
         }
