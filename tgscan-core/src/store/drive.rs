@@ -44,6 +44,11 @@ impl Client {
         self
     }
 
+    /// Returns the client's store, if it has one.
+    pub fn store(&self) -> Option<&Arc<dyn Store>> {
+        self.shared.stored.as_ref().map(|stored| &stored.store)
+    }
+
     /// Sets which answers calls accept. A clone can have its own, which is how a single call asks for a new answer, or
     /// for a stored one only. Without a store it has no effect.
     #[must_use]

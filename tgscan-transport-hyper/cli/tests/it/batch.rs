@@ -1,0 +1,184 @@
+//! A list of accounts, through everything that can go wrong.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::time::Duration;
+
+use tgscan_core::http::StatusCode;
+use tgscan_mock::types::Search;
+use tgscan_mock::{Fault, FaultKind, Mock};
+
+use crate::support::{Bench, PRICE, accounts, charged};
+
+/// A list of 500 accounts, with as many in other forms and some that are none.
+fn list() -> String {
+    let mut list = "\u{feff}# accounts\n\n".to_owned();
+    for number in 0..500 {
+        writeln!(list, "name_{number}").unwrap();
+        if number % 10 == 0 {
+            writeln!(list, " https://t.me/NAME_{number}/ \r\n@Name_{number}").unwrap();
+        }
+        if number % 100 == 0 {
+            writeln!(list, "+7 999 {number:07}\nhttps://t.me/+AbCdEf{number}").unwrap();
+        }
+    }
+    list
+}
+
+#[test]
+fn list_through_faults_is_paid_once_and_billed_right() {
+    let bench = Bench::new(100_000);
+    bench.write("list", list());
+    // Refusals that pass, answers that are lost after they were charged, and before.
+    bench.mock.script::<Search>((0..500).map(|number| match number % 25 {
+        3 => Some(Fault::new(FaultKind::TooManyRequests(Some(0)))),
+        7 => Some(Fault::new(FaultKind::Reset).charged()),
+        11 => Some(Fault::new(FaultKind::HtmlPage(StatusCode::BAD_GATEWAY)).charged()),
+        19 => Some(Fault::new(FaultKind::Close)),
+        _ => None,
+    }));
+    let batch = ["batch", "list", "--out", "out.jsonl", "--jobs", "16"];
+    let first = bench.run_stored(&batch);
+    assert_eq!(first.code, Some(6), "{first:?}");
+    assert!(first.err.contains("line 4: ") || first.err.contains("phone number"), "{}", first.err);
+    assert!(first.err.contains("100  repeated in the list"), "{}", first.err);
+    let written = accounts(&bench.path("out.jsonl"));
+    let unique: BTreeSet<_> = written.iter().collect();
+    assert_eq!(unique.len(), written.len(), "each once");
+    assert_eq!(charged(&first.err), written.len() as u64 * PRICE);
+
+    // What is uncertain is not sent again.
+    let second = bench.run_stored(&batch);
+    assert_eq!(second.code, Some(6), "{second:?}");
+    assert_eq!(charged(&second.err), 0, "{}", second.err);
+    let settled = bench.run_stored(&["store", "reconcile", "--late-charge", "0s"]);
+    assert_eq!(settled.code, Some(0), "{settled:?}");
+    // Settled, it may be asked again.
+    bench.mock.clear_script();
+    let third = bench.run_stored(&batch);
+    assert_eq!(third.code, Some(2), "the bad lines are all that is wrong: {third:?}");
+    let written = accounts(&bench.path("out.jsonl"));
+    assert_eq!(written.len(), 500);
+    assert_eq!(written.iter().collect::<BTreeSet<_>>().len(), 500);
+    let bill = bench.run_stored(&["store", "bill"]);
+    let spent = bench.mock.account().spent;
+    assert!(bill.err.contains(&format!("{spent} credits in all")), "{bill:?}");
+    // Every lost answer was paid for without use; nothing else was paid for twice.
+    let lost = spent / PRICE - 500;
+    assert!(lost > 0 && lost <= 60, "{lost}");
+}
+
+#[test]
+fn empty_balance_and_limit_stop_it_and_it_goes_on_later() {
+    let bench = Bench::new(20);
+    bench.write("list", (0..50).map(|number| format!("name_{number}\n")).collect::<String>());
+    let batch = ["batch", "list", "--out", "out.jsonl", "--jobs", "4"];
+    let stopped = bench.run(&batch);
+    assert_eq!(stopped.code, Some(4), "{stopped:?}");
+    assert!(stopped.err.contains("stopped: no credits are left"), "{}", stopped.err);
+    assert_eq!((accounts(&bench.path("out.jsonl")).len(), bench.mock.account().spent), (10, 20));
+    bench.mock.set_credits(1000);
+    let limited = bench.run(&["--max-credits", "30", "batch", "list", "--out", "out.jsonl", "--jobs", "8"]);
+    assert_eq!(limited.code, Some(4), "{limited:?}");
+    assert_eq!(
+        (charged(&limited.err), bench.mock.account().spent),
+        (30, 50),
+        "the limit is used up, and holds"
+    );
+    let rest = bench.run(&batch);
+    assert_eq!(rest.code, Some(0), "{rest:?}");
+    assert_eq!((accounts(&bench.path("out.jsonl")).len(), bench.mock.account().spent), (50, 100));
+}
+
+#[test]
+fn wrong_key_stops_before_anything_is_searched() {
+    let bench = Bench::new(100);
+    bench.write("list", "alice_1\n");
+    let mut command = bench.command(&["batch", "list"]);
+    let ran = crate::support::Ran::of(command.env("TGSCAN_API_KEY", "another-key").output().unwrap());
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.out.is_empty());
+}
+
+#[test]
+fn dry_run_says_what_there_is_to_pay_and_pays_nothing() {
+    let bench = Bench::new(1000);
+    bench.write("list", "alice_1\nbob_1\nALICE_1\ncarol_1\n");
+    let dry = ["batch", "list", "--dry-run"];
+    let unknown = bench.run_stored(&dry);
+    assert!(
+        unknown.out.contains("3  accounts") && unknown.out.contains("the price is unknown"),
+        "{unknown:?}"
+    );
+    bench.run_stored(&["search", "alice_1"]);
+    let known = bench.run_stored(&dry);
+    assert!(known.out.contains("1  would be answered from the store"), "{known:?}");
+    assert!(known.out.contains("2  would be searched"), "{known:?}");
+    assert!(known.out.contains("4  credits at most"), "{known:?}");
+    assert_eq!(bench.mock.account().spent, PRICE);
+}
+
+#[test]
+fn free_check_saves_searches_of_unknown_accounts() {
+    let mock = Mock::builder().seed(3).cost::<Search>(PRICE).build().unwrap();
+    let bench = Bench::with(mock);
+    bench.write("list", "alice_1\nbob_1\n");
+    let ran = bench.run(&["batch", "list", "--check-first"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let checks = bench.mock.requests().iter().filter(|request| request.method == Some("user_check")).count();
+    assert_eq!(checks, 2);
+}
+
+#[test]
+fn all_jobs_pause_together_after_too_many_requests() {
+    let bench = Bench::new(1000);
+    bench.write("list", (0..20).map(|number| format!("name_{number}\n")).collect::<String>());
+    bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests(Some(1)))]);
+    let began = std::time::Instant::now();
+    let ran = bench.run(&["batch", "list", "--jobs", "4", "--out", "out.jsonl"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(began.elapsed() >= Duration::from_millis(900), "nobody waited");
+    assert_eq!(accounts(&bench.path("out.jsonl")).len(), 20);
+}
+
+#[test]
+fn rows_go_to_csv_and_a_cut_row_is_mended() {
+    let bench = Bench::new(1000);
+    bench.write("list.csv", "note,account\nx,alice_1\ny,bob_1\n");
+    let batch = ["batch", "list.csv", "--column", "account", "--out", "out.csv"];
+    assert_eq!(bench.run(&batch).code, Some(0));
+    let whole = std::fs::read_to_string(bench.path("out.csv")).unwrap();
+    assert_eq!(whole.lines().count(), 3);
+    assert!(whole.starts_with("account,found,id,"), "{whole}");
+    bench.write("out.csv", &whole[..whole.len() - 5]);
+    let again = bench.run(&batch);
+    assert_eq!((again.code, charged(&again.err)), (Some(0), PRICE), "{again:?}");
+    assert_eq!(std::fs::read_to_string(bench.path("out.csv")).unwrap().lines().count(), 3);
+    for (name, content, says) in [
+        ("other.csv", "a,b\n1,2\n", "line 1 is not one of this program's"),
+        ("other.jsonl", "{}\n", "line 1 is not one of this program's"),
+        ("other.txt", "", "must end in .jsonl or .csv"),
+    ] {
+        bench.write(name, content);
+        let ran = bench.run(&["batch", "list.csv", "--column", "account", "--out", name]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains(says), "{ran:?}");
+        assert_eq!(std::fs::read_to_string(bench.path(name)).unwrap(), content, "left alone");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn full_disk_is_an_error_and_the_paid_answer_is_not_lost() {
+    let bench = Bench::new(1000);
+    bench.write("list", "alice_1\n");
+    std::os::unix::fs::symlink("/dev/full", bench.path("out.jsonl")).unwrap();
+    let ran = bench.run_stored(&["batch", "list", "--out", "out.jsonl"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.err.contains("--out cannot be written") && ran.err.contains(r#""account":"alice_1""#),
+        "{ran:?}"
+    );
+    let stored = bench.run_stored(&["search", "alice_1", "--stored-only"]);
+    assert_eq!(stored.code, Some(0), "{stored:?}");
+}
