@@ -31,7 +31,7 @@ pub(crate) struct Stored {
 
 impl Client {
     /// Sends calls that can cost credits through a store: a question is not paid for twice, and no paid answer is lost,
-    /// whatever dies when. See [`store`](super).
+    /// whatever dies when. See [`store`](crate::store).
     ///
     /// Answers up to the policy's `max_age` come from the store and cost nothing; [`Reply::storage`] tells. A question
     /// that is in flight elsewhere is waited for, which needs a timer. A call whose store fails is not sent.

@@ -11,6 +11,10 @@ mod oneshot;
 mod postgres;
 mod tables;
 
+// A page of documentation and nothing else, as a module so that rustdoc shows it.
+#[doc = include_str!("kept.md")]
+pub mod _kept {}
+
 pub use clock::Clock;
 #[cfg(feature = "redb")]
 pub use file::FileStore;

@@ -99,10 +99,10 @@ fn write(output: &mut Output, ending: &Ending) -> Result<(), Failure> {
 
 /// Remembers a first balance, so that what becomes uncertain can be settled by the next one.
 async fn see_balance(global: &Global, client: &Client) -> Result<(), Failure> {
-    if let Some(store) = client.store() {
-        if store.book(&global.account).await?.baseline.is_none() {
-            client.reconcile_store().await?;
-        }
+    if let Some(store) = client.store()
+        && store.book(&global.account).await?.baseline.is_none()
+    {
+        client.reconcile_store().await?;
     }
     Ok(())
 }

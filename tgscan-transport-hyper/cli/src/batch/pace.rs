@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// The pause after a 429 without a `Retry-After`.
 const USUAL: Duration = Duration::from_secs(1);
 /// The longest pause.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// A transport that sends nothing for a while after a 429, whichever call met it.
 pub(crate) struct Paced<T> {
@@ -53,10 +53,10 @@ impl<T: Transport> Transport for Paced<T> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         self.wait().await;
         let response = self.transport.send(request).await;
-        if let Ok(response) = &response {
-            if response.status() == StatusCode::TOO_MANY_REQUESTS {
-                self.pause(response);
-            }
+        if let Ok(response) = &response
+            && response.status() == StatusCode::TOO_MANY_REQUESTS
+        {
+            self.pause(response);
         }
         response
     }

@@ -8,10 +8,10 @@ use tgscan_core::http::StatusCode;
 use tgscan_mock::types::Search;
 use tgscan_mock::{Fault, FaultKind, Mock};
 
-use crate::support::{Bench, PRICE, accounts, charged};
+use crate::support::{Bench, PRICE, accounts, charged, list};
 
 /// A list of 500 accounts, with as many in other forms and some that are none.
-fn list() -> String {
+fn messy_list() -> String {
     let mut list = "\u{feff}# accounts\n\n".to_owned();
     for number in 0..500 {
         writeln!(list, "name_{number}").unwrap();
@@ -28,7 +28,7 @@ fn list() -> String {
 #[test]
 fn list_through_faults_is_paid_once_and_billed_right() {
     let bench = Bench::new(100_000);
-    bench.write("list", list());
+    bench.write("list", messy_list());
     // Refusals that pass, answers that are lost after they were charged, and before.
     bench.mock.script::<Search>((0..500).map(|number| match number % 25 {
         3 => Some(Fault::new(FaultKind::TooManyRequests(Some(0)))),
@@ -71,7 +71,7 @@ fn list_through_faults_is_paid_once_and_billed_right() {
 #[test]
 fn empty_balance_and_limit_stop_it_and_it_goes_on_later() {
     let bench = Bench::new(20);
-    bench.write("list", (0..50).map(|number| format!("name_{number}\n")).collect::<String>());
+    bench.write("list", list(50));
     let batch = ["batch", "list", "--out", "out.jsonl", "--jobs", "4"];
     let stopped = bench.run(&batch);
     assert_eq!(stopped.code, Some(4), "{stopped:?}");
@@ -132,7 +132,7 @@ fn free_check_saves_searches_of_unknown_accounts() {
 #[test]
 fn all_jobs_pause_together_after_too_many_requests() {
     let bench = Bench::new(1000);
-    bench.write("list", (0..20).map(|number| format!("name_{number}\n")).collect::<String>());
+    bench.write("list", list(20));
     bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests(Some(1)))]);
     let began = std::time::Instant::now();
     let ran = bench.run(&["batch", "list", "--jobs", "4", "--out", "out.jsonl"]);

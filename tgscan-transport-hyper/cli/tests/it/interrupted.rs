@@ -4,11 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{Bench, PRICE, Ran, STORE, accounts};
-
-fn list(bench: &Bench, count: u64) {
-    bench.write("list", (0..count).map(|number| format!("name_{number}\n")).collect::<String>());
-}
+use crate::support::{Bench, PRICE, Ran, STORE, accounts, list};
 
 fn batch(bench: &Bench) -> Command {
     bench.command(&[&STORE[..], &["batch", "list", "--out", "out.jsonl", "--jobs", "16"]].concat())
@@ -17,8 +13,7 @@ fn batch(bench: &Bench) -> Command {
 /// Waits until so many rows more than before are written.
 fn wait_for_rows(bench: &Bench, child: &mut Child, rows: usize) {
     let path = bench.path("out.jsonl");
-    let written =
-        || std::fs::read(&path).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count());
+    let written = || std::fs::read_to_string(&path).map_or(0, |text| text.lines().count());
     let before = written();
     while written() < before + rows && child.try_wait().unwrap().is_none() {
         std::thread::yield_now();
@@ -28,7 +23,7 @@ fn wait_for_rows(bench: &Bench, child: &mut Child, rows: usize) {
 #[test]
 fn killed_batch_goes_on_and_nothing_is_paid_twice() {
     let bench = Bench::new(100_000);
-    list(&bench, 600);
+    bench.write("list", list(600));
     for rows in [1, 17, 3, 40, 11, 64, 5] {
         let mut child = batch(&bench).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         wait_for_rows(&bench, &mut child, rows);
@@ -57,7 +52,7 @@ fn killed_batch_goes_on_and_nothing_is_paid_twice() {
 #[test]
 fn interrupted_batch_ends_what_is_in_flight_and_prints_the_bill() {
     let bench = Bench::new(100_000);
-    list(&bench, 5000);
+    bench.write("list", list(5000));
     let mut child = batch(&bench).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for_rows(&bench, &mut child, 20);
     let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -110,6 +110,12 @@ pub(crate) fn accounts(path: &Path) -> Vec<String> {
         .collect()
 }
 
+/// A list of so many accounts.
+pub(crate) fn list(count: u64) -> String {
+    let names: Vec<String> = (0..count).map(|number| format!("name_{number}\n")).collect();
+    names.concat()
+}
+
 /// Credits in a bill on standard error.
 pub(crate) fn charged(err: &str) -> u64 {
     let line = err.lines().find(|line| line.ends_with("credits charged")).unwrap_or_else(|| panic!("{err}"));
