@@ -290,12 +290,28 @@ impl AccountBook {
     ) -> Option<(CallState, u64)> {
         let method = row.method.as_str();
         match row.state {
+            // It is as uncertain as before, and as far from what a balance can settle.
+            CallState::Uncertain if *settlement == Settlement::Unanswered(None) => {
+                return Some((CallState::Uncertain, 0));
+            }
+            CallState::Uncertain
+                if matches!(settlement, Settlement::Answered { credits: Credits::Uncertain, .. }) =>
+            {
+                return Some((CallState::AnsweredUncertain, 0));
+            }
             CallState::InFlight => {
                 let book = self.method(method);
                 book.in_flight = book.in_flight.saturating_sub(1);
             }
             // Its owner was taken for dead.
-            CallState::Uncertain => self.no_longer_uncertain(row),
+            CallState::Uncertain => {
+                self.no_longer_uncertain(row);
+                if let Settlement::Answered { credits: Credits::Charged(credits), .. }
+                | Settlement::Unanswered(Some(credits)) = settlement
+                {
+                    self.lost_before(row, *credits);
+                }
+            }
             // It has ended. What a person or the balance settled stays: the cost of several calls may be in one row.
             _ => return Some((row.state, row.charged)),
         }
@@ -334,12 +350,16 @@ impl AccountBook {
         if credits > 0 {
             self.charge(&row.method, credits);
         }
+        self.lost_before(row, credits);
+        Some((state, credits))
+    }
+
+    /// The balance that was seen first had lost already what a stranded call cost.
+    fn lost_before(&mut self, row: &StoredCall, credits: u64) {
         match &mut self.baseline {
-            // The balance that was seen first had lost it already.
             Some((_, charged)) if row.id <= self.stranded_up_to => *charged = charged.saturating_add(credits),
             _ => {}
         }
-        Some((state, credits))
     }
 
     fn became_uncertain(&mut self, method: &str, now: u64) {

@@ -20,45 +20,40 @@ pub(crate) fn look<T: Reads>(
     request: &ClaimRequest,
     now: u64,
 ) -> Result<Option<Claim>, T::Error> {
-    let holder = tables.holder(&request.question.key())?;
-    let row = match holder {
-        Some(call) => tables.row(call)?.map(|row| (call, row)),
-        None => None,
-    };
-    if let (Some((call, row)), Some(max_age)) = (&row, request.max_age) {
-        for call in [Some(*call), row.previous].into_iter().flatten() {
-            if let Some(claim) = stored(tables, call, max_age, now)? {
-                return Ok(Some(claim));
+    let mut next = tables.holder(&request.question.key())?;
+    let mut standing = None;
+    // From the last call with this question to the first. What expired is taken out of them.
+    while let Some(call) = next {
+        let Some(row) = tables.row(call)? else { break };
+        next = row.previous;
+        // What expired or was erased leaves the question free.
+        if row.form.is_none() {
+            continue;
+        }
+        if let Some(answer) = tables.answer(call)? {
+            let answer = answer.stored(now);
+            let is_young = request.max_age.is_some_and(|max_age| answer.age <= max_age);
+            if is_young && now < row.expires_at {
+                return Ok(Some(Claim::Stored(answer)));
             }
+        }
+        if standing.is_none() && row.state.is_standing() {
+            standing = Some((call, row));
         }
     }
     if request.stored_only {
         return Ok(Some(Claim::NotStored));
     }
-    let Some((call, row)) = row else { return Ok(None) };
+    let Some((call, row)) = standing else { return Ok(None) };
     let age = Duration::from_millis(now.saturating_sub(row.claimed_at));
     Ok(match row.state {
         State::InFlight => Some(Claim::InFlight { age }),
-        state if state.is_unanswered() && request.pay_again_after.is_none_or(|least| age < least) => {
+        state if request.pay_again_after.is_none_or(|least| age < least) => {
             let charged = (state == State::Unanswered).then_some(row.charged);
             Some(Claim::Uncertain { call, age, charged })
         }
         _ => None,
     })
-}
-
-fn stored<T: Reads>(
-    tables: &mut T,
-    call: CallId,
-    max_age: Duration,
-    now: u64,
-) -> Result<Option<Claim>, T::Error> {
-    let Some(row) = tables.row(call)?.filter(|row| now < row.expires_at) else { return Ok(None) };
-    if row.state == State::InFlight || row.state.is_unanswered() {
-        return Ok(None);
-    }
-    let answer = tables.answer(call)?.map(|answer| answer.stored(now));
-    Ok(answer.filter(|answer| answer.age <= max_age).map(Claim::Stored))
 }
 
 /// Claims a question.
@@ -74,14 +69,7 @@ pub(crate) fn claim<T: Tables>(tables: &mut T, request: &ClaimRequest, now: u64)
         return Ok(Claim::CapReached(refused));
     }
     let key = question.key();
-    let previous = match tables.holder(&key)? {
-        Some(call) => match tables.row(call)? {
-            Some(row) if row.state.is_unanswered() => row.previous,
-            Some(_) => Some(call),
-            None => None,
-        },
-        None => None,
-    };
+    let previous = tables.holder(&key)?;
     let call = tables.next_id()?;
     let row = Row {
         account: question.account.clone(),
@@ -121,17 +109,9 @@ pub(crate) fn settle<T: Tables>(
     change(tables, call, &mut row, state, charged)?;
     let Settlement::Answered { status, body, credits } = settlement else { return Ok(()) };
     let is_late = was == State::Settled && tables.answer(call)?.is_none();
-    let Some(question) =
-        row.question().filter(|_| is_late || was == State::InFlight || was == State::Uncertain)
-    else {
-        return Ok(());
-    };
-    let answer = Answer { status: *status, at: now, credits: *credits, body: body.clone() };
-    tables.set_answer(call, Some(&answer))?;
-    let key = question.key();
-    // Its question was set free while its owner was taken for dead.
-    if tables.holder(&key)?.is_none_or(|holder| holder < call) {
-        tables.set_holder(&key, Some(call))?;
+    if row.form.is_some() && (is_late || was == State::InFlight || was == State::Uncertain) {
+        let answer = Answer { status: *status, at: now, credits: *credits, body: body.clone() };
+        tables.set_answer(call, Some(&answer))?;
     }
     Ok(())
 }
@@ -143,9 +123,6 @@ pub(crate) fn resolve<T: Tables>(tables: &mut T, call: CallId, credits: u64) -> 
     let Some((state, charged)) = book.resolve(&row.call(call), credits) else { return Ok(false) };
     tables.set_book(&row.account, &book)?;
     change(tables, call, &mut row, state, charged)?;
-    if state == CallState::Settled {
-        release(tables, call, &row)?;
-    }
     Ok(true)
 }
 
@@ -197,12 +174,8 @@ pub(crate) fn finish_reconcile<T: Tables>(
     let last = ended.len().saturating_sub(1);
     for (index, (call, mut row)) in ended.into_iter().enumerate() {
         let charged = if index == last { spent } else { 0 };
-        if row.state == State::Uncertain {
-            change(tables, call, &mut row, CallState::Settled, charged)?;
-            release(tables, call, &row)?;
-        } else {
-            change(tables, call, &mut row, CallState::Answered, charged)?;
-        }
+        let state = if row.state == State::Uncertain { CallState::Settled } else { CallState::Answered };
+        change(tables, call, &mut row, state, charged)?;
     }
     Ok(report)
 }
@@ -241,8 +214,11 @@ pub(crate) fn expire<T: Tables>(tables: &mut T, now: u64, limit: usize) -> Resul
             continue;
         }
         tables.set_expiry(at, call, false)?;
-        forget(tables, call, row)?;
-        removed += 1;
+        // Unless it was erased before.
+        if row.form.is_some() {
+            forget(tables, call, row)?;
+            removed += 1;
+        }
     }
     Ok(removed)
 }
@@ -316,15 +292,32 @@ fn remove<T: Tables>(tables: &mut T, call: CallId, row: &Row) -> Result<(), T::E
     tables.set_row(call, None)
 }
 
-/// Sets the question of a call free: the answer before it, if there is one, stands again.
+/// Takes a call out of those with its question.
 fn release<T: Tables>(tables: &mut T, call: CallId, row: &Row) -> Result<(), T::Error> {
     let Some(key) = row.question().map(|question| question.key()) else { return Ok(()) };
-    if tables.holder(&key)? == Some(call) {
-        let previous = match row.previous {
-            Some(previous) => tables.row(previous)?.and_then(|row| row.form).map(|_| previous),
-            None => None,
-        };
-        tables.set_holder(&key, previous)?;
+    let Some(holder) = tables.holder(&key)? else { return Ok(()) };
+    if holder == call {
+        // The key holds the query, so that it goes with the last call that has it.
+        let mut next = row.previous;
+        while let Some(call) = next {
+            match tables.row(call)? {
+                Some(row) if row.form.is_some() => break,
+                Some(row) => next = row.previous,
+                None => next = None,
+            }
+        }
+        return tables.set_holder(&key, next);
+    }
+    let mut later = holder;
+    while let Some(mut later_row) = tables.row(later)? {
+        match later_row.previous {
+            Some(previous) if previous == call => {
+                later_row.previous = row.previous;
+                return tables.set_row(later, Some(&later_row));
+            }
+            Some(previous) => later = previous,
+            None => break,
+        }
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(crate) struct Row {
     pub(crate) expires_at: u64,
     pub(crate) state: State,
     pub(crate) charged: u64,
-    /// The answered call that was the last one with this question.
+    /// The call before this one with the same question.
     pub(crate) previous: Option<CallId>,
 }
 
@@ -126,7 +126,12 @@ impl State {
         !matches!(self, Self::Answered | Self::Settled)
     }
 
-    /// Whether the call keeps its question taken without an answer.
+    /// Whether the call keeps its question taken as long as it has no answer.
+    pub(crate) fn is_standing(self) -> bool {
+        self == Self::InFlight || self.is_unanswered()
+    }
+
+    /// Whether the call ended without an answer, and keeps its question taken.
     pub(crate) fn is_unanswered(self) -> bool {
         matches!(self, Self::Uncertain | Self::Unanswered)
     }

@@ -38,6 +38,7 @@ mod clock;
 mod faults;
 mod report;
 mod rules;
+pub mod store;
 
 use std::fmt;
 use std::time::Duration;

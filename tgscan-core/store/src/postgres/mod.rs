@@ -80,8 +80,17 @@ impl PostgresStore {
             claims: AtomicU32::new(0),
         };
         let store = Self { shared: Arc::new(shared) };
+        store.bury().await?;
         store.expire_some(EXPIRE).await?;
         Ok(store)
+    }
+
+    /// Turns calls in flight into uncertain ones whose owner is gone.
+    async fn bury(&self) -> Result<(), StoreError> {
+        let session = self.shared.session().await?;
+        let bury = "SELECT bury(account, $1, now_ms()) FROM accounts ORDER BY account FOR UPDATE";
+        let buried = session.client.execute(bury, &[&session.owner]).await;
+        buried.map(drop).map_err(|error| self.shared.explain(&error))
     }
 
     async fn expire_some(&self, limit: i32) -> Result<u64, StoreError> {
@@ -351,6 +360,9 @@ impl Store for PostgresStore {
     }
 
     async fn calls(&self, after: CallId, limit: usize) -> Result<Vec<StoredCall>, StoreError> {
+        if after == 0 {
+            self.bury().await?;
+        }
         let session = self.shared.session().await?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let select = "SELECT calls.*, now_ms() AS now FROM calls WHERE id > $1 ORDER BY id LIMIT $2";
@@ -412,9 +424,6 @@ async fn end(
 ) -> Result<(), Error> {
     let update = "UPDATE calls SET state = $2, charged = $3 WHERE id = $1";
     transaction.execute(update, &[&number(call), &state_number(state), &number(charged)]).await?;
-    if state == CallState::Settled {
-        transaction.execute("SELECT release(calls) FROM calls WHERE id = $1", &[&number(call)]).await?;
-    }
     Ok(())
 }
 

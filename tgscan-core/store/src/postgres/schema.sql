@@ -25,7 +25,7 @@ CREATE TABLE calls (
     expires_at bigint NOT NULL,
     state smallint NOT NULL DEFAULT 0,
     charged bigint NOT NULL DEFAULT 0,
-    -- The answered call that was the last one with this question.
+    -- The call before this one with the same question.
     previous bigint,
     owner integer NOT NULL,
     status smallint,
@@ -37,6 +37,7 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_open ON calls (account, id) WHERE state IN (0, 2, 3, 4);
 CREATE INDEX calls_expiry ON calls (expires_at) WHERE form IS NOT NULL;
+CREATE INDEX calls_key ON calls (key) WHERE key IS NOT NULL;
 -- Answers are JSON in clear text; compressing them is the server's business, and updates of a row do not copy them.
 
 -- The last call with each question.
@@ -109,19 +110,21 @@ BEGIN
 END
 $$;
 
+-- The calls with a question, the last one first. What expired or was erased is not among them.
+CREATE FUNCTION calls_with(p_key bytea) RETURNS SETOF calls LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE chain AS (
+        SELECT calls.* FROM holders JOIN calls ON calls.id = holders.call WHERE holders.key = p_key
+        UNION ALL
+        SELECT calls.* FROM chain JOIN calls ON calls.id = chain.previous
+    )
+    SELECT * FROM chain WHERE form IS NOT NULL ORDER BY id DESC
+$$;
+
 -- The call whose answer serves a question, if there is one that is young enough.
 CREATE FUNCTION find_answer(p_key bytea, p_max_age bigint, p_now bigint) RETURNS SETOF calls LANGUAGE sql STABLE AS $$
-    SELECT answered.*
-    FROM holders
-    JOIN calls AS holder ON holder.id = holders.call
-    JOIN calls AS answered ON answered.id IN (holder.id, holder.previous)
-    WHERE holders.key = p_key
-        AND answered.answer IS NOT NULL
-        AND answered.state IN (1, 2, 5)
-        AND p_now < answered.expires_at
-        AND p_now - answered.answered_at <= p_max_age
-    ORDER BY answered.id DESC
-    LIMIT 1
+    SELECT * FROM calls_with(p_key)
+    WHERE answer IS NOT NULL AND p_now < expires_at AND p_now - answered_at <= p_max_age
+    ORDER BY id DESC LIMIT 1
 $$;
 
 -- What a call of a method sets aside under a cap; null if nothing is known about its price.
@@ -170,7 +173,9 @@ BEGIN
         PERFORM bury(p_account, p_owner, v_now);
     END LOOP;
 
-    SELECT calls.* INTO v_found FROM holders JOIN calls ON calls.id = holders.call WHERE holders.key = v_key;
+    -- What stands in the way: in flight, or ended without an answer and not settled.
+    SELECT * INTO v_found FROM calls_with(v_key) AS standing
+    WHERE standing.state IN (0, 3, 4) ORDER BY standing.id DESC LIMIT 1;
     age := greatest(v_now - v_found.claimed_at, 0);
     IF v_found.state = 0 THEN
         kind := 2; call := v_found.id;
@@ -204,7 +209,7 @@ BEGIN
     INSERT INTO calls (account, is_live, method, form, key, claimed_at, expires_at, owner, previous)
     VALUES (
         p_account, p_is_live, p_method, p_form, v_key, v_now, clamp(v_now::numeric + p_keep_for), p_owner,
-        CASE WHEN v_found.state IN (3, 4) THEN v_found.previous ELSE v_found.id END
+        (SELECT holders.call FROM holders WHERE holders.key = v_key)
     )
     RETURNING id INTO call;
     INSERT INTO holders (key, call) VALUES (v_key, claim.call) ON CONFLICT (key) DO UPDATE SET call = excluded.call;
@@ -215,12 +220,25 @@ BEGIN
 END
 $$;
 
--- Sets the question of a call free: the answer before it, if there is one, stands again.
-CREATE FUNCTION release(p_call calls) RETURNS void LANGUAGE sql AS $$
-    UPDATE holders SET call = p_call.previous
-    WHERE key = p_call.key AND call = p_call.id
-        AND EXISTS (SELECT 1 FROM calls WHERE id = p_call.previous AND form IS NOT NULL);
-    DELETE FROM holders WHERE key = p_call.key AND call = p_call.id;
+-- Takes a call out of those with its question. The last one takes the key along, which is made of the query.
+CREATE FUNCTION release(p_call calls) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_next bigint;
+BEGIN
+    UPDATE calls SET previous = p_call.previous WHERE key = p_call.key AND previous = p_call.id;
+    SELECT max(id) INTO v_next FROM calls WHERE key = p_call.key AND id <> p_call.id AND id < p_call.id AND form IS NOT NULL;
+    IF v_next IS NULL THEN
+        DELETE FROM holders WHERE key = p_call.key AND call = p_call.id;
+    ELSE
+        UPDATE holders SET call = v_next WHERE key = p_call.key AND call = p_call.id;
+    END IF;
+END
+$$;
+
+-- The balance that was seen first had lost already what a stranded call cost.
+CREATE FUNCTION lost_before(p_call calls, p_credits bigint) RETURNS void LANGUAGE sql AS $$
+    UPDATE accounts SET balance_charged = balance_charged + p_credits
+    WHERE account = p_call.account AND balance IS NOT NULL AND p_call.id <= stranded_up_to;
 $$;
 
 -- Books that an uncertain call is uncertain no longer.
@@ -258,9 +276,17 @@ BEGIN
     v_now := now_ms();
     IF v_call.state = 0 THEN
         UPDATE books SET in_flight = greatest(in_flight - 1, 0) WHERE account = v_call.account AND method = v_call.method;
+    ELSIF v_call.state = 3 AND p_kind <> 0 AND p_cost = 2 THEN
+        -- It is as uncertain as before, and as far from what a balance can settle.
+        IF p_kind = 2 THEN
+            RETURN;
+        END IF;
     ELSIF v_call.state = 3 THEN
         -- Its owner was taken for dead.
         PERFORM no_longer_uncertain(v_call);
+        IF p_kind <> 0 THEN
+            PERFORM lost_before(v_call, v_charged);
+        END IF;
     ELSIF v_call.state <> 5 OR v_call.answer IS NOT NULL OR p_kind <> 1 THEN
         RETURN;
     END IF;
@@ -276,7 +302,10 @@ BEGIN
             ELSE 4
         END;
         UPDATE calls SET state = v_state, charged = v_charged WHERE id = p_call;
-        IF p_cost = 2 THEN
+        IF p_cost = 2 AND v_call.state = 3 THEN
+            -- Its totals stand.
+            NULL;
+        ELSIF p_cost = 2 THEN
             PERFORM became_uncertain(v_call.account, v_call.method, v_now);
         ELSIF v_charged > 0 OR p_kind = 2 THEN
             UPDATE books SET price = greatest(price, v_charged) WHERE account = v_call.account AND method = v_call.method;
@@ -286,9 +315,6 @@ BEGIN
     IF p_kind = 1 AND v_call.form IS NOT NULL THEN
         UPDATE calls SET status = p_status, answered_at = v_now, answer_cost = p_cost, answer_credits = p_credits, answer = p_body
         WHERE id = p_call;
-        -- Its question may have been set free while its owner was taken for dead.
-        INSERT INTO holders (key, call) VALUES (v_call.key, p_call)
-        ON CONFLICT (key) DO UPDATE SET call = excluded.call WHERE holders.call < excluded.call;
     END IF;
 END
 $$;
@@ -309,7 +335,13 @@ END
 $$;
 
 -- Removes questions and answers of calls, and leaves what they cost.
-CREATE FUNCTION forget(p_calls bigint[]) RETURNS void LANGUAGE sql AS $$
-    DELETE FROM holders USING calls WHERE calls.id = ANY (p_calls) AND holders.key = calls.key AND holders.call = calls.id;
-    UPDATE calls SET form = NULL, key = NULL, answer = NULL WHERE id = ANY (p_calls);
+CREATE FUNCTION forget(p_calls bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_call calls;
+BEGIN
+    FOR v_call IN SELECT * FROM calls WHERE id = ANY (p_calls) AND form IS NOT NULL ORDER BY id FOR UPDATE LOOP
+        PERFORM release(v_call);
+        UPDATE calls SET form = NULL, key = NULL, answer = NULL WHERE id = v_call.id;
+    END LOOP;
+END
 $$;

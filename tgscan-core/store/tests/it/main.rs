@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod conformance;
 mod contract;
 #[cfg(feature = "redb")]
 mod file;

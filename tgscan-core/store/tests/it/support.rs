@@ -78,14 +78,14 @@ impl Subject {
     }
 
     #[cfg(feature = "redb")]
-    fn file() -> Self {
+    pub(crate) fn file() -> Self {
         let (clock, directory) = (TestClock::new(), tempfile::tempdir().unwrap());
         let store = tgscan_store::FileStore::open_with_clock(directory.path().join("store"), clock.clock());
         Self { name: "file", store: Arc::new(store.unwrap()), clock, kind: Kind::File(directory) }
     }
 
     #[cfg(feature = "postgres")]
-    fn postgres() -> Self {
+    pub(crate) fn postgres() -> Self {
         let database = Database::new();
         let store = Arc::new(database.open());
         let clock = TestClock { database: Some(database.clone()), ..TestClock::new() };
