@@ -226,7 +226,7 @@ impl Client {
             // Boxed, because a call's future is moved, and is small without it.
             Box::pin(self.make_room::<M>()).await;
         }
-        self.call(method).await
+        self.call(method, ()).await
     }
 
     /// Settles what is uncertain if the cap would refuse the call because of it. Whatever comes of it, the call itself
@@ -245,20 +245,14 @@ impl Client {
         }
     }
 
-    /// Drives one call to its end.
-    pub(crate) async fn call<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
-        let began = self.now();
-        let step = Step::begin(&self.shared.api, method, began);
-        self.drive(step, began, &mut ()).await
-    }
-
-    /// Drives a call that has begun to its end, and tells `cost` what it would cost if it were dropped.
-    pub(crate) async fn drive<M: ApiMethod>(
+    /// Drives one call to its end, and tells `cost` what it would cost if it were dropped.
+    pub(crate) async fn call<M: ApiMethod>(
         &self,
-        mut step: Step<M>,
-        began: Duration,
-        cost: &mut impl CostIfDropped,
+        method: M,
+        mut cost: impl CostIfDropped,
     ) -> Result<Reply<M::Answer>, Error> {
+        let began = self.now();
+        let mut step = Step::begin(&self.shared.api, method, began);
         let result = loop {
             // Nothing but what must be kept is alive while the transport is waited for: a call's future is moved.
             let (sending, sent) = match step {
@@ -337,7 +331,7 @@ impl Client {
             // Another call became uncertain during the wait, so that is not over.
             return Ok(ledger.inconclusive(ReconcileOutcome::TooEarly));
         }
-        let balance = self.call(Balance {}).await?.answer.num_credits;
+        let balance = self.call(Balance {}, ()).await?.answer.num_credits;
         Ok(comparison.finish(balance))
     }
 
@@ -358,6 +352,12 @@ pub(crate) trait CostIfDropped {
 
 impl CostIfDropped for () {
     fn set(&mut self, _: Credits) {}
+}
+
+impl<T: CostIfDropped> CostIfDropped for &mut T {
+    fn set(&mut self, credits: Credits) {
+        (**self).set(credits);
+    }
 }
 
 /// A query of `M`, or the error of a call that was never begun.

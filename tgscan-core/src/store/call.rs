@@ -165,6 +165,11 @@ impl<M: ApiMethod> Granted<M> {
     pub fn begin(self, now: Duration) -> (Step<M>, Running) {
         (Step::begin(&self.api, self.method, now), Running { call: self.call })
     }
+
+    /// For a driver that begins calls itself.
+    pub(crate) fn into_parts(self) -> (M, Running) {
+        (self.method, Running { call: self.call })
+    }
 }
 
 /// A granted call that has begun.

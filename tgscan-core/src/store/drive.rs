@@ -101,13 +101,13 @@ impl Client {
             let book = store.book(account).await.map_err(failed::<Balance>)?;
             return Ok(StoreReconciliation::inconclusive(&book, outcome));
         }
-        let balance = self.call(Balance {}).await?.answer.num_credits;
+        let balance = self.call(Balance {}, ()).await?.answer.num_credits;
         store.finish_reconcile(account, start, balance).await.map_err(failed::<Balance>)
     }
 
     /// Sends a paid call through the store.
     pub(crate) async fn send_stored<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
-        let Some(stored) = &self.shared.stored else { return self.call(method).await };
+        let Some(stored) = &self.shared.stored else { return self.call(method, ()).await };
         self.see_balance(stored).await;
         let began = self.now();
         let mut may_settle = self.shared.reconciles_itself;
@@ -186,9 +186,8 @@ impl Client {
         if self.shared.reconciles_itself {
             self.make_room::<M>().await;
         }
-        let began = self.now();
-        let (step, running) = granted.begin(began);
-        let result = self.drive(step, began, &mut flight).await;
+        let (method, running) = granted.into_parts();
+        let result = self.call(method, &mut flight).await;
         let (call, settlement, settling) = running.ended(result);
         flight.ending = Some(settlement.clone());
         let settled = flight.store.settle(call, settlement).await;
