@@ -96,6 +96,14 @@ impl Client {
         self
     }
 
+    /// Replaces the ledger for this client and its clones, e.g. by one of its own for each tenant.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
+        let shared = Arc::make_mut(&mut self.shared);
+        shared.api = shared.api.clone().with_ledger(ledger);
+        self
+    }
+
     /// Sets the observer, which is called when a call finishes. Replaces an earlier one.
     #[must_use]
     pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {

@@ -2,7 +2,8 @@
 //!
 //! # Where to read on
 //!
-//! - [`Client`] makes calls; [`call::Step`] is the same for blocking code, in ten lines and without a runtime.
+//! - [`Client`] makes calls; [`blocking::call`] is the same for blocking code, without a runtime; [`call::Step`] is what both
+//!   are made of.
 //! - [`Transport`] carries them: one method, and the rules for writing your own.
 //! - [`retry`] has the whole retry rule, and [what happens to my credits](_credits) has every case in a table.
 //! - [`Ledger`] adds up what calls cost, and its cap refuses a call before it is sent.
@@ -11,6 +12,7 @@
 mod api;
 mod api_key;
 mod base_url;
+pub mod blocking;
 pub mod call;
 mod client;
 mod credits;

@@ -16,7 +16,8 @@ use crate::store::StoreError;
 /// `Debug` shows sizes and costs, never the answer's data.
 ///
 /// The response may share memory with the buffer that its transport read it into, which is larger. Where many are kept
-/// for long, keep their [`answer`](Self::answer)s.
+/// for long, keep their [`answer`](Self::answer)s. Cloning copies the answer, and shares the response's body.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Reply<A> {
     /// The answer.

@@ -21,35 +21,7 @@ use crate::{Api, Credits, Reply, TransportError};
 /// Each state is consumed to reach the next, so a call cannot be driven in the wrong order. Pass times as the duration
 /// since a fixed moment of your choice.
 ///
-/// A driver for blocking code, in full:
-///
-/// ```
-/// use std::time::Instant;
-/// use tgscan_core::{Api, Error, Reply, TransportError, call::Step, types::ApiMethod};
-/// # use bytes::Bytes;
-///
-/// fn call<M: ApiMethod>(api: &Api, method: M) -> Result<Reply<M::Answer>, Error> {
-///     let start = Instant::now();
-///     let mut step = Step::begin(api, method, start.elapsed());
-///     loop {
-///         step = match step {
-///             Step::Send(request, sent) => sent.received(send(request), start.elapsed()),
-///             Step::Backoff(wait) => {
-///                 std::thread::sleep(wait.duration());
-///                 wait.resume()
-///             }
-///             Step::Done(result) => return result,
-///         };
-///     }
-/// }
-///
-/// fn send(request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
-///     // Your HTTP client.
-///     # Ok(http::Response::new(Bytes::from_static(br#"{"status":"ok","result":{"num_credits":5}}"#)))
-/// }
-/// # let api = Api::new(tgscan_core::ApiKey::live("key").unwrap());
-/// # assert_eq!(call(&api, tgscan_core::types::Balance {}).unwrap().answer.num_credits, 5);
-/// ```
+/// [`blocking::call`](crate::blocking::call) drives it on a thread, and [`Client`](crate::Client) asynchronously.
 pub enum Step<M: ApiMethod> {
     /// Send this request once, then report the outcome with [`InFlight::received`]. The body holds the query: do not
     /// print it.

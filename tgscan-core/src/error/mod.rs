@@ -4,6 +4,7 @@ mod answer;
 mod read;
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -22,9 +23,12 @@ use crate::{Credits, Refusal, TransportError, ledger::CapReached, store::StoreRe
 
 /// A failed call: why it failed, what it cost, and everything that was received.
 ///
+/// Cheap to clone, so that callers who wait for one answer can share it.
+///
 /// `Debug` and `Display` show neither the API key, nor the query, nor the body.
+#[derive(Clone)]
 pub struct Error {
-    inner: Box<Inner>,
+    inner: Arc<Inner>,
 }
 
 struct Inner {
@@ -56,16 +60,21 @@ pub enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(method: &'static str, kind: ErrorKind, credits: Credits, attempts: u32) -> Self {
-        Self { inner: Box::new(Inner { method, kind, credits, attempts }) }
+        Self { inner: Arc::new(Inner { method, kind, credits, attempts }) }
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
-        self.inner.attempts = attempts;
+        // Nobody else has it before the call has ended.
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.attempts = attempts;
+        }
         self
     }
 
     pub(crate) fn with_credits(mut self, credits: Credits) -> Self {
-        self.inner.credits = credits;
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.credits = credits;
+        }
         self
     }
 

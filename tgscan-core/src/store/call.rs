@@ -16,48 +16,8 @@ use crate::{Api, Credits, Error, ErrorKind, Reply};
 
 /// A paid call that asks its store first.
 ///
-/// A driver for blocking code, over a store whose futures it waits for with any `block_on`:
-///
-/// ```no_run
-/// # use std::time::{Duration, Instant};
-/// # use tgscan_core::{Api, Error, Reply, TransportError, bytes::Bytes, call::Step, http, types::ApiMethod};
-/// # use tgscan_core::store::{Asked, Asking, Lookup, Store, StorePolicy};
-/// # fn block_on<T>(future: impl Future<Output = T>) -> T { futures_executor::block_on(future) }
-/// # fn send(request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> { todo!() }
-/// fn call<M: ApiMethod>(
-///     api: &Api,
-///     store: &dyn Store,
-///     policy: &StorePolicy,
-///     method: M,
-/// ) -> Result<Reply<M::Answer>, Error> {
-///     let start = Instant::now();
-///     let mut asking = Asking::new(api, policy, Lookup::default(), method, start.elapsed());
-///     let granted = loop {
-///         let claim = block_on(store.claim(&asking.request(start.elapsed())));
-///         match asking.claimed(claim) {
-///             Asked::Granted(granted) => break granted,
-///             Asked::Wait(duration, again) => {
-///                 std::thread::sleep(duration);
-///                 asking = again.again();
-///             }
-///             Asked::Done(result) => return result,
-///         }
-///     };
-///     let (mut step, running) = granted.begin(start.elapsed());
-///     let result = loop {
-///         step = match step {
-///             Step::Send(request, sent) => sent.received(send(request), start.elapsed()),
-///             Step::Backoff(wait) => {
-///                 std::thread::sleep(wait.duration());
-///                 wait.resume()
-///             }
-///             Step::Done(result) => break result,
-///         };
-///     };
-///     let (call, settlement, settling) = running.ended(result);
-///     settling.settled(block_on(store.settle(call, settlement)))
-/// }
-/// ```
+/// [`blocking::call_stored`](crate::blocking::call_stored) drives it on a thread, and
+/// [`Client`](crate::Client::with_store) asynchronously.
 #[must_use = "ask the store with `request`, and report its answer with `claimed`"]
 pub struct Asking<M> {
     api: Api,

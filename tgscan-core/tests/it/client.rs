@@ -407,3 +407,29 @@ fn texts_are_queries_and_bad_ones_send_nothing() {
     }
     assert_eq!((script.sent(), client.ledger().snapshot()), (2, before));
 }
+
+#[test]
+fn replies_and_errors_are_shared_by_cloning() {
+    let script = Script::new([
+        Ok(response(200, documented_answer::<Balance>())),
+        Ok(response(200, r#"{"status":"error","result":{"message":"no"}}"#)),
+    ]);
+    let client = script.client(live(), &Clock::default());
+    let reply = block_on(client.balance()).unwrap();
+    let shared = reply.clone();
+    assert_eq!((shared.answer.num_credits, shared.raw()), (reply.answer.num_credits, reply.raw()));
+    let error = block_on(client.search("alice")).unwrap_err();
+    assert_eq!(error.clone().to_string(), error.to_string());
+    assert_eq!(error.clone().response().unwrap().body(), error.response().unwrap().body());
+}
+
+#[test]
+fn tenants_have_a_ledger_each() {
+    let script = Script::new((0..2).map(|_| Ok(response(200, SIMILAR))));
+    let client = script.client(live(), &Clock::default());
+    let tenant = client.clone().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
+    block_on(tenant.similar_groups("alice")).unwrap();
+    assert!(block_on(tenant.similar_groups("alice")).unwrap_err().is_cap_reached());
+    block_on(client.similar_groups("alice")).unwrap();
+    assert_eq!((tenant.ledger().snapshot().charged, client.ledger().snapshot().charged), (1, 1));
+}

@@ -71,7 +71,7 @@ impl Step {
             Self::Test => &[
                 "cargo test --workspace",
                 "cargo test --workspace --all-features --locked --exclude xtask --exclude tgscan-example-blocking \
-                 --exclude tgscan-example-transports -- --include-ignored",
+                 --exclude tgscan-example-transports --exclude tgscan-cli -- --include-ignored",
             ],
             Self::Api => &["cargo test --package xtask --test api --locked"],
             Self::Doc => &[".ci/doc"],
@@ -81,9 +81,10 @@ impl Step {
             }
             Self::Package => &["cargo publish --workspace --dry-run --all-features --locked --allow-dirty"],
             Self::Msrv => &[".ci/msrv"],
-            Self::Kill => {
-                &["TGSCAN_KILLS=300 cargo test --package tgscan-store --all-features --test kill --locked"]
-            }
+            Self::Kill => &[
+                "cargo clippy --package tgscan-store --all-features --test kill --locked -- -D warnings",
+                "TGSCAN_KILLS=300 cargo test --package tgscan-store --all-features --test kill --locked",
+            ],
             Self::Parts => &[
                 "cargo clippy --package tgscan-transport-hyper --all-features --test parts --locked -- -D warnings",
                 "cargo test --package tgscan-transport-hyper --all-features --test parts --locked",

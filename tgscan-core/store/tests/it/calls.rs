@@ -444,3 +444,43 @@ fn waits_for_an_equal_question_with_its_timer() {
     assert!(matches!(refusal(&refused), StoreRefusal::Uncertain { .. }), "{refused}");
     drop(store);
 }
+
+#[test]
+fn blocking_calls_go_through_the_store_too() {
+    each(|subject| {
+        let mock = mock();
+        let api = Api::new(mock.live_key());
+        let send = |request: Request<Bytes>| block_on(tgscan_core::Transport::send(&mock, request));
+        let search = |name: &str| {
+            let query = Search { query: name.parse().unwrap() };
+            let lookup = Lookup::default();
+            tgscan_core::blocking::call_stored(&api, &*subject.store, &policy(), lookup, query, send)
+        };
+        assert_eq!(search("alice_1").unwrap().credits, Credits::Charged(2));
+        let again = search("ALICE_1").unwrap();
+        assert!(
+            again.credits == Credits::NotCharged && matches!(again.storage(), Some(Storage::Cached { .. }))
+        );
+        mock.script::<Search>([Fault::new(FaultKind::Reset).charged()]);
+        assert_eq!(search("bob_1").unwrap_err().credits(), Credits::Uncertain);
+        let refused = search("bob_1").unwrap_err();
+        assert!(matches!(refusal(&refused), StoreRefusal::Uncertain { .. }), "{refused}");
+        assert_eq!(searches(&mock), 2);
+    });
+}
+
+#[test]
+fn blocking_call_that_panics_in_flight_is_uncertain() {
+    each(|subject| {
+        let api = Api::new(ApiKey::live("k3y").unwrap());
+        let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let query = Search { query: "alice_1".parse().unwrap() };
+            let send = |_: Request<Bytes>| panic!("the HTTP client failed");
+            tgscan_core::blocking::call_stored(&api, &*subject.store, &policy(), Lookup::New, query, send)
+        }));
+        assert!(panics.is_err());
+        // A server books it soon after.
+        while block_on(subject.store.book("main")).unwrap().in_flight_calls() > 0 {}
+        assert_eq!(block_on(subject.store.uncertain("main")).unwrap().len(), 1);
+    });
+}

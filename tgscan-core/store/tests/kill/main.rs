@@ -1,7 +1,7 @@
 //! A process that makes paid calls with a store is killed at a random moment, and another one goes on with the same
 //! store: nothing is paid for twice, and nothing that was stored is lost. Checked against the mock's own account.
 //!
-//! `TGSCAN_KILLS` and `TGSCAN_KILL_SEED` set how often, and which moments. CI kills 300 times.
+//! `TGSCAN_KILLS` and `TGSCAN_KILL_SEED` set how often, and which moments. CI kills 300 times each.
 
 #![expect(
     clippy::panic,

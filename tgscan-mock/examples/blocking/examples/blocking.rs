@@ -10,9 +10,10 @@
 use std::env;
 use std::error::Error;
 
+use tgscan_core::blocking::call;
 use tgscan_core::types::Balance;
 use tgscan_core::{Api, ApiKey};
-use tgscan_example_blocking::{Sender, Settings, call};
+use tgscan_example_blocking::{Sender, Settings};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let key = ApiKey::live(env::var("TGSCAN_API_KEY")?)?;

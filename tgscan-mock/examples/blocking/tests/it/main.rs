@@ -3,9 +3,10 @@
 
 use std::process::Command;
 
+use tgscan_core::blocking::call;
 use tgscan_core::types::{Balance, Search};
 use tgscan_core::{Api, RetryPolicy};
-use tgscan_example_blocking::{Sender, Settings, call};
+use tgscan_example_blocking::{Sender, Settings};
 use tgscan_mock::{Fault, FaultKind, Mock, MockServer, ServerOptions};
 
 fn search() -> Search {
