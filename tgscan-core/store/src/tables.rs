@@ -7,20 +7,29 @@ use serde::{Deserialize, Serialize};
 use tgscan_core::Credits;
 use tgscan_core::store::{AccountBook, BillRow, CallId, CallState, Question, StoredAnswer, StoredCall};
 
-/// One claimed call.
+/// One claimed call. Short names on disk, where there are many.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
+    #[serde(rename = "a")]
     pub(crate) account: String,
+    #[serde(rename = "l")]
     pub(crate) is_live: bool,
+    #[serde(rename = "m")]
     pub(crate) method: String,
     /// The form; `None` once it expired or was erased.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     pub(crate) form: Option<String>,
     /// In milliseconds since 1970.
+    #[serde(rename = "t")]
     pub(crate) claimed_at: u64,
+    #[serde(rename = "e")]
     pub(crate) expires_at: u64,
+    #[serde(rename = "s")]
     pub(crate) state: State,
+    #[serde(rename = "c")]
     pub(crate) charged: u64,
     /// The call before this one with the same question.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub(crate) previous: Option<CallId>,
 }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::body::MockBody;
 use super::coding::Coding;
-use super::connections::Connections;
+use super::connections::{Connections, Open};
 use super::socket::{Reset, Socket};
 use super::{control, log, version};
 use crate::Mock;
@@ -49,7 +49,9 @@ pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Accept
             accepted = listener.accept() => {
                 // An error here is that of one connection, or of a moment without file descriptors.
                 if let Ok((stream, _)) = accepted {
-                    tasks.spawn(serve(stream, acceptor.clone(), service.clone()));
+                    // Counted before anything of a later connection can be seen.
+                    let open = service.connections.count_connection();
+                    tasks.spawn(serve(stream, acceptor.clone(), service.clone(), open));
                 }
             }
             Some(_) = tasks.join_next() => {}
@@ -80,8 +82,9 @@ impl Drop for InFlight {
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: Acceptor, service: Arc<Service>) {
-    let _open = service.connections.count_connection();
+/// Serves a connection, which is counted as `open` while it lives.
+async fn serve(stream: TcpStream, acceptor: Acceptor, service: Arc<Service>, open: Open) {
+    let _open = open;
     // Answers are small and one write each; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let connection = Connection { service: service.clone(), reset: Reset::default() };

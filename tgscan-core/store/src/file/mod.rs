@@ -1,6 +1,7 @@
 //! A store in a file, for one process.
 #![expect(clippy::result_large_err, reason = "it is redb's own error, and no path that is taken often")]
 
+mod answer;
 mod batch;
 mod open;
 mod rewrite;
@@ -79,7 +80,7 @@ impl FileStore {
 impl Store for FileStore {
     async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
         // A stored answer needs no writing. All else is decided where it is written.
-        if let Some(claim) = self.writer.read(|tables, now| logic::look(tables, request, now))? {
+        if let Some(claim) = self.writer.read(|tables, now| logic::look(tables, request, now))?.flatten() {
             if matches!(claim, Claim::Stored(_) | Claim::NotStored) {
                 return Ok(claim);
             }

@@ -1,12 +1,11 @@
 //! The tables in redb.
 
-use bytes::Bytes;
 use redb::{Error, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tgscan_core::Credits;
 use tgscan_core::store::{AccountBook, BillRow, CallId};
 
+use super::answer::{decode, encode};
 use crate::tables::{Answer, Reads, Row, Tables};
 
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("tgscan_meta");
@@ -223,41 +222,6 @@ fn read_json<T: DeserializeOwned>(bytes: Option<&[u8]>) -> Result<Option<T>, Err
     bytes.map(read).transpose()
 }
 
-fn damaged() -> Error {
+pub(super) fn damaged() -> Error {
     Error::Corrupted("a row of the store cannot be read".into())
-}
-
-/// An answer as 19 bytes and its body.
-fn encode(answer: &Answer) -> Vec<u8> {
-    let (tag, credits) = match answer.credits {
-        Credits::NotCharged => (0, 0),
-        Credits::Charged(credits) => (1, credits),
-        Credits::Uncertain => (2, 0),
-    };
-    let mut bytes = Vec::with_capacity(19 + answer.body.len());
-    bytes.extend(answer.status.to_le_bytes());
-    bytes.extend(answer.at.to_le_bytes());
-    bytes.push(tag);
-    bytes.extend(credits.to_le_bytes());
-    bytes.extend_from_slice(&answer.body);
-    bytes
-}
-
-fn decode(bytes: &[u8]) -> Result<Answer, Error> {
-    let (status, rest) = bytes.split_first_chunk().ok_or_else(damaged)?;
-    let (at, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-    let (tag, rest) = rest.split_first().ok_or_else(damaged)?;
-    let (credits, body) = rest.split_first_chunk().ok_or_else(damaged)?;
-    let credits = match tag {
-        0 => Credits::NotCharged,
-        1 => Credits::Charged(u64::from_le_bytes(*credits)),
-        2 => Credits::Uncertain,
-        _ => return Err(damaged()),
-    };
-    Ok(Answer {
-        status: u16::from_le_bytes(*status),
-        at: u64::from_le_bytes(*at),
-        credits,
-        body: Bytes::copy_from_slice(body),
-    })
 }

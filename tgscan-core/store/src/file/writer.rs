@@ -76,20 +76,23 @@ impl Writer {
         Ok(Arc::new(Self { shared, thread: Mutex::new(Some(thread)) }))
     }
 
-    /// Reads in a snapshot, on this thread.
+    /// Reads in a snapshot, on this thread. Returns `None` after a failed write, until the next one opens the file again.
     pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&mut Reading, u64) -> Result<T, Error>,
-    ) -> Result<T, StoreError> {
+    ) -> Result<Option<T>, StoreError> {
         let database = self.shared.database.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(database) = database.as_ref() else {
-            return Err(self.shared.failure("an earlier write failed"));
-        };
+        let Some(database) = database.as_ref() else { return Ok(None) };
         let read = || {
             let transaction = database.begin_read()?;
             read(&mut Reading::new(&transaction)?, self.shared.clock.now())
         };
-        read().map_err(|error: Error| self.shared.failure(&explain(&error)))
+        match read() {
+            Ok(value) => Ok(Some(value)),
+            // The writer opens the file again, and says what is wrong if it cannot.
+            Err(error) if is_broken(&error) => Ok(None),
+            Err(error) => Err(self.shared.failure(&explain(&error))),
+        }
     }
 
     /// Adds work. `unclaimed` gets the result if the caller is gone.

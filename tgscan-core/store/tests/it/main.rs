@@ -9,6 +9,8 @@
 mod calls;
 mod conformance;
 mod contract;
+#[cfg(all(feature = "redb", target_os = "linux"))]
+mod disk;
 #[cfg(feature = "redb")]
 mod file;
 #[cfg(feature = "postgres")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_executor::block_on;
 use tgscan_core::ledger::ReconcileOutcome;
-use tgscan_core::store::{CallState, Claim, ClaimRequest, Question, Store};
+use tgscan_core::store::{CallState, Claim, ClaimRequest, Question, Store, StoredCall};
 use tgscan_mock::Mock;
 
 use crate::backend::open;
@@ -56,16 +56,19 @@ impl Audit {
         let dropped = self.mock.dropped_requests();
         let skip =
             usize::try_from(self.seen - dropped).map_err(|_| Violation("the mock lost requests".into()))?;
+        let store = open(&self.location);
         for request in requests.iter().skip(skip).filter(|request| request.charged > 0) {
             self.questions += 1;
             let times = self.processed.entry(request.form.clone()).or_default();
             *times += 1;
             if *times > 1 {
-                return Err(Violation("a paid question was processed twice".into()));
+                let rows = rows_of(&store, &request.form);
+                return Err(Violation(format!(
+                    "a paid question was processed twice; the store has {rows:?}"
+                )));
             }
         }
         self.seen = dropped + requests.len() as u64;
-        let store = open(&self.location);
         for line in said {
             let (number, digest) = line.split_once(' ').unwrap_or_else(|| panic!("the child said {line:?}"));
             let (number, digest) = (number.parse().unwrap(), digest.parse().unwrap());
@@ -133,6 +136,17 @@ fn read_back(store: &Arc<dyn Store>, number: u64, expected: u64) -> Result<(), V
         Claim::Stored(answer) if digest(&answer.body) == expected => Ok(()),
         Claim::Stored(_) => Err(Violation("an answer reads back as another one".into())),
         other => Err(Violation(format!("an answer that was given is lost: {other:?}"))),
+    }
+}
+
+/// The calls with a question.
+fn rows_of(store: &Arc<dyn Store>, form: &str) -> Vec<StoredCall> {
+    let (mut after, mut rows) = (0, Vec::new());
+    loop {
+        let page = block_on(store.calls(after, 1000)).unwrap();
+        let Some(last) = page.last() else { return rows };
+        after = last.id;
+        rows.extend(page.into_iter().filter(|call| call.question.as_ref().is_some_and(|it| it.form == form)));
     }
 }
 

@@ -19,6 +19,8 @@ mod run;
 #[cfg(feature = "postgres")]
 #[path = "../support/postgres.rs"]
 mod server;
+#[cfg(feature = "postgres")]
+mod together;
 
 use backend::Backend;
 use run::{Plan, kill};
@@ -45,6 +47,11 @@ fn main() {
             let plan = Plan { broken: Some(broken), ..plan(300) };
             let violation = kill(&backend, &plan).err().unwrap_or_else(|| panic!("{broken} was not caught"));
             println!("{backend}, {broken}: caught: {violation}");
+        }
+        #[cfg(feature = "postgres")]
+        if matches!(backend, Backend::Postgres) {
+            together::share_one_question(&backend);
+            together::share_one_cap(&backend);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Starts children, kills them, and looks at what they left.
 
 use std::fmt;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use tgscan_core::http::StatusCode;
 use tgscan_mock::types::Search;
 use tgscan_mock::{Fault, FaultKind, Mock, MockServer, ServerOptions};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::audit::{Audit, Violation};
 use crate::backend::Backend;
@@ -22,6 +24,40 @@ const QUESTIONS: u64 = 60;
 const STEP: u64 = 11;
 /// How often the balance settles what is uncertain, in kills.
 const RECONCILE_EVERY: u64 = 25;
+
+/// The service that children call, in this process.
+pub(crate) struct Service {
+    pub(crate) mock: Mock,
+    server: MockServer,
+    _runtime: Runtime,
+}
+
+impl Service {
+    pub(crate) fn start(seed: u64) -> Self {
+        let mock = Mock::builder().seed(seed).credits(1_000_000).cost::<Search>(PRICE).build().unwrap();
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let guard = runtime.enter();
+        let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
+        drop(guard);
+        Self { mock, server, _runtime: runtime }
+    }
+
+    /// Waits until nothing of a dead process is at work any more.
+    fn quiesce(&self) {
+        // Connections are accepted in order: once this one is answered, none of the dead process waits to be accepted.
+        let mut last = TcpStream::connect(self.server.address()).unwrap();
+        last.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+        last.read_to_end(&mut Vec::new()).unwrap();
+        // What the server has read it may still process.
+        while self.server.open_connections() > 0 || self.server.requests_in_flight() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    pub(crate) fn orders(&self, store: String, questions: (u64, u64), cap: Option<u64>) -> Orders {
+        Orders { store, service: self.server.url(), questions, cap, broken: None }
+    }
+}
 
 pub(crate) struct Plan {
     pub(crate) kills: u64,
@@ -43,15 +79,11 @@ pub(crate) struct Report {
 pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> {
     let mut rng = Rng::new(plan.seed);
     let began = Instant::now();
-    let mock = Mock::builder().seed(plan.seed).credits(1_000_000).cost::<Search>(PRICE).build().unwrap();
+    let service = Service::start(plan.seed);
+    let mock = &service.mock;
     let name = format!("{:?}-{:?}", plan.cap, plan.broken).to_lowercase();
     let name = name.replace(|c: char| !c.is_alphanumeric(), "_");
     let location = backend.location(&name);
-    // The server lives in a runtime of its own thread.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let guard = runtime.enter();
-    let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
-    drop(guard);
     let mut audit = Audit::new(mock.clone(), location.clone(), plan.cap);
     audit.reconcile()?;
     let (mut kills, mut first) = (0, 0);
@@ -59,13 +91,7 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
         mock.clear_script();
         mock.script::<Search>((0..200).map(|_| fault(&mut rng)));
         let questions = (first, QUESTIONS * 2);
-        let orders = Orders {
-            store: location.clone(),
-            service: server.url(),
-            questions,
-            cap: plan.cap,
-            broken: plan.broken,
-        };
+        let orders = Orders { broken: plan.broken, ..service.orders(location.clone(), questions, plan.cap) };
         let moment = Duration::from_micros(rng.below(20_000));
         let restarts = rng.below(20) == 0;
         let (said, was_killed) = run_child(&orders, moment, || {
@@ -76,10 +102,7 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
         kills += u64::from(was_killed);
         // With a cap that is spent, the same questions are as good as new ones.
         first += STEP;
-        // What the server has read it may still process.
-        while server.open_connections() > 0 || server.requests_in_flight() > 0 {
-            std::thread::yield_now();
-        }
+        service.quiesce();
         backend.quiesce(&location);
         audit.check(&said)?;
         if kills % RECONCILE_EVERY == 0 {
@@ -106,7 +129,7 @@ fn fault(rng: &mut Rng) -> Option<Fault> {
 }
 
 /// Runs a child, and so long after it has begun does `before` and kills it. Returns what it said, and whether it was killed.
-fn run_child(orders: &Orders, moment: Duration, before: impl FnOnce()) -> (Vec<String>, bool) {
+pub(crate) fn run_child(orders: &Orders, moment: Duration, before: impl FnOnce()) -> (Vec<String>, bool) {
     let program = std::env::current_exe().unwrap();
     let mut child = Command::new(program).envs(orders.environment()).stdout(Stdio::piped()).spawn().unwrap();
     let (sender, lines): (_, Receiver<String>) = channel();
