@@ -17,7 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -95,7 +95,7 @@ fn drive<M: ApiMethod>(
         step = match step {
             Step::Send(request, in_flight) => {
                 cost(Credits::Uncertain);
-                in_flight.received(send(request), clock.elapsed())
+                in_flight.received_on(send(request), clock.elapsed(), SystemTime::now())
             }
             Step::Backoff(backoff) => {
                 cost(backoff.error().credits());

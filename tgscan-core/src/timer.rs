@@ -1,7 +1,7 @@
 //! Time for the asynchronous client.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
@@ -13,6 +13,12 @@ pub trait Timer: Send + Sync {
 
     /// Returns after this long.
     async fn sleep(&self, duration: Duration);
+
+    /// Returns the time of day, where it is known: a `Retry-After` that is a date is compared with it, if its response
+    /// has no `Date` of its own.
+    fn date(&self) -> Option<SystemTime> {
+        None
+    }
 }
 
 #[async_trait]
@@ -23,5 +29,9 @@ impl<T: Timer + ?Sized> Timer for Arc<T> {
 
     async fn sleep(&self, duration: Duration) {
         (**self).sleep(duration).await;
+    }
+
+    fn date(&self) -> Option<SystemTime> {
+        (**self).date()
     }
 }

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tgscan_core::{Timer, async_trait};
 use tokio::time::Instant;
@@ -44,6 +44,10 @@ impl Timer for TokioTimer {
         } else {
             sleep_on_a_thread(duration).await;
         }
+    }
+
+    fn date(&self) -> Option<SystemTime> {
+        Some(SystemTime::now())
     }
 }
 

@@ -4,15 +4,15 @@
 mod observe;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response};
-pub use observe::{Attempt, CallSummary, Observer};
+pub use observe::{Attempt, AttemptSummary, CallSummary, Observer};
 use tgscan_types::ApiMethod;
 
 use crate::error::{Error, ErrorKind};
-use crate::ledger::Reservation;
+use crate::ledger::{CapReached, Reservation};
 use crate::retry::{Decision, Failure, Situation, decide, random, retry_after};
 use crate::{Api, Credits, Reply, TransportError};
 
@@ -35,32 +35,48 @@ pub enum Step<M: ApiMethod> {
 impl<M: ApiMethod> Step<M> {
     /// Starts a call at the time `now`. Returns [`Done`](Self::Done) at once if the ledger's cap refuses the call.
     pub fn begin(api: &Api, method: M, now: Duration) -> Self {
-        let seed = api.next_seed();
-        let mut call = Call {
-            api: api.clone(),
-            method,
-            reservation: None,
-            began: now,
-            attempts: 1,
-            was_uncertain: false,
-            seed,
-        };
+        let mut call = Call::new(api, method, now);
         // Before anything is set aside: what runs here is the code of the method's type, and may panic.
         let request = call.request();
         match reserve::<M>(api) {
             Ok(reservation) => call.reservation = reservation,
-            Err(error) => return Self::Done(Err(error)),
+            Err(cap) => return Self::Done(Err(refused::<M>(cap))),
         }
         Self::Send(request, InFlight { call })
     }
 }
 
-fn reserve<M: ApiMethod>(api: &Api) -> Result<Option<Reservation>, Error> {
-    if !api.can_cost::<M>() {
-        return Ok(None);
+fn reserve<M: ApiMethod>(api: &Api) -> Result<Option<Reservation>, CapReached> {
+    if api.can_cost::<M>() { api.ledger().reserve(M::NAME).map(Some) } else { Ok(None) }
+}
+
+/// The error of a call that the cap refused.
+pub(crate) fn refused<M: ApiMethod>(cap: CapReached) -> Error {
+    Error::new(M::NAME, ErrorKind::CapReached(cap), Credits::NotCharged, 0)
+}
+
+/// A request for which nothing is set aside yet.
+pub(crate) struct Prepared<M: ApiMethod> {
+    call: Call<M>,
+    request: Request<Bytes>,
+}
+
+impl<M: ApiMethod> Prepared<M> {
+    pub(crate) fn new(api: &Api, method: M, now: Duration) -> Self {
+        let call = Call::new(api, method, now);
+        let request = call.request();
+        Self { call, request }
     }
-    let refused = |cap| Error::new(M::NAME, ErrorKind::CapReached(cap), Credits::NotCharged, 0);
-    api.ledger().reserve(M::NAME).map(Some).map_err(refused)
+
+    pub(crate) fn reserve(&self) -> Result<Option<Reservation>, CapReached> {
+        reserve::<M>(&self.call.api)
+    }
+
+    /// The request, with what was set aside for it.
+    pub(crate) fn send(mut self, reservation: Option<Reservation>) -> Step<M> {
+        self.call.reservation = reservation;
+        Step::Send(self.request, InFlight { call: self.call })
+    }
 }
 
 /// What stays the same from attempt to attempt.
@@ -77,6 +93,19 @@ struct Call<M> {
 }
 
 impl<M: ApiMethod> Call<M> {
+    fn new(api: &Api, method: M, now: Duration) -> Self {
+        let seed = api.next_seed();
+        Self {
+            api: api.clone(),
+            method,
+            reservation: None,
+            began: now,
+            attempts: 1,
+            was_uncertain: false,
+            seed,
+        }
+    }
+
     /// The error of an attempt as that of the call: an earlier attempt that may have been charged makes the whole call
     /// uncertain, whatever the last one says of itself.
     fn last_word(&self, error: Error) -> Error {
@@ -127,15 +156,29 @@ pub struct InFlight<M: ApiMethod> {
 
 impl<M: ApiMethod> InFlight<M> {
     /// Reports the outcome of the request, at the time `now`.
+    ///
+    /// A `Retry-After` that is a date is compared with the response's own `Date`; without one it asks for the longest
+    /// backoff. [`received_on`](Self::received_on) compares it with a clock.
     pub fn received(self, response: Result<Response<Bytes>, TransportError>, now: Duration) -> Step<M> {
-        self.received_at(response, || now)
+        self.received_at(response, || now, || None)
     }
 
-    /// As [`received`](Self::received), for a clock that is only read if the attempt failed.
+    /// As [`received`](Self::received), by a driver that knows the time of day.
+    pub fn received_on(
+        self,
+        response: Result<Response<Bytes>, TransportError>,
+        now: Duration,
+        date: SystemTime,
+    ) -> Step<M> {
+        self.received_at(response, || now, || Some(date))
+    }
+
+    /// As [`received`](Self::received), for clocks that are only read if the attempt failed.
     pub(crate) fn received_at(
         self,
         response: Result<Response<Bytes>, TransportError>,
         now: impl FnOnce() -> Duration,
+        date: impl FnOnce() -> Option<SystemTime>,
     ) -> Step<M> {
         let mut call = self.call;
         let error = match response {
@@ -158,7 +201,7 @@ impl<M: ApiMethod> InFlight<M> {
             is_charged: matches!(error.credits(), Credits::Charged(_)),
             retry_after: error
                 .response()
-                .and_then(|response| retry_after(response.headers(), call.api.retry().max_backoff)),
+                .and_then(|response| retry_after(response.headers(), date, call.api.retry().max_backoff)),
             attempts: call.attempts,
             elapsed: now().saturating_sub(call.began),
             random: random(call.seed, u64::from(call.attempts)),
@@ -197,15 +240,20 @@ impl<M: ApiMethod> Backoff<M> {
 
     /// Starts the next attempt, after the backoff.
     pub fn resume(self) -> Step<M> {
+        let (prepared, error) = self.prepare();
+        match prepared.reserve() {
+            Ok(reservation) => prepared.send(reservation),
+            // Why the call failed says more than that the cap leaves no room for another attempt.
+            Err(_) => Step::Done(Err(error)),
+        }
+    }
+
+    /// The next attempt, and the call's error if there is no room for it.
+    pub(crate) fn prepare(self) -> (Prepared<M>, Error) {
         let Self { mut call, error, .. } = self;
         call.attempts += 1;
         let request = call.request();
-        match reserve::<M>(&call.api) {
-            Ok(reservation) => call.reservation = reservation,
-            // Why the call failed says more than that the cap leaves no room for another attempt.
-            Err(_) => return Step::Done(Err(error)),
-        }
-        Step::Send(request, InFlight { call })
+        (Prepared { call, request }, error)
     }
 
     /// Ends the call with the last attempt's error instead of waiting.

@@ -31,10 +31,28 @@ pub struct CallSummary<'a> {
     pub error: Option<&'a Error>,
 }
 
-/// Called when a call finishes, e.g. to record metrics.
+/// One attempt of a call.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AttemptSummary<'a> {
+    /// The API method.
+    pub method: &'static str,
+    /// Counted from 1.
+    pub number: u32,
+    /// From the request to its outcome. Zero for a client without a timer.
+    pub duration: Duration,
+    /// What is known of the cost of the call so far.
+    pub credits: Credits,
+    /// Why the attempt failed, if it did.
+    pub error: Option<&'a Error>,
+    /// How long the call waits before it is sent again; `None` if this was its last attempt.
+    pub backoff: Option<Duration>,
+}
+
+/// Called when a call finishes, e.g. to record metrics; and, if you like, for each attempt and each dropped call.
 ///
 /// Runs within the call, so keep it quick; a panic in it is caught. What it receives never prints the key, the query or the
-/// answer. It is not called for a call whose future was dropped; the ledger counts that as uncertain.
+/// answer.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -65,6 +83,13 @@ pub struct CallSummary<'a> {
 pub trait Observer: Send + Sync {
     /// Called once per finished call, successful or not.
     fn call_finished(&self, call: &CallSummary<'_>);
+
+    /// Called after each attempt, also the last one.
+    fn attempt_finished(&self, _attempt: &AttemptSummary<'_>) {}
+
+    /// Called when the future of a call is dropped before it has finished, as at a disconnect: a paid call that was in
+    /// flight is then uncertain. `error` is `None`.
+    fn call_dropped(&self, _call: &CallSummary<'_>) {}
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The credit ledger: adds up what calls cost, across clones and threads, and holds a cap.
 
+mod children;
 mod reconcile;
 mod snapshot;
 mod state;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 
 pub use reconcile::{Reconcile, ReconcileOutcome, Reconciliation};
 pub use snapshot::{CapReached, LedgerSnapshot};
@@ -41,7 +43,13 @@ pub enum Reserve {
 /// ```
 #[derive(Clone)]
 pub struct Ledger {
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Whose part this ledger is; see [`Ledger::child`].
+    parent: Option<Ledger>,
 }
 
 impl Default for Ledger {
@@ -53,7 +61,7 @@ impl Default for Ledger {
 impl Ledger {
     /// Creates a ledger without a cap.
     pub fn new() -> Self {
-        Self { state: Arc::new(Mutex::new(State::new(None, Reserve::OneAtATime))) }
+        Self::create(None, Reserve::OneAtATime, None)
     }
 
     /// Creates a ledger that refuses calls which could pass `credits`, counted from its start.
@@ -73,17 +81,22 @@ impl Ledger {
     ///
     /// Either way, no further call is sent that is known to pass it.
     pub fn with_cap(credits: u64, reserve: Reserve) -> Self {
-        Self { state: Arc::new(Mutex::new(State::new(Some(credits), reserve))) }
+        Self::create(Some(credits), reserve, None)
+    }
+
+    fn create(cap: Option<u64>, reserve: Reserve, parent: Option<Self>) -> Self {
+        let state = Mutex::new(State::new(cap, reserve));
+        Self { shared: Arc::new(Shared { state, parent }) }
     }
 
     /// Changes the cap **for every clone of this ledger**; `None` removes it. Calls in flight are not affected.
     pub fn set_cap(&self, cap: Option<u64>) {
-        self.lock().cap = cap;
+        self.change(|state| state.cap = cap);
     }
 
     /// Changes what is set aside while a price is unknown, **for every clone of this ledger**.
     pub fn set_reserve(&self, reserve: Reserve) {
-        self.lock().reserve = reserve;
+        self.change(|state| state.reserve = reserve);
     }
 
     /// Returns what the ledger says now.
@@ -100,55 +113,134 @@ impl Ledger {
     /// Books everything that is uncertain as having cost `credits` in all, and nothing if 0: for a person who has
     /// looked at the account's statement. Returns how many attempts are settled by it.
     ///
-    /// Comparing with the balance starts anew: the next reconciliation is a `ReconcileOutcome::Baseline`.
+    /// Comparing with the balance starts anew: the next reconciliation is a `ReconcileOutcome::Baseline`. A child settles
+    /// its own calls only, and its parent compares as before.
     pub fn settle_uncertain(&self, credits: u64) -> u64 {
-        self.lock().settle_by_hand(credits)
+        self.change(|state| {
+            let settled = state.settle_by_hand(credits);
+            state.settle_children();
+            settled
+        })
     }
 
     /// Records a purchase of `credits`, so that comparing with the balance stays exact. Call it when you buy, before the
     /// next reconciliation.
     pub fn record_top_up(&self, credits: u64) {
-        self.lock().record_top_up(credits);
+        self.account().lock().record_top_up(credits);
     }
 
     /// Settles what `ReconcileOutcome::ToppedUp` left uncertain, given that `credits` were bought in all by the purchases
     /// that reconciliations reported since. Returns how many attempts are settled; 0 if the amount does not fit.
     pub fn explain_top_up(&self, credits: u64) -> u64 {
-        self.lock().explain_top_up(credits)
+        self.account().change(|state| {
+            let settled = state.explain_top_up(credits);
+            state.settle_children();
+            settled
+        })
     }
 
     /// Sets credits aside for one attempt of a paid call.
     pub(crate) fn reserve(&self, method: &'static str) -> Result<Reservation, CapReached> {
-        let book = self.lock().reserve(method)?;
-        Ok(Reservation { ledger: self.clone(), book, is_settled: false })
+        self.try_reserve(method, None)
+    }
+
+    /// As [`reserve`](Self::reserve), but where waiting can help it wakes `waker` when something has ended.
+    pub(crate) fn poll_reserve(
+        &self,
+        method: &'static str,
+        waker: &Waker,
+    ) -> Poll<Result<Reservation, CapReached>> {
+        match self.try_reserve(method, Some(waker)) {
+            Err(refused) if refused.is_transient() => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+
+    fn try_reserve(&self, method: &'static str, waker: Option<&Waker>) -> Result<Reservation, CapReached> {
+        let Some(parent) = &self.shared.parent else {
+            let book = self.lock().reserve(method, None, waker)?;
+            return Ok(Reservation { ledger: self.clone(), book, is_settled: false, parent: None });
+        };
+        let price = parent.account().price(method);
+        // This ledger first, so that one without room leaves its siblings alone.
+        let book = self.lock().reserve(method, price, waker)?;
+        match parent.try_reserve(method, waker) {
+            Ok(reservation) => {
+                let parent = Some(Box::new(reservation));
+                Ok(Reservation { ledger: self.clone(), book, is_settled: false, parent })
+            }
+            Err(refused) => {
+                self.change(|state| state.release(book));
+                Err(refused)
+            }
+        }
     }
 
     /// How the cap would refuse a paid call now, if it would. Nothing is set aside or counted.
     pub(crate) fn refusal(&self, method: &'static str) -> Option<CapReached> {
-        let mut state = self.lock();
-        let book = state.book(method);
-        state.refusal(book)
+        let own = {
+            let mut state = self.lock();
+            let book = state.book(method);
+            state.refusal(book)
+        };
+        own.or_else(|| self.shared.parent.as_ref()?.refusal(method))
     }
 
     /// Books the cost of a call that should have been free.
     pub(crate) fn charge(&self, method: &'static str, credits: u64) {
-        let mut state = self.lock();
-        let book = state.book(method);
-        state.charge(book, credits);
+        for ledger in self.line() {
+            let mut state = ledger.lock();
+            let book = state.book(method);
+            state.charge(book, credits);
+        }
     }
 
     /// Books a call as uncertain that was thought to be free when it was sent.
     pub(crate) fn uncertain(&self, method: &'static str) {
-        let mut state = self.lock();
-        let book = state.book(method);
-        state.uncertain(book);
+        for ledger in self.line() {
+            let mut state = ledger.lock();
+            let book = state.book(method);
+            state.uncertain(book);
+        }
     }
 
     /// Whether a method has ever charged anything.
     pub(crate) fn has_charged(&self, method: &str) -> bool {
-        self.price(method).is_some()
+        self.line().any(|ledger| ledger.price(method).is_some())
     }
 
+    /// This ledger, its parent, and so on.
+    fn line(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |ledger| ledger.shared.parent.as_ref())
+    }
+
+    /// The ledger of the whole account, which is compared with the balance.
+    fn account(&self) -> &Self {
+        let mut account = self;
+        while let Some(parent) = &account.shared.parent {
+            account = parent;
+        }
+        account
+    }
+
+    /// Changes something that may make room.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        if !state.waiting.is_empty() {
+            let waiting = std::mem::take(&mut state.waiting);
+            drop(state);
+            waiting.into_iter().for_each(Waker::wake);
+        }
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.lock()
+    }
+}
+
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every critical section leaves the numbers whole, so a panic elsewhere does not make them wrong.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -166,6 +258,8 @@ pub(crate) struct Reservation {
     ledger: Ledger,
     book: usize,
     is_settled: bool,
+    /// What the parent has set aside for the same attempt.
+    parent: Option<Box<Reservation>>,
 }
 
 impl Reservation {
@@ -176,12 +270,17 @@ impl Reservation {
 
     fn settle_in_place(&mut self, credits: Credits) {
         self.is_settled = true;
-        let mut state = self.ledger.lock();
-        state.release(self.book);
-        match credits {
-            Credits::Charged(credits) => state.charge(self.book, credits),
-            Credits::NotCharged => state.not_charged(),
-            Credits::Uncertain => state.uncertain(self.book),
+        self.ledger.change(|state| {
+            state.release(self.book);
+            match credits {
+                Credits::Charged(credits) => state.charge(self.book, credits),
+                Credits::NotCharged => state.not_charged(),
+                Credits::Uncertain => state.uncertain(self.book),
+            }
+        });
+        // Afterwards: a parent with nothing in flight knows all that its children have.
+        if let Some(parent) = &mut self.parent {
+            parent.settle_in_place(credits);
         }
     }
 }

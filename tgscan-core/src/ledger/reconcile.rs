@@ -90,15 +90,18 @@ impl Reconcile {
     /// Compares the ledger with `balance`, which was asked for after [`Ledger::start_reconcile`], and settles what was
     /// uncertain if it can.
     pub fn finish(self, balance: i64) -> Reconciliation {
-        let mut state = self.ledger.lock();
-        let outcome = if self.was_busy || state.in_flight_calls() > 0 || state.begun != self.begun {
-            ReconcileOutcome::CallsInFlight
-        } else if state.comparison.ended != self.ended {
-            ReconcileOutcome::Overlapped
-        } else {
-            return state.compare(balance);
-        };
-        state.inconclusive(outcome)
+        self.ledger.change(|state| {
+            let outcome = if self.was_busy || state.in_flight_calls() > 0 || state.begun != self.begun {
+                ReconcileOutcome::CallsInFlight
+            } else if state.comparison.ended != self.ended {
+                ReconcileOutcome::Overlapped
+            } else {
+                let seen = state.compare(balance);
+                state.settle_children();
+                return seen;
+            };
+            state.inconclusive(outcome)
+        })
     }
 }
 
@@ -125,9 +128,10 @@ impl Ledger {
     ///
     /// [`Client::reconcile`]: crate::Client::reconcile
     pub fn start_reconcile(&self) -> Reconcile {
-        let state = self.lock();
+        let account = self.account();
+        let state = account.lock();
         Reconcile {
-            ledger: self.clone(),
+            ledger: account.clone(),
             begun: state.begun,
             was_busy: state.in_flight_calls() > 0,
             ended: state.comparison.ended,
@@ -137,31 +141,31 @@ impl Ledger {
 
     /// How many attempts ever ended uncertain, if some of them can still be settled by comparing.
     pub(crate) fn to_settle(&self) -> Option<u64> {
-        let state = self.lock();
+        let state = self.account().lock();
         let is_left = state.books.iter().any(|book| book.uncertain > book.stranded);
         (is_left && state.comparison.baseline.is_some()).then_some(state.uncertain_ever)
     }
 
     /// Whether a balance was ever compared with.
     pub(crate) fn has_baseline(&self) -> bool {
-        self.lock().comparison.baseline.is_some()
+        self.account().lock().comparison.baseline.is_some()
     }
 
     /// Allows a client to compare by itself: once for each new uncertainty.
     pub(crate) fn claim_reconcile(&self) -> bool {
-        let mut state = self.lock();
+        let mut state = self.account().lock();
         let seen = state.uncertain_ever;
         std::mem::replace(&mut state.comparison.settled_by_client, seen) != seen
     }
 
     /// Takes such a claim back, because nothing was concluded.
     pub(crate) fn unclaim_reconcile(&self) {
-        self.lock().comparison.settled_by_client = 0;
+        self.account().lock().comparison.settled_by_client = 0;
     }
 
     /// What a comparison shows that does not take place.
     pub(crate) fn inconclusive(&self, outcome: ReconcileOutcome) -> Reconciliation {
-        self.lock().inconclusive(outcome)
+        self.account().lock().inconclusive(outcome)
     }
 }
 
@@ -193,7 +197,7 @@ impl State {
                 Ok(spent) => {
                     // All of it is gone, whoever spent it: what was uncertain cannot have taken more than that.
                     self.unexplained = self.unexplained.saturating_add(spent);
-                    self.clear_open();
+                    self.clear_open(None);
                     ReconcileOutcome::Differs(spent.saturating_sub(open.credits))
                 }
                 Err(_) if excess < 0 => {
@@ -203,7 +207,7 @@ impl State {
                 // More than any account holds.
                 Err(_) => {
                     self.unexplained = u64::MAX;
-                    self.clear_open();
+                    self.clear_open(None);
                     ReconcileOutcome::Differs(u64::MAX)
                 }
             }
@@ -224,13 +228,17 @@ impl State {
             }
         }
         self.charged = self.charged.saturating_add(spent);
-        self.clear_open();
+        self.clear_open(Some(spent));
     }
 
-    fn clear_open(&mut self) {
+    /// Ends what can be settled; `spent` is what it cost, if that is known.
+    fn clear_open(&mut self, spent: Option<u64>) {
+        let mut calls = 0;
         for book in &mut self.books {
+            calls += book.uncertain - book.stranded;
             book.uncertain = book.stranded;
         }
+        self.children.settled(calls, spent);
     }
 
     /// Puts what is uncertain out of reach of later balances, because the account gained at least `gain` in between; or
@@ -274,11 +282,13 @@ impl State {
             book.stranded = 0;
         }
         self.comparison.gap = None;
+        self.children.settled(settled, Some(spent));
         settled
     }
 
     pub(super) fn settle_by_hand(&mut self, credits: u64) -> u64 {
-        let calls = self.books.iter().map(|book| book.uncertain).sum();
+        let calls = self.uncertain_calls();
+        self.children.settled(calls, Some(credits));
         for book in &mut self.books {
             (book.uncertain, book.stranded) = (0, 0);
         }

@@ -1,5 +1,8 @@
 //! What a ledger keeps: totals, and one book per API method, in calls. Amounts follow from the methods' prices.
 
+use std::task::Waker;
+
+use super::children::Children;
 use super::reconcile::Comparison;
 use super::{CapReached, LedgerSnapshot, Reserve};
 
@@ -18,6 +21,9 @@ pub(super) struct State {
     /// Attempts that ever ended uncertain.
     pub(super) uncertain_ever: u64,
     pub(super) comparison: Comparison,
+    pub(super) children: Children,
+    /// Who waits for room.
+    pub(super) waiting: Vec<Waker>,
 }
 
 /// The calls of one API method, in calls. Held calls count at the method's price, so that they rise with it.
@@ -53,6 +59,8 @@ impl State {
             begun: 0,
             uncertain_ever: 0,
             comparison: Comparison::default(),
+            children: Children::default(),
+            waiting: Vec::new(),
         }
     }
 
@@ -94,6 +102,10 @@ impl State {
         self.books.iter().map(|book| book.in_flight).sum()
     }
 
+    pub(super) fn uncertain_calls(&self) -> u64 {
+        self.books.iter().map(|book| book.uncertain).sum()
+    }
+
     pub(super) fn snapshot(&self) -> LedgerSnapshot {
         let (in_flight, uncertain) = (self.held(|book| book.in_flight), self.held(|book| book.uncertain));
         LedgerSnapshot {
@@ -103,7 +115,7 @@ impl State {
             in_flight: in_flight.credits,
             in_flight_calls: self.in_flight_calls(),
             uncertain: uncertain.credits,
-            uncertain_calls: self.books.iter().map(|book| book.uncertain).sum(),
+            uncertain_calls: self.uncertain_calls(),
             unexplained: self.unexplained,
             not_charged_calls: self.not_charged_calls,
             refused_calls: self.refused_calls,
@@ -125,9 +137,23 @@ impl State {
         Some(CapReached { ledger: self.snapshot(), price })
     }
 
-    pub(super) fn reserve(&mut self, method: &'static str) -> Result<usize, CapReached> {
+    /// Sets a call aside. `price` is what others know of its price; `waker` is woken when there may be room, if that can
+    /// be.
+    pub(super) fn reserve(
+        &mut self,
+        method: &'static str,
+        price: Option<u64>,
+        waker: Option<&Waker>,
+    ) -> Result<usize, CapReached> {
         let book = self.book(method);
+        self.books[book].price = self.books[book].price.max(price);
         if let Some(mut refused) = self.refusal(book) {
+            if let Some(waker) = waker.filter(|_| refused.is_transient()) {
+                if !self.waiting.iter().any(|other| other.will_wake(waker)) {
+                    self.waiting.push(waker.clone());
+                }
+                return Err(refused);
+            }
             self.refused_calls += 1;
             refused.ledger.refused_calls = self.refused_calls;
             return Err(refused);

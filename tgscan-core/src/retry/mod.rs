@@ -2,7 +2,7 @@
 
 mod failure;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub use failure::{Failure, StatusRule};
 
@@ -125,9 +125,13 @@ pub(crate) fn random(seed: u64, count: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// What `Retry-After` asks for: seconds, or a date, which is compared with the response's own `Date` because this
-/// crate has no clock. A date that cannot be compared asks for the longest wait. Anything else is ignored.
-pub(crate) fn retry_after(headers: &http::HeaderMap, longest: Duration) -> Option<Duration> {
+/// What `Retry-After` asks for: seconds, or a date, which is compared with the response's own `Date`, whoever's clock
+/// that is, else with the driver's. A date that cannot be compared asks for the longest wait. Anything else is ignored.
+pub(crate) fn retry_after(
+    headers: &http::HeaderMap,
+    driver: impl FnOnce() -> Option<SystemTime>,
+    longest: Duration,
+) -> Option<Duration> {
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         // More digits than fit ask for longer than anybody waits.
@@ -135,7 +139,7 @@ pub(crate) fn retry_after(headers: &http::HeaderMap, longest: Duration) -> Optio
     }
     let until = httpdate::parse_http_date(text).ok()?;
     let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
-    match date.and_then(|date| httpdate::parse_http_date(date).ok()) {
+    match date.and_then(|date| httpdate::parse_http_date(date).ok()).or_else(driver) {
         Some(now) => Some(until.duration_since(now).unwrap_or_default()),
         None => Some(longest),
     }
@@ -295,14 +299,15 @@ mod tests {
 
     #[test]
     fn retry_after_reads_seconds_and_dates() {
-        let headers = |retry_after: &str, date: Option<&str>| {
+        let at = |retry_after: &str, date: Option<&str>, driver: Option<SystemTime>| {
             let mut headers = http::HeaderMap::new();
             headers.insert("retry-after", retry_after.parse().unwrap());
             if let Some(date) = date {
                 headers.insert("date", date.parse().unwrap());
             }
-            super::retry_after(&headers, Duration::from_secs(99))
+            super::retry_after(&headers, || driver, Duration::from_secs(99))
         };
+        let headers = |retry_after: &str, date: Option<&str>| at(retry_after, date, None);
         let now = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(headers("7", None), Some(Duration::from_secs(7)));
         assert_eq!(headers("0", None), Some(Duration::ZERO));
@@ -312,10 +317,13 @@ mod tests {
         for date in [None, Some("yesterday")] {
             let longest = Some(Duration::from_secs(99));
             assert_eq!(headers("Sun, 06 Nov 1994 08:50:07 GMT", date), longest, "nothing to compare it with");
+            let driver = httpdate::parse_http_date("Sun, 06 Nov 1994 08:50:00 GMT").ok();
+            assert_eq!(at("Sun, 06 Nov 1994 08:50:07 GMT", date, driver), Some(Duration::from_secs(7)));
+            assert_eq!(at("Sun, 06 Nov 1994 08:49:07 GMT", date, driver), Some(Duration::ZERO), "it is over");
         }
         for wrong in ["", "-1", "1.5", "soon"] {
             assert_eq!(headers(wrong, now), None, "{wrong}");
         }
-        assert_eq!(super::retry_after(&http::HeaderMap::new(), Duration::MAX), None);
+        assert_eq!(super::retry_after(&http::HeaderMap::new(), || None, Duration::MAX), None);
     }
 }

@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use tgscan_types::{ApiMethod, Balance};
 
 use super::{
     Asked, Asking, CallId, Claim, Granted, Lookup, Settlement, Store, StoreError, StorePolicy,
-    StoreReconciliation, StoreRefusal,
+    StoreReconciliation, StoreRefusal, wait_before,
 };
 use crate::client::CostIfDropped;
 use crate::ledger::ReconcileOutcome;
@@ -85,7 +86,7 @@ impl Client {
         };
         let account = policy.account();
         let mut start = store.start_reconcile(account).await.map_err(failed::<Balance>)?;
-        let is_early = |age: &std::time::Duration| *age < self.shared.late_charge;
+        let is_early = |age: &Duration| *age < self.shared.late_charge;
         if let Some(age) = start.last_uncertain.filter(is_early) {
             if let Some(timer) = &self.shared.timer {
                 timer.sleep(self.shared.late_charge.saturating_sub(age)).await;
@@ -101,41 +102,61 @@ impl Client {
             let book = store.book(account).await.map_err(failed::<Balance>)?;
             return Ok(StoreReconciliation::inconclusive(&book, outcome));
         }
-        let balance = self.call(Balance {}, ()).await?.answer.num_credits;
+        let balance = self.call(Balance {}, (), None).await?.answer.num_credits;
         store.finish_reconcile(account, start, balance).await.map_err(failed::<Balance>)
     }
 
     /// Sends a paid call through the store.
-    pub(crate) async fn send_stored<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
-        let Some(stored) = &self.shared.stored else { return self.call(method, ()).await };
-        self.see_balance(stored).await;
+    pub(crate) async fn send_stored<M: ApiMethod>(
+        &self,
+        method: M,
+        until: Option<Duration>,
+    ) -> Result<Reply<M::Answer>, Error> {
+        let Some(stored) = &self.shared.stored else { return self.call(method, (), until).await };
+        let _ = self.before(until, self.see_balance(stored)).await;
         let began = self.now();
-        let mut may_settle = self.shared.reconciles_itself;
+        let (mut may_settle, mut waits) = (self.shared.reconciles_itself, 0);
         let mut asking = Asking::new(&self.shared.api, &stored.policy, stored.lookup, method, began);
         let result = loop {
             let claim = stored.store.claim(&asking.request(self.now())).await;
             if let Ok(Claim::CapReached(refused)) = &claim {
                 if std::mem::take(&mut may_settle) && refused.would_fit_if_settled() {
-                    let seen = self.reconcile_store().await;
-                    if seen.is_ok_and(|seen| seen.outcome.is_conclusive()) {
+                    let seen = self.before(until, self.reconcile_store()).await;
+                    if seen.is_some_and(|seen| seen.is_ok_and(|seen| seen.outcome.is_conclusive())) {
                         continue;
                     }
                 }
+                if self.shared.waits_for_room
+                    && refused.is_transient()
+                    && self.pause(wait_before(waits), until).await
+                {
+                    waits += 1;
+                    continue;
+                }
             }
             match asking.claimed(claim) {
-                Asked::Granted(granted) => return self.fly(stored, granted).await,
-                Asked::Wait(duration, waiting) => match &self.shared.timer {
-                    Some(timer) => {
-                        timer.sleep(duration).await;
-                        asking = waiting.again();
+                Asked::Granted(granted) => return self.fly(stored, granted, until).await,
+                Asked::Wait(duration, waiting) => {
+                    if !self.pause(duration, until).await {
+                        break Err(waiting.give_up());
                     }
-                    None => break Err(waiting.give_up()),
-                },
+                    asking = waiting.again();
+                }
                 Asked::Done(result) => break result,
             }
         };
         self.tell::<M>(began, &result);
         result
+    }
+
+    /// Waits, if there is a timer and the deadline allows it.
+    async fn pause(&self, duration: Duration, until: Option<Duration>) -> bool {
+        let Some(timer) = &self.shared.timer else { return false };
+        let is_in_time = until.is_none_or(|until| timer.now().saturating_add(duration) < until);
+        if is_in_time {
+            timer.sleep(duration).await;
+        }
+        is_in_time
     }
 
     /// Takes a first balance before anything is spent, so that what becomes uncertain can be settled.
@@ -158,17 +179,18 @@ impl Client {
         &self,
         stored: &Stored,
         granted: Granted<M>,
+        until: Option<Duration>,
     ) -> Result<Reply<M::Answer>, Error> {
         let flight = Flight {
             store: stored.store.clone(),
             call: granted.call(),
             ending: Some(Settlement::NotCharged),
         };
-        let Some(spawn) = &self.shared.spawn else { return self.finish_flight(flight, granted).await };
+        let Some(spawn) = &self.shared.spawn else { return self.finish_flight(flight, granted, until).await };
         let slot = Slot::default();
         let (client, sender) = (self.clone(), Sender(slot.clone()));
         spawn(Box::pin(async move {
-            let result = client.finish_flight(flight, granted).await;
+            let result = client.finish_flight(flight, granted, until).await;
             sender.send(result);
         }));
         slot.wait().await.unwrap_or_else(|| {
@@ -182,12 +204,13 @@ impl Client {
         &self,
         mut flight: Flight,
         granted: Granted<M>,
+        until: Option<Duration>,
     ) -> Result<Reply<M::Answer>, Error> {
         if self.shared.reconciles_itself {
-            self.make_room::<M>().await;
+            let _ = self.before(until, self.make_room::<M>()).await;
         }
         let (method, running) = granted.into_parts();
-        let result = self.call(method, &mut flight).await;
+        let result = self.call(method, &mut flight, until).await;
         let (call, settlement, settling) = running.ended(result);
         flight.ending = Some(settlement.clone());
         let settled = flight.store.settle(call, settlement).await;

@@ -15,6 +15,7 @@ mod generate;
 mod golden;
 mod inputs;
 mod json;
+mod limits;
 mod money;
 mod regressions;
 mod robust;

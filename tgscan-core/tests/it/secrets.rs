@@ -14,7 +14,7 @@ use tgscan_core::types::{self, ApiMethod, Envelope, GroupQuery, UserId, UserQuer
 use tgscan_core::{
     Api, ApiKey, Client, Credits, Error, ErrorKind, Ledger, Refusal, Reply, Reserve, RetryPolicy, Storage,
     TransportError,
-    call::{Attempt, CallSummary, Observer, Step},
+    call::{Attempt, AttemptSummary, CallSummary, Observer, Step},
     ledger::CapReached,
     retry::{Decision, Failure, Situation, StatusRule},
     store::{
@@ -404,7 +404,10 @@ fn show_observed(watch: &mut Watch) {
     struct Told(Arc<Mutex<String>>);
     impl Observer for Told {
         fn call_finished(&self, call: &CallSummary<'_>) {
-            *self.0.lock().unwrap() = format!("{call:?} {call:#?}");
+            self.0.lock().unwrap().extend([format!("{call:?}"), format!("{call:#?}")]);
+        }
+        fn attempt_finished(&self, attempt: &AttemptSummary<'_>) {
+            self.0.lock().unwrap().extend([format!("{attempt:?}"), format!("{attempt:#?}")]);
         }
     }
     let transport = transport_fn(|request: http::Request<Bytes>| async move {
@@ -415,9 +418,9 @@ fn show_observed(watch: &mut Watch) {
     let client = Client::new(api(), transport).with_observer(told.clone());
     block_on(client.send(user(USERNAME))).unwrap_err();
     let told = told.0.lock().unwrap();
-    assert!(told.contains("could not send"), "{told}");
+    assert_eq!(told.matches("could not send").count(), 4, "{told}");
     hidden("CallSummary", &told);
-    watch.0.insert("CallSummary".into());
+    watch.0.extend(["AttemptSummary", "CallSummary"].map(ToOwned::to_owned));
 
     let marked = api().with_marked_attempts();
     let Step::Send(request, _) = Step::begin(&marked, user(USERNAME), Duration::ZERO) else {

@@ -1,6 +1,6 @@
 //! Compares what a store says with what the service knows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +109,7 @@ impl Audit {
         }
         // What was settled may be asked again; what was answered may not.
         let mut after = 0;
-        let mut answered = Vec::new();
+        let mut answered = HashSet::new();
         loop {
             let page = block_on(store.calls(after, 1000)).unwrap();
             let Some(last) = page.last() else { break };

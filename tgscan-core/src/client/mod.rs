@@ -1,10 +1,13 @@
 //! The asynchronous client: drives calls with a transport and a timer.
 
+mod limits;
+mod watch;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Extensions, Request, Response};
@@ -16,7 +19,7 @@ use tgscan_types::{
 use crate::ledger::{ReconcileOutcome, Reconciliation};
 use crate::{
     Api, Credits, Error, ErrorKind, Ledger, Reply, Timer, Transport, TransportError,
-    call::{CallSummary, Observer, Step},
+    call::{Observer, Prepared, Step, refused},
     store::{Stored, Task},
 };
 
@@ -57,6 +60,9 @@ pub(crate) struct Shared {
     /// How long after the last uncertain call a charge may still come.
     pub(crate) late_charge: Duration,
     pub(crate) reconciles_itself: bool,
+    pub(crate) waits_for_room: bool,
+    /// How long a whole call may take.
+    deadline: Option<Duration>,
     pub(crate) stored: Option<Stored>,
     pub(crate) spawn: Option<Arc<dyn Fn(Task) + Send + Sync>>,
 }
@@ -76,6 +82,8 @@ impl Client {
             observer: None,
             late_charge: LATE_CHARGE,
             reconciles_itself: false,
+            waits_for_room: false,
+            deadline: None,
             stored: None,
             spawn: None,
         };
@@ -104,7 +112,7 @@ impl Client {
         self
     }
 
-    /// Sets the observer, which is called when a call finishes. Replaces an earlier one.
+    /// Sets the observer, which hears of attempts and calls. Replaces an earlier one.
     #[must_use]
     pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
         Arc::make_mut(&mut self.shared).observer = Some(Arc::new(observer));
@@ -227,14 +235,15 @@ impl Client {
     /// If the cap refuses the call, if no complete response comes back, or if it is not a successful answer that fits.
     /// The error keeps what was received and says what is known about the credits.
     pub async fn send<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
+        let until = if self.shared.deadline.is_some() { self.until::<M>()? } else { None };
         if self.shared.stored.is_some() && self.shared.api.can_cost::<M>() {
-            return Box::pin(self.send_stored(method)).await;
+            return Box::pin(self.send_stored(method, until)).await;
         }
         if self.shared.reconciles_itself && self.shared.api.can_cost::<M>() {
             // Boxed, because a call's future is moved, and is small without it.
-            Box::pin(self.make_room::<M>()).await;
+            let _ = Box::pin(self.before(until, self.make_room::<M>())).await;
         }
-        self.call(method, ()).await
+        self.call(method, (), until).await
     }
 
     /// Settles what is uncertain if the cap would refuse the call because of it. Whatever comes of it, the call itself
@@ -253,55 +262,66 @@ impl Client {
         }
     }
 
-    /// Drives one call to its end, and tells `cost` what it would cost if it were dropped.
+    /// Drives one call to its end, by `until`, and tells `cost` what it would cost if it were dropped.
     pub(crate) async fn call<M: ApiMethod>(
         &self,
         method: M,
         mut cost: impl CostIfDropped,
+        until: Option<Duration>,
     ) -> Result<Reply<M::Answer>, Error> {
         let began = self.now();
-        let mut step = Step::begin(&self.shared.api, method, began);
+        // What few callers ask for is boxed: a call's future is moved, and is small without it.
+        let mut watch = self.watch::<M>(began);
+        let mut step = if self.shared.waits_for_room {
+            let prepared = Prepared::new(&self.shared.api, method, began);
+            Box::pin(self.begin(prepared, until, refused::<M>)).await
+        } else {
+            Step::begin(&self.shared.api, method, began)
+        };
         let result = loop {
             // Nothing but what must be kept is alive while the transport is waited for: a call's future is moved.
             let (sending, sent) = match step {
                 Step::Send(request, sent) => {
                     cost.set(Credits::Uncertain);
+                    if let Some(watch) = &mut watch {
+                        watch.sent();
+                    }
                     (self.sending(request), sent)
                 }
                 Step::Backoff(wait) => match &self.shared.timer {
-                    Some(timer) => {
+                    Some(timer)
+                        if until.is_none_or(|until| timer.now().saturating_add(wait.duration()) < until) =>
+                    {
                         cost.set(wait.error().credits());
                         timer.sleep(wait.duration()).await;
-                        step = wait.resume();
+                        let (prepared, error) = wait.prepare();
+                        // Why the call failed says more than that the cap leaves no room for another attempt.
+                        step = Box::pin(self.begin(prepared, until, |_| error)).await;
                         continue;
                     }
-                    None => break Err(wait.give_up()),
+                    _ => break Err(wait.give_up()),
                 },
                 Step::Done(result) => break result,
             };
-            let response = sending.await;
-            step = sent.received_at(response, || self.now_or(began));
+            let response = match until {
+                None => sending.await,
+                Some(_) => {
+                    Box::pin(self.before(until, sending)).await.unwrap_or_else(|| Err(limits::passed()))
+                }
+            };
+            step = sent.received_at(response, || self.now_or(began), || self.date());
+            if let Some(watch) = &mut watch {
+                watch.received(&step);
+            }
         };
         if result.as_ref().is_ok_and(Reply::is_mismatched) {
             // Answers on that connection may all be one too late; which one it was is not known here.
             self.shared.transport.discard_connections();
         }
-        self.tell::<M>(began, &result);
+        if let Some(watch) = watch {
+            watch.finished(&result);
+        }
         result
-    }
-
-    /// Tells the observer, if there is one, how a call ended.
-    pub(crate) fn tell<M: ApiMethod>(&self, began: Duration, result: &Result<Reply<M::Answer>, Error>) {
-        let Some(observer) = &self.shared.observer else { return };
-        let (attempts, credits) = match result {
-            Ok(reply) => (reply.attempts, reply.credits),
-            Err(error) => (error.attempts(), error.credits()),
-        };
-        let duration = self.now_or(began).saturating_sub(began);
-        let error = result.as_ref().err();
-        let end = CallSummary { method: M::NAME, attempts, duration, credits, error };
-        // The observer is the caller's code: its panic must not cost the answer. The panic hook has told of it.
-        let _ = catch_unwind(AssertUnwindSafe(|| observer.call_finished(&end)));
     }
 
     /// What [`Transport::send`] makes of the request.
@@ -339,7 +359,7 @@ impl Client {
             // Another call became uncertain during the wait, so that is not over.
             return Ok(ledger.inconclusive(ReconcileOutcome::TooEarly));
         }
-        let balance = self.call(Balance {}, ()).await?.answer.num_credits;
+        let balance = self.call(Balance {}, (), None).await?.answer.num_credits;
         Ok(comparison.finish(balance))
     }
 
@@ -350,6 +370,10 @@ impl Client {
     /// The time after something was received, which a clock that panics must not cost.
     fn now_or(&self, earlier: Duration) -> Duration {
         catch_unwind(AssertUnwindSafe(|| self.now())).unwrap_or(earlier)
+    }
+
+    fn date(&self) -> Option<SystemTime> {
+        catch_unwind(AssertUnwindSafe(|| self.shared.timer.as_ref()?.date())).unwrap_or_default()
     }
 }
 
