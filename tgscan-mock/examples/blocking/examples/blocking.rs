@@ -1,28 +1,19 @@
-//! Asks how many credits are left, without a runtime.
-//!
-//! ```console
-//! $ TGSCAN_API_KEY=… cargo run --package tgscan-example-blocking --example blocking
-//! ```
-//!
-//! With `TGSCAN_BASE_URL` it asks another server, such as the mock.
+//! Searches an account, without a runtime: `TGSCAN_API_KEY=… cargo run --package tgscan-example-blocking --example
+//! blocking some_username`. `TGSCAN_BASE_URL` may name another server, e.g. the mock.
 #![expect(clippy::print_stdout, reason = "this is the program's answer")]
+use std::env::{args, var};
 
-use std::env;
-use std::error::Error;
+use tgscan_core::{Api, ApiKey, blocking::call, types::Search};
+use tgscan_example_blocking::{Settings, send};
 
-use tgscan_core::blocking::call;
-use tgscan_core::types::Balance;
-use tgscan_core::{Api, ApiKey};
-use tgscan_example_blocking::{Sender, Settings};
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let key = ApiKey::live(env::var("TGSCAN_API_KEY")?)?;
-    let api = match env::var("TGSCAN_BASE_URL") {
-        Ok(url) => Api::with_base_url(&url, key)?,
-        Err(_) => Api::new(key),
-    };
-    let sender = Sender::new(&Settings::default())?;
-    let reply = call(&api, Balance {}, |request| sender.send(request))?;
-    println!("{} credits are left", reply.answer.num_credits);
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let query = args().nth(1).ok_or("whom?")?.parse()?;
+    let key = ApiKey::live(var("TGSCAN_API_KEY")?)?;
+    let url = var("TGSCAN_BASE_URL").unwrap_or("https://api.tgdev.io".into());
+    let (api, agent) = (Api::with_base_url(&url, key)?, Settings::default().agent()?);
+    let reply = call(&api, Search { query }, |request| send(&agent, 1 << 24, request))?;
+    for group in reply.answer.newest_first() {
+        println!("{} {} {:?}", group.date_updated, group.title, group.link());
+    }
     Ok(())
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_core::{Transport, TransportError, async_trait};
-use tgscan_example_blocking::Sender;
+use tgscan_example_blocking::send;
 use tokio::task::spawn_blocking;
+use ureq::Agent;
 
 use crate::Settings;
 
@@ -16,12 +17,12 @@ const MAX_IDLE: usize = 8;
 
 /// A transport over ureq: HTTP/1.1, on the threads that tokio keeps for blocking code.
 ///
-/// Each call has a sender, and so a connection, to itself. That is what lets it end its request when its future is
+/// Each call has an agent, and so a connection, to itself. That is what lets it end its request when its future is
 /// dropped: a thread that blocks cannot be stopped, but ureq can shut an agent's connection down under it.
 #[derive(Clone)]
 pub struct UreqTransport {
     settings: Settings,
-    idle: Arc<Mutex<Vec<Sender>>>,
+    idle: Arc<Mutex<Vec<Agent>>>,
 }
 
 impl UreqTransport {
@@ -30,20 +31,20 @@ impl UreqTransport {
     /// # Errors
     /// If the certificate authorities cannot be read.
     pub fn new(settings: &Settings) -> Result<Self, ureq::Error> {
-        let first = Sender::new(settings)?;
+        let first = settings.agent()?;
         Ok(Self { settings: settings.clone(), idle: Arc::new(Mutex::new(vec![first])) })
     }
 
-    fn sender(&self) -> Result<Sender, TransportError> {
+    fn agent(&self) -> Result<Agent, TransportError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         // The latest one first, whose connection is the most likely to be still open.
-        idle.map_or_else(|| Sender::new(&self.settings).map_err(TransportError::never_sent), Ok)
+        idle.map_or_else(|| self.settings.agent().map_err(TransportError::never_sent), Ok)
     }
 
-    fn keep(&self, sender: Sender) {
+    fn keep(&self, agent: Agent) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
-            idle.push(sender);
+            idle.push(agent);
         }
     }
 }
@@ -51,11 +52,12 @@ impl UreqTransport {
 #[async_trait]
 impl Transport for UreqTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let sender = self.sender()?;
-        let mut guard = ShutDown(Some(sender.clone()));
-        let result = spawn_blocking(move || sender.send(request)).await;
-        if let Some(sender) = guard.0.take() {
-            self.keep(sender);
+        let agent = self.agent()?;
+        let mut guard = ShutDown(Some(agent.clone()));
+        let limit = self.settings.max_body_size;
+        let result = spawn_blocking(move || send(&agent, limit, request)).await;
+        if let Some(agent) = guard.0.take() {
+            self.keep(agent);
         }
         // The thread panicked, or the runtime is shutting down; the request may have left before.
         result.unwrap_or_else(|error| Err(TransportError::new(error)))
@@ -63,12 +65,12 @@ impl Transport for UreqTransport {
 }
 
 /// Ends a request whose future was dropped: the one that the thread waits for, and the one that it has yet to begin.
-struct ShutDown(Option<Sender>);
+struct ShutDown(Option<Agent>);
 
 impl Drop for ShutDown {
     fn drop(&mut self) {
-        if let Some(sender) = self.0.take() {
-            sender.shut_down();
+        if let Some(agent) = self.0.take() {
+            agent.shutdown();
         }
     }
 }

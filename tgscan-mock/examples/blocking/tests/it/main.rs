@@ -6,7 +6,7 @@ use std::process::Command;
 use tgscan_core::blocking::call;
 use tgscan_core::types::{Balance, Search};
 use tgscan_core::{Api, RetryPolicy};
-use tgscan_example_blocking::{Sender, Settings};
+use tgscan_example_blocking::{Settings, send};
 use tgscan_mock::{Fault, FaultKind, Mock, MockServer, ServerOptions};
 
 fn search() -> Search {
@@ -18,11 +18,11 @@ fn calls_are_answered_over_https() {
     let mock = Mock::new();
     let server = MockServer::start(&mock, &ServerOptions::new().https::<&str>([])).unwrap();
     let settings = Settings { ca_pem: server.ca_pem().map(str::to_owned), ..Settings::default() };
-    let (api, sender) =
-        (Api::with_base_url(&server.url(), mock.live_key()).unwrap(), Sender::new(&settings).unwrap());
-    let balance = call(&api, Balance {}, |request| sender.send(request)).unwrap();
+    let (api, agent) =
+        (Api::with_base_url(&server.url(), mock.live_key()).unwrap(), settings.agent().unwrap());
+    let balance = call(&api, Balance {}, |request| send(&agent, 1 << 20, request)).unwrap();
     assert_eq!(balance.answer.num_credits, 1000);
-    call(&api, search(), |request| sender.send(request)).unwrap();
+    call(&api, search(), |request| send(&agent, 1 << 20, request)).unwrap();
     assert_eq!((mock.account().spent, api.ledger().snapshot().charged), (1, 1));
     assert_eq!(server.open_connections(), 1, "the second call takes the connection of the first");
 }
@@ -31,16 +31,16 @@ fn calls_are_answered_over_https() {
 fn a_refused_call_is_sent_again_and_an_uncertain_one_is_not() {
     let mock = Mock::new();
     let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
-    let sender = Sender::new(&Settings::default()).unwrap();
+    let agent = Settings::default().agent().unwrap();
     let mut quick = RetryPolicy::default();
     quick.base_backoff = std::time::Duration::from_millis(1);
     let api = Api::with_base_url(&server.url(), mock.live_key()).unwrap().with_retry(quick);
     mock.script::<Search>([Fault::new(FaultKind::Unavailable(None))]);
-    let reply = call(&api, search(), |request| sender.send(request)).unwrap();
+    let reply = call(&api, search(), |request| send(&agent, 1 << 20, request)).unwrap();
     assert_eq!((reply.attempts, mock.account().spent), (2, 1));
 
     mock.script::<Search>([Fault::new(FaultKind::Close).charged()]);
-    let error = call(&api, search(), |request| sender.send(request)).unwrap_err();
+    let error = call(&api, search(), |request| send(&agent, 1 << 20, request)).unwrap_err();
     assert_eq!((error.attempts(), mock.account().spent), (1, 2));
     assert_eq!(api.ledger().snapshot().uncertain_calls, 1);
 }
