@@ -1,17 +1,29 @@
 //! A clock that does not wait.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tgscan_core::{Timer, async_trait};
 
-/// A virtual [`Timer`]: every sleep returns at once and advances the time, so that tests of retries take no time.
+/// A virtual [`Timer`]: time moves on to the next end of a sleep as soon as nobody has anything else to do, so that
+/// tests of retries, latencies and deadlines take no time and have one order.
 ///
-/// Clones share their time.
-#[derive(Clone, Debug, Default)]
+/// A sleep lets others run first, in the order of their ends. Clones share their time.
+#[derive(Clone, Default)]
 pub struct VirtualTimer {
-    nanos: Arc<AtomicU64>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    now: Duration,
+    /// When each sleep ends, with a number that tells them apart.
+    sleeping: BTreeSet<(Duration, u64)>,
+    last: u64,
 }
 
 impl VirtualTimer {
@@ -22,21 +34,115 @@ impl VirtualTimer {
 
     /// Advances the time.
     pub fn advance(&self, duration: Duration) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        // It ends after 584 years instead of starting anew.
-        let _ = self
-            .nanos
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(now.saturating_add(nanos)));
+        let mut state = self.state();
+        // It stands still at the end of time instead of starting anew.
+        state.now = state.now.saturating_add(duration);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl Timer for VirtualTimer {
     fn now(&self) -> Duration {
-        Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
+        self.state().now
     }
 
     async fn sleep(&self, duration: Duration) {
-        self.advance(duration);
+        Sleep { timer: self.clone(), duration, place: None, polls: 0 }.await;
+    }
+}
+
+/// A sleep; its place among the others once it has begun.
+struct Sleep {
+    timer: VirtualTimer,
+    duration: Duration,
+    place: Option<(Duration, u64)>,
+    polls: u32,
+}
+
+/// How often a sleep is polled in vain before it takes those that would end earlier for abandoned.
+const PATIENCE: u32 = 1000;
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.clone();
+        let mut state = timer.state();
+        let Some(place) = self.place else {
+            state.last += 1;
+            let place = (state.now.saturating_add(self.duration), state.last);
+            state.sleeping.insert(place);
+            self.place = Some(place);
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        // Everybody was asked since this began, and this one again: nobody else has anything to do now.
+        self.polls += 1;
+        let next = if self.polls < PATIENCE { state.sleeping.first() } else { Some(&place) };
+        if let Some((next, _)) = next {
+            state.now = state.now.max(*next);
+        }
+        if place.0 > state.now {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.timer.state().sleeping.remove(&place);
+        }
+    }
+}
+
+impl fmt::Debug for VirtualTimer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtualTimer").field("now", &self.now()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_executor::block_on;
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[test]
+    fn sleeps_end_in_the_order_of_their_ends_and_take_no_time() {
+        let timer = VirtualTimer::new();
+        let ended = Mutex::new(Vec::new());
+        let sleep = async |seconds: u64| {
+            timer.sleep(Duration::from_secs(seconds)).await;
+            ended.lock().unwrap().push((seconds, timer.now().as_secs()));
+        };
+        block_on(join_all([3000, 1000, 2000].map(sleep)));
+        assert_eq!(*ended.lock().unwrap(), [(1000, 1000), (2000, 2000), (3000, 3000)]);
+    }
+
+    #[test]
+    fn sleep_that_nobody_polls_holds_nobody_up() {
+        let timer = VirtualTimer::new();
+        let mut forgotten = timer.sleep(Duration::from_secs(1));
+        let _ = forgotten.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
+        block_on(timer.sleep(Duration::from_secs(5)));
+        assert_eq!(timer.now(), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn dropped_sleep_holds_nobody_up() {
+        let timer = VirtualTimer::new();
+        let mut short = timer.sleep(Duration::from_secs(1));
+        let _ = short.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
+        drop(short);
+        block_on(timer.sleep(Duration::from_secs(5)));
+        assert_eq!(timer.now(), Duration::from_secs(5));
     }
 }

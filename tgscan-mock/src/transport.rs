@@ -2,15 +2,19 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tgscan_core::{Transport, TransportError, async_trait, transport::TransportErrorKind as Kind};
+use tgscan_core::{Timer, Transport, TransportError, async_trait, transport::TransportErrorKind as Kind};
 
 use crate::engine::{End, Mock, Wire};
 
-/// Reports faults as a right transport would, without waiting.
+/// Reports faults as a right transport would. Waits as long as the mock's latency, in virtual time.
 #[async_trait]
 impl Transport for Mock {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        self.respond(&request).wire.into_result(self.max_body_size())
+        let outcome = self.respond(&request);
+        if let Some(latency) = outcome.latency {
+            self.timer().sleep(latency).await;
+        }
+        outcome.wire.into_result(self.max_body_size())
     }
 }
 

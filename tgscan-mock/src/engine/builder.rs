@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::StatusCode;
 use tgscan_core::ApiKey;
@@ -10,6 +12,7 @@ use tgscan_core::types::{ApiMethod, registry::infos};
 
 use super::account::{Cost, KeyState};
 use super::{Engine, Mock, Settings, State, route};
+use crate::VirtualTimer;
 use crate::data::Profile;
 
 /// Which answer a repeated query gets.
@@ -54,6 +57,7 @@ pub struct MockBuilder {
     keys: Vec<(String, KeyState)>,
     costs: HashMap<&'static str, Cost>,
     max_body_size: usize,
+    latency: Option<Duration>,
 }
 
 impl MockBuilder {
@@ -69,6 +73,7 @@ impl MockBuilder {
             keys: Vec::new(),
             costs: paid.map(|method| (method.name, usual.clone())).collect(),
             max_body_size: 64 * 1024 * 1024,
+            latency: None,
         }
     }
 
@@ -154,6 +159,15 @@ impl MockBuilder {
         self
     }
 
+    /// Sets how long an answer takes after the request was processed: real time over a socket, and in process the virtual
+    /// time of [`Mock::timer`], where other tasks run meanwhile. Default: none, in which case a call in process ends
+    /// without letting others run.
+    #[must_use]
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = Some(latency);
+        self
+    }
+
     /// Builds the mock.
     ///
     /// # Errors
@@ -191,10 +205,12 @@ impl MockBuilder {
             keys: self.keys,
             costs: self.costs,
             max_body_size: self.max_body_size,
+            latency: self.latency,
         };
         let state = State::new(settings.credits);
         let routes = route::all(settings.profile);
-        Mock { engine: Arc::new(Engine { settings, routes, state: Mutex::new(state) }) }
+        let (state, timer) = (Mutex::new(state), VirtualTimer::new());
+        Mock { engine: Arc::new(Engine { settings, routes, state, timer }), verifies: AtomicBool::new(false) }
     }
 }
 

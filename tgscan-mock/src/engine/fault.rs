@@ -1,6 +1,7 @@
 //! What can go wrong, as values: listed, scripted, each with what it means for the account and for a right client.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::StatusCode;
 
@@ -65,6 +66,7 @@ enum Charges {
 pub struct Fault {
     kind: FaultKind,
     is_charged: bool,
+    latency: Option<Duration>,
 }
 
 /// How a correct client must report a fault.
@@ -90,7 +92,7 @@ impl Fault {
     /// Creates a fault that, where possible, happens before the request is processed.
     pub fn new(kind: FaultKind) -> Self {
         let is_charged = kind.charges() == Charges::Always;
-        Self { kind, is_charged }
+        Self { kind, is_charged, latency: None }
     }
 
     /// Moves the fault to after the request was processed and charged. Faults that refuse it, such as 429, stay uncharged.
@@ -98,6 +100,18 @@ impl Fault {
     pub fn charged(mut self) -> Self {
         self.is_charged = self.kind.charges() != Charges::Never;
         self
+    }
+
+    /// Lets it come after so long, instead of after the mock's own latency.
+    #[must_use]
+    pub fn after(mut self, latency: Duration) -> Self {
+        self.latency = Some(latency);
+        self
+    }
+
+    /// Returns after how long it comes, if it was told.
+    pub fn latency(&self) -> Option<Duration> {
+        self.latency
     }
 
     /// Returns how it fails.
@@ -205,11 +219,11 @@ impl FaultKind {
 
 /// How long a [`FaultKind::Drip`] pauses between two pieces.
 #[cfg(feature = "server")]
-pub(crate) const DRIP_PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+pub(crate) const DRIP_PAUSE: Duration = Duration::from_millis(1);
 
 /// How long a [`FaultKind::TrickleBody`] pauses between two bytes: well below any limit of pauses.
 #[cfg(feature = "server")]
-pub(crate) const TRICKLE_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+pub(crate) const TRICKLE_PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {

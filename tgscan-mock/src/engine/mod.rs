@@ -17,10 +17,15 @@ mod step;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use tgscan_core::types::ApiMethod;
-use tgscan_core::{Api, ApiKey, Client};
+use tgscan_core::{Api, ApiKey, Client, Timer};
 
 pub use account::Account;
 use account::{Cost, KeyState};
@@ -65,15 +70,23 @@ use crate::data::Profile;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
-#[derive(Clone)]
 pub struct Mock {
     engine: Arc<Engine>,
+    /// Whether expectations were given to this handle, which checks them when it is dropped.
+    verifies: AtomicBool,
+}
+
+impl Clone for Mock {
+    fn clone(&self) -> Self {
+        Self { engine: self.engine.clone(), verifies: AtomicBool::new(false) }
+    }
 }
 
 struct Engine {
     settings: Settings,
     routes: Vec<Route>,
     state: Mutex<State>,
+    timer: VirtualTimer,
 }
 
 /// What does not change while the mock runs.
@@ -86,6 +99,7 @@ struct Settings {
     keys: Vec<(String, KeyState)>,
     costs: HashMap<&'static str, Cost>,
     max_body_size: usize,
+    latency: Option<Duration>,
 }
 
 /// What does.
@@ -97,6 +111,8 @@ struct State {
     script: Script,
     expected: Book,
     kept: Kept,
+    /// Who waits for the next request.
+    waiting: Vec<Waker>,
 }
 
 impl State {
@@ -108,6 +124,7 @@ impl State {
             script: Script::default(),
             expected: Book::default(),
             kept: Kept::default(),
+            waiting: Vec::new(),
         }
     }
 }
@@ -145,7 +162,12 @@ impl Mock {
     }
 
     fn client_with(&self, kind: KeyState) -> Client {
-        Client::new(Api::new(self.first_key(kind)), self.clone()).with_timer(VirtualTimer::new())
+        Client::new(Api::new(self.first_key(kind)), self.clone()).with_timer(self.timer().clone())
+    }
+
+    /// Returns the virtual time in which this mock's latency passes, and its clients back off.
+    pub fn timer(&self) -> &VirtualTimer {
+        &self.engine.timer
     }
 
     /// Returns the first live key.
@@ -236,18 +258,40 @@ impl Mock {
 
     /// Expects this call, and says what it gets. From now on every request must be expected by one of the calls given
     /// here: another one, or one too many, is refused with an error envelope that says why, and fails
-    /// [`verify`](Self::verify). When the last clone of the mock is dropped unverified, it verifies itself.
+    /// [`verify`](Self::verify). When this handle is dropped unverified, it verifies itself, whoever else has clones.
     ///
     /// Of several expectations that match a request, the first that still wants it takes it.
     ///
     /// # Panics
-    /// Not here, but where the last clone is dropped, if expectations were not met and nobody called `verify`. A
-    /// test that is panicking already is left alone.
+    /// Not here, but where this handle is dropped, if expectations were not met and nobody called `verify`. A test that is
+    /// panicking already is left alone.
+    #[track_caller]
     pub fn expect<M: ApiMethod>(&self, expect: Expect<M>) {
-        self.state().expected.push(expect.into_expected());
+        self.verifies.store(true, Ordering::Relaxed);
+        self.state().expected.push(expect.into_expected(), Location::caller());
     }
 
-    /// Checks that all expectations are met so far, and that every request was expected.
+    /// Waits until all expectations are met, `limit` at most by this timer.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), when the limit has passed.
+    pub async fn satisfied(&self, limit: Duration, timer: &dyn Timer) -> Result<(), UnmetExpectations> {
+        let mut time = timer.sleep(limit);
+        poll_fn(|context| {
+            {
+                let mut state = self.state();
+                if state.expected.is_satisfied() {
+                    return Poll::Ready(());
+                }
+                state.waiting.push(context.waker().clone());
+            }
+            time.as_mut().poll(context)
+        })
+        .await;
+        self.verify()
+    }
+
+    /// Checks that all expectations are met so far, that every request was expected, and that no script step is left.
     ///
     /// # Errors
     /// If not: which criterion failed, the nearest request, the seed, and how to run the test again.
@@ -275,14 +319,21 @@ impl Engine {
         let mut state = self.state();
         state.expected.is_verified = true;
         let requests: Vec<Seen<'_>> = state.recording.seen().collect();
-        expect::report(&state.expected, &requests, self.settings.seed)
+        expect::report(&state.expected, &requests, state.script.left(), self.settings.seed)
     }
 }
 
-impl Drop for Engine {
+impl Drop for Mock {
     fn drop(&mut self) {
-        let is_due = !self.state().expected.is_verified;
-        if !is_due || std::thread::panicking() {
+        // The last one: a fault that never came may be what the test believes to have tested.
+        let left = self.script_left();
+        if left > 0 && Arc::strong_count(&self.engine) == 1 && !std::thread::panicking() {
+            #[expect(clippy::print_stderr, reason = "it is for the author of the test, who looks there")]
+            {
+                eprintln!("tgscan-mock: {left} script steps met no request");
+            }
+        }
+        if !*self.verifies.get_mut() || self.state().expected.is_verified || std::thread::panicking() {
             return;
         }
         if let Err(unmet) = self.verify() {

@@ -1,5 +1,7 @@
 //! What becomes of a request: an answer, or one of the faults applied to it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -18,6 +20,8 @@ pub struct Outcome {
     pub class: Class,
     /// Credits that the account lost.
     pub charged: u64,
+    /// How long it takes until it comes.
+    pub latency: Option<Duration>,
 }
 
 /// What goes over the wire.
@@ -52,12 +56,12 @@ pub enum End {
 impl Outcome {
     /// A normal answer: a successful envelope.
     pub(super) fn answer(response: Response<Bytes>, charged: u64) -> Self {
-        Self { wire: Wire::Whole(response), class: Class::Reply, charged }
+        Self { wire: Wire::Whole(response), class: Class::Reply, charged, latency: None }
     }
 
     /// An error envelope.
     pub(super) fn refusal(response: Response<Bytes>) -> Self {
-        Self { wire: Wire::Whole(response), class: Class::Api, charged: 0 }
+        Self { wire: Wire::Whole(response), class: Class::Api, charged: 0, latency: None }
     }
 
     /// A fault that needs no answer: the request was not processed, or its answer is thrown away.
@@ -78,11 +82,12 @@ impl Outcome {
             // The others spoil an answer and never get here; a stall is what is left when nothing comes.
             _ => (Wire::Nothing(End::Stall), Class::MaybeSent),
         };
-        Self { wire, class, charged }
+        Self { wire, class, charged, latency: fault.latency() }
     }
 
-    /// A fault in the answer of a processed request.
-    pub(super) fn spoil(fault: &Fault, mut response: Response<Bytes>, charged: u64) -> Self {
+    /// A fault in the answer of a processed request. `None` if the fault names a field that the answer does not have, so
+    /// that it would change nothing.
+    pub(super) fn spoil(fault: &Fault, mut response: Response<Bytes>, charged: u64) -> Option<Self> {
         let (wire, class) = match fault.kind() {
             FaultKind::CutBody(at) => partial(response, *at, End::Close),
             FaultKind::StallBody(at) => partial(response, *at, End::Stall),
@@ -100,8 +105,8 @@ impl Outcome {
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 (Wire::Whole(response), Class::Reply)
             }
-            FaultKind::FieldMissing(pointer) => edit(response, pointer, None),
-            FaultKind::FieldMistyped(pointer) => edit(response, pointer, Some(Value::from(0.5))),
+            FaultKind::FieldMissing(pointer) => edit(response, pointer, None)?,
+            FaultKind::FieldMistyped(pointer) => edit(response, pointer, Some(Value::from(0.5)))?,
             FaultKind::CutJson(at) => {
                 let whole = response.body().clone();
                 let cut = whole.slice(..whole.len().saturating_sub(1).min(*at));
@@ -110,9 +115,9 @@ impl Outcome {
                 let class = if has_status { Class::Decode } else { Class::UnexpectedResponse };
                 (Wire::Whole(response.map(|_| cut)), class)
             }
-            _ => return Self::instead(fault, charged),
+            _ => return Some(Self::instead(fault, charged)),
         };
-        Self { wire, class, charged }
+        Some(Self { wire, class, charged, latency: fault.latency() })
     }
 }
 
@@ -162,20 +167,15 @@ fn blow_up(body: &Bytes, least: usize) -> Bytes {
     Bytes::from(big)
 }
 
-/// Removes or replaces the field at a JSON pointer. An answer without that field stays as it is.
-fn edit(response: Response<Bytes>, pointer: &str, replacement: Option<Value>) -> (Wire, Class) {
-    let edited = serde_json::from_slice::<Value>(response.body()).ok().and_then(|mut body| {
-        let (parent, name) = pointer.rsplit_once('/')?;
-        let fields = body.pointer_mut(parent)?.as_object_mut()?;
-        let old = fields.remove(name)?;
-        if let Some(replacement) = replacement {
-            fields.insert(name.to_owned(), replacement);
-        }
-        drop(old);
-        Some(Bytes::from(body.to_string()))
-    });
-    match edited {
-        Some(body) => (Wire::Whole(response.map(|_| body)), Class::Decode),
-        None => (Wire::Whole(response), Class::Reply),
+/// Removes or replaces the field at a JSON pointer, if there is one.
+fn edit(response: Response<Bytes>, pointer: &str, replacement: Option<Value>) -> Option<(Wire, Class)> {
+    let mut body = serde_json::from_slice::<Value>(response.body()).ok()?;
+    let (parent, name) = pointer.rsplit_once('/')?;
+    let fields = body.pointer_mut(parent)?.as_object_mut()?;
+    fields.remove(name)?;
+    if let Some(replacement) = replacement {
+        fields.insert(name.to_owned(), replacement);
     }
+    let body = Bytes::from(body.to_string());
+    Some((Wire::Whole(response.map(|_| body)), Class::Decode))
 }

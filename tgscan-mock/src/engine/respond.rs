@@ -1,5 +1,7 @@
 //! From a request to its outcome.
 
+use std::task::Waker;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -36,6 +38,8 @@ impl Mock {
             let State { expected, script, .. } = &mut *self.state();
             let act = if expected.is_empty() { Ok(Act::Usual) } else { expected.take(&asked.record.seen()) };
             act.map(|act| match act {
+                // A request that is wrong in itself meets no fault, so that the script waits for one that is right.
+                Act::Usual if asked.checked.is_err() => (None, Source::Usual),
                 Act::Usual => (script.next(asked.record.method), Source::Usual),
                 Act::Fault(fault) => (Some(fault), Source::Usual),
                 Act::Answer(pinned) => (None, Source::Pinned(pinned)),
@@ -58,19 +62,22 @@ impl Mock {
 
     fn finish(&self, asked: Asked<'_>, fault: Option<Fault>, source: Source) -> Outcome {
         let Asked { mut record, checked } = asked;
-        let answered = |route| self.answer(route, &record, source);
-        let outcome = match &fault {
-            Some(fault) if !fault.is_charged() => Outcome::instead(fault, 0),
-            // A request that is wrong in itself is refused whatever the script says.
-            fault => match (checked.and_then(answered), fault) {
-                (Ok((body, charged)), None) => Outcome::answer(json(StatusCode::OK, body), charged),
-                (Ok((body, charged)), Some(fault)) => {
-                    Outcome::spoil(fault, json(StatusCode::OK, body), charged)
-                }
-                (Err(refusal), _) => self.refused(refusal),
-            },
+        // A request that is wrong in itself is refused, whatever it would have met.
+        let answered = match (checked, &fault) {
+            (Ok(_), Some(fault)) if !fault.is_charged() => Ok(Outcome::instead(fault, 0)),
+            (checked, fault) => checked
+                .and_then(|route| self.answer(route, &record, source))
+                .and_then(|(body, charged)| spoiled(fault.as_ref(), body, charged)),
         };
-        record.fault = fault;
+        let mut outcome = match answered {
+            Ok(outcome) => {
+                record.fault = fault;
+                outcome
+            }
+            // What did not happen is not recorded.
+            Err(refusal) => self.refused(refusal),
+        };
+        outcome.latency = outcome.latency.or(self.engine.settings.latency);
         self.recorded(record, outcome)
     }
 
@@ -86,7 +93,12 @@ impl Mock {
         if let Wire::Whole(response) | Wire::Drip(response) | Wire::Partial(response, ..) = &outcome.wire {
             record.status = Some(response.status());
         }
-        self.state().recording.push(record);
+        let waiting = {
+            let mut state = self.state();
+            state.recording.push(record);
+            std::mem::take(&mut state.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
         outcome
     }
 
@@ -169,6 +181,19 @@ impl Engine {
             .map(|()| route);
         Asked { record, checked }
     }
+}
+
+/// An answer as it comes under a fault, or without one.
+fn spoiled(fault: Option<&Fault>, body: Bytes, charged: u64) -> Result<Outcome, Refusal> {
+    let response = json(StatusCode::OK, body);
+    let Some(fault) = fault else { return Ok(Outcome::answer(response, charged)) };
+    Outcome::spoil(fault, response, charged).ok_or_else(|| {
+        let message = format!(
+            "the mock's test: {:?} changes nothing, because the answer has no such field",
+            fault.kind()
+        );
+        Refusal::new(StatusCode::BAD_REQUEST, message)
+    })
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response<Bytes> {

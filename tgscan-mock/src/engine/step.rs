@@ -1,6 +1,7 @@
 //! Scripted faults as data: how configuration files and the server's control paths write them.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -81,12 +82,24 @@ impl ScriptStep {
             Some(Value::Bool(charged)) => Some(charged),
             Some(_) => return Err("`charged` is neither true nor false".into()),
         };
+        let latency = match fields.remove("latency_ms") {
+            None => None,
+            Some(latency) => {
+                let latency = latency.as_u64().filter(|latency| *latency <= MOST_LATENCY_MS);
+                Some(latency.ok_or_else(|| format!("`latency_ms` is a number from 0 to {MOST_LATENCY_MS}"))?)
+            }
+        };
         let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let form: Form = serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
         let fault = form.kind()?.map(Fault::new);
         let fault = match (fault, charged) {
             (Some(fault), Some(true)) => Some(fault.charged()),
             (fault, _) => fault,
+        };
+        let fault = match (fault, latency) {
+            (Some(fault), Some(latency)) => Some(fault.after(Duration::from_millis(latency))),
+            (None, Some(_)) => return Err("`answer` has no `latency_ms`; set that of the mock".into()),
+            (fault, None) => fault,
         };
         // A wish that cannot be met must not be dropped silently.
         match (charged, fault.as_ref().is_some_and(Fault::is_charged)) {
@@ -168,12 +181,17 @@ impl Form {
 
 /// The largest body that data may ask for, so that a slip in a file does not take all memory.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
+/// The longest latency that data may ask for: an hour.
+const MOST_LATENCY_MS: u64 = 60 * 60 * 1000;
 
 /// A fault as a [`ScriptStep`] would be written.
 pub(crate) fn fault_json(fault: &Fault) -> Value {
     let mut json = serde_json::to_value(Form::of(fault.kind())).unwrap_or_default();
     if let Some(fields) = json.as_object_mut() {
         fields.insert("charged".into(), fault.is_charged().into());
+        if let Some(latency) = fault.latency() {
+            fields.insert("latency_ms".into(), u64::try_from(latency.as_millis()).unwrap_or(u64::MAX).into());
+        }
     }
     json
 }
@@ -188,7 +206,8 @@ mod tests {
 
     #[test]
     fn every_fault_reads_back_as_itself() {
-        for fault in Fault::all(1000) {
+        let slow = Fault::new(FaultKind::Close).after(Duration::from_millis(250));
+        for fault in Fault::all(1000).into_iter().chain([slow]) {
             let json = fault_json(&fault).to_string();
             assert_eq!(read(&json), Ok(ScriptStep { method: None, fault: Some(fault) }), "{json}");
         }
@@ -211,6 +230,8 @@ mod tests {
             (r#"{"kind":"oversized","bytes":268435457}"#, "give at most 268435456"),
             (r#"{"kind":"drip","charged":false}"#, "`drip` is always charged"),
             (r#"{"kind":"answer","charged":true}"#, "`answer` is never charged"),
+            (r#"{"kind":"reset","latency_ms":-1}"#, "a number from 0 to 3600000"),
+            (r#"{"kind":"answer","latency_ms":1}"#, "set that of the mock"),
             (r#"{"kind":"reset","charged":1}"#, "neither true nor false"),
             (r#"{"kind":"reset","method":"nothing"}"#, "`method` is none of search, balance"),
         ] {

@@ -123,6 +123,9 @@ async fn respond(in_flight: InFlight, mut request: Request<Incoming>) -> io::Res
                 if let Some(log) = log {
                     log(&log::line(mock, &request, &outcome));
                 }
+                if let Some(latency) = outcome.latency {
+                    tokio::time::sleep(latency).await;
+                }
                 outcome.wire
             }
         }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use futures_executor::block_on;
+use futures_util::future::{join, join_all};
 use proptest::strategy::Strategy;
+use tgscan_mock::core::{Ledger, Reserve, Timer};
 use tgscan_mock::data::{Generate, Profile};
-use tgscan_mock::types::{Balance, BalanceAnswer, Search, SearchAnswer, UserCheck, UserQuery};
+use tgscan_mock::types::{Balance, BalanceAnswer, Search, SearchAnswer, SimilarGroups, UserCheck, UserQuery};
 use tgscan_mock::{Expect, Fault, FaultKind, KeyUsed, Mock, Repeat};
 
 use crate::support::{answer, message, post};
@@ -281,41 +284,154 @@ fn order_matters_where_it_is_asked_for() {
     assert!(error.contains("the order differs: `search` with any query had its turn before"), "{error}");
 }
 
+/// What dropping the handle says, to which the expectation was given.
+fn dropped(mock: Mock) -> Option<String> {
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(mock))).err()?;
+    panic.downcast_ref::<String>().cloned()
+}
+
+fn expecting_alice() -> Mock {
+    let mock = Mock::new();
+    mock.expect(Expect::call(&search("alice")));
+    mock
+}
+
 #[test]
-fn dropping_the_last_clone_verifies() {
-    let dropped = |verify: bool, called: bool| {
-        let mock = Mock::new();
-        mock.expect(Expect::call(&search("alice")));
-        let clone = mock.clone();
-        drop(mock);
-        if called {
-            ask(&clone, "/search", "query=alice");
-        }
-        if verify {
-            // Seen, and so not said again.
-            let _ = clone.verify();
-        }
-        let panic = catch_unwind(AssertUnwindSafe(|| drop(clone))).err()?;
-        panic.downcast_ref::<String>().cloned()
-    };
-    assert_eq!(dropped(false, true), None);
-    assert_eq!(dropped(true, false), None);
-    let says = dropped(false, false).unwrap();
+fn handle_of_the_test_verifies_when_it_is_dropped_whoever_has_clones() {
+    let mock = expecting_alice();
+    let (clone, client) = (mock.clone(), mock.client());
+    let says = dropped(mock).unwrap();
+    let missing =
+        "`search` with `query=alice` is expected 1 time, and was called 0 times; there was no other request";
+    assert!(says.contains(missing), "{says}");
+    assert!(says.contains(&format!("(expected at {}:", file!())), "{says}");
+    assert_eq!(dropped(clone), None, "it is no clone's to say it again");
+    drop(client);
+
+    let called = expecting_alice();
+    ask(&called, "/search", "query=alice");
+    assert_eq!(dropped(called), None);
+    // Seen, and so not said again.
+    let verified = expecting_alice();
+    verified.verify().unwrap_err();
+    assert_eq!(dropped(verified), None);
+}
+
+#[test]
+fn clone_that_a_task_drops_leaves_the_verdict_to_the_test() {
+    let mock = expecting_alice();
+    let clone = mock.clone();
+    std::thread::spawn(move || drop(clone)).join().unwrap();
+    let says = dropped(mock).unwrap();
     assert!(
-        says.contains("`search` with `query=alice` is expected 1 time, and was called 0 times"),
+        says.contains("-- --exact expect::clone_that_a_task_drops_leaves_the_verdict_to_the_test"),
         "{says}"
     );
-    assert!(says.contains("there was no other request"), "{says}");
 }
 
 #[cfg(feature = "server")]
 #[test]
-fn mock_owned_by_its_server_is_verified_on_the_test_thread() {
-    let mock = Mock::new();
-    mock.expect(Expect::call(&search("alice")));
+fn mock_that_its_server_has_too_is_verified_on_the_test_thread() {
+    let mock = expecting_alice();
     let server = tgscan_mock::MockServer::start(&mock, &tgscan_mock::ServerOptions::new()).unwrap();
-    drop(mock);
-    catch_unwind(AssertUnwindSafe(|| drop(server))).unwrap_err();
+    assert!(dropped(mock).is_some());
+    drop(server);
+}
+
+#[test]
+fn expectation_with_a_name_is_reported_by_it_and_queries_are_readable() {
+    let mock = Mock::new();
+    let groups = SimilarGroups { query: "alice_b,bobby".parse().unwrap() };
+    mock.expect(Expect::call(&groups).named("the groups of both"));
+    let report = report(&mock);
+    assert!(
+        report.contains("the groups of both: `similar_groups` with `query=alice_b,bobby` is expected"),
+        "{report}"
+    );
+}
+
+#[test]
+fn satisfied_waits_for_what_is_expected_and_not_longer_than_its_limit() {
+    let mock = expecting_alice();
+    let (client, timer) = (mock.client(), mock.timer().clone());
+    block_on(async {
+        let later = async {
+            timer.sleep(Duration::from_secs(5)).await;
+            client.search("alice").await.unwrap();
+        };
+        let (seen, ()) = join(mock.satisfied(Duration::from_secs(60), &timer), later).await;
+        seen.unwrap();
+        assert_eq!(timer.now(), Duration::from_secs(5));
+        mock.expect(Expect::call(&search("bobby")));
+        mock.satisfied(Duration::from_secs(60), &timer).await.unwrap_err();
+        assert_eq!(timer.now(), Duration::from_secs(65));
+    });
+}
+
+#[test]
+fn script_step_that_met_no_request_is_told() {
+    let mock = Mock::new();
+    mock.script::<Search>([Fault::new(FaultKind::Close), Fault::new(FaultKind::Reset)]);
+    block_on(mock.client().search("alice")).unwrap_err();
+    let report = report(&mock);
+    assert!(report.contains("1 script step met no request"), "{report}");
+    mock.clear_script();
+    mock.verify().unwrap();
+}
+
+#[test]
+fn request_that_is_refused_meets_no_fault() {
+    let mock = Mock::new();
+    mock.script::<Search>([
+        Fault::new(FaultKind::Close),
+        Fault::new(FaultKind::FieldMissing("/result/user".into())),
+    ]);
+    let refused = answer(&mock, &post("/search", "wrong", "query=alice"));
+    assert_eq!((refused.status().as_u16(), mock.script_left()), (401, 2));
+    assert_eq!(mock.requests()[0].fault, None);
+}
+
+#[test]
+fn fault_that_changes_nothing_is_an_error_and_not_recorded() {
+    let mock = Mock::new();
+    for kind in [
+        FaultKind::FieldMissing("/result/nowhere".into()),
+        FaultKind::FieldMistyped("/nowhere/at/all".into()),
+    ] {
+        mock.script::<Search>([Fault::new(kind)]);
+        let error = ask(&mock, "/search", "query=alice").unwrap();
+        assert!(error.contains("changes nothing, because the answer has no such field"), "{error}");
+        assert_eq!(mock.requests().last().unwrap().fault, None);
+    }
+}
+
+#[test]
+fn latency_passes_in_virtual_time_and_lets_others_run() {
+    let mock = Mock::builder().latency(Duration::from_secs(2)).build().unwrap();
+    let client = mock.client();
+    let order = std::sync::Mutex::new(Vec::new());
+    mock.script::<UserCheck>([Fault::new(FaultKind::WrongContentType).after(Duration::from_secs(1))]);
+    block_on(async {
+        let slow = async {
+            client.search("alice").await.unwrap();
+            order.lock().unwrap().push(("search", mock.timer().now().as_secs()));
+        };
+        let quick = async {
+            client.user_check("alice").await.unwrap();
+            order.lock().unwrap().push(("user_check", mock.timer().now().as_secs()));
+        };
+        join(slow, quick).await;
+    });
+    assert_eq!(*order.lock().unwrap(), [("user_check", 1), ("search", 2)]);
+}
+
+#[test]
+fn cap_that_calls_in_flight_hold_can_be_tested_in_process() {
+    let mock = Mock::builder().latency(Duration::from_secs(1)).build().unwrap();
+    let client = mock.client().with_ledger(Ledger::with_cap(3, Reserve::PerCall(1)));
+    let calls = (0..8).map(|number| client.search(format!("name_{number}")));
+    let refused = block_on(join_all(calls)).into_iter().filter(Result::is_err).count();
+    assert_eq!((refused, mock.account().spent), (5, 3));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The expectations of a mock, and how far each has come.
 
 use std::fmt;
+use std::panic::Location;
 
 use super::{Act, Expected};
 
@@ -27,15 +28,24 @@ impl fmt::Display for Seen<'_> {
         }
         match self.form {
             "" => f.write_str(" without a form that can be read"),
-            form => write!(f, " with `{form}`"),
+            form => write!(f, " with `{}`", readable(form)),
         }
     }
+}
+
+/// A form as a person would write it: the SDK's has no other escapes in it but that of the comma, and of what no username
+/// has.
+pub(super) fn readable(form: &str) -> String {
+    let pairs = form_urlencoded::parse(form.as_bytes()).map(|(name, value)| format!("{name}={value}"));
+    pairs.collect::<Vec<_>>().join("&")
 }
 
 /// One expectation and its calls so far.
 pub(crate) struct Entry {
     pub(super) expected: Expected,
     pub(super) calls: u64,
+    /// Where the test made it.
+    pub(super) place: &'static Location<'static>,
     /// A later one in order has begun.
     is_over: bool,
 }
@@ -75,6 +85,8 @@ pub(crate) struct Book {
     pub(super) more_mismatches: u64,
     /// Somebody looked, so that dropping the mock does not say it again.
     pub(crate) is_verified: bool,
+    /// How to run the test again that made them.
+    pub(super) rerun: Option<String>,
 }
 
 impl Book {
@@ -82,9 +94,15 @@ impl Book {
         self.entries.is_empty()
     }
 
-    pub(crate) fn push(&mut self, expected: Expected) {
-        self.entries.push(Entry { expected, calls: 0, is_over: false });
+    pub(crate) fn push(&mut self, expected: Expected, place: &'static Location<'static>) {
+        self.entries.push(Entry { expected, calls: 0, place, is_over: false });
         self.is_verified = false;
+        self.rerun = self.rerun.take().or_else(super::report::rerun);
+    }
+
+    /// Whether nothing is missing, and nothing came that was not expected.
+    pub(crate) fn is_satisfied(&self) -> bool {
+        self.mismatches.is_empty() && self.entries.iter().all(Entry::is_met)
     }
 
     /// Which acts a request gets: those of the first expectation that matches and wants it.
@@ -161,13 +179,16 @@ impl Book {
 /// As a person would name it: `search` with `query=alice`.
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "{name}: ")?;
+        }
         if let Some(is_test) = self.is_test {
             write!(f, "{} ", twin(is_test))?;
         }
         match self.form.as_deref() {
             None => write!(f, "`{}` with any query", self.method),
             Some("") => write!(f, "`{}` without arguments", self.method),
-            Some(form) => write!(f, "`{}` with `{form}`", self.method),
+            Some(form) => write!(f, "`{}` with `{}`", self.method, readable(form)),
         }
     }
 }

@@ -57,6 +57,8 @@ pub struct Expect<M: ApiMethod> {
 /// The same without the type.
 #[derive(Clone)]
 pub(crate) struct Expected {
+    /// What the test calls it.
+    name: Option<String>,
     method: &'static str,
     /// The exact form; any, if there is none.
     form: Option<String>,
@@ -125,6 +127,7 @@ impl<M: ApiMethod> Expect<M> {
 
     fn with_form(form: Option<String>) -> Self {
         let expected = Expected {
+            name: None,
             method: M::NAME,
             form,
             is_test: None,
@@ -134,6 +137,12 @@ impl<M: ApiMethod> Expect<M> {
             rest: None,
         };
         Self { expected, method: PhantomData }
+    }
+
+    /// Gives it a name for the report of what was not met.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.expected.name = Some(name.into());
+        self
     }
 
     /// Expects a call of the live method only. By default, calls of the test method count too.

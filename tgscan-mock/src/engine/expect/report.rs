@@ -26,9 +26,18 @@ impl fmt::Debug for UnmetExpectations {
 }
 
 /// What was not met, after these requests.
-pub(crate) fn report(book: &Book, requests: &[Seen<'_>], seed: u64) -> Result<(), UnmetExpectations> {
+pub(crate) fn report(
+    book: &Book,
+    requests: &[Seen<'_>],
+    script_left: usize,
+    seed: u64,
+) -> Result<(), UnmetExpectations> {
     let unmet = book.entries.iter().filter(|entry| !entry.is_met()).map(|entry| missing(entry, requests));
-    let lines: Vec<String> = unmet.chain(book.mismatches.iter().cloned()).collect();
+    let left = (script_left > 0).then(|| {
+        let steps = plural(u64::try_from(script_left).unwrap_or(u64::MAX), "script step");
+        format!("{steps} met no request; `clear_script` removes what is not needed")
+    });
+    let lines: Vec<String> = unmet.chain(book.mismatches.iter().cloned()).chain(left).collect();
     if lines.is_empty() {
         return Ok(());
     }
@@ -38,24 +47,28 @@ pub(crate) fn report(book: &Book, requests: &[Seen<'_>], seed: u64) -> Result<()
         text.push(format!("- and {}", plural(book.more_mismatches, "more unexpected request")));
     }
     text.push(format!("seed: {seed}, as in `Mock::builder().seed({seed})`"));
-    text.extend(rerun().map(|line| format!("to run it again: {line}")));
+    let rerun = book.rerun.clone().or_else(rerun);
+    text.extend(rerun.map(|line| format!("to run it again: {line}")));
     Err(UnmetExpectations(text.join("\n")))
 }
 
 fn missing(entry: &Entry, requests: &[Seen<'_>]) -> String {
     let count = plural(entry.calls, "time");
-    let line = format!("{} is expected {}, and was called {count}", entry.expected, entry.wanted());
+    let (expected, wanted, place) = (&entry.expected, entry.wanted(), entry.place);
+    let line = format!("{expected} is expected {wanted}, and was called {count}");
     // Of those that fail it; the ones that match were counted already.
     let others = requests.iter().filter_map(|seen| entry.differs(seen).map(|differs| (seen, differs)));
     match others.max_by_key(|(seen, _)| entry.likeness(seen)) {
-        Some((seen, differs)) => format!("{line}; {differs}: the nearest request was {seen}"),
-        None => format!("{line}; there was no other request"),
+        Some((seen, differs)) => {
+            format!("{line}; {differs}: the nearest request was {seen} (expected at {place})")
+        }
+        None => format!("{line}; there was no other request (expected at {place})"),
     }
 }
 
 /// The command that runs this test alone. Rust's test harness names each test's thread after it, and cargo tells a
 /// test its package.
-fn rerun() -> Option<String> {
+pub(super) fn rerun() -> Option<String> {
     let thread = std::thread::current();
     let test = thread.name().filter(|name| *name != "main" && !name.starts_with("tgscan-mock"))?;
     let package = std::env::var("CARGO_PKG_NAME").ok()?;
