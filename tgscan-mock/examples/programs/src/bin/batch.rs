@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match result {
             None => continue,
             Some(Ok(answer)) => {
-                writeln!(rows, "{}", json!({ "account": account.as_str(), "answer": answer }))?
+                writeln!(rows, "{}", json!({ "account": account.as_str(), "answer": answer }))?;
             }
             // It may have been paid for: a row, so that it is not asked again before somebody has looked.
             Some(Err(error)) if error.credits() == Credits::Uncertain => {
