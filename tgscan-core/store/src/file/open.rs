@@ -11,7 +11,7 @@ use tgscan_core::store::StoreError;
 use super::tables::{META, VERSION, Writing};
 
 /// The memory in which redb keeps pages.
-const CACHE: usize = 16 * 1024 * 1024;
+const CACHE: usize = 8 * 1024 * 1024;
 /// What a file of redb begins with.
 const MAGIC: &[u8] = b"redb";
 

@@ -1,5 +1,8 @@
 //! What only PostgreSQL has: several processes, connections that break, versions.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -220,4 +223,67 @@ fn newer_tables_and_wrong_settings_are_refused_in_words() {
     assert!(error.contains("lower-case letters"), "{error}");
     let error = connect(&server().url().replace("user=postgres", "user=nobody_here"), "tgscan");
     assert!(error.contains("nobody_here") || error.contains("refuses"), "{error}");
+}
+
+/// A listener that passes everything on to the server, and counts what asks it for an answer: each is a round trip.
+fn counting_proxy() -> (SocketAddr, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, asked) = (listener.local_addr().unwrap(), Arc::new(AtomicU32::new(0)));
+    let url = server().url();
+    let directory = url.strip_prefix("host=").unwrap().split(' ').next().unwrap().to_owned();
+    let counted = asked.clone();
+    std::thread::spawn(move || {
+        let client = listener.accept().unwrap().0;
+        let server = UnixStream::connect(format!("{directory}/.s.PGSQL.5432")).unwrap();
+        let (mut from_server, mut to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from_server, &mut to_client));
+        let (mut client, mut server) = (client, server);
+        // The first message has no type.
+        let mut head = 0;
+        loop {
+            let mut start = vec![0; head + 4];
+            if client.read_exact(&mut start).is_err() {
+                return;
+            }
+            let length = u32::from_be_bytes(start[head..].try_into().unwrap());
+            let mut body = vec![0; usize::try_from(length).unwrap() - 4];
+            client.read_exact(&mut body).unwrap();
+            // `Sync` and `Query` are what the server answers with that it is ready.
+            if head == 1 && matches!(start[0], b'S' | b'Q') {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+            head = 1;
+            server.write_all(&start).and_then(|()| server.write_all(&body)).unwrap();
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn paid_call_takes_two_round_trips_and_a_stored_answer_one() {
+    let (address, asked) = counting_proxy();
+    let url = format!(
+        "host={} port={} user=postgres dbname=postgres sslmode=disable",
+        address.ip(),
+        address.port()
+    );
+    let store = runtime().block_on(PostgresStore::connect_to_schema(&url, "round_trips")).unwrap();
+    let paid = |form: &str| {
+        let Claim::Granted(call) = claim(&store, form) else { panic!("not granted") };
+        let body = tgscan_core::bytes::Bytes::from_static(b"{}");
+        let answered = Settlement::Answered { status: 200, body, credits: Credits::Charged(1) };
+        block_on(store.settle(call, answered)).unwrap();
+    };
+    // The statements are prepared once.
+    paid("query=first");
+    assert!(matches!(claim(&store, "query=first"), Claim::Stored(_)));
+    let before = asked.load(Ordering::Relaxed);
+    for number in 0..10 {
+        paid(&format!("query=name_{number}"));
+    }
+    let after_paid = asked.load(Ordering::Relaxed);
+    for number in 0..10 {
+        assert!(matches!(claim(&store, &format!("query=name_{number}")), Claim::Stored(_)));
+    }
+    assert_eq!((after_paid - before, asked.load(Ordering::Relaxed) - after_paid), (20, 10));
 }
