@@ -39,7 +39,7 @@ mod transport;
 pub use engine::ScriptStep;
 pub use engine::{
     Account, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder, RecordedRequest,
-    Repeat, UnmetExpectations,
+    Repeat, Unknown, UnmetExpectations,
 };
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;

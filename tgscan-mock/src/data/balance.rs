@@ -4,7 +4,7 @@ use proptest::strategy::{Just, SBoxedStrategy, Strategy};
 use tgscan_core::types::{Balance, BalanceAnswer};
 
 use super::values;
-use super::{Generate, Profile, Terms};
+use super::{Generate, Profile, Terms, World};
 
 impl Generate for Balance {
     fn requests() -> SBoxedStrategy<Self> {
@@ -19,6 +19,14 @@ impl Generate for Balance {
                 answer
             })
             .sboxed()
+    }
+
+    fn answer_in(&self, _: &World) -> BalanceAnswer {
+        BalanceAnswer::default()
+    }
+
+    fn num_groups_in(&self, _: &World) -> Option<u64> {
+        Some(0)
     }
 
     fn fit(&self, answer: &mut BalanceAnswer, terms: &Terms) {

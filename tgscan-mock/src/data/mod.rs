@@ -20,8 +20,17 @@
 //! let answer = tgscan_mock::data::sample(&unnamed, 7);
 //! assert_eq!(answer, tgscan_mock::data::sample(&unnamed, 7), "the same seed gives the same data");
 //! ```
+//!
+//! # The mock's world
+//!
+//! The mock itself answers from one world per seed: a person has one id, names, histories and groups, whichever method
+//! asks, by name in any case or by id, and a group has one id, name and title. A username of your own is a person too;
+//! the id that it was given leads back to it as long as the mock lives.
+//!
+#![doc = include_str!("shapes.md")]
 
 mod balance;
+mod date;
 mod leaf;
 mod search;
 mod seed;
@@ -29,6 +38,7 @@ mod similar_groups;
 mod user_check;
 mod values;
 mod wire;
+mod world;
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -38,11 +48,13 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tgscan_core::types::ApiMethod;
 
 pub use crate::engine::visit_all;
+pub(crate) use date::Date;
 pub(crate) use seed::Seed;
 pub use values::{
     dates, first_names, group_ids, group_queries, titles, user_ids, user_queries, usernames, wire_usernames,
 };
 pub(crate) use wire::hostile_form;
+pub use world::World;
 
 /// What the data looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -63,6 +75,12 @@ pub trait Generate: ApiMethod<Answer: fmt::Debug> + fmt::Debug {
 
     /// Legal answers, whose counts agree with each other.
     fn answers(profile: Profile) -> SBoxedStrategy<Self::Answer>;
+
+    /// The answer to this request in a world, where a person is the same whichever method asks.
+    fn answer_in(&self, world: &World) -> Self::Answer;
+
+    /// How many groups that answer lists; `None` if the world knows nobody under this query.
+    fn num_groups_in(&self, world: &World) -> Option<u64>;
 
     /// Makes a random answer the answer to this request: echoes the query, states cost and balance.
     fn fit(&self, answer: &mut Self::Answer, terms: &Terms);

@@ -7,7 +7,7 @@ use tgscan_core::types::{IdEntry, Search, SearchAnswer, SearchGroup, SearchUser,
 use super::values::{
     date, first_name, group_id, lengths, more, optional_name, optional_username, title, user_id, username,
 };
-use super::{Generate, Profile, Terms, user_queries};
+use super::{Generate, Profile, Terms, World, user_queries};
 
 fn users(profile: Profile) -> impl Strategy<Value = SearchUser> {
     let names = (optional_username(profile), first_name(profile), optional_name(profile));
@@ -84,18 +84,19 @@ impl Generate for Search {
             .sboxed()
     }
 
+    fn answer_in(&self, world: &World) -> SearchAnswer {
+        world.find(&self.query).map(|person| world.search(&person)).unwrap_or_default()
+    }
+
+    fn num_groups_in(&self, world: &World) -> Option<u64> {
+        world.find(&self.query).map(|person| person.num_groups)
+    }
+
     fn fit(&self, answer: &mut SearchAnswer, terms: &Terms) {
-        match &self.query {
-            UserQuery::Username(username) => {
-                username.as_str().clone_into(&mut answer.meta.search_query);
-                let user = answer.user.get_or_insert_default();
-                user.username = Some(username.as_str().to_owned());
-            }
-            UserQuery::Id(id) => {
-                answer.meta.search_query = id.as_i64().to_string();
-                answer.user.get_or_insert_default().id = id.as_i64();
-            }
-        }
+        answer.meta.search_query = match &self.query {
+            UserQuery::Username(username) => username.as_str().to_owned(),
+            UserQuery::Id(id) => id.as_i64().to_string(),
+        };
         answer.meta.op_cost = terms.op_cost;
     }
 }

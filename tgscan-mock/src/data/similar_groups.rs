@@ -5,7 +5,7 @@ use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{SimilarGroup, SimilarGroups, SimilarGroupsAnswer};
 
 use super::values::{lengths, num_users, title, username};
-use super::{Generate, Profile, Terms, group_queries};
+use super::{Generate, Profile, Terms, World, group_queries};
 
 fn groups(profile: Profile) -> impl Strategy<Value = SimilarGroup> {
     (username(profile), title(profile), num_users(profile)).prop_map(|(username, title, num_users)| {
@@ -33,6 +33,16 @@ impl Generate for SimilarGroups {
                 answer
             })
             .sboxed()
+    }
+
+    fn answer_in(&self, world: &World) -> SimilarGroupsAnswer {
+        let mut answer = SimilarGroupsAnswer::default();
+        answer.groups = world.similar(self.query.usernames());
+        answer
+    }
+
+    fn num_groups_in(&self, world: &World) -> Option<u64> {
+        Some(u64::try_from(world.similar(self.query.usernames()).len()).unwrap_or(u64::MAX))
     }
 
     fn fit(&self, answer: &mut SimilarGroupsAnswer, terms: &Terms) {

@@ -8,13 +8,13 @@ use tgscan_core::types::{GroupQuery, UserId, UserQuery, Username};
 use super::Profile;
 use super::leaf::{Dice, Leaf, shorter};
 
-const WORDS: [&str; 32] = [
+pub(super) const WORDS: [&str; 32] = [
     "amber", "brave", "chess", "crypto", "daily", "delta", "digital", "echo", "forum", "garden", "global",
     "happy", "iron", "jazz", "kitchen", "lucky", "market", "metro", "music", "night", "north", "open",
     "photo", "quiet", "rust", "silver", "sport", "sunny", "travel", "urban", "vintage", "world",
 ];
 
-const FIRST_NAMES: [&str; 20] = [
+pub(super) const FIRST_NAMES: [&str; 32] = [
     "Anna",
     "Boris",
     "Chloé",
@@ -35,9 +35,21 @@ const FIRST_NAMES: [&str; 20] = [
     "伟",
     "Zoë",
     "Jo🌻",
+    "Ελένη",
+    "Արամ",
+    "ნინო",
+    "आरती",
+    "রহিম",
+    "தமிழ்",
+    "สมชาย",
+    "지민",
+    "አበበ",
+    "Nguyễn",
+    "Ṣadé",
+    "José María",
 ];
 
-const TITLES: [&str; 24] = [
+pub(super) const TITLES: [&str; 32] = [
     "Book club",
     "City news",
     "Crypto talk 🚀",
@@ -62,6 +74,50 @@ const TITLES: [&str; 24] = [
     "Rust & friends 🦀",
     "Study group",
     "Volunteers ❤️",
+    "Κουζίνα",
+    "ერთად",
+    "किताबें",
+    "ข่าวท้องถิ่น",
+    "동네 소식",
+    "Барахолка",
+    "Tech jobs",
+    "Гітара та пісні",
+];
+
+/// What titles go on with.
+pub(super) const PLACES: [&str; 32] = [
+    "Berlin",
+    "Kyiv",
+    "Київ",
+    "Москва",
+    "İstanbul",
+    "دبي",
+    "תל אביב",
+    "東京",
+    "Lagos",
+    "São Paulo",
+    "Tbilisi",
+    "თბილისი",
+    "Алматы",
+    "Wien",
+    "Warszawa",
+    "Paris",
+    "NYC",
+    "2.0",
+    "№ 1",
+    "chat",
+    "чат",
+    "official ✅",
+    "24/7",
+    "🇪🇺",
+    "🇺🇦",
+    "🇧🇷",
+    "beginners",
+    "Pro",
+    "offtopic",
+    "новости",
+    "old",
+    "‼️",
 ];
 
 /// Texts that are legal and unpleasant: emoji sequences, right-to-left, zero-width, combining, control, quoting.
@@ -126,7 +182,7 @@ fn optional(profile: Profile, draw: fn(Profile, &mut Dice) -> Option<String>) ->
 }
 
 /// In decimal, with zeros in front up to a width. The standard library's formatting costs more than all else here.
-fn push_number(text: &mut String, mut number: u64, width: usize) {
+pub(super) fn push_number(text: &mut String, mut number: u64, width: usize) {
     let mut digits = [b'0'; 20];
     let mut first = digits.len();
     while number > 0 {

@@ -1,6 +1,7 @@
 //! The account: credits, keys, what calls cost.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 
 use tgscan_core::types::registry::MethodInfo;
 
@@ -69,13 +70,18 @@ impl Account {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cost {
     pub(crate) usual: u64,
+    /// One credit more for each so many groups in the answer.
+    pub(crate) groups_per_credit: Option<NonZeroU64>,
     /// By form body, such as `query=some_username`.
     pub(crate) by_form: HashMap<String, u64>,
 }
 
 impl Cost {
-    pub(crate) fn of(&self, form: &str) -> u64 {
-        self.by_form.get(form).copied().unwrap_or(self.usual)
+    /// What a form costs, whose answer lists so many groups.
+    pub(crate) fn of(&self, form: &str, num_groups: impl FnOnce() -> u64) -> u64 {
+        self.by_form.get(form).copied().unwrap_or_else(|| {
+            self.usual.saturating_add(self.groups_per_credit.map_or(0, |groups| num_groups() / groups))
+        })
     }
 }
 

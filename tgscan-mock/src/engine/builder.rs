@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tgscan_core::types::{ApiMethod, registry::infos};
 use super::account::{Cost, KeyState};
 use super::{Engine, Mock, Settings, State, route};
 use crate::VirtualTimer;
-use crate::data::Profile;
+use crate::data::{Date, Profile, World};
 
 /// Which answer a repeated query gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,18 @@ impl ErrorStatus {
     }
 }
 
+/// What is answered about an account that is unknown.
+///
+/// Assumption: the documentation does not say; clients in the field test for both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unknown {
+    /// A successful answer with nothing in it, at the usual cost.
+    #[default]
+    Blank,
+    /// An error envelope, at no cost.
+    Error,
+}
+
 /// Builds a [`Mock`]: each setting has a default, so `Mock::builder().build()` is `Mock::new()`.
 #[derive(Clone)]
 pub struct MockBuilder {
@@ -58,11 +71,13 @@ pub struct MockBuilder {
     costs: HashMap<&'static str, Cost>,
     max_body_size: usize,
     latency: Option<Duration>,
+    today: String,
+    unknown: Option<(u64, Unknown)>,
 }
 
 impl MockBuilder {
     pub(super) fn new() -> Self {
-        let usual = Cost { usual: 1, by_form: HashMap::new() };
+        let usual = Cost { usual: 1, ..Cost::default() };
         let paid = infos().into_iter().filter(|method| method.can_cost);
         Self {
             seed: 0,
@@ -74,6 +89,8 @@ impl MockBuilder {
             costs: paid.map(|method| (method.name, usual.clone())).collect(),
             max_body_size: 64 * 1024 * 1024,
             latency: None,
+            today: Date::DEFAULT.to_string(),
+            unknown: None,
         }
     }
 
@@ -152,6 +169,28 @@ impl MockBuilder {
         self
     }
 
+    /// Lets calls of `M` cost one credit more for each so many groups in the answer, as the service's prices seem to.
+    #[must_use]
+    pub fn cost_grows<M: ApiMethod>(mut self, groups_per_credit: NonZeroU64) -> Self {
+        self.costs.entry(M::NAME).or_default().groups_per_credit = Some(groups_per_credit);
+        self
+    }
+
+    /// Lets so many of a hundred accounts be unknown, and says what is answered then. Which ones follows from the seed.
+    /// Default: none.
+    #[must_use]
+    pub fn unknown(mut self, percent: u64, unknown: Unknown) -> Self {
+        self.unknown = Some((percent, unknown));
+        self
+    }
+
+    /// Sets the day after which nothing has happened, as `2026-01-01`, which is the default.
+    #[must_use]
+    pub fn today(mut self, date: impl Into<String>) -> Self {
+        self.today = date.into();
+        self
+    }
+
     /// Sets the largest body that the in-process transport takes, in bytes. Default: 64 MiB, as the hyper transport.
     #[must_use]
     pub fn max_body_size(mut self, bytes: usize) -> Self {
@@ -171,10 +210,16 @@ impl MockBuilder {
     /// Builds the mock.
     ///
     /// # Errors
-    /// If the credits are negative, a key cannot be one, or a key is given twice.
+    /// If the credits are negative, a key cannot be one or is given twice, or a date or a percentage is none.
     pub fn build(self) -> Result<Mock, InvalidMock> {
         if self.credits < 0 {
             return Err(InvalidMock(format!("the credits are {}; give 0 or more", self.credits)));
+        }
+        if self.today.parse::<Date>().is_err() {
+            return Err(InvalidMock(format!("today is {:?}; give a date from 2016-01-01 on", self.today)));
+        }
+        if let Some((percent @ 101.., _)) = self.unknown {
+            return Err(InvalidMock(format!("{percent} of 100 accounts are unknown; give 0 to 100")));
         }
         for (index, (key, _)) in self.keys.iter().enumerate() {
             ApiKey::live(key.as_str()).map_err(|error| InvalidMock(error.to_string()))?;
@@ -206,6 +251,12 @@ impl MockBuilder {
             costs: self.costs,
             max_body_size: self.max_body_size,
             latency: self.latency,
+            unknown: self.unknown.map(|(_, unknown)| unknown).unwrap_or_default(),
+            world: World::new(
+                self.seed,
+                self.today.parse().unwrap_or(Date::DEFAULT),
+                self.unknown.map_or(0, |(percent, _)| percent),
+            ),
         };
         let state = State::new(settings.credits);
         let routes = route::all(settings.profile);

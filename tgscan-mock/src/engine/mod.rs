@@ -29,7 +29,7 @@ use tgscan_core::{Api, ApiKey, Client, Timer};
 
 pub use account::Account;
 use account::{Cost, KeyState};
-pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat};
+pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat, Unknown};
 use expect::{Book, Drawn, Seen};
 pub use expect::{Expect, UnmetExpectations};
 pub use fault::{Class, Fault, FaultKind};
@@ -50,7 +50,7 @@ pub use step::ScriptStep;
 pub(crate) use step::fault_json;
 
 use crate::VirtualTimer;
-use crate::data::Profile;
+use crate::data::{Profile, World};
 
 /// A mock of the TgScan API. Cheap to clone; clones are the same account.
 ///
@@ -100,6 +100,8 @@ struct Settings {
     costs: HashMap<&'static str, Cost>,
     max_body_size: usize,
     latency: Option<Duration>,
+    unknown: Unknown,
+    world: World,
 }
 
 /// What does.

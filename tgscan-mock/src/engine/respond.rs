@@ -10,8 +10,8 @@ use super::expect::{Act, Drawn, Pinned};
 use super::recording::{KeyUsed, Record};
 use super::refusal::Refusal;
 use super::route::{self, Draw, Route};
-use super::{Engine, Fault, Mock, Outcome, Repeat, State, Wire, check};
-use crate::data::{Seed, Terms};
+use super::{Engine, Fault, Mock, Outcome, Repeat, State, Unknown, Wire, check};
+use crate::data::{Profile, Seed, Terms};
 
 /// Where an answer comes from.
 enum Source {
@@ -108,7 +108,22 @@ impl Mock {
         let (settings, info) = (&self.engine.settings, route.info());
         // A pinned answer states its cost, and the account must lose what the answers say.
         let stated = if let Source::Pinned(pinned) = &source { pinned.op_cost } else { None };
-        let usual = || settings.costs.get(info.name).map_or(0, |cost| cost.of(form));
+        let mut seed = Seed::new(settings.seed).and_text(path).and_text(form);
+        let mut world = settings.world.clone();
+        if settings.repeat == Repeat::Varied && !matches!(source, Source::Pinned(_)) {
+            let mut state = self.state();
+            let asked = state.asked.entry(format!("{path}?{form}")).or_default();
+            (seed, world) = (seed.and(*asked), world.other(*asked));
+            *asked += 1;
+        }
+        let is_usual = matches!(source, Source::Usual) && settings.profile == Profile::Typical;
+        let is_unknown =
+            || is_usual && settings.unknown == Unknown::Error && route.num_groups(form, &world).is_none();
+        if is_unknown() {
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is known about this account"));
+        }
+        let num_groups = || if is_usual { route.num_groups(form, &world).unwrap_or_default() } else { 0 };
+        let usual = || settings.costs.get(info.name).map_or(0, |cost| cost.of(form, num_groups));
         let cost = stated.unwrap_or_else(usual);
         // What to keep the answer by, once it is written.
         let mut keep = None;
@@ -119,12 +134,7 @@ impl Mock {
                 return Ok((pinned.body, charged));
             }
             let terms = Terms::new(cost, state.account.credits);
-            let mut seed = Seed::new(settings.seed).and_text(path).and_text(form);
-            if settings.repeat == Repeat::Varied {
-                let asked = state.asked.entry(format!("{path}?{form}")).or_default();
-                seed = seed.and(*asked);
-                *asked += 1;
-            } else if let (Source::Usual, false) = (&source, form.is_empty()) {
+            if let (Repeat::Same, Source::Usual, false) = (settings.repeat, &source, form.is_empty()) {
                 // An answer to no query states the balance, which is another one each time.
                 if let Some(body) = state.kept.find(seed.value(), cost, form) {
                     return Ok((body, charged));
@@ -132,7 +142,7 @@ impl Mock {
                 keep = Some((seed.value(), cost));
             }
             let from = if let Source::Drawn(drawn) = source { Some(drawn) } else { None };
-            (charged, Draw { profile: settings.profile, seed: seed.value(), terms, from })
+            (charged, Draw { profile: settings.profile, seed: seed.value(), terms, world, from })
         };
         let body = route.draw(form, &draw)?;
         if let Some((seed, cost)) = keep {

@@ -2,12 +2,11 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use proptest::strategy::SBoxedStrategy;
 use tgscan_core::types::{Envelope, registry::MethodInfo};
 
 use super::refusal::Refusal;
 use super::{Drawn, check};
-use crate::data::{Generate, GenerateVisitor, Profile, Terms, hostile_form, sample};
+use crate::data::{Generate, GenerateVisitor, Profile, Terms, World, hostile_form, sample};
 
 /// Visits every API method that the mock answers, in the documentation's order. A macro, because the visitors ask for
 /// different traits of the methods.
@@ -63,6 +62,7 @@ pub(super) fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bo
 pub(super) struct Route {
     info: MethodInfo,
     form: fn(&[u8]) -> Result<String, Refusal>,
+    num_groups: fn(&str, &World) -> Option<u64>,
     draw: Box<DrawFn>,
 }
 
@@ -71,6 +71,7 @@ pub(super) struct Draw {
     pub(super) profile: Profile,
     pub(super) seed: u64,
     pub(super) terms: Terms,
+    pub(super) world: World,
     /// From this strategy of a test instead of the usual one.
     pub(super) from: Option<Drawn>,
 }
@@ -84,11 +85,17 @@ impl Route {
         let draw = move |form: &str, draw: &Draw| {
             // Read again, because only an answer that is drawn needs more of the request than its form.
             let (request, _) = check::form::<M>(form.as_bytes())?;
-            let answers = draw.from.as_ref().and_then(Drawn::of::<M>).unwrap_or(&usual);
-            write(&request, answers, draw)
+            let answer = match (draw.from.as_ref().and_then(Drawn::of::<M>), draw.profile) {
+                (Some(drawn), _) => sample(drawn, draw.seed),
+                (None, Profile::Typical) => request.answer_in(&draw.world),
+                (None, Profile::Hostile) => sample(&usual, draw.seed),
+            };
+            write(&request, answer, draw)
         };
+        let num_groups =
+            |form: &str, world: &World| check::form::<M>(form.as_bytes()).ok()?.0.num_groups_in(world);
         let form = |body: &[u8]| check::form::<M>(body).map(|(_, form)| form);
-        Self { info: MethodInfo::of::<M>(), form, draw: Box::new(draw) }
+        Self { info: MethodInfo::of::<M>(), form, num_groups, draw: Box::new(draw) }
     }
 
     pub(super) fn info(&self) -> MethodInfo {
@@ -100,20 +107,20 @@ impl Route {
         (self.form)(body)
     }
 
+    /// How many groups the answer to a form lists; `None` if the world knows nobody under its query.
+    pub(super) fn num_groups(&self, form: &str, world: &World) -> Option<u64> {
+        (self.num_groups)(form, world)
+    }
+
     /// Draws the answer to a form.
     pub(super) fn draw(&self, form: &str, draw: &Draw) -> Result<Bytes, Refusal> {
         (self.draw)(form, draw)
     }
 }
 
-fn write<M: Generate>(
-    request: &M,
-    answers: &SBoxedStrategy<M::Answer>,
-    draw: &Draw,
-) -> Result<Bytes, Refusal> {
+fn write<M: Generate>(request: &M, mut answer: M::Answer, draw: &Draw) -> Result<Bytes, Refusal> {
     let broken =
         |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-    let mut answer = sample(answers, draw.seed);
     request.fit(&mut answer, &draw.terms);
     let body = match draw.profile {
         Profile::Typical => {

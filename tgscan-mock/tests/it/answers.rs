@@ -218,7 +218,8 @@ fn ten_thousand_orders_from_several_threads_give_the_same_answers() {
     let new = || Mock::builder().seed(7).credits(1_000_000).build().unwrap();
     let mut order: Vec<usize> = (0..requests.len()).collect();
     let expected = ask_all(&new(), &order);
-    assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), requests.len());
+    // Three people, three methods; the test methods know the same people.
+    assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), 9);
     let (mut seed, mut mock) = (7, new());
     for round in 0..10_000 {
         // A fresh mock now and then: answers must not depend on what it was asked before either.

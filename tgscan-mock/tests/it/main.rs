@@ -18,6 +18,7 @@ mod refusals;
 mod serve;
 mod simulation;
 mod support;
+mod world;
 
 #[cfg(feature = "tls")]
 mod control;
