@@ -1,29 +1,35 @@
 //! What `serve` is told: a TOML file, and flags that go before it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use tgscan_mock::data::Profile;
 use tgscan_mock::types::{
     ApiMethod,
     registry::{MethodVisitor, infos, visit_all},
 };
-use tgscan_mock::{ErrorStatus, MockBuilder, Repeat, ScriptStep};
+use tgscan_mock::{ErrorStatus, MockBuilder, Repeat, ScriptStep, Unknown};
+use toml::Spanned;
 
 /// The file. A key that it does not know is an error, because it is a misspelt one.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    pub(crate) address: Option<SocketAddr>,
+    pub(crate) address: Option<String>,
     pub(crate) expose: Option<bool>,
     pub(crate) seed: Option<u64>,
     pub(crate) credits: Option<i64>,
     pub(crate) profile: Option<ProfileName>,
     pub(crate) repeat: Option<RepeatName>,
     pub(crate) error_status: Option<ErrorStatusName>,
+    pub(crate) latency_ms: Option<u64>,
+    pub(crate) today: Option<String>,
+    pub(crate) unknown_percent: Option<u64>,
+    pub(crate) unknown: Option<UnknownName>,
     pub(crate) live_keys: Option<Vec<String>>,
     pub(crate) test_keys: Option<Vec<String>>,
     pub(crate) revoked_keys: Option<Vec<String>>,
@@ -36,9 +42,11 @@ pub(crate) struct Config {
     /// By API method.
     #[serde(default)]
     pub(crate) costs: BTreeMap<String, MethodCost>,
-    /// In the order in which requests meet them.
+    /// In the order in which requests meet them. Read one by one, so that an error names its line.
     #[serde(default)]
-    pub(crate) faults: Vec<ScriptStep>,
+    faults: Vec<Spanned<Map<String, Value>>>,
+    #[serde(skip)]
+    pub(crate) steps: Vec<ScriptStep>,
 }
 
 /// What an API method costs.
@@ -46,6 +54,8 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct MethodCost {
     usual: Option<u64>,
+    /// One credit more for each so many groups in the answer.
+    groups_per_credit: Option<NonZeroU64>,
     /// By query.
     #[serde(default)]
     queries: BTreeMap<String, u64>,
@@ -109,15 +119,42 @@ impl From<ErrorStatusName> for ErrorStatus {
     }
 }
 
+/// [`Unknown`] by name.
+#[derive(Clone, Copy, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UnknownName {
+    /// A successful answer with nothing in it
+    Blank,
+    /// An error envelope
+    Error,
+}
+
+impl From<UnknownName> for Unknown {
+    fn from(name: UnknownName) -> Self {
+        match name {
+            UnknownName::Blank => Self::Blank,
+            UnknownName::Error => Self::Error,
+        }
+    }
+}
+
 impl Config {
     /// Reads the file. The error is one line, and says where in the file.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let name = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
-        toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            format!("{name}, line {line}: {}", one_line(error.message()))
-        })
+        let at = |start: usize, message: &str| {
+            let line = text[..start].matches('\n').count() + 1;
+            format!("{name}, line {line}: {}", one_line(message))
+        };
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| at(error.span().map_or(0, |span| span.start), error.message()))?;
+        for step in std::mem::take(&mut config.faults) {
+            let start = step.span().start;
+            let step = serde_json::from_value(Value::Object(step.into_inner()));
+            config.steps.push(step.map_err(|error| at(start, &error.to_string()))?);
+        }
+        Ok(config)
     }
 }
 
@@ -161,6 +198,9 @@ impl MethodVisitor for Apply<'_> {
         let mut builder = builder.clone();
         if let Some(usual) = cost.usual {
             builder = builder.cost::<M>(usual);
+        }
+        if let Some(groups) = cost.groups_per_credit {
+            builder = builder.cost_grows::<M>(groups);
         }
         for (query, credits) in &cost.queries {
             match request::<M>(Some(query)) {

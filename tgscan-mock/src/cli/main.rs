@@ -1,6 +1,7 @@
 //! `tgscan-mock`: the mock as a server of its own, for callers in any language.
 
 mod config;
+mod log;
 mod sample;
 mod serve;
 mod signal;

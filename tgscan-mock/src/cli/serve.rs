@@ -1,13 +1,14 @@
 //! `tgscan-mock serve`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 
-use crate::config::{Config, ErrorStatusName, ProfileName, RepeatName, with_costs};
-use crate::{complain, say, signal};
+use crate::config::{Config, ErrorStatusName, ProfileName, RepeatName, UnknownName, with_costs};
+use crate::{complain, log, say, signal};
 
 const DEFAULT_PORT: u16 = 8089;
 
@@ -18,9 +19,9 @@ pub(crate) struct Serve {
     /// TOML file with any of these settings, and with costs and faults
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address to listen on; port 0 takes a free one, which is printed [default: 127.0.0.1:8089]
+    /// Address to listen on, by number or name; port 0 takes a free one, which is printed [default: 127.0.0.1:8089]
     #[arg(long)]
-    address: Option<SocketAddr>,
+    address: Option<String>,
     /// Allow an address that other machines can reach
     #[arg(long)]
     expose: bool,
@@ -38,6 +39,18 @@ pub(crate) struct Serve {
     repeat: Option<RepeatName>,
     #[arg(long, value_enum, help = "Under which HTTP status error envelopes come [default: by_cause]")]
     error_status: Option<ErrorStatusName>,
+    /// How long each answer takes, in milliseconds [default: 0]
+    #[arg(long, value_name = "MS")]
+    latency_ms: Option<u64>,
+    /// The day after which nothing has happened [default: 2026-01-01]
+    #[arg(long, value_name = "DATE")]
+    today: Option<String>,
+    /// How many of a hundred accounts are unknown [default: 0]
+    #[arg(long, value_name = "PERCENT")]
+    unknown_percent: Option<u64>,
+    /// What is answered about them [default: blank]
+    #[arg(long, value_enum)]
+    unknown: Option<UnknownName>,
     /// Live API key; may be given more than once [default: mock-live-key]
     #[arg(long, value_name = "KEY")]
     live_key: Vec<String>,
@@ -72,7 +85,12 @@ impl Serve {
     pub(crate) fn run(self) -> Result<(), String> {
         let config = self.settings()?;
         let mock = mock(&config)?;
-        let options = options(&config);
+        let options = options(&config)?;
+        let log = log::start();
+        // Whoever waits for the port must not find an older one.
+        if let Some(path) = &config.port_file {
+            let _ = std::fs::remove_file(path);
+        }
 
         // Listened for before anything starts, so that no signal falls between.
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -85,6 +103,10 @@ impl Serve {
         announce(&server, &config)?;
         runtime.block_on(stop);
         drop(server);
+        if let Some(path) = &config.port_file {
+            let _ = std::fs::remove_file(path);
+        }
+        log::finish(&log);
         say("stopped")
     }
 
@@ -99,6 +121,10 @@ impl Serve {
         config.profile = self.profile.or(config.profile);
         config.repeat = self.repeat.or(config.repeat);
         config.error_status = self.error_status.or(config.error_status);
+        config.latency_ms = self.latency_ms.or(config.latency_ms);
+        config.today = self.today.or(config.today);
+        config.unknown_percent = self.unknown_percent.or(config.unknown_percent);
+        config.unknown = self.unknown.or(config.unknown);
         config.live_keys = given(self.live_key).or(config.live_keys);
         config.test_keys = given(self.test_key).or(config.test_keys);
         config.revoked_keys = given(self.revoked_key).or(config.revoked_keys);
@@ -129,6 +155,16 @@ fn mock(config: &Config) -> Result<Mock, String> {
     if let Some(error_status) = config.error_status {
         builder = builder.error_status(error_status.into());
     }
+    if let Some(milliseconds) = config.latency_ms {
+        builder = builder.latency(Duration::from_millis(milliseconds));
+    }
+    if let Some(today) = &config.today {
+        builder = builder.today(today);
+    }
+    if config.unknown_percent.is_some() || config.unknown.is_some() {
+        let unknown = config.unknown.map_or_else(Default::default, Into::into);
+        builder = builder.unknown(config.unknown_percent.unwrap_or_default(), unknown);
+    }
     for key in config.live_keys.iter().flatten() {
         builder = builder.live_key(key);
     }
@@ -139,15 +175,26 @@ fn mock(config: &Config) -> Result<Mock, String> {
         builder = builder.revoked_key(key);
     }
     let mock = with_costs(builder, &config.costs)?.build().map_err(|error| error.to_string())?;
-    mock.script_steps(config.faults.iter().cloned());
+    mock.script_steps(config.steps.iter().cloned());
     Ok(mock)
 }
 
-fn options(config: &Config) -> ServerOptions {
+/// The address of a name, e.g. `localhost:0`; its first one.
+fn address(name: &str) -> Result<SocketAddr, String> {
+    let wrong = |why: String| format!("address {name:?}: {why}; give one like 127.0.0.1:8089 or localhost:0");
+    let mut addresses = name.to_socket_addrs().map_err(|error| wrong(error.to_string()))?;
+    addresses.next().ok_or_else(|| wrong("the name has no address".into()))
+}
+
+fn options(config: &Config) -> Result<ServerOptions, String> {
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
-    let mut options = ServerOptions::new().address(config.address.unwrap_or(default));
+    let address = config.address.as_deref().map_or(Ok(default), address)?;
+    let mut options = ServerOptions::new().address(address);
     if config.expose == Some(true) {
         options = options.exposed();
+        if !address.ip().is_loopback() {
+            complain("everybody who reaches this address can use the mock, and read what was sent to it");
+        }
     }
     if config.tls == Some(true) || config.ca.is_some() || config.sans.is_some() {
         options = options.https(config.sans.iter().flatten());
@@ -156,9 +203,9 @@ fn options(config: &Config) -> ServerOptions {
         options = options.gzip();
     }
     if config.quiet != Some(true) {
-        options = options.log(complain);
+        options = options.log(log::line);
     }
-    options
+    Ok(options)
 }
 
 /// Writes the files, then prints the address. The port's file comes after the certificate's, because whoever waits for

@@ -90,7 +90,7 @@ fn every_setting_of_the_file_is_a_flag_too() {
         assert!(help.contains(&flag), "{flag} is not in {help}");
         count += 1;
     }
-    assert_eq!(count, 16);
+    assert_eq!(count, 20);
 }
 
 #[test]
@@ -134,6 +134,47 @@ fn log_has_no_secrets_and_sigterm_exits_cleanly() {
     );
     assert!(!log.contains(secret) && !log.contains(Mock::LIVE_KEY));
     TcpListener::bind(address).unwrap();
+}
+
+/// Far more lines than a pipe and the log hold.
+#[cfg(unix)]
+#[test]
+fn log_that_nobody_reads_holds_up_no_answer_and_no_stop() {
+    let server = Served::start(&ANY_PORT);
+    let request = sized(post("/balance", Mock::LIVE_KEY, ""));
+    for _ in 0..4000 {
+        assert_eq!(send(server.address(), &request).0, "HTTP/1.1 200 OK");
+    }
+    assert!(server.terminates());
+}
+
+#[test]
+fn port_file_is_there_while_the_server_is() {
+    let folder = folder();
+    let file = folder.join("port");
+    std::fs::write(&file, "1\n").unwrap();
+    let path = file.display().to_string();
+    let server = Served::start(&["--address", "localhost:0", "--port-file", &path]);
+    let port = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(port.trim(), server.address().port().to_string());
+    server.terminate();
+    assert!(!file.exists());
+}
+
+#[test]
+fn exposing_warns_and_settings_of_the_world_are_flags() {
+    let flags =
+        ["--address", "0.0.0.0:0", "--expose", "--quiet", "--unknown-percent", "100", "--unknown", "error"];
+    let server = Served::start(&flags);
+    let address = (std::net::Ipv4Addr::LOCALHOST, server.address().port()).into();
+    assert_eq!(
+        send(address, &sized(post("/search", Mock::LIVE_KEY, "query=alice"))).0,
+        "HTTP/1.1 404 Not Found"
+    );
+    let (_, _, log) = server.terminate();
+    assert!(log.contains("everybody who reaches this address can use the mock"), "{log}");
+    assert!(refused(&["serve", "--today", "yesterday"]).contains("give a date from 2016-01-01 on"));
+    assert!(refused(&["serve", "--address", "nowhere"]).contains("give one like 127.0.0.1:8089"));
 }
 
 #[cfg(unix)]
@@ -183,7 +224,7 @@ fn bad_config_prints_one_line_and_starts_nothing() {
         ("seed =", "line 1: "),
         ("credits = -5", "the credits are -5; give 0 or more"),
         ("profile = \"nasty\"", "unknown variant `nasty`"),
-        ("address = \"here\"", "line 1: invalid socket address"),
+        ("address = \"here\"", "give one like 127.0.0.1:8089 or localhost:0"),
         ("address = \"0.0.0.0:0\"", "0.0.0.0 is not a loopback address"),
         ("live_keys = [\"a\"]\ntest_keys = [\"a\"]", "API key number 2 is given twice"),
         ("live_keys = [\"\"]", "API key"),
@@ -194,6 +235,10 @@ fn bad_config_prints_one_line_and_starts_nothing() {
         ("[costs.search]\nusual = -1", "line 2: invalid value"),
         ("[costs.search.queries]\n\"@a\" = 1", "costs.search.queries: "),
         ("[[faults]]\nkind = \"explode\"", "unknown variant `explode`"),
+        (
+            "[[faults]]\nkind = \"drip\"\n\n[[faults]]\nkind = \"explode\"",
+            "line 4: unknown variant `explode`",
+        ),
         ("[[faults]]\nkind = \"reset\"\nat = 1", "unknown field `at`"),
         ("[[faults]]\nkind = \"reset\"\nmethod = \"serach\"", "`method` is none of search"),
     ] {

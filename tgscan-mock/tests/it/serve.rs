@@ -48,6 +48,12 @@ impl Served {
         self.url.split("//").nth(1).unwrap().parse().unwrap()
     }
 
+    /// Sends SIGTERM, and waits until it has ended by it, without reading its log.
+    pub(crate) fn terminates(mut self) -> bool {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        killed.success() && self.child.wait().unwrap().success()
+    }
+
     /// Sends SIGTERM; returns the exit status and what was printed after the first line, on stdout and stderr.
     pub(crate) fn terminate(mut self) -> (Option<i32>, String, String) {
         let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
