@@ -22,7 +22,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serves the API over HTTP or HTTPS until it is stopped.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Prints one answer.
     Sample(sample::Sample),
 }

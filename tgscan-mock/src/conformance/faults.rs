@@ -8,7 +8,7 @@ use tgscan_core::types::{Search, SearchAnswer, UserQuery};
 use tgscan_core::{Credits, Error, ErrorKind, Reply, Transport, transport::Delivery};
 
 use super::clock::within;
-use super::report::Report;
+use super::report::{Problem, Report};
 use super::{Bench, COST, Endpoint, HURRIED, PATIENCE, SEED, Wiring};
 use crate::outcome::{Class, End, Outcome, Wire};
 use crate::{Fault, FaultKind, Mock};
@@ -31,7 +31,7 @@ where
     }
 }
 
-async fn case<T, F>(wiring: Wiring, make: &F, fault: &Fault) -> Result<(), String>
+async fn case<T, F>(wiring: Wiring, make: &F, fault: &Fault) -> Result<(), Problem>
 where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
@@ -51,18 +51,20 @@ where
     // Generous, because a busy machine is slow.
     let patience = if fault.kind().is_timeout() { limit * 3 } else { PATIENCE };
     let Some(result) = within(patience, client.search(query())).await else {
-        return Err(format!("the call did not end within {patience:?}, and its time limit was {limit:?}"));
+        return Err(
+            format!("the call did not end within {patience:?}, and its time limit was {limit:?}").into()
+        );
     };
     let sent = bench.mock.requests().len();
     let allowed = if *fault.kind() == FaultKind::Refuse { 0..=1 } else { 1..=1 };
     if !allowed.contains(&sent) {
-        return Err(format!("the request arrived {sent} times: a hidden replay, or nothing was sent"));
+        return Err(format!("the request arrived {sent} times: a hidden replay, or nothing was sent").into());
     }
     let charged = bench.mock.account().spent;
-    class(&result, expected.class, fault)?;
     credits(&result, charged)?;
-    received(&result, &expected, bench.endpoint.max_body_size)?;
-    secrets(&result, &bench.transport)
+    secrets(&result, &bench.transport)?;
+    class(&result, expected.class, fault)?;
+    received(&result, &expected, bench.endpoint.max_body_size).map_err(Problem::detail)
 }
 
 /// The outcome of the same request under the same fault.
@@ -87,15 +89,18 @@ fn class_of(result: &Result<Reply<SearchAnswer>, Error>) -> Option<Class> {
     })
 }
 
-fn class(result: &Result<Reply<SearchAnswer>, Error>, expected: Class, fault: &Fault) -> Result<(), String> {
+fn class(result: &Result<Reply<SearchAnswer>, Error>, expected: Class, fault: &Fault) -> Result<(), Problem> {
     let got = class_of(result);
+    let said = || result.as_ref().err().map_or("a reply".into(), ToString::to_string);
+    if (got, expected) == (Some(Class::MaybeSent), Class::ResponseStarted) {
+        return Err(Problem::warning(format!("could be {expected:?}, with what came: {}", said())));
+    }
     if got != Some(expected) {
-        let said = result.as_ref().err().map_or("a reply".into(), ToString::to_string);
-        return Err(format!("must be {expected:?}, is {got:?}: {said}"));
+        return Err(format!("must be {expected:?}, is {got:?}: {}", said()).into());
     }
     match result {
         Err(error) if fault.kind().is_timeout() && !error.is_timeout() => {
-            Err(format!("`is_timeout` must be true: {error}"))
+            Err(Problem::detail(format!("`is_timeout` must be true: {error}")))
         }
         _ => Ok(()),
     }

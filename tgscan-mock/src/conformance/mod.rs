@@ -31,11 +31,15 @@
 //! Over `Scheme::Https` the server speaks HTTP/2 to a transport that offers it, and HTTP/1.1 otherwise. `run_gzip`
 //! (feature `gzip`) is the same suite over compressed answers, for a transport that asks for them.
 //!
+//! Each line says how much it matters: a broken rule about money or secrets stands apart from one that only loses a detail,
+//! and "maybe sent" where "response started" was possible is a warning.
+//!
 //! It cannot see everything: not whether a stream that HTTP/2 refuses is sent again behind the core's back, and not what
 //! is written to logs.
 
 mod clock;
 mod faults;
+mod framing;
 mod report;
 mod rules;
 pub mod store;
@@ -45,7 +49,7 @@ use std::time::Duration;
 
 use tgscan_core::{Api, Client, Transport};
 
-pub use self::report::{Case, Report};
+pub use self::report::{Case, Report, Severity};
 use crate::server::Coding;
 use crate::{Mock, MockServer, ServerOptions};
 
@@ -191,5 +195,6 @@ where
     let wiring = Wiring { scheme, coding, time_limit: UNHURRIED };
     rules::run(wiring, &make, &mut report).await;
     faults::run(wiring, &make, &mut report).await;
+    framing::run(wiring, &make, &mut report).await;
     report
 }

@@ -12,7 +12,7 @@ use tgscan_core::{Api, Transport, transport::Delivery};
 use super::Scheme;
 use super::clock::{pause, until, within};
 use super::faults::query;
-use super::report::Report;
+use super::report::{Problem, Report};
 use super::{Bench, Endpoint, PATIENCE, Wiring};
 use crate::{Fault, FaultKind, Mock};
 
@@ -40,18 +40,18 @@ where
 }
 
 /// Runs one rule on a fresh bench, with the suite's patience.
-async fn on<T, Rule>(bench: Result<Bench<T>, String>, rule: Rule) -> Result<(), String>
+async fn on<T, Rule>(bench: Result<Bench<T>, String>, rule: Rule) -> Result<(), Problem>
 where
-    Rule: AsyncFn(Bench<T>) -> Result<(), String>,
+    Rule: AsyncFn(Bench<T>) -> Result<(), Problem>,
 {
     match within(PATIENCE, rule(bench?)).await {
         Some(result) => result,
-        None => Err(format!("did not end within {PATIENCE:?}")),
+        None => Err(format!("did not end within {PATIENCE:?}").into()),
     }
 }
 
 #[cfg(feature = "gzip")]
-async fn compressed<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+async fn compressed<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     bench.client().search(query()).await.map_err(|error| error.to_string())?;
     match bench.server.compressed_answers() {
         0 => Err("the answer went uncompressed: set the transport so that it asks for gzip".into()),
@@ -59,36 +59,60 @@ async fn compressed<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Res
     }
 }
 
-async fn arrives_intact<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+/// Headers that a transport adds by itself: those of the connection, and its own name.
+const OF_THE_CONNECTION: [&str; 7] =
+    ["accept-encoding", "connection", "content-length", "host", "te", "transfer-encoding", "user-agent"];
+
+async fn arrives_intact<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     let api =
         Api::with_base_url(&bench.endpoint.url, bench.mock.live_key()).map_err(|error| error.to_string())?;
-    let mut request = api.request(&Search { query: query() });
+    // Of mixed case, which a transport has no reason to change.
+    let query: UserQuery = "Mixed_Case_Name".parse().map_err(|error| format!("{error}"))?;
+    let mut request = api.request(&Search { query });
     request.headers_mut().append("x-twice", HeaderValue::from_static("one"));
     request.headers_mut().append("x-twice", HeaderValue::from_static("two, three"));
-    let sent = request.headers().clone();
+    let (sent, form) = (request.headers().clone(), request.body().clone());
     let response = bench.transport.send(request).await.map_err(|error| error.to_string())?;
     if response.status() != 200 {
         return Err(format!(
             "the request was refused, so its key or body was changed: {}",
             response.status()
-        ));
+        )
+        .into());
     }
     let arrived = bench.mock.requests().pop().ok_or("no request arrived")?;
+    if arrived.form.as_bytes() != form {
+        return Err("the request's body is changed".into());
+    }
+    if arrived.url_query.is_some() {
+        return Err("something is added to the URL, which logs keep".into());
+    }
+    let values = |headers: &http::HeaderMap, name: &http::HeaderName| {
+        headers.get_all(name).iter().cloned().collect::<Vec<_>>()
+    };
+    for (name, value) in &arrived.headers {
+        let holds = |secret: &[u8]| value.as_bytes().windows(secret.len()).any(|part| part == secret);
+        if holds(Mock::LIVE_KEY.as_bytes()) || holds(b"Mixed_Case_Name") {
+            return Err(format!("the API key or the query is copied into the header `{name}`").into());
+        }
+        if !sent.contains_key(name) && !OF_THE_CONNECTION.contains(&name.as_str()) {
+            return Err(format!("the header `{name}` is added, of which the core knows nothing").into());
+        }
+    }
     for name in sent.keys().filter(|name| *name != "api-key") {
-        let values = |headers: &http::HeaderMap| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
-        if values(&arrived.headers) != values(&sent) {
-            return Err(format!("the request's header `{name}` is lost or changed"));
+        if values(&arrived.headers, name) != values(&sent, name) {
+            return Err(Problem::detail(format!("the request's header `{name}` is lost or changed")));
         }
     }
     Ok(())
 }
 
-async fn many_at_once<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+async fn many_at_once<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     let client = bench.client();
     let calls = (0..64).map(|number| {
         let client = client.clone();
         async move {
-            let name = format!("user_{number}");
+            let name = format!("User_{number}");
             let query: UserQuery = name.parse().map_err(|error| format!("{error}"))?;
             let reply = client.search(query).await.map_err(|error| error.to_string())?;
             if reply.answer.meta.search_query == name {
@@ -101,11 +125,11 @@ async fn many_at_once<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> R
     join_all(calls).await.into_iter().collect::<Result<Vec<()>, String>>()?;
     match bench.mock.requests().len() {
         64 => Ok(()),
-        count => Err(format!("64 calls sent {count} requests")),
+        count => Err(format!("64 calls sent {count} requests").into()),
     }
 }
 
-async fn stale_connection<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+async fn stale_connection<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     let client = bench.client();
     client.search(query()).await.map_err(|error| error.to_string())?;
     bench.server.close_connections();
@@ -115,15 +139,16 @@ async fn stale_connection<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) 
     let arrived = bench.mock.requests().len() - 1;
     match result {
         Ok(_) if arrived == 1 => Ok(()),
-        Ok(_) => Err(format!("the second call arrived {arrived} times")),
+        Ok(_) => Err(format!("the second call arrived {arrived} times").into()),
         Err(error) if error.delivery() == Some(Delivery::NeverSent) && arrived == 0 => Ok(()),
         Err(error) => Err(format!(
             "must be a reply or \"never sent\"; the second call arrived {arrived} times: {error}"
-        )),
+        )
+        .into()),
     }
 }
 
-async fn dropped<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+async fn dropped<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     let client = bench.client();
     let mock: &Mock = &bench.mock;
     mock.script::<Search>([Fault::new(FaultKind::Stall)]);
@@ -132,7 +157,7 @@ async fn dropped<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result
     let arrived = until(PATIENCE, || !mock.requests().is_empty());
     tokio::select! {
         // A transport without sockets may let the time limit pass at once; then there is nothing to drop.
-        Err(error) = &mut call => if !error.is_timeout() { return Err(format!("the call ended too early: {error}")) },
+        Err(error) = &mut call => if !error.is_timeout() { return Err(format!("the call ended too early: {error}").into()) },
         arrived = arrived => if !arrived { return Err("no request arrived".into()) },
     }
     drop(call);
@@ -142,14 +167,14 @@ async fn dropped<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result
 }
 
 #[cfg(feature = "tls")]
-async fn untrusted<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), String> {
+async fn untrusted<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     let result = bench.client().search(query()).await;
     if !bench.mock.requests().is_empty() {
         return Err("the request and its API key went to a server that is not trusted".into());
     }
     match result {
         Err(error) if error.delivery() == Some(Delivery::NeverSent) => Ok(()),
-        Err(error) => Err(format!("must be \"never sent\": {error}")),
+        Err(error) => Err(format!("must be \"never sent\": {error}").into()),
         Ok(_) => Err("a reply came from elsewhere".into()),
     }
 }

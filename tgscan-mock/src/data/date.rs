@@ -60,7 +60,7 @@ impl FromStr for Date {
         let year: u64 =
             text.get(..4).and_then(|year| year.parse().ok()).filter(|year| *year >= 2016).ok_or(())?;
         let about = (year - 1970) * 365;
-        let mut days = (about..about + 366 + (year - 1970) / 4 + 1).map(Self);
+        let mut days = (about..=about + 366 + (year - 1970) / 4).map(Self);
         days.find(|day| day.to_string() == text).ok_or(())
     }
 }

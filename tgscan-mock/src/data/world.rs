@@ -3,6 +3,7 @@
 //! Nothing is stored. All that is known of a person follows from the seed and the id, and the id from the username: those
 //! that the world gave out end with it, and any other one is mixed into one.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -218,7 +219,7 @@ impl World {
         numbers.sort_unstable();
         numbers.dedup();
         let mut groups: Vec<Group> = numbers.into_iter().map(|number| self.group(number)).collect();
-        groups.sort_by(|a, b| b.num_users.cmp(&a.num_users));
+        groups.sort_by_key(|group| Reverse(group.num_users));
         let entry = |group: Group| {
             let username = group.username.filter(|username| !names.contains(username))?;
             let mut entry = SimilarGroup::default();
@@ -295,7 +296,8 @@ mod tests {
         let ids: std::collections::BTreeSet<i64> =
             (0..GROUPS).map(|number| world().group(number).id).collect();
         assert_eq!(ids.len() as u64, GROUPS);
-        let person = (0..).map(|id| world().person(id, None)).find(|person| person.num_groups > 100).unwrap();
+        let person =
+            (0..10_000).map(|id| world().person(id, None)).find(|person| person.num_groups > 100).unwrap();
         let groups = world().groups_of(&person);
         assert!(groups.is_sorted_by(|a, b| a.date_updated >= b.date_updated));
         assert!(groups.iter().all(|group| *group.date_updated <= *Date::DEFAULT.to_string()));

@@ -44,6 +44,8 @@ pub struct RecordedRequest {
     pub is_test: bool,
     /// The path.
     pub path: String,
+    /// What stands in the URL after the `?`, where the SDK writes nothing.
+    pub url_query: Option<String>,
     /// The headers, without the API key.
     pub headers: HeaderMap,
     /// The form, such as `query=some_username`; empty if the path is no method's, or if it cannot be read.
@@ -69,6 +71,7 @@ pub(super) struct Record {
     pub(super) method: Option<&'static str>,
     pub(super) is_test: bool,
     pub(super) path: Cow<'static, str>,
+    pub(super) url_query: Option<String>,
     headers: Headers,
     pub(super) form: String,
     pub(super) key: KeyUsed,
@@ -84,6 +87,7 @@ impl Record {
             method: None,
             is_test: false,
             path: Cow::Borrowed(""),
+            url_query: None,
             headers: Headers::of(headers),
             form: String::new(),
             key: KeyUsed::None,
@@ -102,6 +106,7 @@ impl Record {
             method: self.method,
             is_test: self.is_test,
             path: self.path.clone().into_owned(),
+            url_query: self.url_query.clone(),
             headers: self.headers.to_map(),
             form: self.form.clone(),
             key: self.key,

@@ -171,6 +171,7 @@ impl Engine {
         let key = check::key(request, &self.settings.keys);
         let mut record = Record::new(request.headers());
         record.key = key.as_ref().map_or(KeyUsed::None, |key| (*key).into());
+        record.url_query = request.uri().query().map(str::to_owned);
         let path = request.uri().path();
         let (route, is_test) = match route::find(&self.routes, path) {
             Ok(found) => found,

@@ -1,12 +1,14 @@
 //! The suite passes on a right transport, and fails on the right line on wrong ones.
 
 use std::fmt;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 
 use bytes::Bytes;
 use futures_executor::block_on;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use tgscan_mock::Mock;
-use tgscan_mock::conformance::{self, Scheme};
+use tgscan_mock::conformance::{self, Scheme, Severity};
 use tgscan_mock::core::{
     Transport, TransportError, async_trait,
     transport::{Delivery, TransportErrorKind},
@@ -54,6 +56,12 @@ enum Vice {
     LosesHeaders,
     ChangesBody,
     PrintsRequest,
+    LowercasesBody,
+    CopiesKey,
+    PutsQueryIntoUrl,
+    AddsCookie,
+    TellsWhoAsks,
+    ForgetsResponse,
 }
 
 impl fmt::Debug for Bad {
@@ -69,6 +77,19 @@ impl Transport for Bad {
         match self.vice {
             Vice::LosesHeaders => _ = request.headers_mut().remove("accept"),
             Vice::ChangesBody => *request.body_mut() = Bytes::from_static(b"query=another_name"),
+            Vice::LowercasesBody => *request.body_mut() = copy.body().to_ascii_lowercase().into(),
+            Vice::CopiesKey => {
+                let key = request.headers()["api-key"].clone();
+                request.headers_mut().insert("authorization", key);
+            }
+            Vice::PutsQueryIntoUrl => {
+                let uri = format!("{}?{}", request.uri(), String::from_utf8_lossy(copy.body()));
+                *request.uri_mut() = uri.parse().unwrap();
+            }
+            Vice::AddsCookie => _ = request.headers_mut().insert("cookie", HeaderValue::from_static("id=1")),
+            Vice::TellsWhoAsks => {
+                _ = request.headers_mut().insert("x-forwarded-for", HeaderValue::from_static("192.0.2.1"));
+            }
             _ => {}
         }
         let result = self.mock.send(request).await;
@@ -102,6 +123,10 @@ impl Transport for Bad {
                     }
                 }
                 .with_kind(error.kind()))
+            }
+            (Vice::ForgetsResponse, Err(error)) if error.delivery() == Delivery::ResponseStarted => {
+                let kind = error.kind();
+                Err(TransportError::new(error.to_string()).with_kind(kind))
             }
             (_, result) => result,
         }
@@ -180,6 +205,90 @@ fn a_transport_that_prints_the_request_fails() {
         Vice::PrintsRequest,
         &["Refuse", "Reset", "Close", "Stall, ", "CutBody", "StallBody", "TrickleBody", "Oversized"],
     );
+}
+
+/// Each of them breaks one rule about the request, in one line that says so.
+#[test]
+fn transports_that_change_the_request_fail() {
+    for (vice, says) in [
+        (Vice::LowercasesBody, "the request's body is changed"),
+        (Vice::CopiesKey, "the API key or the query is copied into the header `authorization`"),
+        (Vice::PutsQueryIntoUrl, "something is added to the URL"),
+        (Vice::AddsCookie, "the header `cookie` is added"),
+        (Vice::TellsWhoAsks, "the header `x-forwarded-for` is added"),
+    ] {
+        let make = |endpoint: &conformance::Endpoint| Bad { mock: endpoint.mock.clone(), vice };
+        let report = block_on(conformance::run(Scheme::Http, make));
+        let case = report.failures().find(|case| case.name == "headers and body arrive as they were built");
+        let case = case.unwrap_or_else(|| panic!("{vice:?}:\n{report}"));
+        assert!(case.problem.as_ref().unwrap().contains(says), "{vice:?}:\n{report}");
+        assert_eq!(case.severity, Some(Severity::Money));
+    }
+}
+
+#[test]
+fn transport_that_forgets_what_came_is_warned_and_passes() {
+    let make =
+        |endpoint: &conformance::Endpoint| Bad { mock: endpoint.mock.clone(), vice: Vice::ForgetsResponse };
+    let report = block_on(conformance::run(Scheme::Http, make));
+    report.assert_passed();
+    assert!(
+        report.to_string().contains("\nwarning fault CutBody(20), charged: could be ResponseStarted"),
+        "{report}"
+    );
+}
+
+/// HTTP by hand, which only knows bodies by their length.
+#[derive(Debug)]
+struct ByLength(std::time::Duration);
+
+impl ByLength {
+    fn exchange(&self, request: &Request<Bytes>) -> std::io::Result<Response<Bytes>> {
+        let authority = request.uri().authority().unwrap().as_str();
+        let mut stream = TcpStream::connect(authority)?;
+        stream.set_read_timeout(Some(self.0))?;
+        write!(stream, "POST {} HTTP/1.1\r\nhost: {authority}\r\n", request.uri().path())?;
+        for (name, value) in request.headers() {
+            write!(stream, "{name}: {}\r\n", value.to_str().unwrap())?;
+        }
+        write!(stream, "content-length: {}\r\n\r\n", request.body().len())?;
+        stream.write_all(request.body())?;
+        let mut reader = BufReader::new(stream);
+        let mut response = Response::new(Bytes::new());
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let mut length = None;
+        loop {
+            line.clear();
+            reader.read_line(&mut line)?;
+            let Some((name, value)) = line.trim_end().split_once(':') else { break };
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().ok();
+            }
+        }
+        let length = length.ok_or_else(|| std::io::Error::other("no content-length"))?;
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        *response.body_mut() = body.into();
+        Ok(response)
+    }
+}
+
+#[async_trait]
+impl Transport for ByLength {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        self.exchange(&request).map_err(TransportError::new)
+    }
+}
+
+#[test]
+fn transport_that_only_reads_bodies_by_length_fails() {
+    let report = block_on(conformance::run(Scheme::Http, |endpoint| ByLength(endpoint.time_limit)));
+    let is_failed = |name: &str| report.failures().any(|case| case.name == name);
+    for framing in ["in chunks of odd sizes", "in chunks, with trailers", "that ends with the connection"] {
+        assert!(is_failed(&format!("a complete answer {framing}")), "{report}");
+    }
+    assert!(!is_failed("a complete answer by its length"), "{report}");
 }
 
 #[test]

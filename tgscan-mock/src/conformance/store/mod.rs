@@ -132,7 +132,7 @@ pub async fn run<S: StoreUnderTest>(seed: u64, courses: u64, new: impl Fn() -> S
     let mut report = Report::default();
     for rule in Rule::ALL {
         let problem = found.iter().find(|(found, _)| *found == rule).map(|(_, what)| what.clone());
-        report.add(rule.to_string(), problem.map_or(Ok(()), Err));
+        report.add(rule.to_string(), problem.map_or(Ok(()), |problem| Err(problem.into())));
     }
     report
 }
