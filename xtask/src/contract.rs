@@ -28,7 +28,7 @@ pub struct Flags {
 pub fn run(flags: &Flags) -> Outcome {
     let programs = target().join("tools").join(if cfg!(windows) { "Scripts" } else { "bin" });
     // Enough credits for any run: refusals for lack of credits would hide what is tested.
-    let mock = Mock::builder().credits(i64::MAX).build().map_err(|error| error.to_string())?;
+    let mock = Mock::builder().strict().credits(i64::MAX).build().map_err(|error| error.to_string())?;
     let server = MockServer::start(&mock, &ServerOptions::new()).map_err(|error| error.to_string())?;
     for (paths, key) in [("--exclude-path-regex", Mock::LIVE_KEY), ("--include-path-regex", Mock::TEST_KEY)] {
         let mut command = Command::new(programs.join("schemathesis"));

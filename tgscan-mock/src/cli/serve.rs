@@ -39,6 +39,12 @@ pub(crate) struct Serve {
     repeat: Option<RepeatName>,
     #[arg(long, value_enum, help = "Under which HTTP status error envelopes come [default: by_cause]")]
     error_status: Option<ErrorStatusName>,
+    /// Refuse what clients in the field do and the documentation does not
+    #[arg(long)]
+    strict: bool,
+    /// Answer as clients in the field expect it: errors under 200, ids as numbers
+    #[arg(long)]
+    like_service: bool,
     /// How long each answer takes, in milliseconds [default: 0]
     #[arg(long, value_name = "MS")]
     latency_ms: Option<u64>,
@@ -121,6 +127,8 @@ impl Serve {
         config.profile = self.profile.or(config.profile);
         config.repeat = self.repeat.or(config.repeat);
         config.error_status = self.error_status.or(config.error_status);
+        config.strict = self.strict.then_some(true).or(config.strict);
+        config.like_service = self.like_service.then_some(true).or(config.like_service);
         config.latency_ms = self.latency_ms.or(config.latency_ms);
         config.today = self.today.or(config.today);
         config.unknown_percent = self.unknown_percent.or(config.unknown_percent);
@@ -151,6 +159,12 @@ fn mock(config: &Config) -> Result<Mock, String> {
     }
     if let Some(repeat) = config.repeat {
         builder = builder.repeat(repeat.into());
+    }
+    if config.strict == Some(true) {
+        builder = builder.strict();
+    }
+    if config.like_service == Some(true) {
+        builder = builder.like_service();
     }
     if let Some(error_status) = config.error_status {
         builder = builder.error_status(error_status.into());

@@ -26,7 +26,7 @@ impl Date {
     }
 
     /// Year, month and day: Howard Hinnant's `civil_from_days`.
-    fn civil(self) -> (u64, u64, u64) {
+    pub(crate) fn civil(self) -> (u64, u64, u64) {
         let z = self.0 + 719_468;
         let (era, of_era) = (z / 146_097, z % 146_097);
         let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -16,6 +16,9 @@ pub(crate) enum KeyState {
     Revoked,
 }
 
+/// More than anybody buys, and far from the ends of what is counted.
+const MOST_CREDITS: i64 = 1_000_000_000_000_000;
+
 /// The mock's account at one moment. `granted - spent = credits`, always.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,12 +35,14 @@ pub struct Account {
 
 impl Account {
     pub(super) fn new(credits: i64) -> Self {
+        let credits = credits.min(MOST_CREDITS);
         Self { credits, spent: 0, granted: credits, charged_calls: 0 }
     }
 
+    /// Sets the balance, to what leaves room for all that can be spent.
     pub(super) fn set_credits(&mut self, credits: i64) {
-        self.granted = self.granted.saturating_add(credits.saturating_sub(self.credits));
-        self.credits = credits;
+        self.credits = credits.clamp(-MOST_CREDITS, MOST_CREDITS);
+        self.granted = self.credits.saturating_add_unsigned(self.spent);
     }
 
     /// Takes what a call costs, or refuses it. Returns what was taken.
@@ -98,6 +103,18 @@ mod tests {
         assert_eq!(account.charge(&MethodInfo::of::<Search>(), 3, true).unwrap(), 0);
         assert_eq!(account.charge(&MethodInfo::of::<Search>(), 3, false).unwrap(), 3);
         assert_eq!((account.credits, account.spent, account.charged_calls), (2, 3, 1));
+    }
+
+    #[test]
+    fn balance_is_what_was_granted_less_what_was_spent_also_at_the_ends() {
+        let mut account = Account::new(i64::MAX);
+        account.charge(&MethodInfo::of::<Search>(), 3, false).unwrap();
+        for credits in [i64::MIN, 5, i64::MAX, 0] {
+            account.set_credits(credits);
+            assert_eq!(account.granted.checked_sub_unsigned(account.spent), Some(account.credits));
+        }
+        account.set_credits(5);
+        assert_eq!((account.credits, account.granted), (5, 8));
     }
 
     #[test]

@@ -16,6 +16,9 @@ use super::{Engine, Mock, Settings, State, route};
 use crate::VirtualTimer;
 use crate::data::{Date, Profile, World};
 
+/// How many groups an answer lists for one credit more.
+const GROUPS_PER_CREDIT: NonZeroU64 = NonZeroU64::new(50).unwrap();
+
 /// Which answer a repeated query gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Repeat {
@@ -73,11 +76,13 @@ pub struct MockBuilder {
     latency: Option<Duration>,
     today: String,
     unknown: Option<(u64, Unknown)>,
+    is_strict: bool,
+    writes_numbers: bool,
 }
 
 impl MockBuilder {
     pub(super) fn new() -> Self {
-        let usual = Cost { usual: 1, ..Cost::default() };
+        let usual = Cost { usual: 1, groups_per_credit: Some(GROUPS_PER_CREDIT), ..Cost::default() };
         let paid = infos().into_iter().filter(|method| method.can_cost);
         Self {
             seed: 0,
@@ -91,6 +96,8 @@ impl MockBuilder {
             latency: None,
             today: Date::DEFAULT.to_string(),
             unknown: None,
+            is_strict: false,
+            writes_numbers: false,
         }
     }
 
@@ -152,10 +159,15 @@ impl MockBuilder {
         self
     }
 
-    /// Sets what a call of `M` costs, in credits. Default: 1. Free methods stay free.
+    /// Sets what a call of `M` costs, in credits, whatever is found. Default: 1, and one more for each 50 groups in the
+    /// answer. Free methods stay free.
+    ///
+    /// Assumption: the provider says of its bot that a request consumes credits by the amount of data found; the
+    /// documentation of the API names no price.
     #[must_use]
     pub fn cost<M: ApiMethod>(mut self, credits: u64) -> Self {
-        self.costs.entry(M::NAME).or_default().usual = credits;
+        let cost = self.costs.entry(M::NAME).or_default();
+        (cost.usual, cost.groups_per_credit) = (credits, None);
         self
     }
 
@@ -169,7 +181,7 @@ impl MockBuilder {
         self
     }
 
-    /// Lets calls of `M` cost one credit more for each so many groups in the answer, as the service's prices seem to.
+    /// Lets calls of `M` cost one credit more for each so many groups in the answer.
     #[must_use]
     pub fn cost_grows<M: ApiMethod>(mut self, groups_per_credit: NonZeroU64) -> Self {
         self.costs.entry(M::NAME).or_default().groups_per_credit = Some(groups_per_credit);
@@ -188,6 +200,25 @@ impl MockBuilder {
     #[must_use]
     pub fn today(mut self, date: impl Into<String>) -> Self {
         self.today = date.into();
+        self
+    }
+
+    /// Refuses what clients in the field do and the documentation does not: a form under another content type. Default: it
+    /// is read, as the service seems to do.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.is_strict = true;
+        self
+    }
+
+    /// Answers as clients in the field expect it, where that differs from the documentation: error envelopes under 200, and
+    /// `id_history[].id` as a number.
+    ///
+    /// Assumption: clients that work with the live service only work like that.
+    #[must_use]
+    pub fn like_service(mut self) -> Self {
+        self.error_status = ErrorStatus::AlwaysOk;
+        self.writes_numbers = true;
         self
     }
 
@@ -252,6 +283,8 @@ impl MockBuilder {
             max_body_size: self.max_body_size,
             latency: self.latency,
             unknown: self.unknown.map(|(_, unknown)| unknown).unwrap_or_default(),
+            is_strict: self.is_strict,
+            writes_numbers: self.writes_numbers,
             world: World::new(
                 self.seed,
                 self.today.parse().unwrap_or(Date::DEFAULT),

@@ -101,6 +101,8 @@ struct Settings {
     max_body_size: usize,
     latency: Option<Duration>,
     unknown: Unknown,
+    is_strict: bool,
+    writes_numbers: bool,
     world: World,
 }
 
@@ -143,7 +145,7 @@ impl Mock {
     /// Test key of a mock that was not given another one.
     pub const TEST_KEY: &'static str = "mock-test-key";
 
-    /// Creates a mock with 1,000 credits, the default keys, seed 0, and a cost of 1 credit for every method that costs any.
+    /// Creates a mock with 1,000 credits, the default keys, seed 0, and the default costs.
     pub fn new() -> Self {
         MockBuilder::new().defaults()
     }

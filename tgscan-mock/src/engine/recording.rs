@@ -12,6 +12,8 @@ use super::fault::Fault;
 
 /// How many requests are kept: enough for any test, and little memory in a server that runs for long.
 const CAPACITY: usize = 1000;
+/// How many bytes of them: a request can be large.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Which kind of key a request was sent with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,7 @@ pub struct RecordedRequest {
 #[derive(Default)]
 pub(super) struct Recording {
     kept: VecDeque<Record>,
+    bytes: usize,
     dropped: u64,
 }
 
@@ -101,6 +104,12 @@ impl Record {
         Seen { method: self.method, is_test: self.is_test, form: &self.form }
     }
 
+    /// What it holds that can be large, in bytes.
+    fn size(&self) -> usize {
+        let url_query = self.url_query.as_ref().map_or(0, String::len);
+        self.path.len() + url_query + self.headers.0.len() + self.form.len()
+    }
+
     fn to_request(&self) -> RecordedRequest {
         RecordedRequest {
             method: self.method,
@@ -119,11 +128,14 @@ impl Record {
 
 impl Recording {
     pub(super) fn push(&mut self, record: Record) {
-        if self.kept.len() == CAPACITY {
-            self.kept.pop_front();
+        self.bytes += record.size();
+        self.kept.push_back(record);
+        // The last one stays, whatever its size.
+        while self.kept.len() > CAPACITY || (self.bytes > MOST_BYTES && self.kept.len() > 1) {
+            let Some(oldest) = self.kept.pop_front() else { return };
+            self.bytes -= oldest.size();
             self.dropped += 1;
         }
-        self.kept.push_back(record);
     }
 
     pub(super) fn requests(&self) -> Vec<RecordedRequest> {

@@ -10,8 +10,11 @@ use super::expect::{Act, Drawn, Pinned};
 use super::recording::{KeyUsed, Record};
 use super::refusal::Refusal;
 use super::route::{self, Draw, Route};
-use super::{Engine, Fault, Mock, Outcome, Repeat, State, Unknown, Wire, check};
+use super::{Engine, Fault, Mock, Outcome, Repeat, Settings, State, Unknown, Wire, check};
 use crate::data::{Profile, Seed, Terms};
+
+/// How many queries are counted for [`Repeat::Varied`].
+const MOST_ASKED: usize = 100_000;
 
 /// Where an answer comes from.
 enum Source {
@@ -112,6 +115,10 @@ impl Mock {
         let mut world = settings.world.clone();
         if settings.repeat == Repeat::Varied && !matches!(source, Source::Pinned(_)) {
             let mut state = self.state();
+            if state.asked.len() >= MOST_ASKED {
+                // What was asked before begins anew.
+                state.asked.clear();
+            }
             let asked = state.asked.entry(format!("{path}?{form}")).or_default();
             (seed, world) = (seed.and(*asked), world.other(*asked));
             *asked += 1;
@@ -142,7 +149,8 @@ impl Mock {
                 keep = Some((seed.value(), cost));
             }
             let from = if let Source::Drawn(drawn) = source { Some(drawn) } else { None };
-            (charged, Draw { profile: settings.profile, seed: seed.value(), terms, world, from })
+            let Settings { profile, writes_numbers, .. } = *settings;
+            (charged, Draw { profile, seed: seed.value(), terms, world, from, writes_numbers })
         };
         let body = route.draw(form, &draw)?;
         if let Some((seed, cost)) = keep {
@@ -157,12 +165,11 @@ impl Mock {
         route::find(&self.engine.routes, path).is_ok()
     }
 
-    /// Answers a request whose body is larger than the server reads.
+    /// Refuses a request whose body could not be read.
     #[cfg(feature = "server")]
-    pub(crate) fn refuse_body(&self, limit: usize) -> Response<Bytes> {
-        let status = StatusCode::PAYLOAD_TOO_LARGE;
-        let refusal = Refusal::new(status, format!("the request's body is larger than {limit} bytes"));
-        json(self.engine.settings.error_status.of(status), Bytes::from(refusal.envelope()))
+    pub(crate) fn refuse_unread(&self, request: &Request<Bytes>, status: StatusCode, why: &str) -> Outcome {
+        let Asked { record, .. } = self.engine.asked(request);
+        self.recorded(record, self.refused(Refusal::new(status, why)))
     }
 }
 
@@ -187,7 +194,7 @@ impl Engine {
         let checked = check::http_method(request)
             .and(key)
             .and_then(|key| check::key_fits(key, is_test, &info))
-            .and_then(|()| check::content_type(request))
+            .and_then(|()| if self.settings.is_strict { check::content_type(request) } else { Ok(()) })
             .and(read)
             .map(|()| route);
         Asked { record, checked }

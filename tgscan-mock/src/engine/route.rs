@@ -74,6 +74,8 @@ pub(super) struct Draw {
     pub(super) world: World,
     /// From this strategy of a test instead of the usual one.
     pub(super) from: Option<Drawn>,
+    /// Whether ids are numbers that the documentation has as texts.
+    pub(super) writes_numbers: bool,
 }
 
 type DrawFn = dyn Fn(&str, &Draw) -> Result<Bytes, Refusal> + Send + Sync;
@@ -127,6 +129,9 @@ fn write<M: Generate>(request: &M, mut answer: M::Answer, draw: &Draw) -> Result
             // Most answers fit, and so need not be moved while they grow.
             let mut body = Vec::with_capacity(2048);
             serde_json::to_writer(&mut body, &Envelope::Ok(answer)).map_err(broken)?;
+            if draw.writes_numbers {
+                body = ids_as_numbers(&body);
+            }
             // Kept answers count by their length.
             body.shrink_to_fit();
             body
@@ -136,4 +141,20 @@ fn write<M: Generate>(request: &M, mut answer: M::Answer, draw: &Draw) -> Result
         }
     };
     Ok(Bytes::from(body))
+}
+
+/// The same answer with numbers for the ids that are texts. What looks like one inside a text has its quotes escaped.
+fn ids_as_numbers(body: &[u8]) -> Vec<u8> {
+    const ID: &[u8] = br#""id":""#;
+    let mut numbers = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some(at) = rest.windows(ID.len()).position(|window| window == ID) {
+        let (before, id) = rest.split_at(at + ID.len() - 1);
+        numbers.extend_from_slice(before);
+        let digits = id[1..].iter().take_while(|byte| **byte != b'"').count();
+        numbers.extend_from_slice(&id[1..=digits]);
+        rest = &id[digits + 2..];
+    }
+    numbers.extend_from_slice(rest);
+    numbers
 }

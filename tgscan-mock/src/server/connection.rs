@@ -2,9 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::{Request, Response};
-use http_body_util::{BodyExt, Limited};
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,6 +24,12 @@ use crate::engine::{End, Wire};
 
 /// The largest request body that is read, in bytes. The longest legal form has 10 usernames of 32 characters.
 const MAX_REQUEST: usize = 64 * 1024;
+
+/// How long accepting pauses after an error.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Why a body cannot be read.
+pub(super) type Unread = (StatusCode, String);
 
 /// How a connection becomes a byte stream.
 #[derive(Clone)]
@@ -47,11 +56,13 @@ pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Accept
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                // An error here is that of one connection, or of a moment without file descriptors.
                 if let Ok((stream, _)) = accepted {
                     // Counted before anything of a later connection can be seen.
                     let open = service.connections.count_connection();
                     tasks.spawn(serve(stream, acceptor.clone(), service.clone(), open));
+                } else {
+                    // That of one connection, or of a moment without file descriptors: it passes when some are closed.
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
             Some(_) = tasks.join_next() => {}
@@ -108,28 +119,45 @@ async fn speak_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
     let _ = version::serve(stream, service).await;
 }
 
+/// Reads the body, or says why it cannot be read. Half a request is none: it is never processed.
+async fn read(request: Request<Incoming>) -> (Request<Bytes>, Option<Unread>) {
+    let (head, body) = request.into_parts();
+    let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let bad = |why: &str| Some((StatusCode::BAD_REQUEST, why.to_owned()));
+    let (body, unread) = match Limited::new(body, MAX_REQUEST).collect().await.map(Collected::to_bytes) {
+        Ok(body) if announced.is_some_and(|length: usize| length != body.len()) => {
+            (Bytes::new(), bad("the request's body is shorter than its content-length"))
+        }
+        Ok(body) => (body, None),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let why = format!("the request's body is larger than {MAX_REQUEST} bytes");
+            (Bytes::new(), Some((StatusCode::PAYLOAD_TOO_LARGE, why)))
+        }
+        Err(_) => (Bytes::new(), bad("the request's body is cut off, or its chunks are broken")),
+    };
+    (Request::from_parts(head, body), unread)
+}
+
 /// An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.
-async fn respond(in_flight: InFlight, mut request: Request<Incoming>) -> io::Result<Response<MockBody>> {
+async fn respond(in_flight: InFlight, request: Request<Incoming>) -> io::Result<Response<MockBody>> {
     let Connection { service, reset } = &*in_flight.0;
     let Service { mock, connections, coding, log } = &**service;
     let coding = coding.asked_by(request.headers());
-    let wire = match Limited::new(request.body_mut(), MAX_REQUEST).collect().await {
-        Ok(body) => {
-            let request = request.map(|_| body.to_bytes());
-            if let Some(response) = control::answer(mock, &request) {
-                Wire::Whole(response)
-            } else {
-                let outcome = mock.respond(&request);
-                if let Some(log) = log {
-                    log(&log::line(mock, &request, &outcome));
-                }
-                if let Some(latency) = outcome.latency {
-                    tokio::time::sleep(latency).await;
-                }
-                outcome.wire
-            }
+    let (request, unread) = read(request).await;
+    let wire = if let Some(response) = control::answer(mock, &request, unread.as_ref()) {
+        Wire::Whole(response)
+    } else {
+        let outcome = match unread {
+            None => mock.respond(&request),
+            Some((status, why)) => mock.refuse_unread(&request, status, &why),
+        };
+        if let Some(log) = log {
+            log(&log::line(mock, &request, &outcome));
         }
-        Err(_) => Wire::Whole(mock.refuse_body(MAX_REQUEST)),
+        if let Some(latency) = outcome.latency {
+            tokio::time::sleep(latency).await;
+        }
+        outcome.wire
     };
     let ended = || io::Error::other("the mock was told to end the connection");
     match coding.apply(wire, connections) {

@@ -6,6 +6,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::connection::Unread;
 use crate::engine::{RecordedRequest, ScriptStep, fault_json};
 use crate::{KeyUsed, Mock};
 
@@ -14,8 +15,15 @@ const PREFIX: &str = "/_mock/";
 type Answer = Result<Value, (StatusCode, String)>;
 
 /// The answer to a request under `/_mock/`; `None` for every other path. It needs no key and is not recorded.
-pub(super) fn answer(mock: &Mock, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+pub(super) fn answer(
+    mock: &Mock,
+    request: &Request<Bytes>,
+    unread: Option<&Unread>,
+) -> Option<Response<Bytes>> {
     let name = request.uri().path().strip_prefix(PREFIX)?;
+    if let Some(unread) = unread {
+        return Some(respond(Err(unread.clone())));
+    }
     let Some((allow, act)) = find(name) else {
         let message = format!("there is no such control path; they are {}", names());
         return Some(respond(Err((StatusCode::NOT_FOUND, message))));

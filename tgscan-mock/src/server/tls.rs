@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -11,6 +12,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use crate::data::Date;
 
 /// Names that every certificate has, because the server listens there.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -32,6 +35,7 @@ impl Tls {
         let failed = |error: rcgen::Error| io::Error::other(format!("cannot make a certificate: {error}"));
 
         let mut authority = CertificateParams::default();
+        valid(&mut authority);
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         authority.distinguished_name.push(DnType::CommonName, "tgscan-mock certificate authority");
@@ -42,6 +46,7 @@ impl Tls {
         let mut names: Vec<String> = LOOPBACK.map(str::to_owned).to_vec();
         names.extend(host_names.iter().filter(|name| !LOOPBACK.contains(&name.as_str())).cloned());
         let mut leaf = CertificateParams::new(names).map_err(wrong)?;
+        valid(&mut leaf);
         leaf.distinguished_name.push(DnType::CommonName, "tgscan-mock");
         leaf.use_authority_key_identifier_extension = true;
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -63,4 +68,17 @@ impl Tls {
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem })
     }
+}
+
+/// Since yesterday, for clocks that differ, and for no longer than Apple's platforms accept: 825 days.
+fn valid(certificate: &mut CertificateParams) {
+    let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+        / (24 * 60 * 60);
+    let date = |day| {
+        let (year, month, day) = Date::of_day(day).civil();
+        let number = |number: u64| u8::try_from(number).unwrap_or(1);
+        rcgen::date_time_ymd(i32::try_from(year).unwrap_or(2026), number(month), number(day))
+    };
+    certificate.not_before = date(today.saturating_sub(1));
+    certificate.not_after = date(today + 823);
 }

@@ -1,4 +1,4 @@
-"""Asks the seven URLs with nothing but Python's standard library: client.py URL CA_FILE.
+"""Asks the seven URLs with nothing but Python's standard library: client.py URL CA_FILE STATUS_OF_A_WRONG_KEY.
 
 Prints one body per line; whoever runs this compares them. Ends with an error if anything else is not as it should be.
 """
@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-url, ca = sys.argv[1], sys.argv[2]
+url, ca, wrong_key = sys.argv[1], sys.argv[2], int(sys.argv[3])
 trust = ssl.create_default_context(cafile=ca)
 
 
@@ -44,8 +44,11 @@ for key, test in [("mock-live-key", ""), ("mock-test-key", "test/")]:
 print(call("balance", "mock-live-key"))
 
 # Errors are envelopes too.
-refused = fails(urllib.error.HTTPError, call, "search", "wrong-key", query="alice")
-assert refused.code == 401 and json.load(refused)["status"] == "error"
+if wrong_key == 200:
+    assert json.loads(call("search", "wrong-key", query="alice"))["status"] == "error"
+else:
+    refused = fails(urllib.error.HTTPError, call, "search", "wrong-key", query="alice")
+    assert refused.code == wrong_key and json.load(refused)["status"] == "error"
 
 # A fault that was ordered through the control paths: charged, then the line dropped.
 before = control("GET", "state")["credits"]

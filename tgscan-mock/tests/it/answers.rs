@@ -167,6 +167,19 @@ fn requests_are_recorded_without_keys_and_in_bounds() {
 }
 
 #[test]
+fn requests_with_huge_heads_are_kept_by_their_size() {
+    let mock = Mock::builder().credits(1_000_000).build().unwrap();
+    for _ in 0..300 {
+        let mut request = post("/search", Mock::LIVE_KEY, "query=alice");
+        request.headers_mut().insert("x-huge", "a".repeat(380_000).parse().unwrap());
+        answer(&mock, &request);
+    }
+    let kept = mock.requests().len();
+    assert!((40..45).contains(&kept), "16 MiB: {kept}");
+    assert_eq!(mock.dropped_requests(), 300 - kept as u64);
+}
+
+#[test]
 fn body_cut_beyond_the_limit_is_too_large() {
     // Found by the simulation: the transport kept more bytes of a cut body than its cap allows.
     let mock = Mock::builder().max_body_size(10).build().unwrap();

@@ -90,7 +90,7 @@ fn every_setting_of_the_file_is_a_flag_too() {
         assert!(help.contains(&flag), "{flag} is not in {help}");
         count += 1;
     }
-    assert_eq!(count, 20);
+    assert_eq!(count, 22);
 }
 
 #[test]

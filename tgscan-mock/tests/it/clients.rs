@@ -8,22 +8,31 @@ use std::process::Command;
 
 use tgscan_mock::core::Api;
 use tgscan_mock::types::{ApiMethod, Balance, Search, SimilarGroups, UserCheck};
-use tgscan_mock::{Mock, outcome::Wire};
+use tgscan_mock::{Mock, MockBuilder, outcome::Wire};
 
 use crate::serve::{Served, folder};
 
 #[test]
 fn python_with_urllib() {
-    speaks("python3", "client.py");
+    for (flag, builder) in settings() {
+        speaks("python3", "client.py", flag, builder);
+    }
 }
 
 #[test]
 fn node_with_fetch() {
-    speaks("node", "client.mjs");
+    for (flag, builder) in settings() {
+        speaks("node", "client.mjs", flag, builder);
+    }
+}
+
+/// As the documentation reads, and as clients in the field expect it.
+fn settings() -> [(&'static str, MockBuilder); 2] {
+    [("--strict", Mock::builder().strict()), ("--like-service", Mock::builder().like_service())]
 }
 
 /// Runs the script against a server of its own; it must succeed, and print what the mock answers in process.
-fn speaks(program: &str, script: &str) {
+fn speaks(program: &str, script: &str, flag: &str, builder: MockBuilder) {
     let ca = folder().join("ca.pem");
     let ca = ca.to_str().unwrap();
     let server = Served::start(&[
@@ -36,23 +45,24 @@ fn speaks(program: &str, script: &str) {
         "--ca",
         ca,
         "--quiet",
+        flag,
     ]);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let output = Command::new(program)
         .arg(script)
-        .args([&server.url, ca])
+        .args([server.url.as_str(), ca, if flag == "--strict" { "401" } else { "200" }])
         .env("NODE_EXTRA_CA_CERTS", ca)
         .output()
         .unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
     let says = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} ended with {}:\n{says}", output.status);
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(printed.lines().collect::<Vec<_>>(), expected());
+    assert_eq!(printed.lines().collect::<Vec<_>>(), expected(builder));
 }
 
 /// What the mock answers in process to the requests of the scripts, in their order.
-fn expected() -> Vec<String> {
-    let mock = Mock::builder().seed(7).build().unwrap();
+fn expected(builder: MockBuilder) -> Vec<String> {
+    let mock = builder.seed(7).build().unwrap();
     let mut bodies = Vec::new();
     for key in [mock.live_key(), mock.test_key()] {
         let api = Api::new(key);

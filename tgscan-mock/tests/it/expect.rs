@@ -427,7 +427,7 @@ fn latency_passes_in_virtual_time_and_lets_others_run() {
 
 #[test]
 fn cap_that_calls_in_flight_hold_can_be_tested_in_process() {
-    let mock = Mock::builder().latency(Duration::from_secs(1)).build().unwrap();
+    let mock = Mock::builder().latency(Duration::from_secs(1)).cost::<Search>(1).build().unwrap();
     let client = mock.client().with_ledger(Ledger::with_cap(3, Reserve::PerCall(1)));
     let calls = (0..8).map(|number| client.search(format!("name_{number}")));
     let refused = block_on(join_all(calls)).into_iter().filter(Result::is_err).count();

@@ -63,7 +63,7 @@ fn bad_requests() -> Vec<(Request<Bytes>, u16, &'static str)> {
 
 #[test]
 fn each_bad_request_is_refused_by_name_and_costs_nothing() {
-    let mock = Mock::builder().revoked_key("old").build().unwrap();
+    let mock = Mock::builder().revoked_key("old").strict().build().unwrap();
     for (request, status, says) in bad_requests() {
         let response = answer(&mock, &request);
         assert_eq!(response.status().as_u16(), status, "{says}");
@@ -76,7 +76,7 @@ fn each_bad_request_is_refused_by_name_and_costs_nothing() {
 
 #[test]
 fn all_errors_can_come_under_200() {
-    let mock = Mock::builder().error_status(ErrorStatus::AlwaysOk).build().unwrap();
+    let mock = Mock::builder().error_status(ErrorStatus::AlwaysOk).strict().build().unwrap();
     for (request, _, says) in bad_requests() {
         let response = answer(&mock, &request);
         assert_eq!(response.status(), StatusCode::OK, "{says}");

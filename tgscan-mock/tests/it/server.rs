@@ -1,6 +1,7 @@
 //! The server: the same bytes as in process, over real sockets. Spoken to with a bare socket, so that nothing but the
 //! mock is tested.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use bytes::Bytes;
@@ -91,6 +92,51 @@ fn a_huge_request_is_refused_and_a_stopped_server_is_gone() {
     let address = server.address();
     drop(server);
     TcpStream::connect(address).unwrap_err();
+}
+
+/// What the server says to these bytes, after which the client sends no more.
+fn say(server: &MockServer, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    said
+}
+
+#[test]
+fn broken_body_is_named_recorded_and_never_processed() {
+    let mock = Mock::new();
+    let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
+    let head = |path: &str, more: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: mock\r\napi-key: {}\r\nconnection: close\r\n\
+             content-type: application/x-www-form-urlencoded\r\n{more}\r\n\r\n",
+            Mock::LIVE_KEY
+        )
+    };
+    let search = "/tgscan/v1/search";
+    for (request, says) in [
+        (head(search, "content-length: 20") + "query=alice", ""),
+        (
+            head(search, "transfer-encoding: chunked") + "zz\r\nquery=alice\r\n0\r\n\r\n",
+            "its chunks are broken",
+        ),
+        (
+            head("/_mock/state", "transfer-encoding: chunked") + "zz\r\n",
+            r#"{"error":"the request's body is cut off"#,
+        ),
+    ] {
+        let said = say(&server, request.as_bytes());
+        let is_right =
+            said.is_empty() && says.is_empty() || said.starts_with("HTTP/1.1 400") && said.contains(says);
+        assert!(is_right, "{said}");
+    }
+    assert_eq!(mock.account().spent, 0);
+    assert!(mock.requests().iter().all(|request| request.charged == 0), "{:?}", mock.requests());
+    let large = head(search, "content-length: 70000") + &"a".repeat(70_000);
+    assert!(say(&server, large.as_bytes()).starts_with("HTTP/1.1 413"));
+    assert_eq!(mock.requests().last().unwrap().status.unwrap().as_u16(), 413);
 }
 
 #[test]

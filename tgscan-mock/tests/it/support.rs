@@ -41,11 +41,11 @@ pub(crate) fn seven_urls(mock: &Mock) -> Vec<Request<Bytes>> {
     build.requests
 }
 
-pub(crate) fn post(path: &str, key: &str, body: &'static str) -> Request<Bytes> {
+pub(crate) fn post(path: &str, key: &str, body: impl Into<Bytes>) -> Request<Bytes> {
     Request::post(format!("https://api.tgdev.io/tgscan/v1{path}"))
         .header("Api-Key", key)
         .header("content-type", "application/x-www-form-urlencoded")
-        .body(Bytes::from_static(body.as_bytes()))
+        .body(body.into())
         .unwrap()
 }
 

@@ -9,6 +9,8 @@ use futures_executor::block_on;
 use tgscan_mock::types::{Reveal, Search, SearchAnswer};
 use tgscan_mock::{Client, Mock, MockBuilder, Unknown};
 
+use crate::support::{answer, post};
+
 fn builder() -> MockBuilder {
     Mock::builder().seed(7).credits(100_000_000)
 }
@@ -141,7 +143,7 @@ fn dates_end_with_today_and_come_in_order() {
 #[test]
 fn some_accounts_are_unknown_to_every_method() {
     for unknown in [Unknown::Blank, Unknown::Error] {
-        let mock = builder().unknown(20, unknown).build().unwrap();
+        let mock = builder().unknown(20, unknown).cost::<Search>(1).build().unwrap();
         let client = mock.client();
         let mut count = 0;
         for id in 100_000..101_000 {
@@ -180,6 +182,38 @@ fn cost_grows_with_what_is_found() {
     assert!(dearest > 20, "{dearest}");
 }
 
+#[test]
+fn forms_of_clients_in_the_field_are_read_unless_strict() {
+    let mut request = post("/search", Mock::LIVE_KEY, "query=alice");
+    request.headers_mut().insert("content-type", "text/plain;charset=UTF-8".parse().unwrap());
+    assert_eq!(answer(&builder().build().unwrap(), &request).status(), 200);
+    assert_eq!(answer(&builder().strict().build().unwrap(), &request).status(), 415);
+}
+
+#[test]
+fn like_the_service_errors_come_under_200_and_ids_as_numbers() {
+    let mock = builder().like_service().build().unwrap();
+    assert_eq!(answer(&mock, &post("/search", "wrong", "query=alice")).status(), 200);
+    let (mut numbers, documented) = (0, builder().build().unwrap());
+    for id in 100_000..100_200 {
+        let body = post("/search", Mock::LIVE_KEY, format!("query={id}"));
+        let (like, as_documented) =
+            (answer(&mock, &body).into_body(), answer(&documented, &body).into_body());
+        let read = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).unwrap();
+        let (like, as_documented) = (read(&like), read(&as_documented));
+        for (one, other) in std::iter::zip(
+            like["result"]["id_history"].as_array().unwrap(),
+            as_documented["result"]["id_history"].as_array().unwrap(),
+        ) {
+            assert_eq!(one["id"].as_i64().unwrap().to_string(), other["id"].as_str().unwrap());
+            numbers += 1;
+        }
+        assert_eq!(like["result"]["groups"], as_documented["result"]["groups"]);
+    }
+    assert!(numbers > 50, "{numbers}");
+    block_on(mock.client().search("alice")).unwrap();
+}
+
 /// The table in the documentation of the data. To accept a change: `UPDATE_SNAPSHOTS=yes cargo test`.
 #[test]
 fn shapes_are_as_documented() {
@@ -202,8 +236,9 @@ fn shapes_are_as_documented() {
     let groups: Vec<_> = answers.iter().flat_map(|answer| &answer.groups).collect();
     let unnamed = groups.iter().filter(|group| group.username.is_none()).count() * 100 / groups.len();
     let text = format!(
-        "{table}\n{}, {}; {unnamed} % of their groups have no username. Each account is known, and each call costs 1 credit, \
-         unless `unknown`, `cost` and `cost_grows` say otherwise.\n",
+        "{table}\n{}, {}; {unnamed} % of their groups have no username. Each account is known, and a \
+         search costs 1 credit and one more for each 50 groups that it lists, unless `unknown`, `cost` and `cost_grows` \
+         say otherwise.\n",
         share("have no username", &|answer| answer.user.as_ref().unwrap().username.is_none()),
         share("have no last name", &|answer| answer.user.as_ref().unwrap().last_name.is_none()),
     );

@@ -3,7 +3,7 @@
 use tgscan_types::registry::MethodInfo;
 
 /// Where the typed methods of `Client` are written.
-pub(super) const CLIENT: &str = "tgscan-core/src/client.rs";
+pub(super) const CLIENT: &str = "tgscan-core/src/client/mod.rs";
 
 /// The table, from the registry and the source of `Client`.
 pub(super) fn table(client: &str) -> String {
