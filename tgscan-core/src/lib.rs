@@ -7,6 +7,7 @@
 //! - [`Transport`] carries them: one method, and the rules for writing your own.
 //! - [`retry`] has the whole retry rule, and [what happens to my credits](_credits) has every case in a table.
 //! - [`Ledger`] adds up what calls cost, and its cap refuses a call before it is sent.
+//! - [In a service](_services): callers who leave, tenants, a second provider, keeping answers.
 //! - [Design](_design) answers why things are as they are.
 
 mod api;
@@ -33,6 +34,10 @@ pub mod transport;
 pub mod _credits {}
 
 // Another page.
+#[doc = include_str!("services.md")]
+pub mod _services {}
+
+// And another.
 #[doc = include_str!("design.md")]
 pub mod _design {}
 

@@ -24,7 +24,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_summary_is_one_line_and_ends_with_the_count(answer in Search::answers(Profile::Hostile)) {
+        fn a_summary_is_one_line_and_ends_with_the_count(answer in Search::answers(Profile::Extreme)) {
             let line = summary(&answer);
             prop_assert!(line.lines().count() == 1);
             prop_assert!(line.ends_with(" groups"), "{}", line);

@@ -18,7 +18,7 @@ use tgscan_types::{
 
 use crate::ledger::{ReconcileOutcome, Reconciliation};
 use crate::{
-    Api, Credits, Error, ErrorKind, Ledger, Reply, Timer, Transport, TransportError,
+    Api, Credits, Error, ErrorKind, Ledger, Reply, RetryPolicy, Timer, Transport, TransportError,
     call::{Observer, Prepared, Step, refused},
     store::{Stored, Task},
 };
@@ -109,6 +109,14 @@ impl Client {
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         let shared = Arc::make_mut(&mut self.shared);
         shared.api = shared.api.clone().with_ledger(ledger);
+        self
+    }
+
+    /// Replaces the retry policy for this client and its clones.
+    #[must_use]
+    pub fn with_retry(mut self, policy: RetryPolicy) -> Self {
+        let shared = Arc::make_mut(&mut self.shared);
+        shared.api = shared.api.clone().with_retry(policy);
         self
     }
 

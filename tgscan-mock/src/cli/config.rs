@@ -69,15 +69,18 @@ pub(crate) struct MethodCost {
 pub(crate) enum ProfileName {
     /// Like real Telegram data
     Typical,
-    /// Legal, and as unpleasant as that allows
-    Hostile,
+    /// As the documentation allows it, and as unpleasant as that allows
+    Extreme,
+    /// Beyond the documentation, which a tolerant reader accepts
+    Beyond,
 }
 
 impl From<ProfileName> for Profile {
     fn from(name: ProfileName) -> Self {
         match name {
             ProfileName::Typical => Self::Typical,
-            ProfileName::Hostile => Self::Hostile,
+            ProfileName::Extreme => Self::Extreme,
+            ProfileName::Beyond => Self::Beyond,
         }
     }
 }

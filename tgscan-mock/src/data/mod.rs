@@ -34,6 +34,7 @@ mod date;
 mod leaf;
 mod search;
 mod seed;
+mod shown;
 mod similar_groups;
 mod user_check;
 mod values;
@@ -50,6 +51,7 @@ use tgscan_core::types::ApiMethod;
 pub use crate::engine::visit_all;
 pub(crate) use date::Date;
 pub(crate) use seed::Seed;
+pub use shown::{Shown, shown};
 pub use values::{
     dates, first_names, group_ids, group_queries, titles, user_ids, user_queries, usernames, wire_usernames,
 };
@@ -62,10 +64,13 @@ pub enum Profile {
     /// Like real Telegram data: usernames, titles in many scripts and with emoji, plausible ids, counts and dates.
     #[default]
     Typical,
-    /// Legal, and as unpleasant as that allows: empty and huge lists, missing texts, right-to-left and zero-width
-    /// characters, extreme ids, odd dates. The mock also writes such answers in odd forms: unknown fields, nulls for
-    /// empty values, ids as number or text, `result` before `status`.
-    Hostile,
+    /// As the documentation allows it, and as unpleasant as that allows: empty and huge lists, empty texts, right-to-left
+    /// and zero-width characters, extreme ids, odd dates.
+    Extreme,
+    /// Beyond the documentation, which a tolerant reader accepts: as `Extreme`, and written in odd forms: unknown fields,
+    /// null or nothing for empty lists and texts, ids as number or text, `result` before `status`. Breaks the mock's
+    /// own OpenAPI document.
+    Beyond,
 }
 
 /// Random requests and answers of an API method.

@@ -149,7 +149,7 @@ pub fn usernames() -> SBoxedStrategy<String> {
 pub(super) fn username(profile: Profile) -> Leaf<String> {
     match profile {
         Profile::Typical => Leaf::new(profile, draw_username, shorter_username::<5>),
-        Profile::Hostile => Leaf::new(profile, draw_username, shorter::<0>),
+        Profile::Extreme | Profile::Beyond => Leaf::new(profile, draw_username, shorter::<0>),
     }
 }
 
@@ -159,7 +159,7 @@ pub(super) fn optional_username(profile: Profile) -> Leaf<Option<String>> {
 }
 
 fn draw_username(profile: Profile, dice: &mut Dice) -> String {
-    if profile == Profile::Hostile && dice.in_ten(5) {
+    if profile != Profile::Typical && dice.in_ten(5) {
         return draw_nasty_text(profile, dice);
     }
     let (one, other) = (dice.one_of(&WORDS), dice.one_of(&WORDS));
@@ -198,7 +198,7 @@ pub(super) fn push_number(text: &mut String, mut number: u64, width: usize) {
 /// and not ending with an underscore.
 pub fn wire_usernames() -> SBoxedStrategy<Username> {
     let any_legal = Leaf::new(
-        Profile::Hostile,
+        Profile::Extreme,
         |_, dice| {
             let chars = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
             let length = dice.between(4, 32);
@@ -236,12 +236,12 @@ pub(super) fn user_id(profile: Profile) -> Leaf<i64> {
     fn draw(profile: Profile, dice: &mut Dice) -> i64 {
         match profile {
             Profile::Typical => dice.between_signed(LEAST_USER_ID, 8_999_999_999),
-            Profile::Hostile => draw_extreme_id(dice),
+            Profile::Extreme | Profile::Beyond => draw_extreme_id(dice),
         }
     }
     match profile {
         Profile::Typical => Leaf::new(profile, draw, |id, way| nearer(*id, LEAST_USER_ID, way)),
-        Profile::Hostile => Leaf::new(profile, draw, |number, way| nearer(*number, 0, way)),
+        Profile::Extreme | Profile::Beyond => Leaf::new(profile, draw, |number, way| nearer(*number, 0, way)),
     }
 }
 
@@ -254,12 +254,12 @@ pub(super) fn group_id(profile: Profile) -> Leaf<i64> {
     fn draw(profile: Profile, dice: &mut Dice) -> i64 {
         match profile {
             Profile::Typical => dice.between_signed(LEAST_GROUP_ID, 2_999_999_999),
-            Profile::Hostile => draw_extreme_id(dice),
+            Profile::Extreme | Profile::Beyond => draw_extreme_id(dice),
         }
     }
     match profile {
         Profile::Typical => Leaf::new(profile, draw, |id, way| nearer(*id, LEAST_GROUP_ID, way)),
-        Profile::Hostile => Leaf::new(profile, draw, |number, way| nearer(*number, 0, way)),
+        Profile::Extreme | Profile::Beyond => Leaf::new(profile, draw, |number, way| nearer(*number, 0, way)),
     }
 }
 
@@ -298,7 +298,7 @@ pub fn first_names(profile: Profile) -> SBoxedStrategy<String> {
 pub(super) fn first_name(profile: Profile) -> Leaf<String> {
     match profile {
         Profile::Typical => Leaf::new(profile, draw_first_name, shorter::<1>),
-        Profile::Hostile => Leaf::new(profile, draw_first_name, shorter::<0>),
+        Profile::Extreme | Profile::Beyond => Leaf::new(profile, draw_first_name, shorter::<0>),
     }
 }
 
@@ -310,7 +310,7 @@ pub(super) fn optional_name(profile: Profile) -> Leaf<Option<String>> {
 fn draw_first_name(profile: Profile, dice: &mut Dice) -> String {
     match profile {
         Profile::Typical => dice.one_of(&FIRST_NAMES).to_owned(),
-        Profile::Hostile => draw_nasty_text(profile, dice),
+        Profile::Extreme | Profile::Beyond => draw_nasty_text(profile, dice),
     }
 }
 
@@ -322,7 +322,7 @@ pub fn titles(profile: Profile) -> SBoxedStrategy<String> {
 pub(super) fn title(profile: Profile) -> Leaf<String> {
     match profile {
         Profile::Typical => Leaf::new(profile, |_, dice| dice.one_of(&TITLES).to_owned(), shorter::<1>),
-        Profile::Hostile => Leaf::new(profile, draw_nasty_text, shorter::<0>),
+        Profile::Extreme | Profile::Beyond => Leaf::new(profile, draw_nasty_text, shorter::<0>),
     }
 }
 
@@ -357,7 +357,9 @@ pub(super) fn date(profile: Profile) -> Leaf<String> {
         Profile::Typical => {
             Leaf::new(profile, draw, |date, _| (date != "2016-01-01").then(|| "2016-01-01".to_owned()))
         }
-        Profile::Hostile => Leaf::new(profile, draw_odd, |date, _| (!date.is_empty()).then(String::new)),
+        Profile::Extreme | Profile::Beyond => {
+            Leaf::new(profile, draw_odd, |date, _| (!date.is_empty()).then(String::new))
+        }
     }
 }
 
@@ -386,7 +388,7 @@ pub(super) fn balance(profile: Profile) -> Leaf<i64> {
         match profile {
             Profile::Typical if dice.in_ten(5) => 0,
             Profile::Typical => dice.between_signed(1, 99_999),
-            Profile::Hostile => draw_extreme_id(dice),
+            Profile::Extreme | Profile::Beyond => draw_extreme_id(dice),
         }
     }
     Leaf::new(profile, draw, |number, way| nearer(*number, 0, way))
@@ -397,7 +399,7 @@ pub(super) fn more(profile: Profile) -> Leaf<u64> {
     fn draw(profile: Profile, dice: &mut Dice) -> u64 {
         match profile {
             Profile::Typical => dice.between(0, 49),
-            Profile::Hostile => dice.one_of(&[0, 1, u64::from(u32::MAX), u64::MAX]),
+            Profile::Extreme | Profile::Beyond => dice.one_of(&[0, 1, u64::from(u32::MAX), u64::MAX]),
         }
     }
     Leaf::new(profile, draw, |count, way| less(*count, way))
@@ -408,7 +410,7 @@ pub(super) fn num_users(profile: Profile) -> Leaf<u64> {
     fn draw(profile: Profile, dice: &mut Dice) -> u64 {
         match profile {
             Profile::Typical => dice.between(1, 199_999),
-            Profile::Hostile => dice.one_of(&[0, u64::MAX, 1, 9]),
+            Profile::Extreme | Profile::Beyond => dice.one_of(&[0, u64::MAX, 1, 9]),
         }
     }
     Leaf::new(profile, draw, |count, way| less(*count, way))
@@ -424,6 +426,6 @@ fn less(count: u64, way: u8) -> Option<u64> {
 pub(super) fn lengths(profile: Profile, typical: usize) -> proptest::collection::SizeRange {
     match profile {
         Profile::Typical => (0..=typical).into(),
-        Profile::Hostile => (0..=typical * 10).into(),
+        Profile::Extreme | Profile::Beyond => (0..=typical * 10).into(),
     }
 }

@@ -90,7 +90,7 @@ impl Route {
             let answer = match (draw.from.as_ref().and_then(Drawn::of::<M>), draw.profile) {
                 (Some(drawn), _) => sample(drawn, draw.seed),
                 (None, Profile::Typical) => request.answer_in(&draw.world),
-                (None, Profile::Hostile) => sample(&usual, draw.seed),
+                (None, Profile::Extreme | Profile::Beyond) => sample(&usual, draw.seed),
             };
             write(&request, answer, draw)
         };
@@ -125,7 +125,7 @@ fn write<M: Generate>(request: &M, mut answer: M::Answer, draw: &Draw) -> Result
         |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     request.fit(&mut answer, &draw.terms);
     let body = match draw.profile {
-        Profile::Typical => {
+        Profile::Typical | Profile::Extreme => {
             // Most answers fit, and so need not be moved while they grow.
             let mut body = Vec::with_capacity(2048);
             serde_json::to_writer(&mut body, &Envelope::Ok(answer)).map_err(broken)?;
@@ -136,7 +136,7 @@ fn write<M: Generate>(request: &M, mut answer: M::Answer, draw: &Draw) -> Result
             body.shrink_to_fit();
             body
         }
-        Profile::Hostile => {
+        Profile::Beyond => {
             hostile_form(&serde_json::to_value(&answer).map_err(broken)?, draw.seed).into_bytes()
         }
     };

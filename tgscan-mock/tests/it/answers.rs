@@ -17,8 +17,8 @@ fn user(text: &str) -> UserQuery {
 }
 
 #[test]
-fn all_seven_urls_answer_in_both_profiles() {
-    for profile in [Profile::Typical, Profile::Hostile] {
+fn all_seven_urls_answer_in_every_profile() {
+    for profile in [Profile::Typical, Profile::Extreme, Profile::Beyond] {
         for seed in 0..20 {
             let mock = Mock::builder().seed(seed).profile(profile).build().unwrap();
             let requests = seven_urls(&mock);
@@ -39,7 +39,7 @@ fn all_seven_urls_answer_in_both_profiles() {
 fn hostile_answers_read_as_the_client_expects() {
     block_on(async {
         for seed in 0..300 {
-            let mock = Mock::builder().seed(seed).profile(Profile::Hostile).build().unwrap();
+            let mock = Mock::builder().seed(seed).profile(Profile::Beyond).build().unwrap();
             for client in [mock.client(), mock.test_client()] {
                 let search = client.search(user("some_username")).await.unwrap();
                 assert_eq!(search.answer.meta.search_query, "some_username");

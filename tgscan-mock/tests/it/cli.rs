@@ -31,8 +31,8 @@ fn refused(arguments: &[&str]) -> String {
 
 #[test]
 fn it_serves_what_the_mock_answers_in_process() {
-    let server = Served::start(&[&ANY_PORT[..], &["--seed", "7", "--profile", "hostile"]].concat());
-    let mock = Mock::builder().seed(7).profile(Profile::Hostile).build().unwrap();
+    let server = Served::start(&[&ANY_PORT[..], &["--seed", "7", "--profile", "beyond"]].concat());
+    let mock = Mock::builder().seed(7).profile(Profile::Beyond).build().unwrap();
     for request in seven_urls(&mock) {
         assert_eq!(send(server.address(), &request).1, answer(&mock, &request).body());
     }

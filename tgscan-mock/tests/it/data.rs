@@ -17,7 +17,7 @@ fn every_answer_and_request_reads_back_as_itself() {
     impl GenerateVisitor for RoundTrip {
         fn visit<M: Generate>(&mut self) {
             for seed in 0..200 {
-                for profile in [Profile::Typical, Profile::Hostile] {
+                for profile in [Profile::Typical, Profile::Extreme, Profile::Beyond] {
                     let written = serde_json::to_string(&sample(&M::answers(profile), seed)).unwrap();
                     let read: M::Answer = serde_json::from_str(&written).unwrap();
                     assert_eq!(serde_json::to_string(&read).unwrap(), written, "{} seed {seed}", M::NAME);
@@ -70,14 +70,14 @@ fn no_request_or_answer_of_any_method_shows_a_text_or_an_id() {
 }
 
 #[test]
-fn hostile_data_is_hostile() {
-    let answers: Vec<_> = (0..300).map(|seed| sample(&Search::answers(Profile::Hostile), seed)).collect();
+fn extreme_data_is_extreme() {
+    let answers: Vec<_> = (0..300).map(|seed| sample(&Search::answers(Profile::Extreme), seed)).collect();
     assert!(answers.iter().any(|answer| answer.groups.is_empty()));
     assert!(answers.iter().any(|answer| answer.groups.len() > 100));
     assert!(answers.iter().any(|answer| answer.user.as_ref().is_some_and(|user| user.id == i64::MIN)));
     assert!(answers.iter().any(|answer| answer.groups.iter().any(|group| group.title.contains('\u{202e}'))));
     let similar: Vec<_> =
-        (0..50).map(|seed| sample(&SimilarGroups::answers(Profile::Hostile), seed)).collect();
+        (0..50).map(|seed| sample(&SimilarGroups::answers(Profile::Extreme), seed)).collect();
     assert!(similar.iter().flat_map(|answer| &answer.groups).any(|group| group.num_users == u64::MAX));
 }
 
@@ -97,7 +97,7 @@ proptest! {
 
     #[test]
     fn counts_agree_and_the_query_is_echoed(
-        request in Search::requests(), profile in prop_oneof![Just(Profile::Typical), Just(Profile::Hostile)], seed: u64,
+        request in Search::requests(), profile in prop_oneof![Just(Profile::Typical), Just(Profile::Extreme)], seed: u64,
     ) {
         let mut answer = sample(&Search::answers(profile), seed);
         request.fit(&mut answer, &Terms::new(4, 9));
