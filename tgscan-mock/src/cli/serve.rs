@@ -188,9 +188,8 @@ fn mock(config: &Config) -> Result<Mock, String> {
     for key in config.revoked_keys.iter().flatten() {
         builder = builder.revoked_key(key);
     }
-    let mock = with_costs(builder, &config.costs)?.build().map_err(|error| error.to_string())?;
-    mock.script_steps(config.steps.iter().cloned());
-    Ok(mock)
+    let builder = with_costs(builder, &config.costs)?.script_steps(config.steps.iter().cloned());
+    builder.build().map_err(|error| error.to_string())
 }
 
 /// The address of a name, e.g. `localhost:0`; its first one.

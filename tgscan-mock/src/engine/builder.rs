@@ -12,6 +12,7 @@ use tgscan_core::ApiKey;
 use tgscan_core::types::{ApiMethod, registry::infos};
 
 use super::account::{Cost, KeyState};
+use super::script::Script;
 use super::{Engine, Mock, Settings, State, route};
 use crate::VirtualTimer;
 use crate::data::{Date, Profile, World};
@@ -78,6 +79,7 @@ pub struct MockBuilder {
     unknown: Option<(u64, Unknown)>,
     is_strict: bool,
     writes_numbers: bool,
+    script: Script,
 }
 
 impl MockBuilder {
@@ -98,6 +100,7 @@ impl MockBuilder {
             unknown: None,
             is_strict: false,
             writes_numbers: false,
+            script: Script::default(),
         }
     }
 
@@ -222,6 +225,16 @@ impl MockBuilder {
         self
     }
 
+    /// Scripts the first requests, as [`Mock::script_steps`]; also after [`Mock::reset`].
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn script_steps(mut self, steps: impl IntoIterator<Item = super::ScriptStep>) -> Self {
+        for step in steps {
+            self.script.push_step(step);
+        }
+        self
+    }
+
     /// Sets the largest body that the in-process transport takes, in bytes. Default: 64 MiB, as the hyper transport.
     #[must_use]
     pub fn max_body_size(mut self, bytes: usize) -> Self {
@@ -285,13 +298,14 @@ impl MockBuilder {
             unknown: self.unknown.map(|(_, unknown)| unknown).unwrap_or_default(),
             is_strict: self.is_strict,
             writes_numbers: self.writes_numbers,
+            script: self.script,
             world: World::new(
                 self.seed,
                 self.today.parse().unwrap_or(Date::DEFAULT),
                 self.unknown.map_or(0, |(percent, _)| percent),
             ),
         };
-        let state = State::new(settings.credits);
+        let state = State::new(&settings);
         let routes = route::all(settings.profile);
         let (state, timer) = (Mutex::new(state), VirtualTimer::new());
         Mock { engine: Arc::new(Engine { settings, routes, state, timer }), verifies: AtomicBool::new(false) }

@@ -67,6 +67,7 @@ pub struct Fault {
     kind: FaultKind,
     is_charged: bool,
     latency: Option<Duration>,
+    message: Option<String>,
 }
 
 /// How a correct client must report a fault.
@@ -92,7 +93,7 @@ impl Fault {
     /// Creates a fault that, where possible, happens before the request is processed.
     pub fn new(kind: FaultKind) -> Self {
         let is_charged = kind.charges() == Charges::Always;
-        Self { kind, is_charged, latency: None }
+        Self { kind, is_charged, latency: None, message: None }
     }
 
     /// Moves the fault to after the request was processed and charged. Faults that refuse it, such as 429, stay uncharged.
@@ -107,6 +108,27 @@ impl Fault {
     pub fn after(mut self, latency: Duration) -> Self {
         self.latency = Some(latency);
         self
+    }
+
+    /// Sets the words of an error envelope, which are the mock's own otherwise. Other faults have none.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        if self.has_message() {
+            self.message = Some(message.into());
+        }
+        self
+    }
+
+    /// Whether it is an error envelope.
+    pub(crate) fn has_message(&self) -> bool {
+        matches!(
+            self.kind,
+            FaultKind::TooManyRequests(_) | FaultKind::Unavailable(_) | FaultKind::ErrorEnvelope(_)
+        )
+    }
+
+    pub(crate) fn message(&self) -> Option<&str> {
+        self.message.as_deref()
     }
 
     /// Returns after how long it comes, if it was told.

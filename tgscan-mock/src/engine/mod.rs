@@ -103,6 +103,7 @@ struct Settings {
     unknown: Unknown,
     is_strict: bool,
     writes_numbers: bool,
+    script: Script,
     world: World,
 }
 
@@ -120,12 +121,12 @@ struct State {
 }
 
 impl State {
-    fn new(credits: i64) -> Self {
+    fn new(settings: &Settings) -> Self {
         Self {
-            account: Account::new(credits),
+            account: Account::new(settings.credits),
             asked: HashMap::new(),
             recording: Recording::default(),
-            script: Script::default(),
+            script: settings.script.clone(),
             expected: Book::default(),
             kept: Kept::default(),
             waiting: Vec::new(),
@@ -224,9 +225,9 @@ impl Mock {
         self.engine.settings.seed
     }
 
-    /// Resets account, recording and counts to how the mock was built. Removes scripts and expectations.
+    /// Resets account, recording, script and counts to how the mock was built. Removes expectations.
     pub fn reset(&self) {
-        *self.state() = State::new(self.engine.settings.credits);
+        *self.state() = State::new(&self.engine.settings);
     }
 
     /// Lets the next requests of `M` fail in this order; `None` lets one be answered. Requests after the last are
@@ -246,7 +247,7 @@ impl Mock {
     pub fn script_steps(&self, steps: impl IntoIterator<Item = ScriptStep>) {
         let mut state = self.state();
         for step in steps {
-            state.script.push(step.method, std::iter::once(step.fault));
+            state.script.push_step(step);
         }
     }
 
@@ -273,6 +274,18 @@ impl Mock {
     pub fn expect<M: ApiMethod>(&self, expect: Expect<M>) {
         self.verifies.store(true, Ordering::Relaxed);
         self.state().expected.push(expect.into_expected(), Location::caller());
+    }
+
+    /// As [`expect`](Self::expect), for whoever asks for the verdict by another way.
+    #[cfg(feature = "server")]
+    #[track_caller]
+    pub(crate) fn expect_untold<M: ApiMethod>(&self, expect: Expect<M>) {
+        self.state().expected.push(expect.into_expected(), Location::caller());
+    }
+
+    /// Removes all expectations, and what did not fit them: from now on every request is answered as usual.
+    pub fn clear_expectations(&self) {
+        self.state().expected = Book::default();
     }
 
     /// Waits until all expectations are met, `limit` at most by this timer.

@@ -66,6 +66,7 @@ impl Outcome {
 
     /// A fault that needs no answer: the request was not processed, or its answer is thrown away.
     pub(super) fn instead(fault: &Fault, charged: u64) -> Self {
+        let refused = |status, after| refused(status, after, fault.message());
         let (wire, class) = match fault.kind() {
             FaultKind::Refuse => (Wire::Refused, Class::NeverSent),
             FaultKind::Reset => (Wire::Nothing(End::Reset), Class::MaybeSent),
@@ -134,8 +135,9 @@ fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Byt
     response
 }
 
-fn refused(status: StatusCode, retry_after: Option<u64>) -> Response<Bytes> {
-    let result = ErrorResult::new(format!("the mock was told to fail with {}", status.as_u16()));
+fn refused(status: StatusCode, retry_after: Option<u64>, message: Option<&str>) -> Response<Bytes> {
+    let usual = || format!("the mock was told to fail with {}", status.as_u16());
+    let result = ErrorResult::new(message.map_or_else(usual, str::to_owned));
     let body = serde_json::to_vec(&Envelope::<()>::Error(result)).unwrap_or_default();
     let mut response = with_body(status, "application/json", body);
     if let Some(seconds) = retry_after {

@@ -60,6 +60,8 @@ pub struct RecordedRequest {
     pub charged: u64,
     /// The fault that it met.
     pub fault: Option<Fault>,
+    /// Why the mock refused it, if it did.
+    pub refusal: Option<String>,
 }
 
 #[derive(Default)]
@@ -81,6 +83,7 @@ pub(super) struct Record {
     pub(super) status: Option<StatusCode>,
     pub(super) charged: u64,
     pub(super) fault: Option<Fault>,
+    pub(super) refusal: Option<String>,
 }
 
 impl Record {
@@ -97,6 +100,7 @@ impl Record {
             status: None,
             charged: 0,
             fault: None,
+            refusal: None,
         }
     }
 
@@ -107,7 +111,8 @@ impl Record {
     /// What it holds that can be large, in bytes.
     fn size(&self) -> usize {
         let url_query = self.url_query.as_ref().map_or(0, String::len);
-        self.path.len() + url_query + self.headers.0.len() + self.form.len()
+        let refusal = self.refusal.as_ref().map_or(0, String::len);
+        self.path.len() + url_query + self.headers.0.len() + self.form.len() + refusal
     }
 
     fn to_request(&self) -> RecordedRequest {
@@ -122,6 +127,7 @@ impl Record {
             status: self.status,
             charged: self.charged,
             fault: self.fault.clone(),
+            refusal: self.refusal.clone(),
         }
     }
 }

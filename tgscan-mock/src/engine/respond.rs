@@ -53,7 +53,7 @@ impl Mock {
             Ok((fault, source)) => self.finish(asked, fault, source),
             Err(why) => {
                 let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("the mock's test: {why}"));
-                self.recorded(asked.record, self.refused(refusal))
+                self.recorded_refusal(asked.record, refusal)
             }
         }
     }
@@ -72,15 +72,19 @@ impl Mock {
                 .and_then(|route| self.answer(route, &record, source))
                 .and_then(|(body, charged)| spoiled(fault.as_ref(), body, charged)),
         };
-        let mut outcome = match answered {
+        match answered {
             Ok(outcome) => {
                 record.fault = fault;
-                outcome
+                self.recorded(record, outcome)
             }
             // What did not happen is not recorded.
-            Err(refusal) => self.refused(refusal),
-        };
-        outcome.latency = outcome.latency.or(self.engine.settings.latency);
+            Err(refusal) => self.recorded_refusal(record, refusal),
+        }
+    }
+
+    fn recorded_refusal(&self, mut record: Record, refusal: Refusal) -> Outcome {
+        record.refusal = Some(refusal.message.clone());
+        let outcome = self.refused(refusal);
         self.recorded(record, outcome)
     }
 
@@ -91,7 +95,8 @@ impl Mock {
         Outcome::refusal(response)
     }
 
-    fn recorded(&self, mut record: Record, outcome: Outcome) -> Outcome {
+    fn recorded(&self, mut record: Record, mut outcome: Outcome) -> Outcome {
+        outcome.latency = outcome.latency.or(self.engine.settings.latency);
         record.charged = outcome.charged;
         if let Wire::Whole(response) | Wire::Drip(response) | Wire::Partial(response, ..) = &outcome.wire {
             record.status = Some(response.status());
@@ -169,7 +174,7 @@ impl Mock {
     #[cfg(feature = "server")]
     pub(crate) fn refuse_unread(&self, request: &Request<Bytes>, status: StatusCode, why: &str) -> Outcome {
         let Asked { record, .. } = self.engine.asked(request);
-        self.recorded(record, self.refused(Refusal::new(status, why)))
+        self.recorded_refusal(record, Refusal::new(status, why))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::fault::Fault;
 
 /// Queues of what to do with the next requests.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Script {
     /// For the requests of one method; `None` is an answer as usual.
     by_method: HashMap<&'static str, VecDeque<Option<Fault>>>,
@@ -19,6 +19,11 @@ impl Script {
             Some(name) => self.by_method.entry(name).or_default().extend(faults),
             None => self.any.extend(faults),
         }
+    }
+
+    #[cfg(feature = "server")]
+    pub(super) fn push_step(&mut self, step: super::ScriptStep) {
+        self.push(step.method, std::iter::repeat_n(step.fault, step.times));
     }
 
     /// What the next request of this method gets; an empty script lets it be answered.

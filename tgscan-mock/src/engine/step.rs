@@ -36,6 +36,8 @@ pub struct ScriptStep {
     pub(super) method: Option<&'static str>,
     /// `None` lets the request be answered.
     pub(super) fault: Option<Fault>,
+    /// How many requests meet it.
+    pub(super) times: usize,
 }
 
 /// [`FaultKind`] with named fields. Unit kinds have braces, because serde refuses unknown fields only there.
@@ -72,6 +74,11 @@ impl<'de> Deserialize<'de> for ScriptStep {
 }
 
 impl ScriptStep {
+    /// The fault; `None` for a request that is answered.
+    pub(crate) fn into_fault(self) -> Option<Fault> {
+        self.fault
+    }
+
     fn read(mut fields: Map<String, Value>) -> Result<Self, String> {
         let method = match fields.remove("method") {
             None | Some(Value::Null) => None,
@@ -81,6 +88,19 @@ impl ScriptStep {
             None => None,
             Some(Value::Bool(charged)) => Some(charged),
             Some(_) => return Err("`charged` is neither true nor false".into()),
+        };
+        let times = match fields.remove("times") {
+            None => 1,
+            Some(times) => {
+                let times = times.as_u64().and_then(|times| usize::try_from(times).ok());
+                let times = times.filter(|times| (1..=MOST_TIMES).contains(times));
+                times.ok_or_else(|| format!("`times` is a number from 1 to {MOST_TIMES}"))?
+            }
+        };
+        let message = match fields.remove("message") {
+            None => None,
+            Some(Value::String(message)) => Some(message),
+            Some(_) => return Err("`message` is no text".into()),
         };
         let latency = match fields.remove("latency_ms") {
             None => None,
@@ -101,11 +121,16 @@ impl ScriptStep {
             (None, Some(_)) => return Err("`answer` has no `latency_ms`; set that of the mock".into()),
             (fault, None) => fault,
         };
+        let fault = match (fault, message) {
+            (Some(fault), Some(message)) if fault.has_message() => Some(fault.with_message(message)),
+            (_, Some(_)) => return Err(format!("`{kind}` has no `message`; leave it out")),
+            (fault, None) => fault,
+        };
         // A wish that cannot be met must not be dropped silently.
         match (charged, fault.as_ref().is_some_and(Fault::is_charged)) {
             (Some(true), false) => Err(format!("`{kind}` is never charged; leave `charged` out")),
             (Some(false), true) => Err(format!("`{kind}` is always charged; leave `charged` out")),
-            _ => Ok(Self { method, fault }),
+            _ => Ok(Self { method, fault, times }),
         }
     }
 }
@@ -181,6 +206,8 @@ impl Form {
 
 /// The largest body that data may ask for, so that a slip in a file does not take all memory.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
+/// The most requests that one step may be for.
+const MOST_TIMES: usize = 100_000;
 /// The longest latency that data may ask for: an hour.
 const MOST_LATENCY_MS: u64 = 60 * 60 * 1000;
 
@@ -189,6 +216,9 @@ pub(crate) fn fault_json(fault: &Fault) -> Value {
     let mut json = serde_json::to_value(Form::of(fault.kind())).unwrap_or_default();
     if let Some(fields) = json.as_object_mut() {
         fields.insert("charged".into(), fault.is_charged().into());
+        if let Some(message) = fault.message() {
+            fields.insert("message".into(), message.into());
+        }
         if let Some(latency) = fault.latency() {
             fields.insert("latency_ms".into(), u64::try_from(latency.as_millis()).unwrap_or(u64::MAX).into());
         }
@@ -207,15 +237,16 @@ mod tests {
     #[test]
     fn every_fault_reads_back_as_itself() {
         let slow = Fault::new(FaultKind::Close).after(Duration::from_millis(250));
-        for fault in Fault::all(1000).into_iter().chain([slow]) {
+        let worded = Fault::new(FaultKind::ErrorEnvelope(StatusCode::OK)).with_message("not today");
+        for fault in Fault::all(1000).into_iter().chain([slow, worded]) {
             let json = fault_json(&fault).to_string();
-            assert_eq!(read(&json), Ok(ScriptStep { method: None, fault: Some(fault) }), "{json}");
+            assert_eq!(read(&json), Ok(ScriptStep { method: None, fault: Some(fault), times: 1 }), "{json}");
         }
-        let answered = ScriptStep { method: Some("search"), fault: None };
+        let answered = ScriptStep { method: Some("search"), fault: None, times: 1 };
         assert_eq!(read(r#"{"kind":"answer","method":"search"}"#), Ok(answered));
         let largest = Fault::new(FaultKind::Oversized(268_435_456));
         let step = r#"{"kind":"oversized","bytes":268435456}"#;
-        assert_eq!(read(step), Ok(ScriptStep { method: None, fault: Some(largest) }));
+        assert_eq!(read(step), Ok(ScriptStep { method: None, fault: Some(largest), times: 1 }));
     }
 
     #[test]
@@ -232,6 +263,8 @@ mod tests {
             (r#"{"kind":"answer","charged":true}"#, "`answer` is never charged"),
             (r#"{"kind":"reset","latency_ms":-1}"#, "a number from 0 to 3600000"),
             (r#"{"kind":"answer","latency_ms":1}"#, "set that of the mock"),
+            (r#"{"kind":"answer","times":0}"#, "a number from 1 to 100000"),
+            (r#"{"kind":"reset","message":"no"}"#, "`reset` has no `message`"),
             (r#"{"kind":"reset","charged":1}"#, "neither true nor false"),
             (r#"{"kind":"reset","method":"nothing"}"#, "`method` is none of search, balance"),
         ] {

@@ -149,6 +149,17 @@ fn log_that_nobody_reads_holds_up_no_answer_and_no_stop() {
 }
 
 #[test]
+fn reset_is_to_how_the_server_was_started() {
+    let config = folder().join("mock.toml");
+    std::fs::write(&config, "credits = 5\n[[faults]]\nkind = \"close\"\ntimes = 2\n").unwrap();
+    let server = Served::start(&[&["--config", config.to_str().unwrap()], &ANY_PORT[..]].concat());
+    control(server.address(), "DELETE", "faults", "");
+    control(server.address(), "PUT", "state", r#"{"credits": 1}"#);
+    let (_, state) = control(server.address(), "POST", "reset", "");
+    assert_eq!((state["credits"].as_i64(), state["faults_left"].as_i64()), (Some(5), Some(2)));
+}
+
+#[test]
 fn port_file_is_there_while_the_server_is() {
     let folder = folder();
     let file = folder.join("port");

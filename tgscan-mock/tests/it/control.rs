@@ -39,8 +39,11 @@ fn requests_are_read_back_without_keys() {
     }
     let (_, requests) = control(server.address(), "GET", "requests", "");
     let expected = json!({"method": "search", "path": "/tgscan/v1/search", "form": "query=some_username",
-        "key": "live", "status": 200, "charged": 1, "fault": null});
+        "key": "live", "status": 200, "charged": 1, "fault": null, "refusal": null, "url_query": null,
+        "headers": {"connection": ["close"], "content-length": ["19"], "host": ["mock"],
+            "content-type": ["application/x-www-form-urlencoded"]}});
     assert_eq!(requests[0], expected);
+    assert_eq!(requests[1]["refusal"], "unknown API key");
     assert_eq!((&requests[1]["key"], &requests[1]["status"]), (&Value::Null, &json!(401)));
     assert!(!requests.to_string().contains("-key\""), "{requests}");
     assert_eq!(requests.as_array().unwrap().len(), 2, "control paths are not recorded");
@@ -61,6 +64,44 @@ fn faults_are_scripted_and_forgotten() {
     assert_eq!(requests[1]["fault"], json!({"kind": "html_page", "status": 502, "charged": true}));
     assert_eq!(control(server.address(), "GET", "faults", "").1, json!({"faults_left": 1}));
     assert_eq!(control(server.address(), "DELETE", "faults", "").1, json!({"faults_left": 0}));
+}
+
+#[test]
+fn answers_are_pinned_and_calls_expected() {
+    let mock = Mock::new();
+    let server = started(&mock);
+    let expected = r#"[{"method": "search", "query": "some_username", "name": "the first look", "times": 2,
+            "answer": {"user": {"id": 7}, "meta": {"known_num_groups": 0, "num_groups": 0, "op_cost": 4}}},
+        {"method": "balance", "fault": {"kind": "error_envelope", "status": 200, "message": "not today"}}]"#;
+    let (status, verdict) = control(server.address(), "POST", "expectations", expected);
+    assert_eq!((status, &verdict["satisfied"]), (200, &json!(false)));
+    assert!(
+        verdict["report"].as_str().unwrap().contains("the first look: `search` with `query=some_username`")
+    );
+    for _ in 0..2 {
+        let body = send(server.address(), &search(Mock::LIVE_KEY)).1;
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["result"]["user"]["id"], 7);
+    }
+    let mut balance = post("/balance", Mock::LIVE_KEY, "");
+    balance.headers_mut().insert("content-length", 0.into());
+    let body = send(server.address(), &balance).1;
+    assert!(String::from_utf8_lossy(&body).contains("not today"));
+    assert_eq!(control(server.address(), "GET", "expectations", "").1["satisfied"], true);
+    assert_eq!(mock.account().spent, 8);
+    for (wrong, says) in [
+        (r#"[{"method": "serach"}]"#, "give one of search, balance"),
+        (r#"[{"method": "search", "query": "a b"}]"#, "the query of `search`"),
+        (r#"[{"method": "search", "answer": {"user": 5}}]"#, "the answer of `search`"),
+        (r#"[{"method": "search", "tiems": 2}]"#, "unknown field `tiems`"),
+    ] {
+        let (status, error) = control(server.address(), "POST", "expectations", wrong);
+        assert!(status == 400 && error["error"].as_str().unwrap().contains(says), "{error}");
+    }
+    control(server.address(), "DELETE", "expectations", "");
+    assert!(send(server.address(), &search(Mock::LIVE_KEY)).0.ends_with("200 OK"));
+    let steps = r#"[{"kind": "close", "times": 3}]"#;
+    assert_eq!(control(server.address(), "POST", "faults", steps).1, json!({"faults_left": 3}));
+    mock.clear_script();
 }
 
 #[test]

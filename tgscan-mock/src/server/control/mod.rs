@@ -1,10 +1,12 @@
 //! The control paths: the mock's own state, for tests in any language.
 
+mod expect;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::connection::Unread;
 use crate::engine::{RecordedRequest, ScriptStep, fault_json};
@@ -40,11 +42,12 @@ pub(super) fn answer(
 type Act = fn(&Method, &Mock, &[u8]) -> Option<Answer>;
 
 /// Every path, with the HTTP methods that it takes.
-const PATHS: [(&str, &str, Act); 5] = [
+const PATHS: [(&str, &str, Act); 6] = [
     ("state", "GET, PUT", state),
     ("requests", "GET", requests),
     ("reset", "POST", reset),
     ("faults", "GET, POST, DELETE", faults),
+    ("expectations", "GET, POST, DELETE", expect::expectations),
     ("openapi.json", "GET", openapi),
 ];
 
@@ -88,7 +91,7 @@ fn requests(http_method: &Method, mock: &Mock, _: &[u8]) -> Option<Answer> {
     (http_method == Method::GET).then(|| Ok(mock.requests().iter().map(record).collect()))
 }
 
-/// As JSON, without the headers: they hold nothing that the documentation asks for but the key.
+/// As JSON. The key is not in it: the mock does not keep it.
 fn record(request: &RecordedRequest) -> Value {
     let key = match request.key {
         KeyUsed::None => None,
@@ -98,12 +101,23 @@ fn record(request: &RecordedRequest) -> Value {
     json!({
         "method": request.method,
         "path": request.path,
+        "url_query": request.url_query,
+        "headers": headers(request),
         "form": request.form,
         "key": key,
         "status": request.status.map(|status| status.as_u16()),
         "charged": request.charged,
         "fault": request.fault.as_ref().map(fault_json),
+        "refusal": request.refusal,
     })
+}
+
+/// Each header with a list of its values.
+fn headers(request: &RecordedRequest) -> Value {
+    let values = |name: &http::HeaderName| -> Value {
+        request.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect()
+    };
+    request.headers.keys().map(|name| (name.as_str().to_owned(), values(name))).collect::<Map<_, _>>().into()
 }
 
 fn reset(http_method: &Method, mock: &Mock, _: &[u8]) -> Option<Answer> {
@@ -127,7 +141,7 @@ fn faults(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
 }
 
 fn openapi(http_method: &Method, _: &Mock, _: &[u8]) -> Option<Answer> {
-    let read = || serde_json::from_str(include_str!("../../openapi.json"));
+    let read = || serde_json::from_str(include_str!("../../../openapi.json"));
     (http_method == Method::GET).then(|| {
         read()
             .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("openapi.json is broken: {error}")))
