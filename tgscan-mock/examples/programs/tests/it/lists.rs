@@ -87,8 +87,9 @@ fn resume_goes_on_for_free_after_it_was_killed() {
     let again = service.run(RESUME, &[&list, &store]);
     let said = String::from_utf8(again.stdout).unwrap();
     assert_eq!(said.lines().count(), 20, "{said}");
-    assert!(said.lines().filter(|line| line.ends_with("no credits charged")).count() >= 4, "{said}");
+    assert!(said.lines().filter(|line| line.ends_with(", no credits charged")).count() >= 4, "{said}");
+    // What was in flight when it was killed may not have been sent. It is not asked again, and nothing else either.
     let (paid, third) = (service.paid(), service.run(RESUME, &[&list, &store]));
-    assert_eq!((paid, service.paid()), (20, 20));
-    assert!(!String::from_utf8(third.stdout).unwrap().contains("credits charged\n2 "));
+    assert!((19..=20).contains(&paid) && service.paid() == paid, "{paid}");
+    assert_eq!(String::from_utf8(third.stdout).unwrap().matches("credits charged").count(), 20);
 }
