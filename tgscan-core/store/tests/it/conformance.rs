@@ -41,7 +41,7 @@ fn file_store_conforms() {
     block_on(run(2, 12, Subject::file)).assert_passed();
 }
 
-#[cfg(feature = "postgres")]
+#[cfg(feature = "postgres-server")]
 #[test]
 fn postgres_store_conforms() {
     block_on(run(3, 12, Subject::postgres)).assert_passed();
@@ -88,7 +88,7 @@ enum Fault {
 #[test]
 fn suite_finds_every_store_that_is_broken_on_purpose() {
     for (fault, rule) in FAULTS {
-        let report = block_on(run(7, 300, || BrokenSubject { subject: Subject::memory(), fault }));
+        let report = block_on(run(7, 100, || BrokenSubject { subject: Subject::memory(), fault }));
         let failures: Vec<_> = report.failures().collect();
         assert!(
             failures.iter().any(|case| case.name == rule.to_string()),

@@ -13,9 +13,9 @@ mod contract;
 mod disk;
 #[cfg(feature = "redb")]
 mod file;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "postgres-server")]
 mod postgres;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "postgres-server")]
 #[path = "../support/postgres.rs"]
 mod server;
 mod support;

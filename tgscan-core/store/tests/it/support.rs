@@ -9,7 +9,7 @@ use tgscan_mock::types::Search;
 use tgscan_mock::{Client, Mock};
 use tgscan_store::{Clock, MemoryStore};
 
-#[cfg(feature = "postgres")]
+#[cfg(feature = "postgres-server")]
 use crate::postgres::Database;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -19,7 +19,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) struct TestClock {
     seconds: Arc<AtomicU64>,
     /// The database whose clock moves with it.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "postgres-server")]
     database: Option<Database>,
 }
 
@@ -27,14 +27,14 @@ impl TestClock {
     fn new() -> Self {
         Self {
             seconds: Arc::new(AtomicU64::new(1_700_000_000)),
-            #[cfg(feature = "postgres")]
+            #[cfg(feature = "postgres-server")]
             database: None,
         }
     }
 
     pub(crate) fn advance(&self, duration: Duration) {
         self.seconds.fetch_add(duration.as_secs(), Ordering::Relaxed);
-        #[cfg(feature = "postgres")]
+        #[cfg(feature = "postgres-server")]
         if let Some(database) = &self.database {
             database.advance(duration);
         }
@@ -42,7 +42,7 @@ impl TestClock {
 
     pub(crate) fn set_back(&self, duration: Duration) {
         self.seconds.fetch_sub(duration.as_secs(), Ordering::Relaxed);
-        #[cfg(feature = "postgres")]
+        #[cfg(feature = "postgres-server")]
         if let Some(database) = &self.database {
             database.set_back(duration);
         }
@@ -66,7 +66,7 @@ enum Kind {
     Memory(MemoryStore),
     #[cfg(feature = "redb")]
     File(tempfile::TempDir),
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "postgres-server")]
     Postgres(Database),
 }
 
@@ -84,7 +84,7 @@ impl Subject {
         Self { name: "file", store: Arc::new(store.unwrap()), clock, kind: Kind::File(directory) }
     }
 
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "postgres-server")]
     pub(crate) fn postgres() -> Self {
         let database = Database::new();
         let store = Arc::new(database.open());
@@ -104,7 +104,7 @@ impl Subject {
                 let store = tgscan_store::FileStore::open_with_clock(path, self.clock.clock());
                 self.store = Arc::new(store.unwrap());
             }
-            #[cfg(feature = "postgres")]
+            #[cfg(feature = "postgres-server")]
             Kind::Postgres(database) => {
                 database.cut();
                 self.store = Arc::new(database.open());
@@ -127,7 +127,7 @@ pub(crate) fn each(test: impl Fn(Subject)) {
     test(Subject::memory());
     #[cfg(feature = "redb")]
     test(Subject::file());
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "postgres-server")]
     test(Subject::postgres());
 }
 

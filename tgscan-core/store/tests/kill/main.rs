@@ -16,10 +16,10 @@ mod broken;
 mod child;
 mod rng;
 mod run;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "postgres-server")]
 #[path = "../support/postgres.rs"]
 mod server;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "postgres-server")]
 mod together;
 
 use backend::Backend;
@@ -48,7 +48,7 @@ fn main() {
             let violation = kill(&backend, &plan).err().unwrap_or_else(|| panic!("{broken} was not caught"));
             println!("{backend}, {broken}: caught: {violation}");
         }
-        #[cfg(feature = "postgres")]
+        #[cfg(feature = "postgres-server")]
         if matches!(backend, Backend::Postgres) {
             together::share_one_question(&backend);
             together::share_one_cap(&backend);

@@ -6,7 +6,7 @@ use crate::engine::Wire;
 use crate::server::connections::Connections;
 
 /// Nothing to choose.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Coding(());
 
 #[expect(clippy::unused_self, reason = "with the feature `gzip` all of it depends on the coding")]
