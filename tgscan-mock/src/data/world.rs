@@ -83,8 +83,7 @@ impl World {
                 self.person(id.as_i64(), name)
             }
         };
-        let is_unknown =
-            self.dice("unknown", person.id.cast_unsigned()).between(1, 100) <= self.unknown_percent;
+        let is_unknown = self.dice("unknown", bits(person.id)).between(1, 100) <= self.unknown_percent;
         (!is_unknown).then_some(person)
     }
 
@@ -129,7 +128,7 @@ impl World {
 
     /// Whoever has an id, and this username, or the one that the world gives.
     fn person(&self, id: i64, name: Option<String>) -> Person {
-        let mut dice = self.dice("person", id.cast_unsigned());
+        let mut dice = self.dice("person", bits(id));
         let first_name = dice.one_of(&FIRST_NAMES);
         let last_name = dice.in_ten(6).then(|| dice.one_of(&FIRST_NAMES));
         // Most are in few groups, and some in hundreds.
@@ -154,7 +153,7 @@ impl World {
         person.first_name.clone_into(&mut user.first_name);
         user.last_name = person.last_name.map(str::to_owned);
         answer.user = Some(user);
-        let mut dice = self.dice("history", person.id.cast_unsigned());
+        let mut dice = self.dice("history", bits(person.id));
         let dates = |dice: &mut Dice, most| {
             let mut days: Vec<u64> = (0..dice.between(0, most)).map(|_| self.day(dice)).collect();
             // The latest first.
@@ -182,7 +181,7 @@ impl World {
 
     /// The groups of somebody, the latest first.
     fn groups_of(&self, person: &Person) -> Vec<SearchGroup> {
-        let mut dice = self.dice("groups", person.id.cast_unsigned());
+        let mut dice = self.dice("groups", bits(person.id));
         let count = usize::try_from(person.num_groups).unwrap_or(usize::MAX);
         let mut taken = HashSet::with_capacity(count);
         let mut memberships = Vec::with_capacity(count);
@@ -246,6 +245,11 @@ impl World {
     fn day(&self, dice: &mut Dice) -> u64 {
         dice.between(FIRST_DAY, self.today.day().max(FIRST_DAY))
     }
+}
+
+/// An id as a number of as many bits.
+fn bits(id: i64) -> u64 {
+    u64::from_le_bytes(id.to_le_bytes())
 }
 
 /// A username that ends with a number.
