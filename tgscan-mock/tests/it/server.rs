@@ -82,13 +82,15 @@ fn an_endless_answer_goes_on_after_its_body() {
 
 #[test]
 fn a_huge_request_is_refused_and_a_stopped_server_is_gone() {
-    let server = MockServer::start(&Mock::new(), &ServerOptions::new()).unwrap();
+    let mock = Mock::new();
+    let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
     let mut request = seven_urls(&Mock::new()).remove(0);
     *request.body_mut() = Bytes::from(vec![b'a'; 100_000]);
     request.headers_mut().insert("content-length", 100_000.into());
     let (status, body) = send(server.address(), &request);
     assert_eq!(status, "HTTP/1.1 413 Payload Too Large");
     assert!(String::from_utf8(body.to_vec()).unwrap().contains("larger than 65536 bytes"));
+    assert_eq!(mock.requests()[0].status.unwrap().as_u16(), 413);
     let address = server.address();
     drop(server);
     TcpStream::connect(address).unwrap_err();
@@ -134,9 +136,6 @@ fn broken_body_is_named_recorded_and_never_processed() {
     }
     assert_eq!(mock.account().spent, 0);
     assert!(mock.requests().iter().all(|request| request.charged == 0), "{:?}", mock.requests());
-    let large = head(search, "content-length: 70000") + &"a".repeat(70_000);
-    assert!(say(&server, large.as_bytes()).starts_with("HTTP/1.1 413"));
-    assert_eq!(mock.requests().last().unwrap().status.unwrap().as_u16(), 413);
 }
 
 #[test]
