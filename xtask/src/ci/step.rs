@@ -84,7 +84,7 @@ impl Step {
             Self::Kill => &[
                 "cargo clippy --package tgscan-store --all-features --test kill --locked -- -D warnings",
                 "TGSCAN_KILLS=300 cargo test --package tgscan-store --all-features --test kill --locked",
-                "TGSCAN_SIMULATED_CALLS=1000000 cargo test --package tgscan-store --test simulation --locked",
+                "TGSCAN_SIMULATED_CALLS=250000 cargo test --package tgscan-store --test simulation --locked",
             ],
             Self::Parts => &[
                 "cargo clippy --package tgscan-transport-hyper --all-features --test parts --locked -- -D warnings",
