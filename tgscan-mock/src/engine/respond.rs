@@ -117,6 +117,14 @@ impl Mock {
         // A pinned answer states its cost, and the account must lose what the answers say.
         let stated = if let Source::Pinned(pinned) = &source { pinned.op_cost } else { None };
         let mut seed = Seed::new(settings.seed).and_text(path).and_text(form);
+        // An answer to no query states the balance, which is another one each time.
+        let is_kept = matches!(source, Source::Usual) && settings.repeat == Repeat::Same && !form.is_empty();
+        if is_kept {
+            let mut state = self.state();
+            if let Some((cost, body)) = state.kept.find(seed.value(), form) {
+                return Ok((body, state.account.charge(&info, cost, is_test)?));
+            }
+        }
         let mut world = settings.world.clone();
         if settings.repeat == Repeat::Varied && !matches!(source, Source::Pinned(_)) {
             let mut state = self.state();
@@ -137,8 +145,6 @@ impl Mock {
         let num_groups = || if is_usual { route.num_groups(form, &world).unwrap_or_default() } else { 0 };
         let usual = || settings.costs.get(info.name).map_or(0, |cost| cost.of(form, num_groups));
         let cost = stated.unwrap_or_else(usual);
-        // What to keep the answer by, once it is written.
-        let mut keep = None;
         let (charged, draw) = {
             let mut state = self.state();
             let charged = state.account.charge(&info, cost, is_test)?;
@@ -146,20 +152,13 @@ impl Mock {
                 return Ok((pinned.body, charged));
             }
             let terms = Terms::new(cost, state.account.credits);
-            if let (Repeat::Same, Source::Usual, false) = (settings.repeat, &source, form.is_empty()) {
-                // An answer to no query states the balance, which is another one each time.
-                if let Some(body) = state.kept.find(seed.value(), cost, form) {
-                    return Ok((body, charged));
-                }
-                keep = Some((seed.value(), cost));
-            }
             let from = if let Source::Drawn(drawn) = source { Some(drawn) } else { None };
             let Settings { profile, writes_numbers, .. } = *settings;
             (charged, Draw { profile, seed: seed.value(), terms, world, from, writes_numbers })
         };
         let body = route.draw(form, &draw)?;
-        if let Some((seed, cost)) = keep {
-            self.state().kept.keep(seed, cost, form, &body);
+        if is_kept {
+            self.state().kept.keep(draw.seed, cost, form, &body);
         }
         Ok((body, charged))
     }

@@ -142,7 +142,7 @@ fn answers(groups: usize) -> SBoxedStrategy<SearchAnswer> {
     let texts = (usernames(), titles(Profile::Typical), dates(Profile::Typical));
     let group = (group_ids(), texts).prop_map(|(id, (username, title, date))| {
         let mut group = SearchGroup::default();
-        group.id = id;
+        group.id = Some(id);
         group.username = Some(username);
         group.title = title;
         group.date_updated = date;
@@ -151,8 +151,8 @@ fn answers(groups: usize) -> SBoxedStrategy<SearchAnswer> {
     (user_ids(), first_names(Profile::Typical), vec(group, groups))
         .prop_map(|(id, first_name, groups)| {
             let mut answer = SearchAnswer::default();
-            answer.user.id = id;
-            answer.user.first_name = first_name;
+            let user = answer.user.get_or_insert_default();
+            (user.id, user.first_name) = (id, first_name);
             answer.meta.num_groups = groups.len() as u64;
             answer.meta.known_num_groups = groups.len() as u64;
             answer.groups = groups;
