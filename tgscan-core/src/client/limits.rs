@@ -82,10 +82,30 @@ impl Client {
             None
         };
         match waited.map_or_else(|| prepared.reserve(), |room| room.map(Some)) {
+            // The wait may have ended at the deadline, and there may be room just then.
+            Ok(reservation) if self.is_over(until) => {
+                if let Some(reservation) = reservation {
+                    reservation.settle(Credits::NotCharged);
+                }
+                Step::Done(Err(too_late::<M>()))
+            }
             Ok(reservation) => prepared.send(reservation),
             Err(cap) => Step::Done(Err(refused(cap))),
         }
     }
+
+    /// Whether a deadline has passed.
+    pub(super) fn is_over(&self, until: Option<Duration>) -> bool {
+        until.is_some_and(|until| self.now() >= until)
+    }
+}
+
+/// The error of a call whose deadline passed before it was sent, as while it waited for the store or the balance.
+pub(crate) fn too_late<M: ApiMethod>() -> Error {
+    let error = TransportError::never_sent("the deadline of the call passed before it was sent")
+        .with_kind(TransportErrorKind::Timeout)
+        .with_trusted_text();
+    Error::new(M::NAME, ErrorKind::Transport(error), Credits::NotCharged, 0)
 }
 
 /// The outcome of a request that was in flight at the deadline.

@@ -16,6 +16,8 @@ use tgscan_types::{
     SimilarGroupsAnswer, UserCheck, UserCheckAnswer, UserQuery,
 };
 
+pub(crate) use limits::too_late;
+
 use crate::ledger::{ReconcileOutcome, Reconciliation};
 use crate::{
     Api, Credits, Error, ErrorKind, Ledger, Reply, RetryPolicy, Timer, Transport, TransportError,
@@ -280,7 +282,9 @@ impl Client {
         let began = self.now();
         // What few callers ask for is boxed: a call's future is moved, and is small without it.
         let mut watch = self.watch::<M>(began);
-        let mut step = if self.shared.waits_for_room {
+        let mut step = if self.is_over(until) {
+            Step::Done(Err(too_late::<M>()))
+        } else if self.shared.waits_for_room {
             let prepared = Prepared::new(&self.shared.api, method, began);
             Box::pin(self.begin(prepared, until, refused::<M>)).await
         } else {

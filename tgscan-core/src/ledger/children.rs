@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use super::state::State;
 use super::{Ledger, Reserve, Shared};
 
-/// The children of a ledger, and what was settled since nothing was uncertain for the last time.
+/// The children of a ledger, and what was settled of their calls that they do not know of yet.
 #[derive(Default)]
 pub(super) struct Children {
     ledgers: Vec<Weak<Shared>>,
@@ -58,6 +58,19 @@ impl Children {
         self.spent = before.zip(spent).map(|(before, spent)| before.saturating_add(spent));
         self.calls += calls;
     }
+
+    /// Those that have uncertain calls.
+    fn uncertain(&self) -> Vec<Arc<Shared>> {
+        let children = self.ledgers.iter().filter_map(Weak::upgrade);
+        children.filter(|child| child.lock().uncertain_calls() > 0).collect()
+    }
+
+    /// Forgets what was settled, if no child waits for it any more.
+    pub(super) fn forget_settled(&mut self) {
+        if self.uncertain().is_empty() {
+            self.calls = 0;
+        }
+    }
 }
 
 impl State {
@@ -66,15 +79,15 @@ impl State {
         if self.in_flight_calls() > 0 || self.uncertain_calls() > 0 || self.children.calls == 0 {
             return;
         }
-        let calls = std::mem::take(&mut self.children.calls);
-        let Some(spent) = self.children.spent else { return };
-        let children: Vec<_> = self.children.ledgers.iter().filter_map(Weak::upgrade).collect();
-        let is_uncertain = |child: &&Arc<Shared>| child.lock().uncertain_calls() > 0;
-        let uncertain: Vec<_> = children.iter().filter(is_uncertain).collect();
-        let is_of_one = matches!(uncertain[..], [child] if child.lock().uncertain_calls() == calls);
-        if spent > 0 && !is_of_one {
-            return;
-        }
+        let uncertain = self.children.uncertain();
+        let calls = self.children.calls;
+        let is_of_one = matches!(&uncertain[..], [child] if child.lock().uncertain_calls() == calls);
+        let spent = match self.children.spent {
+            Some(spent) if spent == 0 || is_of_one || uncertain.is_empty() => spent,
+            // Remembered, so that a later comparison does not take these calls for free ones.
+            _ => return,
+        };
+        self.children.calls = 0;
         for child in uncertain {
             let mut state = child.lock();
             state.settle_by_hand(spent);
@@ -148,6 +161,29 @@ mod tests {
         assert_eq!((one.settle_uncertain(2), other.settle_uncertain(0)), (1, 1));
         assert_eq!((account.snapshot().charged, one.snapshot().charged), (4, 2));
         assert_eq!(reconcile(96), ReconcileOutcome::Agrees);
+        spend(&one, Credits::Uncertain);
+        assert_eq!(reconcile(93), ReconcileOutcome::Settled(3));
+        assert_eq!((uncertain(&one), one.snapshot().charged), (0, 5), "the earlier ones are settled");
+    }
+
+    #[test]
+    fn cost_that_no_child_was_charged_is_not_taken_for_free_later() {
+        let account = Ledger::with_cap(100, Reserve::PerCall(3));
+        let (one, other) = (account.child(), account.child());
+        let reconcile = |balance| account.start_reconcile().finish(balance).outcome;
+        let uncertain = || (one.snapshot().uncertain_calls, other.snapshot().uncertain_calls);
+        reconcile(100);
+        // Whose these two were is not known; and of the next ones not even whether they were somebody else's.
+        for (balance, outcome) in [(98, ReconcileOutcome::Settled(2)), (50, ReconcileOutcome::Differs(42))] {
+            spend(&one, Credits::Uncertain);
+            spend(&other, Credits::Uncertain);
+            assert_eq!(reconcile(balance), outcome);
+            let before = uncertain();
+            spend(&one, Credits::Uncertain);
+            assert_eq!(reconcile(balance), ReconcileOutcome::Settled(0));
+            assert_eq!(uncertain(), (before.0 + 1, before.1));
+        }
+        assert_eq!((one.settle_uncertain(4), other.settle_uncertain(1)), (4, 2));
     }
 
     #[test]

@@ -116,11 +116,15 @@ impl Ledger {
     /// Comparing with the balance starts anew: the next reconciliation is a `ReconcileOutcome::Baseline`. A child settles
     /// its own calls only, and its parent compares as before.
     pub fn settle_uncertain(&self, credits: u64) -> u64 {
-        self.change(|state| {
+        let settled = self.change(|state| {
             let settled = state.settle_by_hand(credits);
             state.settle_children();
             settled
-        })
+        });
+        if let Some(parent) = &self.shared.parent {
+            parent.lock().children.forget_settled();
+        }
+        settled
     }
 
     /// Records a purchase of `credits`, so that comparing with the balance stays exact. Call it when you buy, before the

@@ -14,7 +14,7 @@ use super::{
     Asked, Asking, CallId, Claim, Granted, Lookup, Settlement, Store, StoreError, StorePolicy,
     StoreReconciliation, StoreRefusal, wait_before,
 };
-use crate::client::CostIfDropped;
+use crate::client::{CostIfDropped, too_late};
 use crate::ledger::ReconcileOutcome;
 use crate::{Client, Credits, Error, ErrorKind, Reply};
 
@@ -118,7 +118,11 @@ impl Client {
         let (mut may_settle, mut waits) = (self.shared.reconciles_itself, 0);
         let mut asking = Asking::new(&self.shared.api, &stored.policy, stored.lookup, method, began);
         let result = loop {
-            let claim = stored.store.claim(&asking.request(self.now())).await;
+            let request = asking.request(self.now());
+            // Dropped, a claim gives back what it may have been granted.
+            let Some(claim) = self.before(until, stored.store.claim(&request)).await else {
+                break Err(too_late::<M>());
+            };
             if let Ok(Claim::CapReached(refused)) = &claim {
                 if std::mem::take(&mut may_settle) && refused.would_fit_if_settled() {
                     let seen = self.before(until, self.reconcile_store()).await;

@@ -211,6 +211,47 @@ fn deadline_ends_the_wait_for_room() {
 }
 
 #[test]
+fn call_whose_deadline_has_passed_is_not_sent() {
+    let script = Script::new([]);
+    let client = script.client(live(), &Clock::default()).with_deadline(Duration::ZERO);
+    for client in [client.clone(), client.with_wait_for_room()] {
+        let error = block_on(client.similar_groups("alice")).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Transport(error) if error.is_timeout()), "{error}");
+        assert_eq!((error.credits(), error.attempts()), (Credits::NotCharged, 0));
+        assert_eq!(client.ledger().snapshot(), Ledger::new().snapshot());
+    }
+}
+
+/// Time that passes, and makes room, in one step.
+struct Late(Ledger, Clock);
+
+#[async_trait]
+impl Timer for Late {
+    fn now(&self) -> Duration {
+        self.1.now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.1.sleep(duration).await;
+        self.0.set_cap(None);
+    }
+}
+
+#[test]
+fn room_that_comes_at_the_deadline_sends_nothing() {
+    let held = Held::default();
+    let ledger = Ledger::with_cap(1, Reserve::PerCall(1));
+    let client = Client::new(live().with_ledger(ledger.clone()), held.transport()).with_wait_for_room();
+    let mut first = begin(&client);
+    assert!(poll(&mut first).is_pending());
+    let late =
+        client.with_timer(Late(ledger.clone(), Clock::default())).with_deadline(Duration::from_secs(5));
+    let error = block_on(late.similar_groups("alice")).unwrap_err();
+    assert_eq!((held.len(), error.credits()), (1, Credits::NotCharged), "{error}");
+    assert_eq!((ledger.snapshot().in_flight_calls, ledger.snapshot().uncertain_calls), (1, 0));
+}
+
+#[test]
 fn deadline_without_a_timer_is_an_error_before_anything_is_sent() {
     let script = Script::new([]);
     let client = Client::new(test(), script.transport()).with_deadline(Duration::from_secs(1));

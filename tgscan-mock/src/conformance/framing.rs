@@ -68,7 +68,10 @@ where
     let api = Api::with_base_url(&format!("http://{address}"), bench.mock.live_key())
         .map_err(|error| error.to_string())?;
     let client = Client::new(api, std::sync::Arc::clone(&bench.transport));
-    let Some(result) = within(PATIENCE, client.search(query())).await else {
+    let result = within(PATIENCE, client.search(query())).await;
+    // A transport without sockets never came; this ends the server's thread.
+    drop(TcpStream::connect(address));
+    let Some(result) = result else {
         return Err(format!("did not end within {PATIENCE:?}").into());
     };
     let reply = result.map_err(|error| format!("must be a reply: {error}"))?;

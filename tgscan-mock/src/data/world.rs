@@ -96,19 +96,18 @@ impl World {
             return self.person(id, Some(name));
         }
         let mut dice = Dice::new(Seed::new(self.seed).and_text("name").and_text(&name).value());
-        let id = i64::try_from(dice.between(NAMED_IDS.0, NAMED_IDS.1)).unwrap_or_default();
+        let mut id = i64::try_from(dice.between(NAMED_IDS.0, NAMED_IDS.1)).unwrap_or_default();
         let mut names = self.names();
         if names.len() >= MOST_NAMES {
             names.clear();
         }
-        // Of two with one id, which is rare, the first keeps it.
-        let kept = names.entry(id).or_insert_with(|| name.clone()) == &name;
-        drop(names);
-        let mut person = self.person(id, Some(name));
-        if !kept {
-            person.id = id.saturating_add(1);
+        // Of two with one id, which is rare, the later one has the next that is free.
+        while names.get(&id).is_some_and(|other| *other != name) {
+            id += 1;
         }
-        person
+        names.insert(id, name.clone());
+        drop(names);
+        self.person(id, Some(name))
     }
 
     fn names(&self) -> MutexGuard<'_, HashMap<i64, String>> {

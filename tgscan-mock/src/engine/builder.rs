@@ -18,6 +18,7 @@ use crate::VirtualTimer;
 use crate::data::{Date, Profile, World};
 
 /// How many groups an answer lists for one credit more.
+// Panics: when it is compiled, if at all.
 const GROUPS_PER_CREDIT: NonZeroU64 = NonZeroU64::new(50).unwrap();
 
 /// Which answer a repeated query gets.

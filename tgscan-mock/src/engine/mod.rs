@@ -300,7 +300,9 @@ impl Mock {
                 if state.expected.is_satisfied() {
                     return Poll::Ready(());
                 }
-                state.waiting.push(context.waker().clone());
+                if !state.waiting.iter().any(|waiting| waiting.will_wake(context.waker())) {
+                    state.waiting.push(context.waker().clone());
+                }
             }
             time.as_mut().poll(context)
         })

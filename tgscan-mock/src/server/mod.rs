@@ -155,9 +155,6 @@ pub struct MockServer {
     stop: Option<oneshot::Sender<()>>,
     connections: Connections,
     thread: Option<JoinHandle<()>>,
-    /// Outlives the thread, so that a mock whose last owner is the server is dropped, and verified, on the thread of
-    /// the test.
-    _mock: Mock,
 }
 
 impl MockServer {
@@ -208,15 +205,7 @@ impl MockServer {
             });
             // Dropping the runtime ends the open connections.
         })?;
-        Ok(Self {
-            address,
-            scheme,
-            ca_pem,
-            stop: Some(stop),
-            connections,
-            thread: Some(thread),
-            _mock: mock.clone(),
-        })
+        Ok(Self { address, scheme, ca_pem, stop: Some(stop), connections, thread: Some(thread) })
     }
 
     /// Returns the address.

@@ -11,7 +11,7 @@ use crate::tables::Answer;
 /// What the first bytes of an answer are packed against, since answers are short and alike.
 ///
 /// Part of the file's format: with another text, answers that were stored before cannot be read.
-const DICTIONARY: &[u8] = br#"{"status":"error","error":{"code":0,"message":"},"balance":{"credits":{"user_id":"full_name":"user_ids":[{"status":"ok","result":{"user":null,"user":{"id":5000000000,"username":null,"first_name":"","last_name":null},"username_history":[{"username":"","date":"2022-01-01"},{"username":""}],"id_history":[{"id":10,"date":"2023-01-01"}],"id_history":[],"username_history":[],"meta":{"search_query":"","known_num_groups":10,"num_groups":1,"op_cost":1},"groups":[],"groups":[{"id":1000000000,"username":"","title":"","date_updated":"2024-01-01"},{"id":1000000000,"username":null,"title":"","date_updated":"2025-01-01"}]}}"#;
+const DICTIONARY: &[u8] = br#"{"status":"error","result":{"message":""}}{"status":"ok","result":{"groups":[{"username":"","title":"","num_users":1000},{"username":""}],"meta":{"search_query":["",""],"op_cost":1}}}{"status":"ok","result":{"user":{"username":true,"first_name":true,"last_name":false},"meta":{"search_query":"","known_num_groups":10,"op_cost":0}}}{"status":"ok","result":{"user":null,"user":{"id":5000000000,"username":null,"first_name":"","last_name":null},"username_history":[{"username":"","date":"2022-01-01"},{"username":""}],"id_history":[{"id":"","date":"2023-01-01"}],"username_history":[],"id_history":[],"meta":{"search_query":"","known_num_groups":10,"num_groups":1,"op_cost":1},"groups":[],"groups":[{"id":1000000000,"username":"","title":"","date_updated":"2024-01-01"},{"id":1000000000,"username":null,"title":"","date_updated":"2025-01-01"}]}}"#;
 
 pub(super) fn encode(answer: &Answer) -> Vec<u8> {
     let (tag, credits) = match answer.credits {
@@ -90,5 +90,10 @@ mod tests {
         let answer = decode(&written).unwrap();
         assert_eq!(&answer.body[..], br#"{"status":"ok","result":{"user":{"id":7,"username":"alice"}}}"#);
         assert_eq!((answer.status, answer.at, answer.credits), (200, 1_700_000_000_000, Credits::Charged(2)));
+        // That one uses a part of the dictionary; this is all of it (FNV-1a).
+        let fingerprint = DICTIONARY.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        assert_eq!(fingerprint, 0x592d_2335_bacb_a452, "answers of the first release can no longer be read");
     }
 }
