@@ -36,12 +36,12 @@ mod server;
 mod timer;
 mod transport;
 
-#[cfg(feature = "server")]
-pub use engine::ScriptStep;
 pub use engine::{
     Account, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder, RecordedRequest,
     Repeat, Unknown, UnmetExpectations,
 };
+#[cfg(feature = "server")]
+pub use engine::{MethodCost, ScriptStep};
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;
 #[cfg(feature = "server")]

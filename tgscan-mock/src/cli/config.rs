@@ -1,18 +1,14 @@
 //! What `serve` is told: a TOML file, and flags that go before it.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tgscan_mock::data::Profile;
-use tgscan_mock::types::{
-    ApiMethod,
-    registry::{MethodVisitor, infos, visit_all},
-};
-use tgscan_mock::{ErrorStatus, MockBuilder, Repeat, ScriptStep, Unknown};
+use tgscan_mock::types::ApiMethod;
+use tgscan_mock::{ErrorStatus, MethodCost, Repeat, ScriptStep, Unknown};
 use toml::Spanned;
 
 /// The file. A key that it does not know is an error, because it is a misspelt one.
@@ -49,18 +45,6 @@ pub(crate) struct Config {
     faults: Vec<Spanned<Map<String, Value>>>,
     #[serde(skip)]
     pub(crate) steps: Vec<ScriptStep>,
-}
-
-/// What an API method costs.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct MethodCost {
-    usual: Option<u64>,
-    /// One credit more for each so many groups in the answer.
-    groups_per_credit: Option<NonZeroU64>,
-    /// By query.
-    #[serde(default)]
-    queries: BTreeMap<String, u64>,
 }
 
 /// [`Profile`] by name.
@@ -166,58 +150,6 @@ impl Config {
 /// An error of several lines as one.
 fn one_line(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
-}
-
-/// Sets what the methods cost.
-pub(crate) fn with_costs(
-    builder: MockBuilder,
-    costs: &BTreeMap<String, MethodCost>,
-) -> Result<MockBuilder, String> {
-    let infos = infos();
-    for name in costs.keys() {
-        match infos.iter().find(|method| method.name == name) {
-            Some(method) if method.can_cost => {}
-            Some(_) => return Err(format!("costs.{name}: this method is free")),
-            None => {
-                let paid: Vec<&str> = infos.iter().filter(|m| m.can_cost).map(|m| m.name).collect();
-                return Err(format!(
-                    "costs.{name}: there is no such method; those that cost are {}",
-                    paid.join(", ")
-                ));
-            }
-        }
-    }
-    let mut apply = Apply { costs, result: Ok(builder) };
-    visit_all(&mut apply);
-    apply.result
-}
-
-struct Apply<'a> {
-    costs: &'a BTreeMap<String, MethodCost>,
-    result: Result<MockBuilder, String>,
-}
-
-impl MethodVisitor for Apply<'_> {
-    fn visit<M: ApiMethod>(&mut self) {
-        let (Some(cost), Ok(builder)) = (self.costs.get(M::NAME), &self.result) else { return };
-        let mut builder = builder.clone();
-        if let Some(usual) = cost.usual {
-            builder = builder.cost::<M>(usual);
-        }
-        if let Some(groups) = cost.groups_per_credit {
-            builder = builder.cost_grows::<M>(groups);
-        }
-        for (query, credits) in &cost.queries {
-            match request::<M>(Some(query)) {
-                Ok(request) => builder = builder.cost_of(&request, *credits),
-                Err(error) => {
-                    self.result = Err(format!("costs.{}.queries: {error}", M::NAME));
-                    return;
-                }
-            }
-        }
-        self.result = Ok(builder);
-    }
 }
 
 /// The request of `M` with this query, in the exact form that goes over the wire.

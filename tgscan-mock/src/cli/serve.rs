@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 
-use crate::config::{Config, ErrorStatusName, ProfileName, RepeatName, UnknownName, with_costs};
+use crate::config::{Config, ErrorStatusName, ProfileName, RepeatName, UnknownName};
 use crate::{complain, log, say, signal};
 
 const DEFAULT_PORT: u16 = 8089;
@@ -188,8 +188,11 @@ fn mock(config: &Config) -> Result<Mock, String> {
     for key in config.revoked_keys.iter().flatten() {
         builder = builder.revoked_key(key);
     }
-    let builder = with_costs(builder, &config.costs)?.script_steps(config.steps.iter().cloned());
-    builder.build().map_err(|error| error.to_string())
+    let mock = builder.costs(&config.costs).and_then(|builder| {
+        let builder = builder.script_steps(config.steps.iter().cloned());
+        builder.build()
+    });
+    mock.map_err(|error| error.to_string())
 }
 
 /// The address of a name, e.g. `localhost:0`; its first one.

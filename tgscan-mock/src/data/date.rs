@@ -16,6 +16,11 @@ impl Date {
     /// 2026-01-01.
     pub(crate) const DEFAULT: Self = Self(20_454);
 
+    /// The first day of which anything is known, as a text.
+    pub(crate) fn first() -> String {
+        Self(FIRST_DAY).to_string()
+    }
+
     /// The day so many days after 1970-01-01.
     pub(crate) fn of_day(day: u64) -> Self {
         Self(day)

@@ -1,7 +1,7 @@
 //! Random data in the shape of the API's answers: proptest strategies, one file per API method.
 //!
-//! The same strategies feed the mock's answers (through [`sample`], with a seed) and your property tests (in
-//! `proptest!`, where they shrink field by field).
+//! They are for your property tests (in `proptest!`, where answers shrink part by part) and for values of your own (through
+//! [`sample`], with a seed). Typical answers are those of a mock with seed 0: whoever is drawn, its client finds.
 //!
 //! ```
 //! use proptest::prelude::*;
@@ -31,6 +31,7 @@
 
 mod balance;
 mod date;
+mod drawn;
 mod leaf;
 mod search;
 mod seed;

@@ -4,10 +4,61 @@ use proptest::collection::vec;
 use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{IdEntry, Search, SearchAnswer, SearchGroup, SearchUser, UserQuery, UsernameEntry};
 
-use super::values::{
-    date, first_name, group_id, lengths, more, optional_name, optional_username, title, user_id, username,
+use super::drawn::{
+    Drawn, Part, WORLD, each, first_char, items, keep_back, keep_chars, keep_front, none, one, to,
 };
-use super::{Generate, Profile, Terms, World, user_queries};
+use super::leaf::Dice;
+use super::values::{
+    LEAST_GROUP_ID, LEAST_USER_ID, date, first_name, group_id, lengths, more, optional_name,
+    optional_username, title, user_id, username,
+};
+use super::{Date, Generate, Profile, Terms, World, user_queries};
+
+/// What a search tells of somebody in the world.
+const TYPICAL: Drawn<SearchAnswer> = Drawn { draw, parts: PARTS, settle };
+
+/// A field of the user.
+macro_rules! user {
+    ($field:ident, $simplify:expr) => {
+        one!(|answer: &mut SearchAnswer| {
+            answer.user.as_mut().is_some_and(|user| $simplify(&mut user.$field))
+        })
+    };
+}
+
+/// The longest first, so that the rest has less to do.
+const PARTS: &[Part<SearchAnswer>] = &[
+    one!(|answer: &mut SearchAnswer| keep_front(&mut answer.groups)),
+    one!(|answer: &mut SearchAnswer| keep_back(&mut answer.groups)),
+    items!(groups),
+    items!(username_history),
+    items!(id_history),
+    one!(|answer: &mut SearchAnswer| {
+        let listed = answer.meta.num_groups;
+        to(&mut answer.meta.known_num_groups, listed)
+    }),
+    user!(username, none),
+    user!(last_name, none),
+    user!(first_name, first_char),
+    user!(id, |id: &mut _| to(id, LEAST_USER_ID)),
+    user!(username, |name: &mut Option<_>| name.as_mut().is_some_and(keep_chars::<5>)),
+    user!(last_name, |name: &mut Option<_>| name.as_mut().is_some_and(first_char)),
+    each!(groups, username, none),
+    each!(groups, title, first_char),
+    each!(groups, id, |id: &mut _| to(id, Some(LEAST_GROUP_ID))),
+    each!(groups, date_updated, |date: &mut _| to(date, Date::first())),
+    each!(username_history, username, keep_chars::<5>),
+    each!(username_history, date, |date: &mut _| to(date, Date::first())),
+    each!(id_history, id, |id: &mut _| to(id, LEAST_USER_ID)),
+    each!(id_history, date, |date: &mut _| to(date, Date::first())),
+];
+
+fn draw(dice: &mut Dice) -> SearchAnswer {
+    let mut answer = WORLD.search(&WORLD.anybody(dice));
+    answer.meta.op_cost = 1;
+    settle(&mut answer);
+    answer
+}
 
 fn users(profile: Profile) -> impl Strategy<Value = SearchUser> {
     let names = (optional_username(profile), first_name(profile), optional_name(profile));
@@ -52,36 +103,46 @@ fn groups(profile: Profile) -> impl Strategy<Value = SearchGroup> {
     )
 }
 
+fn extreme(profile: Profile) -> impl Strategy<Value = SearchAnswer> {
+    let histories = (vec(username_entries(profile), lengths(3)), vec(id_entries(profile), lengths(2)));
+    let groups = vec(groups(profile), lengths(12));
+    (users(profile), histories, groups, more(profile)).prop_map(
+        |(user, (username_history, id_history), groups, unlisted)| {
+            let mut answer = SearchAnswer::default();
+            answer.username_history = username_history;
+            answer.id_history = id_history;
+            answer.meta.known_num_groups =
+                u64::try_from(groups.len()).unwrap_or(u64::MAX).saturating_add(unlisted);
+            answer.meta.op_cost = 1;
+            answer.groups = groups;
+            answer.user = Some(user);
+            settle(&mut answer);
+            // Nobody has the id 0, so that it reads as nobody.
+            answer.user = answer.user.filter(|user| user.id != 0);
+            answer
+        },
+    )
+}
+
+/// Makes counts and query agree with what is there.
+fn settle(answer: &mut SearchAnswer) {
+    let Some(user) = &answer.user else { return };
+    // The query by which a caller would have found this account.
+    answer.meta.search_query = user.username.clone().unwrap_or_else(|| user.id.to_string());
+    answer.meta.num_groups = u64::try_from(answer.groups.len()).unwrap_or(u64::MAX);
+    answer.meta.known_num_groups = answer.meta.known_num_groups.max(answer.meta.num_groups);
+}
+
 impl Generate for Search {
     fn requests() -> SBoxedStrategy<Self> {
         user_queries().prop_map(|query| Self { query }).sboxed()
     }
 
     fn answers(profile: Profile) -> SBoxedStrategy<SearchAnswer> {
-        let histories = (
-            vec(username_entries(profile), lengths(profile, 3)),
-            vec(id_entries(profile), lengths(profile, 2)),
-        );
-        let groups = vec(groups(profile), lengths(profile, 12));
-        (users(profile), histories, groups, more(profile))
-            .prop_map(|(user, (username_history, id_history), groups, unlisted)| {
-                let mut answer = SearchAnswer::default();
-                // The query by which a caller would have found this account.
-                answer.meta.search_query = match &user.username {
-                    Some(username) => username.clone(),
-                    None => user.id.to_string(),
-                };
-                // Nobody has the id 0, so that it reads as nobody.
-                answer.user = Some(user).filter(|user| user.id != 0);
-                answer.username_history = username_history;
-                answer.id_history = id_history;
-                answer.meta.num_groups = u64::try_from(groups.len()).unwrap_or(u64::MAX);
-                answer.meta.known_num_groups = answer.meta.num_groups.saturating_add(unlisted);
-                answer.meta.op_cost = 1;
-                answer.groups = groups;
-                answer
-            })
-            .sboxed()
+        match profile {
+            Profile::Typical => TYPICAL.sboxed(),
+            Profile::Extreme | Profile::Beyond => extreme(profile).sboxed(),
+        }
     }
 
     fn answer_in(&self, world: &World) -> SearchAnswer {

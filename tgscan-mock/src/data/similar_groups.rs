@@ -2,10 +2,56 @@
 
 use proptest::collection::vec;
 use proptest::strategy::{SBoxedStrategy, Strategy};
-use tgscan_core::types::{SimilarGroup, SimilarGroups, SimilarGroupsAnswer};
+use tgscan_core::types::{GroupQuery, SimilarGroup, SimilarGroups, SimilarGroupsAnswer};
 
+use super::drawn::{Drawn, Part, WORLD, each, first_char, items, keep_back, keep_chars, keep_front, one, to};
+use super::leaf::Dice;
 use super::values::{lengths, num_users, title, username};
 use super::{Generate, Profile, Terms, World, group_queries};
+
+/// What is similar to a few groups of the world.
+const TYPICAL: Drawn<SimilarGroupsAnswer> = Drawn { draw, parts: PARTS, settle: |_| {} };
+
+/// The longest first, so that the rest has less to do.
+const PARTS: &[Part<SimilarGroupsAnswer>] = &[
+    one!(|answer: &mut SimilarGroupsAnswer| keep_front(&mut answer.groups)),
+    one!(|answer: &mut SimilarGroupsAnswer| keep_back(&mut answer.groups)),
+    items!(groups),
+    // A query names one group at least.
+    Part {
+        places: |answer| answer.meta.search_query.len() - 1,
+        simplify: |answer, place| {
+            answer.meta.search_query.remove(place);
+            true
+        },
+    },
+    each!(groups, num_users, |count: &mut _| to(count, 1)),
+    each!(groups, title, first_char),
+    each!(groups, username, keep_chars::<5>),
+];
+
+fn draw(dice: &mut Dice) -> SimilarGroupsAnswer {
+    let mut answer = SimilarGroupsAnswer::default();
+    let most = u64::try_from(GroupQuery::MAX_USERNAMES).unwrap_or(u64::MAX);
+    let mut names: Vec<String> = (0..dice.between(1, most)).map(|_| WORLD.group_username(dice)).collect();
+    names.sort_unstable();
+    names.dedup();
+    answer.groups = WORLD.similar(names.iter().map(String::as_str));
+    answer.meta.search_query = names;
+    answer.meta.op_cost = 1;
+    answer
+}
+
+fn extreme(profile: Profile) -> impl Strategy<Value = SimilarGroupsAnswer> {
+    let queried = vec(username(profile), 1..=GroupQuery::MAX_USERNAMES);
+    (queried, vec(groups(profile), lengths(20))).prop_map(|(search_query, groups)| {
+        let mut answer = SimilarGroupsAnswer::default();
+        answer.meta.search_query = search_query;
+        answer.meta.op_cost = 1;
+        answer.groups = groups;
+        answer
+    })
+}
 
 fn groups(profile: Profile) -> impl Strategy<Value = SimilarGroup> {
     (username(profile), title(profile), num_users(profile)).prop_map(|(username, title, num_users)| {
@@ -23,16 +69,10 @@ impl Generate for SimilarGroups {
     }
 
     fn answers(profile: Profile) -> SBoxedStrategy<SimilarGroupsAnswer> {
-        let queried = vec(username(profile), 1..=10);
-        (queried, vec(groups(profile), lengths(profile, 20)))
-            .prop_map(|(search_query, groups)| {
-                let mut answer = SimilarGroupsAnswer::default();
-                answer.meta.search_query = search_query;
-                answer.meta.op_cost = 1;
-                answer.groups = groups;
-                answer
-            })
-            .sboxed()
+        match profile {
+            Profile::Typical => TYPICAL.sboxed(),
+            Profile::Extreme | Profile::Beyond => extreme(profile).sboxed(),
+        }
     }
 
     fn answer_in(&self, world: &World) -> SimilarGroupsAnswer {

@@ -5,8 +5,9 @@ use proptest::prop_oneof;
 use proptest::strategy::SBoxedStrategy;
 use tgscan_core::types::{GroupQuery, UserId, UserQuery, Username};
 
-use super::Profile;
+use super::drawn::WORLD;
 use super::leaf::{Dice, Leaf, shorter};
+use super::{Date, Profile};
 
 pub(super) const WORDS: [&str; 32] = [
     "amber", "brave", "chess", "crypto", "daily", "delta", "digital", "echo", "forum", "garden", "global",
@@ -235,7 +236,7 @@ pub fn user_ids() -> SBoxedStrategy<i64> {
 pub(super) fn user_id(profile: Profile) -> Leaf<i64> {
     fn draw(profile: Profile, dice: &mut Dice) -> i64 {
         match profile {
-            Profile::Typical => dice.between_signed(LEAST_USER_ID, 8_999_999_999),
+            Profile::Typical => dice.between_signed(LEAST_USER_ID, MOST_USER_ID),
             Profile::Extreme | Profile::Beyond => draw_extreme_id(dice),
         }
     }
@@ -263,8 +264,11 @@ pub(super) fn group_id(profile: Profile) -> Leaf<i64> {
     }
 }
 
-const LEAST_USER_ID: i64 = 100_000;
-const LEAST_GROUP_ID: i64 = 1_000_000_000;
+/// The ids of people: up to ten digits.
+pub(super) const LEAST_USER_ID: i64 = 100_000;
+pub(super) const MOST_USER_ID: i64 = 8_999_999_999;
+/// The ids of groups begin here.
+pub(super) const LEAST_GROUP_ID: i64 = 1_000_000_000;
 
 /// The simplest number, then half the way there.
 fn nearer(number: i64, simplest: i64, way: u8) -> Option<i64> {
@@ -321,7 +325,7 @@ pub fn titles(profile: Profile) -> SBoxedStrategy<String> {
 
 pub(super) fn title(profile: Profile) -> Leaf<String> {
     match profile {
-        Profile::Typical => Leaf::new(profile, |_, dice| dice.one_of(&TITLES).to_owned(), shorter::<1>),
+        Profile::Typical => Leaf::new(profile, |_, dice| WORLD.group_title(dice), shorter::<1>),
         Profile::Extreme | Profile::Beyond => Leaf::new(profile, draw_nasty_text, shorter::<0>),
     }
 }
@@ -333,13 +337,7 @@ pub fn dates(profile: Profile) -> SBoxedStrategy<String> {
 
 pub(super) fn date(profile: Profile) -> Leaf<String> {
     fn draw(_: Profile, dice: &mut Dice) -> String {
-        let mut date = String::with_capacity(10);
-        push_number(&mut date, dice.between(2016, 2026), 4);
-        date.push('-');
-        push_number(&mut date, dice.between(1, 12), 2);
-        date.push('-');
-        push_number(&mut date, dice.between(1, 28), 2);
-        date
+        Date::of_day(WORLD.day(dice)).to_string()
     }
     fn draw_odd(_: Profile, dice: &mut Dice) -> String {
         let odd = [
@@ -355,7 +353,7 @@ pub(super) fn date(profile: Profile) -> Leaf<String> {
     }
     match profile {
         Profile::Typical => {
-            Leaf::new(profile, draw, |date, _| (date != "2016-01-01").then(|| "2016-01-01".to_owned()))
+            Leaf::new(profile, draw, |date, _| Some(Date::first()).filter(|first| first != date))
         }
         Profile::Extreme | Profile::Beyond => {
             Leaf::new(profile, draw_odd, |date, _| (!date.is_empty()).then(String::new))
@@ -396,23 +394,13 @@ pub(super) fn balance(profile: Profile) -> Leaf<i64> {
 
 /// Counts beyond what is listed, the extreme ones often.
 pub(super) fn more(profile: Profile) -> Leaf<u64> {
-    fn draw(profile: Profile, dice: &mut Dice) -> u64 {
-        match profile {
-            Profile::Typical => dice.between(0, 49),
-            Profile::Extreme | Profile::Beyond => dice.one_of(&[0, 1, u64::from(u32::MAX), u64::MAX]),
-        }
-    }
+    let draw = |_, dice: &mut Dice| dice.one_of(&[0, 1, u64::from(u32::MAX), u64::MAX]);
     Leaf::new(profile, draw, |count, way| less(*count, way))
 }
 
-/// Members of a group.
+/// Members of a group, the extreme ones often.
 pub(super) fn num_users(profile: Profile) -> Leaf<u64> {
-    fn draw(profile: Profile, dice: &mut Dice) -> u64 {
-        match profile {
-            Profile::Typical => dice.between(1, 199_999),
-            Profile::Extreme | Profile::Beyond => dice.one_of(&[0, u64::MAX, 1, 9]),
-        }
-    }
+    let draw = |_, dice: &mut Dice| dice.one_of(&[0, u64::MAX, 1, 9]);
     Leaf::new(profile, draw, |count, way| less(*count, way))
 }
 
@@ -422,10 +410,7 @@ fn less(count: u64, way: u8) -> Option<u64> {
     (count > 0).then_some(simpler)
 }
 
-/// Lengths of lists: empty and huge ones in the hostile profile.
-pub(super) fn lengths(profile: Profile, typical: usize) -> proptest::collection::SizeRange {
-    match profile {
-        Profile::Typical => (0..=typical).into(),
-        Profile::Extreme | Profile::Beyond => (0..=typical * 10).into(),
-    }
+/// Lengths of lists, from none to huge.
+pub(super) fn lengths(usual: usize) -> proptest::collection::SizeRange {
+    (0..=usual * 10).into()
 }

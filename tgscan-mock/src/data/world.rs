@@ -15,12 +15,13 @@ use tgscan_core::types::{
 use super::date::{Date, FIRST_DAY};
 use super::leaf::Dice;
 use super::seed::Seed;
-use super::values::{FIRST_NAMES, PLACES, TITLES, WORDS, push_number};
+use super::values::{
+    FIRST_NAMES, LEAST_GROUP_ID, LEAST_USER_ID, MOST_USER_ID, PLACES, TITLES, WORDS, push_number,
+};
 
 /// How many groups there are.
 const GROUPS: u64 = 20_000;
 /// The ids of groups: each has this many to itself.
-const LEAST_GROUP_ID: i64 = 1_000_000_000;
 const IDS_PER_GROUP: u64 = 90_001;
 /// The ids of people who were first asked for by a username of their own.
 const NAMED_IDS: (u64, u64) = (5_000_000_000, 8_999_999_999);
@@ -66,6 +67,12 @@ impl World {
         Self { seed, today, unknown_percent, names: Arc::default() }
     }
 
+    /// The same day in the world of another seed.
+    #[cfg(feature = "server")]
+    pub(crate) fn with_seed(&self, seed: u64) -> Self {
+        Self { seed, names: Arc::default(), ..self.clone() }
+    }
+
     /// Another world for each number.
     pub(crate) fn other(&self, number: u64) -> Self {
         if number == 0 {
@@ -85,6 +92,25 @@ impl World {
         };
         let is_unknown = self.dice("unknown", bits(person.id)).between(1, 100) <= self.unknown_percent;
         (!is_unknown).then_some(person)
+    }
+
+    /// One of all people.
+    pub(super) fn anybody(&self, dice: &mut Dice) -> Person {
+        self.person(dice.between_signed(LEAST_USER_ID, MOST_USER_ID), None)
+    }
+
+    /// The username of one of the groups that have one.
+    pub(super) fn group_username(&self, dice: &mut Dice) -> String {
+        loop {
+            if let Some(username) = self.group(popular(dice)).username {
+                return username;
+            }
+        }
+    }
+
+    /// The title of one of the groups.
+    pub(super) fn group_title(&self, dice: &mut Dice) -> String {
+        self.group(popular(dice)).title
     }
 
     /// Whoever has a username, in any case.
@@ -241,7 +267,8 @@ impl World {
         Group { id: LEAST_GROUP_ID.saturating_add_unsigned(own), username, title, num_users }
     }
 
-    fn day(&self, dice: &mut Dice) -> u64 {
+    /// A day of which something is known.
+    pub(super) fn day(&self, dice: &mut Dice) -> u64 {
         dice.between(FIRST_DAY, self.today.day().max(FIRST_DAY))
     }
 }

@@ -1,10 +1,12 @@
 //! Sets up a mock.
 
+#[cfg(feature = "server")]
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -192,6 +194,16 @@ impl MockBuilder {
         self
     }
 
+    /// Sets what methods cost, by their names, with costs that were read from a file.
+    ///
+    /// # Errors
+    /// If a name is no method's, or that of a free one, or a query cannot be one.
+    #[cfg(feature = "server")]
+    pub fn costs(mut self, costs: &BTreeMap<String, super::MethodCost>) -> Result<Self, InvalidMock> {
+        super::costs::set(&mut self.costs, costs).map_err(InvalidMock)?;
+        Ok(self)
+    }
+
     /// Lets so many of a hundred accounts be unknown, and says what is answered then. Which ones follows from the seed.
     /// Default: none.
     #[must_use]
@@ -266,15 +278,7 @@ impl MockBuilder {
         if let Some((percent @ 101.., _)) = self.unknown {
             return Err(InvalidMock(format!("{percent} of 100 accounts are unknown; give 0 to 100")));
         }
-        for (index, (key, _)) in self.keys.iter().enumerate() {
-            ApiKey::live(key.as_str()).map_err(|error| InvalidMock(error.to_string()))?;
-            if self.keys[..index].iter().any(|(other, _)| other == key) {
-                return Err(InvalidMock(format!(
-                    "API key number {} is given twice; each key has one kind",
-                    index + 1
-                )));
-            }
-        }
+        check_keys(&self.keys)?;
         Ok(self.defaults())
     }
 
@@ -306,11 +310,27 @@ impl MockBuilder {
                 self.unknown.map_or(0, |(percent, _)| percent),
             ),
         };
-        let state = State::new(&settings);
         let routes = route::all(settings.profile);
-        let (state, timer) = (Mutex::new(state), VirtualTimer::new());
-        Mock { engine: Arc::new(Engine { settings, routes, state, timer }), verifies: AtomicBool::new(false) }
+        let (state, timer) = (Mutex::new(State::new(&settings)), VirtualTimer::new());
+        let start = Arc::new(settings);
+        let settings = RwLock::new(Arc::clone(&start));
+        let engine = Engine { start, settings, routes, state, timer };
+        Mock { engine: Arc::new(engine), verifies: AtomicBool::new(false) }
     }
+}
+
+/// Checks that each key can be one, and has one kind.
+pub(super) fn check_keys(keys: &[(String, KeyState)]) -> Result<(), InvalidMock> {
+    for (index, (key, _)) in keys.iter().enumerate() {
+        ApiKey::live(key.as_str()).map_err(|error| InvalidMock(error.to_string()))?;
+        if keys[..index].iter().any(|(other, _)| other == key) {
+            let number = index + 1;
+            return Err(InvalidMock(format!(
+                "API key number {number} is given twice; each key has one kind"
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for MockBuilder {
@@ -326,7 +346,7 @@ impl fmt::Debug for MockBuilder {
 
 /// Invalid settings of a mock: says what is wrong and what would be valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidMock(String);
+pub struct InvalidMock(pub(super) String);
 
 impl std::error::Error for InvalidMock {}
 

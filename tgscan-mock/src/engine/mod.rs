@@ -2,10 +2,16 @@
 
 mod account;
 mod builder;
+#[cfg(feature = "server")]
+mod change;
 mod check;
+#[cfg(feature = "server")]
+mod costs;
 mod expect;
 mod fault;
 mod kept;
+#[cfg(feature = "server")]
+mod object;
 mod outcome;
 mod recording;
 mod refusal;
@@ -20,7 +26,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -30,12 +36,18 @@ use tgscan_core::{Api, ApiKey, Client, Timer};
 pub use account::Account;
 use account::{Cost, KeyState};
 pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat, Unknown};
+#[cfg(feature = "server")]
+pub(crate) use change::Change;
+#[cfg(feature = "server")]
+pub use costs::MethodCost;
 use expect::{Book, Drawn, Seen};
 pub use expect::{Expect, UnmetExpectations};
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]
 pub(crate) use fault::{DRIP_PAUSE, TRICKLE_PAUSE};
 use kept::Kept;
+#[cfg(feature = "server")]
+pub(crate) use object::from_object;
 pub use outcome::{End, Outcome, Wire};
 use recording::Recording;
 pub use recording::{KeyUsed, RecordedRequest};
@@ -83,13 +95,17 @@ impl Clone for Mock {
 }
 
 struct Engine {
-    settings: Settings,
+    /// How the mock was built.
+    start: Arc<Settings>,
+    /// How it is now.
+    settings: RwLock<Arc<Settings>>,
     routes: Vec<Route>,
     state: Mutex<State>,
     timer: VirtualTimer,
 }
 
-/// What does not change while the mock runs.
+/// What does not change by the requests that come.
+#[derive(Clone)]
 struct Settings {
     seed: u64,
     credits: i64,
@@ -186,7 +202,8 @@ impl Mock {
     }
 
     fn first_key(&self, kind: KeyState) -> ApiKey {
-        let known = self.engine.settings.keys.iter().find(|(_, state)| *state == kind);
+        let settings = self.engine.settings();
+        let known = settings.keys.iter().find(|(_, state)| *state == kind);
         let (text, make): (&str, fn(&str) -> _) = match kind {
             KeyState::Test => (Self::TEST_KEY, |key| ApiKey::test(key)),
             KeyState::Live | KeyState::Revoked => (Self::LIVE_KEY, |key| ApiKey::live(key)),
@@ -220,14 +237,22 @@ impl Mock {
         self.state().recording.dropped()
     }
 
-    /// Returns the seed of all answers.
-    pub fn seed(&self) -> u64 {
-        self.engine.settings.seed
+    /// How long each answer takes.
+    #[cfg(feature = "server")]
+    pub(crate) fn latency(&self) -> Duration {
+        self.engine.settings().latency.unwrap_or_default()
     }
 
-    /// Resets account, recording, script and counts to how the mock was built. Removes expectations.
+    /// Returns the seed of all answers.
+    pub fn seed(&self) -> u64 {
+        self.engine.settings().seed
+    }
+
+    /// Resets settings, account, recording, script and counts to how the mock was built. Removes expectations.
     pub fn reset(&self) {
-        *self.state() = State::new(&self.engine.settings);
+        let start = &self.engine.start;
+        self.engine.set(Arc::clone(start));
+        *self.state() = State::new(start);
     }
 
     /// Lets the next requests of `M` fail in this order; `None` lets one be answered. Requests after the last are
@@ -320,7 +345,7 @@ impl Mock {
 
     /// The largest body that the in-process transport takes, in bytes.
     pub(crate) fn max_body_size(&self) -> usize {
-        self.engine.settings.max_body_size
+        self.engine.settings().max_body_size
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -329,6 +354,14 @@ impl Mock {
 }
 
 impl Engine {
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, settings: Arc<Settings>) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // No section that holds the lock can leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -338,7 +371,7 @@ impl Engine {
         let mut state = self.state();
         state.expected.is_verified = true;
         let requests: Vec<Seen<'_>> = state.recording.seen().collect();
-        expect::report(&state.expected, &requests, state.script.left(), self.settings.seed)
+        expect::report(&state.expected, &requests, state.script.left(), self.settings().seed)
     }
 }
 
@@ -370,7 +403,7 @@ impl Drop for Mock {
 impl fmt::Debug for Mock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mock")
-            .field("seed", &self.engine.settings.seed)
+            .field("seed", &self.seed())
             .field("account", &self.account())
             .finish_non_exhaustive()
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -62,6 +63,8 @@ pub struct RecordedRequest {
     pub fault: Option<Fault>,
     /// Why the mock refused it, if it did.
     pub refusal: Option<String>,
+    /// When the mock's server had read it; nothing for a request in process.
+    pub received: Option<SystemTime>,
 }
 
 #[derive(Default)]
@@ -84,6 +87,7 @@ pub(super) struct Record {
     pub(super) charged: u64,
     pub(super) fault: Option<Fault>,
     pub(super) refusal: Option<String>,
+    pub(super) received: Option<SystemTime>,
 }
 
 impl Record {
@@ -101,6 +105,7 @@ impl Record {
             charged: 0,
             fault: None,
             refusal: None,
+            received: None,
         }
     }
 
@@ -128,6 +133,7 @@ impl Record {
             charged: self.charged,
             fault: self.fault.clone(),
             refusal: self.refusal.clone(),
+            received: self.received,
         }
     }
 }

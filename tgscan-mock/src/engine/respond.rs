@@ -1,6 +1,8 @@
 //! From a request to its outcome.
 
+use std::sync::Arc;
 use std::task::Waker;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -30,13 +32,21 @@ struct Asked<'a> {
     record: Record,
     /// The method to answer it; the first thing that is wrong with it, if anything is.
     checked: Result<&'a Route, Refusal>,
+    /// Those of the moment when it came.
+    settings: Arc<Settings>,
 }
 
 impl Mock {
     /// What becomes of one request, by the expectations and the script: pure but for these, the account and the
     /// recording.
     pub fn respond(&self, request: &Request<Bytes>) -> Outcome {
-        let asked = self.engine.asked(request);
+        self.respond_at(request, None)
+    }
+
+    /// As [`respond`](Self::respond), to a request that came at this time.
+    pub(crate) fn respond_at(&self, request: &Request<Bytes>, now: Option<SystemTime>) -> Outcome {
+        let mut asked = self.engine.asked(request);
+        asked.record.received = now;
         let act = {
             let State { expected, script, .. } = &mut *self.state();
             let act = if expected.is_empty() { Ok(Act::Usual) } else { expected.take(&asked.record.seen()) };
@@ -53,7 +63,7 @@ impl Mock {
             Ok((fault, source)) => self.finish(asked, fault, source),
             Err(why) => {
                 let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("the mock's test: {why}"));
-                self.recorded_refusal(asked.record, refusal)
+                self.recorded_refusal(asked.record, refusal, &asked.settings)
             }
         }
     }
@@ -64,39 +74,34 @@ impl Mock {
     }
 
     fn finish(&self, asked: Asked<'_>, fault: Option<Fault>, source: Source) -> Outcome {
-        let Asked { mut record, checked } = asked;
+        let Asked { mut record, checked, settings } = asked;
         // A request that is wrong in itself is refused, whatever it would have met.
         let answered = match (checked, &fault) {
             (Ok(_), Some(fault)) if !fault.is_charged() => Ok(Outcome::instead(fault, 0)),
             (checked, fault) => checked
-                .and_then(|route| self.answer(route, &record, source))
+                .and_then(|route| self.answer(route, &record, source, &settings))
                 .and_then(|(body, charged)| spoiled(fault.as_ref(), body, charged)),
         };
         match answered {
             Ok(outcome) => {
                 record.fault = fault;
-                self.recorded(record, outcome)
+                self.recorded(record, outcome, &settings)
             }
             // What did not happen is not recorded.
-            Err(refusal) => self.recorded_refusal(record, refusal),
+            Err(refusal) => self.recorded_refusal(record, refusal, &settings),
         }
     }
 
-    fn recorded_refusal(&self, mut record: Record, refusal: Refusal) -> Outcome {
+    fn recorded_refusal(&self, mut record: Record, refusal: Refusal, settings: &Settings) -> Outcome {
         record.refusal = Some(refusal.message.clone());
-        let outcome = self.refused(refusal);
-        self.recorded(record, outcome)
-    }
-
-    fn refused(&self, refusal: Refusal) -> Outcome {
-        let status = self.engine.settings.error_status.of(refusal.status);
+        let status = settings.error_status.of(refusal.status);
         let mut response = json(status, Bytes::from(refusal.envelope()));
         check::headers_of(status, response.headers_mut());
-        Outcome::refusal(response)
+        self.recorded(record, Outcome::refusal(response), settings)
     }
 
-    fn recorded(&self, mut record: Record, mut outcome: Outcome) -> Outcome {
-        outcome.latency = outcome.latency.or(self.engine.settings.latency);
+    fn recorded(&self, mut record: Record, mut outcome: Outcome, settings: &Settings) -> Outcome {
+        outcome.latency = outcome.latency.or(settings.latency);
         record.charged = outcome.charged;
         if let Wire::Whole(response) | Wire::Drip(response) | Wire::Partial(response, ..) = &outcome.wire {
             record.status = Some(response.status());
@@ -111,9 +116,15 @@ impl Mock {
     }
 
     /// The answer to a request that is right, and what it took from the account.
-    fn answer(&self, route: &Route, asked: &Record, source: Source) -> Result<(Bytes, u64), Refusal> {
+    fn answer(
+        &self,
+        route: &Route,
+        asked: &Record,
+        source: Source,
+        settings: &Settings,
+    ) -> Result<(Bytes, u64), Refusal> {
         let Record { is_test, ref path, ref form, .. } = *asked;
-        let (settings, info) = (&self.engine.settings, route.info());
+        let info = route.info();
         // A pinned answer states its cost, and the account must lose what the answers say.
         let stated = if let Source::Pinned(pinned) = &source { pinned.op_cost } else { None };
         let mut seed = Seed::new(settings.seed).and_text(path).and_text(form);
@@ -171,15 +182,23 @@ impl Mock {
 
     /// Refuses a request whose body could not be read.
     #[cfg(feature = "server")]
-    pub(crate) fn refuse_unread(&self, request: &Request<Bytes>, status: StatusCode, why: &str) -> Outcome {
-        let Asked { record, .. } = self.engine.asked(request);
-        self.recorded_refusal(record, Refusal::new(status, why))
+    pub(crate) fn refuse_unread(
+        &self,
+        request: &Request<Bytes>,
+        now: SystemTime,
+        status: StatusCode,
+        why: &str,
+    ) -> Outcome {
+        let Asked { mut record, settings, .. } = self.engine.asked(request);
+        record.received = Some(now);
+        self.recorded_refusal(record, Refusal::new(status, why), &settings)
     }
 }
 
 impl Engine {
     fn asked(&self, request: &Request<Bytes>) -> Asked<'_> {
-        let key = check::key(request, &self.settings.keys);
+        let settings = self.settings();
+        let key = check::key(request, &settings.keys);
         let mut record = Record::new(request.headers());
         record.key = key.as_ref().map_or(KeyUsed::None, |key| (*key).into());
         record.url_query = request.uri().query().map(str::to_owned);
@@ -188,7 +207,7 @@ impl Engine {
             Ok(found) => found,
             Err(refusal) => {
                 record.path = path.to_owned().into();
-                return Asked { record, checked: Err(refusal) };
+                return Asked { record, checked: Err(refusal), settings };
             }
         };
         let info = route.info();
@@ -198,10 +217,10 @@ impl Engine {
         let checked = check::http_method(request)
             .and(key)
             .and_then(|key| check::key_fits(key, is_test, &info))
-            .and_then(|()| if self.settings.is_strict { check::content_type(request) } else { Ok(()) })
+            .and_then(|()| if settings.is_strict { check::content_type(request) } else { Ok(()) })
             .and(read)
             .map(|()| route);
-        Asked { record, checked }
+        Asked { record, checked, settings }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -147,9 +147,10 @@ async fn respond(in_flight: InFlight, request: Request<Incoming>) -> io::Result<
     let wire = if let Some(response) = control::answer(mock, &request, unread.as_ref()) {
         Wire::Whole(response)
     } else {
+        let now = SystemTime::now();
         let outcome = match unread {
-            None => mock.respond(&request),
-            Some((status, why)) => mock.refuse_unread(&request, status, &why),
+            None => mock.respond_at(&request, Some(now)),
+            Some((status, why)) => mock.refuse_unread(&request, now, status, &why),
         };
         if let Some(log) = log {
             log(&log::line(mock, &request, &outcome));

@@ -46,6 +46,37 @@ await assert.rejects(call("search", "mock-live-key", { query: "alice" }), TypeEr
 assert.equal((await control("GET", "state")).credits, before - 1);
 assert.equal((await control("GET", "requests")).at(-1).form, "query=alice");
 
+// The seed, costs, keys and the latency change while it runs, until it is reset to how it was started.
+const document = await control("GET", "control.json");
+assert.ok(document.paths["/_mock/state"].put && document.paths["/_mock/expectations"].post);
+const change = { seed: 8, credits: 50, latency_ms: 1, live_keys: ["new-key"], costs: { search: { usual: 7 } } };
+assert.equal((await control("PUT", "state", change)).seed, 8);
+assert.equal(JSON.parse((await call("search", "new-key", { query: "alice" })).body).result.meta.op_cost, 7);
+const last = (await control("GET", "requests")).at(-1);
+assert.ok(last.charged === 7 && last.received_ms > 1_700_000_000_000 && !("api-key" in last.headers));
+assert.match((await control("PUT", "state", { sede: 8 })).error, /unknown field `sede`/);
+const started = await control("POST", "reset");
+assert.deepEqual([started.seed, started.credits, started.latency_ms], [7, 1000, 0]);
+
+// Pinned answers, an error in words of one's own, and what did not come.
+const pinned = { user: { id: 7 }, meta: { num_groups: 0, known_num_groups: 0, op_cost: 4 } };
+await control("POST", "expectations", [
+  { method: "search", query: "alice", times: 2, answer: pinned, name: "two looks at Alice" },
+  { method: "balance", fault: { kind: "error_envelope", status: 200, message: "not today" } },
+]);
+for (let i = 0; i < 2; i++) {
+  assert.equal(JSON.parse((await call("search", "mock-live-key", { query: "alice" })).body).result.user.id, 7);
+}
+assert.equal((await control("GET", "expectations")).satisfied, false);
+assert.match((await call("balance", "mock-live-key")).body, /not today/);
+assert.deepEqual(await control("GET", "expectations"), { satisfied: true, report: null });
+await control("DELETE", "expectations");
+
+// One fault for several requests.
+await control("POST", "faults", [{ kind: "error_envelope", status: 200, times: 2 }]);
+assert.equal(JSON.parse((await call("search", "mock-live-key", { query: "alice" })).body).status, "error");
+assert.deepEqual(await control("DELETE", "faults"), { faults_left: 0 });
+
 // The live host name, pointed at the mock: the certificate is checked for that name, with and without the authority.
 function pointed(host, ca) {
   const { hostname, port } = new URL(url);

@@ -57,6 +57,49 @@ fails((urllib.error.URLError, http.client.HTTPException, OSError), call, "search
 assert control("GET", "state")["credits"] == before - 1
 assert control("GET", "requests")[-1]["form"] == "query=alice"
 
+# What the document of the control paths names, all that follows uses.
+document = control("GET", "control.json")
+assert document["info"]["title"] == "Control paths of tgscan-mock"
+used = {"/_mock/state", "/_mock/requests", "/_mock/reset", "/_mock/faults", "/_mock/expectations"}
+assert used == {path for path in document["paths"] if not path.endswith(".json")}
+
+# The seed, costs, keys and the latency change while it runs.
+changed = {"seed": 8, "credits": 50, "latency_ms": 1, "live_keys": ["new-key"], "costs": {"search": {"usual": 7}}}
+assert control("PUT", "state", changed)["seed"] == 8
+assert json.loads(call("search", "new-key", query="alice"))["result"]["meta"]["op_cost"] == 7
+last = control("GET", "requests")[-1]
+assert last["charged"] == 7 and last["refusal"] is None and last["received_ms"] > 1_700_000_000_000
+assert "api-key" not in last["headers"] and last["headers"]["content-type"]
+wrong = fails(urllib.error.HTTPError, control, "PUT", "state", {"sede": 8})
+assert wrong.code == 400 and "unknown field `sede`" in json.load(wrong)["error"]
+
+# As it was started.
+control("POST", "reset")
+state = control("GET", "state")
+assert (state["seed"], state["credits"], state["latency_ms"], state["faults_left"]) == (7, 1000, 0, 0)
+
+# Pinned answers, an error in words of one's own, and what did not come.
+pinned = {"user": {"id": 7}, "meta": {"num_groups": 0, "known_num_groups": 0, "op_cost": 4}}
+control("POST", "expectations", [
+    {"method": "search", "query": "alice", "times": 2, "answer": pinned, "name": "two looks at Alice"},
+    {"method": "balance", "fault": {"kind": "error_envelope", "status": 200, "message": "not today"}},
+])
+for _ in range(2):
+    assert json.loads(call("search", "mock-live-key", query="alice"))["result"]["user"]["id"] == 7
+verdict = control("GET", "expectations")
+assert not verdict["satisfied"] and "balance" in verdict["report"]
+assert "not today" in call("balance", "mock-live-key")
+assert control("GET", "expectations") == {"satisfied": True, "report": None}
+control("DELETE", "expectations")
+
+# One fault for several requests.
+assert control("POST", "faults", [{"kind": "error_envelope", "status": 200, "times": 2}])["faults_left"] == 2
+for _ in range(2):
+    assert json.loads(call("search", "mock-live-key", query="alice"))["status"] == "error"
+assert control("GET", "faults")["faults_left"] == 0
+control("POST", "faults", [{"kind": "reset"}])
+assert control("DELETE", "faults")["faults_left"] == 0
+
 # Without the authority, nobody is trusted.
 trusted, trust = trust, ssl.create_default_context()
 distrust = fails(urllib.error.URLError, call, "balance", "mock-live-key")

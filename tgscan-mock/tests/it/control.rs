@@ -23,7 +23,7 @@ fn state_is_read_and_the_balance_set() {
     send(server.address(), &search(Mock::LIVE_KEY));
     let (status, state) = control(server.address(), "GET", "state", "");
     let expected = json!({"seed": 7, "credits": 9, "spent": 1, "granted": 10, "charged_calls": 1, "requests": 1,
-        "dropped_requests": 0, "faults_left": 0});
+        "latency_ms": 0, "dropped_requests": 0, "faults_left": 0});
     assert_eq!((status, state), (200, expected));
     let (_, state) = control(server.address(), "PUT", "state", r#"{"credits": 0}"#);
     assert_eq!((state["credits"].as_i64(), state["granted"].as_i64()), (Some(0), Some(1)));
@@ -37,9 +37,11 @@ fn requests_are_read_back_without_keys() {
     for key in [Mock::LIVE_KEY, "a-wrong-key"] {
         send(server.address(), &search(key));
     }
-    let (_, requests) = control(server.address(), "GET", "requests", "");
+    let (_, mut requests) = control(server.address(), "GET", "requests", "");
+    let received = requests[0]["received_ms"].take().as_u64().unwrap();
+    assert!(received > 1_700_000_000_000, "{received}");
     let expected = json!({"method": "search", "path": "/tgscan/v1/search", "form": "query=some_username",
-        "key": "live", "status": 200, "charged": 1, "fault": null, "refusal": null, "url_query": null,
+        "key": "live", "status": 200, "charged": 1, "fault": null, "refusal": null, "url_query": null, "received_ms": null,
         "headers": {"connection": ["close"], "content-length": ["19"], "host": ["mock"],
             "content-type": ["application/x-www-form-urlencoded"]}});
     assert_eq!(requests[0], expected);
@@ -126,7 +128,19 @@ fn what_is_wrong_is_said_and_changes_nothing() {
         ("GET", "nothing", "", 404, "they are /_mock/state"),
         ("DELETE", "state", "", 405, "send one of GET, PUT"),
         ("GET", "reset", "", 405, "send one of POST"),
-        ("PUT", "state", "{}", 400, "missing field `credits`"),
+        (
+            "PUT",
+            "state",
+            r#"{"costs": {"balance": {"usual": 1}}}"#,
+            400,
+            "costs.balance: this method is free",
+        ),
+        ("PUT", "state", r#"{"costs": {"search": {"queries": {"a b": 1}}}}"#, 400, "costs.search.queries: "),
+        ("PUT", "state", "[5]", 400, "expected an object"),
+        ("PUT", "state", r#"{"costs": {"search": [5]}}"#, 400, "expected an object"),
+        ("POST", "expectations", r#"[["search"]]"#, 400, "expected an object"),
+        ("PUT", "state", r#"{"credits": 5, "live_keys": ["a", "a"]}"#, 400, "given twice"),
+        ("PUT", "state", r#"{"credits": 5, "latency_ms": 3600001}"#, 400, "a number from 0 to 3600000"),
         ("PUT", "state", r#"{"credits": 1, "spent": 0}"#, 400, "unknown field `spent`"),
         ("POST", "faults", "[{]", 400, "line 1"),
         ("POST", "faults", r#"[{"kind": "answer"}, {"kind": "explode"}]"#, 400, "unknown variant `explode`"),
@@ -139,6 +153,54 @@ fn what_is_wrong_is_said_and_changes_nothing() {
     // In process there is nothing to control from outside, so the path is one of no method.
     let request = post("/../../_mock/state", Mock::LIVE_KEY, "");
     assert_eq!(answer(&mock, &request).status(), 404);
+}
+
+#[test]
+fn settings_change_while_it_runs_until_it_is_reset() {
+    let mock = Mock::builder().seed(7).build().unwrap();
+    let server = started(&mock);
+    let ask = |key| {
+        let (status, body) = send(server.address(), &search(key));
+        (status, serde_json::from_slice::<Value>(&body).unwrap())
+    };
+    let before = ask(Mock::LIVE_KEY);
+    let change = r#"{"seed": 8, "live_keys": ["another-key"], "latency_ms": 1,
+        "costs": {"search": {"usual": 3, "queries": {"some_username": 40}}}}"#;
+    let (status, state) = control(server.address(), "PUT", "state", change);
+    assert_eq!((status, &state["seed"], &state["latency_ms"]), (200, &json!(8), &json!(1)), "{state}");
+    assert_eq!(state["spent"], 1, "what was spent stays");
+    assert!(ask(Mock::LIVE_KEY).0.contains("401"));
+    let after = ask("another-key");
+    assert_ne!(after.1["result"]["user"]["id"], before.1["result"]["user"]["id"]);
+    assert_eq!(after.1["result"]["meta"]["op_cost"], 40);
+    assert_eq!(mock.account().spent, 41);
+    let requested = Mock::builder().seed(8).live_key("another-key").build().unwrap();
+    let expected =
+        serde_json::from_slice::<Value>(answer(&requested, &search("another-key")).body()).unwrap();
+    assert_eq!(after.1["result"]["groups"], expected["result"]["groups"], "the world of the new seed");
+    control(server.address(), "POST", "reset", "");
+    assert_eq!(ask(Mock::LIVE_KEY), before);
+}
+
+#[test]
+fn control_document_has_each_path_with_its_http_methods() {
+    let mock = Mock::new();
+    let server = started(&mock);
+    let (_, document) = control(server.address(), "GET", "control.json", "");
+    let paths = document["paths"].as_object().unwrap();
+    for (path, operations) in paths {
+        let (status, wrong) = control(server.address(), "PATCH", path.strip_prefix("/_mock/").unwrap(), "");
+        let mut documented: Vec<String> =
+            operations.as_object().unwrap().keys().map(|name| name.to_uppercase()).collect();
+        documented.sort_unstable();
+        let takes = wrong["error"].as_str().unwrap().strip_prefix("send one of ").unwrap();
+        let mut takes: Vec<&str> = takes.split(", ").collect();
+        takes.sort_unstable();
+        assert_eq!((status, takes), (405, documented.iter().map(String::as_str).collect()), "{path}");
+    }
+    let (_, unknown) = control(server.address(), "GET", "nothing", "");
+    let known = unknown["error"].as_str().unwrap().matches("/_mock/").count();
+    assert_eq!(paths.len(), known, "{unknown}");
 }
 
 #[test]

@@ -2,14 +2,16 @@
 
 use std::fmt::Debug;
 
+use futures_executor::block_on;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tgscan_mock::Mock;
 use tgscan_mock::data::visit_all;
 use tgscan_mock::data::{Generate, GenerateVisitor, Profile, Terms, sample};
-use tgscan_mock::types::{Search, SimilarGroups};
+use tgscan_mock::types::{Reveal, Search, SimilarGroups, UserCheck};
 
 #[test]
 fn every_answer_and_request_reads_back_as_itself() {
@@ -90,6 +92,51 @@ fn answers_shrink_to_the_simplest() {
     let user = simplest.user.unwrap();
     assert_eq!((user.username, user.last_name), (None, None));
     assert_eq!(user.first_name.chars().count(), 1);
+}
+
+#[test]
+fn failing_answers_shrink_to_what_makes_them_fail() {
+    let mut runner = TestRunner::deterministic();
+    let mut trees = (0..100).map(|_| Search::answers(Profile::Typical).new_tree(&mut runner).unwrap());
+    let mut tree = trees.find(|tree| tree.current().groups.len() > 20).unwrap();
+    // As proptest goes about it, for a test that cannot take two groups.
+    let mut is_going_on = true;
+    while is_going_on {
+        is_going_on = if tree.current().groups.len() >= 2 { tree.simplify() } else { tree.complicate() };
+    }
+    let minimal = tree.current();
+    assert_eq!((minimal.groups.len(), minimal.meta.num_groups, minimal.meta.known_num_groups), (2, 2, 2));
+    for group in &minimal.groups {
+        let written = serde_json::to_value(group).unwrap();
+        let title = group.title.chars().next().unwrap().to_string();
+        let expected =
+            json!({"id": 1_000_000_000, "username": null, "title": title, "date_updated": "2016-01-01"});
+        assert_eq!(written, expected);
+    }
+    assert_eq!(minimal.meta.search_query, "100000");
+}
+
+#[test]
+fn whoever_is_drawn_is_found_by_a_mock() {
+    let mock = Mock::builder().credits(1_000_000).build().unwrap();
+    let client = mock.client();
+    let mut groups = 0;
+    for seed in 0..300 {
+        let drawn = sample(&Search::answers(Profile::Typical), seed);
+        let mut found = block_on(client.search(drawn.meta.search_query.as_str())).unwrap().answer;
+        found.meta.op_cost = drawn.meta.op_cost;
+        assert_eq!(found.reveal(), drawn.reveal());
+        groups += found.groups.len();
+        let drawn = sample(&UserCheck::answers(Profile::Typical), seed);
+        let found = block_on(client.user_check(drawn.meta.search_query.as_str())).unwrap().answer;
+        assert_eq!(found.reveal(), drawn.reveal());
+        let drawn = sample(&SimilarGroups::answers(Profile::Typical), seed);
+        let query = drawn.meta.search_query.join(",");
+        let mut found = block_on(client.similar_groups(query.as_str())).unwrap().answer;
+        found.meta.op_cost = drawn.meta.op_cost;
+        assert_eq!(found.reveal(), drawn.reveal());
+    }
+    assert!(groups > 1000, "{groups}");
 }
 
 proptest! {

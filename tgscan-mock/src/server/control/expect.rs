@@ -7,11 +7,12 @@ use tgscan_core::types::registry::infos;
 
 use super::{Answer, read};
 use crate::data::{Generate, GenerateVisitor, visit_all};
+use crate::engine::from_object;
 use crate::{Expect, Mock, ScriptStep};
 
 /// One expected call.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct Wanted {
     /// The API method.
     method: String,
@@ -29,6 +30,8 @@ struct Wanted {
     /// How each call fails.
     fault: Option<ScriptStep>,
 }
+
+from_object!(Wanted);
 
 pub(super) fn expectations(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
     match *http_method {

@@ -2,6 +2,8 @@
 
 mod expect;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -9,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::connection::Unread;
-use crate::engine::{RecordedRequest, ScriptStep, fault_json};
-use crate::{KeyUsed, Mock};
+use crate::engine::{Change, RecordedRequest, ScriptStep, fault_json};
+use crate::{InvalidMock, KeyUsed, Mock};
 
 const PREFIX: &str = "/_mock/";
 
@@ -42,13 +44,14 @@ pub(super) fn answer(
 type Act = fn(&Method, &Mock, &[u8]) -> Option<Answer>;
 
 /// Every path, with the HTTP methods that it takes.
-const PATHS: [(&str, &str, Act); 6] = [
+const PATHS: [(&str, &str, Act); 7] = [
     ("state", "GET, PUT", state),
     ("requests", "GET", requests),
     ("reset", "POST", reset),
     ("faults", "GET, POST, DELETE", faults),
     ("expectations", "GET, POST, DELETE", expect::expectations),
     ("openapi.json", "GET", openapi),
+    ("control.json", "GET", control),
 ];
 
 fn find(name: &str) -> Option<(&'static str, Act)> {
@@ -59,19 +62,15 @@ fn names() -> String {
     PATHS.map(|(name, ..)| format!("{PREFIX}{name}")).join(", ")
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewState {
-    credits: i64,
-}
-
 fn state(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
     match *http_method {
         Method::GET => {}
-        Method::PUT => match read::<NewState>(body) {
-            Ok(new) => mock.set_credits(new.credits),
-            Err(wrong) => return Some(Err(wrong)),
-        },
+        Method::PUT => {
+            let bad = |error: InvalidMock| (StatusCode::BAD_REQUEST, error.to_string());
+            if let Err(wrong) = read::<Change>(body).and_then(|change| mock.change(change).map_err(bad)) {
+                return Some(Err(wrong));
+            }
+        }
         _ => return None,
     }
     let account = mock.account();
@@ -81,6 +80,7 @@ fn state(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
         "spent": account.spent,
         "granted": account.granted,
         "charged_calls": account.charged_calls,
+        "latency_ms": mock.latency().as_millis(),
         "requests": mock.kept_requests(),
         "dropped_requests": mock.dropped_requests(),
         "faults_left": mock.script_left(),
@@ -109,7 +109,13 @@ fn record(request: &RecordedRequest) -> Value {
         "charged": request.charged,
         "fault": request.fault.as_ref().map(fault_json),
         "refusal": request.refusal,
+        "received_ms": request.received.map(since_1970),
     })
+}
+
+fn since_1970(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Each header with a list of its values.
@@ -140,12 +146,19 @@ fn faults(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
     Some(Ok(json!({ "faults_left": mock.script_left() })))
 }
 
+/// The document of the API.
 fn openapi(http_method: &Method, _: &Mock, _: &[u8]) -> Option<Answer> {
-    let read = || serde_json::from_str(include_str!("../../../openapi.json"));
-    (http_method == Method::GET).then(|| {
-        read()
-            .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("openapi.json is broken: {error}")))
-    })
+    (http_method == Method::GET).then(|| document(include_str!("../../../openapi.json")))
+}
+
+/// The document of these paths.
+fn control(http_method: &Method, _: &Mock, _: &[u8]) -> Option<Answer> {
+    (http_method == Method::GET).then(|| document(include_str!("../../../control.json")))
+}
+
+fn document(text: &str) -> Answer {
+    let broken = |error| (StatusCode::INTERNAL_SERVER_ERROR, format!("the document is broken: {error}"));
+    serde_json::from_str(text).map_err(broken)
 }
 
 fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, (StatusCode, String)> {
