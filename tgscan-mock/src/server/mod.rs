@@ -130,15 +130,16 @@ impl ServerOptions {
 ///
 /// | path | HTTP method | what it does |
 /// |---|---|---|
-/// | `/_mock/state` | `GET` | seed, account, and how many requests and faults there are |
-/// | | `PUT` | sets the balance: `{"credits": 5}` |
+/// | `/_mock/state` | `GET` | seed, latency, account, and how many requests and faults there are |
+/// | | `PUT` | changes any of `credits`, `seed`, `latency_ms`, `costs`, `live_keys`, `test_keys`, `revoked_keys`: `{"credits": 5}` |
 /// | `/_mock/requests` | `GET` | what was sent, oldest first, as in [`Mock::requests`] |
 /// | `/_mock/faults` | `POST` | appends to the script: a list of [`ScriptStep`](crate::ScriptStep)s |
 /// | | `GET`, `DELETE` | how many steps are left; forgets them |
 /// | `/_mock/expectations` | `POST` | adds a list of `{"method": …}` with `query`, `times`, `name`, `in_order`, `answer` (the `result` to give) or `fault`, as with [`Mock::expect`] |
 /// | | `GET`, `DELETE` | whether they are met, and what is not; forgets them |
-/// | `/_mock/reset` | `POST` | [`Mock::reset`] |
+/// | `/_mock/reset` | `POST` | [`Mock::reset`]: begins anew, as the server was started |
 /// | `/_mock/openapi.json` | `GET` | the OpenAPI 3.1 document of the API |
+/// | `/_mock/control.json` | `GET` | the OpenAPI 3.1 document of these paths |
 ///
 /// ```
 /// use tgscan_mock::{Mock, MockServer, ServerOptions};

@@ -22,7 +22,8 @@ pub(crate) const PRICE: u64 = 2;
 /// How many questions a child asks, each twice, and how far apart those of two children begin.
 const QUESTIONS: u64 = 60;
 const STEP: u64 = 11;
-/// How often the balance settles what is uncertain, in kills.
+/// After how many kills the balance settles what is uncertain, and every row is read: later and later, since that takes
+/// the longer the more rows there are.
 const RECONCILE_EVERY: u64 = 25;
 
 /// The service that children call, in this process.
@@ -86,7 +87,7 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
     let location = backend.location(&name);
     let mut audit = Audit::new(mock.clone(), location.clone(), plan.cap);
     audit.reconcile()?;
-    let (mut kills, mut first) = (0, 0);
+    let (mut kills, mut first, mut reconcile_at) = (0, 0, RECONCILE_EVERY);
     while kills < plan.kills {
         mock.clear_script();
         mock.script::<Search>((0..200).map(|_| fault(&mut rng)));
@@ -105,8 +106,9 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
         service.quiesce();
         backend.quiesce(&location);
         audit.check(&said)?;
-        if kills % RECONCILE_EVERY == 0 {
+        if kills >= reconcile_at {
             audit.reconcile()?;
+            reconcile_at = kills + RECONCILE_EVERY.max(kills / 8);
         }
     }
     audit.reconcile()?;
