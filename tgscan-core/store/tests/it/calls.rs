@@ -8,11 +8,18 @@ use futures_executor::block_on;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::http::{Request, Response, StatusCode};
 use tgscan_core::ledger::ReconcileOutcome;
-use tgscan_core::store::{CallState, Lookup, Settlement, StoreRefusal};
-use tgscan_core::{Api, ApiKey, Client, Credits, ErrorKind, Reserve, Storage, TransportError, transport_fn};
+use tgscan_core::store::{
+    CallState, Claim, ClaimRequest, Lookup, Settlement, Store, StoreError, StoreRefusal,
+};
+use tgscan_core::transport::Delivery;
+use tgscan_core::{
+    Api, ApiKey, Client, Credits, ErrorKind, Reserve, Storage, Timer, TransportError, async_trait,
+    transport_fn,
+};
 use tgscan_mock::types::{Search, SimilarGroups};
 use tgscan_mock::{Fault, FaultKind, VirtualTimer};
 
+use crate::over::{Change, Over};
 use crate::support::{HOUR, each, mock, policy, searches};
 
 fn refusal(error: &tgscan_core::Error) -> &StoreRefusal {
@@ -425,6 +432,31 @@ fn nothing_prints_query_or_answer() {
         let printed = format!("{reply:?} {calls:?} {claim:?} {error} {error:?} {client:?} {settlement:?}");
         assert!(!printed.contains("private_name"), "{printed}");
     });
+}
+
+/// A store that never says anything to a claim.
+struct Silent(Arc<dyn Store>);
+
+#[async_trait]
+impl Change for Silent {
+    fn below(&self) -> &Arc<dyn Store> {
+        &self.0
+    }
+
+    async fn claim(&self, _: &ClaimRequest) -> Result<Claim, StoreError> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn deadline_ends_the_wait_for_a_store_that_does_not_answer() {
+    let (mock, timer) = (mock(), VirtualTimer::new());
+    let store = Arc::new(Over(Silent(crate::support::Subject::memory().store)));
+    let client = mock.client().with_timer(timer.clone()).with_store(store, policy());
+    let error = block_on(client.with_deadline(HOUR).search("alice_1")).unwrap_err();
+    assert!(error.is_timeout() && error.delivery() == Some(Delivery::NeverSent), "{error}");
+    assert_eq!((error.credits(), error.attempts(), searches(&mock)), (Credits::NotCharged, 0, 0));
+    assert_eq!(timer.now(), HOUR);
 }
 
 #[test]

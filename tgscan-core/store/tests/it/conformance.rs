@@ -5,14 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_executor::block_on;
-use tgscan_core::store::{
-    AccountBook, BillRow, CallId, CallState, Claim, ClaimRequest, Erased, ReconcileStart, Settlement, Store,
-    StoreError, StoreReconciliation, StoredCall,
-};
+use tgscan_core::store::{CallId, CallState, Claim, ClaimRequest, Erased, Settlement, Store, StoreError};
 use tgscan_core::types::UserQuery;
 use tgscan_core::{Credits, async_trait};
 use tgscan_mock::conformance::store::{Rule, StoreUnderTest, run};
 
+use crate::over::{Change, Over};
 use crate::support::{HOUR, Subject};
 
 impl StoreUnderTest for Subject {
@@ -108,7 +106,7 @@ struct BrokenSubject {
 impl StoreUnderTest for BrokenSubject {
     fn open(&mut self) -> Arc<dyn Store> {
         let (store, fault) = (self.subject.open(), self.fault);
-        Arc::new(Broken { store, fault, fake: Mutex::new(1 << 40), is_quiet: AtomicBool::new(false) })
+        Arc::new(Over(Broken { store, fault, fake: Mutex::new(1 << 40), is_quiet: AtomicBool::new(false) }))
     }
 
     fn crash(&mut self) {
@@ -152,7 +150,11 @@ impl Broken {
 }
 
 #[async_trait]
-impl Store for Broken {
+impl Change for Broken {
+    fn below(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
     async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
         let mut request = request.clone();
         match self.fault {
@@ -199,45 +201,8 @@ impl Store for Broken {
         }
     }
 
-    async fn book(&self, account: &str) -> Result<AccountBook, StoreError> {
-        self.store.book(account).await
-    }
-
-    async fn uncertain(&self, account: &str) -> Result<Vec<StoredCall>, StoreError> {
-        self.store.uncertain(account).await
-    }
-
     async fn resolve(&self, call: CallId, credits: u64) -> Result<bool, StoreError> {
         self.store.resolve(call, if self.is(Fault::ResolvesForFree) { 0 } else { credits }).await
-    }
-
-    async fn start_reconcile(&self, account: &str) -> Result<ReconcileStart, StoreError> {
-        self.store.start_reconcile(account).await
-    }
-
-    async fn finish_reconcile(
-        &self,
-        account: &str,
-        start: ReconcileStart,
-        balance: i64,
-    ) -> Result<StoreReconciliation, StoreError> {
-        self.store.finish_reconcile(account, start, balance).await
-    }
-
-    async fn record_top_up(&self, account: &str, credits: u64) -> Result<(), StoreError> {
-        self.store.record_top_up(account, credits).await
-    }
-
-    async fn bill(&self) -> Result<Vec<BillRow>, StoreError> {
-        self.store.bill().await
-    }
-
-    async fn calls(&self, after: CallId, limit: usize) -> Result<Vec<StoredCall>, StoreError> {
-        self.store.calls(after, limit).await
-    }
-
-    async fn expire(&self) -> Result<u64, StoreError> {
-        self.store.expire().await
     }
 
     async fn erase(&self, person: &UserQuery) -> Result<Erased, StoreError> {

@@ -13,6 +13,8 @@ mod contract;
 mod disk;
 #[cfg(feature = "redb")]
 mod file;
+#[path = "../support/over.rs"]
+mod over;
 #[cfg(feature = "postgres-server")]
 mod postgres;
 #[cfg(feature = "postgres-server")]

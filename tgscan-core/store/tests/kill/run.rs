@@ -22,8 +22,7 @@ pub(crate) const PRICE: u64 = 2;
 /// How many questions a child asks, each twice, and how far apart those of two children begin.
 const QUESTIONS: u64 = 60;
 const STEP: u64 = 11;
-/// After how many kills the balance settles what is uncertain, and every row is read: later and later, since that takes
-/// the longer the more rows there are.
+/// How often the balance settles what is uncertain, and every row is read, in kills.
 const RECONCILE_EVERY: u64 = 25;
 
 /// The service that children call, in this process.
@@ -82,12 +81,12 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
     let began = Instant::now();
     let service = Service::start(plan.seed);
     let mock = &service.mock;
-    let name = format!("{:?}-{:?}", plan.cap, plan.broken).to_lowercase();
+    let name = format!("{}-{:?}-{:?}", plan.seed, plan.cap, plan.broken).to_lowercase();
     let name = name.replace(|c: char| !c.is_alphanumeric(), "_");
     let location = backend.location(&name);
     let mut audit = Audit::new(mock.clone(), location.clone(), plan.cap);
     audit.reconcile()?;
-    let (mut kills, mut first, mut reconcile_at) = (0, 0, RECONCILE_EVERY);
+    let (mut kills, mut first) = (0, 0);
     while kills < plan.kills {
         mock.clear_script();
         mock.script::<Search>((0..200).map(|_| fault(&mut rng)));
@@ -106,9 +105,8 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
         service.quiesce();
         backend.quiesce(&location);
         audit.check(&said)?;
-        if kills >= reconcile_at {
+        if kills % RECONCILE_EVERY == 0 {
             audit.reconcile()?;
-            reconcile_at = kills + RECONCILE_EVERY.max(kills / 8);
         }
     }
     audit.reconcile()?;
