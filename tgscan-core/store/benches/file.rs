@@ -57,11 +57,16 @@ fn main() {
     }
     println!("a stored answer among {answers}: {:?}", began.elapsed() / u32::try_from(looks).unwrap());
 
+    // As a kill leaves it: nobody closed it.
+    let killed = directory.path().join("killed");
+    std::fs::copy(&path, &killed).unwrap();
     drop(store);
     let began = Instant::now();
-    let store = FileStore::open(&path).unwrap();
+    drop(FileStore::open(&path).unwrap());
     println!("opening: {:?}", began.elapsed());
-    drop(store);
+    let began = Instant::now();
+    drop(FileStore::open(&killed).unwrap());
+    println!("opening after a kill: {:?}", began.elapsed());
     let file = std::fs::metadata(&path).unwrap();
     let bytes: u64 = (0..answers).map(|number| body(bodies, number).len() as u64).sum();
     println!("answers: {bytes} bytes");

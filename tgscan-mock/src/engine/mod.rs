@@ -59,7 +59,7 @@ use script::Script;
 #[cfg(feature = "server")]
 pub use step::ScriptStep;
 #[cfg(feature = "server")]
-pub(crate) use step::fault_json;
+pub(crate) use step::{MOST_LATENCY_MS, fault_json};
 
 use crate::VirtualTimer;
 use crate::data::{Profile, World};

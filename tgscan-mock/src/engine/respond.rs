@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -34,6 +34,8 @@ struct Asked<'a> {
     checked: Result<&'a Route, Refusal>,
     /// Those of the moment when it came.
     settings: Arc<Settings>,
+    /// How long its answer takes, unless a fault says otherwise.
+    latency: Option<Duration>,
 }
 
 impl Mock {
@@ -49,8 +51,13 @@ impl Mock {
         asked.record.received = now;
         let act = {
             let State { expected, script, .. } = &mut *self.state();
-            let act = if expected.is_empty() { Ok(Act::Usual) } else { expected.take(&asked.record.seen()) };
-            act.map(|act| match act {
+            let seen = asked.record.seen();
+            let act = if expected.is_empty() { Ok((Act::Usual, None)) } else { expected.take(&seen) };
+            act.map(|(act, latency)| {
+                asked.latency = latency.or(asked.latency);
+                act
+            })
+            .map(|act| match act {
                 // A request that is wrong in itself meets no fault, so that the script waits for one that is right.
                 Act::Usual if asked.checked.is_err() => (None, Source::Usual),
                 Act::Usual => (script.next(asked.record.method), Source::Usual),
@@ -63,7 +70,7 @@ impl Mock {
             Ok((fault, source)) => self.finish(asked, fault, source),
             Err(why) => {
                 let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("the mock's test: {why}"));
-                self.recorded_refusal(asked.record, refusal, &asked.settings)
+                self.recorded_refusal(asked.record, refusal, &asked.settings, asked.latency)
             }
         }
     }
@@ -74,7 +81,7 @@ impl Mock {
     }
 
     fn finish(&self, asked: Asked<'_>, fault: Option<Fault>, source: Source) -> Outcome {
-        let Asked { mut record, checked, settings } = asked;
+        let Asked { mut record, checked, settings, latency } = asked;
         // A request that is wrong in itself is refused, whatever it would have met.
         let answered = match (checked, &fault) {
             (Ok(_), Some(fault)) if !fault.is_charged() => Ok(Outcome::instead(fault, 0)),
@@ -85,23 +92,29 @@ impl Mock {
         match answered {
             Ok(outcome) => {
                 record.fault = fault;
-                self.recorded(record, outcome, &settings)
+                self.recorded(record, outcome, latency)
             }
             // What did not happen is not recorded.
-            Err(refusal) => self.recorded_refusal(record, refusal, &settings),
+            Err(refusal) => self.recorded_refusal(record, refusal, &settings, latency),
         }
     }
 
-    fn recorded_refusal(&self, mut record: Record, refusal: Refusal, settings: &Settings) -> Outcome {
+    fn recorded_refusal(
+        &self,
+        mut record: Record,
+        refusal: Refusal,
+        settings: &Settings,
+        latency: Option<Duration>,
+    ) -> Outcome {
         record.refusal = Some(refusal.message.clone());
         let status = settings.error_status.of(refusal.status);
         let mut response = json(status, Bytes::from(refusal.envelope()));
         check::headers_of(status, response.headers_mut());
-        self.recorded(record, Outcome::refusal(response), settings)
+        self.recorded(record, Outcome::refusal(response), latency)
     }
 
-    fn recorded(&self, mut record: Record, mut outcome: Outcome, settings: &Settings) -> Outcome {
-        outcome.latency = outcome.latency.or(settings.latency);
+    fn recorded(&self, mut record: Record, mut outcome: Outcome, latency: Option<Duration>) -> Outcome {
+        outcome.latency = outcome.latency.or(latency);
         record.charged = outcome.charged;
         if let Wire::Whole(response) | Wire::Drip(response) | Wire::Partial(response, ..) = &outcome.wire {
             record.status = Some(response.status());
@@ -189,15 +202,16 @@ impl Mock {
         status: StatusCode,
         why: &str,
     ) -> Outcome {
-        let Asked { mut record, settings, .. } = self.engine.asked(request);
+        let Asked { mut record, settings, latency, .. } = self.engine.asked(request);
         record.received = Some(now);
-        self.recorded_refusal(record, Refusal::new(status, why), &settings)
+        self.recorded_refusal(record, Refusal::new(status, why), &settings, latency)
     }
 }
 
 impl Engine {
     fn asked(&self, request: &Request<Bytes>) -> Asked<'_> {
         let settings = self.settings();
+        let latency = settings.latency;
         let key = check::key(request, &settings.keys);
         let mut record = Record::new(request.headers());
         record.key = key.as_ref().map_or(KeyUsed::None, |key| (*key).into());
@@ -207,7 +221,7 @@ impl Engine {
             Ok(found) => found,
             Err(refusal) => {
                 record.path = path.to_owned().into();
-                return Asked { record, checked: Err(refusal), settings };
+                return Asked { record, checked: Err(refusal), settings, latency };
             }
         };
         let info = route.info();
@@ -220,7 +234,7 @@ impl Engine {
             .and_then(|()| if settings.is_strict { check::content_type(request) } else { Ok(()) })
             .and(read)
             .map(|()| route);
-        Asked { record, checked, settings }
+        Asked { record, checked, settings, latency }
     }
 }
 

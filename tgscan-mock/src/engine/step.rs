@@ -209,7 +209,7 @@ const MOST_BYTES: usize = 256 * 1024 * 1024;
 /// The most requests that one step may be for.
 const MOST_TIMES: usize = 100_000;
 /// The longest latency that data may ask for: an hour.
-pub(super) const MOST_LATENCY_MS: u64 = 60 * 60 * 1000;
+pub(crate) const MOST_LATENCY_MS: u64 = 60 * 60 * 1000;
 
 /// A fault as a [`ScriptStep`] would be written.
 pub(crate) fn fault_json(fault: &Fault) -> Value {

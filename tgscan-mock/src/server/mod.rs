@@ -135,7 +135,7 @@ impl ServerOptions {
 /// | `/_mock/requests` | `GET` | what was sent, oldest first, as in [`Mock::requests`] |
 /// | `/_mock/faults` | `POST` | appends to the script: a list of [`ScriptStep`](crate::ScriptStep)s |
 /// | | `GET`, `DELETE` | how many steps are left; forgets them |
-/// | `/_mock/expectations` | `POST` | adds a list of `{"method": …}` with `query`, `times`, `name`, `in_order`, `answer` (the `result` to give) or `fault`, as with [`Mock::expect`] |
+/// | `/_mock/expectations` | `POST` | adds a list of `{"method": …}` with `query`, `times`, `name`, `in_order`, `latency_ms`, `answer` (the `result` to give) or `fault`, as with [`Mock::expect`] |
 /// | | `GET`, `DELETE` | whether they are met, and what is not; forgets them |
 /// | `/_mock/reset` | `POST` | [`Mock::reset`]: begins anew, as the server was started |
 /// | `/_mock/openapi.json` | `GET` | the OpenAPI 3.1 document of the API |

@@ -94,6 +94,7 @@ fn answers_are_pinned_and_calls_expected() {
         (r#"[{"method": "serach"}]"#, "give one of search, balance"),
         (r#"[{"method": "search", "query": "a b"}]"#, "the query of `search`"),
         (r#"[{"method": "search", "answer": {"user": 5}}]"#, "the answer of `search`"),
+        (r#"[{"method": "search", "latency_ms": 3600001}]"#, "a number from 0 to 3600000"),
         (r#"[{"method": "search", "tiems": 2}]"#, "unknown field `tiems`"),
     ] {
         let (status, error) = control(server.address(), "POST", "expectations", wrong);

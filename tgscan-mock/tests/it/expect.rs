@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_executor::block_on;
 use futures_util::future::{join, join_all};
 use proptest::strategy::Strategy;
-use tgscan_mock::core::{Ledger, Reserve, Timer};
+use tgscan_mock::core::{Ledger, Reserve, RetryPolicy, Timer};
 use tgscan_mock::data::{Generate, Profile};
 use tgscan_mock::types::{Balance, BalanceAnswer, Search, SearchAnswer, SimilarGroups, UserCheck, UserQuery};
 use tgscan_mock::{Expect, Fault, FaultKind, KeyUsed, Mock, Repeat};
@@ -423,6 +423,24 @@ fn latency_passes_in_virtual_time_and_lets_others_run() {
         join(slow, quick).await;
     });
     assert_eq!(*order.lock().unwrap(), [("user_check", 1), ("search", 2)]);
+}
+
+#[test]
+fn latency_of_one_call_passes_instead_of_the_mocks() {
+    let mock = Mock::builder().latency(Duration::from_secs(2)).build().unwrap();
+    let (timer, slow) = (mock.timer().clone(), Duration::from_secs(30));
+    mock.expect(Expect::call(&search("alice")).after(slow));
+    mock.expect(Expect::<Search>::any().times(1));
+    let late = Fault::new(FaultKind::TooManyRequests(None)).after(Duration::from_secs(7));
+    mock.expect(Expect::<UserCheck>::any().after(slow).then_fault(late));
+    let client = mock.client().with_retry(RetryPolicy::none());
+    for (name, ends_at) in [("alice", 30), ("bob_1", 32)] {
+        block_on(client.search(name)).unwrap();
+        assert_eq!(timer.now().as_secs(), ends_at);
+    }
+    block_on(client.user_check("alice")).unwrap_err();
+    assert_eq!(timer.now().as_secs(), 39);
+    mock.verify().unwrap();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
 use super::{Act, Expected};
 
@@ -105,17 +106,17 @@ impl Book {
         self.mismatches.is_empty() && self.entries.iter().all(Entry::is_met)
     }
 
-    /// Which acts a request gets: those of the first expectation that matches and wants it.
+    /// What a request gets, and how long that takes if it was told: by the first expectation that matches and wants it.
     ///
     /// # Errors
     /// If no expectation wants it: what was wrong, for the client to read; it is kept for the report too.
-    pub(crate) fn take(&mut self, seen: &Seen<'_>) -> Result<Act, String> {
+    pub(crate) fn take(&mut self, seen: &Seen<'_>) -> Result<(Act, Option<Duration>), String> {
         let mut refusal = None;
         for index in 0..self.entries.len() {
             match self.wants(index, seen) {
                 Ok(act) => {
                     self.begin(index);
-                    return Ok(act);
+                    return Ok((act, self.entries[index].expected.latency));
                 }
                 // Of several that match, the last says most: it is the one that was still open.
                 Err(Some(why)) => refusal = Some(why),

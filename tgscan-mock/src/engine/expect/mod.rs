@@ -7,6 +7,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::strategy::{SBoxedStrategy, Strategy};
@@ -67,6 +68,7 @@ pub(crate) struct Expected {
     /// Fewest and most calls, where they were given.
     times: Option<(u64, u64)>,
     is_ordered: bool,
+    latency: Option<Duration>,
     sequence: Vec<Act>,
     rest: Option<Act>,
 }
@@ -133,6 +135,7 @@ impl<M: ApiMethod> Expect<M> {
             is_test: None,
             times: None,
             is_ordered: false,
+            latency: None,
             sequence: Vec::new(),
             rest: None,
         };
@@ -188,6 +191,13 @@ impl<M: ApiMethod> Expect<M> {
     /// number of calls by then, and get no more afterwards. Those that are not in order may come at any time.
     pub fn in_order(mut self) -> Self {
         self.expected.is_ordered = true;
+        self
+    }
+
+    /// Lets each of these calls take so long, instead of the mock's own latency; see
+    /// [`MockBuilder::latency`](crate::MockBuilder::latency). A fault that has one of its own keeps it.
+    pub fn after(mut self, latency: Duration) -> Self {
+        self.expected.latency = Some(latency);
         self
     }
 

@@ -1,5 +1,7 @@
 //! Expectations over the control paths: what calls a test in another language wants to see, and what they get.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -7,7 +9,7 @@ use tgscan_core::types::registry::infos;
 
 use super::{Answer, read};
 use crate::data::{Generate, GenerateVisitor, visit_all};
-use crate::engine::from_object;
+use crate::engine::{MOST_LATENCY_MS, from_object};
 use crate::{Expect, Mock, ScriptStep};
 
 /// One expected call.
@@ -29,6 +31,8 @@ struct Wanted {
     answer: Option<Value>,
     /// How each call fails.
     fault: Option<ScriptStep>,
+    /// How long each call takes.
+    latency_ms: Option<u64>,
 }
 
 from_object!(Wanted);
@@ -95,7 +99,7 @@ impl GenerateVisitor for Adding {
 }
 
 fn expect<M: Generate>(wanted: Wanted) -> Result<Expect<M>, String> {
-    let Wanted { method, name, query, times, in_order, answer, fault } = wanted;
+    let Wanted { method, name, query, times, in_order, answer, fault, latency_ms } = wanted;
     let mut expect = match query {
         None => Expect::<M>::any(),
         Some(query) => {
@@ -115,6 +119,12 @@ fn expect<M: Generate>(wanted: Wanted) -> Result<Expect<M>, String> {
         (None, Some(fault)) => expect.always_fault(fault),
         (None, None) => expect.always_usual(),
     };
+    if let Some(latency) = latency_ms {
+        if latency > MOST_LATENCY_MS {
+            return Err(format!("`latency_ms` is a number from 0 to {MOST_LATENCY_MS}"));
+        }
+        expect = expect.after(Duration::from_millis(latency));
+    }
     if in_order {
         expect = expect.in_order();
     }
