@@ -32,6 +32,15 @@ impl Backend {
         }
     }
 
+    /// How long a child lives at most, in microseconds: long enough for answers, and too short for all its questions.
+    pub(crate) fn longest_life(&self) -> u64 {
+        match self {
+            Self::File(_) => 20_000,
+            #[cfg(feature = "postgres-server")]
+            Self::Postgres => 60_000,
+        }
+    }
+
     /// Restarts the server of the store, if it has one, while a process uses it.
     pub(crate) fn restart(&self) {
         match self {

@@ -81,7 +81,7 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
     let began = Instant::now();
     let service = Service::start(plan.seed);
     let mock = &service.mock;
-    let name = format!("{}-{:?}-{:?}", plan.seed, plan.cap, plan.broken).to_lowercase();
+    let name = format!("kills-{}-{:?}-{:?}", plan.seed, plan.cap, plan.broken).to_lowercase();
     let name = name.replace(|c: char| !c.is_alphanumeric(), "_");
     let location = backend.location(&name);
     let mut audit = Audit::new(mock.clone(), location.clone(), plan.cap);
@@ -92,7 +92,7 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
         mock.script::<Search>((0..200).map(|_| fault(&mut rng)));
         let questions = (first, QUESTIONS * 2);
         let orders = Orders { broken: plan.broken, ..service.orders(location.clone(), questions, plan.cap) };
-        let moment = Duration::from_micros(rng.below(20_000));
+        let moment = Duration::from_micros(rng.below(backend.longest_life()));
         let restarts = rng.below(20) == 0;
         let (said, was_killed) = run_child(&orders, moment, || {
             if restarts {
