@@ -49,7 +49,8 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens a store, or creates one where there is no file.
+    /// Opens a store, or creates one where there is no file. After its process was killed, redb reads the whole file first:
+    /// some seconds for a gigabyte.
     ///
     /// # Errors
     /// If the file is no store, is of a newer version, is damaged, is open in another process, or cannot be read and
