@@ -3,6 +3,4 @@
 
 mod conformance;
 mod limits;
-mod over_curl;
-mod over_isahc;
 mod trust;
