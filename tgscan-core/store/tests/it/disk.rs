@@ -4,13 +4,13 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use futures_executor::block_on;
 use futures_util::future::ready;
 use futures_util::stream::{self, StreamExt};
 use tgscan_core::store::Store;
-use tgscan_core::{ErrorKind, Storage};
+use tgscan_core::{Api, Client, ErrorKind, Storage, Transport, transport_fn};
 use tgscan_mock::Mock;
 use tgscan_store::FileStore;
 
@@ -18,14 +18,15 @@ use crate::support::policy;
 
 /// The store that a process of this test opens, and what it is to do there.
 const STORE: &str = "TGSCAN_TEST_STORE";
-const SEED: &str = "TGSCAN_TEST_SEED";
+/// The request during which the disk fills up; none if it is the store's own writes that fill it.
+const FULL_AT: &str = "TGSCAN_TEST_FULL_AT";
 
 /// This test again, in a process of its own, which `sh` prepares.
-fn again(test: &str, prepare: &str, store: &Path, seed: u64) -> String {
+fn again(test: &str, prepare: &str, store: &Path, full_at: usize) -> String {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{prepare} exec \"$0\" \"$@\"")]).arg(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-    let output = command.env(STORE, store).env(SEED, seed.to_string()).output().unwrap();
+    let output = command.env(STORE, store).env(FULL_AT, full_at.to_string()).output().unwrap();
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     out.replace(&store.display().to_string(), "FILE")
@@ -39,16 +40,15 @@ fn told<'a>(out: &'a str, word: &str) -> Vec<&'a str> {
 #[test]
 fn full_disk_is_a_clear_error_and_loses_no_paid_answer() {
     if let Some(path) = std::env::var_os(STORE) {
-        return block_on(fill(Path::new(&path), std::env::var(SEED).unwrap().parse().unwrap()));
+        return block_on(fill(Path::new(&path), std::env::var(FULL_AT).unwrap().parse().unwrap()));
     }
     let mut losses = 0;
-    // Which write finds the disk full depends on the sizes of the answers.
-    for seed in 0..4 {
+    // A write beyond the limit is an error instead of a signal. Whether claims or answers fill 3,200 blocks of 512 bytes
+    // depends on how they share writes; a disk that fills while a call is under way is met by its answer for sure.
+    for (limit, full_at) in [("trap '' XFSZ; ulimit -S -f 3200;", usize::MAX), ("trap '' XFSZ;", 20)] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
-        // No file may grow beyond 3,200 blocks of 512 bytes; a write that would is an error instead of a signal.
-        let limit = "trap '' XFSZ; ulimit -S -f 3200;";
-        let out = again("disk::full_disk_is_a_clear_error_and_loses_no_paid_answer", limit, &path, seed);
+        let out = again("disk::full_disk_is_a_clear_error_and_loses_no_paid_answer", limit, &path, full_at);
         let refused = told(&out, "refused");
         assert!(!refused.is_empty(), "{out}");
         for error in refused {
@@ -64,12 +64,21 @@ fn full_disk_is_a_clear_error_and_loses_no_paid_answer() {
 }
 
 /// Asks until the disk is full and the store refuses, makes room, and asks all again.
-async fn fill(path: &Path, seed: u64) {
+async fn fill(path: &Path, full_at: usize) {
     // The test runner has begun a line.
     println!();
     let store = Arc::new(FileStore::open(path).unwrap());
-    let mock = Mock::builder().seed(seed).credits(100_000).build().unwrap();
-    let client = mock.client().with_store(store.clone(), policy());
+    let mock = Mock::builder().credits(100_000).build().unwrap();
+    let requests = AtomicUsize::new(0);
+    let service = mock.clone();
+    let transport = transport_fn(move |request| {
+        if requests.fetch_add(1, Relaxed) == full_at {
+            limit_files("512");
+        }
+        let service = service.clone();
+        async move { service.send(request).await }
+    });
+    let client = Client::new(Api::new(mock.live_key()), transport).with_store(store.clone(), policy());
     let is_full = AtomicBool::new(false);
     // Several at once, so that claims and answers share a write.
     let ask = async |number: u64| {
@@ -92,8 +101,7 @@ async fn fill(path: &Path, seed: u64) {
     let names: Vec<String> = asking.take_while(|_| ready(!is_full.load(Relaxed))).collect().await;
     let paid = mock.requests().len();
 
-    let room = ["--fsize=unlimited:unlimited", "--pid", &std::process::id().to_string()].map(str::to_owned);
-    assert!(Command::new("prlimit").args(room).status().unwrap().success());
+    limit_files("unlimited");
     // The first claim writes what could not be written before it.
     client.search("somebody_else").await.unwrap();
     for name in names {
@@ -102,6 +110,12 @@ async fn fill(path: &Path, seed: u64) {
     }
     assert_eq!(mock.requests().len(), paid + 1);
     assert_eq!(store.book("main").await.unwrap().uncertain_calls(), 0);
+}
+
+/// How many bytes of a file this process may write from now on.
+fn limit_files(bytes: &str) {
+    let limit = [format!("--fsize={bytes}:unlimited"), format!("--pid={}", std::process::id())];
+    assert!(Command::new("prlimit").args(limit).status().unwrap().success());
 }
 
 #[test]
@@ -119,7 +133,8 @@ fn file_that_may_not_be_written_is_refused_and_left_alone() {
     std::fs::set_permissions(&path, permissions).unwrap();
     // The root user may write it all the same, without this right.
     let weaken = "if [ $(id -u) = 0 ]; then set -- --bounding-set=-dac_override,-dac_read_search --inh-caps=-all \"$0\" \"$@\"; exec setpriv \"$@\"; fi;";
-    let out = again("disk::file_that_may_not_be_written_is_refused_and_left_alone", weaken, &path, 0);
+    let out =
+        again("disk::file_that_may_not_be_written_is_refused_and_left_alone", weaken, &path, usize::MAX);
     assert_eq!(
         told(&out, "refused"),
         ["FILE: cannot be opened for reading and writing: Permission denied (os error 13)"]
