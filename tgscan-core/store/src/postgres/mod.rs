@@ -88,7 +88,9 @@ impl PostgresStore {
     /// Turns calls in flight into uncertain ones whose owner is gone.
     async fn bury(&self) -> Result<(), StoreError> {
         let session = self.shared.session().await?;
-        let bury = "SELECT bury(account, $1, now_ms()) FROM accounts ORDER BY account FOR UPDATE";
+        // In a subquery, because a lock is taken only after what is selected beside it was computed.
+        let bury = "WITH locked AS MATERIALIZED (SELECT account FROM accounts ORDER BY account FOR UPDATE)
+                    SELECT bury(account, $1, now_ms()) FROM locked";
         let buried = session.client.execute(bury, &[&session.owner]).await;
         buried.map(drop).map_err(|error| self.shared.explain(&error))
     }
@@ -254,7 +256,8 @@ impl Store for PostgresStore {
         let session = self.shared.session().await?;
         let load = async {
             // Those in flight whose owner is gone are uncertain.
-            let bury = "SELECT bury($1, $2, now_ms()) FROM accounts WHERE account = $1 FOR UPDATE";
+            let bury = "WITH locked AS MATERIALIZED (SELECT account FROM accounts WHERE account = $1 FOR UPDATE)
+                        SELECT bury(account, $2, now_ms()) FROM locked";
             session.client.execute(bury, &[&account, &session.owner]).await?;
             load(&session.client, account, false).await
         };

@@ -15,6 +15,8 @@ use tgscan_mock::types::Search;
 use tgscan_store::PostgresStore;
 use tgscan_transport_hyper::TokioTimer;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 
 use crate::server::server;
 use crate::support::{HOUR, mock, policy, searches};
@@ -65,13 +67,19 @@ impl Database {
 
     fn execute(&self, sql: &str) {
         runtime().block_on(async {
-            let connected = tokio_postgres::connect(&server().url(), tokio_postgres::NoTls).await;
-            let (client, connection) = connected.unwrap();
-            let driving = tokio::spawn(connection);
-            client.batch_execute(&format!("SET search_path TO {}; {sql}", self.schema)).await.unwrap();
+            let (client, driving) = self.connect().await;
+            client.batch_execute(sql).await.unwrap();
             drop(client);
             driving.await.unwrap().unwrap();
         });
+    }
+
+    async fn connect(&self) -> (Client, JoinHandle<Result<(), tokio_postgres::Error>>) {
+        let connected = tokio_postgres::connect(&server().url(), tokio_postgres::NoTls).await;
+        let (client, connection) = connected.unwrap();
+        let driving = tokio::spawn(connection);
+        client.batch_execute(&format!("SET search_path TO {}", self.schema)).await.unwrap();
+        (client, driving)
     }
 }
 
@@ -121,6 +129,36 @@ fn cap_holds_over_eight_stores() {
     assert!(
         refusals.iter().all(|refusal| refusal.as_ref().is_err_and(|error| error.store_refusal().is_some()))
     );
+}
+
+#[test]
+fn whoever_finds_dead_owners_waits_for_the_account_before_any_call() {
+    let database = Database::new();
+    let (one, other) = (database.open(), Arc::new(database.open()));
+    granted(&claim(&one, "query=a"));
+    block_on(other.book("main")).unwrap();
+    // Only the one that claimed is cut off.
+    drop(one);
+    runtime().block_on(async {
+        let (client, _driving) = database.connect().await;
+        client.batch_execute("BEGIN; SELECT FROM accounts WHERE account = 'main' FOR UPDATE").await.unwrap();
+        let opening = {
+            let database = database.clone();
+            tokio::spawn(async move {
+                PostgresStore::connect_to_schema(&server().url(), &database.schema).await.map(drop)
+            })
+        };
+        let booking = tokio::spawn(async move { other.book("main").await.map(drop) });
+        // As a claim does, which has the account's lock: it must not meet those who wait for that.
+        let waiting = "SELECT count(DISTINCT pid) FROM pg_locks
+                       WHERE relation = 'accounts'::regclass AND pg_blocking_pids(pid) <> '{}'";
+        while client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < 2 {}
+        client.batch_execute("UPDATE calls SET state = state; COMMIT").await.unwrap();
+        opening.await.unwrap().unwrap();
+        booking.await.unwrap().unwrap();
+    });
+    let book = block_on(database.open().book("main")).unwrap();
+    assert_eq!((book.in_flight_calls(), book.uncertain_calls()), (0, 1));
 }
 
 #[test]
