@@ -3,9 +3,6 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
@@ -25,36 +22,26 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The connector of hyper-rustls with one limit for DNS, TCP and TLS together.
 ///
-/// The limit is here and not around the call, because hyper-util can go on connecting for a call that has got another
-/// connection meanwhile, and that needs an end too. Plain `http` is refused here, because no request gets to a host
-/// that nobody connects to, and so it costs calls over a connection that stands nothing. Without permission it may not
-/// leave this machine: neither to the host, nor to a proxy on the way there, nor to wherever a name like `localhost`
-/// leads in the end.
-#[derive(Clone)]
+/// Plain `http` is refused here, because no request gets to a host that nobody connects to, and so it costs calls over a
+/// connection that stands nothing. Without permission it may not leave this machine: neither to the host, nor to a proxy
+/// on the way there, nor to wherever a name like `localhost` leads in the end.
 pub(crate) struct Connector {
-    // One pointer, because hyper-util clones it twice for each call.
-    settings: Arc<Settings>,
-}
-
-struct Settings {
-    https: HttpsConnector<Route>,
-    route: Route,
-    timeout: Duration,
-    allow_plain_http: bool,
+    pub(crate) https: HttpsConnector<Route>,
+    pub(crate) route: Route,
+    pub(crate) timeout: Duration,
+    pub(crate) allow_plain_http: bool,
 }
 
 impl Connector {
-    pub(crate) fn new(
-        https: HttpsConnector<Route>,
-        route: Route,
-        timeout: Duration,
-        allow_plain_http: bool,
-    ) -> Self {
-        Self { settings: Arc::new(Settings { https, route, timeout, allow_plain_http }) }
+    pub(crate) async fn connect(&self, uri: Uri) -> Result<Socket, BoxError> {
+        self.check(&uri)?;
+        let connecting = NeedsIo(Box::pin(self.connect_at_leisure(uri)));
+        match tokio::time::timeout(self.timeout, connecting).await {
+            Ok(connected) => connected,
+            Err(_) => Err(ConnectTimeout(self.timeout).into()),
+        }
     }
-}
 
-impl Settings {
     /// Whether what is sent there must stay on this machine.
     fn must_stay(&self, uri: &Uri) -> bool {
         uri.scheme() == Some(&Scheme::HTTP) && !self.allow_plain_http
@@ -73,7 +60,7 @@ impl Settings {
         }
     }
 
-    async fn connect(&self, uri: Uri) -> Result<Socket, BoxError> {
+    async fn connect_at_leisure(&self, uri: Uri) -> Result<Socket, BoxError> {
         let must_stay = self.must_stay(&uri);
         let mut https = self.https.clone();
         poll_fn(|context| https.poll_ready(context)).await?;
@@ -85,28 +72,6 @@ impl Settings {
             }
         }
         Ok(Socket::new(stream))
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = Socket;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Socket, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let settings = Arc::clone(&self.settings);
-        Box::pin(async move {
-            settings.check(&uri)?;
-            let connecting = NeedsIo(Box::pin(settings.connect(uri)));
-            match tokio::time::timeout(settings.timeout, connecting).await {
-                Ok(connected) => connected,
-                Err(_) => Err(ConnectTimeout(settings.timeout).into()),
-            }
-        })
     }
 }
 

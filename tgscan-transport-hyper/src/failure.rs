@@ -12,19 +12,37 @@ use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
 use crate::connect::{ConnectTimeout, PlainHttp, Route, proxy_on_the_way};
 use crate::incoming::Failed;
 use crate::outgoing::Handover;
+use crate::pool::{ConnectError, SendError};
 use crate::runtime::Lack;
 use crate::tls::explain;
 
-/// No response head came, and hyper says why.
-pub(crate) fn before_head(
-    error: hyper_util::client::legacy::Error,
-    handover: &Handover,
-    target: &Target<'_>,
-) -> TransportError {
-    // hyper cancels a request that it gives back, and none that it began to write.
-    let returned = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
-    let refused = is_handed_back(&error);
-    let never_sent = handover.never_sent(returned) || refused;
+/// No response head came.
+pub(crate) fn before_head(error: SendError, handover: &Handover, target: &Target<'_>) -> TransportError {
+    let (error, is_handed_back) = match error {
+        SendError::Connect(error) => return while_connecting(error, target),
+        SendError::Request { error, is_handed_back } => (error, is_handed_back),
+    };
+    let is_refused = is_refused(&error);
+    let never_sent = is_handed_back || handover.never_sent() || is_refused;
+    let no_session = if never_sent { no_session(&error, target) } else { None };
+    let kind = if no_session.is_some() { Kind::Tls } else { kind(&error) };
+    let context = if let Some(why) = no_session {
+        why
+    } else if is_refused {
+        format!("{target} refused the request before processing it")
+    } else if never_sent {
+        format!("the connection to {target} ended before the request began")
+    } else {
+        format!("no answer from {target}")
+    };
+    let is_trusted = !quotes_peer(&error);
+    let source = Cause { context, error: Box::new(error) };
+    let failed = if never_sent { TransportError::never_sent(source) } else { TransportError::new(source) };
+    trusting(failed.with_kind(kind), is_trusted)
+}
+
+/// There is no connection to send anything over.
+pub(crate) fn while_connecting(error: ConnectError, target: &Target<'_>) -> TransportError {
     if let Some(why) = find::<PlainHttp>(&error) {
         return TransportError::never_sent(why.to_string()).with_kind(Kind::Refused).with_trusted_text();
     }
@@ -33,27 +51,18 @@ pub(crate) fn before_head(
     }
     let proxy = of_proxy(&error);
     let is_trusted = !quotes_peer(&error);
-    let kind = kind(&error, never_sent);
-    let host = target;
-    let context = match kind {
-        Kind::Tls => {
-            let why = find::<rustls::Error>(&error).and_then(|error| explain(error, &host.to_string()));
-            why.unwrap_or_else(|| format!("no TLS session with {host}"))
-        }
-        Kind::Connect
-            if !proxy.is && ended_in_handshake(&error) && target.uri.scheme() == Some(&Scheme::HTTPS) =>
-        {
-            format!("{host} ended the connection within the TLS handshake")
-        }
-        _ if error.is_connect() => format!("connecting to {host}"),
-        _ if refused => format!("{host} refused the request before processing it"),
-        _ if never_sent => format!("the connection to {host} ended before the request began"),
-        _ => format!("no answer from {host}"),
+    let is_ended = || !proxy.is && target.uri.scheme() == Some(&Scheme::HTTPS) && ended_in_handshake(&error);
+    let (kind, context) = if is_timeout(&error) {
+        (Kind::Timeout, format!("connecting to {target}"))
+    } else if let Some(why) = no_session(&error, target) {
+        (Kind::Tls, why)
+    } else if is_ended() {
+        (Kind::Connect, format!("{target} ended the connection within the TLS handshake"))
+    } else {
+        (Kind::Connect, format!("connecting to {target}"))
     };
-    let source = Cause { context, error: Box::new(error) };
-    let failed = if never_sent { TransportError::never_sent(source) } else { TransportError::new(source) };
-    let kind = if proxy.is_permanent { Kind::Refused } else { kind };
-    trusting(failed.with_kind(kind), is_trusted)
+    let failed = TransportError::never_sent(Cause { context, error: Box::new(error) });
+    trusting(failed.with_kind(if proxy.is_permanent { Kind::Refused } else { kind }), is_trusted)
 }
 
 /// A time limit passed without a response head.
@@ -63,7 +72,7 @@ pub(crate) fn timed_out_before_head(
     target: &Target<'_>,
 ) -> TransportError {
     let host = target;
-    let failed = if handover.never_sent(false) {
+    let failed = if handover.never_sent() {
         TransportError::never_sent(format!("{passed} while connecting to {host}"))
     } else {
         TransportError::new(format!("{passed} without an answer from {host}"))
@@ -81,29 +90,35 @@ pub(crate) fn in_body(error: hyper::Error, received: u64, announced: Option<u64>
         }
         _ => "the body broke off".to_owned(),
     };
-    let (kind, is_trusted) = (kind(&error, false), !quotes_peer(&error));
+    let (kind, is_trusted) = (kind(&error), !quotes_peer(&error));
     Failed { kind, source: Box::new(Cause { context, error: Box::new(error) }), is_trusted }
 }
 
-fn kind(error: &(dyn StdError + 'static), never_sent: bool) -> Kind {
-    let timed_out = find::<ConnectTimeout>(error).is_some()
-        || find::<hyper::Error>(error).is_some_and(hyper::Error::is_timeout)
-        || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
-    let no_session = find::<rustls::Error>(error).is_some() || find::<InvalidDnsNameError>(error).is_some();
-    let connecting = find::<hyper_util::client::legacy::Error>(error)
-        .is_some_and(hyper_util::client::legacy::Error::is_connect);
-    if timed_out {
+/// Says so if there is no TLS session that can be trusted.
+fn no_session(error: &(dyn StdError + 'static), target: &Target<'_>) -> Option<String> {
+    let of_rustls = find::<rustls::Error>(error);
+    (of_rustls.is_some() || find::<InvalidDnsNameError>(error).is_some()).then(|| {
+        let why = of_rustls.and_then(|error| explain(error, &target.to_string()));
+        why.unwrap_or_else(|| format!("no TLS session with {target}"))
+    })
+}
+
+/// Why a connection that stood failed.
+fn kind(error: &(dyn StdError + 'static)) -> Kind {
+    if is_timeout(error) {
         Kind::Timeout
-    } else if no_session && never_sent {
-        Kind::Tls
-    } else if connecting {
-        Kind::Connect
     } else if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
         // Something answered, but not in HTTP.
         Kind::Other
     } else {
         Kind::Broken
     }
+}
+
+fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
+    find::<ConnectTimeout>(error).is_some()
+        || find::<hyper::Error>(error).is_some_and(hyper::Error::is_timeout)
+        || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// What a proxy on the way had to do with it.
@@ -162,7 +177,7 @@ fn ended_in_handshake(error: &(dyn StdError + 'static)) -> bool {
 /// the stream with `REFUSED_STREAM`, as when too many streams are open; or its GOAWAY names a last stream below this one,
 /// whatever the reason: h2 gives that error to no other stream.
 #[cfg(feature = "http2")]
-fn is_handed_back(error: &(dyn StdError + 'static)) -> bool {
+fn is_refused(error: &(dyn StdError + 'static)) -> bool {
     find::<h2::Error>(error).is_some_and(|error| {
         let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
         error.is_remote() && (is_refused || error.is_go_away())
@@ -170,7 +185,7 @@ fn is_handed_back(error: &(dyn StdError + 'static)) -> bool {
 }
 
 #[cfg(not(feature = "http2"))]
-fn is_handed_back(_: &(dyn StdError + 'static)) -> bool {
+fn is_refused(_: &(dyn StdError + 'static)) -> bool {
     false
 }
 
@@ -208,8 +223,8 @@ impl fmt::Display for Cause {
 
 impl StdError for Cause {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        // hyper-util's own words ("client error (Connect)") say less than the context.
-        match self.error.downcast_ref::<hyper_util::client::legacy::Error>().and_then(StdError::source) {
+        // "no connection" says less than the context.
+        match self.error.downcast_ref::<ConnectError>().and_then(StdError::source) {
             Some(source) => Some(source),
             None => Some(self.error.as_ref()),
         }

@@ -1,21 +1,23 @@
 //! The request's body, and the one fact on which all claims about delivery rest.
 //!
-//! A connection that takes the body may send it; until one does, the service cannot have got the whole request.
-//! Body and call share one slot with the bytes, and the first of them to come takes them out: the connection to send them,
-//! the call when it fails. If the call was first, the connection finds nothing and gets an error, so that "never sent"
-//! stays true even if the connection reaches for the bytes in that very moment.
+//! A connection that takes the body may send it; until one does, the service cannot have got the whole request. hyper says
+//! whether one did if it fails. But a request can also wait, such as for a stream of HTTP/2, and time can be up
+//! meanwhile. So body and call share one slot with the bytes, and the first of them to come takes them out: the connection
+//! to send them, the call when it fails. If the call was first, the connection finds nothing and gets an error, so that
+//! "never sent" stays true even if the connection reaches for the bytes in that very moment.
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::Request;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 
-/// The body of a request as hyper takes it. Small, because hyper moves it a dozen times.
+/// The body of a request as hyper takes it. Small, because hyper moves it a dozen times: with the bytes themselves in it
+/// a call would take more instructions than the slot costs.
 pub(crate) struct Outgoing {
     slot: Slot,
     /// How much is still to be given out: all or nothing.
@@ -34,37 +36,43 @@ impl Slot {
 }
 
 /// Tells, once a call failed, whether any part of it that matters was sent.
-pub(crate) enum Handover {
-    /// What counts is who took the body.
-    Body(Slot),
-    /// hyper does not take an empty body, so what counts is whether the request was given to a connection at all.
-    Empty(CaptureConnection),
+pub(crate) struct Handover {
+    /// Who took the body; hyper does not take an empty one.
+    body: Option<Slot>,
+    /// Whether a connection has the request, which is what counts without a body.
+    is_given: AtomicBool,
 }
 
 impl Outgoing {
     pub(crate) fn wrap(request: Request<Bytes>) -> (Request<Self>, Handover) {
-        let mut request = request.map(|body| {
+        let request = request.map(|body| {
             let rest = body.len();
             Self { slot: Slot(Arc::new(Mutex::new(Some(body)))), rest }
         });
-        let handover = if request.body().rest == 0 {
-            Handover::Empty(capture_connection(&mut request))
-        } else {
-            Handover::Body(request.body().slot.clone())
-        };
-        (request, handover)
+        let Self { slot, rest } = request.body();
+        let body = (*rest > 0).then(|| slot.clone());
+        (request, Handover { body, is_given: AtomicBool::new(false) })
     }
 }
 
 impl Handover {
+    /// A connection gets the request, and may write it at any time.
+    pub(crate) fn give(&self) {
+        self.is_given.store(true, Relaxed);
+    }
+
+    /// The connection handed the request back, of which it wrote nothing.
+    pub(crate) fn take_back(&self) {
+        self.is_given.store(false, Relaxed);
+    }
+
     /// Whether the service cannot have got the whole request, now and in future.
     ///
-    /// Ask only after the future that hyper-util returned has ended or was dropped. `returned` says that hyper gave the
-    /// request back unsent.
-    pub(crate) fn never_sent(&self, returned: bool) -> bool {
-        match self {
-            Self::Body(slot) => slot.take().is_some(),
-            Self::Empty(connection) => returned || connection.connection_metadata().is_none(),
+    /// Ask only when nobody will poll the future any more that sends the request.
+    pub(crate) fn never_sent(&self) -> bool {
+        match &self.body {
+            Some(slot) => slot.take().is_some(),
+            None => !self.is_given.load(Relaxed),
         }
     }
 }
@@ -119,26 +127,29 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_was_taken_is_perhaps_sent() {
+    fn body_that_was_taken_is_perhaps_sent() {
         let (request, handover) = Outgoing::wrap(Request::new(Bytes::from_static(b"query=a")));
         let mut body = request.into_body();
         assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(7), false));
         assert_eq!(take(&mut body), Some(Ok(Bytes::from_static(b"query=a"))));
         assert!(body.is_end_stream() && take(&mut body).is_none());
-        assert!(!handover.never_sent(false) && !handover.never_sent(true));
+        assert!(!handover.never_sent());
     }
 
     #[test]
-    fn a_body_whose_call_has_failed_is_never_given_out() {
+    fn body_whose_call_has_failed_is_never_given_out() {
         let (request, handover) = Outgoing::wrap(Request::new(Bytes::from_static(b"query=a")));
-        assert!(handover.never_sent(false));
+        assert!(handover.never_sent());
         assert_eq!(take(&mut request.into_body()), Some(Err(())));
     }
 
     #[test]
-    fn an_empty_body_is_never_sent_without_a_connection_or_if_hyper_returned_it() {
+    fn empty_body_is_perhaps_sent_while_a_connection_has_the_request() {
         let (request, handover) = Outgoing::wrap(Request::new(Bytes::new()));
-        assert!(request.body().is_end_stream());
-        assert!(handover.never_sent(false) && handover.never_sent(true));
+        assert!(request.body().is_end_stream() && handover.never_sent());
+        handover.give();
+        assert!(!handover.never_sent());
+        handover.take_back();
+        assert!(handover.never_sent());
     }
 }

@@ -1,4 +1,4 @@
-//! A connection as hyper-util holds it.
+//! A connection as hyper holds it.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
-use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::client::legacy::connect::Connection;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
@@ -26,10 +26,7 @@ const EARLY: Duration = Duration::from_secs(1);
 
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// TCP with or without TLS, which keeps its addresses to itself: hyper-util would copy them into every response, at
-/// three allocations per call, and nothing reads them there.
-///
-/// What comes in is looked at on its way to hyper, so that answers with an odd head or a wrong length are not lost.
+/// TCP with or without TLS. What comes in is looked at on its way to hyper, so that answers with an odd head or a wrong length are not lost.
 pub(crate) struct Socket {
     stream: Stream,
     incoming: Incoming,
@@ -50,6 +47,12 @@ impl Socket {
             Incoming::Http1(Heads::default())
         };
         Self { stream, incoming, lapse: None }
+    }
+
+    /// Whether the server chose HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self.incoming, Incoming::Http2(_))
     }
 
     fn stream(self: Pin<&mut Self>) -> Pin<&mut Stream> {
@@ -95,14 +98,6 @@ impl Incoming {
             Self::Http1(heads) => heads.next(room),
             Self::Http2(frames) => frames.next(room).map(Ok),
         }
-    }
-}
-
-impl Connection for Socket {
-    fn connected(&self) -> Connected {
-        let told = self.stream.connected();
-        let kept = Connected::new().proxy(told.is_proxied());
-        if told.is_negotiated_h2() { kept.negotiated_h2() } else { kept }
     }
 }
 

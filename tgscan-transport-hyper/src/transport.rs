@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, Uri};
+use tgscan_core::types::Balance;
 use tgscan_core::{Api, Client, Transport, TransportError, transport::TransportErrorKind};
 use tokio::time::sleep_until;
 
@@ -19,7 +20,7 @@ use crate::failure::Target;
 use crate::incoming::{Coding, Reading};
 use crate::limits::{CallLimits, Limits, Running, Stage, before};
 use crate::outgoing::{Handover, Outgoing};
-use crate::pools::Pools;
+use crate::pool::{Pool, Pools};
 #[cfg(feature = "tracing")]
 use crate::traced::{AttemptSpan, marked};
 #[cfg(not(feature = "tracing"))]
@@ -82,6 +83,36 @@ impl HyperTransport {
         Client::new(marked(api.with_retry(retry)), self).with_timer(TokioTimer::new()).with_spawn(spawn)
     }
 
+    /// Opens a connection to the base URL of an API, if none is open, so that the first call need not wait for DNS, TCP and
+    /// TLS. Sends nothing over it.
+    ///
+    /// For a program that knows that it will call and has something else to do first, such as to read its input:
+    ///
+    /// ```
+    /// use tgscan_transport_hyper::{Api, ApiKey, HyperTransport};
+    ///
+    /// # async fn warm() -> Result<(), Box<dyn std::error::Error>> {
+    /// let transport = HyperTransport::builder().build()?;
+    /// let api = Api::new(ApiKey::live("0123456789abcdef")?);
+    /// let warming = tokio::spawn({
+    ///     let (transport, api) = (transport.clone(), api.clone());
+    ///     // If it fails the call will say so.
+    ///     async move { transport.warm_up(&api).await }
+    /// });
+    /// let client = transport.client(api);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no connection within the connect timeout; always [never sent](tgscan_core::transport::Delivery::NeverSent).
+    pub async fn warm_up(&self, api: &Api) -> Result<(), TransportError> {
+        let request = api.request(&Balance {});
+        let pool = self.pool(request.uri()).map_err(refused)?;
+        let target = Target { uri: request.uri(), route: &self.inner.route };
+        pool.warm_up().await.map_err(|error| failure::while_connecting(error, &target))
+    }
+
     /// Refuses what cannot be sent.
     fn check(uri: &Uri) -> Result<(), &'static str> {
         match uri.scheme() {
@@ -135,6 +166,15 @@ fn refused(why: &'static str) -> TransportError {
 }
 
 impl HyperTransport {
+    /// The connections for a request from here.
+    fn pool(&self, uri: &Uri) -> Result<Arc<Pool>, &'static str> {
+        match self.inner.pools.here(uri) {
+            Ok(Some(pool)) => Ok(pool),
+            Ok(None) => Err("the request's URI has no host that can be connected to; give an absolute one"),
+            Err(lack) => Err(lack.remedy()),
+        }
+    }
+
     /// Checks the request and adds the transport's headers. Sends nothing.
     fn prepare(&self, mut request: Request<Bytes>) -> Result<Prepared, &'static str> {
         let Inner { user_agent, coding, limits, .. } = &*self.inner;
@@ -159,24 +199,26 @@ impl HyperTransport {
         let Prepared { request, sent, coding, limits } = prepared;
         async move {
             // Not before the first poll, which need not be in the runtime in which the future was made.
-            let responding = match self.inner.pools.here() {
-                Ok(pool) => pool.request(request),
-                Err(lack) => return Err(refused(lack.remedy())),
-            };
+            let pool = self.pool(&sent.uri).map_err(refused)?;
+            let responding = pin!(pool.request(request, &sent.uri, &sent.handover));
             let target = Target { uri: &sent.uri, route: &self.inner.route };
             let running = Running::begin(&limits);
             let mut timer = pin!(sleep_until(running.deadline(Stage::Head)));
-            // It takes `responding`, which is gone before anybody asks the handover.
-            let mut reading = match before(|| running.deadline(Stage::Head), timer.as_mut(), responding).await
-            {
-                Some(Ok(response)) => Reading::begin(response, coding, limits.max_body_size),
-                Some(Err(error)) => return Err(failure::before_head(error, &sent.handover, &target)),
-                None => {
-                    let passed = running.passed(timer.deadline(), Stage::Head);
-                    return Err(failure::timed_out_before_head(&passed, &sent.handover, &target));
-                }
-            };
+            let (mut reading, lease) =
+                match before(|| running.deadline(Stage::Head), timer.as_mut(), responding).await {
+                    Some(Ok((response, lease))) => {
+                        (Reading::begin(response, coding, limits.max_body_size), lease)
+                    }
+                    Some(Err(error)) => return Err(failure::before_head(error, &sent.handover, &target)),
+                    None => {
+                        let passed = running.passed(timer.deadline(), Stage::Head);
+                        return Err(failure::timed_out_before_head(&passed, &sent.handover, &target));
+                    }
+                };
             let ended = reading.finish(running, timer).await;
+            if ended.is_ok() || reading.is_at_end() {
+                lease.give_back();
+            }
             reading.into_answer(ended)
         }
     }

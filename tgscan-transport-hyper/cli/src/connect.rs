@@ -15,28 +15,33 @@ use crate::key;
 /// What a call sets aside under `--max-credits` while no price is known.
 const RESERVE: Reserve = Reserve::OneAtATime;
 
-/// A client as the flags say. `wrap` may put something around its transport.
-pub(crate) async fn client<T: Transport + 'static>(
+/// A client as the flags say.
+pub(crate) async fn client(global: &Global) -> Result<Client, Failure> {
+    with_policy(global, |transport| transport, false, given_policy(global)?).await
+}
+
+/// A client that connects while the caller does something else, and with something around its transport.
+pub(crate) async fn warm_client<T: Transport + 'static>(
     global: &Global,
     wrap: impl FnOnce(HyperTransport) -> T,
 ) -> Result<Client, Failure> {
-    let policy = if global.store.is_some() { Some(policy(global)?) } else { None };
-    with_policy(global, wrap, policy).await
+    with_policy(global, wrap, true, given_policy(global)?).await
 }
 
 /// A client that compares the store with the balance, and asks nothing through it.
 pub(crate) async fn client_to_reconcile(global: &Global) -> Result<Client, Failure> {
     let policy = StorePolicy::new(&global.account, Duration::ZERO, Duration::ZERO);
-    with_policy(global, |transport| transport, Some(policy)).await
+    with_policy(global, |transport| transport, false, Some(policy)).await
 }
 
 async fn with_policy<T: Transport + 'static>(
     global: &Global,
     wrap: impl FnOnce(HyperTransport) -> T,
+    is_warm: bool,
     policy: Option<StorePolicy>,
 ) -> Result<Client, Failure> {
     let key = key::find(global)?;
-    let client = without_store(global, key, wrap)?;
+    let client = without_store(global, key, wrap, is_warm)?;
     Ok(match (store(global).await?, policy) {
         (Some(store), Some(policy)) => client.with_store(store, policy),
         _ => client,
@@ -47,6 +52,7 @@ fn without_store<T: Transport + 'static>(
     global: &Global,
     key: ApiKey,
     wrap: impl FnOnce(HyperTransport) -> T,
+    is_warm: bool,
 ) -> Result<Client, Failure> {
     let ledger = global.max_credits.map_or_else(Ledger::new, |cap| Ledger::with_cap(cap, RESERVE));
     let api = Api::with_base_url(&global.base_url, key)
@@ -60,6 +66,11 @@ fn without_store<T: Transport + 'static>(
         );
     }
     let transport = transport.build().map_err(|error| Failure::usage(error.to_string()))?;
+    if is_warm {
+        let (warming, to) = (transport.clone(), api.clone());
+        // If it fails, the first call will say so.
+        tokio::spawn(async move { warming.warm_up(&to).await });
+    }
     // Its timer, its seed and its tasks, whatever carries the calls.
     let client = transport.clone().client(api);
     Ok(client.with_transport(wrap(transport)))
@@ -100,13 +111,17 @@ async fn postgres(_: &str) -> Result<Arc<dyn Store>, Failure> {
     ))
 }
 
-fn policy(global: &Global) -> Result<StorePolicy, Failure> {
+/// The policy of `--store`, if it is given.
+fn given_policy(global: &Global) -> Result<Option<StorePolicy>, Failure> {
+    if global.store.is_none() {
+        return Ok(None);
+    }
     let need = |flag: &str, example: &str, time: Option<Duration>| {
         time.ok_or_else(|| Failure::usage(format!("--store needs {flag} too, such as {flag} {example}")))
     };
     let max_age = need("--max-age", "7days", global.max_age)?;
     let keep_for = need("--keep-for", "30days", global.keep_for)?;
-    Ok(StorePolicy::new(&global.account, max_age, keep_for))
+    Ok(Some(StorePolicy::new(&global.account, max_age, keep_for)))
 }
 
 /// Which answers the flags accept.

@@ -28,14 +28,14 @@ pub(crate) async fn check(global: &Global, command: UserCommand) -> Result<Code,
 }
 
 pub(crate) async fn balance(global: &Global, output: Output) -> Result<Code, Failure> {
-    let client = connect::client(global, |transport| transport).await?;
+    let client = connect::client(global).await?;
     let reply = client.balance().await?;
     show::answer(&reply, output).map(|()| Code::Done)
 }
 
 async fn with_lookup(global: &Global, flags: crate::args::LookupFlags) -> Result<Client, Failure> {
     let lookup = connect::lookup(global, flags)?;
-    Ok(connect::client(global, |transport| transport).await?.with_lookup(lookup))
+    Ok(connect::client(global).await?.with_lookup(lookup))
 }
 
 /// Prints the answer, and on standard error what it cost and what is left.

@@ -11,32 +11,22 @@ use std::fmt;
 use std::time::Duration;
 
 use http::HeaderValue;
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 
 use crate::connect::{Choice, Connector, Route};
 use crate::incoming::Coding;
 use crate::limits::{LONGEST, Limits};
-use crate::pools::Pools;
+use crate::pool::{Opener, Pools, Settings};
 use crate::tls::Tls;
 use crate::{BuildError, HyperTransport};
-
-/// How often a quiet HTTP/2 connection with calls in flight is asked whether it still lives, and how long it may take
-/// to answer. Without this, calls on a connection that a router forgot would each run into the total timeout, one
-/// after the other, because a timeout closes one HTTP/2 stream and not the connection.
-#[cfg(feature = "http2")]
-const PING: Duration = Duration::from_secs(10);
 
 /// How long TCP waits for the answer to a keep-alive, and how many it sends before it gives the connection up. Systems
 /// wait 75 s nine times where nobody says so.
 const PROBE: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
 
-/// How large the headers of an HTTP/2 answer may be, as RFC 9113 (6.5.2) counts: about what hyper takes over HTTP/1.1.
-/// Its default of 16 KiB is less than a gateway adds that repeats a policy or a trace in every answer.
-#[cfg(feature = "http2")]
-const MAX_HEADER_LIST: u32 = 400 << 10;
+/// How long the first family of a host's addresses is tried alone (RFC 8305, 8, which recommends this).
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Settings of a [`HyperTransport`], all with a default; made by [`HyperTransport::builder`].
 ///
@@ -204,33 +194,19 @@ impl HyperTransportBuilder {
         tcp.set_keepalive_retries(self.tcp_keepalive.map(|_| PROBES));
         // Shared out among the addresses of a host, so that one that swallows packets leaves time for the next.
         tcp.set_connect_timeout(Some(connect_timeout));
+        tcp.set_happy_eyeballs_timeout(Some(HEAD_START));
         // It would refuse `https`, which is handled around it, as plain `http` is.
         tcp.enforce_http(false);
         let route = self.route.route(tcp)?;
         let https = (route.clone(), self.tls.config(self.http1_only)?).into();
-        let connector = Connector::new(https, route.clone(), connect_timeout, self.allow_plain_http);
-
-        let mut hyper = Client::builder(TokioExecutor::new());
-        hyper
-            // A replay down here would hide an attempt from the retry rules and from the ledger.
-            .retry_canceled_requests(false)
-            .pool_idle_timeout(self.pool_idle_timeout.min(LONGEST))
-            .pool_max_idle_per_host(self.pool_max_idle_per_host)
-            // A form is a few bytes: to copy them behind the head is cheaper than to send two pieces.
-            .http1_writev(false)
-            // A paid answer is read whatever its head is like, as far as there is only one way to understand it.
-            .http1_allow_obsolete_multiline_headers_in_responses(true)
-            .http1_allow_spaces_after_header_name_in_responses(true)
-            .http1_ignore_invalid_headers_in_responses(true)
-            // Without it idle connections are only looked at when the next call comes, and stay open until then.
-            .pool_timer(hyper_util::rt::TokioTimer::new());
-        #[cfg(feature = "http2")]
-        hyper
-            .timer(hyper_util::rt::TokioTimer::new())
-            .http2_max_header_list_size(MAX_HEADER_LIST)
-            .http2_keep_alive_interval(PING)
-            .http2_keep_alive_timeout(PING);
-        Ok((Pools::new(hyper, connector), route))
+        let (timeout, allow_plain_http) = (connect_timeout, self.allow_plain_http);
+        let connector = Connector { https, route: route.clone(), timeout, allow_plain_http };
+        let settings = Settings {
+            idle_timeout: self.pool_idle_timeout.min(LONGEST),
+            max_idle: self.pool_max_idle_per_host,
+            offers_http2: cfg!(feature = "http2") && !self.http1_only,
+        };
+        Ok((Pools::new(Opener::new(connector, settings)), route))
     }
 }
 

@@ -107,6 +107,11 @@ impl Reading {
         Ok(self.content.end()?)
     }
 
+    /// Whether all of it came, whatever became of it here.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.response.body().is_end_stream()
+    }
+
     /// The response with its whole body, or what is there of it.
     pub(crate) fn into_answer(self, ended: Result<(), Failed>) -> Result<Response<Bytes>, TransportError> {
         let Self { response, content, .. } = self;

@@ -5,33 +5,38 @@ use std::sync::Arc;
 use tgscan_core::{Transport, TransportError, transport::Delivery};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::search;
 use crate::server::OK;
 use crate::tls_server::{Authority, for_host};
 
-const DATA: u8 = 0;
+pub(crate) const DATA: u8 = 0;
 const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
+pub(crate) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let [_, high, middle, low] = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&[high, middle, low, kind, flags, 0, 0, 0, stream][..], payload].concat()
 }
 
 /// `:status: 200`, and this content-length (RFC 7541, 6.1 and 6.2.2 with index 28 of the static table).
-fn head(length: Option<&str>) -> Vec<u8> {
+pub(crate) fn head(length: Option<&str>) -> Vec<u8> {
+    head_of(1, length)
+}
+
+fn head_of(stream: u8, length: Option<&str>) -> Vec<u8> {
     let mut block = vec![0x88];
     if let Some(length) = length {
         block.extend([0x0f, 28 - 15, u8::try_from(length.len()).unwrap()]);
         block.extend(length.as_bytes());
     }
-    frame(HEADERS, END_HEADERS, 1, &block)
+    frame(HEADERS, END_HEADERS, stream, &block)
 }
 
 /// What comes of these frames, written at once when the request is there.
@@ -46,7 +51,7 @@ async fn ending(frames: Vec<Vec<u8>>, closes: bool) -> TransportError {
     transport.send(search(&url)).await.unwrap_err()
 }
 
-async fn serving(frames: Vec<Vec<u8>>, closes: bool) -> (Authority, String) {
+pub(crate) async fn serving(frames: Vec<Vec<u8>>, closes: bool) -> (Authority, String) {
     let authority = Authority::new();
     let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &["h2"])));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -98,7 +103,7 @@ async fn body_that_is_shorter_than_its_content_length_is_kept() {
     assert_whole(&error);
 }
 
-fn goaway(last: u8, reason: u8, said: &[u8]) -> Vec<u8> {
+pub(crate) fn goaway(last: u8, reason: u8, said: &[u8]) -> Vec<u8> {
     frame(GOAWAY, 0, 0, &[&[0, 0, 0, last, 0, 0, 0, reason][..], said].concat())
 }
 
@@ -129,4 +134,81 @@ async fn what_a_server_says_in_goaway_shows_no_query() {
     let error = client.search(user).await.unwrap_err();
     let said = error.to_string();
     assert!(said.contains("who is <query>?"), "{said}");
+}
+
+#[tokio::test]
+async fn server_may_lower_how_many_streams_it_takes() {
+    const CALLS: usize = 8;
+    let authority = Authority::new();
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &["h2"])));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        // MAX_CONCURRENT_STREAMS (RFC 9113, 6.5.2).
+        let limit = |streams| frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, streams]);
+        let mut out = [limit(100), frame(SETTINGS, ACK, 0, &[])].concat();
+        let (mut seen, mut open, mut most, mut answered) = (Vec::new(), Vec::new(), 0, 0);
+        let mut skipped = false;
+        while answered <= CALLS {
+            stream.write_all(&out).await.unwrap();
+            stream.flush().await.unwrap();
+            out.clear();
+            stream.read_buf(&mut seen).await.unwrap();
+            if !skipped && seen.len() >= PREFACE {
+                seen.drain(..PREFACE);
+                skipped = true;
+            }
+            while let Some((kind, flags, number)) = skipped.then(|| next_frame(&mut seen)).flatten() {
+                if kind == HEADERS {
+                    open.push(number);
+                }
+                if matches!(kind, HEADERS | DATA) && flags & END_STREAM != 0 {
+                    if answered > 0 {
+                        most = most.max(open.len());
+                    }
+                    open.retain(|stream| *stream != number);
+                    out.extend(head_of(number, None));
+                    out.extend(frame(DATA, END_STREAM, number, OK.as_bytes()));
+                    if answered == 0 {
+                        out.extend(limit(1));
+                    }
+                    answered += 1;
+                }
+            }
+        }
+        stream.write_all(&out).await.unwrap();
+        stream.flush().await.unwrap();
+        while let Ok(1..) = stream.read(&mut [0; 1024]).await {}
+        most
+    });
+    let transport = authority.trusted().build().unwrap();
+    transport.send(search(&url)).await.unwrap();
+    // Sent when the client has acknowledged the lower limit.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let calls: JoinSet<_> = (0..CALLS)
+        .map(|_| {
+            let (transport, request) = (transport.clone(), search(&url));
+            async move { transport.send(request).await.unwrap() }
+        })
+        .collect();
+    assert!(calls.join_all().await.iter().all(|answer| answer.body() == OK));
+    drop(transport);
+    assert_eq!(serving.await.unwrap(), 1);
+}
+
+/// `PRI * HTTP/2.0` and so on (RFC 9113, 3.4).
+const PREFACE: usize = 24;
+const ACK: u8 = 1;
+
+/// Kind, flags and stream of a frame that is there.
+fn next_frame(bytes: &mut Vec<u8>) -> Option<(u8, u8, u8)> {
+    let head: [u8; 9] = bytes.get(..9)?.try_into().unwrap();
+    let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+    (bytes.len() >= 9 + length).then(|| {
+        bytes.drain(..9 + length);
+        (head[3], head[4], head[8])
+    })
 }

@@ -1,11 +1,12 @@
 //! What is special about HTTP/2: many requests on one connection, and streams that end on their own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-
 use tgscan_core::{Transport, transport::Delivery};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::server::OK;
@@ -64,7 +65,7 @@ async fn an_http2_stream_that_is_refused_is_never_sent() {
 }
 
 /// Runs a script on each HTTP/2 connection to a server.
-async fn scripted<Script, Run>(authority: &Authority, script: Script) -> String
+pub(crate) async fn scripted<Script, Run>(authority: &Authority, script: Script) -> String
 where
     Script: Fn(h2::server::Connection<tokio_rustls::server::TlsStream<tokio::net::TcpStream>, Bytes>) -> Run
         + Send
@@ -77,8 +78,10 @@ where
     let url = format!("https://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let stream = acceptor.accept(stream).await.unwrap();
-            tokio::spawn(script(h2::server::handshake(stream).await.unwrap()));
+            // A client may leave meanwhile.
+            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            let Ok(http) = h2::server::handshake(stream).await else { continue };
+            tokio::spawn(script(http));
         }
     });
     url
@@ -125,4 +128,49 @@ async fn http2_body_that_was_whole_before_a_reset_or_goaway_is_kept() {
         assert_eq!(error.delivery(), Delivery::ResponseStarted, "{ending}: {error}");
         assert_eq!(error.partial().unwrap().body(), OK, "{ending}: {error}");
     }
+}
+
+#[tokio::test]
+async fn goaway_lets_old_streams_end_and_new_calls_connect() {
+    let authority = Authority::new();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let (began, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let url = scripted(&authority, {
+        let (connections, began, go_on) = (Arc::clone(&connections), Arc::clone(&began), Arc::clone(&go_on));
+        move |mut http| {
+            let is_first = connections.fetch_add(1, Ordering::SeqCst) == 0;
+            let (began, go_on) = (Arc::clone(&began), Arc::clone(&go_on));
+            async move {
+                while let Some(Ok((_, mut respond))) = http.accept().await {
+                    let (began, go_on) = (Arc::clone(&began), Arc::clone(&go_on));
+                    if is_first {
+                        http.graceful_shutdown();
+                    }
+                    tokio::spawn(async move {
+                        if is_first {
+                            began.add_permits(1);
+                            go_on.acquire().await.unwrap().forget();
+                        }
+                        let mut body = respond.send_response(http::Response::new(()), false).unwrap();
+                        body.send_data(Bytes::from_static(OK.as_bytes()), true).unwrap();
+                    });
+                }
+            }
+        }
+    })
+    .await;
+    let transport = authority.trusted().build().unwrap();
+    let old = tokio::spawn({
+        let (transport, request) = (transport.clone(), search(&url));
+        async move { transport.send(request).await }
+    });
+    began.acquire().await.unwrap().forget();
+    // Until the GOAWAY has come, calls still go to the first connection and wait there.
+    while connections.load(Ordering::SeqCst) < 2 {
+        let _ = tokio::time::timeout(crate::SHORT, transport.send(search(&url))).await;
+    }
+    assert_eq!(transport.send(search(&url)).await.unwrap().body(), OK);
+    go_on.add_permits(100);
+    assert_eq!(old.await.unwrap().unwrap().body(), OK);
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
 }

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, also in a test's helpers")]
 
 mod answers;
+mod closing;
 mod conformance;
 mod delivery;
+#[cfg(unix)]
+mod descriptors;
 mod discard;
 #[cfg(feature = "http2")]
 mod frames;
@@ -16,6 +19,7 @@ mod http2;
 mod limits;
 #[cfg(feature = "proxy")]
 mod plain;
+mod pool;
 #[cfg(feature = "proxy")]
 mod proxy;
 mod refused;
@@ -24,6 +28,8 @@ mod server;
 #[cfg(feature = "tracing")]
 mod spans;
 mod stale;
+#[cfg(feature = "http2")]
+mod table;
 mod tls;
 mod tls_broken;
 mod tls_server;

@@ -1,9 +1,11 @@
-//! Tests against real parts that are not ours: nginx in front of the mock, and proxies on the way to it.
+//! Tests against real parts that are not ours: nginx in front of the mock, proxies on the way to it, and the system's
+//! resolver.
 //!
 //! Each test starts its own on free ports, with its own settings in a folder of its own. A program that is missing is
 //! a failed test. `cargo xtask ci --only parts` installs them and runs this.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is a failed test, also in a test's helpers")]
 
+mod addresses;
 mod nginx;
 mod program;
 mod proxies;

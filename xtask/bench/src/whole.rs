@@ -8,16 +8,18 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::{HeaderName, HeaderValue, Request, Uri};
 use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, RootCertStore};
 use tgscan_core::types::{Envelope, SearchAnswer};
 use tgscan_core::{Api, ApiKey, Ledger, Reserve};
 use tgscan_transport_hyper::HyperTransport;
+use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 use crate::Operation;
@@ -36,6 +38,8 @@ type Pool = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 pub(crate) fn by_name(name: &str, url: &str) -> Option<Operation> {
     Some(match name {
         "whole-call" => sdk(url),
+        "whole-raw" => raw(url, drop),
+        "whole-raw-decoded" => raw(url, decode),
         "whole-by-hand" => by_hand(url, drop),
         "whole-by-hand-decoded" => by_hand(url, decode),
         "whole-by-hand-parsed-once" => parsed_once(url, drop),
@@ -95,6 +99,35 @@ fn parsed_once(url: &str, read: impl Fn(Bytes) + 'static) -> Operation {
             .header(ACCEPT, HeaderValue::from_static(JSON))
             .body(form(black_box("some_username")))
             .expect("all parts are legal")
+    })
+}
+
+/// One request, cloned for each call, over one connection.
+fn raw(url: &str, read: impl Fn(Bytes) + 'static) -> Operation {
+    let runtime = runtime();
+    let authority = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let request = Request::post(PATH)
+        .header(HOST, &authority)
+        .header("api-key", KEY)
+        .header(CONTENT_TYPE, FORM)
+        .header(ACCEPT, JSON)
+        .body(form("some_username"))
+        .expect("all parts are legal");
+    let mut sender = runtime.block_on(async {
+        let socket = TcpStream::connect(authority).await.expect("the server listens");
+        socket.set_nodelay(true).expect("TCP has this");
+        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await.expect("a connection");
+        tokio::spawn(connection);
+        sender
+    });
+    Box::new(move || {
+        let body = runtime.block_on(async {
+            sender.ready().await.expect("a connection");
+            let response = sender.send_request(request.clone()).await.expect("a response");
+            assert!(response.status().is_success(), "the server answered {}", response.status());
+            response.into_body().collect().await.expect("a body").to_bytes()
+        });
+        read(black_box(body));
     })
 }
 

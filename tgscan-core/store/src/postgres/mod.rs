@@ -256,7 +256,8 @@ impl Store for PostgresStore {
         let session = self.shared.session().await?;
         let load = async {
             // Those in flight whose owner is gone are uncertain.
-            let bury = "WITH locked AS MATERIALIZED (SELECT account FROM accounts WHERE account = $1 FOR UPDATE)
+            let bury =
+                "WITH locked AS MATERIALIZED (SELECT account FROM accounts WHERE account = $1 FOR UPDATE)
                         SELECT bury(account, $2, now_ms()) FROM locked";
             session.client.execute(bury, &[&account, &session.owner]).await?;
             load(&session.client, account, false).await

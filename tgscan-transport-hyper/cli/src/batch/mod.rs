@@ -27,12 +27,12 @@ use progress::Progress;
 use work::{Ending, Work};
 
 pub(crate) async fn run(global: &Global, command: BatchCommand) -> Result<Code, Failure> {
+    let client = connect::warm_client(global, Paced::new).await?;
     let list = input::read(&command.file, command.column.as_deref())?;
     for bad in &list.bad {
         print::note(&format!("line {}: {}", bad.line, bad.why));
     }
     let (mut output, done) = Output::open(command.out.as_deref())?;
-    let client = connect::client(global, Paced::new).await?;
     let accounts = without_done(list.accounts, &done);
     if command.dry_run {
         plan::tell(global, &client, &accounts, command.check_first, done.len()).await?;

@@ -1,0 +1,281 @@
+//! The connections of one origin, and who waits for one.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Uri};
+use tokio::runtime::{Handle, Id};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::idle::Idle;
+use super::open::{ConnectError, Connection, Opener, Settings};
+use crate::runtime::Lack;
+
+/// The connections to a host, for the calls of one runtime.
+///
+/// Over HTTP/1.1 each call that finds no idle connection opens one, and takes the first that is there, its own or one
+/// that another call gives back. Where the server may speak HTTP/2, one call opens a connection for all.
+pub(crate) struct Pool {
+    opener: Arc<Opener>,
+    runtime: Id,
+    uri: Uri,
+    /// The `host` header of its requests.
+    pub(super) host: HeaderValue,
+    may_speak_http2: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) idle: Idle,
+    /// Who waits for a connection, in the order in which they came.
+    waiting: VecDeque<Waiter>,
+    /// The connections that are being opened.
+    opening: Vec<u64>,
+    last_number: u64,
+    /// The server was asked, and takes no HTTP/2.
+    speaks_http1: bool,
+    is_discarded: bool,
+}
+
+struct Waiter {
+    number: u64,
+    must_be_new: bool,
+    connection: oneshot::Sender<Result<Connection, ConnectError>>,
+}
+
+impl State {
+    fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// Whether this connection was being opened until now.
+    fn ends_opening(&mut self, number: u64) -> bool {
+        let at = self.opening.iter().position(|opening| *opening == number);
+        at.map(|at| self.opening.swap_remove(at)).is_some()
+    }
+}
+
+impl Pool {
+    /// `None` if the authority is no host that could be asked for anything.
+    pub(super) fn new(
+        opener: Arc<Opener>,
+        runtime: Id,
+        scheme: &Scheme,
+        authority: &Authority,
+    ) -> Option<Self> {
+        let mut uri = http::uri::Parts::default();
+        uri.scheme = Some(scheme.clone());
+        uri.authority = Some(authority.clone());
+        uri.path_and_query = Some(PathAndQuery::from_static("/"));
+        let is_https = *scheme == Scheme::HTTPS;
+        let default_port = if is_https { 443 } else { 80 };
+        let host = match authority.port_u16().filter(|port| *port != default_port) {
+            Some(port) => HeaderValue::try_from(format!("{}:{port}", authority.host())),
+            None => HeaderValue::from_str(authority.host()),
+        };
+        Some(Self {
+            may_speak_http2: is_https && opener.settings.offers_http2,
+            opener,
+            runtime,
+            uri: Uri::from_parts(uri).ok()?,
+            host: host.ok()?,
+            state: Mutex::default(),
+        })
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.opener.settings
+    }
+
+    pub(super) fn locked(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is locked.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs this in the runtime of the pool, if that is where this is called.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+        let here = Handle::try_current().ok().filter(|here| here.id() == self.runtime)?;
+        Some(here.spawn(task).abort_handle())
+    }
+
+    fn is_one_for_all(&self, state: &State) -> bool {
+        self.may_speak_http2 && !state.speaks_http1
+    }
+
+    /// A connection for one request: an idle one, unless it must be `new`, or the one that comes first of those that are
+    /// being opened or in use.
+    pub(super) fn connection(self: &Arc<Self>, must_be_new: bool) -> Result<Connection, Waiting> {
+        let mut state = self.locked();
+        #[cfg(feature = "http2")]
+        if let Some(sender) = state.idle.share_http2() {
+            return Ok(Connection::Http2(sender));
+        }
+        if !must_be_new {
+            if let Some(sender) = state.idle.take_http1() {
+                return Ok(Connection::Http1(sender));
+            }
+        }
+        let number = state.number();
+        let (sender, receiver) = oneshot::channel();
+        state.waiting.push_back(Waiter { number, must_be_new, connection: sender });
+        let is_opened = self.is_one_for_all(&state) && !state.opening.is_empty();
+        let opening = if is_opened { None } else { self.open(&mut state, number) };
+        Err(Waiting { pool: Arc::clone(self), number, receiver, opening })
+    }
+
+    /// Opens a connection in a task of its own.
+    fn open(self: &Arc<Self>, state: &mut State, number: u64) -> Option<AbortHandle> {
+        let pool = Arc::clone(self);
+        let task = self.spawn(async move {
+            // Not before: a runtime that ends drops the task at once, while this pool is locked.
+            let opening = Opening { pool, number };
+            let pool = &opening.pool;
+            let opened = pool.opener.open(pool.uri.clone()).await;
+            let mut state = pool.locked();
+            if !state.ends_opening(number) {
+                return;
+            }
+            match opened {
+                Ok(connection) => {
+                    state.speaks_http1 = matches!(connection, Connection::Http1(_));
+                    pool.give(&mut state, connection, true);
+                    pool.open_for_waiting(&mut state);
+                }
+                Err(error) => pool.fail(&mut state, number, &error),
+            }
+        });
+        if task.is_some() {
+            state.opening.push(number);
+        } else {
+            self.fail(state, number, &ConnectError::new(Lack::Runtime));
+        }
+        task
+    }
+
+    /// After the one connection that all waited for: opens one for each, if it cannot be shared.
+    fn open_for_waiting(self: &Arc<Self>, state: &mut State) {
+        let most = if self.is_one_for_all(state) { 1 } else { usize::MAX };
+        while state.opening.len() < state.waiting.len().min(most) {
+            let number = state.number();
+            if self.open(state, number).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Tells those who waited for this connection that there is none.
+    fn fail(&self, state: &mut State, number: u64, error: &ConnectError) {
+        if self.is_one_for_all(state) {
+            for waiter in state.waiting.drain(..) {
+                // Who is gone need not know.
+                let _ = waiter.connection.send(Err(error.clone()));
+            }
+            return;
+        }
+        // Its own call, or if that has got another connection, the first that waits.
+        let at = state.waiting.iter().position(|waiter| waiter.number == number).unwrap_or(0);
+        if state.opening.len() < state.waiting.len() {
+            if let Some(waiter) = state.waiting.remove(at) {
+                let _ = waiter.connection.send(Err(error.clone()));
+            }
+        }
+    }
+
+    /// Gives a connection back, to who waits for one or to be kept.
+    pub(super) fn put(self: &Arc<Self>, connection: Connection) {
+        let mut state = self.locked();
+        if !state.is_discarded && self.settings().max_idle > 0 {
+            self.give(&mut state, connection, false);
+        }
+    }
+
+    fn give(self: &Arc<Self>, state: &mut State, connection: Connection, is_new: bool) {
+        match connection {
+            Connection::Http1(mut sender) => {
+                while let Some(at) = state.waiting.iter().position(|waiter| is_new || !waiter.must_be_new) {
+                    let Some(waiter) = state.waiting.remove(at) else { return };
+                    match waiter.connection.send(Ok(Connection::Http1(sender))) {
+                        Err(Ok(Connection::Http1(back))) => sender = back,
+                        _ => return,
+                    }
+                }
+                state.idle.put_http1(sender, self.settings());
+            }
+            #[cfg(feature = "http2")]
+            Connection::Http2(sender) => {
+                for waiter in state.waiting.drain(..) {
+                    let _ = waiter.connection.send(Ok(Connection::Http2(sender.clone())));
+                }
+                state.idle.put_http2(sender, self.settings());
+            }
+        }
+        if state.is_discarded {
+            state.idle.clear();
+        } else {
+            self.look_after(&mut state.idle);
+        }
+    }
+
+    /// Closes what is idle, and keeps nothing any more.
+    pub(super) fn discard(&self) {
+        let mut state = self.locked();
+        state.is_discarded = true;
+        state.idle.clear();
+    }
+}
+
+/// A connection that is being opened. Whoever waits for it is told if nothing comes of it, whatever the reason.
+struct Opening {
+    pool: Arc<Pool>,
+    number: u64,
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let mut state = self.pool.locked();
+        if state.ends_opening(self.number) {
+            let error = ConnectError::new("the task that opened the connection was stopped");
+            self.pool.fail(&mut state, self.number, &error);
+        }
+    }
+}
+
+/// A call that waits for a connection.
+pub(super) struct Waiting {
+    pool: Arc<Pool>,
+    number: u64,
+    receiver: oneshot::Receiver<Result<Connection, ConnectError>>,
+    /// The connection that is being opened for it.
+    opening: Option<AbortHandle>,
+}
+
+impl Waiting {
+    pub(super) async fn connection(mut self) -> Result<Connection, ConnectError> {
+        let connection = (&mut self.receiver).await;
+        // What was opened for it goes on, for others.
+        self.opening = None;
+        connection.unwrap_or_else(|_| Err(ConnectError::new(Lack::Runtime)))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Ok(Ok(connection)) = self.receiver.try_recv() {
+            self.pool.put(connection);
+            return;
+        }
+        let mut state = self.pool.locked();
+        state.waiting.retain(|waiter| waiter.number != self.number);
+        // The call was given up, so what is opened for it is given up as well.
+        if let Some(opening) = self.opening.take() {
+            opening.abort();
+            state.ends_opening(self.number);
+            self.pool.open_for_waiting(&mut state);
+        }
+    }
+}

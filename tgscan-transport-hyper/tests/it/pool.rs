@@ -1,0 +1,310 @@
+//! Who gets which connection: shared, opened, given back and waited for.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::HandshakeKind;
+use tgscan_core::{
+    Transport,
+    transport::{Delivery, TransportErrorKind},
+};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::server::{OK, Server, response};
+use crate::tls_server::{Authority, for_host};
+use crate::{SHORT, balance, search, transport};
+
+const AT_ONCE: usize = 32;
+/// More handshakes than a test makes.
+const MANY: usize = 1 << 20;
+
+/// An HTTPS server that counts its connections, how many of them resumed a session, and requests.
+struct Counting {
+    url: String,
+    connections: Arc<AtomicUsize>,
+    resumed: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
+    /// As many handshakes may end.
+    handshakes: Arc<Semaphore>,
+}
+
+impl Counting {
+    async fn start(authority: &Authority, alpn: &[&str], handshakes: usize) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), alpn)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Self {
+            url: format!("https://{}", listener.local_addr().unwrap()),
+            connections: Arc::default(),
+            resumed: Arc::default(),
+            requests: Arc::default(),
+            handshakes: Arc::new(Semaphore::new(handshakes)),
+        };
+        let [connections, resumed, requests] =
+            [&server.connections, &server.resumed, &server.requests].map(Arc::clone);
+        let handshakes = Arc::clone(&server.handshakes);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::SeqCst);
+                let (acceptor, handshakes) = (acceptor.clone(), Arc::clone(&handshakes));
+                let (resumed, requests) = (Arc::clone(&resumed), Arc::clone(&requests));
+                tokio::spawn(async move {
+                    handshakes.acquire().await.unwrap().forget();
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let session = stream.get_ref().1;
+                    let is_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+                    resumed.fetch_add(usize::from(is_resumed), Ordering::SeqCst);
+                    let is_http2 = session.alpn_protocol() == Some(b"h2");
+                    let service = service_fn(move |_: Request<Incoming>| {
+                        requests.fetch_add(1, Ordering::SeqCst);
+                        async { Ok::<_, Infallible>(Response::new(OK.to_owned())) }
+                    });
+                    let io = TokioIo::new(stream);
+                    // Ends with an error when the client has left.
+                    let _ = if is_http2 {
+                        http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await
+                    } else {
+                        http1::Builder::new().serve_connection(io, service).await
+                    };
+                });
+            }
+        });
+        server
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+
+    /// Waits until this many clients have connected.
+    async fn connected(&self, count: usize) {
+        while self.connections() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn first_calls_share_one_http2_connection() {
+    let authority = Authority::new();
+    let server = Counting::start(&authority, &["h2", "http/1.1"], MANY).await;
+    let transport = authority.trusted().build().unwrap();
+    for _ in 0..2 {
+        let calls: JoinSet<_> = (0..AT_ONCE)
+            .map(|_| {
+                let (transport, request) = (transport.clone(), search(&server.url));
+                async move { transport.send(request).await.unwrap() }
+            })
+            .collect();
+        assert!(calls.join_all().await.iter().all(|answer| answer.body() == OK));
+    }
+    assert_eq!((server.connections(), server.requests()), (1, 2 * AT_ONCE));
+}
+
+#[tokio::test]
+async fn calls_over_http1_that_come_at_once_have_a_connection_each_and_keep_it() {
+    let authority = Authority::new();
+    let secure = Counting::start(&authority, &["http/1.1"], MANY).await;
+    let server = Server::answering(response("200 OK", "", OK)).await;
+    let transport = authority.trusted().build().unwrap();
+    for url in [&secure.url, &server.url()] {
+        for _ in 0..2 {
+            let calls: JoinSet<_> = (0..AT_ONCE)
+                .map(|_| {
+                    let (transport, request) = (transport.clone(), search(url));
+                    async move { transport.send(request).await.unwrap() }
+                })
+                .collect();
+            assert!(calls.join_all().await.iter().all(|answer| answer.body() == OK));
+        }
+    }
+    assert_eq!(secure.requests(), 2 * AT_ONCE);
+    assert!(secure.connections() <= AT_ONCE && server.connections() <= AT_ONCE);
+}
+
+#[tokio::test]
+async fn waiting_call_takes_the_connection_that_another_gives_back() {
+    // No second TLS session comes about, so the second call waits.
+    let authority = Authority::new();
+    let server = Counting::start(&authority, &["http/1.1"], 1).await;
+    let transport = authority.trusted().build().unwrap();
+    transport.send(balance(&server.url)).await.unwrap();
+    let send = || transport.send(search(&server.url));
+    let (one, other) = tokio::join!(send(), send());
+    assert_eq!((one.unwrap().body(), other.unwrap().body()), (&OK.into(), &OK.into()));
+    assert_eq!(server.requests(), 3);
+}
+
+#[tokio::test]
+async fn call_that_is_dropped_while_it_connects_leaves_the_others_to_connect() {
+    let authority = Authority::new();
+    let server = Counting::start(&authority, &["h2", "http/1.1"], 0).await;
+    let transport = authority.trusted().build().unwrap();
+    let call = || {
+        let (transport, request) = (transport.clone(), search(&server.url));
+        tokio::spawn(async move { transport.send(request).await })
+    };
+    let first = call();
+    server.connected(1).await;
+    let second = call();
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    // The server still waits for the first one's handshake.
+    server.connected(2).await;
+    server.handshakes.add_permits(2);
+    assert_eq!(second.await.unwrap().unwrap().body(), OK);
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn all_that_wait_for_one_connection_are_told_why_there_is_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let refusing = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let transport = transport();
+    let calls: JoinSet<_> = (0..AT_ONCE)
+        .map(|_| {
+            let (transport, request) = (transport.clone(), search(&url));
+            async move { transport.send(request).await.unwrap_err() }
+        })
+        .collect();
+    for error in calls.join_all().await {
+        assert_eq!(
+            (error.delivery(), error.kind()),
+            (Delivery::NeverSent, TransportErrorKind::Connect),
+            "{error}"
+        );
+        assert!(error.to_string().contains("ended the connection within the TLS handshake"), "{error}");
+    }
+    refusing.abort();
+}
+
+#[tokio::test]
+async fn each_origin_has_its_own_connections() {
+    let servers = [
+        Server::answering(response("200 OK", "", OK)).await,
+        Server::answering(response("200 OK", "", "{}")).await,
+    ];
+    let transport = transport();
+    for _ in 0..3 {
+        assert_eq!(transport.send(search(&servers[0].url())).await.unwrap().body(), OK);
+        assert_eq!(transport.send(search(&servers[1].url())).await.unwrap().body(), "{}");
+    }
+    assert_eq!(servers.map(|server| (server.connections(), server.requests())), [(1, 3), (1, 3)]);
+}
+
+#[tokio::test]
+async fn warm_connection_serves_the_first_call_and_nothing_is_sent_before() {
+    let authority = Authority::new();
+    for alpn in [&["h2", "http/1.1"][..], &["http/1.1"]] {
+        let server = Counting::start(&authority, alpn, MANY).await;
+        let transport = authority.trusted().build().unwrap();
+        let api = crate::api(&server.url);
+        for _ in 0..2 {
+            transport.warm_up(&api).await.unwrap();
+        }
+        assert_eq!((server.connections(), server.requests()), (1, 0));
+        transport.send(search(&server.url)).await.unwrap();
+        assert_eq!((server.connections(), server.requests()), (1, 1));
+    }
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn call_that_comes_while_a_connection_is_warmed_up_waits_for_that_one() {
+    let authority = Authority::new();
+    let server = Counting::start(&authority, &["h2", "http/1.1"], 0).await;
+    let transport = authority.trusted().build().unwrap();
+    let api = crate::api(&server.url);
+    let (warm, answer, ()) =
+        tokio::join!(transport.warm_up(&api), transport.send(search(&server.url)), async {
+            server.connected(1).await;
+            server.handshakes.add_permits(1);
+        });
+    warm.unwrap();
+    assert_eq!(answer.unwrap().body(), OK);
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn warming_up_without_a_server_is_never_sent_and_says_why() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = transport().warm_up(&crate::api(&url)).await.unwrap_err();
+    assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, TransportErrorKind::Connect));
+    assert!(error.to_string().contains("connecting to 127.0.0.1:"), "{error}");
+}
+
+#[tokio::test]
+async fn new_connection_resumes_the_tls_session() {
+    let authority = Authority::new();
+    for alpn in [&["h2", "http/1.1"][..], &["http/1.1"]] {
+        let server = Counting::start(&authority, alpn, MANY).await;
+        let transport = authority.trusted().build().unwrap();
+        for _ in 0..3 {
+            transport.send(search(&server.url)).await.unwrap();
+            transport.discard_connections();
+        }
+        assert_eq!((server.connections(), server.resumed.load(Ordering::SeqCst)), (3, 2));
+    }
+}
+
+#[test]
+fn transport_outlives_the_runtime_in_which_it_was_used() {
+    let elsewhere =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let authority = Authority::new();
+    let secure = elsewhere.block_on(Counting::start(&authority, &["h2", "http/1.1"], MANY));
+    let server = elsewhere.block_on(Server::answering(response("200 OK", "", OK)));
+    let transport = authority.trusted().build().unwrap();
+    for _ in 0..3 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            for url in [&secure.url, &server.url()] {
+                for _ in 0..2 {
+                    let call = tokio::time::timeout(Duration::from_secs(5), transport.send(search(url)));
+                    assert_eq!(call.await.expect("it waits for a runtime that is gone").unwrap().body(), OK);
+                }
+            }
+            // One more is under way when the runtime ends.
+            tokio::spawn({
+                let (transport, request) = (transport.clone(), search(&server.url()));
+                async move { transport.send(request).await }
+            });
+        });
+    }
+    assert_eq!((secure.connections(), secure.requests()), (3, 6));
+}
+
+/// A future that is moved to where there is no runtime ends there with an error or nothing, but without a panic.
+#[test]
+fn call_may_be_dropped_outside_of_its_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let authority = Authority::new();
+    let server = runtime.block_on(Counting::start(&authority, &["h2", "http/1.1"], 0));
+    let transport = authority.trusted().build().unwrap();
+    let mut calls = [0; 2].map(|_| transport.send(search(&server.url)));
+    runtime.block_on(async {
+        for call in &mut calls {
+            assert!(tokio::time::timeout(SHORT, call).await.is_err());
+        }
+        server.connected(1).await;
+    });
+    drop(calls);
+    drop(runtime);
+}
