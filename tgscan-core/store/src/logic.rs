@@ -24,18 +24,19 @@ pub(crate) fn look<T: Reads>(
     let mut standing = None;
     // From the last call with this question to the first. What expired is taken out of them.
     while let Some(call) = next {
+        // First, because mostly this is all that must be read. What was erased has none.
+        let answer = if request.max_age.is_some() { tables.answer(call)? } else { None };
+        if let Some(answer) = answer.filter(|answer| now < answer.expires_at) {
+            let answer = answer.stored(now);
+            if request.max_age.is_some_and(|max_age| answer.age <= max_age) {
+                return Ok(Some(Claim::Stored(answer)));
+            }
+        }
         let Some(row) = tables.row(call)? else { break };
         next = row.previous;
         // What expired or was erased leaves the question free.
         if row.form.is_none() {
             continue;
-        }
-        if let Some(answer) = tables.answer(call)? {
-            let answer = answer.stored(now);
-            let is_young = request.max_age.is_some_and(|max_age| answer.age <= max_age);
-            if is_young && now < row.expires_at {
-                return Ok(Some(Claim::Stored(answer)));
-            }
         }
         if standing.is_none() && row.state.is_standing() {
             standing = Some((call, row));
@@ -110,7 +111,8 @@ pub(crate) fn settle<T: Tables>(
     let Settlement::Answered { status, body, credits } = settlement else { return Ok(()) };
     let is_late = was == State::Settled && tables.answer(call)?.is_none();
     if row.form.is_some() && (is_late || was == State::InFlight || was == State::Uncertain) {
-        let answer = Answer { status: *status, at: now, credits: *credits, body: body.clone() };
+        let (expires_at, credits, body) = (row.expires_at, *credits, body.clone());
+        let answer = Answer { status: *status, at: now, expires_at, credits, body };
         tables.set_answer(call, Some(&answer))?;
     }
     Ok(())

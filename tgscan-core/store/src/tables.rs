@@ -50,6 +50,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// In milliseconds since 1970.
     pub(crate) at: u64,
+    /// As its row says, which then need not be read.
+    pub(crate) expires_at: u64,
     pub(crate) credits: Credits,
     pub(crate) body: Bytes,
 }
