@@ -76,13 +76,11 @@ impl CallLimits {
 
 impl Limits {
     /// These limits where the call has none of its own.
-    pub(crate) fn of_call(mut self, call: Option<&CallLimits>) -> Self {
-        if let Some(call) = call {
-            self.attempt_timeout = call.attempt_timeout.unwrap_or(self.attempt_timeout);
-            self.first_byte_timeout = call.first_byte_timeout.or(self.first_byte_timeout);
-            self.read_timeout = call.read_timeout.or(self.read_timeout);
-            self.max_body_size = call.max_body_size.unwrap_or(self.max_body_size);
-        }
+    pub(crate) fn of_call(mut self, call: &CallLimits) -> Self {
+        self.attempt_timeout = call.attempt_timeout.unwrap_or(self.attempt_timeout);
+        self.first_byte_timeout = call.first_byte_timeout.or(self.first_byte_timeout);
+        self.read_timeout = call.read_timeout.or(self.read_timeout);
+        self.max_body_size = call.max_body_size.unwrap_or(self.max_body_size);
         self
     }
 
@@ -117,6 +115,10 @@ pub(crate) enum Stage {
 impl<'a> Running<'a> {
     pub(crate) fn begin(limits: &'a Limits) -> Self {
         Self { began: Instant::now(), limits }
+    }
+
+    pub(crate) fn max_body_size(&self) -> usize {
+        self.limits.max_body_size
     }
 
     /// Until when all must be there.
@@ -193,7 +195,7 @@ mod tests {
         tokio::time::advance(2 * second).await;
         assert_eq!(passed(&running, Stage::Piece), "`attempt_timeout` of 4s passed", "from the call on");
         let call = CallLimits::new().attempt_timeout(second).first_byte_timeout(5 * second);
-        let limits = limits.of_call(Some(&call));
+        let limits = limits.of_call(&call);
         let running = Running::begin(&limits);
         assert_eq!(passed(&running, Stage::Head), "`attempt_timeout` of 1s passed");
     }

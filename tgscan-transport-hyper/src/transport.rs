@@ -108,7 +108,7 @@ impl HyperTransport {
     /// If there is no connection within the connect timeout; always [never sent](tgscan_core::transport::Delivery::NeverSent).
     pub async fn warm_up(&self, api: &Api) -> Result<(), TransportError> {
         let request = api.request(&Balance {});
-        let pool = self.pool(request.uri()).map_err(refused)?;
+        let pool = self.pool(Some(request.uri())).map_err(refused)?;
         let target = Target { uri: request.uri(), route: &self.inner.route };
         pool.warm_up().await.map_err(|error| failure::while_connecting(error, &target))
     }
@@ -150,15 +150,10 @@ impl Transport for HyperTransport {
 /// A request that nobody has begun to send.
 struct Prepared {
     request: Request<Outgoing>,
-    sent: Sent,
-    coding: Coding,
-    limits: Limits,
-}
-
-/// What an error before the head of the response is explained with.
-struct Sent {
     handover: Handover,
-    uri: Uri,
+    coding: Coding,
+    /// Those of this call, if it has some.
+    limits: Option<Box<Limits>>,
 }
 
 fn refused(why: &'static str) -> TransportError {
@@ -167,11 +162,11 @@ fn refused(why: &'static str) -> TransportError {
 
 impl HyperTransport {
     /// The connections for a request from here.
-    fn pool(&self, uri: &Uri) -> Result<Arc<Pool>, &'static str> {
-        match self.inner.pools.here(uri) {
-            Ok(Some(pool)) => Ok(pool),
-            Ok(None) => Err("the request's URI has no host that can be connected to; give an absolute one"),
-            Err(lack) => Err(lack.remedy()),
+    fn pool(&self, uri: Option<&Uri>) -> Result<Arc<Pool>, &'static str> {
+        match uri.map(|uri| self.inner.pools.here(uri)) {
+            Some(Ok(Some(pool))) => Ok(pool),
+            Some(Err(lack)) => Err(lack.remedy()),
+            _ => Err("the request's URI has no host that can be connected to; give an absolute one"),
         }
     }
 
@@ -179,42 +174,44 @@ impl HyperTransport {
     fn prepare(&self, mut request: Request<Bytes>) -> Result<Prepared, &'static str> {
         let Inner { user_agent, coding, limits, .. } = &*self.inner;
         let of_call = request.extensions().get::<CallLimits>();
-        let limits = limits.of_call(of_call);
+        let limits = of_call.map(|of_call| Box::new(limits.of_call(of_call)));
         Self::check(request.uri())?;
         // The transport's own limits were checked when it was built.
-        if of_call.is_some() && (limits.zero_timeout().is_some() || limits.max_body_size == 0) {
+        if limits.as_ref().is_some_and(|limits| limits.zero_timeout().is_some() || limits.max_body_size == 0)
+        {
             return Err("a limit in the `CallLimits` of this call is zero; give more");
         }
         let headers = request.headers_mut();
         headers.entry(USER_AGENT).or_insert_with(|| user_agent.clone());
         let coding = coding.ask(headers);
-        let uri = request.uri().clone();
         let (request, handover) = Outgoing::wrap(request);
-        let sent = Sent { handover, uri };
-        Ok(Prepared { request, sent, coding, limits })
+        Ok(Prepared { request, handover, coding, limits })
     }
 
-    // No `async fn`, which would keep its arguments a second time.
+    // No `async fn`, which would keep its arguments a second time. The future is kept below 1 KiB, up to which common
+    // allocators are quick.
     fn attempt(&self, prepared: Prepared) -> impl Future<Output = Answer> + Send {
-        let Prepared { request, sent, coding, limits } = prepared;
+        let Prepared { request, handover, coding, limits } = prepared;
+        let mut request = Some(request);
         async move {
             // Not before the first poll, which need not be in the runtime in which the future was made.
-            let pool = self.pool(&sent.uri).map_err(refused)?;
-            let responding = pin!(pool.request(request, &sent.uri, &sent.handover));
-            let target = Target { uri: &sent.uri, route: &self.inner.route };
-            let running = Running::begin(&limits);
+            let pool = self.pool(request.as_ref().map(Request::uri)).map_err(refused)?;
+            let running = Running::begin(limits.as_deref().unwrap_or(&self.inner.limits));
             let mut timer = pin!(sleep_until(running.deadline(Stage::Head)));
-            let (mut reading, lease) =
+            let (mut reading, lease) = {
+                let responding = pin!(pool.request(&mut request, &handover));
+                let target = || Target { uri: pool.uri(), route: &self.inner.route };
                 match before(|| running.deadline(Stage::Head), timer.as_mut(), responding).await {
                     Some(Ok((response, lease))) => {
-                        (Reading::begin(response, coding, limits.max_body_size), lease)
+                        (Reading::begin(response, coding, running.max_body_size()), lease)
                     }
-                    Some(Err(error)) => return Err(failure::before_head(error, &sent.handover, &target)),
+                    Some(Err(error)) => return Err(failure::before_head(error, &handover, &target())),
                     None => {
                         let passed = running.passed(timer.deadline(), Stage::Head);
-                        return Err(failure::timed_out_before_head(&passed, &sent.handover, &target));
+                        return Err(failure::timed_out_before_head(&passed, &handover, &target()));
                     }
-                };
+                }
+            };
             let ended = reading.finish(running, timer).await;
             if ended.is_ok() || reading.is_at_end() {
                 lease.give_back();

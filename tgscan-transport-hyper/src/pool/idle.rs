@@ -17,11 +17,19 @@ use crate::outgoing::Outgoing;
 #[derive(Default)]
 pub(super) struct Idle {
     /// The latest last, so that in quiet times the others age.
-    http1: Vec<(SendRequest<Outgoing>, Instant)>,
+    http1: Vec<Kept>,
     #[cfg(feature = "http2")]
     http2: Option<(http2::SendRequest<Outgoing>, Instant)>,
     /// Closes those that are idle for too long.
     sweeper: Option<Sweeper>,
+}
+
+/// An HTTP/1.1 connection.
+struct Kept {
+    sender: SendRequest<Outgoing>,
+    /// It was never used.
+    is_new: bool,
+    since: Instant,
 }
 
 /// A task that ends with what it looks after.
@@ -34,19 +42,23 @@ impl Drop for Sweeper {
 }
 
 impl Idle {
-    /// Takes the HTTP/1.1 connection that was used last.
-    pub(super) fn take_http1(&mut self) -> Option<SendRequest<Outgoing>> {
-        while let Some((sender, _)) = self.http1.pop() {
-            if sender.is_ready() {
-                return Some(sender);
+    /// Takes the HTTP/1.1 connection that was used last, or the last that was never used.
+    pub(super) fn take_http1(&mut self, must_be_new: bool) -> Option<SendRequest<Outgoing>> {
+        if must_be_new {
+            let at = self.http1.iter().rposition(|kept| kept.is_new && kept.sender.is_ready())?;
+            return Some(self.http1.remove(at).sender);
+        }
+        while let Some(kept) = self.http1.pop() {
+            if kept.sender.is_ready() {
+                return Some(kept.sender);
             }
         }
         None
     }
 
-    pub(super) fn put_http1(&mut self, sender: SendRequest<Outgoing>, settings: &Settings) {
+    pub(super) fn put_http1(&mut self, sender: SendRequest<Outgoing>, is_new: bool, settings: &Settings) {
         if self.http1.len() < settings.max_idle {
-            self.http1.push((sender, Instant::now()));
+            self.http1.push(Kept { sender, is_new, since: Instant::now() });
         }
     }
 
@@ -82,8 +94,8 @@ impl Idle {
     fn sweep(&mut self, timeout: Duration) -> Option<Instant> {
         let now = Instant::now();
         let is_kept = |since: &Instant| *since + timeout > now;
-        self.http1.retain(|(sender, since)| is_kept(since) && !sender.is_closed());
-        let next = self.http1.iter().map(|(_, since)| *since).min();
+        self.http1.retain(|kept| is_kept(&kept.since) && !kept.sender.is_closed());
+        let next = self.http1.iter().map(|kept| kept.since).min();
         #[cfg(feature = "http2")]
         let next = {
             // Who uses it has a handle of its own.

@@ -87,6 +87,11 @@ impl Pool {
         })
     }
 
+    /// The host and how it is spoken to, without a path.
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
     pub(super) fn settings(&self) -> &Settings {
         &self.opener.settings
     }
@@ -106,18 +111,16 @@ impl Pool {
         self.may_speak_http2 && !state.speaks_http1
     }
 
-    /// A connection for one request: an idle one, unless it must be `new`, or the one that comes first of those that are
-    /// being opened or in use.
+    /// A connection for one request: an idle one, or the one that comes first of those that are being opened or in use.
+    /// One that must be new was never used.
     pub(super) fn connection(self: &Arc<Self>, must_be_new: bool) -> Result<Connection, Waiting> {
         let mut state = self.locked();
         #[cfg(feature = "http2")]
         if let Some(sender) = state.idle.share_http2() {
             return Ok(Connection::Http2(sender));
         }
-        if !must_be_new {
-            if let Some(sender) = state.idle.take_http1() {
-                return Ok(Connection::Http1(sender));
-            }
+        if let Some(sender) = state.idle.take_http1(must_be_new) {
+            return Ok(Connection::Http1(sender));
         }
         let number = state.number();
         let (sender, receiver) = oneshot::channel();
@@ -203,7 +206,7 @@ impl Pool {
                         _ => return,
                     }
                 }
-                state.idle.put_http1(sender, self.settings());
+                state.idle.put_http1(sender, is_new, self.settings());
             }
             #[cfg(feature = "http2")]
             Connection::Http2(sender) => {

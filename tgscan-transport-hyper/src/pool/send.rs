@@ -24,11 +24,11 @@ impl Pool {
     /// Sends a request and waits for the head of the response. A request that hyper hands back, of which then nothing was
     /// sent, is sent once more over a connection that was never used: what ended was a connection that had been idle.
     ///
-    /// `handover` tells, also if this is dropped, who has the request.
+    /// The request is taken from where it stands, because a future that has it twice is large. `handover` tells, also if
+    /// this is dropped, who has it.
     pub(crate) async fn request(
-        self: Arc<Self>,
-        mut request: Request<Outgoing>,
-        uri: &Uri,
+        self: &Arc<Self>,
+        request: &mut Option<Request<Outgoing>>,
         handover: &Handover,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
         let mut is_resend = false;
@@ -37,17 +37,20 @@ impl Pool {
                 Ok(connection) => connection,
                 Err(waiting) => waiting.connection().await.map_err(SendError::Connect)?,
             };
+            if let (Connection::Http1(_), Some(request)) = (&connection, &mut *request) {
+                self.fit_http1(request);
+            }
+            let Some(taken) = request.take() else {
+                return Err(SendError::Connect(ConnectError::new("there is no request")));
+            };
             handover.give();
             let mut error = match connection {
-                Connection::Http1(mut sender) => {
-                    self.fit_http1(&mut request);
-                    match sender.try_send_request(request).await {
-                        Ok(response) => return Ok((response, Lease(Some((self, sender))))),
-                        Err(error) => error,
-                    }
-                }
+                Connection::Http1(mut sender) => match sender.try_send_request(taken).await {
+                    Ok(response) => return Ok((response, Lease(Some((Arc::clone(self), sender))))),
+                    Err(error) => error,
+                },
                 #[cfg(feature = "http2")]
-                Connection::Http2(mut sender) => match sender.try_send_request(request).await {
+                Connection::Http2(mut sender) => match sender.try_send_request(taken).await {
                     Ok(response) => return Ok((response, Lease(None))),
                     Err(error) => error,
                 },
@@ -60,10 +63,7 @@ impl Pool {
                 return Err(SendError::Request { error: error.into_error(), is_handed_back: true });
             }
             is_resend = true;
-            // As it was, for whatever protocol comes now.
-            request = handed_back;
-            request.uri_mut().clone_from(uri);
-            request.headers_mut().remove(HOST);
+            self.unfit(request.insert(handed_back));
         }
     }
 
@@ -83,6 +83,16 @@ impl Pool {
             *request.uri_mut() = path.into();
         }
         request.headers_mut().entry(HOST).or_insert_with(|| self.host.clone());
+    }
+
+    /// As it was, for whatever protocol comes now.
+    fn unfit(&self, request: &mut Request<Outgoing>) {
+        let mut parts = self.uri().clone().into_parts();
+        parts.path_and_query = request.uri().path_and_query().cloned();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+        request.headers_mut().remove(HOST);
     }
 }
 
