@@ -105,7 +105,7 @@ impl HyperTransport {
     /// ```
     ///
     /// # Errors
-    /// If there is no connection within the connect timeout; always [never sent](tgscan_core::transport::Delivery::NeverSent).
+    /// If there is no connection within `connect_timeout`.
     pub async fn warm_up(&self, api: &Api) -> Result<(), TransportError> {
         let request = api.request(&Balance {});
         let pool = self.pool(Some(request.uri())).map_err(refused)?;
