@@ -8,6 +8,9 @@ use tgscan_example_transports::{
 };
 use tgscan_mock::conformance::{self, Endpoint, Scheme};
 
+use crate::over_curl::CurlTransport;
+use crate::over_isahc::IsahcTransport;
+
 async fn conforms<T: Transport + fmt::Debug + 'static>(scheme: Scheme, make: impl Fn(&Settings) -> T) {
     let report = conformance::run(scheme, |endpoint: &Endpoint| {
         make(&Settings {
@@ -62,4 +65,14 @@ async fn a_closure_over_http() {
 #[tokio::test]
 async fn a_closure_over_https() {
     conforms(Scheme::Https, |settings| one_connection_per_call(settings).unwrap()).await;
+}
+
+#[tokio::test]
+async fn curl_over_http() {
+    conforms(Scheme::Http, CurlTransport::new).await;
+}
+
+#[tokio::test]
+async fn isahc_over_http() {
+    conforms(Scheme::Http, IsahcTransport::new).await;
 }

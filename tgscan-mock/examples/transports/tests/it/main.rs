@@ -3,4 +3,6 @@
 
 mod conformance;
 mod limits;
+mod over_curl;
+mod over_isahc;
 mod trust;
