@@ -79,9 +79,14 @@ impl Program {
 
     /// Waits for a line in a log, and gives all of the log.
     pub(crate) fn log_with(&self, name: &str, text: &str) -> String {
-        let found = eventually(|| self.log(name).contains(text));
+        self.log_with_all(name, text, 1)
+    }
+
+    /// Waits until a line is so often in a log.
+    pub(crate) fn log_with_all(&self, name: &str, text: &str, count: usize) -> String {
+        let found = eventually(|| self.log(name).matches(text).count() >= count);
         let log = self.log(name);
-        assert!(found, "{text:?} is not in {log}");
+        assert!(found, "{text:?} is not {count} times in {log}");
         log
     }
 }
