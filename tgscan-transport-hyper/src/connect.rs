@@ -35,7 +35,7 @@ pub(crate) struct Connector {
 impl Connector {
     pub(crate) async fn connect(&self, uri: Uri) -> Result<Socket, BoxError> {
         self.check(&uri)?;
-        let connecting = NeedsIo(Box::pin(self.connect_at_leisure(uri)));
+        let connecting = NeedsIo(Box::pin(self.connect_untimed(uri)));
         match tokio::time::timeout(self.timeout, connecting).await {
             Ok(connected) => connected,
             Err(_) => Err(ConnectTimeout(self.timeout).into()),
@@ -60,7 +60,7 @@ impl Connector {
         }
     }
 
-    async fn connect_at_leisure(&self, uri: Uri) -> Result<Socket, BoxError> {
+    async fn connect_untimed(&self, uri: Uri) -> Result<Socket, BoxError> {
         let must_stay = self.must_stay(&uri);
         let mut https = self.https.clone();
         poll_fn(|context| https.poll_ready(context)).await?;

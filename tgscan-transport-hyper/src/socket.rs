@@ -26,7 +26,8 @@ const EARLY: Duration = Duration::from_secs(1);
 
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// TCP with or without TLS. What comes in is looked at on its way to hyper, so that answers with an odd head or a wrong length are not lost.
+/// TCP with or without TLS. What comes in is looked at on its way to hyper, so that answers with an odd head or a wrong
+/// length are not lost.
 pub(crate) struct Socket {
     stream: Stream,
     incoming: Incoming,

@@ -17,15 +17,15 @@ use crate::outgoing::Outgoing;
 #[derive(Default)]
 pub(super) struct Idle {
     /// The latest last, so that in quiet times the others age.
-    http1: Vec<Kept>,
+    http1: Vec<IdleHttp1>,
     #[cfg(feature = "http2")]
     http2: Option<(http2::SendRequest<Outgoing>, Instant)>,
     /// Closes those that are idle for too long.
     sweeper: Option<Sweeper>,
 }
 
-/// An HTTP/1.1 connection.
-struct Kept {
+/// An HTTP/1.1 connection that can take a request.
+struct IdleHttp1 {
     sender: SendRequest<Outgoing>,
     /// It was never used.
     is_new: bool,
@@ -45,12 +45,12 @@ impl Idle {
     /// Takes the HTTP/1.1 connection that was used last, or the last that was never used.
     pub(super) fn take_http1(&mut self, must_be_new: bool) -> Option<SendRequest<Outgoing>> {
         if must_be_new {
-            let at = self.http1.iter().rposition(|kept| kept.is_new && kept.sender.is_ready())?;
+            let at = self.http1.iter().rposition(|idle| idle.is_new && idle.sender.is_ready())?;
             return Some(self.http1.remove(at).sender);
         }
-        while let Some(kept) = self.http1.pop() {
-            if kept.sender.is_ready() {
-                return Some(kept.sender);
+        while let Some(idle) = self.http1.pop() {
+            if idle.sender.is_ready() {
+                return Some(idle.sender);
             }
         }
         None
@@ -58,7 +58,7 @@ impl Idle {
 
     pub(super) fn put_http1(&mut self, sender: SendRequest<Outgoing>, is_new: bool, settings: &Settings) {
         if self.http1.len() < settings.max_idle {
-            self.http1.push(Kept { sender, is_new, since: Instant::now() });
+            self.http1.push(IdleHttp1 { sender, is_new, since: Instant::now() });
         }
     }
 
@@ -94,8 +94,8 @@ impl Idle {
     fn sweep(&mut self, timeout: Duration) -> Option<Instant> {
         let now = Instant::now();
         let is_kept = |since: &Instant| *since + timeout > now;
-        self.http1.retain(|kept| is_kept(&kept.since) && !kept.sender.is_closed());
-        let next = self.http1.iter().map(|kept| kept.since).min();
+        self.http1.retain(|idle| is_kept(&idle.since) && !idle.sender.is_closed());
+        let next = self.http1.iter().map(|idle| idle.since).min();
         #[cfg(feature = "http2")]
         let next = {
             // Who uses it has a handle of its own.

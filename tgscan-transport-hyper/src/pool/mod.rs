@@ -24,17 +24,17 @@ const POOLS: usize = 16;
 pub(crate) struct Pools {
     opener: Arc<Opener>,
     /// The latest first.
-    kept: Mutex<Vec<Kept>>,
+    entries: Mutex<Vec<Entry>>,
 }
 
-struct Kept {
+struct Entry {
     runtime: Id,
     scheme: Scheme,
     authority: Authority,
     pool: Arc<Pool>,
 }
 
-impl Kept {
+impl Entry {
     fn is_for(&self, runtime: Id, scheme: &Scheme, authority: &Authority) -> bool {
         self.runtime == runtime
             // Names in other letters get a pool of their own, which is no harm.
@@ -45,7 +45,7 @@ impl Kept {
 
 impl Pools {
     pub(crate) fn new(opener: Opener) -> Self {
-        Self { opener: Arc::new(opener), kept: Mutex::default() }
+        Self { opener: Arc::new(opener), entries: Mutex::default() }
     }
 
     /// The pool for requests to a host from the runtime in which this is called. `None` without a host.
@@ -67,10 +67,10 @@ impl Pools {
         let (scheme, authority) = (scheme.clone(), authority.clone());
         let most = pools.len().min(POOLS - 1);
         let gone = pools.split_off(most);
-        pools.insert(0, Kept { runtime: here, scheme, authority, pool: Arc::clone(&pool) });
+        pools.insert(0, Entry { runtime: here, scheme, authority, pool: Arc::clone(&pool) });
         drop(pools);
-        for kept in gone {
-            kept.pool.discard();
+        for entry in gone {
+            entry.pool.discard();
         }
         Ok(Some(pool))
     }
@@ -78,19 +78,19 @@ impl Pools {
     /// Lets no new call have a connection that is open now: idle ones are closed, and those in use end with their calls.
     pub(crate) fn discard(&self) {
         let discarded = std::mem::take(&mut *self.locked());
-        for kept in discarded {
-            kept.pool.discard();
+        for entry in discarded {
+            entry.pool.discard();
         }
     }
 
-    fn locked(&self) -> MutexGuard<'_, Vec<Kept>> {
+    fn locked(&self) -> MutexGuard<'_, Vec<Entry>> {
         // Nothing panics while it is locked.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn find(pools: &mut [Kept], runtime: Id, scheme: &Scheme, authority: &Authority) -> Option<Arc<Pool>> {
-    let at = pools.iter().position(|kept| kept.is_for(runtime, scheme, authority))?;
+fn find(pools: &mut [Entry], runtime: Id, scheme: &Scheme, authority: &Authority) -> Option<Arc<Pool>> {
+    let at = pools.iter().position(|entry| entry.is_for(runtime, scheme, authority))?;
     if at > 0 {
         pools[..=at].rotate_right(1);
     }

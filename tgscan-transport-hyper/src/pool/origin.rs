@@ -107,7 +107,8 @@ impl Pool {
         Some(here.spawn(task).abort_handle())
     }
 
-    fn is_one_for_all(&self, state: &State) -> bool {
+    /// Whether the next connection may be one of HTTP/2, which all that wait can share.
+    fn opens_one_at_a_time(&self, state: &State) -> bool {
         self.may_speak_http2 && !state.speaks_http1
     }
 
@@ -125,7 +126,7 @@ impl Pool {
         let number = state.number();
         let (sender, receiver) = oneshot::channel();
         state.waiting.push_back(Waiter { number, must_be_new, connection: sender });
-        let is_opened = self.is_one_for_all(&state) && !state.opening.is_empty();
+        let is_opened = self.opens_one_at_a_time(&state) && !state.opening.is_empty();
         let opening = if is_opened { None } else { self.open(&mut state, number) };
         Err(Waiting { pool: Arc::clone(self), number, receiver, opening })
     }
@@ -161,7 +162,7 @@ impl Pool {
 
     /// After the one connection that all waited for: opens one for each, if it cannot be shared.
     fn open_for_waiting(self: &Arc<Self>, state: &mut State) {
-        let most = if self.is_one_for_all(state) { 1 } else { usize::MAX };
+        let most = if self.opens_one_at_a_time(state) { 1 } else { usize::MAX };
         while state.opening.len() < state.waiting.len().min(most) {
             let number = state.number();
             if self.open(state, number).is_none() {
@@ -172,7 +173,7 @@ impl Pool {
 
     /// Tells those who waited for this connection that there is none.
     fn fail(&self, state: &mut State, number: u64, error: &ConnectError) {
-        if self.is_one_for_all(state) {
+        if self.opens_one_at_a_time(state) {
             for waiter in state.waiting.drain(..) {
                 // Who is gone need not know.
                 let _ = waiter.connection.send(Err(error.clone()));

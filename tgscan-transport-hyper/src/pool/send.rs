@@ -38,7 +38,7 @@ impl Pool {
                 Err(waiting) => waiting.connection().await.map_err(SendError::Connect)?,
             };
             if let (Connection::Http1(_), Some(request)) = (&connection, &mut *request) {
-                self.fit_http1(request);
+                self.prepare_http1(request);
             }
             let Some(taken) = request.take() else {
                 return Err(SendError::Connect(ConnectError::new("there is no request")));
@@ -63,7 +63,7 @@ impl Pool {
                 return Err(SendError::Request { error: error.into_error(), is_handed_back: true });
             }
             is_resend = true;
-            self.unfit(request.insert(handed_back));
+            self.restore_target(request.insert(handed_back));
         }
     }
 
@@ -78,15 +78,15 @@ impl Pool {
     }
 
     /// The target is a path (RFC 9112, 3.2.1), and the host a header.
-    fn fit_http1(&self, request: &mut Request<Outgoing>) {
+    fn prepare_http1(&self, request: &mut Request<Outgoing>) {
         if let Some(path) = request.uri().path_and_query().cloned() {
             *request.uri_mut() = path.into();
         }
         request.headers_mut().entry(HOST).or_insert_with(|| self.host.clone());
     }
 
-    /// As it was, for whatever protocol comes now.
-    fn unfit(&self, request: &mut Request<Outgoing>) {
+    /// The target and the headers as they were, for whatever protocol comes now.
+    fn restore_target(&self, request: &mut Request<Outgoing>) {
         let mut parts = self.uri().clone().into_parts();
         parts.path_and_query = request.uri().path_and_query().cloned();
         if let Ok(uri) = Uri::from_parts(parts) {

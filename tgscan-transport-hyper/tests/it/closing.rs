@@ -1,7 +1,8 @@
 //! Servers that close idle connections at the worst moments: nothing is sent twice, and no error reaches the caller for a
 //! request of which nothing was sent.
 //!
-//! In CI 5,000 calls of each kind; `TGSCAN_CALLS=100000 cargo test -p tgscan-transport-hyper --release closing` takes longer.
+//! In CI 5,000 calls of each kind; more by
+//! `TGSCAN_CALLS=100000 cargo test -p tgscan-transport-hyper --all-features --test it closing`, for some minutes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -123,7 +124,7 @@ async fn server_that_says_goaway_in_every_tenth_answer_gets_each_request_once() 
         }
     })
     .await;
-    // Once in some ten thousand calls hyper leaves a request that meets a GOAWAY waiting for room that never comes: not sent,
+    // Now and then hyper leaves a request that meets a GOAWAY waiting for room that never comes: not sent,
     // and sent again after this time.
     let transport = authority.trusted().attempt_timeout(Duration::from_secs(2)).build().unwrap();
     let errors = call_many(transport, &url, &processed).await;

@@ -1,4 +1,4 @@
-//! Whole calls over a socket: by the SDK, and by hand over hyper-util's pooled client.
+//! Whole calls over a socket: by the SDK, by hand over hyper-util's pooled client, and over one connection of hyper itself.
 //!
 //! "By hand" means an ordinary request built for each call (method, URI, headers, form body), the pool with its defaults
 //! over hyper-rustls, a status check and a collected body. It has no size limit, timeout, retry, ledger, delivery state or
