@@ -88,7 +88,7 @@ impl Api {
 
     fn at(base: BaseUrl, key: ApiKey) -> Self {
         let (retry, ledger) = (RetryPolicy::default(), Ledger::new());
-        let classifier: Classifier = Refusal::of_mock_text;
+        let classifier: Classifier = Refusal::from_mock_message;
         let shared =
             Shared { base, key, retry, ledger, classifier, marks_attempts: false, calls: Arc::default() };
         Self { shared: Arc::new(shared) }
@@ -109,7 +109,7 @@ impl Api {
     }
 
     /// Sets the classifier of the service's refusals; where it returns `None`, the HTTP status decides. Replaces the
-    /// default, [`Refusal::of_mock_text`]: the texts of the live service are not documented.
+    /// default, [`Refusal::from_mock_message`]: the texts of the live service are not documented.
     ///
     /// ```
     /// use tgscan_core::{Api, ApiKey, Refusal, error::ApiError};
@@ -133,7 +133,7 @@ impl Api {
     /// Adds an [`Attempt`](crate::call::Attempt) to the extensions of every request, so that transports and layers know
     /// which call they carry. Default: off, because it costs three allocations per request.
     #[must_use]
-    pub fn with_marked_attempts(mut self) -> Self {
+    pub fn with_attempt_extension(mut self) -> Self {
         Arc::make_mut(&mut self.shared).marks_attempts = true;
         self
     }

@@ -24,7 +24,7 @@ use http::{Request, Response};
 use tgscan_types::ApiMethod;
 
 use crate::call::Step;
-use crate::store::{Asked, Asking, Lookup, Settlement, Store, StorePolicy};
+use crate::store::{ClaimStep, Lookup, PendingClaim, Settlement, Store, StorePolicy};
 use crate::{Api, Credits, Error, Reply, TransportError};
 
 /// Makes a call, and sends it again where the retry policy says so. Backoffs sleep on this thread.
@@ -58,16 +58,16 @@ pub fn call_stored<M: ApiMethod>(
     if !api.can_cost::<M>() {
         return drive(Step::begin(api, method, Duration::ZERO), &clock, &mut send, |_| {});
     }
-    let mut asking = Asking::new(api, policy, lookup, method, Duration::ZERO);
+    let mut asking = PendingClaim::new(api, policy, lookup, method, Duration::ZERO);
     let granted = loop {
         let claim = block_on(store.claim(&asking.request(clock.elapsed())));
         match asking.claimed(claim) {
-            Asked::Granted(granted) => break granted,
-            Asked::Wait(duration, waiting) => {
+            ClaimStep::Granted(granted) => break granted,
+            ClaimStep::Backoff(duration, waiting) => {
                 sleep(duration);
-                asking = waiting.again();
+                asking = waiting.resume();
             }
-            Asked::Done(result) => return result,
+            ClaimStep::Done(result) => return result,
         }
     };
     // A panic in `send` leaves the call as what it was then.
@@ -75,7 +75,7 @@ pub fn call_stored<M: ApiMethod>(
     let (step, running) = granted.begin(clock.elapsed());
     let result =
         drive(step, &clock, &mut send, |credits| claimed.ending = Some(Settlement::without_answer(credits)));
-    let (call, settlement, settling) = running.ended(result);
+    let (call, settlement, settling) = running.finished(result);
     claimed.ending = Some(settlement.clone());
     let settled = block_on(store.settle(call, settlement));
     if settled.is_ok() {

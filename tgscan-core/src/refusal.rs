@@ -43,7 +43,7 @@ impl Refusal {
     }
 
     /// Classifies by the texts of `tgscan-mock`, the default classifier: the service's own texts are not known.
-    pub fn of_mock_text(error: &ApiError) -> Option<Self> {
+    pub fn from_mock_message(error: &ApiError) -> Option<Self> {
         const TEXTS: [(&str, Refusal); 11] = [
             ("unknown API key", Refusal::InvalidKey),
             ("this API key was removed", Refusal::InvalidKey),

@@ -51,7 +51,7 @@ fn over(
     let api = Api::new(mock.live_key());
     let mock = mock.clone();
     let send = move |request| match mock.respond(&request).wire {
-        Wire::Whole(response) | Wire::Drip(response) => Ok(response),
+        Wire::Whole(response) | Wire::Slow(response) => Ok(response),
         Wire::Refused => Err(TransportError::never_sent("refused")),
         _ => Err(TransportError::new("the line dropped")),
     };

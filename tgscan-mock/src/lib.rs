@@ -38,7 +38,7 @@ mod transport;
 
 pub use engine::{
     Account, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder, RecordedRequest,
-    Repeat, Unknown, UnmetExpectations,
+    Repeat, UnknownAccounts, UnmetExpectations,
 };
 #[cfg(feature = "server")]
 pub use engine::{MethodCost, ScriptStep};

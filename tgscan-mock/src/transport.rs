@@ -26,7 +26,7 @@ impl Wire {
     /// If not the whole response comes, or more than `max_body_size` allows.
     pub fn into_result(self, max_body_size: usize) -> Result<Response<Bytes>, TransportError> {
         match self {
-            Self::Whole(response) | Self::Drip(response) => capped(response, max_body_size),
+            Self::Whole(response) | Self::Slow(response) => capped(response, max_body_size),
             Self::Partial(response, at, end) => {
                 // What is larger than the cap is refused before its end is seen.
                 let prefix = capped(response.map(|body| body.slice(..at.min(body.len()))), max_body_size)?;

@@ -13,7 +13,7 @@ pub enum BuildError {
         setting: &'static str,
     },
     /// The cap of the body is zero, so that every answer would be too large.
-    ZeroBodyCap,
+    ZeroMaxBodySize,
     /// The user agent cannot be a header value.
     UserAgent,
     /// A PEM text has no certificate in it.
@@ -26,7 +26,7 @@ pub enum BuildError {
     },
     /// An extra root is not a certificate that can be trusted.
     #[non_exhaustive]
-    Root {
+    RootCertificate {
         /// Which of the extra roots, counted from 1 in the order in which they were added.
         number: usize,
         /// What rustls says.
@@ -50,7 +50,7 @@ pub enum BuildError {
     },
     /// Settings that cannot hold together.
     #[non_exhaustive]
-    Contradiction {
+    ConflictingSettings {
         /// Which ones.
         settings: &'static str,
         /// What to change.
@@ -81,7 +81,7 @@ impl fmt::Display for BuildError {
             Self::ZeroTimeout { setting } => {
                 write!(f, "`{setting}` is zero, so every call would fail; give a longer time")
             }
-            Self::ZeroBodyCap => {
+            Self::ZeroMaxBodySize => {
                 f.write_str("`max_body_size` is zero, so every answer would be too large; give at least 1 byte")
             }
             Self::UserAgent => f.write_str(
@@ -95,7 +95,7 @@ impl fmt::Display for BuildError {
             Self::Pem { reason } => {
                 write!(f, "`extra_roots_pem` got a text that is not PEM: {reason}; give the file as it is")
             }
-            Self::Root { number, reason } => {
+            Self::RootCertificate { number, reason } => {
                 write!(f, "extra root certificate {number} cannot be used: {reason}; give a root certificate")
             }
             Self::Proxy { setting, reason } => write!(
@@ -108,7 +108,7 @@ impl fmt::Display for BuildError {
                 "the list of hosts in `{setting}` cannot be read: {reason}; give hosts, addresses and networks like \
                  `internal.example, 10.0.0.0/8, [::1]:8443`"
             ),
-            Self::Contradiction { settings, remedy } => {
+            Self::ConflictingSettings { settings, remedy } => {
                 write!(f, "{settings} contradict each other; {remedy}")
             }
             Self::NoCryptoProvider => f.write_str(

@@ -100,7 +100,7 @@ mod untraced;
 pub use build_error::BuildError;
 pub use builder::HyperTransportBuilder;
 #[cfg(feature = "gzip")]
-pub use incoming::CodedBody;
+pub use incoming::EncodedBody;
 pub use limits::CallLimits;
 /// The rustls of this transport, for [`HyperTransportBuilder::tls_config`] and
 /// [`HyperTransportBuilder::crypto_provider`].

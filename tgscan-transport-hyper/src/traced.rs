@@ -17,7 +17,7 @@ type Answer = Result<Response<Bytes>, TransportError>;
 
 /// Spans name the method and count the attempts, so requests must say which they are.
 pub(crate) fn marked(api: Api) -> Api {
-    api.with_marked_attempts()
+    api.with_attempt_extension()
 }
 
 /// The span of one attempt.

@@ -13,7 +13,7 @@ use tgscan_types::ApiMethod;
 
 use crate::error::{Error, ErrorKind};
 use crate::ledger::{CapReached, Reservation};
-use crate::retry::{Decision, Failure, Situation, decide, random, retry_after};
+use crate::retry::{Decision, Failure, RetryContext, decide, random, retry_after};
 use crate::{Api, Credits, Reply, TransportError};
 
 /// The next thing to do in a call.
@@ -194,7 +194,7 @@ impl<M: ApiMethod> InFlight<M> {
                 call.api.error::<M>(ErrorKind::Transport(error))
             }
         };
-        let situation = Situation {
+        let situation = RetryContext {
             can_cost: call.api.can_cost::<M>(),
             // Every error of an attempt has one.
             failure: Failure::of(&error).unwrap_or(Failure::MaybeSent),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{Credits, Error};
 
 /// Which call a request belongs to. In the extensions of every request that a call sends, if
-/// [`Api::with_marked_attempts`](crate::Api::with_marked_attempts) asked for it.
+/// [`Api::with_attempt_extension`](crate::Api::with_attempt_extension) asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -121,7 +121,7 @@ mod tests {
             answer.map(|body| Response::new(Bytes::from_static(body.as_bytes()))).map_err(TransportError::new)
         });
         let log = Log::default();
-        let client = Client::new(Api::new(ApiKey::live("k3y").unwrap()).with_marked_attempts(), transport)
+        let client = Client::new(Api::new(ApiKey::live("k3y").unwrap()).with_attempt_extension(), transport)
             .with_observer(log.clone());
         let _ = futures_executor::block_on(client.send(Search { query: "private_name".parse().unwrap() }));
         let lines = log.0.lock().unwrap();

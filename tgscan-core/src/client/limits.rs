@@ -32,7 +32,7 @@ impl Client {
     /// Waits for the ledger's cap in any runtime; for that of a store, which others share, it asks again from time to time,
     /// which needs a timer.
     #[must_use]
-    pub fn with_wait_for_room(mut self) -> Self {
+    pub fn with_wait_at_cap(mut self) -> Self {
         std::sync::Arc::make_mut(&mut self.shared).waits_for_room = true;
         self
     }

@@ -135,14 +135,14 @@ impl Client {
     /// Assumption: a call that was given up is charged within the time limit that a request has by default. A charge that
     /// comes later still shows in the next comparison, as `ReconcileOutcome::Differs`, and counts against the cap.
     #[must_use]
-    pub fn with_late_charge(mut self, wait: Duration) -> Self {
+    pub fn with_late_charge_window(mut self, wait: Duration) -> Self {
         Arc::make_mut(&mut self.shared).late_charge = wait;
         self
     }
 
     /// Settles uncertain calls automatically: when the cap would refuse a call because of them, the client first
     /// [reconciles](Self::reconcile), at most once for each new uncertainty. Such a call waits as long as
-    /// [`with_late_charge`](Self::with_late_charge) says. Needs a timer.
+    /// [`with_late_charge_window`](Self::with_late_charge_window) says. Needs a timer.
     ///
     /// To have a balance to compare with, it asks for the balance (free) before the first paid call of its ledger.
     #[must_use]
@@ -348,7 +348,7 @@ impl Client {
     /// Asks for the balance (free), compares the ledger with it, and settles what was uncertain if it can.
     ///
     /// If a call is uncertain, this first waits until no late charge can come
-    /// ([`with_late_charge`](Self::with_late_charge)). Nothing is concluded if paid calls are in flight while the balance
+    /// ([`with_late_charge_window`](Self::with_late_charge_window)). Nothing is concluded if paid calls are in flight while the balance
     /// is fetched, or another comparison ends meanwhile; see [`ReconcileOutcome`]. The first comparison only remembers
     /// the balance, so make it before spending.
     ///

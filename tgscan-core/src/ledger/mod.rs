@@ -135,9 +135,9 @@ impl Ledger {
 
     /// Settles what `ReconcileOutcome::ToppedUp` left uncertain, given that `credits` were bought in all by the purchases
     /// that reconciliations reported since. Returns how many attempts are settled; 0 if the amount does not fit.
-    pub fn explain_top_up(&self, credits: u64) -> u64 {
+    pub fn settle_top_up(&self, credits: u64) -> u64 {
         self.account().change(|state| {
-            let settled = state.explain_top_up(credits);
+            let settled = state.settle_top_up(credits);
             state.settle_children();
             settled
         })
@@ -363,9 +363,9 @@ mod tests {
              of an earlier call is not known; settle what is uncertain with `Client::reconcile` or \
              `Ledger::settle_uncertain`"
         );
-        assert_eq!(ledger.snapshot().room(), Some(0));
+        assert_eq!(ledger.snapshot().remaining(), Some(0));
         assert_eq!(ledger.settle_uncertain(4), 1);
-        assert_eq!((ledger.snapshot().charged, ledger.snapshot().room()), (4, Some(6)));
+        assert_eq!((ledger.snapshot().charged, ledger.snapshot().remaining()), (4, Some(6)));
     }
 
     #[test]

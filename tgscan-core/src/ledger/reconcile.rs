@@ -32,7 +32,7 @@ pub enum ReconcileOutcome {
     /// booked as charged with so much in all, and are no longer uncertain.
     Settled(u64),
     /// The account has at least this many credits more than the ledger can explain: some were bought. Since it is not
-    /// known how many, what was uncertain stays so, until [`Ledger::explain_top_up`] or [`Ledger::settle_uncertain`] is
+    /// known how many, what was uncertain stays so, until [`Ledger::settle_top_up`] or [`Ledger::settle_uncertain`] is
     /// called. Later calls are compared with this balance.
     ToppedUp(u64),
     /// The account lost this many credits more than the ledger can explain, what was uncertain included: somebody else
@@ -80,7 +80,7 @@ struct Baseline {
 #[derive(Debug)]
 pub struct Reconcile {
     ledger: Ledger,
-    begun: u64,
+    revision: u64,
     was_busy: bool,
     ended: u64,
     pub(crate) uncertain_ever: u64,
@@ -91,7 +91,7 @@ impl Reconcile {
     /// uncertain if it can.
     pub fn finish(self, balance: i64) -> Reconciliation {
         self.ledger.change(|state| {
-            let outcome = if self.was_busy || state.in_flight_calls() > 0 || state.begun != self.begun {
+            let outcome = if self.was_busy || state.in_flight_calls() > 0 || state.revision != self.revision {
                 ReconcileOutcome::CallsInFlight
             } else if state.comparison.ended != self.ended {
                 ReconcileOutcome::Overlapped
@@ -132,7 +132,7 @@ impl Ledger {
         let state = account.lock();
         Reconcile {
             ledger: account.clone(),
-            begun: state.begun,
+            revision: state.revision,
             was_busy: state.in_flight_calls() > 0,
             ended: state.comparison.ended,
             uncertain_ever: state.uncertain_ever,
@@ -262,7 +262,7 @@ impl State {
         }
     }
 
-    pub(super) fn explain_top_up(&mut self, credits: u64) -> u64 {
+    pub(super) fn settle_top_up(&mut self, credits: u64) -> u64 {
         let stranded = self.held(|book| book.stranded);
         let Some(gap) = self.comparison.gap else { return 0 };
         // The account gained what was bought less what the stranded calls took.
@@ -293,7 +293,7 @@ impl State {
             (book.uncertain, book.stranded) = (0, 0);
         }
         self.charged = self.charged.saturating_add(credits);
-        self.begun += 1;
+        self.revision += 1;
         self.comparison.baseline = None;
         self.comparison.gap = None;
         self.comparison.ended += 1;
@@ -389,8 +389,8 @@ mod tests {
         let seen = ledger.start_reconcile().finish(597);
         assert_eq!((seen.outcome, seen.uncertain_left), (ReconcileOutcome::Settled(1), 3));
         // The 500 that were bought say what it cost: 2.
-        assert_eq!(ledger.explain_top_up(502), 0, "it would have cost 4, and 3 are held");
-        assert_eq!(ledger.explain_top_up(500), 1);
+        assert_eq!(ledger.settle_top_up(502), 0, "it would have cost 4, and 3 are held");
+        assert_eq!(ledger.settle_top_up(500), 1);
         let now = ledger.snapshot();
         assert_eq!((now.charged, now.uncertain, now.uncertain_calls), (3, 0, 0));
         assert_eq!(reconcile(&ledger, 597), ReconcileOutcome::Agrees);
@@ -413,8 +413,8 @@ mod tests {
         reconcile(&ledger, 299);
         spend(&ledger, Credits::Uncertain);
         assert_eq!(reconcile(&ledger, 497), ReconcileOutcome::ToppedUp(198));
-        assert_eq!(ledger.explain_top_up(200), 0, "one of two purchases");
-        assert_eq!(ledger.explain_top_up(400), 2);
+        assert_eq!(ledger.settle_top_up(200), 0, "one of two purchases");
+        assert_eq!(ledger.settle_top_up(400), 2);
         assert_eq!((ledger.snapshot().charged, ledger.snapshot().uncertain_calls), (3, 0));
     }
 
@@ -428,7 +428,7 @@ mod tests {
         assert_eq!(ledger.snapshot().uncertain_calls, 4, "nothing to compare them with");
         assert_eq!(reconcile(&ledger, 100), ReconcileOutcome::Agrees);
         assert_eq!(ledger.settle_uncertain(1), 4);
-        assert_eq!((ledger.snapshot().charged, ledger.snapshot().room()), (1, Some(4)));
+        assert_eq!((ledger.snapshot().charged, ledger.snapshot().remaining()), (1, Some(4)));
         assert_eq!(reconcile(&ledger, 100), ReconcileOutcome::Baseline);
     }
 

@@ -41,7 +41,7 @@ impl LedgerSnapshot {
 
     /// Returns how many credits the cap has left for further calls, or `None` without a cap. It is 0 while a call of
     /// unknown price is in flight or uncertain.
-    pub fn room(&self) -> Option<u64> {
+    pub fn remaining(&self) -> Option<u64> {
         let is_open = self.in_flight_is_open || self.uncertain_is_open;
         self.cap.map(|cap| if is_open { 0 } else { cap.saturating_sub(self.committed()) })
     }
@@ -75,7 +75,7 @@ impl CapReached {
     }
 
     pub(super) fn fits(&self, ledger: &LedgerSnapshot) -> bool {
-        ledger.room().is_none_or(|room| room >= self.price.unwrap_or(1))
+        ledger.remaining().is_none_or(|room| room >= self.price.unwrap_or(1))
     }
 }
 

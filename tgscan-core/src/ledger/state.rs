@@ -17,7 +17,7 @@ pub(super) struct State {
     not_charged_calls: u64,
     refused_calls: u64,
     /// Paid attempts ever begun, and free ones that were charged: tells whether anything happened between two looks.
-    pub(super) begun: u64,
+    pub(super) revision: u64,
     /// Attempts that ever ended uncertain.
     pub(super) uncertain_ever: u64,
     pub(super) comparison: Comparison,
@@ -56,7 +56,7 @@ impl State {
             charged_calls: 0,
             not_charged_calls: 0,
             refused_calls: 0,
-            begun: 0,
+            revision: 0,
             uncertain_ever: 0,
             comparison: Comparison::default(),
             children: Children::default(),
@@ -159,7 +159,7 @@ impl State {
             return Err(refused);
         }
         self.books[book].in_flight += 1;
-        self.begun += 1;
+        self.revision += 1;
         Ok(book)
     }
 
@@ -174,7 +174,7 @@ impl State {
         self.charged = self.charged.saturating_add(credits);
         self.charged_calls += 1;
         // A free call that was charged began unseen.
-        self.begun += 1;
+        self.revision += 1;
     }
 
     pub(super) fn not_charged(&mut self) {
@@ -184,6 +184,6 @@ impl State {
     pub(super) fn uncertain(&mut self, book: usize) {
         self.books[book].uncertain += 1;
         self.uncertain_ever += 1;
-        self.begun += 1;
+        self.revision += 1;
     }
 }

@@ -58,7 +58,7 @@ impl RetryPolicy {
 
 /// Everything that the decision depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Situation {
+pub struct RetryContext {
     /// Whether this call can cost credits: its method can, and it is not sent to a test method.
     pub can_cost: bool,
     /// How the last attempt failed.
@@ -93,8 +93,8 @@ pub enum Decision {
 /// - Before any of this: a call whose answer states that it took credits is not sent again, whatever its status.
 /// - The wait is drawn evenly between zero and a bound that doubles (full jitter), and is at least `Retry-After`.
 /// - A wait beyond [`RetryPolicy::max_backoff`], or one that ends after [`RetryPolicy::max_elapsed`], is not begun.
-pub fn decide(policy: &RetryPolicy, situation: &Situation) -> Decision {
-    let Situation { can_cost, failure, is_charged, retry_after, attempts, elapsed, random } = *situation;
+pub fn decide(policy: &RetryPolicy, situation: &RetryContext) -> Decision {
+    let RetryContext { can_cost, failure, is_charged, retry_after, attempts, elapsed, random } = *situation;
     let may_repeat = !can_cost || failure.not_processed() || policy.resend_uncertain;
     if is_charged || !failure.is_transient() || !may_repeat || attempts >= policy.max_attempts {
         return Decision::GiveUp;
@@ -152,10 +152,10 @@ mod tests {
     use super::*;
     use crate::{Credits, Refusal};
 
-    fn situation(can_cost: bool, failure: Failure) -> Situation {
+    fn situation(can_cost: bool, failure: Failure) -> RetryContext {
         let random = u64::MAX;
         let (is_charged, retry_after, elapsed) = (false, None, Duration::ZERO);
-        Situation { can_cost, failure, is_charged, retry_after, attempts: 1, elapsed, random }
+        RetryContext { can_cost, failure, is_charged, retry_after, attempts: 1, elapsed, random }
     }
 
     fn retries(policy: &RetryPolicy, can_cost: bool, failure: Failure) -> bool {
@@ -232,7 +232,7 @@ mod tests {
         let asked = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
         for failure in Failure::all() {
             for can_cost in [true, false] {
-                let charged = Situation { is_charged: true, ..situation(can_cost, failure) };
+                let charged = RetryContext { is_charged: true, ..situation(can_cost, failure) };
                 assert_eq!(decide(&asked, &charged), Decision::GiveUp, "{failure:?}");
             }
         }
@@ -257,7 +257,7 @@ mod tests {
         let policy = RetryPolicy::default();
         let at = |attempts, elapsed, retry_after| {
             let situation = situation(false, Failure::NeverSent);
-            decide(&policy, &Situation { retry_after, attempts, elapsed, ..situation })
+            decide(&policy, &RetryContext { retry_after, attempts, elapsed, ..situation })
         };
         let s = Duration::from_secs;
         assert_eq!(at(3, s(0), None), Decision::RetryAfter(Duration::from_nanos(999_999_999)));
@@ -277,7 +277,7 @@ mod tests {
         {
             let wait = |random| {
                 let situation = situation(false, Failure::NeverSent);
-                match decide(&policy, &Situation { attempts, random, ..situation }) {
+                match decide(&policy, &RetryContext { attempts, random, ..situation }) {
                     Decision::RetryAfter(wait) => wait,
                     Decision::GiveUp => panic!("gave up at {attempts}"),
                 }

@@ -23,7 +23,7 @@ pub struct AccountBook {
     /// The balance of the last comparison, plus purchases recorded since, and `charged` at that time.
     pub baseline: Option<(i64, u64)>,
     /// Calls ever claimed or settled late: tells whether anything happened between two looks.
-    pub begun: u64,
+    pub revision: u64,
     /// Comparisons that have ended.
     pub reconciled: u64,
     /// The last call ever claimed.
@@ -177,8 +177,8 @@ impl fmt::Display for StoreCapReached {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReconcileStart {
-    /// [`AccountBook::begun`].
-    pub begun: u64,
+    /// [`AccountBook::revision`].
+    pub revision: u64,
     /// [`AccountBook::reconciled`].
     pub reconciled: u64,
     /// How many calls are in flight.
@@ -193,7 +193,7 @@ impl ReconcileStart {
         let is_left = book.methods.iter().any(|book| book.uncertain > book.stranded);
         let age = |at| Duration::from_millis(now.saturating_sub(at));
         Self {
-            begun: book.begun,
+            revision: book.revision,
             reconciled: book.reconciled,
             in_flight: book.in_flight_calls(),
             last_uncertain: book.last_uncertain_at.filter(|_| is_left).map(age),
@@ -267,7 +267,7 @@ impl AccountBook {
     /// Books a claim.
     pub fn claim(&mut self, call: CallId, method: &str) {
         self.method(method).in_flight += 1;
-        self.begun += 1;
+        self.revision += 1;
         self.last_call = call;
     }
 
@@ -276,7 +276,7 @@ impl AccountBook {
     pub fn owner_died(&mut self, method: &str, now: u64) {
         let book = self.method(method);
         book.in_flight = book.in_flight.saturating_sub(1);
-        self.begun += 1;
+        self.revision += 1;
         self.became_uncertain(method, now);
     }
 
@@ -372,7 +372,7 @@ impl AccountBook {
         let book = self.method(&row.method);
         book.uncertain = book.uncertain.saturating_sub(1);
         book.stranded = book.stranded.saturating_sub(u64::from(is_stranded)).min(book.uncertain);
-        self.begun += 1;
+        self.revision += 1;
     }
 
     /// Records a purchase.
@@ -389,7 +389,7 @@ impl AccountBook {
     /// (`ReconcileOutcome::ToppedUp`): record the purchase with [`record_top_up`](Self::record_top_up), then compare
     /// again. The first comparison only remembers the balance.
     pub fn reconcile(&mut self, start: ReconcileStart, balance: i64) -> StoreReconciliation {
-        if start.in_flight > 0 || self.in_flight_calls() > 0 || self.begun != start.begun {
+        if start.in_flight > 0 || self.in_flight_calls() > 0 || self.revision != start.revision {
             return StoreReconciliation::inconclusive(self, ReconcileOutcome::CallsInFlight);
         }
         if self.reconciled != start.reconciled {

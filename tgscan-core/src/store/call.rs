@@ -19,7 +19,7 @@ use crate::{Api, Credits, Error, ErrorKind, Reply};
 /// [`blocking::call_stored`](crate::blocking::call_stored) drives it on a thread, and
 /// [`Client`](crate::Client::with_store) asynchronously.
 #[must_use = "ask the store with `request`, and report its answer with `claimed`"]
-pub struct Asking<M> {
+pub struct PendingClaim<M> {
     api: Api,
     policy: StorePolicy,
     lookup: Lookup,
@@ -29,7 +29,7 @@ pub struct Asking<M> {
     waits: u32,
 }
 
-impl<M: ApiMethod> Asking<M> {
+impl<M: ApiMethod> PendingClaim<M> {
     /// Begins a call at the time `now`. Only for calls that [can cost](Api::can_cost) credits.
     pub fn new(api: &Api, policy: &StorePolicy, lookup: Lookup, method: M, now: Duration) -> Self {
         Self { api: api.clone(), policy: policy.clone(), lookup, method, began: now, waits: 0 }
@@ -43,22 +43,22 @@ impl<M: ApiMethod> Asking<M> {
     }
 
     /// Reports what the store said.
-    pub fn claimed(mut self, claim: Result<Claim, StoreError>) -> Asked<M> {
+    pub fn claimed(mut self, claim: Result<Claim, StoreError>) -> ClaimStep<M> {
         let refusal = match claim {
             Ok(Claim::Granted(call)) => {
-                return Asked::Granted(Granted { api: self.api, method: self.method, call });
+                return ClaimStep::Granted(GrantedCall { api: self.api, method: self.method, call });
             }
             Ok(Claim::InFlight { age }) => {
                 let duration = wait_before(self.waits);
                 self.waits += 1;
-                return Asked::Wait(duration, Waiting { age, asking: self });
+                return ClaimStep::Backoff(duration, ClaimBackoff { age, claim: self });
             }
             Ok(Claim::Stored(stored)) => {
                 let mut response = Response::new(stored.body);
                 *response.status_mut() = StatusCode::from_u16(stored.status).unwrap_or_default();
                 let storage = Storage::Cached { age: stored.age, credits: stored.credits };
                 let result = self.api.parse(&self.method, response);
-                return Asked::Done(
+                return ClaimStep::Done(
                     result
                         .map(|reply| reply.into_stored(storage))
                         .map_err(|error| error.with_attempts(0).with_credits(Credits::NotCharged)),
@@ -69,7 +69,7 @@ impl<M: ApiMethod> Asking<M> {
             Ok(Claim::NotStored) => StoreRefusal::NotStored,
             Err(error) => StoreRefusal::Failed(error),
         };
-        Asked::Done(Err(refused::<M>(refusal)))
+        ClaimStep::Done(Err(refused::<M>(refusal)))
     }
 }
 
@@ -79,26 +79,26 @@ fn refused<M: ApiMethod>(refusal: StoreRefusal) -> Error {
 
 /// The next thing to do, after the store was asked.
 #[derive(Debug)]
-pub enum Asked<M: ApiMethod> {
-    /// Send the question, with [`Granted::begin`].
-    Granted(Granted<M>),
-    /// The same question is in flight elsewhere: wait this long, then ask again with [`Waiting::again`].
-    Wait(Duration, Waiting<M>),
+pub enum ClaimStep<M: ApiMethod> {
+    /// Send the question, with [`GrantedCall::begin`].
+    Granted(GrantedCall<M>),
+    /// The same question is in flight elsewhere: wait this long, then ask again with [`ClaimBackoff::resume`].
+    Backoff(Duration, ClaimBackoff<M>),
     /// The call has finished: with a stored answer, or with a refusal.
     Done(Result<Reply<M::Answer>, Error>),
 }
 
-/// A call whose question is in flight elsewhere.
-#[must_use = "ask again with `again`, or end the call with `give_up`"]
-pub struct Waiting<M> {
+/// A call that waits, because its question is in flight elsewhere.
+#[must_use = "ask again with `resume`, or end the call with `give_up`"]
+pub struct ClaimBackoff<M> {
     age: Duration,
-    asking: Asking<M>,
+    claim: PendingClaim<M>,
 }
 
-impl<M: ApiMethod> Waiting<M> {
+impl<M: ApiMethod> ClaimBackoff<M> {
     /// Returns the call, to ask the store again.
-    pub fn again(self) -> Asking<M> {
-        self.asking
+    pub fn resume(self) -> PendingClaim<M> {
+        self.claim
     }
 
     /// Ends the call instead of waiting. Nothing was sent.
@@ -109,39 +109,39 @@ impl<M: ApiMethod> Waiting<M> {
 
 /// A call that the store granted: settle or abandon it, whatever happens.
 #[must_use = "send it with `begin`"]
-pub struct Granted<M> {
+pub struct GrantedCall<M> {
     api: Api,
     method: M,
     call: CallId,
 }
 
-impl<M: ApiMethod> Granted<M> {
+impl<M: ApiMethod> GrantedCall<M> {
     /// Returns the name of the claimed call.
     pub fn call(&self) -> CallId {
         self.call
     }
 
     /// Starts to send it at the time `now`.
-    pub fn begin(self, now: Duration) -> (Step<M>, Running) {
-        (Step::begin(&self.api, self.method, now), Running { call: self.call })
+    pub fn begin(self, now: Duration) -> (Step<M>, RunningCall) {
+        (Step::begin(&self.api, self.method, now), RunningCall { call: self.call })
     }
 
     /// For a driver that begins calls itself.
-    pub(crate) fn into_parts(self) -> (M, Running) {
-        (self.method, Running { call: self.call })
+    pub(crate) fn into_parts(self) -> (M, RunningCall) {
+        (self.method, RunningCall { call: self.call })
     }
 }
 
-/// A granted call that has begun.
-#[must_use = "report the result with `ended`, or abandon the call"]
+/// A granted call that has started.
+#[must_use = "report the result with `finished`, or abandon the call"]
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningCall {
     call: CallId,
 }
 
-impl Running {
+impl RunningCall {
     /// Reports the result of the call. Returns what to settle.
-    pub fn ended<A>(self, result: Result<Reply<A>, Error>) -> (CallId, Settlement, Settling<A>) {
+    pub fn finished<A>(self, result: Result<Reply<A>, Error>) -> (CallId, Settlement, PendingSettlement<A>) {
         let settlement = match &result {
             // Somebody else's answer is none to this question.
             Ok(reply) if reply.is_mismatched() => match Settlement::without_answer(reply.credits) {
@@ -155,7 +155,7 @@ impl Running {
                 _ => Settlement::without_answer(error.credits()),
             },
         };
-        (self.call, settlement, Settling { result })
+        (self.call, settlement, PendingSettlement { result })
     }
 }
 
@@ -163,13 +163,13 @@ fn answered(response: &Response<bytes::Bytes>, credits: Credits) -> Settlement {
     Settlement::Answered { status: response.status().as_u16(), body: response.body().clone(), credits }
 }
 
-/// A call that has ended, and whose end the store is told.
+/// A call that has finished, and whose settlement goes to the store.
 #[must_use = "report what the store said with `settled`"]
-pub struct Settling<A> {
+pub struct PendingSettlement<A> {
     result: Result<Reply<A>, Error>,
 }
 
-impl<A> Settling<A> {
+impl<A> PendingSettlement<A> {
     /// Reports what the store said. The answer reaches the caller either way.
     ///
     /// # Errors
@@ -186,26 +186,35 @@ impl<A> Settling<A> {
     }
 }
 
-impl<M: ApiMethod> fmt::Debug for Asking<M> {
+impl<M: ApiMethod> fmt::Debug for PendingClaim<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asking").field("method", &M::NAME).field("waits", &self.waits).finish_non_exhaustive()
+        f.debug_struct("PendingClaim")
+            .field("method", &M::NAME)
+            .field("waits", &self.waits)
+            .finish_non_exhaustive()
     }
 }
 
-impl<M: ApiMethod> fmt::Debug for Waiting<M> {
+impl<M: ApiMethod> fmt::Debug for ClaimBackoff<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting").field("method", &M::NAME).field("age", &self.age).finish_non_exhaustive()
+        f.debug_struct("ClaimBackoff")
+            .field("method", &M::NAME)
+            .field("age", &self.age)
+            .finish_non_exhaustive()
     }
 }
 
-impl<M: ApiMethod> fmt::Debug for Granted<M> {
+impl<M: ApiMethod> fmt::Debug for GrantedCall<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Granted").field("method", &M::NAME).field("call", &self.call).finish_non_exhaustive()
+        f.debug_struct("GrantedCall")
+            .field("method", &M::NAME)
+            .field("call", &self.call)
+            .finish_non_exhaustive()
     }
 }
 
-impl<A> fmt::Debug for Settling<A> {
+impl<A> fmt::Debug for PendingSettlement<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settling").field("result", &self.result).finish()
+        f.debug_struct("PendingSettlement").field("result", &self.result).finish()
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tgscan_types::{ApiMethod, Balance};
 
 use super::{
-    Asked, Asking, CallId, Claim, Granted, Lookup, Settlement, Store, StoreError, StorePolicy,
+    CallId, Claim, ClaimStep, GrantedCall, Lookup, PendingClaim, Settlement, Store, StoreError, StorePolicy,
     StoreReconciliation, StoreRefusal, wait_before,
 };
 use crate::client::{CostIfDropped, too_late};
@@ -116,7 +116,7 @@ impl Client {
         let _ = self.before(until, self.see_balance(stored)).await;
         let began = self.now();
         let (mut may_settle, mut waits) = (self.shared.reconciles_itself, 0);
-        let mut asking = Asking::new(&self.shared.api, &stored.policy, stored.lookup, method, began);
+        let mut asking = PendingClaim::new(&self.shared.api, &stored.policy, stored.lookup, method, began);
         let result = loop {
             let request = asking.request(self.now());
             // Dropped, a claim gives back what it may have been granted.
@@ -139,14 +139,14 @@ impl Client {
                 }
             }
             match asking.claimed(claim) {
-                Asked::Granted(granted) => return self.fly(stored, granted, until).await,
-                Asked::Wait(duration, waiting) => {
+                ClaimStep::Granted(granted) => return self.fly(stored, granted, until).await,
+                ClaimStep::Backoff(duration, waiting) => {
                     if !self.pause(duration, until).await {
                         break Err(waiting.give_up());
                     }
-                    asking = waiting.again();
+                    asking = waiting.resume();
                 }
-                Asked::Done(result) => break result,
+                ClaimStep::Done(result) => break result,
             }
         };
         self.tell::<M>(began, &result);
@@ -182,7 +182,7 @@ impl Client {
     async fn fly<M: ApiMethod>(
         &self,
         stored: &Stored,
-        granted: Granted<M>,
+        granted: GrantedCall<M>,
         until: Option<Duration>,
     ) -> Result<Reply<M::Answer>, Error> {
         let flight = Flight {
@@ -207,7 +207,7 @@ impl Client {
     async fn finish_flight<M: ApiMethod>(
         &self,
         mut flight: Flight,
-        granted: Granted<M>,
+        granted: GrantedCall<M>,
         until: Option<Duration>,
     ) -> Result<Reply<M::Answer>, Error> {
         if self.shared.reconciles_itself {
@@ -215,7 +215,7 @@ impl Client {
         }
         let (method, running) = granted.into_parts();
         let result = self.call(method, &mut flight, until).await;
-        let (call, settlement, settling) = running.ended(result);
+        let (call, settlement, settling) = running.finished(result);
         flight.ending = Some(settlement.clone());
         let settled = flight.store.settle(call, settlement).await;
         if settled.is_ok() {

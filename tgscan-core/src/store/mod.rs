@@ -46,7 +46,7 @@ use async_trait::async_trait;
 use tgscan_types::UserQuery;
 
 pub use book::{AccountBook, MethodBook, ReconcileStart, StoreCap, StoreCapReached, StoreReconciliation};
-pub use call::{Asked, Asking, Granted, Running, Settling, Waiting};
+pub use call::{ClaimBackoff, ClaimStep, GrantedCall, PendingClaim, PendingSettlement, RunningCall};
 pub use claim::{CallId, Claim, ClaimRequest, Settlement, StoredAnswer};
 pub(crate) use drive::{Stored, Task};
 pub use error::{StoreError, StoreRefusal};

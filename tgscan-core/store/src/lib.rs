@@ -12,8 +12,8 @@ mod postgres;
 mod tables;
 
 // A page of documentation and nothing else, as a module so that rustdoc shows it.
-#[doc = include_str!("kept.md")]
-pub mod _kept {}
+#[doc = include_str!("retention.md")]
+pub mod _retention {}
 
 pub use clock::Clock;
 #[cfg(feature = "redb")]

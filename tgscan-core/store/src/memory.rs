@@ -53,7 +53,7 @@ impl MemoryStore {
     }
 
     /// Turns every call in flight into an uncertain one, as if its owner had died: for tests.
-    pub fn owners_died(&self) {
+    pub fn simulate_crash(&self) {
         let Ok(calls) = self.lock().open();
         let Ok(()) = logic::bury(&mut *self.lock(), &calls, self.clock.now());
     }

@@ -358,7 +358,7 @@ fn each_error_says_of_itself_what_it_is_and_nothing_else() {
 
 #[test]
 fn requests_are_marked_only_if_asked_for() {
-    for (api, expected) in [(live(), None), (live().with_marked_attempts(), Some(("similar_groups", 1)))] {
+    for (api, expected) in [(live(), None), (live().with_attempt_extension(), Some(("similar_groups", 1)))] {
         let Step::Send(request, _) = Step::begin(&api, similar(), NOW) else { panic!("not sent") };
         let mark = request.extensions().get::<Attempt>();
         assert_eq!(mark.map(|mark| (mark.method, mark.number)), expected);

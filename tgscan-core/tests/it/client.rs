@@ -301,7 +301,7 @@ fn auto_reconcile_asks_once_where_the_balance_settles_nothing() {
     }
     assert_eq!(script.sent(), 3);
     client.ledger().settle_uncertain(0);
-    assert_eq!(client.ledger().snapshot().room(), Some(1));
+    assert_eq!(client.ledger().snapshot().remaining(), Some(1));
 }
 
 #[test]

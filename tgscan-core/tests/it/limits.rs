@@ -79,7 +79,7 @@ fn poll_all(calls: &mut Vec<Calling>) -> usize {
 fn batch_under_a_cap_waits_for_room_and_spends_all_of_it() {
     let held = Held::default();
     let client = Client::new(live().with_ledger(Ledger::with_cap(50, Reserve::PerCall(5))), held.transport())
-        .with_wait_for_room();
+        .with_wait_at_cap();
     // The answers cost 1. Each call sets 5 aside until that is known, and 5 after it, too.
     let mut calls: Vec<_> = (0..46).map(|_| begin(&client)).collect();
     let mut done = 0;
@@ -110,7 +110,7 @@ fn call_that_waits_for_room_is_woken() {
     let times = || woken.0.load(Ordering::Relaxed);
     let account = Ledger::with_cap(1, Reserve::PerCall(1));
     let held = Held::default();
-    let client = |ledger| Client::new(live().with_ledger(ledger), held.transport()).with_wait_for_room();
+    let client = |ledger| Client::new(live().with_ledger(ledger), held.transport()).with_wait_at_cap();
     let (mut first, mut second) = (begin(&client(account.child())), begin(&client(account.child())));
     assert!(poll(&mut first).is_pending());
     for _ in 0..3 {
@@ -153,7 +153,7 @@ fn retry_waits_for_room_too() {
     let (held, gate) = (Held::default(), Gate::default());
     let client = Client::new(live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1))), held.transport())
         .with_timer(gate.clone())
-        .with_wait_for_room();
+        .with_wait_at_cap();
     let (mut first, mut second) = (begin(&client), begin(&client));
     assert!(poll(&mut first).is_pending());
     held.answer(Ok(response(429, "")));
@@ -202,7 +202,7 @@ fn call_in_flight_at_its_deadline_is_a_timeout_and_uncertain_if_it_can_cost() {
 fn deadline_ends_the_wait_for_room() {
     let held = Held::default();
     let api = live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
-    let client = Client::new(api, held.transport()).with_timer(Clock::default()).with_wait_for_room();
+    let client = Client::new(api, held.transport()).with_timer(Clock::default()).with_wait_at_cap();
     let mut first = begin(&client);
     assert!(poll(&mut first).is_pending());
     let error = block_on(client.with_deadline(Duration::from_secs(5)).similar_groups("alice")).unwrap_err();
@@ -214,7 +214,7 @@ fn deadline_ends_the_wait_for_room() {
 fn call_whose_deadline_has_passed_is_not_sent() {
     let script = Script::new([]);
     let client = script.client(live(), &Clock::default()).with_deadline(Duration::ZERO);
-    for client in [client.clone(), client.with_wait_for_room()] {
+    for client in [client.clone(), client.with_wait_at_cap()] {
         let error = block_on(client.similar_groups("alice")).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Transport(error) if error.is_timeout()), "{error}");
         assert_eq!((error.credits(), error.attempts()), (Credits::NotCharged, 0));
@@ -241,7 +241,7 @@ impl Timer for Late {
 fn room_that_comes_at_the_deadline_sends_nothing() {
     let held = Held::default();
     let ledger = Ledger::with_cap(1, Reserve::PerCall(1));
-    let client = Client::new(live().with_ledger(ledger.clone()), held.transport()).with_wait_for_room();
+    let client = Client::new(live().with_ledger(ledger.clone()), held.transport()).with_wait_at_cap();
     let mut first = begin(&client);
     assert!(poll(&mut first).is_pending());
     let late =

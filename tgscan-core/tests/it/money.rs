@@ -291,8 +291,8 @@ fn budget_is_free_again_after_refusals_for_an_empty_balance_and_a_purchase() {
     let seen = balance(1000);
     assert_eq!(seen.uncertain_left, 4);
     assert!(play(&api, similar(), || Ok(cost(1))).0.unwrap_err().is_cap_reached());
-    assert_eq!(ledger.explain_top_up(1000), 4);
-    assert_eq!((ledger.snapshot().uncertain_calls, ledger.snapshot().room()), (0, Some(4)));
+    assert_eq!(ledger.settle_top_up(1000), 4);
+    assert_eq!((ledger.snapshot().uncertain_calls, ledger.snapshot().remaining()), (0, Some(4)));
     play(&api, similar(), || Ok(cost(1))).0.unwrap();
 }
 

@@ -16,11 +16,11 @@ use tgscan_core::{
     TransportError,
     call::{Attempt, AttemptSummary, CallSummary, Observer, Step},
     ledger::CapReached,
-    retry::{Decision, Failure, Situation, StatusRule},
+    retry::{Decision, Failure, RetryContext, StatusRule},
     store::{
-        AccountBook, Asked, Asking, BillRow, CallState, Claim, ClaimRequest, Erased, Lookup, MethodBook,
-        Person, Question, ReconcileStart, Settlement, StoreCap, StoreCapReached, StoreError, StorePolicy,
-        StoreRefusal, StoredAnswer, StoredCall,
+        AccountBook, BillRow, CallState, Claim, ClaimRequest, ClaimStep, Erased, Lookup, MethodBook,
+        PendingClaim, Person, Question, ReconcileStart, Settlement, StoreCap, StoreCapReached, StoreError,
+        StorePolicy, StoreRefusal, StoredAnswer, StoredCall,
     },
     transport::{Delivery, TransportErrorKind},
     transport_fn,
@@ -330,7 +330,15 @@ fn show_core(watch: &mut Watch) {
     watch.debug(&Failure::NeverSent);
     let (failure, elapsed) = (Failure::Undecodable, Duration::ZERO);
     let (can_cost, is_charged, retry_after) = (true, false, None);
-    watch.debug(&Situation { can_cost, failure, is_charged, retry_after, attempts: 1, elapsed, random: 0 });
+    watch.debug(&RetryContext {
+        can_cost,
+        failure,
+        is_charged,
+        retry_after,
+        attempts: 1,
+        elapsed,
+        random: 0,
+    });
     watch.debug(&Decision::GiveUp);
     show_store(watch);
     watch.display(&Credits::Charged(1));
@@ -372,7 +380,7 @@ fn show_store(watch: &mut Watch) {
     watch.display(&StoreRefusal::CapReached(reached));
     watch.display(&StoreRefusal::Uncertain { call: 7, age: Duration::ZERO, charged: Some(1) });
     let asking = |()| {
-        Asking::new(
+        PendingClaim::new(
             &api(),
             &StorePolicy::new("a", Duration::MAX, Duration::MAX),
             Lookup::New,
@@ -382,17 +390,19 @@ fn show_store(watch: &mut Watch) {
     };
     watch.debug(&asking(()));
     match asking(()).claimed(Ok(Claim::InFlight { age: Duration::ZERO })) {
-        Asked::Wait(_, waiting) => watch.debug(&waiting),
+        ClaimStep::Backoff(_, waiting) => watch.debug(&waiting),
         other => panic!("{other:?}"),
     }
-    let Asked::Granted(granted) = asking(()).claimed(Ok(Claim::Granted(7))) else { panic!("not granted") };
+    let ClaimStep::Granted(granted) = asking(()).claimed(Ok(Claim::Granted(7))) else {
+        panic!("not granted")
+    };
     watch.debug(&granted);
     let asked = asking(()).claimed(Ok(Claim::Granted(7)));
     watch.debug(&asked);
     let (_, running) = granted.begin(Duration::ZERO);
     watch.debug(&running);
     let reply = api().parse(&user(USERNAME), response(200, documented_answer::<types::Search>()));
-    let (_, _, settling) = running.ended(reply);
+    let (_, _, settling) = running.finished(reply);
     watch.debug(&settling);
     // A trait, and the name of a number.
     watch.0.extend(["Store", "CallId"].map(ToOwned::to_owned));
@@ -422,7 +432,7 @@ fn show_observed(watch: &mut Watch) {
     hidden("CallSummary", &told);
     watch.0.extend(["AttemptSummary", "CallSummary"].map(ToOwned::to_owned));
 
-    let marked = api().with_marked_attempts();
+    let marked = api().with_attempt_extension();
     let Step::Send(request, _) = Step::begin(&marked, user(USERNAME), Duration::ZERO) else {
         panic!("not sent")
     };

@@ -37,7 +37,7 @@ pub(crate) fn documented_request<M: ApiMethod>() -> M {
     serde_html_form::from_str(body).expect(M::NAME)
 }
 
-/// Terms of generated tests: so many cases, from one seed, without a file of past failures.
+/// Billing of generated tests: so many cases, from one seed, without a file of past failures.
 pub(crate) fn runs(cases: u32) -> Config {
     Config { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(0x7675), ..Config::default() }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tgscan_mock::data::Profile;
 use tgscan_mock::types::ApiMethod;
-use tgscan_mock::{ErrorStatus, MethodCost, Repeat, ScriptStep, Unknown};
+use tgscan_mock::{ErrorStatus, MethodCost, Repeat, ScriptStep, UnknownAccounts};
 use toml::Spanned;
 
 /// The file. A key that it does not know is an error, because it is a misspelt one.
@@ -56,7 +56,7 @@ pub(crate) enum ProfileName {
     /// As the documentation allows it, and as unpleasant as that allows
     Extreme,
     /// Beyond the documentation, which a tolerant reader accepts
-    Beyond,
+    Undocumented,
 }
 
 impl From<ProfileName> for Profile {
@@ -64,7 +64,7 @@ impl From<ProfileName> for Profile {
         match name {
             ProfileName::Typical => Self::Typical,
             ProfileName::Extreme => Self::Extreme,
-            ProfileName::Beyond => Self::Beyond,
+            ProfileName::Undocumented => Self::Undocumented,
         }
     }
 }
@@ -108,7 +108,7 @@ impl From<ErrorStatusName> for ErrorStatus {
     }
 }
 
-/// [`Unknown`] by name.
+/// [`UnknownAccounts`] by name.
 #[derive(Clone, Copy, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum UnknownName {
@@ -118,7 +118,7 @@ pub(crate) enum UnknownName {
     Error,
 }
 
-impl From<UnknownName> for Unknown {
+impl From<UnknownName> for UnknownAccounts {
     fn from(name: UnknownName) -> Self {
         match name {
             UnknownName::Blank => Self::Blank,

@@ -177,7 +177,7 @@ fn mock(config: &Config) -> Result<Mock, String> {
     }
     if config.unknown_percent.is_some() || config.unknown.is_some() {
         let unknown = config.unknown.map_or_else(Default::default, Into::into);
-        builder = builder.unknown(config.unknown_percent.unwrap_or_default(), unknown);
+        builder = builder.unknown_accounts(config.unknown_percent.unwrap_or_default(), unknown);
     }
     for key in config.live_keys.iter().flatten() {
         builder = builder.live_key(key);
@@ -207,7 +207,7 @@ fn options(config: &Config) -> Result<ServerOptions, String> {
     let address = config.address.as_deref().map_or(Ok(default), address)?;
     let mut options = ServerOptions::new().address(address);
     if config.expose == Some(true) {
-        options = options.exposed();
+        options = options.allow_remote();
         if !address.ip().is_loopback() {
             complain("everybody who reaches this address can use the mock, and read what was sent to it");
         }

@@ -127,7 +127,7 @@ fn received(result: &Result<Reply<SearchAnswer>, Error>, sent: &Outcome, cap: us
         Err(error) => error.response(),
     };
     let (response, body): (&Response<Bytes>, &[u8]) = match &sent.wire {
-        Wire::Whole(response) | Wire::Drip(response) => {
+        Wire::Whole(response) | Wire::Slow(response) => {
             (response, &response.body()[..response.body().len().min(cap)])
         }
         Wire::Partial(response, at, _) => (response, &response.body()[..*at]),

@@ -4,7 +4,7 @@ use proptest::strategy::{Just, SBoxedStrategy, Strategy};
 use tgscan_core::types::{Balance, BalanceAnswer};
 
 use super::values;
-use super::{Generate, Profile, Terms, World};
+use super::{Billing, Generate, Profile, World};
 
 impl Generate for Balance {
     fn requests() -> SBoxedStrategy<Self> {
@@ -29,7 +29,7 @@ impl Generate for Balance {
         Some(0)
     }
 
-    fn fit(&self, answer: &mut BalanceAnswer, terms: &Terms) {
-        answer.num_credits = terms.num_credits;
+    fn apply_billing(&self, answer: &mut BalanceAnswer, billing: &Billing) {
+        answer.num_credits = billing.num_credits;
     }
 }

@@ -33,9 +33,9 @@ mod balance;
 mod date;
 mod drawn;
 mod leaf;
+mod revealed;
 mod search;
 mod seed;
-mod shown;
 mod similar_groups;
 mod user_check;
 mod values;
@@ -51,10 +51,10 @@ use tgscan_core::types::ApiMethod;
 
 pub use crate::engine::visit_all;
 pub(crate) use date::Date;
+pub use revealed::{Revealed, revealed};
 pub(crate) use seed::Seed;
-pub use shown::{Shown, shown};
 pub use values::{
-    dates, first_names, group_ids, group_queries, titles, user_ids, user_queries, usernames, wire_usernames,
+    dates, first_names, group_ids, group_queries, titles, user_ids, user_queries, usernames, valid_usernames,
 };
 pub(crate) use wire::hostile_form;
 pub use world::World;
@@ -71,7 +71,7 @@ pub enum Profile {
     /// Beyond the documentation, which a tolerant reader accepts: as `Extreme`, and written in odd forms: unknown fields,
     /// null or nothing for empty lists and texts, ids as number or text, `result` before `status`. Breaks the mock's
     /// own OpenAPI document.
-    Beyond,
+    Undocumented,
 }
 
 /// Random requests and answers of an API method.
@@ -89,7 +89,7 @@ pub trait Generate: ApiMethod<Answer: fmt::Debug> + fmt::Debug {
     fn num_groups_in(&self, world: &World) -> Option<u64>;
 
     /// Makes a random answer the answer to this request: echoes the query, states cost and balance.
-    fn fit(&self, answer: &mut Self::Answer, terms: &Terms);
+    fn apply_billing(&self, answer: &mut Self::Answer, billing: &Billing);
 }
 
 /// Called once per API method by [`visit_all`], with the method's type.
@@ -98,18 +98,18 @@ pub trait GenerateVisitor {
     fn visit<M: Generate>(&mut self);
 }
 
-/// What the account says about one answer.
+/// What the account charges for one answer, and what is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Terms {
+pub struct Billing {
     /// What the call costs, in credits.
     pub op_cost: u64,
     /// Credits left on the balance after the call.
     pub num_credits: i64,
 }
 
-impl Terms {
-    /// Creates terms.
+impl Billing {
+    /// Creates one.
     pub fn new(op_cost: u64, num_credits: i64) -> Self {
         Self { op_cost, num_credits }
     }

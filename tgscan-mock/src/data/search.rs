@@ -12,7 +12,7 @@ use super::values::{
     LEAST_GROUP_ID, LEAST_USER_ID, date, first_name, group_id, lengths, more, optional_name,
     optional_username, title, user_id, username,
 };
-use super::{Date, Generate, Profile, Terms, World, user_queries};
+use super::{Billing, Date, Generate, Profile, World, user_queries};
 
 /// What a search tells of somebody in the world.
 const TYPICAL: Drawn<SearchAnswer> = Drawn { draw, parts: PARTS, settle };
@@ -141,7 +141,7 @@ impl Generate for Search {
     fn answers(profile: Profile) -> SBoxedStrategy<SearchAnswer> {
         match profile {
             Profile::Typical => TYPICAL.sboxed(),
-            Profile::Extreme | Profile::Beyond => extreme(profile).sboxed(),
+            Profile::Extreme | Profile::Undocumented => extreme(profile).sboxed(),
         }
     }
 
@@ -153,11 +153,11 @@ impl Generate for Search {
         world.find(&self.query).map(|person| person.num_groups)
     }
 
-    fn fit(&self, answer: &mut SearchAnswer, terms: &Terms) {
+    fn apply_billing(&self, answer: &mut SearchAnswer, billing: &Billing) {
         answer.meta.search_query = match &self.query {
             UserQuery::Username(username) => username.as_str().to_owned(),
             UserQuery::Id(id) => id.as_i64().to_string(),
         };
-        answer.meta.op_cost = terms.op_cost;
+        answer.meta.op_cost = billing.op_cost;
     }
 }

@@ -7,7 +7,7 @@ use tgscan_core::types::{GroupQuery, SimilarGroup, SimilarGroups, SimilarGroupsA
 use super::drawn::{Drawn, Part, WORLD, each, first_char, items, keep_back, keep_chars, keep_front, one, to};
 use super::leaf::Dice;
 use super::values::{lengths, num_users, title, username};
-use super::{Generate, Profile, Terms, World, group_queries};
+use super::{Billing, Generate, Profile, World, group_queries};
 
 /// What is similar to a few groups of the world.
 const TYPICAL: Drawn<SimilarGroupsAnswer> = Drawn { draw, parts: PARTS, settle: |_| {} };
@@ -71,7 +71,7 @@ impl Generate for SimilarGroups {
     fn answers(profile: Profile) -> SBoxedStrategy<SimilarGroupsAnswer> {
         match profile {
             Profile::Typical => TYPICAL.sboxed(),
-            Profile::Extreme | Profile::Beyond => extreme(profile).sboxed(),
+            Profile::Extreme | Profile::Undocumented => extreme(profile).sboxed(),
         }
     }
 
@@ -85,8 +85,8 @@ impl Generate for SimilarGroups {
         Some(u64::try_from(world.similar(self.query.usernames()).len()).unwrap_or(u64::MAX))
     }
 
-    fn fit(&self, answer: &mut SimilarGroupsAnswer, terms: &Terms) {
+    fn apply_billing(&self, answer: &mut SimilarGroupsAnswer, billing: &Billing) {
         answer.meta.search_query = self.query.usernames().map(str::to_owned).collect();
-        answer.meta.op_cost = terms.op_cost;
+        answer.meta.op_cost = billing.op_cost;
     }
 }

@@ -7,7 +7,7 @@ use super::drawn::{Drawn, Part, WORLD, keep_chars, one, to};
 use super::leaf::Dice;
 use super::values::{self, more};
 use super::world::Person;
-use super::{Generate, Profile, Terms, World, user_queries};
+use super::{Billing, Generate, Profile, World, user_queries};
 
 /// What a check tells of somebody in the world.
 const TYPICAL: Drawn<UserCheckAnswer> = Drawn { draw, parts: PARTS, settle: |_| {} };
@@ -70,7 +70,7 @@ impl Generate for UserCheck {
     fn answers(profile: Profile) -> SBoxedStrategy<UserCheckAnswer> {
         match profile {
             Profile::Typical => TYPICAL.sboxed(),
-            Profile::Extreme | Profile::Beyond => extreme(profile).sboxed(),
+            Profile::Extreme | Profile::Undocumented => extreme(profile).sboxed(),
         }
     }
 
@@ -82,11 +82,11 @@ impl Generate for UserCheck {
         world.find(&self.query).map(|_| 0)
     }
 
-    fn fit(&self, answer: &mut UserCheckAnswer, terms: &Terms) {
+    fn apply_billing(&self, answer: &mut UserCheckAnswer, billing: &Billing) {
         answer.meta.search_query = match &self.query {
             UserQuery::Username(username) => username.as_str().to_owned(),
             UserQuery::Id(id) => id.as_i64().to_string(),
         };
-        answer.meta.op_cost = terms.op_cost;
+        answer.meta.op_cost = billing.op_cost;
     }
 }

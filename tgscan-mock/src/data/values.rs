@@ -150,7 +150,7 @@ pub fn usernames() -> SBoxedStrategy<String> {
 pub(super) fn username(profile: Profile) -> Leaf<String> {
     match profile {
         Profile::Typical => Leaf::new(profile, draw_username, shorter_username::<5>),
-        Profile::Extreme | Profile::Beyond => Leaf::new(profile, draw_username, shorter::<0>),
+        Profile::Extreme | Profile::Undocumented => Leaf::new(profile, draw_username, shorter::<0>),
     }
 }
 
@@ -197,7 +197,7 @@ pub(super) fn push_number(text: &mut String, mut number: u64, width: usize) {
 
 /// Every username that may be sent, typical or not: 4 to 32 letters, digits and single underscores, beginning with a letter
 /// and not ending with an underscore.
-pub fn wire_usernames() -> SBoxedStrategy<Username> {
+pub fn valid_usernames() -> SBoxedStrategy<Username> {
     let any_legal = Leaf::new(
         Profile::Extreme,
         |_, dice| {
@@ -237,12 +237,14 @@ pub(super) fn user_id(profile: Profile) -> Leaf<i64> {
     fn draw(profile: Profile, dice: &mut Dice) -> i64 {
         match profile {
             Profile::Typical => dice.between_signed(LEAST_USER_ID, MOST_USER_ID),
-            Profile::Extreme | Profile::Beyond => draw_extreme_id(dice),
+            Profile::Extreme | Profile::Undocumented => draw_extreme_id(dice),
         }
     }
     match profile {
         Profile::Typical => Leaf::new(profile, draw, |id, way| nearer(*id, LEAST_USER_ID, way)),
-        Profile::Extreme | Profile::Beyond => Leaf::new(profile, draw, |number, way| nearer(*number, 0, way)),
+        Profile::Extreme | Profile::Undocumented => {
+            Leaf::new(profile, draw, |number, way| nearer(*number, 0, way))
+        }
     }
 }
 
@@ -255,12 +257,14 @@ pub(super) fn group_id(profile: Profile) -> Leaf<i64> {
     fn draw(profile: Profile, dice: &mut Dice) -> i64 {
         match profile {
             Profile::Typical => dice.between_signed(LEAST_GROUP_ID, 2_999_999_999),
-            Profile::Extreme | Profile::Beyond => draw_extreme_id(dice),
+            Profile::Extreme | Profile::Undocumented => draw_extreme_id(dice),
         }
     }
     match profile {
         Profile::Typical => Leaf::new(profile, draw, |id, way| nearer(*id, LEAST_GROUP_ID, way)),
-        Profile::Extreme | Profile::Beyond => Leaf::new(profile, draw, |number, way| nearer(*number, 0, way)),
+        Profile::Extreme | Profile::Undocumented => {
+            Leaf::new(profile, draw, |number, way| nearer(*number, 0, way))
+        }
     }
 }
 
@@ -281,7 +285,7 @@ fn nearer(number: i64, simplest: i64, way: u8) -> Option<i64> {
 pub fn user_queries() -> SBoxedStrategy<UserQuery> {
     let ids = prop_oneof![user_ids(), 1..=i64::MAX];
     prop_oneof![
-        3 => wire_usernames().prop_map(UserQuery::Username),
+        3 => valid_usernames().prop_map(UserQuery::Username),
         1 => ids.prop_filter_map("an id above zero", |id| UserId::new(id).ok()).prop_map(UserQuery::Id),
     ]
     .sboxed()
@@ -289,7 +293,7 @@ pub fn user_queries() -> SBoxedStrategy<UserQuery> {
 
 /// Queries for similar groups: 1 to 10 usernames.
 pub fn group_queries() -> SBoxedStrategy<GroupQuery> {
-    proptest::collection::vec(wire_usernames(), 1..=GroupQuery::MAX_USERNAMES)
+    proptest::collection::vec(valid_usernames(), 1..=GroupQuery::MAX_USERNAMES)
         .prop_filter_map("1 to 10 usernames", |names| GroupQuery::new(names).ok())
         .sboxed()
 }
@@ -302,7 +306,7 @@ pub fn first_names(profile: Profile) -> SBoxedStrategy<String> {
 pub(super) fn first_name(profile: Profile) -> Leaf<String> {
     match profile {
         Profile::Typical => Leaf::new(profile, draw_first_name, shorter::<1>),
-        Profile::Extreme | Profile::Beyond => Leaf::new(profile, draw_first_name, shorter::<0>),
+        Profile::Extreme | Profile::Undocumented => Leaf::new(profile, draw_first_name, shorter::<0>),
     }
 }
 
@@ -314,7 +318,7 @@ pub(super) fn optional_name(profile: Profile) -> Leaf<Option<String>> {
 fn draw_first_name(profile: Profile, dice: &mut Dice) -> String {
     match profile {
         Profile::Typical => dice.one_of(&FIRST_NAMES).to_owned(),
-        Profile::Extreme | Profile::Beyond => draw_nasty_text(profile, dice),
+        Profile::Extreme | Profile::Undocumented => draw_nasty_text(profile, dice),
     }
 }
 
@@ -326,7 +330,7 @@ pub fn titles(profile: Profile) -> SBoxedStrategy<String> {
 pub(super) fn title(profile: Profile) -> Leaf<String> {
     match profile {
         Profile::Typical => Leaf::new(profile, |_, dice| WORLD.group_title(dice), shorter::<1>),
-        Profile::Extreme | Profile::Beyond => Leaf::new(profile, draw_nasty_text, shorter::<0>),
+        Profile::Extreme | Profile::Undocumented => Leaf::new(profile, draw_nasty_text, shorter::<0>),
     }
 }
 
@@ -355,7 +359,7 @@ pub(super) fn date(profile: Profile) -> Leaf<String> {
         Profile::Typical => {
             Leaf::new(profile, draw, |date, _| Some(Date::first()).filter(|first| first != date))
         }
-        Profile::Extreme | Profile::Beyond => {
+        Profile::Extreme | Profile::Undocumented => {
             Leaf::new(profile, draw_odd, |date, _| (!date.is_empty()).then(String::new))
         }
     }
@@ -386,7 +390,7 @@ pub(super) fn balance(profile: Profile) -> Leaf<i64> {
         match profile {
             Profile::Typical if dice.in_ten(5) => 0,
             Profile::Typical => dice.between_signed(1, 99_999),
-            Profile::Extreme | Profile::Beyond => draw_extreme_id(dice),
+            Profile::Extreme | Profile::Undocumented => draw_extreme_id(dice),
         }
     }
     Leaf::new(profile, draw, |number, way| nearer(*number, 0, way))

@@ -58,7 +58,7 @@ impl ErrorStatus {
 ///
 /// Assumption: the documentation does not say; clients in the field test for both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unknown {
+pub enum UnknownAccounts {
     /// A successful answer with nothing in it, at the usual cost.
     #[default]
     Blank,
@@ -79,7 +79,7 @@ pub struct MockBuilder {
     max_body_size: usize,
     latency: Option<Duration>,
     today: String,
-    unknown: Option<(u64, Unknown)>,
+    unknown: Option<(u64, UnknownAccounts)>,
     is_strict: bool,
     writes_numbers: bool,
     script: Script,
@@ -207,7 +207,7 @@ impl MockBuilder {
     /// Lets so many of a hundred accounts be unknown, and says what is answered then. Which ones follows from the seed.
     /// Default: none.
     #[must_use]
-    pub fn unknown(mut self, percent: u64, unknown: Unknown) -> Self {
+    pub fn unknown_accounts(mut self, percent: u64, unknown: UnknownAccounts) -> Self {
         self.unknown = Some((percent, unknown));
         self
     }

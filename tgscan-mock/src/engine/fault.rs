@@ -26,7 +26,7 @@ pub enum FaultKind {
     /// total time ends it; one of the pauses does not.
     TrickleBody(usize),
     /// Socket: the whole answer comes, but in pieces of a few bytes with pauses.
-    Drip,
+    SlowBody,
     /// HTTP: 429 with an error envelope, and a `Retry-After` of so many seconds.
     TooManyRequests(Option<u64>),
     /// HTTP: 503 with an error envelope, and a `Retry-After` of so many seconds.
@@ -162,7 +162,7 @@ impl Fault {
             Kind::StallBody(0),
             Kind::StallBody(20),
             Kind::TrickleBody(20),
-            Kind::Drip,
+            Kind::SlowBody,
             Kind::TooManyRequests(None),
             Kind::TooManyRequests(Some(2)),
             Kind::Unavailable(None),
@@ -223,7 +223,7 @@ impl FaultKind {
             Self::CutBody(_)
             | Self::StallBody(_)
             | Self::TrickleBody(_)
-            | Self::Drip
+            | Self::SlowBody
             | Self::Oversized(_)
             | Self::WrongContentType
             | Self::OkUnder500
@@ -239,9 +239,9 @@ impl FaultKind {
     }
 }
 
-/// How long a [`FaultKind::Drip`] pauses between two pieces.
+/// How long a [`FaultKind::SlowBody`] pauses between two pieces.
 #[cfg(feature = "server")]
-pub(crate) const DRIP_PAUSE: Duration = Duration::from_millis(1);
+pub(crate) const SLOW_PAUSE: Duration = Duration::from_millis(1);
 
 /// How long a [`FaultKind::TrickleBody`] pauses between two bytes: well below any limit of pauses.
 #[cfg(feature = "server")]

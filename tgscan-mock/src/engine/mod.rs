@@ -35,7 +35,7 @@ use tgscan_core::{Api, ApiKey, Client, Timer};
 
 pub use account::Account;
 use account::{Cost, KeyState};
-pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat, Unknown};
+pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat, UnknownAccounts};
 #[cfg(feature = "server")]
 pub(crate) use change::Change;
 #[cfg(feature = "server")]
@@ -44,7 +44,7 @@ use expect::{Book, Drawn, Seen};
 pub use expect::{Expect, UnmetExpectations};
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]
-pub(crate) use fault::{DRIP_PAUSE, TRICKLE_PAUSE};
+pub(crate) use fault::{SLOW_PAUSE, TRICKLE_PAUSE};
 use kept::Kept;
 #[cfg(feature = "server")]
 pub(crate) use object::from_object;
@@ -116,7 +116,7 @@ struct Settings {
     costs: HashMap<&'static str, Cost>,
     max_body_size: usize,
     latency: Option<Duration>,
-    unknown: Unknown,
+    unknown: UnknownAccounts,
     is_strict: bool,
     writes_numbers: bool,
     script: Script,
@@ -317,7 +317,11 @@ impl Mock {
     ///
     /// # Errors
     /// As [`verify`](Self::verify), when the limit has passed.
-    pub async fn satisfied(&self, limit: Duration, timer: &dyn Timer) -> Result<(), UnmetExpectations> {
+    pub async fn wait_until_satisfied(
+        &self,
+        limit: Duration,
+        timer: &dyn Timer,
+    ) -> Result<(), UnmetExpectations> {
         let mut time = timer.sleep(limit);
         poll_fn(|context| {
             {

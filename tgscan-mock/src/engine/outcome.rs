@@ -30,7 +30,7 @@ pub enum Wire {
     /// A whole response.
     Whole(Response<Bytes>),
     /// A whole response, in pieces with pauses.
-    Drip(Response<Bytes>),
+    Slow(Response<Bytes>),
     /// The head of the response, announcing the whole body, and this many bytes of it. Nothing is announced where the
     /// body has no end.
     Partial(Response<Bytes>, usize, End),
@@ -93,7 +93,7 @@ impl Outcome {
             FaultKind::CutBody(at) => partial(response, *at, End::Close),
             FaultKind::StallBody(at) => partial(response, *at, End::Stall),
             FaultKind::TrickleBody(at) => partial(response, *at, End::Trickle),
-            FaultKind::Drip => (Wire::Drip(response), Class::Reply),
+            FaultKind::SlowBody => (Wire::Slow(response), Class::Reply),
             FaultKind::Oversized(bytes) => {
                 let body = blow_up(response.body(), *bytes);
                 (Wire::Whole(response.map(|_| body)), Class::ResponseStarted)

@@ -12,8 +12,8 @@ use super::expect::{Act, Drawn, Pinned};
 use super::recording::{KeyUsed, Record};
 use super::refusal::Refusal;
 use super::route::{self, Draw, Route};
-use super::{Engine, Fault, Mock, Outcome, Repeat, Settings, State, Unknown, Wire, check};
-use crate::data::{Profile, Seed, Terms};
+use super::{Engine, Fault, Mock, Outcome, Repeat, Settings, State, UnknownAccounts, Wire, check};
+use crate::data::{Billing, Profile, Seed};
 
 /// How many queries are counted for [`Repeat::Varied`].
 const MOST_ASKED: usize = 100_000;
@@ -116,7 +116,7 @@ impl Mock {
     fn recorded(&self, mut record: Record, mut outcome: Outcome, latency: Option<Duration>) -> Outcome {
         outcome.latency = outcome.latency.or(latency);
         record.charged = outcome.charged;
-        if let Wire::Whole(response) | Wire::Drip(response) | Wire::Partial(response, ..) = &outcome.wire {
+        if let Wire::Whole(response) | Wire::Slow(response) | Wire::Partial(response, ..) = &outcome.wire {
             record.status = Some(response.status());
         }
         let waiting = {
@@ -161,8 +161,9 @@ impl Mock {
             *asked += 1;
         }
         let is_usual = matches!(source, Source::Usual) && settings.profile == Profile::Typical;
-        let is_unknown =
-            || is_usual && settings.unknown == Unknown::Error && route.num_groups(form, &world).is_none();
+        let is_unknown = || {
+            is_usual && settings.unknown == UnknownAccounts::Error && route.num_groups(form, &world).is_none()
+        };
         if is_unknown() {
             return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is known about this account"));
         }
@@ -175,10 +176,10 @@ impl Mock {
             if let Source::Pinned(pinned) = source {
                 return Ok((pinned.body, charged));
             }
-            let terms = Terms::new(cost, state.account.credits);
+            let billing = Billing::new(cost, state.account.credits);
             let from = if let Source::Drawn(drawn) = source { Some(drawn) } else { None };
             let Settings { profile, writes_numbers, .. } = *settings;
-            (charged, Draw { profile, seed: seed.value(), terms, world, from, writes_numbers })
+            (charged, Draw { profile, seed: seed.value(), billing, world, from, writes_numbers })
         };
         let body = route.draw(form, &draw)?;
         if is_kept {

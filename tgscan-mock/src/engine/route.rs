@@ -6,7 +6,7 @@ use tgscan_core::types::{Envelope, registry::MethodInfo};
 
 use super::refusal::Refusal;
 use super::{Drawn, check};
-use crate::data::{Generate, GenerateVisitor, Profile, Terms, World, hostile_form, sample};
+use crate::data::{Billing, Generate, GenerateVisitor, Profile, World, hostile_form, sample};
 
 /// Visits every API method that the mock answers, in the documentation's order. A macro, because the visitors ask for
 /// different traits of the methods.
@@ -70,7 +70,7 @@ pub(super) struct Route {
 pub(super) struct Draw {
     pub(super) profile: Profile,
     pub(super) seed: u64,
-    pub(super) terms: Terms,
+    pub(super) billing: Billing,
     pub(super) world: World,
     /// From this strategy of a test instead of the usual one.
     pub(super) from: Option<Drawn>,
@@ -90,7 +90,7 @@ impl Route {
             let answer = match (draw.from.as_ref().and_then(Drawn::of::<M>), draw.profile) {
                 (Some(drawn), _) => sample(drawn, draw.seed),
                 (None, Profile::Typical) => request.answer_in(&draw.world),
-                (None, Profile::Extreme | Profile::Beyond) => sample(&usual, draw.seed),
+                (None, Profile::Extreme | Profile::Undocumented) => sample(&usual, draw.seed),
             };
             write(&request, answer, draw)
         };
@@ -123,7 +123,7 @@ impl Route {
 fn write<M: Generate>(request: &M, mut answer: M::Answer, draw: &Draw) -> Result<Bytes, Refusal> {
     let broken =
         |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-    request.fit(&mut answer, &draw.terms);
+    request.apply_billing(&mut answer, &draw.billing);
     let body = match draw.profile {
         Profile::Typical | Profile::Extreme => {
             // Most answers fit, and so need not be moved while they grow.
@@ -136,7 +136,7 @@ fn write<M: Generate>(request: &M, mut answer: M::Answer, draw: &Draw) -> Result
             body.shrink_to_fit();
             body
         }
-        Profile::Beyond => {
+        Profile::Undocumented => {
             hostile_form(&serde_json::to_value(&answer).map_err(broken)?, draw.seed).into_bytes()
         }
     };

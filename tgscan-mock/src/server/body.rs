@@ -10,10 +10,10 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use super::connection::InFlight;
-use crate::engine::{DRIP_PAUSE, End, TRICKLE_PAUSE};
+use crate::engine::{End, SLOW_PAUSE, TRICKLE_PAUSE};
 
-/// Bytes per piece of a drip: a small answer takes tens of pieces.
-const DRIP_PIECE: usize = 32;
+/// Bytes per piece of a slow body: a small answer takes tens of pieces.
+const SLOW_PIECE: usize = 32;
 
 /// A body that announces its whole length, and may send less of it, or never end.
 pub(super) struct MockBody {
@@ -44,8 +44,8 @@ impl MockBody {
         }
     }
 
-    pub(super) fn drip(body: Bytes, in_flight: InFlight) -> Self {
-        Self { piece: DRIP_PIECE, ..Self::whole(body, in_flight) }
+    pub(super) fn slow(body: Bytes, in_flight: InFlight) -> Self {
+        Self { piece: SLOW_PIECE, ..Self::whole(body, in_flight) }
     }
 
     /// `filler` says nothing, however often it comes after the body.
@@ -60,7 +60,7 @@ impl MockBody {
         let rest = body.split_off(at.min(body.len()));
         let mut partial = Self { whole, end: Some(end), rest, filler, ..Self::whole(body, in_flight) };
         // The head alone first, for a body of which nothing is sent.
-        partial.pause_for(DRIP_PAUSE);
+        partial.pause_for(SLOW_PAUSE);
         partial
     }
 
@@ -86,7 +86,7 @@ impl Body for MockBody {
             let piece = self.left.split_to(piece);
             if self.end.is_some() || !self.left.is_empty() {
                 // hyper flushes while the body is pending, so what was sent is on its way before the rest.
-                self.pause_for(DRIP_PAUSE);
+                self.pause_for(SLOW_PAUSE);
             }
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }

@@ -163,7 +163,7 @@ async fn respond(in_flight: InFlight, request: Request<Incoming>) -> io::Result<
     let ended = || io::Error::other("the mock was told to end the connection");
     match coding.apply(wire, connections) {
         Wire::Whole(response) => Ok(response.map(|body| MockBody::whole(body, in_flight))),
-        Wire::Drip(response) => Ok(response.map(|body| MockBody::drip(body, in_flight))),
+        Wire::Slow(response) => Ok(response.map(|body| MockBody::slow(body, in_flight))),
         Wire::Partial(response, at, end) => {
             if end == End::Reset {
                 reset.order();

@@ -23,7 +23,7 @@ pub(super) fn line<B>(mock: &Mock, request: &Request<B>, outcome: &Outcome) -> S
     };
     let answer = match &outcome.wire {
         Wire::Whole(response) => response.status().as_u16().to_string(),
-        Wire::Drip(response) => format!("{} slowly", response.status().as_u16()),
+        Wire::Slow(response) => format!("{} slowly", response.status().as_u16()),
         Wire::Partial(response, _, end) => format!("{} then {}", response.status().as_u16(), word(*end)),
         Wire::Nothing(end) => word(*end).into(),
         Wire::Refused => word(End::Reset).into(),

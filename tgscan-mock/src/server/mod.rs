@@ -77,7 +77,7 @@ impl ServerOptions {
     /// Allows an address that other machines can reach. The mock's keys are no secrets and its control paths need none,
     /// so everybody who reaches it can use it, and read what was sent to it. Default: loopback only.
     #[must_use]
-    pub fn exposed(mut self) -> Self {
+    pub fn allow_remote(mut self) -> Self {
         self.is_exposed = true;
         self
     }
@@ -96,7 +96,7 @@ impl ServerOptions {
         self
     }
 
-    /// Compresses answers with gzip for those whose `accept-encoding` allows it. Faults that cut, stall or drip a body
+    /// Compresses answers with gzip for those whose `accept-encoding` allows it. Faults that cut, stall or slow a body
     /// count the compressed bytes then. Default: no compression.
     #[cfg(feature = "gzip")]
     #[must_use]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_executor::block_on;
 use http::Request;
 use tgscan_mock::core::{Credits, Transport, transport::TransportErrorKind};
-use tgscan_mock::data::{Generate, GenerateVisitor, Profile, Terms, sample};
+use tgscan_mock::data::{Billing, Generate, GenerateVisitor, Profile, sample};
 use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
 use tgscan_mock::{Fault, FaultKind, KeyUsed, Mock, Repeat, data::visit_all, types};
 
@@ -18,7 +18,7 @@ fn user(text: &str) -> UserQuery {
 
 #[test]
 fn all_seven_urls_answer_in_every_profile() {
-    for profile in [Profile::Typical, Profile::Extreme, Profile::Beyond] {
+    for profile in [Profile::Typical, Profile::Extreme, Profile::Undocumented] {
         for seed in 0..20 {
             let mock = Mock::builder().seed(seed).profile(profile).build().unwrap();
             let requests = seven_urls(&mock);
@@ -39,7 +39,7 @@ fn all_seven_urls_answer_in_every_profile() {
 fn hostile_answers_read_as_the_client_expects() {
     block_on(async {
         for seed in 0..300 {
-            let mock = Mock::builder().seed(seed).profile(Profile::Beyond).build().unwrap();
+            let mock = Mock::builder().seed(seed).profile(Profile::Undocumented).build().unwrap();
             for client in [mock.client(), mock.test_client()] {
                 let search = client.search(user("some_username")).await.unwrap();
                 assert_eq!(search.answer.meta.search_query, "some_username");
@@ -254,7 +254,7 @@ fn only_answers_to_no_query_depend_on_the_balance() {
                 let request = sample(&M::requests(), seed);
                 let fitted = [1, 2].map(|credits| {
                     let mut answer = sample(&M::answers(Profile::Typical), seed);
-                    request.fit(&mut answer, &Terms::new(1, credits));
+                    request.apply_billing(&mut answer, &Billing::new(1, credits));
                     serde_json::to_string(&answer).unwrap()
                 });
                 let asks_nothing = serde_html_form::to_string(&request).unwrap().is_empty();

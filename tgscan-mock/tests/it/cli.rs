@@ -31,8 +31,8 @@ fn refused(arguments: &[&str]) -> String {
 
 #[test]
 fn it_serves_what_the_mock_answers_in_process() {
-    let server = Served::start(&[&ANY_PORT[..], &["--seed", "7", "--profile", "beyond"]].concat());
-    let mock = Mock::builder().seed(7).profile(Profile::Beyond).build().unwrap();
+    let server = Served::start(&[&ANY_PORT[..], &["--seed", "7", "--profile", "undocumented"]].concat());
+    let mock = Mock::builder().seed(7).profile(Profile::Undocumented).build().unwrap();
     for request in seven_urls(&mock) {
         assert_eq!(send(server.address(), &request).1, answer(&mock, &request).body());
     }
@@ -247,7 +247,7 @@ fn bad_config_prints_one_line_and_starts_nothing() {
         ("[costs.search.queries]\n\"@a\" = 1", "costs.search.queries: "),
         ("[[faults]]\nkind = \"explode\"", "unknown variant `explode`"),
         (
-            "[[faults]]\nkind = \"drip\"\n\n[[faults]]\nkind = \"explode\"",
+            "[[faults]]\nkind = \"slow_body\"\n\n[[faults]]\nkind = \"explode\"",
             "line 4: unknown variant `explode`",
         ),
         ("[[faults]]\nkind = \"reset\"\nat = 1", "unknown field `at`"),

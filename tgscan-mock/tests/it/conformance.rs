@@ -23,7 +23,6 @@ fn the_mock_itself_conforms() {
 }
 
 /// The mock looks at no certificate, and is right in everything else.
-#[cfg(feature = "tls")]
 #[test]
 fn a_transport_that_trusts_everybody_fails() {
     let report = block_on(conformance::run(Scheme::Https, |endpoint| endpoint.mock.clone()));
@@ -32,7 +31,6 @@ fn a_transport_that_trusts_everybody_fails() {
 }
 
 /// The mock in process compresses nothing, and is right in everything else.
-#[cfg(feature = "gzip")]
 #[test]
 fn gzip_suite_fails_transport_without_gzip() {
     let report = block_on(conformance::run_gzip(Scheme::Http, |endpoint| endpoint.mock.clone()));

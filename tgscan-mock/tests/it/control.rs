@@ -220,7 +220,6 @@ fn the_openapi_document_has_the_methods_of_the_registry() {
     assert_eq!(documented, paths);
 }
 
-#[cfg(feature = "openapi")]
 #[test]
 fn the_openapi_document_is_that_of_the_types() {
     let document: Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap();

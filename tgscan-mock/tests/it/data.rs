@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tgscan_mock::Mock;
 use tgscan_mock::data::visit_all;
-use tgscan_mock::data::{Generate, GenerateVisitor, Profile, Terms, sample};
+use tgscan_mock::data::{Billing, Generate, GenerateVisitor, Profile, sample};
 use tgscan_mock::types::{Reveal, Search, SimilarGroups, UserCheck};
 
 #[test]
@@ -19,7 +19,7 @@ fn every_answer_and_request_reads_back_as_itself() {
     impl GenerateVisitor for RoundTrip {
         fn visit<M: Generate>(&mut self) {
             for seed in 0..200 {
-                for profile in [Profile::Typical, Profile::Extreme, Profile::Beyond] {
+                for profile in [Profile::Typical, Profile::Extreme, Profile::Undocumented] {
                     let written = serde_json::to_string(&sample(&M::answers(profile), seed)).unwrap();
                     let read: M::Answer = serde_json::from_str(&written).unwrap();
                     assert_eq!(serde_json::to_string(&read).unwrap(), written, "{} seed {seed}", M::NAME);
@@ -147,7 +147,7 @@ proptest! {
         request in Search::requests(), profile in prop_oneof![Just(Profile::Typical), Just(Profile::Extreme)], seed: u64,
     ) {
         let mut answer = sample(&Search::answers(profile), seed);
-        request.fit(&mut answer, &Terms::new(4, 9));
+        request.apply_billing(&mut answer, &Billing::new(4, 9));
         prop_assert_eq!(usize::try_from(answer.meta.num_groups).unwrap(), answer.groups.len());
         prop_assert!(answer.meta.num_groups <= answer.meta.known_num_groups);
         prop_assert_eq!(answer.meta.op_cost, 4);

@@ -54,7 +54,7 @@ fn answers_and_faults_come_in_sequence() {
         Expect::call(&search("alice"))
             .then_answer(pinned(1))
             .then_fault(Fault::new(FaultKind::Reset).charged())
-            .then_usual()
+            .then_default()
             .then_answer(pinned(2)),
     );
     let client = mock.client();
@@ -86,7 +86,7 @@ fn what_always_comes_comes_after_the_sequence() {
     let mock = Mock::new();
     let mut balance = BalanceAnswer::default();
     balance.num_credits = -5;
-    mock.expect(Expect::<Balance>::any().then_usual().always_answer(balance));
+    mock.expect(Expect::<Balance>::any().then_default().always_answer(balance));
     block_on(async {
         let client = mock.client();
         for credits in [1000, -5, -5, -5] {
@@ -107,7 +107,7 @@ fn drawn_answers_follow_the_seed_and_cost_what_is_configured() {
     let answers = |seed| {
         let builder = Mock::builder().seed(seed).cost::<Search>(3).repeat(Repeat::Varied);
         let mock = builder.build().unwrap();
-        mock.expect(Expect::<Search>::any().then_drawn(groupless()).always_drawn(groupless()));
+        mock.expect(Expect::<Search>::any().then_sampled(groupless()).always_sampled(groupless()));
         let client = mock.client();
         let ids: Vec<i64> = ["alice", "bobby", "alice", "bobby"]
             .map(|user| {
@@ -226,8 +226,8 @@ fn counts_are_exact_or_bounds() {
     assert_eq!(met(Expect::any().at_least(3).at_most(2)), [2]);
     assert_eq!(met(Expect::any().at_most(2).at_least(3)), [3]);
     assert_eq!(met(Expect::any().never()), [0]);
-    assert_eq!(met(Expect::any().then_usual().then_usual()), [2]);
-    assert_eq!(met(Expect::any().then_usual().always_usual()), [1, 2, 3, 4]);
+    assert_eq!(met(Expect::any().then_default().then_default()), [2]);
+    assert_eq!(met(Expect::any().then_default().always_default()), [1, 2, 3, 4]);
 }
 
 #[test]
@@ -329,7 +329,6 @@ fn clone_that_a_task_drops_leaves_the_verdict_to_the_test() {
     );
 }
 
-#[cfg(feature = "server")]
 #[test]
 fn mock_that_its_server_has_too_is_verified_on_the_test_thread() {
     let mock = expecting_alice();
@@ -359,11 +358,11 @@ fn satisfied_waits_for_what_is_expected_and_not_longer_than_its_limit() {
             timer.sleep(Duration::from_secs(5)).await;
             client.search("alice").await.unwrap();
         };
-        let (seen, ()) = join(mock.satisfied(Duration::from_secs(60), &timer), later).await;
+        let (seen, ()) = join(mock.wait_until_satisfied(Duration::from_secs(60), &timer), later).await;
         seen.unwrap();
         assert_eq!(timer.now(), Duration::from_secs(5));
         mock.expect(Expect::call(&search("bobby")));
-        mock.satisfied(Duration::from_secs(60), &timer).await.unwrap_err();
+        mock.wait_until_satisfied(Duration::from_secs(60), &timer).await.unwrap_err();
         assert_eq!(timer.now(), Duration::from_secs(65));
     });
 }

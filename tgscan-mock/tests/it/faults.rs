@@ -89,7 +89,7 @@ fn stalls_end_only_by_time_limit() {
     for fault in Fault::all(1000) {
         let stays_open = match outcome(fault.clone()).wire {
             Wire::Partial(.., end) | Wire::Nothing(end) => matches!(end, End::Stall | End::Trickle),
-            Wire::Whole(_) | Wire::Drip(_) | Wire::Refused => false,
+            Wire::Whole(_) | Wire::Slow(_) | Wire::Refused => false,
         };
         assert_eq!(fault.kind().is_timeout(), stays_open, "{:?}", fault.kind());
     }

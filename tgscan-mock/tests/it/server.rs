@@ -30,7 +30,6 @@ fn the_server_gives_the_same_bytes_as_the_transport() {
     }
 }
 
-#[cfg(feature = "gzip")]
 #[test]
 fn answers_are_compressed_for_those_who_ask() {
     use std::io::Read;

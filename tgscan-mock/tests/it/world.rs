@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use futures_executor::block_on;
 use tgscan_mock::types::{Reveal, Search, SearchAnswer};
-use tgscan_mock::{Client, Mock, MockBuilder, Unknown};
+use tgscan_mock::{Client, Mock, MockBuilder, UnknownAccounts};
 
 use crate::support::{answer, post};
 
@@ -142,8 +142,8 @@ fn dates_end_with_today_and_come_in_order() {
 
 #[test]
 fn some_accounts_are_unknown_to_every_method() {
-    for unknown in [Unknown::Blank, Unknown::Error] {
-        let mock = builder().unknown(20, unknown).cost::<Search>(1).build().unwrap();
+    for unknown in [UnknownAccounts::Blank, UnknownAccounts::Error] {
+        let mock = builder().unknown_accounts(20, unknown).cost::<Search>(1).build().unwrap();
         let client = mock.client();
         let mut count = 0;
         for id in 100_000..101_000 {
@@ -163,9 +163,9 @@ fn some_accounts_are_unknown_to_every_method() {
         }
         assert!((150..250).contains(&count), "{count}");
         let spent = mock.account().spent;
-        assert_eq!(spent, if unknown == Unknown::Blank { 1000 } else { u64::from(1000 - count) });
+        assert_eq!(spent, if unknown == UnknownAccounts::Blank { 1000 } else { u64::from(1000 - count) });
     }
-    assert!(builder().unknown(101, Unknown::Blank).build().is_err());
+    assert!(builder().unknown_accounts(101, UnknownAccounts::Blank).build().is_err());
 }
 
 #[test]

@@ -57,7 +57,7 @@ async fn reconcile(global: &Global, late_charge: Duration) -> Result<Code, Failu
     if global.store.is_none() {
         return Err(Failure::usage("this command needs --store FILE, or --store postgres://…"));
     }
-    let client = connect::client_to_reconcile(global).await?.with_late_charge(late_charge);
+    let client = connect::client_to_reconcile(global).await?.with_late_charge_window(late_charge);
     let seen = client.reconcile_store().await?;
     let said = match seen.outcome {
         ReconcileOutcome::Baseline => {

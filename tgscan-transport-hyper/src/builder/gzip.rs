@@ -15,7 +15,7 @@ impl HyperTransportBuilder {
     ///
     /// What stands behind the compressed body, such as padding, is passed over. A body that is not gzip although its
     /// `content-encoding` says so is an error that names the coding and has the body and the headers as they came; one
-    /// that stops to be gzip has what could be expanded, and [`CodedBody`](crate::CodedBody) beside it.
+    /// that stops to be gzip has what could be expanded, and [`EncodedBody`](crate::EncodedBody) beside it.
     ///
     /// ```
     /// use tgscan_transport_hyper::HyperTransport;

@@ -160,11 +160,11 @@ impl HyperTransportBuilder {
         ] {
             if timeout.is_some_and(|timeout| timeout > self.attempt_timeout) {
                 let remedy = "the total holds for the whole attempt, so the other one must be shorter";
-                return Err(BuildError::Contradiction { settings, remedy });
+                return Err(BuildError::ConflictingSettings { settings, remedy });
             }
         }
         if self.max_body_size == 0 {
-            return Err(BuildError::ZeroBodyCap);
+            return Err(BuildError::ZeroMaxBodySize);
         }
         let user_agent = HeaderValue::from_str(&self.user_agent).map_err(|_| BuildError::UserAgent)?;
         if user_agent.is_empty() {

@@ -11,16 +11,16 @@ use http::HeaderMap;
 /// Where nothing could be expanded because the body is not gzip at all there is none, and the partial response itself has body and headers as they came.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct CodedBody {
+pub struct EncodedBody {
     /// The headers that are about it: `content-encoding` and `content-length`.
     pub headers: HeaderMap,
     /// The compressed bytes, up to the cap.
     pub body: Bytes,
 }
 
-impl fmt::Debug for CodedBody {
+impl fmt::Debug for EncodedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The body is the answer.
-        f.debug_struct("CodedBody").field("bytes", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("EncodedBody").field("bytes", &self.body.len()).finish_non_exhaustive()
     }
 }

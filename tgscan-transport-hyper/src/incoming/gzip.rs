@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Response};
 use tgscan_core::transport::TransportErrorKind as Kind;
 
 use super::Unfit;
-use super::coded::CodedBody;
+use super::coded::EncodedBody;
 use super::kept::Kept;
 use super::members::Members;
 
@@ -109,7 +109,7 @@ impl Content {
                     response.headers_mut().extend(about);
                     return response.map(|_| body);
                 }
-                response.extensions_mut().insert(CodedBody { headers: about, body });
+                response.extensions_mut().insert(EncodedBody { headers: about, body });
                 response.map(|_| expanded)
             }
         }

@@ -21,7 +21,7 @@ use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
 use tokio::time::Sleep;
 
 #[cfg(feature = "gzip")]
-pub use self::coded::CodedBody;
+pub use self::coded::EncodedBody;
 #[cfg(feature = "gzip")]
 pub(crate) use self::gzip::Coding;
 #[cfg(feature = "gzip")]

@@ -26,7 +26,7 @@ impl Choice {
 
     fn rules(self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Rules, BuildError> {
         match self.by_hand {
-            Some(_) if self.from_environment => Err(BuildError::Contradiction {
+            Some(_) if self.from_environment => Err(BuildError::ConflictingSettings {
                 settings: "`proxy` and `proxy_from_environment`",
                 remedy: "give the proxy by hand, or take it from the environment",
             }),

@@ -47,19 +47,19 @@ impl Tls {
     pub(crate) fn config(self, http1_only: bool) -> Result<ClientConfig, BuildError> {
         let mut config = match self.config {
             Some(_) if !self.roots.is_empty() || self.trusted != Trusted::Mozilla => {
-                return Err(BuildError::Contradiction {
+                return Err(BuildError::ConflictingSettings {
                     settings: "`tls_config` and roots of the builder",
                     remedy: "trust them in your `ClientConfig`, which decides alone whom to trust",
                 });
             }
             Some(_) if self.provider.is_some() => {
-                return Err(BuildError::Contradiction {
+                return Err(BuildError::ConflictingSettings {
                     settings: "`tls_config` and `crypto_provider`",
                     remedy: "make your `ClientConfig` with that provider",
                 });
             }
             Some(config) if !config.alpn_protocols.is_empty() => {
-                return Err(BuildError::Contradiction {
+                return Err(BuildError::ConflictingSettings {
                     settings: "`tls_config` and its `alpn_protocols`",
                     remedy: "leave them empty: the transport offers what it can speak, and `http1_only` limits that",
                 });
@@ -78,7 +78,7 @@ fn own(roots: Roots, trusted: Trusted, provider: Option<CryptoProvider>) -> Resu
     let verifier = match trusted {
         Trusted::Mozilla => built_in(webpki_roots::TLS_SERVER_ROOTS.to_vec(), roots, &provider)?,
         Trusted::Nobody if roots.is_empty() => {
-            return Err(BuildError::Contradiction {
+            return Err(BuildError::ConflictingSettings {
                 settings: "`only_extra_roots` and no extra root",
                 remedy: "add the authority to trust with `extra_roots_pem`, or trust Mozilla's roots",
             });

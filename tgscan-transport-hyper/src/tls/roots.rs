@@ -50,9 +50,10 @@ impl Roots {
         // Read once more than needed, so that an error names the certificate whoever verifies in the end.
         let mut store = RootCertStore::empty();
         for (index, certificate) in all.iter().enumerate() {
-            store
-                .add(certificate.clone())
-                .map_err(|error| BuildError::Root { number: index + 1, reason: error.to_string() })?;
+            store.add(certificate.clone()).map_err(|error| BuildError::RootCertificate {
+                number: index + 1,
+                reason: error.to_string(),
+            })?;
         }
         Ok(all)
     }

@@ -10,7 +10,7 @@ use tgscan_core::{
     transport::{Delivery, TransportErrorKind},
 };
 use tgscan_mock::{Mock, MockServer, ServerOptions};
-use tgscan_transport_hyper::{CodedBody, HyperTransport, HyperTransportBuilder};
+use tgscan_transport_hyper::{EncodedBody, HyperTransport, HyperTransportBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -184,7 +184,7 @@ async fn what_breaks_keeps_its_expanded_beginning() {
         let partial = error.partial().unwrap();
         assert_eq!(partial.body(), OK);
         assert!(!partial.headers().contains_key("content-encoding"));
-        let coded = partial.extensions().get::<CodedBody>().unwrap();
+        let coded = partial.extensions().get::<EncodedBody>().unwrap();
         assert_eq!(
             (&coded.body[..], coded.headers["content-encoding"].as_bytes()),
             (&body[..], &b"gzip"[..])

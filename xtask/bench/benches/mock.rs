@@ -121,7 +121,7 @@ fn mock(name: &str) -> Mock {
     let builder = Mock::builder().seed(7).credits(i64::MAX);
     let fresh = |builder: tgscan_mock::MockBuilder, groups| {
         let mock = builder.repeat(Repeat::Varied).build().expect("legal settings");
-        mock.expect(Expect::<Search>::any().at_least(0).always_drawn(answers(groups)));
+        mock.expect(Expect::<Search>::any().at_least(0).always_sampled(answers(groups)));
         mock
     };
     match name {

@@ -35,7 +35,7 @@ fn mock(set: fn(MockBuilder) -> MockBuilder) -> Mock {
 }
 
 fn hostile(mock: MockBuilder) -> MockBuilder {
-    mock.profile(Profile::Beyond).repeat(Repeat::Varied)
+    mock.profile(Profile::Undocumented).repeat(Repeat::Varied)
 }
 
 /// `None` if it cannot be a request at all.

@@ -13,17 +13,16 @@ pub enum Step {
     Clippy,
     /// Checks the layering, licences, duplicates, build scripts, sources and known vulnerabilities of dependencies.
     Deny,
-    /// Runs all tests, as the README says and then with all features; ignored ones too.
+    /// Runs all tests as the README says, those that need PostgreSQL, Python or Node, and the transport's with all
+    /// features.
     Test,
     /// Compares the public API of each library with its `api.txt`, and checks that no other crate's type leaks into it.
     Api,
     /// Builds the documentation without warnings, and checks its links and those between Markdown files.
     Doc,
-    /// Checks every two features of each library together.
+    /// Checks each feature of each library alone, none and all.
     Features,
-    /// Packages the libraries as a release would.
-    Package,
-    /// Tests the libraries with the oldest supported Rust and the oldest allowed versions of their dependencies.
+    /// Tests the packages of a release with the oldest supported Rust and the oldest allowed versions of dependencies.
     Msrv,
     /// Kills processes with a store at random moments, 300 times for each kind of store.
     Kill,
@@ -55,6 +54,8 @@ impl Step {
             // `forbid` here too, in case a new package forgets to inherit the workspace's lints.
             Self::Clippy => &[
                 "cargo clippy --workspace --all-targets --all-features --locked -- -D warnings -F unsafe_code",
+                // These are no targets of a plain `cargo test`.
+                "cargo clippy --workspace --test kill --test parts --all-features --locked -- -D warnings",
                 "cargo clippy --workspace --all-targets --locked -- -D warnings",
             ],
             Self::Deny => &[
@@ -67,29 +68,26 @@ impl Step {
                 "cargo deny --locked --manifest-path xtask/fuzz/Cargo.toml check sources",
                 ".ci/advisories",
             ],
-            // The first is the README's command. The packages left out of the second have no features.
+            // The first is the README's command. It has the features that the members use of each other: all but the
+            // transport's `aws-lc-rs`, `platform-verifier` and `tracing`.
             Self::Test => &[
                 "cargo test --workspace",
-                "cargo test --workspace --all-features --locked --exclude xtask --exclude tgscan-example-blocking \
-                 --exclude tgscan-example-transports --exclude tgscan-cli -- --include-ignored",
+                "cargo test --workspace --tests --locked -- --ignored",
+                "cargo test --package tgscan-transport-hyper --all-features --lib --test it --locked",
             ],
-            Self::Api => &["cargo test --package xtask --test api --locked"],
+            // With the features of the workspace, so that nothing is built again.
+            Self::Api => &["cargo test --workspace --test api --locked"],
             Self::Doc => &[".ci/doc"],
             Self::Features => {
                 &["cargo hack --package tgscan-types --package tgscan-core --package tgscan-store \
-                 --package tgscan-transport-hyper --package tgscan-mock --feature-powerset --depth 2 clippy --lib --locked --quiet -- -D warnings"]
+                 --package tgscan-transport-hyper --package tgscan-mock --each-feature clippy --lib --locked --quiet -- -D warnings"]
             }
-            Self::Package => &["cargo publish --workspace --dry-run --all-features --locked --allow-dirty"],
             Self::Msrv => &[".ci/msrv"],
             Self::Kill => &[
-                "cargo clippy --package tgscan-store --all-features --test kill --locked -- -D warnings",
-                "TGSCAN_KILLS=300 cargo test --package tgscan-store --all-features --test kill --locked",
-                "TGSCAN_SIMULATED_CALLS=250000 cargo test --package tgscan-store --test simulation --locked",
+                "TGSCAN_KILLS=300 cargo test --workspace --test kill --locked",
+                "TGSCAN_SIMULATED_CALLS=250000 cargo test --workspace --test simulation --locked",
             ],
-            Self::Parts => &[
-                "cargo clippy --package tgscan-transport-hyper --all-features --test parts --locked -- -D warnings",
-                "cargo test --package tgscan-transport-hyper --all-features --test parts --locked",
-            ],
+            Self::Parts => &["cargo test --workspace --test parts --locked"],
             // The same requests every time, so that a failure comes from a change.
             Self::Contract => &["cargo xtask contract --examples 50 --seed 1"],
             Self::Fuzz => &["cargo test --manifest-path xtask/fuzz/Cargo.toml"],

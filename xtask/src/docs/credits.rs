@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use tgscan_core::{
     Credits, Refusal, RetryPolicy,
-    retry::{Decision, Failure, Situation, StatusRule, decide},
+    retry::{Decision, Failure, RetryContext, StatusRule, decide},
 };
 
 /// The generated parts of the page.
@@ -63,7 +63,7 @@ fn outcome(failure: Failure, can_cost: bool) -> Outcome {
 fn is_resent(policy: &RetryPolicy, failure: Failure, can_cost: bool) -> bool {
     let elapsed = Duration::ZERO;
     let (is_charged, retry_after) = (false, None);
-    let first = Situation { can_cost, failure, is_charged, retry_after, attempts: 1, elapsed, random: 0 };
+    let first = RetryContext { can_cost, failure, is_charged, retry_after, attempts: 1, elapsed, random: 0 };
     decide(policy, &first) != Decision::GiveUp
 }
 

@@ -168,7 +168,7 @@ pub(super) async fn load(
     let balance: Option<i64> = row.get("balance");
     book.baseline = balance
         .map(|balance| (balance, unsigned(row.get::<_, Option<i64>>("balance_charged").unwrap_or_default())));
-    book.begun = unsigned(row.get("begun"));
+    book.revision = unsigned(row.get("revision"));
     book.reconciled = unsigned(row.get("reconciled"));
     book.last_call = unsigned(row.get("last_call"));
     book.stranded_up_to = unsigned(row.get("stranded_up_to"));
@@ -201,7 +201,7 @@ pub(super) async fn save(
     };
     client
         .execute(
-            "UPDATE accounts SET charged = $2, unexplained = $3, balance = $4, balance_charged = $5, begun = $6,
+            "UPDATE accounts SET charged = $2, unexplained = $3, balance = $4, balance_charged = $5, revision = $6,
                  reconciled = $7, last_call = $8, stranded_up_to = $9, last_uncertain_at = $10
              WHERE account = $1",
             &[
@@ -210,7 +210,7 @@ pub(super) async fn save(
                 &number(book.unexplained),
                 &balance,
                 &balance_charged,
-                &number(book.begun),
+                &number(book.revision),
                 &number(book.reconciled),
                 &number(book.last_call),
                 &number(book.stranded_up_to),

@@ -53,7 +53,7 @@ CREATE TABLE accounts (
     unexplained bigint NOT NULL DEFAULT 0,
     balance bigint,
     balance_charged bigint,
-    begun bigint NOT NULL DEFAULT 0,
+    revision bigint NOT NULL DEFAULT 0,
     reconciled bigint NOT NULL DEFAULT 0,
     last_call bigint NOT NULL DEFAULT 0,
     stranded_up_to bigint NOT NULL DEFAULT 0,
@@ -103,7 +103,7 @@ BEGIN
             RETURNING method
         LOOP
             UPDATE books SET in_flight = in_flight - 1 WHERE account = p_account AND method = v_method;
-            UPDATE accounts SET begun = begun + 1 WHERE account = p_account;
+            UPDATE accounts SET revision = revision + 1 WHERE account = p_account;
             PERFORM became_uncertain(p_account, v_method, p_now);
         END LOOP;
     END LOOP;
@@ -215,7 +215,7 @@ BEGIN
     INSERT INTO holders (key, call) VALUES (v_key, claim.call) ON CONFLICT (key) DO UPDATE SET call = excluded.call;
     INSERT INTO books (account, method, in_flight) VALUES (p_account, p_method, 1)
     ON CONFLICT (account, method) DO UPDATE SET in_flight = books.in_flight + 1;
-    UPDATE accounts SET begun = begun + 1, last_call = claim.call WHERE accounts.account = p_account;
+    UPDATE accounts SET revision = revision + 1, last_call = claim.call WHERE accounts.account = p_account;
     kind := 0;
 END
 $$;
@@ -253,7 +253,7 @@ CREATE FUNCTION no_longer_uncertain(p_call calls) RETURNS void LANGUAGE sql AS $
             greatest(uncertain - 1, 0)
         )
     WHERE account = p_call.account AND method = p_call.method;
-    UPDATE accounts SET begun = begun + 1 WHERE account = p_call.account;
+    UPDATE accounts SET revision = revision + 1 WHERE account = p_call.account;
 $$;
 
 -- Books how a call ended. Kinds: 0 not charged, 1 answered, 2 unanswered. Costs: 0 nothing, 1 `p_credits`, 2 uncertain.

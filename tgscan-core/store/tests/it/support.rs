@@ -9,7 +9,7 @@ use tgscan_mock::types::Search;
 use tgscan_mock::{Client, Mock};
 use tgscan_store::{Clock, MemoryStore};
 
-#[cfg(feature = "postgres-server")]
+#[cfg(feature = "postgres")]
 use crate::postgres::Database;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -19,7 +19,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) struct TestClock {
     seconds: Arc<AtomicU64>,
     /// The database whose clock moves with it.
-    #[cfg(feature = "postgres-server")]
+    #[cfg(feature = "postgres")]
     database: Option<Database>,
 }
 
@@ -27,14 +27,14 @@ impl TestClock {
     fn new() -> Self {
         Self {
             seconds: Arc::new(AtomicU64::new(1_700_000_000)),
-            #[cfg(feature = "postgres-server")]
+            #[cfg(feature = "postgres")]
             database: None,
         }
     }
 
     pub(crate) fn advance(&self, duration: Duration) {
         self.seconds.fetch_add(duration.as_secs(), Ordering::Relaxed);
-        #[cfg(feature = "postgres-server")]
+        #[cfg(feature = "postgres")]
         if let Some(database) = &self.database {
             database.advance(duration);
         }
@@ -42,7 +42,7 @@ impl TestClock {
 
     pub(crate) fn set_back(&self, duration: Duration) {
         self.seconds.fetch_sub(duration.as_secs(), Ordering::Relaxed);
-        #[cfg(feature = "postgres-server")]
+        #[cfg(feature = "postgres")]
         if let Some(database) = &self.database {
             database.set_back(duration);
         }
@@ -66,7 +66,7 @@ enum Kind {
     Memory(MemoryStore),
     #[cfg(feature = "redb")]
     File(tempfile::TempDir),
-    #[cfg(feature = "postgres-server")]
+    #[cfg(feature = "postgres")]
     Postgres(Database),
 }
 
@@ -84,7 +84,7 @@ impl Subject {
         Self { name: "file", store: Arc::new(store.unwrap()), clock, kind: Kind::File(directory) }
     }
 
-    #[cfg(feature = "postgres-server")]
+    #[cfg(feature = "postgres")]
     pub(crate) fn postgres() -> Self {
         let database = Database::new();
         let store = Arc::new(database.open());
@@ -95,7 +95,7 @@ impl Subject {
     /// The store as another process finds it after its owner died.
     pub(crate) fn reopen(&mut self) {
         match &self.kind {
-            Kind::Memory(memory) => memory.owners_died(),
+            Kind::Memory(memory) => memory.simulate_crash(),
             #[cfg(feature = "redb")]
             Kind::File(directory) => {
                 // The old one is closed first.
@@ -104,7 +104,7 @@ impl Subject {
                 let store = tgscan_store::FileStore::open_with_clock(path, self.clock.clock());
                 self.store = Arc::new(store.unwrap());
             }
-            #[cfg(feature = "postgres-server")]
+            #[cfg(feature = "postgres")]
             Kind::Postgres(database) => {
                 database.cut();
                 self.store = Arc::new(database.open());
@@ -122,14 +122,27 @@ pub(crate) fn policy() -> StorePolicy {
     StorePolicy::new("main", HOUR, 10 * HOUR)
 }
 
-/// Runs a test with each store.
-pub(crate) fn each(test: impl Fn(Subject)) {
-    test(Subject::memory());
-    #[cfg(feature = "redb")]
-    test(Subject::file());
-    #[cfg(feature = "postgres-server")]
-    test(Subject::postgres());
+/// Makes a test for each store of each function that takes a way to open one.
+macro_rules! with_each_store {
+    ($($test:ident,)+) => {
+        mod memory {
+            $(#[test] fn $test() { super::$test(crate::support::Subject::memory); })+
+        }
+        #[cfg(feature = "redb")]
+        mod file {
+            $(#[test] fn $test() { super::$test(crate::support::Subject::file); })+
+        }
+        #[cfg(feature = "postgres")]
+        mod postgres {
+            $(
+                #[test]
+                #[ignore = "needs the programs of a PostgreSQL server"]
+                fn $test() { super::$test(crate::support::Subject::postgres); }
+            )+
+        }
+    };
 }
+pub(crate) use with_each_store;
 
 /// A mock where a search costs two credits.
 pub(crate) fn mock() -> Mock {

@@ -95,8 +95,11 @@ impl Audit {
     /// Settles what is uncertain by the balance, which must then agree to the credit.
     pub(crate) fn reconcile(&mut self) -> Result<(), Violation> {
         let store = open(&self.location);
-        let client =
-            self.mock.client().with_late_charge(Duration::ZERO).with_store(store.clone(), policy(None));
+        let client = self
+            .mock
+            .client()
+            .with_late_charge_window(Duration::ZERO)
+            .with_store(store.clone(), policy(None));
         let seen = block_on(client.reconcile_store()).unwrap();
         match seen.outcome {
             ReconcileOutcome::Baseline | ReconcileOutcome::Agrees | ReconcileOutcome::Settled(_) => {}

@@ -10,7 +10,7 @@ pub(crate) enum Backend {
     /// A file in a directory that goes when the test ends.
     File(tempfile::TempDir),
     /// A PostgreSQL server of this process.
-    #[cfg(feature = "postgres-server")]
+    #[cfg(feature = "postgres")]
     Postgres,
 }
 
@@ -18,7 +18,7 @@ impl Backend {
     pub(crate) fn all() -> Vec<Self> {
         vec![
             Self::File(tempfile::tempdir().unwrap()),
-            #[cfg(feature = "postgres-server")]
+            #[cfg(feature = "postgres")]
             Self::Postgres,
         ]
     }
@@ -27,7 +27,7 @@ impl Backend {
     pub(crate) fn location(&self, name: &str) -> String {
         match self {
             Self::File(directory) => directory.path().join(name).display().to_string(),
-            #[cfg(feature = "postgres-server")]
+            #[cfg(feature = "postgres")]
             Self::Postgres => format!("{name}@{}", crate::server::server().url()),
         }
     }
@@ -36,7 +36,7 @@ impl Backend {
     pub(crate) fn longest_life(&self) -> u64 {
         match self {
             Self::File(_) => 20_000,
-            #[cfg(feature = "postgres-server")]
+            #[cfg(feature = "postgres")]
             Self::Postgres => 60_000,
         }
     }
@@ -45,7 +45,7 @@ impl Backend {
     pub(crate) fn restart(&self) {
         match self {
             Self::File(_) => {}
-            #[cfg(feature = "postgres-server")]
+            #[cfg(feature = "postgres")]
             Self::Postgres => crate::server::server().restart(),
         }
     }
@@ -55,7 +55,7 @@ impl Backend {
         match self {
             // The file is closed with its process.
             Self::File(_) => assert!(std::path::Path::new(location).exists()),
-            #[cfg(feature = "postgres-server")]
+            #[cfg(feature = "postgres")]
             Self::Postgres => postgres::quiesce(location),
         }
     }
@@ -63,14 +63,14 @@ impl Backend {
 
 /// Opens a store by its location.
 pub(crate) fn open(location: &str) -> Arc<dyn Store> {
-    #[cfg(feature = "postgres-server")]
+    #[cfg(feature = "postgres")]
     if location.contains('@') {
         return postgres::open(location);
     }
     Arc::new(tgscan_store::FileStore::open(location).unwrap_or_else(|error| panic!("{error}")))
 }
 
-#[cfg(feature = "postgres-server")]
+#[cfg(feature = "postgres")]
 mod postgres {
     use std::sync::{Arc, OnceLock};
 
@@ -115,7 +115,7 @@ impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(_) => f.write_str("file"),
-            #[cfg(feature = "postgres-server")]
+            #[cfg(feature = "postgres")]
             Self::Postgres => f.write_str("PostgreSQL"),
         }
     }

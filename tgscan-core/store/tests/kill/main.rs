@@ -18,10 +18,10 @@ mod child;
 mod over;
 mod rng;
 mod run;
-#[cfg(feature = "postgres-server")]
+#[cfg(feature = "postgres")]
 #[path = "../support/postgres.rs"]
 mod server;
-#[cfg(feature = "postgres-server")]
+#[cfg(feature = "postgres")]
 mod together;
 
 use backend::Backend;
@@ -53,7 +53,7 @@ fn main() {
             let violation = kill(&backend, &plan).err().unwrap_or_else(|| panic!("{broken} was not caught"));
             println!("{backend}, {broken}: caught: {violation}");
         }
-        #[cfg(feature = "postgres-server")]
+        #[cfg(feature = "postgres")]
         if matches!(backend, Backend::Postgres) {
             together::share_one_question(&backend);
             together::share_one_cap(&backend);

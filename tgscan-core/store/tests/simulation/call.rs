@@ -6,17 +6,19 @@ use tgscan_core::Credits;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::call::{Backoff, InFlight, Step};
 use tgscan_core::http::Request;
-use tgscan_core::store::{Asking, CallId, Granted, Lookup, Running, Settlement, Settling, Waiting};
+use tgscan_core::store::{
+    CallId, ClaimBackoff, GrantedCall, Lookup, PendingClaim, PendingSettlement, RunningCall, Settlement,
+};
 use tgscan_core::types::{Search, SearchAnswer};
 
 /// A call, by what it waits for.
 pub(crate) enum Call {
-    Asking(Asking<Search>, Asked),
-    Waiting(Duration, Waiting<Search>, Asked),
-    Granted(Granted<Search>, Asked),
+    Asking(PendingClaim<Search>, Asked),
+    Waiting(Duration, ClaimBackoff<Search>, Asked),
+    Granted(GrantedCall<Search>, Asked),
     Sending(Request<Bytes>, InFlight<Search>, Owned),
     Backoff(Duration, Backoff<Search>, Owned),
-    Settling(CallId, Settlement, Settling<SearchAnswer>, Asked),
+    Settling(CallId, Settlement, PendingSettlement<SearchAnswer>, Asked),
 }
 
 /// What a call asks, and how.
@@ -29,7 +31,7 @@ pub(crate) struct Asked {
 /// A claimed call.
 pub(crate) struct Owned {
     pub(crate) call: CallId,
-    pub(crate) running: Running,
+    pub(crate) running: RunningCall,
     pub(crate) asked: Asked,
 }
 
@@ -40,7 +42,7 @@ impl Call {
             Step::Send(request, in_flight) => Self::Sending(request, in_flight, owned),
             Step::Backoff(backoff) => Self::Backoff(now + backoff.duration(), backoff, owned),
             Step::Done(result) => {
-                let (call, settlement, settling) = owned.running.ended(result);
+                let (call, settlement, settling) = owned.running.finished(result);
                 Self::Settling(call, settlement, settling, owned.asked)
             }
         }

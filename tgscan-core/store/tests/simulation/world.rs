@@ -10,7 +10,7 @@ use futures_executor::block_on;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::ledger::ReconcileOutcome;
 use tgscan_core::store::{
-    Asked as Next, Asking, CallId, Claim, Lookup, Settlement, Store, StoreError, StorePolicy,
+    CallId, Claim, ClaimStep as Next, Lookup, PendingClaim, Settlement, Store, StoreError, StorePolicy,
 };
 use tgscan_core::types::Search;
 use tgscan_core::{Api, ApiKey, Reserve};
@@ -167,7 +167,7 @@ impl World {
         match self.rng.below(4000) {
             0..10 => self.crash(),
             // The store takes the owner for dead, which lives and settles later.
-            10..14 => self.store.owners_died(),
+            10..14 => self.store.simulate_crash(),
             14..24 => self.retry_settlements(),
             24..34 if self.reconciles => self.reconcile()?,
             24..34 => self.settle_one_by_hand(),
@@ -202,7 +202,7 @@ impl World {
                 },
             };
             let search = Search { query: asked.name.parse().unwrap() };
-            let asking = Asking::new(&self.api, &self.policy, asked.lookup, search, self.now);
+            let asking = PendingClaim::new(&self.api, &self.policy, asked.lookup, search, self.now);
             self.calls[at] = Some(Call::Asking(asking, asked));
             return Ok(());
         };
@@ -213,7 +213,7 @@ impl World {
         self.calls[at] = match call {
             Call::Asking(asking, asked) => self.claim(asking, asked)?,
             Call::Waiting(until, waiting, asked) if until <= self.now => {
-                Some(Call::Asking(waiting.again(), asked))
+                Some(Call::Asking(waiting.resume(), asked))
             }
             Call::Granted(granted, asked) => {
                 let call = granted.call();
@@ -244,7 +244,7 @@ impl World {
         Ok(())
     }
 
-    fn claim(&mut self, asking: Asking<Search>, asked: Asked) -> Result<Option<Call>, String> {
+    fn claim(&mut self, asking: PendingClaim<Search>, asked: Asked) -> Result<Option<Call>, String> {
         let fault = self.rng.below(100);
         if fault == 0 {
             self.counts.failed_claims += 1;
@@ -283,7 +283,7 @@ impl World {
         }
         Ok(match asking.claimed(Ok(claim)) {
             Next::Granted(granted) => Some(Call::Granted(granted, asked)),
-            Next::Wait(duration, waiting) => Some(Call::Waiting(self.now + duration, waiting, asked)),
+            Next::Backoff(duration, waiting) => Some(Call::Waiting(self.now + duration, waiting, asked)),
             Next::Done(_) => None,
         })
     }
@@ -338,7 +338,7 @@ impl World {
             }
         }
         self.unsettled.clear();
-        self.store.owners_died();
+        self.store.simulate_crash();
     }
 
     /// Compares with the balance, as `Client::reconcile_store` does.

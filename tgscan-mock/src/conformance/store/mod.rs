@@ -63,15 +63,15 @@ pub enum Rule {
     /// Answers above `max_age` are not used, and nothing outlives `keep_for`.
     Expiry,
     /// Accounts do not mix, nor do live and test.
-    Apart,
+    Isolation,
     /// A call costs what its settlement says; totals and bill are the sums of the calls.
-    Books,
+    Accounting,
     /// What is uncertain is settled by the balance, also after a purchase, and by hand.
     Settling,
     /// Erasing removes questions and answers, and leaves the bill.
     Erasing,
     /// A claim that cost nothing, or was never received, leaves nothing.
-    GivenBack,
+    Release,
 }
 
 impl Rule {
@@ -82,11 +82,11 @@ impl Rule {
         Self::DeadOwner,
         Self::Cap,
         Self::Expiry,
-        Self::Apart,
-        Self::Books,
+        Self::Isolation,
+        Self::Accounting,
         Self::Settling,
         Self::Erasing,
-        Self::GivenBack,
+        Self::Release,
     ];
 }
 
@@ -99,11 +99,11 @@ impl fmt::Display for Rule {
             Self::DeadOwner => "a dead owner leaves an uncertain call",
             Self::Cap => "the cap counts everyone",
             Self::Expiry => "nothing outlives its time",
-            Self::Apart => "accounts, live and test do not mix",
-            Self::Books => "totals and bill are the sums of the calls",
+            Self::Isolation => "accounts, live and test do not mix",
+            Self::Accounting => "totals and bill are the sums of the calls",
             Self::Settling => "balance, purchase and hand settle what is uncertain",
             Self::Erasing => "erasing leaves the bill and nothing else",
-            Self::GivenBack => "a claim that cost nothing leaves nothing",
+            Self::Release => "a claim that cost nothing leaves nothing",
         })
     }
 }

@@ -29,12 +29,12 @@ fn broken(rule: Rule, what: impl Into<String>) -> Broken {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
 fn failed(error: StoreError) -> Broken {
-    broken(Rule::Books, format!("the store failed: {error}"))
+    broken(Rule::Accounting, format!("the store failed: {error}"))
 }
 
 /// Plays a course on an empty store.
 pub(super) async fn play(subject: &mut impl StoreUnderTest, steps: &[Step]) -> Result {
-    let mut course = Course { store: Some(subject.open()), model: Model::default(), rule: Rule::Books };
+    let mut course = Course { store: Some(subject.open()), model: Model::default(), rule: Rule::Accounting };
     for step in steps {
         course.take(subject, *step).await?;
         course.compare().await?;
@@ -85,7 +85,7 @@ impl Course {
     }
 
     async fn take(&mut self, subject: &mut impl StoreUnderTest, step: Step) -> Result {
-        self.rule = Rule::Books;
+        self.rule = Rule::Accounting;
         match step {
             Step::Claim { question, max_age, stored_only, cap, pays_again } => {
                 self.claim(question, max_age, stored_only, cap, pays_again).await?;
@@ -99,7 +99,7 @@ impl Course {
                         .map_err(failed)?;
                     self.model.settle(id, ending);
                     if ending == Ending::NotCharged {
-                        self.rule = Rule::GivenBack;
+                        self.rule = Rule::Release;
                     }
                 }
             }
@@ -118,7 +118,7 @@ impl Course {
                 if let Some((id, question)) = self.nth(call, |call| call.state == CallState::InFlight) {
                     self.store().abandon(id, settlement(self.model.credits(id, ending), id, question));
                     self.model.settle(id, ending);
-                    self.rule = if ending == Ending::NotCharged { Rule::GivenBack } else { Rule::DeadOwner };
+                    self.rule = if ending == Ending::NotCharged { Rule::Release } else { Rule::DeadOwner };
                     self.wait_until_not_in_flight(id).await?;
                 }
             }
@@ -225,13 +225,13 @@ impl Course {
             return Ok(());
         }
         let rule = match (&expected, &claim) {
-            (_, Claim::Stored(answer)) if !self.is_answer_of(question, &answer.body) => Rule::Apart,
+            (_, Claim::Stored(answer)) if !self.is_answer_of(question, &answer.body) => Rule::Isolation,
             (Expected::Stored(_), _) => Rule::DurableAnswer,
             (_, Claim::Stored(_)) => Rule::Expiry,
             (Expected::Cap, _) | (_, Claim::CapReached(_)) => Rule::Cap,
             (Expected::InFlight, Claim::Granted(_)) => Rule::OneClaim,
             (Expected::Uncertain(..) | Expected::InFlight, _) => Rule::DeadOwner,
-            (Expected::Granted, Claim::InFlight { .. } | Claim::Uncertain { .. }) => Rule::Apart,
+            (Expected::Granted, Claim::InFlight { .. } | Claim::Uncertain { .. }) => Rule::Isolation,
             _ => Rule::OneClaim,
         };
         Err(broken(rule, format!("{claim:?} instead of {expected:?}")))
@@ -256,7 +256,7 @@ impl Course {
                 store.abandon(id, Settlement::NotCharged);
             }
         }
-        self.rule = Rule::GivenBack;
+        self.rule = Rule::Release;
         self.wait_for_in_flight(QUESTIONS[question].0).await
     }
 
@@ -284,7 +284,7 @@ impl Course {
                 return Ok(());
             }
         }
-        Err(broken(Rule::GivenBack, "a claim that was dropped before it was answered stays in flight"))
+        Err(broken(Rule::Release, "a claim that was dropped before it was answered stays in flight"))
     }
 
     async fn reconcile(&mut self, account: usize) -> Result {
@@ -362,7 +362,7 @@ impl Course {
     fn compare_content(&self, call: &StoredCall, expected: &super::model::Call) -> Result {
         match (&call.question, expected.is_forgotten) {
             (Some(asked), false) if *asked != question(expected.question) => {
-                return Err(broken(Rule::Apart, format!("call {} has another question", call.id)));
+                return Err(broken(Rule::Isolation, format!("call {} has another question", call.id)));
             }
             (Some(_), true) => {
                 return Err(broken(self.rule, format!("the question of call {} is still there", call.id)));

@@ -224,14 +224,14 @@ impl<M: ApiMethod> Expect<M> {
     ///     answer
     /// });
     /// let mock = Mock::builder().seed(7).build()?;
-    /// mock.expect(Expect::<Search>::any().then_drawn(nameless));
+    /// mock.expect(Expect::<Search>::any().then_sampled(nameless));
     /// let reply = mock.client().search("some_username".parse::<UserQuery>()?).await?;
     /// assert_eq!(reply.answer.user.unwrap_or_default().first_name, "");
     /// assert_eq!(reply.answer.meta.search_query, "some_username");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub fn then_drawn(self, answers: impl Strategy<Value = M::Answer> + Send + Sync + 'static) -> Self
+    pub fn then_sampled(self, answers: impl Strategy<Value = M::Answer> + Send + Sync + 'static) -> Self
     where
         M: Generate,
     {
@@ -244,7 +244,7 @@ impl<M: ApiMethod> Expect<M> {
     }
 
     /// Answers the next call as without an expectation: with a random answer, or a refusal.
-    pub fn then_usual(self) -> Self {
+    pub fn then_default(self) -> Self {
         self.then(Act::Usual)
     }
 
@@ -262,8 +262,8 @@ impl<M: ApiMethod> Expect<M> {
         self.always(Act::Answer(Pinned::new::<M>(answer)))
     }
 
-    /// Answers every call after the sequence with a random answer of this strategy; see [`then_drawn`](Self::then_drawn).
-    pub fn always_drawn(self, answers: impl Strategy<Value = M::Answer> + Send + Sync + 'static) -> Self
+    /// Answers every call after the sequence with a random answer of this strategy; see [`then_sampled`](Self::then_sampled).
+    pub fn always_sampled(self, answers: impl Strategy<Value = M::Answer> + Send + Sync + 'static) -> Self
     where
         M: Generate,
     {
@@ -276,7 +276,7 @@ impl<M: ApiMethod> Expect<M> {
     }
 
     /// Answers every call after the sequence as without an expectation.
-    pub fn always_usual(self) -> Self {
+    pub fn always_default(self) -> Self {
         self.always(Act::Usual)
     }
 

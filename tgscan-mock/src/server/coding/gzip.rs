@@ -48,7 +48,7 @@ impl Coding {
         connections.count_compressed();
         match wire {
             Wire::Whole(response) => Wire::Whole(coded(response)),
-            Wire::Drip(response) => Wire::Drip(coded(response)),
+            Wire::Slow(response) => Wire::Slow(coded(response)),
             Wire::Partial(response, at, end) => {
                 let response = coded(response);
                 let at = cut(response.body(), at);

@@ -117,7 +117,7 @@ fn expect<M: Generate>(wanted: Wanted) -> Result<Expect<M>, String> {
             serde_json::from_value(answer).map_err(|error| format!("the answer of `{method}`: {error}"))?,
         ),
         (None, Some(fault)) => expect.always_fault(fault),
-        (None, None) => expect.always_usual(),
+        (None, None) => expect.always_default(),
     };
     if let Some(latency) = latency_ms {
         if latency > MOST_LATENCY_MS {

@@ -170,7 +170,7 @@ impl Audit {
             model.uncertain_calls() as u64,
         );
         let room = model.cap.map(|_| model.room());
-        let is_right = says == must && now.room() == room;
+        let is_right = says == must && now.remaining() == room;
         self.check(is_right, Promise::LedgerBrackets, call, || {
             format!("charged, unexplained, in flight, uncertain are {must:?} with room for {room:?}, and {now:?} is told")
         })
@@ -213,7 +213,7 @@ impl Audit {
             response.clone().map(|body| body.slice(..at.min(body.len()).min(max_body_size)))
         };
         self.calls[call].delivered = match wire {
-            Some(Wire::Whole(response) | Wire::Drip(response)) => Some(cut(response, max_body_size)),
+            Some(Wire::Whole(response) | Wire::Slow(response)) => Some(cut(response, max_body_size)),
             Some(Wire::Partial(response, at, _)) => Some(cut(response, *at)),
             Some(Wire::Nothing(_) | Wire::Refused) | None => None,
         };

@@ -95,7 +95,7 @@ impl Audit {
 
     /// What was bought without telling is explained. It settles nothing if calls cost more than was set aside for them.
     pub(super) fn explain(&mut self, credits: u64) -> Checked<bool> {
-        let calls = self.ledger.explain_top_up(credits);
+        let calls = self.ledger.settle_top_up(credits);
         let settled = self.model.explain(credits);
         self.settled(&settled, self.read);
         let is_right = calls == settled.len() as u64;
@@ -119,7 +119,7 @@ impl Audit {
         let now = self.ledger.snapshot();
         let is_free = now.uncertain_calls == 0
             && calls == settled.len() as u64
-            && now.room() == now.cap.map(|cap| cap.saturating_sub(now.charged + now.unexplained));
+            && now.remaining() == now.cap.map(|cap| cap.saturating_sub(now.charged + now.unexplained));
         self.check(is_free, Promise::Reconciles, None, || {
             format!("{calls} settled by hand, and {now:?} is left")
         })?;

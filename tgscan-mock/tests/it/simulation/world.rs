@@ -64,7 +64,7 @@ impl World {
         let builder = Mock::builder()
             .seed(rng.number())
             // Hostile answers are long, and cost most of the time that a run takes.
-            .profile(if rng.percent(4) { Profile::Beyond } else { Profile::Typical })
+            .profile(if rng.percent(4) { Profile::Undocumented } else { Profile::Typical })
             .repeat(rng.pick(&[Repeat::Same, Repeat::Varied]))
             .error_status(rng.pick(&[ErrorStatus::ByCause, ErrorStatus::AlwaysOk]))
             .credits(i64::try_from(credits).unwrap())

@@ -156,7 +156,7 @@ fn reader_that_goes_away_ends_it_quietly() {
 
 #[test]
 fn strangers_texts_cannot_steer_the_terminal() {
-    let mock = Mock::builder().seed(5).profile(Profile::Beyond).build().unwrap();
+    let mock = Mock::builder().seed(5).profile(Profile::Undocumented).build().unwrap();
     let bench = Bench::with(mock);
     for number in 0..40 {
         let ran = bench.run(&["search", &format!("name_{number}")]);

@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [list, found, credits] = &arguments[..] else { return Err("usage: batch LIST FOUND CREDITS".into()) };
     let budget = Ledger::with_cap(credits.parse()?, Reserve::PerCall(PRICE));
     // Calls wait for room while others in flight hold it. Afterwards the budget is spent.
-    let client = HyperTransport::builder().build()?.client(api()?.with_ledger(budget)).with_wait_for_room();
+    let client = HyperTransport::builder().build()?.client(api()?.with_ledger(budget)).with_wait_at_cap();
 
     let done = already(found)?;
     let accounts = accounts(&read_to_string(list)?, &done);

@@ -68,7 +68,7 @@ async fn search(
 
 async fn bill(State(service): State<Service>, Path(tenant): Path<String>) -> Json<Value> {
     let now = service.budget(tenant).snapshot();
-    Json(json!({ "charged": now.charged, "uncertain": now.uncertain, "left": now.room() }))
+    Json(json!({ "charged": now.charged, "uncertain": now.uncertain, "left": now.remaining() }))
 }
 
 #[tokio::main]

@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(PostgresStore::connect(database).await?);
     let policy = StorePolicy::new("main", 7 * DAY, 30 * DAY).with_cap(credits.parse()?, Reserve::PerCall(5));
     let client =
-        HyperTransport::builder().build()?.client(api()?).with_store(store, policy).with_wait_for_room();
+        HyperTransport::builder().build()?.client(api()?).with_store(store, policy).with_wait_at_cap();
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     axum::serve(listener, Router::new().route("/search/{account}", get(search)).with_state(client)).await?;

@@ -6,11 +6,11 @@ use std::ops::Deref;
 use proptest::strategy::Strategy;
 use tgscan_core::types::Reveal;
 
-/// A value whose `Debug` shows everything; see [`shown`].
+/// A value whose `Debug` shows everything; see [`revealed`].
 #[derive(Clone, PartialEq, Eq)]
-pub struct Shown<T>(pub T);
+pub struct Revealed<T>(pub T);
 
-impl<T> Deref for Shown<T> {
+impl<T> Deref for Revealed<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -18,7 +18,7 @@ impl<T> Deref for Shown<T> {
     }
 }
 
-impl<T: Reveal> fmt::Debug for Shown<T> {
+impl<T: Reveal> fmt::Debug for Revealed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.reveal().fmt(f)
     }
@@ -29,17 +29,17 @@ impl<T: Reveal> fmt::Debug for Shown<T> {
 ///
 /// ```
 /// use proptest::prelude::*;
-/// use tgscan_mock::data::{Generate, Profile, sample, shown};
+/// use tgscan_mock::data::{Generate, Profile, revealed, sample};
 /// use tgscan_mock::types::UserCheck;
 ///
-/// let answers = shown(UserCheck::answers(Profile::Typical));
+/// let answers = revealed(UserCheck::answers(Profile::Typical));
 /// let answer = sample(&answers, 7);
 /// assert!(format!("{answer:?}").contains(r#""known_num_groups":"#));
 /// proptest!(|(answer in answers)| prop_assert_eq!(answer.meta.op_cost, 0));
 /// ```
-pub fn shown<S>(strategy: S) -> impl Strategy<Value = Shown<S::Value>>
+pub fn revealed<S>(strategy: S) -> impl Strategy<Value = Revealed<S::Value>>
 where
     S: Strategy<Value: Reveal>,
 {
-    strategy.prop_map(Shown)
+    strategy.prop_map(Revealed)
 }
