@@ -36,27 +36,32 @@ fn main() {
         Err(_) => usual,
     };
     let (kills, seed) = (number("TGSCAN_KILLS", 60), number("TGSCAN_KILL_SEED", 7));
-    for backend in Backend::all() {
-        let plan = |kills| Plan { kills, seed, cap: None, broken: None };
-        // A store that was killed is read whole when it is opened, so a long run begins a new one now and then.
-        for first in (0..kills).step_by(500) {
-            let round = Plan { seed: seed + first, ..plan((kills - first).min(500)) };
-            let report = kill(&backend, &round).unwrap_or_else(|it| panic!("{backend}, {first} kills: {it}"));
-            println!("{backend}: {report}");
+    std::thread::scope(|scope| {
+        for backend in Backend::all() {
+            scope.spawn(move || kill_all(&backend, kills, seed));
         }
-        let capped = Plan { cap: Some(100), ..plan(kills / 6) };
-        let report =
-            kill(&backend, &capped).unwrap_or_else(|violation| panic!("{backend}, capped: {violation}"));
-        println!("{backend}, cap of 100: {report}");
-        for broken in broken::ALL {
-            let plan = Plan { broken: Some(broken), ..plan(300) };
-            let violation = kill(&backend, &plan).err().unwrap_or_else(|| panic!("{broken} was not caught"));
-            println!("{backend}, {broken}: caught: {violation}");
-        }
-        #[cfg(feature = "postgres")]
-        if matches!(backend, Backend::Postgres) {
-            together::share_one_question(&backend);
-            together::share_one_cap(&backend);
-        }
+    });
+}
+
+fn kill_all(backend: &Backend, kills: u64, seed: u64) {
+    let plan = |kills| Plan { kills, seed, cap: None, broken: None };
+    // A store that was killed is read whole when it is opened, so a long run begins a new one now and then.
+    for first in (0..kills).step_by(500) {
+        let round = Plan { seed: seed + first, ..plan((kills - first).min(500)) };
+        let report = kill(backend, &round).unwrap_or_else(|it| panic!("{backend}, {first} kills: {it}"));
+        println!("{backend}: {report}");
+    }
+    let capped = Plan { cap: Some(100), ..plan(kills / 6) };
+    let report = kill(backend, &capped).unwrap_or_else(|violation| panic!("{backend}, capped: {violation}"));
+    println!("{backend}, cap of 100: {report}");
+    for broken in broken::ALL {
+        let plan = Plan { broken: Some(broken), ..plan(300) };
+        let violation = kill(backend, &plan).err().unwrap_or_else(|| panic!("{broken} was not caught"));
+        println!("{backend}, {broken}: caught: {violation}");
+    }
+    #[cfg(feature = "postgres")]
+    if matches!(backend, Backend::Postgres) {
+        together::share_one_question(backend);
+        together::share_one_cap(backend);
     }
 }
