@@ -39,6 +39,8 @@ impl Processed {
 async fn call_many(transport: HyperTransport, url: &str, processed: &Processed) -> Vec<Error> {
     let mut retry = RetryPolicy::default();
     retry.base_backoff = Duration::from_millis(1);
+    // On a busy machine a request can meet several closing connections one after the other.
+    retry.max_attempts = 20;
     let client = transport.client(api(url).with_retry(retry));
     let calls = calls();
     let callers: JoinSet<_> = (0..AT_ONCE)

@@ -3,14 +3,12 @@
 use std::hint::black_box;
 use std::sync::LazyLock;
 
-use bytes::Bytes;
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use http::{HeaderName, HeaderValue, Request};
 use tgscan_bench::body::{SIZES, status_first};
 use tgscan_bench::peers::clients::{self, FORM, ureq_call};
 use tgscan_bench::peers::servers::{self, Server};
-use tgscan_bench::whole::{KEY, PATH, decode, runtime};
+use tgscan_bench::whole::{KEY, PATH, decode, request_by_hand, runtime};
 use tgscan_bench::{install_crypto_provider, subject};
 
 fn main() {
@@ -29,26 +27,11 @@ fn build_request(bencher: Bencher<'_, '_>, builder: &str) {
                 request.form(&FORM).build().expect("all parts are legal")
             });
         }
-        _ => bencher.bench_local(by_hand),
+        _ => bencher.bench_local(|| request_by_hand(black_box(URL))),
     }
 }
 
 const URL: &str = "https://api.tgdev.io/tgscan/v1/search";
-
-/// As people write it who know the http crate and nothing else.
-fn by_hand() -> Request<Bytes> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("query", black_box("some_username"));
-    let body = Bytes::from(form.finish());
-    let key = HeaderValue::from_str(black_box(KEY)).expect("a legal value");
-    Request::post(black_box(URL))
-        .header(HeaderName::from_bytes(b"Api-Key").expect("a legal name"), key)
-        .header("Content-Type", "application/x-www-form-urlencoded")
-        .header("Accept", "application/json")
-        .header("Content-Length", body.len())
-        .body(body)
-        .expect("all parts are legal")
-}
 
 /// The pool is the same that the SDK uses.
 const CLIENTS: [&str; 7] = [

@@ -118,23 +118,16 @@ fn start(name: &str) -> Running {
 }
 
 fn mock(name: &str) -> Mock {
-    let builder = Mock::builder().seed(7).credits(i64::MAX);
-    let fresh = |builder: tgscan_mock::MockBuilder, groups| {
-        let mock = builder.repeat(Repeat::Varied).build().expect("legal settings");
-        mock.expect(Expect::<Search>::any().at_least(0).always_sampled(answers(groups)));
-        mock
-    };
+    let repeat = if [FRESH, FRESH_100].contains(&name) { Repeat::Varied } else { Repeat::Same };
+    let mock = Mock::builder().seed(7).credits(i64::MAX).repeat(repeat).build().expect("legal settings");
+    let any = Expect::<Search>::any().at_least(0);
     match name {
-        FRESH => fresh(builder, 5),
-        FRESH_100 => fresh(builder, 100),
-        _ => {
-            let mock = builder.build().expect("legal settings");
-            if name == PINNED {
-                mock.expect(Expect::<Search>::any().at_least(0).always_answer(answer(SIZES[0])));
-            }
-            mock
-        }
+        FRESH => mock.expect(any.always_sampled(answers(5))),
+        FRESH_100 => mock.expect(any.always_sampled(answers(100))),
+        PINNED => mock.expect(any.always_answer(answer(SIZES[0]))),
+        _ => {}
     }
+    mock
 }
 
 /// Typical answers with so many groups.

@@ -6,19 +6,14 @@ use tgscan_core::types::SearchAnswer;
 /// The baseline: a derived struct around the SDK's own types.
 #[derive(Debug, Deserialize)]
 pub struct Plain {
-    /// `ok` or `error`.
     pub status: Status,
-    /// The data.
     pub result: SearchAnswer,
 }
 
-/// Whether the call succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It did.
     Ok,
-    /// It did not.
     Error,
 }
 
@@ -26,11 +21,6 @@ pub enum Status {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "status", content = "result", rename_all = "lowercase")]
 pub enum Tagged {
-    /// The data.
     Ok(SearchAnswer),
-    /// What went wrong.
-    Error {
-        /// In the service's words.
-        message: String,
-    },
+    Error { message: String },
 }

@@ -28,7 +28,6 @@ impl Server {
         Self { printed, child }
     }
 
-    /// Where it listens.
     pub fn url(&self) -> &str {
         &self.printed[0]
     }
@@ -42,9 +41,6 @@ impl Drop for Server {
 }
 
 /// The body of the server process.
-///
-/// # Errors
-/// If it cannot listen.
 pub fn serve() -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("http://{}\n", listener.local_addr()?);

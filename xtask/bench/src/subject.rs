@@ -40,18 +40,15 @@ pub fn api() -> Api {
     Api::new(key).with_ledger(Ledger::with_cap(u64::MAX, Reserve::PerCall(1)))
 }
 
-/// A typical query.
 pub fn query() -> UserQuery {
     "some_username".parse().expect("a legal username")
 }
 
-/// Builds and drops a request.
 pub fn build() -> Operation {
     let (api, search) = (api(), Search { query: query() });
     Box::new(move || drop(black_box(api.request(black_box(&search)))))
 }
 
-/// Decodes a response with the SDK.
 pub fn decode(body: Bytes) -> Operation {
     let (api, search) = (api(), Search { query: query() });
     Box::new(move || {
@@ -81,7 +78,6 @@ fn call() -> Operation {
     Box::new(move || drop(black_box(block_on(client.search(query.clone())).expect("the answer fits"))))
 }
 
-/// Clones a client of the real transport, and drops the clone.
 fn client_clone() -> Operation {
     let client = HyperTransport::builder().build().expect("legal settings").client(api());
     Box::new(move || drop(black_box(client.clone())))

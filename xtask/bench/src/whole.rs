@@ -25,9 +25,7 @@ use tokio::runtime::Runtime;
 use crate::Operation;
 use crate::subject::query;
 
-/// The path of the search method.
 pub const PATH: &str = "/tgscan/v1/search";
-/// The key that is sent.
 pub const KEY: &str = "0123456789abcdef0123456789abcdef";
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -77,14 +75,17 @@ fn sdk(url: &str) -> Operation {
 
 fn by_hand(url: &str, read: impl Fn(Bytes) + 'static) -> Operation {
     let url = format!("{url}{PATH}");
-    calls(read, move || {
-        Request::post(&url)
-            .header("Api-Key", black_box(KEY))
-            .header("Content-Type", FORM)
-            .header("Accept", JSON)
-            .body(form(black_box("some_username")))
-            .expect("all parts are legal")
-    })
+    calls(read, move || request_by_hand(&url))
+}
+
+/// A request as people write it who know the http crate and nothing else.
+pub fn request_by_hand(url: &str) -> Request<Full<Bytes>> {
+    Request::post(url)
+        .header("Api-Key", black_box(KEY))
+        .header("Content-Type", FORM)
+        .header("Accept", JSON)
+        .body(form(black_box("some_username")))
+        .expect("all parts are legal")
 }
 
 fn parsed_once(url: &str, read: impl Fn(Bytes) + 'static) -> Operation {

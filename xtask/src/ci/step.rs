@@ -9,7 +9,7 @@ pub enum Step {
     Install,
     /// Checks the formatting.
     Fmt,
-    /// Denies all warnings of the compiler and clippy, with all features and with the default ones.
+    /// Denies all warnings of the compiler and clippy, with all features; those of the libraries with fewer: `features`.
     Clippy,
     /// Checks the layering, licences, duplicates, build scripts, sources and known vulnerabilities of dependencies.
     Deny,
@@ -56,7 +56,6 @@ impl Step {
                 "cargo clippy --workspace --all-targets --all-features --locked -- -D warnings -F unsafe_code",
                 // These are no targets of a plain `cargo test`.
                 "cargo clippy --workspace --test kill --test parts --all-features --locked -- -D warnings",
-                "cargo clippy --workspace --all-targets --locked -- -D warnings",
             ],
             Self::Deny => &[
                 "cargo deny --locked check --deny warnings bans licenses sources",

@@ -87,7 +87,7 @@ enum Fault {
 #[test]
 fn suite_finds_every_store_that_is_broken_on_purpose() {
     for (fault, rule) in FAULTS {
-        let report = block_on(run(7, 100, || BrokenSubject { subject: Subject::memory(), fault }));
+        let report = block_on(run(7, 40, || BrokenSubject { subject: Subject::memory(), fault }));
         let failures: Vec<_> = report.failures().collect();
         assert!(
             failures.iter().any(|case| case.name == rule.to_string()),

@@ -50,7 +50,6 @@ pub async fn many(call: &Caller, at_once: usize, calls: usize) {
     tasks.join_all().await;
 }
 
-/// The SDK.
 pub fn sdk(server: &Server) -> Caller {
     let api = Api::with_base_url(&server.url, ApiKey::live(KEY).expect("a legal key")).expect("a legal URL");
     let mut transport = HyperTransport::builder();
@@ -245,7 +244,6 @@ pub(crate) fn by_name(name: &str, url: &str) -> Option<Operation> {
     }
 }
 
-/// One call with ureq.
 pub fn ureq_call(agent: &ureq::Agent, url: &str) {
     let mut response = agent.post(url).header("Api-Key", KEY).send_form(FORM).expect("a call");
     drop(response.body_mut().read_json::<Plain>().expect("an answer"));

@@ -25,7 +25,6 @@ use crate::whole::runtime;
 
 /// A server on a thread of its own, until the program ends.
 pub struct Server {
-    /// Where it listens.
     pub url: String,
     pub(crate) port: u16,
     /// The certificate to trust, if it speaks TLS.
