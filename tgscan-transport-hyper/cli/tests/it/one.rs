@@ -1,6 +1,8 @@
 //! One call: exit codes, forms of output, keys, and readers that go away.
 
-use std::process::Stdio;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 
 use tgscan_core::http::StatusCode;
 use tgscan_mock::types::{Balance, Search};
@@ -147,9 +149,10 @@ fn person_is_erased_and_calls_are_exported() {
 fn reader_that_goes_away_ends_it_quietly() {
     let bench = Bench::new(100);
     for arguments in [&["search", "alice_1"][..], &["completions", "bash"], &["man"]] {
-        let mut child = bench.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
-        drop(child.stdout.take());
-        let ran = Ran::of(child.wait_with_output().unwrap());
+        // Not a pipe: its reader lives on in any process that another test starts just now.
+        let (stdout, reader) = UnixStream::pair().unwrap();
+        reader.shutdown(Shutdown::Both).unwrap();
+        let ran = Ran::of(bench.command(arguments).stdout(OwnedFd::from(stdout)).output().unwrap());
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{arguments:?}");
     }
 }
