@@ -58,14 +58,14 @@ pub fn call_stored<M: ApiMethod>(
     if !api.can_cost::<M>() {
         return drive(Step::begin(api, method, Duration::ZERO), &clock, &mut send, |_| {});
     }
-    let mut asking = PendingClaim::new(api, policy, lookup, method, Duration::ZERO);
+    let mut pending = PendingClaim::new(api, policy, lookup, method, Duration::ZERO);
     let granted = loop {
-        let claim = block_on(store.claim(&asking.request(clock.elapsed())));
-        match asking.claimed(claim) {
+        let claim = block_on(store.claim(&pending.request(clock.elapsed())));
+        match pending.claimed(claim) {
             ClaimStep::Granted(granted) => break granted,
             ClaimStep::Backoff(duration, waiting) => {
                 sleep(duration);
-                asking = waiting.resume();
+                pending = waiting.resume();
             }
             ClaimStep::Done(result) => return result,
         }

@@ -194,7 +194,7 @@ impl<M: ApiMethod> InFlight<M> {
                 call.api.error::<M>(ErrorKind::Transport(error))
             }
         };
-        let situation = RetryContext {
+        let context = RetryContext {
             can_cost: call.api.can_cost::<M>(),
             // Every error of an attempt has one.
             failure: Failure::of(&error).unwrap_or(Failure::MaybeSent),
@@ -206,7 +206,7 @@ impl<M: ApiMethod> InFlight<M> {
             elapsed: now().saturating_sub(call.began),
             random: random(call.seed, u64::from(call.attempts)),
         };
-        let decision = decide(call.api.retry(), &situation);
+        let decision = decide(call.api.retry(), &context);
         // Settled at once, so that a pause holds no credits back from other calls.
         call.settle(error.credits());
         let is_uncertain = error.credits() == Credits::Uncertain;

@@ -348,9 +348,9 @@ impl Client {
     /// Asks for the balance (free), compares the ledger with it, and settles what was uncertain if it can.
     ///
     /// If a call is uncertain, this first waits until no late charge can come
-    /// ([`with_late_charge_window`](Self::with_late_charge_window)). Nothing is concluded if paid calls are in flight while the balance
-    /// is fetched, or another comparison ends meanwhile; see [`ReconcileOutcome`]. The first comparison only remembers
-    /// the balance, so make it before spending.
+    /// ([`with_late_charge_window`](Self::with_late_charge_window)). Nothing is concluded if paid calls are in flight
+    /// while the balance is fetched, or another comparison ends meanwhile; see [`ReconcileOutcome`]. The first comparison
+    /// only remembers the balance, so make it before spending.
     ///
     /// Trusts the balance: spending by others on the same account looks like the ledger's own. Use one ledger per
     /// account, and record purchases with [`Ledger::record_top_up`].

@@ -93,8 +93,8 @@ pub enum Decision {
 /// - Before any of this: a call whose answer states that it took credits is not sent again, whatever its status.
 /// - The wait is drawn evenly between zero and a bound that doubles (full jitter), and is at least `Retry-After`.
 /// - A wait beyond [`RetryPolicy::max_backoff`], or one that ends after [`RetryPolicy::max_elapsed`], is not begun.
-pub fn decide(policy: &RetryPolicy, situation: &RetryContext) -> Decision {
-    let RetryContext { can_cost, failure, is_charged, retry_after, attempts, elapsed, random } = *situation;
+pub fn decide(policy: &RetryPolicy, context: &RetryContext) -> Decision {
+    let RetryContext { can_cost, failure, is_charged, retry_after, attempts, elapsed, random } = *context;
     let may_repeat = !can_cost || failure.not_processed() || policy.resend_uncertain;
     if is_charged || !failure.is_transient() || !may_repeat || attempts >= policy.max_attempts {
         return Decision::GiveUp;
@@ -152,14 +152,14 @@ mod tests {
     use super::*;
     use crate::{Credits, Refusal};
 
-    fn situation(can_cost: bool, failure: Failure) -> RetryContext {
+    fn context(can_cost: bool, failure: Failure) -> RetryContext {
         let random = u64::MAX;
         let (is_charged, retry_after, elapsed) = (false, None, Duration::ZERO);
         RetryContext { can_cost, failure, is_charged, retry_after, attempts: 1, elapsed, random }
     }
 
     fn retries(policy: &RetryPolicy, can_cost: bool, failure: Failure) -> bool {
-        decide(policy, &situation(can_cost, failure)) != Decision::GiveUp
+        decide(policy, &context(can_cost, failure)) != Decision::GiveUp
     }
 
     fn unexpected(status: u16) -> Failure {
@@ -232,7 +232,7 @@ mod tests {
         let asked = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
         for failure in Failure::all() {
             for can_cost in [true, false] {
-                let charged = RetryContext { is_charged: true, ..situation(can_cost, failure) };
+                let charged = RetryContext { is_charged: true, ..context(can_cost, failure) };
                 assert_eq!(decide(&asked, &charged), Decision::GiveUp, "{failure:?}");
             }
         }
@@ -256,8 +256,8 @@ mod tests {
     fn attempts_wait_and_total_time_are_capped() {
         let policy = RetryPolicy::default();
         let at = |attempts, elapsed, retry_after| {
-            let situation = situation(false, Failure::NeverSent);
-            decide(&policy, &RetryContext { retry_after, attempts, elapsed, ..situation })
+            let context = context(false, Failure::NeverSent);
+            decide(&policy, &RetryContext { retry_after, attempts, elapsed, ..context })
         };
         let s = Duration::from_secs;
         assert_eq!(at(3, s(0), None), Decision::RetryAfter(Duration::from_nanos(999_999_999)));
@@ -276,8 +276,8 @@ mod tests {
             [(1, 250), (2, 500), (3, 1000), (7, 16_000), (8, 30_000), (1_000_000, 30_000)]
         {
             let wait = |random| {
-                let situation = situation(false, Failure::NeverSent);
-                match decide(&policy, &RetryContext { attempts, random, ..situation }) {
+                let context = context(false, Failure::NeverSent);
+                match decide(&policy, &RetryContext { attempts, random, ..context }) {
                     Decision::RetryAfter(wait) => wait,
                     Decision::GiveUp => panic!("gave up at {attempts}"),
                 }

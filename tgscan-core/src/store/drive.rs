@@ -116,9 +116,9 @@ impl Client {
         let _ = self.before(until, self.see_balance(stored)).await;
         let began = self.now();
         let (mut may_settle, mut waits) = (self.shared.reconciles_itself, 0);
-        let mut asking = PendingClaim::new(&self.shared.api, &stored.policy, stored.lookup, method, began);
+        let mut pending = PendingClaim::new(&self.shared.api, &stored.policy, stored.lookup, method, began);
         let result = loop {
-            let request = asking.request(self.now());
+            let request = pending.request(self.now());
             // Dropped, a claim gives back what it may have been granted.
             let Some(claim) = self.before(until, stored.store.claim(&request)).await else {
                 break Err(too_late::<M>());
@@ -138,13 +138,13 @@ impl Client {
                     continue;
                 }
             }
-            match asking.claimed(claim) {
+            match pending.claimed(claim) {
                 ClaimStep::Granted(granted) => return self.fly(stored, granted, until).await,
                 ClaimStep::Backoff(duration, waiting) => {
                     if !self.pause(duration, until).await {
                         break Err(waiting.give_up());
                     }
-                    asking = waiting.resume();
+                    pending = waiting.resume();
                 }
                 ClaimStep::Done(result) => break result,
             }

@@ -379,7 +379,7 @@ fn show_store(watch: &mut Watch) {
     watch.display(&StoreError::new("the disk is full"));
     watch.display(&StoreRefusal::CapReached(reached));
     watch.display(&StoreRefusal::Uncertain { call: 7, age: Duration::ZERO, charged: Some(1) });
-    let asking = |()| {
+    let pending = |()| {
         PendingClaim::new(
             &api(),
             &StorePolicy::new("a", Duration::MAX, Duration::MAX),
@@ -388,16 +388,16 @@ fn show_store(watch: &mut Watch) {
             Duration::ZERO,
         )
     };
-    watch.debug(&asking(()));
-    match asking(()).claimed(Ok(Claim::InFlight { age: Duration::ZERO })) {
+    watch.debug(&pending(()));
+    match pending(()).claimed(Ok(Claim::InFlight { age: Duration::ZERO })) {
         ClaimStep::Backoff(_, waiting) => watch.debug(&waiting),
         other => panic!("{other:?}"),
     }
-    let ClaimStep::Granted(granted) = asking(()).claimed(Ok(Claim::Granted(7))) else {
+    let ClaimStep::Granted(granted) = pending(()).claimed(Ok(Claim::Granted(7))) else {
         panic!("not granted")
     };
     watch.debug(&granted);
-    let asked = asking(()).claimed(Ok(Claim::Granted(7)));
+    let asked = pending(()).claimed(Ok(Claim::Granted(7)));
     watch.debug(&asked);
     let (_, running) = granted.begin(Duration::ZERO);
     watch.debug(&running);

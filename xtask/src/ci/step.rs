@@ -68,10 +68,10 @@ impl Step {
                 ".ci/advisories",
             ],
             // The first is the README's command. It has the features that the members use of each other: all but the
-            // transport's `aws-lc-rs`, `platform-verifier` and `tracing`.
+            // transport's `aws-lc-rs`, `platform-verifier` and `tracing`. The second names the one that it must not lose.
             Self::Test => &[
                 "cargo test --workspace",
-                "cargo test --workspace --tests --locked -- --ignored",
+                "cargo test --workspace --features tgscan-store/postgres --tests --locked -- --ignored",
                 "cargo test --package tgscan-transport-hyper --all-features --lib --test it --locked",
             ],
             // With the features of the workspace, so that nothing is built again.
@@ -83,7 +83,7 @@ impl Step {
             }
             Self::Msrv => &[".ci/msrv"],
             Self::Kill => &[
-                "TGSCAN_KILLS=300 cargo test --workspace --test kill --locked",
+                "TGSCAN_KILLS=300 cargo test --workspace --features tgscan-store/postgres --test kill --locked",
                 "TGSCAN_SIMULATED_CALLS=250000 cargo test --workspace --test simulation --locked",
             ],
             Self::Parts => &["cargo test --workspace --test parts --locked"],

@@ -262,7 +262,8 @@ impl<M: ApiMethod> Expect<M> {
         self.always(Act::Answer(Pinned::new::<M>(answer)))
     }
 
-    /// Answers every call after the sequence with a random answer of this strategy; see [`then_sampled`](Self::then_sampled).
+    /// Answers every call after the sequence with a random answer of this strategy; see
+    /// [`then_sampled`](Self::then_sampled).
     pub fn always_sampled(self, answers: impl Strategy<Value = M::Answer> + Send + Sync + 'static) -> Self
     where
         M: Generate,
