@@ -341,7 +341,7 @@ pub fn dates(profile: Profile) -> SBoxedStrategy<String> {
 
 pub(super) fn date(profile: Profile) -> Leaf<String> {
     fn draw(_: Profile, dice: &mut Dice) -> String {
-        Date::of_day(WORLD.day(dice)).to_string()
+        Date::of_day(WORLD.day(dice)).text()
     }
     fn draw_odd(_: Profile, dice: &mut Dice) -> String {
         let odd = [

@@ -110,7 +110,7 @@ impl World {
 
     /// The title of one of the groups.
     pub(super) fn group_title(&self, dice: &mut Dice) -> String {
-        self.group(popular(dice)).title
+        group_title(&mut self.dice("group", popular(dice)))
     }
 
     /// Whoever has a username, in any case.
@@ -189,13 +189,13 @@ impl World {
             let mut entry = UsernameEntry::default();
             let number = dice.between(1, 9999);
             entry.username = numbered(&mut dice, "", number);
-            entry.date = Date::of_day(day).to_string();
+            entry.date = Date::of_day(day).text();
             answer.username_history.push(entry);
         }
         for day in dates(&mut dice, 1) {
             let mut entry = IdEntry::default();
             entry.id = person.id;
-            entry.date = Date::of_day(day).to_string();
+            entry.date = Date::of_day(day).text();
             answer.id_history.push(entry);
         }
         answer.groups = self.groups_of(person);
@@ -221,7 +221,7 @@ impl World {
             let Group { id, username, title, .. } = self.group(group);
             let mut entry = SearchGroup::default();
             (entry.id, entry.username, entry.title) = (Some(id), username, title);
-            entry.date_updated = Date::of_day(day).to_string();
+            entry.date_updated = Date::of_day(day).text();
             entry
         };
         memberships.into_iter().map(entry).collect()
@@ -255,13 +255,9 @@ impl World {
 
     fn group(&self, number: u64) -> Group {
         let mut dice = self.dice("group", number);
+        let title = group_title(&mut dice);
         let own = number * IDS_PER_GROUP + dice.between(0, IDS_PER_GROUP - 1);
         let username = dice.in_ten(6).then(|| numbered(&mut dice, "_chat", number));
-        let mut title = dice.one_of(&TITLES).to_owned();
-        if dice.in_ten(7) {
-            title.push(' ');
-            title.push_str(dice.one_of(&PLACES));
-        }
         let size = dice.between(3, 17);
         let num_users = dice.between(1, 1 << size);
         Group { id: LEAST_GROUP_ID.saturating_add_unsigned(own), username, title, num_users }
@@ -287,6 +283,18 @@ fn numbered(dice: &mut Dice, suffix: &str, number: u64) -> String {
     name.push_str(suffix);
     push_number(&mut name, number, 1);
     name
+}
+
+/// What a group's dice give first.
+fn group_title(dice: &mut Dice) -> String {
+    let (start, place) = (dice.one_of(&TITLES), dice.one_of(&PLACES));
+    let mut title = String::with_capacity(start.len() + 1 + place.len());
+    title.push_str(start);
+    if dice.in_ten(7) {
+        title.push(' ');
+        title.push_str(place);
+    }
+    title
 }
 
 /// A group, popular ones more often.
@@ -330,6 +338,6 @@ mod tests {
             (0..10_000).map(|id| world().person(id, None)).find(|person| person.num_groups > 100).unwrap();
         let groups = world().groups_of(&person);
         assert!(groups.is_sorted_by(|a, b| a.date_updated >= b.date_updated));
-        assert!(groups.iter().all(|group| *group.date_updated <= *Date::DEFAULT.to_string()));
+        assert!(groups.iter().all(|group| *group.date_updated <= *Date::DEFAULT.text()));
     }
 }

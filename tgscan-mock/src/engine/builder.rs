@@ -99,7 +99,7 @@ impl MockBuilder {
             costs: paid.map(|method| (method.name, usual.clone())).collect(),
             max_body_size: 64 * 1024 * 1024,
             latency: None,
-            today: Date::DEFAULT.to_string(),
+            today: Date::DEFAULT.text(),
             unknown: None,
             is_strict: false,
             writes_numbers: false,

@@ -52,18 +52,17 @@ impl Mock {
         let act = {
             let State { expected, script, .. } = &mut *self.state();
             let seen = asked.record.seen();
-            let act = if expected.is_empty() { Ok((Act::Usual, None)) } else { expected.take(&seen) };
-            act.map(|(act, latency)| {
+            let taken = if expected.is_empty() { Ok((Act::Usual, None)) } else { expected.take(&seen) };
+            taken.map(|(act, latency)| {
                 asked.latency = latency.or(asked.latency);
-                act
-            })
-            .map(|act| match act {
-                // A request that is wrong in itself meets no fault, so that the script waits for one that is right.
-                Act::Usual if asked.checked.is_err() => (None, Source::Usual),
-                Act::Usual => (script.next(asked.record.method), Source::Usual),
-                Act::Fault(fault) => (Some(fault), Source::Usual),
-                Act::Answer(pinned) => (None, Source::Pinned(pinned)),
-                Act::Drawn(drawn) => (None, Source::Drawn(drawn)),
+                match act {
+                    // A request that is wrong in itself meets no fault, so that the script waits for one that is right.
+                    Act::Usual if asked.checked.is_err() => (None, Source::Usual),
+                    Act::Usual => (script.next(asked.record.method), Source::Usual),
+                    Act::Fault(fault) => (Some(fault), Source::Usual),
+                    Act::Answer(pinned) => (None, Source::Pinned(pinned)),
+                    Act::Drawn(drawn) => (None, Source::Drawn(drawn)),
+                }
             })
         };
         match act {
