@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use tgscan_types::{ApiMethod, Envelope, repair_json};
 
 use crate::base_url::{BaseUrl, InvalidBaseUrl};
@@ -17,15 +17,14 @@ use crate::error::{
 };
 use crate::redact::Redactor;
 use crate::refusal::{Classifier, Refusal};
-use crate::retry::{Failure, RetryPolicy, random};
+use crate::retry::{Failure, RetryPolicy};
 use crate::success::Success;
 use crate::{ApiKey, Credits, KeyKind, Ledger, Reply, TransportError, probe};
 
 /// Name of the header that carries the key ("API Authentication").
-static API_KEY: HeaderName = HeaderName::from_static("api-key");
-static FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
-static JSON: HeaderValue = HeaderValue::from_static("application/json");
-static ZERO: HeaderValue = HeaderValue::from_static("0");
+const API_KEY: &str = "api-key";
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
 
 /// Base URL, API key, retry policy and ledger: everything that calls of one account have in common.
 ///
@@ -59,7 +58,7 @@ struct Shared {
     ledger: Ledger,
     classifier: Classifier,
     marks_attempts: bool,
-    /// Calls begun, so that each draws its own jitter.
+    /// Calls begun.
     calls: Arc<AtomicU64>,
 }
 
@@ -191,16 +190,17 @@ impl Api {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.shared.base.join(path);
         let is_empty = request.body().is_empty();
-        let headers = request.headers_mut();
         // With room for those that a transport adds, because a map that grows costs more than all that is put in here.
-        headers.reserve(6);
-        headers.insert(&API_KEY, self.shared.key.header());
-        headers.insert(CONTENT_TYPE, FORM.clone());
-        headers.insert(ACCEPT, JSON.clone());
+        *request.headers_mut() = HeaderMap::with_capacity(6);
+        let headers = request.headers_mut();
+        // Made when the program is compiled, because their clones are calls.
+        headers.insert(const { HeaderName::from_static(API_KEY) }, self.shared.key.header());
+        headers.insert(CONTENT_TYPE, const { HeaderValue::from_static(FORM) });
+        headers.insert(ACCEPT, const { HeaderValue::from_static(JSON) });
         if is_empty {
             // Any other length is the HTTP client's to state, as the host is; that of nothing clients tend to leave out,
             // and some servers refuse a POST without it (RFC 9110, 8.6).
-            headers.insert(CONTENT_LENGTH, ZERO.clone());
+            headers.insert(CONTENT_LENGTH, const { HeaderValue::from_static("0") });
         }
         request
     }
@@ -309,9 +309,9 @@ impl Api {
         f(&Redactor::new(&self.shared.key, &form(method)))
     }
 
-    /// The seed of one more call's jitter.
-    pub(crate) fn next_seed(&self) -> u64 {
-        random(self.shared.retry.seed, self.shared.calls.fetch_add(1, Ordering::Relaxed))
+    /// How many calls were begun before this one.
+    pub(crate) fn count_call(&self) -> u64 {
+        self.shared.calls.fetch_add(1, Ordering::Relaxed)
     }
 }
 

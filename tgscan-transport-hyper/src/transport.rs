@@ -19,7 +19,7 @@ use crate::connect::Route;
 use crate::failure::Target;
 use crate::incoming::{Coding, Reading};
 use crate::limits::{CallLimits, Limits, Running, Stage, before};
-use crate::outgoing::{Handover, Outgoing};
+use crate::outgoing::Outgoing;
 use crate::pool::{Pool, Pools};
 #[cfg(feature = "tracing")]
 use crate::traced::{AttemptSpan, marked};
@@ -129,15 +129,15 @@ impl Transport for HyperTransport {
     // above all, has no place in it: all of that would be moved with it.
     fn send<'life0, 'async_trait>(
         &'life0 self,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'async_trait>>
     where
         Self: 'async_trait,
         'life0: 'async_trait,
     {
         let span = AttemptSpan::of(&request);
-        match self.prepare(request) {
-            Ok(prepared) => Box::pin(span.around(self.attempt(prepared))),
+        match self.prepare(&mut request) {
+            Ok(prepared) => Box::pin(span.around(self.attempt(request, prepared))),
             Err(why) => Box::pin(span.around(ready(Err(refused(why))))),
         }
     }
@@ -147,10 +147,8 @@ impl Transport for HyperTransport {
     }
 }
 
-/// A request that nobody has begun to send.
+/// What holds for one request.
 struct Prepared {
-    request: Request<Outgoing>,
-    handover: Handover,
     coding: Coding,
     /// Those of this call, if it has some.
     limits: Option<Box<Limits>>,
@@ -171,7 +169,7 @@ impl HyperTransport {
     }
 
     /// Checks the request and adds the transport's headers. Sends nothing.
-    fn prepare(&self, mut request: Request<Bytes>) -> Result<Prepared, &'static str> {
+    fn prepare(&self, request: &mut Request<Bytes>) -> Result<Prepared, &'static str> {
         let Inner { user_agent, coding, limits, .. } = &*self.inner;
         let of_call = request.extensions().get::<CallLimits>();
         let limits = of_call.map(|of_call| Box::new(limits.of_call(of_call)));
@@ -182,26 +180,29 @@ impl HyperTransport {
             return Err("a limit in the `CallLimits` of this call is zero; give more");
         }
         let headers = request.headers_mut();
-        headers.entry(USER_AGENT).or_insert_with(|| user_agent.clone());
-        let coding = coding.ask(headers);
-        let (request, handover) = Outgoing::wrap(request);
-        Ok(Prepared { request, handover, coding, limits })
+        // Not by an `entry`, which is slower than to look for the name and then put it in.
+        if !headers.contains_key(USER_AGENT) {
+            headers.insert(USER_AGENT, user_agent.clone());
+        }
+        Ok(Prepared { coding: coding.ask(headers), limits })
     }
 
     // No `async fn`, which would keep its arguments a second time. The future is kept below 1 KiB, up to which common
     // allocators are quick.
-    fn attempt(&self, prepared: Prepared) -> impl Future<Output = Answer> + Send {
-        let Prepared { request, handover, coding, limits } = prepared;
+    fn attempt(&self, request: Request<Bytes>, prepared: Prepared) -> impl Future<Output = Answer> + Send {
+        let Prepared { coding, limits } = prepared;
+        let (request, handover) = Outgoing::wrap(request);
         let mut request = Some(request);
         async move {
             // Not before the first poll, which need not be in the runtime in which the future was made.
             let pool = self.pool(request.as_ref().map(Request::uri)).map_err(refused)?;
             let running = Running::begin(limits.as_deref().unwrap_or(&self.inner.limits));
-            let mut timer = pin!(sleep_until(running.deadline(Stage::Head)));
+            let deadline = running.deadline(Stage::Head);
+            let mut timer = pin!(sleep_until(deadline));
             let (mut reading, lease) = {
                 let responding = pin!(pool.request(&mut request, &handover));
                 let target = || Target { uri: pool.uri(), route: &self.inner.route };
-                match before(|| running.deadline(Stage::Head), timer.as_mut(), responding).await {
+                match before(|| deadline, timer.as_mut(), responding).await {
                     Some(Ok((response, lease))) => {
                         (Reading::begin(response, coding, running.max_body_size()), lease)
                     }

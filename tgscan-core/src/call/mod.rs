@@ -34,6 +34,7 @@ pub enum Step<M: ApiMethod> {
 
 impl<M: ApiMethod> Step<M> {
     /// Starts a call at the time `now`. Returns [`Done`](Self::Done) at once if the ledger's cap refuses the call.
+    #[inline]
     pub fn begin(api: &Api, method: M, now: Duration) -> Self {
         let mut call = Call::new(api, method, now);
         // Before anything is set aside: what runs here is the code of the method's type, and may panic.
@@ -89,12 +90,13 @@ struct Call<M> {
     attempts: u32,
     /// Whether an earlier attempt may have been charged, which only `resend_uncertain` lets happen.
     was_uncertain: bool,
-    seed: u64,
+    /// Which of the API's calls this is, so that each draws its own jitter.
+    number: u64,
 }
 
 impl<M: ApiMethod> Call<M> {
     fn new(api: &Api, method: M, now: Duration) -> Self {
-        let seed = api.next_seed();
+        let number = api.count_call();
         Self {
             api: api.clone(),
             method,
@@ -102,7 +104,7 @@ impl<M: ApiMethod> Call<M> {
             began: now,
             attempts: 1,
             was_uncertain: false,
-            seed,
+            number,
         }
     }
 
@@ -116,22 +118,22 @@ impl<M: ApiMethod> Call<M> {
         }
     }
 
-    /// Books what the answer cost, and ends the call.
-    #[inline]
-    fn done(mut self, mut reply: Reply<M::Answer>) -> Step<M> {
+    /// Books what the answer cost.
+    fn book(&mut self, reply: &mut Reply<M::Answer>) {
         self.settle(reply.credits);
         reply.attempts = self.attempts;
         if self.was_uncertain && reply.credits == Credits::NotCharged {
             reply.credits = Credits::Uncertain;
         }
-        Step::Done(Ok(reply))
     }
 
+    #[inline]
     fn request(&self) -> Request<Bytes> {
-        let mut request = self.api.request(&self.method);
-        if self.api.marks_attempts() {
-            request.extensions_mut().insert(Attempt { method: M::NAME, number: self.attempts });
+        if !self.api.marks_attempts() {
+            return self.api.request(&self.method);
         }
+        let mut request = self.api.request(&self.method);
+        request.extensions_mut().insert(Attempt { method: M::NAME, number: self.attempts });
         request
     }
 
@@ -182,13 +184,21 @@ impl<M: ApiMethod> InFlight<M> {
     ) -> Step<M> {
         let mut call = self.call;
         let error = match response {
-            Ok(response) => match call.api.parse(&call.method, response) {
-                Ok(reply) => return call.done(reply),
-                Err(error) => error,
-            },
+            Ok(response) => {
+                let mut result = call.api.parse(&call.method, response);
+                if let Ok(reply) = &mut result {
+                    call.book(reply);
+                }
+                match result {
+                    // As it is, because a reply is large to be moved.
+                    Ok(_) => return Step::Done(result),
+                    Err(error) => error,
+                }
+            }
             Err(mut error) => {
-                if let Some(reply) = call.api.complete(&call.method, &mut error) {
-                    return call.done(reply);
+                if let Some(mut reply) = call.api.complete(&call.method, &mut error) {
+                    call.book(&mut reply);
+                    return Step::Done(Ok(reply));
                 }
                 call.api.redact(&call.method, |redactor| error.redact(redactor));
                 call.api.error::<M>(ErrorKind::Transport(error))
@@ -204,7 +214,7 @@ impl<M: ApiMethod> InFlight<M> {
                 .and_then(|response| retry_after(response.headers(), date, call.api.retry().max_backoff)),
             attempts: call.attempts,
             elapsed: now().saturating_sub(call.began),
-            random: random(call.seed, u64::from(call.attempts)),
+            random: random(random(call.api.retry().seed, call.number), u64::from(call.attempts)),
         };
         let decision = decide(call.api.retry(), &context);
         // Settled at once, so that a pause holds no credits back from other calls.

@@ -18,10 +18,11 @@ use tgscan_types::{
 
 pub(crate) use limits::too_late;
 
+use self::watch::Watch;
 use crate::ledger::{ReconcileOutcome, Reconciliation};
 use crate::{
     Api, Credits, Error, ErrorKind, Ledger, Reply, RetryPolicy, Timer, Transport, TransportError,
-    call::{Observer, Prepared, Step, refused},
+    call::{Backoff, Observer, Prepared, Step, refused},
     store::{Stored, Task},
 };
 
@@ -291,29 +292,21 @@ impl Client {
             Step::begin(&self.shared.api, method, began)
         };
         let result = loop {
-            // Nothing but what must be kept is alive while the transport is waited for: a call's future is moved.
-            let (sending, sent) = match step {
-                Step::Send(request, sent) => {
-                    cost.set(Credits::Uncertain);
-                    if let Some(watch) = &mut watch {
-                        watch.sent();
+            // A step is large and a call's future is moved, so nothing is waited for while there is one.
+            let (sending, sent) = {
+                let step = step;
+                match step {
+                    Step::Send(request, sent) => {
+                        cost.set(Credits::Uncertain);
+                        if let Some(watch) = &mut watch {
+                            watch.sent();
+                        }
+                        (self.sending(request), sent)
                     }
-                    (self.sending(request), sent)
+                    // Neither a call nor an attempt begins with one.
+                    Step::Backoff(wait) => break Err(wait.give_up()),
+                    Step::Done(result) => break result,
                 }
-                Step::Backoff(wait) => match &self.shared.timer {
-                    Some(timer)
-                        if until.is_none_or(|until| timer.now().saturating_add(wait.duration()) < until) =>
-                    {
-                        cost.set(wait.error().credits());
-                        timer.sleep(wait.duration()).await;
-                        let (prepared, error) = wait.prepare();
-                        // Why the call failed says more than that the cap leaves no room for another attempt.
-                        step = Box::pin(self.begin(prepared, until, |_| error)).await;
-                        continue;
-                    }
-                    _ => break Err(wait.give_up()),
-                },
-                Step::Done(result) => break result,
             };
             let response = match until {
                 None => sending.await,
@@ -321,22 +314,58 @@ impl Client {
                     Box::pin(self.before(until, sending)).await.unwrap_or_else(|| Err(limits::passed()))
                 }
             };
-            step = sent.received_at(response, || self.now_or(began), || self.date());
-            if let Some(watch) = &mut watch {
-                watch.received(&step);
-            }
+            let next_attempt = {
+                let received = sent.received_at(response, || self.now_or(began), || self.date());
+                if let Some(watch) = &mut watch {
+                    watch.received(&received);
+                }
+                if let Step::Done(result) = &received {
+                    self.ended(result, watch.take());
+                }
+                match received {
+                    Step::Backoff(wait) => {
+                        cost.set(wait.error().credits());
+                        Box::pin(self.next_attempt(wait, until))
+                    }
+                    Step::Done(result) => return result,
+                    Step::Send(request, sent) => {
+                        step = Step::Send(request, sent);
+                        continue;
+                    }
+                }
+            };
+            step = next_attempt.await;
         };
+        self.ended(&result, watch);
+        result
+    }
+
+    /// Waits, and sends again if there is time and room; or ends the call with the error that it has.
+    async fn next_attempt<M: ApiMethod>(&self, wait: Backoff<M>, until: Option<Duration>) -> Step<M> {
+        let Some(timer) = &self.shared.timer else { return Step::Done(Err(wait.give_up())) };
+        if until.is_some_and(|until| timer.now().saturating_add(wait.duration()) >= until) {
+            return Step::Done(Err(wait.give_up()));
+        }
+        timer.sleep(wait.duration()).await;
+        let (prepared, error) = wait.prepare();
+        // Why the call failed says more than that the cap leaves no room for another attempt.
+        self.begin(prepared, until, |_| error).await
+    }
+
+    /// What is to be done when a call has ended.
+    fn ended<A>(&self, result: &Result<Reply<A>, Error>, watch: Option<Box<Watch<'_>>>) {
         if result.as_ref().is_ok_and(Reply::is_mismatched) {
             // Answers on that connection may all be one too late; which one it was is not known here.
             self.shared.transport.discard_connections();
         }
         if let Some(watch) = watch {
-            watch.finished(&result);
+            watch.finished(result);
         }
-        result
     }
 
     /// What [`Transport::send`] makes of the request.
+    // Inlined, because a request is large to be handed on.
+    #[inline]
     fn sending(&self, mut request: Request<Bytes>) -> Sending<'_> {
         if !self.shared.extensions.is_empty() {
             request.extensions_mut().extend(self.shared.extensions.clone());

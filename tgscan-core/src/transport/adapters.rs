@@ -1,6 +1,7 @@
 //! Closures, `Arc` and `Box` as transports.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -47,7 +48,7 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 pub fn transport_fn<F, Answer>(send: F) -> FnTransport<F>
 where
     F: Fn(Request<Bytes>) -> Answer + Send + Sync,
-    Answer: Future<Output = Result<Response<Bytes>, TransportError>> + Send,
+    Answer: Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'static,
 {
     FnTransport { send }
 }
@@ -64,14 +65,21 @@ impl<F> fmt::Debug for FnTransport<F> {
     }
 }
 
-#[async_trait]
 impl<F, Answer> Transport for FnTransport<F>
 where
     F: Fn(Request<Bytes>) -> Answer + Send + Sync,
-    Answer: Future<Output = Result<Response<Bytes>, TransportError>> + Send,
+    Answer: Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'static,
 {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        (self.send)(request).await
+    // What `async_trait` makes of it, without a future around the closure's that the request is moved into first.
+    fn send<'a, 'b>(
+        &'a self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'b>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin((self.send)(request))
     }
 }
 

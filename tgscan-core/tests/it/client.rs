@@ -51,6 +51,14 @@ fn is_pending(future: impl Future) -> bool {
 }
 
 #[test]
+fn future_of_a_call_is_small() {
+    // It is moved on its way into a task. A step or an answer that is kept while something is waited for doubles it.
+    let client = Client::new(live(), silent());
+    let sizes = [size_of_val(&client.search("some_username")), size_of_val(&client.balance())];
+    assert!(sizes.iter().all(|size| *size <= 400), "{sizes:?}");
+}
+
+#[test]
 fn each_shorthand_calls_its_method() {
     let answers = [
         documented_answer::<Search>(),

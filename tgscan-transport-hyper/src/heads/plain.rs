@@ -1,6 +1,6 @@
 //! The head that nearly every answer has, told in one look and without a copy.
 
-use memchr::memchr;
+use memchr::{memchr, memchr3};
 
 use super::fields::MOST;
 
@@ -22,10 +22,10 @@ pub(super) fn is_plain(bytes: &[u8]) -> bool {
     for _ in 0..=MOST {
         let Some((header, next)) = line(rest) else { return false };
         if header.is_empty() {
-            // This and a lone carriage return are what hyper does not pass over.
-            return memchr(0, &bytes[..bytes.len() - next.len()]).is_none();
+            return true;
         }
-        let (Some(colon), None) = (memchr(b':', header), memchr(b'\r', header)) else { return false };
+        // Looked for in all that is there, because a short slice takes longer.
+        let Some(colon) = memchr(b':', rest).filter(|colon| *colon < header.len()) else { return false };
         let (name, value) = (&header[..colon], &header[colon + 1..]);
         // A folded line, or a name with blanks behind it.
         if matches!(name, [] | [b' ' | b'\t', ..] | [.., b' ' | b'\t']) {
@@ -58,10 +58,11 @@ pub(super) fn is_plain(bytes: &[u8]) -> bool {
     false
 }
 
-/// The first line and what comes behind it.
+/// The first line and what comes behind it, unless it has what hyper does not pass over: a NUL, or a carriage return or
+/// line feed that stands alone.
 fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr(b'\n', bytes)?;
-    Some((bytes[..end].strip_suffix(b"\r")?, &bytes[end + 1..]))
+    let (line, rest) = bytes.split_at(memchr3(b'\r', b'\n', 0, bytes)?);
+    Some((line, rest.strip_prefix(b"\r\n")?))
 }
 
 #[cfg(test)]
@@ -95,6 +96,9 @@ mod tests {
             "HTTP/1.1 200 OK\r\nx: a\r\n b\r\n\r\n",
             "HTTP/1.1 200 OK\r\nkeep-alive: timeout=5\r\n\r\n",
             "HTTP/1.1 200 OK\r\nx: \0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nx: a\rb\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nx: a\r\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nx: a\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: +3\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 3\r\n\r\n",

@@ -82,7 +82,10 @@ impl Pool {
         if let Some(path) = request.uri().path_and_query().cloned() {
             *request.uri_mut() = path.into();
         }
-        request.headers_mut().entry(HOST).or_insert_with(|| self.host.clone());
+        let headers = request.headers_mut();
+        if !headers.contains_key(HOST) {
+            headers.insert(HOST, self.host.clone());
+        }
     }
 
     /// The target and the headers as they were, for whatever protocol comes now.

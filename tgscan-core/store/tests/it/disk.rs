@@ -93,12 +93,14 @@ async fn fill(path: &Path, full_at: usize) {
                 assert!(matches!(error.kind(), ErrorKind::Store(_)), "{error}");
                 println!("refused: {error}");
                 is_full.store(true, Relaxed);
+                return None;
             }
         }
-        name
+        Some(name)
     };
-    let asking = stream::iter(0..).map(ask).buffer_unordered(8);
-    let names: Vec<String> = asking.take_while(|_| ready(!is_full.load(Relaxed))).collect().await;
+    // Those that are under way when one is refused go on to their answers.
+    let asking = stream::iter(0..).take_while(|_| ready(!is_full.load(Relaxed))).map(ask);
+    let names: Vec<String> = asking.buffer_unordered(8).filter_map(ready).collect().await;
     let paid = mock.requests().len();
 
     limit_files("unlimited");
