@@ -84,6 +84,7 @@ impl ApiKey {
     }
 
     /// The value for the `Api-Key` header, marked sensitive.
+    #[inline]
     pub(crate) fn header(&self) -> HeaderValue {
         self.header.clone()
     }

@@ -1,33 +1,29 @@
 //! The asynchronous client: drives calls with a transport and a timer.
 
+mod drive;
 mod limits;
 mod watch;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use http::{Extensions, Request, Response};
+use http::Extensions;
 use tgscan_types::{
     ApiMethod, Balance, BalanceAnswer, GroupQuery, InvalidQuery, Search, SearchAnswer, SimilarGroups,
     SimilarGroupsAnswer, UserCheck, UserCheckAnswer, UserQuery,
 };
 
+pub(crate) use drive::{Beginning, Boxed, CostIfDropped};
 pub(crate) use limits::too_late;
 
-use self::watch::Watch;
 use crate::ledger::{ReconcileOutcome, Reconciliation};
 use crate::{
-    Api, Credits, Error, ErrorKind, Ledger, Reply, RetryPolicy, Timer, Transport, TransportError,
-    call::{Backoff, Observer, Prepared, Step, refused},
+    Api, Credits, Error, ErrorKind, Ledger, Reply, RetryPolicy, Timer, Transport,
+    call::Observer,
     store::{Stored, Task},
 };
-
-/// What `async_trait` makes of [`Transport::send`].
-type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'a>>;
 
 /// Calls API methods over a [`Transport`]. Cheap to clone; clones share the ledger and the transport.
 ///
@@ -196,20 +192,20 @@ impl Client {
     ///
     /// # Errors
     /// See [`send`](Self::send).
-    pub async fn search(
+    pub fn search(
         &self,
         query: impl TryInto<UserQuery, Error: Into<InvalidQuery>>,
-    ) -> Result<Reply<SearchAnswer>, Error> {
-        let query = checked::<Search, _>(query)?;
-        self.send(Search { query }).await
+    ) -> impl Future<Output = Result<Reply<SearchAnswer>, Error>> + Send {
+        let method = checked(query, |query| Search { query });
+        self.call(method, (), Beginning::Whole)
     }
 
     /// Asks how many credits are left. Free. See [`Balance`].
     ///
     /// # Errors
     /// See [`send`](Self::send).
-    pub async fn balance(&self) -> Result<Reply<BalanceAnswer>, Error> {
-        self.send(Balance {}).await
+    pub fn balance(&self) -> impl Future<Output = Result<Reply<BalanceAnswer>, Error>> + Send {
+        self.send(Balance {})
     }
 
     /// Finds groups similar to the given ones. Costs credits. See [`SimilarGroups`].
@@ -218,24 +214,24 @@ impl Client {
     ///
     /// # Errors
     /// See [`send`](Self::send).
-    pub async fn similar_groups(
+    pub fn similar_groups(
         &self,
         query: impl TryInto<GroupQuery, Error: Into<InvalidQuery>>,
-    ) -> Result<Reply<SimilarGroupsAnswer>, Error> {
-        let query = checked::<SimilarGroups, _>(query)?;
-        self.send(SimilarGroups { query }).await
+    ) -> impl Future<Output = Result<Reply<SimilarGroupsAnswer>, Error>> + Send {
+        let method = checked(query, |query| SimilarGroups { query });
+        self.call(method, (), Beginning::Whole)
     }
 
     /// Tells what is known about an account. Free, but the balance must not be zero. See [`UserCheck`].
     ///
     /// # Errors
     /// See [`send`](Self::send).
-    pub async fn user_check(
+    pub fn user_check(
         &self,
         query: impl TryInto<UserQuery, Error: Into<InvalidQuery>>,
-    ) -> Result<Reply<UserCheckAnswer>, Error> {
-        let query = checked::<UserCheck, _>(query)?;
-        self.send(UserCheck { query }).await
+    ) -> impl Future<Output = Result<Reply<UserCheckAnswer>, Error>> + Send {
+        let method = checked(query, |query| UserCheck { query });
+        self.call(method, (), Beginning::Whole)
     }
 
     /// Calls any API method, or its test method if the key is a test key.
@@ -245,133 +241,12 @@ impl Client {
     /// # Errors
     /// If the cap refuses the call, if no complete response comes back, or if it is not a successful answer that fits.
     /// The error keeps what was received and says what is known about the credits.
-    pub async fn send<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
-        let until = if self.shared.deadline.is_some() { self.until::<M>()? } else { None };
-        if self.shared.stored.is_some() && self.shared.api.can_cost::<M>() {
-            return Box::pin(self.send_stored(method, until)).await;
-        }
-        if self.shared.reconciles_itself && self.shared.api.can_cost::<M>() {
-            // Boxed, because a call's future is moved, and is small without it.
-            let _ = Box::pin(self.before(until, self.make_room::<M>())).await;
-        }
-        self.call(method, (), until).await
-    }
-
-    /// Settles what is uncertain if the cap would refuse the call because of it. Whatever comes of it, the call itself
-    /// says whether there is room.
-    pub(crate) async fn make_room<M: ApiMethod>(&self) {
-        let ledger = self.ledger();
-        if !ledger.has_baseline() {
-            let _ = self.reconcile().await;
-        }
-        let is_blocked = ledger.refusal(M::NAME).is_some_and(|refused| refused.would_fit_if_settled());
-        if is_blocked && ledger.claim_reconcile() {
-            let is_settled = self.reconcile().await.is_ok_and(|seen| seen.outcome.is_conclusive());
-            if !is_settled {
-                ledger.unclaim_reconcile();
-            }
-        }
-    }
-
-    /// Drives one call to its end, by `until`, and tells `cost` what it would cost if it were dropped.
-    pub(crate) async fn call<M: ApiMethod>(
+    pub fn send<M: ApiMethod>(
         &self,
         method: M,
-        mut cost: impl CostIfDropped,
-        until: Option<Duration>,
-    ) -> Result<Reply<M::Answer>, Error> {
-        let began = self.now();
-        // What few callers ask for is boxed: a call's future is moved, and is small without it.
-        let mut watch = self.watch::<M>(began);
-        let mut step = if self.is_over(until) {
-            Step::Done(Err(too_late::<M>()))
-        } else if self.shared.waits_for_room {
-            let prepared = Prepared::new(&self.shared.api, method, began);
-            Box::pin(self.begin(prepared, until, refused::<M>)).await
-        } else {
-            Step::begin(&self.shared.api, method, began)
-        };
-        let result = loop {
-            // A step is large and a call's future is moved, so nothing is waited for while there is one.
-            let (sending, sent) = {
-                let step = step;
-                match step {
-                    Step::Send(request, sent) => {
-                        cost.set(Credits::Uncertain);
-                        if let Some(watch) = &mut watch {
-                            watch.sent();
-                        }
-                        (self.sending(request), sent)
-                    }
-                    // Neither a call nor an attempt begins with one.
-                    Step::Backoff(wait) => break Err(wait.give_up()),
-                    Step::Done(result) => break result,
-                }
-            };
-            let response = match until {
-                None => sending.await,
-                Some(_) => {
-                    Box::pin(self.before(until, sending)).await.unwrap_or_else(|| Err(limits::passed()))
-                }
-            };
-            let next_attempt = {
-                let received = sent.received_at(response, || self.now_or(began), || self.date());
-                if let Some(watch) = &mut watch {
-                    watch.received(&received);
-                }
-                if let Step::Done(result) = &received {
-                    self.ended(result, watch.take());
-                }
-                match received {
-                    Step::Backoff(wait) => {
-                        cost.set(wait.error().credits());
-                        Box::pin(self.next_attempt(wait, until))
-                    }
-                    Step::Done(result) => return result,
-                    Step::Send(request, sent) => {
-                        step = Step::Send(request, sent);
-                        continue;
-                    }
-                }
-            };
-            step = next_attempt.await;
-        };
-        self.ended(&result, watch);
-        result
-    }
-
-    /// Waits, and sends again if there is time and room; or ends the call with the error that it has.
-    async fn next_attempt<M: ApiMethod>(&self, wait: Backoff<M>, until: Option<Duration>) -> Step<M> {
-        let Some(timer) = &self.shared.timer else { return Step::Done(Err(wait.give_up())) };
-        if until.is_some_and(|until| timer.now().saturating_add(wait.duration()) >= until) {
-            return Step::Done(Err(wait.give_up()));
-        }
-        timer.sleep(wait.duration()).await;
-        let (prepared, error) = wait.prepare();
-        // Why the call failed says more than that the cap leaves no room for another attempt.
-        self.begin(prepared, until, |_| error).await
-    }
-
-    /// What is to be done when a call has ended.
-    fn ended<A>(&self, result: &Result<Reply<A>, Error>, watch: Option<Box<Watch<'_>>>) {
-        if result.as_ref().is_ok_and(Reply::is_mismatched) {
-            // Answers on that connection may all be one too late; which one it was is not known here.
-            self.shared.transport.discard_connections();
-        }
-        if let Some(watch) = watch {
-            watch.finished(result);
-        }
-    }
-
-    /// What [`Transport::send`] makes of the request.
-    // Inlined, because a request is large to be handed on.
-    #[inline]
-    fn sending(&self, mut request: Request<Bytes>) -> Sending<'_> {
-        if !self.shared.extensions.is_empty() {
-            request.extensions_mut().extend(self.shared.extensions.clone());
-        }
-        // Not by way of the `Arc`, which is a transport too and puts the future into a second box.
-        Transport::send(&*self.shared.transport, request)
+    ) -> impl Future<Output = Result<Reply<M::Answer>, Error>> + Send {
+        // No `async fn`, because each one around another moves the answer twice more.
+        self.call(Ok(method), (), Beginning::Whole)
     }
 
     /// Asks for the balance (free), compares the ledger with it, and settles what was uncertain if it can.
@@ -400,7 +275,7 @@ impl Client {
             // Another call became uncertain during the wait, so that is not over.
             return Ok(ledger.inconclusive(ReconcileOutcome::TooEarly));
         }
-        let balance = self.call(Balance {}, (), None).await?.answer.num_credits;
+        let balance = self.call(Ok(Balance {}), (), Beginning::Sending(None)).await?.answer.num_credits;
         Ok(comparison.finish(balance))
     }
 
@@ -418,24 +293,12 @@ impl Client {
     }
 }
 
-/// Is told what a call would cost if it were dropped now.
-pub(crate) trait CostIfDropped {
-    fn set(&mut self, credits: Credits);
-}
-
-impl CostIfDropped for () {
-    fn set(&mut self, _: Credits) {}
-}
-
-impl<T: CostIfDropped> CostIfDropped for &mut T {
-    fn set(&mut self, credits: Credits) {
-        (**self).set(credits);
-    }
-}
-
-/// A query of `M`, or the error of a call that was never begun.
-fn checked<M: ApiMethod, Q>(query: impl TryInto<Q, Error: Into<InvalidQuery>>) -> Result<Q, Error> {
-    query.try_into().map_err(|invalid| {
+/// The method with this query, or the error of a call that was never begun.
+fn checked<M: ApiMethod, Q>(
+    query: impl TryInto<Q, Error: Into<InvalidQuery>>,
+    method: impl FnOnce(Q) -> M,
+) -> Result<M, Error> {
+    query.try_into().map(method).map_err(|invalid| {
         Error::new(M::NAME, ErrorKind::InvalidQuery(invalid.into()), Credits::NotCharged, 0)
     })
 }

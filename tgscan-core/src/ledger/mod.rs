@@ -144,6 +144,7 @@ impl Ledger {
     }
 
     /// Sets credits aside for one attempt of a paid call.
+    #[inline]
     pub(crate) fn reserve(&self, method: &'static str) -> Result<Reservation, CapReached> {
         self.try_reserve(method, None)
     }

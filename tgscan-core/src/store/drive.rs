@@ -14,7 +14,7 @@ use super::{
     CallId, Claim, ClaimStep, GrantedCall, Lookup, PendingClaim, Settlement, Store, StoreError, StorePolicy,
     StoreReconciliation, StoreRefusal, wait_before,
 };
-use crate::client::{CostIfDropped, too_late};
+use crate::client::{Beginning, Boxed, CostIfDropped, too_late};
 use crate::ledger::ReconcileOutcome;
 use crate::{Client, Credits, Error, ErrorKind, Reply};
 
@@ -102,55 +102,60 @@ impl Client {
             let book = store.book(account).await.map_err(failed::<Balance>)?;
             return Ok(StoreReconciliation::inconclusive(&book, outcome));
         }
-        let balance = self.call(Balance {}, (), None).await?.answer.num_credits;
+        let balance = self.call(Ok(Balance {}), (), Beginning::Sending(None)).await?.answer.num_credits;
         store.finish_reconcile(account, start, balance).await.map_err(failed::<Balance>)
     }
 
     /// Sends a paid call through the store.
-    pub(crate) async fn send_stored<M: ApiMethod>(
+    pub(crate) fn send_stored<M: ApiMethod>(
         &self,
         method: M,
         until: Option<Duration>,
-    ) -> Result<Reply<M::Answer>, Error> {
-        let Some(stored) = &self.shared.stored else { return self.call(method, (), until).await };
-        let _ = self.before(until, self.see_balance(stored)).await;
-        let began = self.now();
-        let (mut may_settle, mut waits) = (self.shared.reconciles_itself, 0);
-        let mut pending = PendingClaim::new(&self.shared.api, &stored.policy, stored.lookup, method, began);
-        let result = loop {
-            let request = pending.request(self.now());
-            // Dropped, a claim gives back what it may have been granted.
-            let Some(claim) = self.before(until, stored.store.claim(&request)).await else {
-                break Err(too_late::<M>());
+    ) -> Boxed<'_, Result<Reply<M::Answer>, Error>> {
+        Box::pin(async move {
+            let Some(stored) = &self.shared.stored else {
+                return self.call(Ok(method), (), Beginning::Sending(until)).await;
             };
-            if let Ok(Claim::CapReached(refused)) = &claim {
-                if std::mem::take(&mut may_settle) && refused.would_fit_if_settled() {
-                    let seen = self.before(until, self.reconcile_store()).await;
-                    if seen.is_some_and(|seen| seen.is_ok_and(|seen| seen.outcome.is_conclusive())) {
+            let _ = self.before(until, self.see_balance(stored)).await;
+            let began = self.now();
+            let (mut may_settle, mut waits) = (self.shared.reconciles_itself, 0);
+            let mut pending =
+                PendingClaim::new(&self.shared.api, &stored.policy, stored.lookup, method, began);
+            let result = loop {
+                let request = pending.request(self.now());
+                // Dropped, a claim gives back what it may have been granted.
+                let Some(claim) = self.before(until, stored.store.claim(&request)).await else {
+                    break Err(too_late::<M>());
+                };
+                if let Ok(Claim::CapReached(refused)) = &claim {
+                    if std::mem::take(&mut may_settle) && refused.would_fit_if_settled() {
+                        let seen = self.before(until, self.reconcile_store()).await;
+                        if seen.is_some_and(|seen| seen.is_ok_and(|seen| seen.outcome.is_conclusive())) {
+                            continue;
+                        }
+                    }
+                    if self.shared.waits_for_room
+                        && refused.is_transient()
+                        && self.pause(wait_before(waits), until).await
+                    {
+                        waits += 1;
                         continue;
                     }
                 }
-                if self.shared.waits_for_room
-                    && refused.is_transient()
-                    && self.pause(wait_before(waits), until).await
-                {
-                    waits += 1;
-                    continue;
-                }
-            }
-            match pending.claimed(claim) {
-                ClaimStep::Granted(granted) => return self.fly(stored, granted, until).await,
-                ClaimStep::Backoff(duration, waiting) => {
-                    if !self.pause(duration, until).await {
-                        break Err(waiting.give_up());
+                match pending.claimed(claim) {
+                    ClaimStep::Granted(granted) => return self.fly(stored, granted, until).await,
+                    ClaimStep::Backoff(duration, waiting) => {
+                        if !self.pause(duration, until).await {
+                            break Err(waiting.give_up());
+                        }
+                        pending = waiting.resume();
                     }
-                    pending = waiting.resume();
+                    ClaimStep::Done(result) => break result,
                 }
-                ClaimStep::Done(result) => break result,
-            }
-        };
-        self.tell::<M>(began, &result);
-        result
+            };
+            self.tell::<M>(began, &result);
+            result
+        })
     }
 
     /// Waits, if there is a timer and the deadline allows it.
@@ -211,10 +216,10 @@ impl Client {
         until: Option<Duration>,
     ) -> Result<Reply<M::Answer>, Error> {
         if self.shared.reconciles_itself {
-            let _ = self.before(until, self.make_room::<M>()).await;
+            self.make_room::<M>(until).await;
         }
         let (method, running) = granted.into_parts();
-        let result = self.call(method, &mut flight, until).await;
+        let result = self.call(Ok(method), &mut flight, Beginning::Sending(until)).await;
         let (call, settlement, settling) = running.finished(result);
         flight.ending = Some(settlement.clone());
         let settled = flight.store.settle(call, settlement).await;

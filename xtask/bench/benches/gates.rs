@@ -70,7 +70,7 @@ fn instructions(counts: &Counts, gates: &mut Gates) {
     gates.at_most(2_500.0, "instructions: build a request", of("build"));
     // With the ledger's price per method, the comparison of the echo, the catch of panics that keeps answers, retry and
     // the place for an observer.
-    gates.at_most(4_850.0, "instructions: a call, less decoding", of("call") - of("decode-5"));
+    gates.at_most(4_600.0, "instructions: a call, less decoding", of("call") - of("decode-5"));
     for name in ["decode-5", "decode-100"] {
         let ratio = of(name) / of(&format!("{name}-plain"));
         gates.at_most(0.87, &format!("instructions: {name}, to serde_json"), ratio);

@@ -31,9 +31,11 @@ fn type_name(name: &str) -> String {
 
 /// The method of `Client` that sends this request.
 fn client_method<'a>(client: &'a str, request: &str) -> Option<&'a str> {
-    let sends = format!("self.send({request} {{");
-    let methods = client.split("pub async fn ").skip(1);
-    methods.filter(|method| method.contains(&sends)).find_map(|method| method.split(['(', '<']).next())
+    let sends = [format!("self.send({request} {{"), format!("|query| {request} {{")];
+    let methods = client.split("pub fn ").skip(1);
+    methods
+        .filter(|method| sends.iter().any(|sends| method.contains(sends)))
+        .find_map(|method| method.split(['(', '<']).next())
 }
 
 #[cfg(test)]
@@ -55,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_row_names_both_paths_and_the_cost() {
-        let table = table("pub async fn find<T>(&self) { self.send(Search { query }).await }");
+        let table = table("pub fn find<T>(&self) { self.send(Search { query }) }");
         assert!(table.contains(
             "| `search` | `find` | `Search` | `/tgscan/v1/search` | `/tgscan/v1/test/search` | yes |\n"
         ));
