@@ -14,8 +14,8 @@ use tgscan_core::http::Response;
 use tgscan_core::transport::TransportErrorKind;
 use tgscan_core::types::SimilarGroupsAnswer;
 use tgscan_core::{
-    Client, Credits, Error, ErrorKind, Ledger, Reply, Reserve, RetryPolicy, Timer, Transport, async_trait,
-    transport_fn,
+    Client, Credits, Error, ErrorKind, Ledger, Reply, Reserve, RetryPolicy, Timer, Transport, TransportError,
+    async_trait, transport_fn,
 };
 
 use crate::support::{Clock, Outcome, SIMILAR, Script, live, response, test};
@@ -170,6 +170,22 @@ fn retry_waits_for_room_too() {
 }
 
 #[test]
+fn retry_without_room_ends_with_why_the_attempt_failed() {
+    let (held, gate) = (Held::default(), Gate::default());
+    let client = Client::new(live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1))), held.transport())
+        .with_timer(gate.clone());
+    let (mut first, mut second) = (begin(&client), begin(&client));
+    assert!(poll(&mut first).is_pending());
+    held.answer(Ok(response(429, "")));
+    assert!(poll(&mut first).is_pending());
+    assert!(poll(&mut second).is_pending());
+    gate.0.store(true, Ordering::Relaxed);
+    let Poll::Ready(Err(error)) = poll(&mut first) else { panic!("it goes on") };
+    assert_eq!(error.status().map(|status| status.as_u16()), Some(429), "{error}");
+    assert_eq!((error.credits(), error.attempts(), held.len()), (Credits::NotCharged, 1, 1));
+}
+
+#[test]
 fn deadline_limits_attempts_and_backoffs_together() {
     let unavailable = || Ok(response(503, r#"{"status":"error","result":{"message":"later"}}"#));
     let clock = Clock::default();
@@ -208,6 +224,34 @@ fn deadline_ends_the_wait_for_room() {
     let error = block_on(client.with_deadline(Duration::from_secs(5)).similar_groups("alice")).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::CapReached(cap) if cap.is_transient()), "{error}");
     assert_eq!(held.len(), 1);
+}
+
+#[test]
+fn deadline_ends_the_wait_for_late_charges() {
+    /// Time in which only a deadline passes.
+    struct Deadlines;
+    #[async_trait]
+    impl Timer for Deadlines {
+        fn now(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        async fn sleep(&self, duration: Duration) {
+            if duration > Duration::from_secs(5) {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+    let balance = response(200, r#"{"status":"ok","result":{"num_credits":10}}"#);
+    let lost = TransportError::new("the connection broke");
+    let script = Script::new([Ok(balance), Err(lost)]);
+    let api = live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
+    let client = script.client(api, &Clock::default()).with_timer(Deadlines).with_auto_reconcile();
+    assert_eq!(block_on(client.similar_groups("alice")).unwrap_err().credits(), Credits::Uncertain);
+    let mut waiting = begin(&client.with_deadline(Duration::from_secs(5)));
+    let Poll::Ready(Err(error)) = poll(&mut waiting) else { panic!("it still waits") };
+    assert!(error.is_cap_reached(), "{error}");
+    assert_eq!(script.sent(), 2);
 }
 
 #[test]

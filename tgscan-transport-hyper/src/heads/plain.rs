@@ -91,6 +91,7 @@ mod tests {
             "HTTP/1.1 200 O\0K\r\n\r\n",
             "HTTP/1.1 2000 OK\r\n\r\n",
             "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nno colon\r\nx: y\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length : 3\r\n\r\n",
             "HTTP/1.1 200 OK\r\n: z\r\n\r\n",
             "HTTP/1.1 200 OK\r\nx: a\r\n b\r\n\r\n",
