@@ -130,6 +130,7 @@ impl<M: ApiMethod> Call<M> {
     #[inline]
     fn request(&self) -> Request<Bytes> {
         if !self.api.marks_attempts() {
+            // At once, because a request that is changed is copied.
             return self.api.request(&self.method);
         }
         let mut request = self.api.request(&self.method);

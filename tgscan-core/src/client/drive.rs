@@ -18,12 +18,12 @@ type Sending<'a> = Boxed<'a, Result<Response<Bytes>, TransportError>>;
 /// A future that is small to keep and to move.
 pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// How much of a call there is to do.
+/// Where a call begins.
 pub(crate) enum Beginning {
-    /// All of it, as the client is set.
+    /// At its beginning: with the client's deadline, its store, and room under the cap.
     Whole,
-    /// To send it and send it again, by this deadline.
-    Sending(Option<Duration>),
+    /// At the first attempt; the last one ends by this deadline.
+    Attempts(Option<Duration>),
 }
 
 /// Is told what a call would cost if it were dropped now.
@@ -61,8 +61,8 @@ impl Client {
         Box::pin(async move { self.before(until, settled).await.unwrap_or_default() })
     }
 
-    /// Drives one call to its end, and tells `cost` what it would cost if it were dropped. A query that is none ends it at
-    /// once.
+    /// Drives one call to its end, and tells `cost` what it would cost if it were dropped. An invalid query ends it
+    /// at once.
     pub(crate) async fn call<M: ApiMethod>(
         &self,
         method: Result<M, Error>,
@@ -71,7 +71,7 @@ impl Client {
     ) -> Result<Reply<M::Answer>, Error> {
         let method = method?;
         let until = match beginning {
-            Beginning::Sending(until) => until,
+            Beginning::Attempts(until) => until,
             Beginning::Whole => {
                 let until = if self.shared.deadline.is_some() { self.until::<M>()? } else { None };
                 if self.shared.stored.is_some() && self.shared.api.can_cost::<M>() {
@@ -95,7 +95,7 @@ impl Client {
             Step::begin(&self.shared.api, method, began)
         };
         let result = loop {
-            // A step is large and a call's future is moved, so nothing is waited for while there is one.
+            // Moved into a scope of its own: a step is large, and the future would keep it while it waits.
             let (sending, sent) = {
                 let step = step;
                 match step {

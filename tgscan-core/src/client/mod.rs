@@ -275,7 +275,7 @@ impl Client {
             // Another call became uncertain during the wait, so that is not over.
             return Ok(ledger.inconclusive(ReconcileOutcome::TooEarly));
         }
-        let balance = self.call(Ok(Balance {}), (), Beginning::Sending(None)).await?.answer.num_credits;
+        let balance = self.call(Ok(Balance {}), (), Beginning::Attempts(None)).await?.answer.num_credits;
         Ok(comparison.finish(balance))
     }
 

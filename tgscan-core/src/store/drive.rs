@@ -102,7 +102,7 @@ impl Client {
             let book = store.book(account).await.map_err(failed::<Balance>)?;
             return Ok(StoreReconciliation::inconclusive(&book, outcome));
         }
-        let balance = self.call(Ok(Balance {}), (), Beginning::Sending(None)).await?.answer.num_credits;
+        let balance = self.call(Ok(Balance {}), (), Beginning::Attempts(None)).await?.answer.num_credits;
         store.finish_reconcile(account, start, balance).await.map_err(failed::<Balance>)
     }
 
@@ -114,7 +114,7 @@ impl Client {
     ) -> Boxed<'_, Result<Reply<M::Answer>, Error>> {
         Box::pin(async move {
             let Some(stored) = &self.shared.stored else {
-                return self.call(Ok(method), (), Beginning::Sending(until)).await;
+                return self.call(Ok(method), (), Beginning::Attempts(until)).await;
             };
             let _ = self.before(until, self.see_balance(stored)).await;
             let began = self.now();
@@ -219,7 +219,7 @@ impl Client {
             self.make_room::<M>(until).await;
         }
         let (method, running) = granted.into_parts();
-        let result = self.call(Ok(method), &mut flight, Beginning::Sending(until)).await;
+        let result = self.call(Ok(method), &mut flight, Beginning::Attempts(until)).await;
         let (call, settlement, settling) = running.finished(result);
         flight.ending = Some(settlement.clone());
         let settled = flight.store.settle(call, settlement).await;

@@ -83,8 +83,9 @@ fn instructions(counts: &Counts, gates: &mut Gates) {
     gates.at_most(-0.25, "instructions: a call over HTTP, above hyper-util by hand", above("whole-by-hand"));
     let parsed_once = above("whole-by-hand-parsed-once");
     gates.at_most(-0.19, "instructions: a call over HTTP, above the same parsed once", parsed_once);
-    // Raw hyper sends clones of one request. Three quarters of this are the SDK's own call ("a call, less decoding"); the rest is
-    // the pool, the timer of the timeout, the look at the head of the answer, and the slot that makes "never sent" certain.
+    // Raw hyper sends clones of one request. Three quarters of this are the SDK's own call ("a call, less decoding"); the
+    // rest is the pool, the timer of the timeout, the look at the head of the answer, and the slot that makes "never sent"
+    // certain.
     gates.at_most(0.34, "instructions: a call over HTTP, above raw hyper", above("whole-raw"));
 }
 
