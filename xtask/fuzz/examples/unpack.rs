@@ -6,9 +6,9 @@ use std::path::Path;
 use tgscan_fuzz::seeds::{TARGETS, for_each};
 
 fn main() {
-    for (target, _, folders) in TARGETS {
+    for (target, _, files) in TARGETS {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
         fs::create_dir_all(&corpus).expect("a folder");
-        for_each(folders, |name, case| fs::write(corpus.join(name), case).expect("a file"));
+        for_each(files, |name, case| fs::write(corpus.join(name), case).expect("a file"));
     }
 }

@@ -15,7 +15,7 @@ use tgscan_mock::{
     outcome::{Class, Outcome, Wire},
 };
 
-use crate::head::Message;
+use crate::support::Message;
 
 /// A request to a mock with typical data and to one with hostile data: no panic, always a whole envelope, and the
 /// account loses what the answer says. The same requests get the same answers.

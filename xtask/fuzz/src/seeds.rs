@@ -1,9 +1,9 @@
-//! The seeds: a file named after what it holds, with one case or several separated by a line `%%`.
+//! The seeds: a file for each kind of input, in which a line `%% name` begins each case.
 
 use std::fs;
 use std::path::Path;
 
-/// A target's name, the target, and the folders of its seeds.
+/// A target's name, the target, and the files of its seeds.
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
 /// All targets.
@@ -14,23 +14,21 @@ pub const TARGETS: [Target; 4] = [
     ("values", crate::values, &["values"]),
 ];
 
-/// Calls `each` with the name and the bytes of every case in these folders.
-pub fn for_each(folders: &[&str], mut each: impl FnMut(&str, &[u8])) {
-    const SEPARATOR: &[u8] = b"\n%%\n";
-    for folder in folders {
-        for entry in
-            fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(folder)).expect("seeds")
-        {
-            let file = entry.expect("a seed").path();
-            let (name, seed) =
-                (file.file_name().unwrap_or_default().display(), fs::read(&file).expect("a seed"));
-            let (mut rest, mut number) = (Some(&seed[..]), 0);
-            while let Some(bytes) = rest {
-                let end = bytes.windows(SEPARATOR.len()).position(|window| window == SEPARATOR);
-                each(&format!("{folder}-{name}-{number}"), &bytes[..end.unwrap_or(bytes.len())]);
-                rest = end.map(|end| &bytes[end + SEPARATOR.len()..]);
-                number += 1;
-            }
+/// Calls `each` with the name and the bytes of every case in these files.
+pub fn for_each(files: &[&str], mut each: impl FnMut(&str, &[u8])) {
+    const MARK: &[u8] = b"\n%% ";
+    for file in files {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(file).with_extension("txt");
+        let bytes = fs::read(path).expect("seeds");
+        let mut rest = bytes.strip_prefix(&MARK[1..]).expect("a name first");
+        for number in 1.. {
+            let end = rest.windows(MARK.len()).position(|window| window == MARK);
+            let case = &rest[..end.unwrap_or(rest.len() - 1)];
+            let line = case.iter().position(|byte| *byte == b'\n').expect("a name on its own line");
+            let name = String::from_utf8_lossy(&case[..line]);
+            each(&format!("{file}-{name}-{number}"), &case[line + 1..]);
+            let Some(end) = end else { break };
+            rest = &rest[end + MARK.len()..];
         }
     }
 }
@@ -40,9 +38,9 @@ mod tests {
     // One test for all, because memory is counted for the whole process.
     #[test]
     fn no_seed_breaks_its_target() {
-        for (target, run, folders) in super::TARGETS {
+        for (target, run, files) in super::TARGETS {
             let mut count = 0;
-            super::for_each(folders, |name, case| {
+            super::for_each(files, |name, case| {
                 // Captured; the last line is shown when a target panics.
                 println!("{target}: {name}");
                 run(case);

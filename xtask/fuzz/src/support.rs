@@ -1,10 +1,12 @@
-//! What the shared checks need: the documented requests and two accounts.
+//! What several targets need: how inputs are read, how memory is measured, the documented requests, two accounts.
 
+use std::alloc::System;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tgscan_core::types::ApiMethod;
 use tgscan_core::{Api, ApiKey, TransportError};
 
@@ -34,4 +36,48 @@ pub(crate) fn live() -> Api {
 
 pub(crate) fn test() -> Api {
     Api::new(ApiKey::test("test-key").expect("a key"))
+}
+
+/// An input that looks like HTTP: a first line, headers, an empty line, a body. Any bytes can be read so.
+pub(crate) struct Message<'a> {
+    pub(crate) first: &'a str,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Without an empty line all of it is body. What cannot be a header is left out.
+    pub(crate) fn read(input: &'a [u8]) -> Self {
+        let end = input.windows(2).position(|pair| pair == b"\n\n");
+        let (head, body) = end.map_or((&[][..], input), |end| (&input[..end], &input[end + 2..]));
+        let mut lines = head.split(|byte| *byte == b'\n');
+        let first = std::str::from_utf8(lines.next().unwrap_or_default()).unwrap_or_default();
+        let header = |line: &[u8]| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+            Some((name, HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?))
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines.filter_map(header) {
+            headers.append(name, value);
+        }
+        Self { first, headers, body }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Does `work` and checks that it allocates, over all its time, at most `base` bytes and `per_byte` for each of `length`.
+///
+/// What was freed counts too, so this bounds the work as well.
+pub(crate) fn bounded(length: usize, base: usize, per_byte: usize, work: impl FnOnce()) {
+    let region = Region::new(ALLOCATOR);
+    work();
+    let allocated = region.change().bytes_allocated;
+    let most = base + per_byte * length;
+    assert!(
+        allocated <= most,
+        "{allocated} bytes allocated for an input of {length}; at most {most} should be"
+    );
 }
