@@ -3,12 +3,15 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use rustls::ClientConfig;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use tgscan_core::transport::is_loopback_host;
+use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 #[cfg(not(feature = "proxy"))]
@@ -20,14 +23,14 @@ use crate::socket::Socket;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// The connector of hyper-rustls with one limit for DNS, TCP and TLS together.
+/// Connects with one limit for DNS, TCP and TLS together.
 ///
 /// Plain `http` is refused here, because no request gets to a host that nobody connects to, and so it costs calls over a
 /// connection that stands nothing. Without permission it may not leave this machine: neither to the host, nor to a proxy
 /// on the way there, nor to wherever a name like `localhost` leads in the end.
 pub(crate) struct Connector {
-    pub(crate) https: HttpsConnector<Route>,
     pub(crate) route: Route,
+    pub(crate) tls: Arc<ClientConfig>,
     pub(crate) timeout: Duration,
     pub(crate) allow_plain_http: bool,
 }
@@ -62,17 +65,29 @@ impl Connector {
 
     async fn connect_untimed(&self, uri: Uri) -> Result<Socket, BoxError> {
         let must_stay = self.must_stay(&uri);
-        let mut https = self.https.clone();
-        poll_fn(|context| https.poll_ready(context)).await?;
-        let stream = https.call(uri).await?;
-        if let (true, MaybeHttpsStream::Http(tcp)) = (must_stay, &stream) {
-            // Names mean what the resolver says.
-            if !tcp.inner().peer_addr()?.ip().to_canonical().is_loopback() {
-                return Err(PlainHttp::ToHost.into());
-            }
+        let name = server_name(&uri)?;
+        let mut route = self.route.clone();
+        poll_fn(|context| route.poll_ready(context)).await?;
+        let tcp = route.call(uri).await?.into_inner();
+        if let Some(name) = name {
+            return Ok(Socket::tls(TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await?));
         }
-        Ok(Socket::new(stream))
+        // Names mean what the resolver says.
+        if must_stay && !tcp.peer_addr()?.ip().to_canonical().is_loopback() {
+            return Err(PlainHttp::ToHost.into());
+        }
+        Ok(Socket::plain(tcp))
     }
+}
+
+/// Whose certificate the server must show; nobody's for plain `http`.
+fn server_name(uri: &Uri) -> Result<Option<ServerName<'static>>, InvalidDnsNameError> {
+    if uri.scheme() == Some(&Scheme::HTTP) {
+        return Ok(None);
+    }
+    let host = uri.host().unwrap_or_default();
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    ServerName::try_from(address.unwrap_or(host).to_owned()).map(Some)
 }
 
 /// No connection within the limit.

@@ -167,7 +167,6 @@ fn trusting(error: TransportError, is_trusted: bool) -> TransportError {
 /// Whether a connection that stood was ended by the other side. Who cannot connect gets other errors than these.
 fn ended_in_handshake(error: &(dyn StdError + 'static)) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    // hyper-rustls wraps the error of the handshake in one of kind "other".
     chain(error)
         .filter_map(|error| error.downcast_ref::<io::Error>())
         .any(|error| matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe))

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
-use hyper_rustls::MaybeHttpsStream;
-use hyper_util::client::legacy::connect::Connection;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+use tokio_rustls::client::TlsStream;
 
 use crate::frames::Frames;
 use crate::heads::Heads;
@@ -23,8 +22,6 @@ const PIECE: usize = 8 << 10;
 
 /// A request on its way must not meet the server's closing.
 const EARLY: Duration = Duration::from_secs(1);
-
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// TCP with or without TLS. What comes in is looked at on its way to hyper, so that answers with an odd head or a wrong
 /// length are not lost.
@@ -40,24 +37,45 @@ enum Incoming {
     Http2(Frames),
 }
 
+enum Stream {
+    Plain(TokioIo<TcpStream>),
+    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
+}
+
+/// Does the same with either stream.
+macro_rules! with {
+    ($stream:expr, $name:ident => $call:expr) => {
+        match &mut $stream {
+            Stream::Plain(stream) => {
+                let $name = Pin::new(stream);
+                $call
+            }
+            Stream::Tls(stream) => {
+                let $name = Pin::new(&mut **stream);
+                $call
+            }
+        }
+    };
+}
+
 impl Socket {
-    pub(crate) fn new(stream: Stream) -> Self {
-        let incoming = if stream.connected().is_negotiated_h2() {
-            Incoming::Http2(Frames::default())
-        } else {
-            Incoming::Http1(Heads::default())
-        };
+    pub(crate) fn plain(stream: TcpStream) -> Self {
+        let (stream, incoming) = (Stream::Plain(TokioIo::new(stream)), Incoming::Http1(Heads::default()));
         Self { stream, incoming, lapse: None }
+    }
+
+    pub(crate) fn tls(stream: TlsStream<TcpStream>) -> Self {
+        let incoming = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Incoming::Http2(Frames::default()),
+            _ => Incoming::Http1(Heads::default()),
+        };
+        Self { stream: Stream::Tls(Box::new(TokioIo::new(stream))), incoming, lapse: None }
     }
 
     /// Whether the server chose HTTP/2.
     #[cfg(feature = "http2")]
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self.incoming, Incoming::Http2(_))
-    }
-
-    fn stream(self: Pin<&mut Self>) -> Pin<&mut Stream> {
-        Pin::new(&mut self.get_mut().stream)
     }
 
     /// A head comes after what is written, if any of it was.
@@ -109,7 +127,6 @@ impl Read for Socket {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let Self { stream, incoming, lapse } = self.get_mut();
-        let mut stream = Pin::new(stream);
         let mut has_ended = false;
         loop {
             if let Some(next) = incoming.next(buffer.remaining()) {
@@ -120,7 +137,7 @@ impl Read for Socket {
                 return Poll::Ready(Ok(()));
             }
             if !incoming.is_looked_at() {
-                let read = stream.poll_read(context, buffer);
+                let read = with!(*stream, it => it.poll_read(context, buffer));
                 return match lapse {
                     // As if the server had closed it: a request that comes at this moment is never sent.
                     Some(lapse) if read.is_pending() => lapse.as_mut().poll(context).map(Ok),
@@ -129,7 +146,7 @@ impl Read for Socket {
             }
             let mut space = [MaybeUninit::uninit(); PIECE];
             let mut piece = ReadBuf::uninit(&mut space);
-            ready!(stream.as_mut().poll_read(context, piece.unfilled()))?;
+            ready!(with!(*stream, it => it.poll_read(context, piece.unfilled())))?;
             if let Incoming::Http1(heads) = incoming {
                 if piece.filled().len() <= buffer.remaining() && heads.pass(piece.filled()) {
                     buffer.put_slice(piece.filled());
@@ -147,20 +164,23 @@ impl Read for Socket {
 impl Write for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = self.get_mut();
-        let written = Pin::new(&mut socket.stream).poll_write(context, bytes);
+        let written = with!(socket.stream, it => it.poll_write(context, bytes));
         socket.written(written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_flush(context)
+        with!(self.get_mut().stream, it => it.poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_shutdown(context)
+        with!(self.get_mut().stream, it => it.poll_shutdown(context))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_write_vectored(
@@ -169,7 +189,7 @@ impl Write for Socket {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let socket = self.get_mut();
-        let written = Pin::new(&mut socket.stream).poll_write_vectored(context, pieces);
+        let written = with!(socket.stream, it => it.poll_write_vectored(context, pieces));
         socket.written(written)
     }
 }

@@ -2,7 +2,9 @@
 
 mod failure;
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tgscan_types::unix_millis;
 
 pub use failure::{Failure, StatusRule};
 
@@ -126,7 +128,8 @@ pub(crate) fn random(seed: u64, count: u64) -> u64 {
 }
 
 /// What `Retry-After` asks for: seconds, or a date, which is compared with the response's own `Date`, whoever's clock
-/// that is, else with the driver's. A date that cannot be compared asks for the longest wait. Anything else is ignored.
+/// that is, else with the driver's. A date that cannot be compared asks for the longest wait. Anything else is ignored,
+/// also the two obsolete forms of a date, which senders must not generate (RFC 9110, 5.6.7).
 pub(crate) fn retry_after(
     headers: &http::HeaderMap,
     driver: impl FnOnce() -> Option<SystemTime>,
@@ -137,10 +140,13 @@ pub(crate) fn retry_after(
         // More digits than fit ask for longer than anybody waits.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    let until = httpdate::parse_http_date(text).ok()?;
-    let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
-    match date.and_then(|date| httpdate::parse_http_date(date).ok()).or_else(driver) {
-        Some(now) => Some(until.duration_since(now).unwrap_or_default()),
+    let until = unix_millis(text)?;
+    let date = headers.get(http::header::DATE).and_then(|date| unix_millis(date.to_str().ok()?));
+    let by_driver = || i64::try_from(driver()?.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok();
+    match date.or_else(by_driver) {
+        Some(now) => {
+            Some(Duration::from_millis(u64::try_from(until.saturating_sub(now)).unwrap_or_default()))
+        }
         None => Some(longest),
     }
 }
@@ -317,11 +323,11 @@ mod tests {
         for date in [None, Some("yesterday")] {
             let longest = Some(Duration::from_secs(99));
             assert_eq!(headers("Sun, 06 Nov 1994 08:50:07 GMT", date), longest, "nothing to compare it with");
-            let driver = httpdate::parse_http_date("Sun, 06 Nov 1994 08:50:00 GMT").ok();
+            let driver = Some(UNIX_EPOCH + Duration::from_secs(784_111_800));
             assert_eq!(at("Sun, 06 Nov 1994 08:50:07 GMT", date, driver), Some(Duration::from_secs(7)));
             assert_eq!(at("Sun, 06 Nov 1994 08:49:07 GMT", date, driver), Some(Duration::ZERO), "it is over");
         }
-        for wrong in ["", "-1", "1.5", "soon"] {
+        for wrong in ["", "-1", "1.5", "soon", "Sunday, 06-Nov-94 08:50:07 GMT", "Sun Nov  6 08:50:07 1994"] {
             assert_eq!(headers(wrong, now), None, "{wrong}");
         }
         assert_eq!(super::retry_after(&http::HeaderMap::new(), || None, Duration::MAX), None);

@@ -8,6 +8,7 @@ mod proxy;
 mod tls;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -198,9 +199,9 @@ impl HyperTransportBuilder {
         // It would refuse `https`, which is handled around it, as plain `http` is.
         tcp.enforce_http(false);
         let route = self.route.route(tcp)?;
-        let https = (route.clone(), self.tls.config(self.http1_only)?).into();
+        let tls = Arc::new(self.tls.config(self.http1_only)?);
         let (timeout, allow_plain_http) = (connect_timeout, self.allow_plain_http);
-        let connector = Connector { https, route: route.clone(), timeout, allow_plain_http };
+        let connector = Connector { route: route.clone(), tls, timeout, allow_plain_http };
         let settings = Settings {
             idle_timeout: self.pool_idle_timeout.min(LONGEST),
             max_idle: self.pool_max_idle_per_host,
