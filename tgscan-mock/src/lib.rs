@@ -30,7 +30,10 @@ pub mod data;
 mod engine;
 #[cfg(feature = "openapi")]
 mod openapi;
-pub mod outcome;
+/// What a request gets back from the engine, for those who carry it over a wire of their own: a server, a simulation.
+pub mod outcome {
+    pub use crate::engine::{Class, End, Outcome, Wire};
+}
 #[cfg(feature = "server")]
 mod server;
 mod timer;

@@ -83,7 +83,7 @@ impl ErrorResult {
     }
 }
 
-crate::opaque::opaque_debug!(ErrorResult);
+crate::debug::opaque_debug!(ErrorResult);
 
 impl<T: Serialize> Serialize for Envelope<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -15,14 +15,13 @@
 
 mod api_method;
 mod date;
+mod debug;
 mod envelope;
 mod lenient;
 mod methods;
 mod object;
-mod opaque;
 pub mod registry;
 mod repair;
-mod reveal;
 #[cfg(feature = "schema")]
 mod schema;
 mod values;
@@ -30,8 +29,8 @@ mod views;
 
 pub use api_method::ApiMethod;
 pub use date::unix_millis;
+pub use debug::{Reveal, Revealed};
 pub use envelope::{Envelope, ErrorResult};
 pub use methods::*;
 pub use repair::repair_json;
-pub use reveal::{Reveal, Revealed};
 pub use values::{GroupQuery, InvalidQuery, UserId, UserQuery, Username};

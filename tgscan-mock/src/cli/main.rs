@@ -4,7 +4,6 @@ mod config;
 mod log;
 mod sample;
 mod serve;
-mod signal;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use clap::Args;
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 
 use crate::config::{Config, ErrorStatusName, ProfileName, RepeatName, UnknownName};
-use crate::{complain, log, say, signal};
+use crate::{complain, log, say};
 
 const DEFAULT_PORT: u16 = 8089;
 
@@ -103,7 +103,7 @@ impl Serve {
             .enable_all()
             .build()
             .map_err(|error| format!("cannot start the runtime: {error}"))?;
-        let stop = runtime.block_on(async { signal::stop() })?;
+        let stop = runtime.block_on(async { stop() })?;
 
         let server = MockServer::start(&mock, &options).map_err(|error| error.to_string())?;
         announce(&server, &config)?;
@@ -250,5 +250,31 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     written.map_err(|error| {
         let _ = std::fs::remove_file(&unfinished);
         format!("cannot write {}: {error}", path.display())
+    })
+}
+
+/// Ends at the first SIGTERM or Ctrl-C. Needs the reactor of a runtime; signals are caught from the call on.
+#[cfg(unix)]
+fn stop() -> Result<impl Future<Output = ()>, String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Ends at the first Ctrl-C.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Unix, where it can fail")]
+fn stop() -> Result<impl Future<Output = ()>, String> {
+    Ok(async {
+        // Without a listener it cannot be stopped politely, only killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     })
 }

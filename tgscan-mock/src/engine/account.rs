@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use tgscan_core::types::registry::MethodInfo;
 
-use super::refusal::Refusal;
+use super::check::Refusal;
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

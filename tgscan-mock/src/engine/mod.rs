@@ -14,10 +14,8 @@ mod kept;
 mod object;
 mod outcome;
 mod recording;
-mod refusal;
 mod respond;
 mod route;
-mod script;
 #[cfg(feature = "server")]
 mod step;
 
@@ -42,6 +40,7 @@ pub(crate) use change::Change;
 pub use costs::MethodCost;
 use expect::{Book, Drawn, Seen};
 pub use expect::{Expect, UnmetExpectations};
+use fault::Script;
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]
 pub(crate) use fault::{SLOW_PAUSE, TRICKLE_PAUSE};
@@ -55,7 +54,6 @@ use route::Route;
 #[cfg(feature = "openapi")]
 pub(crate) use route::each_method;
 pub use route::visit_all;
-use script::Script;
 #[cfg(feature = "server")]
 pub use step::ScriptStep;
 #[cfg(feature = "server")]

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 
+use super::check::Refusal;
 use super::expect::{Act, Drawn, Pinned};
 use super::recording::{KeyUsed, Record};
-use super::refusal::Refusal;
 use super::route::{self, Draw, Route};
 use super::{Engine, Fault, Mock, Outcome, Repeat, Settings, State, UnknownAccounts, Wire, check};
 use crate::data::{Billing, Profile, Seed};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tgscan_core::types::{Envelope, registry::MethodInfo};
 
-use super::refusal::Refusal;
+use super::check::Refusal;
 use super::{Drawn, check};
 use crate::data::{Billing, Generate, GenerateVisitor, Profile, World, hostile_form, sample};
 

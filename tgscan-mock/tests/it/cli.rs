@@ -7,9 +7,8 @@ use http::Request;
 use tgscan_mock::Mock;
 use tgscan_mock::data::Profile;
 
-use crate::http::{control, send};
 use crate::serve::{Served, command, folder};
-use crate::support::{answer, post, seven_urls};
+use crate::support::{answer, control, post, send, seven_urls};
 
 const ANY_PORT: [&str; 2] = ["--address", "127.0.0.1:0"];
 

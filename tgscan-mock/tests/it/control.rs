@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 
-use crate::http::{control, send};
-use crate::support::{answer, post};
+use crate::support::{answer, control, post, send};
 
 fn started(mock: &Mock) -> MockServer {
     MockServer::start(mock, &ServerOptions::new()).unwrap()

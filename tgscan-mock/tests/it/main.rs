@@ -9,7 +9,6 @@ mod control;
 mod data;
 mod expect;
 mod faults;
-mod http;
 mod refusals;
 mod serve;
 mod server;

@@ -7,8 +7,7 @@ use std::net::TcpStream;
 use bytes::Bytes;
 use tgscan_mock::{Fault, FaultKind, Mock, MockServer, ServerOptions};
 
-use crate::http::send;
-use crate::support::{answer, seven_urls};
+use crate::support::{answer, send, seven_urls};
 
 #[test]
 fn the_server_gives_the_same_bytes_as_the_transport() {

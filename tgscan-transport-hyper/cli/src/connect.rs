@@ -1,5 +1,6 @@
 //! From flags to a client and a store.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use tgscan_transport_hyper::HyperTransport;
 
 use crate::args::{Global, LookupFlags};
 use crate::exit::{Code, Failure};
-use crate::key;
+
+const API_KEY: &str = "TGSCAN_API_KEY";
 
 /// What a call sets aside under `--max-credits` while no price is known.
 const RESERVE: Reserve = Reserve::OneAtATime;
@@ -40,7 +42,7 @@ async fn with_policy<T: Transport + 'static>(
     is_warm: bool,
     policy: Option<StorePolicy>,
 ) -> Result<Client, Failure> {
-    let key = key::find(global)?;
+    let key = api_key(global)?;
     let client = without_store(global, key, wrap, is_warm)?;
     Ok(match (store(global).await?, policy) {
         (Some(store), Some(policy)) => client.with_store(store, policy),
@@ -135,4 +137,22 @@ pub(crate) fn lookup(global: &Global, flags: LookupFlags) -> Result<Lookup, Fail
         LookupFlags { stored_only: true, .. } => Lookup::Stored,
         _ => Lookup::StoredOrNew,
     })
+}
+
+/// The API key from a file, the environment, or whoever sits at the terminal; never an argument, which others on a machine
+/// can read.
+fn api_key(global: &Global) -> Result<ApiKey, Failure> {
+    let text = if let Some(path) = &global.key_file {
+        let text = std::fs::read_to_string(path);
+        text.map_err(|error| Failure::usage(format!("--key-file {}: {error}", path.display())))?
+    } else if let Some(text) = std::env::var_os(API_KEY) {
+        text.into_string().map_err(|_| Failure::usage(format!("{API_KEY} is not text")))?
+    } else if std::io::stdin().is_terminal() {
+        let typed = rpassword::prompt_password("API key: ");
+        typed.map_err(|error| Failure::usage(format!("the API key cannot be read: {error}")))?
+    } else {
+        return Err(Failure::usage(format!("no API key: set {API_KEY}, or give a file with --key-file")));
+    };
+    let key = if global.test_key { ApiKey::test(text.trim()) } else { ApiKey::live(text.trim()) };
+    key.map_err(|error| Failure::usage(format!("the API key is invalid: {error}")))
 }

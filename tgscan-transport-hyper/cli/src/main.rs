@@ -6,7 +6,6 @@ mod args;
 mod batch;
 mod connect;
 mod exit;
-mod key;
 mod one;
 mod print;
 mod show;

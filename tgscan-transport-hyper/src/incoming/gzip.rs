@@ -1,6 +1,6 @@
 //! Bodies that may be compressed with gzip: expanded as they come, so that a bomb is stopped at the cap.
 
-use std::io;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, Entry};
@@ -8,7 +8,6 @@ use http::{HeaderMap, HeaderValue, Response};
 use tgscan_core::transport::TransportErrorKind as Kind;
 
 use super::Unfit;
-use super::coded::EncodedBody;
 use super::kept::Kept;
 use super::members::Members;
 
@@ -148,5 +147,25 @@ impl Gzip {
         // What is cut was complete once, and what is none never was.
         let kind = if error.kind() == io::ErrorKind::UnexpectedEof { Kind::Broken } else { Kind::Other };
         Unfit { kind, why: format!("the body does not decode from its content coding `gzip`: {error}") }
+    }
+}
+
+/// A compressed body that did not expand to its end, as it came; in the extensions of a
+/// [partial response](tgscan_core::TransportError::partial) whose body is the part that could be expanded.
+///
+/// Where nothing could be expanded because the body is not gzip at all there is none, and the partial response itself has body and headers as they came.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct EncodedBody {
+    /// The headers that are about it: `content-encoding` and `content-length`.
+    pub headers: HeaderMap,
+    /// The compressed bytes, up to the cap.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for EncodedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The body is the answer.
+        f.debug_struct("EncodedBody").field("bytes", &self.body.len()).finish_non_exhaustive()
     }
 }

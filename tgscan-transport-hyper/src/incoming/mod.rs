@@ -1,8 +1,6 @@
 //! Reads a response's body, within its cap and the deadline, and keeps what came whatever happens.
 
 #[cfg(feature = "gzip")]
-mod coded;
-#[cfg(feature = "gzip")]
 mod gzip;
 #[cfg(not(feature = "gzip"))]
 mod identity;
@@ -21,11 +19,11 @@ use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
 use tokio::time::Sleep;
 
 #[cfg(feature = "gzip")]
-pub use self::coded::EncodedBody;
-#[cfg(feature = "gzip")]
 pub(crate) use self::gzip::Coding;
 #[cfg(feature = "gzip")]
 use self::gzip::Content;
+#[cfg(feature = "gzip")]
+pub use self::gzip::EncodedBody;
 #[cfg(not(feature = "gzip"))]
 pub(crate) use self::identity::Coding;
 #[cfg(not(feature = "gzip"))]

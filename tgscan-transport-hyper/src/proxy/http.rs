@@ -3,8 +3,8 @@
 use tokio::net::TcpStream;
 
 use super::error::ProxyError;
-use super::line::{read, write};
 use super::url::Credentials;
+use super::{read, write};
 
 /// Longer answers are none.
 const LONGEST: usize = 64 << 10;

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use tokio::net::TcpStream;
 
 use super::error::ProxyError;
-use super::line::{read_exact, write};
 use super::url::Credentials;
+use super::{read_exact, write};
 
 const VERSION: u8 = 5;
 const NO_PASSWORD: u8 = 0;

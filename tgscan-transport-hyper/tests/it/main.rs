@@ -31,9 +31,7 @@ mod stale;
 #[cfg(feature = "http2")]
 mod table;
 mod tls;
-mod tls_broken;
 mod tls_server;
-mod trust;
 mod whole;
 mod wire;
 

@@ -1,20 +1,21 @@
-//! TLS: who is trusted, which HTTP version is spoken, and how failures are told.
+//! TLS: who is trusted, with whose cryptography, which HTTP version is spoken, and how failures are told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Version;
 use rcgen::{BasicConstraints, IsCa, date_time_ymd};
-use rustls::ServerConfig;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tgscan_core::{
     Transport,
     transport::{Delivery, TransportErrorKind},
 };
-use tgscan_transport_hyper::HyperTransport;
+use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::server::{OK, end_of_request};
+use crate::server::{OK, Peer, Server, end_of_request};
 use crate::tls_server::{Authority, BOTH, Ending, TlsServer, assert_broken, for_host, self_signed};
 use crate::{balance, search, transport};
 
@@ -159,4 +160,153 @@ async fn without_close_notify_the_end_of_a_connection_is_not_the_end_of_a_body()
         }
         serving.await.unwrap();
     }
+}
+
+async fn server_of(authority: &Authority) -> TlsServer {
+    TlsServer::start(authority.server(&for_host("127.0.0.1"), BOTH), Ending::Complete).await
+}
+
+async fn assert_reached(builder: HyperTransportBuilder, server: &TlsServer) {
+    let answer = builder.build().unwrap().send(search(&server.url())).await.unwrap();
+    assert_eq!(answer.body(), OK);
+    assert!(rustls::crypto::CryptoProvider::get_default().is_none(), "no process default was needed or set");
+}
+
+async fn assert_untrusted(builder: HyperTransportBuilder, server: &TlsServer) {
+    let error = builder.build().unwrap().send(balance(&server.url())).await.unwrap_err();
+    assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, TransportErrorKind::Tls), "{error}");
+}
+
+#[tokio::test]
+async fn only_the_authority_that_was_pinned() {
+    let (mine, other) = (Authority::new(), Authority::new());
+    let (my_server, other_server) = (server_of(&mine).await, server_of(&other).await);
+    assert_reached(mine.trusted().only_extra_roots(), &my_server).await;
+    assert_untrusted(mine.trusted().only_extra_roots(), &other_server).await;
+}
+
+#[tokio::test]
+async fn a_configuration_of_the_callers_own() {
+    let authority = Authority::new();
+    let server = server_of(&authority).await;
+    let config = |roots: RootCertStore| {
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    };
+    let mut roots = RootCertStore::empty();
+    assert_untrusted(HyperTransport::builder().tls_config(config(roots.clone())), &server).await;
+    roots.add(authority.0.der().clone()).unwrap();
+    assert_reached(HyperTransport::builder().tls_config(config(roots)), &server).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_was_named() {
+    let authority = Authority::new();
+    let server = server_of(&authority).await;
+    let provider = rustls::crypto::ring::default_provider();
+    assert_reached(authority.trusted().crypto_provider(provider), &server).await;
+}
+
+/// rustls panics when it is asked for a default with two providers linked. This asks it nothing.
+#[cfg(feature = "aws-lc-rs")]
+#[tokio::test]
+async fn both_providers_linked_and_no_process_default() {
+    let authority = Authority::new();
+    let server = server_of(&authority).await;
+    assert_reached(authority.trusted(), &server).await;
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    assert_reached(authority.trusted().crypto_provider(provider), &server).await;
+}
+
+/// What this machine trusts is not known here, but that it does not trust an authority made a moment ago.
+#[cfg(feature = "platform-verifier")]
+#[tokio::test]
+async fn the_platform_and_extra_roots() {
+    let authority = Authority::new();
+    let server = server_of(&authority).await;
+    assert_reached(authority.trusted().platform_verifier(), &server).await;
+    assert_untrusted(Authority::new().trusted().platform_verifier(), &server).await;
+}
+
+/// Runs a script instead of a TLS server, for a request with a body and one without.
+async fn error_from<Script, Run>(kind: TransportErrorKind, script: Script) -> String
+where
+    Script: Fn(Peer) -> Run + Send + 'static,
+    Run: Future<Output = ()> + Send + 'static,
+{
+    let server = Server::start(script).await;
+    let url = server.url().replace("http", "https");
+    let mut said = String::new();
+    for request in [search(&url), balance(&url)] {
+        let error = transport().send(request).await.unwrap_err();
+        assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, kind), "{error}");
+        said = error.to_string();
+        assert!(said.contains(&server.address.to_string()), "it names the host: {said}");
+    }
+    said
+}
+
+/// Reads the beginning of what the client says, answers with these bytes, and reads on until the client leaves.
+async fn answer(mut peer: Peer, bytes: &[u8]) {
+    peer.stream.readable().await.unwrap();
+    peer.write_bytes(bytes).await;
+    peer.closed().await;
+}
+
+#[tokio::test]
+async fn a_port_without_tls() {
+    let said = error_from(TransportErrorKind::Tls, |peer| async move {
+        answer(peer, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    })
+    .await;
+    assert!(said.contains("does not speak TLS on this port"), "{said}");
+}
+
+/// A `ServerHello` that chooses TLS 1.0 and `TLS_RSA_WITH_AES_128_CBC_SHA` (RFC 2246, 7.4.1.3).
+fn hello_of_tls_1_0() -> Vec<u8> {
+    let mut hello = vec![0x16, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 0x2f, 0]);
+    hello
+}
+
+#[tokio::test]
+async fn a_server_of_tls_1_0() {
+    let said = error_from(TransportErrorKind::Tls, |peer| async move {
+        answer(peer, &hello_of_tls_1_0()).await;
+    })
+    .await;
+    assert!(said.contains("speaks neither TLS 1.2 nor 1.3"), "{said}");
+    // The alert `protocol_version` (RFC 2246, 7.2), which real servers send instead.
+    let said = error_from(TransportErrorKind::Tls, |peer| async move {
+        answer(peer, &[0x15, 3, 1, 0, 2, 2, 70]).await;
+    })
+    .await;
+    assert!(said.contains("speaks neither TLS 1.2 nor 1.3"), "{said}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_cut() {
+    let said = error_from(TransportErrorKind::Connect, |peer| async move { drop(peer) }).await;
+    assert!(said.contains("ended the connection within the TLS handshake"), "{said}");
+    let said = error_from(TransportErrorKind::Connect, |mut peer| async move {
+        peer.stream.readable().await.unwrap();
+        peer.write_bytes(&hello_of_tls_1_0()[..20]).await;
+    })
+    .await;
+    assert!(said.contains("ended the connection within the TLS handshake"), "{said}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls() {
+    let server = Server::start(|mut peer| async move { peer.closed().await }).await;
+    let transport = tgscan_transport_hyper::HyperTransport::builder()
+        .connect_timeout(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    let error = transport.send(search(&server.url().replace("http", "https"))).await.unwrap_err();
+    assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, TransportErrorKind::Timeout));
 }

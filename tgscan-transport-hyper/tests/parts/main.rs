@@ -9,7 +9,6 @@ mod addresses;
 mod nginx;
 mod program;
 mod proxies;
-mod tls;
 
 use tgscan_core::{Api, Client};
 use tgscan_mock::Mock;

@@ -1,5 +1,6 @@
 //! nginx in front of the mock, as a service would have it.
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tgscan_core::types::UserQuery;
 use tgscan_core::{
     Credits,
@@ -10,7 +11,6 @@ use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
 
 use crate::client;
 use crate::program::{Folder, Program, free_port};
-use crate::tls::Certificate;
 
 struct Nginx {
     program: Program,
@@ -153,4 +153,23 @@ async fn a_port_of_nginx_without_tls_is_told_as_such() {
     let error = client(&nginx.mock, &url, nginx.trusted()).search(query()).await.unwrap_err();
     assert_eq!(error.delivery(), Some(Delivery::NeverSent));
     assert!(error.to_string().contains("does not speak TLS on this port"), "{error}");
+}
+
+/// A certificate that a program can read, and the authority behind it.
+struct Certificate {
+    authority: String,
+    chain: String,
+    key: String,
+}
+
+impl Certificate {
+    fn for_loopback() -> Self {
+        let mut authority = CertificateParams::new([]).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
+        Self { authority: authority.pem(), chain: certificate.pem(), key: key.serialize_pem() }
+    }
 }

@@ -6,9 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::debug::opaque_debug;
 use crate::lenient::{id_as_text, list, null_as_empty, optional_whole, whole};
 use crate::object::read_from_objects;
-use crate::opaque::opaque_debug;
 use crate::{ApiMethod, UserQuery};
 
 /// Asks in which groups an account is known to be, with its history of usernames and ids. Costs credits.

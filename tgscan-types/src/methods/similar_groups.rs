@@ -6,9 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::debug::opaque_debug;
 use crate::lenient::{list, null_as_empty, null_texts_as_empty, whole};
 use crate::object::read_from_objects;
-use crate::opaque::opaque_debug;
 use crate::{ApiMethod, GroupQuery};
 
 /// Asks for groups that are similar to the given ones, by the number of users they have in common. Costs credits.

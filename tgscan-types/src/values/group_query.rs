@@ -235,7 +235,7 @@ impl serde::Serialize for GroupQuery {
 }
 
 deserialize_from_wire!(GroupQuery, "1 to 10 usernames without `@`, delimited with commas");
-crate::opaque::opaque_debug!(GroupQuery);
+crate::debug::opaque_debug!(GroupQuery);
 
 #[cfg(test)]
 mod tests {

@@ -91,7 +91,7 @@ impl serde::Serialize for UserId {
 }
 
 deserialize_from_wire!(UserId, "a Telegram numeric id as text");
-crate::opaque::opaque_debug!(UserId);
+crate::debug::opaque_debug!(UserId);
 
 #[cfg(test)]
 mod tests {

@@ -134,7 +134,7 @@ impl serde::Serialize for UserQuery {
 }
 
 deserialize_from_wire!(UserQuery, "a username without `@`, or a Telegram numeric id");
-crate::opaque::opaque_debug!(UserQuery);
+crate::debug::opaque_debug!(UserQuery);
 
 #[cfg(test)]
 mod tests {

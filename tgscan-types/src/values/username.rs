@@ -179,7 +179,7 @@ impl serde::Serialize for Username {
 }
 
 deserialize_from_wire!(Username, "a username without `@`");
-crate::opaque::opaque_debug!(Username);
+crate::debug::opaque_debug!(Username);
 
 #[cfg(test)]
 mod tests {

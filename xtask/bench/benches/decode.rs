@@ -4,8 +4,8 @@ use std::hint::black_box;
 
 use divan::Bencher;
 use divan::counter::BytesCount;
+use tgscan_bench::body::{Plain, Tagged};
 use tgscan_bench::body::{result_first, status_first};
-use tgscan_bench::floor::{Plain, Tagged};
 use tgscan_bench::{Operation, subject};
 
 fn main() {

@@ -1,6 +1,7 @@
-//! Search answers of three sizes.
+//! Search answers of three sizes, and what a user of plain serde would write to read them.
 
 use bytes::Bytes;
+use serde::Deserialize;
 use tgscan_core::types::{Envelope, SearchAnswer, SearchGroup};
 
 /// Groups in an answer of about 0.8 KB, 11 KB and 1 MB.
@@ -39,4 +40,26 @@ pub fn status_first(groups: usize) -> Bytes {
 pub fn result_first(groups: usize) -> Bytes {
     let result = serde_json::to_string(&answer(groups)).expect("answers serialise");
     format!(r#"{{"result":{result},"status":"ok"}}"#).into()
+}
+
+/// The baseline: a derived struct around the SDK's own types.
+#[derive(Debug, Deserialize)]
+pub struct Plain {
+    pub status: Status,
+    pub result: SearchAnswer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Ok,
+    Error,
+}
+
+/// The same as an adjacently tagged enum, which tells errors apart.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "status", content = "result", rename_all = "lowercase")]
+pub enum Tagged {
+    Ok(SearchAnswer),
+    Error { message: String },
 }

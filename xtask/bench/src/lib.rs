@@ -8,9 +8,12 @@
 //! client always blocks and each call takes the same path.
 
 pub mod body;
-pub mod floor;
+/// What the SDK is compared with.
 #[cfg(feature = "peers")]
-pub mod peers;
+pub mod peers {
+    pub mod clients;
+    pub mod servers;
+}
 pub mod server;
 pub mod subject;
 pub mod whole;

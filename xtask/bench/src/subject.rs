@@ -12,8 +12,7 @@ use tgscan_core::{Api, ApiKey, Client, Ledger, Reserve, Timer, async_trait, tran
 use tgscan_transport_hyper::HyperTransport;
 
 use crate::Operation;
-use crate::body::{SIZES, result_first, status_first};
-use crate::floor::Plain;
+use crate::body::{Plain, SIZES, result_first, status_first};
 
 /// Returns the operation with this name, e.g. `build` or `decode-100-plain`.
 pub(crate) fn by_name(name: &str) -> Option<Operation> {

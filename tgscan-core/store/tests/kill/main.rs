@@ -16,7 +16,6 @@ mod broken;
 mod child;
 #[path = "../support/over.rs"]
 mod over;
-mod rng;
 mod run;
 #[cfg(feature = "postgres")]
 #[path = "../support/postgres.rs"]

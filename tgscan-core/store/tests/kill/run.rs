@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::audit::{Audit, Violation};
 use crate::backend::Backend;
 use crate::child::Orders;
-use crate::rng::Rng;
+use fastrand::Rng;
 
 /// What a search costs.
 pub(crate) const PRICE: u64 = 2;
@@ -77,7 +77,7 @@ pub(crate) struct Report {
 
 /// Kills children until the plan is done, or something is wrong.
 pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> {
-    let mut rng = Rng::new(plan.seed);
+    let mut rng = Rng::with_seed(plan.seed);
     let began = Instant::now();
     let service = Service::start(plan.seed);
     let mock = &service.mock;
@@ -92,8 +92,8 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
         mock.script::<Search>((0..200).map(|_| fault(&mut rng)));
         let questions = (first, QUESTIONS * 2);
         let orders = Orders { broken: plan.broken, ..service.orders(location.clone(), questions, plan.cap) };
-        let moment = Duration::from_micros(rng.below(backend.longest_life()));
-        let restarts = rng.below(20) == 0;
+        let moment = Duration::from_micros(rng.u64(..backend.longest_life()));
+        let restarts = rng.u64(..20) == 0;
         let (said, was_killed) = run_child(&orders, moment, || {
             if restarts {
                 backend.restart();
@@ -117,7 +117,7 @@ pub(crate) fn kill(backend: &Backend, plan: &Plan) -> Result<Report, Violation> 
 
 /// Three of four questions are answered.
 fn fault(rng: &mut Rng) -> Option<Fault> {
-    Some(match rng.below(24) {
+    Some(match rng.u64(..24) {
         0 => Fault::new(FaultKind::Reset).charged(),
         1 => Fault::new(FaultKind::HtmlPage(StatusCode::BAD_GATEWAY)).charged(),
         2 => Fault::new(FaultKind::HtmlPage(StatusCode::SERVICE_UNAVAILABLE)).charged(),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::backend::Backend;
 use crate::child::Orders;
-use crate::rng::Rng;
 use crate::run::{PRICE, Service, run_child};
+use fastrand::Rng;
 
 const PROCESSES: u64 = 8;
 const CAP: u64 = 100;
@@ -35,9 +35,9 @@ pub(crate) fn share_one_cap(backend: &Backend) {
 
     let service = Service::start(8);
     let orders = service.orders(backend.location("one_cap_killed"), (0, 2000), Some(CAP));
-    let mut rng = Rng::new(7);
+    let mut rng = Rng::with_seed(7);
     for _ in 0..4 {
-        let moments: Vec<_> = (0..PROCESSES).map(|_| Duration::from_micros(rng.below(30_000))).collect();
+        let moments: Vec<_> = (0..PROCESSES).map(|_| Duration::from_micros(rng.u64(..30_000))).collect();
         run_all(&orders, |process| moments[process]);
     }
     run_all(&orders, |_| NEVER);

@@ -13,10 +13,10 @@ mod model;
 mod reconcile;
 mod rng;
 mod run;
-mod stats;
 mod violation;
 mod world;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tgscan_mock::Fault;
@@ -24,11 +24,34 @@ use tgscan_mock::Fault;
 use self::driver::Driver;
 use self::rng::Rng;
 use self::run::{Run, name};
-use self::stats::Stats;
 use self::violation::{Promise, Violation};
 
 /// Calls of one world: enough to pass caps and spend accounts, few enough for hundreds of worlds per seed.
 const WORLD: u64 = 500;
+
+/// What happened how often, so that a run which tested nothing is noticed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Stats(BTreeMap<String, u64>);
+
+impl Stats {
+    fn count(&mut self, what: &str) {
+        match self.0.get_mut(what) {
+            Some(count) => *count += 1,
+            None => _ = self.0.insert(what.to_owned(), 1),
+        }
+    }
+
+    fn plus(mut self, other: Self) -> Self {
+        for (what, count) in other.0 {
+            *self.0.entry(what).or_default() += count;
+        }
+        self
+    }
+
+    fn of(&self, what: &str) -> u64 {
+        self.0.get(what).copied().unwrap_or(0)
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Simulation {

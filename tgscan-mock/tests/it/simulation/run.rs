@@ -10,13 +10,13 @@ use tgscan_mock::core::transport::TransportErrorKind;
 use tgscan_mock::core::{Api, Ledger, TransportError};
 use tgscan_mock::{Fault, outcome::Wire};
 
+use super::Stats;
 use super::agenda::Agenda;
 use super::audit::{Audit, Checked};
 use super::call::{Call, Next, Seen};
 use super::driver::Driver;
 use super::reconcile::Begun;
 use super::rng::Rng;
-use super::stats::Stats;
 use super::violation::Promise;
 use super::world::World;
 

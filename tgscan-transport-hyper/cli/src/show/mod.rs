@@ -1,6 +1,5 @@
 //! Answers for people, and for programs.
 
-mod cell;
 mod table;
 
 use serde::Deserialize;
@@ -8,8 +7,8 @@ use serde_json::value::RawValue;
 use tgscan_core::Reply;
 use tgscan_core::types::{BalanceAnswer, SearchAnswer, SimilarGroupsAnswer, UserCheckAnswer};
 
-pub(crate) use cell::escape;
-pub(crate) use table::Table;
+use table::cut;
+pub(crate) use table::{Table, escape};
 
 use crate::args::Output;
 use crate::exit::{Code, Failure};
@@ -68,17 +67,17 @@ impl Show for SearchAnswer {
                 .into_iter()
                 .filter(|part| !part.is_empty())
                 .collect();
-            text += &format!("{}\n", cell::cut(&escape(&head.join("  ")), 100));
+            text += &format!("{}\n", cut(&escape(&head.join("  ")), 100));
         }
         for entry in &self.username_history {
             text += &format!(
                 "was {} ({})\n",
-                cell::cut(&escape(&at(&entry.username)), 40),
-                cell::cut(&escape(&entry.date), 40)
+                cut(&escape(&at(&entry.username)), 40),
+                cut(&escape(&entry.date), 40)
             );
         }
         for entry in &self.id_history {
-            text += &format!("was {} ({})\n", entry.id, cell::cut(&escape(&entry.date), 40));
+            text += &format!("was {} ({})\n", entry.id, cut(&escape(&entry.date), 40));
         }
         text += &format!("{} of {} known groups\n", self.meta.num_groups, self.meta.known_num_groups);
         let mut table = Table::new(["SEEN", "GROUP", "LINK"]);

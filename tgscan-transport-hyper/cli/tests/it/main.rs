@@ -7,7 +7,6 @@
 )]
 
 mod batch;
-mod interrupted;
 mod one;
 mod screens;
 mod support;

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 
 use super::servers::Server;
 use crate::Operation;
-use crate::floor::Plain;
+use crate::body::Plain;
 use crate::server::is_whole;
 use crate::subject::query;
 use crate::whole::{KEY, PATH, runtime};

@@ -1,4 +1,0 @@
-//! What the SDK is compared with.
-
-pub mod clients;
-pub mod servers;
