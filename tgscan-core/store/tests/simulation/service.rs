@@ -8,7 +8,7 @@ use tgscan_core::bytes::Bytes;
 use tgscan_core::http::{Request, Response, StatusCode};
 use tgscan_core::transport::TransportErrorKind;
 
-use crate::rng::Rng;
+use fastrand::Rng;
 
 /// A request may be processed this long after its caller has given up on it.
 pub(crate) const LATE: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ impl Service {
         rng: &mut Rng,
     ) -> Outcome {
         let question = String::from_utf8(request.body().to_vec()).unwrap();
-        match rng.below(40) {
+        match rng.u64(..40) {
             0 => Err(TransportError::never_sent("refused").with_kind(TransportErrorKind::Connect)),
             1 => {
                 self.arrives_late(question, call, now, rng);
@@ -79,14 +79,14 @@ impl Service {
 
     /// Loses the caller of a request, which may still be processed.
     pub(crate) fn lose(&mut self, request: &Request<Bytes>, call: u64, now: Duration, rng: &mut Rng) {
-        if rng.below(2) == 0 {
+        if rng.u64(..2) == 0 {
             let question = String::from_utf8(request.body().to_vec()).unwrap();
             self.arrives_late(question, call, now, rng);
         }
     }
 
     fn arrives_late(&mut self, question: String, call: u64, now: Duration, rng: &mut Rng) {
-        let at = now + LATE.mul_f64(f64::from(u32::try_from(rng.below(1000)).unwrap()) / 1000.0);
+        let at = now + LATE.mul_f64(f64::from(u32::try_from(rng.u64(..1000)).unwrap()) / 1000.0);
         self.late.push((at, question, call));
     }
 
@@ -102,7 +102,7 @@ impl Service {
 
     /// Processes a question, and charges it; `None` without credits.
     fn process(&mut self, question: &str, call: u64, rng: &mut Rng) -> Option<Bytes> {
-        let cost = 1 + rng.below(PRICE);
+        let cost = 1 + rng.u64(..PRICE);
         self.balance = self.balance.checked_sub(cost)?;
         self.spent += cost;
         *self.paid.entry(question.to_owned()).or_default() += 1;
@@ -110,7 +110,7 @@ impl Service {
         let name = question.strip_prefix("query=").unwrap();
         let answer = format!(
             r#"{{"status":"ok","result":{{"user":{{"id":{id},"username":"{name}","first_name":null,"last_name":null}},"username_history":[],"id_history":[],"meta":{{"search_query":"{name}","known_num_groups":0,"num_groups":0,"op_cost":{cost}}},"groups":[]}}}}"#,
-            id = 1 + rng.below(1 << 40),
+            id = 1 + rng.u64(..1 << 40),
         );
         Some(answer.into())
     }

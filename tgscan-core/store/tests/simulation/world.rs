@@ -18,8 +18,8 @@ use tgscan_mock::Mock;
 use tgscan_store::{Clock, MemoryStore};
 
 use crate::call::{Asked, Call, Owned};
-use crate::rng::Rng;
 use crate::service::{LATE, PRICE, Service};
+use fastrand::Rng;
 
 const ACCOUNT: &str = "main";
 const CONCURRENCY: u64 = 8;
@@ -126,12 +126,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, broken: Broken) -> Self {
-        let mut rng = Rng::new(seed);
+        let mut rng = Rng::with_seed(seed);
         let clock = Arc::new(AtomicU64::new(0));
         let told = clock.clone();
         let clock_of_store =
             Clock::new(move || SystemTime::UNIX_EPOCH + Duration::from_millis(told.load(Relaxed)));
-        let cap = (rng.below(2) == 0).then(|| 50 + rng.below(500));
+        let cap = (rng.u64(..2) == 0).then(|| 50 + rng.u64(..500));
         let mut policy = StorePolicy::new(ACCOUNT, YEAR, YEAR);
         if let Some(cap) = cap.filter(|_| broken != Broken::NoCap) {
             policy = policy.with_cap(cap, Reserve::PerCall(PRICE));
@@ -144,9 +144,9 @@ impl World {
             api: Api::new(ApiKey::live(Mock::LIVE_KEY).unwrap()),
             policy,
             cap,
-            reconciles: rng.below(3) > 0,
+            reconciles: rng.u64(..3) > 0,
             store: MemoryStore::new().with_clock(clock_of_store).with_max_answers(answers),
-            service: Service::with_balance(100 + rng.below(2000)),
+            service: Service::with_balance(100 + rng.u64(..2000)),
             calls: (0..CONCURRENCY).map(|_| None).collect(),
             unsettled: VecDeque::new(),
             allowed: HashMap::new(),
@@ -162,9 +162,9 @@ impl World {
 
     /// Something happens.
     pub(crate) fn step(&mut self) -> Result<(), String> {
-        let pause = Duration::from_millis(self.rng.below(40));
+        let pause = Duration::from_millis(self.rng.u64(..40));
         self.pass(pause);
-        match self.rng.below(4000) {
+        match self.rng.u64(..4000) {
             0..10 => self.crash(),
             // The store takes the owner for dead, which lives and settles later.
             10..14 => self.store.simulate_crash(),
@@ -172,7 +172,7 @@ impl World {
             24..34 if self.reconciles => self.reconcile()?,
             24..34 => self.settle_one_by_hand(),
             34..38 => {
-                let credits = 1 + self.rng.below(200);
+                let credits = 1 + self.rng.u64(..200);
                 self.service.balance += credits;
                 self.bought += credits;
             }
@@ -189,13 +189,13 @@ impl World {
 
     /// One of the calls takes a step.
     fn go_on(&mut self) -> Result<(), String> {
-        let at = usize::try_from(self.rng.below(CONCURRENCY)).unwrap();
+        let at = usize::try_from(self.rng.u64(..CONCURRENCY)).unwrap();
         let Some(call) = self.calls[at].take() else {
             self.counts.calls += 1;
             let first = self.counts.calls / 5;
             let asked = Asked {
-                name: format!("name_{}", 1000 + first + self.rng.below(QUESTIONS)),
-                lookup: match self.rng.below(10) {
+                name: format!("name_{}", 1000 + first + self.rng.u64(..QUESTIONS)),
+                lookup: match self.rng.u64(..10) {
                     0 => Lookup::New,
                     1 => Lookup::Stored,
                     _ => Lookup::StoredOrNew,
@@ -206,7 +206,7 @@ impl World {
             self.calls[at] = Some(Call::Asking(asking, asked));
             return Ok(());
         };
-        if self.rng.below(100) == 0 {
+        if self.rng.u64(..100) == 0 {
             self.drop_call(&call);
             return Ok(());
         }
@@ -228,7 +228,7 @@ impl World {
                 Some(Call::after(backoff.resume(), owned, self.now))
             }
             Call::Settling(call, settlement, settling, asked) => {
-                if self.rng.below(50) == 0 {
+                if self.rng.u64(..50) == 0 {
                     self.counts.failed_settlements += 1;
                     let _ = settling.settled(Err(StoreError::new("full")));
                     // A store that writes it again.
@@ -245,7 +245,7 @@ impl World {
     }
 
     fn claim(&mut self, asking: PendingClaim<Search>, asked: Asked) -> Result<Option<Call>, String> {
-        let fault = self.rng.below(100);
+        let fault = self.rng.u64(..100);
         if fault == 0 {
             self.counts.failed_claims += 1;
             let _ = asking.claimed(Err(StoreError::new("no connection")));
@@ -256,7 +256,7 @@ impl World {
             // The answer is lost. What was written is given back, or stays until its owner is dead.
             self.counts.failed_claims += 1;
             let _ = asking.claimed(Err(StoreError::new("connection lost")));
-            if let (Claim::Granted(call), 0) = (claim, self.rng.below(2)) {
+            if let (Claim::Granted(call), 0) = (claim, self.rng.u64(..2)) {
                 self.store.abandon(call, Settlement::NotCharged);
             }
             return Ok(None);

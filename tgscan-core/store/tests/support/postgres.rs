@@ -41,17 +41,18 @@ impl Server {
     /// Stops the server as a crash would, and starts it again.
     pub(crate) fn restart(&self) {
         let mut child = self.child.lock().unwrap();
-        run(Command::new("kill").arg("-QUIT").arg(child.id().to_string()));
+        run(Command::new("kill").arg("-USR1").arg(child.id().to_string()));
         child.wait().unwrap();
         *child = start(&self.directory);
     }
 }
 
-/// Runs the server, and removes its directory when the process that started it has ended.
+/// Runs the server, and removes its directory when the process that started it has ended. A crash is asked for with USR1,
+/// because a shell cannot trap QUIT where that is ignored, as in what another shell runs in the background.
 const KEEPER: &str = r#"
     "$0" -D "$1/data" -k "$1" -c listen_addresses= -c fsync=on -c lc_messages=C &
     server=$!
-    trap 'kill -QUIT $server; wait $server; exit' QUIT
+    trap 'kill -QUIT $server; wait $server; exit' USR1
     trap 'kill -QUIT $server; wait $server; rm -rf "$1"; exit' TERM
     wait $server
 "#;
