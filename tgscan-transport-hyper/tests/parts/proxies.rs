@@ -132,13 +132,29 @@ async fn conforms_through(proxy: &Proxy, credentials: &str, scheme: Scheme, http
 #[tokio::test]
 async fn conforms_through_an_http_proxy() {
     conforms_through(&Proxy::tinyproxy(false), "", Scheme::Http, false, false).await;
+}
+
+#[tokio::test]
+async fn conforms_over_https_and_gzip_through_an_http_proxy_with_a_password() {
     conforms_through(&Proxy::tinyproxy(true), &own_credentials(), Scheme::Https, false, true).await;
+}
+
+#[tokio::test]
+async fn conforms_over_https_with_http1_only_through_an_http_proxy() {
     conforms_through(&Proxy::tinyproxy(false), "", Scheme::Https, true, false).await;
 }
 
 #[tokio::test]
 async fn conforms_through_a_socks5_proxy() {
     conforms_through(&Proxy::microsocks(false), "", Scheme::Http, false, false).await;
+}
+
+#[tokio::test]
+async fn conforms_over_https_and_gzip_through_a_socks5_proxy_with_a_password() {
     conforms_through(&Proxy::microsocks(true), &own_credentials(), Scheme::Https, false, true).await;
+}
+
+#[tokio::test]
+async fn conforms_over_https_with_http1_only_through_a_socks5_proxy() {
     conforms_through(&Proxy::microsocks(false), "", Scheme::Https, true, false).await;
 }
