@@ -56,9 +56,13 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for GrowingVisitor<T> {
     fn visit_seq<A: de::SeqAccess<'de>>(self, mut elements: A) -> Result<Growing<T>, A::Error> {
         /// From here on the steps are smaller. With fewer elements all of it is less than is worth a thought.
         const LARGE: usize = 1024;
+        /// Most answers have more than the four elements that a `Vec` begins with.
+        const FIRST: usize = 8;
         let mut items = Vec::new();
         while let Some(item) = elements.next_element()? {
-            if items.len() == items.capacity() && items.len() >= LARGE {
+            if items.is_empty() {
+                items.reserve_exact(FIRST);
+            } else if items.len() == items.capacity() && items.len() >= LARGE {
                 items.reserve_exact(items.len() / 8);
             }
             items.push(item);

@@ -57,7 +57,7 @@ fn allocations(counts: &Counts, gates: &mut Gates) {
     gates.at_most(1.0, "allocations: decode, `result` first, to serde_json", ratio);
     let fewer = of("whole-call") - of("whole-by-hand-decoded");
     gates.at_most(-12.0, "allocations: a call over HTTP, less hyper-util by hand", fewer);
-    gates.at_most(33.0, "allocations: a call over HTTP", of("whole-call"));
+    gates.at_most(32.0, "allocations: a call over HTTP", of("whole-call"));
     gates.at_most(0.0, "allocations: clone a client", of("client-clone"));
     // Texts, and a list that grows in small steps.
     let peak = f64::from(counts.heap("decode-10000").1)
@@ -70,7 +70,7 @@ fn instructions(counts: &Counts, gates: &mut Gates) {
     gates.at_most(2_500.0, "instructions: build a request", of("build"));
     // With the ledger's price per method, the comparison of the echo, the catch of panics that keeps answers, retry and
     // the place for an observer.
-    gates.at_most(4_600.0, "instructions: a call, less decoding", of("call") - of("decode-5"));
+    gates.at_most(4_400.0, "instructions: a call, less decoding", of("call") - of("decode-5"));
     for name in ["decode-5", "decode-100"] {
         let ratio = of(name) / of(&format!("{name}-plain"));
         gates.at_most(0.87, &format!("instructions: {name}, to serde_json"), ratio);
