@@ -31,6 +31,8 @@ from_object!(Change);
 impl Mock {
     /// Makes a change, or says what is wrong with it and makes none.
     pub(crate) fn change(&self, change: Change) -> Result<(), InvalidMock> {
+        // Held to the end: another change must begin with what this one makes.
+        let mut state = self.state();
         let mut settings = (*self.engine.settings()).clone();
         if let Some(seed) = change.seed {
             settings.seed = seed;
@@ -54,12 +56,29 @@ impl Mock {
         }
         check_keys(&settings.keys)?;
         self.engine.set(Arc::new(settings));
-        let mut state = self.state();
         // They were written with the seed and the costs of before.
         state.kept = super::Kept::default();
         if let Some(credits) = change.credits {
             state.account.set_credits(credits);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_changes_at_once_are_both_made() {
+        let mock = Mock::new();
+        let change = |json: String| mock.change(serde_json::from_str(&json).unwrap()).unwrap();
+        for number in 1..1000 {
+            std::thread::scope(|scope| {
+                scope.spawn(|| change(format!(r#"{{"seed": {number}}}"#)));
+                scope.spawn(|| change(format!(r#"{{"latency_ms": {number}}}"#)));
+            });
+            assert_eq!((mock.seed(), mock.latency()), (number, Duration::from_millis(number)));
+        }
     }
 }

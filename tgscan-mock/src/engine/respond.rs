@@ -182,7 +182,11 @@ impl Mock {
         };
         let body = route.draw(form, &draw)?;
         if is_kept {
-            self.state().kept.keep(draw.seed, cost, form, &body);
+            let mut state = self.state();
+            // Unless the settings were changed meanwhile, and with them what is kept.
+            if std::ptr::eq(settings, &raw const *self.engine.settings()) {
+                state.kept.keep(draw.seed, cost, form, &body);
+            }
         }
         Ok((body, charged))
     }
