@@ -447,3 +447,18 @@ impl AccountBook {
         self.charged = self.charged.saturating_add(credits);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_by_method() {
+        let mut book = AccountBook::default();
+        for (call, method) in [(1, "search"), (2, "similar_groups"), (3, "search")] {
+            book.claim(call, method);
+        }
+        let counts: Vec<_> = book.methods.iter().map(|book| (book.method.as_str(), book.in_flight)).collect();
+        assert_eq!(counts, [("search", 2), ("similar_groups", 1)]);
+    }
+}
