@@ -42,7 +42,7 @@ enum Stream {
     Tls(Box<TokioIo<TlsStream<TcpStream>>>),
 }
 
-/// Does the same with either stream.
+/// Evaluates an expression with the stream, pinned, whichever of the two it is.
 macro_rules! with {
     ($stream:expr, $name:ident => $call:expr) => {
         match &mut $stream {

@@ -56,7 +56,7 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for GrowingVisitor<T> {
     fn visit_seq<A: de::SeqAccess<'de>>(self, mut elements: A) -> Result<Growing<T>, A::Error> {
         /// From here on the steps are smaller. With fewer elements all of it is less than is worth a thought.
         const LARGE: usize = 1024;
-        /// Most answers have more than the four elements that a `Vec` begins with.
+        /// Saves a reallocation where there are more elements than the four that a `Vec` begins with.
         const FIRST: usize = 8;
         let mut items = Vec::new();
         while let Some(item) = elements.next_element()? {

@@ -11,7 +11,8 @@ use tgscan_core::types::{ApiMethod, Envelope, ErrorResult, registry::MethodInfo}
 
 use super::account::KeyState;
 
-/// Why a request is refused, in words that say what would be right: an error envelope to be, with the HTTP status that fits its cause.
+/// Why a request is refused, in words that say what would be right: an error envelope to be, with the HTTP status that
+/// fits its cause.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,

@@ -33,7 +33,6 @@ fn build_request(bencher: Bencher<'_, '_>, builder: &str) {
 
 const URL: &str = "https://api.tgdev.io/tgscan/v1/search";
 
-/// The pool is the same that the SDK uses.
 const CLIENTS: [&str; 7] = [
     "hyper-util pooled, bytes only",
     "hyper-util pooled, one request cloned, decoded alike",

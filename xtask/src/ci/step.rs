@@ -67,9 +67,8 @@ impl Step {
                 "cargo deny --locked --manifest-path xtask/fuzz/Cargo.toml check sources",
                 ".ci/advisories",
             ],
-            // The first is the README's command. It has the features that the members use of each other: all but the
-            // transport's `aws-lc-rs`, `platform-verifier` and `tracing`. The second names the one that it must not lose.
-            // The step `msrv` tests the last two; the third tests the first.
+            // The first is the README's command, with the features that the members use of each other. The second adds
+            // PostgreSQL, the third the transport's `aws-lc-rs`. `msrv` tests its `platform-verifier` and `tracing`.
             Self::Test => &[
                 "cargo test --workspace",
                 "cargo test --workspace --features tgscan-store/postgres --tests --locked -- --ignored",
@@ -107,5 +106,13 @@ mod tests {
     fn test_runs_the_command_of_the_readme() {
         let readme = std::fs::read_to_string(crate::root().join("README.md")).unwrap();
         assert!(readme.lines().any(|line| line.starts_with(Step::Test.commands()[0])));
+    }
+
+    /// A filter that matches no test would pass.
+    #[test]
+    fn test_selects_a_module_that_exists() {
+        let module = Step::Test.commands()[2].rsplit(' ').next().unwrap();
+        let tests = crate::root().join("tgscan-transport-hyper/tests/it");
+        assert!(tests.join(module).with_extension("rs").exists(), "{module}");
     }
 }
