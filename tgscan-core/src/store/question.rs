@@ -17,7 +17,7 @@ pub struct Question {
     pub account: String,
     /// Whether the live or the test account is asked.
     pub is_live: bool,
-    /// [`ApiMethod::NAME`].
+    /// The name of the API method, e.g. `search`: `NAME` of its [`ApiMethod`].
     pub method: String,
     /// The form body in canonical form, e.g. `query=some_username`.
     pub form: String,
