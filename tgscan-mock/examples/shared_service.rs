@@ -73,7 +73,7 @@ mod tests {
 
         let mock = Mock::new();
         let api = Api::new(mock.live_key()).with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
-        let service = Service::new(Client::new(api, mock.clone()));
+        let service = Service::new(Client::new(api, mock.clone(), mock.timer().clone()));
         block_on(service.num_groups("alice".parse().unwrap())).unwrap();
         block_on(service.num_groups("bobby".parse().unwrap())).unwrap_err();
         assert_eq!(mock.requests().len(), 1);

@@ -80,7 +80,7 @@ impl HyperTransport {
                 runtime.spawn(task);
             }
         };
-        Client::new(marked(api.with_retry(retry)), self).with_timer(TokioTimer::new()).with_spawn(spawn)
+        Client::new(marked(api.with_retry(retry)), self, TokioTimer::new()).with_spawn(spawn)
     }
 
     /// Opens a connection to the base URL of an API, if none is open, so that the first call need not wait for DNS, TCP and

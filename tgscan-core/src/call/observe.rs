@@ -23,7 +23,7 @@ pub struct CallSummary<'a> {
     pub method: &'static str,
     /// How many requests were sent.
     pub attempts: u32,
-    /// From the first request to the end, pauses included. Zero for a client without a timer.
+    /// From the first request to the end, pauses included.
     pub duration: Duration,
     /// What the call cost; with earlier attempts' only if they are known to have cost nothing.
     pub credits: Credits,
@@ -39,7 +39,7 @@ pub struct AttemptSummary<'a> {
     pub method: &'static str,
     /// Counted from 1.
     pub number: u32,
-    /// From the request to its outcome. Zero for a client without a timer.
+    /// From the request to its outcome.
     pub duration: Duration,
     /// What is known of the cost of the call so far.
     pub credits: Credits,
@@ -70,11 +70,17 @@ pub struct AttemptSummary<'a> {
 ///     }
 /// }
 ///
+/// # struct MyTimer;
+/// # #[tgscan_core::async_trait]
+/// # impl tgscan_core::Timer for MyTimer {
+/// #     fn now(&self) -> std::time::Duration { std::time::Duration::ZERO }
+/// #     async fn sleep(&self, _: std::time::Duration) {}
+/// # }
 /// # futures_executor::block_on(async {
 /// let transport = transport_fn(|_| async { Ok(http::Response::new(Bytes::from_static(b"<html>"))) });
 /// let failures = Failures::default();
 /// let api = Api::new(ApiKey::live("0123456789abcdef")?);
-/// let client = Client::new(api, transport).with_observer(failures.clone());
+/// let client = Client::new(api, transport, MyTimer).with_observer(failures.clone());
 /// client.balance().await.unwrap_err();
 /// assert_eq!(failures.0.load(Ordering::Relaxed), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -103,6 +109,16 @@ mod tests {
     use crate::types::Search;
     use crate::{Api, ApiKey, Client, TransportError, transport_fn};
 
+    struct Stopped;
+
+    #[crate::async_trait]
+    impl crate::Timer for Stopped {
+        fn now(&self) -> Duration {
+            Duration::ZERO
+        }
+        async fn sleep(&self, _: Duration) {}
+    }
+
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -121,8 +137,9 @@ mod tests {
             answer.map(|body| Response::new(Bytes::from_static(body.as_bytes()))).map_err(TransportError::new)
         });
         let log = Log::default();
-        let client = Client::new(Api::new(ApiKey::live("k3y").unwrap()).with_attempt_extension(), transport)
-            .with_observer(log.clone());
+        let client =
+            Client::new(Api::new(ApiKey::live("k3y").unwrap()).with_attempt_extension(), transport, Stopped)
+                .with_observer(log.clone());
         let _ = futures_executor::block_on(client.send(Search { query: "private_name".parse().unwrap() }));
         let lines = log.0.lock().unwrap();
         assert_eq!(lines.len(), 1);

@@ -73,7 +73,7 @@ impl Client {
         let until = match beginning {
             Beginning::Attempts(until) => until,
             Beginning::Whole => {
-                let until = if self.shared.deadline.is_some() { self.until::<M>()? } else { None };
+                let until = self.until();
                 if self.shared.stored.is_some() && self.shared.api.can_cost::<M>() {
                     return self.send_stored(method, until).await;
                 }
@@ -145,7 +145,7 @@ impl Client {
 
     /// Waits, and sends again if there is time and room; or ends the call with the error that it has.
     async fn next_attempt<M: ApiMethod>(&self, wait: Backoff<M>, until: Option<Duration>) -> Step<M> {
-        let Some(timer) = &self.shared.timer else { return Step::Done(Err(wait.give_up())) };
+        let timer = &self.shared.timer;
         if until.is_some_and(|until| timer.now().saturating_add(wait.duration()) >= until) {
             return Step::Done(Err(wait.give_up()));
         }

@@ -14,7 +14,7 @@ use crate::{Client, Credits, Error, ErrorKind, TransportError};
 
 impl Client {
     /// Limits a whole call: attempts, backoffs, and what it waits for before. A clone can have its own, which is how a
-    /// single call gets one. Needs a timer. Default: none; the transport limits each attempt, and
+    /// single call gets one. Default: none; the transport limits each attempt, and
     /// `RetryPolicy::max_elapsed` says until when another one begins.
     ///
     /// A call that is still in flight then ends as a timeout, and is uncertain if it can cost credits. A backoff that
@@ -29,8 +29,7 @@ impl Client {
     /// `ErrorKind::CapReached`. Where waiting cannot help, they fail all the same. Limit it with
     /// [`with_deadline`](Self::with_deadline).
     ///
-    /// Waits for the ledger's cap in any runtime; for that of a store, which others share, it asks again from time to time,
-    /// which needs a timer.
+    /// A client with a store asks it again from time to time, because other processes share its cap.
     #[must_use]
     pub fn with_wait_at_cap(mut self) -> Self {
         std::sync::Arc::make_mut(&mut self.shared).waits_for_room = true;
@@ -38,17 +37,8 @@ impl Client {
     }
 
     /// When a call that begins now must end.
-    pub(super) fn until<M: ApiMethod>(&self) -> Result<Option<Duration>, Error> {
-        match (self.shared.deadline, &self.shared.timer) {
-            (None, _) => Ok(None),
-            (Some(deadline), Some(timer)) => Ok(Some(timer.now().saturating_add(deadline))),
-            (Some(_), None) => {
-                let error = TransportError::never_sent(
-                    "the client has a deadline and no timer; set one with `Client::with_timer`",
-                );
-                Err(Error::new(M::NAME, ErrorKind::Transport(error), Credits::NotCharged, 0))
-            }
-        }
+    pub(super) fn until(&self) -> Option<Duration> {
+        self.shared.deadline.map(|deadline| self.now().saturating_add(deadline))
     }
 
     /// Waits for a future until the deadline; `None` if it passes.
@@ -57,7 +47,8 @@ impl Client {
         until: Option<Duration>,
         future: impl Future<Output = T>,
     ) -> Option<T> {
-        let (Some(until), Some(timer)) = (until, &self.shared.timer) else { return Some(future.await) };
+        let Some(until) = until else { return Some(future.await) };
+        let timer = &self.shared.timer;
         let mut future = pin!(future);
         let mut deadline = timer.sleep(until.saturating_sub(timer.now()));
         poll_fn(|context| match future.as_mut().poll(context) {

@@ -27,17 +27,21 @@ use crate::{
 
 /// Calls API methods over a [`Transport`]. Cheap to clone; clones share the ledger and the transport.
 ///
-/// Without a [`Timer`] it never retries; a client from `tgscan-transport-hyper` has one.
-///
 /// ```
 /// use bytes::Bytes;
 /// use tgscan_core::{Api, ApiKey, Client, transport_fn};
 ///
+/// # struct MyTimer;
+/// # #[tgscan_core::async_trait]
+/// # impl tgscan_core::Timer for MyTimer {
+/// #     fn now(&self) -> std::time::Duration { std::time::Duration::ZERO }
+/// #     async fn sleep(&self, _: std::time::Duration) {}
+/// # }
 /// # futures_executor::block_on(async {
 /// let canned = transport_fn(|_request| async {
 ///     Ok(http::Response::new(Bytes::from_static(br#"{"status":"ok","result":{"num_credits":5}}"#)))
 /// });
-/// let client = Client::new(Api::new(ApiKey::live("0123456789abcdef")?), canned);
+/// let client = Client::new(Api::new(ApiKey::live("0123456789abcdef")?), canned, MyTimer);
 /// assert_eq!(client.balance().await?.answer.num_credits, 5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
@@ -52,7 +56,7 @@ pub struct Client {
 pub(crate) struct Shared {
     pub(crate) api: Api,
     transport: Arc<dyn Transport>,
-    pub(crate) timer: Option<Arc<dyn Timer>>,
+    pub(crate) timer: Arc<dyn Timer>,
     /// Put into every request.
     extensions: Extensions,
     observer: Option<Arc<dyn Observer>>,
@@ -70,13 +74,13 @@ pub(crate) struct Shared {
 const LATE_CHARGE: Duration = Duration::from_secs(30);
 
 impl Client {
-    /// Creates a client over any transport.
-    pub fn new(api: Api, transport: impl Transport + 'static) -> Self {
-        let transport = Arc::new(transport);
+    /// Creates a client over any transport. The timer is the clock of your runtime, which backoffs, deadlines and
+    /// reported durations need: with tokio `TokioTimer` of `tgscan-transport-hyper`, else a [`Timer`] of your own.
+    pub fn new(api: Api, transport: impl Transport + 'static, timer: impl Timer + 'static) -> Self {
         let shared = Shared {
             api,
-            transport,
-            timer: None,
+            transport: Arc::new(transport),
+            timer: Arc::new(timer),
             extensions: Extensions::new(),
             observer: None,
             late_charge: LATE_CHARGE,
@@ -89,10 +93,10 @@ impl Client {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Sets the backoff timer; without one, calls are never retried.
+    /// Replaces the timer, e.g. by a virtual one.
     #[must_use]
     pub fn with_timer(mut self, timer: impl Timer + 'static) -> Self {
-        Arc::make_mut(&mut self.shared).timer = Some(Arc::new(timer));
+        Arc::make_mut(&mut self.shared).timer = Arc::new(timer);
         self
     }
 
@@ -139,7 +143,7 @@ impl Client {
 
     /// Settles uncertain calls automatically: when the cap would refuse a call because of them, the client first
     /// [reconciles](Self::reconcile), at most once for each new uncertainty. Such a call waits as long as
-    /// [`with_late_charge_window`](Self::with_late_charge_window) says. Needs a timer.
+    /// [`with_late_charge_window`](Self::with_late_charge_window) says.
     ///
     /// To have a balance to compare with, it asks for the balance (free) before the first paid call of its ledger.
     #[must_use]
@@ -160,12 +164,18 @@ impl Client {
     /// #[derive(Clone)]
     /// struct Tenant(u32);
     ///
+    /// # struct MyTimer;
+    /// # #[tgscan_core::async_trait]
+    /// # impl tgscan_core::Timer for MyTimer {
+    /// #     fn now(&self) -> std::time::Duration { std::time::Duration::ZERO }
+    /// #     async fn sleep(&self, _: std::time::Duration) {}
+    /// # }
     /// # futures_executor::block_on(async {
     /// let transport = transport_fn(|request: http::Request<Bytes>| async move {
     ///     assert_eq!(request.extensions().get::<Tenant>().map(|tenant| tenant.0), Some(7));
     ///     Ok(http::Response::new(Bytes::from_static(br#"{"status":"ok","result":{"num_credits":5}}"#)))
     /// });
-    /// let client = Client::new(Api::new(ApiKey::live("0123456789abcdef")?), transport);
+    /// let client = Client::new(Api::new(ApiKey::live("0123456789abcdef")?), transport, MyTimer);
     /// client.clone().with_extension(Tenant(7)).balance().await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -265,10 +275,7 @@ impl Client {
         let ledger = self.ledger();
         let to_settle = ledger.to_settle();
         if to_settle.is_some() {
-            match &self.shared.timer {
-                Some(timer) => timer.sleep(self.shared.late_charge).await,
-                None => return Ok(ledger.inconclusive(ReconcileOutcome::TooEarly)),
-            }
+            self.shared.timer.sleep(self.shared.late_charge).await;
         }
         let comparison = ledger.start_reconcile();
         if to_settle.is_some_and(|seen| seen != comparison.uncertain_ever) {
@@ -280,7 +287,7 @@ impl Client {
     }
 
     pub(crate) fn now(&self) -> Duration {
-        self.shared.timer.as_ref().map_or(Duration::ZERO, Timer::now)
+        self.shared.timer.now()
     }
 
     /// The time after something was received, which a clock that panics must not cost.
@@ -289,7 +296,7 @@ impl Client {
     }
 
     fn date(&self) -> Option<SystemTime> {
-        catch_unwind(AssertUnwindSafe(|| self.shared.timer.as_ref()?.date())).unwrap_or_default()
+        catch_unwind(AssertUnwindSafe(|| self.shared.timer.date())).unwrap_or_default()
     }
 }
 
@@ -305,9 +312,6 @@ fn checked<M: ApiMethod, Q>(
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("api", &self.shared.api)
-            .field("retries", &self.shared.timer.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("api", &self.shared.api).finish_non_exhaustive()
     }
 }

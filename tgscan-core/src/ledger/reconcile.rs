@@ -43,8 +43,7 @@ pub enum ReconcileOutcome {
     CallsInFlight,
     /// Another comparison ended while the balance was fetched, so that this balance may be the older one: nothing follows.
     Overlapped,
-    /// A call ended uncertain too short a time ago, and may still be charged: nothing follows. A client without a
-    /// [`Timer`](crate::Timer) cannot wait for that.
+    /// A call ended uncertain too short a time ago, and may still be charged: nothing follows.
     TooEarly,
 }
 

@@ -35,7 +35,7 @@ impl Client {
     /// whatever dies when. See [`store`](crate::store).
     ///
     /// Answers up to the policy's `max_age` come from the store and cost nothing; [`Reply::storage`] tells. A question
-    /// that is in flight elsewhere is waited for, which needs a timer. A call whose store fails is not sent.
+    /// that is in flight elsewhere is waited for. A call whose store fails is not sent.
     ///
     /// Also makes [`with_auto_reconcile`](Self::with_auto_reconcile) settle what is uncertain in the store.
     #[must_use]
@@ -88,10 +88,8 @@ impl Client {
         let mut start = store.start_reconcile(account).await.map_err(failed::<Balance>)?;
         let is_early = |age: &Duration| *age < self.shared.late_charge;
         if let Some(age) = start.last_uncertain.filter(is_early) {
-            if let Some(timer) = &self.shared.timer {
-                timer.sleep(self.shared.late_charge.saturating_sub(age)).await;
-                start = store.start_reconcile(account).await.map_err(failed::<Balance>)?;
-            }
+            self.shared.timer.sleep(self.shared.late_charge.saturating_sub(age)).await;
+            start = store.start_reconcile(account).await.map_err(failed::<Balance>)?;
         }
         let nothing = if start.in_flight > 0 {
             Some(ReconcileOutcome::CallsInFlight)
@@ -158,9 +156,9 @@ impl Client {
         })
     }
 
-    /// Waits, if there is a timer and the deadline allows it.
+    /// Waits, if the deadline allows it.
     async fn pause(&self, duration: Duration, until: Option<Duration>) -> bool {
-        let Some(timer) = &self.shared.timer else { return false };
+        let timer = &self.shared.timer;
         let is_in_time = until.is_none_or(|until| timer.now().saturating_add(duration) < until);
         if is_in_time {
             timer.sleep(duration).await;

@@ -52,7 +52,7 @@ impl Error for StoreError {
 pub enum StoreRefusal {
     /// The store failed.
     Failed(StoreError),
-    /// Another call with the same question is in flight, and there is no [`Timer`](crate::Timer) to wait for it.
+    /// Another call with the same question is in flight, and it did not end before the deadline.
     InFlight {
         /// How long it has been.
         age: Duration,

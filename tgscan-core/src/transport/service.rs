@@ -39,8 +39,14 @@ use super::{Transport, TransportError};
 ///     }
 /// }
 ///
+/// # struct MyTimer;
+/// # #[tgscan_core::async_trait]
+/// # impl tgscan_core::Timer for MyTimer {
+/// #     fn now(&self) -> std::time::Duration { std::time::Duration::ZERO }
+/// #     async fn sleep(&self, _: std::time::Duration) {}
+/// # }
 /// let api = Api::new(ApiKey::live("0123456789abcdef")?);
-/// let client = Client::new(api, ServiceTransport::new(Offline));
+/// let client = Client::new(api, ServiceTransport::new(Offline), MyTimer);
 /// let error = futures_executor::block_on(client.balance()).unwrap_err();
 /// assert!(error.to_string().contains("there is no network here"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

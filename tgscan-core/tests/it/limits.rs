@@ -18,7 +18,7 @@ use tgscan_core::{
     async_trait, transport_fn,
 };
 
-use crate::support::{Clock, Outcome, SIMILAR, Script, live, response, test};
+use crate::support::{Clock, Outcome, SIMILAR, Script, live, response};
 
 type Calling = Pin<Box<dyn Future<Output = Result<Reply<SimilarGroupsAnswer>, Error>>>>;
 
@@ -78,8 +78,12 @@ fn poll_all(calls: &mut Vec<Calling>) -> usize {
 #[test]
 fn batch_under_a_cap_waits_for_room_and_spends_all_of_it() {
     let held = Held::default();
-    let client = Client::new(live().with_ledger(Ledger::with_cap(50, Reserve::PerCall(5))), held.transport())
-        .with_wait_at_cap();
+    let client = Client::new(
+        live().with_ledger(Ledger::with_cap(50, Reserve::PerCall(5))),
+        held.transport(),
+        Clock::default(),
+    )
+    .with_wait_at_cap();
     // The answers cost 1. Each call sets 5 aside until that is known, and 5 after it, too.
     let mut calls: Vec<_> = (0..46).map(|_| begin(&client)).collect();
     let mut done = 0;
@@ -110,7 +114,10 @@ fn call_that_waits_for_room_is_woken() {
     let times = || woken.0.load(Ordering::Relaxed);
     let account = Ledger::with_cap(1, Reserve::PerCall(1));
     let held = Held::default();
-    let client = |ledger| Client::new(live().with_ledger(ledger), held.transport()).with_wait_at_cap();
+    let client = |ledger| {
+        let api = live().with_ledger(ledger).with_retry(RetryPolicy::none());
+        Client::new(api, held.transport(), Clock::default()).with_wait_at_cap()
+    };
     let (mut first, mut second) = (begin(&client(account.child())), begin(&client(account.child())));
     assert!(poll(&mut first).is_pending());
     for _ in 0..3 {
@@ -151,9 +158,12 @@ impl Timer for Gate {
 #[test]
 fn retry_waits_for_room_too() {
     let (held, gate) = (Held::default(), Gate::default());
-    let client = Client::new(live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1))), held.transport())
-        .with_timer(gate.clone())
-        .with_wait_at_cap();
+    let client = Client::new(
+        live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1))),
+        held.transport(),
+        gate.clone(),
+    )
+    .with_wait_at_cap();
     let (mut first, mut second) = (begin(&client), begin(&client));
     assert!(poll(&mut first).is_pending());
     held.answer(Ok(response(429, "")));
@@ -172,8 +182,11 @@ fn retry_waits_for_room_too() {
 #[test]
 fn retry_without_room_ends_with_why_the_attempt_failed() {
     let (held, gate) = (Held::default(), Gate::default());
-    let client = Client::new(live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1))), held.transport())
-        .with_timer(gate.clone());
+    let client = Client::new(
+        live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1))),
+        held.transport(),
+        gate.clone(),
+    );
     let (mut first, mut second) = (begin(&client), begin(&client));
     assert!(poll(&mut first).is_pending());
     held.answer(Ok(response(429, "")));
@@ -202,7 +215,7 @@ fn deadline_limits_attempts_and_backoffs_together() {
 #[test]
 fn call_in_flight_at_its_deadline_is_a_timeout_and_uncertain_if_it_can_cost() {
     let held = Held::default();
-    let client = Client::new(live(), held.transport()).with_timer(Clock::default());
+    let client = Client::new(live(), held.transport(), Clock::default());
     let client = client.with_deadline(Duration::from_secs(5));
     let error = block_on(client.similar_groups("alice")).unwrap_err();
     assert!(
@@ -218,7 +231,7 @@ fn call_in_flight_at_its_deadline_is_a_timeout_and_uncertain_if_it_can_cost() {
 fn deadline_ends_the_wait_for_room() {
     let held = Held::default();
     let api = live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
-    let client = Client::new(api, held.transport()).with_timer(Clock::default()).with_wait_at_cap();
+    let client = Client::new(api, held.transport(), Clock::default()).with_wait_at_cap();
     let mut first = begin(&client);
     assert!(poll(&mut first).is_pending());
     let error = block_on(client.with_deadline(Duration::from_secs(5)).similar_groups("alice")).unwrap_err();
@@ -285,7 +298,8 @@ impl Timer for Late {
 fn room_that_comes_at_the_deadline_sends_nothing() {
     let held = Held::default();
     let ledger = Ledger::with_cap(1, Reserve::PerCall(1));
-    let client = Client::new(live().with_ledger(ledger.clone()), held.transport()).with_wait_at_cap();
+    let client = Client::new(live().with_ledger(ledger.clone()), held.transport(), Clock::default())
+        .with_wait_at_cap();
     let mut first = begin(&client);
     assert!(poll(&mut first).is_pending());
     let late =
@@ -293,15 +307,6 @@ fn room_that_comes_at_the_deadline_sends_nothing() {
     let error = block_on(late.similar_groups("alice")).unwrap_err();
     assert_eq!((held.len(), error.credits()), (1, Credits::NotCharged), "{error}");
     assert_eq!((ledger.snapshot().in_flight_calls, ledger.snapshot().uncertain_calls), (1, 0));
-}
-
-#[test]
-fn deadline_without_a_timer_is_an_error_before_anything_is_sent() {
-    let script = Script::new([]);
-    let client = Client::new(test(), script.transport()).with_deadline(Duration::from_secs(1));
-    let error = block_on(client.balance()).unwrap_err();
-    assert_eq!(error.credits(), Credits::NotCharged);
-    assert!(error.to_string().contains("set one with `Client::with_timer`"), "{error}");
 }
 
 #[derive(Clone, Default)]

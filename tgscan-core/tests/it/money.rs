@@ -10,7 +10,7 @@ use tgscan_core::{
     error::ApiError, transport::TransportErrorKind,
 };
 
-use crate::support::{SIMILAR, documented_answer, documented_request, live, response};
+use crate::support::{Clock, SIMILAR, documented_answer, documented_request, live, response};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -322,7 +322,7 @@ fn answer_to_another_query_is_marked_and_its_connection_not_used_again() {
     let documented: Search = documented_request();
     let echo = documented.query.as_str().into_owned();
     let transport = Arc::new(Mixed(AtomicU32::new(0)));
-    let client = tgscan_core::Client::new(live(), Arc::clone(&transport));
+    let client = tgscan_core::Client::new(live(), Arc::clone(&transport), Clock::default());
     for (query, is_mismatched) in [
         (echo.clone(), false),
         (format!("@{}", echo.to_uppercase()), false),
@@ -334,7 +334,7 @@ fn answer_to_another_query_is_marked_and_its_connection_not_used_again() {
         assert_eq!(transport.0.load(Ordering::Relaxed), u32::from(is_mismatched));
     }
     // Test methods answer with random data, their echo too.
-    let tested = tgscan_core::Client::new(crate::support::test(), Arc::clone(&transport));
+    let tested = tgscan_core::Client::new(crate::support::test(), Arc::clone(&transport), Clock::default());
     let query: tgscan_core::types::UserQuery = "somebody_else".parse().unwrap();
     assert!(!futures_executor::block_on(tested.search(query)).unwrap().is_mismatched());
 }

@@ -11,7 +11,7 @@ use tgscan_core::{
     transport_fn,
 };
 
-use crate::support::{Outcome, Script, documented_answer, documented_request, live, response};
+use crate::support::{Clock, Outcome, Script, documented_answer, documented_request, live, response};
 
 /// The end of a call after one attempt; another attempt fails the test.
 fn end<M: ApiMethod>(api: &Api, method: M, outcome: Outcome) -> Error {
@@ -83,7 +83,7 @@ fn reconcile_is_inconclusive_if_a_free_call_was_charged_meanwhile() {
     let balance = |credits| format!(r#"{{"status":"ok","result":{{"num_credits":{credits}}}}}"#);
     let charged = documented_answer::<UserCheck>().replace(r#""op_cost": 0"#, r#""op_cost": 3"#);
     let script = Script::new([Ok(response(200, balance(10))), Ok(response(200, charged))]);
-    let client = Client::new(live(), script.transport());
+    let client = Client::new(live(), script.transport(), Clock::default());
     assert_eq!(block_on(client.reconcile()).unwrap().outcome, ReconcileOutcome::Baseline);
     let meanwhile = client.clone();
     let overlapped = client.with_transport(transport_fn(move |_| {

@@ -302,7 +302,7 @@ fn show_core(watch: &mut Watch) {
         async move { Err::<Response<Bytes>, _>(TransportError::new(held.0)) }
     });
     watch.debug(&transport);
-    watch.debug(&Client::new(api(), transport).with_timer(Clock::default()));
+    watch.debug(&Client::new(api(), transport, Clock::default()));
 
     show_observed(watch);
 
@@ -425,7 +425,7 @@ fn show_observed(watch: &mut Watch) {
         Err::<Response<Bytes>, _>(TransportError::new(format!("{KEY} could not send {form}")))
     });
     let told = Told::default();
-    let client = Client::new(api(), transport).with_observer(told.clone());
+    let client = Client::new(api(), transport, Clock::default()).with_observer(told.clone());
     block_on(client.send(user(USERNAME))).unwrap_err();
     let told = told.0.lock().unwrap();
     assert_eq!(told.matches("could not send").count(), 4, "{told}");

@@ -14,7 +14,7 @@ use tgscan_core::{
 };
 use tower_service::Service;
 
-use crate::support::{live, response};
+use crate::support::{Clock, live, response};
 
 /// Is ready at the second poll, or refuses to be; panics if it is called before.
 #[derive(Clone, Default)]
@@ -51,7 +51,7 @@ impl Service<Request<Bytes>> for Slow {
 #[test]
 fn a_service_is_called_once_it_is_ready() {
     let slow = Slow::default();
-    let client = Client::new(live(), ServiceTransport::new(slow.clone()));
+    let client = Client::new(live(), ServiceTransport::new(slow.clone()), Clock::default());
     for calls in 1..=2 {
         assert_eq!(block_on(client.balance()).unwrap().answer.num_credits, 5);
         assert_eq!(slow.calls.load(Ordering::Relaxed), calls);
@@ -61,7 +61,7 @@ fn a_service_is_called_once_it_is_ready() {
 #[test]
 fn a_service_that_is_not_ready_is_not_called() {
     let slow = Slow { is_broken: true, ..Slow::default() };
-    let client = Client::new(live(), ServiceTransport::new(slow.clone()));
+    let client = Client::new(live(), ServiceTransport::new(slow.clone()), Clock::default());
     assert_eq!(block_on(client.balance()).unwrap_err().delivery(), Some(Delivery::NeverSent));
     assert_eq!(slow.calls.load(Ordering::Relaxed), 0);
 }

@@ -93,7 +93,7 @@ impl Script {
 
     /// A client that plays this script and waits on `clock`.
     pub(crate) fn client(&self, api: Api, clock: &Clock) -> Client {
-        Client::new(api, self.transport()).with_timer(clock.clone())
+        Client::new(api, self.transport(), clock.clone())
     }
 }
 

@@ -7,12 +7,12 @@ use std::net::{TcpListener, TcpStream};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
-use tgscan_core::{Api, Client, Transport};
+use tgscan_core::{Api, Transport};
 
 use super::clock::within;
 use super::faults::query;
 use super::report::{Problem, Report};
-use super::{Bench, COST, Endpoint, PATIENCE, Scheme, Wiring};
+use super::{Bench, COST, Endpoint, PATIENCE, Scheme, Wiring, one_attempt};
 use crate::Mock;
 use crate::server::Coding;
 
@@ -67,7 +67,7 @@ where
     });
     let api = Api::with_base_url(&format!("http://{address}"), bench.mock.live_key())
         .map_err(|error| error.to_string())?;
-    let client = Client::new(api, std::sync::Arc::clone(&bench.transport));
+    let client = one_attempt(api, std::sync::Arc::clone(&bench.transport));
     let result = within(PATIENCE, client.search(query())).await;
     // A transport without sockets never came; this ends the server's thread.
     drop(TcpStream::connect(address));

@@ -47,11 +47,11 @@ pub mod store;
 use std::fmt;
 use std::time::Duration;
 
-use tgscan_core::{Api, Client, Transport};
+use tgscan_core::{Api, Client, RetryPolicy, Transport};
 
 pub use self::report::{Case, Report, Severity};
 use crate::server::Coding;
-use crate::{Mock, MockServer, ServerOptions};
+use crate::{Mock, MockServer, ServerOptions, VirtualTimer};
 
 /// Over which protocol the suite runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,8 +160,13 @@ impl<T: Transport + fmt::Debug + 'static> Bench<T> {
     fn client(&self) -> Client {
         let api = Api::with_base_url(&self.endpoint.url, self.mock.live_key())
             .expect("a server's URL is a base URL");
-        Client::new(api, std::sync::Arc::clone(&self.transport))
+        one_attempt(api, std::sync::Arc::clone(&self.transport))
     }
+}
+
+/// A client that does not retry, because each case is about one attempt.
+fn one_attempt(api: Api, transport: impl Transport + 'static) -> Client {
+    Client::new(api.with_retry(RetryPolicy::none()), transport, VirtualTimer::new())
 }
 
 /// Runs the suite on the transports that `make` makes, one for each case.

@@ -181,7 +181,7 @@ impl Mock {
     }
 
     fn client_with(&self, kind: KeyState) -> Client {
-        Client::new(Api::new(self.first_key(kind)), self.clone()).with_timer(self.timer().clone())
+        Client::new(Api::new(self.first_key(kind)), self.clone(), self.timer().clone())
     }
 
     /// Returns the virtual time in which this mock's latency passes, and its clients back off.

@@ -73,7 +73,7 @@ fn call() -> Operation {
         drop(black_box(request));
         future::ready(Ok(Response::new(body.clone())))
     });
-    let (client, query) = (Client::new(api(), transport).with_timer(FrozenTimer), query());
+    let (client, query) = (Client::new(api(), transport, FrozenTimer), query());
     Box::new(move || drop(black_box(block_on(client.search(query.clone())).expect("the answer fits"))))
 }
 

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use futures_executor::block_on;
 use tgscan_core::bytes::Bytes;
@@ -234,7 +235,7 @@ fn answer_to_another_question_is_not_stored(open: fn() -> Subject) {
     let subject = open();
     let body = r#"{"status":"ok","result":{"user":{"id":1},"meta":{"search_query":"bob_1","known_num_groups":0,"num_groups":0,"op_cost":2}}}"#;
     let transport = transport_fn(move |_| async move { Ok(Response::new(Bytes::from(body))) });
-    let client = Client::new(Api::new(ApiKey::live("k3y").unwrap()), transport)
+    let client = Client::new(Api::new(ApiKey::live("k3y").unwrap()), transport, VirtualTimer::new())
         .with_store(subject.store.clone(), policy());
     let reply = block_on(client.search("alice_1")).unwrap();
     assert!(reply.is_mismatched() && reply.storage().is_none());
@@ -258,7 +259,7 @@ fn test_keys_and_free_methods_do_not_go_through_the_store(open: fn() -> Subject)
 fn silent() -> Client {
     let transport =
         transport_fn(|_: Request<Bytes>| std::future::pending::<Result<Response<Bytes>, TransportError>>());
-    Client::new(Api::new(ApiKey::live("k3y").unwrap()), transport)
+    Client::new(Api::new(ApiKey::live("k3y").unwrap()), transport, VirtualTimer::new())
 }
 
 fn poll_once<F: Future>(future: Pin<&mut F>) -> bool {
@@ -271,8 +272,8 @@ fn dropped_call_in_flight_is_uncertain_and_equal_ones_wait_for_it() {
     let client = silent().with_store(subject.store.clone(), policy());
     let mut call = Box::pin(client.search("alice_1"));
     assert!(!poll_once(call.as_mut()));
-    // Without a timer it cannot wait.
-    let refused = block_on(client.search("alice_1")).unwrap_err();
+    let in_time = client.clone().with_deadline(Duration::from_secs(5));
+    let refused = block_on(in_time.search("alice_1")).unwrap_err();
     assert!(matches!(refusal(&refused), StoreRefusal::InFlight { .. }), "{refused}");
     drop(call);
     let refused = block_on(client.search("alice_1")).unwrap_err();
@@ -361,7 +362,7 @@ fn erased_person_is_gone_under_every_name_and_the_bill_stays(open: fn() -> Subje
         let body = body(form.strip_prefix("query=").unwrap());
         async move { Ok(Response::new(Bytes::from(body))) }
     });
-    let client = Client::new(Api::new(ApiKey::live("k3y").unwrap()), transport)
+    let client = Client::new(Api::new(ApiKey::live("k3y").unwrap()), transport, VirtualTimer::new())
         .with_store(subject.store.clone(), policy());
     for query in ["alice_1", "77", "bob_1", "old_name"] {
         block_on(client.search(query)).unwrap();

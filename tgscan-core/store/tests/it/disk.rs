@@ -11,7 +11,7 @@ use futures_util::future::ready;
 use futures_util::stream::{self, StreamExt};
 use tgscan_core::store::Store;
 use tgscan_core::{Api, Client, ErrorKind, Storage, Transport, transport_fn};
-use tgscan_mock::Mock;
+use tgscan_mock::{Mock, VirtualTimer};
 use tgscan_store::FileStore;
 
 use crate::support::policy;
@@ -78,7 +78,8 @@ async fn fill(path: &Path, full_at: usize) {
         let service = service.clone();
         async move { service.send(request).await }
     });
-    let client = Client::new(Api::new(mock.live_key()), transport).with_store(store.clone(), policy());
+    let client = Client::new(Api::new(mock.live_key()), transport, VirtualTimer::new())
+        .with_store(store.clone(), policy());
     let is_full = AtomicBool::new(false);
     // Several at once, so that claims and answers share a write.
     let ask = async |number: u64| {

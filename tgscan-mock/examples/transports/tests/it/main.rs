@@ -17,7 +17,7 @@ use tgscan_example_transports::{
     ReqwestTransport, Settings, UreqTransport, layered, one_connection_per_call,
 };
 use tgscan_mock::conformance::{self, Endpoint, Scheme};
-use tgscan_mock::{Mock, MockServer, ServerOptions};
+use tgscan_mock::{Mock, MockServer, ServerOptions, VirtualTimer};
 
 use crate::over_curl::CurlTransport;
 use crate::over_isahc::IsahcTransport;
@@ -91,7 +91,8 @@ async fn isahc_over_http() {
 async fn refuses_a_stranger(transport: impl Transport + 'static) {
     let mock = Mock::new();
     let server = MockServer::start(&mock, &ServerOptions::new().https::<&str>([])).unwrap();
-    let client = Client::new(Api::with_base_url(&server.url(), mock.live_key()).unwrap(), transport);
+    let api = Api::with_base_url(&server.url(), mock.live_key()).unwrap();
+    let client = Client::new(api, transport, VirtualTimer::new());
     let error = client.search("some_username".parse::<UserQuery>().unwrap()).await.unwrap_err();
     let ErrorKind::Transport(error) = error.kind() else { panic!("{error}") };
     assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, TransportErrorKind::Tls), "{error}");
