@@ -1,7 +1,6 @@
 //! Builds requests and reads responses: bytes in, bytes out.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,8 +12,10 @@ use tgscan_types::{ApiMethod, Envelope, repair_json};
 
 use crate::base_url::{BaseUrl, InvalidBaseUrl};
 use crate::error::{
-    ApiError, DecodeError, Error, ErrorKind, ReadError, UnexpectedResponse, read_text, read_tracked,
+    ApiError, DecodeError, Error, ErrorKind, ReadError, UnexpectedResponse, is_object, read_text,
+    read_tracked,
 };
+use crate::panics::catch;
 use crate::redact::Redactor;
 use crate::refusal::{Classifier, Refusal};
 use crate::retry::{Failure, RetryPolicy};
@@ -87,7 +88,7 @@ impl Api {
 
     fn at(base: BaseUrl, key: ApiKey) -> Self {
         let (retry, ledger) = (RetryPolicy::default(), Ledger::new());
-        let classifier: Classifier = Refusal::from_mock_message;
+        let classifier: Classifier = |error| Refusal::from_message(error.message());
         let shared =
             Shared { base, key, retry, ledger, classifier, marks_attempts: false, calls: Arc::default() };
         Self { shared: Arc::new(shared) }
@@ -108,7 +109,7 @@ impl Api {
     }
 
     /// Sets the classifier of the service's refusals; where it returns `None`, the HTTP status decides. Replaces the
-    /// default, [`Refusal::from_mock_message`]: the texts of the live service are not documented.
+    /// default, [`Refusal::from_message`], which goes by words because the texts of the service are not documented.
     ///
     /// ```
     /// use tgscan_core::{Api, ApiKey, Refusal, error::ApiError};
@@ -230,24 +231,31 @@ impl Api {
         method: &M,
         response: Response<Bytes>,
     ) -> Result<Reply<M::Answer>, Error> {
-        let Some(mended) = repair_json(response.body()) else {
-            return Err(self.explain(method, &response.body().clone(), response));
-        };
-        match read_success::<M>(&mended) {
-            Ok(Some(answer)) => Ok(self.reply(method, answer, response)),
-            Ok(None) | Err(_) => Err(self.explain(method, &Bytes::from(mended), response)),
+        let mended = repair_json(response.body());
+        if let Some(Ok(Some(answer))) = mended.as_deref().map(read_success::<M>) {
+            return Ok(self.reply(method, answer, response));
         }
+        let body = mended.map_or_else(|| response.body().clone(), Bytes::from);
+        Err(self.explain(method, &body, response))
     }
 
-    /// A reply from the part of a response that came before it broke, if that part is a whole answer: JSON delimits
-    /// itself, whatever the connection did afterwards.
-    pub(crate) fn complete<M: ApiMethod>(
+    /// Parses the outcome of a request for which the transport returned an error.
+    ///
+    /// What was received before the failure is read as a complete response if it is one: JSON delimits itself, whatever
+    /// the connection did afterwards.
+    pub(crate) fn parse_failed<M: ApiMethod>(
         &self,
         method: &M,
-        error: &mut TransportError,
-    ) -> Option<Reply<M::Answer>> {
-        let answer = read_success::<M>(error.partial()?.body()).ok()??;
-        Some(self.reply(method, answer, error.take_partial()?))
+        mut error: TransportError,
+    ) -> Result<Reply<M::Answer>, Error> {
+        if error.partial().is_some_and(|partial| is_object(partial.body())) {
+            if let Some(response) = error.take_partial() {
+                catch(|| drop(error));
+                return self.parse(method, response);
+            }
+        }
+        self.redact(method, |redactor| error.redact(redactor));
+        Err(self.error::<M>(ErrorKind::Transport(error)))
     }
 
     #[inline]
@@ -257,16 +265,18 @@ impl Api {
         answer: M::Answer,
         response: Response<Bytes>,
     ) -> Reply<M::Answer> {
-        let credits = self.credits::<M>(M::op_cost(&answer), None);
+        let op_cost = catch(|| M::op_cost(&answer)).unwrap_or_else(|| probe::op_cost(response.body()));
+        let credits = self.credits::<M>(op_cost, None);
         // "Results of test methods contain random data", their echo too.
-        let is_mismatched = !self.calls_twin::<M>() && !method.is_answered_by(&answer);
+        let is_mismatched =
+            !self.calls_twin::<M>() && !catch(|| method.is_answered_by(&answer)).unwrap_or(true);
         Reply::new(answer, credits, is_mismatched, response)
     }
 
     /// The second pass over a response that did not read: what it is, and where it went wrong. `body` is its body,
     /// mended and as long.
     fn explain<M: ApiMethod>(&self, method: &M, body: &Bytes, response: Response<Bytes>) -> Error {
-        let form = form(method);
+        let form = form_again(method);
         let redactor = Redactor::new(&self.shared.key, &form);
         let classifier = self.shared.classifier;
         let api = |message, response| ErrorKind::Api(ApiError::new(message, response, &redactor, classifier));
@@ -278,9 +288,10 @@ impl Api {
         };
         let kind = match probe::status(body) {
             Some(probe::Status::Ok) => ErrorKind::Decode(DecodeError::new(problem, response)),
-            // The service says that it failed; that its message does not fit makes it no less its own word.
-            Some(probe::Status::Error) => api(String::new(), response),
-            None => ErrorKind::UnexpectedResponse(UnexpectedResponse::new(problem, response, &redactor)),
+            // An error without the service's message is a gateway's: `{"status":"error","message":…}`.
+            Some(probe::Status::Error) | None => {
+                ErrorKind::UnexpectedResponse(UnexpectedResponse::new(problem, response, &redactor))
+            }
         };
         self.error::<M>(kind)
     }
@@ -306,7 +317,7 @@ impl Api {
 
     /// Removes the key and this method's query from texts.
     pub(crate) fn redact<T>(&self, method: &impl ApiMethod, f: impl FnOnce(&Redactor<'_>) -> T) -> T {
-        f(&Redactor::new(&self.shared.key, &form(method)))
+        f(&Redactor::new(&self.shared.key, &form_again(method)))
     }
 
     /// How many calls were begun before this one.
@@ -325,6 +336,11 @@ impl fmt::Debug for Api {
             .field("ledger", &self.shared.ledger.snapshot())
             .finish_non_exhaustive()
     }
+}
+
+/// The form body of a method; empty if its `Serialize` panics, which [`Api::request`] has noticed by then.
+fn form_again<M: ApiMethod>(method: &M) -> Bytes {
+    catch(|| form(method)).unwrap_or_default()
 }
 
 /// The form body of a method.
@@ -347,8 +363,8 @@ fn read_success<M: ApiMethod>(body: &[u8]) -> Result<Option<M::Answer>, ReadErro
     guard(|| serde_json::from_str(text).ok().map(|Success(answer)| answer))
 }
 
-/// Runs code of the caller's, whose panic must not cost what was received.
+/// Runs the code that reads an answer's type, whose panic must not cost what was received.
 #[inline]
 fn guard<T>(read: impl FnOnce() -> T) -> Result<T, ReadError> {
-    catch_unwind(AssertUnwindSafe(read)).map_err(|_| ReadError::panicked())
+    catch(read).ok_or_else(ReadError::panicked)
 }

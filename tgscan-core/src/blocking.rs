@@ -24,7 +24,8 @@ use http::{Request, Response};
 use tgscan_types::ApiMethod;
 
 use crate::call::Step;
-use crate::store::{ClaimStep, Lookup, PendingClaim, Settlement, Store, StorePolicy};
+use crate::panics::catch;
+use crate::store::{ClaimStep, Lookup, PendingClaim, Settlement, Store, StoreError, StorePolicy};
 use crate::{Api, Credits, Error, Reply, TransportError};
 
 /// Makes a call, and sends it again where the retry policy says so. Backoffs sleep on this thread.
@@ -77,7 +78,8 @@ pub fn call_stored<M: ApiMethod>(
         drive(step, &clock, &mut send, |credits| claimed.ending = Some(Settlement::without_answer(credits)));
     let (call, settlement, settling) = running.finished(result);
     claimed.ending = Some(settlement.clone());
-    let settled = block_on(store.settle(call, settlement));
+    let settled = catch(|| block_on(store.settle(call, settlement)));
+    let settled = settled.unwrap_or_else(|| Err(StoreError::new("the store panicked")));
     if settled.is_ok() {
         claimed.ending = None;
     }
@@ -117,7 +119,7 @@ struct Claimed<'a> {
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
         if let Some(ending) = self.ending.take() {
-            self.store.abandon(self.call, ending);
+            catch(|| self.store.abandon(self.call, ending));
         }
     }
 }

@@ -19,6 +19,7 @@ mod client;
 mod credits;
 pub mod error;
 pub mod ledger;
+mod panics;
 mod probe;
 mod redact;
 mod refusal;

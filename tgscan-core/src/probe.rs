@@ -112,13 +112,19 @@ impl<'de> Visitor<'de> for Probe<'_> {
         Ok(())
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        if self.path.is_empty() {
-            self.found.set(match text {
-                "ok" => Some(Leaf::Ok),
-                "error" => Some(Leaf::Error),
-                _ => None,
-            });
+    // A number as text, as the reader of answers takes it.
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        match text {
+            _ if !self.path.is_empty() => {}
+            "ok" => self.found.set(Some(Leaf::Ok)),
+            "error" => self.found.set(Some(Leaf::Error)),
+            _ => {
+                return match (text.parse::<u64>(), text.parse::<f64>()) {
+                    (Ok(number), _) => self.visit_u64(number),
+                    (Err(_), Ok(number)) => self.visit_f64(number),
+                    (Err(_), Err(_)) => Ok(()),
+                };
+            }
         }
         Ok(())
     }
@@ -142,7 +148,11 @@ mod tests {
             (r#"{"result":{"meta":{"op_cost":9},"meta":{"op_cost":0}}}"#, Some(9)),
             (r#"{"op_cost":3,"meta":{"op_cost":3},"result":{"op_cost":3}}"#, None),
             (r#"{"result":{"meta":{"op_cost":{"op_cost":3}}}}"#, None),
-            (r#"{"result":{"meta":{"op_cost":"3"}}}"#, None),
+            (r#"{"result":{"meta":{"op_cost":"3"}}}"#, Some(3)),
+            (r#"{"result":{"meta":{"op_cost":"3.0"}}}"#, Some(3)),
+            (r#"{"result":{"meta":{"op_cost":"3.5"}}}"#, None),
+            (r#"{"result":{"meta":{"op_cost":"three"}}}"#, None),
+            (r#"{"result":{"meta":{"op_cost":"3"#, None),
             (r#"{"result":{"meta":{"op_cost":-3}}}"#, None),
             (r#"{"result":{"meta":{"op_cost":"ok"}}}"#, None),
             (r#"{"result":{"meta":{"op_cost":"#, None),

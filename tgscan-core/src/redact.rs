@@ -7,8 +7,14 @@ use crate::ApiKey;
 /// Longest text that `clean` returns, in characters: an error message is a line, not a page.
 const MAX_CHARS: usize = 300;
 
-/// How much of a secret is removed where only its beginning stands, in bytes. Less says nothing about whose it is.
-const MIN_PREFIX: usize = 4;
+/// From this length on, a secret is removed wherever it stands, not only as a whole word. In bytes.
+const LONG: usize = 8;
+
+/// Length from which a part of a secret that stands beside an ellipsis is removed. In bytes.
+const MIN_CUT: usize = 3;
+
+/// What stands where a text was cut or masked.
+const CUTS: [&str; 3] = ["…", "..", "**"];
 
 /// What must not be printed of one call.
 pub(crate) struct Redactor<'a> {
@@ -22,29 +28,33 @@ impl<'a> Redactor<'a> {
         Self { key, form }
     }
 
-    /// The text without the key and the query's parts, on one line, and not longer than a line should be.
+    /// Returns the text without the key and the query's parts, on one line of bounded length.
+    ///
+    /// Removes whole words, without regard to case, and parts of them that leave no doubt: texts are cut (`some_user…`).
     pub(crate) fn clean(&self, text: &str) -> String {
         let values: Vec<_> = form_urlencoded::parse(self.form).map(|(_, value)| value).collect();
         // A service may name one of several usernames.
-        let parts = values.iter().flat_map(|value| value.split(',').chain([&**value]));
-        let secrets: Vec<_> =
-            parts.map(|part| (part, "<query>")).chain([(self.key.reveal(), "<API key>")]).collect();
+        let parts = values.iter().flat_map(|value| value.split(','));
+        let secrets: Vec<_> = parts
+            .map(|part| (part, "<query>"))
+            .chain([(self.key.reveal(), "<API key>")])
+            .filter(|(secret, _)| !secret.is_empty())
+            .collect();
 
         let mut clean = String::new();
-        let mut hidden_to = 0;
-        for (at, c) in text.char_indices() {
+        let mut at = 0;
+        while let Some(c) = text[at..].chars().next() {
             // The longest, because one username can be how another one begins.
-            let here = secrets.iter().map(|(secret, marker)| (shown(&text[at..], secret), marker));
-            if let Some((length, marker)) =
-                here.max_by_key(|(length, _)| *length).filter(|(length, _)| *length > 0)
-            {
-                if at >= hidden_to {
+            let here = secrets.iter().map(|(secret, marker)| (secret_len(text, at, secret), marker));
+            match here.max_by_key(|(length, _)| *length) {
+                Some((length, marker)) if length > 0 => {
                     clean.push_str(marker);
+                    at += length;
                 }
-                hidden_to = hidden_to.max(at + length);
-            }
-            if at >= hidden_to {
-                clean.push(if c.is_control() { ' ' } else { c });
+                _ => {
+                    clean.push(if c.is_control() { ' ' } else { c });
+                    at += c.len_utf8();
+                }
             }
             // A character has at most four bytes, so this is more than is shown.
             if clean.len() > 4 * MAX_CHARS {
@@ -59,15 +69,42 @@ impl<'a> Redactor<'a> {
     }
 }
 
-/// How many bytes at the start of a text show a secret, whatever the case of ASCII letters: all of it, or its beginning,
-/// because texts are cut (`some_user…`).
-fn shown(text: &str, secret: &str) -> usize {
-    let same = text.bytes().zip(secret.bytes()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
-    if same < secret.len().min(MIN_PREFIX) {
-        return 0;
-    }
-    // Not inside a character.
-    (0..=same).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
+/// Returns how many bytes of a text from `at` on are the secret, or a part of it that identifies it; 0 if none.
+fn secret_len(text: &str, at: usize, secret: &str) -> usize {
+    let rest = text.as_bytes().get(at..).unwrap_or_default();
+    let is_start = starts_word(text, at);
+    // From each byte of the secret, because a text can be cut at both ends. In most places the first byte differs.
+    let parts = (0..secret.len()).filter_map(|from| {
+        let secret = &secret.as_bytes()[from..];
+        let length = rest.iter().zip(secret).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+        if length == 0 || !text.is_char_boundary(at + length) {
+            return None;
+        }
+        let (before, after) = (&text[..at], &text[at + length..]);
+        let is_word = is_start && !after.as_bytes().first().copied().is_some_and(is_word_byte);
+        let is_secret = if from == 0 && length == secret.len() {
+            is_word || length >= LONG
+        } else {
+            let is_cut_before = from > 0 && CUTS.iter().any(|cut| before.ends_with(cut));
+            let is_cut_after = length < secret.len() && CUTS.iter().any(|cut| after.starts_with(cut));
+            let is_at_end = from == 0 && after.is_empty() || from > 0 && before.is_empty();
+            is_word && (length >= LONG && is_at_end || length >= MIN_CUT && (is_cut_before || is_cut_after))
+        };
+        is_secret.then_some(length)
+    });
+    parts.max().unwrap_or(0)
+}
+
+/// Returns whether a word can begin at a place in a text: after anything but a letter, a digit or an underscore, or after an
+/// escape of a form (`%2C`).
+fn starts_word(text: &str, at: usize) -> bool {
+    let before = &text.as_bytes()[..at];
+    let is_escape = matches!(before, [.., b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    is_escape || !before.last().copied().is_some_and(is_word_byte)
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 #[cfg(test)]
@@ -75,22 +112,50 @@ mod tests {
     use super::*;
 
     fn clean(text: &str) -> String {
-        let key = ApiKey::live("s3cret").unwrap();
-        Redactor::new(&key, &Bytes::from_static(b"query=Some_Name%2Cother")).clean(text)
+        clean_of("s3cret-of-the-account", "query=Some_Username%2Cother", text)
+    }
+
+    fn clean_of(key: &str, form: &'static str, text: &str) -> String {
+        Redactor::new(&ApiKey::live(key).unwrap(), &Bytes::from_static(form.as_bytes())).clean(text)
     }
 
     #[test]
     fn removes_key_and_query_in_any_case() {
-        assert_eq!(clean("key S3CRET: user some_name not found"), "key <API key>: user <query> not found");
-        assert_eq!(clean("Some_Name,other"), "<query>");
-        assert_eq!(clean("öOTHERö"), "ö<query>ö");
+        let text = "key S3CRET-of-the-account: user some_username not found";
+        assert_eq!(clean(text), "key <API key>: user <query> not found");
+        assert_eq!(clean("Some_Username,other"), "<query>,<query>");
+        assert_eq!(clean("query=some_username%2cOTHER&x"), "query=<query>%2c<query>&x");
+        assert_eq!(clean("öOTHERö (other)"), "ö<query>ö (<query>)");
         assert_eq!(clean("nothing here"), "nothing here");
     }
 
     #[test]
-    fn removes_the_beginning_of_key_and_query() {
+    fn removes_long_secrets_within_words_and_short_ones_as_words() {
+        assert_eq!(clean("xsome_usernamex"), "x<query>x");
+        assert_eq!(clean("another, mother, other_1, others"), "another, mother, other_1, others");
+        assert_eq!(
+            clean_of("k3y", "query=77", "user 77 of 1770, k3y_1, k3y"),
+            "user <query> of 1770, k3y_1, <API key>"
+        );
+    }
+
+    #[test]
+    fn removes_parts_of_secrets_that_were_cut() {
         assert_eq!(clean("user some_… is unknown"), "user <query>… is unknown");
-        assert_eq!(clean("SOME, s3cr, oth, som"), "<query>, <API key>, oth, som");
+        assert_eq!(clean("user …me_username"), "user …<query>");
+        assert_eq!(clean("user ...rname, user som..."), "user ...<query>, user <query>...");
+        assert_eq!(clean("key s3cr****ount"), "key <API key>****<API key>");
+        assert_eq!(
+            (clean("user some_usern"), clean("username is unknown")),
+            ("user <query>".into(), "<query> is unknown".into())
+        );
+    }
+
+    #[test]
+    fn leaves_words_that_begin_like_a_secret() {
+        assert_eq!(clean("some username of the account: s3cret"), "some username of the account: s3cret");
+        assert_eq!(clean_of("test-key-of-the-mock", "query=alice", "the test's key"), "the test's key");
+        assert_eq!(clean_of("key", "query=message", "a mess of keys..."), "a mess of keys...");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Why the service refused a call, and whether that can have cost anything.
+//! Why the service refused a call.
 
 use http::StatusCode;
 
@@ -6,59 +6,125 @@ use crate::error::ApiError;
 
 /// Why the service answered with an error envelope.
 ///
-/// Found by a classifier ([`Api::with_refusals`](crate::Api::with_refusals)), else by the HTTP status. The documentation
-/// names no statuses or texts for failures, and the service probably sends them under 200, so a classifier of your own
-/// is what tells them apart once you have seen its texts.
+/// Found by a classifier ([`Api::with_refusals`](crate::Api::with_refusals)), else by the HTTP status if that is a 4xx. The
+/// documentation names neither statuses nor texts of failures, and the service probably sends them under 200.
+///
+/// A refusal certainly was not processed and cost nothing, except for [`Other`](Self::Other) under a status that is not a
+/// 4xx. Assumption: the service refuses a call before it looks anything up. The documentation does not say whether failed
+/// calls are charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The API key is missing, unknown, removed, or of the wrong kind. Every further call ends the same way.
+    /// The API key is missing, unknown, removed, or of the wrong kind. Further calls fail in the same way.
     InvalidKey,
-    /// The balance is empty, or does not cover the call. Buy credits before you go on.
+    /// The balance is empty, or does not cover the call. Buy credits first.
     NoCredits,
-    /// The query is not one that the service takes.
+    /// The service does not accept the query.
     BadQuery,
     /// Too many requests in a short time; the call can succeed later.
     TooManyRequests,
     /// The service cannot answer now; the call can succeed later.
     Unavailable,
-    /// Anything else.
+    /// Any other reason.
     Other,
 }
 
-/// Tells refusals apart by what the service said; `None` leaves it to the HTTP status.
+/// Finds out why the service refused a call; `None` leaves it to the HTTP status.
 pub type Classifier = fn(&ApiError) -> Option<Refusal>;
 
-impl Refusal {
-    /// Returns whether a call that was refused so can have cost credits.
-    ///
-    /// Assumption: a refusal for the key, the balance, the query or the number of requests comes before the look-up, and
-    /// so costs nothing. The documentation does not say whether failed calls are charged; for all other refusals it is
-    /// therefore left open, as long as no `op_cost` says it.
-    pub fn can_have_cost(self) -> bool {
-        match self {
-            Self::InvalidKey | Self::NoCredits | Self::BadQuery | Self::TooManyRequests => false,
-            Self::Unavailable | Self::Other => true,
-        }
-    }
+/// A reason that texts give by naming a subject and a problem with it.
+struct Reason {
+    refusal: Refusal,
+    subjects: &'static [&'static str],
+    problems: &'static [&'static str],
+}
 
-    /// Classifies by the texts of `tgscan-mock`, the default classifier: the service's own texts are not known.
-    pub fn from_mock_message(error: &ApiError) -> Option<Self> {
-        const TEXTS: [(&str, Refusal); 11] = [
-            ("unknown API key", Refusal::InvalidKey),
-            ("this API key was removed", Refusal::InvalidKey),
-            ("there must be one `Api-Key` header", Refusal::InvalidKey),
-            ("this is a test method, and the API key is a live one", Refusal::InvalidKey),
-            ("this is a live method, and the API key is a test one", Refusal::InvalidKey),
-            ("not enough credits: the balance is ", Refusal::NoCredits),
-            ("the argument is not allowed: ", Refusal::BadQuery),
-            ("the argument `", Refusal::BadQuery),
-            ("the required argument `", Refusal::BadQuery),
-            ("unknown argument `", Refusal::BadQuery),
-            ("the form body is not UTF-8", Refusal::BadQuery),
+const REASONS: [Reason; 3] = [
+    Reason {
+        refusal: Refusal::InvalidKey,
+        subjects: &["api key", "apikey", "token"],
+        problems: &["invalid", "wrong", "unknown", "missing", "required", "expired", "revoked", "not found"],
+    },
+    Reason {
+        refusal: Refusal::NoCredits,
+        subjects: &["credit", "credits", "balance", "funds"],
+        problems: &["not enough", "insufficient", "no", "zero", "empty", "exhausted", "run out"],
+    },
+    Reason {
+        refusal: Refusal::BadQuery,
+        subjects: &["query", "username", "usernames", "argument", "arguments"],
+        problems: &["invalid", "wrong", "missing", "required", "empty", "too long", "too many"],
+    },
+];
+
+const TOO_MANY_REQUESTS: [&str; 3] = ["too many requests", "rate limit", "slow down"];
+const UNAVAILABLE: [&str; 4] = ["maintenance", "overloaded", "temporarily unavailable", "try again later"];
+
+/// Problems that are about the subject only if they stand beside it: "no groups found, balance 20".
+const AMBIGUOUS: [&str; 3] = ["no", "zero", "empty"];
+/// How many other words may stand between a subject and its problem.
+const MAX_DISTANCE: usize = 2;
+/// Words after which a text may speak of a call that was processed: "no credits were charged".
+const CHARGES: [&str; 9] =
+    ["charged", "billed", "debited", "deducted", "withdrawn", "consumed", "spent", "refunded", "cost"];
+/// Words without a meaning of their own, which do not count.
+const FILLERS: [&str; 21] = [
+    "a",
+    "an",
+    "the",
+    "is",
+    "are",
+    "was",
+    "were",
+    "be",
+    "been",
+    "has",
+    "have",
+    "you",
+    "your",
+    "this",
+    "of",
+    "on",
+    "more",
+    "any",
+    "left",
+    "remaining",
+    "in",
+];
+
+impl Refusal {
+    /// Classifies the text of an error envelope: the default classifier. `None` if the text fits no reason or several.
+    ///
+    /// Assumption: the service uses words that any service would use, such as "invalid API key", "not enough credits",
+    /// "rate limit", "query is required" or "try again later". Words are matched whole and without regard to case, and
+    /// only where they leave no other reading.
+    ///
+    /// ```
+    /// use tgscan_core::Refusal;
+    ///
+    /// assert_eq!(Refusal::from_message("Insufficient balance."), Some(Refusal::NoCredits));
+    /// assert_eq!(Refusal::from_message("No credits were charged."), None);
+    /// ```
+    pub fn from_message(message: &str) -> Option<Self> {
+        let lower = message.to_lowercase();
+        let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let words: Vec<&str> = words.filter(|word| !FILLERS.contains(word)).collect();
+        let has = |phrase: &&str| positions(&words, phrase).next().is_some();
+        if CHARGES.iter().any(has) {
+            return None;
+        }
+        let mut found = None;
+        let by_phrase = [
+            (Self::TooManyRequests, TOO_MANY_REQUESTS.iter().any(has)),
+            (Self::Unavailable, UNAVAILABLE.iter().any(has)),
         ];
-        let text = error.message();
-        TEXTS.iter().find(|(start, _)| text.starts_with(start)).map(|(_, refusal)| *refusal)
+        let by_reason = REASONS.iter().map(|reason| (reason.refusal, reason.is_given_by(&words)));
+        for (refusal, fits) in by_phrase.into_iter().chain(by_reason) {
+            if fits && found.replace(refusal).is_some() {
+                return None;
+            }
+        }
+        found
     }
 
     /// What an error envelope means by its HTTP status, as the RFCs define them.
@@ -68,10 +134,38 @@ impl Refusal {
             StatusCode::PAYMENT_REQUIRED => Self::NoCredits,
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Self::BadQuery,
             StatusCode::TOO_MANY_REQUESTS => Self::TooManyRequests,
-            StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
             _ => Self::Other,
         }
     }
+}
+
+impl Reason {
+    fn is_given_by(&self, words: &[&str]) -> bool {
+        let pairs = self
+            .subjects
+            .iter()
+            .flat_map(|subject| self.problems.iter().map(move |problem| (subject, problem)));
+        pairs.into_iter().any(|(subject, problem)| {
+            let max = if AMBIGUOUS.contains(problem) { 0 } else { MAX_DISTANCE };
+            positions(words, problem).filter(|at| *at == 0 || words[at - 1] != "not").any(|problem_at| {
+                positions(words, subject).any(|subject_at| {
+                    let (first, length, second) = if subject_at < problem_at {
+                        (subject_at, subject.split(' ').count(), problem_at)
+                    } else {
+                        (problem_at, problem.split(' ').count(), subject_at)
+                    };
+                    second.saturating_sub(first + length) <= max
+                })
+            })
+        })
+    }
+}
+
+/// Where a phrase stands among the words of a text.
+fn positions(words: &[&str], phrase: &str) -> impl Iterator<Item = usize> {
+    let phrase: Vec<&str> = phrase.split(' ').collect();
+    let found: Vec<usize> = (0..words.len()).filter(|at| words[*at..].starts_with(&phrase)).collect();
+    found.into_iter()
 }
 
 impl std::fmt::Display for Refusal {
@@ -84,5 +178,99 @@ impl std::fmt::Display for Refusal {
             Self::Unavailable => "unavailable",
             Self::Other => "other",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_texts_are_recognised() {
+        use Refusal::{BadQuery, InvalidKey, NoCredits, TooManyRequests, Unavailable};
+        for (refusal, texts) in [
+            (
+                InvalidKey,
+                &[
+                    "Invalid API key",
+                    "wrong Api-Key",
+                    "api_key not found",
+                    "Unknown token.",
+                    "Missing `Api-Key` header",
+                    "API KEY REQUIRED",
+                    "Your API key has expired",
+                    "the apikey was revoked",
+                    "The API key provided in the header is invalid",
+                ][..],
+            ),
+            (
+                NoCredits,
+                &[
+                    "Not enough credits",
+                    "insufficient funds",
+                    "Insufficient balance: 0",
+                    "You have no credits left",
+                    "no more credits",
+                    "zero balance",
+                    "Your balance is zero",
+                    "Balance is empty!",
+                    "credits exhausted",
+                    "You have run out of credits",
+                    "Not enough credits on your balance",
+                ],
+            ),
+            (TooManyRequests, &["Too many requests", "rate limit exceeded", "Slow down, please"]),
+            (
+                BadQuery,
+                &[
+                    "Invalid query",
+                    "username is required",
+                    "Missing argument: query",
+                    "argument `query` is missing",
+                    "The query is too long",
+                    "too many usernames (max 10)",
+                    "empty query",
+                    "wrong username",
+                ],
+            ),
+            (
+                Unavailable,
+                &[
+                    "Maintenance",
+                    "The server is overloaded",
+                    "temporarily unavailable",
+                    "Error, try again later.",
+                ],
+            ),
+        ] {
+            for text in texts {
+                assert_eq!(Refusal::from_message(text), Some(refusal), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_with_another_reading_are_not_recognised() {
+        for text in [
+            "",
+            "error",
+            "Something went wrong",
+            "No credits were charged",
+            "no groups found, balance 20",
+            "No groups found. 1 credit charged.",
+            "invalid query, 1 credit was charged",
+            "zero groups; your balance is 3 credits",
+            "the balance is not empty",
+            "API key is not expired",
+            "Invalid API key or not enough credits",
+            "rate limit for this invalid token",
+            "too many requests, try again later",
+            "discredited source is missing",
+            "tokenizer is missing",
+            "nobody has this username",
+            "the search with this api key has been processed and the account was not found",
+        ] {
+            assert_eq!(Refusal::from_message(text), None, "{text}");
+        }
     }
 }

@@ -35,9 +35,10 @@ impl<'de> Deserialize<'de> for ErrorResult {
     }
 }
 
-/// Reads the message from the documented object; from a text, which then is the message; and from nothing.
+/// Reads the message from the documented object, or from a text, which then is the message.
 ///
-/// A failure is one whatever its message looks like, and a message in another place still says what went wrong.
+/// Without a message it is not the service's envelope: gateways answer `{"status":"error","message":…}`, also for requests
+/// that the service has processed.
 struct ErrorResultVisitor;
 
 impl<'de> de::Visitor<'de> for ErrorResultVisitor {
@@ -48,23 +49,19 @@ impl<'de> de::Visitor<'de> for ErrorResultVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ErrorResult, A::Error> {
-        let mut message = None;
+        let mut message: Option<String> = None;
         while let Some(key) = map.next_key()? {
             match key {
                 ErrorKey::Message if message.is_some() => return Err(de::Error::duplicate_field("message")),
-                ErrorKey::Message => message = Some(map.next_value::<Option<String>>()?),
+                ErrorKey::Message => message = Some(map.next_value()?),
                 ErrorKey::Other => _ = map.next_value::<IgnoredAny>()?,
             }
         }
-        Ok(ErrorResult { message: message.flatten().unwrap_or_default() })
+        message.map(ErrorResult::new).ok_or_else(|| de::Error::missing_field("message"))
     }
 
     fn visit_str<E: de::Error>(self, message: &str) -> Result<ErrorResult, E> {
         Ok(ErrorResult::new(message))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<ErrorResult, E> {
-        Ok(ErrorResult::default())
     }
 }
 
@@ -207,10 +204,20 @@ mod tests {
     }
 
     #[test]
-    fn an_error_without_a_message_is_still_an_error() {
-        for body in [r#"{"status":"error","result":{}}"#, r#"{"status":"error","result":{"message":null}}"#] {
-            assert_eq!(read(body), Ok(Envelope::Error(ErrorResult::default())), "{body}");
+    fn error_without_a_message_is_not_an_envelope() {
+        for body in [
+            r#"{"status":"error","message":"upstream request timeout"}"#,
+            r#"{"message":"no","status":"error","result":{}}"#,
+            r#"{"status":"error","result":{"message":null}}"#,
+            r#"{"status":"error","result":{"message":7}}"#,
+            r#"{"status":"error","result":null}"#,
+        ] {
+            read(body).expect_err(body);
         }
+        assert_eq!(
+            read(r#"{"status":"error","result":{"message":""}}"#),
+            Ok(Envelope::Error(ErrorResult::new("")))
+        );
     }
 
     #[test]
@@ -218,7 +225,6 @@ mod tests {
         for body in [r#"{"status":"error","result":"no"}"#, r#"{"result":"no","status":"error"}"#] {
             assert_eq!(read(body), Ok(Envelope::Error(ErrorResult::new("no"))), "{body}");
         }
-        assert_eq!(read(r#"{"status":"error","result":null}"#), Ok(Envelope::Error(ErrorResult::default())));
     }
 
     #[test]
@@ -239,7 +245,7 @@ mod tests {
             r#"{"status":"error","result":7}"#,
             r#"{"status":"error","result":{"message":["no"]}}"#,
             r#"{"status":"error","result":{"message":"no","message":"yes"}}"#,
-            r#"{"result":{"num_credits":"5"},"status":"ok"}"#,
+            r#"{"result":{"num_credits":"five"},"status":"ok"}"#,
             r#"{"status":"ok","status":"ok","result":{"num_credits":5}}"#,
             r#"{"status":"ok","result":{"num_credits":5},"result":{"num_credits":5}}"#,
             r#"{"result":{"num_credits":5},"status":"ok","result":{"num_credits":5}}"#,

@@ -17,12 +17,90 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads a list of texts, in which a null is an empty text for the same reason.
-pub(crate) fn null_texts_as_empty<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<String>, D::Error> {
-    let texts: Vec<Option<String>> = null_as_empty(deserializer)?;
-    Ok(texts.into_iter().map(Option::unwrap_or_default).collect())
+/// Reads an echoed query: a text, a whole number as text, null as the empty text.
+///
+/// A query that is a numeric id becomes a JSON number where a program stores it as one.
+pub(crate) fn echo<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    deserializer.deserialize_any(EchoVisitor).map(|Echo(text)| text)
+}
+
+/// Reads a list of echoed queries, also from a single text with commas, which is what was sent.
+pub(crate) fn echoes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    deserializer.deserialize_any(EchoesVisitor)
+}
+
+struct EchoesVisitor;
+
+impl<'de> de::Visitor<'de> for EchoesVisitor {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of texts")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<String>, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(Echo(text)) = elements.next_element()? {
+            texts.push(text);
+        }
+        Ok(texts)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Vec<String>, E> {
+        Ok(text.split(',').map(str::to_owned).collect())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Vec<String>, E> {
+        Ok(vec![number.to_string()])
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Vec<String>, E> {
+        Ok(vec![number.to_string()])
+    }
+
+    fn visit_unit<E>(self) -> Result<Vec<String>, E> {
+        Ok(Vec::new())
+    }
+}
+
+struct Echo(String);
+
+impl<'de> Deserialize<'de> for Echo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EchoVisitor)
+    }
+}
+
+struct EchoVisitor;
+
+impl de::Visitor<'_> for EchoVisitor {
+    type Value = Echo;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a whole number")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Echo, E> {
+        Ok(Echo(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Echo, E> {
+        Ok(Echo(number.to_string()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Echo, E> {
+        Ok(Echo(number.to_string()))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Echo, E> {
+        let number =
+            whole_float(number).ok_or_else(|| E::invalid_type(de::Unexpected::Float(number), &self))?;
+        Ok(Echo(number.to_string()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Echo, E> {
+        Ok(Echo(String::new()))
+    }
 }
 
 /// Reads a list that can be long; null is empty for the same reason.
@@ -71,13 +149,12 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for GrowingVisitor<T> {
     }
 }
 
-/// Reads a whole number, also one that is written as a float.
+/// Reads a whole number, also one that is written as a float or as text.
 ///
-/// `1.0` and `1e0` are what JSON writers make of 1 whose only number is a float (Lua, PHP, spreadsheets); the
-/// value is the same, and refusing it would throw away an answer that was paid for.
+/// `1.0` and `1e0` are what JSON writers make of 1 whose only number is a float (Lua, PHP, spreadsheets), `"1"` what a
+/// database driver makes of a decimal; the value is the same, and refusing it would throw away an answer that was paid for.
 pub(crate) fn whole<'de, D: Deserializer<'de>, T: Whole>(deserializer: D) -> Result<T, D::Error> {
-    // Any kind of number: `serde_json` hands an integer over as one whatever kind it is asked for.
-    deserializer.deserialize_f64(WholeVisitor(PhantomData))
+    deserializer.deserialize_any(WholeVisitor(PhantomData))
 }
 
 /// As [`whole`], with `None` for null.
@@ -113,6 +190,10 @@ impl<T: Whole> de::Visitor<'_> for OptionalVisitor<T> {
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Option<T>, E> {
         self.0.visit_f64(number).map(Some)
+    }
+
+    fn visit_str<E: de::Error>(self, number: &str) -> Result<Option<T>, E> {
+        self.0.visit_str(number).map(Some)
     }
 }
 
@@ -155,6 +236,17 @@ impl<T: Whole> de::Visitor<'_> for WholeVisitor<T> {
             .and_then(|number| T::try_from(number).ok())
             .ok_or_else(|| E::invalid_type(de::Unexpected::Float(number), &self))
     }
+
+    #[cold]
+    fn visit_str<E: de::Error>(self, number: &str) -> Result<T, E> {
+        let integer = number.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
+        let signed = || number.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
+        let float = || T::try_from(whole_float(number.parse().ok()?)?).ok();
+        integer
+            .or_else(signed)
+            .or_else(float)
+            .ok_or_else(|| E::invalid_type(de::Unexpected::Other("other text"), &self))
+    }
 }
 
 /// A float that is a whole number and exactly that one: beyond 2^53 neighbours share a float.
@@ -165,46 +257,11 @@ fn whole_float(number: f64) -> Option<i64> {
     is_whole.then_some(number as i64)
 }
 
-/// Reads an id from a number or from text, and writes it as text.
-///
-/// The documentation types `id_history[].id` as text, but clients in the field decode it as a number.
-pub(crate) mod id_as_text {
-    use super::{Deserializer, IdVisitor};
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-        deserializer.deserialize_any(IdVisitor)
-    }
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-    pub(crate) fn serialize<S: serde::Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(id)
-    }
-}
-
-struct IdVisitor;
-
-impl de::Visitor<'_> for IdVisitor {
-    type Value = i64;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an id, as a whole number or as text")
-    }
-
-    fn visit_i64<E>(self, id: i64) -> Result<i64, E> {
-        Ok(id)
-    }
-
-    fn visit_u64<E: de::Error>(self, id: u64) -> Result<i64, E> {
-        i64::try_from(id).map_err(|_| E::invalid_type(de::Unexpected::Other("a number beyond i64"), &self))
-    }
-
-    fn visit_f64<E: de::Error>(self, id: f64) -> Result<i64, E> {
-        whole_float(id).ok_or_else(|| E::invalid_type(de::Unexpected::Float(id), &self))
-    }
-
-    fn visit_str<E: de::Error>(self, id: &str) -> Result<i64, E> {
-        id.parse().map_err(|_| E::invalid_type(de::Unexpected::Other("other text"), &self))
-    }
+/// Writes an id as text, as `id_history[].id` is documented. Clients in the field decode it as a number, so [`whole`] reads
+/// it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+pub(crate) fn as_text<S: serde::Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
 }
 
 #[cfg(test)]
@@ -234,6 +291,46 @@ mod tests {
             let read = read(&serde_json::to_string(&pushed).unwrap()).unwrap();
             assert_eq!(read.capacity(), pushed.capacity());
         }
+    }
+
+    #[test]
+    fn whole_numbers_read_from_numbers_floats_and_texts() {
+        let read = |json: &str| whole::<_, u64>(&mut serde_json::Deserializer::from_str(json)).ok();
+        for json in ["2", "2.0", "2e0", r#""2""#, r#""2.0""#] {
+            assert_eq!(read(json), Some(2), "{json}");
+        }
+        assert_eq!(read(&format!("\"{}\"", u64::MAX)), Some(u64::MAX));
+        for json in
+            ["-2", "2.5", r#""-2""#, r#""2.5""#, r#""two""#, r#""""#, r#"" 2""#, "null", "true", "[2]"]
+        {
+            assert_eq!(read(json), None, "{json}");
+        }
+        let signed = |json: &str| whole::<_, i64>(&mut serde_json::Deserializer::from_str(json)).ok();
+        assert_eq!((signed("-2"), signed(r#""-2""#)), (Some(-2), Some(-2)));
+        assert_eq!(signed(&format!("\"{}\"", u64::MAX)), None);
+        let optional =
+            |json: &str| optional_whole::<_, i64>(&mut serde_json::Deserializer::from_str(json)).ok();
+        assert_eq!((optional("null"), optional(r#""7""#)), (Some(None), Some(Some(7))));
+    }
+
+    #[test]
+    fn echoes_read_from_texts_numbers_and_null() {
+        let one = |json: &str| echo(&mut serde_json::Deserializer::from_str(json)).ok();
+        for (json, text) in
+            [(r#""alice""#, "alice"), ("136817688", "136817688"), ("-7", "-7"), ("7.0", "7"), ("null", "")]
+        {
+            assert_eq!(one(json).as_deref(), Some(text), "{json}");
+        }
+        assert_eq!((one("7.5"), one("[]"), one("true")), (None, None, None));
+        let all = |json: &str| echoes(&mut serde_json::Deserializer::from_str(json)).ok();
+        let expected = Some(vec!["alice".to_owned(), "7".to_owned()]);
+        assert_eq!((all(r#"["alice",7]"#), all(r#""alice,7""#)), (expected.clone(), expected));
+        assert_eq!(all(r#"["alice",null]"#), Some(vec!["alice".to_owned(), String::new()]));
+        assert_eq!(
+            (all("[]"), all("null"), all("7")),
+            (Some(vec![]), Some(vec![]), Some(vec!["7".to_owned()]))
+        );
+        assert_eq!(all("true"), None);
     }
 
     #[test]

@@ -2,17 +2,19 @@
 
 use std::ops::RangeInclusive;
 
-/// Mends a body that did not read as JSON, if it has what this knows to mend; `None` where nothing would change.
+/// Mends a body that did not read as JSON; `None` if there is nothing to mend.
 ///
-/// For a second pass only: after a body failed to read, and before it is given up. It mends two things that other
-/// programs write and `serde_json` refuses, and that leave no doubt about what is meant:
+/// For a second pass only: after a body failed to read, and before it is given up. It mends what other programs write and
+/// `serde_json` refuses, where the meaning is plain:
 ///
 /// - a byte order mark at the start, which RFC 8259 (8.1) lets a reader ignore, becomes white space;
 /// - the escape of a lone surrogate (`\ud83d` without its second half, from a text that was cut inside an emoji) becomes
-///   that of U+FFFD, as `String::from_utf8_lossy` has it.
+///   that of U+FFFD, as `String::from_utf8_lossy` has it;
+/// - a control character within a text, such as a raw tab, becomes a space;
+/// - a byte that is not UTF-8 becomes `?`.
 ///
-/// The length stays the same, so a position in the mended body is one in the body that was received. Everything else is
-/// left as it is: what is no JSON stays none.
+/// The length stays the same, so a position in the mended body is one in the body that was received. Everything else
+/// stays as it is: a body that is not JSON does not become JSON.
 ///
 /// ```
 /// let body = b"\xef\xbb\xbf{\"title\":\"cut \\ud83d\"}";
@@ -21,41 +23,50 @@ use std::ops::RangeInclusive;
 /// assert_eq!(tgscan_types::repair_json(&mended), None);
 /// ```
 pub fn repair_json(body: &[u8]) -> Option<Vec<u8>> {
-    const HIGH: RangeInclusive<u16> = 0xd800..=0xdbff;
-    const LOW: RangeInclusive<u16> = 0xdc00..=0xdfff;
     const MARK: &[u8] = b"\xef\xbb\xbf";
 
-    let mut mended: Option<Vec<u8>> = None;
-    let mut replace = |at: usize, with: &[u8]| {
-        let mended = mended.get_or_insert_with(|| body.to_vec());
-        if let Some(place) = mended.get_mut(at..at + with.len()) {
-            place.copy_from_slice(with);
-        }
-    };
+    let mut mended = body.to_vec();
     if body.starts_with(MARK) {
-        replace(0, b"   ");
+        mended[..MARK.len()].fill(b' ');
     }
-    let mut at = 0;
-    while let Some(backslash) = body.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\\')) {
-        at += backslash;
-        match escaped_unit(body, at) {
-            Some(high) if HIGH.contains(&high) => {
-                if escaped_unit(body, at + 6).is_some_and(|low| LOW.contains(&low)) {
-                    at += 12;
-                } else {
-                    replace(at, br"\ufffd");
-                    at += 6;
-                }
+    let mut start = 0;
+    for chunk in body.utf8_chunks() {
+        start += chunk.valid().len();
+        let end = start + chunk.invalid().len();
+        mended[start..end].fill(b'?');
+        start = end;
+    }
+    let (mut at, mut is_in_text) = (0, false);
+    while let Some(byte) = mended.get(at).copied() {
+        match byte {
+            b'"' => is_in_text = !is_in_text,
+            0..=0x1f if is_in_text => mended[at] = b' ',
+            b'\\' if is_in_text => {
+                at += mend_escape(&mut mended, at);
+                continue;
             }
-            Some(low) if LOW.contains(&low) => {
-                replace(at, br"\ufffd");
-                at += 6;
-            }
-            // Past what is escaped, which can be a backslash.
-            _ => at += 2,
+            _ => {}
         }
+        at += 1;
     }
-    mended
+    (mended != body).then_some(mended)
+}
+
+/// Replaces the escape that begins here if it is a lone surrogate. Returns its length.
+fn mend_escape(body: &mut [u8], at: usize) -> usize {
+    const HIGH: RangeInclusive<u16> = 0xd800..=0xdbff;
+    const LOW: RangeInclusive<u16> = 0xdc00..=0xdfff;
+
+    let is_low = |unit: u16| LOW.contains(&unit);
+    match escaped_unit(body, at) {
+        Some(high) if HIGH.contains(&high) && escaped_unit(body, at + 6).is_some_and(is_low) => 12,
+        Some(lone) if HIGH.contains(&lone) || is_low(lone) => {
+            body[at..at + 6].copy_from_slice(br"\ufffd");
+            6
+        }
+        // The escaped character can be a backslash or a quote.
+        _ => 2,
+    }
 }
 
 /// The UTF-16 unit whose escape `\uXXXX` begins here.
@@ -102,7 +113,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_or_is_no_json_is_left_alone() {
+    fn control_characters_within_texts_become_spaces() {
+        for (body, text) in
+            [("\"a\tb\"", "a b"), ("\"a\u{0}\nb\"", "a  b"), ("\"\\\"\t\"", "\" "), ("\t\"a\"\n", "a")]
+        {
+            assert_eq!(read(body).as_deref(), Some(text), "{body:?}");
+        }
+        assert_eq!(repair_json(b"{\t\"a\":\n1}"), None, "white space between values is JSON");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_become_question_marks() {
+        let body = b"{\"title\":\"caf\xe9 \xff\xe2\x82\"}";
+        assert_eq!(repair_json(body).unwrap(), b"{\"title\":\"caf? ???\"}");
+    }
+
+    #[test]
+    fn valid_json_and_other_texts_stay_as_they_are() {
         for body in [
             r#""\ud83d\ude00 \uD83D\uDE00 \u00e9 \\ud83d \\\\ud83d \"""#,
             r#""\u12"#,
@@ -116,6 +143,5 @@ mod tests {
         ] {
             assert_eq!(repair_json(body.as_bytes()), None, "{body}");
         }
-        assert_eq!(repair_json(b"\xff\xfe"), None);
     }
 }

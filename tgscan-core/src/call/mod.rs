@@ -13,6 +13,7 @@ use tgscan_types::ApiMethod;
 
 use crate::error::{Error, ErrorKind};
 use crate::ledger::{CapReached, Reservation};
+use crate::panics::Contained;
 use crate::retry::{Decision, Failure, RetryContext, decide, random, retry_after};
 use crate::{Api, Credits, Reply, TransportError};
 
@@ -83,7 +84,7 @@ impl<M: ApiMethod> Prepared<M> {
 /// What stays the same from attempt to attempt.
 struct Call<M> {
     api: Api,
-    method: M,
+    method: Contained<M>,
     /// Held by calls that can cost credits. Dropped unsettled it books the attempt as uncertain.
     reservation: Option<Reservation>,
     began: Duration,
@@ -99,7 +100,7 @@ impl<M: ApiMethod> Call<M> {
         let number = api.count_call();
         Self {
             api: api.clone(),
-            method,
+            method: Contained::new(method),
             reservation: None,
             began: now,
             attempts: 1,
@@ -131,9 +132,9 @@ impl<M: ApiMethod> Call<M> {
     fn request(&self) -> Request<Bytes> {
         if !self.api.marks_attempts() {
             // At once, because a request that is changed is copied.
-            return self.api.request(&self.method);
+            return self.api.request(self.method.get());
         }
-        let mut request = self.api.request(&self.method);
+        let mut request = self.api.request(self.method.get());
         request.extensions_mut().insert(Attempt { method: M::NAME, number: self.attempts });
         request
     }
@@ -186,7 +187,7 @@ impl<M: ApiMethod> InFlight<M> {
         let mut call = self.call;
         let error = match response {
             Ok(response) => {
-                let mut result = call.api.parse(&call.method, response);
+                let mut result = call.api.parse(call.method.get(), response);
                 if let Ok(reply) = &mut result {
                     call.book(reply);
                 }
@@ -196,14 +197,13 @@ impl<M: ApiMethod> InFlight<M> {
                     Err(error) => error,
                 }
             }
-            Err(mut error) => {
-                if let Some(mut reply) = call.api.complete(&call.method, &mut error) {
+            Err(error) => match call.api.parse_failed(call.method.get(), error) {
+                Ok(mut reply) => {
                     call.book(&mut reply);
                     return Step::Done(Ok(reply));
                 }
-                call.api.redact(&call.method, |redactor| error.redact(redactor));
-                call.api.error::<M>(ErrorKind::Transport(error))
-            }
+                Err(error) => error,
+            },
         };
         let context = RetryContext {
             can_cost: call.api.can_cost::<M>(),

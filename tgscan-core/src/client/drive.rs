@@ -10,6 +10,7 @@ use tgscan_types::ApiMethod;
 use super::watch::Watch;
 use super::{limits, too_late};
 use crate::call::{Backoff, Prepared, Step, refused};
+use crate::panics::{CatchPanic, catch};
 use crate::{Client, Credits, Error, Reply, Transport, TransportError};
 
 /// What `async_trait` makes of [`Transport::send`].
@@ -39,6 +40,11 @@ impl<T: CostIfDropped> CostIfDropped for &mut T {
     fn set(&mut self, credits: Credits) {
         (**self).set(credits);
     }
+}
+
+/// The outcome of a request whose transport panicked.
+fn panicked() -> TransportError {
+    TransportError::new("the transport panicked").with_trusted_text()
 }
 
 impl Client {
@@ -111,12 +117,14 @@ impl Client {
                     Step::Done(result) => break result,
                 }
             };
-            let response = match until {
-                None => sending.await,
-                Some(_) => {
-                    Box::pin(self.before(until, sending)).await.unwrap_or_else(|| Err(limits::passed()))
-                }
+            let sending = CatchPanic::new(sending);
+            let response = if until.is_none() {
+                sending.await
+            } else {
+                let sent = Box::pin(self.before(until, sending)).await;
+                sent.unwrap_or_else(|| Some(Err(limits::passed())))
             };
+            let response = response.unwrap_or_else(|| Err(panicked()));
             let next_attempt = {
                 let received = sent.received_at(response, || self.now_or(began), || self.date());
                 if let Some(watch) = &mut watch {
@@ -159,7 +167,7 @@ impl Client {
     fn ended<A>(&self, result: &Result<Reply<A>, Error>, watch: Option<Box<Watch<'_>>>) {
         if result.as_ref().is_ok_and(Reply::is_mismatched) {
             // Answers on that connection may all be one too late; which one it was is not known here.
-            self.shared.transport.discard_connections();
+            catch(|| self.shared.transport.discard_connections());
         }
         if let Some(watch) = watch {
             watch.finished(result);

@@ -1,7 +1,7 @@
 //! What a client waits for, and how long: room under a cap, and a deadline for the whole call.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tgscan_types::ApiMethod;
 
 use crate::call::{Prepared, Step};
 use crate::ledger::CapReached;
+use crate::panics::CatchPanic;
 use crate::transport::TransportErrorKind;
 use crate::{Client, Credits, Error, ErrorKind, TransportError};
 
@@ -50,10 +51,10 @@ impl Client {
         let Some(until) = until else { return Some(future.await) };
         let timer = &self.shared.timer;
         let mut future = pin!(future);
-        let mut deadline = timer.sleep(until.saturating_sub(timer.now()));
+        let mut deadline = CatchPanic::new(timer.sleep(until.saturating_sub(timer.now())));
         poll_fn(|context| match future.as_mut().poll(context) {
             Poll::Ready(value) => Poll::Ready(Some(value)),
-            Poll::Pending => deadline.as_mut().poll(context).map(|()| None),
+            Poll::Pending => Pin::new(&mut deadline).poll(context).map(|_| None),
         })
         .await
     }

@@ -5,7 +5,6 @@ mod limits;
 mod watch;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +18,7 @@ pub(crate) use drive::{Beginning, Boxed, CostIfDropped};
 pub(crate) use limits::too_late;
 
 use crate::ledger::{ReconcileOutcome, Reconciliation};
+use crate::panics::catch;
 use crate::{
     Api, Credits, Error, ErrorKind, Ledger, Reply, RetryPolicy, Timer, Transport,
     call::Observer,
@@ -292,11 +292,11 @@ impl Client {
 
     /// The time after something was received, which a clock that panics must not cost.
     fn now_or(&self, earlier: Duration) -> Duration {
-        catch_unwind(AssertUnwindSafe(|| self.now())).unwrap_or(earlier)
+        catch(|| self.now()).unwrap_or(earlier)
     }
 
     fn date(&self) -> Option<SystemTime> {
-        catch_unwind(AssertUnwindSafe(|| self.shared.timer.date())).unwrap_or_default()
+        catch(|| self.shared.timer.date()).unwrap_or_default()
     }
 }
 

@@ -1,11 +1,11 @@
 //! Tells the observer, if there is one, what becomes of a call.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tgscan_types::ApiMethod;
 
 use crate::call::{AttemptSummary, CallSummary, Observer, Step};
+use crate::panics::catch;
 use crate::{Client, Credits, Error, Reply};
 
 /// A call that is being watched. Dropped before it has finished, the call was.
@@ -103,5 +103,5 @@ impl Drop for Watch<'_> {
 
 /// The observer is the caller's code: its panic must not cost the answer. The panic hook has told of it.
 fn quietly(tell: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(tell));
+    catch(tell);
 }

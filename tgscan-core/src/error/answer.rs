@@ -1,13 +1,13 @@
 //! Answers that are not what was asked for. Each keeps the whole response.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use http::Response;
 use http::header::CONTENT_TYPE;
 
 use super::ReadError;
+use crate::panics::catch;
 use crate::redact::Redactor;
 use crate::refusal::{Classifier, Refusal};
 
@@ -31,7 +31,7 @@ impl ApiError {
         let refusal = Refusal::of_status(response.status());
         let mut error = Self { message, clean, refusal, response };
         // A classifier is the caller's code: if it panics, the status decides, and nothing is lost.
-        if let Ok(Some(refusal)) = catch_unwind(AssertUnwindSafe(|| classifier(&error))) {
+        if let Some(Some(refusal)) = catch(|| classifier(&error)) {
             error.refusal = refusal;
         }
         error
@@ -56,7 +56,7 @@ impl ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = if self.clean.is_empty() { "it gave no message" } else { &self.clean };
+        let message = if self.clean.is_empty() { "without a message" } else { &self.clean };
         write!(f, "the service refused (HTTP {}): {message}", self.response.status().as_u16())
     }
 }

@@ -17,7 +17,7 @@ pub use read::ReadError;
 pub use crate::api_key::InvalidApiKey;
 pub use crate::base_url::InvalidBaseUrl;
 pub use crate::refusal::Classifier;
-pub(crate) use read::{read_json, read_text, read_tracked};
+pub(crate) use read::{is_object, read_json, read_text, read_tracked};
 
 use crate::{Credits, Refusal, TransportError, ledger::CapReached, store::StoreRefusal, transport::Delivery};
 
@@ -130,9 +130,9 @@ impl Error {
         matches!(self.inner.kind, ErrorKind::InvalidQuery(_))
     }
 
-    /// Returns whether the ledger's cap refused the call before anything was sent.
+    /// Returns whether a cap refused the call before anything was sent: the ledger's or the store's.
     pub fn is_cap_reached(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::CapReached(_))
+        matches!(self.inner.kind, ErrorKind::CapReached(_) | ErrorKind::Store(StoreRefusal::CapReached(_)))
     }
 
     /// Returns why the client's store refused the call before anything was sent, if it did.

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
-use tgscan_types::{Envelope, ErrorResult};
+use tgscan_types::{Envelope, ErrorResult, repair_json};
 
 use crate::probe;
 
@@ -83,10 +83,20 @@ pub(crate) fn read_text(body: &[u8]) -> Result<&str, ReadError> {
     })
 }
 
-/// Reads a body as any type.
+/// Reads a body as any type, with the same leniency as an answer.
 pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ReadError> {
-    let text = read_text(body)?;
-    serde_json::from_str(text).or_else(|_| track(text, 0, ""))
+    if let Ok(value) = serde_json::from_slice(body) {
+        return Ok(value);
+    }
+    let mended = repair_json(body);
+    track(read_text(mended.as_deref().unwrap_or(body))?, 0, "")
+}
+
+/// Returns whether a body is one complete JSON object.
+pub(crate) fn is_object(body: &[u8]) -> bool {
+    let mended = repair_json(body);
+    let body = mended.as_deref().unwrap_or(body);
+    body.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 /// The second, slower pass over a body that did not read as an envelope of `A`: finds the path and the offset.

@@ -13,7 +13,7 @@ pub use reconcile::{Reconcile, ReconcileOutcome, Reconciliation};
 pub use snapshot::{CapReached, LedgerSnapshot};
 use state::State;
 
-use crate::Credits;
+use crate::{Credits, panics};
 
 /// What a paid call sets aside under a cap while the price of its method is unknown.
 ///
@@ -235,7 +235,7 @@ impl Ledger {
         if !state.waiting.is_empty() {
             let waiting = std::mem::take(&mut state.waiting);
             drop(state);
-            waiting.into_iter().for_each(Waker::wake);
+            waiting.into_iter().for_each(panics::wake);
         }
         result
     }

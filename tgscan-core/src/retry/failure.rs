@@ -108,10 +108,12 @@ impl Failure {
             Self::Api(Refusal::NoCredits, StatusCode::OK),
             Self::Api(Refusal::BadQuery, StatusCode::OK),
             Self::Api(Refusal::TooManyRequests, StatusCode::OK),
-            Self::Api(Refusal::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
             Self::Api(Refusal::Unavailable, StatusCode::OK),
+            Self::Api(Refusal::Other, StatusCode::NOT_FOUND),
+            Self::Api(Refusal::Other, StatusCode::CONFLICT),
             Self::Api(Refusal::Other, StatusCode::OK),
             Self::Api(Refusal::Other, StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Api(Refusal::Other, StatusCode::SERVICE_UNAVAILABLE),
         ]);
         let own = [200, 302, 400, 403, 407].into_iter().chain(STATUSES.iter().map(|(from, ..)| *from));
         all.extend(own.filter_map(|status| StatusCode::from_u16(status).ok()).map(Self::Unexpected));
@@ -150,20 +152,16 @@ impl Failure {
 
     /// Returns whether the request certainly was not processed, so that it cannot have cost anything.
     ///
-    /// That is so where it was never sent; under 401 and 429, whoever sent them; for refusals that cannot have cost
-    /// anything ([`Refusal::can_have_cost`]); and under 503 with the service's own error envelope. A 503 of a gateway
-    /// proves nothing: it may have sent the request on.
+    /// That is so if it was never sent, under 401 and 429 from anyone, and for a refusal in the service's own error
+    /// envelope: by its status if that is a 4xx, else by its text ([`Refusal`]). A gateway's answer proves nothing: the
+    /// gateway may have forwarded the request.
     pub fn not_processed(self) -> bool {
         match self {
             Self::NeverSent | Self::Unsendable => true,
             Self::ResponseBroken(status) | Self::ResponseTooLarge(status) | Self::Unexpected(status) => {
                 StatusRule::of(status).not_processed
             }
-            Self::Api(refusal, status) => {
-                !refusal.can_have_cost()
-                    || status == StatusCode::SERVICE_UNAVAILABLE
-                    || StatusRule::of(status).not_processed
-            }
+            Self::Api(refusal, status) => refusal != Refusal::Other || status.is_client_error(),
             Self::MaybeSent | Self::Undecodable => false,
         }
     }

@@ -127,28 +127,33 @@ pub(crate) fn random(seed: u64, count: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// What `Retry-After` asks for: seconds, or a date, which is compared with the response's own `Date`, whoever's clock
-/// that is, else with the driver's. A date that cannot be compared asks for the longest wait. Anything else is ignored,
-/// also the two obsolete forms of a date, which senders must not generate (RFC 9110, 5.6.7).
+/// How long `Retry-After` asks to wait: a number of seconds, also with a fraction, or a date. A date is compared with the
+/// response's own `Date`, else with the driver's clock. Any other value asks for the longest wait, also the two
+/// obsolete forms of a date, which senders must not generate (RFC 9110, 5.6.7). Of several values the longest counts.
 pub(crate) fn retry_after(
     headers: &http::HeaderMap,
     driver: impl FnOnce() -> Option<SystemTime>,
     longest: Duration,
 ) -> Option<Duration> {
-    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than fit ask for longer than anybody waits.
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    let until = unix_millis(text)?;
+    let mut values = headers.get_all(http::header::RETRY_AFTER).iter().peekable();
+    values.peek()?;
     let date = headers.get(http::header::DATE).and_then(|date| unix_millis(date.to_str().ok()?));
     let by_driver = || i64::try_from(driver()?.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok();
-    match date.or_else(by_driver) {
-        Some(now) => {
-            Some(Duration::from_millis(u64::try_from(until.saturating_sub(now)).unwrap_or_default()))
+    let now = date.or_else(by_driver);
+    let wait = |value: &http::HeaderValue| {
+        let text = value.to_str().ok()?.trim();
+        match text.parse::<f64>() {
+            // A number below zero has passed, and one beyond any duration is longer than any limit.
+            Ok(seconds) if seconds.is_finite() => {
+                Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
+            }
+            _ => {
+                let millis = unix_millis(text)?.saturating_sub(now?);
+                Some(Duration::from_millis(u64::try_from(millis).unwrap_or_default()))
+            }
         }
-        None => Some(longest),
-    }
+    };
+    values.map(|value| wait(value).unwrap_or(longest)).max()
 }
 
 #[cfg(test)]
@@ -184,7 +189,8 @@ mod tests {
                 Failure::ResponseBroken(StatusCode::TOO_MANY_REQUESTS),
                 Failure::ResponseTooLarge(StatusCode::TOO_MANY_REQUESTS),
                 Failure::Api(Refusal::TooManyRequests, StatusCode::OK),
-                Failure::Api(Refusal::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+                Failure::Api(Refusal::Unavailable, StatusCode::OK),
+                Failure::Api(Refusal::Other, StatusCode::CONFLICT),
                 unexpected(429),
             ]
         );
@@ -304,10 +310,12 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_reads_seconds_and_dates() {
+    fn retry_after_reads_numbers_and_dates() {
         let at = |retry_after: &str, date: Option<&str>, driver: Option<SystemTime>| {
             let mut headers = http::HeaderMap::new();
-            headers.insert("retry-after", retry_after.parse().unwrap());
+            for value in retry_after.split('|') {
+                headers.append("retry-after", http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            }
             if let Some(date) = date {
                 headers.insert("date", date.parse().unwrap());
             }
@@ -317,7 +325,12 @@ mod tests {
         let now = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(headers("7", None), Some(Duration::from_secs(7)));
         assert_eq!(headers("0", None), Some(Duration::ZERO));
-        assert_eq!(headers("99999999999999999999999", None), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(headers("99999999999999999999999", None), Some(Duration::MAX));
+        for (seconds, millis) in
+            [("2.0", 2000), ("1.5", 1500), ("1e1", 10_000), (" 2 ", 2000), ("-1", 0), ("5|2", 5000)]
+        {
+            assert_eq!(headers(seconds, None), Some(Duration::from_millis(millis)), "{seconds}");
+        }
         assert_eq!(headers("Sun, 06 Nov 1994 08:50:07 GMT", now), Some(Duration::from_secs(30)));
         assert_eq!(headers("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
         for date in [None, Some("yesterday")] {
@@ -327,8 +340,10 @@ mod tests {
             assert_eq!(at("Sun, 06 Nov 1994 08:50:07 GMT", date, driver), Some(Duration::from_secs(7)));
             assert_eq!(at("Sun, 06 Nov 1994 08:49:07 GMT", date, driver), Some(Duration::ZERO), "it is over");
         }
-        for wrong in ["", "-1", "1.5", "soon", "Sunday, 06-Nov-94 08:50:07 GMT", "Sun Nov  6 08:50:07 1994"] {
-            assert_eq!(headers(wrong, now), None, "{wrong}");
+        let odd =
+            ["", "soon", "2 s", "2, 5", "inf", "NaN", "später", "2|soon", "Sunday, 06-Nov-94 08:50:07 GMT"];
+        for other in odd.into_iter().chain(["Sun Nov  6 08:50:07 1994"]) {
+            assert_eq!(headers(other, now), Some(Duration::from_secs(99)), "{other}");
         }
         assert_eq!(super::retry_after(&http::HeaderMap::new(), || None, Duration::MAX), None);
     }

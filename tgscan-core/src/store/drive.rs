@@ -16,7 +16,8 @@ use super::{
 };
 use crate::client::{Beginning, Boxed, CostIfDropped, too_late};
 use crate::ledger::ReconcileOutcome;
-use crate::{Client, Credits, Error, ErrorKind, Reply};
+use crate::panics::{self, CatchPanic, catch};
+use crate::{Client, Credits, Error, ErrorKind, Reply, TransportError};
 
 /// A future that runs on its own.
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -202,8 +203,9 @@ impl Client {
         }));
         slot.wait().await.unwrap_or_else(|| {
             let error =
-                StoreError::new("the runtime ended the call's task; the store has what is known of it");
-            Err(failed::<M>(error).with_credits(Credits::Uncertain))
+                TransportError::new("the runtime ended the task of the call, which the store has on record");
+            let kind = ErrorKind::Transport(error.with_trusted_text());
+            Err(Error::new(M::NAME, kind, Credits::Uncertain, 1))
         })
     }
 
@@ -220,7 +222,12 @@ impl Client {
         let result = self.call(Ok(method), &mut flight, Beginning::Attempts(until)).await;
         let (call, settlement, settling) = running.finished(result);
         flight.ending = Some(settlement.clone());
-        let settled = flight.store.settle(call, settlement).await;
+        // The store is the caller's code: its panic must not cost the answer.
+        let settled = match catch(|| flight.store.settle(call, settlement)) {
+            Some(settling) => CatchPanic::new(settling).await,
+            None => None,
+        };
+        let settled = settled.unwrap_or_else(|| Err(StoreError::new("the store panicked")));
         if settled.is_ok() {
             flight.ending = None;
         }
@@ -248,7 +255,7 @@ impl CostIfDropped for Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(ending) = self.ending.take() {
-            self.store.abandon(self.call, ending);
+            catch(|| self.store.abandon(self.call, ending));
         }
     }
 }
@@ -304,7 +311,7 @@ impl<T> Drop for Sender<T> {
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            panics::wake(waker);
         }
     }
 }

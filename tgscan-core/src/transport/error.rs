@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::Response;
 
+use crate::panics::catch;
 use crate::redact::Redactor;
 
 /// What is known about the delivery of a request that got no complete response.
@@ -177,7 +178,10 @@ impl TransportError {
         if self.inner.has_trusted_text {
             return;
         }
-        self.inner.clean_causes = Some(redactor.clean(&Causes(self.inner.source.as_ref()).to_string()));
+        let causes = catch(|| Causes(self.inner.source.as_ref()).to_string());
+        let clean =
+            causes.map_or_else(|| "the text of the error panics".into(), |text| redactor.clean(&text));
+        self.inner.clean_causes = Some(clean);
     }
 
     /// Whether sending the same request again may end differently.

@@ -11,6 +11,7 @@ mod call;
 mod checks;
 mod client;
 mod differential;
+mod foreign;
 mod generate;
 mod golden;
 mod inputs;

@@ -58,14 +58,52 @@ fn gateway_503_after_a_charge_is_uncertain_and_sent_once() {
 }
 
 #[test]
-fn service_503_is_refused_and_sent_again() {
-    let (result, sent) = play(&live(), similar(), || Ok(error_envelope(503, "busy")));
-    let error = result.unwrap_err();
-    assert_eq!((sent, error.credits()), (4, Credits::NotCharged));
-    assert_eq!(
-        (error.refusal(), error.status().map(|s| s.as_u16())),
-        (Some(Refusal::Unavailable), Some(503))
-    );
+fn json_error_of_a_gateway_is_uncertain_and_sent_once() {
+    for status in [200, 400, 402, 403, 409, 422, 500, 502, 503, 504] {
+        for body in [
+            r#"{"status":"error","message":"upstream request timeout"}"#,
+            r#"{"status":"error","result":{}}"#,
+            r#"{"status":"error","result":null}"#,
+            r#"{"status":"error","result":{"message":null}}"#,
+            r#"{"status":"error","result":{"error":"too many requests"}}"#,
+            r#"{"status":"error","error":{"message":"invalid API key"}}"#,
+            r#"{"message":"no credits","status":"error"}"#,
+            r#"{"status":"error", <html>"#,
+            r#"{"status":"error","result":{"message":"invalid query"#,
+            r#"[{"status":"error","result":{"message":"invalid query"}}]"#,
+        ] {
+            let api = live().with_ledger(Ledger::with_cap(5, Reserve::PerCall(5)));
+            let (result, sent) = play(&api, similar(), || Ok(response(status, body)));
+            let error = result.unwrap_err();
+            assert_eq!((sent, error.credits()), (1, Credits::Uncertain), "{status} {body}");
+            assert_eq!((error.refusal(), error.message()), (None, None), "{status} {body}");
+            assert_eq!(api.ledger().snapshot().uncertain, 5, "{status} {body}");
+        }
+    }
+    for (status, expected) in [(401, 1), (429, 4)] {
+        let body = r#"{"status":"error","message":"upstream"}"#;
+        let (result, sent) = play(&live(), similar(), || Ok(response(status, body)));
+        assert_eq!((sent, result.unwrap_err().credits()), (expected, Credits::NotCharged), "{status}");
+    }
+}
+
+#[test]
+fn envelope_under_503_is_refused_by_its_text_only() {
+    for (text, expected, credits) in
+        [("overloaded", 4, Credits::NotCharged), ("busy", 1, Credits::Uncertain), ("", 1, Credits::Uncertain)]
+    {
+        let (result, sent) = play(&live(), similar(), || Ok(error_envelope(503, text)));
+        let error = result.unwrap_err();
+        assert_eq!((sent, error.credits()), (expected, credits), "{text}");
+        assert_eq!((error.message(), error.status().map(|s| s.as_u16())), (Some(text), Some(503)));
+    }
+}
+
+#[test]
+fn result_that_is_a_text_is_the_message() {
+    let body = r#"{"status":"error","result":"not enough credits"}"#;
+    let error = live().parse(&similar(), response(200, body)).unwrap_err();
+    assert_eq!((error.refusal(), error.credits()), (Some(Refusal::NoCredits), Credits::NotCharged));
 }
 
 #[test]
@@ -231,9 +269,10 @@ fn refusals_by_status_are_told_apart() {
         (403, Refusal::InvalidKey, Credits::NotCharged),
         (422, Refusal::BadQuery, Credits::NotCharged),
         (429, Refusal::TooManyRequests, Credits::NotCharged),
-        (503, Refusal::Unavailable, Credits::NotCharged),
-        (418, Refusal::Other, Credits::Uncertain),
+        (404, Refusal::Other, Credits::NotCharged),
+        (418, Refusal::Other, Credits::NotCharged),
         (500, Refusal::Other, Credits::Uncertain),
+        (503, Refusal::Other, Credits::Uncertain),
     ] {
         let error = live().parse(&similar(), error_envelope(status, "no")).unwrap_err();
         assert_eq!((error.refusal(), error.credits()), (Some(refusal), credits), "{status}");

@@ -95,22 +95,3 @@ fn reconcile_is_inconclusive_if_a_free_call_was_charged_meanwhile() {
     }));
     assert_eq!(block_on(overlapped.reconcile()).unwrap().outcome, ReconcileOutcome::CallsInFlight);
 }
-
-#[test]
-fn error_envelope_with_odd_message_is_an_api_error() {
-    for body in [
-        r#"{"status":"error"}"#,
-        r#"{"status":"error","result":null}"#,
-        r#"{"status":"error","result":7}"#,
-        r#"{"status":"error","result":{"message":7}}"#,
-        r#"{"result":{"message":["no"]},"status":"error"}"#,
-    ] {
-        let error = live().parse(&Balance {}, response(200, body)).unwrap_err();
-        assert_eq!(error.message(), Some(""), "{error}");
-        assert_eq!(
-            error.to_string(),
-            "balance: the service refused (HTTP 200): it gave no message [no credits charged]"
-        );
-        assert_eq!(error.response().unwrap().body(), body);
-    }
-}

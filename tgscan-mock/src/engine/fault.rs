@@ -210,9 +210,8 @@ impl FaultKind {
     fn charges(&self) -> Charges {
         match self {
             Self::Refuse | Self::TooManyRequests(_) | Self::Unavailable(_) => Charges::Never,
-            // Assumption: refusals for the key, the balance, the query or the number of requests cost nothing, nor does the
-            // service's own 503 (`tgscan_core::Refusal`).
-            Self::ErrorEnvelope(status) if matches!(status.as_u16(), 400..=403 | 422 | 429 | 503) => {
+            // Assumption: refusals under a 4xx, and with the default text under 503, cost nothing (`tgscan_core::Refusal`).
+            Self::ErrorEnvelope(status) if status.is_client_error() || status.as_u16() == 503 => {
                 Charges::Never
             }
             Self::Reset

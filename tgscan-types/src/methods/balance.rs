@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_missing_or_mistyped_number_is_an_error() {
-        for body in ["{}", r#"{"num_credits":null}"#, r#"{"num_credits":"5"}"#, r#"{"num_credits":1.5}"#] {
+        for body in ["{}", r#"{"num_credits":null}"#, r#"{"num_credits":"five"}"#, r#"{"num_credits":1.5}"#] {
             serde_json::from_str::<BalanceAnswer>(body).expect_err(body);
         }
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::debug::opaque_debug;
-use crate::lenient::{id_as_text, list, null_as_empty, optional_whole, whole};
+use crate::lenient::{as_text, echo, list, null_as_empty, optional_whole, whole};
 use crate::object::read_from_objects;
 use crate::{ApiMethod, UserQuery};
 
@@ -80,7 +80,7 @@ pub struct UsernameEntry {
 #[non_exhaustive]
 pub struct IdEntry {
     /// The id. Documented as text; read from text or number, written as text.
-    #[serde(serialize_with = "id_as_text::serialize")]
+    #[serde(serialize_with = "as_text")]
     #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^(?:0|-?[1-9][0-9]{0,18})$")))]
     pub id: i64,
     /// When it was seen, exactly as sent: the documentation states no date format, so none is assumed.
@@ -181,7 +181,7 @@ struct ReadUsernameEntry {
 #[derive(Deserialize)]
 #[serde(remote = "IdEntry")]
 struct ReadIdEntry {
-    #[serde(deserialize_with = "id_as_text::deserialize")]
+    #[serde(deserialize_with = "whole")]
     id: i64,
     #[serde(default, deserialize_with = "null_as_empty")]
     date: String,
@@ -190,7 +190,7 @@ struct ReadIdEntry {
 #[derive(Deserialize)]
 #[serde(remote = "SearchMeta")]
 struct ReadMeta {
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "echo")]
     search_query: String,
     #[serde(deserialize_with = "whole")]
     known_num_groups: u64,
@@ -321,20 +321,27 @@ mod tests {
                 r#"{"username":null,"title":"x","date_updated":""}"#
             );
         }
-        serde_json::from_str::<SearchGroup>(r#"{"id":"7","title":"x"}"#).expect_err("an id as text");
+        serde_json::from_str::<SearchGroup>(r#"{"id":"seven","title":"x"}"#).expect_err("not a number");
     }
 
     #[test]
-    fn whole_numbers_written_as_floats_read() {
+    fn whole_numbers_written_as_floats_or_texts_read() {
         let floats = r#"{"user":{"id":1.0},"groups":[{"id":-1.001e3}],"id_history":[{"id":7.0}],
-            "meta":{"known_num_groups":3e0,"num_groups":-0,"op_cost":2.0}}"#;
-        let answer: SearchAnswer = serde_json::from_str(floats).unwrap();
-        assert_eq!(
-            (answer.user.unwrap().id, answer.groups[0].id, answer.id_history[0].id),
-            (1, Some(-1001), 7)
-        );
-        assert_eq!((answer.meta.known_num_groups, answer.meta.num_groups, answer.meta.op_cost), (3, 0, 2));
-        for wrong in ["1.5", "-1.0", "1e300", "9007199254740992.0", "-1", "\"1\"", "true"] {
+            "meta":{"search_query":136817688,"known_num_groups":3e0,"num_groups":-0,"op_cost":2.0}}"#;
+        let texts = r#"{"user":{"id":"1"},"groups":[{"id":"-1001"}],"id_history":[{"id":"7"}],
+            "meta":{"search_query":"136817688","known_num_groups":"3","num_groups":"0","op_cost":"2"}}"#;
+        for body in [floats, texts] {
+            let answer: SearchAnswer = serde_json::from_str(body).unwrap();
+            let meta = &answer.meta;
+            assert_eq!((answer.groups[0].id, answer.id_history[0].id), (Some(-1001), 7), "{body}");
+            assert_eq!((meta.known_num_groups, meta.num_groups, meta.op_cost), (3, 0, 2), "{body}");
+            assert_eq!(
+                (answer.user.unwrap().id, answer.meta.search_query.as_str()),
+                (1, "136817688"),
+                "{body}"
+            );
+        }
+        for wrong in ["1.5", "-1.0", "1e300", "9007199254740992.0", "-1", "\"one\"", "true"] {
             let body = BARE.replace("2}", &format!("{wrong}}}"));
             serde_json::from_str::<SearchAnswer>(&body).expect_err(wrong);
         }
@@ -351,7 +358,7 @@ mod tests {
         for wrong in [r#""""#, r#""1.5""#, "1.5", "null", "true", "9223372036854775808", r#""x""#, "[]"] {
             let wrong = format!(r#"{{"id":{wrong},"date":"x"}}"#);
             let error = serde_json::from_str::<IdEntry>(&wrong).unwrap_err().to_string();
-            assert!(error.contains("expected an id, as a whole number or as text"), "{error}");
+            assert!(error.contains("expected i64"), "{error}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::debug::opaque_debug;
-use crate::lenient::{list, null_as_empty, null_texts_as_empty, whole};
+use crate::lenient::{echoes, list, null_as_empty, whole};
 use crate::object::read_from_objects;
 use crate::{ApiMethod, GroupQuery};
 
@@ -80,7 +80,7 @@ struct ReadAnswer {
 #[derive(Deserialize)]
 #[serde(remote = "SimilarGroupsMeta")]
 struct ReadMeta {
-    #[serde(default, deserialize_with = "null_texts_as_empty")]
+    #[serde(default, deserialize_with = "echoes")]
     search_query: Vec<String>,
     #[serde(deserialize_with = "whole")]
     op_cost: u64,

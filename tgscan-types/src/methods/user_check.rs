@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lenient::{null_as_empty, whole};
+use crate::lenient::{echo, whole};
 use crate::object::read_from_objects;
 use crate::{ApiMethod, UserQuery};
 
@@ -89,7 +89,7 @@ struct ReadUser {
 #[derive(Deserialize)]
 #[serde(remote = "UserCheckMeta")]
 struct ReadMeta {
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "echo")]
     search_query: String,
     #[serde(deserialize_with = "whole")]
     known_num_groups: u64,

@@ -97,14 +97,11 @@ fn words(failure: Failure) -> String {
         Failure::ResponseTooLarge(status) => {
             format!("a response with {} is larger than the transport's limit", words_of(status))
         }
-        Failure::Api(Refusal::Unavailable | Refusal::Other, StatusCode::OK) if failure.is_transient() => {
-            "the service's error envelope: unavailable, under 200".into()
+        Failure::Api(Refusal::Other, status) => {
+            format!("the service's error envelope with any other text, under {}", words_of(status))
         }
-        Failure::Api(refusal, StatusCode::OK) => format!("the service's error envelope: {refusal}"),
-        Failure::Api(refusal, status) => {
-            format!("the service's error envelope: {refusal}, under {}", words_of(status))
-        }
-        Failure::Unexpected(StatusCode::OK) => "200 with something that is no envelope".into(),
+        Failure::Api(refusal, _) => format!("the service's error envelope: {refusal}"),
+        Failure::Unexpected(StatusCode::OK) => "200 with a body that is not the service's envelope".into(),
         Failure::Unexpected(status) => format!("{}, not from the service", words_of(status)),
         Failure::Undecodable => "a successful envelope whose answer does not fit the schema".into(),
     }

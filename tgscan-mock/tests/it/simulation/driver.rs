@@ -20,7 +20,7 @@ pub(super) enum Driver {
     Leaks,
     /// Makes some calls past the ledger.
     SpendsElsewhere,
-    /// Takes a gateway's 503 for a refusal.
+    /// Reads a gateway's 5xx as a refusal.
     TrustsGateways,
     /// Compares with a balance that calls or other comparisons have overtaken.
     BelievesOldBalances,
@@ -39,7 +39,7 @@ impl Driver {
             (Self::CutsBodies, Ok(response)) => {
                 Ok(response.map(|body| body.slice(..body.len().saturating_sub(1))))
             }
-            (Self::TrustsGateways, Ok(mut response)) if response.status() == 503 => {
+            (Self::TrustsGateways, Ok(mut response)) if response.status().is_server_error() => {
                 *response.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
                 Ok(response)
             }
