@@ -75,9 +75,7 @@ mod tests {
     #[test]
     fn it_waits_and_asks_again_where_nothing_was_processed() {
         let mock = Mock::new();
-        mock.script_any(
-            [FaultKind::TooManyRequests(Some(1)), FaultKind::Refuse].map(tgscan_mock::Fault::new),
-        );
+        mock.script_any([FaultKind::TooManyRequests(Some(1)), FaultKind::Refuse]);
         let search = Search { query: "some_username".parse().unwrap() };
         over(&mock).call(search).unwrap();
         assert_eq!((mock.requests().len(), mock.account().spent), (3, 1));

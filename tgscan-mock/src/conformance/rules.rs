@@ -14,7 +14,7 @@ use super::clock::{pause, until, within};
 use super::faults::query;
 use super::report::{Problem, Report};
 use super::{Bench, Endpoint, PATIENCE, Wiring};
-use crate::{Fault, FaultKind, Mock};
+use crate::{FaultKind, Mock};
 
 pub(super) async fn run<T, F>(wiring: Wiring, make: &F, report: &mut Report)
 where
@@ -151,7 +151,7 @@ async fn stale_connection<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) 
 async fn dropped<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     let client = bench.client();
     let mock: &Mock = &bench.mock;
-    mock.script::<Search>([Fault::new(FaultKind::Stall)]);
+    mock.script::<Search>([FaultKind::Stall]);
     let mut call = Box::pin(client.search(query()));
     // Drives the call until the server has its request, which it never answers.
     let arrived = until(PATIENCE, || !mock.requests().is_empty());

@@ -206,6 +206,13 @@ impl From<FaultKind> for Fault {
     }
 }
 
+/// For [`Mock::script`](crate::Mock::script), whose `None` lets a request be answered.
+impl From<FaultKind> for Option<Fault> {
+    fn from(kind: FaultKind) -> Self {
+        Some(kind.into())
+    }
+}
+
 impl FaultKind {
     fn charges(&self) -> Charges {
         match self {

@@ -254,8 +254,20 @@ impl Mock {
     }
 
     /// Lets the next requests of `M` fail in this order; `None` lets one be answered. Requests after the last are
-    /// answered as usual: a script only disturbs. Where a script that has run out must be an error, and a step that
-    /// nobody used too, use [`expect`](Self::expect).
+    /// answered as usual. Where a script that has run out must be an error, and an unused step too, use
+    /// [`expect`](Self::expect).
+    ///
+    /// ```
+    /// use tgscan_mock::types::Search;
+    /// use tgscan_mock::{Fault, FaultKind, Mock};
+    ///
+    /// let mock = Mock::new();
+    /// mock.script::<Search>([FaultKind::TooManyRequests(None), FaultKind::Close]);
+    /// // Faults that charge, that come late, or between answers.
+    /// mock.script::<Search>([None, Some(Fault::new(FaultKind::Reset).charged())]);
+    /// assert_eq!(mock.script_left(), 4);
+    /// # mock.clear_script();
+    /// ```
     pub fn script<M: ApiMethod>(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
         self.state().script.push(Some(M::NAME), faults.into_iter().map(Into::into));
     }

@@ -8,7 +8,7 @@ use http::Request;
 use tgscan_mock::core::{Credits, Transport, transport::TransportErrorKind};
 use tgscan_mock::data::{Billing, Generate, GenerateVisitor, Profile, sample};
 use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
-use tgscan_mock::{Fault, FaultKind, KeyUsed, Mock, Repeat, data::visit_all, types};
+use tgscan_mock::{FaultKind, KeyUsed, Mock, Repeat, data::visit_all, types};
 
 use crate::support::{answer, message, post, seven_urls};
 
@@ -183,9 +183,7 @@ fn requests_with_huge_heads_are_kept_by_their_size() {
 fn body_cut_beyond_the_limit_is_too_large() {
     // Found by the simulation: the transport kept more bytes of a cut body than its cap allows.
     let mock = Mock::builder().max_body_size(10).build().unwrap();
-    mock.script_any(
-        [FaultKind::CutBody(20), FaultKind::StallBody(20), FaultKind::CutBody(5)].map(Fault::from),
-    );
+    mock.script_any([FaultKind::CutBody(20), FaultKind::StallBody(20), FaultKind::CutBody(5)]);
     for (bytes, kind) in [
         (10, TransportErrorKind::BodyTooLarge),
         (10, TransportErrorKind::BodyTooLarge),
@@ -274,7 +272,7 @@ fn repeated_answer_is_charged_and_faulted_like_a_new_one() {
         other => panic!("not a whole response: {other:?}"),
     };
     let first = whole();
-    mock.script_any([tgscan_mock::Fault::new(tgscan_mock::FaultKind::CutJson(20))]);
+    mock.script_any([FaultKind::CutJson(20)]);
     assert_eq!(whole(), first[..20]);
     assert_eq!(whole(), first);
     assert_eq!((mock.account().spent, mock.requests()[2].charged), (3, 1));

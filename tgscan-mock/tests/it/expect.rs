@@ -370,7 +370,7 @@ fn satisfied_waits_for_what_is_expected_and_not_longer_than_its_limit() {
 #[test]
 fn script_step_that_met_no_request_is_told() {
     let mock = Mock::new();
-    mock.script::<Search>([Fault::new(FaultKind::Close), Fault::new(FaultKind::Reset)]);
+    mock.script::<Search>([FaultKind::Close, FaultKind::Reset]);
     block_on(mock.client().search("alice")).unwrap_err();
     let report = report(&mock);
     assert!(report.contains("1 script step met no request"), "{report}");
@@ -381,10 +381,7 @@ fn script_step_that_met_no_request_is_told() {
 #[test]
 fn request_that_is_refused_meets_no_fault() {
     let mock = Mock::new();
-    mock.script::<Search>([
-        Fault::new(FaultKind::Close),
-        Fault::new(FaultKind::FieldMissing("/result/user".into())),
-    ]);
+    mock.script::<Search>([FaultKind::Close, FaultKind::FieldMissing("/result/user".into())]);
     let refused = answer(&mock, &post("/search", "wrong", "query=alice"));
     assert_eq!((refused.status().as_u16(), mock.script_left()), (401, 2));
     assert_eq!(mock.requests()[0].fault, None);
@@ -397,7 +394,7 @@ fn fault_that_changes_nothing_is_an_error_and_not_recorded() {
         FaultKind::FieldMissing("/result/nowhere".into()),
         FaultKind::FieldMistyped("/nowhere/at/all".into()),
     ] {
-        mock.script::<Search>([Fault::new(kind)]);
+        mock.script::<Search>([kind]);
         let error = ask(&mock, "/search", "query=alice").unwrap();
         assert!(error.contains("changes nothing, because the answer has no such field"), "{error}");
         assert_eq!(mock.requests().last().unwrap().fault, None);

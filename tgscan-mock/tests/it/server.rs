@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use bytes::Bytes;
-use tgscan_mock::{Fault, FaultKind, Mock, MockServer, ServerOptions};
+use tgscan_mock::{FaultKind, Mock, MockServer, ServerOptions};
 
 use crate::support::{answer, send, seven_urls};
 
@@ -56,7 +56,7 @@ fn an_endless_answer_goes_on_after_its_body() {
     let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
     let whole = answer(&Mock::new(), &seven_urls(&mock)[0]).into_body();
     // All of it at once but the last two bytes, so that the test need not wait long for what comes after.
-    mock.script_any([Fault::new(FaultKind::TrickleBody(whole.len() - 2))]);
+    mock.script_any([FaultKind::TrickleBody(whole.len() - 2)]);
     let mut stream = TcpStream::connect(server.address()).unwrap();
     let request = &seven_urls(&mock)[0];
     let (key, body) = (Mock::LIVE_KEY, std::str::from_utf8(request.body()).unwrap());
