@@ -47,11 +47,8 @@ mod tests {
     fn titles_are_sorted_and_asked_for_once() {
         let mock = Mock::new();
         let mut answer = SearchAnswer::default();
-        for title in ["b", "a"] {
-            let mut group = SearchGroup::default();
-            group.title = title.into();
-            answer.groups.push(group);
-        }
+        answer.groups =
+            vec![SearchGroup::new(-1001, "b").with_username("group_b"), SearchGroup::new(-1002, "a")];
         let query: UserQuery = "some_username".parse().unwrap();
         mock.expect(Expect::call(&Search { query: query.clone() }).then_answer(answer));
 

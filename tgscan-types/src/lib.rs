@@ -20,6 +20,7 @@ mod envelope;
 mod lenient;
 mod methods;
 mod object;
+mod parts;
 pub mod registry;
 mod repair;
 #[cfg(feature = "schema")]

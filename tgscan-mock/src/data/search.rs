@@ -63,8 +63,7 @@ fn draw(dice: &mut Dice) -> SearchAnswer {
 fn users(profile: Profile) -> impl Strategy<Value = SearchUser> {
     let names = (optional_username(profile), first_name(profile), optional_name(profile));
     (user_id(profile), names).prop_map(|(id, (username, first_name, last_name))| {
-        let mut user = SearchUser::default();
-        user.id = id;
+        let mut user = SearchUser::new(id);
         user.username = username;
         user.first_name = first_name;
         user.last_name = last_name;
@@ -73,31 +72,18 @@ fn users(profile: Profile) -> impl Strategy<Value = SearchUser> {
 }
 
 fn username_entries(profile: Profile) -> impl Strategy<Value = UsernameEntry> {
-    (username(profile), date(profile)).prop_map(|(username, date)| {
-        let mut entry = UsernameEntry::default();
-        entry.username = username;
-        entry.date = date;
-        entry
-    })
+    (username(profile), date(profile)).prop_map(|(username, date)| UsernameEntry::new(username, date))
 }
 
 fn id_entries(profile: Profile) -> impl Strategy<Value = IdEntry> {
-    (user_id(profile), date(profile)).prop_map(|(id, date)| {
-        let mut entry = IdEntry::default();
-        entry.id = id;
-        entry.date = date;
-        entry
-    })
+    (user_id(profile), date(profile)).prop_map(|(id, date)| IdEntry::new(id, date))
 }
 
 fn groups(profile: Profile) -> impl Strategy<Value = SearchGroup> {
     (group_id(profile), optional_username(profile), title(profile), date(profile)).prop_map(
         |(id, username, title, date_updated)| {
-            let mut group = SearchGroup::default();
-            group.id = Some(id);
+            let mut group = SearchGroup::new(id, title).with_date_updated(date_updated);
             group.username = username;
-            group.title = title;
-            group.date_updated = date_updated;
             group
         },
     )

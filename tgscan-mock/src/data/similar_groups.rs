@@ -54,13 +54,8 @@ fn extreme(profile: Profile) -> impl Strategy<Value = SimilarGroupsAnswer> {
 }
 
 fn groups(profile: Profile) -> impl Strategy<Value = SimilarGroup> {
-    (username(profile), title(profile), num_users(profile)).prop_map(|(username, title, num_users)| {
-        let mut group = SimilarGroup::default();
-        group.username = username;
-        group.title = title;
-        group.num_users = num_users;
-        group
-    })
+    (username(profile), title(profile), num_users(profile))
+        .prop_map(|(username, title, num_users)| SimilarGroup::new(username, title, num_users))
 }
 
 impl Generate for SimilarGroups {

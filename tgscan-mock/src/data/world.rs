@@ -172,8 +172,7 @@ impl World {
     /// What a search tells of somebody.
     pub(crate) fn search(&self, person: &Person) -> SearchAnswer {
         let mut answer = SearchAnswer::default();
-        let mut user = SearchUser::default();
-        user.id = person.id;
+        let mut user = SearchUser::new(person.id);
         user.username.clone_from(&person.username);
         person.first_name.clone_into(&mut user.first_name);
         user.last_name = person.last_name.map(str::to_owned);
@@ -186,17 +185,12 @@ impl World {
             days
         };
         for day in dates(&mut dice, 3) {
-            let mut entry = UsernameEntry::default();
             let number = dice.between(1, 9999);
-            entry.username = numbered(&mut dice, "", number);
-            entry.date = Date::of_day(day).text();
-            answer.username_history.push(entry);
+            let username = numbered(&mut dice, "", number);
+            answer.username_history.push(UsernameEntry::new(username, Date::of_day(day).text()));
         }
         for day in dates(&mut dice, 1) {
-            let mut entry = IdEntry::default();
-            entry.id = person.id;
-            entry.date = Date::of_day(day).text();
-            answer.id_history.push(entry);
+            answer.id_history.push(IdEntry::new(person.id, Date::of_day(day).text()));
         }
         answer.groups = self.groups_of(person);
         answer.meta.num_groups = person.num_groups;
@@ -219,9 +213,8 @@ impl World {
         memberships.sort_unstable_by(|a, b| b.cmp(a));
         let entry = |(day, group)| {
             let Group { id, username, title, .. } = self.group(group);
-            let mut entry = SearchGroup::default();
-            (entry.id, entry.username, entry.title) = (Some(id), username, title);
-            entry.date_updated = Date::of_day(day).text();
+            let mut entry = SearchGroup::new(id, title).with_date_updated(Date::of_day(day).text());
+            entry.username = username;
             entry
         };
         memberships.into_iter().map(entry).collect()
@@ -246,9 +239,7 @@ impl World {
         groups.sort_by_key(|group| Reverse(group.num_users));
         let entry = |group: Group| {
             let username = group.username.filter(|username| !names.contains(username))?;
-            let mut entry = SimilarGroup::default();
-            (entry.username, entry.title, entry.num_users) = (username, group.title, group.num_users);
-            Some(entry)
+            Some(SimilarGroup::new(username, group.title, group.num_users))
         };
         groups.into_iter().filter_map(entry).collect()
     }
