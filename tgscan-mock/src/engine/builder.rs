@@ -14,7 +14,7 @@ use tgscan_core::ApiKey;
 use tgscan_core::types::{ApiMethod, registry::infos};
 
 use super::account::{Cost, KeyState};
-use super::fault::Script;
+use super::script::Script;
 use super::{Engine, Mock, Settings, State, route};
 use crate::VirtualTimer;
 use crate::data::{Date, Profile, World};

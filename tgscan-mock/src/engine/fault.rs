@@ -1,10 +1,14 @@
 //! What can go wrong, as values: listed, scripted, each with what it means for the account and for a right client.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use http::StatusCode;
+
+use super::shape;
+
+/// The largest body of [`FaultKind::Oversized`], so that a slip does not take all memory.
+const MOST_BYTES: usize = 256 * 1024 * 1024;
 
 /// A way to fail, on one of three layers: socket, HTTP, envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,21 +36,22 @@ pub enum FaultKind {
     TooManyRequests(Option<u64>),
     /// HTTP: 503 with an error envelope, and a `Retry-After` of so many seconds.
     Unavailable(Option<u64>),
-    /// HTTP: a gateway's HTML page under this status.
+    /// HTTP: a gateway's HTML page under this status, from 200 to 599 and one whose answers have a body.
     HtmlPage(StatusCode),
-    /// HTTP: this redirect to another host. Following it would carry the API key there.
+    /// HTTP: this redirect (301, 302, 303, 307 or 308) to another host. Following it would carry the API key there.
     Redirect(StatusCode),
-    /// HTTP: the right answer, blown up to at least so many bytes by an unknown field.
+    /// HTTP: the right answer, blown up to at least this many bytes by an unknown field; 256 MiB at most.
     Oversized(usize),
     /// HTTP: the right answer, labelled `text/html`.
     WrongContentType,
-    /// Envelope: an error under this status.
+    /// Envelope: an error under this status, from 200 to 599 and one whose answers have a body.
     ErrorEnvelope(StatusCode),
     /// Envelope: the right answer, under 500.
     OkUnder500,
-    /// Envelope: the field at this JSON pointer (RFC 6901) is missing.
+    /// Envelope: the field at this JSON pointer (RFC 6901) into the body, such as `/result/meta/op_cost` or
+    /// `/result/groups/0/title`, is missing.
     FieldMissing(Cow<'static, str>),
-    /// Envelope: the field at this JSON pointer (RFC 6901) has another type.
+    /// Envelope: the field at this JSON pointer (RFC 6901) into the body has another type.
     FieldMistyped(Cow<'static, str>),
     /// Envelope: the JSON ends after so many bytes, in a body that is complete as HTTP sees it.
     CutJson(usize),
@@ -118,6 +123,35 @@ impl Fault {
             self.message = Some(message.into());
         }
         self
+    }
+
+    /// Checks that a request of this method, or of any, can meet it.
+    ///
+    /// # Errors
+    /// If not: what is wrong, and what would be right.
+    pub(super) fn check(&self, method: Option<&str>) -> Result<(), String> {
+        match &self.kind {
+            FaultKind::HtmlPage(status) | FaultKind::ErrorEnvelope(status) => match status.as_u16() {
+                code @ (204 | 205 | 304) => {
+                    Err(format!("`status` is {code}, under which an answer has no body; give another one"))
+                }
+                200..600 => Ok(()),
+                code => Err(format!("`status` is {code}; give one from 200 to 599")),
+            },
+            FaultKind::Redirect(status) => match status.as_u16() {
+                301..=303 | 307 | 308 => Ok(()),
+                code => {
+                    Err(format!("`status` is {code}, which is no redirect; give 301, 302, 303, 307 or 308"))
+                }
+            },
+            FaultKind::Oversized(bytes) if *bytes > MOST_BYTES => {
+                Err(format!("`bytes` is {bytes}; give at most {MOST_BYTES}"))
+            }
+            FaultKind::FieldMissing(field) | FaultKind::FieldMistyped(field) => {
+                shape::check_field(field, method)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether it is an error envelope.
@@ -271,39 +305,5 @@ mod tests {
             };
             assert_eq!(charged, expected, "{fault:?}");
         }
-    }
-}
-
-/// Queues of what to do with the next requests.
-#[derive(Clone, Default)]
-pub(super) struct Script {
-    /// For the requests of one method; `None` is an answer as usual.
-    by_method: HashMap<&'static str, VecDeque<Option<Fault>>>,
-    /// For any request, once the queue of its own method is empty.
-    any: VecDeque<Option<Fault>>,
-}
-
-impl Script {
-    pub(super) fn push(&mut self, method: Option<&'static str>, faults: impl Iterator<Item = Option<Fault>>) {
-        match method {
-            Some(name) => self.by_method.entry(name).or_default().extend(faults),
-            None => self.any.extend(faults),
-        }
-    }
-
-    #[cfg(feature = "server")]
-    pub(super) fn push_step(&mut self, step: super::ScriptStep) {
-        self.push(step.method, std::iter::repeat_n(step.fault, step.times));
-    }
-
-    /// What the next request of this method gets; an empty script lets it be answered.
-    pub(super) fn next(&mut self, method: Option<&'static str>) -> Option<Fault> {
-        let own = method.and_then(|name| self.by_method.get_mut(name)).and_then(VecDeque::pop_front);
-        own.or_else(|| self.any.pop_front()).flatten()
-    }
-
-    /// How many scripted steps are left.
-    pub(super) fn left(&self) -> usize {
-        self.any.len() + self.by_method.values().map(VecDeque::len).sum::<usize>()
     }
 }

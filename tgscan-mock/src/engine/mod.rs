@@ -16,6 +16,8 @@ mod outcome;
 mod recording;
 mod respond;
 mod route;
+mod script;
+mod shape;
 #[cfg(feature = "server")]
 mod step;
 
@@ -40,7 +42,6 @@ pub(crate) use change::Change;
 pub use costs::MethodCost;
 use expect::{Book, Drawn, Seen};
 pub use expect::{Expect, UnmetExpectations};
-use fault::Script;
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]
 pub(crate) use fault::{SLOW_PAUSE, TRICKLE_PAUSE};
@@ -54,6 +55,7 @@ use route::Route;
 #[cfg(feature = "openapi")]
 pub(crate) use route::each_method;
 pub use route::visit_all;
+use script::{Script, accept};
 #[cfg(feature = "server")]
 pub use step::ScriptStep;
 #[cfg(feature = "server")]
@@ -253,49 +255,6 @@ impl Mock {
         *self.state() = State::new(start);
     }
 
-    /// Lets the next requests of `M` fail in this order; `None` lets one be answered. Requests after the last are
-    /// answered as usual. Where a script that has run out must be an error, and an unused step too, use
-    /// [`expect`](Self::expect).
-    ///
-    /// ```
-    /// use tgscan_mock::types::Search;
-    /// use tgscan_mock::{Fault, FaultKind, Mock};
-    ///
-    /// let mock = Mock::new();
-    /// mock.script::<Search>([FaultKind::TooManyRequests(None), FaultKind::Close]);
-    /// // Faults that charge, that come late, or between answers.
-    /// mock.script::<Search>([None, Some(Fault::new(FaultKind::Reset).charged())]);
-    /// assert_eq!(mock.script_left(), 4);
-    /// # mock.clear_script();
-    /// ```
-    pub fn script<M: ApiMethod>(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
-        self.state().script.push(Some(M::NAME), faults.into_iter().map(Into::into));
-    }
-
-    /// As [`script`](Self::script), for the next requests of any method and path.
-    pub fn script_any(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
-        self.state().script.push(None, faults.into_iter().map(Into::into));
-    }
-
-    /// As [`script`](Self::script), with steps that were read from a file or sent by another program.
-    #[cfg(feature = "server")]
-    pub fn script_steps(&self, steps: impl IntoIterator<Item = ScriptStep>) {
-        let mut state = self.state();
-        for step in steps {
-            state.script.push_step(step);
-        }
-    }
-
-    /// Removes the script steps that are left.
-    pub fn clear_script(&self) {
-        self.state().script = Script::default();
-    }
-
-    /// Returns how many script steps are left.
-    pub fn script_left(&self) -> usize {
-        self.state().script.left()
-    }
-
     /// Expects this call, and says what it gets. From now on every request must be expected by one of the calls given
     /// here: another one, or one too many, is refused with an error envelope that says why, and fails
     /// [`verify`](Self::verify). When this handle is dropped unverified, it verifies itself, whoever else has clones.
@@ -303,10 +262,11 @@ impl Mock {
     /// Of several expectations that match a request, the first that still wants it takes it.
     ///
     /// # Panics
-    /// Not here, but where this handle is dropped, if expectations were not met and nobody called `verify`. A test that is
+    /// If the mock does not answer `M`. And where this handle is dropped, if expectations were not met and nobody called `verify`. A test that is
     /// panicking already is left alone.
     #[track_caller]
     pub fn expect<M: ApiMethod>(&self, expect: Expect<M>) {
+        accept(shape::check_method(M::NAME));
         self.verifies.store(true, Ordering::Relaxed);
         self.state().expected.push(expect.into_expected(), Location::caller());
     }

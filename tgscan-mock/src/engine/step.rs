@@ -74,9 +74,21 @@ impl<'de> Deserialize<'de> for ScriptStep {
 }
 
 impl ScriptStep {
-    /// The fault; `None` for a request that is answered.
-    pub(crate) fn into_fault(self) -> Option<Fault> {
-        self.fault
+    /// The fault of an expected call of this method; `None` for a call that is answered.
+    ///
+    /// # Errors
+    /// If it is for another method or for a number of requests, or cannot apply: what would be right.
+    pub(crate) fn into_fault_of(self, method: &str) -> Result<Option<Fault>, String> {
+        if let Some(other) = self.method.filter(|own| *own != method) {
+            return Err(format!(
+                "the fault is for `{other}`, and the call is of `{method}`; leave its `method` out"
+            ));
+        }
+        if self.times != 1 {
+            return Err("give `times` to the expectation instead of its fault".into());
+        }
+        self.fault.as_ref().map_or(Ok(()), |fault| fault.check(Some(method)))?;
+        Ok(self.fault)
     }
 
     fn read(mut fields: Map<String, Value>) -> Result<Self, String> {
@@ -112,6 +124,9 @@ impl ScriptStep {
         let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let form: Form = serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
         let fault = form.kind()?.map(Fault::new);
+        if let Some(fault) = &fault {
+            fault.check(method)?;
+        }
         let fault = match (fault, charged) {
             (Some(fault), Some(true)) => Some(fault.charged()),
             (fault, _) => fault,
@@ -148,9 +163,9 @@ impl Form {
     /// `None` for a request that is answered.
     fn kind(self) -> Result<Option<FaultKind>, String> {
         let status = |status: u16| {
-            // A status below 200 is not final, and above 599 none at all.
-            let known = StatusCode::from_u16(status).ok().filter(|_| (200..600).contains(&status));
-            known.ok_or_else(|| format!("`status` is {status}; give one from 200 to 599"))
+            StatusCode::from_u16(status)
+                .ok()
+                .ok_or_else(|| format!("`status` is {status}; give one from 200 to 599"))
         };
         Ok(Some(match self {
             Self::Answer {} => return Ok(None),
@@ -166,9 +181,6 @@ impl Form {
             Self::Unavailable { retry_after } => FaultKind::Unavailable(retry_after),
             Self::HtmlPage { status: code } => FaultKind::HtmlPage(status(code)?),
             Self::Redirect { status: code } => FaultKind::Redirect(status(code)?),
-            Self::Oversized { bytes } if bytes > MOST_BYTES => {
-                return Err(format!("`bytes` is {bytes}; give at most {MOST_BYTES}"));
-            }
             Self::Oversized { bytes } => FaultKind::Oversized(bytes),
             Self::WrongContentType {} => FaultKind::WrongContentType,
             Self::ErrorEnvelope { status: code } => FaultKind::ErrorEnvelope(status(code)?),
@@ -204,8 +216,6 @@ impl Form {
     }
 }
 
-/// The largest body that data may ask for, so that a slip in a file does not take all memory.
-const MOST_BYTES: usize = 256 * 1024 * 1024;
 /// The most requests that one step may be for.
 const MOST_TIMES: usize = 100_000;
 /// The longest latency that data may ask for: an hour.

@@ -251,6 +251,15 @@ fn bad_config_prints_one_line_and_starts_nothing() {
         ),
         ("[[faults]]\nkind = \"reset\"\nat = 1", "unknown field `at`"),
         ("[[faults]]\nkind = \"reset\"\nmethod = \"serach\"", "`method` is none of search"),
+        (
+            "[[faults]]\nkind = \"close\"\n\n[[faults]]\nkind = \"field_missing\"\nfield = \"result\"",
+            "line 4: `field` is \"result\", which no answer has; give one of /result, ",
+        ),
+        (
+            "[[faults]]\nmethod = \"balance\"\nkind = \"field_mistyped\"\nfield = \"/result/meta\"",
+            "which no answer of `balance` has; give one of /result, /result/num_credits, /status",
+        ),
+        ("[[faults]]\nkind = \"redirect\"\nstatus = 200", "`status` is 200, which is no redirect"),
     ] {
         std::fs::write(&config, text).unwrap();
         let port_file = port_file.to_str().unwrap();

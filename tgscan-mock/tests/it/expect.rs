@@ -391,8 +391,8 @@ fn request_that_is_refused_meets_no_fault() {
 fn fault_that_changes_nothing_is_an_error_and_not_recorded() {
     let mock = Mock::new();
     for kind in [
-        FaultKind::FieldMissing("/result/nowhere".into()),
-        FaultKind::FieldMistyped("/nowhere/at/all".into()),
+        FaultKind::FieldMissing("/result/groups/5000/title".into()),
+        FaultKind::FieldMistyped("/result/groups/5000/id".into()),
     ] {
         mock.script::<Search>([kind]);
         let error = ask(&mock, "/search", "query=alice").unwrap();

@@ -10,6 +10,7 @@ mod data;
 mod expect;
 mod faults;
 mod refusals;
+mod scripts;
 mod serve;
 mod server;
 mod simulation;

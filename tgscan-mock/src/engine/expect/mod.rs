@@ -14,6 +14,7 @@ use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{ApiMethod, Envelope};
 
 use super::fault::Fault;
+use super::script::accept;
 use crate::data::Generate;
 pub(super) use book::{Book, Seen};
 pub use report::UnmetExpectations;
@@ -81,6 +82,15 @@ pub(crate) enum Act {
     Fault(Fault),
     Answer(Pinned),
     Drawn(Drawn),
+}
+
+impl Act {
+    #[track_caller]
+    fn fault<M: ApiMethod>(fault: Fault) -> Self {
+        let checked = fault.check(Some(M::NAME));
+        accept(checked.map_err(|why| format!("{:?} cannot be expected: {why}", fault.kind())));
+        Self::Fault(fault)
+    }
 }
 
 /// An answer that a test wrote.
@@ -239,8 +249,12 @@ impl<M: ApiMethod> Expect<M> {
     }
 
     /// Fails the next call with this fault.
+    ///
+    /// # Panics
+    /// If it cannot apply to an answer of `M`, as [`Mock::script`](crate::Mock::script).
+    #[track_caller]
     pub fn then_fault(self, fault: impl Into<Fault>) -> Self {
-        self.then(Act::Fault(fault.into()))
+        self.then(Act::fault::<M>(fault.into()))
     }
 
     /// Answers the next call as without an expectation: with a random answer, or a refusal.
@@ -272,8 +286,12 @@ impl<M: ApiMethod> Expect<M> {
     }
 
     /// Fails every call after the sequence with this fault.
+    ///
+    /// # Panics
+    /// If it cannot apply to an answer of `M`, as [`Mock::script`](crate::Mock::script).
+    #[track_caller]
     pub fn always_fault(self, fault: impl Into<Fault>) -> Self {
-        self.always(Act::Fault(fault.into()))
+        self.always(Act::fault::<M>(fault.into()))
     }
 
     /// Answers every call after the sequence as without an expectation.

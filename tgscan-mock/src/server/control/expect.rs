@@ -111,7 +111,8 @@ fn expect<M: Generate>(wanted: Wanted) -> Result<Expect<M>, String> {
     if let Some(name) = name {
         expect = expect.named(name);
     }
-    expect = match (answer, fault.and_then(ScriptStep::into_fault)) {
+    let fault = fault.map_or(Ok(None), |step| step.into_fault_of(&method))?;
+    expect = match (answer, fault) {
         (Some(_), Some(_)) => return Err("give an `answer` or a `fault`, and not both".into()),
         (Some(answer), None) => expect.always_answer(
             serde_json::from_value(answer).map_err(|error| format!("the answer of `{method}`: {error}"))?,
