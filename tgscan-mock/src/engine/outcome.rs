@@ -55,8 +55,8 @@ pub enum End {
 
 impl Outcome {
     /// A normal answer: a successful envelope.
-    pub(super) fn answer(response: Response<Bytes>, charged: u64) -> Self {
-        Self { wire: Wire::Whole(response), class: Class::Reply, charged, latency: None }
+    pub(super) fn answer(response: Response<Bytes>) -> Self {
+        Self { wire: Wire::Whole(response), class: Class::Reply, charged: 0, latency: None }
     }
 
     /// An error envelope.
@@ -65,7 +65,7 @@ impl Outcome {
     }
 
     /// A fault that needs no answer: the request was not processed, or its answer is thrown away.
-    pub(super) fn instead(fault: &Fault, charged: u64) -> Self {
+    pub(super) fn instead(fault: &Fault) -> Self {
         let refused = |status, after| refused(status, after, fault.message());
         let (wire, class) = match fault.kind() {
             FaultKind::Refuse => (Wire::Refused, Class::NeverSent),
@@ -83,12 +83,12 @@ impl Outcome {
             // The others spoil an answer and never get here; a stall is what is left when nothing comes.
             _ => (Wire::Nothing(End::Stall), Class::MaybeSent),
         };
-        Self { wire, class, charged, latency: fault.latency() }
+        Self { wire, class, charged: 0, latency: fault.latency() }
     }
 
     /// A fault in the answer of a processed request. `None` if the fault names a field that the answer does not have, so
     /// that it would change nothing.
-    pub(super) fn spoil(fault: &Fault, mut response: Response<Bytes>, charged: u64) -> Option<Self> {
+    pub(super) fn spoil(fault: &Fault, mut response: Response<Bytes>) -> Option<Self> {
         let (wire, class) = match fault.kind() {
             FaultKind::CutBody(at) => partial(response, *at, End::Close),
             FaultKind::StallBody(at) => partial(response, *at, End::Stall),
@@ -116,9 +116,9 @@ impl Outcome {
                 let class = if has_status { Class::Decode } else { Class::UnexpectedResponse };
                 (Wire::Whole(response.map(|_| cut)), class)
             }
-            _ => return Some(Self::instead(fault, charged)),
+            _ => return Some(Self::instead(fault)),
         };
-        Some(Self { wire, class, charged, latency: fault.latency() })
+        Some(Self { wire, class, charged: 0, latency: fault.latency() })
     }
 }
 

@@ -9,9 +9,10 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 
 use super::check::Refusal;
-use super::expect::{Act, Drawn, Pinned};
+use super::expect::{Act, Call, Drawn, Pinned};
 use super::recording::{KeyUsed, Record};
 use super::route::{self, Draw, Route};
+use super::script::Taken;
 use super::{Engine, Fault, Mock, Outcome, Repeat, Settings, State, UnknownAccounts, Wire, check};
 use crate::data::{Billing, Profile, Seed};
 
@@ -19,8 +20,10 @@ use crate::data::{Billing, Profile, Seed};
 const MOST_ASKED: usize = 100_000;
 
 /// Where an answer comes from.
+#[derive(Default)]
 enum Source {
     /// The strategies of the mock.
+    #[default]
     Usual,
     Pinned(Pinned),
     Drawn(Drawn),
@@ -38,6 +41,17 @@ struct Asked<'a> {
     latency: Option<Duration>,
 }
 
+/// What a request meets. If it is refused, it gives back its step and that of its call.
+#[derive(Default)]
+struct Met {
+    source: Source,
+    fault: Option<Fault>,
+    /// Of the script.
+    step: Option<Taken>,
+    /// Of the expectations.
+    call: Option<Call>,
+}
+
 impl Mock {
     /// What becomes of one request, by the expectations and the script: pure but for these, the account and the
     /// recording.
@@ -49,24 +63,29 @@ impl Mock {
     pub(crate) fn respond_at(&self, request: &Request<Bytes>, now: Option<SystemTime>) -> Outcome {
         let mut asked = self.engine.asked(request);
         asked.record.received = now;
-        let act = {
+        let met = {
             let State { expected, script, .. } = &mut *self.state();
-            let seen = asked.record.seen();
-            let taken = if expected.is_empty() { Ok((Act::Usual, None)) } else { expected.take(&seen) };
-            taken.map(|(act, latency)| {
-                asked.latency = latency.or(asked.latency);
+            let taken =
+                if expected.is_empty() { Ok(None) } else { expected.take(&asked.record.seen()).map(Some) };
+            taken.map(|call| {
+                let mut met = Met::default();
+                let act = call.map_or(Act::Usual, |(call, act, latency)| {
+                    asked.latency = latency.or(asked.latency);
+                    met.call = Some(call);
+                    act
+                });
                 match act {
-                    // A request that is wrong in itself meets no fault, so that the script waits for one that is right.
-                    Act::Usual if asked.checked.is_err() => (None, Source::Usual),
-                    Act::Usual => (script.next(asked.record.method), Source::Usual),
-                    Act::Fault(fault) => (Some(fault), Source::Usual),
-                    Act::Answer(pinned) => (None, Source::Pinned(pinned)),
-                    Act::Drawn(drawn) => (None, Source::Drawn(drawn)),
+                    Act::Usual if asked.checked.is_ok() => met.step = script.take(asked.record.method),
+                    Act::Usual => {}
+                    Act::Fault(fault) => met.fault = Some(fault),
+                    Act::Answer(pinned) => met.source = Source::Pinned(pinned),
+                    Act::Drawn(drawn) => met.source = Source::Drawn(drawn),
                 }
+                met
             })
         };
-        match act {
-            Ok((fault, source)) => self.finish(asked, fault, source),
+        match met {
+            Ok(met) => self.finish(asked, met),
             Err(why) => {
                 let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("the mock's test: {why}"));
                 self.recorded_refusal(asked.record, refusal, &asked.settings, asked.latency)
@@ -76,25 +95,38 @@ impl Mock {
 
     /// What becomes of one request under this fault, or without one. Expectations and script are left alone.
     pub fn respond_with(&self, request: &Request<Bytes>, fault: Option<&Fault>) -> Outcome {
-        self.finish(self.engine.asked(request), fault.cloned(), Source::Usual)
+        self.finish(self.engine.asked(request), Met { fault: fault.cloned(), ..Met::default() })
     }
 
-    fn finish(&self, asked: Asked<'_>, fault: Option<Fault>, source: Source) -> Outcome {
+    fn finish(&self, asked: Asked<'_>, met: Met) -> Outcome {
         let Asked { mut record, checked, settings, latency } = asked;
+        let Met { fault, source, step, call } = met;
+        let fault = fault.or_else(|| step.as_ref()?.fault.clone());
         // A request that is wrong in itself is refused, whatever it would have met.
-        let answered = match (checked, &fault) {
-            (Ok(_), Some(fault)) if !fault.is_charged() => Ok(Outcome::instead(fault, 0)),
-            (checked, fault) => checked
-                .and_then(|route| self.answer(route, &record, source, &settings))
-                .and_then(|(body, charged)| spoiled(fault.as_ref(), body, charged)),
-        };
+        let answered = checked.and_then(|route| match &fault {
+            Some(fault) if !fault.is_charged() => Ok(Outcome::instead(fault)),
+            fault => self.answer(route, &record, source, fault.as_ref(), &settings),
+        });
         match answered {
             Ok(outcome) => {
                 record.fault = fault;
                 self.recorded(record, outcome, latency)
             }
-            // What did not happen is not recorded.
-            Err(refusal) => self.recorded_refusal(record, refusal, &settings, latency),
+            // What did not happen is not recorded, and may happen to the next request.
+            Err(refusal) => {
+                self.give_back(step, call);
+                self.recorded_refusal(record, refusal, &settings, latency)
+            }
+        }
+    }
+
+    fn give_back(&self, step: Option<Taken>, call: Option<Call>) {
+        let State { expected, script, .. } = &mut *self.state();
+        if let Some(step) = step {
+            script.give_back(step);
+        }
+        if let Some(call) = call {
+            expected.give_back(call);
         }
     }
 
@@ -127,26 +159,40 @@ impl Mock {
         outcome
     }
 
-    /// The answer to a request that is right, and what it took from the account.
+    /// What a request that is right gets: an answer, perhaps spoilt by a fault. Charges it.
     fn answer(
+        &self,
+        route: &Route,
+        asked: &Record,
+        source: Source,
+        fault: Option<&Fault>,
+        settings: &Settings,
+    ) -> Result<Outcome, Refusal> {
+        let (body, cost) = self.draft(route, asked, source, settings)?;
+        let response = json(StatusCode::OK, body);
+        // Before it is charged: a fault that changes nothing is refused.
+        let mut outcome = match fault {
+            None => Outcome::answer(response),
+            Some(fault) => Outcome::spoil(fault, response).ok_or_else(|| changes_nothing(fault))?,
+        };
+        outcome.charged = self.state().account.charge(&route.info(), cost, asked.is_test)?;
+        Ok(outcome)
+    }
+
+    /// The answer to a request that is right, and what it costs.
+    fn draft(
         &self,
         route: &Route,
         asked: &Record,
         source: Source,
         settings: &Settings,
     ) -> Result<(Bytes, u64), Refusal> {
-        let Record { is_test, ref path, ref form, .. } = *asked;
-        let info = route.info();
-        // A pinned answer states its cost, and the account must lose what the answers say.
-        let stated = if let Source::Pinned(pinned) = &source { pinned.op_cost } else { None };
+        let Record { ref path, ref form, .. } = *asked;
         let mut seed = Seed::new(settings.seed).and_text(path).and_text(form);
         // An answer to no query states the balance, which is another one each time.
         let is_kept = matches!(source, Source::Usual) && settings.repeat == Repeat::Same && !form.is_empty();
-        if is_kept {
-            let mut state = self.state();
-            if let Some((cost, body)) = state.kept.find(seed.value(), form) {
-                return Ok((body, state.account.charge(&info, cost, is_test)?));
-            }
+        if is_kept && let Some((cost, body)) = self.state().kept.find(seed.value(), form) {
+            return Ok((body, cost));
         }
         let mut world = settings.world.clone();
         if settings.repeat == Repeat::Varied && !matches!(source, Source::Pinned(_)) {
@@ -167,19 +213,17 @@ impl Mock {
             return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is known about this account"));
         }
         let num_groups = || if is_usual { route.num_groups(form, &world).unwrap_or_default() } else { 0 };
-        let usual = || settings.costs.get(info.name).map_or(0, |cost| cost.of(form, num_groups));
-        let cost = stated.unwrap_or_else(usual);
-        let (charged, draw) = {
-            let mut state = self.state();
-            let charged = state.account.charge(&info, cost, is_test)?;
-            if let Source::Pinned(pinned) = source {
-                return Ok((pinned.body, charged));
-            }
-            let billing = Billing::new(cost, state.account.credits);
-            let from = if let Source::Drawn(drawn) = source { Some(drawn) } else { None };
-            let Settings { profile, writes_numbers, .. } = *settings;
-            (charged, Draw { profile, seed: seed.value(), billing, world, from, writes_numbers })
+        let usual = || settings.costs.get(route.info().name).map_or(0, |cost| cost.of(form, num_groups));
+        let (cost, from) = match source {
+            // A pinned answer states its cost, and the account must lose what the answers say.
+            Source::Pinned(Pinned { body, op_cost }) => return Ok((body, op_cost.unwrap_or_else(usual))),
+            Source::Drawn(drawn) => (usual(), Some(drawn)),
+            Source::Usual => (usual(), None),
         };
+        // Answers that state the balance are those of a free method: nothing is taken from it.
+        let billing = Billing::new(cost, self.state().account.credits);
+        let Settings { profile, writes_numbers, .. } = *settings;
+        let draw = Draw { profile, seed: seed.value(), billing, world, from, writes_numbers };
         let body = route.draw(form, &draw)?;
         if is_kept {
             let mut state = self.state();
@@ -188,7 +232,7 @@ impl Mock {
                 state.kept.keep(draw.seed, cost, form, &body);
             }
         }
-        Ok((body, charged))
+        Ok((body, cost))
     }
 
     /// Whether a path is that of an API method.
@@ -242,17 +286,10 @@ impl Engine {
     }
 }
 
-/// An answer as it comes under a fault, or without one.
-fn spoiled(fault: Option<&Fault>, body: Bytes, charged: u64) -> Result<Outcome, Refusal> {
-    let response = json(StatusCode::OK, body);
-    let Some(fault) = fault else { return Ok(Outcome::answer(response, charged)) };
-    Outcome::spoil(fault, response, charged).ok_or_else(|| {
-        let message = format!(
-            "the mock's test: {:?} changes nothing, because the answer has no such field",
-            fault.kind()
-        );
-        Refusal::new(StatusCode::BAD_REQUEST, message)
-    })
+fn changes_nothing(fault: &Fault) -> Refusal {
+    let kind = fault.kind();
+    let message = format!("the mock's test: {kind:?} changes nothing, because the answer has no such field");
+    Refusal::new(StatusCode::BAD_REQUEST, message)
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response<Bytes> {

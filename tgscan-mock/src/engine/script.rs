@@ -1,6 +1,6 @@
 //! What the next requests meet.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
 use tgscan_core::types::ApiMethod;
 
@@ -12,6 +12,9 @@ impl Mock {
     /// Lets the next requests of `M` fail in this order; `None` lets one be answered. Requests after the last are
     /// answered as usual. Where a script that has run out must be an error, and an unused step too, use
     /// [`expect`](Self::expect).
+    ///
+    /// A request that is refused (its key, query or credits are wrong, or the fault would change nothing) uses no step.
+    /// Faults before the request is processed, such as [`FaultKind::TooManyRequests`](crate::FaultKind), need no credits.
     ///
     /// ```
     /// use tgscan_mock::types::Search;
@@ -84,13 +87,21 @@ pub(super) fn accept(checked: Result<(), String>) {
     }
 }
 
-/// Queues of what to do with the next requests.
+/// What to do with the next requests.
 #[derive(Clone, Default)]
 pub(super) struct Script {
-    /// For the requests of one method; `None` is an answer as usual.
-    by_method: HashMap<&'static str, VecDeque<Option<Fault>>>,
-    /// For any request, once the queue of its own method is empty.
-    any: VecDeque<Option<Fault>>,
+    /// Of the requests of one method; of any, once its own method has none. By number, which is their order.
+    steps: HashMap<Option<&'static str>, BTreeMap<u64, Option<Fault>>>,
+    /// How many steps there ever were.
+    pushed: u64,
+}
+
+/// A step that a request has taken.
+pub(super) struct Taken {
+    queue: Option<&'static str>,
+    number: u64,
+    /// `None` is an answer as usual.
+    pub(super) fault: Option<Fault>,
 }
 
 impl Script {
@@ -99,9 +110,10 @@ impl Script {
         method: Option<&'static str>,
         faults: impl IntoIterator<Item = Option<Fault>>,
     ) {
-        match method {
-            Some(name) => self.by_method.entry(name).or_default().extend(faults),
-            None => self.any.extend(faults),
+        let steps = self.steps.entry(method).or_default();
+        for fault in faults {
+            steps.insert(self.pushed, fault);
+            self.pushed += 1;
         }
     }
 
@@ -110,14 +122,49 @@ impl Script {
         self.push(step.method, std::iter::repeat_n(step.fault, step.times));
     }
 
-    /// What the next request of this method gets; an empty script lets it be answered.
-    pub(super) fn next(&mut self, method: Option<&'static str>) -> Option<Fault> {
-        let own = method.and_then(|name| self.by_method.get_mut(name)).and_then(VecDeque::pop_front);
-        own.or_else(|| self.any.pop_front()).flatten()
+    /// Takes the step of the next request of this method; `None` if there is none.
+    pub(super) fn take(&mut self, method: Option<&'static str>) -> Option<Taken> {
+        [method, None].into_iter().find_map(|queue| {
+            let (number, fault) = self.steps.get_mut(&queue)?.pop_first()?;
+            Some(Taken { queue, number, fault })
+        })
+    }
+
+    /// Puts a step back in its place: the request that had taken it was refused.
+    pub(super) fn give_back(&mut self, taken: Taken) {
+        self.steps.entry(taken.queue).or_default().insert(taken.number, taken.fault);
     }
 
     /// How many scripted steps are left.
     pub(super) fn left(&self) -> usize {
-        self.any.len() + self.by_method.values().map(VecDeque::len).sum::<usize>()
+        self.steps.values().map(BTreeMap::len).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FaultKind;
+
+    #[test]
+    fn steps_given_back_in_any_order_keep_their_own() {
+        for is_reversed in [false, true] {
+            let mut script = Script::default();
+            script.push(Some("search"), [FaultKind::CutJson(0), FaultKind::CutJson(1)].map(Into::into));
+            script.push(None, [FaultKind::CutJson(2)].map(Into::into));
+            let mut taken: Vec<Taken> = (0..3).map_while(|_| script.take(Some("search"))).collect();
+            assert_eq!((taken.len(), script.left()), (3, 0));
+            if is_reversed {
+                taken.reverse();
+            }
+            for step in taken {
+                script.give_back(step);
+            }
+            for at in 0..3 {
+                let step = script.take(Some("search")).unwrap();
+                assert_eq!(step.fault, FaultKind::CutJson(at).into());
+            }
+            assert!(script.take(Some("search")).is_none());
+        }
     }
 }

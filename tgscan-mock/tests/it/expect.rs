@@ -379,29 +379,6 @@ fn script_step_that_met_no_request_is_told() {
 }
 
 #[test]
-fn request_that_is_refused_meets_no_fault() {
-    let mock = Mock::new();
-    mock.script::<Search>([FaultKind::Close, FaultKind::FieldMissing("/result/user".into())]);
-    let refused = answer(&mock, &post("/search", "wrong", "query=alice"));
-    assert_eq!((refused.status().as_u16(), mock.script_left()), (401, 2));
-    assert_eq!(mock.requests()[0].fault, None);
-}
-
-#[test]
-fn fault_that_changes_nothing_is_an_error_and_not_recorded() {
-    let mock = Mock::new();
-    for kind in [
-        FaultKind::FieldMissing("/result/groups/5000/title".into()),
-        FaultKind::FieldMistyped("/result/groups/5000/id".into()),
-    ] {
-        mock.script::<Search>([kind]);
-        let error = ask(&mock, "/search", "query=alice").unwrap();
-        assert!(error.contains("changes nothing, because the answer has no such field"), "{error}");
-        assert_eq!(mock.requests().last().unwrap().fault, None);
-    }
-}
-
-#[test]
 fn latency_passes_in_virtual_time_and_lets_others_run() {
     let mock = Mock::builder().latency(Duration::from_secs(2)).build().unwrap();
     let client = mock.client();

@@ -14,5 +14,6 @@ mod scripts;
 mod serve;
 mod server;
 mod simulation;
+mod steps;
 mod support;
 mod world;

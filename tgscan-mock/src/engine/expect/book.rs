@@ -1,5 +1,6 @@
 //! The expectations of a mock, and how far each has come.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -44,7 +45,12 @@ pub(super) fn readable(form: &str) -> String {
 /// One expectation and its calls so far.
 pub(crate) struct Entry {
     pub(super) expected: Expected,
+    /// The requests that it took.
     pub(super) calls: u64,
+    /// Those of them that were refused, and gave back their step of the sequence.
+    pub(super) refused: u64,
+    /// Steps that were given back and not taken again.
+    returned: BTreeSet<u64>,
     /// Where the test made it.
     pub(super) place: &'static Location<'static>,
     /// A later one in order has begun.
@@ -53,7 +59,18 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(super) fn is_met(&self) -> bool {
-        self.calls >= self.expected.bounds().0
+        self.counted() >= self.expected.bounds().0
+    }
+
+    /// The calls that count: where the steps of a sequence are the only count, those that used one.
+    fn counted(&self) -> u64 {
+        let counts_steps = self.expected.times.is_none() && !self.expected.sequence.is_empty();
+        if counts_steps { self.calls - self.refused } else { self.calls }
+    }
+
+    /// The step of the sequence that the next call gets, counted from 0.
+    fn step(&self) -> u64 {
+        self.returned.first().copied().unwrap_or(self.calls - self.refused)
     }
 
     /// Which criterion a request fails; `None` if it matches.
@@ -77,6 +94,12 @@ impl Entry {
     }
 }
 
+/// A request that an expectation took: which one, and which step of its sequence.
+pub(crate) struct Call {
+    entry: usize,
+    step: u64,
+}
+
 /// All expectations of a mock.
 #[derive(Default)]
 pub(crate) struct Book {
@@ -96,7 +119,8 @@ impl Book {
     }
 
     pub(crate) fn push(&mut self, expected: Expected, place: &'static Location<'static>) {
-        self.entries.push(Entry { expected, calls: 0, place, is_over: false });
+        let (refused, returned) = (0, BTreeSet::new());
+        self.entries.push(Entry { expected, calls: 0, refused, returned, place, is_over: false });
         self.is_verified = false;
         self.rerun = self.rerun.take().or_else(super::report::rerun);
     }
@@ -106,17 +130,18 @@ impl Book {
         self.mismatches.is_empty() && self.entries.iter().all(Entry::is_met)
     }
 
-    /// What a request gets, and how long that takes if it was told: by the first expectation that matches and wants it.
+    /// Which call a request is, what it gets, and how long that takes if it was told: by the first expectation that
+    /// matches and wants it.
     ///
     /// # Errors
     /// If no expectation wants it: what was wrong, for the client to read; it is kept for the report too.
-    pub(crate) fn take(&mut self, seen: &Seen<'_>) -> Result<(Act, Option<Duration>), String> {
+    pub(crate) fn take(&mut self, seen: &Seen<'_>) -> Result<(Call, Act, Option<Duration>), String> {
         let mut refusal = None;
         for index in 0..self.entries.len() {
             match self.wants(index, seen) {
                 Ok(act) => {
-                    self.begin(index);
-                    return Ok((act, self.entries[index].expected.latency));
+                    let call = self.begin(index);
+                    return Ok((call, act, self.entries[index].expected.latency));
                 }
                 // Of several that match, the last says most: it is the one that was still open.
                 Err(Some(why)) => refusal = Some(why),
@@ -150,21 +175,37 @@ impl Book {
             return Err(Some(format!("the order differs: {} comes first", first.expected)));
         }
         let sequence = expected.sequence.len();
-        match expected.act(entry.calls) {
-            Some(act) if entry.calls < most => Ok(act),
-            _ if sequence > 0 && expected.rest.is_none() && entry.calls >= sequence as u64 => Err(Some(
+        match expected.act(entry.step()) {
+            Some(act) if entry.counted() < most => Ok(act),
+            _ if sequence > 0 && expected.rest.is_none() && entry.step() >= sequence as u64 => Err(Some(
                 format!("the script of {expected} has run out: all {} are used", plural(sequence, "step")),
             )),
             _ => Err(Some(format!("the count differs: {expected} is expected {}", entry.wanted()))),
         }
     }
 
-    fn begin(&mut self, index: usize) {
-        self.entries[index].calls += 1;
+    fn begin(&mut self, index: usize) -> Call {
+        let entry = &mut self.entries[index];
+        let step = entry.step();
+        entry.returned.remove(&step);
+        entry.calls += 1;
         self.is_verified = false;
         if self.entries[index].expected.is_ordered {
             let earlier = self.entries[..index].iter_mut().filter(|entry| entry.expected.is_ordered);
             earlier.for_each(|entry| entry.is_over = true);
+        }
+        Call { entry: index, step }
+    }
+
+    /// Leaves the step of a call that was refused to the next one, unless a refusal is what the step may give.
+    pub(crate) fn give_back(&mut self, Call { entry, step }: Call) {
+        // The expectations may have been removed meanwhile.
+        let Some(entry) = self.entries.get_mut(entry).filter(|entry| entry.calls > entry.refused) else {
+            return;
+        };
+        if !matches!(entry.expected.act(step), Some(Act::Usual)) {
+            entry.returned.insert(step);
+            entry.refused += 1;
         }
     }
 
@@ -215,4 +256,36 @@ pub(super) fn plural(count: impl fmt::Display, what: &str) -> String {
     let count = count.to_string();
     let s = if count == "1" { "" } else { "s" };
     format!("{count} {what}{s}")
+}
+
+#[cfg(test)]
+mod tests {
+    use tgscan_core::types::Search;
+
+    use super::*;
+    use crate::{Expect, FaultKind};
+
+    #[test]
+    fn steps_given_back_in_any_order_keep_their_own() {
+        let seen = Seen { method: Some("search"), is_test: false, form: "query=alice" };
+        for is_reversed in [false, true] {
+            let mut book = Book::default();
+            let expect = (0..3).fold(Expect::<Search>::any(), |it, at| it.then_fault(FaultKind::CutJson(at)));
+            book.push(expect.into_expected(), Location::caller());
+            let mut first_two: Vec<Call> = (0..2).map(|_| book.take(&seen).unwrap().0).collect();
+            if is_reversed {
+                first_two.reverse();
+            }
+            for call in first_two {
+                book.give_back(call);
+            }
+            for at in 0..3 {
+                assert!(!book.is_satisfied());
+                let (_, act, _) = book.take(&seen).unwrap();
+                assert!(matches!(act, Act::Fault(fault) if fault == FaultKind::CutJson(at).into()));
+            }
+            assert!(book.is_satisfied());
+            assert!(book.take(&seen).err().unwrap().contains("all 3 steps are used"));
+        }
+    }
 }

@@ -16,7 +16,7 @@ use tgscan_core::types::{ApiMethod, Envelope};
 use super::fault::Fault;
 use super::script::accept;
 use crate::data::Generate;
-pub(super) use book::{Book, Seen};
+pub(super) use book::{Book, Call, Seen};
 pub use report::UnmetExpectations;
 pub(super) use report::report;
 
@@ -24,7 +24,7 @@ pub(super) use report::report;
 ///
 /// Give it to [`Mock::expect`](crate::Mock::expect). It counts every matching request that arrives, whatever it is
 /// answered: a request with a wrong key counts, and is refused. Without a count it is expected once, or as often as
-/// it has answers and faults in sequence.
+/// it has answers and faults in sequence; each of these is then for a request that is not refused.
 ///
 /// ```
 /// use tgscan_mock::types::{Search, SearchAnswer, UserQuery};

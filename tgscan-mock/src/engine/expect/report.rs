@@ -53,7 +53,10 @@ pub(crate) fn report(
 }
 
 fn missing(entry: &Entry, requests: &[Seen<'_>]) -> String {
-    let count = plural(entry.calls, "time");
+    let mut count = plural(entry.calls, "time");
+    if entry.refused > 0 {
+        count = format!("{count}, {} of them refused", entry.refused);
+    }
     let (expected, wanted, place) = (&entry.expected, entry.wanted(), entry.place);
     let line = format!("{expected} is expected {wanted}, and was called {count}");
     // Of those that fail it; the ones that match were counted already.

@@ -1,0 +1,122 @@
+//! Which requests use a step of a script or of an expectation.
+
+use tgscan_mock::types::{Search, SearchAnswer, UserCheck};
+use tgscan_mock::{Expect, Fault, FaultKind, Mock, UnknownAccounts};
+
+use crate::support::{answer, message, post};
+
+fn ask(mock: &Mock, key: &'static str) -> (u16, String) {
+    let response = answer(mock, &post("/search", key, "query=alice"));
+    let says = if response.status() == 200 { String::new() } else { message(&response) };
+    (response.status().as_u16(), says)
+}
+
+/// A request that is refused uses no step, whatever the reason.
+#[test]
+fn refused_request_leaves_its_step_to_the_next_one() {
+    let charged = || Fault::new(FaultKind::Reset).charged();
+    let unknown = || Mock::builder().unknown_accounts(100, UnknownAccounts::Error).build().unwrap();
+    for (mock, key, refused) in [
+        (Mock::new(), "wrong", 401),
+        (Mock::new(), Mock::TEST_KEY, 403),
+        (Mock::builder().credits(0).build().unwrap(), Mock::LIVE_KEY, 402),
+        (Mock::builder().credits(4).cost::<Search>(5).build().unwrap(), Mock::LIVE_KEY, 402),
+        (unknown(), Mock::LIVE_KEY, 404),
+    ] {
+        // A step that lets a request be answered is one too.
+        mock.script::<Search>([None, Some(charged())]);
+        mock.script_any([FaultKind::OkUnder500]);
+        for _ in 0..3 {
+            assert_eq!((ask(&mock, key).0, mock.script_left()), (refused, 3));
+        }
+        assert!(mock.requests().iter().all(|request| request.fault.is_none()));
+        assert_eq!(mock.account().spent, 0);
+    }
+}
+
+#[test]
+fn steps_come_in_their_order_after_refused_requests() {
+    let mock = Mock::builder().credits(0).build().unwrap();
+    mock.script::<Search>([FaultKind::CutJson(1), FaultKind::CutJson(2)]);
+    mock.script_any([FaultKind::CutJson(3)]);
+    let mut lengths = Vec::new();
+    for _ in 0..4 {
+        assert_eq!(ask(&mock, Mock::LIVE_KEY).0, 402);
+        mock.set_credits(1);
+        lengths.push(answer(&mock, &post("/search", Mock::LIVE_KEY, "query=alice")).body().len().min(4));
+    }
+    assert_eq!((lengths, mock.account().spent), (vec![1, 2, 3, 4], 4));
+}
+
+#[test]
+fn fault_before_processing_applies_without_credits() {
+    let mock = Mock::builder().credits(0).build().unwrap();
+    mock.script::<Search>([FaultKind::TooManyRequests(None), FaultKind::Unavailable(None)]);
+    assert_eq!([ask(&mock, Mock::LIVE_KEY).0, ask(&mock, Mock::LIVE_KEY).0], [429, 503]);
+    assert_eq!((ask(&mock, Mock::LIVE_KEY).0, mock.script_left()), (402, 0));
+}
+
+#[test]
+fn fault_that_changes_nothing_charges_nothing_and_stays() {
+    // The field is one of some answers, and not of this one.
+    for kind in [
+        FaultKind::FieldMissing("/result/groups/5000/title".into()),
+        FaultKind::FieldMistyped("/result/groups/5000/id".into()),
+    ] {
+        let mock = Mock::new();
+        mock.script::<Search>([kind.clone()]);
+        let (status, says) = ask(&mock, Mock::LIVE_KEY);
+        assert!(
+            status == 400 && says.contains("changes nothing, because the answer has no such field"),
+            "{says}"
+        );
+        let account = mock.account();
+        assert_eq!((account.spent, account.credits, account.charged_calls), (0, 1000, 0));
+        assert_eq!(
+            (mock.requests()[0].charged, &mock.requests()[0].fault, mock.script_left()),
+            (0, &None, 1)
+        );
+        let request = post("/search", Mock::LIVE_KEY, "query=alice");
+        assert_eq!(mock.respond_with(&request, Some(&kind.into())).charged, 0);
+        assert_eq!(mock.account().spent, 0);
+    }
+}
+
+#[test]
+fn refused_request_leaves_a_step_of_an_expectation_to_the_next_one() {
+    let mock = Mock::builder().credits(0).build().unwrap();
+    let mut pinned = SearchAnswer::default();
+    pinned.meta.op_cost = 2;
+    mock.expect(Expect::<Search>::any().then_fault(FaultKind::OkUnder500).then_answer(pinned));
+    assert_eq!([ask(&mock, "wrong").0, ask(&mock, Mock::LIVE_KEY).0], [401, 402]);
+    let report = mock.verify().unwrap_err().to_string();
+    assert!(report.contains("is expected 2 times, and was called 2 times, 2 of them refused"), "{report}");
+    mock.set_credits(10);
+    let faulted = answer(&mock, &post("/search", Mock::LIVE_KEY, "query=alice"));
+    assert_eq!(faulted.status(), 500);
+    assert_eq!(ask(&mock, "wrong").0, 401);
+    assert_eq!(ask(&mock, Mock::LIVE_KEY).0, 200);
+    mock.verify().unwrap();
+    assert_eq!(mock.account().spent, mock.requests().iter().map(|request| request.charged).sum::<u64>());
+    assert!(ask(&mock, Mock::LIVE_KEY).1.contains("has run out: all 2 steps are used"));
+    mock.verify().unwrap_err();
+}
+
+#[test]
+fn step_that_answers_as_usual_is_used_by_a_refusal() {
+    let mock = Mock::builder().credits(0).build().unwrap();
+    mock.expect(Expect::<Search>::any().then_default());
+    assert_eq!(ask(&mock, Mock::LIVE_KEY).0, 402);
+    mock.verify().unwrap();
+}
+
+#[test]
+fn request_that_is_not_expected_leaves_the_script_alone() {
+    let mock = Mock::new();
+    mock.script_any([FaultKind::Close]);
+    mock.expect(Expect::<UserCheck>::any().at_most(1));
+    let (status, says) = ask(&mock, Mock::LIVE_KEY);
+    assert!(status == 400 && says.contains("unexpected request"), "{says}");
+    assert_eq!((mock.script_left(), mock.requests()[0].fault.is_none()), (1, true));
+    mock.verify().unwrap_err();
+}
