@@ -15,8 +15,8 @@
 //! # Expectations
 //!
 //! [`Mock::expect`] says which calls a test wants to see, how often and in which order, and what each of them gets:
-//! a pinned answer, a fault, or random data as usual. [`Mock::verify`], or dropping the handle that has them, says what did
-//! not come.
+//! a pinned answer, a fault, or random data as usual. [`Mock::verify`], or dropping the handle that was built, reports the
+//! calls that did not come and those that were not expected.
 //!
 //! # What it assumes
 //!

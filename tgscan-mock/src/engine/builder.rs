@@ -314,8 +314,9 @@ impl MockBuilder {
         let (state, timer) = (Mutex::new(State::new(&settings)), VirtualTimer::new());
         let start = Arc::new(settings);
         let settings = RwLock::new(Arc::clone(&start));
-        let engine = Engine { start, settings, routes, state, timer };
-        Mock { engine: Arc::new(engine), verifies: AtomicBool::new(false) }
+        let first_is_gone = AtomicBool::new(false);
+        let engine = Engine { start, settings, routes, state, timer, first_is_gone };
+        Mock { engine: Arc::new(engine), is_first: true, expects: AtomicBool::new(false) }
     }
 }
 

@@ -20,18 +20,16 @@ mod script;
 mod shape;
 #[cfg(feature = "server")]
 mod step;
+mod verdict;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
-use std::panic::Location;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
-use tgscan_core::types::ApiMethod;
-use tgscan_core::{Api, ApiKey, Client, Timer};
+use tgscan_core::{Api, ApiKey, Client};
 
 pub use account::Account;
 use account::{Cost, KeyState};
@@ -40,7 +38,7 @@ pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat, UnknownAccounts
 pub(crate) use change::Change;
 #[cfg(feature = "server")]
 pub use costs::MethodCost;
-use expect::{Book, Drawn, Seen};
+use expect::{Book, Drawn};
 pub use expect::{Expect, UnmetExpectations};
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]
@@ -55,7 +53,7 @@ use route::Route;
 #[cfg(feature = "openapi")]
 pub(crate) use route::each_method;
 pub use route::visit_all;
-use script::{Script, accept};
+use script::Script;
 #[cfg(feature = "server")]
 pub use step::ScriptStep;
 #[cfg(feature = "server")]
@@ -84,13 +82,15 @@ use crate::data::{Profile, World};
 /// ```
 pub struct Mock {
     engine: Arc<Engine>,
-    /// Whether expectations were given to this handle, which checks them when it is dropped.
-    verifies: AtomicBool,
+    /// Whether it is the one that was built, and not a clone.
+    is_first: bool,
+    /// Whether expectations were given to this handle.
+    expects: AtomicBool,
 }
 
 impl Clone for Mock {
     fn clone(&self) -> Self {
-        Self { engine: self.engine.clone(), verifies: AtomicBool::new(false) }
+        Self { engine: self.engine.clone(), is_first: false, expects: AtomicBool::new(false) }
     }
 }
 
@@ -102,6 +102,8 @@ struct Engine {
     routes: Vec<Route>,
     state: Mutex<State>,
     timer: VirtualTimer,
+    /// Whether the handle that was built is dropped.
+    first_is_gone: AtomicBool,
 }
 
 /// What does not change by the requests that come.
@@ -255,68 +257,6 @@ impl Mock {
         *self.state() = State::new(start);
     }
 
-    /// Expects this call, and says what it gets. From now on every request must be expected by one of the calls given
-    /// here: another one, or one too many, is refused with an error envelope that says why, and fails
-    /// [`verify`](Self::verify). When this handle is dropped unverified, it verifies itself, whoever else has clones.
-    ///
-    /// Of several expectations that match a request, the first that still wants it takes it.
-    ///
-    /// # Panics
-    /// If the mock does not answer `M`. And where this handle is dropped, if expectations were not met and nobody called `verify`. A test that is
-    /// panicking already is left alone.
-    #[track_caller]
-    pub fn expect<M: ApiMethod>(&self, expect: Expect<M>) {
-        accept(shape::check_method(M::NAME));
-        self.verifies.store(true, Ordering::Relaxed);
-        self.state().expected.push(expect.into_expected(), Location::caller());
-    }
-
-    /// As [`expect`](Self::expect), for whoever asks for the verdict by another way.
-    #[cfg(feature = "server")]
-    #[track_caller]
-    pub(crate) fn expect_untold<M: ApiMethod>(&self, expect: Expect<M>) {
-        self.state().expected.push(expect.into_expected(), Location::caller());
-    }
-
-    /// Removes all expectations, and what did not fit them: from now on every request is answered as usual.
-    pub fn clear_expectations(&self) {
-        self.state().expected = Book::default();
-    }
-
-    /// Waits until all expectations are met, `limit` at most by this timer.
-    ///
-    /// # Errors
-    /// As [`verify`](Self::verify), when the limit has passed.
-    pub async fn wait_until_satisfied(
-        &self,
-        limit: Duration,
-        timer: &dyn Timer,
-    ) -> Result<(), UnmetExpectations> {
-        let mut time = timer.sleep(limit);
-        poll_fn(|context| {
-            {
-                let mut state = self.state();
-                if state.expected.is_satisfied() {
-                    return Poll::Ready(());
-                }
-                if !state.waiting.iter().any(|waiting| waiting.will_wake(context.waker())) {
-                    state.waiting.push(context.waker().clone());
-                }
-            }
-            time.as_mut().poll(context)
-        })
-        .await;
-        self.verify()
-    }
-
-    /// Checks that all expectations are met so far, that every request was expected, and that no script step is left.
-    ///
-    /// # Errors
-    /// If not: which criterion failed, the nearest request, the seed, and how to run the test again.
-    pub fn verify(&self) -> Result<(), UnmetExpectations> {
-        self.engine.verify()
-    }
-
     /// The largest body that the in-process transport takes, in bytes.
     pub(crate) fn max_body_size(&self) -> usize {
         self.engine.settings().max_body_size
@@ -339,38 +279,6 @@ impl Engine {
     fn state(&self) -> MutexGuard<'_, State> {
         // No section that holds the lock can leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn verify(&self) -> Result<(), UnmetExpectations> {
-        let mut state = self.state();
-        state.expected.is_verified = true;
-        let requests: Vec<Seen<'_>> = state.recording.seen().collect();
-        expect::report(&state.expected, &requests, state.script.left(), self.settings().seed)
-    }
-}
-
-impl Drop for Mock {
-    fn drop(&mut self) {
-        // The last one: a fault that never came may be what the test believes to have tested.
-        let left = self.script_left();
-        if left > 0 && Arc::strong_count(&self.engine) == 1 && !std::thread::panicking() {
-            #[expect(clippy::print_stderr, reason = "it is for the author of the test, who looks there")]
-            {
-                eprintln!("tgscan-mock: {left} script steps met no request");
-            }
-        }
-        if !*self.verifies.get_mut() || self.state().expected.is_verified || std::thread::panicking() {
-            return;
-        }
-        if let Err(unmet) = self.verify() {
-            #[expect(
-                clippy::panic,
-                reason = "the test expected calls, and this is the last moment to report them"
-            )]
-            {
-                panic!("{unmet}");
-            }
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Expectations: what is expected comes, what comes is expected, and a mismatch says what to look at.
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use futures_executor::block_on;
@@ -284,59 +283,6 @@ fn order_matters_where_it_is_asked_for() {
     assert!(error.contains("the order differs: `search` with any query had its turn before"), "{error}");
 }
 
-/// What dropping the handle says, to which the expectation was given.
-fn dropped(mock: Mock) -> Option<String> {
-    let panic = catch_unwind(AssertUnwindSafe(|| drop(mock))).err()?;
-    panic.downcast_ref::<String>().cloned()
-}
-
-fn expecting_alice() -> Mock {
-    let mock = Mock::new();
-    mock.expect(Expect::call(&search("alice")));
-    mock
-}
-
-#[test]
-fn handle_of_the_test_verifies_when_it_is_dropped_whoever_has_clones() {
-    let mock = expecting_alice();
-    let (clone, client) = (mock.clone(), mock.client());
-    let says = dropped(mock).unwrap();
-    let missing =
-        "`search` with `query=alice` is expected 1 time, and was called 0 times; there was no other request";
-    assert!(says.contains(missing), "{says}");
-    assert!(says.contains(&format!("(expected at {}:", file!())), "{says}");
-    assert_eq!(dropped(clone), None, "it is no clone's to say it again");
-    drop(client);
-
-    let called = expecting_alice();
-    ask(&called, "/search", "query=alice");
-    assert_eq!(dropped(called), None);
-    // Seen, and so not said again.
-    let verified = expecting_alice();
-    verified.verify().unwrap_err();
-    assert_eq!(dropped(verified), None);
-}
-
-#[test]
-fn clone_that_a_task_drops_leaves_the_verdict_to_the_test() {
-    let mock = expecting_alice();
-    let clone = mock.clone();
-    std::thread::spawn(move || drop(clone)).join().unwrap();
-    let says = dropped(mock).unwrap();
-    assert!(
-        says.contains("-- --exact expect::clone_that_a_task_drops_leaves_the_verdict_to_the_test"),
-        "{says}"
-    );
-}
-
-#[test]
-fn mock_that_its_server_has_too_is_verified_on_the_test_thread() {
-    let mock = expecting_alice();
-    let server = tgscan_mock::MockServer::start(&mock, &tgscan_mock::ServerOptions::new()).unwrap();
-    assert!(dropped(mock).is_some());
-    drop(server);
-}
-
 #[test]
 fn expectation_with_a_name_is_reported_by_it_and_queries_are_readable() {
     let mock = Mock::new();
@@ -351,7 +297,8 @@ fn expectation_with_a_name_is_reported_by_it_and_queries_are_readable() {
 
 #[test]
 fn satisfied_waits_for_what_is_expected_and_not_longer_than_its_limit() {
-    let mock = expecting_alice();
+    let mock = Mock::new();
+    mock.expect(Expect::call(&search("alice")));
     let (client, timer) = (mock.client(), mock.timer().clone());
     block_on(async {
         let later = async {

@@ -9,6 +9,7 @@ mod control;
 mod data;
 mod expect;
 mod faults;
+mod handles;
 mod refusals;
 mod scripts;
 mod serve;

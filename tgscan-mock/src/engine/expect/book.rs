@@ -107,8 +107,10 @@ pub(crate) struct Book {
     /// What nobody expected, in words.
     pub(super) mismatches: Vec<String>,
     pub(super) more_mismatches: u64,
-    /// Somebody looked, so that dropping the mock does not say it again.
+    /// The verdict was asked for, so that dropping a handle does not repeat it.
     pub(crate) is_verified: bool,
+    /// Whether dropping a handle verifies them.
+    pub(crate) is_verified_by_drop: bool,
     /// How to run the test again that made them.
     pub(super) rerun: Option<String>,
 }
@@ -252,7 +254,7 @@ impl Entry {
     }
 }
 
-pub(super) fn plural(count: impl fmt::Display, what: &str) -> String {
+pub(crate) fn plural(count: impl fmt::Display, what: &str) -> String {
     let count = count.to_string();
     let s = if count == "1" { "" } else { "s" };
     format!("{count} {what}{s}")

@@ -16,6 +16,7 @@ use tgscan_core::types::{ApiMethod, Envelope};
 use super::fault::Fault;
 use super::script::accept;
 use crate::data::Generate;
+pub(super) use book::plural;
 pub(super) use book::{Book, Call, Seen};
 pub use report::UnmetExpectations;
 pub(super) use report::report;

@@ -92,7 +92,7 @@ impl GenerateVisitor for Adding {
         if let Some(wanted) = self.wanted.take_if(|wanted| wanted.method == M::NAME) {
             self.add = Some(
                 expect::<M>(wanted)
-                    .map(|expect| -> Add { Box::new(move |mock: &Mock| mock.expect_untold(expect)) }),
+                    .map(|expect| -> Add { Box::new(move |mock: &Mock| mock.expect_by_control(expect)) }),
             );
         }
     }
