@@ -3,7 +3,8 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tgscan_core::types::{Search, SearchAnswer, UserQuery};
 use tgscan_core::{Credits, Error, ErrorKind, Reply, Transport, transport::Delivery};
 
@@ -137,9 +138,9 @@ fn received(result: &Result<Reply<SearchAnswer>, Error>, sent: &Outcome, cap: us
     if got.status() != response.status() {
         return Err(format!("the status must be {}, is {}", response.status(), got.status()));
     }
-    for (name, value) in response.headers() {
-        if got.headers().get(name) != Some(value) {
-            return Err(format!("the response's header `{name}` is lost or changed"));
+    for name in response.headers().keys() {
+        if values(got.headers(), name) != values(response.headers(), name) {
+            return Err(format!("a value of the response's header `{name}` is lost or changed"));
         }
     }
     if matches!(sent.wire, Wire::Partial(.., End::Trickle)) {
@@ -153,6 +154,15 @@ fn received(result: &Result<Reply<SearchAnswer>, Error>, sent: &Outcome, cap: us
         ));
     }
     Ok(())
+}
+
+/// The values of a header. A transport may join them, but for cookies (RFC 9110, 5.3).
+fn values(headers: &HeaderMap, name: &HeaderName) -> Vec<Vec<u8>> {
+    let values: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    if name == SET_COOKIE {
+        return values.into_iter().map(<[u8]>::to_vec).collect();
+    }
+    vec![values.join(&b", "[..])]
 }
 
 /// How much of what trickles comes within the time limit is not known, but what it is.

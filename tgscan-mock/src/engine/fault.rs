@@ -44,6 +44,8 @@ pub enum FaultKind {
     Oversized(usize),
     /// HTTP: the right answer, labelled `text/html`.
     WrongContentType,
+    /// HTTP: the right answer, with two values each of `Set-Cookie` and `Via`, in headers of their own.
+    RepeatedHeaders,
     /// Envelope: an error under this status, from 200 to 599 and one whose answers have a body.
     ErrorEnvelope(StatusCode),
     /// Envelope: the right answer, under 500.
@@ -212,6 +214,7 @@ impl Fault {
             Kind::Redirect(StatusCode::TEMPORARY_REDIRECT),
             Kind::Oversized(max_body_size.saturating_add(1)),
             Kind::WrongContentType,
+            Kind::RepeatedHeaders,
             Kind::ErrorEnvelope(StatusCode::OK),
             Kind::ErrorEnvelope(StatusCode::BAD_REQUEST),
             Kind::ErrorEnvelope(StatusCode::INTERNAL_SERVER_ERROR),
@@ -267,6 +270,7 @@ impl FaultKind {
             | Self::SlowBody
             | Self::Oversized(_)
             | Self::WrongContentType
+            | Self::RepeatedHeaders
             | Self::OkUnder500
             | Self::FieldMissing(_)
             | Self::FieldMistyped(_)

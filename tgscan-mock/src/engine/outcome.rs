@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, VIA};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::Value;
 use tgscan_core::types::{Envelope, ErrorResult};
@@ -100,6 +100,14 @@ impl Outcome {
             }
             FaultKind::WrongContentType => {
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+                (Wire::Whole(response), Class::Reply)
+            }
+            FaultKind::RepeatedHeaders => {
+                for (name, value) in
+                    [(SET_COOKIE, "a=1"), (SET_COOKIE, "b=2"), (VIA, "1.1 a"), (VIA, "1.1 b")]
+                {
+                    response.headers_mut().append(name, HeaderValue::from_static(value));
+                }
                 (Wire::Whole(response), Class::Reply)
             }
             FaultKind::OkUnder500 => {

@@ -65,6 +65,8 @@ pub struct RecordedRequest {
     pub refusal: Option<String>,
     /// When the mock's server had read it; nothing for a request in process.
     pub received: Option<SystemTime>,
+    /// Whether its body was this form to the byte: as the SDK writes it.
+    pub(crate) is_exact: bool,
 }
 
 #[derive(Default)]
@@ -88,6 +90,7 @@ pub(super) struct Record {
     pub(super) fault: Option<Fault>,
     pub(super) refusal: Option<String>,
     pub(super) received: Option<SystemTime>,
+    pub(super) is_exact: bool,
 }
 
 impl Record {
@@ -106,6 +109,7 @@ impl Record {
             fault: None,
             refusal: None,
             received: None,
+            is_exact: false,
         }
     }
 
@@ -134,6 +138,7 @@ impl Record {
             fault: self.fault.clone(),
             refusal: self.refusal.clone(),
             received: self.received,
+            is_exact: self.is_exact,
         }
     }
 }

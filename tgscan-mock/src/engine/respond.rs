@@ -275,7 +275,10 @@ impl Engine {
         let info = route.info();
         (record.method, record.is_test) = (Some(info.name), is_test);
         record.path = info.test_path.filter(|_| is_test).unwrap_or(info.path).into();
-        let read = route.form(request.body()).map(|form| record.form = form);
+        let read = route.form(request.body()).map(|form| {
+            record.is_exact = form.as_bytes() == request.body();
+            record.form = form;
+        });
         let checked = check::http_method(request)
             .and(key)
             .and_then(|key| check::key_fits(key, is_test, &info))

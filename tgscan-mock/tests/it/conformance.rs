@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use bytes::Bytes;
 use futures_executor::block_on;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use tgscan_mock::Mock;
 use tgscan_mock::conformance::{self, Scheme, Severity};
 use tgscan_mock::core::{
@@ -60,6 +60,32 @@ enum Vice {
     AddsCookie,
     TellsWhoAsks,
     ForgetsResponse,
+    SendsEachHeaderOnce,
+    KeepsFirstOfEachHeader,
+    KeepsLastOfEachHeader,
+    JoinsHeaders,
+    JoinsAllButCookies,
+    DecodesCommas,
+    LowercasesEscapes,
+    EncodesUnderscores,
+}
+
+impl Vice {
+    /// The same headers, each name once.
+    fn once(self, headers: &HeaderMap) -> HeaderMap {
+        let one = |name| {
+            let mut values = headers.get_all(name).iter();
+            match self {
+                Self::JoinsHeaders | Self::JoinsAllButCookies => {
+                    let values: Vec<&str> = values.map(|value| value.to_str().unwrap()).collect();
+                    HeaderValue::from_str(&values.join(", ")).unwrap()
+                }
+                Self::KeepsLastOfEachHeader => values.next_back().unwrap().clone(),
+                _ => values.next().unwrap().clone(),
+            }
+        };
+        headers.keys().map(|name| (name.clone(), one(name))).collect()
+    }
 }
 
 impl fmt::Debug for Bad {
@@ -88,12 +114,29 @@ impl Transport for Bad {
             Vice::TellsWhoAsks => {
                 _ = request.headers_mut().insert("x-forwarded-for", HeaderValue::from_static("192.0.2.1"));
             }
+            Vice::SendsEachHeaderOnce => *request.headers_mut() = self.vice.once(copy.headers()),
+            Vice::DecodesCommas => replace(&mut request, "%2C", ","),
+            Vice::LowercasesEscapes => replace(&mut request, "%2C", "%2c"),
+            Vice::EncodesUnderscores => replace(&mut request, "_", "%5F"),
             _ => {}
         }
         let result = self.mock.send(request).await;
         match (self.vice, result) {
             (Vice::FollowsRedirects, Ok(response)) if response.status().is_redirection() => {
                 Err(TransportError::new("cannot resolve elsewhere.invalid"))
+            }
+            (
+                Vice::KeepsFirstOfEachHeader | Vice::KeepsLastOfEachHeader | Vice::JoinsHeaders,
+                Ok(mut response),
+            ) => {
+                *response.headers_mut() = self.vice.once(response.headers());
+                Ok(response)
+            }
+            (Vice::JoinsAllButCookies, Ok(mut response)) => {
+                if let Some(via) = self.vice.once(response.headers()).remove("via") {
+                    response.headers_mut().insert("via", via);
+                }
+                Ok(response)
             }
             (Vice::RefusesStatuses, Ok(response)) if !response.status().is_success() => {
                 Err(TransportError::new(format!("status {}", response.status())))
@@ -129,6 +172,12 @@ impl Transport for Bad {
             (_, result) => result,
         }
     }
+}
+
+/// Writes the form body in another way.
+fn replace(request: &mut Request<Bytes>, from: &str, to: &str) {
+    let body = String::from_utf8(request.body().to_vec()).unwrap();
+    *request.body_mut() = body.replace(from, to).into();
 }
 
 fn error_kind() -> TransportErrorKind {
@@ -195,6 +244,24 @@ fn a_transport_that_drops_what_it_received_fails() {
 #[test]
 fn a_transport_that_loses_headers_fails() {
     fails_on(Vice::LosesHeaders, &["headers and body arrive"]);
+}
+
+#[test]
+fn transports_that_drop_repeated_headers_fail() {
+    fails_on(Vice::SendsEachHeaderOnce, &["headers and body arrive"]);
+    for vice in [Vice::KeepsFirstOfEachHeader, Vice::KeepsLastOfEachHeader, Vice::JoinsHeaders] {
+        fails_on(vice, &["RepeatedHeaders"]);
+    }
+    fails_on(Vice::JoinsAllButCookies, &[]);
+}
+
+#[test]
+fn transports_that_encode_the_body_anew_fail() {
+    for vice in [Vice::DecodesCommas, Vice::LowercasesEscapes] {
+        fails_on(vice, &["a list of names arrives as it was encoded"]);
+    }
+    let lines = ["headers and body arrive", "a list of names arrives as it was encoded"];
+    fails_on(Vice::EncodesUnderscores, &lines);
 }
 
 #[test]

@@ -77,6 +77,11 @@ fn spoilt_answers_are_right_but_for_one_thing() {
 
     let mislabelled = whole(FaultKind::WrongContentType);
     assert_eq!((header(&mislabelled, CONTENT_TYPE), mislabelled.body()), ("text/html", right.body()));
+    let repeated = whole(FaultKind::RepeatedHeaders);
+    for (name, values) in [("set-cookie", ["a=1", "b=2"]), ("via", ["1.1 a", "1.1 b"])] {
+        assert_eq!(repeated.headers().get_all(name).iter().collect::<Vec<_>>(), values);
+    }
+    assert_eq!(repeated.body(), right.body());
     let failed = whole(FaultKind::OkUnder500);
     assert_eq!((failed.status().as_u16(), failed.body()), (500, right.body()));
     let large = whole(FaultKind::Oversized(10_000));

@@ -199,7 +199,7 @@ fn a_broken_driver_is_caught() {
         (Driver::BelievesOldBalances, Promise::Reconciles),
     ] {
         for seed in 0..3 {
-            let simulation = Simulation { driver, only: Some(promise), ..Simulation::new(seed, 5000) };
+            let simulation = Simulation { driver, only: Some(promise), ..Simulation::new(seed, 20_000) };
             match simulation.run() {
                 Err(violation) => assert_eq!(violation.promise, promise),
                 Ok(_) => panic!("{driver:?} breaks {promise:?} unnoticed with seed {seed}"),
