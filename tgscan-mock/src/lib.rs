@@ -18,6 +18,11 @@
 //! a pinned answer, a fault, or random data as usual. [`Mock::verify`], or dropping the handle that was built, reports the
 //! calls that did not come and those that were not expected.
 //!
+//! # Time
+//!
+//! [`Mock::timer`] is a clock that does not wait: latencies, backoffs and deadlines pass in no time. A store joins it by
+//! its [`wall_clock`](VirtualTimer::wall_clock), so that stored answers expire when a test says so.
+//!
 //! # What it assumes
 //!
 //! Where the documentation is silent, the mock does what its docs call an assumption: the HTTP status of error

@@ -5,18 +5,26 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tgscan_core::{Timer, async_trait};
 
-/// A virtual [`Timer`]: time moves on to the next end of a sleep as soon as nobody has anything else to do, so that
+use crate::data::Date;
+
+/// A virtual [`Timer`]: time advances to the next end of a sleep as soon as no other task has anything to do, so that
 /// tests of retries, latencies and deadlines take no time and have one order.
 ///
-/// A sleep lets others run first, in the order of their ends. Clones share their time.
-#[derive(Clone, Default)]
+/// A sleep lets others run first, in the order of their ends. Clones share their time. The time of day follows it.
+#[derive(Clone)]
 pub struct VirtualTimer {
     state: Arc<Mutex<State>>,
+    /// The time of day at zero.
+    start: SystemTime,
 }
+
+/// How far the time of day advances: thousands of years, which every system can write.
+const LAST: Duration = Duration::from_secs(8000 * 365 * SECONDS_PER_DAY);
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 #[derive(Default)]
 struct State {
@@ -26,10 +34,47 @@ struct State {
     last: u64,
 }
 
+impl Default for VirtualTimer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl VirtualTimer {
-    /// Creates a timer at zero.
+    /// Creates a timer at zero, where 2026-01-01 begins in UTC. That of a mock begins with the mock's
+    /// [`today`](crate::MockBuilder::today).
     pub fn new() -> Self {
-        Self::default()
+        Self::beginning(Date::DEFAULT)
+    }
+
+    pub(crate) fn beginning(today: Date) -> Self {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(today.day() * SECONDS_PER_DAY);
+        Self { state: Arc::default(), start }
+    }
+
+    /// Returns a wall clock that follows this timer, for code that asks for the time of day.
+    ///
+    /// With `tgscan_store::Clock::new(mock.timer().wall_clock())` a store is on the mock's clock, and its answers expire
+    /// when the test [advances](Self::advance) the time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tgscan_mock::Mock;
+    ///
+    /// let mock = Mock::new();
+    /// let clock = mock.timer().wall_clock();
+    /// let before = clock();
+    /// mock.timer().advance(Duration::from_secs(60));
+    /// assert_eq!(clock().duration_since(before)?, Duration::from_secs(60));
+    /// # Ok::<(), std::time::SystemTimeError>(())
+    /// ```
+    pub fn wall_clock(&self) -> impl Fn() -> SystemTime + Clone + Send + Sync + use<> {
+        let timer = self.clone();
+        move || timer.time_of_day()
+    }
+
+    fn time_of_day(&self) -> SystemTime {
+        self.start + self.now().min(LAST)
     }
 
     /// Advances the time.
@@ -52,6 +97,10 @@ impl Timer for VirtualTimer {
 
     async fn sleep(&self, duration: Duration) {
         Sleep { timer: self.clone(), duration, place: None, polls: 0 }.await;
+    }
+
+    fn date(&self) -> Option<SystemTime> {
+        Some(self.time_of_day())
     }
 }
 
@@ -114,6 +163,7 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
+    use crate::Mock;
 
     #[test]
     fn sleeps_end_in_the_order_of_their_ends_and_take_no_time() {
@@ -125,6 +175,26 @@ mod tests {
         };
         block_on(join_all([3000, 1000, 2000].map(sleep)));
         assert_eq!(*ended.lock().unwrap(), [(1000, 1000), (2000, 2000), (3000, 3000)]);
+    }
+
+    #[test]
+    fn time_of_day_follows_the_timer_from_the_day_of_the_mock() {
+        let of_day = |day: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(day * SECONDS_PER_DAY);
+        for (mock, day) in [
+            (Mock::new(), 20_454),
+            (Mock::builder().today("2016-02-29").build().unwrap(), 16_860),
+            (Mock::builder().today("9999-12-31").build().unwrap(), 2_932_896),
+        ] {
+            let (timer, clock) = (mock.timer().clone(), mock.timer().wall_clock());
+            assert_eq!((clock(), timer.date()), (of_day(day), Some(of_day(day))));
+            block_on(timer.sleep(Duration::from_secs(5 * SECONDS_PER_DAY)));
+            assert_eq!((clock(), timer.date()), (of_day(day + 5), Some(of_day(day + 5))));
+            timer.advance(Duration::MAX);
+            let last = clock();
+            timer.advance(Duration::MAX);
+            assert_eq!(clock(), last, "it stands still");
+        }
+        assert_eq!(VirtualTimer::new().date(), Some(of_day(20_454)));
     }
 
     #[test]

@@ -212,7 +212,8 @@ impl MockBuilder {
         self
     }
 
-    /// Sets the day after which nothing has happened, as `2026-01-01`, which is the default.
+    /// Sets the day after which nothing has happened, as `2026-01-01`, which is the default. With it begins the time of
+    /// day of [`Mock::timer`].
     #[must_use]
     pub fn today(mut self, date: impl Into<String>) -> Self {
         self.today = date.into();
@@ -290,6 +291,7 @@ impl MockBuilder {
                 self.keys.push((key.to_owned(), kind));
             }
         }
+        let today = self.today.parse().unwrap_or(Date::DEFAULT);
         let settings = Settings {
             seed: self.seed,
             credits: self.credits,
@@ -304,14 +306,10 @@ impl MockBuilder {
             is_strict: self.is_strict,
             writes_numbers: self.writes_numbers,
             script: self.script,
-            world: World::new(
-                self.seed,
-                self.today.parse().unwrap_or(Date::DEFAULT),
-                self.unknown.map_or(0, |(percent, _)| percent),
-            ),
+            world: World::new(self.seed, today, self.unknown.map_or(0, |(percent, _)| percent)),
         };
         let routes = route::all(settings.profile);
-        let (state, timer) = (Mutex::new(State::new(&settings)), VirtualTimer::new());
+        let (state, timer) = (Mutex::new(State::new(&settings)), VirtualTimer::beginning(today));
         let start = Arc::new(settings);
         let settings = RwLock::new(Arc::clone(&start));
         let first_is_gone = AtomicBool::new(false);
