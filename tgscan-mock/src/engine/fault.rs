@@ -38,6 +38,10 @@ pub enum FaultKind {
     Unavailable(Option<u64>),
     /// HTTP: a gateway's HTML page under this status, from 200 to 599 and one whose answers have a body.
     HtmlPage(StatusCode),
+    /// HTTP: a gateway's JSON under this status, as for the page: `{"status":"error","message":…}`, which looks like the
+    /// service's error envelope and has no `result`. Gateways send it for a timeout behind them, after the service has
+    /// charged.
+    GatewayJson(StatusCode),
     /// HTTP: this redirect (301, 302, 303, 307 or 308) to another host. Following it would carry the API key there.
     Redirect(StatusCode),
     /// HTTP: the right answer, blown up to at least this many bytes by an unknown field; 256 MiB at most.
@@ -118,7 +122,8 @@ impl Fault {
         self
     }
 
-    /// Sets the words of an error envelope, which are the mock's own otherwise. Other faults have none.
+    /// Sets the words of an error envelope or of a gateway's JSON, which are the mock's own otherwise. Other faults have
+    /// none.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         if self.has_message() {
@@ -133,7 +138,9 @@ impl Fault {
     /// If not: what is wrong, and what would be right.
     pub(super) fn check(&self, method: Option<&str>) -> Result<(), String> {
         match &self.kind {
-            FaultKind::HtmlPage(status) | FaultKind::ErrorEnvelope(status) => match status.as_u16() {
+            FaultKind::HtmlPage(status)
+            | FaultKind::GatewayJson(status)
+            | FaultKind::ErrorEnvelope(status) => match status.as_u16() {
                 code @ (204 | 205 | 304) => {
                     Err(format!("`status` is {code}, under which an answer has no body; give another one"))
                 }
@@ -156,11 +163,14 @@ impl Fault {
         }
     }
 
-    /// Whether it is an error envelope.
+    /// Whether it has words.
     pub(crate) fn has_message(&self) -> bool {
         matches!(
             self.kind,
-            FaultKind::TooManyRequests(_) | FaultKind::Unavailable(_) | FaultKind::ErrorEnvelope(_)
+            FaultKind::TooManyRequests(_)
+                | FaultKind::Unavailable(_)
+                | FaultKind::GatewayJson(_)
+                | FaultKind::ErrorEnvelope(_)
         )
     }
 
@@ -262,6 +272,7 @@ impl FaultKind {
             | Self::Close
             | Self::Stall
             | Self::HtmlPage(_)
+            | Self::GatewayJson(_)
             | Self::Redirect(_)
             | Self::ErrorEnvelope(_) => Charges::Either,
             Self::CutBody(_)

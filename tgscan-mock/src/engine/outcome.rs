@@ -78,6 +78,9 @@ impl Outcome {
                 (Wire::Whole(refused(StatusCode::SERVICE_UNAVAILABLE, *after)), Class::Api)
             }
             FaultKind::HtmlPage(status) => (Wire::Whole(html_page(*status)), Class::UnexpectedResponse),
+            FaultKind::GatewayJson(status) => {
+                (Wire::Whole(gateway_json(*status, fault.message())), Class::UnexpectedResponse)
+            }
             FaultKind::Redirect(status) => (Wire::Whole(redirect(*status)), Class::UnexpectedResponse),
             FaultKind::ErrorEnvelope(status) => (Wire::Whole(refused(*status, None)), Class::Api),
             // The others spoil an answer and never get here; a stall is what is left when nothing comes.
@@ -160,6 +163,11 @@ fn refused(status: StatusCode, retry_after: Option<u64>, message: Option<&str>) 
 fn html_page(status: StatusCode) -> Response<Bytes> {
     let page = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>");
     with_body(status, "text/html", page)
+}
+
+fn gateway_json(status: StatusCode, message: Option<&str>) -> Response<Bytes> {
+    let message = Value::from(message.unwrap_or("upstream request timeout"));
+    with_body(status, "application/json", format!(r#"{{"status":"error","message":{message}}}"#))
 }
 
 fn redirect(status: StatusCode) -> Response<Bytes> {

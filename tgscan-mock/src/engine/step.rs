@@ -56,6 +56,7 @@ enum Form {
     TooManyRequests { retry_after: Option<u64> },
     Unavailable { retry_after: Option<u64> },
     HtmlPage { status: u16 },
+    GatewayJson { status: u16 },
     Redirect { status: u16 },
     Oversized { bytes: usize },
     WrongContentType {},
@@ -181,6 +182,7 @@ impl Form {
             Self::TooManyRequests { retry_after } => FaultKind::TooManyRequests(retry_after),
             Self::Unavailable { retry_after } => FaultKind::Unavailable(retry_after),
             Self::HtmlPage { status: code } => FaultKind::HtmlPage(status(code)?),
+            Self::GatewayJson { status: code } => FaultKind::GatewayJson(status(code)?),
             Self::Redirect { status: code } => FaultKind::Redirect(status(code)?),
             Self::Oversized { bytes } => FaultKind::Oversized(bytes),
             Self::WrongContentType {} => FaultKind::WrongContentType,
@@ -206,6 +208,7 @@ impl Form {
             FaultKind::TooManyRequests(retry_after) => Self::TooManyRequests { retry_after },
             FaultKind::Unavailable(retry_after) => Self::Unavailable { retry_after },
             FaultKind::HtmlPage(status) => Self::HtmlPage { status: status.as_u16() },
+            FaultKind::GatewayJson(status) => Self::GatewayJson { status: status.as_u16() },
             FaultKind::Redirect(status) => Self::Redirect { status: status.as_u16() },
             FaultKind::Oversized(bytes) => Self::Oversized { bytes },
             FaultKind::WrongContentType => Self::WrongContentType {},
@@ -251,7 +254,10 @@ mod tests {
     fn every_fault_reads_back_as_itself() {
         let slow = Fault::new(FaultKind::Close).after(Duration::from_millis(250));
         let worded = Fault::new(FaultKind::ErrorEnvelope(StatusCode::OK)).with_message("not today");
-        for fault in Fault::all(1000).into_iter().chain([slow, worded]) {
+        let gateway = Fault::new(FaultKind::GatewayJson(StatusCode::SERVICE_UNAVAILABLE));
+        let gateways =
+            [gateway.clone(), gateway.clone().charged(), gateway.with_message("no healthy upstream")];
+        for fault in Fault::all(1000).into_iter().chain([slow, worded]).chain(gateways) {
             let json = fault_json(&fault).to_string();
             assert_eq!(read(&json), Ok(ScriptStep { method: None, fault: Some(fault), times: 1 }), "{json}");
         }

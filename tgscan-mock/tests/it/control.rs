@@ -55,12 +55,13 @@ fn faults_are_scripted_and_forgotten() {
     let mock = Mock::new();
     let server = started(&mock);
     let steps = r#"[{"kind": "answer"}, {"kind": "html_page", "status": 502, "charged": true},
+        {"kind": "gateway_json", "status": 503, "charged": true, "message": "no healthy upstream"},
         {"kind": "reset", "method": "balance"}]"#;
-    assert_eq!(control(server.address(), "POST", "faults", steps), (200, json!({"faults_left": 3})));
-    for status in ["200 OK", "502 Bad Gateway", "200 OK"] {
+    assert_eq!(control(server.address(), "POST", "faults", steps), (200, json!({"faults_left": 4})));
+    for status in ["200 OK", "502 Bad Gateway", "503 Service Unavailable", "200 OK"] {
         assert_eq!(send(server.address(), &search(Mock::LIVE_KEY)).0, format!("HTTP/1.1 {status}"));
     }
-    assert_eq!(mock.account().spent, 3);
+    assert_eq!(mock.account().spent, 4);
     let (_, requests) = control(server.address(), "GET", "requests", "");
     assert_eq!(requests[1]["fault"], json!({"kind": "html_page", "status": 502, "charged": true}));
     assert_eq!(control(server.address(), "GET", "faults", "").1, json!({"faults_left": 1}));

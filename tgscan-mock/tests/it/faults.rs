@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tgscan_mock::types::Search;
 use tgscan_mock::{
     Fault, FaultKind, Mock,
-    outcome::{End, Outcome, Wire},
+    outcome::{Class, End, Outcome, Wire},
 };
 
 use crate::support::{message, post};
@@ -60,6 +60,30 @@ fn pages_and_redirects_are_those_of_a_gateway() {
     assert_eq!((redirect.status().as_u16(), header(&redirect, CONTENT_TYPE)), (307, "text/html"));
     assert!(header(&redirect, LOCATION).starts_with("https://elsewhere.invalid/"));
     assert!(!redirect.body().is_empty());
+}
+
+#[test]
+fn gateway_answers_json_that_is_not_the_envelope_before_or_after_the_charge() {
+    for code in [200, 502, 503, 504] {
+        for (charged, spent) in [(false, 0), (true, 1)] {
+            let fault = Fault::new(FaultKind::GatewayJson(status(code)));
+            let fault = if charged { fault.charged() } else { fault };
+            let mock = Mock::new();
+            mock.script::<Search>([fault.clone(), fault.with_message("no \"healthy\" upstream")]);
+            for message in ["upstream request timeout", "no \"healthy\" upstream"] {
+                let outcome = mock.respond(&post("/search", Mock::LIVE_KEY, "query=alice"));
+                assert_eq!((outcome.charged, outcome.class), (spent, Class::UnexpectedResponse));
+                let Wire::Whole(response) = outcome.wire else { panic!("not a whole response") };
+                let head = (response.status().as_u16(), header(&response, CONTENT_TYPE));
+                assert_eq!(head, (code, "application/json"));
+                let body: Value = serde_json::from_slice(response.body()).unwrap();
+                assert_eq!(body, json!({"status": "error", "message": message}));
+            }
+            assert_eq!((mock.account().spent, mock.account().charged_calls), (2 * spent, 2 * spent));
+        }
+    }
+    let expected: &[u8] = br#"{"status":"error","message":"upstream request timeout"}"#;
+    assert_eq!(whole(FaultKind::GatewayJson(status(503))).body(), expected);
 }
 
 #[test]

@@ -42,6 +42,7 @@ fn impossible() -> Vec<(FaultKind, &'static str)> {
             FaultKind::ErrorEnvelope(status(204)),
             "`status` is 204, under which an answer has no body; give another one",
         ),
+        (FaultKind::GatewayJson(status(204)), "under which an answer has no body"),
         (FaultKind::HtmlPage(status(304)), "`status` is 304, under which an answer has no body"),
         (
             FaultKind::Redirect(status(200)),
