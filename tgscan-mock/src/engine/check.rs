@@ -13,6 +13,9 @@ use super::account::KeyState;
 
 /// Why a request is refused, in words that say what would be right: an error envelope to be, with the HTTP status that
 /// fits its cause.
+///
+/// The words that say what was refused are those that any service would use, so that a client which looks for them tells
+/// a wrong key, missing credits and a bad query apart. Names that the request chose stand where they change nothing.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
@@ -62,11 +65,17 @@ pub(super) fn headers_of(status: StatusCode, headers: &mut HeaderMap) {
 pub(super) fn key(request: &Request<Bytes>, keys: &[(String, KeyState)]) -> Result<KeyState, Refusal> {
     let refuse = |message: &str| Err(Refusal::new(StatusCode::UNAUTHORIZED, message));
     let mut sent = request.headers().get_all(&API_KEY).iter();
-    let (Some(key), None) = (sent.next(), sent.next()) else {
-        return refuse("there must be one `Api-Key` header with your API key");
+    let key = match (sent.next(), sent.next()) {
+        (Some(key), None) => key,
+        (None, _) => return refuse("missing API key: send it in an `Api-Key` header"),
+        (Some(_), Some(_)) => {
+            return refuse("invalid API key: there is more than one `Api-Key` header; send one");
+        }
     };
     match keys.iter().find(|(known, _)| known.as_bytes() == key.as_bytes()) {
-        Some((_, KeyState::Revoked)) => refuse("this API key was removed when a newer one was generated"),
+        Some((_, KeyState::Revoked)) => {
+            refuse("API key revoked: it was removed when a newer one was generated")
+        }
         Some((_, state)) => Ok(*state),
         None => refuse("unknown API key"),
     }
@@ -78,9 +87,11 @@ pub(super) fn key(request: &Request<Bytes>, keys: &[(String, KeyState)]) -> Resu
 /// is asked with either. The documentation is silent about both.
 pub(super) fn key_fits(key: KeyState, is_test: bool, method: &MethodInfo) -> Result<(), Refusal> {
     let message = match (key, is_test) {
-        (KeyState::Live, true) => "this is a test method, and the API key is a live one; use a test API key",
+        (KeyState::Live, true) => {
+            "invalid API key: this is a test method, and the API key is a live one; use a test API key"
+        }
         (KeyState::Test, false) if method.test_path.is_some() => {
-            "this is a live method, and the API key is a test one; use a live API key or the test method"
+            "invalid API key: this is a live method, and the API key is a test one; use a live API key or the test method"
         }
         _ => return Ok(()),
     };
@@ -123,12 +134,12 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
     }
     let refuse = |message: String| Err(Refusal::new(StatusCode::BAD_REQUEST, message));
     if std::str::from_utf8(body).is_err() {
-        return refuse("the form body is not UTF-8".into());
+        return refuse("invalid query: the form body is not UTF-8".into());
     }
     let mut names: Vec<Cow<'_, str>> = form_urlencoded::parse(body).map(|(name, _)| name).collect();
     names.sort_unstable();
     if let Some((twice, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {
-        return refuse(format!("the argument `{}` is given more than once", printable(twice)));
+        return refuse(format!("too many values for the argument `{}`: give it once", printable(twice)));
     }
     let request: M = match serde_html_form::from_bytes(body) {
         Ok(request) => request,
@@ -138,9 +149,11 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
         .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let known: Vec<Cow<'_, str>> = form_urlencoded::parse(form.as_bytes()).map(|(name, _)| name).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
-        let takes =
-            if known.is_empty() { "no arguments".into() } else { format!("`{}`", known.join("`, `")) };
-        return refuse(format!("unknown argument `{}`; this method takes {takes}", printable(unknown)));
+        let takes = if known.is_empty() { "none".into() } else { format!("`{}`", known.join("`, `")) };
+        return refuse(format!(
+            "the argument `{}` is one too many: this method takes {takes}",
+            printable(unknown)
+        ));
     }
     drop(known);
     Ok((request, form))
@@ -150,7 +163,7 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
 fn explain(error: &str) -> String {
     match error.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
         Some(name) => format!("the required argument `{name}` is missing"),
-        None => format!("the argument is not allowed: {error}"),
+        None => format!("invalid query: {error}"),
     }
 }
 

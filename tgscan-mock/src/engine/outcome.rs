@@ -147,11 +147,18 @@ fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Byt
 }
 
 fn refused(status: StatusCode, retry_after: Option<u64>, message: Option<&str>) -> Response<Bytes> {
-    let default = || match status {
-        StatusCode::SERVICE_UNAVAILABLE => "temporarily unavailable".to_owned(),
-        status => format!("scripted failure with {}", status.as_u16()),
+    let usual = || {
+        let group = match status.as_u16() {
+            400 | 422 => "invalid query: ",
+            401 | 403 => "invalid API key: ",
+            402 => "not enough credits: ",
+            429 => "too many requests: ",
+            503 => "temporarily unavailable: ",
+            _ => "",
+        };
+        format!("{group}the mock was told to fail with {}", status.as_u16())
     };
-    let result = ErrorResult::new(message.map_or_else(default, str::to_owned));
+    let result = ErrorResult::new(message.map_or_else(usual, str::to_owned));
     let body = serde_json::to_vec(&Envelope::<()>::Error(result)).unwrap_or_default();
     let mut response = with_body(status, "application/json", body);
     if let Some(seconds) = retry_after {

@@ -291,7 +291,7 @@ impl Engine {
 
 fn changes_nothing(fault: &Fault) -> Refusal {
     let kind = fault.kind();
-    let message = format!("the mock's test: {kind:?} changes nothing, because the answer has no such field");
+    let message = format!("the mock's test: {kind:?} changes nothing, because the answer lacks this field");
     Refusal::new(StatusCode::BAD_REQUEST, message)
 }
 

@@ -53,7 +53,7 @@ pub(super) fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bo
             routes.iter().flat_map(|route| [Some(route.info.path), route.info.test_path]).flatten().collect();
         Refusal::new(
             StatusCode::NOT_FOUND,
-            format!("there is no such method; the paths are {}", paths.join(", ")),
+            format!("unknown path; those of the methods are {}", paths.join(", ")),
         )
     })
 }

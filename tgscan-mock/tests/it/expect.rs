@@ -76,7 +76,7 @@ fn a_call_after_the_last_step_is_refused_even_if_more_calls_are_expected() {
     mock.expect(Expect::call(&search("alice")).then_answer(pinned(1)).times(2));
     assert_eq!(ask(&mock, "/search", "query=alice"), None);
     let refused = ask(&mock, "/search", "query=alice").unwrap();
-    assert!(refused.contains("has run out: all 1 step are used"), "{refused}");
+    assert!(refused.contains("the sequence of `search` with `query=alice` ended after 1 step"), "{refused}");
     assert!(mock.verify().is_err());
 }
 
@@ -130,11 +130,8 @@ fn a_script_that_runs_out_is_an_error() {
     mock.expect(Expect::call(&search("alice")).then_answer(pinned(1)));
     assert_eq!(ask(&mock, "/search", "query=alice"), None);
     let says = ask(&mock, "/search", "query=alice").unwrap();
-    assert!(
-        says.contains("the script of `search` with `query=alice` has run out: all 1 step are used"),
-        "{says}"
-    );
-    assert!(report(&mock).contains("has run out"));
+    assert!(says.contains("the sequence of `search` with `query=alice` ended after 1 step"), "{says}");
+    assert!(report(&mock).contains("ended after 1 step"));
     assert_eq!(mock.account().spent, 2, "what was not expected costs nothing");
 }
 
@@ -153,7 +150,7 @@ fn a_mismatch_names_the_criterion_and_the_nearest() {
         ("/chat/similar", "query=alice_b", "the API method differs: the nearest expectation is"),
         ("/user/check", "query=alice", "the count differs: `user_check` with any query is expected never"),
         ("/search", "q=%zz", "unexpected request: live `search` without a form that can be read"),
-        ("/nowhere", "query=alice", "unexpected request: a path that is no method's"),
+        ("/nowhere", "query=alice", "unexpected request: an unknown path"),
     ] {
         let error = ask(&mock, path, body).unwrap();
         assert!(error.contains(says), "{error}");

@@ -17,4 +17,5 @@ mod server;
 mod simulation;
 mod steps;
 mod support;
+mod words;
 mod world;

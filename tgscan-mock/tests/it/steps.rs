@@ -67,7 +67,7 @@ fn fault_that_changes_nothing_charges_nothing_and_stays() {
         mock.script::<Search>([kind.clone()]);
         let (status, says) = ask(&mock, Mock::LIVE_KEY);
         assert!(
-            status == 400 && says.contains("changes nothing, because the answer has no such field"),
+            status == 400 && says.contains("changes nothing, because the answer lacks this field"),
             "{says}"
         );
         let account = mock.account();
@@ -98,7 +98,9 @@ fn refused_request_leaves_a_step_of_an_expectation_to_the_next_one() {
     assert_eq!(ask(&mock, Mock::LIVE_KEY).0, 200);
     mock.verify().unwrap();
     assert_eq!(mock.account().spent, mock.requests().iter().map(|request| request.charged).sum::<u64>());
-    assert!(ask(&mock, Mock::LIVE_KEY).1.contains("has run out: all 2 steps are used"));
+    assert!(
+        ask(&mock, Mock::LIVE_KEY).1.contains("the sequence of `search` with any query ended after 2 steps")
+    );
     mock.verify().unwrap_err();
 }
 

@@ -26,7 +26,7 @@ impl fmt::Display for Seen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.method {
             Some(method) => write!(f, "{} `{method}`", twin(self.is_test))?,
-            None => f.write_str("a path that is no method's")?,
+            None => f.write_str("an unknown path")?,
         }
         match self.form {
             "" => f.write_str(" without a form that can be read"),
@@ -179,9 +179,9 @@ impl Book {
         let sequence = expected.sequence.len();
         match expected.act(entry.step()) {
             Some(act) if entry.counted() < most => Ok(act),
-            _ if sequence > 0 && expected.rest.is_none() && entry.step() >= sequence as u64 => Err(Some(
-                format!("the script of {expected} has run out: all {} are used", plural(sequence, "step")),
-            )),
+            _ if sequence > 0 && expected.rest.is_none() && entry.step() >= sequence as u64 => {
+                Err(Some(format!("the sequence of {expected} ended after {}", plural(sequence, "step"))))
+            }
             _ => Err(Some(format!("the count differs: {expected} is expected {}", entry.wanted()))),
         }
     }
@@ -287,7 +287,7 @@ mod tests {
                 assert!(matches!(act, Act::Fault(fault) if fault == FaultKind::CutJson(at).into()));
             }
             assert!(book.is_satisfied());
-            assert!(book.take(&seen).err().unwrap().contains("all 3 steps are used"));
+            assert!(book.take(&seen).err().unwrap().contains("ended after 3 steps"));
         }
     }
 }
