@@ -112,7 +112,7 @@ fn check_body(arrived: &RecordedRequest, sent: &[u8]) -> Result<(), Problem> {
         return Err("the request's body is changed".into());
     }
     if !arrived.is_exact {
-        return Err("the request's body is encoded anew; send its bytes as they are".into());
+        return Err("the request's body is re-encoded; send its bytes as they are".into());
     }
     Ok(())
 }

@@ -14,8 +14,8 @@ use super::account::KeyState;
 /// Why a request is refused, in words that say what would be right: an error envelope to be, with the HTTP status that
 /// fits its cause.
 ///
-/// The words that say what was refused are those that any service would use, so that a client which looks for them tells
-/// a wrong key, missing credits and a bad query apart. Names that the request chose stand where they change nothing.
+/// It names what was refused in words that any service would use, so that a client can tell a wrong key, missing credits
+/// and a bad query apart by them. Names from the request do not change that.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,

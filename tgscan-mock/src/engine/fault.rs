@@ -36,10 +36,10 @@ pub enum FaultKind {
     TooManyRequests(Option<u64>),
     /// HTTP: 503 with an error envelope, and a `Retry-After` of so many seconds.
     Unavailable(Option<u64>),
-    /// HTTP: a gateway's HTML page under this status, from 200 to 599 and one whose answers have a body.
+    /// HTTP: a gateway's HTML page under this status, from 200 to 599 and not 204, 205 or 304, which have no body.
     HtmlPage(StatusCode),
-    /// HTTP: a gateway's JSON under this status, as for the page: `{"status":"error","message":…}`, which looks like the
-    /// service's error envelope and has no `result`. Gateways send it for a timeout behind them, after the service has
+    /// HTTP: a gateway's JSON under this status, as for the page: `{"status":"error","message":…}`, which resembles the
+    /// service's error envelope but has no `result`. Gateways also send it for a timeout behind them, after the service
     /// charged.
     GatewayJson(StatusCode),
     /// HTTP: this redirect (301, 302, 303, 307 or 308) to another host. Following it would carry the API key there.
@@ -50,7 +50,7 @@ pub enum FaultKind {
     WrongContentType,
     /// HTTP: the right answer, with two values each of `Set-Cookie` and `Via`, in headers of their own.
     RepeatedHeaders,
-    /// Envelope: an error under this status, from 200 to 599 and one whose answers have a body.
+    /// Envelope: an error under this status, from 200 to 599 and not 204, 205 or 304, which have no body.
     ErrorEnvelope(StatusCode),
     /// Envelope: the right answer, under 500.
     OkUnder500,
@@ -149,9 +149,9 @@ impl Fault {
             },
             FaultKind::Redirect(status) => match status.as_u16() {
                 301..=303 | 307 | 308 => Ok(()),
-                code => {
-                    Err(format!("`status` is {code}, which is no redirect; give 301, 302, 303, 307 or 308"))
-                }
+                code => Err(format!(
+                    "`status` is {code}, which is not a redirect; give 301, 302, 303, 307 or 308"
+                )),
             },
             FaultKind::Oversized(bytes) if *bytes > MOST_BYTES => {
                 Err(format!("`bytes` is {bytes}; give at most {MOST_BYTES}"))
@@ -163,7 +163,7 @@ impl Fault {
         }
     }
 
-    /// Whether it has words.
+    /// Whether it has a message.
     pub(crate) fn has_message(&self) -> bool {
         matches!(
             self.kind,

@@ -259,7 +259,7 @@ fn bad_config_prints_one_line_and_starts_nothing() {
             "[[faults]]\nmethod = \"balance\"\nkind = \"field_mistyped\"\nfield = \"/result/meta\"",
             "which no answer of `balance` has; give one of /result, /result/num_credits, /status",
         ),
-        ("[[faults]]\nkind = \"redirect\"\nstatus = 200", "`status` is 200, which is no redirect"),
+        ("[[faults]]\nkind = \"redirect\"\nstatus = 200", "`status` is 200, which is not a redirect"),
     ] {
         std::fs::write(&config, text).unwrap();
         let port_file = port_file.to_str().unwrap();

@@ -256,7 +256,7 @@ fn transports_that_drop_repeated_headers_fail() {
 }
 
 #[test]
-fn transports_that_encode_the_body_anew_fail() {
+fn transports_that_re_encode_the_body_fail() {
     for vice in [Vice::DecodesCommas, Vice::LowercasesEscapes] {
         fails_on(vice, &["a list of names arrives as it was encoded"]);
     }

@@ -46,9 +46,9 @@ fn impossible() -> Vec<(FaultKind, &'static str)> {
         (FaultKind::HtmlPage(status(304)), "`status` is 304, under which an answer has no body"),
         (
             FaultKind::Redirect(status(200)),
-            "`status` is 200, which is no redirect; give 301, 302, 303, 307 or 308",
+            "`status` is 200, which is not a redirect; give 301, 302, 303, 307 or 308",
         ),
-        (FaultKind::Redirect(status(304)), "`status` is 304, which is no redirect"),
+        (FaultKind::Redirect(status(304)), "`status` is 304, which is not a redirect"),
         (FaultKind::Oversized(usize::MAX), "give at most 268435456"),
     ]
 }
@@ -172,7 +172,7 @@ fn control_paths_reject_faults_that_cannot_apply() {
             r#"[{"kind": "field_mistyped", "method": "balance", "field": "/result/meta/op_cost"}]"#.into(),
             "which no answer of `balance` has",
         ),
-        ("faults", r#"[{"kind": "redirect", "status": 200}]"#.into(), "which is no redirect"),
+        ("faults", r#"[{"kind": "redirect", "status": 200}]"#.into(), "which is not a redirect"),
         ("faults", r#"[{"kind": "error_envelope", "status": 204}]"#.into(), "has no body"),
         ("expectations", expected(gone), "which no answer of `balance` has"),
         (
