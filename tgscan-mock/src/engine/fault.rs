@@ -219,6 +219,9 @@ impl Fault {
             // Gateways send it for a timeout behind them too.
             Kind::HtmlPage(StatusCode::SERVICE_UNAVAILABLE),
             Kind::HtmlPage(StatusCode::GATEWAY_TIMEOUT),
+            Kind::GatewayJson(StatusCode::OK),
+            Kind::GatewayJson(StatusCode::BAD_GATEWAY),
+            Kind::GatewayJson(StatusCode::SERVICE_UNAVAILABLE),
             // Clients that cannot send a body again follow the first kind, as GET, and not the second.
             Kind::Redirect(StatusCode::SEE_OTHER),
             Kind::Redirect(StatusCode::TEMPORARY_REDIRECT),

@@ -219,6 +219,7 @@ fn a_transport_that_turns_statuses_into_errors_fails() {
             "TooManyRequests",
             "Unavailable",
             "HtmlPage(50",
+            "GatewayJson(50",
             "Redirect",
             "ErrorEnvelope(400)",
             "ErrorEnvelope(500)",
