@@ -20,6 +20,7 @@ pub(crate) use crate::direct::{Choice, Route, is_proxy_elsewhere, proxy_on_the_w
 pub(crate) use crate::proxy::{Choice, Route, is_proxy_elsewhere, proxy_on_the_way};
 use crate::runtime::NeedsIo;
 use crate::socket::Socket;
+use crate::tcp::Tcp;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -70,13 +71,14 @@ impl Connector {
         poll_fn(|context| route.poll_ready(context)).await?;
         let tcp = route.call(uri).await?.into_inner();
         if let Some(name) = name {
-            return Ok(Socket::tls(TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await?));
+            let connector = TlsConnector::from(Arc::clone(&self.tls));
+            return Ok(Socket::tls(connector.connect(name, Tcp::new(tcp)).await?));
         }
         // Names mean what the resolver says.
         if must_stay && !tcp.peer_addr()?.ip().to_canonical().is_loopback() {
             return Err(PlainHttp::ToHost.into());
         }
-        Ok(Socket::plain(tcp))
+        Ok(Socket::plain(Tcp::new(tcp)))
     }
 }
 

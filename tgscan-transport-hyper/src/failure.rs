@@ -18,12 +18,12 @@ use crate::tls::explain;
 
 /// No response head came.
 pub(crate) fn before_head(error: SendError, handover: &Handover, target: &Target<'_>) -> TransportError {
-    let (error, is_handed_back) = match error {
+    let (error, is_unsent) = match error {
         SendError::Connect(error) => return while_connecting(error, target),
-        SendError::Request { error, is_handed_back } => (error, is_handed_back),
+        SendError::Request { error, is_unsent } => (error, is_unsent),
     };
     let is_refused = is_refused(&error);
-    let never_sent = is_handed_back || handover.never_sent() || is_refused;
+    let never_sent = is_unsent || handover.never_sent() || is_refused;
     let no_session = if never_sent { no_session(&error, target) } else { None };
     let kind = if no_session.is_some() { Kind::Tls } else { kind(&error) };
     let context = if let Some(why) = no_session {

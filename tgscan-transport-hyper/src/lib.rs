@@ -29,8 +29,13 @@
 //!
 #![doc = include_str!("delivery.md")]
 //!
-//! A request that hyper hands back, of which nothing was sent, goes once more over a new connection; that is the "answer"
-//! after an idle connection ended. Nothing else is sent twice here.
+//! A request that hyper hands back, of which nothing was sent, goes over the next connection; that is the "answer" after an
+//! idle connection ended. Nothing else is sent twice here. A request is also "never sent" if its connection ends and nothing
+//! was written on it since it got the request.
+//!
+//! A call checks an idle connection when it takes it: its age, on the monotonic clock and on the wall clock, and the state
+//! of its socket, of which the system is asked. So a call after a pause of the runtime or of the machine uses no connection
+//! that ended meanwhile. Over HTTP/2 a connection that was used within the last millisecond is taken without this check.
 //!
 //! # Design questions
 //!
@@ -85,14 +90,19 @@ mod incoming;
 mod limits;
 mod outgoing;
 mod pool;
+#[cfg(feature = "http2")]
+mod probe;
 #[cfg(feature = "proxy")]
 mod proxy;
 mod runtime;
+mod since;
 mod socket;
+mod tcp;
 mod timer;
 mod tls;
 #[cfg(feature = "tracing")]
 mod traced;
+mod traffic;
 mod transport;
 #[cfg(not(feature = "tracing"))]
 mod untraced;

@@ -9,13 +9,17 @@ use std::time::Duration;
 use bytes::BytesMut;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep_until};
 use tokio_rustls::client::TlsStream;
 
 use crate::frames::Frames;
 use crate::heads::Heads;
 use crate::limits::LONGEST;
+#[cfg(feature = "http2")]
+use crate::probe::{self, ProbeReceiver, ProbeSender};
+use crate::since::Since;
+use crate::tcp::Tcp;
+use crate::traffic::Traffic;
 
 /// How much is read at a time of what is looked at.
 const PIECE: usize = 8 << 10;
@@ -29,7 +33,29 @@ pub(crate) struct Socket {
     stream: Stream,
     incoming: Incoming,
     /// Runs out shortly before the server closes the idle connection, where it says when it does.
-    lapse: Option<Pin<Box<Sleep>>>,
+    lapse: Option<Lapse>,
+    traffic: Traffic,
+    #[cfg(feature = "http2")]
+    probes: Option<ProbeReceiver>,
+}
+
+/// The end of a time.
+struct Lapse {
+    since: Since,
+    limit: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Lapse {
+    fn new(limit: Duration) -> Self {
+        let since = Since::now();
+        Self { since, limit, timer: Box::pin(sleep_until(since.monotonic() + limit)) }
+    }
+
+    /// Looks at the clocks as well: the timer follows when the runtime has looked at them.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.since.has_passed(self.limit) { Poll::Ready(()) } else { self.timer.as_mut().poll(context) }
+    }
 }
 
 enum Incoming {
@@ -38,8 +64,8 @@ enum Incoming {
 }
 
 enum Stream {
-    Plain(TokioIo<TcpStream>),
-    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
+    Plain(TokioIo<Tcp>),
+    Tls(Box<TokioIo<TlsStream<Tcp>>>),
 }
 
 /// Evaluates an expression with the stream, pinned, whichever of the two it is.
@@ -59,17 +85,44 @@ macro_rules! with {
 }
 
 impl Socket {
-    pub(crate) fn plain(stream: TcpStream) -> Self {
-        let (stream, incoming) = (Stream::Plain(TokioIo::new(stream)), Incoming::Http1(Heads::default()));
-        Self { stream, incoming, lapse: None }
+    pub(crate) fn plain(stream: Tcp) -> Self {
+        let traffic = stream.traffic().clone();
+        Self::new(Stream::Plain(TokioIo::new(stream)), traffic, Incoming::Http1(Heads::default()))
     }
 
-    pub(crate) fn tls(stream: TlsStream<TcpStream>) -> Self {
+    pub(crate) fn tls(mut stream: TlsStream<Tcp>) -> Self {
         let incoming = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Incoming::Http2(Frames::default()),
             _ => Incoming::Http1(Heads::default()),
         };
-        Self { stream: Stream::Tls(Box::new(TokioIo::new(stream))), incoming, lapse: None }
+        if let Incoming::Http2(_) = incoming {
+            stream.get_mut().0.share();
+        }
+        let traffic = stream.get_ref().0.traffic().clone();
+        Self::new(Stream::Tls(Box::new(TokioIo::new(stream))), traffic, incoming)
+    }
+
+    fn new(stream: Stream, traffic: Traffic, incoming: Incoming) -> Self {
+        Self {
+            stream,
+            incoming,
+            lapse: None,
+            traffic,
+            #[cfg(feature = "http2")]
+            probes: None,
+        }
+    }
+
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Lets calls wait until the connection's task has read all that came.
+    #[cfg(feature = "http2")]
+    pub(crate) fn prober(&mut self) -> ProbeSender {
+        let (sender, receiver) = probe::channel();
+        self.probes = Some(receiver);
+        sender
     }
 
     /// Whether the server chose HTTP/2.
@@ -120,13 +173,13 @@ impl Incoming {
     }
 }
 
-impl Read for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
+impl Socket {
+    fn poll_incoming(
+        &mut self,
         context: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, incoming, lapse } = self.get_mut();
+        let Self { stream, incoming, lapse, traffic, .. } = self;
         let mut has_ended = false;
         loop {
             if let Some(next) = incoming.next(buffer.remaining()) {
@@ -140,13 +193,17 @@ impl Read for Socket {
                 let read = with!(*stream, it => it.poll_read(context, buffer));
                 return match lapse {
                     // As if the server had closed it: a request that comes at this moment is never sent.
-                    Some(lapse) if read.is_pending() => lapse.as_mut().poll(context).map(Ok),
+                    Some(lapse) if read.is_pending() => lapse.poll(context).map(Ok),
                     _ => read,
                 };
             }
             let mut space = [MaybeUninit::uninit(); PIECE];
             let mut piece = ReadBuf::uninit(&mut space);
-            ready!(with!(*stream, it => it.poll_read(context, piece.unfilled())))?;
+            let read = ready!(with!(*stream, it => it.poll_read(context, piece.unfilled())));
+            if read.is_err() || piece.filled().is_empty() {
+                traffic.end();
+            }
+            read?;
             if let Incoming::Http1(heads) = incoming {
                 if piece.filled().len() <= buffer.remaining() && heads.pass(piece.filled()) {
                     buffer.put_slice(piece.filled());
@@ -155,9 +212,25 @@ impl Read for Socket {
             }
             has_ended = piece.filled().is_empty();
             if let Some(kept) = incoming.push(piece.filled()) {
-                *lapse = Some(Box::pin(sleep(kept.saturating_sub(EARLY).max(kept / 2).min(LONGEST))));
+                *lapse = Some(Lapse::new(kept.saturating_sub(EARLY).max(kept / 2).min(LONGEST)));
             }
         }
+    }
+}
+
+impl Read for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let socket = self.get_mut();
+        let read = socket.poll_incoming(context, buffer);
+        #[cfg(feature = "http2")]
+        if let (Poll::Pending, Some(probes)) = (&read, &mut socket.probes) {
+            probes.answer(context);
+        }
+        read
     }
 }
 

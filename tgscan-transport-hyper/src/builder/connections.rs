@@ -17,7 +17,8 @@ impl HyperTransportBuilder {
     /// Sets how long an idle connection is kept. Default: 50 s.
     ///
     /// Shorter than the 60 s to 75 s of common servers and gateways, so that connections are closed from this side:
-    /// a request that meets a server's closing on the wire may be "maybe sent", and is then not sent again. Where an
+    /// a request that meets a server's closing on the wire may be "maybe sent", and is then not sent again. A call takes no
+    /// connection that is older, also if the runtime was blocked or the machine was suspended meanwhile. Where an
     /// HTTP/1.1 server says itself when it closes (`Keep-Alive: timeout=5`), the connection ends a second before that.
     pub fn pool_idle_timeout(mut self, timeout: Duration) -> Self {
         self.pool_idle_timeout = timeout;

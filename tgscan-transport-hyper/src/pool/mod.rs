@@ -1,6 +1,7 @@
 //! The connections, kept for the next call: a pool for each origin in each tokio runtime, because a connection is driven by
 //! the runtime in which it was made, and a call of another one would wait for it while nobody runs that.
 
+mod connection;
 mod idle;
 mod open;
 mod origin;

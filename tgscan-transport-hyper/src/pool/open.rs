@@ -12,8 +12,8 @@ use hyper::client::conn::http2;
 #[cfg(feature = "http2")]
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::connection::{Connection, Sender};
 use crate::connect::Connector;
-use crate::outgoing::Outgoing;
 
 /// How often a quiet HTTP/2 connection with calls in flight is asked whether it still lives, and how long it may take
 /// to answer. Without this, calls on a connection that a router forgot would each run into the total timeout, one
@@ -41,15 +41,6 @@ pub(crate) struct Opener {
     #[cfg(feature = "http2")]
     http2: http2::Builder<TokioExecutor>,
     pub(super) settings: Settings,
-}
-
-/// A connection that can take a request.
-pub(super) enum Connection {
-    /// For one request at a time.
-    Http1(http1::SendRequest<Outgoing>),
-    /// Shared.
-    #[cfg(feature = "http2")]
-    Http2(http2::SendRequest<Outgoing>),
 }
 
 impl Opener {
@@ -83,17 +74,20 @@ impl Opener {
 
     /// Opens one, driven by a task of the runtime in which this is called.
     pub(super) async fn open(&self, uri: Uri) -> Result<Connection, ConnectError> {
-        let socket = self.connector.connect(uri).await.map_err(ConnectError::new)?;
+        #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/2 changes it"))]
+        let mut socket = self.connector.connect(uri).await.map_err(ConnectError::new)?;
+        let traffic = socket.traffic().clone();
         #[cfg(feature = "http2")]
         if socket.is_http2() {
+            let prober = socket.prober();
             let (sender, connection) = self.http2.handshake(socket).await.map_err(ConnectError::new)?;
             // How it ends is told to its calls.
             tokio::spawn(async { drop(connection.await) });
-            return Ok(Connection::Http2(sender));
+            return Ok(Connection::new(Sender::Http2(sender, prober), traffic));
         }
         let (sender, connection) = self.http1.handshake(socket).await.map_err(ConnectError::new)?;
         tokio::spawn(async { drop(connection.await) });
-        Ok(Connection::Http1(sender))
+        Ok(Connection::new(Sender::Http1(sender), traffic))
     }
 }
 

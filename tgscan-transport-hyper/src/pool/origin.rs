@@ -9,8 +9,9 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use super::connection::Connection;
 use super::idle::Idle;
-use super::open::{ConnectError, Connection, Opener, Settings};
+use super::open::{ConnectError, Opener, Settings};
 use crate::runtime::Lack;
 
 /// The connections to a host, for the calls of one runtime.
@@ -42,7 +43,6 @@ pub(super) struct State {
 
 struct Waiter {
     number: u64,
-    must_be_new: bool,
     connection: oneshot::Sender<Result<Connection, ConnectError>>,
 }
 
@@ -112,20 +112,53 @@ impl Pool {
         self.may_speak_http2 && !state.speaks_http1
     }
 
-    /// A connection for one request: an idle one, or the one that comes first of those that are being opened or in use.
-    /// One that must be new was never used.
-    pub(super) fn connection(self: &Arc<Self>, must_be_new: bool) -> Result<Connection, Waiting> {
-        let mut state = self.locked();
-        #[cfg(feature = "http2")]
-        if let Some(sender) = state.idle.share_http2() {
-            return Ok(Connection::Http2(sender));
+    /// Returns a connection for one request, and whether it was idle: one that is open as of now, or else the first of
+    /// those that are being opened or in use.
+    pub(super) async fn connection(self: &Arc<Self>) -> Result<(Connection, bool), ConnectError> {
+        match self.take_known() {
+            Some(connection) => Ok((connection, true)),
+            // In a box, so that the future of the usual call is small.
+            None => Box::pin(self.search()).await,
         }
-        if let Some(sender) = state.idle.take_http1(must_be_new) {
-            return Ok(Connection::Http1(sender));
+    }
+
+    /// The usual case: a connection that is idle and needs no wait.
+    fn take_known(&self) -> Option<Connection> {
+        let connection = self.locked().idle.take()?;
+        let is_young = !connection.has_passed(self.settings().idle_timeout);
+        (is_young && !connection.is_closed() && connection.is_known()).then_some(connection)
+    }
+
+    async fn search(self: &Arc<Self>) -> Result<(Connection, bool), ConnectError> {
+        let mut has_ended = false;
+        loop {
+            let (connection, is_idle) = match self.take() {
+                Ok(connection) => (connection, true),
+                Err(waiting) => (waiting.connection().await?, false),
+            };
+            let is_old = is_idle && connection.has_passed(self.settings().idle_timeout);
+            if !is_old && !connection.is_closed() && (connection.is_known() || connection.probe().await) {
+                self.locked().idle.renew(&connection);
+                return Ok((connection, is_idle));
+            }
+            self.locked().idle.remove(&connection);
+            // One that was opened for this call can end by chance. A server that ends the next as well takes none.
+            if !is_idle && std::mem::replace(&mut has_ended, true) {
+                return Err(ConnectError::new(
+                    "the server ended new connections before a request could begin",
+                ));
+            }
+        }
+    }
+
+    fn take(self: &Arc<Self>) -> Result<Connection, Waiting> {
+        let mut state = self.locked();
+        if let Some(connection) = state.idle.take() {
+            return Ok(connection);
         }
         let number = state.number();
         let (sender, receiver) = oneshot::channel();
-        state.waiting.push_back(Waiter { number, must_be_new, connection: sender });
+        state.waiting.push_back(Waiter { number, connection: sender });
         let is_opened = self.opens_one_at_a_time(&state) && !state.opening.is_empty();
         let opening = if is_opened { None } else { self.open(&mut state, number) };
         Err(Waiting { pool: Arc::clone(self), number, receiver, opening })
@@ -145,8 +178,8 @@ impl Pool {
             }
             match opened {
                 Ok(connection) => {
-                    state.speaks_http1 = matches!(connection, Connection::Http1(_));
-                    pool.give(&mut state, connection, true);
+                    state.speaks_http1 = !connection.is_shared();
+                    pool.give(&mut state, connection);
                     pool.open_for_waiting(&mut state);
                 }
                 Err(error) => pool.fail(&mut state, number, &error),
@@ -193,30 +226,20 @@ impl Pool {
     pub(super) fn put(self: &Arc<Self>, connection: Connection) {
         let mut state = self.locked();
         if !state.is_discarded && self.settings().max_idle > 0 {
-            self.give(&mut state, connection, false);
+            self.give(&mut state, connection);
         }
     }
 
-    fn give(self: &Arc<Self>, state: &mut State, connection: Connection, is_new: bool) {
-        match connection {
-            Connection::Http1(mut sender) => {
-                while let Some(at) = state.waiting.iter().position(|waiter| is_new || !waiter.must_be_new) {
-                    let Some(waiter) = state.waiting.remove(at) else { return };
-                    match waiter.connection.send(Ok(Connection::Http1(sender))) {
-                        Err(Ok(Connection::Http1(back))) => sender = back,
-                        _ => return,
-                    }
-                }
-                state.idle.put_http1(sender, is_new, self.settings());
-            }
-            #[cfg(feature = "http2")]
-            Connection::Http2(sender) => {
-                for waiter in state.waiting.drain(..) {
-                    let _ = waiter.connection.send(Ok(Connection::Http2(sender.clone())));
-                }
-                state.idle.put_http2(sender, self.settings());
+    fn give(self: &Arc<Self>, state: &mut State, mut connection: Connection) {
+        while let Some(waiter) = state.waiting.pop_front() {
+            let shared = connection.share();
+            match (waiter.connection.send(Ok(connection)), shared) {
+                (Err(Ok(back)), _) => connection = back,
+                (_, Some(shared)) => connection = shared,
+                _ => return,
             }
         }
+        state.idle.put(connection, self.settings());
         if state.is_discarded {
             state.idle.clear();
         } else {

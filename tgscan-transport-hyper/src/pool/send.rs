@@ -5,9 +5,9 @@ use std::sync::Arc;
 use http::header::HOST;
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
 
-use super::open::{ConnectError, Connection};
+use super::connection::{Connection, Sender};
+use super::open::ConnectError;
 use super::origin::Pool;
 use crate::outgoing::{Handover, Outgoing};
 
@@ -16,13 +16,13 @@ use crate::outgoing::{Handover, Outgoing};
 pub(crate) enum SendError {
     /// There is no connection.
     Connect(ConnectError),
-    /// The connection ended, and hyper says whether it gave the request back unsent.
-    Request { error: hyper::Error, is_handed_back: bool },
+    /// The connection ended, maybe before anything of the request was written.
+    Request { error: hyper::Error, is_unsent: bool },
 }
 
 impl Pool {
     /// Sends a request and waits for the head of the response. A request that hyper hands back, of which then nothing was
-    /// sent, is sent once more over a connection that was never used: what ended was a connection that had been idle.
+    /// sent, is sent over the next connection: any number of idle ones may have ended, and one that was opened for it.
     ///
     /// The request is taken from where it stands, because a future that has it twice is large. `handover` tells, also if
     /// this is dropped, who has it.
@@ -31,48 +31,42 @@ impl Pool {
         request: &mut Option<Request<Outgoing>>,
         handover: &Handover,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
-        let mut is_resend = false;
+        let mut has_failed = false;
         loop {
-            let connection = match self.connection(is_resend) {
-                Ok(connection) => connection,
-                Err(waiting) => waiting.connection().await.map_err(SendError::Connect)?,
-            };
-            if let (Connection::Http1(_), Some(request)) = (&connection, &mut *request) {
+            let (mut connection, is_idle) = self.connection().await.map_err(SendError::Connect)?;
+            if let (Sender::Http1(_), Some(request)) = (&connection.sender, &mut *request) {
                 self.prepare_http1(request);
             }
             let Some(taken) = request.take() else {
                 return Err(SendError::Connect(ConnectError::new("there is no request")));
             };
             handover.give();
-            let mut error = match connection {
-                Connection::Http1(mut sender) => match sender.try_send_request(taken).await {
-                    Ok(response) => return Ok((response, Lease(Some((Arc::clone(self), sender))))),
-                    Err(error) => error,
-                },
+            let writes = connection.traffic.writes();
+            let sent = match &mut connection.sender {
+                Sender::Http1(sender) => sender.try_send_request(taken).await,
                 #[cfg(feature = "http2")]
-                Connection::Http2(mut sender) => match sender.try_send_request(taken).await {
-                    Ok(response) => return Ok((response, Lease(None))),
-                    Err(error) => error,
-                },
+                Sender::Http2(sender, _) => sender.try_send_request(taken).await,
+            };
+            let mut error = match sent {
+                Ok(response) => return Ok((response, Lease { pool: Arc::clone(self), connection })),
+                Err(error) => error,
             };
             let Some(handed_back) = error.take_message() else {
-                return Err(SendError::Request { error: error.into_error(), is_handed_back: false });
+                let is_unsent = connection.traffic.ended_after(writes);
+                return Err(SendError::Request { error: error.into_error(), is_unsent });
             };
             handover.take_back();
-            if is_resend {
-                return Err(SendError::Request { error: error.into_error(), is_handed_back: true });
+            if has_failed && !is_idle {
+                return Err(SendError::Request { error: error.into_error(), is_unsent: true });
             }
-            is_resend = true;
+            has_failed |= !is_idle;
             self.restore_target(request.insert(handed_back));
         }
     }
 
     /// Opens a connection if there is none that a call could have.
     pub(crate) async fn warm_up(self: Arc<Self>) -> Result<(), ConnectError> {
-        let connection = match self.connection(false) {
-            Ok(connection) => connection,
-            Err(waiting) => waiting.connection().await?,
-        };
+        let (connection, _) = self.connection().await?;
         self.put(connection);
         Ok(())
     }
@@ -99,22 +93,29 @@ impl Pool {
     }
 }
 
-/// A connection whose answer is being read. Dropped before the end, it closes.
-pub(crate) struct Lease(Option<(Arc<Pool>, http1::SendRequest<Outgoing>)>);
+/// A connection whose answer is being read. Dropped before the end, one of HTTP/1.1 closes.
+pub(crate) struct Lease {
+    pool: Arc<Pool>,
+    connection: Connection,
+}
 
 impl Lease {
     /// Gives the connection back: the answer was read to its end.
     pub(crate) fn give_back(self) {
-        let Some((pool, mut sender)) = self.0 else { return };
-        if sender.is_ready() {
-            pool.put(Connection::Http1(sender));
-        } else if !sender.is_closed() {
+        let Self { pool, mut connection } = self;
+        if connection.is_shared() {
+            pool.locked().idle.renew(&connection);
+        } else if connection.is_ready() {
+            connection.renew();
+            pool.put(connection);
+        } else if !connection.is_closed() {
             // Its task has still to see the end.
             let task = {
                 let pool = Arc::clone(&pool);
                 async move {
-                    if sender.ready().await.is_ok() {
-                        pool.put(Connection::Http1(sender));
+                    if connection.ready().await {
+                        connection.renew();
+                        pool.put(connection);
                     }
                 }
             };

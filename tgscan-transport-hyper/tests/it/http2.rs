@@ -36,7 +36,7 @@ async fn a_request_that_waits_for_an_http2_stream_is_never_sent() {
     // With this answer the client has learnt the server's limit.
     transport.send(balance(&server.url())).await.unwrap();
     let url = server.url();
-    let (first, second) = tokio::join!(transport.send(search(&url)), transport.send(search(&url)));
+    let (first, second) = tokio::join!(biased; transport.send(search(&url)), transport.send(search(&url)));
     assert_broken(&first.unwrap_err(), Delivery::MaybeSent, None);
     assert_broken(&second.unwrap_err(), Delivery::NeverSent, None);
     assert_eq!(server.requests(), 2);

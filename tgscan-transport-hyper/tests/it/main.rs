@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, also in a test's helpers")]
 
 mod answers;
+mod blocked;
 mod closing;
 mod conformance;
 mod delivery;
@@ -23,6 +24,7 @@ mod pool;
 #[cfg(feature = "proxy")]
 mod proxy;
 mod refused;
+mod remote;
 mod runtimes;
 mod server;
 #[cfg(feature = "tracing")]

@@ -106,7 +106,7 @@ async fn ended_before_its_turn() -> Option<End> {
     let transport = authority.trusted().build().unwrap();
     transport.send(balance(&server.url())).await.unwrap();
     let url = server.url();
-    let (_, second) = tokio::join!(transport.send(search(&url)), transport.send(search(&url)));
+    let (_, second) = tokio::join!(biased; transport.send(search(&url)), transport.send(search(&url)));
     Some(second)
 }
 
