@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::task::unconstrained;
@@ -152,6 +152,9 @@ impl<'a> Running<'a> {
 
 /// What the future brings, or `None` if it is not there by the deadline, which is then the timer's.
 ///
+/// In a runtime that was blocked past the deadline, the future may wait for a task that has not run since. So the others
+/// get one more turn before the deadline is taken for passed.
+///
 /// As tokio's `timeout_at`, with a timer that all waiting of an attempt shares, because mostly all of it has one deadline;
 /// and without a look at the clock where there is nothing to wait for.
 pub(crate) fn before<F: Future + Unpin>(
@@ -160,6 +163,7 @@ pub(crate) fn before<F: Future + Unpin>(
     mut future: F,
 ) -> impl Future<Output = Option<F::Output>> {
     let mut deadline = Some(deadline);
+    let mut is_late = false;
     poll_fn(move |context| {
         if let Poll::Ready(output) = Pin::new(&mut future).poll(context) {
             return Poll::Ready(Some(output));
@@ -171,7 +175,12 @@ pub(crate) fn before<F: Future + Unpin>(
             }
         }
         // A future that uses up what tokio allows a task at a time must not keep the timer from being looked at.
-        pin!(unconstrained(timer.as_mut())).poll(context).map(|()| None)
+        ready!(pin!(unconstrained(timer.as_mut())).poll(context));
+        if std::mem::replace(&mut is_late, true) {
+            return Poll::Ready(None);
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
     })
 }
 

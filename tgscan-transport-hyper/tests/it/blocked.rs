@@ -3,6 +3,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tgscan_core::{RetryPolicy, Transport};
@@ -141,8 +142,7 @@ fn call_whose_connection_ends_before_its_task_runs_is_answered_or_never_sent() {
                 block_for(pause);
                 let client = transport.client(api(&remote.url()));
                 let mut call = pin!(client.balance());
-                let began =
-                    std::future::poll_fn(|context| std::task::Poll::Ready(call.as_mut().poll(context)));
+                let began = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context)));
                 assert!(began.await.is_pending());
                 remote.end_while_blocked(1);
                 let reply = call.await.expect("another connection");
@@ -166,7 +166,7 @@ fn paid_call_whose_connection_ends_before_its_task_runs_is_not_uncertain() {
             transport.send(balance(&remote.url())).await.unwrap();
             settle().await;
             let mut call = pin!(transport.send(search(&remote.url())));
-            let began = std::future::poll_fn(|context| std::task::Poll::Ready(call.as_mut().poll(context)));
+            let began = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context)));
             assert!(began.await.is_pending());
             remote.end_while_blocked(1);
             let end = call.await;
@@ -222,4 +222,30 @@ fn call_after_block_uses_no_connection_that_the_server_is_about_to_close() {
             block_for(Duration::from_millis(600));
         }
     });
+}
+
+/// The answer comes in time, and the deadline passes before the runtime has seen it.
+#[test]
+fn answer_that_came_while_the_runtime_was_blocked_past_the_deadline_is_read() {
+    const LIMIT: Duration = Duration::from_millis(300);
+    for (protocol, _) in endings().into_iter().filter(|(_, ending)| *ending == Ending::Reset) {
+        println!("{protocol:?}");
+        let remote = Remote::start(protocol, Way::Straight, Ending::Fin);
+        current_thread().block_on(async {
+            let transport = remote.builder().attempt_timeout(LIMIT).build().unwrap();
+            transport.send(balance(&remote.url())).await.unwrap();
+            settle().await;
+            let answers = remote.hold_answers();
+            let mut call = pin!(transport.send(search(&remote.url())));
+            while remote.requests() < 2 {
+                let began = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context)));
+                assert!(began.await.is_pending());
+                tokio::task::yield_now().await;
+            }
+            remote.answer_while_blocked(answers);
+            block_for(LIMIT);
+            assert_eq!(call.await.expect("the answer is there").body(), OK);
+        });
+        remote.stop();
+    }
 }

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use crate::server::{OK, end_of_request, response};
@@ -72,6 +72,9 @@ struct Shared {
     ending: Ending,
     /// As many connections are to be ended.
     end: Semaphore,
+    /// Requests are answered while nobody else holds this.
+    answers: Arc<tokio::sync::Mutex<()>>,
+    client: Mutex<Option<SocketAddr>>,
     ended: Sender<SocketAddr>,
     connections: AtomicUsize,
     requests: AtomicUsize,
@@ -94,6 +97,8 @@ impl Remote {
             way,
             ending,
             end: Semaphore::new(0),
+            answers: Arc::default(),
+            client: Mutex::default(),
             ended: sender,
             connections: AtomicUsize::default(),
             requests: AtomicUsize::default(),
@@ -144,6 +149,20 @@ impl Remote {
         block_for(Duration::from_millis(3));
     }
 
+    /// Lets the server read requests, and answer none as long as this is held.
+    pub(crate) fn hold_answers(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.shared.answers).try_lock_owned().unwrap()
+    }
+
+    /// Blocks this thread until the answer has come here.
+    pub(crate) fn answer_while_blocked(&self, answers: OwnedMutexGuard<()>) {
+        drop(answers);
+        let client = self.shared.client.lock().unwrap().unwrap();
+        while is_quiet(client, self.address) {
+            std::hint::spin_loop();
+        }
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(SeqCst)
     }
@@ -160,10 +179,8 @@ impl Remote {
 
 /// Blocks this thread, as a long computation does.
 pub(crate) fn block_for(duration: Duration) {
-    let began = Instant::now();
-    while began.elapsed() < duration {
-        std::hint::spin_loop();
-    }
+    let (_kept, never) = channel::<()>();
+    let _ = never.recv_timeout(duration);
 }
 
 /// Whether a connection stands in its client's system and nothing has come that was not read, as far as this can be told:
@@ -183,6 +200,7 @@ fn is_quiet(client: SocketAddr, server: SocketAddr) -> bool {
 
 async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
     let client = stream.peer_addr().unwrap();
+    *shared.client.lock().unwrap() = Some(client);
     if shared.ending == Ending::Reset {
         stream.set_zero_linger().unwrap();
     }
@@ -228,6 +246,7 @@ async fn serve_http1(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: &S
                 // The client left.
                 let Some(()) = request else { return std::future::pending().await };
                 shared.requests.fetch_add(1, SeqCst);
+                drop(shared.answers.lock().await);
                 stream.write_all(response("200 OK", "", OK).as_bytes()).await.unwrap();
             }
         }
@@ -267,6 +286,7 @@ async fn serve_http2(stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Share
             request = http.accept() => {
                 let Some(Ok((_, mut respond))) = request else { return std::future::pending().await };
                 shared.requests.fetch_add(1, SeqCst);
+                drop(shared.answers.lock().await);
                 let mut body = respond.send_response(http::Response::new(()), false).unwrap();
                 body.send_data(OK.into(), true).unwrap();
             }
