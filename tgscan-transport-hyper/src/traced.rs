@@ -11,6 +11,7 @@ use tgscan_core::{
     transport::TransportErrorKind as Kind,
 };
 use tracing::field::{Empty, display};
+use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, Span, info_span};
 
 type Answer = Result<Response<Bytes>, TransportError>;
@@ -18,6 +19,11 @@ type Answer = Result<Response<Bytes>, TransportError>;
 /// Spans name the method and count the attempts, so requests must say which they are.
 pub(crate) fn marked(api: Api) -> Api {
     api.with_attempt_extension()
+}
+
+/// Keeps the current span and collector for a task that runs elsewhere.
+pub(crate) fn in_current_span<F: Future>(task: F) -> impl Future<Output = F::Output> {
+    task.in_current_span().with_current_subscriber()
 }
 
 /// The span of one attempt.
@@ -148,5 +154,88 @@ fn version(version: http::Version) -> &'static str {
         http::Version::HTTP_2 => "2",
         http::Version::HTTP_10 => "1.0",
         _ => "1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::future::ready;
+    use std::sync::{Arc, Mutex, mpsc};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+    use tracing_core::span::Current;
+
+    use super::*;
+
+    thread_local! {
+        static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    }
+
+    struct Seen {
+        span: &'static Metadata<'static>,
+        parent: Option<u64>,
+    }
+
+    /// Notes the spans, whose numbers count from 1, and in which span they began.
+    #[derive(Clone, Default)]
+    struct Parents(Arc<Mutex<Vec<Seen>>>);
+
+    impl Subscriber for Parents {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, span: &Attributes<'_>) -> Id {
+            let parent = ENTERED.with_borrow(|entered| entered.last().copied());
+            let mut seen = self.0.lock().unwrap();
+            seen.push(Seen { span: span.metadata(), parent });
+            Id::from_u64(seen.len().try_into().unwrap())
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {}
+
+        fn enter(&self, span: &Id) {
+            ENTERED.with_borrow_mut(|entered| entered.push(span.into_u64()));
+        }
+
+        fn exit(&self, _: &Id) {
+            ENTERED.with_borrow_mut(Vec::pop);
+        }
+
+        fn current_span(&self) -> Current {
+            let Some(number) = ENTERED.with_borrow(|entered| entered.last().copied()) else {
+                return Current::none();
+            };
+            let seen = self.0.lock().unwrap();
+            Current::new(Id::from_u64(number), seen[usize::try_from(number).unwrap() - 1].span)
+        }
+    }
+
+    #[test]
+    fn attempt_of_a_spawned_call_is_a_child_of_the_callers_span() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let parents = Parents::default();
+        // Of this thread alone, not of the runtime's.
+        let _collecting = tracing::subscriber::set_default(parents.clone());
+        let (sender, ended) = mpsc::channel();
+        let _entered = runtime.enter();
+        info_span!("caller").in_scope(|| {
+            crate::transport::spawn(async move {
+                let attempt = AttemptSpan::of(&Request::new(Bytes::new()));
+                attempt.around(ready(Ok(Response::new(Bytes::new())))).await.unwrap();
+                sender.send(()).unwrap();
+            });
+        });
+        ended.recv().unwrap();
+        let seen: Vec<_> =
+            parents.0.lock().unwrap().iter().map(|seen| (seen.span.name(), seen.parent)).collect();
+        assert_eq!(seen, [("caller", None), ("tgscan.attempt", Some(1))]);
     }
 }

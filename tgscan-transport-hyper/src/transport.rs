@@ -22,9 +22,9 @@ use crate::limits::{CallLimits, Limits, Running, Stage, before};
 use crate::outgoing::Outgoing;
 use crate::pool::{Pool, Pools};
 #[cfg(feature = "tracing")]
-use crate::traced::{AttemptSpan, marked};
+use crate::traced::{AttemptSpan, in_current_span, marked};
 #[cfg(not(feature = "tracing"))]
-use crate::untraced::{AttemptSpan, marked};
+use crate::untraced::{AttemptSpan, in_current_span, marked};
 use crate::{HyperTransportBuilder, TokioTimer, failure};
 
 type Answer = Result<Response<Bytes>, TransportError>;
@@ -74,12 +74,6 @@ impl HyperTransport {
             // The standard library draws new random keys for this; nothing secret depends on them.
             retry.seed = RandomState::new().build_hasher().finish();
         }
-        let spawn = |task| {
-            // Outside a runtime the call is given up, which books it as not sent.
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(task);
-            }
-        };
         Client::new(marked(api.with_retry(retry)), self, TokioTimer::new()).with_spawn(spawn)
     }
 
@@ -144,6 +138,14 @@ impl Transport for HyperTransport {
 
     fn discard_connections(&self) {
         self.inner.pools.discard();
+    }
+}
+
+/// Runs a call in a task of its own, within the span of its caller. Outside a runtime the call is given up, which books it
+/// as not sent.
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(in_current_span(task));
     }
 }
 

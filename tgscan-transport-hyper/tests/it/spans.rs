@@ -1,7 +1,6 @@
 //! What a collector of spans and events sees, with everything switched on that any crate here writes.
 
 use std::fmt::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tgscan_core::types::Search;
@@ -15,11 +14,12 @@ use crate::server::{Server, response};
 use crate::tls_server::{Authority, BOTH, Ending, TlsServer, for_host};
 use crate::{KEY, QUERY, api, hasty};
 
-/// Writes every span, field and event down, on every level.
+/// Writes every span, field and event down, on every level, and in which span a span begins.
 #[derive(Clone, Default)]
 struct Everything {
     lines: Arc<Mutex<String>>,
-    spans: Arc<AtomicU64>,
+    /// The names of the spans by their number, from 1 on, and the numbers of those that are entered.
+    spans: Arc<Mutex<(Vec<&'static str>, Vec<u64>)>>,
 }
 
 struct Line<'a>(&'a mut String);
@@ -49,8 +49,15 @@ impl Subscriber for Everything {
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        self.line(span.metadata().name(), |line| span.record(line));
-        Id::from_u64(self.spans.fetch_add(1, Ordering::SeqCst) + 1)
+        let mut spans = self.spans.lock().unwrap();
+        let (names, entered) = &mut *spans;
+        let parent = entered.last().map(|number| names[usize::try_from(*number).unwrap() - 1]);
+        self.line(span.metadata().name(), |line| {
+            span.record(line);
+            write!(line.0, " parent={parent:?}").unwrap();
+        });
+        names.push(span.metadata().name());
+        Id::from_u64(names.len().try_into().unwrap())
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
@@ -63,9 +70,13 @@ impl Subscriber for Everything {
         self.line(event.metadata().target(), |line| event.record(line));
     }
 
-    fn enter(&self, _: &Id) {}
+    fn enter(&self, span: &Id) {
+        self.spans.lock().unwrap().1.push(span.into_u64());
+    }
 
-    fn exit(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {
+        self.spans.lock().unwrap().1.pop();
+    }
 }
 
 /// Has no opinion. Without a global subscriber, a thread without one of its own that comes to a span first switches that
@@ -142,6 +153,8 @@ async fn a_call_and_its_attempt_are_named_and_nothing_private_is_seen() {
             "tgscan.credits.charged=3",
         ],
     );
+    let attempt = seen.lines().find(|line| line.starts_with("tgscan.attempt")).unwrap();
+    assert!(attempt.ends_with("parent=Some(\"tgscan.call\")"), "{attempt}");
     assert_private(&seen);
 }
 
