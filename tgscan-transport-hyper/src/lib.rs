@@ -5,9 +5,9 @@
 //! | setting | default | why |
 //! |---|---|---|
 //! | [`connect_timeout`](HyperTransportBuilder::connect_timeout) | 10 s | DNS, TCP and TLS together; a failure here is never sent, so failing early costs nothing |
-//! | [`attempt_timeout`](HyperTransportBuilder::attempt_timeout) | 30 s | from the call to the last byte of the body; hand-written clients of this service use 10 s to 30 s |
-//! | [`first_byte_timeout`](HyperTransportBuilder::first_byte_timeout) | none | the total timeout bounds it |
-//! | [`read_timeout`](HyperTransportBuilder::read_timeout) | none | the total timeout bounds it; an answer that has begun has been paid for |
+//! | [`attempt_timeout`](HyperTransportBuilder::attempt_timeout) | 30 s | per attempt, from its start to the last byte of the body; hand-written clients of this service use 10 s to 30 s |
+//! | [`first_byte_timeout`](HyperTransportBuilder::first_byte_timeout) | none | `attempt_timeout` bounds it |
+//! | [`read_timeout`](HyperTransportBuilder::read_timeout) | none | `attempt_timeout` bounds it; an answer that has begun has been paid for |
 //! | [`max_body_size`](HyperTransportBuilder::max_body_size) | 64 MiB | far above any documented answer, far below what hurts a process |
 //! | [`pool_idle_timeout`](HyperTransportBuilder::pool_idle_timeout) | 50 s | below the 60 s to 75 s after which common servers and gateways close idle connections |
 //! | [`pool_max_idle_per_host`](HyperTransportBuilder::pool_max_idle_per_host) | 256 | with HTTP/2 one suffices; bounds the sockets that a burst over HTTP/1.1 leaves behind, and is more than most have under way at once |
@@ -21,7 +21,9 @@
 //! | proxy (feature `proxy`) | none | the way that requests take is the program's decision; `proxy_from_environment` takes that of the environment |
 //! | [`allow_plain_http`](HyperTransportBuilder::allow_plain_http) | no | anyone on the way could read the API key |
 //!
-//! The times of an attempt and the cap of its body can be changed for one call: see [`CallLimits`].
+//! These limits hold for each attempt, of which a call can have several; a deadline for a whole call is
+//! [`Client::with_deadline`](tgscan_core::Client::with_deadline). The times of the attempts and the cap of their bodies can be
+//! changed for one call: see [`AttemptLimits`].
 //!
 //! # Delivery
 //!
@@ -111,7 +113,7 @@ pub use build_error::BuildError;
 pub use builder::HyperTransportBuilder;
 #[cfg(feature = "gzip")]
 pub use incoming::EncodedBody;
-pub use limits::CallLimits;
+pub use limits::AttemptLimits;
 /// The rustls of this transport, for [`HyperTransportBuilder::tls_config`] and
 /// [`HyperTransportBuilder::crypto_provider`].
 pub use rustls;

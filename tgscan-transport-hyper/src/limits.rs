@@ -1,4 +1,4 @@
-//! How long an attempt may take and how large its answer may be: for the transport, and for one call.
+//! How long an attempt may take and how large its answer may be: for all attempts, and for those of one call.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep};
 /// Longer times count as this one: adding [`Duration::MAX`] to a clock would overflow it.
 pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What holds for each request.
+/// What holds for each attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) attempt_timeout: Duration,
@@ -20,30 +20,30 @@ pub(crate) struct Limits {
     pub(crate) max_body_size: usize,
 }
 
-/// Limits of one call, which override the transport's. Limits that are not set stay the transport's.
+/// Limits of each attempt of a call, which override the transport's. Limits that are not set stay the transport's.
 ///
 /// ```
 /// use std::time::Duration;
 /// use tgscan_core::ApiKey;
-/// use tgscan_transport_hyper::CallLimits;
+/// use tgscan_transport_hyper::AttemptLimits;
 ///
 /// let client = tgscan_transport_hyper::client(ApiKey::live("0123456789abcdef")?)?;
 /// // Every call over this clone; the connections are still shared.
-/// let hasty = client.clone().with_extension(CallLimits::new().attempt_timeout(Duration::from_secs(3)));
+/// let hasty = client.clone().with_extension(AttemptLimits::new().attempt_timeout(Duration::from_secs(3)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// Whoever builds requests without a `Client` puts it into the request's extensions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "limits do nothing until they are in a request's extensions"]
-pub struct CallLimits {
+pub struct AttemptLimits {
     attempt_timeout: Option<Duration>,
     first_byte_timeout: Option<Duration>,
     read_timeout: Option<Duration>,
     max_body_size: Option<usize>,
 }
 
-impl CallLimits {
+impl AttemptLimits {
     /// Creates limits that override nothing.
     pub fn new() -> Self {
         Self::default()
@@ -76,7 +76,7 @@ impl CallLimits {
 
 impl Limits {
     /// These limits where the call has none of its own.
-    pub(crate) fn of_call(mut self, call: &CallLimits) -> Self {
+    pub(crate) fn of_call(mut self, call: &AttemptLimits) -> Self {
         self.attempt_timeout = call.attempt_timeout.unwrap_or(self.attempt_timeout);
         self.first_byte_timeout = call.first_byte_timeout.or(self.first_byte_timeout);
         self.read_timeout = call.read_timeout.or(self.read_timeout);
@@ -121,16 +121,16 @@ impl<'a> Running<'a> {
         self.limits.max_body_size
     }
 
-    /// Until when all must be there.
-    fn total(&self) -> Instant {
+    /// Until when the attempt must have ended.
+    fn end(&self) -> Instant {
         self.began + self.limits.attempt_timeout.min(LONGEST)
     }
 
     /// Until when it must be there.
     pub(crate) fn deadline(&self, stage: Stage) -> Instant {
-        let total = self.total();
+        let end = self.end();
         let from = || if let Stage::Head = stage { self.began } else { Instant::now() };
-        self.setting(stage).1.map_or(total, |limit| total.min(from() + limit.min(LONGEST)))
+        self.setting(stage).1.map_or(end, |limit| end.min(from() + limit.min(LONGEST)))
     }
 
     fn setting(&self, stage: Stage) -> (&'static str, Option<Duration>) {
@@ -143,7 +143,7 @@ impl<'a> Running<'a> {
     /// That this deadline has passed, and the setting that it comes from.
     pub(crate) fn passed(&self, deadline: Instant, stage: Stage) -> String {
         let (setting, limit) = match self.setting(stage) {
-            (setting, Some(limit)) if deadline < self.total() => (setting, limit),
+            (setting, Some(limit)) if deadline < self.end() => (setting, limit),
             _ => ("attempt_timeout", self.limits.attempt_timeout),
         };
         format!("`{setting}` of {limit:?} passed")
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(passed(&running, Stage::Piece), "`read_timeout` of 3s passed");
         tokio::time::advance(2 * second).await;
         assert_eq!(passed(&running, Stage::Piece), "`attempt_timeout` of 4s passed", "from the call on");
-        let call = CallLimits::new().attempt_timeout(second).first_byte_timeout(5 * second);
+        let call = AttemptLimits::new().attempt_timeout(second).first_byte_timeout(5 * second);
         let limits = limits.of_call(&call);
         let running = Running::begin(&limits);
         assert_eq!(passed(&running, Stage::Head), "`attempt_timeout` of 1s passed");

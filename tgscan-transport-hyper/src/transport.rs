@@ -18,7 +18,7 @@ use tokio::time::sleep_until;
 use crate::connect::Route;
 use crate::failure::Target;
 use crate::incoming::{Coding, Reading};
-use crate::limits::{CallLimits, Limits, Running, Stage, before};
+use crate::limits::{AttemptLimits, Limits, Running, Stage, before};
 use crate::outgoing::Outgoing;
 use crate::pool::{Pool, Pools};
 #[cfg(feature = "tracing")]
@@ -173,13 +173,13 @@ impl HyperTransport {
     /// Checks the request and adds the transport's headers. Sends nothing.
     fn prepare(&self, request: &mut Request<Bytes>) -> Result<Prepared, &'static str> {
         let Inner { user_agent, coding, limits, .. } = &*self.inner;
-        let of_call = request.extensions().get::<CallLimits>();
+        let of_call = request.extensions().get::<AttemptLimits>();
         let limits = of_call.map(|of_call| Box::new(limits.of_call(of_call)));
         Self::check(request.uri())?;
         // The transport's own limits were checked when it was built.
         if limits.as_ref().is_some_and(|limits| limits.zero_timeout().is_some() || limits.max_body_size == 0)
         {
-            return Err("a limit in the `CallLimits` of this call is zero; give more");
+            return Err("a limit in the `AttemptLimits` of this call is zero; give more");
         }
         let headers = request.headers_mut();
         // Not by an `entry`, which is slower than to look for the name and then put it in.

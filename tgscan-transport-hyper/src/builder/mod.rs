@@ -89,13 +89,16 @@ impl Default for HyperTransportBuilder {
 impl HyperTransportBuilder {
     /// Sets the time limit of one attempt, from its start to the last byte of the body. Default: 30 s. Times beyond a year
     /// count as a year.
+    ///
+    /// A call that is retried makes several attempts; the limit of a whole call is
+    /// [`Client::with_deadline`](tgscan_core::Client::with_deadline).
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
     /// Sets the time limit of one attempt until the first byte of the response, including connecting. Default: as
-    /// long as the total timeout allows.
+    /// long as `attempt_timeout` allows.
     ///
     /// For those who know how fast their service answers and send large answers over slow lines. After it, a paid call
     /// is "maybe sent" and is not sent again.
@@ -160,7 +163,7 @@ impl HyperTransportBuilder {
             ("`read_timeout` and `attempt_timeout`", self.read_timeout),
         ] {
             if timeout.is_some_and(|timeout| timeout > self.attempt_timeout) {
-                let remedy = "the total holds for the whole attempt, so the other one must be shorter";
+                let remedy = "`attempt_timeout` covers the whole attempt, so the other one must be shorter";
                 return Err(BuildError::ConflictingSettings { settings, remedy });
             }
         }

@@ -16,7 +16,7 @@ use super::connection::{Connection, Sender};
 use crate::connect::Connector;
 
 /// How often a quiet HTTP/2 connection with calls in flight is asked whether it still lives, and how long it may take
-/// to answer. Without this, calls on a connection that a router forgot would each run into the total timeout, one
+/// to answer. Without this, calls on a connection that a router forgot would each run into the attempt timeout, one
 /// after the other, because a timeout closes one HTTP/2 stream and not the connection.
 #[cfg(feature = "http2")]
 const PING: Duration = Duration::from_secs(10);

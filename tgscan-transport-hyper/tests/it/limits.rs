@@ -6,7 +6,7 @@ use tgscan_core::{
     Transport,
     transport::{Delivery, TransportErrorKind},
 };
-use tgscan_transport_hyper::{CallLimits, HyperTransport};
+use tgscan_transport_hyper::{AttemptLimits, HyperTransport};
 
 use crate::server::{OK, Server, response};
 use crate::{SHORT, api, search, transport};
@@ -55,7 +55,7 @@ async fn one_call_has_limits_of_its_own_on_the_same_connection() {
     let transport = transport();
     let client = transport.clone().client(api(&server.url()));
     client.balance().await.unwrap();
-    let small = client.clone().with_extension(CallLimits::new().max_body_size(5));
+    let small = client.clone().with_extension(AttemptLimits::new().max_body_size(5));
     let error = small.balance().await.unwrap_err();
     assert_eq!(error.response().unwrap().body(), &OK[..5]);
     // The client without limits is as it was.
@@ -64,7 +64,7 @@ async fn one_call_has_limits_of_its_own_on_the_same_connection() {
 
     let silent = Server::stalling("").await;
     let mut request = search(&silent.url());
-    request.extensions_mut().insert(CallLimits::new().attempt_timeout(SHORT));
+    request.extensions_mut().insert(AttemptLimits::new().attempt_timeout(SHORT));
     let error = transport.send(request).await.unwrap_err();
     assert!(error.to_string().contains("`attempt_timeout` of 150ms passed"), "{error}");
 }
@@ -72,7 +72,7 @@ async fn one_call_has_limits_of_its_own_on_the_same_connection() {
 #[tokio::test]
 async fn a_call_without_any_time_or_room_is_refused() {
     let server = Server::answering(response("200 OK", "", OK)).await;
-    for limits in [CallLimits::new().read_timeout(Duration::ZERO), CallLimits::new().max_body_size(0)] {
+    for limits in [AttemptLimits::new().read_timeout(Duration::ZERO), AttemptLimits::new().max_body_size(0)] {
         let mut request = search(&server.url());
         request.extensions_mut().insert(limits);
         let error = transport().send(request).await.unwrap_err();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_core::{Transport, TransportError};
-use tgscan_transport_hyper::{CallLimits, HyperTransport};
+use tgscan_transport_hyper::{AttemptLimits, HyperTransport};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -30,13 +30,13 @@ fn say(end: Option<End>) -> String {
 
 fn hasty(url: &str) -> Request<Bytes> {
     let mut request = search(url);
-    request.extensions_mut().insert(CallLimits::new().attempt_timeout(SHORT));
+    request.extensions_mut().insert(AttemptLimits::new().attempt_timeout(SHORT));
     request
 }
 
 fn small(url: &str) -> Request<Bytes> {
     let mut request = search(url);
-    request.extensions_mut().insert(CallLimits::new().max_body_size(2));
+    request.extensions_mut().insert(AttemptLimits::new().max_body_size(2));
     request
 }
 
