@@ -83,15 +83,20 @@ pub(crate) fn timed_out_before_head(
 /// A response body broke off after `received` bytes.
 pub(crate) fn in_body(error: hyper::Error, received: u64, announced: Option<u64>) -> Failed {
     let context = match announced {
-        Some(announced) if received < announced => {
-            format!(
-                "the body broke off after {received} of the {announced} bytes that `content-length` announces"
-            )
-        }
+        Some(announced) if received < announced => broke_off(received, announced),
         _ => "the body broke off".to_owned(),
     };
     let (kind, is_trusted) = (kind(&error), !quotes_peer(&error));
     Failed { kind, source: Box::new(Cause { context, error: Box::new(error) }), is_trusted }
+}
+
+/// A response body ended in due form, and is shorter than announced.
+pub(crate) fn short_body(received: u64, announced: u64) -> Failed {
+    Failed { kind: Kind::Broken, source: broke_off(received, announced).into(), is_trusted: true }
+}
+
+fn broke_off(received: u64, announced: u64) -> String {
+    format!("the body broke off after {received} of the {announced} bytes that `content-length` announces")
 }
 
 /// Says so if there is no TLS session that can be trusted.

@@ -55,11 +55,16 @@
 //! came, with its `content-encoding`.
 //!
 //! **Why are answers looked at before hyper gets them?** hyper gives up an answer whose head it cannot read, such as one with
-//! two values of `content-length` or a NUL in some header, and h2 the last frame of a body that is shorter than announced.
-//! Both are right to be strict with requests; here the answer has been paid for. So heads of HTTP/1.1 are put right where
-//! there is one way to understand them, and the end of an HTTP/2 body becomes a frame of its own. What h2 refuses in the
-//! headers themselves (a `content-length` that is no number, or less than the body) cannot be helped this way: such an
-//! answer is "maybe sent", and a paid call is uncertain.
+//! two values of `content-length` or a NUL in some header. h2 gives up an answer with a header that HTTP/2 forbids, such as
+//! `connection`, or with another length than announced; and all answers of a connection if a header's name has a capital
+//! letter. Both are right to be strict with requests; here the answer has been paid for. So heads are put right where there
+//! is one way to understand them: headers that are invalid or forbidden are left out, names are in lower case, and over
+//! HTTP/2 the body ends where its stream ends.
+//!
+//! What remains lost: a head without a valid status, over either protocol. Over HTTP/2 also a header block that cannot be
+//! decoded, and frames that break the rules of framing and flow control; for these h2 ends the connection, with all calls
+//! that wait for an answer on it. Each such call is "maybe sent": if it is paid, its credits are uncertain, and it is not
+//! sent again.
 //!
 //! **Why are `CONNECT`, SOCKS5 and `NO_PROXY` made here?** hyper-util has them, but goes straight to the host where it cannot
 //! read a proxy's URL, and does not say how a proxy refused.
@@ -89,6 +94,7 @@ mod failure;
 mod frames;
 mod heads;
 mod incoming;
+mod length;
 mod limits;
 mod outgoing;
 mod pool;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::body::Body;
 use super::repair::is_text;
+use crate::length::agreed;
 
 /// How many lines are kept beside `content-length`, `connection` and what hyper may count otherwise than this does. hyper
 /// takes 100; to take more, it would allocate room for them in every call.
@@ -79,16 +80,7 @@ impl<'a> Fields<'a> {
 
     /// The length that all lines agree on.
     fn length(&self) -> Option<u64> {
-        let mut all = self.lengths.iter().flat_map(|value| value.split(|byte| *byte == b','));
-        let number = |text: &[u8]| {
-            let text = text.trim_ascii();
-            let digits = text.iter().all(u8::is_ascii_digit);
-            // hyper has a meaning of its own for the two greatest.
-            let number = std::str::from_utf8(text).ok()?.parse::<u64>().ok()?;
-            (digits && number <= u64::MAX - 2).then_some(number)
-        };
-        let first = number(all.next()?)?;
-        all.all(|text| number(text) == Some(first)).then_some(first)
+        agreed(self.lengths.iter().map(|value| &**value))
     }
 
     pub(super) fn is_good(&self) -> bool {

@@ -14,17 +14,14 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connection::{Connection, Sender};
 use crate::connect::Connector;
+#[cfg(feature = "http2")]
+use crate::frames::MAX_HEADER_LIST;
 
 /// How often a quiet HTTP/2 connection with calls in flight is asked whether it still lives, and how long it may take
 /// to answer. Without this, calls on a connection that a router forgot would each run into the attempt timeout, one
 /// after the other, because a timeout closes one HTTP/2 stream and not the connection.
 #[cfg(feature = "http2")]
 const PING: Duration = Duration::from_secs(10);
-
-/// How large the headers of an HTTP/2 answer may be, as RFC 9113 (6.5.2) counts: about what hyper takes over HTTP/1.1.
-/// Its default of 16 KiB is less than a gateway adds that repeats a policy or a trace in every answer.
-#[cfg(feature = "http2")]
-const MAX_HEADER_LIST: u32 = 400 << 10;
 
 /// What the builder says about pools.
 pub(crate) struct Settings {

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use super::connection::{Connection, Sender};
 use super::open::ConnectError;
 use super::origin::Pool;
+use crate::frames::restore_length;
 use crate::outgoing::{Handover, Outgoing};
 
 /// No head of a response came.
@@ -48,7 +49,12 @@ impl Pool {
                 Sender::Http2(sender, _) => sender.try_send_request(taken).await,
             };
             let mut error = match sent {
-                Ok(response) => return Ok((response, Lease { pool: Arc::clone(self), connection })),
+                Ok(mut response) => {
+                    if connection.is_shared() {
+                        restore_length(response.headers_mut());
+                    }
+                    return Ok((response, Lease { pool: Arc::clone(self), connection }));
+                }
                 Err(error) => error,
             };
             let Some(handed_back) = error.take_message() else {

@@ -52,6 +52,22 @@ async fn ending(frames: Vec<Vec<u8>>, closes: bool) -> TransportError {
 }
 
 pub(crate) async fn serving(frames: Vec<Vec<u8>>, closes: bool) -> (Authority, String) {
+    serve(1, closes, move |_| frames.concat()).await
+}
+
+/// Answers this many requests on one connection when all of them are there.
+pub(crate) async fn serving_many(
+    count: u8,
+    answer: impl Fn(u8) -> Vec<u8> + Send + 'static,
+) -> (Authority, String) {
+    serve(count, false, answer).await
+}
+
+async fn serve(
+    count: u8,
+    closes: bool,
+    answer: impl Fn(u8) -> Vec<u8> + Send + 'static,
+) -> (Authority, String) {
     let authority = Authority::new();
     let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &["h2"])));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -61,12 +77,15 @@ pub(crate) async fn serving(frames: Vec<Vec<u8>>, closes: bool) -> (Authority, S
         let settings = [frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, 1, 0, &[])].concat();
         stream.write_all(&settings).await.unwrap();
         stream.flush().await.unwrap();
-        // The body is the last of the request.
+        // The body is the last of a request.
         let mut seen = Vec::new();
-        while !seen.windows(6).any(|six| six == b"query=") {
+        while seen.windows(6).filter(|six| *six == b"query=").count() < usize::from(count) {
             stream.read_buf(&mut seen).await.unwrap();
         }
-        stream.write_all(&frames.concat()).await.unwrap();
+        // The client's streams are odd.
+        for stream_number in (1..).step_by(2).take(usize::from(count)) {
+            stream.write_all(&answer(stream_number)).await.unwrap();
+        }
         stream.flush().await.unwrap();
         if closes {
             stream.shutdown().await.unwrap();

@@ -105,6 +105,43 @@ async fn reads_http2_head_over_16_kib_and_over_100_headers() {
     assert_eq!((&answer.body()[..], answer.headers().len()), (OK.as_bytes(), 400));
 }
 
+/// The server's encoder refers to earlier headers, and the table of those overflows time and again.
+#[tokio::test]
+async fn headers_of_many_answers_are_read_as_they_were_written() {
+    fn head(number: u16) -> http::HeaderMap {
+        let mut headers = http::HeaderMap::new();
+        for at in 0..number % 12 {
+            let name = http::HeaderName::try_from(format!("x-{}", (number * 7 + at) % 31)).unwrap();
+            // Texts that are shorter in Huffman's code, and some that are not.
+            let bytes: Vec<_> = (0..number * 13 % 300)
+                .map(|n| [b'a', b'~', 0xe9, b'Z', b' '][usize::from((n + at) % 5)])
+                .collect();
+            headers.append(name, http::HeaderValue::from_bytes(&bytes).unwrap());
+        }
+        headers.append("set-cookie", format!("id={number}").try_into().unwrap());
+        headers.append("set-cookie", "again".try_into().unwrap());
+        headers.append("content-length", OK.len().into());
+        headers
+    }
+
+    let authority = Authority::new();
+    let url = scripted(&authority, |mut http| async move {
+        for number in 0.. {
+            let Some(Ok((_, mut respond))) = http.accept().await else { return };
+            let mut response = http::Response::new(());
+            *response.headers_mut() = head(number);
+            let mut body = respond.send_response(response, false).unwrap();
+            body.send_data(Bytes::from_static(OK.as_bytes()), true).unwrap();
+        }
+    })
+    .await;
+    let transport = authority.trusted().build().unwrap();
+    for number in 0..200 {
+        let answer = transport.send(search(&url)).await.unwrap();
+        assert_eq!((answer.headers(), &answer.body()[..]), (&head(number), OK.as_bytes()));
+    }
+}
+
 #[tokio::test]
 async fn http2_body_that_was_whole_before_a_reset_or_goaway_is_kept() {
     let authority = Authority::new();

@@ -10,6 +10,8 @@ mod delivery;
 mod descriptors;
 mod discard;
 #[cfg(feature = "http2")]
+mod fields;
+#[cfg(feature = "http2")]
 mod frames;
 #[cfg(feature = "gzip")]
 mod gzip;

@@ -19,6 +19,9 @@ use crate::{SHORT, balance, search, transport};
 
 type End = Result<Response<Bytes>, TransportError>;
 
+/// What happens, and what comes of it over HTTP/1.1 and HTTP/2.
+type Row = (&'static str, Option<End>, Option<End>);
+
 /// Without words about an ending that a protocol does not have.
 fn say(end: Option<End>) -> String {
     match end {
@@ -117,9 +120,47 @@ fn reset(reason: u8) -> Vec<u8> {
     frame(RST_STREAM, 0, 1, &[0, 0, 0, reason])
 }
 
+const BROKEN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc";
+
+/// Heads that hyper or h2 would refuse.
+async fn odd_heads() -> [Row; 5] {
+    const LONG: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcdef";
+    const ODD: &str = "HTTP/1.1 200 OK\r\nbad name: 1\r\nx: \0\r\ncontent-length: x\r\n\r\nabc";
+    const END_HEADERS: u8 = 4;
+    let whole = || frame(DATA, 1, 1, OK.as_bytes());
+    // `:status: 200`, and `Connection: x` without indexing.
+    let odd = b"\x88\0\x0aConnection\x01x".to_vec();
+    [
+        (
+            "the head has headers that are invalid or forbidden",
+            http1(ODD, true, search).await,
+            http2(vec![frame(1, END_HEADERS, 1, &odd), whole()], false, search).await,
+        ),
+        (
+            "the body is longer than `content-length`",
+            http1(LONG, true, search).await,
+            http2(vec![head(Some("3")), whole()], false, search).await,
+        ),
+        (
+            "the body is shorter than `content-length`",
+            http1(BROKEN, true, search).await,
+            http2(vec![head(Some("999")), whole()], false, search).await,
+        ),
+        (
+            "the head has no valid status",
+            http1("HTTP/1.1 2x0 OK\r\n\r\n", true, search).await,
+            http2(vec![frame(1, END_HEADERS, 1, &odd[1..]), whole()], false, search).await,
+        ),
+        (
+            "the header block cannot be decoded",
+            None,
+            http2(vec![frame(1, END_HEADERS, 1, &[0x80]), whole()], false, search).await,
+        ),
+    ]
+}
+
 #[tokio::test]
 async fn endings_are_as_documented() {
-    const BROKEN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc";
     const UNAVAILABLE: &str = "HTTP/1.1 503 Unavailable\r\ncontent-length: 0\r\n\r\n";
     let begun = || vec![head(Some("9")), frame(DATA, 0, 1, b"abc")];
     let broken = [begun(), vec![reset(INTERNAL_ERROR)]].concat();
@@ -169,6 +210,8 @@ async fn endings_are_as_documented() {
             http1("220 mail.example ESMTP\r\n\r\n", true, search).await,
             http2(vec![b"220 mail.example ESMTP\r\n\r\n".to_vec()], true, search).await,
         ),
+    ];
+    let after_the_head = [
         (
             "the head came, and the body breaks off",
             http1(BROKEN, true, search).await,
@@ -191,7 +234,7 @@ async fn endings_are_as_documented() {
         ),
     ];
     let mut table = "| what happens | HTTP/1.1 | HTTP/2 |\n|---|---|---|\n".to_owned();
-    for (what, http1, http2) in rows {
+    for (what, http1, http2) in rows.into_iter().chain(odd_heads().await).chain(after_the_head) {
         writeln!(table, "| {what} | {} | {} |", say(http1), say(http2)).unwrap();
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/delivery.md");

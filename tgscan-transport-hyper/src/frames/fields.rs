@@ -1,0 +1,102 @@
+//! The fields of one header block, put right where h2 would give up the stream, or all streams of the connection.
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::MAX_HEADER_LIST;
+use super::hpack::{encode, size_of_field};
+use crate::length::agreed;
+
+/// The name under which h2 gets the length of a body. It would refuse the body if that has another length.
+const LENGTH: &str = "x-tgscan-content-length";
+
+/// How large fields other than the status and the length may be together; those beyond are left out.
+const MOST: usize = MAX_HEADER_LIST as usize - 1024;
+
+#[derive(Default)]
+pub(super) struct Fields {
+    status: Once<[u8; 3]>,
+    length: Once<u64>,
+    /// All others that can stay, coded.
+    others: Vec<u8>,
+    /// How much all others count.
+    size: usize,
+}
+
+/// A value that all fields of a name agree on.
+#[derive(Clone, Copy, Default)]
+enum Once<T> {
+    #[default]
+    Missing,
+    Agreed(T),
+    /// They contradict each other, or one makes no sense.
+    Unclear,
+}
+
+impl<T: Copy + PartialEq> Once<T> {
+    fn add(&mut self, value: Option<T>) {
+        *self = match (*self, value) {
+            (Self::Missing, Some(value)) => Self::Agreed(value),
+            (Self::Agreed(before), Some(value)) if before == value => Self::Agreed(value),
+            _ => Self::Unclear,
+        };
+    }
+
+    fn agreed(self) -> Option<T> {
+        if let Self::Agreed(value) = self { Some(value) } else { None }
+    }
+}
+
+impl Fields {
+    /// Takes a field in, unless it means nothing over HTTP/2 (RFC 9113, 8.2 and 8.3).
+    pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
+        if name == b":status" {
+            let is_status = |code: &[u8; 3]| code[0] != b'0' && code.iter().all(u8::is_ascii_digit);
+            self.status.add(value.try_into().ok().filter(is_status));
+            return;
+        }
+        if name.eq_ignore_ascii_case(CONTENT_LENGTH.as_ref()) {
+            self.length.add(agreed([value]));
+            return;
+        }
+        self.size += size_of_field(name, value);
+        if self.size > MOST {
+            return;
+        }
+        // In lower case from here on.
+        let Ok(name) = HeaderName::from_bytes(name) else { return };
+        let is_about_the_connection = matches!(
+            name.as_str(),
+            "connection"
+                | "keep-alive"
+                | "proxy-connection"
+                | "te"
+                | "transfer-encoding"
+                | "upgrade"
+                | LENGTH
+        );
+        if !is_about_the_connection && HeaderValue::from_bytes(value).is_ok() {
+            encode(name.as_ref(), value, &mut self.others);
+        }
+    }
+
+    /// The block as h2 can read it. Without a clear status h2 refuses this stream and no other.
+    pub(super) fn into_block(self) -> Vec<u8> {
+        let mut block = Vec::with_capacity(self.others.len() + 64);
+        if let Some(code) = self.status.agreed() {
+            encode(b":status", &code, &mut block);
+        }
+        if let Some(length) = self.length.agreed() {
+            encode(LENGTH.as_bytes(), length.to_string().as_bytes(), &mut block);
+        }
+        block.extend_from_slice(&self.others);
+        block
+    }
+}
+
+/// Gives the length of the body its name back.
+pub(crate) fn restore_length(headers: &mut HeaderMap) {
+    if let Some(length) = headers.remove(LENGTH) {
+        headers.insert(CONTENT_LENGTH, length);
+    }
+}
