@@ -2,8 +2,8 @@
 //!
 //! tokio reports what its I/O driver saw when it last ran. In a runtime that was busy with something else that can be long
 //! ago, and a request written then goes to a server that has closed the connection: it is lost, and possibly paid for. So
-//! where tokio has nothing to report and a request may come next, the system is asked. hyper reads before it writes, so
-//! that it then closes the connection and sends nothing.
+//! where tokio has nothing to report and a request comes next, the system is asked. hyper reads before it writes, so that it
+//! then closes the connection and sends nothing.
 
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::mem::MaybeUninit;
@@ -22,25 +22,14 @@ pub(crate) const MOMENT: Duration = Duration::from_millis(1);
 
 pub(crate) struct Tcp {
     stream: TcpStream,
-    next: Next,
     traffic: Traffic,
-}
-
-/// What can come next, which decides when the system is asked.
-enum Next {
-    /// HTTP/1.1: a request, if the answer has ended.
-    Request,
-    /// HTTP/1.1: something was written, so that the server is to answer.
-    Answer,
-    /// HTTP/1.1: some of the answer was read, and tokio has not yet said that there is no more.
-    Rest,
-    /// HTTP/2: a request may be written at any time. The system was asked at this one.
-    Anything(Instant),
+    /// When the system was last asked, for a connection on which a request can be written at any time.
+    asked: Option<Instant>,
 }
 
 impl Tcp {
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, next: Next::Request, traffic: Traffic::default() }
+        Self { stream, traffic: Traffic::default(), asked: None }
     }
 
     pub(crate) fn traffic(&self) -> &Traffic {
@@ -49,27 +38,19 @@ impl Tcp {
 
     /// From now on requests can be written at any time.
     pub(crate) fn share(&mut self) {
-        self.next = Next::Anything(Instant::now());
+        self.asked = Some(Instant::now());
     }
 
-    /// Whether the system is to be asked.
+    /// Returns whether the system is to be asked.
     fn is_unknown(&mut self) -> bool {
-        match &mut self.next {
-            Next::Request => true,
-            Next::Answer => false,
-            Next::Rest => {
-                self.next = Next::Request;
-                false
-            }
-            Next::Anything(asked) => {
-                let now = Instant::now();
-                let is_unknown = now.duration_since(*asked) >= MOMENT;
-                if is_unknown {
-                    *asked = now;
-                }
-                is_unknown
-            }
+        let gets_request = self.traffic.gets_request();
+        let Some(asked) = &mut self.asked else { return gets_request };
+        let now = Instant::now();
+        let is_unknown = gets_request || now.duration_since(*asked) >= MOMENT;
+        if is_unknown {
+            *asked = now;
         }
+        is_unknown
     }
 
     /// Reads what is there, without tokio.
@@ -101,12 +82,7 @@ impl Tcp {
         }
         let written = write(Pin::new(&mut self.stream));
         match &written {
-            Poll::Ready(Ok(_)) => {
-                self.traffic.wrote();
-                if !matches!(self.next, Next::Anything(_)) {
-                    self.next = Next::Answer;
-                }
-            }
+            Poll::Ready(Ok(_)) => self.traffic.wrote(),
             Poll::Ready(Err(_)) => self.traffic.end(),
             Poll::Pending => {}
         }
@@ -128,9 +104,6 @@ impl AsyncRead for Tcp {
         let Poll::Ready(result) = &read else { return Poll::Pending };
         if result.is_err() || buffer.filled().len() == filled {
             self.traffic.end();
-        }
-        if !matches!(self.next, Next::Anything(_)) {
-            self.next = Next::Rest;
         }
         read
     }

@@ -1,17 +1,18 @@
-//! Whether anything was written on a connection since it got a request.
+//! What the socket of a connection and the calls over it tell each other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// What a connection writes, as its socket counts it for its calls.
+/// Of one connection.
 #[derive(Clone, Default)]
-pub(crate) struct Traffic(Arc<Counts>);
+pub(crate) struct Traffic(Arc<Shared>);
 
 #[derive(Default)]
-struct Counts {
+struct Shared {
     /// Grows with each write that the system accepted.
     writes: AtomicU64,
     has_ended: AtomicBool,
+    gets_request: AtomicBool,
 }
 
 impl Traffic {
@@ -34,15 +35,23 @@ impl Traffic {
         self.0.has_ended.load(Ordering::Acquire)
     }
 
-    /// Returns how many writes there were. Ask before a request is given to the connection.
-    pub(crate) fn writes(&self) -> u64 {
+    /// Call this before the connection gets a request, so that its socket looks at its state first. Returns how many writes
+    /// there were.
+    pub(crate) fn begin_request(&self) -> u64 {
+        self.0.gets_request.store(true, Ordering::Relaxed);
         self.0.writes.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether a request comes, once for each.
+    pub(crate) fn gets_request(&self) -> bool {
+        let flag = &self.0.gets_request;
+        flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::Relaxed)
     }
 
     /// Returns whether the connection ended without another write. It writes and ends in one task, so that a caller who
     /// sees the end sees all writes.
     pub(crate) fn ended_after(&self, writes: u64) -> bool {
-        self.has_ended() && self.writes() == writes
+        self.has_ended() && self.0.writes.load(Ordering::Relaxed) == writes
     }
 }
 
@@ -54,7 +63,7 @@ mod tests {
     fn nothing_was_written_only_if_nothing_can_be_written_any_more() {
         let traffic = Traffic::default();
         traffic.wrote();
-        let before = traffic.writes();
+        let before = traffic.begin_request();
         assert!(!traffic.ended_after(before));
         traffic.end();
         assert!(traffic.ended_after(before));

@@ -1,7 +1,7 @@
 //! The fields of one header block, put right where h2 would give up the stream, or all streams of the connection.
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::MAX_HEADER_LIST;
 use super::hpack::{encode, size_of_field};
@@ -94,9 +94,11 @@ impl Fields {
     }
 }
 
-/// Gives the length of the body its name back.
-pub(crate) fn restore_length(headers: &mut HeaderMap) {
-    if let Some(length) = headers.remove(LENGTH) {
-        headers.insert(CONTENT_LENGTH, length);
-    }
+/// Gives the length of the body its name back, and returns it, unless there is no body whatever it says.
+pub(crate) fn restore_length<B>(response: &mut Response<B>) -> Option<u64> {
+    let length = response.headers_mut().remove(LENGTH)?;
+    let number = agreed([length.as_bytes()]);
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    let has_body = !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    number.filter(|_| has_body)
 }

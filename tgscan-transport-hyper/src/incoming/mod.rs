@@ -13,8 +13,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Response, StatusCode, Version};
+use http::{Response, Version};
 use hyper::body::{Body, Incoming};
 use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
 use tokio::time::Sleep;
@@ -29,9 +28,8 @@ pub use self::gzip::EncodedBody;
 pub(crate) use self::identity::Coding;
 #[cfg(not(feature = "gzip"))]
 use self::identity::Content;
-use crate::failure;
-use crate::length::agreed;
 use crate::limits::{Running, Stage, before};
+use crate::{failure, frames};
 
 /// Why a body cannot be kept as it comes.
 struct Unfit {
@@ -62,16 +60,6 @@ pub(crate) struct Failed {
     pub(crate) is_trusted: bool,
 }
 
-/// The length of the body, as the head tells. Over HTTP/2 it is not held against the body below.
-fn announced(response: &Response<Incoming>) -> Option<u64> {
-    if response.version() != Version::HTTP_2 {
-        return response.body().size_hint().exact();
-    }
-    let has_body = !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let values = response.headers().get_all(CONTENT_LENGTH).iter().map(HeaderValue::as_bytes);
-    if has_body { agreed(values) } else { None }
-}
-
 /// A response whose body is being read.
 pub(crate) struct Reading {
     response: Response<Incoming>,
@@ -84,7 +72,10 @@ pub(crate) struct Reading {
 impl Reading {
     /// `coding` says how the request allowed the body to be coded.
     pub(crate) fn begin(mut response: Response<Incoming>, coding: Coding, cap: usize) -> Self {
-        let announced = announced(&response);
+        let announced = match response.version() {
+            Version::HTTP_2 => frames::restore_length(&mut response),
+            _ => response.body().size_hint().exact(),
+        };
         let content = Content::of(response.headers_mut(), coding, cap);
         Self { response, content, announced, received: 0 }
     }

@@ -14,7 +14,7 @@ use crate::since::Since;
 use crate::tcp::MOMENT;
 use crate::traffic::Traffic;
 
-/// A connection that a request can be given to.
+/// A connection that a request can be given to. In a box, because it is moved often.
 pub(super) struct Connection {
     pub(super) sender: Sender,
     pub(super) traffic: Traffic,
@@ -41,15 +41,15 @@ impl Connection {
     }
 
     /// Returns another handle on it, if calls can share it.
-    pub(super) fn share(&self) -> Option<Self> {
+    pub(super) fn share(&self) -> Option<Box<Self>> {
         match &self.sender {
             Sender::Http1(_) => None,
             #[cfg(feature = "http2")]
-            Sender::Http2(sender, prober) => Some(Self {
+            Sender::Http2(sender, prober) => Some(Box::new(Self {
                 sender: Sender::Http2(sender.clone(), prober.clone()),
                 traffic: self.traffic.clone(),
                 since: self.since,
-            }),
+            })),
         }
     }
 

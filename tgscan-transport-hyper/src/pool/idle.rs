@@ -14,7 +14,8 @@ use super::origin::Pool;
 #[derive(Default)]
 pub(super) struct Idle {
     /// The latest last, so that in quiet times the others age.
-    connections: Vec<Connection>,
+    #[expect(clippy::vec_box, reason = "they move between here and the calls")]
+    connections: Vec<Box<Connection>>,
     /// Closes those that are idle for too long.
     sweeper: Option<Sweeper>,
 }
@@ -30,11 +31,11 @@ impl Drop for Sweeper {
 
 impl Idle {
     /// Takes the connection that was used last. One that can be shared stays as well.
-    pub(super) fn take(&mut self) -> Option<Connection> {
+    pub(super) fn take(&mut self) -> Option<Box<Connection>> {
         self.connections.last()?.share().or_else(|| self.connections.pop())
     }
 
-    pub(super) fn put(&mut self, connection: Connection, settings: &Settings) {
+    pub(super) fn put(&mut self, connection: Box<Connection>, settings: &Settings) {
         let is_here = connection.is_shared() && self.position(&connection).is_some();
         if !is_here && self.connections.len() < settings.max_idle {
             self.connections.push(connection);

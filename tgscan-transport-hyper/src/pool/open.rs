@@ -70,7 +70,7 @@ impl Opener {
     }
 
     /// Opens one, driven by a task of the runtime in which this is called.
-    pub(super) async fn open(&self, uri: Uri) -> Result<Connection, ConnectError> {
+    pub(super) async fn open(&self, uri: Uri) -> Result<Box<Connection>, ConnectError> {
         #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/2 changes it"))]
         let mut socket = self.connector.connect(uri).await.map_err(ConnectError::new)?;
         let traffic = socket.traffic().clone();
@@ -80,11 +80,11 @@ impl Opener {
             let (sender, connection) = self.http2.handshake(socket).await.map_err(ConnectError::new)?;
             // How it ends is told to its calls.
             tokio::spawn(async { drop(connection.await) });
-            return Ok(Connection::new(Sender::Http2(sender, prober), traffic));
+            return Ok(Box::new(Connection::new(Sender::Http2(sender, prober), traffic)));
         }
         let (sender, connection) = self.http1.handshake(socket).await.map_err(ConnectError::new)?;
         tokio::spawn(async { drop(connection.await) });
-        Ok(Connection::new(Sender::Http1(sender), traffic))
+        Ok(Box::new(Connection::new(Sender::Http1(sender), traffic)))
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) struct State {
 
 struct Waiter {
     number: u64,
-    connection: oneshot::Sender<Result<Connection, ConnectError>>,
+    connection: oneshot::Sender<Result<Box<Connection>, ConnectError>>,
 }
 
 impl State {
@@ -112,24 +112,16 @@ impl Pool {
         self.may_speak_http2 && !state.speaks_http1
     }
 
-    /// Returns a connection for one request, and whether it was idle: one that is open as of now, or else the first of
-    /// those that are being opened or in use.
-    pub(super) async fn connection(self: &Arc<Self>) -> Result<(Connection, bool), ConnectError> {
-        match self.take_known() {
-            Some(connection) => Ok((connection, true)),
-            // In a box, so that the future of the usual call is small.
-            None => Box::pin(self.search()).await,
-        }
-    }
-
-    /// The usual case: a connection that is idle and needs no wait.
-    fn take_known(&self) -> Option<Connection> {
+    /// Takes an idle connection that is open as of now, if that can be told without waiting.
+    pub(super) fn take_known(&self) -> Option<Box<Connection>> {
         let connection = self.locked().idle.take()?;
         let is_young = !connection.has_passed(self.settings().idle_timeout);
         (is_young && !connection.is_closed() && connection.is_known()).then_some(connection)
     }
 
-    async fn search(self: &Arc<Self>) -> Result<(Connection, bool), ConnectError> {
+    /// Returns a connection for one request, and whether it was idle: an idle one that is open as of now, or else the first
+    /// of those that are being opened or in use.
+    pub(super) async fn connection(self: &Arc<Self>) -> Result<(Box<Connection>, bool), ConnectError> {
         let mut has_ended = false;
         loop {
             let (connection, is_idle) = match self.take() {
@@ -151,7 +143,7 @@ impl Pool {
         }
     }
 
-    fn take(self: &Arc<Self>) -> Result<Connection, Waiting> {
+    fn take(self: &Arc<Self>) -> Result<Box<Connection>, Waiting> {
         let mut state = self.locked();
         if let Some(connection) = state.idle.take() {
             return Ok(connection);
@@ -223,14 +215,14 @@ impl Pool {
     }
 
     /// Gives a connection back, to who waits for one or to be kept.
-    pub(super) fn put(self: &Arc<Self>, connection: Connection) {
+    pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>) {
         let mut state = self.locked();
         if !state.is_discarded && self.settings().max_idle > 0 {
             self.give(&mut state, connection);
         }
     }
 
-    fn give(self: &Arc<Self>, state: &mut State, mut connection: Connection) {
+    fn give(self: &Arc<Self>, state: &mut State, mut connection: Box<Connection>) {
         while let Some(waiter) = state.waiting.pop_front() {
             let shared = connection.share();
             match (waiter.connection.send(Ok(connection)), shared) {
@@ -275,13 +267,13 @@ impl Drop for Opening {
 pub(super) struct Waiting {
     pool: Arc<Pool>,
     number: u64,
-    receiver: oneshot::Receiver<Result<Connection, ConnectError>>,
+    receiver: oneshot::Receiver<Result<Box<Connection>, ConnectError>>,
     /// The connection that is being opened for it.
     opening: Option<AbortHandle>,
 }
 
 impl Waiting {
-    pub(super) async fn connection(mut self) -> Result<Connection, ConnectError> {
+    pub(super) async fn connection(mut self) -> Result<Box<Connection>, ConnectError> {
         let connection = (&mut self.receiver).await;
         // What was opened for it goes on, for others.
         self.opening = None;

@@ -9,7 +9,6 @@ use hyper::body::Incoming;
 use super::connection::{Connection, Sender};
 use super::open::ConnectError;
 use super::origin::Pool;
-use crate::frames::restore_length;
 use crate::outgoing::{Handover, Outgoing};
 
 /// No head of a response came.
@@ -34,7 +33,11 @@ impl Pool {
     ) -> Result<(Response<Incoming>, Lease), SendError> {
         let mut has_failed = false;
         loop {
-            let (mut connection, is_idle) = self.connection().await.map_err(SendError::Connect)?;
+            let (mut connection, is_idle) = match self.take_known() {
+                Some(connection) => (connection, true),
+                // In a box, so that the future of the usual call is small.
+                None => Box::pin(self.connection()).await.map_err(SendError::Connect)?,
+            };
             if let (Sender::Http1(_), Some(request)) = (&connection.sender, &mut *request) {
                 self.prepare_http1(request);
             }
@@ -42,19 +45,14 @@ impl Pool {
                 return Err(SendError::Connect(ConnectError::new("there is no request")));
             };
             handover.give();
-            let writes = connection.traffic.writes();
+            let writes = connection.traffic.begin_request();
             let sent = match &mut connection.sender {
                 Sender::Http1(sender) => sender.try_send_request(taken).await,
                 #[cfg(feature = "http2")]
                 Sender::Http2(sender, _) => sender.try_send_request(taken).await,
             };
             let mut error = match sent {
-                Ok(mut response) => {
-                    if connection.is_shared() {
-                        restore_length(response.headers_mut());
-                    }
-                    return Ok((response, Lease { pool: Arc::clone(self), connection }));
-                }
+                Ok(response) => return Ok((response, Lease { pool: Arc::clone(self), connection })),
                 Err(error) => error,
             };
             let Some(handed_back) = error.take_message() else {
@@ -102,7 +100,7 @@ impl Pool {
 /// A connection whose answer is being read. Dropped before the end, one of HTTP/1.1 closes.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
-    connection: Connection,
+    connection: Box<Connection>,
 }
 
 impl Lease {
