@@ -8,12 +8,13 @@
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::coop::poll_proceed;
 
 use crate::traffic::Traffic;
 
@@ -42,34 +43,31 @@ impl Tcp {
     }
 
     /// Returns whether the system is to be asked.
-    fn is_unknown(&mut self) -> bool {
-        let gets_request = self.traffic.gets_request();
-        let Some(asked) = &mut self.asked else { return gets_request };
-        let now = Instant::now();
-        let is_unknown = gets_request || now.duration_since(*asked) >= MOMENT;
-        if is_unknown {
-            *asked = now;
-        }
-        is_unknown
+    fn is_unknown(&self) -> bool {
+        self.traffic.gets_request() || self.asked.is_some_and(|asked| asked.elapsed() >= MOMENT)
     }
 
-    /// Reads what is there, without tokio.
-    fn read_now(&self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    /// Reads what is there, without tokio's I/O driver, as often as tokio allows a task at a time.
+    fn poll_read_now(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let turn = ready!(poll_proceed(context));
         let socket = SockRef::from(&self.stream);
-        match socket.peek(&mut [MaybeUninit::uninit()]) {
+        let count = match socket.peek(&mut [MaybeUninit::uninit()]) {
             // The end.
-            Ok(0) => Poll::Ready(Ok(())),
-            Ok(_) => {
-                let count = (&*socket).read(buffer.initialize_unfilled())?;
-                buffer.advance(count);
-                Poll::Ready(Ok(()))
-            }
+            Ok(0) => 0,
+            Ok(_) => (&*socket).read(buffer.initialize_unfilled())?,
             // tokio wakes the task when something comes.
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                Poll::Pending
+                self.traffic.looked();
+                if let Some(asked) = &mut self.asked {
+                    *asked = Instant::now();
+                }
+                return Poll::Pending;
             }
-            Err(error) => Poll::Ready(Err(error)),
-        }
+            Err(error) => return Poll::Ready(Err(error)),
+        };
+        turn.made_progress();
+        buffer.advance(count);
+        Poll::Ready(Ok(()))
     }
 
     /// Writes, unless the connection has ended: what waits in a buffer above must then not be written any more.
@@ -99,7 +97,7 @@ impl AsyncRead for Tcp {
         let filled = buffer.filled().len();
         let mut read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_pending() && self.is_unknown() {
-            read = self.read_now(buffer);
+            read = self.poll_read_now(context, buffer);
         }
         let Poll::Ready(result) = &read else { return Poll::Pending };
         if result.is_err() || buffer.filled().len() == filled {

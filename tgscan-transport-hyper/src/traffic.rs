@@ -42,10 +42,14 @@ impl Traffic {
         self.0.writes.load(Ordering::Relaxed)
     }
 
-    /// Returns whether a request comes, once for each.
+    /// Returns whether a request comes and the socket has not looked since.
     pub(crate) fn gets_request(&self) -> bool {
-        let flag = &self.0.gets_request;
-        flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::Relaxed)
+        self.0.gets_request.load(Ordering::Relaxed)
+    }
+
+    /// The socket has looked.
+    pub(crate) fn looked(&self) {
+        self.0.gets_request.store(false, Ordering::Relaxed);
     }
 
     /// Returns whether the connection ended without another write. It writes and ends in one task, so that a caller who

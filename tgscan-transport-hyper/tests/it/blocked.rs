@@ -34,7 +34,7 @@ fn ways() -> Vec<Way> {
 
 /// Every protocol with every way to end that it has.
 fn endings() -> Vec<(Protocol, Ending)> {
-    use self::Ending::{CloseNotify, CloseNotifyAlone, Fin, Reset, Timeout408};
+    use self::Ending::{CloseNotify, CloseNotifyAlone, Fin, KeyUpdate, Reset, Timeout408};
     vec![
         (Protocol::Plain, Fin),
         (Protocol::Plain, Reset),
@@ -44,12 +44,15 @@ fn endings() -> Vec<(Protocol, Ending)> {
         (Protocol::Tls, CloseNotifyAlone),
         (Protocol::Tls, Reset),
         (Protocol::Tls, Timeout408),
+        (Protocol::Tls, KeyUpdate),
         #[cfg(feature = "http2")]
         (Protocol::Http2, Fin),
         #[cfg(feature = "http2")]
         (Protocol::Http2, Reset),
         #[cfg(feature = "http2")]
         (Protocol::Http2, Ending::Goaway),
+        #[cfg(feature = "http2")]
+        (Protocol::Http2, Ending::Ping),
     ]
 }
 
@@ -169,9 +172,7 @@ fn paid_call_whose_connection_ends_before_its_task_runs_is_not_uncertain() {
             let began = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context)));
             assert!(began.await.is_pending());
             remote.end_while_blocked(1);
-            let end = call.await;
-            eprintln!("DBG {end:?}");
-            match end {
+            match call.await {
                 Ok(answer) => assert_eq!(answer.body(), OK),
                 Err(error) => {
                     assert!(protocol.is_shared(), "{error}");

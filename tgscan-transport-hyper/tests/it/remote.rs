@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
@@ -12,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::server::{OK, end_of_request, response};
 use crate::tls_server::{Authority, for_host};
@@ -40,10 +42,15 @@ pub(crate) enum Ending {
     Reset,
     #[cfg(feature = "http2")]
     Goaway,
+    /// A frame that ends nothing, then TCP.
+    #[cfg(feature = "http2")]
+    Ping,
     /// TLS says that it ends, and TCP goes on.
     CloseNotifyAlone,
     /// An answer that no request asked for.
     Timeout408,
+    /// A message of TLS that ends nothing, then TCP.
+    KeyUpdate,
 }
 
 /// What stands between client and server; the server plays it itself.
@@ -220,6 +227,20 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
     shared.ended.send(client).unwrap();
 }
 
+/// TCP, maybe with TLS.
+trait Stream: AsyncRead + AsyncWrite + Unpin {
+    async fn update_key(&mut self) {}
+}
+
+impl Stream for TcpStream {}
+
+impl Stream for TlsStream<TcpStream> {
+    async fn update_key(&mut self) {
+        self.get_mut().1.refresh_traffic_keys().unwrap();
+        self.flush().await.unwrap();
+    }
+}
+
 #[cfg(feature = "proxy")]
 async fn connect_tunnel(mut stream: TcpStream) -> TcpStream {
     read_request(&mut stream).await.unwrap();
@@ -237,7 +258,7 @@ async fn socks_tunnel(mut stream: TcpStream) -> TcpStream {
     stream
 }
 
-async fn serve_http1(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared) {
+async fn serve_http1(mut stream: impl Stream, shared: &Shared) {
     loop {
         tokio::select! {
             biased;
@@ -262,6 +283,7 @@ async fn serve_http1(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: &S
             stream.write_all(answer.as_bytes()).await.unwrap();
             stream.flush().await.unwrap();
         }
+        Ending::KeyUpdate => stream.update_key().await,
         _ => {}
     }
 }
@@ -277,7 +299,7 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<()> {
 }
 
 #[cfg(feature = "http2")]
-async fn serve_http2(stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared) {
+async fn serve_http2(stream: TlsStream<TcpStream>, shared: &Shared) {
     let mut http = h2::server::handshake(stream).await.unwrap();
     loop {
         tokio::select! {
@@ -295,5 +317,11 @@ async fn serve_http2(stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Share
     if shared.ending == Ending::Goaway {
         http.abrupt_shutdown(h2::Reason::NO_ERROR);
         while http.accept().await.is_some() {}
+    }
+    if shared.ending == Ending::Ping {
+        http.ping_pong().unwrap().send_ping(h2::Ping::opaque()).unwrap();
+        // Writes the frame, and comes to nothing as the client is blocked.
+        let written = std::future::poll_fn(|context| Poll::Ready(http.poll_accept(context).is_pending()));
+        assert!(written.await);
     }
 }
