@@ -1,4 +1,4 @@
-//! What `content-length` says.
+//! Reads `content-length`.
 
 /// Returns the length that all values agree on, each of which may be a list.
 pub(crate) fn agreed<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<u64> {

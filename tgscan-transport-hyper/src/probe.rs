@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// A task that gets no turn for so long waits behind something that blocks its thread.
+/// A task that does not run for this long waits behind something that blocks its thread.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The call's side.
@@ -36,7 +36,7 @@ impl ProbeReceiver {
     /// Answers those that came: there is nothing more to read. The task is woken for the next.
     pub(crate) fn answer(&mut self, context: &mut Context<'_>) {
         while let Poll::Ready(Some(answer)) = self.0.poll_recv(context) {
-            // Nobody waits any more if the call was dropped.
+            // Fails if the call was dropped.
             let _ = answer.send(());
         }
     }

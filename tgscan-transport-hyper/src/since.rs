@@ -1,4 +1,4 @@
-//! How long ago something was.
+//! Ages on the monotonic clock and the wall clock.
 
 use std::time::{Duration, SystemTime};
 

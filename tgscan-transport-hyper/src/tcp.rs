@@ -94,13 +94,13 @@ impl AsyncRead for Tcp {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let filled = buffer.filled().len();
+        let room = buffer.remaining();
         let mut read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_pending() && self.is_unknown() {
             read = self.poll_read_now(context, buffer);
         }
         let Poll::Ready(result) = &read else { return Poll::Pending };
-        if result.is_err() || buffer.filled().len() == filled {
+        if result.is_err() || (room > 0 && buffer.remaining() == room) {
             self.traffic.end();
         }
         read

@@ -1,4 +1,4 @@
-//! What the socket of a connection and the calls over it tell each other.
+//! State that the socket of a connection shares with its calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

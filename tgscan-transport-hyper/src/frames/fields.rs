@@ -1,4 +1,4 @@
-//! The fields of one header block, put right where h2 would give up the stream, or all streams of the connection.
+//! The fields of one header block, without those for which h2 would reset the stream or end the connection.
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -29,7 +29,7 @@ enum Once<T> {
     #[default]
     Missing,
     Agreed(T),
-    /// They contradict each other, or one makes no sense.
+    /// They contradict each other, or one is invalid.
     Unclear,
 }
 
@@ -48,7 +48,7 @@ impl<T: Copy + PartialEq> Once<T> {
 }
 
 impl Fields {
-    /// Takes a field in, unless it means nothing over HTTP/2 (RFC 9113, 8.2 and 8.3).
+    /// Adds a field, unless it is invalid or HTTP/2 forbids it (RFC 9113, 8.2 and 8.3).
     pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
         if name == b":status" {
             let is_status = |code: &[u8; 3]| code[0] != b'0' && code.iter().all(u8::is_ascii_digit);
@@ -94,7 +94,7 @@ impl Fields {
     }
 }
 
-/// Gives the length of the body its name back, and returns it, unless there is no body whatever it says.
+/// Gives the length of the body its name back. Returns it, except for a status that has no body.
 pub(crate) fn restore_length<B>(response: &mut Response<B>) -> Option<u64> {
     let length = response.headers_mut().remove(LENGTH)?;
     let number = agreed([length.as_bytes()]);

@@ -32,8 +32,8 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// Calls this with the name and the value of each field. `None` if the block makes no sense; then those after it make
-    /// none either.
+    /// Calls this with the name and the value of each field. `None` if the block is malformed; later ones can then not be
+    /// decoded either.
     pub(super) fn decode(&mut self, mut block: &[u8], mut field: impl FnMut(&[u8], &[u8])) -> Option<()> {
         while let Some(first) = block.first() {
             match first.leading_zeros() {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_makes_no_sense() {
+    fn refuses_malformed_blocks() {
         for hex in [
             "80",
             "be",

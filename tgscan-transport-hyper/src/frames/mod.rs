@@ -1,9 +1,9 @@
-//! HTTP/2 frames on their way to h2, which gives up an answer whose head it does not like, and all other answers of the
-//! connection with it if a header has a capital letter. The service may have been paid for them. So heads are read here and
-//! handed on in a form that h2 takes: without headers that mean nothing over HTTP/2, and without the length of the body, which
-//! is held against the body when that is there.
+//! HTTP/2 frames on their way to h2, which refuses an answer whose head has a header that HTTP/2 forbids, and ends the
+//! connection with all its answers if a header's name has a capital letter. The service may have been paid for them. So heads
+//! are decoded here and encoded again in a form that h2 accepts: without forbidden and invalid headers, and without the
+//! length of the body, which is compared with the body when its stream has ended.
 //!
-//! All else passes as it is. If a head cannot be read, so can none after it, and h2 gets them as they are.
+//! All other frames pass unchanged. After a head that cannot be decoded, all frames do.
 
 mod fields;
 mod hpack;
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn from_a_head_on_that_cannot_be_read_everything_passes() {
+    fn everything_passes_after_a_head_that_cannot_be_decoded() {
         let good = frame(HEADERS, END_HEADERS, 3, &[0x88]);
         for odd in [
             // No HPACK; padding beyond the frame; no room for a priority; another frame within the head.
@@ -270,9 +270,8 @@ mod tests {
         assert!(through(&wire, 10_000) == wire);
     }
 
-    /// Any bytes come out as some others, in any pieces the same, and nothing panics.
     #[test]
-    fn anything_may_come() {
+    fn random_frames_never_panic_however_they_are_cut() {
         let mut seed = 1_u64;
         let mut random = move |below: u64| {
             // Knuth's.
