@@ -191,7 +191,8 @@ impl Mock {
         let mut seed = Seed::new(settings.seed).and_text(path).and_text(form);
         // An answer to no query states the balance, which is another one each time.
         let is_kept = matches!(source, Source::Usual) && settings.repeat == Repeat::Same && !form.is_empty();
-        if is_kept && let Some((cost, body)) = self.state().kept.find(seed.value(), form) {
+        let kept = if is_kept { self.state().kept.find(seed.value(), form) } else { None };
+        if let Some((cost, body)) = kept {
             return Ok((body, cost));
         }
         let mut world = settings.world.clone();
