@@ -67,7 +67,7 @@ const MAX_DISTANCE: usize = 2;
 /// Words after which a text may speak of a call that was processed: "no credits were charged".
 const CHARGES: [&str; 9] =
     ["charged", "billed", "debited", "deducted", "withdrawn", "consumed", "spent", "refunded", "cost"];
-/// Words without a meaning of their own, which do not count.
+/// Words that are ignored because they carry no meaning.
 const FILLERS: [&str; 21] = [
     "a",
     "an",

@@ -141,7 +141,7 @@ impl Transport for HyperTransport {
     }
 }
 
-/// Runs a call in a task of its own, within the span of its caller. Outside a runtime the call is given up, which books it
+/// Runs a call in a new task, within the span of its caller. Outside a runtime the call is given up, which books it
 /// as not sent.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {

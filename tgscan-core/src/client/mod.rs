@@ -75,7 +75,7 @@ const LATE_CHARGE: Duration = Duration::from_secs(30);
 
 impl Client {
     /// Creates a client over any transport. The timer is the clock of your runtime, which backoffs, deadlines and
-    /// reported durations need: with tokio `TokioTimer` of `tgscan-transport-hyper`, else a [`Timer`] of your own.
+    /// reported durations need: with tokio `TokioTimer` of `tgscan-transport-hyper`, else your own [`Timer`].
     pub fn new(api: Api, transport: impl Transport + 'static, timer: impl Timer + 'static) -> Self {
         let shared = Shared {
             api,

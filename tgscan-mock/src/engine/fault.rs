@@ -48,7 +48,7 @@ pub enum FaultKind {
     Oversized(usize),
     /// HTTP: the right answer, labelled `text/html`.
     WrongContentType,
-    /// HTTP: the right answer, with two values each of `Set-Cookie` and `Via`, in headers of their own.
+    /// HTTP: the right answer, with two values each of `Set-Cookie` and `Via`, in separate headers.
     RepeatedHeaders,
     /// Envelope: an error under this status, from 200 to 599 and not 204, 205 or 304, which have no body.
     ErrorEnvelope(StatusCode),

@@ -31,7 +31,7 @@ fn dropped(mock: Mock) -> Option<String> {
 }
 
 #[test]
-fn handle_of_the_test_verifies_when_it_is_dropped_whoever_has_clones() {
+fn handle_of_the_test_verifies_when_it_is_dropped_while_clones_exist() {
     let mock = expecting_alice();
     let (clone, client) = (mock.clone(), mock.client());
     let says = dropped(mock).unwrap();

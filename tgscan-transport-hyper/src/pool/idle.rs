@@ -66,7 +66,7 @@ impl Idle {
     }
 
     /// Closes those that have been idle for this long, and says when to look again; `None` if none is left. Calls that use
-    /// a shared one have handles of their own.
+    /// a shared one have separate handles.
     fn sweep(&mut self, timeout: Duration) -> Option<Instant> {
         self.connections.retain(|idle| !idle.has_passed(timeout) && !idle.is_closed());
         let oldest = self.connections.iter().map(|idle| idle.since().monotonic()).min();

@@ -1,4 +1,4 @@
-//! A server in a runtime of its own, which ends idle connections while the client's runtime is blocked.
+//! A server in a separate runtime, which ends idle connections while the client's runtime is blocked.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -79,7 +79,7 @@ struct Shared {
     ending: Ending,
     /// As many connections are to be ended.
     end: Semaphore,
-    /// Requests are answered while nobody else holds this.
+    /// Requests are answered while this is not locked.
     answers: Arc<tokio::sync::Mutex<()>>,
     client: Mutex<Option<SocketAddr>>,
     ended: Sender<SocketAddr>,
