@@ -1,4 +1,4 @@
-//! Builds requests and reads responses: bytes in, bytes out.
+//! Builds requests and parses responses.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use tgscan_types::{ApiMethod, Envelope, repair_json};
 
+use crate::account::{Budget, Limits};
 use crate::base_url::{BaseUrl, InvalidBaseUrl};
 use crate::error::{
     ApiError, DecodeError, Error, ErrorKind, ReadError, UnexpectedResponse, is_object, read_text,
@@ -20,14 +21,14 @@ use crate::redact::Redactor;
 use crate::refusal::{Classifier, Refusal};
 use crate::retry::{Failure, RetryPolicy};
 use crate::success::Success;
-use crate::{ApiKey, Credits, KeyKind, Ledger, Reply, TransportError, probe};
+use crate::{ApiKey, Credits, KeyKind, Ledger, Reply, Reserve, TransportError, probe};
 
 /// Name of the header that carries the key ("API Authentication").
 const API_KEY: &str = "api-key";
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
-/// Base URL, API key, retry policy and ledger: everything that calls of one account have in common.
+/// Base URL, API key, retry policy and ledger, which the calls of one account share.
 ///
 /// Cheap to clone; clones share the ledger.
 ///
@@ -39,7 +40,7 @@ const JSON: &str = "application/json";
 /// let request = api.request(&Balance {});
 /// assert_eq!(request.uri(), "https://api.tgdev.io/tgscan/v1/balance");
 ///
-/// // Send it with anything, and hand over what came back.
+/// // Send it with any HTTP client, and parse the response.
 /// let response = http::Response::new(Bytes::from_static(br#"{"status":"ok","result":{"num_credits":5}}"#));
 /// let reply = api.parse(&Balance {}, response)?;
 /// assert_eq!(reply.answer.num_credits, 5);
@@ -47,7 +48,7 @@ const JSON: &str = "application/json";
 /// ```
 #[derive(Clone)]
 pub struct Api {
-    // In one piece, because each call takes a clone along.
+    // One `Arc`, because each call clones it.
     shared: Arc<Shared>,
 }
 
@@ -57,9 +58,11 @@ struct Shared {
     key: ApiKey,
     retry: RetryPolicy,
     ledger: Ledger,
+    limits: Arc<Limits>,
+    service: Option<Arc<str>>,
     classifier: Classifier,
     marks_attempts: bool,
-    /// Calls begun.
+    /// The number of calls begun.
     calls: Arc<AtomicU64>,
 }
 
@@ -72,16 +75,16 @@ impl Api {
     /// Targets another base URL, e.g. a mock on loopback or a gateway: scheme, host, and an optional path prefix.
     ///
     /// # Errors
-    /// If the URL is relative, is plain `http` to a host other than loopback, or has a part that has no meaning here.
+    /// If the URL is relative, is plain `http` to a host other than loopback, or has credentials, a query or a fragment.
     pub fn with_base_url(base_url: &str, key: ApiKey) -> Result<Self, InvalidBaseUrl> {
         Ok(Self::at(BaseUrl::parse(base_url, false)?, key))
     }
 
-    /// Like [`with_base_url`](Self::with_base_url), but allows plain `http` to any host: **anyone on the network path can
-    /// read the API key and spend its credits.** Meant for a sidecar in your own network.
+    /// Like [`with_base_url`](Self::with_base_url), but allows plain `http` to any host. **This exposes the API key on the
+    /// network.** Meant for a sidecar in your network.
     ///
     /// # Errors
-    /// If the URL is relative or has a part that has no meaning here.
+    /// If the URL is relative, or has credentials, a query or a fragment.
     pub fn with_plain_http_base_url(base_url: &str, key: ApiKey) -> Result<Self, InvalidBaseUrl> {
         Ok(Self::at(BaseUrl::parse(base_url, true)?, key))
     }
@@ -89,8 +92,17 @@ impl Api {
     fn at(base: BaseUrl, key: ApiKey) -> Self {
         let (retry, ledger) = (RetryPolicy::default(), Ledger::new());
         let classifier: Classifier = |error| Refusal::from_message(error.message());
-        let shared =
-            Shared { base, key, retry, ledger, classifier, marks_attempts: false, calls: Arc::default() };
+        let shared = Shared {
+            base,
+            key,
+            retry,
+            ledger,
+            limits: Arc::default(),
+            service: None,
+            classifier,
+            marks_attempts: false,
+            calls: Arc::default(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -101,15 +113,56 @@ impl Api {
         self
     }
 
-    /// Sets the ledger that counts credits. Default: a new one without a cap.
+    /// Refuses calls that could make the account spend more than `credits`. Counts all credits in the book: charged, in
+    /// flight, uncertain and unexplained since the ledger or the store was created. Default: no cap.
+    ///
+    /// Calls in flight and uncertain calls count with the current price of their method, and at least with their reserve. The
+    /// cap holds as long as no call costs more. It can be exceeded by
+    /// - a call that costs more than it reserved, by the difference, for each such call in flight or uncertain at that time;
+    /// - the first call of each method with [`Reserve::OneAtATime`];
+    /// - a charge after its call was resolved as free, until the next comparison with the balance;
+    /// - the first charge of a method that is documented as free;
+    /// - requests built with [`request`](Self::request), which are not booked.
+    #[must_use]
+    pub fn with_cap(mut self, credits: u64, reserve: Reserve) -> Self {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.shared).limits).cap = Some((credits, reserve));
+        self
+    }
+
+    /// Adds a budget: calls count in it and in the account. Holds as described for [`with_cap`](Self::with_cap). Replaces a
+    /// budget with the same label and period.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Budget) -> Self {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.shared).limits).add(budget);
+        self
+    }
+
+    /// Sets the name of the service in a [store](crate::store), which keeps the answers of services apart. Default: host and
+    /// port of the base URL. Set the same name for each URL of the same service, such as a gateway's.
+    #[must_use]
+    pub fn with_service(mut self, name: &str) -> Self {
+        Arc::make_mut(&mut self.shared).service = Some(name.into());
+        self
+    }
+
+    /// Returns the name of the service.
+    pub fn service(&self) -> &str {
+        self.shared.service.as_deref().unwrap_or_else(|| self.shared.base.authority())
+    }
+
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
+        &self.shared.limits
+    }
+
+    /// Sets the ledger that counts credits. Default: a new one.
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         Arc::make_mut(&mut self.shared).ledger = ledger;
         self
     }
 
-    /// Sets the classifier of the service's refusals; where it returns `None`, the HTTP status decides. Replaces the
-    /// default, [`Refusal::from_message`], which goes by words because the texts of the service are not documented.
+    /// Sets the classifier of the service's refusals. If it returns `None`, the HTTP status decides. Replaces the
+    /// default, [`Refusal::from_message`], which matches common words because the service's texts are not documented.
     ///
     /// ```
     /// use tgscan_core::{Api, ApiKey, Refusal, error::ApiError};
@@ -130,8 +183,8 @@ impl Api {
         self
     }
 
-    /// Adds an [`Attempt`](crate::call::Attempt) to the extensions of every request, so that transports and layers know
-    /// which call they carry. Default: off, because it costs three allocations per request.
+    /// Adds an [`Attempt`](crate::call::Attempt) to the extensions of every request, for transports and layers. Default:
+    /// off, because it costs three allocations per request.
     #[must_use]
     pub fn with_attempt_extension(mut self) -> Self {
         Arc::make_mut(&mut self.shared).marks_attempts = true;
@@ -152,66 +205,66 @@ impl Api {
         &self.shared.retry
     }
 
-    /// Returns whether live or test methods are called.
+    /// Returns whether the API key is live or test.
     pub fn key_kind(&self) -> KeyKind {
         self.shared.key.kind()
     }
 
-    /// Returns whether a call of `M` with this key can take credits: its method can, or has charged before although it
-    /// is documented as free, and it is not sent to a test method, which withdraws nothing ("Test Methods").
+    /// Returns whether a call of `M` with this key can cost credits: its method can, or is documented as free and has charged
+    /// before. Test methods never do ("Test Methods").
     pub fn can_cost<M: ApiMethod>(&self) -> bool {
-        !self.calls_twin::<M>() && (M::CAN_COST || self.ledger().has_charged(M::NAME))
+        !self.calls_test_method::<M>() && (M::CAN_COST || self.ledger().has_charged(M::NAME))
     }
 
-    fn calls_twin<M: ApiMethod>(&self) -> bool {
+    fn calls_test_method<M: ApiMethod>(&self) -> bool {
         self.shared.key.kind() == KeyKind::Test && M::TEST_PATH.is_some()
     }
 
-    /// Builds the HTTP request of a method. **Bypasses the ledger, its cap and the retry rules**: nothing counts what you
-    /// send with it. Use [`Client`](crate::Client) or [`Step`](crate::call::Step) for calls.
+    /// Builds the HTTP request of a method. **Bypasses the ledger, its cap and the retry rules**: the request's cost is not
+    /// booked. Use [`Client`](crate::Client) or [`Step`](crate::call::Step) for calls.
     ///
     /// Cannot fail: key, base URL and query were checked before.
     ///
-    /// With a test key this is the method's test twin; a method without one (balance) is called at its only path.
-    /// The body holds the query in clear text, so do not print the request.
+    /// A test key requests the method's test method, or the method itself if it has no test method (balance). The body is the
+    /// query in clear text, so do not print the request.
     pub fn request<M: ApiMethod>(&self, method: &M) -> Request<Bytes> {
-        // Both paths are checked when the program is compiled, also for methods that this crate does not know.
+        // Checked at compile time, also for methods outside this crate.
         let live = const { PathAndQuery::from_static(M::PATH) };
-        let twin = const {
+        let test = const {
             match M::TEST_PATH {
                 Some(path) => Some(PathAndQuery::from_static(path)),
                 None => None,
             }
         };
-        let path = match twin {
-            Some(twin) if self.shared.key.kind() == KeyKind::Test => twin,
+        let path = match test {
+            Some(test) if self.shared.key.kind() == KeyKind::Test => test,
             _ => live,
         };
         let mut request = Request::new(form(method));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.shared.base.join(path);
         let is_empty = request.body().is_empty();
-        // With room for those that a transport adds, because a map that grows costs more than all that is put in here.
+        // With room for the transport's headers, because growing the map costs more than these insertions.
         *request.headers_mut() = HeaderMap::with_capacity(6);
         let headers = request.headers_mut();
-        // Made when the program is compiled, because their clones are calls.
+        // Constants, because cloning a header value is a function call.
         headers.insert(const { HeaderName::from_static(API_KEY) }, self.shared.key.header());
         headers.insert(CONTENT_TYPE, const { HeaderValue::from_static(FORM) });
         headers.insert(ACCEPT, const { HeaderValue::from_static(JSON) });
         if is_empty {
-            // Any other length is the HTTP client's to state, as the host is; that of nothing clients tend to leave out,
-            // and some servers refuse a POST without it (RFC 9110, 8.6).
+            // HTTP clients set any other length, but often omit a length of 0, and some servers refuse a POST without it
+            // (RFC 9110, 8.6).
             headers.insert(CONTENT_LENGTH, const { HeaderValue::from_static("0") });
         }
         request
     }
 
     /// Parses the response to a request built by [`request`](Self::request). **Bypasses the ledger**: the reply or error
-    /// says what the call cost, and nothing books it. The reply or error keeps the whole response.
+    /// states the cost, but it is not booked. The reply or error keeps the whole response.
     ///
     /// # Errors
-    /// If the response is not a successful envelope with an answer that fits.
-    // Inlined, because a reply is large to be handed on.
+    /// If the response is not a successful envelope whose answer matches the schema.
+    // Inlined, because a reply is expensive to move.
     #[inline]
     pub fn parse<M: ApiMethod>(
         &self,
@@ -220,29 +273,28 @@ impl Api {
     ) -> Result<Reply<M::Answer>, Error> {
         match read_success::<M>(response.body()) {
             Ok(Some(answer)) => Ok(self.reply(method, answer, response)),
-            Ok(None) | Err(_) => self.read_mended(method, response),
+            Ok(None) | Err(_) => self.parse_repaired(method, response),
         }
     }
 
-    /// Reads a response that is not plainly a success: one step from the schema loses nothing.
+    /// Parses a response that is not a valid success, after repairing its JSON if possible.
     #[cold]
-    fn read_mended<M: ApiMethod>(
+    fn parse_repaired<M: ApiMethod>(
         &self,
         method: &M,
         response: Response<Bytes>,
     ) -> Result<Reply<M::Answer>, Error> {
-        let mended = repair_json(response.body());
-        if let Some(Ok(Some(answer))) = mended.as_deref().map(read_success::<M>) {
+        let repaired = repair_json(response.body());
+        if let Some(Ok(Some(answer))) = repaired.as_deref().map(read_success::<M>) {
             return Ok(self.reply(method, answer, response));
         }
-        let body = mended.map_or_else(|| response.body().clone(), Bytes::from);
+        let body = repaired.map_or_else(|| response.body().clone(), Bytes::from);
         Err(self.explain(method, &body, response))
     }
 
     /// Parses the outcome of a request for which the transport returned an error.
     ///
-    /// What was received before the failure is read as a complete response if it is one: JSON delimits itself, whatever
-    /// the connection did afterwards.
+    /// A body that was received completely before the failure is parsed like any other: JSON is self-delimiting.
     pub(crate) fn parse_failed<M: ApiMethod>(
         &self,
         method: &M,
@@ -267,28 +319,28 @@ impl Api {
     ) -> Reply<M::Answer> {
         let op_cost = catch(|| M::op_cost(&answer)).unwrap_or_else(|| probe::op_cost(response.body()));
         let credits = self.credits::<M>(op_cost, None);
-        // "Results of test methods contain random data", their echo too.
+        // "Results of test methods contain random data", including the echo.
         let is_mismatched =
-            !self.calls_twin::<M>() && !catch(|| method.is_answered_by(&answer)).unwrap_or(true);
+            !self.calls_test_method::<M>() && !catch(|| method.is_answered_by(&answer)).unwrap_or(true);
         Reply::new(answer, credits, is_mismatched, response)
     }
 
-    /// The second pass over a response that did not read: what it is, and where it went wrong. `body` is its body,
-    /// mended and as long.
+    /// Parses a failed response a second time, to find the kind and the place of the problem. `body` is the repaired body,
+    /// of the same length.
     fn explain<M: ApiMethod>(&self, method: &M, body: &Bytes, response: Response<Bytes>) -> Error {
-        let form = form_again(method);
+        let form = form(method);
         let redactor = Redactor::new(&self.shared.key, &form);
         let classifier = self.shared.classifier;
         let api = |message, response| ErrorKind::Api(ApiError::new(message, response, &redactor, classifier));
         let problem = match guard(|| read_tracked::<M::Answer>(body)) {
             Ok(Ok(Envelope::Error(result))) => return self.error::<M>(api(result.message, response)),
             Ok(Err(problem)) | Err(problem) => problem.redact(&redactor),
-            // Both passes use the same types, so only a reader that depends on more than its input gets here.
+            // Both passes use the same types, so only a non-deterministic deserializer gets here.
             Ok(Ok(Envelope::Ok(_))) => ReadError::unstable(),
         };
         let kind = match probe::status(body) {
             Some(probe::Status::Ok) => ErrorKind::Decode(DecodeError::new(problem, response)),
-            // An error without the service's message is a gateway's: `{"status":"error","message":…}`.
+            // An error without the service's message is from a gateway: `{"status":"error","message":…}`.
             Some(probe::Status::Error) | None => {
                 ErrorKind::UnexpectedResponse(UnexpectedResponse::new(problem, response, &redactor))
             }
@@ -296,7 +348,7 @@ impl Api {
         self.error::<M>(kind)
     }
 
-    /// An error of one attempt, with its credits: what the received bytes say, or else what the failure implies.
+    /// Creates the error of an attempt, with the stated cost or the credits that the failure implies.
     pub(crate) fn error<M: ApiMethod>(&self, kind: ErrorKind) -> Error {
         let error = Error::new(M::NAME, kind, Credits::NotCharged, 1);
         let op_cost = error.response().and_then(|response| probe::op_cost(response.body()));
@@ -304,10 +356,10 @@ impl Api {
         error.with_credits(credits)
     }
 
-    /// What an attempt cost. A test method takes nothing, whatever `op_cost` its random answer shows.
+    /// Returns the cost of an attempt. A test method is free; the `op_cost` of its answer is random.
     fn credits<M: ApiMethod>(&self, op_cost: Option<u64>, failure: Option<Failure>) -> Credits {
         match (op_cost, failure) {
-            _ if self.calls_twin::<M>() => Credits::NotCharged,
+            _ if self.calls_test_method::<M>() => Credits::NotCharged,
             (Some(op_cost), _) => Credits::from_op_cost(op_cost),
             (None, Some(failure)) => failure.credits(self.can_cost::<M>()),
             (None, None) if self.can_cost::<M>() => Credits::Uncertain,
@@ -315,12 +367,12 @@ impl Api {
         }
     }
 
-    /// Removes the key and this method's query from texts.
+    /// Calls `f` with the redactor of the key and this method's query.
     pub(crate) fn redact<T>(&self, method: &impl ApiMethod, f: impl FnOnce(&Redactor<'_>) -> T) -> T {
-        f(&Redactor::new(&self.shared.key, &form_again(method)))
+        f(&Redactor::new(&self.shared.key, &form(method)))
     }
 
-    /// How many calls were begun before this one.
+    /// Counts a call, and returns the number of earlier calls.
     pub(crate) fn count_call(&self) -> u64 {
         self.shared.calls.fetch_add(1, Ordering::Relaxed)
     }
@@ -329,41 +381,36 @@ impl Api {
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api")
-            // Without its path, which may hold a gateway's token.
+            // Omits the path, which may contain a gateway's token.
             .field("base_url", &self.shared.base)
             .field("key", &self.shared.key)
             .field("retry", &self.shared.retry)
-            .field("ledger", &self.shared.ledger.snapshot())
+            .field("ledger", &self.shared.ledger)
             .finish_non_exhaustive()
     }
 }
 
-/// The form body of a method; empty if its `Serialize` panics, which [`Api::request`] has noticed by then.
-fn form_again<M: ApiMethod>(method: &M) -> Bytes {
-    catch(|| form(method)).unwrap_or_default()
-}
-
-/// The form body of a method.
+/// Returns the form body of a method.
 fn form<M: ApiMethod>(method: &M) -> Bytes {
     let mut form = form_urlencoded::Serializer::new(String::with_capacity(64));
-    // The documented requests are flat structs of texts, which always serialise. A method of the caller's own that
-    // does not sends an empty form, which the service refuses, and never half of one.
-    match method.serialize(serde_html_form::Serializer::new(&mut form)) {
-        // Not shrunk to fit, which costs more than the second allocation that `Bytes` takes for a buffer with room.
-        Ok(_) => Bytes::from(form.finish()),
-        Err(_) => Bytes::new(),
+    // The documented requests are flat structs of texts, which always serialise. A caller's method that fails or panics sends
+    // an empty form, which the service refuses, instead of a partial one.
+    match catch(|| method.serialize(serde_html_form::Serializer::new(&mut form)).is_ok()) {
+        // Not shrunk to fit, which costs more than the extra allocation of `Bytes` for spare capacity.
+        Some(true) => Bytes::from(form.finish()),
+        Some(false) | None => Bytes::new(),
     }
 }
 
-/// Reads a body that is a successful envelope as a whole; an error if the code of the answer's type panicked.
+/// Parses a body that is exactly a successful envelope. Returns an error if the deserializer of the answer panicked.
 #[inline]
 fn read_success<M: ApiMethod>(body: &[u8]) -> Result<Option<M::Answer>, ReadError> {
-    // One check of the whole body as UTF-8 makes the reader below a sixth faster than reading bytes.
+    // Checking the whole body as UTF-8 first makes parsing a sixth faster than parsing bytes.
     let Ok(text) = read_text(body) else { return Ok(None) };
     guard(|| serde_json::from_str(text).ok().map(|Success(answer)| answer))
 }
 
-/// Runs the code that reads an answer's type, whose panic must not cost what was received.
+/// Runs the deserializer of an answer's type, whose panic must not lose the response.
 #[inline]
 fn guard<T>(read: impl FnOnce() -> T) -> Result<T, ReadError> {
     catch(read).ok_or_else(ReadError::panicked)

@@ -1,4 +1,4 @@
-//! The API key: a secret that knows whether it is live or test.
+//! The API key, live or test.
 
 use std::fmt;
 
@@ -15,11 +15,10 @@ pub enum KeyKind {
     Test,
 }
 
-/// API key of an account ("API Authentication").
+/// The API key of an account ("API Authentication").
 ///
-/// The kind decides whether a method or its test method is called, so that key and URL cannot be mixed up. `Debug`
-/// never shows the value, the header made from it is marked sensitive, and its memory is cleared when the last clone
-/// is dropped.
+/// A live key calls the live methods, a test key the test methods, so that key and URL always match. `Debug` hides the
+/// value, its header is marked sensitive, and its memory is cleared when the last clone is dropped.
 ///
 /// ```
 /// use tgscan_core::{ApiKey, KeyKind};
@@ -36,7 +35,7 @@ pub struct ApiKey {
     header: HeaderValue,
 }
 
-/// Owns the key's bytes for every clone of the header value, and clears them after the last one.
+/// The key's bytes, shared by all clones of the header value and cleared after the last.
 struct Secret(Zeroizing<Vec<u8>>);
 
 impl AsRef<[u8]> for Secret {
@@ -49,8 +48,7 @@ impl ApiKey {
     /// Creates a key for the live API methods.
     ///
     /// # Errors
-    /// If the key is empty or has characters other than visible ASCII. Its format is not checked further, since the
-    /// documentation does not state one.
+    /// If the key is empty or has characters other than visible ASCII. The documentation states no further format.
     pub fn live(key: impl Into<String>) -> Result<Self, InvalidApiKey> {
         Self::new(KeyKind::Live, key.into())
     }
@@ -71,25 +69,25 @@ impl ApiKey {
         if let Some(index) = secret.0.iter().position(|b| !b.is_ascii_graphic()) {
             return Err(InvalidApiKey::Character { position: index + 1, what: describe(secret.0[index]) });
         }
-        // `Bytes::from_owner` and `from_maybe_shared` keep one copy in memory, the one that is cleared.
+        // `Bytes::from_owner` and `from_maybe_shared` do not copy, so no copy stays uncleared.
         let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(secret))
             .map_err(|_| InvalidApiKey::Character { position: 1, what: "not visible ASCII" })?;
         header.set_sensitive(true);
         Ok(Self { kind, header })
     }
 
-    /// Returns whether this key calls live or test methods.
+    /// Returns whether this is a live or a test key.
     pub fn kind(&self) -> KeyKind {
         self.kind
     }
 
-    /// The value for the `Api-Key` header, marked sensitive.
+    /// Returns the value of the `Api-Key` header, marked sensitive.
     #[inline]
     pub(crate) fn header(&self) -> HeaderValue {
         self.header.clone()
     }
 
-    /// The secret itself, to be removed from texts.
+    /// Returns the secret, to remove it from texts.
     pub(crate) fn reveal(&self) -> &str {
         self.header.to_str().unwrap_or_default()
     }
@@ -110,18 +108,18 @@ fn describe(byte: u8) -> &'static str {
     }
 }
 
-/// An API key that was refused before anything was sent. Never repeats the key.
+/// An invalid API key. The text never contains the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidApiKey {
-    /// There is no key.
+    /// The key is empty.
     Empty,
-    /// The key has a character that cannot be part of one.
+    /// The key has an invalid character.
     #[non_exhaustive]
     Character {
-        /// Where, counted in bytes from 1.
+        /// The position in bytes, counted from 1.
         position: usize,
-        /// What it is, in words.
+        /// A description of the character.
         what: &'static str,
     },
 }
@@ -146,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_what_cannot_be_a_key() {
+    fn refuses_invalid_keys() {
         for (wrong, says) in [
             ("", "is empty"),
             ("abc\n", "byte 4 of the API key is a line break"),
@@ -157,13 +155,13 @@ mod tests {
         ] {
             let error = ApiKey::live(wrong).expect_err(wrong).to_string();
             assert!(error.contains(says), "{wrong:?}: {error}");
-            assert!(wrong.is_empty() || !error.contains(wrong), "the error repeats the key: {error}");
+            assert!(wrong.is_empty() || !error.contains(wrong), "the error contains the key: {error}");
         }
         assert_eq!(ApiKey::test("!~").unwrap().reveal(), "!~");
     }
 
     #[test]
-    fn the_header_is_sensitive_and_shared() {
+    fn header_is_sensitive_and_shared() {
         let key = ApiKey::test("secret").unwrap();
         assert!(key.header().is_sensitive());
         assert_eq!(key.header().as_bytes().as_ptr(), key.clone().header().as_bytes().as_ptr());

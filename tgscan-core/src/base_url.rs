@@ -1,4 +1,4 @@
-//! Where requests go: checked once, so that building a request cannot fail.
+//! The base URL of requests: checked once, so that building a request cannot fail.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 
-/// The service's own base URL, as documented.
+/// The documented base URL of the service.
 pub(crate) const SERVICE: &str = "https://api.tgdev.io";
 
 /// A checked base URL: scheme, host, and an optional path prefix.
@@ -14,7 +14,7 @@ pub(crate) const SERVICE: &str = "https://api.tgdev.io";
 pub(crate) struct BaseUrl {
     scheme: Scheme,
     authority: Authority,
-    /// Without its last slash; empty for the root.
+    /// Has no trailing slash; empty for the root.
     prefix: String,
 }
 
@@ -29,7 +29,7 @@ impl BaseUrl {
 
     pub(crate) fn parse(text: &str, allow_plain_http: bool) -> Result<Self, InvalidBaseUrl> {
         use InvalidBaseUrl as Invalid;
-        // `http::Uri` drops a fragment silently, and whoever writes one expects it to mean something.
+        // `http::Uri` drops a fragment silently.
         if text.contains('#') {
             return Err(Invalid::HasQuery);
         }
@@ -55,34 +55,37 @@ impl BaseUrl {
             return Err(Invalid::HasQuery);
         }
         let prefix = path.map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
-        // A URI of the http crate holds at most 65,534 bytes; the paths of the methods need few of them.
+        // `http::Uri` is limited to 65,534 bytes, of which the methods' paths need few.
         if prefix.len() > 4096 {
             return Err(Invalid::TooLong);
         }
         Ok(Self { scheme, authority, prefix })
     }
 
-    /// The URI of a path below this base.
+    /// Returns host and port.
+    pub(crate) fn authority(&self) -> &str {
+        self.authority.as_str()
+    }
+
+    /// Returns the URI of a path below this base.
     pub(crate) fn join(&self, path: PathAndQuery) -> Uri {
         let path = if self.prefix.is_empty() {
             path
         } else {
-            // A checked prefix and a checked path, both made of characters legal in a path.
             PathAndQuery::try_from(format!("{}{path}", self.prefix))
-                .expect("two legal paths joined are legal")
+                .expect("the concatenation of two valid paths is valid")
         };
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = Some(path);
-        Uri::from_parts(parts).expect("scheme, authority and path are all there")
+        Uri::from_parts(parts).expect("scheme, authority and path are set")
     }
 }
 
-/// Whether this is a host with or without a port, and nothing else.
+/// Returns whether this is exactly a host, with or without a port.
 ///
-/// The parser takes more: a port that is empty or beyond 65,535, and `[::1]elsewhere:80`, whose host, it says, is
-/// `[::1]`.
+/// `http::Uri` accepts more: an empty port, a port above 65,535, and `[::1]elsewhere:80` as the host `[::1]`.
 fn is_host_and_port(authority: &Authority) -> bool {
     let (host, rest) = authority.as_str().split_at(authority.host().len());
     let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
@@ -95,7 +98,7 @@ fn is_host_and_port(authority: &Authority) -> bool {
 
 impl fmt::Debug for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A path may hold a gateway's token.
+        // The path may contain a gateway's token.
         let path = if self.prefix.is_empty() { "" } else { "/…" };
         write!(f, "{}://{}{path}", self.scheme, self.authority)
     }
@@ -103,8 +106,8 @@ impl fmt::Debug for BaseUrl {
 
 /// Returns whether a URI's host is this machine: `localhost`, `127.0.0.0/8` or `[::1]`.
 ///
-/// Plain `http` is allowed to these hosts only, because nobody else can read the API key on the way. Transports use
-/// it for the same rule. `localhost` counts by name, since resolvers must not send it elsewhere (RFC 6761, 6.3).
+/// Plain `http` is allowed to these hosts only, because the API key does not leave the machine. Transports apply the same
+/// rule. `localhost` needs no lookup, since resolvers must resolve it to loopback (RFC 6761, 6.3).
 pub fn is_loopback_host(host: &str) -> bool {
     if host.eq_ignore_ascii_case("localhost") {
         return true;
@@ -113,23 +116,23 @@ pub fn is_loopback_host(host: &str) -> bool {
     bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A base URL that was refused: says what is wrong and what would be right.
+/// An invalid base URL. The text states the problem and its remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidBaseUrl {
-    /// It is not a URL.
+    /// The text is not a URL.
     Unreadable,
-    /// It has no scheme or no host.
+    /// The URL has no scheme or no host.
     Relative,
-    /// Its scheme is neither `https` nor `http`.
+    /// The URL's scheme is neither `https` nor `http`.
     Scheme,
-    /// It would send the API key unencrypted to another host.
+    /// The URL would send the API key unencrypted to another host.
     PlainHttp,
-    /// It holds a user name or password.
+    /// The URL contains a user name or password.
     UserInfo,
-    /// It has a query string or fragment.
+    /// The URL has a query string or fragment.
     HasQuery,
-    /// Its path is too long.
+    /// The URL's path is too long.
     TooLong,
 }
 
@@ -138,14 +141,18 @@ impl std::error::Error for InvalidBaseUrl {}
 impl fmt::Display for InvalidBaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unreadable => "the base URL cannot be read; give one like `https://api.tgdev.io`",
-            Self::Relative => "the base URL has no scheme or host; give an absolute one like `https://api.tgdev.io`",
+            Self::Unreadable => "the base URL is invalid; give one like `https://api.tgdev.io`",
+            Self::Relative => {
+                "the base URL has no scheme or host; give an absolute one like `https://api.tgdev.io`"
+            }
             Self::Scheme => "the base URL's scheme is not supported; give one that starts with `https://`",
             Self::PlainHttp => {
-                "the base URL is plain `http` to another host, which would show the API key to everyone on the way; \
+                "the base URL is plain `http` to another host, which exposes the API key on the network; \
                  use `https`, or allow it explicitly with `Api::with_plain_http_base_url`"
             }
-            Self::UserInfo => "the base URL holds a user name or password; remove it, the API key is sent in a header",
+            Self::UserInfo => {
+                "the base URL contains a user name or password; remove it, the API key is sent in a header"
+            }
             Self::HasQuery => "the base URL has a query string or fragment; remove it",
             Self::TooLong => "the base URL's path is longer than 4096 bytes; shorten it",
         })
@@ -176,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest() {
+    fn refuses_invalid_base_urls() {
         use InvalidBaseUrl as Invalid;
         for (wrong, why) in [
             ("", Invalid::Unreadable),
@@ -210,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_says_what_would_be_right() {
+    fn each_error_states_the_remedy() {
         for (wrong, says) in [
             ("https://a b", "give one like `https://api.tgdev.io`"),
             ("api.tgdev.io", "give an absolute one"),

@@ -1,10 +1,10 @@
-//! Calls for code without a runtime: on the caller's thread, over any blocking HTTP client.
+//! Calls without a runtime: on the caller's thread, over any blocking HTTP client.
 //!
 //! ```
 //! use tgscan_core::{Api, ApiKey, TransportError, blocking, bytes::Bytes, http, types::Balance};
 //!
 //! fn send(request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
-//!     // Your HTTP client. The body holds the query: do not print the request.
+//!     // Your HTTP client. The body is the query: do not print the request.
 //!     # Ok(http::Response::new(Bytes::from_static(br#"{"status":"ok","result":{"num_credits":5}}"#)))
 //! }
 //!
@@ -23,108 +23,76 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_types::ApiMethod;
 
-use crate::call::Step;
-use crate::panics::catch;
-use crate::store::{ClaimStep, Lookup, PendingClaim, Settlement, Store, StoreError, StorePolicy};
-use crate::{Api, Credits, Error, Reply, TransportError};
+use crate::call::{Clock, Now, Step};
+use crate::store::next_token;
+use crate::transport::SendBy;
+use crate::{Api, Error, Reply, TransportError};
 
-/// Makes a call, and sends it again where the retry policy says so. Backoffs sleep on this thread.
+/// Makes a call, with retries by the retry policy. Backoffs sleep on this thread.
 ///
-/// `send` sends one request; see [`Transport`](crate::Transport) for what its errors must say.
+/// `send` sends one request; see [`Transport`](crate::Transport) for the rules on its errors.
 ///
 /// # Errors
 /// As [`Client::send`](crate::Client::send).
 pub fn call<M: ApiMethod>(
     api: &Api,
     method: M,
-    mut send: impl FnMut(Request<Bytes>) -> Result<Response<Bytes>, TransportError>,
+    send: impl FnMut(Request<Bytes>) -> Result<Response<Bytes>, TransportError>,
 ) -> Result<Reply<M::Answer>, Error> {
-    let clock = Instant::now();
-    drive(Step::begin(api, method, Duration::ZERO), &clock, &mut send, |_| {})
+    drive(|now| Step::begin(api, method, now), send)
 }
 
-/// As [`call`], through a store: see [`Client::with_store`](crate::Client::with_store).
+/// Drives a call that `begin` starts, for example with [`Step::begin_stored`].
 ///
 /// # Errors
 /// As [`Client::send`](crate::Client::send).
-pub fn call_stored<M: ApiMethod>(
-    api: &Api,
-    store: &dyn Store,
-    policy: &StorePolicy,
-    lookup: Lookup,
-    method: M,
+pub fn drive<M: ApiMethod>(
+    begin: impl FnOnce(Now) -> Step<M>,
     mut send: impl FnMut(Request<Bytes>) -> Result<Response<Bytes>, TransportError>,
 ) -> Result<Reply<M::Answer>, Error> {
-    let clock = Instant::now();
-    if !api.can_cost::<M>() {
-        return drive(Step::begin(api, method, Duration::ZERO), &clock, &mut send, |_| {});
-    }
-    let mut pending = PendingClaim::new(api, policy, lookup, method, Duration::ZERO);
-    let granted = loop {
-        let claim = block_on(store.claim(&pending.request(clock.elapsed())));
-        match pending.claimed(claim) {
-            ClaimStep::Granted(granted) => break granted,
-            ClaimStep::Backoff(duration, waiting) => {
-                sleep(duration);
-                pending = waiting.resume();
-            }
-            ClaimStep::Done(result) => return result,
-        }
-    };
-    // A panic in `send` leaves the call as what it was then.
-    let mut claimed = Claimed { store, call: granted.call(), ending: Some(Settlement::NotCharged) };
-    let (step, running) = granted.begin(clock.elapsed());
-    let result =
-        drive(step, &clock, &mut send, |credits| claimed.ending = Some(Settlement::without_answer(credits)));
-    let (call, settlement, settling) = running.finished(result);
-    claimed.ending = Some(settlement.clone());
-    let settled = catch(|| block_on(store.settle(call, settlement)));
-    let settled = settled.unwrap_or_else(|| Err(StoreError::new("the store panicked")));
-    if settled.is_ok() {
-        claimed.ending = None;
-    }
-    settling.settled(settled)
-}
-
-/// Drives a call to its end. `cost` is told what it would cost if it ended by a panic.
-fn drive<M: ApiMethod>(
-    mut step: Step<M>,
-    clock: &Instant,
-    send: &mut impl FnMut(Request<Bytes>) -> Result<Response<Bytes>, TransportError>,
-    mut cost: impl FnMut(Credits),
-) -> Result<Reply<M::Answer>, Error> {
+    let clock = ThreadClock(Instant::now(), next_token());
+    let mut step = begin(Now::new(clock.time(), clock.date()));
     loop {
         step = match step {
-            Step::Send(request, in_flight) => {
-                cost(Credits::Uncertain);
-                in_flight.received_on(send(request), clock.elapsed(), SystemTime::now())
+            Step::Send(mut request, in_flight) => {
+                if let Some((confirmed, fence)) = in_flight.send_by() {
+                    request
+                        .extensions_mut()
+                        .insert(SendBy::new(move || clock.now().since(confirmed) > fence));
+                }
+                in_flight.received_at(send(request), &clock)
             }
-            Step::Backoff(backoff) => {
-                cost(backoff.error().credits());
-                sleep(backoff.duration());
-                backoff.resume()
+            Step::Ask(asking) => {
+                let answered = block_on(asking.ask());
+                asking.answered_at(answered, &clock)
+            }
+            Step::Wait(wait) => {
+                sleep(wait.duration());
+                wait.resume_at(&clock)
             }
             Step::Done(result) => return result,
         };
     }
 }
 
-/// A granted call, abandoned with what is known then if it is dropped before it is settled.
-struct Claimed<'a> {
-    store: &'a dyn Store,
-    call: u64,
-    ending: Option<Settlement>,
-}
+#[derive(Clone, Copy)]
+struct ThreadClock(Instant, u64);
 
-impl Drop for Claimed<'_> {
-    fn drop(&mut self) {
-        if let Some(ending) = self.ending.take() {
-            catch(|| self.store.abandon(self.call, ending));
-        }
+impl Clock for ThreadClock {
+    fn time(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn date(&self) -> Option<SystemTime> {
+        Some(SystemTime::now())
+    }
+
+    fn origin(&self) -> u64 {
+        self.1
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "pausing the caller's thread is what this module is for")]
+#[expect(clippy::disallowed_methods, reason = "this module blocks the caller's thread by design")]
 fn sleep(duration: Duration) {
     std::thread::sleep(duration);
 }

@@ -1,28 +1,28 @@
-//! Contains panics of the caller's code: after an answer has arrived, none of them may lose it.
+//! Catches panics of the caller's code, so that no received answer is lost.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-/// Calls code that may panic; `None` if it did. The panic hook has reported it by then.
+/// Calls a function, and returns `None` if it panics. The panic hook has already reported the panic.
 #[inline]
 pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            // Its `Drop` is the caller's code too, and may panic again. Leaking it is the lesser harm.
+            // The payload's `Drop` is the caller's code and may panic again, so the payload is leaked.
             std::mem::forget(payload);
             None
         }
     }
 }
 
-/// Wakes a task, by code of its executor.
+/// Wakes a task. The waker is the executor's code and may panic.
 pub(crate) fn wake(waker: Waker) {
     catch(|| waker.wake());
 }
 
-/// A value of the caller's type, whose `Drop` may panic.
+/// A value whose `Drop` is the caller's code and may panic.
 pub(crate) struct Contained<T>(Option<T>);
 
 impl<T> Contained<T> {
@@ -47,7 +47,7 @@ impl<T> Drop for Contained<T> {
     }
 }
 
-/// A future of the caller's; `None` if it panics. Neither do its panics spread when it is dropped.
+/// Wraps a future of the caller. Returns `None` if it panics, and catches panics of its `Drop`.
 pub(crate) struct CatchPanic<F>(Contained<F>);
 
 impl<F> CatchPanic<F> {
@@ -74,25 +74,24 @@ impl<F: Future + Unpin> Future for CatchPanic<F> {
 mod tests {
     use super::*;
 
-    /// Panics when it is dropped.
-    struct Bomb;
+    struct PanicsOnDrop;
 
-    impl Drop for Bomb {
+    impl Drop for PanicsOnDrop {
         fn drop(&mut self) {
             panic!("a drop panics");
         }
     }
 
     #[test]
-    fn panic_whose_payload_panics_is_contained() {
+    fn catches_panic_whose_payload_panics() {
         assert_eq!(catch(|| 1), Some(1));
-        assert_eq!(catch(|| std::panic::panic_any(Bomb)), None);
-        drop(Contained::new(Bomb));
+        assert_eq!(catch(|| std::panic::panic_any(PanicsOnDrop)), None);
+        drop(Contained::new(PanicsOnDrop));
         wake(Waker::noop().clone());
     }
 
     #[test]
-    fn future_that_panics_ends_with_none() {
+    fn panicking_future_returns_none() {
         let panicking = Box::pin(async {
             std::future::ready(()).await;
             panic!("a future panics")

@@ -1,18 +1,18 @@
-//! Reads single fields of a body that as a whole does not fit, or that broke off.
+//! Reads single fields of a body that is truncated or does not match the schema.
 
 use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-/// The envelope's status, as far as the body has one.
+/// The envelope's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Ok,
     Error,
 }
 
-/// The `status` of an envelope, even if the rest is broken.
+/// Returns the `status` of an envelope, even if the rest is broken.
 pub(crate) fn status(body: &[u8]) -> Option<Status> {
     match find(body, &["status"])? {
         Leaf::Ok => Some(Status::Ok),
@@ -21,8 +21,8 @@ pub(crate) fn status(body: &[u8]) -> Option<Status> {
     }
 }
 
-/// The credits that an answer says it cost, even if the rest is broken: `result.meta.op_cost`, where every documented
-/// answer that has a cost holds it.
+/// Returns the stated cost of an answer, even if the rest is broken: `result.meta.op_cost`, as in every documented answer
+/// with a cost.
 pub(crate) fn op_cost(body: &[u8]) -> Option<u64> {
     match find(body, &["result", "meta", "op_cost"])? {
         Leaf::Number(credits) => Some(credits),
@@ -40,7 +40,7 @@ enum Leaf {
 fn find(body: &[u8], path: &[&str]) -> Option<Leaf> {
     let found = Cell::new(None);
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    // A body that broke off inside `12` must not read as 1: a number at the very end is not known to be whole.
+    // A number at the end may be truncated: `12` must not be read as 1.
     let whole = body.trim_ascii_end();
     let tail = whole
         .iter()
@@ -49,7 +49,7 @@ fn find(body: &[u8], path: &[&str]) -> Option<Leaf> {
         .count();
     let body = if whole.len() == body.len() { &whole[..whole.len() - tail] } else { body };
     let mut json = serde_json::Deserializer::from_slice(body);
-    // Whatever goes wrong later in the body, what was found before stays found.
+    // A later error does not affect a value that was already found.
     let _ = Probe { path, found: &found }.deserialize(&mut json);
     found.get()
 }
@@ -91,14 +91,14 @@ impl<'de> Visitor<'de> for Probe<'_> {
 
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
         if self.path.is_empty() {
-            // Of a cost that stands twice the greater one counts: what was paid must not read as free.
+            // If a cost is repeated, the greater one counts, so that a paid answer never counts as free.
             let seen = if let Some(Leaf::Number(seen)) = self.found.get() { seen } else { 0 };
             self.found.set(Some(Leaf::Number(number.max(seen))));
         }
         Ok(())
     }
 
-    // A whole number written as a float, as the reader of answers takes it.
+    // A whole number written as a float, which answers accept too.
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<(), E> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
         if number.fract() == 0.0 && (0.0..=EXACT).contains(&number) {
@@ -112,7 +112,7 @@ impl<'de> Visitor<'de> for Probe<'_> {
         Ok(())
     }
 
-    // A number as text, as the reader of answers takes it.
+    // A number as text, which answers accept too.
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
         match text {
             _ if !self.path.is_empty() => {}

@@ -1,22 +1,22 @@
-//! Removes the query and the API key from texts that others wrote.
+//! Removes the query and the API key from untrusted texts.
 
 use bytes::Bytes;
 
 use crate::ApiKey;
 
-/// Longest text that `clean` returns, in characters: an error message is a line, not a page.
+/// The maximum length of the text that `clean` returns, in characters.
 const MAX_CHARS: usize = 300;
 
-/// From this length on, a secret is removed wherever it stands, not only as a whole word. In bytes.
+/// The length from which a secret is also removed within words, in bytes.
 const LONG: usize = 8;
 
-/// Length from which a part of a secret that stands beside an ellipsis is removed. In bytes.
+/// The length from which a part of a secret next to an ellipsis is removed, in bytes.
 const MIN_CUT: usize = 3;
 
-/// What stands where a text was cut or masked.
+/// Marks of cut or masked text.
 const CUTS: [&str; 3] = ["…", "..", "**"];
 
-/// What must not be printed of one call.
+/// The secrets of one call.
 pub(crate) struct Redactor<'a> {
     key: &'a ApiKey,
     /// The form body of the call, which holds the query.
@@ -28,9 +28,9 @@ impl<'a> Redactor<'a> {
         Self { key, form }
     }
 
-    /// Returns the text without the key and the query's parts, on one line of bounded length.
+    /// Returns the text without the key and the parts of the query, on one line of bounded length.
     ///
-    /// Removes whole words, without regard to case, and parts of them that leave no doubt: texts are cut (`some_user…`).
+    /// Removes whole words in any case, and unambiguous parts of them where a text was cut (`some_user…`).
     pub(crate) fn clean(&self, text: &str) -> String {
         let values: Vec<_> = form_urlencoded::parse(self.form).map(|(_, value)| value).collect();
         // A service may name one of several usernames.
@@ -44,7 +44,7 @@ impl<'a> Redactor<'a> {
         let mut clean = String::new();
         let mut at = 0;
         while let Some(c) = text[at..].chars().next() {
-            // The longest, because one username can be how another one begins.
+            // The longest match, because one username can be a prefix of another.
             let here = secrets.iter().map(|(secret, marker)| (secret_len(text, at, secret), marker));
             match here.max_by_key(|(length, _)| *length) {
                 Some((length, marker)) if length > 0 => {
@@ -56,7 +56,7 @@ impl<'a> Redactor<'a> {
                     at += c.len_utf8();
                 }
             }
-            // A character has at most four bytes, so this is more than is shown.
+            // A character has at most four bytes, so this is enough for `MAX_CHARS`.
             if clean.len() > 4 * MAX_CHARS {
                 break;
             }
@@ -69,11 +69,11 @@ impl<'a> Redactor<'a> {
     }
 }
 
-/// Returns how many bytes of a text from `at` on are the secret, or a part of it that identifies it; 0 if none.
+/// Returns the number of bytes from `at` that are the secret or an identifying part of it; 0 if there is no match.
 fn secret_len(text: &str, at: usize, secret: &str) -> usize {
     let rest = text.as_bytes().get(at..).unwrap_or_default();
     let is_start = starts_word(text, at);
-    // From each byte of the secret, because a text can be cut at both ends. In most places the first byte differs.
+    // Starts at each byte of the secret, because a text can be cut at both ends. Usually the first byte already differs.
     let parts = (0..secret.len()).filter_map(|from| {
         let secret = &secret.as_bytes()[from..];
         let length = rest.iter().zip(secret).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
@@ -95,8 +95,8 @@ fn secret_len(text: &str, at: usize, secret: &str) -> usize {
     parts.max().unwrap_or(0)
 }
 
-/// Returns whether a word can begin at a place in a text: after anything but a letter, a digit or an underscore, or after an
-/// escape of a form (`%2C`).
+/// Returns whether a word can start at this position: not after a letter, a digit or an underscore, except after an escape
+/// of a form (`%2C`).
 fn starts_word(text: &str, at: usize) -> bool {
     let before = &text.as_bytes()[..at];
     let is_escape = matches!(before, [.., b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn stays_on_one_line_of_bounded_length() {
+    fn returns_one_line_of_bounded_length() {
         assert_eq!(clean("a\r\n\u{1b}[31mb"), "a   [31mb");
         let long = clean(&"ж".repeat(1000));
         assert_eq!(long.chars().count(), 301);

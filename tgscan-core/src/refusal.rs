@@ -6,16 +6,16 @@ use crate::error::ApiError;
 
 /// Why the service answered with an error envelope.
 ///
-/// Found by a classifier ([`Api::with_refusals`](crate::Api::with_refusals)), else by the HTTP status if that is a 4xx. The
-/// documentation names neither statuses nor texts of failures, and the service probably sends them under 200.
+/// Determined by a classifier ([`Api::with_refusals`](crate::Api::with_refusals)), or else by the HTTP status if it is a 4xx. The
+/// documentation states neither the statuses nor the texts of failures, and the service probably sends them with status 200.
 ///
-/// A refusal certainly was not processed and cost nothing, except for [`Other`](Self::Other) under a status that is not a
-/// 4xx. Assumption: the service refuses a call before it looks anything up. The documentation does not say whether failed
-/// calls are charged.
+/// A refused call certainly was not processed and cost nothing, except for [`Other`](Self::Other) with a status that is not
+/// a 4xx. Assumption: the service refuses a call before it processes it. The documentation does not state whether failed calls
+/// are charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The API key is missing, unknown, removed, or of the wrong kind. Further calls fail in the same way.
+    /// The API key is missing, unknown, removed, or of the wrong kind. Further calls fail too.
     InvalidKey,
     /// The balance is empty, or does not cover the call. Buy credits first.
     NoCredits,
@@ -29,10 +29,10 @@ pub enum Refusal {
     Other,
 }
 
-/// Finds out why the service refused a call; `None` leaves it to the HTTP status.
+/// Returns why the service refused a call, or `None` to use the HTTP status.
 pub type Classifier = fn(&ApiError) -> Option<Refusal>;
 
-/// A reason that texts give by naming a subject and a problem with it.
+/// A reason that a text states with a subject and its problem.
 struct Reason {
     refusal: Refusal,
     subjects: &'static [&'static str],
@@ -60,14 +60,14 @@ const REASONS: [Reason; 3] = [
 const TOO_MANY_REQUESTS: [&str; 3] = ["too many requests", "rate limit", "slow down"];
 const UNAVAILABLE: [&str; 4] = ["maintenance", "overloaded", "temporarily unavailable", "try again later"];
 
-/// Problems that are about the subject only if they stand beside it: "no groups found, balance 20".
+/// Problems that must be adjacent to the subject. Counterexample: "no groups found, balance 20".
 const AMBIGUOUS: [&str; 3] = ["no", "zero", "empty"];
-/// How many other words may stand between a subject and its problem.
+/// The maximum number of other words between a subject and its problem.
 const MAX_DISTANCE: usize = 2;
-/// Words after which a text may speak of a call that was processed: "no credits were charged".
+/// Words of texts that may be about a processed call: "no credits were charged".
 const CHARGES: [&str; 9] =
     ["charged", "billed", "debited", "deducted", "withdrawn", "consumed", "spent", "refunded", "cost"];
-/// Words that are ignored because they carry no meaning.
+/// Words that are ignored.
 const FILLERS: [&str; 21] = [
     "a",
     "an",
@@ -93,11 +93,11 @@ const FILLERS: [&str; 21] = [
 ];
 
 impl Refusal {
-    /// Classifies the text of an error envelope: the default classifier. `None` if the text fits no reason or several.
+    /// Classifies the text of an error envelope; the default classifier. Returns `None` if the text matches no reason or
+    /// several.
     ///
-    /// Assumption: the service uses words that any service would use, such as "invalid API key", "not enough credits",
-    /// "rate limit", "query is required" or "try again later". Words are matched whole and without regard to case, and
-    /// only where they leave no other reading.
+    /// Assumption: the service uses common wordings, such as "invalid API key", "not enough credits", "rate limit", "query is
+    /// required" or "try again later". Matches whole words, ignores case, and returns `None` for ambiguous texts.
     ///
     /// ```
     /// use tgscan_core::Refusal;
@@ -127,7 +127,7 @@ impl Refusal {
         found
     }
 
-    /// What an error envelope means by its HTTP status, as the RFCs define them.
+    /// Classifies an error envelope by its HTTP status, as the RFCs define it.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Self::InvalidKey,
@@ -161,7 +161,7 @@ impl Reason {
     }
 }
 
-/// Where a phrase stands among the words of a text.
+/// Returns the positions of a phrase in the words of a text.
 fn positions(words: &[&str], phrase: &str) -> impl Iterator<Item = usize> {
     let phrase: Vec<&str> = phrase.split(' ').collect();
     let found: Vec<usize> = (0..words.len()).filter(|at| words[*at..].starts_with(&phrase)).collect();
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_texts_are_recognised() {
+    fn classifies_common_texts() {
         use Refusal::{BadQuery, InvalidKey, NoCredits, TooManyRequests, Unavailable};
         for (refusal, texts) in [
             (
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_with_another_reading_are_not_recognised() {
+    fn does_not_classify_ambiguous_texts() {
         for text in [
             "",
             "error",
@@ -267,7 +267,7 @@ mod tests {
             "too many requests, try again later",
             "discredited source is missing",
             "tokenizer is missing",
-            "nobody has this username",
+            "no user has this username",
             "the search with this api key has been processed and the account was not found",
         ] {
             assert_eq!(Refusal::from_message(text), None, "{text}");

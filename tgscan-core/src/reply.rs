@@ -1,4 +1,4 @@
-//! A successful answer, with everything that came with it.
+//! A successful call and its response.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,84 +9,93 @@ use serde::de::DeserializeOwned;
 
 use crate::Credits;
 use crate::error::{ReadError, read_json};
-use crate::store::StoreError;
+use crate::store::{CallId, StoreError};
 
-/// A successful call: the answer, what it cost, and the raw response.
+/// A successful call: the answer, its cost, and the raw response.
 ///
 /// `Debug` shows sizes and costs, never the answer's data.
 ///
-/// The response may share memory with the buffer that its transport read it into, which is larger. Where many are kept
-/// for long, keep their [`answer`](Self::answer)s. Cloning copies the answer, and shares the response's body.
+/// Cloning copies the answer and shares the response's body. The body may keep the transport's larger read buffer alive, so
+/// keep only the [`answer`](Self::answer)s if you keep many for a long time.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Reply<A> {
     /// The answer.
     pub answer: A,
-    /// What the attempt that brought this answer cost. Earlier ones took nothing, unless
-    /// [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) is on: then a free answer after an
-    /// uncertain attempt is [`Credits::Uncertain`], and a charged one may have been paid for twice.
+    /// The cost of the attempt that was answered. Earlier attempts were free, unless
+    /// [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) is set: then a free answer after an
+    /// uncertain attempt is [`Credits::Uncertain`], and a charged answer may have been paid for twice.
     pub credits: Credits,
-    /// How often the request was passed to the transport.
+    /// The number of requests passed to the transport.
     pub attempts: u32,
     is_mismatched: bool,
-    // Boxed, because a reply is moved, and small without it.
-    storage: Option<Box<Storage>>,
+    // Boxed to keep replies small, since they are moved often.
+    stored: Option<Box<Stored>>,
     response: Response<Bytes>,
 }
 
-/// What a store has to do with a reply.
+#[derive(Clone, Debug)]
+struct Stored {
+    call: CallId,
+    storage: Option<Storage>,
+}
+
+/// How the store was involved in a reply.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Storage {
-    /// The answer is new, and the store has it now.
+    /// The answer is new and stored.
     Stored,
-    /// The answer is new, and the store failed to keep it: **asked again, it may be paid for again.** The store has the
-    /// call as uncertain.
+    /// The answer is new and not stored yet. The store keeps trying; if the process ends first, the call is uncertain.
     NotStored(StoreError),
     /// The answer came from the store and cost nothing.
     Cached {
-        /// How old it is.
+        /// The answer's age.
         age: Duration,
-        /// What it cost when it was new.
+        /// The answer's cost when it was new.
         credits: Credits,
     },
 }
 
 impl<A> Reply<A> {
     pub(crate) fn new(answer: A, credits: Credits, is_mismatched: bool, response: Response<Bytes>) -> Self {
-        Self { answer, credits, attempts: 1, is_mismatched, storage: None, response }
+        Self { answer, credits, attempts: 1, is_mismatched, stored: None, response }
     }
 
-    /// Returns whether the answer echoes another query than the one that was sent: it may be **somebody else's data**,
-    /// as behind a gateway that sends answers twice or mixes them up. Do not store it under this query. Its cost is
-    /// that of the answer that came.
+    /// Returns whether the answer echoes a different query than the one sent: it may be **another person's data**, for example
+    /// behind a gateway that repeats or swaps answers. Do not store it under this query. The reply's cost is that of the
+    /// received answer.
     ///
-    /// Compared without regard to case, a leading `@` and order; an answer without an echo, and one of a test method,
-    /// whose data are random, is never mismatched. Assumption: the service echoes the query as it was sent, as the name
-    /// `search_query` says.
+    /// The comparison ignores case, a leading `@` and the order. An answer without an echo is never mismatched, nor is one of a
+    /// test method, whose data is random. Assumption: the service echoes the query as sent, as the name `search_query` suggests.
     pub fn is_mismatched(&self) -> bool {
         self.is_mismatched
     }
 
-    /// Returns what the client's [`Store`](crate::store::Store) has to do with this reply; `None` without a store, and for
-    /// calls that do not go through it: free ones, and answers to another question.
+    /// Returns how the client's [`Store`](crate::store::Store) was involved; `None` without a store, for free calls, and for
+    /// mismatched answers.
     pub fn storage(&self) -> Option<&Storage> {
-        self.storage.as_deref()
+        self.stored.as_ref()?.storage.as_ref()
     }
 
-    /// The reply as one that comes from the store: nothing was sent or charged.
-    pub(crate) fn into_stored(mut self, storage: Storage) -> Self {
+    /// Returns the call in the client's store that paid for the answer; `None` without a store, and for free calls.
+    pub fn call(&self) -> Option<CallId> {
+        Some(self.stored.as_ref()?.call)
+    }
+
+    /// Converts the reply to one from the store: nothing was sent or charged.
+    pub(crate) fn into_stored(mut self, call: CallId, storage: Storage) -> Self {
         self.credits = Credits::NotCharged;
         self.attempts = 0;
-        self.stored(storage)
-    }
-
-    pub(crate) fn stored(mut self, storage: Storage) -> Self {
-        self.storage = Some(Box::new(storage));
+        self.set_stored(call, Some(storage));
         self
     }
 
-    /// Returns status, HTTP version, headers and raw body, exactly as received. One from the store has no headers.
+    pub(crate) fn set_stored(&mut self, call: CallId, storage: Option<Storage>) {
+        self.stored = Some(Box::new(Stored { call, storage }));
+    }
+
+    /// Returns status, HTTP version, headers and raw body, exactly as received. A stored response has no headers.
     pub fn response(&self) -> &Response<Bytes> {
         &self.response
     }
@@ -96,10 +105,10 @@ impl<A> Reply<A> {
         self.response.body()
     }
 
-    /// Reads the whole body again as another type, such as one with fields that this version does not know.
+    /// Parses the body again as another type, such as one with fields unknown to this version.
     ///
     /// # Errors
-    /// If the body does not fit that type.
+    /// If the body does not match that type.
     pub fn reparse<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
         read_json(self.raw())
     }
@@ -113,7 +122,7 @@ impl<A> fmt::Debug for Reply<A> {
             .field("credits", &self.credits)
             .field("attempts", &self.attempts)
             .field("is_mismatched", &self.is_mismatched)
-            .field("storage", &self.storage)
+            .field("stored", &self.stored)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! Reads successful envelopes, which nearly all are, in one pass.
+//! Parses successful envelopes, the common case, in one pass.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,11 +6,10 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-/// The `result` of a successful envelope; anything else is an error.
+/// The `result` of a successful envelope; any other body is an error.
 ///
-/// [`Envelope`](tgscan_types::Envelope) must know `status` to read `result`, and where `result` stands first it keeps
-/// the raw text and reads that a second time. This takes success for granted and does without. What it does not read,
-/// `Envelope` decides about.
+/// [`Envelope`](tgscan_types::Envelope) parses a `result` that precedes `status` twice, since its type depends on `status`. This
+/// type expects success, and parses once. Bodies that it rejects are parsed again as an `Envelope`.
 pub(crate) struct Success<A>(pub(crate) A);
 
 #[derive(Deserialize)]
@@ -68,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_successful_envelopes_only() {
+    fn parses_only_successful_envelopes() {
         let result = r#""result":{"num_credits":5}"#;
         let mut successes = 0;
         for body in [

@@ -5,17 +5,17 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
-/// The clock for backoffs: the runtime's own, or a virtual one in tests.
+/// The clock for backoffs and deadlines: that of the runtime, or a virtual one in tests.
 #[async_trait]
 pub trait Timer: Send + Sync {
-    /// Returns the time since a fixed moment; never goes back.
+    /// Returns the time since a fixed moment. Never decreases.
     fn now(&self) -> Duration;
 
-    /// Returns after this long.
+    /// Waits for this duration.
     async fn sleep(&self, duration: Duration);
 
-    /// Returns the time of day, where it is known: a `Retry-After` that is a date is compared with it, if its response
-    /// has no `Date` of its own.
+    /// Returns the current date, if it is known. Periodic budgets need it, and so does a `Retry-After` date in a response
+    /// without a `Date`.
     fn date(&self) -> Option<SystemTime> {
         None
     }

@@ -1,17 +1,17 @@
-//! Your own handling of faults: what the caller sees when a call was perhaps charged, and nothing came back.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+//! Handling faults: the result for the caller when a call may have been charged without an answer.
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use tgscan_mock::core::{Client, Credits};
 use tgscan_mock::types::UserQuery;
 
-/// What your service tells its own users.
+/// The result that your service returns to its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// In so many groups.
+    /// The number of groups.
     Found(u64),
-    /// Nothing was paid: try again at will.
+    /// Not charged: the user can try again.
     TryAgain,
-    /// Perhaps paid: somebody should look before it is asked again.
+    /// May be charged: a person should check before it is repeated.
     Unclear,
 }
 
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mock = Mock::new();
     mock.script_any([Fault::new(FaultKind::Reset).charged()]);
     let status = futures_executor::block_on(look_up(&mock.client(), "some_username".parse()?));
-    println!("{status:?}, and {} credit is gone", mock.account().spent);
+    println!("{status:?}, and {} credit was charged", mock.account().spent);
     Ok(())
 }
 
@@ -45,21 +45,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn money_that_is_gone_is_never_called_unspent() {
-        // Every fault there is, one after the other.
+    fn charged_calls_are_never_reported_as_not_charged() {
+        // Every fault, one after the other.
         for fault in Fault::all(1000) {
             let mock = Mock::builder().max_body_size(1000).build().unwrap();
-            // So often that retries meet it too.
+            // Enough times to affect the retries too.
             mock.script_any(vec![fault.clone(); 20]);
             let status = block_on(look_up(&mock.client(), "some_username".parse().unwrap()));
             let spent = mock.account().spent;
-            assert!(spent <= 1, "{fault:?} was paid for {spent} times");
+            assert!(spent <= 1, "{fault:?} was charged {spent} times");
             assert!(status != Status::TryAgain || spent == 0, "{fault:?}");
         }
     }
 
     #[test]
-    fn each_fault_says_what_a_right_client_makes_of_it() {
+    fn each_fault_states_the_result_of_a_correct_client() {
         let mock = Mock::new();
         let request = tgscan_mock::core::Api::new(mock.live_key())
             .request(&tgscan_mock::types::Search { query: "some_username".parse().unwrap() });

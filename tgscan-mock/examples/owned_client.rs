@@ -1,21 +1,21 @@
-//! A struct that owns a `Client`: production hands in one over a real transport, a test one over the mock.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+//! A struct that owns a `Client`: over a real transport in production, over the mock in tests.
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use tgscan_mock::core::{Client, Error};
 use tgscan_mock::types::UserQuery;
 
-/// Your code: no generics, no `cfg`, nothing that knows of tests.
+/// Your code, without generics, `cfg` or other support for tests.
 pub struct Directory {
     client: Client,
 }
 
 impl Directory {
-    /// A directory that asks through this client.
+    /// Creates a directory that uses this client.
     pub fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Titles of the groups that an account is known to be in, in alphabetical order.
+    /// Returns the titles of the groups that an account is known to be in, in alphabetical order.
     ///
     /// # Errors
     /// If the search fails.
@@ -28,7 +28,7 @@ impl Directory {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // The one line: `HyperTransport::builder().build()?.client(api)` becomes `mock.client()`.
+    // The only difference: `mock.client()` in place of `HyperTransport::builder().build()?.client(api)`.
     let directory = Directory::new(tgscan_mock::Mock::new().client());
     let titles = futures_executor::block_on(directory.titles("some_username".parse()?))?;
     println!("{} groups", titles.len());
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_are_sorted_and_asked_for_once() {
+    fn titles_are_sorted_and_requested_once() {
         let mock = Mock::new();
         let mut answer = SearchAnswer::default();
         answer.groups =

@@ -1,14 +1,14 @@
-//! A property test: your code against every answer that the service may give, the unpleasant ones included.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+//! A property test: your code against every valid answer, including unusual ones.
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use tgscan_mock::data::{Generate, Profile, sample};
 use tgscan_mock::types::{Search, SearchAnswer};
 
-/// Your code: one line of text about an account, safe to print.
+/// Your code: formats an account as one line that is safe to print.
 pub fn summary(answer: &SearchAnswer) -> String {
     let name = answer.user.as_ref().and_then(|user| user.username.as_deref()).unwrap_or("(no username)");
     let line = format!("{name}: {} groups", answer.meta.known_num_groups);
-    // Names are whatever people typed; without this, one could forge a second line.
+    // Names are typed by users; a control character could start a second line.
     line.chars().filter(|c| !c.is_control()).collect()
 }
 
@@ -30,9 +30,9 @@ mod tests {
             prop_assert!(line.ends_with(" groups"), "{}", line);
         }
 
-        // A field is pinned with `prop_map`; the rest stays random.
+        // `prop_map` sets a field, and the rest stays random.
         #[test]
-        fn an_account_without_a_username_says_so(
+        fn a_summary_shows_a_missing_username(
             answer in Search::answers(Profile::Typical).prop_map(|mut answer| {
                 answer.user.get_or_insert_default().username = None;
                 answer

@@ -1,5 +1,5 @@
-//! A service with shared state: many callers, one account, a cache in front of it.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+//! A service with shared state: many callers, one account, and a cache.
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tgscan_mock::core::{Client, Error};
 use tgscan_mock::types::UserQuery;
 
-/// Your code: cheap to clone, as web frameworks want their state.
+/// Your code: cheap to clone, as web frameworks require of their state.
 #[derive(Clone)]
 pub struct Service {
     client: Client,
@@ -15,12 +15,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service that asks through this client.
+    /// Creates a service that uses this client.
     pub fn new(client: Client) -> Self {
         Self { client, known: Arc::default() }
     }
 
-    /// In how many groups an account is known to be; asked for once, then remembered.
+    /// Returns the number of groups that an account is known to be in, from the cache if possible.
     ///
     /// # Errors
     /// If the search fails.
@@ -49,7 +49,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 mod tests {
     use futures_executor::block_on;
     use tgscan_mock::Mock;
-    use tgscan_mock::core::Ledger;
 
     use super::*;
 
@@ -64,15 +63,15 @@ mod tests {
                 scope.spawn(|| assert_eq!(["alice", "bobby", "carol"].map(ask).to_vec(), first));
             }
         });
-        assert_eq!(mock.account().spent, 3, "each account was paid for once");
+        assert_eq!(mock.account().spent, 3, "each account was charged once");
     }
 
     #[test]
-    fn a_budget_is_refused_before_anything_is_sent() {
+    fn a_call_over_budget_is_not_sent() {
         use tgscan_mock::core::{Api, Reserve};
 
         let mock = Mock::new();
-        let api = Api::new(mock.live_key()).with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
+        let api = Api::new(mock.live_key()).with_cap(1, Reserve::PerCall(1));
         let service = Service::new(Client::new(api, mock.clone(), mock.timer().clone()));
         block_on(service.num_groups("alice".parse().unwrap())).unwrap();
         block_on(service.num_groups("bobby".parse().unwrap())).unwrap_err();

@@ -1,20 +1,21 @@
-//! Blocking code without any runtime: it drives the core's state machine itself, and in a test the mock answers.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+//! Blocking code without a runtime: it drives the core's state machine, with the mock as transport in tests.
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tgscan_mock::core::{Api, Error, Reply, TransportError, call::Step};
+use tgscan_mock::core::call::{Now, Step};
+use tgscan_mock::core::{Api, Error, Reply, TransportError};
 use tgscan_mock::types::ApiMethod;
 
-/// Your code: how to send is your HTTP client's business, and how to wait that of `std::thread::sleep`.
+/// Your code, with a blocking HTTP client and `std::thread::sleep`.
 pub struct Blocking<Send> {
     /// Key and base URL.
     pub api: Api,
     /// Sends one request.
     pub send: Send,
-    /// Waits so long.
+    /// Waits for a duration.
     pub wait: fn(Duration),
 }
 
@@ -28,21 +29,23 @@ where
     /// As `Client::send`.
     pub fn call<M: ApiMethod>(&self, method: M) -> Result<Reply<M::Answer>, Error> {
         let start = Instant::now();
-        let mut step = Step::begin(&self.api, method, start.elapsed());
+        let now = || Now::new(start.elapsed(), Some(SystemTime::now()));
+        let mut step = Step::begin(&self.api, method, now());
         loop {
             step = match step {
-                Step::Send(request, sent) => sent.received((self.send)(request), start.elapsed()),
-                Step::Backoff(wait) => {
+                Step::Send(request, sent) => sent.received((self.send)(request), now()),
+                Step::Wait(wait) => {
                     (self.wait)(wait.duration());
-                    wait.resume()
+                    wait.resume(now())
                 }
+                Step::Ask(_) => unreachable!("only a call with a store does this step"),
                 Step::Done(result) => return result,
             };
         }
     }
 }
 
-/// The mock where the HTTP client goes, and no waiting.
+/// Creates one over the mock, which does not wait.
 fn over(
     mock: &tgscan_mock::Mock,
 ) -> Blocking<impl Fn(Request<Bytes>) -> Result<Response<Bytes>, TransportError> + use<>> {
@@ -53,7 +56,7 @@ fn over(
     let send = move |request| match mock.respond(&request).wire {
         Wire::Whole(response) | Wire::Slow(response) => Ok(response),
         Wire::Refused => Err(TransportError::never_sent("refused")),
-        _ => Err(TransportError::new("the line dropped")),
+        _ => Err(TransportError::new("the connection dropped")),
     };
     Blocking { api, send, wait: |_| {} }
 }
@@ -73,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_waits_and_asks_again_where_nothing_was_processed() {
+    fn retries_after_a_backoff_if_not_processed() {
         let mock = Mock::new();
         mock.script_any([FaultKind::TooManyRequests(Some(1)), FaultKind::Refuse]);
         let search = Search { query: "some_username".parse().unwrap() };
@@ -82,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_pay_twice() {
+    fn does_not_pay_twice() {
         let mock = Mock::new();
         mock.script_any([tgscan_mock::Fault::new(FaultKind::Reset).charged()]);
         let error = over(&mock).call(Search { query: "some_username".parse().unwrap() }).unwrap_err();

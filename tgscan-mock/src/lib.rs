@@ -2,32 +2,32 @@
 //!
 //! # Faults
 //!
-//! [`Mock::script`] lets the next requests fail in any of the ways of [`FaultKind`], charged or not, so that you can
-//! test what your code does when "charged, then the line dropped". The feature `conformance` has a suite that runs all
-//! of them against a transport of your own.
+//! [`Mock::script`] makes the next requests fail in any way of [`FaultKind`], charged or not, so that you can test
+//! cases such as "charged, then the connection dropped". The feature `conformance` has a suite that runs all of them
+//! against your own transport.
 //!
-//! # Swapping it in
+//! # Use in your tests
 //!
-//! `Client` is one type whatever carries it, so it is one line, and your code needs no `cfg`. The `examples` folder has
-//! each case with its tests: a struct that owns a `Client`, a service with shared state, a property test, your own
-//! handling of faults, and blocking code.
+//! `Client` is the same type with every transport, so it takes one line and no `cfg`. The `examples` folder shows each
+//! case with its tests: a struct that owns a `Client`, a service with shared state, a property test, handling faults,
+//! and blocking code.
 //!
 //! # Expectations
 //!
-//! [`Mock::expect`] says which calls a test wants to see, how often and in which order, and what each of them gets:
-//! a pinned answer, a fault, or random data as usual. [`Mock::verify`], or dropping the handle that was built, reports the
-//! calls that did not come and those that were not expected.
+//! [`Mock::expect`] sets which calls a test expects, how often, in which order, and the response to each: a given
+//! answer, a fault, or random data. [`Mock::verify`], or dropping the handle that was built, reports missing and
+//! unexpected calls.
 //!
 //! # Time
 //!
-//! [`Mock::timer`] is a clock that does not wait: latencies, backoffs and deadlines pass in no time. A store joins it by
-//! its [`wall_clock`](VirtualTimer::wall_clock), so that stored answers expire when a test says so.
+//! [`Mock::timer`] is a clock that does not wait: latencies, backoffs and deadlines take no real time. A store uses it
+//! through its [`wall_clock`](VirtualTimer::wall_clock), so that a test decides when stored answers expire.
 //!
-//! # What it assumes
+//! # Assumptions
 //!
-//! Where the documentation is silent, the mock does what its docs call an assumption: the HTTP status of error
-//! envelopes ([`ErrorStatus`]), the price of calls ([`MockBuilder::cost`]), and that balance takes a test key too.
-//! Nobody should rely on them; the settings are there so that you can test both.
+//! The documentation leaves some points open. The docs of the mock call its choice an assumption: the HTTP status of
+//! error envelopes ([`ErrorStatus`]), the price of calls ([`MockBuilder::cost`]), and that balance also accepts a test
+//! key. Do not rely on them; change the settings to test the alternatives.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -35,7 +35,7 @@ pub mod data;
 mod engine;
 #[cfg(feature = "openapi")]
 mod openapi;
-/// What a request gets back from the engine, for those who carry it over a wire of their own: a server, a simulation.
+/// The outcome of a request, for code that sends it over its own wire: a server, a simulation.
 pub mod outcome {
     pub use crate::engine::{Class, End, Outcome, Wire};
 }
@@ -56,6 +56,6 @@ pub use openapi::openapi;
 pub use server::{MockServer, ServerOptions};
 /// The core of the SDK, whose `Transport` this crate implements.
 pub use tgscan_core as core;
-/// What most tests need of the core, so that they need no other dependency.
+/// The types that most tests need, so that they need no other dependency.
 pub use tgscan_core::{Client, Credits, Error, ErrorKind, Refusal, Reply, types};
 pub use timer::VirtualTimer;

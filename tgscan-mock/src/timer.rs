@@ -11,10 +11,11 @@ use tgscan_core::{Timer, async_trait};
 
 use crate::data::Date;
 
-/// A virtual [`Timer`]: time advances to the next end of a sleep as soon as no other task has anything to do, so that
-/// tests of retries, latencies and deadlines take no time and have one order.
+/// A virtual [`Timer`]: when no other task can run, time advances to the end of the next sleep, so that tests of
+/// retries, latencies and deadlines take no time and have a fixed order.
 ///
-/// A sleep lets others run first, in the order of their ends. Clones share their time. The time of day follows it.
+/// Other tasks run during a sleep, in the order in which their sleeps end. Clones share their time, and the time of day
+/// follows it.
 #[derive(Clone)]
 pub struct VirtualTimer {
     state: Arc<Mutex<State>>,
@@ -22,14 +23,14 @@ pub struct VirtualTimer {
     start: SystemTime,
 }
 
-/// How far the time of day advances: thousands of years, which every system can write.
+/// The latest time: thousands of years, which every system's clock can represent.
 const LAST: Duration = Duration::from_secs(8000 * 365 * SECONDS_PER_DAY);
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 #[derive(Default)]
 struct State {
     now: Duration,
-    /// When each sleep ends, with a number that tells them apart.
+    /// The end of each sleep, with a unique number.
     sleeping: BTreeSet<(Duration, u64)>,
     last: u64,
 }
@@ -41,7 +42,7 @@ impl Default for VirtualTimer {
 }
 
 impl VirtualTimer {
-    /// Creates a timer at zero, where 2026-01-01 begins in UTC. That of a mock begins with the mock's
+    /// Creates a timer at zero, which is 2026-01-01 00:00 UTC. The timer of a mock begins on its
     /// [`today`](crate::MockBuilder::today).
     pub fn new() -> Self {
         Self::beginning(Date::DEFAULT)
@@ -52,10 +53,10 @@ impl VirtualTimer {
         Self { state: Arc::default(), start }
     }
 
-    /// Returns a wall clock that follows this timer, for code that asks for the time of day.
+    /// Returns a wall clock that follows this timer.
     ///
-    /// With `tgscan_store::Clock::new(mock.timer().wall_clock())` a store is on the mock's clock, and its answers expire
-    /// when the test [advances](Self::advance) the time.
+    /// `tgscan_store::Clock::new(mock.timer().wall_clock())` puts a store on the mock's clock, so that its answers
+    /// expire when a test [advances](Self::advance) the time.
     ///
     /// ```
     /// use std::time::Duration;
@@ -80,7 +81,7 @@ impl VirtualTimer {
     /// Advances the time.
     pub fn advance(&self, duration: Duration) {
         let mut state = self.state();
-        // It stands still at the end of time instead of starting anew.
+        // Stops at the latest time instead of overflowing.
         state.now = state.now.saturating_add(duration);
     }
 
@@ -104,7 +105,7 @@ impl Timer for VirtualTimer {
     }
 }
 
-/// A sleep; its place among the others once it has begun.
+/// A sleep, with its place among the others once it was polled.
 struct Sleep {
     timer: VirtualTimer,
     duration: Duration,
@@ -112,8 +113,8 @@ struct Sleep {
     polls: u32,
 }
 
-/// How often a sleep is polled in vain before it takes those that would end earlier for abandoned.
-const PATIENCE: u32 = 1000;
+/// After this number of polls, a sleep ignores sleeps that end earlier: they were abandoned.
+const MOST_POLLS: u32 = 1000;
 
 impl Future for Sleep {
     type Output = ();
@@ -129,9 +130,9 @@ impl Future for Sleep {
             context.waker().wake_by_ref();
             return Poll::Pending;
         };
-        // Everybody was asked since this began, and this one again: nobody else has anything to do now.
+        // All tasks were polled since this sleep began, and this one again: no other task can run now.
         self.polls += 1;
-        let next = if self.polls < PATIENCE { state.sleeping.first() } else { Some(&place) };
+        let next = if self.polls < MOST_POLLS { state.sleeping.first() } else { Some(&place) };
         if let Some((next, _)) = next {
             state.now = state.now.max(*next);
         }
@@ -166,7 +167,7 @@ mod tests {
     use crate::Mock;
 
     #[test]
-    fn sleeps_end_in_the_order_of_their_ends_and_take_no_time() {
+    fn sleeps_end_in_order_and_take_no_time() {
         let timer = VirtualTimer::new();
         let ended = Mutex::new(Vec::new());
         let sleep = async |seconds: u64| {
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn time_of_day_follows_the_timer_from_the_day_of_the_mock() {
+    fn time_of_day_follows_the_timer_from_today() {
         let of_day = |day: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(day * SECONDS_PER_DAY);
         for (mock, day) in [
             (Mock::new(), 20_454),
@@ -192,13 +193,13 @@ mod tests {
             timer.advance(Duration::MAX);
             let last = clock();
             timer.advance(Duration::MAX);
-            assert_eq!(clock(), last, "it stands still");
+            assert_eq!(clock(), last, "it stops");
         }
         assert_eq!(VirtualTimer::new().date(), Some(of_day(20_454)));
     }
 
     #[test]
-    fn sleep_that_nobody_polls_holds_nobody_up() {
+    fn a_sleep_that_is_not_polled_does_not_block_others() {
         let timer = VirtualTimer::new();
         let mut forgotten = timer.sleep(Duration::from_secs(1));
         let _ = forgotten.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_sleep_holds_nobody_up() {
+    fn a_dropped_sleep_does_not_block_others() {
         let timer = VirtualTimer::new();
         let mut short = timer.sleep(Duration::from_secs(1));
         let _ = short.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));

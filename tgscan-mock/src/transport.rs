@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tgscan_core::{Timer, Transport, TransportError, async_trait, transport::TransportErrorKind as Kind};
+use tgscan_core::transport::{SendBy, TransportErrorKind as Kind};
+use tgscan_core::{Timer, Transport, TransportError, async_trait};
 
 use crate::engine::{End, Mock, Wire};
 
-/// Reports faults as a right transport would. Waits as long as the mock's latency, in virtual time.
+/// Reports faults as a correct transport would, after the mock's latency in virtual time.
 #[async_trait]
 impl Transport for Mock {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        SendBy::check(&request)?;
         let outcome = self.respond(&request);
         if let Some(latency) = outcome.latency {
             self.timer().sleep(latency).await;
@@ -19,16 +21,16 @@ impl Transport for Mock {
 }
 
 impl Wire {
-    /// What a right transport that takes bodies of up to `max_body_size` bytes makes of it, without waiting: a stall is a
-    /// time limit that has passed.
+    /// Returns the result of a correct transport that accepts bodies of up to `max_body_size` bytes, without waiting: a
+    /// stall is an elapsed time limit.
     ///
     /// # Errors
-    /// If not the whole response comes, or more than `max_body_size` allows.
+    /// If the response is incomplete or larger than `max_body_size`.
     pub fn into_result(self, max_body_size: usize) -> Result<Response<Bytes>, TransportError> {
         match self {
             Self::Whole(response) | Self::Slow(response) => capped(response, max_body_size),
             Self::Partial(response, at, end) => {
-                // What is larger than the cap is refused before its end is seen.
+                // A body above the cap is refused before its end arrives.
                 let prefix = capped(response.map(|body| body.slice(..at.min(body.len()))), max_body_size)?;
                 Err(TransportError::response_started(prefix, MOCKED).with_kind(kind(end)))
             }
@@ -38,7 +40,7 @@ impl Wire {
     }
 }
 
-const MOCKED: &str = "the mock was told to fail so";
+const MOCKED: &str = "a fault of the mock";
 
 fn kind(end: End) -> Kind {
     match end {

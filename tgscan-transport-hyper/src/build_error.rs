@@ -1,67 +1,67 @@
-//! Why a transport was not built.
+//! The error of building a transport.
 
 use std::fmt;
 
-/// Settings that were refused: says which one and what would be right.
+/// An invalid setting of a [`HyperTransportBuilder`](crate::HyperTransportBuilder). The text names it and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A time limit is zero, so that every call would fail.
+    /// A timeout is zero, so every call would fail.
     #[non_exhaustive]
     ZeroTimeout {
         /// The builder's method that set it.
         setting: &'static str,
     },
-    /// The cap of the body is zero, so that every answer would be too large.
+    /// `max_body_size` is zero, so every answer would be too large.
     ZeroMaxBodySize,
-    /// The user agent cannot be a header value.
+    /// The user agent is not a valid header value.
     UserAgent,
-    /// A PEM text has no certificate in it.
+    /// A PEM text contains no certificate.
     NoCertificate,
-    /// A PEM text cannot be read.
+    /// A PEM text cannot be parsed.
     #[non_exhaustive]
     Pem {
-        /// What the reader says.
+        /// The message of the parser.
         reason: String,
     },
-    /// An extra root is not a certificate that can be trusted.
+    /// An extra root is not a valid root certificate.
     #[non_exhaustive]
     RootCertificate {
-        /// Which of the extra roots, counted from 1 in the order in which they were added.
+        /// The position among the extra roots, starting at 1.
         number: usize,
-        /// What rustls says.
+        /// The message of rustls.
         reason: String,
     },
-    /// A proxy cannot be used.
+    /// A proxy URL is invalid or not supported.
     #[non_exhaustive]
     Proxy {
-        /// The builder's method or the environment variable that names it. Its text is left out: it can hold a password.
+        /// The builder's method or the environment variable. The URL itself is omitted, because it can contain a password.
         setting: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         reason: &'static str,
     },
-    /// The list of hosts that are reached without a proxy cannot be read.
+    /// `NO_PROXY`, the list of hosts to reach without a proxy, is invalid.
     #[non_exhaustive]
     NoProxy {
         /// The environment variable.
         setting: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         reason: &'static str,
     },
-    /// Settings that cannot hold together.
+    /// Two settings contradict each other.
     #[non_exhaustive]
     ConflictingSettings {
-        /// Which ones.
+        /// The settings.
         settings: &'static str,
-        /// What to change.
+        /// The change that resolves the conflict.
         remedy: &'static str,
     },
-    /// The crate was built without a crypto provider, and none was given.
+    /// The crate was built without a crypto provider, and the builder has none.
     NoCryptoProvider,
     /// TLS cannot be set up.
     #[non_exhaustive]
     Tls {
-        /// What rustls says.
+        /// The message of rustls.
         reason: String,
     },
 }
@@ -89,14 +89,14 @@ impl fmt::Display for BuildError {
                  give a text like `my-app/1.0`",
             ),
             Self::NoCertificate => f.write_str(
-                "`extra_roots_pem` got a text without any certificate; give one with `-----BEGIN CERTIFICATE-----` \
+                "the text for `extra_roots_pem` contains no certificate; give one with `-----BEGIN CERTIFICATE-----` \
                  (a key or DER bytes are not PEM certificates)",
             ),
             Self::Pem { reason } => {
-                write!(f, "`extra_roots_pem` got a text that is not PEM: {reason}; give the file as it is")
+                write!(f, "the text for `extra_roots_pem` is not valid PEM: {reason}; give the unchanged file")
             }
             Self::RootCertificate { number, reason } => {
-                write!(f, "extra root certificate {number} cannot be used: {reason}; give a root certificate")
+                write!(f, "extra root certificate {number} is invalid: {reason}; give a root certificate")
             }
             Self::Proxy { setting, reason } => write!(
                 f,
@@ -105,14 +105,14 @@ impl fmt::Display for BuildError {
             ),
             Self::NoProxy { setting, reason } => write!(
                 f,
-                "the list of hosts in `{setting}` cannot be read: {reason}; give hosts, addresses and networks like \
+                "the list of hosts in `{setting}` is invalid: {reason}; give hosts, addresses and networks like \
                  `internal.example, 10.0.0.0/8, [::1]:8443`"
             ),
             Self::ConflictingSettings { settings, remedy } => {
                 write!(f, "{settings} contradict each other; {remedy}")
             }
             Self::NoCryptoProvider => f.write_str(
-                "there is no crypto provider for TLS; turn on the feature `ring` or `aws-lc-rs`, or give one with \
+                "no crypto provider for TLS is available; enable the feature `ring` or `aws-lc-rs`, or set one with \
                  `crypto_provider` or `tls_config`",
             ),
             Self::Tls { reason } => write!(f, "TLS cannot be set up: {reason}"),

@@ -1,4 +1,4 @@
-//! Connecting within a time limit, and to nobody who would show the key to others.
+//! Connects within a time limit, and refuses routes that would expose the key.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,10 +15,9 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 #[cfg(not(feature = "proxy"))]
-pub(crate) use crate::direct::{Choice, Route, is_proxy_elsewhere, proxy_on_the_way};
+pub(crate) use crate::direct::{ProxySettings, Route, is_proxy_remote, proxy_address};
 #[cfg(feature = "proxy")]
-pub(crate) use crate::proxy::{Choice, Route, is_proxy_elsewhere, proxy_on_the_way};
-use crate::runtime::NeedsIo;
+pub(crate) use crate::proxy::{ProxySettings, Route, is_proxy_remote, proxy_address};
 use crate::socket::Socket;
 use crate::tcp::Tcp;
 
@@ -26,9 +25,8 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Connects with one limit for DNS, TCP and TLS together.
 ///
-/// Plain `http` is refused here, because no request gets to a host that nobody connects to, and so it costs calls over a
-/// connection that stands nothing. Without permission it may not leave this machine: neither to the host, nor to a proxy
-/// on the way there, nor to wherever a name like `localhost` leads in the end.
+/// Without `allow_plain_http`, refuses plain `http` to another machine: to the host, to a proxy, or to the address that a
+/// name like `localhost` resolves to. Checking here rather than per request costs calls over open connections nothing.
 pub(crate) struct Connector {
     pub(crate) route: Route,
     pub(crate) tls: Arc<ClientConfig>,
@@ -39,25 +37,24 @@ pub(crate) struct Connector {
 impl Connector {
     pub(crate) async fn connect(&self, uri: Uri) -> Result<Socket, BoxError> {
         self.check(&uri)?;
-        let connecting = NeedsIo(Box::pin(self.connect_untimed(uri)));
-        match tokio::time::timeout(self.timeout, connecting).await {
+        match tokio::time::timeout(self.timeout, self.connect_untimed(uri)).await {
             Ok(connected) => connected,
             Err(_) => Err(ConnectTimeout(self.timeout).into()),
         }
     }
 
-    /// Whether what is sent there must stay on this machine.
-    fn must_stay(&self, uri: &Uri) -> bool {
+    /// Returns whether requests to this URI must stay on this machine.
+    fn is_local_only(&self, uri: &Uri) -> bool {
         uri.scheme() == Some(&Scheme::HTTP) && !self.allow_plain_http
     }
 
-    /// Looks at the names, before anything is connected to.
+    /// Checks the names before connecting.
     fn check(&self, uri: &Uri) -> Result<(), PlainHttp> {
-        if !self.must_stay(uri) {
+        if !self.is_local_only(uri) {
             Ok(())
         } else if !uri.host().is_some_and(is_loopback_host) {
             Err(PlainHttp::ToHost)
-        } else if is_proxy_elsewhere(&self.route, uri) {
+        } else if is_proxy_remote(&self.route, uri) {
             Err(PlainHttp::ThroughProxy)
         } else {
             Ok(())
@@ -65,7 +62,7 @@ impl Connector {
     }
 
     async fn connect_untimed(&self, uri: Uri) -> Result<Socket, BoxError> {
-        let must_stay = self.must_stay(&uri);
+        let is_local_only = self.is_local_only(&uri);
         let name = server_name(&uri)?;
         let mut route = self.route.clone();
         poll_fn(|context| route.poll_ready(context)).await?;
@@ -74,15 +71,15 @@ impl Connector {
             let connector = TlsConnector::from(Arc::clone(&self.tls));
             return Ok(Socket::tls(connector.connect(name, Tcp::new(tcp)).await?));
         }
-        // Names mean what the resolver says.
-        if must_stay && !tcp.peer_addr()?.ip().to_canonical().is_loopback() {
+        // The name was checked before; this checks the address that it resolved to.
+        if is_local_only && !tcp.peer_addr()?.ip().to_canonical().is_loopback() {
             return Err(PlainHttp::ToHost.into());
         }
         Ok(Socket::plain(Tcp::new(tcp)))
     }
 }
 
-/// Whose certificate the server must show; nobody's for plain `http`.
+/// Returns the name to verify the server's certificate against; `None` for plain `http`.
 fn server_name(uri: &Uri) -> Result<Option<ServerName<'static>>, InvalidDnsNameError> {
     if uri.scheme() == Some(&Scheme::HTTP) {
         return Ok(None);
@@ -92,7 +89,7 @@ fn server_name(uri: &Uri) -> Result<Option<ServerName<'static>>, InvalidDnsNameE
     ServerName::try_from(address.unwrap_or(host).to_owned()).map(Some)
 }
 
-/// No connection within the limit.
+/// The connect timeout passed.
 #[derive(Debug)]
 pub(crate) struct ConnectTimeout(Duration);
 
@@ -104,7 +101,7 @@ impl fmt::Display for ConnectTimeout {
     }
 }
 
-/// Whoever is on the way could read the key.
+/// Plain `http` would leave this machine.
 #[derive(Debug)]
 pub(crate) enum PlainHttp {
     ToHost,
@@ -121,9 +118,8 @@ impl fmt::Display for PlainHttp {
                  explicitly with `allow_plain_http`"
             }
             Self::ThroughProxy => {
-                "plain `http` through the proxy, which is not on this machine, would show the API key to everyone on \
-                 the way; use `https`, leave the proxy out for loopback hosts, or allow it explicitly with \
-                 `allow_plain_http`"
+                "plain `http` through a proxy on another machine would show the API key to everyone on the way; use \
+                 `https`, exclude loopback hosts from the proxy, or allow it explicitly with `allow_plain_http`"
             }
         })
     }

@@ -1,18 +1,18 @@
-//! The way to the host in a build without the feature `proxy`: straight.
+//! Direct connections, for builds without the feature `proxy`.
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 
 use crate::BuildError;
 
-/// TCP connections to the host itself.
+/// Connects to the host itself.
 pub(crate) type Route = HttpConnector;
 
-/// Nothing to choose.
+/// Always empty without the feature `proxy`.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Choice(());
+pub(crate) struct ProxySettings(());
 
-impl Choice {
+impl ProxySettings {
     #[expect(
         clippy::unused_self,
         clippy::unnecessary_wraps,
@@ -23,12 +23,12 @@ impl Choice {
     }
 }
 
-/// Nobody is on the way.
-pub(crate) fn proxy_on_the_way(_: &Route, _: &Uri) -> Option<String> {
+/// Always `None` without the feature `proxy`.
+pub(crate) fn proxy_address(_: &Route, _: &Uri) -> Option<String> {
     None
 }
 
-/// The same.
-pub(crate) fn is_proxy_elsewhere(_: &Route, _: &Uri) -> bool {
+/// Always `false` without the feature `proxy`.
+pub(crate) fn is_proxy_remote(_: &Route, _: &Uri) -> bool {
     false
 }

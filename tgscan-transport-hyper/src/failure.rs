@@ -1,4 +1,4 @@
-//! Turns what hyper reports into a transport error: what went wrong, and what it says about delivery.
+//! Converts hyper's errors into transport errors, with their kind and delivery.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,17 +9,21 @@ use http::uri::Scheme;
 use rustls::pki_types::InvalidDnsNameError;
 use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
 
-use crate::connect::{ConnectTimeout, PlainHttp, Route, proxy_on_the_way};
-use crate::incoming::Failed;
-use crate::outgoing::Handover;
+use crate::connect::{ConnectTimeout, PlainHttp, Route, proxy_address};
+use crate::incoming::BodyFailure;
+use crate::outgoing::{Handover, Withdrawn};
 use crate::pool::{ConnectError, SendError};
-use crate::runtime::Lack;
+use crate::runtime::RuntimeError;
 use crate::tls::explain;
 
-/// No response head came.
+/// Converts an error from before the response head.
 pub(crate) fn before_head(error: SendError, handover: &Handover, target: &Target<'_>) -> TransportError {
     let (error, is_unsent) = match error {
         SendError::Connect(error) => return while_connecting(error, target),
+        SendError::Late => {
+            let failed = TransportError::never_sent(too_late(target)).with_kind(Kind::Timeout);
+            return failed.with_trusted_text();
+        }
         SendError::Request { error, is_unsent } => (error, is_unsent),
     };
     let is_refused = is_refused(&error);
@@ -28,6 +32,8 @@ pub(crate) fn before_head(error: SendError, handover: &Handover, target: &Target
     let kind = if no_session.is_some() { Kind::Tls } else { kind(&error) };
     let context = if let Some(why) = no_session {
         why
+    } else if find::<Withdrawn>(&error).is_some() {
+        too_late(target)
     } else if is_refused {
         format!("{target} refused the request before processing it")
     } else if never_sent {
@@ -38,18 +44,22 @@ pub(crate) fn before_head(error: SendError, handover: &Handover, target: &Target
     let is_trusted = !quotes_peer(&error);
     let source = Cause { context, error: Box::new(error) };
     let failed = if never_sent { TransportError::never_sent(source) } else { TransportError::new(source) };
-    trusting(failed.with_kind(kind), is_trusted)
+    with_trust(failed.with_kind(kind), is_trusted)
 }
 
-/// There is no connection to send anything over.
+fn too_late(target: &Target<'_>) -> String {
+    format!("the request to {target} had to wait for longer than its claim is confirmed for")
+}
+
+/// Converts an error of connecting.
 pub(crate) fn while_connecting(error: ConnectError, target: &Target<'_>) -> TransportError {
-    if let Some(why) = find::<PlainHttp>(&error) {
-        return TransportError::never_sent(why.to_string()).with_kind(Kind::Refused).with_trusted_text();
+    if let Some(refused) = find::<PlainHttp>(&error) {
+        return TransportError::never_sent(refused.to_string()).with_kind(Kind::Refused).with_trusted_text();
     }
-    if let Some(lack) = find::<Lack>(&error) {
-        return TransportError::never_sent(lack.remedy()).with_kind(Kind::Refused).with_trusted_text();
+    if let Some(error) = find::<RuntimeError>(&error) {
+        return TransportError::never_sent(error.remedy()).with_kind(Kind::Refused).with_trusted_text();
     }
-    let proxy = of_proxy(&error);
+    let proxy = proxy_cause(&error);
     let is_trusted = !quotes_peer(&error);
     let is_ended = || !proxy.is && target.uri.scheme() == Some(&Scheme::HTTPS) && ended_in_handshake(&error);
     let (kind, context) = if is_timeout(&error) {
@@ -62,10 +72,10 @@ pub(crate) fn while_connecting(error: ConnectError, target: &Target<'_>) -> Tran
         (Kind::Connect, format!("connecting to {target}"))
     };
     let failed = TransportError::never_sent(Cause { context, error: Box::new(error) });
-    trusting(failed.with_kind(if proxy.is_permanent { Kind::Refused } else { kind }), is_trusted)
+    with_trust(failed.with_kind(if proxy.is_permanent { Kind::Refused } else { kind }), is_trusted)
 }
 
-/// A time limit passed without a response head.
+/// Converts a timeout from before the response head.
 pub(crate) fn timed_out_before_head(
     passed: &str,
     handover: &Handover,
@@ -80,26 +90,26 @@ pub(crate) fn timed_out_before_head(
     failed.with_kind(Kind::Timeout).with_trusted_text()
 }
 
-/// A response body broke off after `received` bytes.
-pub(crate) fn in_body(error: hyper::Error, received: u64, announced: Option<u64>) -> Failed {
+/// Converts an error after `received` bytes of the body.
+pub(crate) fn in_body(error: hyper::Error, received: u64, announced: Option<u64>) -> BodyFailure {
     let context = match announced {
         Some(announced) if received < announced => broke_off(received, announced),
         _ => "the body broke off".to_owned(),
     };
     let (kind, is_trusted) = (kind(&error), !quotes_peer(&error));
-    Failed { kind, source: Box::new(Cause { context, error: Box::new(error) }), is_trusted }
+    BodyFailure { kind, source: Box::new(Cause { context, error: Box::new(error) }), is_trusted }
 }
 
-/// A response body ended in due form, and is shorter than announced.
-pub(crate) fn short_body(received: u64, announced: u64) -> Failed {
-    Failed { kind: Kind::Broken, source: broke_off(received, announced).into(), is_trusted: true }
+/// Reports a body that ended regularly but is shorter than announced.
+pub(crate) fn short_body(received: u64, announced: u64) -> BodyFailure {
+    BodyFailure { kind: Kind::Broken, source: broke_off(received, announced).into(), is_trusted: true }
 }
 
 fn broke_off(received: u64, announced: u64) -> String {
     format!("the body broke off after {received} of the {announced} bytes that `content-length` announces")
 }
 
-/// Says so if there is no TLS session that can be trusted.
+/// Returns the explanation of a TLS error, or `None` for other errors.
 fn no_session(error: &(dyn StdError + 'static), target: &Target<'_>) -> Option<String> {
     let of_rustls = find::<rustls::Error>(error);
     (of_rustls.is_some() || find::<InvalidDnsNameError>(error).is_some()).then(|| {
@@ -108,12 +118,12 @@ fn no_session(error: &(dyn StdError + 'static), target: &Target<'_>) -> Option<S
     })
 }
 
-/// Why a connection that stood failed.
+/// Returns the kind of an error on an established connection.
 fn kind(error: &(dyn StdError + 'static)) -> Kind {
     if is_timeout(error) {
         Kind::Timeout
     } else if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
-        // Something answered, but not in HTTP.
+        // The response is not HTTP.
         Kind::Other
     } else {
         Kind::Broken
@@ -126,17 +136,17 @@ fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
         || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
-/// What a proxy on the way had to do with it.
+/// The part of a proxy in an error.
 #[derive(Clone, Copy, Default)]
-struct OfProxy {
+struct ProxyCause {
     is: bool,
     is_permanent: bool,
     quotes_proxy: bool,
 }
 
 #[cfg(feature = "proxy")]
-fn of_proxy(error: &(dyn StdError + 'static)) -> OfProxy {
-    find::<crate::proxy::ProxyError>(error).map_or_else(OfProxy::default, |error| OfProxy {
+fn proxy_cause(error: &(dyn StdError + 'static)) -> ProxyCause {
+    find::<crate::proxy::ProxyError>(error).map_or_else(ProxyCause::default, |error| ProxyCause {
         is: true,
         is_permanent: error.is_permanent,
         quotes_proxy: error.quotes_proxy,
@@ -144,14 +154,14 @@ fn of_proxy(error: &(dyn StdError + 'static)) -> OfProxy {
 }
 
 #[cfg(not(feature = "proxy"))]
-fn of_proxy(_: &(dyn StdError + 'static)) -> OfProxy {
-    OfProxy::default()
+fn proxy_cause(_: &(dyn StdError + 'static)) -> ProxyCause {
+    ProxyCause::default()
 }
 
-/// Whether an error prints words of the other side, which may be those of the request: names in a certificate, what
-/// comes with a GOAWAY, a proxy's reason.
+/// Returns whether an error prints text from the peer, which may repeat the request: names in a certificate, the debug data
+/// of a GOAWAY, a proxy's reason.
 fn quotes_peer(error: &(dyn StdError + 'static)) -> bool {
-    find::<rustls::Error>(error).is_some() || is_goaway(error) || of_proxy(error).quotes_proxy
+    find::<rustls::Error>(error).is_some() || is_goaway(error) || proxy_cause(error).quotes_proxy
 }
 
 #[cfg(feature = "http2")]
@@ -164,12 +174,12 @@ fn is_goaway(_: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-/// Own words, and those of causes that never quote the request, are printed as they are.
-fn trusting(error: TransportError, is_trusted: bool) -> TransportError {
+/// Marks an error as printable if its text never quotes the request.
+fn with_trust(error: TransportError, is_trusted: bool) -> TransportError {
     if is_trusted { error.with_trusted_text() } else { error }
 }
 
-/// Whether a connection that stood was ended by the other side. Who cannot connect gets other errors than these.
+/// Returns whether the peer closed an established connection. Failed connects have other error kinds.
 fn ended_in_handshake(error: &(dyn StdError + 'static)) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     chain(error)
@@ -177,9 +187,8 @@ fn ended_in_handshake(error: &(dyn StdError + 'static)) -> bool {
         .any(|error| matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe))
 }
 
-/// Whether the server says that it did not process the request, so that it can be sent again (RFC 9113, 8.7). It resets
-/// the stream with `REFUSED_STREAM`, as when too many streams are open; or its GOAWAY names a last stream below this one,
-/// whatever the reason: h2 gives that error to no other stream.
+/// Returns whether the server did not process the request, so that it can be sent again (RFC 9113, 8.7): it reset the stream
+/// with `REFUSED_STREAM`, or its GOAWAY names a last stream below this one. h2 reports the GOAWAY to no other stream.
 #[cfg(feature = "http2")]
 fn is_refused(error: &(dyn StdError + 'static)) -> bool {
     find::<h2::Error>(error).is_some_and(|error| {
@@ -193,18 +202,17 @@ fn is_refused(_: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-/// The first error of a type among an error and its causes.
+/// Returns the first error of type `E` in the chain of an error and its sources.
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     chain(error).find_map(|error| error.downcast_ref())
 }
 
-/// An error and its causes.
+/// Iterates over an error and its sources.
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| cause(*error))
 }
 
-/// What an error was caused by. An `io::Error` leaves out the error that it wraps and names that one's source, which
-/// would hide a certificate error from a look at the sources.
+/// Returns the source of an error. `io::Error::source` skips the error that it wraps, which would hide a certificate error.
 fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(inner) => Some(inner),
@@ -212,7 +220,7 @@ fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
     }
 }
 
-/// An error with what was being done.
+/// An error with its context.
 #[derive(Debug)]
 struct Cause {
     context: String,
@@ -227,7 +235,7 @@ impl fmt::Display for Cause {
 
 impl StdError for Cause {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        // "no connection" says less than the context.
+        // Skips "no connection", which the context already says.
         match self.error.downcast_ref::<ConnectError>().and_then(StdError::source) {
             Some(source) => Some(source),
             None => Some(self.error.as_ref()),
@@ -235,20 +243,20 @@ impl StdError for Cause {
     }
 }
 
-/// Where a request goes, and on which way.
+/// The destination of a request, and its route.
 pub(crate) struct Target<'a> {
     pub(crate) uri: &'a Uri,
     pub(crate) route: &'a Route,
 }
 
-/// Host and port, without user name, password and path; and the proxy on the way.
+/// Prints the host, the port and the proxy, without user name, password and path.
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.uri.host().unwrap_or_default())?;
         if let Some(port) = self.uri.port_u16() {
             write!(f, ":{port}")?;
         }
-        match proxy_on_the_way(self.route, self.uri) {
+        match proxy_address(self.route, self.uri) {
             Some(proxy) => write!(f, " through the proxy {proxy}"),
             None => Ok(()),
         }

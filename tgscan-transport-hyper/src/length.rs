@@ -1,6 +1,6 @@
-//! Reads `content-length`.
+//! Parses `content-length`.
 
-/// Returns the length that all values agree on, each of which may be a list.
+/// Returns the length if all values agree on one. Each value may be a list.
 pub(crate) fn agreed<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<u64> {
     let mut all = values.into_iter().flat_map(|value| value.split(|byte| *byte == b','));
     let first = number(all.next()?)?;
@@ -10,7 +10,7 @@ pub(crate) fn agreed<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<u
 fn number(text: &[u8]) -> Option<u64> {
     let text = text.trim_ascii();
     let digits = text.iter().all(u8::is_ascii_digit);
-    // hyper has a meaning of its own for the two greatest.
+    // hyper reserves the two greatest values.
     let number = std::str::from_utf8(text).ok()?.parse::<u64>().ok()?;
     (digits && number <= u64::MAX - 2).then_some(number)
 }
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_agree_or_are_none() {
+    fn agrees_only_on_equal_valid_lengths() {
         for (values, length) in [
             (&["3"][..], Some(3)),
             (&["3, 3", " 03"], Some(3)),

@@ -1,4 +1,4 @@
-//! How long an attempt may take and how large its answer may be: for all attempts, and for those of one call.
+//! The time and size limits of an attempt: the transport's, and those of one call.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep};
 
-/// Longer times count as this one: adding [`Duration::MAX`] to a clock would overflow it.
-pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The maximum of every timeout: adding [`Duration::MAX`] to a clock would overflow.
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What holds for each attempt.
+/// The limits of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) attempt_timeout: Duration,
@@ -20,7 +20,7 @@ pub(crate) struct Limits {
     pub(crate) max_body_size: usize,
 }
 
-/// Limits of each attempt of a call, which override the transport's. Limits that are not set stay the transport's.
+/// Overrides the transport's limits for the attempts of a call. Unset limits keep the transport's value.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,14 +28,14 @@ pub(crate) struct Limits {
 /// use tgscan_transport_hyper::AttemptLimits;
 ///
 /// let client = tgscan_transport_hyper::client(ApiKey::live("0123456789abcdef")?)?;
-/// // Every call over this clone; the connections are still shared.
-/// let hasty = client.clone().with_extension(AttemptLimits::new().attempt_timeout(Duration::from_secs(3)));
+/// // Applies to every call over this clone. The clones share their connections.
+/// let impatient = client.clone().with_extension(AttemptLimits::new().attempt_timeout(Duration::from_secs(3)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Whoever builds requests without a `Client` puts it into the request's extensions.
+/// Without a `Client`, insert it into the extensions of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use = "limits do nothing until they are in a request's extensions"]
+#[must_use = "limits apply only in the extensions of a request"]
 pub struct AttemptLimits {
     attempt_timeout: Option<Duration>,
     first_byte_timeout: Option<Duration>,
@@ -49,25 +49,25 @@ impl AttemptLimits {
         Self::default()
     }
 
-    /// See [`HyperTransportBuilder::attempt_timeout`](crate::HyperTransportBuilder::attempt_timeout).
+    /// Overrides [`HyperTransportBuilder::attempt_timeout`](crate::HyperTransportBuilder::attempt_timeout).
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
     }
 
-    /// See [`HyperTransportBuilder::first_byte_timeout`](crate::HyperTransportBuilder::first_byte_timeout).
+    /// Overrides [`HyperTransportBuilder::first_byte_timeout`](crate::HyperTransportBuilder::first_byte_timeout).
     pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
         self.first_byte_timeout = Some(timeout);
         self
     }
 
-    /// See [`HyperTransportBuilder::read_timeout`](crate::HyperTransportBuilder::read_timeout).
+    /// Overrides [`HyperTransportBuilder::read_timeout`](crate::HyperTransportBuilder::read_timeout).
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = Some(timeout);
         self
     }
 
-    /// See [`HyperTransportBuilder::max_body_size`](crate::HyperTransportBuilder::max_body_size).
+    /// Overrides [`HyperTransportBuilder::max_body_size`](crate::HyperTransportBuilder::max_body_size).
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = Some(bytes);
         self
@@ -75,8 +75,8 @@ impl AttemptLimits {
 }
 
 impl Limits {
-    /// These limits where the call has none of its own.
-    pub(crate) fn of_call(mut self, call: &AttemptLimits) -> Self {
+    /// Returns these limits with the overrides of a call.
+    pub(crate) fn overridden_by(mut self, call: &AttemptLimits) -> Self {
         self.attempt_timeout = call.attempt_timeout.unwrap_or(self.attempt_timeout);
         self.first_byte_timeout = call.first_byte_timeout.or(self.first_byte_timeout);
         self.read_timeout = call.read_timeout.or(self.read_timeout);
@@ -84,7 +84,7 @@ impl Limits {
         self
     }
 
-    /// The first setting that is zero, so that every call would fail.
+    /// Returns the name of the first timeout that is zero.
     pub(crate) fn zero_timeout(&self) -> Option<&'static str> {
         [
             ("attempt_timeout", Some(self.attempt_timeout)),
@@ -103,13 +103,13 @@ pub(crate) struct Running<'a> {
     limits: &'a Limits,
 }
 
-/// What an attempt waits for.
+/// The part of the response that an attempt waits for.
 #[derive(Clone, Copy)]
 pub(crate) enum Stage {
-    /// The head of the response, from the beginning on.
+    /// The head, since the start of the attempt.
     Head,
-    /// The next piece of the body, from now on.
-    Piece,
+    /// The next chunk of the body, from now on.
+    Chunk,
 }
 
 impl<'a> Running<'a> {
@@ -121,26 +121,26 @@ impl<'a> Running<'a> {
         self.limits.max_body_size
     }
 
-    /// Until when the attempt must have ended.
+    /// Returns the deadline of the whole attempt.
     fn end(&self) -> Instant {
-        self.began + self.limits.attempt_timeout.min(LONGEST)
+        self.began + self.limits.attempt_timeout.min(MAX_TIMEOUT)
     }
 
-    /// Until when it must be there.
+    /// Returns the deadline of a stage.
     pub(crate) fn deadline(&self, stage: Stage) -> Instant {
         let end = self.end();
         let from = || if let Stage::Head = stage { self.began } else { Instant::now() };
-        self.setting(stage).1.map_or(end, |limit| end.min(from() + limit.min(LONGEST)))
+        self.setting(stage).1.map_or(end, |limit| end.min(from() + limit.min(MAX_TIMEOUT)))
     }
 
     fn setting(&self, stage: Stage) -> (&'static str, Option<Duration>) {
         match stage {
             Stage::Head => ("first_byte_timeout", self.limits.first_byte_timeout),
-            Stage::Piece => ("read_timeout", self.limits.read_timeout),
+            Stage::Chunk => ("read_timeout", self.limits.read_timeout),
         }
     }
 
-    /// That this deadline has passed, and the setting that it comes from.
+    /// Describes a passed deadline, with the setting that it comes from.
     pub(crate) fn passed(&self, deadline: Instant, stage: Stage) -> String {
         let (setting, limit) = match self.setting(stage) {
             (setting, Some(limit)) if deadline < self.end() => (setting, limit),
@@ -150,13 +150,13 @@ impl<'a> Running<'a> {
     }
 }
 
-/// What the future brings, or `None` if it is not there by the deadline, which is then the timer's.
+/// Returns the output of the future, or `None` if the deadline passes first. The timer then has that deadline.
 ///
-/// In a runtime that was blocked past the deadline, the future may wait for a task that has not run since. So the others
-/// get one more turn before the deadline is taken for passed.
+/// After a runtime was blocked past the deadline, the future may depend on a task that has not run since. So other tasks get
+/// one more turn before the deadline counts as passed.
 ///
-/// As tokio's `timeout_at`, with a timer that all waiting of an attempt shares, because mostly all of it has one deadline;
-/// and without a look at the clock where there is nothing to wait for.
+/// Unlike tokio's `timeout_at`, all waits of an attempt share one timer, because they usually have one deadline, and the clock
+/// is not read if the future is ready.
 pub(crate) fn before<F: Future + Unpin>(
     deadline: impl FnOnce() -> Instant,
     mut timer: Pin<&mut Sleep>,
@@ -174,7 +174,7 @@ pub(crate) fn before<F: Future + Unpin>(
                 timer.as_mut().reset(deadline);
             }
         }
-        // A future that uses up what tokio allows a task at a time must not keep the timer from being looked at.
+        // A future that uses up the task's budget must not prevent polling the timer.
         ready!(pin!(unconstrained(timer.as_mut())).poll(context));
         if std::mem::replace(&mut is_late, true) {
             return Poll::Ready(None);
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_earlier_deadline_holds_and_names_its_setting() {
+    async fn earlier_deadline_applies_and_names_its_setting() {
         let second = Duration::from_secs(1);
         let limits = Limits {
             attempt_timeout: 4 * second,
@@ -200,11 +200,11 @@ mod tests {
         let passed = |running: &Running<'_>, stage| running.passed(running.deadline(stage), stage);
         let running = Running::begin(&limits);
         assert_eq!(passed(&running, Stage::Head), "`first_byte_timeout` of 2s passed");
-        assert_eq!(passed(&running, Stage::Piece), "`read_timeout` of 3s passed");
+        assert_eq!(passed(&running, Stage::Chunk), "`read_timeout` of 3s passed");
         tokio::time::advance(2 * second).await;
-        assert_eq!(passed(&running, Stage::Piece), "`attempt_timeout` of 4s passed", "from the call on");
+        assert_eq!(passed(&running, Stage::Chunk), "`attempt_timeout` of 4s passed", "since the start");
         let call = AttemptLimits::new().attempt_timeout(second).first_byte_timeout(5 * second);
-        let limits = limits.of_call(&call);
+        let limits = limits.overridden_by(&call);
         let running = Running::begin(&limits);
         assert_eq!(passed(&running, Stage::Head), "`attempt_timeout` of 1s passed");
     }

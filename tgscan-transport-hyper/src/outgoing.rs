@@ -1,10 +1,9 @@
-//! The request's body, and the one fact on which all claims about delivery rest.
+//! The request body, and the fact on which every "never sent" rests.
 //!
-//! A connection that takes the body may send it; until one does, the service cannot have got the whole request. hyper says
-//! whether one did if it fails. But a request can also wait, such as for a stream of HTTP/2, and time can be up
-//! meanwhile. So body and call share one slot with the bytes, and the first of them to come takes them out: the connection
-//! to send them, the call when it fails. If the call was first, the connection finds nothing and gets an error, so that
-//! "never sent" stays true even if the connection reaches for the bytes in that very moment.
+//! A connection that takes the body may send it. Until one does, the service cannot have received the whole request. hyper
+//! reports this when a request fails, but not when a request waits, such as for an HTTP/2 stream, and times out. So body and
+//! call share a slot with the bytes, and the first to take them wins: the connection to send them, or the call when it fails.
+//! If the call wins, the connection gets an error instead of the bytes, so "never sent" stays true.
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,60 +14,62 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Request;
 use hyper::body::{Body, Frame, SizeHint};
+use tgscan_core::transport::SendBy;
 
-/// The body of a request as hyper takes it. Small, because hyper moves it a dozen times: with the bytes themselves in it
-/// a call would take more instructions than the slot costs.
+/// The body of a request. Small, because hyper moves it a dozen times; holding the bytes inline takes more instructions.
 pub(crate) struct Outgoing {
     slot: Slot,
-    /// How much is still to be given out: all or nothing.
+    /// The number of bytes still to send: all or none.
     rest: usize,
+    send_by: Option<SendBy>,
 }
 
-/// Whoever takes the bytes first has them.
+/// The bytes, until the first of body and call takes them.
 #[derive(Clone)]
 pub(crate) struct Slot(Arc<Mutex<Option<Bytes>>>);
 
 impl Slot {
     fn take(&self) -> Option<Bytes> {
-        // Nothing panics while it is locked.
+        // No code panics while holding the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// Tells, once a call failed, whether any part of it that matters was sent.
+/// Determines after a failed call whether the request may have been sent.
 pub(crate) struct Handover {
-    /// Who took the body; hyper does not take an empty one.
+    /// The slot of the body; `None` for an empty body, which hyper does not poll.
     body: Option<Slot>,
-    /// Whether a connection has the request, which is what counts without a body.
+    /// Whether a connection has the request. Decides for requests without a body.
     is_given: AtomicBool,
 }
 
 impl Outgoing {
     pub(crate) fn wrap(request: Request<Bytes>) -> (Request<Self>, Handover) {
+        let send_by = request.extensions().get::<SendBy>().cloned();
         let request = request.map(|body| {
             let rest = body.len();
-            Self { slot: Slot(Arc::new(Mutex::new(Some(body)))), rest }
+            Self { slot: Slot(Arc::new(Mutex::new(Some(body)))), rest, send_by }
         });
-        let Self { slot, rest } = request.body();
+        let Self { slot, rest, .. } = request.body();
         let body = (*rest > 0).then(|| slot.clone());
         (request, Handover { body, is_given: AtomicBool::new(false) })
     }
 }
 
 impl Handover {
-    /// A connection gets the request, and may write it at any time.
+    /// Records that a connection receives the request and may write it at any time.
     pub(crate) fn give(&self) {
         self.is_given.store(true, Relaxed);
     }
 
-    /// The connection handed the request back, of which it wrote nothing.
+    /// Records that the connection returned the request unwritten.
     pub(crate) fn take_back(&self) {
         self.is_given.store(false, Relaxed);
     }
 
-    /// Whether the service cannot have got the whole request, now and in future.
+    /// Returns whether the service neither has received the whole request nor ever will.
     ///
-    /// Ask only when nobody will poll the future any more that sends the request.
+    /// Call this only when the future that sends the request is not polled any more.
     pub(crate) fn never_sent(&self) -> bool {
         match &self.body {
             Some(slot) => slot.take().is_some(),
@@ -89,6 +90,9 @@ impl Body for Outgoing {
             return Poll::Ready(None);
         }
         self.rest = 0;
+        if self.send_by.as_ref().is_some_and(SendBy::has_passed) {
+            return Poll::Ready(Some(Err(Withdrawn)));
+        }
         Poll::Ready(Some(self.slot.take().map(Frame::data).ok_or(Withdrawn)))
     }
 
@@ -101,7 +105,7 @@ impl Body for Outgoing {
     }
 }
 
-/// The call has failed already and said "never sent".
+/// The call has already failed as "never sent", or its `send_by` has passed.
 #[derive(Debug)]
 pub(crate) struct Withdrawn;
 
@@ -109,7 +113,7 @@ impl std::error::Error for Withdrawn {}
 
 impl fmt::Display for Withdrawn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the call ended before its body was sent")
+        f.write_str("the call ended or expired before its body was sent")
     }
 }
 
@@ -122,12 +126,12 @@ mod tests {
             Poll::Ready(frame) => {
                 frame.map(|frame| frame.map(|frame| frame.into_data().unwrap()).map_err(|_| ()))
             }
-            Poll::Pending => panic!("the bytes are there"),
+            Poll::Pending => panic!("pending"),
         }
     }
 
     #[test]
-    fn body_that_was_taken_is_perhaps_sent() {
+    fn taken_body_is_maybe_sent() {
         let (request, handover) = Outgoing::wrap(Request::new(Bytes::from_static(b"query=a")));
         let mut body = request.into_body();
         assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(7), false));
@@ -137,14 +141,23 @@ mod tests {
     }
 
     #[test]
-    fn body_whose_call_has_failed_is_never_given_out() {
+    fn body_of_a_failed_call_cannot_be_taken() {
         let (request, handover) = Outgoing::wrap(Request::new(Bytes::from_static(b"query=a")));
         assert!(handover.never_sent());
         assert_eq!(take(&mut request.into_body()), Some(Err(())));
     }
 
     #[test]
-    fn empty_body_is_perhaps_sent_while_a_connection_has_the_request() {
+    fn expired_body_cannot_be_taken() {
+        let mut request = Request::new(Bytes::from_static(b"query=a"));
+        request.extensions_mut().insert(SendBy::new(|| true));
+        let (request, handover) = Outgoing::wrap(request);
+        assert_eq!(take(&mut request.into_body()), Some(Err(())));
+        assert!(handover.never_sent());
+    }
+
+    #[test]
+    fn empty_body_is_maybe_sent_while_a_connection_has_the_request() {
         let (request, handover) = Outgoing::wrap(Request::new(Bytes::new()));
         assert!(request.body().is_end_stream() && handover.never_sent());
         handover.give();

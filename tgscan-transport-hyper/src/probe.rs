@@ -1,7 +1,7 @@
-//! Lets a call wait until the task of an idle connection has seen the state of its socket.
+//! Lets a call wait until the task of an idle HTTP/2 connection has checked its socket.
 //!
-//! A request that is given to an HTTP/2 connection is taken apart before the connection's task reads that the server has
-//! closed it, and can then not be taken back.
+//! hyper's HTTP/2 connection takes a request apart before its task reads that the server has closed the connection, and cannot
+//! return it then.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// A task that does not run for this long waits behind something that blocks its thread.
+/// A task that does not run for this long has a blocked thread.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// The call's side.
+/// The end of the call.
 #[derive(Clone)]
 pub(crate) struct ProbeSender(mpsc::UnboundedSender<oneshot::Sender<()>>);
 
-/// The socket's side.
+/// The end of the socket.
 pub(crate) struct ProbeReceiver(mpsc::UnboundedReceiver<oneshot::Sender<()>>);
 
 pub(crate) fn channel() -> (ProbeSender, ProbeReceiver) {
@@ -25,7 +25,7 @@ pub(crate) fn channel() -> (ProbeSender, ProbeReceiver) {
 }
 
 impl ProbeSender {
-    /// Waits until all was read that had come, and returns whether the connection still stands.
+    /// Waits until the task has read all received bytes, and returns whether the connection is still open.
     pub(crate) async fn probe(&self) -> bool {
         let (answer, answered) = oneshot::channel();
         self.0.send(answer).is_ok() && matches!(timeout(LONGEST_WAIT, answered).await, Ok(Ok(())))
@@ -33,10 +33,10 @@ impl ProbeSender {
 }
 
 impl ProbeReceiver {
-    /// Answers those that came: there is nothing more to read. The task is woken for the next.
+    /// Answers all pending probes, because there is nothing more to read. The next probe wakes the task.
     pub(crate) fn answer(&mut self, context: &mut Context<'_>) {
         while let Poll::Ready(Some(answer)) = self.0.poll_recv(context) {
-            // Fails if the call was dropped.
+            // An error means that the call was dropped.
             let _ = answer.send(());
         }
     }

@@ -1,4 +1,4 @@
-//! Ages on the monotonic clock and the wall clock.
+//! Measures age on the monotonic clock and the wall clock.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,8 +16,8 @@ impl Since {
         Self { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// Returns whether this much time, at most a year, has passed on either clock: the monotonic one stops while the
-    /// machine is suspended, and the wall clock can be set back.
+    /// Returns whether `limit`, at most a year, has passed on either clock. The monotonic clock stops while the machine is
+    /// suspended, and the wall clock can be set back.
     pub(crate) fn has_passed(self, limit: Duration) -> bool {
         Instant::now() >= self.monotonic + limit || SystemTime::now() >= self.wall + limit
     }
@@ -34,7 +34,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[tokio::test(start_paused = true)]
-    async fn time_counts_that_passed_on_either_clock() {
+    async fn time_passes_on_either_clock() {
         let now = Since::now();
         assert!(!now.has_passed(HOUR));
         assert!(Since { wall: now.wall - HOUR, ..now }.has_passed(HOUR), "suspended for an hour");

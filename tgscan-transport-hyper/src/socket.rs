@@ -1,4 +1,4 @@
-//! A connection as hyper holds it.
+//! The socket of a connection, as hyper reads and writes it.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -14,45 +14,45 @@ use tokio_rustls::client::TlsStream;
 
 use crate::frames::Frames;
 use crate::heads::Heads;
-use crate::limits::LONGEST;
+use crate::limits::MAX_TIMEOUT;
 #[cfg(feature = "http2")]
 use crate::probe::{self, ProbeReceiver, ProbeSender};
 use crate::since::Since;
 use crate::tcp::Tcp;
 use crate::traffic::Traffic;
 
-/// How much is read at a time of what is looked at.
-const PIECE: usize = 8 << 10;
+/// The maximum number of inspected bytes per read.
+const CHUNK_SIZE: usize = 8 << 10;
 
-/// A request on its way must not meet the server's closing.
-const EARLY: Duration = Duration::from_secs(1);
+/// The margin before the server's idle limit, so that a request does not cross the server's close on the wire.
+const CLOSE_MARGIN: Duration = Duration::from_secs(1);
 
-/// TCP with or without TLS. What comes in is looked at on its way to hyper, so that answers with an odd head or a wrong
-/// length are not lost.
+/// TCP with or without TLS. Repairs received heads before hyper reads them, so that no answer with a malformed head or a
+/// wrong length is lost.
 pub(crate) struct Socket {
     stream: Stream,
     incoming: Incoming,
-    /// Runs out shortly before the server closes the idle connection, where it says when it does.
-    lapse: Option<Lapse>,
+    /// Expires shortly before the idle limit that the server announced, if any.
+    idle_timer: Option<IdleTimer>,
     traffic: Traffic,
     #[cfg(feature = "http2")]
     probes: Option<ProbeReceiver>,
 }
 
-/// The end of a time.
-struct Lapse {
+/// A timer on both clocks.
+struct IdleTimer {
     since: Since,
     limit: Duration,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Lapse {
+impl IdleTimer {
     fn new(limit: Duration) -> Self {
         let since = Since::now();
         Self { since, limit, timer: Box::pin(sleep_until(since.monotonic() + limit)) }
     }
 
-    /// Looks at the clocks as well: the timer follows when the runtime has looked at them.
+    /// Compares the clocks too, because the timer fires only after the runtime has processed its timers.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.since.has_passed(self.limit) { Poll::Ready(()) } else { self.timer.as_mut().poll(context) }
     }
@@ -68,7 +68,7 @@ enum Stream {
     Tls(Box<TokioIo<TlsStream<Tcp>>>),
 }
 
-/// Evaluates an expression with the stream, pinned, whichever of the two it is.
+/// Evaluates an expression with the pinned stream of either kind.
 macro_rules! with {
     ($stream:expr, $name:ident => $call:expr) => {
         match &mut $stream {
@@ -96,7 +96,7 @@ impl Socket {
             _ => Incoming::Http1(Heads::default()),
         };
         if let Incoming::Http2(_) = incoming {
-            stream.get_mut().0.share();
+            stream.get_mut().0.check_before_requests();
         }
         let traffic = stream.get_ref().0.traffic().clone();
         Self::new(Stream::Tls(Box::new(TokioIo::new(stream))), traffic, incoming)
@@ -106,7 +106,7 @@ impl Socket {
         Self {
             stream,
             incoming,
-            lapse: None,
+            idle_timer: None,
             traffic,
             #[cfg(feature = "http2")]
             probes: None,
@@ -117,7 +117,7 @@ impl Socket {
         &self.traffic
     }
 
-    /// Lets calls wait until the connection's task has read all that came.
+    /// Returns a sender that lets calls wait until the connection's task has read all received bytes.
     #[cfg(feature = "http2")]
     pub(crate) fn prober(&mut self) -> ProbeSender {
         let (sender, receiver) = probe::channel();
@@ -125,37 +125,37 @@ impl Socket {
         sender
     }
 
-    /// Whether the server chose HTTP/2.
+    /// Returns whether the server chose HTTP/2.
     #[cfg(feature = "http2")]
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self.incoming, Incoming::Http2(_))
     }
 
-    /// A head comes after what is written, if any of it was.
+    /// Expects a head after a successful write.
     fn written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let (Poll::Ready(Ok(1..)), Incoming::Http1(heads)) = (&written, &mut self.incoming) {
-            heads.expect();
-            self.lapse = None;
+            heads.expect_head();
+            self.idle_timer = None;
         }
         written
     }
 }
 
 impl Incoming {
-    /// Whether what comes next is to be looked at.
-    fn is_looked_at(&self) -> bool {
+    /// Returns whether the next bytes must be inspected.
+    fn needs_inspection(&self) -> bool {
         match self {
-            Self::Http1(heads) => heads.are_looked_at(),
+            Self::Http1(heads) => heads.need_inspection(),
             Self::Http2(_) => true,
         }
     }
 
-    /// Says how long the server keeps the connection from now on, if it told and the answer ends here.
+    /// Takes received bytes. Returns the idle limit that the server announced if they end the answer.
     fn push(&mut self, bytes: &[u8]) -> Option<Duration> {
         match self {
             Self::Http1(heads) => {
                 heads.push(bytes);
-                heads.kept()
+                heads.take_keep_alive()
             }
             Self::Http2(frames) => {
                 frames.push(bytes);
@@ -164,7 +164,7 @@ impl Incoming {
         }
     }
 
-    /// What hyper gets next, up to a size; nothing if more has to come first.
+    /// Returns the next bytes for hyper, at most `room`; `None` if more must be received first.
     fn next(&mut self, room: usize) -> Option<io::Result<BytesMut>> {
         match self {
             Self::Http1(heads) => heads.next(room),
@@ -179,7 +179,7 @@ impl Socket {
         context: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, incoming, lapse, traffic, .. } = self;
+        let Self { stream, incoming, idle_timer, traffic, .. } = self;
         let mut has_ended = false;
         loop {
             if let Some(next) = incoming.next(buffer.remaining()) {
@@ -189,30 +189,32 @@ impl Socket {
             if has_ended {
                 return Poll::Ready(Ok(()));
             }
-            if !incoming.is_looked_at() {
+            if !incoming.needs_inspection() {
                 let read = with!(*stream, it => it.poll_read(context, buffer));
-                return match lapse {
-                    // As if the server had closed it: a request that comes at this moment is never sent.
-                    Some(lapse) if read.is_pending() => lapse.poll(context).map(Ok),
+                return match idle_timer {
+                    // Reports the end of the stream, as if the server had closed it: a concurrent request is never sent.
+                    Some(idle_timer) if read.is_pending() => idle_timer.poll(context).map(Ok),
                     _ => read,
                 };
             }
-            let mut space = [MaybeUninit::uninit(); PIECE];
-            let mut piece = ReadBuf::uninit(&mut space);
-            let read = ready!(with!(*stream, it => it.poll_read(context, piece.unfilled())));
-            if read.is_err() || piece.filled().is_empty() {
+            let mut space = [MaybeUninit::uninit(); CHUNK_SIZE];
+            let mut chunk = ReadBuf::uninit(&mut space);
+            let read = ready!(with!(*stream, it => it.poll_read(context, chunk.unfilled())));
+            if read.is_err() || chunk.filled().is_empty() {
                 traffic.end();
             }
             read?;
             if let Incoming::Http1(heads) = incoming {
-                if piece.filled().len() <= buffer.remaining() && heads.pass(piece.filled()) {
-                    buffer.put_slice(piece.filled());
+                if chunk.filled().len() <= buffer.remaining() && heads.pass(chunk.filled()) {
+                    buffer.put_slice(chunk.filled());
                     return Poll::Ready(Ok(()));
                 }
             }
-            has_ended = piece.filled().is_empty();
-            if let Some(kept) = incoming.push(piece.filled()) {
-                *lapse = Some(Lapse::new(kept.saturating_sub(EARLY).max(kept / 2).min(LONGEST)));
+            has_ended = chunk.filled().is_empty();
+            if let Some(keep_alive) = incoming.push(chunk.filled()) {
+                *idle_timer = Some(IdleTimer::new(
+                    keep_alive.saturating_sub(CLOSE_MARGIN).max(keep_alive / 2).min(MAX_TIMEOUT),
+                ));
             }
         }
     }

@@ -1,9 +1,9 @@
-//! TCP whose state is known when it matters.
+//! A TCP stream that checks its state before a request is written.
 //!
-//! tokio reports what its I/O driver saw when it last ran. In a runtime that was busy with something else that can be long
-//! ago, and a request written then goes to a server that has closed the connection: it is lost, and possibly paid for. So
-//! where tokio has nothing to report and a request comes next, the system is asked. hyper reads before it writes, so that it
-//! then closes the connection and sends nothing.
+//! tokio reports the state that its I/O driver last saw. In a blocked runtime that can be long ago, and a request written then
+//! may go to a server that has closed the connection; it is lost, and possibly paid for. So before a request, a read that
+//! tokio reports as pending asks the operating system. hyper reads before it writes, so it then closes the connection and
+//! sends nothing.
 
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::mem::MaybeUninit;
@@ -18,48 +18,48 @@ use tokio::task::coop::poll_proceed;
 
 use crate::traffic::Traffic;
 
-/// The state of an HTTP/2 connection is known if the system was asked within this time.
-pub(crate) const MOMENT: Duration = Duration::from_millis(1);
+/// The time for which a check of an HTTP/2 connection stays valid.
+pub(crate) const CHECK_VALIDITY: Duration = Duration::from_millis(1);
 
 pub(crate) struct Tcp {
     stream: TcpStream,
     traffic: Traffic,
-    /// When the system was last asked, for a connection on which a request can be written at any time.
-    asked: Option<Instant>,
+    /// The time of the last check, for a connection on which a request can be written at any time.
+    checked_at: Option<Instant>,
 }
 
 impl Tcp {
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, traffic: Traffic::default(), asked: None }
+        Self { stream, traffic: Traffic::default(), checked_at: None }
     }
 
     pub(crate) fn traffic(&self) -> &Traffic {
         &self.traffic
     }
 
-    /// From now on requests can be written at any time.
-    pub(crate) fn share(&mut self) {
-        self.asked = Some(Instant::now());
+    /// Checks regularly from now on, because requests can be written at any time.
+    pub(crate) fn check_before_requests(&mut self) {
+        self.checked_at = Some(Instant::now());
     }
 
-    /// Returns whether the system is to be asked.
-    fn is_unknown(&self) -> bool {
-        self.traffic.gets_request() || self.asked.is_some_and(|asked| asked.elapsed() >= MOMENT)
+    /// Returns whether the operating system must be asked.
+    fn needs_check(&self) -> bool {
+        self.traffic.needs_check()
+            || self.checked_at.is_some_and(|checked_at| checked_at.elapsed() >= CHECK_VALIDITY)
     }
 
-    /// Reads what is there, without tokio's I/O driver, as often as tokio allows a task at a time.
+    /// Reads directly from the socket, without tokio's I/O driver, within the task's budget.
     fn poll_read_now(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let turn = ready!(poll_proceed(context));
         let socket = SockRef::from(&self.stream);
         let count = match socket.peek(&mut [MaybeUninit::uninit()]) {
-            // The end.
             Ok(0) => 0,
             Ok(_) => (&*socket).read(buffer.initialize_unfilled())?,
-            // tokio wakes the task when something comes.
+            // tokio wakes the task when the socket becomes readable.
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                self.traffic.looked();
-                if let Some(asked) = &mut self.asked {
-                    *asked = Instant::now();
+                self.traffic.checked();
+                if let Some(checked_at) = &mut self.checked_at {
+                    *checked_at = Instant::now();
                 }
                 return Poll::Pending;
             }
@@ -70,7 +70,7 @@ impl Tcp {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes, unless the connection has ended: what waits in a buffer above must then not be written any more.
+    /// Writes, unless the connection has ended: buffered bytes of a request must not be written after that.
     fn write(
         mut self: Pin<&mut Self>,
         write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>,
@@ -96,7 +96,7 @@ impl AsyncRead for Tcp {
     ) -> Poll<io::Result<()>> {
         let room = buffer.remaining();
         let mut read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if read.is_pending() && self.is_unknown() {
+        if read.is_pending() && self.needs_check() {
             read = self.poll_read_now(context, buffer);
         }
         let Poll::Ready(result) = &read else { return Poll::Pending };

@@ -1,4 +1,4 @@
-//! Time for the client, on tokio.
+//! The client's timer on tokio.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use crate::runtime;
 
-/// tokio's clock as the client's [`Timer`]. Follows tokio's paused time in tests.
+/// A [`Timer`] on tokio's clock. Follows tokio's paused time in tests.
 ///
-/// Where there is no tokio runtime, or one without timers, it sleeps on a thread of its own. A client over a
-/// [`HyperTransport`](crate::HyperTransport) does not come to that, because the call fails before.
+/// Without a tokio runtime with timers, each sleep uses a thread. Clients over a
+/// [`HyperTransport`](crate::HyperTransport) fail before they sleep in that case.
 #[derive(Clone, Debug)]
 pub struct TokioTimer {
     origin: Instant,
@@ -51,7 +51,7 @@ impl Timer for TokioTimer {
     }
 }
 
-/// A thread per sleep is wasteful and right everywhere.
+/// Sleeps on a new thread.
 async fn sleep_on_a_thread(duration: Duration) {
     let alarm = Arc::new(Alarm::default());
     let at_end = Arc::clone(&alarm);
@@ -63,43 +63,43 @@ async fn sleep_on_a_thread(duration: Duration) {
     if thread.is_ok() {
         poll_fn(|context| alarm.poll(context)).await;
     } else {
-        // Out of threads. To wait in place holds others up; to go on at once would not have waited.
+        // No thread is available. Blocking here delays other tasks, but keeps the backoff.
         #[expect(clippy::disallowed_methods, reason = "there is no tokio timer, so a thread waits")]
         std::thread::sleep(duration);
     }
 }
 
 #[derive(Default)]
-struct Alarm(Mutex<Ringing>);
+struct Alarm(Mutex<AlarmState>);
 
 #[derive(Default)]
-struct Ringing {
+struct AlarmState {
     is_over: bool,
     waiting: Option<Waker>,
 }
 
 impl Alarm {
     fn ring(&self) {
-        let mut ringing = self.locked();
-        ringing.is_over = true;
-        let waiting = ringing.waiting.take();
-        drop(ringing);
+        let mut state = self.locked();
+        state.is_over = true;
+        let waiting = state.waiting.take();
+        drop(state);
         if let Some(waker) = waiting {
             waker.wake();
         }
     }
 
     fn poll(&self, context: &Context<'_>) -> Poll<()> {
-        let mut ringing = self.locked();
-        if ringing.is_over {
+        let mut state = self.locked();
+        if state.is_over {
             return Poll::Ready(());
         }
-        ringing.waiting = Some(context.waker().clone());
+        state.waiting = Some(context.waker().clone());
         Poll::Pending
     }
 
-    fn locked(&self) -> MutexGuard<'_, Ringing> {
-        // Nothing panics while it is locked.
+    fn locked(&self) -> MutexGuard<'_, AlarmState> {
+        // No code panics while holding the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn its_clock_and_its_sleep_agree() {
+    async fn sleep_advances_the_clock() {
         let timer = TokioTimer::new();
         let before = timer.now();
         timer.sleep(Duration::from_secs(5)).await;

@@ -1,7 +1,7 @@
-//! Spans of `tracing`: one for each attempt, and one around a call for whoever asks.
+//! `tracing` spans: one per attempt, and one around a call with [`traced`].
 //!
-//! The names of the fields are those of OpenTelemetry's semantic conventions for HTTP clients, where they have one.
-//! `url.full` is left out although the conventions have it: a gateway's base URL can have a token in its path.
+//! Field names follow OpenTelemetry's semantic conventions for HTTP clients where those define one. `url.full` is omitted,
+//! because the base URL of a gateway can contain a token in its path.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -16,12 +16,12 @@ use tracing::{Instrument, Span, info_span};
 
 type Answer = Result<Response<Bytes>, TransportError>;
 
-/// Spans name the method and count the attempts, so requests must say which they are.
-pub(crate) fn marked(api: Api) -> Api {
+/// Adds the method and the attempt number to each request, for its span.
+pub(crate) fn with_attempt_extension(api: Api) -> Api {
     api.with_attempt_extension()
 }
 
-/// Keeps the current span and collector for a task that runs elsewhere.
+/// Runs a task within the current span and subscriber.
 pub(crate) fn in_current_span<F: Future>(task: F) -> impl Future<Output = F::Output> {
     task.in_current_span().with_current_subscriber()
 }
@@ -53,7 +53,7 @@ impl AttemptSpan {
         Self(span)
     }
 
-    /// Runs an attempt within its span, and notes how it ended.
+    /// Runs an attempt within its span, and records the result.
     pub(crate) async fn around(self, attempt: impl Future<Output = Answer>) -> Answer {
         let Self(span) = self;
         let answer = attempt.instrument(span.clone()).await;
@@ -80,8 +80,9 @@ impl AttemptSpan {
     }
 }
 
-/// Calls an API method within a span of its own, around those of its attempts: with the method's name, and when it has
-/// ended with attempts, credits, delivery and what kind of error it was.
+/// Calls an API method within a span that contains the spans of its attempts.
+///
+/// The span has the method's name and, after the call, the attempts, credits, delivery and kind of error.
 ///
 /// ```
 /// use tgscan_core::{ApiKey, types::Balance};
@@ -94,7 +95,7 @@ impl AttemptSpan {
 /// ```
 ///
 /// # Errors
-/// Those of [`Client::send`].
+/// Returns the errors of [`Client::send`].
 pub async fn traced<M: ApiMethod>(client: &Client, method: M) -> Result<Reply<M::Answer>, Error> {
     let span = info_span!(
         "tgscan.call",
@@ -136,7 +137,7 @@ fn call_error_type(error: &Error) -> &'static str {
     }
 }
 
-/// Few and fixed, as the conventions ask of `error.type`, and `_OTHER` as they name it.
+/// Returns a value of a small fixed set, as the conventions require of `error.type`.
 fn error_type(kind: Kind) -> &'static str {
     match kind {
         Kind::Connect => "connect",
@@ -222,7 +223,7 @@ mod tests {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let parents = Parents::default();
-        // Of this thread alone, not of the runtime's.
+        // Applies only to this thread, not to the runtime's.
         let _collecting = tracing::subscriber::set_default(parents.clone());
         let (sender, ended) = mpsc::channel();
         let _entered = runtime.enter();

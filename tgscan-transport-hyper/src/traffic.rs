@@ -1,32 +1,32 @@
-//! State that the socket of a connection shares with its calls.
+//! The state that the socket of a connection shares with its calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Of one connection.
+/// The traffic of one connection. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Traffic(Arc<Shared>);
+pub(crate) struct Traffic(Arc<State>);
 
 #[derive(Default)]
-struct Shared {
-    /// Grows with each write that the system accepted.
+struct State {
+    /// The number of successful writes.
     writes: AtomicU64,
     has_ended: AtomicBool,
-    gets_request: AtomicBool,
+    needs_check: AtomicBool,
 }
 
 impl Traffic {
-    /// Whether both are of one connection.
+    /// Returns whether both belong to one connection.
     pub(crate) fn is_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The system accepted bytes.
+    /// Records a successful write.
     pub(crate) fn wrote(&self) {
         self.0.writes.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Nothing is written from now on.
+    /// Records the end of the connection: nothing is written after it.
     pub(crate) fn end(&self) {
         self.0.has_ended.store(true, Ordering::Release);
     }
@@ -35,25 +35,25 @@ impl Traffic {
         self.0.has_ended.load(Ordering::Acquire)
     }
 
-    /// Call this before the connection gets a request, so that its socket looks at its state first. Returns how many writes
-    /// there were.
+    /// Makes the socket check its state before it reads again, and returns the number of writes so far. Call this before the
+    /// connection receives a request.
     pub(crate) fn begin_request(&self) -> u64 {
-        self.0.gets_request.store(true, Ordering::Relaxed);
+        self.0.needs_check.store(true, Ordering::Relaxed);
         self.0.writes.load(Ordering::Relaxed)
     }
 
-    /// Returns whether a request comes and the socket has not looked since.
-    pub(crate) fn gets_request(&self) -> bool {
-        self.0.gets_request.load(Ordering::Relaxed)
+    /// Returns whether a request comes and the socket has not checked since.
+    pub(crate) fn needs_check(&self) -> bool {
+        self.0.needs_check.load(Ordering::Relaxed)
     }
 
-    /// The socket has looked.
-    pub(crate) fn looked(&self) {
-        self.0.gets_request.store(false, Ordering::Relaxed);
+    /// Records a check of the socket.
+    pub(crate) fn checked(&self) {
+        self.0.needs_check.store(false, Ordering::Relaxed);
     }
 
-    /// Returns whether the connection ended without another write. It writes and ends in one task, so that a caller who
-    /// sees the end sees all writes.
+    /// Returns whether the connection ended without another write. One task writes and ends it, so that a call that sees the
+    /// end sees all writes.
     pub(crate) fn ended_after(&self, writes: u64) -> bool {
         self.has_ended() && self.0.writes.load(Ordering::Relaxed) == writes
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_was_written_only_if_nothing_can_be_written_any_more() {
+    fn ended_after_needs_the_end_and_no_further_write() {
         let traffic = Traffic::default();
         traffic.wrote();
         let before = traffic.begin_request();

@@ -1,4 +1,4 @@
-//! The transport: one request, one attempt, one response with its whole body.
+//! The transport: sends one request and returns one response with its whole body.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -22,18 +22,18 @@ use crate::limits::{AttemptLimits, Limits, Running, Stage, before};
 use crate::outgoing::Outgoing;
 use crate::pool::{Pool, Pools};
 #[cfg(feature = "tracing")]
-use crate::traced::{AttemptSpan, in_current_span, marked};
+use crate::traced::{AttemptSpan, in_current_span, with_attempt_extension};
 #[cfg(not(feature = "tracing"))]
-use crate::untraced::{AttemptSpan, in_current_span, marked};
+use crate::untraced::{AttemptSpan, in_current_span, with_attempt_extension};
 use crate::{HyperTransportBuilder, TokioTimer, failure};
 
 type Answer = Result<Response<Bytes>, TransportError>;
 
 /// A [`Transport`] over pooled HTTP/1.1 and HTTP/2 connections. Cheap to clone; clones share the connections.
 ///
-/// See the [crate's front page](crate) for what it does, what it never does, and its defaults.
+/// The [crate documentation](crate) lists its guarantees and defaults.
 ///
-/// Dropping the future of a call closes its HTTP/1.1 connection, or resets its HTTP/2 stream.
+/// Dropping the future of a call closes its HTTP/1.1 connection or resets its HTTP/2 stream.
 #[derive(Clone)]
 pub struct HyperTransport {
     inner: Arc<Inner>,
@@ -63,24 +63,24 @@ impl HyperTransport {
         Self { inner: Arc::new(Inner { pools, user_agent, route, coding, limits }) }
     }
 
-    /// Creates a client of this API over this transport, with a backoff timer. Its paid calls with a store run in tasks of
-    /// their own.
+    /// Creates a client of this API over this transport, with a [`TokioTimer`]. With a store, each paid call runs in a
+    /// spawned task.
     ///
-    /// Where the retry policy's seed is 0, its default, a random one takes its place, so that processes that failed
-    /// together do not retry together. Set one to repeat a schedule.
+    /// If the seed of the retry policy is 0, its default, a random seed replaces it, so that processes that failed together
+    /// do not retry together. Set a seed to repeat a schedule.
     pub fn client(self, api: Api) -> Client {
         let mut retry = *api.retry();
         if retry.seed == 0 {
-            // The standard library draws new random keys for this; nothing secret depends on them.
+            // The standard library creates new random keys for this. No secret depends on them.
             retry.seed = RandomState::new().build_hasher().finish();
         }
-        Client::new(marked(api.with_retry(retry)), self, TokioTimer::new()).with_spawn(spawn)
+        Client::new(with_attempt_extension(api.with_retry(retry)), self, TokioTimer::new()).with_spawn(spawn)
     }
 
-    /// Opens a connection to the base URL of an API, if none is open, so that the first call need not wait for DNS, TCP and
-    /// TLS. Sends nothing over it.
+    /// Opens a connection to the base URL of an API unless one is open, so that the first call does not wait for DNS, TCP and
+    /// TLS. Sends no request.
     ///
-    /// For a program that knows that it will call and has something else to do first, such as to read its input:
+    /// Use it in a program that has other work before its first call, such as reading its input:
     ///
     /// ```
     /// use tgscan_transport_hyper::{Api, ApiKey, HyperTransport};
@@ -90,7 +90,7 @@ impl HyperTransport {
     /// let api = Api::new(ApiKey::live("0123456789abcdef")?);
     /// let warming = tokio::spawn({
     ///     let (transport, api) = (transport.clone(), api.clone());
-    ///     // If it fails the call will say so.
+    ///     // If this fails, the call reports it.
     ///     async move { transport.warm_up(&api).await }
     /// });
     /// let client = transport.client(api);
@@ -99,7 +99,7 @@ impl HyperTransport {
     /// ```
     ///
     /// # Errors
-    /// If there is no connection within `connect_timeout`.
+    /// Returns an error if no connection opens within `connect_timeout`.
     pub async fn warm_up(&self, api: &Api) -> Result<(), TransportError> {
         let request = api.request(&Balance {});
         let pool = self.pool(Some(request.uri())).map_err(refused)?;
@@ -107,20 +107,20 @@ impl HyperTransport {
         pool.warm_up().await.map_err(|error| failure::while_connecting(error, &target))
     }
 
-    /// Refuses what cannot be sent.
+    /// Rejects unsupported URIs.
     fn check(uri: &Uri) -> Result<(), &'static str> {
         match uri.scheme() {
-            // Whether plain HTTP is allowed to this host is looked at where it is connected to.
+            // The connector checks whether plain `http` is allowed.
             Some(scheme) if *scheme == Scheme::HTTPS || *scheme == Scheme::HTTP => Ok(()),
-            Some(_) => Err("the request's scheme is not supported; use `https`"),
-            None => Err("the request's URI has no scheme and host; give an absolute one"),
+            Some(_) => Err("the scheme of the request's URI is not supported; use `https`"),
+            None => Err("the request's URI has no scheme and host; give an absolute URI"),
         }
     }
 }
 
 impl Transport for HyperTransport {
-    // What `async_trait` makes of an `async fn`, except that what the future in the box never needs again, the request
-    // above all, has no place in it: all of that would be moved with it.
+    // The expansion of an `async fn` by `async_trait`, except that the future does not store its arguments, above all the
+    // request, after their last use: they would be moved with it.
     fn send<'life0, 'async_trait>(
         &'life0 self,
         mut request: Request<Bytes>,
@@ -141,18 +141,17 @@ impl Transport for HyperTransport {
     }
 }
 
-/// Runs a call in a new task, within the span of its caller. Outside a runtime the call is given up, which books it
-/// as not sent.
+/// Spawns a call as a task, within the span of its caller. Outside a runtime the call is dropped, which books it as not sent.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(in_current_span(task));
     }
 }
 
-/// What holds for one request.
+/// The settings of one request.
 struct Prepared {
     coding: Coding,
-    /// Those of this call, if it has some.
+    /// The limits of the call, if it overrides the transport's.
     limits: Option<Box<Limits>>,
 }
 
@@ -161,42 +160,41 @@ fn refused(why: &'static str) -> TransportError {
 }
 
 impl HyperTransport {
-    /// The connections for a request from here.
+    /// Returns the pool for a URI in the current runtime.
     fn pool(&self, uri: Option<&Uri>) -> Result<Arc<Pool>, &'static str> {
         match uri.map(|uri| self.inner.pools.here(uri)) {
             Some(Ok(Some(pool))) => Ok(pool),
-            Some(Err(lack)) => Err(lack.remedy()),
-            _ => Err("the request's URI has no host that can be connected to; give an absolute one"),
+            Some(Err(error)) => Err(error.remedy()),
+            _ => Err("the request's URI has no valid host; give an absolute URI"),
         }
     }
 
     /// Checks the request and adds the transport's headers. Sends nothing.
     fn prepare(&self, request: &mut Request<Bytes>) -> Result<Prepared, &'static str> {
         let Inner { user_agent, coding, limits, .. } = &*self.inner;
-        let of_call = request.extensions().get::<AttemptLimits>();
-        let limits = of_call.map(|of_call| Box::new(limits.of_call(of_call)));
+        let call = request.extensions().get::<AttemptLimits>();
+        let limits = call.map(|call| Box::new(limits.overridden_by(call)));
         Self::check(request.uri())?;
-        // The transport's own limits were checked when it was built.
+        // The builder validated the transport's limits.
         if limits.as_ref().is_some_and(|limits| limits.zero_timeout().is_some() || limits.max_body_size == 0)
         {
-            return Err("a limit in the `AttemptLimits` of this call is zero; give more");
+            return Err("a limit in the `AttemptLimits` of this call is zero; set a greater one");
         }
         let headers = request.headers_mut();
-        // Not by an `entry`, which is slower than to look for the name and then put it in.
+        // `entry` is slower than a lookup and an insertion.
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, user_agent.clone());
         }
         Ok(Prepared { coding: coding.ask(headers), limits })
     }
 
-    // No `async fn`, which would keep its arguments a second time. The future is kept below 1 KiB, up to which common
-    // allocators are quick.
+    // An `async fn` would store its arguments twice. The future stays below 1 KiB, up to which common allocators are fast.
     fn attempt(&self, request: Request<Bytes>, prepared: Prepared) -> impl Future<Output = Answer> + Send {
         let Prepared { coding, limits } = prepared;
         let (request, handover) = Outgoing::wrap(request);
         let mut request = Some(request);
         async move {
-            // Not before the first poll, which need not be in the runtime in which the future was made.
+            // At the first poll, because the future may have been created in another runtime.
             let pool = self.pool(request.as_ref().map(Request::uri)).map_err(refused)?;
             let running = Running::begin(limits.as_deref().unwrap_or(&self.inner.limits));
             let deadline = running.deadline(Stage::Head);
@@ -230,7 +228,7 @@ impl fmt::Debug for HyperTransport {
     }
 }
 
-// Without a crypto provider nothing can be built.
+// Building needs a crypto provider.
 #[cfg(test)]
 #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 mod tests {

@@ -1,4 +1,4 @@
-//! A build without the feature `tracing`: attempts run as they are.
+//! Replaces `traced` in builds without the feature `tracing`.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -6,17 +6,17 @@ use tgscan_core::{Api, TransportError};
 
 type Answer = Result<Response<Bytes>, TransportError>;
 
-/// Nothing reads what requests would be marked with.
-pub(crate) fn marked(api: Api) -> Api {
+/// Returns the API unchanged.
+pub(crate) fn with_attempt_extension(api: Api) -> Api {
     api
 }
 
-/// There are no spans.
+/// Returns the task unchanged.
 pub(crate) fn in_current_span<F>(task: F) -> F {
     task
 }
 
-/// Nothing to tell.
+/// Stands for the span of an attempt.
 pub(crate) struct AttemptSpan(());
 
 impl AttemptSpan {

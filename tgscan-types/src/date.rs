@@ -1,18 +1,17 @@
-//! A best-effort reading of the dates in answers, whose format the documentation does not state.
+//! Parsing the dates in answers, whose format the documentation does not state.
 
-/// Reads a date of an answer as milliseconds since 1970-01-01 UTC, as JavaScript's `Date` counts; `None` if it is in no
-/// form that this knows.
+/// Parses a date of an answer as milliseconds since 1970-01-01 UTC, or returns `None` if it has no known form.
 ///
-/// Answers keep their dates as the text that was sent. Clients in the field sort by `new Date(text)`; this reads what that
-/// reads, without what it guesses:
+/// Answers keep their dates as text. Existing clients sort by JavaScript's `new Date(text)`; this accepts the same
+/// forms where they are unambiguous:
 ///
 /// - `2023-05-06` and `2023/05/06`;
 /// - `06.05.2023`, the day first;
-/// - `May 6, 2023`, `6 May 2023` and `Sat, 06 May 2023`, months in English, in full or by three letters;
-/// - each with a time behind it, after `T` or blanks: `12:30`, `12:30:59`, `12:30:59.123`;
-/// - the time with a zone: `Z`, `UTC`, `GMT`, `+02:00`, `+0200`, `+02`. Assumption: without one it is UTC.
+/// - `May 6, 2023`, `6 May 2023` and `Sat, 06 May 2023`, with English names of months, in full or as three letters;
+/// - each of these followed by `T` or blanks and a time: `12:30`, `12:30:59`, `12:30:59.123`;
+/// - the time with a zone: `Z`, `UTC`, `GMT`, `+02:00`, `+0200`, `+02`. Assumption: a time without a zone is UTC.
 ///
-/// `05/06/2023` is not read, because it means two things, nor is a number alone.
+/// `05/06/2023`, which is ambiguous, and a plain number are not parsed.
 ///
 /// ```
 /// use tgscan_types::unix_millis;
@@ -26,7 +25,7 @@ pub fn unix_millis(date: &str) -> Option<i64> {
     if !date.is_ascii() {
         return None;
     }
-    // The time begins two digits before the first colon.
+    // The hour ends at the first colon.
     let (day, time) = match date.find(':') {
         Some(colon) => {
             let hour = date.get(..colon)?.trim_end_matches(|c: char| c.is_ascii_digit()).len();
@@ -42,7 +41,7 @@ pub fn unix_millis(date: &str) -> Option<i64> {
     days(day.trim_end_matches([' ', '\t', ',']))?.checked_mul(86_400_000)?.checked_add(time)
 }
 
-/// Days since 1970-01-01.
+/// Parses a date as days since 1970-01-01.
 fn days(date: &str) -> Option<i64> {
     if date.contains(['-', '/']) {
         let separator = if date.contains('-') { '-' } else { '/' };
@@ -70,7 +69,7 @@ fn parts<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<[&'a str; 3]> {
     parts.next().is_none().then_some(three)
 }
 
-/// A number of one to four digits.
+/// Parses a number of one to four digits.
 fn number(digits: &str) -> Option<i64> {
     let is_number = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     is_number.then(|| digits.parse().ok())?
@@ -105,7 +104,7 @@ fn is_name_or_short(name: &str, full: &str) -> bool {
     name.eq_ignore_ascii_case(full) || full.get(..3).is_some_and(|short| name.eq_ignore_ascii_case(short))
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar, if there is such a date.
+/// Returns the days from 1970-01-01 to a date of the Gregorian calendar, or `None` if the date does not exist.
 fn civil(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let longest = match month {
@@ -117,7 +116,7 @@ fn civil(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(1..=longest).contains(&day) {
         return None;
     }
-    // With March as the first month, a leap day is the last of its year, and months before it are 30.6 days on average.
+    // In years that begin in March, the leap day is the last day, and months have 30.6 days on average.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let before_year = year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     let before_month = (month * 153 + 2) / 5;
@@ -125,7 +124,7 @@ fn civil(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(before_year + before_month + day - 1 - 719_468)
 }
 
-/// Milliseconds since midnight UTC of `12:30:59.123+02:00`.
+/// Parses a time such as `12:30:59.123+02:00` as milliseconds since midnight UTC.
 fn millis_of_day(time: &str) -> Option<i64> {
     let end = time.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.').unwrap_or(time.len());
     let (clock, zone) = time.split_at(end);
@@ -143,7 +142,7 @@ fn millis_of_day(time: &str) -> Option<i64> {
     Some(((hour * 60 + minute - zone_minutes(zone.trim())?) * 60 + second) * 1000 + millis)
 }
 
-/// How many minutes a zone is ahead of UTC.
+/// Parses a zone as minutes ahead of UTC.
 fn zone_minutes(zone: &str) -> Option<i64> {
     let zone = ["UTC", "GMT", "Z", "z"].iter().find_map(|name| zone.strip_prefix(name)).unwrap_or(zone);
     let Some(sign) = zone.bytes().next() else { return Some(0) };
@@ -163,7 +162,7 @@ mod tests {
     use super::unix_millis;
 
     #[test]
-    fn reads_the_common_forms() {
+    fn parses_the_common_forms() {
         const DAY: i64 = 1_683_331_200_000;
         for (date, after_midnight) in [
             ("2023-05-06", 0),
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_the_rest_unread() {
+    fn refuses_other_forms() {
         for date in [
             "",
             "yesterday",

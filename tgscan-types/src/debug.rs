@@ -1,10 +1,10 @@
-//! `Debug` without personal data, and with everything in it, for tests.
+//! `Debug` without personal data, and a complete one for tests.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Stands in for a value in `Debug` output: says that it is there, not what it is.
+/// A placeholder for a value in `Debug` output.
 pub(crate) struct Hidden;
 
 impl fmt::Debug for Hidden {
@@ -13,7 +13,7 @@ impl fmt::Debug for Hidden {
     }
 }
 
-/// Implements `Debug` for types whose every field is personal data: prints the type's name and nothing of its value.
+/// Implements `Debug` for types in which every field is personal data: prints only the type's name.
 macro_rules! opaque_debug {
     ($($name:ident),+ $(,)?) => {$(
         impl std::fmt::Debug for $name {
@@ -25,10 +25,10 @@ macro_rules! opaque_debug {
 }
 pub(crate) use opaque_debug;
 
-/// Shows what `Debug` hides, where you ask for it.
+/// Shows the values that `Debug` hides.
 ///
-/// Requests and answers are personal data, so their `Debug` shows none of it. In a test that is in the way: wrap both
-/// sides, and a failed assertion says how they differ.
+/// Requests and answers are personal data, so their `Debug` shows none of it. In a test, wrap both sides of an
+/// assertion to see how they differ.
 ///
 /// ```
 /// use tgscan_types::{Reveal, SearchGroup, UserQuery};
@@ -45,7 +45,7 @@ pub(crate) use opaque_debug;
 /// # Ok::<(), tgscan_types::InvalidQuery>(())
 /// ```
 pub trait Reveal: Serialize {
-    /// Borrows this with a `Debug` that shows everything, as JSON: on one line, or with `{:#?}` indented.
+    /// Borrows the value with a `Debug` that shows all of it as JSON: on one line, or indented with `{:#?}`.
     fn reveal(&self) -> Revealed<'_, Self> {
         Revealed(self)
     }
@@ -53,7 +53,7 @@ pub trait Reveal: Serialize {
 
 impl<T: Serialize + ?Sized> Reveal for T {}
 
-/// A value whose `Debug` shows everything. Made by [`Reveal::reveal`].
+/// A value whose `Debug` shows everything, from [`Reveal::reveal`].
 ///
 /// Personal data: keep it out of logs.
 #[derive(PartialEq, Eq)]
@@ -81,7 +81,7 @@ mod tests {
     use crate::{BalanceAnswer, Envelope, SearchAnswer};
 
     #[test]
-    fn shows_everything_only_where_it_is_asked_for() {
+    fn only_reveal_shows_the_values() {
         let mut answer = SearchAnswer::default();
         answer.user.get_or_insert_default().first_name = "Ada".into();
         assert!(!format!("{answer:?} {answer:#?}").contains("Ada"));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn compares_as_the_value_does() {
+    fn compares_like_the_value() {
         let (one, mut other) = (SearchAnswer::default(), SearchAnswer::default());
         assert_eq!(one.reveal(), other.reveal());
         other.meta.op_cost = 1;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_hold_is_said_and_is_no_panic() {
+    fn values_without_a_json_form_print_a_placeholder() {
         let odd = std::collections::BTreeMap::from([((1, 2), 3)]);
         assert_eq!(format!("{:?}", odd.reveal()), "<cannot be written as JSON>");
     }

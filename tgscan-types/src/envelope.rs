@@ -9,14 +9,14 @@ use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, IgnoredAny, M
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
-/// An answer of the service: successful with its data, or failed with a message.
+/// A response of the service: an answer, or a failure with a message.
 ///
 /// Reads JSON only, with `status` and `result` in either order; other fields are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Envelope<T> {
     /// `"status": "ok"`: the result data of the API method.
     Ok(T),
-    /// `"status": "error"`: what went wrong.
+    /// `"status": "error"`: the failure.
     Error(ErrorResult),
 }
 
@@ -25,7 +25,7 @@ pub enum Envelope<T> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ErrorResult {
-    /// Short error description, in the service's words. It may echo the query, so nothing here prints it.
+    /// Short error description from the service. It may repeat the query, so `Debug` hides it.
     pub message: String,
 }
 
@@ -35,10 +35,10 @@ impl<'de> Deserialize<'de> for ErrorResult {
     }
 }
 
-/// Reads the message from the documented object, or from a text, which then is the message.
+/// Reads the message from the documented object, or from a plain text.
 ///
-/// Without a message it is not the service's envelope: gateways answer `{"status":"error","message":…}`, also for requests
-/// that the service has processed.
+/// A body without a message is not the service's: gateways answer `{"status":"error","message":…}`, even for requests
+/// that the service processed.
 struct ErrorResultVisitor;
 
 impl<'de> de::Visitor<'de> for ErrorResultVisitor {
@@ -74,7 +74,7 @@ enum ErrorKey {
 }
 
 impl ErrorResult {
-    /// A failure with this description.
+    /// Creates a failure with this description.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
     }
@@ -106,7 +106,7 @@ enum Status {
     Error,
 }
 
-// `field_identifier` lets a path-tracking deserializer see the names of these keys.
+// `field_identifier` shows the names of these keys to a deserializer that tracks paths.
 #[derive(serde::Deserialize)]
 #[serde(field_identifier, rename_all = "lowercase")]
 enum Key {
@@ -122,7 +122,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Envelope<T> {
     }
 }
 
-// By hand, because a derived adjacently tagged enum buffers the whole `result` as a tree when it stands first.
+// By hand: a derived adjacently tagged enum buffers the whole `result` as a tree if `result` comes first.
 struct EnvelopeVisitor<T>(PhantomData<T>);
 
 impl<'de, T: DeserializeOwned> de::Visitor<'de> for EnvelopeVisitor<T> {
@@ -134,7 +134,7 @@ impl<'de, T: DeserializeOwned> de::Visitor<'de> for EnvelopeVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<T>, A::Error> {
         let mut status = None;
-        // Owned, because only a reader over text could lend it: `from_reader` and `from_value` cannot.
+        // Owned, because `from_reader` and `from_value` cannot lend it.
         let mut early: Option<Box<RawValue>> = None;
         let mut read = None;
         while let Some(key) = map.next_key()? {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_both_orders_and_ignores_other_fields() {
+    fn reads_both_orders_and_ignores_unknown_fields() {
         for body in [
             r#"{"status":"ok","result":{"num_credits":5}}"#,
             r#"{"result":{"num_credits":5},"status":"ok"}"#,
@@ -194,17 +194,17 @@ mod tests {
     }
 
     #[test]
-    fn a_result_before_its_status_reads_from_any_json_source() {
+    fn reads_a_result_before_its_status_from_any_json_source() {
         let body = r#"{"result":{"num_credits":5},"status":"ok"}"#;
         let ok = Envelope::Ok(BalanceAnswer { num_credits: 5 });
         assert_eq!(serde_json::from_reader::<_, Envelope<_>>(body.as_bytes()).unwrap(), ok);
-        // A `Value` keeps its fields sorted, so there `result` always stands first.
+        // A `Value` sorts its fields, so `result` comes before `status`.
         let value: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(serde_json::from_value::<Envelope<_>>(value).unwrap(), ok);
     }
 
     #[test]
-    fn error_without_a_message_is_not_an_envelope() {
+    fn refuses_an_error_without_a_message() {
         for body in [
             r#"{"status":"error","message":"upstream request timeout"}"#,
             r#"{"message":"no","status":"error","result":{}}"#,
@@ -221,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn the_result_of_an_error_may_be_the_message_itself() {
+    fn reads_a_text_as_the_message_of_an_error() {
         for body in [r#"{"status":"error","result":"no"}"#, r#"{"result":"no","status":"error"}"#] {
             assert_eq!(read(body), Ok(Envelope::Error(ErrorResult::new("no"))), "{body}");
         }
     }
 
     #[test]
-    fn refuses_what_is_not_an_envelope() {
+    fn refuses_other_json() {
         for body in [
             "",
             "null",

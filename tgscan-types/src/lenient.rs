@@ -1,4 +1,6 @@
-//! The leniencies of reading, each with its reason. Missing fields are handled by `#[serde(default)]` beside the use.
+//! Deserializers that are more lenient than the documentation, each with its reason.
+//!
+//! Missing fields are handled by `#[serde(default)]` at the field.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,8 +9,8 @@ use serde::de::{self, Deserialize, Deserializer};
 
 /// Reads null as the empty value.
 ///
-/// A null list or a null text where one is promised is what an SQL column or an empty join leaves behind; it says
-/// the same as an empty one, and refusing it would throw away an answer that was paid for.
+/// A null list or text comes from an empty SQL column or join and means the same as an empty one. Refusing it would
+/// lose a paid answer.
 pub(crate) fn null_as_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -17,14 +19,14 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads an echoed query: a text, a whole number as text, null as the empty text.
+/// Reads a repeated query: a text, or a whole number as text, or null as the empty text.
 ///
-/// A query that is a numeric id becomes a JSON number where a program stores it as one.
+/// A program that stores a numeric id as a number sends it as a JSON number.
 pub(crate) fn echo<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     deserializer.deserialize_any(EchoVisitor).map(|Echo(text)| text)
 }
 
-/// Reads a list of echoed queries, also from a single text with commas, which is what was sent.
+/// Reads a list of repeated queries, or one text with commas, which is the form of the request.
 pub(crate) fn echoes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     deserializer.deserialize_any(EchoesVisitor)
 }
@@ -103,10 +105,9 @@ impl de::Visitor<'_> for EchoVisitor {
     }
 }
 
-/// Reads a list that can be long; null is empty for the same reason.
+/// Reads a list that can be long; null is an empty list, as in [`null_as_empty`].
 ///
-/// Its memory grows by an eighth once it is large. By doubling, as it does otherwise, the half that stays unused could
-/// be larger than the whole body.
+/// A large list grows by an eighth: if it doubled, its unused half could be larger than the whole body.
 pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
@@ -132,9 +133,10 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for GrowingVisitor<T> {
     }
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, mut elements: A) -> Result<Growing<T>, A::Error> {
-        /// From here on the steps are smaller. With fewer elements all of it is less than is worth a thought.
+        /// The number of elements from which the list grows in smaller steps. Below it, the unused memory is
+        /// negligible.
         const LARGE: usize = 1024;
-        /// Saves a reallocation where there are more elements than the four that a `Vec` begins with.
+        /// Avoids a reallocation for lists of more than four elements, the initial capacity of a `Vec`.
         const FIRST: usize = 8;
         let mut items = Vec::new();
         while let Some(item) = elements.next_element()? {
@@ -149,19 +151,19 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for GrowingVisitor<T> {
     }
 }
 
-/// Reads a whole number, also one that is written as a float or as text.
+/// Reads a whole number, also from a float or a text.
 ///
-/// `1.0` and `1e0` are what JSON writers make of 1 whose only number is a float (Lua, PHP, spreadsheets), `"1"` what a
-/// database driver makes of a decimal; the value is the same, and refusing it would throw away an answer that was paid for.
+/// Writers whose only number type is a float (Lua, PHP, spreadsheets) write 1 as `1.0` or `1e0`; database drivers write
+/// a decimal as `"1"`. The value is the same, and refusing it would lose a paid answer.
 pub(crate) fn whole<'de, D: Deserializer<'de>, T: Whole>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_any(WholeVisitor(PhantomData))
 }
 
-/// As [`whole`], with `None` for null.
+/// Reads as [`whole`] does, and null as `None`.
 pub(crate) fn optional_whole<'de, D: Deserializer<'de>, T: Whole>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    // Not through `Option`, which looks twice at each number.
+    // Not through `Option`, which would dispatch on each number twice.
     deserializer.deserialize_any(OptionalVisitor(WholeVisitor(PhantomData)))
 }
 
@@ -197,9 +199,9 @@ impl<T: Whole> de::Visitor<'_> for OptionalVisitor<T> {
     }
 }
 
-/// The types of whole numbers in answers.
+/// A type of whole numbers in answers.
 pub(crate) trait Whole: TryFrom<i64> + TryFrom<u64> {
-    /// What a reader says that it expected.
+    /// The name of the type in errors.
     const EXPECTED: &'static str;
 }
 
@@ -249,7 +251,7 @@ impl<T: Whole> de::Visitor<'_> for WholeVisitor<T> {
     }
 }
 
-/// A float that is a whole number and exactly that one: beyond 2^53 neighbours share a float.
+/// Converts a float that is a whole number below 2^53; larger floats stand for several whole numbers.
 fn whole_float(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_991.0;
     let is_whole = number.fract() == 0.0 && number.abs() <= EXACT;
@@ -257,8 +259,8 @@ fn whole_float(number: f64) -> Option<i64> {
     is_whole.then_some(number as i64)
 }
 
-/// Writes an id as text, as `id_history[].id` is documented. Clients in the field decode it as a number, so [`whole`] reads
-/// it.
+/// Writes an id as text, the documented form of `id_history[].id`. Existing clients decode it as a number, so [`whole`]
+/// reads both.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 pub(crate) fn as_text<S: serde::Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
@@ -273,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_any_length_is_whole_and_wastes_at_most_an_eighth_when_it_is_long() {
+    fn a_long_list_is_complete_and_wastes_at_most_an_eighth() {
         for length in [0, 1, 4, 5, 1023, 1024, 1025, 10_000, 100_000] {
             let numbers: Vec<u32> = (0..length).collect();
             let read = read(&serde_json::to_string(&numbers).unwrap()).unwrap();
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_list_grows_as_any_other_and_not_in_many_small_steps() {
+    fn a_short_list_does_not_grow_in_small_steps() {
         for length in [5, 100, 1000] {
             let mut pushed = Vec::new();
             (0..length).for_each(|number| pushed.push(number));
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_read_from_numbers_floats_and_texts() {
+    fn reads_whole_numbers_from_numbers_floats_and_texts() {
         let read = |json: &str| whole::<_, u64>(&mut serde_json::Deserializer::from_str(json)).ok();
         for json in ["2", "2.0", "2e0", r#""2""#, r#""2.0""#] {
             assert_eq!(read(json), Some(2), "{json}");
@@ -314,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn echoes_read_from_texts_numbers_and_null() {
+    fn reads_repeated_queries_from_texts_numbers_and_null() {
         let one = |json: &str| echo(&mut serde_json::Deserializer::from_str(json)).ok();
         for (json, text) in
             [(r#""alice""#, "alice"), ("136817688", "136817688"), ("-7", "-7"), ("7.0", "7"), ("null", "")]
@@ -334,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_told_what_would_be_right() {
+    fn the_error_for_another_type_names_the_expected_one() {
         let error = read("5").unwrap_err().to_string();
         assert!(error.contains("expected a sequence"), "{error}");
     }

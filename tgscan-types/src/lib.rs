@@ -2,16 +2,16 @@
 //!
 //! # Adding an API method
 //!
-//! 1. One new file in `src/methods/`, named as the method's `NAME` and in the order of the files beside it, with a request
-//!    type of the same name in upper camel case; and its lines in the registry, `src/methods/mod.rs`.
-//! 2. Its fixtures in `fixtures/<name>/`: `answer.json`, the documented answer in its envelope; `live.http` and, if it
-//!    has a test twin, `test.http`, the request as `tgscan-core` builds it (`content-length` only of an empty body), with
-//!    CRLF and with the keys that the fixtures beside them have.
-//! 3. In `tgscan-mock`: one strategy file in `src/data/` with its `mod` line, and one line in `src/engine/route.rs`.
-//! 4. `cargo xtask docs` for the README's table and the OpenAPI document, `cargo test --package xtask --test api` for the lists of what the
-//!    crates offer, and a line in the changelog.
+//! 1. A new file `src/methods/<name>.rs`, where `<name>` is the method's `NAME`, in the order of the files beside it;
+//!    the request type has the same name in upper camel case. Add its lines to the registry, `src/methods/mod.rs`.
+//! 2. Fixtures in `fixtures/<name>/`: `answer.json`, the documented answer in its envelope; `live.http` and, if there
+//!    is a test method, `test.http`, the request as `tgscan-core` builds it (`content-length` only if the body is
+//!    empty), with CRLF and the keys of the other fixtures.
+//! 3. In `tgscan-mock`: a strategy in `src/data/<name>.rs` with its `mod` line, and a line in `src/engine/route.rs`.
+//! 4. `cargo xtask docs` for the README's table and the OpenAPI document, `cargo test --package xtask --test api` for
+//!    the public API, and a line in the changelog.
 //!
-//! Nothing changes in the code of `tgscan-core` or of the transports. What is left out fails the build or a test.
+//! The code of `tgscan-core` and of the transports stays the same. A missing part fails the build or a test.
 
 mod api_method;
 mod date;

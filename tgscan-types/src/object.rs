@@ -1,15 +1,14 @@
-//! Answers are read from JSON objects alone.
+//! Reading structs from JSON objects only.
 
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// Reads what it is asked for as an object, never as a list.
+/// A deserializer that reads a struct from an object, never from a list.
 ///
-/// serde's derive reads a struct from a list too, by the order of its fields, so that `[5]` would be a balance. The
-/// documentation knows no such form, and a list that happens to fit is no answer. Costs nothing: the derived reader gets
-/// the object as it would without this.
+/// serde's derive also reads a struct from a list, by the order of its fields, so that `[5]` would be a balance. The
+/// documentation has no such form. This costs nothing: the derived code receives the same object.
 pub(crate) struct Object<D>(pub(crate) D);
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Object<D> {
@@ -25,7 +24,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Object<D> {
         self.0.deserialize_struct(name, fields, ObjectVisitor(visitor))
     }
 
-    // What a struct's reader never asks for.
+    // Never called for a struct.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         self.0.deserialize_any(ObjectVisitor(visitor))
     }
@@ -55,11 +54,12 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for ObjectVisitor<V> {
     }
 }
 
-/// Implements `Deserialize` for an answer's structs, from objects alone, each by a private struct with the same fields.
+/// Implements `Deserialize` for the structs of an answer, from objects only, each through a private struct with the
+/// same fields.
 ///
-/// That one derives with `#[serde(remote = "…")]`, which yields a function to wrap where a derive on the answer's struct
-/// itself would yield the finished impl. The compiler checks that both have the same fields.
-/// `#[serde(default)]` at a field of the answer itself is for its schema.
+/// The private struct derives with `#[serde(remote = "…")]`, which generates a function that can be wrapped; a derive
+/// on the public struct would generate the finished impl. The compiler checks that the fields agree.
+/// `#[serde(default)]` at a field of the public struct is for its schema.
 macro_rules! read_from_objects {
     ($($name:ident by $reader:ident),+ $(,)?) => {$(
         impl<'de> serde::Deserialize<'de> for $name {

@@ -1,9 +1,9 @@
-//! Constructors for the parts of answers, one line each: for tests, and for mocks.
+//! Constructors for the parts of answers, for tests and mocks.
 
 use crate::{IdEntry, SearchGroup, SearchUser, SimilarGroup, UsernameEntry};
 
 impl SearchUser {
-    /// Creates an account without names.
+    /// Creates a user without names.
     pub fn new(id: i64) -> Self {
         Self { id, ..Self::default() }
     }
@@ -17,14 +17,14 @@ impl SearchUser {
 }
 
 impl UsernameEntry {
-    /// Creates an entry of the history of usernames.
+    /// Creates an entry of the username history.
     pub fn new(username: impl Into<String>, date: impl Into<String>) -> Self {
         Self { username: username.into(), date: date.into() }
     }
 }
 
 impl IdEntry {
-    /// Creates an entry of the history of ids.
+    /// Creates an entry of the id history.
     pub fn new(id: i64, date: impl Into<String>) -> Self {
         Self { id, date: date.into() }
     }
@@ -55,7 +55,7 @@ impl SearchGroup {
         self
     }
 
-    /// Sets when the service last saw this.
+    /// Sets when the service last saw the account in the group.
     #[must_use]
     pub fn with_date_updated(mut self, date: impl Into<String>) -> Self {
         self.date_updated = date.into();

@@ -1,10 +1,10 @@
-//! The list of documented API methods, for code that does something for each of them: tables, servers, tests.
+//! The documented API methods, for code that handles each of them: tables, servers, tests.
 
 use crate::{ApiMethod, Balance, Search, SimilarGroups, UserCheck};
 
-/// Shows every documented API method to `visitor`, in the documentation's order.
+/// Calls `visitor` with each documented API method, in the documentation's order.
 ///
-/// A new API method is one line here. Tests, the README's table and the house rules all walk this registry.
+/// A new API method is one line here. The tests and the README's table walk this registry.
 pub fn visit_all(visitor: &mut impl MethodVisitor) {
     visitor.visit::<Search>();
     visitor.visit::<Balance>();
@@ -12,7 +12,7 @@ pub fn visit_all(visitor: &mut impl MethodVisitor) {
     visitor.visit::<UserCheck>();
 }
 
-/// Called once per API method by [`visit_all`], with the method's type.
+/// A function over the types of API methods, for [`visit_all`].
 pub trait MethodVisitor {
     /// Visits the API method `M`.
     fn visit<M: ApiMethod>(&mut self);
@@ -33,13 +33,13 @@ pub struct MethodInfo {
 }
 
 impl MethodInfo {
-    /// The constants of `M`.
+    /// Returns the constants of `M`.
     pub const fn of<M: ApiMethod>() -> Self {
         Self { name: M::NAME, path: M::PATH, test_path: M::TEST_PATH, can_cost: M::CAN_COST }
     }
 }
 
-/// Every documented API method, in the documentation's order.
+/// Returns every documented API method, in the documentation's order.
 pub fn infos() -> Vec<MethodInfo> {
     struct Collect(Vec<MethodInfo>);
     impl MethodVisitor for Collect {

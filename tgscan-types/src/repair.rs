@@ -1,59 +1,58 @@
-//! Mends JSON that is one step from what a reader takes.
+//! Repairs JSON that is almost valid.
 
 use std::ops::RangeInclusive;
 
-/// Mends a body that did not read as JSON; `None` if there is nothing to mend.
+/// Repairs a body that did not parse as JSON, or returns `None` if there is nothing to repair.
 ///
-/// For a second pass only: after a body failed to read, and before it is given up. It mends what other programs write and
-/// `serde_json` refuses, where the meaning is plain:
+/// Call it only after parsing failed. It repairs these faults of other JSON writers, which `serde_json` refuses:
 ///
 /// - a byte order mark at the start, which RFC 8259 (8.1) lets a reader ignore, becomes white space;
-/// - the escape of a lone surrogate (`\ud83d` without its second half, from a text that was cut inside an emoji) becomes
-///   that of U+FFFD, as `String::from_utf8_lossy` has it;
-/// - a control character within a text, such as a raw tab, becomes a space;
+/// - the escape of a lone surrogate (`\ud83d` without its second half, from a text that was cut inside an emoji)
+///   becomes that of U+FFFD, as in `String::from_utf8_lossy`;
+/// - a control character in a text, such as a raw tab, becomes a space;
 /// - a byte that is not UTF-8 becomes `?`.
 ///
-/// The length stays the same, so a position in the mended body is one in the body that was received. Everything else
-/// stays as it is: a body that is not JSON does not become JSON.
+/// The length stays the same, so positions are those of the received body. Nothing else changes: a body that is not
+/// JSON does not become JSON.
 ///
 /// ```
 /// let body = b"\xef\xbb\xbf{\"title\":\"cut \\ud83d\"}";
-/// let mended = tgscan_types::repair_json(body).expect("there is something to mend");
-/// assert_eq!(mended, b"   {\"title\":\"cut \\ufffd\"}");
-/// assert_eq!(tgscan_types::repair_json(&mended), None);
+/// let repaired = tgscan_types::repair_json(body).expect("a mark and a lone surrogate");
+/// assert_eq!(repaired, b"   {\"title\":\"cut \\ufffd\"}");
+/// assert_eq!(tgscan_types::repair_json(&repaired), None);
 /// ```
 pub fn repair_json(body: &[u8]) -> Option<Vec<u8>> {
     const MARK: &[u8] = b"\xef\xbb\xbf";
 
-    let mut mended = body.to_vec();
+    let mut repaired = body.to_vec();
     if body.starts_with(MARK) {
-        mended[..MARK.len()].fill(b' ');
+        repaired[..MARK.len()].fill(b' ');
     }
     let mut start = 0;
     for chunk in body.utf8_chunks() {
         start += chunk.valid().len();
         let end = start + chunk.invalid().len();
-        mended[start..end].fill(b'?');
+        repaired[start..end].fill(b'?');
         start = end;
     }
     let (mut at, mut is_in_text) = (0, false);
-    while let Some(byte) = mended.get(at).copied() {
+    while let Some(byte) = repaired.get(at).copied() {
         match byte {
             b'"' => is_in_text = !is_in_text,
-            0..=0x1f if is_in_text => mended[at] = b' ',
+            0..=0x1f if is_in_text => repaired[at] = b' ',
             b'\\' if is_in_text => {
-                at += mend_escape(&mut mended, at);
+                at += repair_escape(&mut repaired, at);
                 continue;
             }
             _ => {}
         }
         at += 1;
     }
-    (mended != body).then_some(mended)
+    (repaired != body).then_some(repaired)
 }
 
 /// Replaces the escape that begins here if it is a lone surrogate. Returns its length.
-fn mend_escape(body: &mut [u8], at: usize) -> usize {
+fn repair_escape(body: &mut [u8], at: usize) -> usize {
     const HIGH: RangeInclusive<u16> = 0xd800..=0xdbff;
     const LOW: RangeInclusive<u16> = 0xdc00..=0xdfff;
 
@@ -64,12 +63,12 @@ fn mend_escape(body: &mut [u8], at: usize) -> usize {
             body[at..at + 6].copy_from_slice(br"\ufffd");
             6
         }
-        // The escaped character can be a backslash or a quote.
+        // Skips the escaped character, which can be a backslash or a quote.
         _ => 2,
     }
 }
 
-/// The UTF-16 unit whose escape `\uXXXX` begins here.
+/// Returns the UTF-16 unit of the escape `\uXXXX` that begins here.
 fn escaped_unit(body: &[u8], at: usize) -> Option<u16> {
     let digits = body.get(at..at + 6)?.strip_prefix(br"\u")?;
     digits.iter().try_fold(0, |unit, digit| {
@@ -83,9 +82,9 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Option<String> {
-        let mended = repair_json(body.as_bytes()).unwrap_or_else(|| body.into());
-        assert_eq!(mended.len(), body.len(), "positions stay what they were");
-        serde_json::from_slice(&mended).ok()
+        let repaired = repair_json(body.as_bytes()).unwrap_or_else(|| body.into());
+        assert_eq!(repaired.len(), body.len(), "positions stay the same");
+        serde_json::from_slice(&repaired).ok()
     }
 
     #[test]
@@ -108,7 +107,7 @@ mod tests {
     #[test]
     fn a_byte_order_mark_becomes_white_space() {
         assert_eq!(read("\u{feff}\"x\"").as_deref(), Some("x"));
-        // Within a text it is a character.
+        // Inside a text, the mark is a character.
         assert_eq!(repair_json("\"\u{feff}\"".as_bytes()), None);
     }
 
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn valid_json_and_other_texts_stay_as_they_are() {
+    fn leaves_valid_json_and_other_bodies_unchanged() {
         for body in [
             r#""\ud83d\ude00 \uD83D\uDE00 \u00e9 \\ud83d \\\\ud83d \"""#,
             r#""\u12"#,

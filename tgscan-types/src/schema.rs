@@ -1,7 +1,6 @@
-//! JSON schemas of the validated values. Those of all other types are derived.
+//! JSON schemas of the validated values. All other schemas are derived.
 //!
-//! They describe the exact wire form, and as exactly as a schema can: a text is valid here if and only if the type's
-//! `Deserialize` takes it.
+//! They describe the exact wire form: a text is valid if and only if the type's `Deserialize` accepts it.
 //!
 //! ```
 //! use tgscan_types::Search;
@@ -74,15 +73,16 @@ impl JsonSchema for GroupQuery {
     }
 }
 
-/// A username that ends before `end`: a first letter, allowed characters, and underscores only one at a time and not at
-/// the end.
+/// Returns a pattern for a username before `end`: a letter, then letters, digits and single underscores, not at the
+/// end.
 fn username(end: &str) -> String {
     let (least, most) = (Username::MIN_CHARS - 1, Username::MAX_CHARS - 1);
     format!("(?![A-Za-z0-9_]*_(?:_|{end}))[A-Za-z][A-Za-z0-9_]{{{least},{most}}}")
 }
 
-/// The decimal numbers from 1 to `most`, which has several digits: shorter ones, then those of the same length by the
-/// first digit that is smaller.
+/// Returns a pattern for the decimal numbers from 1 to `most`, which has several digits.
+///
+/// It lists the shorter numbers, then those of the same length by their first smaller digit.
 fn up_to(most: i64) -> String {
     let digits = most.to_string();
     let mut forms = vec![format!("[1-9][0-9]{{0,{}}}", digits.len().saturating_sub(2))];
@@ -104,19 +104,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_up_to_a_bound_are_those_forms() {
+    fn up_to_lists_the_numbers_by_their_first_smaller_digit() {
         assert_eq!(up_to(350), "[1-9][0-9]{0,1}|[1-2][0-9]{2}|3[0-4][0-9]{1}|350");
     }
 
-    /// The whole schema of a type with the texts left out that are for people.
+    /// Returns the schema of a type without descriptions.
     fn bare<T: JsonSchema>() -> Value {
         let mut schema = SchemaGenerator::default().into_root_schema_for::<T>().to_value();
         let definitions = schema.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flatten();
         for (_, inner) in definitions {
-            inner.as_object_mut().expect("a schema").remove("description").expect("it says what it is");
+            inner.as_object_mut().expect("a schema").remove("description").expect("a description");
         }
         let fields = schema.as_object_mut().expect("a schema");
-        fields.remove("description").expect("it says what it is");
+        fields.remove("description").expect("a description");
         fields.remove("$schema");
         schema
     }

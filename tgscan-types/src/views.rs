@@ -1,4 +1,4 @@
-//! What programs make of an answer again and again: links, and groups in order.
+//! Views of answers: links, and groups by date.
 
 use std::cmp::Reverse;
 
@@ -6,21 +6,21 @@ use crate::values::link;
 use crate::{SearchAnswer, SearchGroup, SearchUser, SimilarGroup, unix_millis};
 
 impl SearchUser {
-    /// Returns the link to the account, `https://t.me/NAME`; `None` without a username.
+    /// Returns the link to the account, `https://t.me/NAME`, or `None` without a username.
     pub fn link(&self) -> Option<String> {
         link(self.username.as_deref()?)
     }
 }
 
 impl SearchGroup {
-    /// Returns the link to the group, `https://t.me/NAME`; `None` without a username, as of private groups.
+    /// Returns the link to the group, `https://t.me/NAME`, or `None` without a username, e.g. for a private group.
     pub fn link(&self) -> Option<String> {
         link(self.username.as_deref()?)
     }
 }
 
 impl SimilarGroup {
-    /// Returns the link to the group, `https://t.me/NAME`; `None` without a username.
+    /// Returns the link to the group, `https://t.me/NAME`, or `None` without a username.
     pub fn link(&self) -> Option<String> {
         link(&self.username)
     }
@@ -29,8 +29,8 @@ impl SimilarGroup {
 impl SearchAnswer {
     /// Returns the groups by their `date_updated`, the newest first.
     ///
-    /// Dates are read by [`unix_millis`]. Groups whose date it cannot read come last; they and groups of the same date keep
-    /// the order in which they were sent.
+    /// Dates are parsed by [`unix_millis`]. Groups with an unreadable date come last; those and groups with the same
+    /// date stay in the order of the answer.
     pub fn newest_first(&self) -> Vec<&SearchGroup> {
         let mut groups: Vec<&SearchGroup> = self.groups.iter().collect();
         groups.sort_by_cached_key(|group| Reverse(unix_millis(&group.date_updated)));
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_to_what_has_a_username() {
+    fn links_to_users_and_groups_with_a_username() {
         let link = |username: Option<&str>| {
             let username = username.map(str::to_owned);
             let user = SearchUser { username: username.clone(), ..SearchUser::default() }.link();

@@ -1,7 +1,7 @@
-//! `cargo xtask contract`: schemathesis compares what the mock does with its OpenAPI document.
+//! `cargo xtask contract`: compares the mock with its OpenAPI document, using schemathesis.
 //!
-//! It sends requests that the document allows, which must be answered as it says, and ones that it does not allow,
-//! which must be refused. It is a third-party tool, so it does not share our misunderstandings.
+//! schemathesis sends requests that the document allows, which must get a documented answer, and others, which must be
+//! refused. It is a third-party tool, so it does not share the mistakes of this code.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ use crate::{Outcome, target};
 /// Flags of `cargo xtask contract`.
 #[derive(Args, Debug)]
 pub struct Flags {
-    /// Number of random requests per path, of allowed ones and of others each
+    /// Number of random requests per path, both allowed and disallowed
     #[arg(long, default_value_t = 1000)]
     examples: u32,
     /// Seed of the requests; random by default
@@ -23,25 +23,25 @@ pub struct Flags {
     seed: Option<u64>,
 }
 
-/// Runs schemathesis; with live keys on the live paths, with test keys on the others.
+/// Runs schemathesis, with a live key on the live paths and a test key on the test paths.
 ///
 /// # Errors
-/// If it is not installed, or finds a difference; it prints which.
+/// Returns an error if schemathesis is not installed or finds a difference, which it prints.
 pub fn run(flags: &Flags) -> Outcome {
     let programs = target().join("tools").join(if cfg!(windows) { "Scripts" } else { "bin" });
     let mut requests = 0;
-    // The third one goes beyond the documentation.
+    // `Profile::Undocumented` differs from the document on purpose.
     for profile in [Profile::Typical, Profile::Extreme] {
         requests += check(flags, &programs, profile)?;
     }
     check_control(flags, &programs)?;
-    println!("{requests} requests, no difference");
+    println!("{requests} requests, no differences");
     Ok(())
 }
 
-/// Checks the answers of a profile. Returns how many there were.
+/// Checks the answers of a profile. Returns their number.
 fn check(flags: &Flags, programs: &Path, profile: Profile) -> Result<u64, String> {
-    // Enough credits for any run: refusals for lack of credits would hide what is tested.
+    // Enough credits for any run, so that no request is refused for lack of them.
     let mock = Mock::builder().strict().profile(profile).credits(i64::MAX).build();
     let mock = mock.map_err(|error| error.to_string())?;
     for (paths, key) in [("--exclude-path-regex", Mock::LIVE_KEY), ("--include-path-regex", Mock::TEST_KEY)] {
@@ -55,19 +55,19 @@ fn check(flags: &Flags, programs: &Path, profile: Profile) -> Result<u64, String
 /// Checks the control paths.
 fn check_control(flags: &Flags, programs: &Path) -> Outcome {
     let mock = Mock::new();
-    // A schema cannot say which keys are given twice, or what is a query or an answer of a method.
+    // A schema cannot express duplicate keys, or the queries and answers of each method.
     let except = ["--exclude-checks", "positive_data_acceptance"];
     schemathesis(flags, programs, &mock, "control.json", &except)?;
     mock.clear_script();
     Ok(())
 }
 
-/// Holds a server of this mock against one of its documents.
+/// Compares a server of this mock with one of its documents.
 fn schemathesis(flags: &Flags, programs: &Path, mock: &Mock, document: &str, arguments: &[&str]) -> Outcome {
     let server = MockServer::start(mock, &ServerOptions::new()).map_err(|error| error.to_string())?;
     let mut command = Command::new(programs.join("schemathesis"));
     command
-        // It leaves notes where it runs.
+        // schemathesis writes files into its working directory.
         .current_dir(target())
         .arg("run")
         .arg(format!("{}/_mock/{document}", server.url()))

@@ -1,8 +1,8 @@
 //! Tasks of this workspace, run as `cargo xtask <task>`.
 //!
-//! One module per task; none uses another. `main` parses the flags and dispatches. A task returns `Ok`, or one text
-//! that says what is wrong and what to do.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who runs it")]
+//! One module per task; no task uses another. `main` parses the flags and dispatches. The error of a task is a text with the
+//! problem and the remedy.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "tasks print to the terminal")]
 
 use std::path::{Path, PathBuf};
 
@@ -11,21 +11,21 @@ pub mod contract;
 pub mod demo;
 pub mod docs;
 
-/// How a task ends; the error is for the person who ran it.
+/// The result of a task. The error is printed to the terminal.
 pub type Outcome = Result<(), String>;
 
-/// The top-level folder of the workspace.
+/// Returns the top-level folder of the workspace.
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// Where everything is built, and where `.ci/install` puts the tools.
+/// Returns the target folder, in which `.ci/install` also puts the tools.
 pub(crate) fn target() -> PathBuf {
     root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-// Here, because this crate may depend on all others and is never packaged, so the path always leads to the file.
+// In this crate, because it may depend on all others and is never packaged, so the path is always valid.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}

@@ -1,5 +1,5 @@
 //! Parses the flags and dispatches.
-#![expect(clippy::print_stderr, reason = "a task talks to the person who runs it")]
+#![expect(clippy::print_stderr, reason = "tasks print to the terminal")]
 
 use std::process::ExitCode;
 
@@ -14,9 +14,9 @@ enum Task {
     Ci(ci::Flags),
     /// Tests the mock against its OpenAPI document with schemathesis, which `.ci/install` installs.
     Contract(contract::Flags),
-    /// Shows the main use case over HTTPS on loopback, and the errors that a user sees.
+    /// Demonstrates all API methods over HTTPS on loopback, and the errors that a user sees.
     Demo(demo::Flags),
-    /// Writes the generated parts of the documentation.
+    /// Writes the generated sections of the documentation.
     Docs(docs::Flags),
 }
 

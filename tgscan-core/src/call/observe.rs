@@ -1,17 +1,18 @@
-//! What a call looks like from outside: to a transport while it runs, and to metrics when it has finished.
+//! Reports calls to transports and observers.
 
 use std::time::Duration;
 
-use crate::{Credits, Error};
+use crate::account::BudgetUse;
+use crate::{Credits, Error, Storage};
 
-/// Which call a request belongs to. In the extensions of every request that a call sends, if
-/// [`Api::with_attempt_extension`](crate::Api::with_attempt_extension) asked for it.
+/// The attempt that a request belongs to. In the extensions of every request with
+/// [`Api::with_attempt_extension`](crate::Api::with_attempt_extension).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
     /// The API method.
     pub method: &'static str,
-    /// Counted from 1.
+    /// The number of the attempt, counted from 1.
     pub number: u32,
 }
 
@@ -21,14 +22,23 @@ pub struct Attempt {
 pub struct CallSummary<'a> {
     /// The API method.
     pub method: &'static str,
-    /// How many requests were sent.
+    /// The number of requests sent.
     pub attempts: u32,
-    /// From the first request to the end, pauses included.
+    /// The time from the start to the end of the call, including backoffs.
     pub duration: Duration,
-    /// What the call cost; with earlier attempts' only if they are known to have cost nothing.
+    /// The cost of the call, as in [`Reply::credits`](crate::Reply) and [`Error::credits`].
     pub credits: Credits,
-    /// Why it failed, if it did.
+    /// How the client's store was involved; see [`Reply::storage`](crate::Reply::storage).
+    pub storage: Option<&'a Storage>,
+    /// The error of a failed call.
     pub error: Option<&'a Error>,
+}
+
+impl CallSummary<'_> {
+    /// Returns whether the answer came from the store and cost nothing.
+    pub fn is_from_store(&self) -> bool {
+        matches!(self.storage, Some(Storage::Cached { .. }))
+    }
 }
 
 /// One attempt of a call.
@@ -37,22 +47,22 @@ pub struct CallSummary<'a> {
 pub struct AttemptSummary<'a> {
     /// The API method.
     pub method: &'static str,
-    /// Counted from 1.
+    /// The number of the attempt, counted from 1.
     pub number: u32,
-    /// From the request to its outcome.
+    /// The time from the request to its outcome.
     pub duration: Duration,
-    /// What is known of the cost of the call so far.
+    /// The known cost of the call so far.
     pub credits: Credits,
-    /// Why the attempt failed, if it did.
+    /// The error of a failed attempt.
     pub error: Option<&'a Error>,
-    /// How long the call waits before it is sent again; `None` if this was its last attempt.
+    /// The wait before the next attempt; `None` for the last attempt.
     pub backoff: Option<Duration>,
 }
 
-/// Called when a call finishes, e.g. to record metrics; and, if you like, for each attempt and each dropped call.
+/// Receives finished calls, for example to record metrics. Optionally receives attempts, dropped calls and budget warnings.
 ///
-/// Runs within the call, so keep it quick; a panic in it is caught. What it receives never prints the key, the query or the
-/// answer.
+/// Methods run within the call, so they should be quick; their panics are caught. Their arguments never print the key, the
+/// query or the answer.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -65,7 +75,7 @@ pub struct AttemptSummary<'a> {
 ///
 /// impl Observer for Failures {
 ///     fn call_finished(&self, call: &CallSummary<'_>) {
-///         // `metrics::counter!("tgscan_calls", "method" => call.method)`, and so on.
+///         // For example `metrics::counter!("tgscan_calls", "method" => call.method)`.
 ///         self.0.fetch_add(u64::from(call.error.is_some()), Ordering::Relaxed);
 ///     }
 /// }
@@ -87,14 +97,19 @@ pub struct AttemptSummary<'a> {
 /// # }).unwrap();
 /// ```
 pub trait Observer: Send + Sync {
-    /// Called once per finished call, successful or not.
+    /// Called once for each finished call, successful or not.
     fn call_finished(&self, call: &CallSummary<'_>);
 
-    /// Called after each attempt, also the last one.
+    /// Called after each attempt, including the last.
     fn attempt_finished(&self, _attempt: &AttemptSummary<'_>) {}
 
-    /// Called when the future of a call is dropped before it has finished, as at a disconnect: a paid call that was in
-    /// flight is then uncertain. `error` is `None`.
+    /// Called when the end of a call raises a budget or the cap above 80 % of its limit, and when there is no room for another
+    /// such call. Called once for each, for one of the clients that share the book; and again if resolved calls made room in the
+    /// meantime.
+    fn budget_used(&self, _usage: &BudgetUse) {}
+
+    /// Called when the future of a call is dropped before it has finished, for example at a disconnect. A paid call in flight
+    /// is then uncertain. `error` is `None`.
     fn call_dropped(&self, _call: &CallSummary<'_>) {}
 }
 
@@ -148,10 +163,10 @@ mod tests {
     }
 
     #[test]
-    fn each_call_is_told_once_with_what_it_cost() {
+    fn reports_each_call_once_with_its_cost() {
         let answer = r#"{"status":"ok","result":{"user":{"id":1},"meta":{"known_num_groups":0,"num_groups":0,"op_cost":2}}}"#;
         assert_eq!(observed(Ok(answer)), "search 1 2 credits charged None");
-        let failed = observed(Err("the line with private_name broke"));
+        let failed = observed(Err("the connection with private_name broke"));
         assert!(failed.starts_with("search 1 credits uncertain Some("), "{failed}");
         let refused = observed(Ok(r#"{"status":"error","result":{"message":"no"}}"#));
         assert!(refused.starts_with("search 1 credits uncertain Some("), "{refused}");

@@ -1,12 +1,14 @@
 //! The asynchronous client: drives calls with a transport and a timer.
 
 mod drive;
-mod limits;
+mod reconcile;
+mod waits;
 mod watch;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
 
 use http::Extensions;
 use tgscan_types::{
@@ -14,16 +16,13 @@ use tgscan_types::{
     SimilarGroupsAnswer, UserCheck, UserCheckAnswer, UserQuery,
 };
 
-pub(crate) use drive::{Beginning, Boxed, CostIfDropped};
-pub(crate) use limits::too_late;
+pub use waits::Drained;
+use waits::{Calls, Running};
 
-use crate::ledger::{ReconcileOutcome, Reconciliation};
+use crate::call::{InStore, Observer};
 use crate::panics::catch;
-use crate::{
-    Api, Credits, Error, ErrorKind, Ledger, Reply, RetryPolicy, Timer, Transport,
-    call::Observer,
-    store::{Stored, Task},
-};
+use crate::store::{Account, AccountName, Lookup, Store, StorePolicy, Task, next_token};
+use crate::{Api, Budget, Credits, Error, ErrorKind, Ledger, Reply, Reserve, RetryPolicy, Timer, Transport};
 
 /// Calls API methods over a [`Transport`]. Cheap to clone; clones share the ledger and the transport.
 ///
@@ -48,114 +47,183 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    // In one piece, because callers give each call a clone to own.
-    pub(crate) shared: Arc<Shared>,
+    // One `Arc`, because callers clone the client for each call.
+    shared: Arc<Shared>,
 }
 
 #[derive(Clone)]
-pub(crate) struct Shared {
-    pub(crate) api: Api,
+struct Shared {
+    api: Api,
     transport: Arc<dyn Transport>,
-    pub(crate) timer: Arc<dyn Timer>,
-    /// Put into every request.
+    timer: Arc<dyn Timer>,
+    /// Identifies the moment that the timer counts from.
+    timer_origin: u64,
+    /// The extensions of every request.
     extensions: Extensions,
     observer: Option<Arc<dyn Observer>>,
-    /// How long after the last uncertain call a charge may still come.
-    pub(crate) late_charge: Duration,
-    pub(crate) reconciles_itself: bool,
-    pub(crate) waits_for_room: bool,
-    /// How long a whole call may take.
+    /// The time after the end of an uncertain call during which it may still be charged.
+    late_charge: Duration,
+    reconciles: bool,
+    waits_at_cap: bool,
+    /// The limit of a caller's wait.
     deadline: Option<Duration>,
-    pub(crate) stored: Option<Stored>,
-    pub(crate) spawn: Option<Arc<dyn Fn(Task) + Send + Sync>>,
+    /// The account in a store, and the options for it.
+    place: Option<InStore>,
+    spawn: Option<Arc<dyn Fn(Task) + Send + Sync>>,
+    calls: Arc<Calls>,
+    /// Whether the book has a baseline balance.
+    has_balance: Arc<AtomicBool>,
+    /// The book's revision at the last comparison for a call.
+    reconciled: Arc<AtomicU64>,
 }
 
-/// Assumption: what was given up is charged within the time limit that a request has by default.
+/// Assumption: an abandoned request is charged within the default time limit of a request.
 const LATE_CHARGE: Duration = Duration::from_secs(30);
 
 impl Client {
-    /// Creates a client over any transport. The timer is the clock of your runtime, which backoffs, deadlines and
-    /// reported durations need: with tokio `TokioTimer` of `tgscan-transport-hyper`, else your own [`Timer`].
+    /// Creates a client over any transport. The timer is the clock of your runtime, for backoffs, deadlines and reported
+    /// durations: `TokioTimer` of `tgscan-transport-hyper` on tokio, or a custom [`Timer`].
     pub fn new(api: Api, transport: impl Transport + 'static, timer: impl Timer + 'static) -> Self {
         let shared = Shared {
             api,
             transport: Arc::new(transport),
             timer: Arc::new(timer),
+            timer_origin: next_token(),
             extensions: Extensions::new(),
             observer: None,
             late_charge: LATE_CHARGE,
-            reconciles_itself: false,
-            waits_for_room: false,
+            reconciles: false,
+            waits_at_cap: false,
             deadline: None,
-            stored: None,
+            place: None,
             spawn: None,
+            calls: Arc::default(),
+            has_balance: Arc::default(),
+            reconciled: Arc::new(AtomicU64::new(u64::MAX)),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Replaces the timer, e.g. by a virtual one.
+    /// Replaces the timer, for example by a virtual one.
     #[must_use]
     pub fn with_timer(mut self, timer: impl Timer + 'static) -> Self {
-        Arc::make_mut(&mut self.shared).timer = Arc::new(timer);
+        let shared = Arc::make_mut(&mut self.shared);
+        (shared.timer, shared.timer_origin) = (Arc::new(timer), next_token());
         self
     }
 
-    /// Replaces the transport, e.g. by the mock.
+    /// Replaces the transport, for example by the mock.
     #[must_use]
     pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
         Arc::make_mut(&mut self.shared).transport = Arc::new(transport);
         self
     }
 
-    /// Replaces the ledger for this client and its clones, e.g. by one of its own for each tenant.
+    /// Replaces the ledger for this client and its clones.
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         let shared = Arc::make_mut(&mut self.shared);
-        shared.api = shared.api.clone().with_ledger(ledger);
-        self
+        (shared.has_balance, shared.reconciled) = (Arc::default(), Arc::new(AtomicU64::new(u64::MAX)));
+        self.with_api(|api| api.with_ledger(ledger))
     }
 
     /// Replaces the retry policy for this client and its clones.
     #[must_use]
-    pub fn with_retry(mut self, policy: RetryPolicy) -> Self {
+    pub fn with_retry(self, policy: RetryPolicy) -> Self {
+        self.with_api(|api| api.with_retry(policy))
+    }
+
+    /// Sets the cap for this client and its clones; see [`Api::with_cap`].
+    #[must_use]
+    pub fn with_cap(self, credits: u64, reserve: Reserve) -> Self {
+        self.with_api(|api| api.with_cap(credits, reserve))
+    }
+
+    /// Adds a budget for this client and its clones; see [`Api::with_budget`]. A clone can have another budget, for example for
+    /// each tenant.
+    #[must_use]
+    pub fn with_budget(self, budget: Budget) -> Self {
+        self.with_api(|api| api.with_budget(budget))
+    }
+
+    fn with_api(mut self, change: impl FnOnce(Api) -> Api) -> Self {
         let shared = Arc::make_mut(&mut self.shared);
-        shared.api = shared.api.clone().with_retry(policy);
+        shared.api = change(shared.api.clone());
         self
     }
 
-    /// Sets the observer, which hears of attempts and calls. Replaces an earlier one.
+    /// Records calls that can cost credits in a store, which replaces the ledger: no question is paid for twice and no paid
+    /// answer is lost, across crashes, restarts and machines. See [`store`](crate::store).
+    ///
+    /// Answers up to the policy's `max_age` come from the store and are free; see [`Reply::storage`]. A call waits for another
+    /// call in flight with the same question. If the store fails, nothing is sent.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<dyn Store>, policy: StorePolicy) -> Self {
+        let name = AccountName::new(policy.account(), self.api().service());
+        let place = InStore { account: Account::new(store, name), policy, lookup: Lookup::default() };
+        let shared = Arc::make_mut(&mut self.shared);
+        (shared.place, shared.has_balance) = (Some(place), Arc::default());
+        shared.reconciled = Arc::new(AtomicU64::new(u64::MAX));
+        self
+    }
+
+    /// Returns the client's account in its store, if it has one.
+    pub fn account(&self) -> Option<&Account> {
+        self.shared.place.as_ref().map(|place| &place.account)
+    }
+
+    /// Sets which answers calls accept. Set it on a clone to request a new answer, or only a stored one, for a single call.
+    /// Has no effect without a store.
+    #[must_use]
+    pub fn with_lookup(mut self, lookup: Lookup) -> Self {
+        if let Some(place) = &mut Arc::make_mut(&mut self.shared).place {
+            place.lookup = lookup;
+        }
+        self
+    }
+
+    /// Sets the function that spawns tasks, such as `|task| drop(tokio::spawn(task))`. A paid call with a store or a
+    /// [deadline](Self::with_deadline) then runs in a separate task: if its future is dropped, it continues, and is booked and
+    /// stored. Otherwise, a call dropped in flight is uncertain. Clients from `tgscan-transport-hyper` set this.
+    #[must_use]
+    pub fn with_spawn(mut self, spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.shared).spawn = Some(Arc::new(spawn));
+        self
+    }
+
+    /// Sets the observer of attempts and calls. Replaces an earlier one.
     #[must_use]
     pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
         Arc::make_mut(&mut self.shared).observer = Some(Arc::new(observer));
         self
     }
 
-    /// Sets how long [`reconcile`](Self::reconcile) waits before it trusts the balance about uncertain calls, so that it
-    /// sees late charges. Default: 30 s.
+    /// Sets how long an uncertain call may still be charged after its end. [`reconcile`](Self::reconcile) waits for this
+    /// duration before it trusts the balance. Default: 30 s.
     ///
-    /// Assumption: a call that was given up is charged within the time limit that a request has by default. A charge that
-    /// comes later still shows in the next comparison, as `ReconcileOutcome::Differs`, and counts against the cap.
+    /// Assumption: an abandoned request is charged within the default time limit of a request. The next comparison reports a
+    /// later charge as `Outcome::Unexplained`, and it counts against the cap.
     #[must_use]
-    pub fn with_late_charge_window(mut self, wait: Duration) -> Self {
-        Arc::make_mut(&mut self.shared).late_charge = wait;
+    pub fn with_late_charge_window(mut self, window: Duration) -> Self {
+        Arc::make_mut(&mut self.shared).late_charge = window;
         self
     }
 
-    /// Settles uncertain calls automatically: when the cap would refuse a call because of them, the client first
-    /// [reconciles](Self::reconcile), at most once for each new uncertainty. Such a call waits as long as
-    /// [`with_late_charge_window`](Self::with_late_charge_window) says.
+    /// Resolves uncertain calls automatically: if a cap or budget would refuse a call because of them, the client first
+    /// [reconciles](Self::reconcile), at most once for each change of the book. Such a call waits for the duration of
+    /// [`with_late_charge_window`](Self::with_late_charge_window).
     ///
-    /// To have a balance to compare with, it asks for the balance (free) before the first paid call of its ledger.
+    /// Requests the balance (free) before the first paid call, as the baseline of comparisons.
     #[must_use]
     pub fn with_auto_reconcile(mut self) -> Self {
-        Arc::make_mut(&mut self.shared).reconciles_itself = true;
+        Arc::make_mut(&mut self.shared).reconciles = true;
         self
     }
 
-    /// Adds a value to the extensions of every request, where transports and layers find it by its type. It is never sent
-    /// to the service. Replaces an earlier value of the same type.
+    /// Adds a value to the extensions of every request, for transports and layers. The value is never sent to the service.
+    /// Replaces an earlier value of the same type.
     ///
-    /// A clone can have its own values, which is how a single call gets its own limits:
+    /// A clone can have different values, for example for a single call:
     ///
     /// ```
     /// use bytes::Bytes;
@@ -191,14 +259,14 @@ impl Client {
         &self.shared.api
     }
 
-    /// Returns the ledger, which all clones share.
+    /// Returns the ledger, which all clones share. A client with a store has its [`book`](Self::book) there instead.
     pub fn ledger(&self) -> &Ledger {
         self.shared.api.ledger()
     }
 
-    /// Tells in which groups an account is known to be. Costs credits. See [`Search`].
+    /// Finds the Telegram groups that a user is known to be in. Costs credits. See [`Search`].
     ///
-    /// Takes a [`UserQuery`], or a text that is one: a username, what people paste of it, or a numeric id.
+    /// Takes a [`UserQuery`] or its text: a username, a link to it, or a numeric id.
     ///
     /// # Errors
     /// See [`send`](Self::send).
@@ -207,10 +275,10 @@ impl Client {
         query: impl TryInto<UserQuery, Error: Into<InvalidQuery>>,
     ) -> impl Future<Output = Result<Reply<SearchAnswer>, Error>> + Send {
         let method = checked(query, |query| Search { query });
-        self.call(method, (), Beginning::Whole)
+        self.call(method)
     }
 
-    /// Asks how many credits are left. Free. See [`Balance`].
+    /// Returns the remaining credits. Free. See [`Balance`].
     ///
     /// # Errors
     /// See [`send`](Self::send).
@@ -220,7 +288,7 @@ impl Client {
 
     /// Finds groups similar to the given ones. Costs credits. See [`SimilarGroups`].
     ///
-    /// Takes a [`GroupQuery`], a text of usernames with commas between them, or a list of 1 to 10 usernames.
+    /// Takes a [`GroupQuery`], a comma-separated list, or a sequence of 1 to 10 usernames.
     ///
     /// # Errors
     /// See [`send`](Self::send).
@@ -229,10 +297,10 @@ impl Client {
         query: impl TryInto<GroupQuery, Error: Into<InvalidQuery>>,
     ) -> impl Future<Output = Result<Reply<SimilarGroupsAnswer>, Error>> + Send {
         let method = checked(query, |query| SimilarGroups { query });
-        self.call(method, (), Beginning::Whole)
+        self.call(method)
     }
 
-    /// Tells what is known about an account. Free, but the balance must not be zero. See [`UserCheck`].
+    /// Returns which data the service has about a user. Free, but the balance must not be zero. See [`UserCheck`].
     ///
     /// # Errors
     /// See [`send`](Self::send).
@@ -241,66 +309,36 @@ impl Client {
         query: impl TryInto<UserQuery, Error: Into<InvalidQuery>>,
     ) -> impl Future<Output = Result<Reply<UserCheckAnswer>, Error>> + Send {
         let method = checked(query, |query| UserCheck { query });
-        self.call(method, (), Beginning::Whole)
+        self.call(method)
     }
 
     /// Calls any API method, or its test method if the key is a test key.
     ///
-    /// If the future is dropped while the request is in flight, a call that can cost credits counts as uncertain.
+    /// If the future is dropped while the request is in flight, a call that can cost credits is uncertain, unless it runs in
+    /// a separate task ([`with_spawn`](Self::with_spawn)).
     ///
     /// # Errors
-    /// If the cap refuses the call, if no complete response comes back, or if it is not a successful answer that fits.
-    /// The error keeps what was received and says what is known about the credits.
+    /// If a cap or the store refuses the call, if no complete response is received, or if the response is not a successful answer
+    /// that matches the schema. The error keeps the received bytes and states the cost, as far as it is known.
     pub fn send<M: ApiMethod>(
         &self,
         method: M,
     ) -> impl Future<Output = Result<Reply<M::Answer>, Error>> + Send {
-        // No `async fn`, because each one around another moves the answer twice more.
-        self.call(Ok(method), (), Beginning::Whole)
+        // Not an `async fn`, because each nested one moves the answer twice more.
+        self.call(Ok(method))
     }
 
-    /// Asks for the balance (free), compares the ledger with it, and settles what was uncertain if it can.
-    ///
-    /// If a call is uncertain, this first waits until no late charge can come
-    /// ([`with_late_charge_window`](Self::with_late_charge_window)). Nothing is concluded if paid calls are in flight
-    /// while the balance is fetched, or another comparison ends meanwhile; see [`ReconcileOutcome`]. The first comparison
-    /// only remembers the balance, so make it before spending.
-    ///
-    /// Trusts the balance: spending by others on the same account looks like the ledger's own. Use one ledger per
-    /// account, and record purchases with [`Ledger::record_top_up`].
-    ///
-    /// # Errors
-    /// If the balance could not be read.
-    pub async fn reconcile(&self) -> Result<Reconciliation, Error> {
-        let ledger = self.ledger();
-        let to_settle = ledger.to_settle();
-        if to_settle.is_some() {
-            self.shared.timer.sleep(self.shared.late_charge).await;
-        }
-        let comparison = ledger.start_reconcile();
-        if to_settle.is_some_and(|seen| seen != comparison.uncertain_ever) {
-            // Another call became uncertain during the wait, so that is not over.
-            return Ok(ledger.inconclusive(ReconcileOutcome::TooEarly));
-        }
-        let balance = self.call(Ok(Balance {}), (), Beginning::Attempts(None)).await?.answer.num_credits;
-        Ok(comparison.finish(balance))
-    }
-
-    pub(crate) fn now(&self) -> Duration {
+    fn now(&self) -> Duration {
         self.shared.timer.now()
     }
 
-    /// The time after something was received, which a clock that panics must not cost.
+    /// Returns the time, or `earlier` if the timer panics.
     fn now_or(&self, earlier: Duration) -> Duration {
         catch(|| self.now()).unwrap_or(earlier)
     }
-
-    fn date(&self) -> Option<SystemTime> {
-        catch(|| self.shared.timer.date()).unwrap_or_default()
-    }
 }
 
-/// The method with this query, or the error of a call that was never begun.
+/// Returns the method with this query, or the error of an invalid query.
 fn checked<M: ApiMethod, Q>(
     query: impl TryInto<Q, Error: Into<InvalidQuery>>,
     method: impl FnOnce(Q) -> M,

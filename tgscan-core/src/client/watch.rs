@@ -1,5 +1,6 @@
-//! Tells the observer, if there is one, what becomes of a call.
+//! Reports calls to the observer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tgscan_types::ApiMethod;
@@ -8,28 +9,28 @@ use crate::call::{AttemptSummary, CallSummary, Observer, Step};
 use crate::panics::catch;
 use crate::{Client, Credits, Error, Reply};
 
-/// A call that is being watched. Dropped before it has finished, the call was.
-pub(super) struct Watch<'a> {
-    observer: &'a dyn Observer,
-    client: &'a Client,
+/// A watched call. If it is dropped unfinished, it reports the call as dropped.
+pub(super) struct Watch {
+    observer: Arc<dyn Observer>,
+    client: Client,
     method: &'static str,
     can_cost: bool,
     began: Duration,
-    /// When the last attempt began.
+    /// The start of the last attempt.
     sent: Duration,
     attempts: u32,
-    /// What the call costs if it is dropped now.
+    /// The cost of the call if it is dropped now.
     credits: Credits,
     is_finished: bool,
 }
 
 impl Client {
     /// Watches a call, if there is an observer.
-    pub(super) fn watch<M: ApiMethod>(&self, began: Duration) -> Option<Box<Watch<'_>>> {
-        let observer = self.shared.observer.as_deref()?;
+    pub(super) fn watch<M: ApiMethod>(&self, began: Duration) -> Option<Box<Watch>> {
+        let observer = self.shared.observer.clone()?;
         Some(Box::new(Watch {
             observer,
-            client: self,
+            client: self.clone(),
             method: M::NAME,
             can_cost: self.shared.api.can_cost::<M>(),
             began,
@@ -39,16 +40,9 @@ impl Client {
             is_finished: false,
         }))
     }
-
-    /// Tells the observer how a call ended that was not sent.
-    pub(crate) fn tell<M: ApiMethod>(&self, began: Duration, result: &Result<Reply<M::Answer>, Error>) {
-        if let Some(watch) = self.watch::<M>(began) {
-            watch.finished(result);
-        }
-    }
 }
 
-impl Watch<'_> {
+impl Watch {
     pub(super) fn sent(&mut self) {
         self.attempts += 1;
         self.sent = self.client.now_or(self.sent);
@@ -60,17 +54,17 @@ impl Watch<'_> {
     pub(super) fn received<M: ApiMethod>(&mut self, step: &Step<M>) {
         let (credits, error, backoff) = match step {
             Step::Send(..) => return,
-            Step::Backoff(backoff) => {
-                (backoff.error().credits(), Some(backoff.error()), Some(backoff.duration()))
-            }
-            Step::Done(Ok(reply)) => (reply.credits, None, None),
-            Step::Done(Err(error)) => (error.credits(), Some(error), None),
+            Step::Wait(wait) => (wait.error().map(Error::credits), wait.error(), Some(wait.duration())),
+            Step::Ask(asking) => (asking.credits(), asking.error(), asking.backoff()),
+            Step::Done(Ok(reply)) => (Some(reply.credits), None, None),
+            Step::Done(Err(error)) => (Some(error.credits()), Some(error), None),
         };
+        let credits = credits.unwrap_or(Credits::NotCharged);
         self.credits = credits;
         let duration = self.since(self.sent);
         let attempt =
             AttemptSummary { method: self.method, number: self.attempts, duration, credits, error, backoff };
-        quietly(|| self.observer.attempt_finished(&attempt));
+        catch(|| self.observer.attempt_finished(&attempt));
     }
 
     pub(super) fn finished<A>(mut self, result: &Result<Reply<A>, Error>) {
@@ -80,8 +74,9 @@ impl Watch<'_> {
             Err(error) => (error.attempts(), error.credits()),
         };
         let (duration, error) = (self.since(self.began), result.as_ref().err());
-        let call = CallSummary { method: self.method, attempts, duration, credits, error };
-        quietly(|| self.observer.call_finished(&call));
+        let storage = result.as_ref().ok().and_then(Reply::storage);
+        let call = CallSummary { method: self.method, attempts, duration, credits, storage, error };
+        catch(|| self.observer.call_finished(&call));
     }
 
     fn since(&self, earlier: Duration) -> Duration {
@@ -89,19 +84,14 @@ impl Watch<'_> {
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for Watch {
     fn drop(&mut self) {
         if self.is_finished {
             return;
         }
         let duration = self.since(self.began);
         let (method, attempts, credits) = (self.method, self.attempts, self.credits);
-        let call = CallSummary { method, attempts, duration, credits, error: None };
-        quietly(|| self.observer.call_dropped(&call));
+        let call = CallSummary { method, attempts, duration, credits, storage: None, error: None };
+        catch(|| self.observer.call_dropped(&call));
     }
-}
-
-/// The observer is the caller's code: its panic must not cost the answer. The panic hook has told of it.
-fn quietly(tell: impl FnOnce()) {
-    catch(tell);
 }

@@ -1,4 +1,4 @@
-//! Answers that are not what was asked for. Each keeps the whole response.
+//! Errors of complete responses. Each keeps the whole response.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::panics::catch;
 use crate::redact::Redactor;
 use crate::refusal::{Classifier, Refusal};
 
-/// The service's own error envelope ("Result of Failed API Request").
+/// The service's error envelope ("Result of Failed API Request").
 pub struct ApiError {
     message: String,
     /// The message without key and query, for printing.
@@ -30,20 +30,20 @@ impl ApiError {
         let clean = redactor.clean(&message);
         let refusal = Refusal::of_status(response.status());
         let mut error = Self { message, clean, refusal, response };
-        // A classifier is the caller's code: if it panics, the status decides, and nothing is lost.
+        // The classifier is the caller's code. If it panics, the status decides.
         if let Some(Some(refusal)) = catch(|| classifier(&error)) {
             error.refusal = refusal;
         }
         error
     }
 
-    /// Returns why the service refused, by the classifier of [`Api::with_refusals`](crate::Api::with_refusals), or else
+    /// Returns why the service refused the call, by the classifier of [`Api::with_refusals`](crate::Api::with_refusals) or else
     /// by the HTTP status.
     pub fn refusal(&self) -> Refusal {
         self.refusal
     }
 
-    /// Returns the service's short description, exactly as sent. It may echo the query; `Display` shows it without.
+    /// Returns the service's message, exactly as sent. It may contain the query, which `Display` removes.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -56,7 +56,7 @@ impl ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = if self.clean.is_empty() { "without a message" } else { &self.clean };
+        let message = if self.clean.is_empty() { "no message" } else { &self.clean };
         write!(f, "the service refused (HTTP {}): {message}", self.response.status().as_u16())
     }
 }
@@ -77,7 +77,7 @@ impl UnexpectedResponse {
         Self { problem, content_type, response }
     }
 
-    /// Returns where and why parsing it as an envelope failed.
+    /// Returns why and where the response is not an envelope.
     pub fn problem(&self) -> &ReadError {
         &self.problem
     }
@@ -92,7 +92,7 @@ impl fmt::Display for UnexpectedResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the answer is not from the API (HTTP {}, {}, {} bytes): {}",
+            "the response is not from the API (HTTP {}, {}, {} bytes): {}",
             self.response.status().as_u16(),
             self.content_type,
             self.response.body().len(),
@@ -101,7 +101,7 @@ impl fmt::Display for UnexpectedResponse {
     }
 }
 
-/// A successful envelope whose `result` does not fit the schema. It is never retried: it may have been paid for.
+/// A successful envelope whose `result` does not match the schema. Never retried, because it may have been paid for.
 pub struct DecodeError {
     problem: ReadError,
     response: Response<Bytes>,
@@ -112,7 +112,7 @@ impl DecodeError {
         Self { problem, response }
     }
 
-    /// Returns where and why parsing failed: JSON path and byte offset.
+    /// Returns why parsing failed, with JSON path and byte offset.
     pub fn problem(&self) -> &ReadError {
         &self.problem
     }
@@ -127,7 +127,7 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the service reports success, but its answer does not fit (HTTP {}, {} bytes kept): {}",
+            "the service reports success, but its answer does not match the schema (HTTP {}, {} bytes kept): {}",
             self.response.status().as_u16(),
             self.response.body().len(),
             self.problem
@@ -135,7 +135,7 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// As `Display`: a derived `Debug` would print the body.
+// Uses `Display`, because a derived `Debug` would print the body.
 macro_rules! debug_as_display {
     ($($name:ident),+) => {$(
         impl fmt::Debug for $name {

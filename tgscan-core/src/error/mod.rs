@@ -1,4 +1,4 @@
-//! Why a call brought no answer, grouped by who is at fault.
+//! The errors of calls, grouped by their origin.
 
 mod answer;
 mod read;
@@ -19,11 +19,16 @@ pub use crate::base_url::InvalidBaseUrl;
 pub use crate::refusal::Classifier;
 pub(crate) use read::{is_object, read_json, read_text, read_tracked};
 
-use crate::{Credits, Refusal, TransportError, ledger::CapReached, store::StoreRefusal, transport::Delivery};
+use crate::{
+    Credits, Refusal, TransportError,
+    account::CapReached,
+    store::{CallId, StoreRefusal},
+    transport::Delivery,
+};
 
-/// A failed call: why it failed, what it cost, and everything that was received.
+/// A failed call: its cause, its cost, and the received response.
 ///
-/// Cheap to clone, so that callers who wait for one answer can share it.
+/// Cheap to clone, so that callers of the same question can share it.
 ///
 /// `Debug` and `Display` show neither the API key, nor the query, nor the body.
 #[derive(Clone)]
@@ -36,35 +41,42 @@ struct Inner {
     kind: ErrorKind,
     credits: Credits,
     attempts: u32,
+    call: Option<CallId>,
 }
 
 /// The cause of a failed call.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The query is invalid; nothing was sent. The text says what would be valid.
+    /// The query is invalid; nothing was sent. The text describes valid queries.
     InvalidQuery(InvalidQuery),
-    /// The ledger's cap refused the call before anything was sent. Raise the cap, or wait for calls in flight.
+    /// A cap or a budget refused the call before anything was sent.
     CapReached(CapReached),
-    /// The client's store refused the call before anything was sent.
+    /// The client's store refused the call or a further attempt.
     Store(StoreRefusal),
     /// The transport failed before the response was complete.
     Transport(TransportError),
     /// The service answered with an error envelope.
     Api(ApiError),
-    /// The response is not the service's envelope, e.g. an error page of a gateway or proxy.
+    /// The response is not the service's envelope, for example an error page of a gateway or proxy.
     UnexpectedResponse(UnexpectedResponse),
-    /// The service reports success, but the answer does not match the schema. It may have been paid for, and is kept.
+    /// The service reports success, but the answer does not match the schema. The answer may have been paid for and is kept.
     Decode(DecodeError),
 }
 
 impl Error {
     pub(crate) fn new(method: &'static str, kind: ErrorKind, credits: Credits, attempts: u32) -> Self {
-        Self { inner: Arc::new(Inner { method, kind, credits, attempts }) }
+        let call = match &kind {
+            ErrorKind::Store(StoreRefusal::InFlight { call, .. } | StoreRefusal::Uncertain { call, .. }) => {
+                Some(*call)
+            }
+            _ => None,
+        };
+        Self { inner: Arc::new(Inner { method, kind, credits, attempts, call }) }
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
-        // Nobody else has it before the call has ended.
+        // The error is not shared before the call has ended.
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.attempts = attempts;
         }
@@ -78,26 +90,39 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_call(mut self, call: CallId) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.call = inner.call.or(Some(call));
+        }
+        self
+    }
+
     /// Returns the API method's name.
     pub fn method(&self) -> &'static str {
         self.inner.method
     }
 
-    /// Returns the cause, with its details.
+    /// Returns the cause with its details.
     pub fn kind(&self) -> &ErrorKind {
         &self.inner.kind
     }
 
-    /// Returns what the call cost, as far as it is known: of the last attempt, since earlier ones certainly cost nothing.
-    /// With [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) an earlier attempt may have taken
-    /// some; then a call whose last attempt took none is uncertain, and one that was charged may have paid twice.
+    /// Returns the cost of the last attempt, as far as it is known. Earlier attempts cost nothing, unless
+    /// [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) is set: then the call is uncertain if the last
+    /// attempt was free, and may have paid twice if it was charged.
     pub fn credits(&self) -> Credits {
         self.inner.credits
     }
 
-    /// Returns how often the request was passed to the transport; 0 if it was refused before.
+    /// Returns the number of requests passed to the transport; 0 if the call was refused before.
     pub fn attempts(&self) -> u32 {
         self.inner.attempts
+    }
+
+    /// Returns the id of the failed call in the client's store, or of the earlier call that blocks the question. `None` without
+    /// a store, and if the call was not claimed.
+    pub fn call(&self) -> Option<CallId> {
+        self.inner.call
     }
 
     /// Returns whether a time limit passed.
@@ -130,9 +155,9 @@ impl Error {
         matches!(self.inner.kind, ErrorKind::InvalidQuery(_))
     }
 
-    /// Returns whether a cap refused the call before anything was sent: the ledger's or the store's.
+    /// Returns whether a cap or a budget refused the call before anything was sent.
     pub fn is_cap_reached(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::CapReached(_) | ErrorKind::Store(StoreRefusal::CapReached(_)))
+        matches!(self.inner.kind, ErrorKind::CapReached(_))
     }
 
     /// Returns why the client's store refused the call before anything was sent, if it did.
@@ -143,7 +168,7 @@ impl Error {
         }
     }
 
-    /// Returns what is known about delivery, if the transport failed.
+    /// Returns whether the request was delivered, if the transport failed.
     pub fn delivery(&self) -> Option<Delivery> {
         match &self.inner.kind {
             ErrorKind::Transport(error) => Some(error.delivery()),
@@ -159,12 +184,12 @@ impl Error {
         }
     }
 
-    /// Returns the HTTP status, if a response came, whole or broken.
+    /// Returns the HTTP status of a complete or partial response.
     pub fn status(&self) -> Option<StatusCode> {
         self.response().map(Response::status)
     }
 
-    /// Returns the service's message, if it answered with an error envelope. It may echo the query.
+    /// Returns the service's message, if it answered with an error envelope. The message may contain the query.
     pub fn message(&self) -> Option<&str> {
         match &self.inner.kind {
             ErrorKind::Api(error) => Some(error.message()),
@@ -172,7 +197,7 @@ impl Error {
         }
     }
 
-    /// Returns everything that was received: status, headers, and the raw body, as far as it came.
+    /// Returns the complete or partial response: status, headers, and the received bytes of the body.
     pub fn response(&self) -> Option<&Response<Bytes>> {
         match &self.inner.kind {
             ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) | ErrorKind::Store(_) => None,
@@ -183,11 +208,11 @@ impl Error {
         }
     }
 
-    /// Reads the whole received body again as another type: an [`Envelope`](crate::types::Envelope) of a looser type
-    /// of your own, or any JSON value.
+    /// Parses the received body again as another type, for example an [`Envelope`](crate::types::Envelope) of a more lenient
+    /// type, or any JSON value.
     ///
     /// # Errors
-    /// If nothing was received, or it does not fit that type either.
+    /// If nothing was received, or the body does not match that type either.
     pub fn reparse<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
         read_json(self.response().map_or(&[], |response| response.body()))
     }
@@ -225,7 +250,7 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {
-    /// Returns the transport's cause where its text never quotes the request; see
+    /// Returns the cause. Omits a transport's cause whose text may quote the request; see
     /// [`TransportError::with_trusted_text`].
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.inner.kind {

@@ -1,4 +1,4 @@
-//! Reading JSON bodies: fast when they fit, exact about the place when they do not.
+//! Parses JSON bodies: fast in the usual case, with a second pass that locates errors.
 
 use std::fmt;
 
@@ -9,21 +9,21 @@ use tgscan_types::{Envelope, ErrorResult, repair_json};
 
 use crate::probe;
 
-/// Where and why a body could not be parsed.
+/// Why a body could not be parsed, and where.
 ///
-/// Shows the JSON path, the byte offset, and what was expected there; never the values of the answer. After a
-/// `reparse` the path is not shown either, because the names in it are those that the answer has.
+/// Shows the JSON path, the byte offset and the expected type, never values of the answer. After `reparse` the path is hidden
+/// too, because its names may be from the answer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReadError {
     path: String,
-    /// Whether key and query were removed from the path, so that it may be printed.
+    /// Whether key and query were removed from the path. Otherwise, it is not printed.
     is_clean: bool,
     offset: usize,
     expected: String,
 }
 
 impl ReadError {
-    /// Returns the JSON path, e.g. `result.groups[3].id`; empty for the document itself.
+    /// Returns the JSON path, such as `result.groups[3].id`; empty for the document itself.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -33,15 +33,15 @@ impl ReadError {
         self.offset
     }
 
-    /// For a type of the caller's own that does not read the same bytes the same way twice.
+    /// Creates the error of a non-deterministic deserializer.
     pub(crate) fn unstable() -> Self {
-        Self::plain("read only at the second try")
+        Self::plain("parsed only at the second attempt")
     }
 
-    /// For a type of the caller's own whose code panicked.
+    /// Creates the error of a deserializer that panicked.
     pub(crate) fn panicked() -> Self {
         Self::plain(
-            "the code that reads the answer's type panicked; mend it, then read the kept body with `reparse`",
+            "the deserializer of the answer panicked; fix it, then parse the kept body with `reparse`",
         )
     }
 
@@ -49,7 +49,7 @@ impl ReadError {
         Self { path: String::new(), is_clean: true, offset: 0, expected: expected.into() }
     }
 
-    /// Removes key and query from the path, which can hold a key of the answer.
+    /// Removes key and query from the path, which can contain names from the answer.
     pub(crate) fn redact(mut self, redactor: &crate::redact::Redactor<'_>) -> Self {
         (self.path, self.is_clean) = (redactor.clean(&self.path), true);
         self
@@ -73,7 +73,7 @@ impl fmt::Debug for ReadError {
     }
 }
 
-/// Checks the whole body as UTF-8 at once: `serde_json` is faster on text than on bytes that it must check piecemeal.
+/// Checks the whole body as UTF-8, because `serde_json` parses text faster than bytes.
 pub(crate) fn read_text(body: &[u8]) -> Result<&str, ReadError> {
     std::str::from_utf8(body).map_err(|error| ReadError {
         path: String::new(),
@@ -83,23 +83,23 @@ pub(crate) fn read_text(body: &[u8]) -> Result<&str, ReadError> {
     })
 }
 
-/// Reads a body as any type, with the same leniency as an answer.
+/// Parses a body as any type, with the same leniency as an answer.
 pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ReadError> {
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
-    let mended = repair_json(body);
-    track(read_text(mended.as_deref().unwrap_or(body))?, 0, "")
+    let repaired = repair_json(body);
+    track(read_text(repaired.as_deref().unwrap_or(body))?, 0, "")
 }
 
 /// Returns whether a body is one complete JSON object.
 pub(crate) fn is_object(body: &[u8]) -> bool {
-    let mended = repair_json(body);
-    let body = mended.as_deref().unwrap_or(body);
+    let repaired = repair_json(body);
+    let body = repaired.as_deref().unwrap_or(body);
     body.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
-/// The second, slower pass over a body that did not read as an envelope of `A`: finds the path and the offset.
+/// Parses a body a second time, to find the path and the offset of the error. Slower than the first pass.
 pub(crate) fn read_tracked<A: DeserializeOwned>(body: &[u8]) -> Result<Envelope<A>, ReadError> {
     #[derive(Deserialize)]
     struct RawResult<'a> {
@@ -107,7 +107,7 @@ pub(crate) fn read_tracked<A: DeserializeOwned>(body: &[u8]) -> Result<Envelope<
         result: &'a RawValue,
     }
     let text = read_text(body)?;
-    // On its own first, because the envelope reads a `result` that stands before its `status` out of sight.
+    // The result alone first, because the envelope parses a `result` before `status` without tracking its path.
     if let Ok(RawResult { result }) = serde_json::from_str(text) {
         let offset = result.get().as_ptr() as usize - text.as_ptr() as usize;
         if probe::status(body) == Some(probe::Status::Error) {
@@ -119,7 +119,7 @@ pub(crate) fn read_tracked<A: DeserializeOwned>(body: &[u8]) -> Result<Envelope<
     track(text, 0, "")
 }
 
-/// Reads text that starts `base` bytes into the body, at `root` in its JSON, keeping track of the path.
+/// Parses text and tracks the path. The text starts at byte `base` of the body and at path `root` of its JSON.
 fn track<T: DeserializeOwned>(text: &str, base: usize, root: &str) -> Result<T, ReadError> {
     let mut json = serde_json::Deserializer::from_str(text);
     let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -141,24 +141,24 @@ fn track<T: DeserializeOwned>(text: &str, base: usize, root: &str) -> Result<T, 
     Err(ReadError { path, is_clean: false, offset: base + offset(text, &error), expected: expected(&error) })
 }
 
-/// The byte that `serde_json`'s line and column mean. Both count from 1, columns in bytes.
+/// Converts the line and column of `serde_json` to a byte offset. Both count from 1, columns in bytes.
 fn offset(text: &str, error: &serde_json::Error) -> usize {
     let line = error.line().saturating_sub(1);
     let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
     (start + error.column().saturating_sub(1)).min(text.len())
 }
 
-/// What `serde_json` says, without the values that it quotes from the answer.
+/// Returns the message of `serde_json` without quoted values of the answer.
 fn expected(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    // Exactly what `serde_json` adds: a quoted value of the answer can hold " at line " too.
+    // The exact suffix, because a quoted value of the answer can contain " at line " too.
     let text =
         text.strip_suffix(&format!(" at line {} column {}", error.line(), error.column())).unwrap_or(&text);
     if !error.is_data() {
-        // Syntax errors and early ends name what is wrong with the JSON, never its values.
+        // Syntax errors and unexpected ends never quote values.
         return text.to_owned();
     }
-    // "invalid type: string "…", expected i64": only what follows the last "expected" is the schema's.
+    // "invalid type: string "…", expected i64": only the text after the last "expected" is from the schema.
     match text.rsplit_once(", expected ") {
         Some((_, expected)) => format!("expected {expected}"),
         None if text.starts_with("missing field `") || text.starts_with("duplicate field `") => {
@@ -176,20 +176,20 @@ mod tests {
 
     fn problem<A: DeserializeOwned>(body: &str) -> String {
         match read_tracked::<A>(body.as_bytes()) {
-            Ok(_) => panic!("it reads: {body}"),
+            Ok(_) => panic!("no error: {body}"),
             Err(error) => ReadError { is_clean: true, ..error }.to_string(),
         }
     }
 
     #[test]
-    fn names_path_offset_and_expectation_in_either_order() {
+    fn reports_path_offset_and_expected_type_in_either_order() {
         let wrong = r#"{"user":{"id":1},"meta":{"known_num_groups":"private","num_groups":0,"op_cost":1}}"#;
         for body in [
             format!(r#"{{"status":"ok","result":{wrong}}}"#),
             format!(r#"{{"result":{wrong},"status":"ok"}}"#),
             format!("{{\n\n \"result\":\n{wrong},\"status\":\"ok\"}}"),
         ] {
-            // serde_json stops at the last byte of the wrong value: its closing quote.
+            // serde_json stops at the last byte of the invalid value: its closing quote.
             let offset = body.find("private\"").unwrap() + "private".len();
             let said = problem::<SearchAnswer>(&body);
             assert_eq!(said, format!("`result.meta.known_num_groups`, byte {offset}: expected u64"));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn names_what_is_missing_and_where_a_body_ends() {
+    fn reports_missing_fields_and_truncated_bodies() {
         for (body, says) in [
             ("", "byte 0: EOF while parsing a value"),
             ("<html>", "byte 0: expected value"),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn never_repeats_values_of_the_answer() {
+    fn never_quotes_values_of_the_answer() {
         for body in [
             r#"{"status":"ok","result":{"num_credits":"private"}}"#,
             r#"{"status":"private, expected private","result":{"num_credits":1}}"#,
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn custom_error_of_a_type_is_not_repeated() {
+    fn never_quotes_custom_errors() {
         struct Odd;
         impl<'de> Deserialize<'de> for Odd {
             fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
@@ -239,12 +239,12 @@ mod tests {
                 Err(serde::de::Error::custom(format!("{text} is odd")))
             }
         }
-        let error = read_json::<Odd>(b"\"private\"").err().expect("it never reads");
+        let error = read_json::<Odd>(b"\"private\"").err().expect("an error");
         assert_eq!(error.to_string(), "byte 0: the value is not allowed here");
     }
 
     #[test]
-    fn a_body_that_is_not_utf8_names_the_byte() {
+    fn reports_the_first_byte_that_is_not_utf8() {
         let error = read_tracked::<BalanceAnswer>(b"{\"status\":\"\xff\"}").unwrap_err();
         assert_eq!(error.to_string(), "byte 11: not UTF-8");
     }

@@ -1,4 +1,4 @@
-//! How an attempt can fail, and what each failure means for sending again and for credits.
+//! The failures of attempts, and their effect on retries and credits.
 
 use http::StatusCode;
 
@@ -6,28 +6,28 @@ use crate::error::{Error, ErrorKind};
 use crate::transport::TransportErrorKind;
 use crate::{Credits, Refusal, TransportError, probe, transport::Delivery};
 
-/// How an attempt failed, as far as retrying and credits depend on it.
+/// How an attempt failed. Retries and credits depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Never sent, and a later attempt may be: no connection, a connect timeout.
+    /// Never sent, but a later attempt may succeed: no connection, a connect timeout.
     NeverSent,
-    /// Never sent, and never will be: no trusted TLS session, refused by a proxy or the transport.
+    /// Never sent, and a later attempt fails too: no trusted TLS session, refused by a proxy or the transport.
     Unsendable,
-    /// Maybe sent: a timeout or a broken connection before any answer.
+    /// Maybe sent: a timeout or a broken connection before the response.
     MaybeSent,
-    /// The response began with this status and broke off.
+    /// The response started with this status and broke off.
     ResponseBroken(StatusCode),
-    /// The response began with this status and is larger than the transport's limit; it would be again.
+    /// The response started with this status and is larger than the transport's limit.
     ResponseTooLarge(StatusCode),
-    /// The service's own error envelope.
+    /// The service's error envelope.
     Api(Refusal, StatusCode),
     /// A complete response that is not the service's envelope, such as a gateway's page.
     Unexpected(StatusCode),
-    /// A successful envelope that does not fit the schema.
+    /// A successful envelope that does not match the schema.
     Undecodable,
 }
 
-/// What a status means, whoever sent it: the service or a gateway in between.
+/// The meaning of a status, whether the service or a gateway sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatusRule {
@@ -35,11 +35,11 @@ pub struct StatusRule {
     pub not_processed: bool,
     /// Whether the same request may succeed later.
     pub is_transient: bool,
-    /// Why.
+    /// The reason for the rule.
     pub why: &'static str,
 }
 
-/// Statuses with a rule of their own. All others are permanent, and silent about whether the request was processed.
+/// Statuses with a specific rule. All others are permanent, and do not show whether the request was processed.
 const STATUSES: [(u16, u16, bool, bool, &str); 12] = [
     (
         401,
@@ -83,8 +83,8 @@ impl StatusRule {
     /// Returns the rule of a status.
     pub fn of(status: StatusCode) -> Self {
         let status = status.as_u16();
-        let own = STATUSES.iter().find(|(from, to, ..)| (*from..=*to).contains(&status));
-        match own {
+        let rule = STATUSES.iter().find(|(from, to, ..)| (*from..=*to).contains(&status));
+        match rule {
             Some(&(_, _, not_processed, is_transient, why)) => Self { not_processed, is_transient, why },
             None => Self {
                 not_processed: false,
@@ -96,8 +96,8 @@ impl StatusRule {
 }
 
 impl Failure {
-    /// Returns every failure with a rule of its own, for tables and exhaustive tests: each kind once, those with a status
-    /// at every status with a rule of its own and at some of those that share the rest.
+    /// Returns a failure for each rule, for tables and exhaustive tests: each kind, each status with a specific rule, and some
+    /// of the other statuses.
     pub fn all() -> Vec<Self> {
         let mut all = vec![Self::NeverSent, Self::Unsendable, Self::MaybeSent];
         for status in [StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS] {
@@ -115,13 +115,13 @@ impl Failure {
             Self::Api(Refusal::Other, StatusCode::INTERNAL_SERVER_ERROR),
             Self::Api(Refusal::Other, StatusCode::SERVICE_UNAVAILABLE),
         ]);
-        let own = [200, 302, 400, 403, 407].into_iter().chain(STATUSES.iter().map(|(from, ..)| *from));
-        all.extend(own.filter_map(|status| StatusCode::from_u16(status).ok()).map(Self::Unexpected));
+        let statuses = [200, 302, 400, 403, 407].into_iter().chain(STATUSES.iter().map(|(from, ..)| *from));
+        all.extend(statuses.filter_map(|status| StatusCode::from_u16(status).ok()).map(Self::Unexpected));
         all.push(Self::Undecodable);
         all
     }
 
-    /// How the attempt behind an error failed; `None` if it was refused before anything was tried.
+    /// Returns the failure of an error; `None` if the call was refused before an attempt.
     pub(crate) fn of(error: &Error) -> Option<Self> {
         Some(match error.kind() {
             ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) | ErrorKind::Store(_) => return None,
@@ -137,7 +137,7 @@ impl Failure {
             (Delivery::NeverSent, _) if error.is_transient() => Self::NeverSent,
             (Delivery::NeverSent, _) => Self::Unsendable,
             (Delivery::ResponseStarted, Some(partial)) => {
-                // A success under a status that refuses contradicts itself: then the status proves nothing.
+                // A success body contradicts a refusing status, so the status is ignored.
                 let is_success = probe::status(partial.body()) == Some(probe::Status::Ok);
                 let status = if is_success { StatusCode::OK } else { partial.status() };
                 if error.kind() == TransportErrorKind::BodyTooLarge {
@@ -150,10 +150,10 @@ impl Failure {
         }
     }
 
-    /// Returns whether the request certainly was not processed, so that it cannot have cost anything.
+    /// Returns whether the request certainly was not processed, and so was free.
     ///
-    /// That is so if it was never sent, under 401 and 429 from anyone, and for a refusal in the service's own error
-    /// envelope: by its status if that is a 4xx, else by its text ([`Refusal`]). A gateway's answer proves nothing: the
+    /// This holds if the request was never sent, for any 401 and 429, and for a refusal in the service's error envelope: by
+    /// its status if that is a 4xx, else by its text ([`Refusal`]). It does not hold for a gateway's error page, since the
     /// gateway may have forwarded the request.
     pub fn not_processed(self) -> bool {
         match self {
@@ -172,19 +172,19 @@ impl Failure {
             Self::NeverSent
             | Self::MaybeSent
             | Self::Api(Refusal::TooManyRequests | Refusal::Unavailable, _) => true,
-            // What broke under a status that refuses for good would be refused again.
+            // A 401 would be repeated, whether or not its body is complete.
             Self::ResponseBroken(status) => status != StatusCode::UNAUTHORIZED,
             Self::Unexpected(status) | Self::Api(Refusal::Other, status) => {
                 StatusRule::of(status).is_transient
             }
-            // The head already says all that a longer limit could show.
+            // The body would be too large again, unless the status is a 429, which passes.
             Self::ResponseTooLarge(status) => status == StatusCode::TOO_MANY_REQUESTS,
-            // An answer that does not fit would come again, and may have been paid for.
+            // An undecodable answer would be repeated, and may have been paid for.
             Self::Unsendable | Self::Api(_, _) | Self::Undecodable => false,
         }
     }
 
-    /// Returns what is known about the credits of an attempt that failed so, if `op_cost` was not to be read anywhere.
+    /// Returns the credits of an attempt that failed in this way without a stated `op_cost`.
     pub fn credits(self, can_cost: bool) -> Credits {
         if can_cost && !self.not_processed() { Credits::Uncertain } else { Credits::NotCharged }
     }

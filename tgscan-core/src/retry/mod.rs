@@ -1,4 +1,4 @@
-//! Whether a failed attempt is made again: one pure function over what is known.
+//! Decides whether a request is sent again after a failure: one pure function.
 
 mod failure;
 
@@ -8,7 +8,7 @@ use tgscan_types::unix_millis;
 
 pub use failure::{Failure, StatusRule};
 
-/// Limits of the backoff and of the number of attempts. The rules themselves are fixed: see [`decide`].
+/// Limits of backoffs and of the number of attempts. The rules themselves are fixed; see [`decide`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,18 +23,18 @@ pub use failure::{Failure, StatusRule};
 pub struct RetryPolicy {
     /// Maximum number of attempts; 0 means 1. Default: 4.
     pub max_attempts: u32,
-    /// Upper bound of the first backoff; it doubles with each further one. Default: 250 ms.
+    /// Upper bound of the first backoff. Doubles with each further backoff. Default: 250 ms.
     pub base_backoff: Duration,
-    /// Longest single backoff. A longer `Retry-After` ends the call. Default: 30 s.
+    /// Maximum duration of one backoff. A longer `Retry-After` ends the call. Default: 30 s.
     pub max_backoff: Duration,
-    /// Longest time from the start of the call to the start of its last attempt. Default: 60 s.
+    /// Maximum time from the start of the call to the start of its last attempt. Default: 60 s.
     pub max_elapsed: Duration,
-    /// Seed of the jitter. Give every process its own, so that they do not retry in step. Default: 0.
+    /// Seed of the jitter. Use a different seed in each process, so that they do not retry in step. Default: 0.
     pub seed: u64,
-    /// Send a call that costs credits again even if the earlier attempt may have been processed. Default: `false`.
+    /// Whether to send a call that costs credits again even if the earlier attempt may have been processed. Default: `false`.
     ///
-    /// **This can pay twice for one answer.** Each such attempt takes its own reserve in the ledger and stays
-    /// uncertain there. The documentation offers no idempotency key, so there is no safe form of this.
+    /// **This can pay twice for one answer.** Each such attempt has its own reserve in the book and stays
+    /// uncertain there. It cannot be made safe, since the service has no idempotency key.
     pub resend_uncertain: bool,
 }
 
@@ -58,43 +58,43 @@ impl RetryPolicy {
     }
 }
 
-/// Everything that the decision depends on.
+/// The input of [`decide`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryContext {
-    /// Whether this call can cost credits: its method can, and it is not sent to a test method.
+    /// Whether this call can cost credits: its method can, and the request is not for a test method.
     pub can_cost: bool,
     /// How the last attempt failed.
     pub failure: Failure,
-    /// Whether what came back says what it cost, even if the rest is broken or its status is one that refuses.
+    /// Whether the response states a charge, even if the rest is broken or its status is a refusal.
     pub is_charged: bool,
-    /// What the response's `Retry-After` asks for.
+    /// The response's `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// Attempts made so far, the failed one included.
+    /// The number of attempts so far, including the failed one.
     pub attempts: u32,
-    /// Time since the call began.
+    /// The time since the start of the call.
     pub elapsed: Duration,
-    /// A random number, for the jitter.
+    /// A random number for the jitter.
     pub random: u64,
 }
 
-/// What to do after a failed attempt.
+/// The decision after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Report the failure.
     GiveUp,
-    /// Send the request again after this long.
+    /// Send the request again after this duration.
     RetryAfter(Duration),
 }
 
 /// Decides whether a failed attempt is retried.
 ///
-/// - A failure that would only repeat itself is reported, and so is an attempt that was charged.
-/// - A call that can cost credits is sent again only if the attempt certainly was not processed (or if
-///   [`RetryPolicy::resend_uncertain`] allows it).
+/// - An attempt whose response states a charge is never retried, for any status.
+/// - A permanent failure is not retried.
+/// - A call that can cost credits is sent again only if the attempt certainly was not processed, or if
+///   [`RetryPolicy::resend_uncertain`] is set.
 /// - A free call is sent again after any transient failure.
-/// - Before any of this: a call whose answer states that it took credits is not sent again, whatever its status.
-/// - The wait is drawn evenly between zero and a bound that doubles (full jitter), and is at least `Retry-After`.
-/// - A wait beyond [`RetryPolicy::max_backoff`], or one that ends after [`RetryPolicy::max_elapsed`], is not begun.
+/// - The wait is random between zero and a bound that doubles (full jitter), and at least `Retry-After`.
+/// - The call ends if the wait exceeds [`RetryPolicy::max_backoff`] or would end after [`RetryPolicy::max_elapsed`].
 pub fn decide(policy: &RetryPolicy, context: &RetryContext) -> Decision {
     let RetryContext { can_cost, failure, is_charged, retry_after, attempts, elapsed, random } = *context;
     let may_repeat = !can_cost || failure.not_processed() || policy.resend_uncertain;
@@ -110,16 +110,16 @@ pub fn decide(policy: &RetryPolicy, context: &RetryContext) -> Decision {
     Decision::RetryAfter(wait)
 }
 
-/// `bound` × `random` / 2^64, in whole nanoseconds.
+/// Returns `bound` × `random` / 2^64, in whole nanoseconds.
 fn fraction(bound: Duration, random: u64) -> Duration {
     let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
     let scaled = (u128::from(nanos) * u128::from(random)) >> 64;
     Duration::from_nanos(u64::try_from(scaled).unwrap_or(u64::MAX))
 }
 
-/// The `count`-th number of the sequence of a seed: `SplitMix64`, which needs no state and no dependency.
+/// Returns a random number by seed and index: `SplitMix64`, which needs no state and no dependency.
 ///
-/// This crate draws no randomness of its own, so every schedule can be repeated from its seed.
+/// This crate has no other randomness, so every schedule can be reproduced from its seed.
 pub(crate) fn random(seed: u64, count: u64) -> u64 {
     let mut z = seed.wrapping_add(count.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -127,9 +127,9 @@ pub(crate) fn random(seed: u64, count: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// How long `Retry-After` asks to wait: a number of seconds, also with a fraction, or a date. A date is compared with the
-/// response's own `Date`, else with the driver's clock. Any other value asks for the longest wait, also the two
-/// obsolete forms of a date, which senders must not generate (RFC 9110, 5.6.7). Of several values the longest counts.
+/// Returns the wait that `Retry-After` requests: a number of seconds, possibly with a fraction, or a date. A date is compared
+/// with the response's `Date`, or else with the driver's clock. Any other value means the longest wait, including the two
+/// obsolete date formats, which senders must not generate (RFC 9110, 5.6.7). Of several values, the longest counts.
 pub(crate) fn retry_after(
     headers: &http::HeaderMap,
     driver: impl FnOnce() -> Option<SystemTime>,
@@ -143,7 +143,7 @@ pub(crate) fn retry_after(
     let wait = |value: &http::HeaderValue| {
         let text = value.to_str().ok()?.trim();
         match text.parse::<f64>() {
-            // A number below zero has passed, and one beyond any duration is longer than any limit.
+            // A negative number means no wait, and an overflow exceeds any limit.
             Ok(seconds) if seconds.is_finite() => {
                 Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
             }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn only_401_and_429_say_not_processed_whoever_sent_them() {
+    fn only_401_and_429_mean_not_processed() {
         let all = (100..=999).filter(|status| unexpected(*status).not_processed()).collect::<Vec<_>>();
         assert_eq!(all, [401, 429]);
         for status in [502, 503, 504] {
@@ -209,13 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn resends_free_call_after_statuses_that_pass() {
+    fn resends_free_call_after_transient_statuses() {
         let policy = RetryPolicy::default();
-        let passing: Vec<u16> =
+        let transient: Vec<u16> =
             (100..=999).filter(|status| retries(&policy, false, unexpected(*status))).collect();
         let mut expected = vec![408, 409, 421, 425, 429, 500, 502, 503, 504];
         expected.extend(520..=529);
-        assert_eq!(passing, expected);
+        assert_eq!(transient, expected);
         for failure in [
             Failure::Unsendable,
             Failure::Undecodable,
@@ -241,31 +241,31 @@ mod tests {
 
     #[test]
     fn never_retries_a_charged_attempt() {
-        let asked = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
+        let policy = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
         for failure in Failure::all() {
             for can_cost in [true, false] {
                 let charged = RetryContext { is_charged: true, ..context(can_cost, failure) };
-                assert_eq!(decide(&asked, &charged), Decision::GiveUp, "{failure:?}");
+                assert_eq!(decide(&policy, &charged), Decision::GiveUp, "{failure:?}");
             }
         }
     }
 
     #[test]
-    fn resends_uncertain_only_if_asked() {
-        let asked = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
+    fn resends_uncertain_only_if_enabled() {
+        let enabled = RetryPolicy { resend_uncertain: true, ..RetryPolicy::default() };
         for failure in
             [Failure::MaybeSent, Failure::ResponseBroken(StatusCode::OK), unexpected(502), unexpected(503)]
         {
             assert!(
-                retries(&asked, true, failure) && !retries(&RetryPolicy::default(), true, failure),
+                retries(&enabled, true, failure) && !retries(&RetryPolicy::default(), true, failure),
                 "{failure:?}"
             );
         }
-        assert!(!retries(&asked, true, Failure::Undecodable), "a decode failure is never retried");
+        assert!(!retries(&enabled, true, Failure::Undecodable), "a decode failure is never retried");
     }
 
     #[test]
-    fn attempts_wait_and_total_time_are_capped() {
+    fn limits_attempts_waits_and_total_time() {
         let policy = RetryPolicy::default();
         let at = |attempts, elapsed, retry_after| {
             let context = context(false, Failure::NeverSent);
@@ -274,7 +274,7 @@ mod tests {
         let s = Duration::from_secs;
         assert_eq!(at(3, s(0), None), Decision::RetryAfter(Duration::from_nanos(999_999_999)));
         assert_eq!(at(4, s(0), None), Decision::GiveUp, "attempts");
-        assert_eq!(at(1, s(0), Some(s(30))), Decision::RetryAfter(s(30)), "Retry-After is obeyed");
+        assert_eq!(at(1, s(0), Some(s(30))), Decision::RetryAfter(s(30)), "Retry-After");
         assert_eq!(at(1, s(0), Some(s(31))), Decision::GiveUp, "one wait");
         assert_eq!(at(1, s(30), Some(s(30))), Decision::RetryAfter(s(30)), "ends just in time");
         assert_eq!(at(1, s(31), Some(s(30))), Decision::GiveUp, "total");
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn full_jitter_doubles_up_to_the_longest_backoff() {
+    fn full_jitter_doubles_up_to_max_backoff() {
         let policy = RetryPolicy { max_attempts: u32::MAX, ..RetryPolicy::default() };
         for (attempts, bound) in
             [(1, 250), (2, 500), (3, 1000), (7, 16_000), (8, 30_000), (1_000_000, 30_000)]
@@ -301,16 +301,16 @@ mod tests {
     }
 
     #[test]
-    fn the_random_sequence_is_spread_and_repeatable() {
-        let draws: std::collections::HashSet<u64> = (0..1000).map(|count| random(7, count)).collect();
-        assert_eq!(draws.len(), 1000);
+    fn random_sequence_is_distinct_and_repeatable() {
+        let numbers: std::collections::HashSet<u64> = (0..1000).map(|count| random(7, count)).collect();
+        assert_eq!(numbers.len(), 1000);
         assert_eq!(random(7, 3), random(7, 3));
         // Reference value of SplitMix64 for seed 0.
         assert_eq!(random(0, 0), 0xe220_a839_7b1d_cdaf);
     }
 
     #[test]
-    fn retry_after_reads_numbers_and_dates() {
+    fn parses_retry_after_numbers_and_dates() {
         let at = |retry_after: &str, date: Option<&str>, driver: Option<SystemTime>| {
             let mut headers = http::HeaderMap::new();
             for value in retry_after.split('|') {

@@ -1,30 +1,43 @@
-//! Why a store fails, and why it refuses a call.
+//! The errors and refusals of stores.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CallId, StoreCapReached};
+use super::CallId;
 
-/// A store that failed. Its text must not quote the query.
+/// An error of a store. Its text must not contain the query.
 #[derive(Clone)]
 pub struct StoreError {
     text: String,
     source: Option<Arc<dyn Error + Send + Sync>>,
+    is_in_doubt: bool,
 }
 
 impl StoreError {
-    /// Creates an error from a text that says what happened and what to do.
+    /// Creates an error after which nothing was written. The text should state the problem and its remedy.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), source: None }
+        Self { text: text.into(), source: None, is_in_doubt: false }
     }
 
-    /// Adds the cause, whose text must not quote the query either.
+    /// Sets the cause, whose text must not contain the query either.
     #[must_use]
     pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
+    }
+
+    /// Marks the transaction as possibly written, because the reply to its commit was lost.
+    #[must_use]
+    pub fn in_doubt(mut self) -> Self {
+        self.is_in_doubt = true;
+        self
+    }
+
+    /// Returns whether the transaction may have been written.
+    pub fn is_in_doubt(&self) -> bool {
+        self.is_in_doubt
     }
 }
 
@@ -36,7 +49,10 @@ impl fmt::Display for StoreError {
 
 impl fmt::Debug for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreError").field("text", &self.text).field("source", &self.source).finish()
+        f.debug_struct("StoreError")
+            .field("text", &self.text)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 
@@ -46,49 +62,73 @@ impl Error for StoreError {
     }
 }
 
-/// Why a store let a paid call not be sent. Nothing was sent.
+/// Why the store refused to send a paid call, or to send it again.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StoreRefusal {
     /// The store failed.
     Failed(StoreError),
-    /// Another call with the same question is in flight, and it did not end before the deadline.
+    /// Another call with the same question is in flight, and did not end in time.
     InFlight {
-        /// How long it has been.
+        /// The other call.
+        call: CallId,
+        /// The time since the other call was claimed.
         age: Duration,
     },
-    /// An earlier call with the same question may have been charged, and brought no answer.
+    /// An earlier call with the same question was not answered, and was or may have been charged.
     Uncertain {
-        /// That call, for [`Store::resolve`](super::Store::resolve).
+        /// The earlier call, for [`Account::resolve`](super::Account::resolve).
         call: CallId,
-        /// How long ago it was claimed.
+        /// The time since the earlier call was claimed.
         age: Duration,
-        /// What it cost, if that is known.
+        /// The cost of the earlier call, if it is known.
         charged: Option<u64>,
     },
-    /// The cap of all who share the store leaves no room.
-    CapReached(StoreCapReached),
-    /// Only a stored answer was asked for, and there is none that is young enough.
+    /// A comparison with the balance did not end in time.
+    Held,
+    /// No stored answer is recent enough for [`Lookup::Stored`](super::Lookup::Stored).
     NotStored,
+    /// The call lost its claim while it waited, because its owner was considered dead. Another process may have sent the
+    /// question.
+    ClaimLost,
 }
 
 impl fmt::Display for StoreRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => write!(f, "not sent, because the store failed: {error}"),
-            Self::InFlight { age } => {
-                write!(f, "not sent, because the same question has been in flight for {} s", age.as_secs())
-            }
+            Self::InFlight { call, age } => write!(
+                f,
+                "not sent, because call {call} asked the same question {} s ago and is still in flight; try again later",
+                age.as_secs()
+            ),
             Self::Uncertain { call, age, charged } => {
-                write!(f, "not sent, because call {call} asked the same {} s ago and ", age.as_secs())?;
+                write!(
+                    f,
+                    "not sent, because call {call} asked the same question {} s ago and ",
+                    age.as_secs()
+                )?;
                 match charged {
-                    Some(credits) => write!(f, "cost {credits} credits without an answer")?,
-                    None => f.write_str("may have been charged")?,
+                    Some(credits) => {
+                        write!(
+                            f,
+                            "cost {credits} credits without an answer; resolve it with `Account::resolve`"
+                        )
+                    }
+                    None => f.write_str(
+                        "may have been charged; resolve it with `Client::reconcile` or `Account::resolve`",
+                    ),
                 }
-                f.write_str("; settle it with `Client::reconcile_store` or `Store::resolve`")
             }
-            Self::CapReached(refused) => refused.fmt(f),
-            Self::NotStored => f.write_str("not sent, because only a stored answer was asked for"),
+            Self::Held => f.write_str(
+                "not sent, because a comparison with the balance did not end in time; try again later",
+            ),
+            Self::NotStored => {
+                f.write_str("not sent, because only a stored answer was requested and no recent one exists")
+            }
+            Self::ClaimLost => {
+                f.write_str("not sent again, because the call lost its claim while it waited; ask again")
+            }
         }
     }
 }

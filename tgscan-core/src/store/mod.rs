@@ -1,158 +1,195 @@
-//! A durable record of paid calls: no question is paid for twice and no paid answer is lost, across crashes, restarts
-//! and machines.
+//! Records paid calls durably: no question is paid for twice and no paid answer is lost, across crashes, restarts and
+//! machines.
 //!
-//! A [`Store`] is asked before a paid call is sent ([`Store::claim`]) and told how it ended ([`Store::settle`]). Give one
-//! to a client with [`Client::with_store`](crate::Client::with_store); `tgscan-store` has stores in a file, in PostgreSQL
-//! and in memory. Without one, nothing is kept.
+//! A call is claimed before it is sent, and settled before its caller gets the answer. Add a store to a client with
+//! [`Client::with_store`](crate::Client::with_store). The crate `tgscan-store` has stores in a file, in PostgreSQL and in
+//! memory.
 //!
 //! ```text
-//!  claim (durable) ──► granted ──► send … ──► settle (durable) ──► reply
-//!      │                                        ├ answered: response, credits, time
-//!      ├► stored answer: 0 credits              ├ not charged: the claim is gone
-//!      ├► in flight elsewhere: wait, ask again  └ unanswered: stays, counts against the cap
-//!      ├► uncertain since …: an error, nothing is sent
-//!      └► cap reached
+//!  claim (durable) ─► granted ─► attempt … ─► settle (durable) ─► reply
+//!      ├► stored answer (≤ max_age): 0 credits      ├ answered: response bytes, credits, time
+//!      ├► in flight elsewhere: wait, ask again      ├ not charged: the claim is gone
+//!      ├► uncertain since …: an error, nothing sent └ unanswered: stays, counts against the cap
+//!      └► the account's cap or a budget is reached
 //! ```
 //!
-//! # What a store must hold
-//! Whatever dies when:
-//! 1. **Claims are durable first.** A granted claim survives a crash before [`Store::claim`] returns it.
-//! 2. **Answers are durable first.** An answer survives a crash before [`Store::settle`] returns.
-//! 3. **One claim per question.** However many tasks and processes ask a question at once, one of them is granted; the
-//!    others get [`Claim::InFlight`] until it is settled.
-//! 4. **Dead owners leave uncertain calls.** A claim whose owner died is [`Claim::Uncertain`]: never free, never granted
-//!    again by itself. It ends by [`Store::finish_reconcile`], by [`Store::resolve`], or by a request that
-//!    [allows paying twice](ClaimRequest::pay_again_after).
-//! 5. **The cap counts everyone.** Charged, in flight and uncertain calls of all who share the store count, across
-//!    restarts, one row per call.
-//! 6. **Nothing outlives `keep_for`.** Erasing a person removes questions and answers, and leaves the bill.
-//! 7. **Accounts never mix**, nor do live and test.
+//! # Write a store
+//! A [`Store`] contains no rules. A transaction loads the rows in [`Needs`], passes them to the rules of this crate, and writes
+//! the [`Changes`] that they return. Requirements:
+//! 1. **One transaction at a time for each account.** No other transaction on the account loads between the load and the write.
+//! 2. **Durable and atomic.** When [`Store::transact`] returns, all changes survive a crash. If it fails, no change is written,
+//!    or the error is [in doubt](StoreError::in_doubt).
+//! 3. **Owners.** Claims belong to an owner, which is an open store. An owner is alive as long as its lock or lease lasts, which
+//!    each transaction renews. Calls in flight of a dead owner are in [`Loaded::lost`]. An owner's number is never reused.
+//! 4. **Indexes** follow from the rows; see [`Index`].
+//! 5. **Limits.** Every function returns in bounded time, even if the disk or the network does not respond, because the callers
+//!    of claims and settlements wait for it.
 //!
-//! `tgscan-mock` has a conformance suite that checks these.
+//! `tgscan-mock` has a conformance suite that checks these requirements, and the promises that depend on them.
 
-mod book;
-mod call;
-mod claim;
-mod drive;
+mod account;
+mod ask;
+mod decide;
 mod error;
-mod person;
+#[cfg(test)]
+mod explore;
+mod forget;
+mod operation;
+mod people;
 mod policy;
 mod question;
 mod record;
+#[cfg(test)]
+mod schedules;
+mod slot;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod writer;
 
+use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tgscan_types::UserQuery;
 
-pub use book::{AccountBook, MethodBook, ReconcileStart, StoreCap, StoreCapReached, StoreReconciliation};
-pub use call::{ClaimBackoff, ClaimStep, GrantedCall, PendingClaim, PendingSettlement, RunningCall};
-pub use claim::{CallId, Claim, ClaimRequest, Settlement, StoredAnswer};
-pub(crate) use drive::{Stored, Task};
+pub use account::Account;
+pub use ask::Answered;
+pub(crate) use ask::{ClaimGuard, Heard, Request, ask, people_of};
 pub use error::{StoreError, StoreRefusal};
-pub use person::Person;
+pub(crate) use operation::{Claim, Done, Operation, Settlement};
+pub(crate) use people::in_body as people_in;
 pub use policy::{Lookup, StorePolicy};
-pub use question::Question;
-pub use record::{BillRow, CallState, Erased, StoredCall};
+pub use question::{AccountName, Question};
+pub use record::{
+    Answer, BillRow, Call, CallId, CallState, Erased, Event, JournalEntry, OwnerId, QuestionRow,
+};
+pub(crate) use slot::{Sender, slot};
+pub use transaction::{AccountRow, Changes, Loaded, Needs};
+pub(crate) use writer::next_token;
 
-/// A durable record of paid calls; see the [module](self) for what it must hold.
-///
-/// Object-safe. Times are the store's own: its process's clock, or the database server's.
-#[async_trait]
-pub trait Store: Send + Sync {
-    /// Claims a question before it is sent, or says why it need not or must not be sent. A granted claim is durable when
-    /// this returns.
-    ///
-    /// If the future is dropped before it has answered, a claim that it made is given back as not charged.
-    ///
-    /// # Errors
-    /// If the store fails. Then nothing may be sent. A claim that was written all the same is given back or uncertain.
-    async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError>;
+/// A future that a store or runtime runs to completion.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// Books how a claimed call ended, durably. Also accepts a claim that was taken for dead meanwhile: what really
-    /// happened replaces the uncertainty. The question of an erased call gets no answer; its credits are booked.
-    ///
-    /// # Errors
-    /// If the store fails. The claim then stays, and is uncertain once its owner is gone.
-    async fn settle(&self, call: CallId, settlement: Settlement) -> Result<(), StoreError>;
+/// Returns the changes to write for the loaded rows. May run again if a transaction is repeated.
+pub type Decide = Box<dyn FnMut(Loaded) -> Changes + Send>;
 
-    /// Called when a claimed call is dropped before it has ended, and when [`settle`](Self::settle) has failed. Returns at
-    /// once; the store books it as soon as it can, as `settle` would, and tries again if it fails.
-    fn abandon(&self, call: CallId, settlement: Settlement);
-
-    /// Returns the totals of an account; empty if the store has not seen it.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn book(&self, account: &str) -> Result<AccountBook, StoreError>;
-
-    /// Lists the uncertain calls of an account, oldest first.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn uncertain(&self, account: &str) -> Result<Vec<StoredCall>, StoreError>;
-
-    /// Settles an uncertain call by hand: it cost `credits`, 0 for nothing. Its question may be asked again. Returns
-    /// `false`, and changes nothing, if there is no such uncertain call.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn resolve(&self, call: CallId, credits: u64) -> Result<bool, StoreError>;
-
-    /// Begins to compare an account with its balance, before the balance is asked for.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn start_reconcile(&self, account: &str) -> Result<ReconcileStart, StoreError>;
-
-    /// Compares an account with the balance that was asked for since `start`, and settles what was uncertain if it can;
-    /// see [`AccountBook::reconcile`].
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn finish_reconcile(
-        &self,
-        account: &str,
-        start: ReconcileStart,
-        balance: i64,
-    ) -> Result<StoreReconciliation, StoreError>;
-
-    /// Records a purchase of `credits`, so that comparing with the balance stays exact.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn record_top_up(&self, account: &str, credits: u64) -> Result<(), StoreError>;
-
-    /// Lists calls and charged credits by account, day (UTC) and API method, in this order.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn bill(&self) -> Result<Vec<BillRow>, StoreError>;
-
-    /// Lists up to `limit` calls with an id above `after`, ascending: one row per call ever claimed and not free, with
-    /// its question and answer unless they expired or were erased.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn calls(&self, after: CallId, limit: usize) -> Result<Vec<StoredCall>, StoreError>;
-
-    /// Removes questions and answers whose time is over; returns how many. Uncertain calls and calls in flight keep
-    /// their question.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn expire(&self) -> Result<u64, StoreError>;
-
-    /// Removes every question about a person and every answer with that person in it, under any name or id that these
-    /// answers connect; see [`Person`]. The bill keeps its rows. A file is compacted, so that nothing is left on disk.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn erase(&self, person: &UserQuery) -> Result<Erased, StoreError>;
+/// An index of an account's calls.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Index {
+    /// Calls whose [`due_at`](Call::due_at) has passed, the earliest first.
+    Due,
+    /// Calls whose [`people`](Call::people) include one of these.
+    People(Vec<String>),
+    /// [Unresolved](Call::is_unresolved) calls.
+    Unresolved,
+    /// Answered calls with this question, by its [key](Question::key), the latest first.
+    Question(String),
 }
 
-/// How long a claim that is in flight elsewhere is waited for before it is asked about again: from 5 ms, doubling up to
-/// half a second.
-fn wait_before(again: u32) -> Duration {
-    Duration::from_millis(5).saturating_mul(1 << again.min(7)).min(Duration::from_millis(500))
+// Omits names and queries.
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Due => "Due",
+            Self::People(_) => "People(…)",
+            Self::Unresolved => "Unresolved",
+            Self::Question(_) => "Question(…)",
+        })
+    }
+}
+
+/// A database of accounts; see the [module](self) for the requirements.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Runs a transaction on an account: locks it, loads the rows in `needs`, calls `decide`, and writes the returned changes.
+    ///
+    /// # Errors
+    /// If nothing was written, or if it is [in doubt](StoreError::in_doubt).
+    async fn transact(&self, account: &AccountName, needs: Needs, decide: Decide) -> Result<(), StoreError>;
+
+    /// Returns an account's row, and the time in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError>;
+
+    /// Returns the row of a question by its key, the answer of its latest answered call, and the time. Does not wait for
+    /// transactions.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn answer(
+        &self,
+        account: &AccountName,
+        question: &str,
+    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError>;
+
+    /// Returns a call and its answer. Does not wait for transactions.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn call(
+        &self,
+        account: &AccountName,
+        call: CallId,
+    ) -> Result<Option<(Call, Option<Answer>)>, StoreError>;
+
+    /// Lists up to `limit` calls after `after`, ascending.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn calls(
+        &self,
+        account: &AccountName,
+        after: CallId,
+        limit: usize,
+    ) -> Result<Vec<Call>, StoreError>;
+
+    /// Finds up to `limit` calls by an index.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn find(
+        &self,
+        account: &AccountName,
+        index: Index,
+        limit: usize,
+    ) -> Result<Vec<CallId>, StoreError>;
+
+    /// Lists up to `limit` entries of the journal after `after`, ascending.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn journal(
+        &self,
+        account: &AccountName,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, JournalEntry)>, StoreError>;
+
+    /// Lists all accounts.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn accounts(&self) -> Result<Vec<AccountName>, StoreError>;
+
+    /// Removes deleted rows from the disk, as far as the store can.
+    ///
+    /// # Errors
+    /// If that fails. The text states the remedy.
+    async fn compact(&self) -> Result<(), StoreError>;
+
+    /// Runs a task to completion on a thread or runtime of the store, independently of the caller.
+    fn spawn(&self, task: Task);
+
+    /// Waits for this duration, in a task of [`spawn`](Self::spawn).
+    async fn pause(&self, duration: Duration);
+
+    /// Returns for how long a claim or renewal is confirmed. An attempt that begins later renews it first. At most half of
+    /// a lease.
+    fn fence(&self) -> Duration {
+        Duration::from_secs(5)
+    }
 }

@@ -1,72 +1,71 @@
-//! What a call asks, in the form in which questions are compared.
+//! Accounts and questions, in a comparable form.
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use tgscan_types::ApiMethod;
 
 use crate::{Api, KeyKind};
 
-/// A paid question: account label, live or test, API method, and the form in canonical form (usernames without regard
-/// to case). Equal questions get one answer.
+/// The name of an account in a store: a label, and the service that its credits are for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountName {
+    /// The label that the caller chose.
+    pub label: String,
+    /// The service; see [`Api::with_service`]. Keeps the answers of a mock apart from those of the service.
+    pub service: String,
+}
+
+impl AccountName {
+    /// Creates a name.
+    pub fn new(label: impl Into<String>, service: impl Into<String>) -> Self {
+        Self { label: label.into(), service: service.into() }
+    }
+}
+
+/// A paid question: live or test, API method, and the canonical form body, in which usernames are in lower case. Equal
+/// questions of an account share an answer.
 ///
-/// `Debug` does not show the query.
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// `Debug` hides the query.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Question {
-    /// The label of the account that pays.
-    pub account: String,
-    /// Whether the live or the test account is asked.
+    /// Whether the question is for the live or the test method.
+    #[serde(rename = "l")]
     pub is_live: bool,
-    /// The name of the API method, e.g. `search`: `NAME` of its [`ApiMethod`].
+    /// The name of the API method, such as `search`: `NAME` of its [`ApiMethod`].
+    #[serde(rename = "m")]
     pub method: String,
-    /// The form body in canonical form, e.g. `query=some_username`.
+    /// The canonical form body, such as `query=some_username`.
+    #[serde(rename = "f")]
     pub form: String,
 }
 
 impl Question {
-    /// Creates a question from its parts, e.g. as a store has them.
-    pub fn new(
-        account: impl Into<String>,
-        is_live: bool,
-        method: impl Into<String>,
-        form: impl Into<String>,
-    ) -> Self {
-        Self { account: account.into(), is_live, method: method.into(), form: form.into() }
+    /// Creates a question from its parts.
+    pub fn new(is_live: bool, method: impl Into<String>, form: impl Into<String>) -> Self {
+        Self { is_live, method: method.into(), form: form.into() }
     }
 
-    pub(super) fn of<M: ApiMethod>(api: &Api, account: &str, method: &M) -> Self {
+    pub(crate) fn of<M: ApiMethod>(api: &Api, method: &M) -> Self {
         let form = match method.canonical() {
             Some(canonical) => api.request(&canonical).into_body(),
             None => api.request(method).into_body(),
         };
         // The form encoder writes ASCII only.
-        let form = String::from_utf8_lossy(&form).into_owned();
-        Self::new(account, api.key_kind() == KeyKind::Live, M::NAME, form)
+        Self::new(api.key_kind() == KeyKind::Live, M::NAME, String::from_utf8_lossy(&form))
     }
 
-    /// Returns the question as bytes that differ for different questions, for the key of a table.
-    pub fn key(&self) -> Vec<u8> {
-        let mut key = Vec::with_capacity(self.account.len() + self.method.len() + self.form.len() + 3);
-        for text in [&self.account, &self.method] {
-            // No text can end another one early: a zero byte inside is doubled with a one.
-            for byte in text.bytes() {
-                key.push(byte);
-                if byte == 0 {
-                    key.push(1);
-                }
-            }
-            key.extend([0, 0]);
-        }
-        key.push(u8::from(self.is_live));
-        key.extend(self.form.bytes());
-        key
+    /// Returns a unique text for the question within an account, for the key of a table.
+    pub fn key(&self) -> String {
+        // A form has no line break, so the last line break ends the name of the method.
+        format!("{}\n{}\n{}", u8::from(self.is_live), self.method, self.form)
     }
 }
 
 impl fmt::Debug for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Question")
-            .field("account", &self.account)
             .field("is_live", &self.is_live)
             .field("method", &self.method)
             .finish_non_exhaustive()
@@ -79,14 +78,12 @@ mod tests {
 
     #[test]
     fn different_questions_have_different_keys() {
-        let texts = ["", "a", "a\0", "\0a", "\0", "\0\0", "a\0\0", "\0\x01"];
+        let texts = ["", "a", "a\n", "\na", "\n", "1\na", "a\n1"];
         let mut keys = std::collections::HashSet::new();
-        for account in texts {
-            for method in texts {
-                for form in texts {
-                    for is_live in [false, true] {
-                        assert!(keys.insert(Question::new(account, is_live, method, form).key()));
-                    }
+        for method in texts {
+            for form in ["", "a", "query=a", "1", "0"] {
+                for is_live in [false, true] {
+                    assert!(keys.insert(Question::new(is_live, method, form).key()), "{method:?} {form:?}");
                 }
             }
         }

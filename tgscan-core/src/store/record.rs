@@ -1,137 +1,342 @@
-//! What a store has on record.
+//! The rows of a store.
 
-use std::time::SystemTime;
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
-use super::{CallId, Question, StoredAnswer};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
-/// One claimed call on record.
-#[derive(Clone, Debug)]
+use super::{Question, StoreError};
+use crate::account::{CLOCK_SLACK, Entry, Joint, civil};
+use crate::{Credits, Outcome};
+
+/// The id of a call, unique in its account and ascending in the order of claims.
+pub type CallId = u64;
+
+/// The unique id of an owner of claims: an open store.
+pub type OwnerId = u64;
+
+/// The row of a claimed call, stored in the form of [`to_bytes`](Self::to_bytes).
+///
+/// Times are milliseconds since 1970 by the store's clock.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct StoredCall {
-    /// The call.
+pub struct Call {
+    /// The id of the call; not part of the bytes.
+    #[serde(skip)]
     pub id: CallId,
-    /// The label of the account that pays.
-    pub account: String,
-    /// The API method.
-    pub method: String,
-    /// What was asked; `None` once it expired or was erased.
+    /// The call's entry in the account's book.
+    #[serde(rename = "e")]
+    pub entry: Entry,
+    /// The question; `None` after it expired or was erased, and for a charged call of a free method.
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
     pub question: Option<Question>,
-    /// When it was claimed.
-    pub claimed_at: SystemTime,
-    /// How it stands.
-    pub state: CallState,
-    /// The credits that it certainly cost.
-    pub charged: u64,
-    /// What came back; `None` if nothing did, or once it expired or was erased.
-    pub answer: Option<StoredAnswer>,
+    /// The owner of the claim.
+    #[serde(rename = "o")]
+    pub owner: OwnerId,
+    /// Identifies the claim if its transaction runs twice.
+    #[serde(rename = "t")]
+    pub(crate) token: (OwnerId, u64),
+    /// The time of the claim.
+    #[serde(rename = "c")]
+    pub claimed_at: u64,
+    /// The latest start of an attempt without a renewal.
+    #[serde(rename = "s")]
+    pub(crate) send_by: u64,
+    /// For how long question and answer may be kept, in milliseconds.
+    #[serde(rename = "k")]
+    pub(crate) keep_for: u64,
+    /// The time at which question and answer expire.
+    #[serde(rename = "x")]
+    pub expires_at: u64,
+    /// The time of the settlement.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<u64>,
+    /// Whether the response answers the question.
+    #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_answered: bool,
+    /// Whether the call was resolved by a comparison or by hand, so that its question may be asked again.
+    #[serde(rename = "r", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_resolved: bool,
+    /// The uncertain call with the same question that this call replaces, as allowed by the policy.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replaces: Option<CallId>,
+    /// The people named by question and answer, by username in lower case or id.
+    #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
 }
 
-impl StoredCall {
-    /// Creates a record without question and answer.
-    pub fn new(
-        id: CallId,
-        account: impl Into<String>,
-        method: impl Into<String>,
-        claimed_at: SystemTime,
-        state: CallState,
-        charged: u64,
-    ) -> Self {
-        let (account, method) = (account.into(), method.into());
-        Self { id, account, method, question: None, claimed_at, state, charged, answer: None }
-    }
-}
-
-/// How a claimed call stands.
+/// The state of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CallState {
-    /// Its owner lives and has not settled it.
+    /// The call has not ended.
     InFlight,
-    /// It was answered, and its cost is known.
+    /// The call was answered.
     Answered,
-    /// It was answered, and its cost is not known: counts as uncertain until it is settled.
-    AnsweredUncertain,
-    /// It brought no answer, and may have been charged: its question stays taken.
+    /// The call ended without an answer, and may have been charged. It blocks its question.
     Uncertain,
-    /// It brought no answer and was charged: its question stays taken until someone settles it.
+    /// The call was charged and not answered. It blocks its question until it is resolved by hand.
     Unanswered,
-    /// Its cost was settled by hand or by the balance. Several calls that a balance settled together have their cost
-    /// in the last one.
-    Settled,
+    /// The call ended without an answer, and its cost was resolved by a comparison or by hand.
+    Resolved,
 }
 
-/// What was spent on one day with one API method.
+impl Call {
+    pub(crate) fn new(id: CallId, owner: OwnerId, token: (OwnerId, u64), now: u64) -> Self {
+        Self {
+            id,
+            entry: Entry::default(),
+            question: None,
+            owner,
+            token,
+            claimed_at: now,
+            send_by: now,
+            keep_for: 0,
+            expires_at: now,
+            ended_at: None,
+            is_answered: false,
+            is_resolved: false,
+            replaces: None,
+            people: Vec::new(),
+        }
+    }
+
+    /// Returns the state of the call.
+    pub fn state(&self) -> CallState {
+        if self.entry.is_in_flight() {
+            CallState::InFlight
+        } else if self.is_answered {
+            CallState::Answered
+        } else if self.is_resolved {
+            CallState::Resolved
+        } else if self.entry.is_uncertain() {
+            CallState::Uncertain
+        } else {
+            CallState::Unanswered
+        }
+    }
+
+    /// Returns whether the call prevents its question from being asked again.
+    pub fn blocks_question(&self) -> bool {
+        matches!(self.state(), CallState::InFlight | CallState::Uncertain | CallState::Unanswered)
+    }
+
+    /// Returns whether the call may have been charged, or was charged and not answered. A store keeps an index of these calls.
+    pub fn is_unresolved(&self) -> bool {
+        self.entry.is_uncertain() || self.state() == CallState::Unanswered
+    }
+
+    /// Returns when question and answer are due for removal; `None` if they are removed, or while the call blocks its
+    /// question. A store keeps an index of this time.
+    pub fn due_at(&self) -> Option<u64> {
+        (self.question.is_some() && !self.blocks_question()).then_some(self.expires_at)
+    }
+
+    /// Returns the time of the claim.
+    pub fn claimed_at(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+            .checked_add(Duration::from_millis(self.claimed_at))
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// Serialises the call for a store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_json(self)
+    }
+
+    /// Parses a stored call.
+    ///
+    /// # Errors
+    /// If the bytes are damaged.
+    pub fn from_bytes(id: CallId, bytes: &[u8]) -> Result<Self, StoreError> {
+        Ok(Self { id, ..from_json(bytes)? })
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("id", &self.id)
+            .field("state", &self.state())
+            .field("entry", &self.entry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The row of a question, by the question's key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct QuestionRow {
+    /// The call that blocks the question, or blocked it last.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub blocking: Option<CallId>,
+    /// The latest answered call, the time of its answer, and the time at which the answer expires.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<(CallId, u64, u64)>,
+}
+
+impl QuestionRow {
+    /// Serialises the row for a store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_json(self)
+    }
+
+    /// Parses a stored row.
+    ///
+    /// # Errors
+    /// If the bytes are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+        from_json(bytes)
+    }
+
+    /// Unblocks the question of a call. If the call replaced another, that call blocks the question again.
+    pub(crate) fn unblock(&mut self, call: &Call) {
+        if self.blocking == Some(call.id) {
+            self.blocking = call.replaces;
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blocking.is_none() && self.answered.is_none()
+    }
+
+    /// Returns the age of the latest answer, if it may be used. An answer from the future was stored by a wrong clock.
+    pub(crate) fn age(&self, now: u64) -> Option<Duration> {
+        let (_, at, expires_at) = self.answered?;
+        (at <= now.saturating_add(CLOCK_SLACK) && now < expires_at)
+            .then(|| Duration::from_millis(now.saturating_sub(at)))
+    }
+}
+
+/// A stored response.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, exactly as received.
+    pub body: Bytes,
+    /// The cost of the answer.
+    pub credits: Credits,
+    /// The time at which it was stored, in milliseconds since 1970.
+    pub at: u64,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .field("credits", &self.credits)
+            .field("at", &self.at)
+            .finish()
+    }
+}
+
+/// An entry of an account's journal, which records the changes of its book other than calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JournalEntry {
+    /// The time, in milliseconds since 1970.
+    pub at: u64,
+    /// The change.
+    pub event: Event,
+    /// The calls that a comparison resolved together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) joint: Option<Joint>,
+}
+
+/// A change of a book.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Event {
+    /// A comparison with the balance.
+    Compared {
+        /// The balance, in credits.
+        balance: i64,
+        /// The result of the comparison.
+        outcome: Outcome,
+    },
+    /// A purchase of this number of credits.
+    Purchased(u64),
+    /// A call was resolved or corrected by hand.
+    Resolved {
+        /// The call.
+        call: CallId,
+        /// The credits that were certainly charged before.
+        was: u64,
+        /// The new cost, in credits.
+        is: u64,
+    },
+    /// The price of an API method was replaced by hand.
+    Priced {
+        /// The API method.
+        method: String,
+        /// The old price.
+        was: Option<u64>,
+        /// The new price.
+        is: Option<u64>,
+    },
+}
+
+impl JournalEntry {
+    /// Returns the total cost of the calls that a comparison resolved together; 0 if the cost of each is known.
+    pub fn shared_credits(&self) -> u64 {
+        self.joint.as_ref().map_or(0, Joint::credits)
+    }
+
+    /// Serialises the entry for a store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_json(self)
+    }
+
+    /// Parses a stored entry.
+    ///
+    /// # Errors
+    /// If the bytes are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+        from_json(bytes)
+    }
+}
+
+/// The credits spent on a day with an API method.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct BillRow {
-    /// The label of the account.
-    pub account: String,
-    /// The day in UTC on which the calls were claimed, in days since 1970-01-01.
-    pub day: i64,
-    /// The API method.
+    /// The day in UTC on which the calls were claimed, as `YYYY-MM-DD`.
+    pub date: String,
+    /// The API method; empty for calls that a comparison resolved together.
     pub method: String,
-    /// How many calls were claimed and not found to be free.
+    /// The number of calls, without those that ended as not charged.
     pub calls: u64,
-    /// What they certainly cost, in credits.
+    /// The credits that were certainly charged.
     pub charged: u64,
 }
 
-impl BillRow {
-    /// Creates a row.
-    pub fn new(
-        account: impl Into<String>,
-        day: i64,
-        method: impl Into<String>,
-        calls: u64,
-        charged: u64,
-    ) -> Self {
-        Self { account: account.into(), day, method: method.into(), calls, charged }
-    }
-
-    /// Returns the day as `YYYY-MM-DD`.
-    pub fn date(&self) -> String {
-        // Civil from days: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-        let shifted = self.day.saturating_add(719_468);
-        let era = shifted.div_euclid(146_097);
-        let day_of_era = shifted.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
-        format!("{year:04}-{month:02}-{day:02}")
-    }
+/// Returns the date of a time in milliseconds since 1970.
+pub(crate) fn date(time: u64) -> String {
+    let (year, month, day) = civil(time / (24 * 60 * 60 * 1000));
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// What erasing a person removed.
+/// The result of erasing a person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Erased {
-    /// Questions about the person.
+    /// The number of removed questions: those about the person, and those whose answers name the person.
     pub questions: u64,
-    /// Answers with the person in them.
+    /// The number of removed answers.
     pub answers: u64,
 }
 
-impl Erased {
-    /// Creates a report.
-    pub fn new(questions: u64, answers: u64) -> Self {
-        Self { questions, answers }
-    }
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("derived types without maps always serialise")
+}
 
-    #[test]
-    fn bill_shows_days_as_dates() {
-        let date = |day| BillRow::new("a", day, "search", 1, 1).date();
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(-1), "1969-12-31");
-        assert_eq!(date(11_016), "2000-02-29");
-        assert_eq!(date(20_782), "2026-11-25");
-        let _ = (date(i64::MAX), date(i64::MIN));
-    }
+pub(crate) fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(bytes).map_err(|_| StoreError::new("a row of the store is damaged"))
 }

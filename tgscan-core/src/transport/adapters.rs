@@ -34,7 +34,7 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
 /// Turns a closure into a transport.
 ///
-/// A function and not an `impl` for closures, because that would overlap with the one for `Arc`.
+/// This is a function because an `impl` for closures would overlap with the `impl` for `Arc`.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -70,7 +70,7 @@ where
     F: Fn(Request<Bytes>) -> Answer + Send + Sync,
     Answer: Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'static,
 {
-    // What `async_trait` makes of it, without a future around the closure's that the request is moved into first.
+    // Written out as `async_trait` expands it, to avoid a second future and a move of the request.
     fn send<'a, 'b>(
         &'a self,
         request: Request<Bytes>,
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn arc_and_box_forward_that_connections_are_to_be_discarded() {
+    fn arc_and_box_forward_discard_connections() {
         let counting = Arc::new(Counting::default());
         let wrapped: Box<dyn Transport> = Box::new(Arc::clone(&counting));
         wrapped.discard_connections();

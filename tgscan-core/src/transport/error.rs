@@ -1,4 +1,4 @@
-//! Why a transport brought no complete response back, and what is known about delivery.
+//! The errors of transports.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,15 +9,15 @@ use http::Response;
 use crate::panics::catch;
 use crate::redact::Redactor;
 
-/// What is known about the delivery of a request that got no complete response.
+/// Whether a request without a complete response was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// The service cannot have processed the request: it was never sent, or never completely, or its HTTP layer
-    /// handed it back unprocessed (`REFUSED_STREAM` of HTTP/2).
+    /// The service cannot have processed the request: it was not sent completely, or was returned unprocessed
+    /// (`REFUSED_STREAM` of HTTP/2).
     NeverSent,
-    /// The request may have reached the service and may have been processed.
+    /// The service may have received and processed the request.
     MaybeSent,
-    /// The service began to answer: it has processed the request, or is doing so.
+    /// The response started: the service has processed the request or is processing it.
     ResponseStarted,
 }
 
@@ -31,23 +31,23 @@ impl fmt::Display for Delivery {
     }
 }
 
-/// What went wrong, as far as retrying or reporting it depends on that.
+/// The kind of a [`TransportError`]. Retries depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
     /// The name was not resolved, or no connection was made.
     Connect,
-    /// No trusted TLS session was made; trying again would end the same way.
+    /// No trusted TLS session was established; not retried.
     Tls,
     /// A time limit passed.
     Timeout,
-    /// The body is larger than the transport's cap; what fits is kept.
+    /// The body is larger than the transport's limit; the bytes up to the limit are kept.
     BodyTooLarge,
     /// The connection broke.
     Broken,
     /// The transport refuses to send this request, such as plain `http` to another host.
     Refused,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }
 
@@ -70,14 +70,14 @@ impl fmt::Display for TransportErrorKind {
 /// ```
 /// use tgscan_core::{TransportError, transport::{Delivery, TransportErrorKind}};
 ///
-/// // A foreign error about which nothing is known counts as "maybe sent".
+/// // By default, an error means "maybe sent".
 /// assert_eq!(TransportError::new("socket trouble").delivery(), Delivery::MaybeSent);
 ///
 /// let error = TransportError::never_sent("connection refused").with_kind(TransportErrorKind::Connect);
 /// assert_eq!(error.to_string(), "no connection (never sent): connection refused");
 /// ```
 pub struct TransportError {
-    // Boxed, because it travels in every `Result` of every call.
+    // Boxed to keep the `Result` of every call small.
     inner: Box<Inner>,
 }
 
@@ -86,24 +86,24 @@ struct Inner {
     delivery: Delivery,
     partial: Option<Response<Bytes>>,
     source: Box<dyn StdError + Send + Sync>,
-    /// The chain of causes without key and query, once the call that failed is known.
+    /// The chain of causes without key and query, once the client has redacted it.
     clean_causes: Option<String>,
-    /// Whether the causes are printed as they are.
+    /// Whether the causes are printed without redaction.
     has_trusted_text: bool,
 }
 
 impl TransportError {
-    /// Creates an error after which the request may have been processed ("maybe sent").
+    /// Creates an error for a request that may have been processed ("maybe sent").
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::with_delivery(Delivery::MaybeSent, None, source.into())
     }
 
-    /// Creates an error after which the service certainly cannot process the request.
+    /// Creates an error for a request that the service certainly cannot process.
     pub fn never_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::with_delivery(Delivery::NeverSent, None, source.into())
     }
 
-    /// Creates an error after the response started: `partial` has its status, its headers, and the body bytes so far.
+    /// Creates an error for a response that broke off: `partial` has its status, headers and received body bytes.
     pub fn response_started(
         partial: Response<Bytes>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
@@ -135,11 +135,11 @@ impl TransportError {
         self
     }
 
-    /// Prints its causes as they are: for sources that never quote the request.
+    /// Prints the causes without redaction, for sources that never quote the request.
     ///
-    /// Without it, the client replaces whatever looks like the key or the query in the causes, because a foreign
-    /// error may quote the request. That can also hit innocent text: a query of `host` would blank every "host" in an
-    /// error. Do not set it where a cause quotes what the peer said, such as a reason phrase: peers echo requests.
+    /// By default, the client replaces text in the causes that looks like the key or the query, because a foreign error may
+    /// quote the request. That can affect other text: a query of `host` replaces every "host". Do not use this if a cause
+    /// quotes the peer, such as a reason phrase, because peers may echo requests.
     #[must_use]
     pub fn with_trusted_text(mut self) -> Self {
         self.inner.has_trusted_text = true;
@@ -151,17 +151,17 @@ impl TransportError {
         self.inner.kind
     }
 
-    /// Returns what is known about delivery.
+    /// Returns whether the request was delivered.
     pub fn delivery(&self) -> Delivery {
         self.inner.delivery
     }
 
-    /// Returns what was received before the failure: status, headers, and the beginning of the body.
+    /// Returns the response received before the failure: status, headers, and the start of the body.
     pub fn partial(&self) -> Option<&Response<Bytes>> {
         self.inner.partial.as_ref()
     }
 
-    /// Takes out what was received before the failure.
+    /// Takes the response received before the failure.
     pub(crate) fn take_partial(&mut self) -> Option<Response<Bytes>> {
         self.inner.partial.take()
     }
@@ -171,20 +171,18 @@ impl TransportError {
         self.inner.kind == TransportErrorKind::Timeout
     }
 
-    /// Removes key and query from what is printed: a foreign error may quote the request.
-    ///
-    /// Leaves causes alone that [never quote it](Self::with_trusted_text).
+    /// Removes key and query from the printed causes, unless they are [trusted](Self::with_trusted_text).
     pub(crate) fn redact(&mut self, redactor: &Redactor<'_>) {
         if self.inner.has_trusted_text {
             return;
         }
         let causes = catch(|| Causes(self.inner.source.as_ref()).to_string());
         let clean =
-            causes.map_or_else(|| "the text of the error panics".into(), |text| redactor.clean(&text));
+            causes.map_or_else(|| "the `Display` of the error panicked".into(), |text| redactor.clean(&text));
         self.inner.clean_causes = Some(clean);
     }
 
-    /// Whether sending the same request again may end differently.
+    /// Returns whether the same request may succeed later.
     pub(crate) fn is_transient(&self) -> bool {
         use TransportErrorKind as Kind;
         match self.inner.kind {
@@ -207,7 +205,7 @@ impl fmt::Display for TransportError {
     }
 }
 
-/// An error with its sources on one line, because the outermost one alone rarely says anything.
+/// An error with its sources on one line, because the outermost error is rarely specific.
 struct Causes<'a>(&'a (dyn StdError + 'static));
 
 impl fmt::Display for Causes<'_> {
@@ -224,21 +222,21 @@ impl fmt::Display for Causes<'_> {
 
 impl fmt::Debug for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As `Display`: the `Debug` of the body or of a foreign source could show the answer or the request.
+        // Uses `Display`, because the `Debug` of the body or of a foreign source could show the answer or the request.
         f.debug_tuple("TransportError").field(&format_args!("{self}")).finish()
     }
 }
 
 impl StdError for TransportError {
-    /// Returns the cause where its text [never quotes the request](TransportError::with_trusted_text). Reporters print
-    /// sources, so all others are only in [`cause`](TransportError::cause).
+    /// Returns the cause if its text [is trusted](TransportError::with_trusted_text), because error reporters print sources. See
+    /// [`cause`](TransportError::cause) for any cause.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.inner.has_trusted_text.then_some(&*self.inner.source as _)
     }
 }
 
 impl TransportError {
-    /// Returns the cause that the transport gave, e.g. to downcast it. Its text may quote the request.
+    /// Returns the transport's cause, for example to downcast it. Its text may quote the request.
     pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {
         self.inner.source.as_ref()
     }
@@ -249,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn display_has_the_whole_chain_and_debug_hides_the_body() {
+    fn displays_all_causes_and_hides_the_body() {
         let io = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
         let partial = Response::builder().status(200).body(Bytes::from_static(b"private")).unwrap();
         let error = TransportError::response_started(partial, io).with_kind(TransportErrorKind::Broken);
@@ -263,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn trusted_text_is_printed_as_it_is_and_other_text_without_the_query() {
+    fn redacts_the_query_unless_the_text_is_trusted() {
         let key = crate::ApiKey::live("5ec4e7").unwrap();
         let form = Bytes::from_static(b"query=host");
         let said = |mut error: TransportError| {
@@ -279,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_has_words_and_says_if_it_is_transient() {
+    fn each_kind_has_a_text_and_is_transient_or_not() {
         use TransportErrorKind as Kind;
         for (kind, says, is_transient) in [
             (Kind::Connect, "no connection", true),

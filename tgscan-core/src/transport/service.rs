@@ -7,12 +7,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::{Transport, TransportError};
+use super::{SendBy, Transport, TransportError};
 
-/// A tower service (with its layers: timeouts, limits, tracing) as a [`Transport`].
+/// A tower service, including its layers, as a [`Transport`].
 ///
-/// The service's own error must be a [`TransportError`]; map foreign errors at the layer that makes them, since only
-/// it knows what they say about delivery. Each call works on a clone of the service, as tower means it to.
+/// The service's error must be a [`TransportError`]. Map foreign errors at their layer, where the delivery is known. Each call
+/// clones the service, as usual in tower.
 ///
 /// ```
 /// # use std::future::{Ready, ready};
@@ -21,7 +21,7 @@ use super::{Transport, TransportError};
 /// use http::{Request, Response};
 /// use tgscan_core::{Api, ApiKey, Client, TransportError, transport::ServiceTransport};
 ///
-/// /// Yours comes out of `tower::ServiceBuilder`.
+/// /// Usually built with `tower::ServiceBuilder`.
 /// #[derive(Clone)]
 /// struct Offline;
 ///
@@ -78,6 +78,7 @@ where
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let mut service = self.service.clone();
         std::future::poll_fn(|context| service.poll_ready(context)).await?;
+        SendBy::check(&request)?;
         service.call(request).await
     }
 }

@@ -1,4 +1,4 @@
-//! `Api::parse` over every class of answer, for every method of the registry.
+//! Tests of `Api::parse` with each kind of response, for each method of the registry.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use tgscan_core::types::{Envelope, SimilarGroups, SimilarGroupsAnswer};
 use tgscan_core::{Api, Credits, Error, ErrorKind, KeyKind, Reply, TransportError, call::Step};
 
 use crate::json::{both_orders, parent, path, places, removed, replaced};
-use crate::support::{documented_answer, documented_request, live, response, test, with_header};
+use crate::support::{at, documented_answer, documented_request, live, response, test, with_header};
 
-/// Runs a generic check over the registry, with the documented answer of each method.
+/// Runs a generic check for each method of the registry, with its documented answer.
 macro_rules! for_each_method {
     (|$method:ident: $m:ident, $answer:ident| $check:block) => {{
         struct Check(usize);
@@ -32,7 +32,7 @@ macro_rules! for_each_method {
     }};
 }
 
-/// What is left of an answer, whichever way it went.
+/// The data that a reply or an error keeps.
 struct Seen {
     body: Vec<u8>,
     credits: Credits,
@@ -45,14 +45,14 @@ fn seen<A>(parsed: &Result<Reply<A>, Error>) -> Seen {
             Seen { body: reply.raw().to_vec(), credits: reply.credits, reparsed: reply.reparse().ok() }
         }
         Err(error) => Seen {
-            body: error.response().expect("what was received is kept").body().to_vec(),
+            body: error.response().expect("the error keeps the response").body().to_vec(),
             credits: error.credits(),
             reparsed: error.reparse().ok(),
         },
     }
 }
 
-/// What a call cost, by the documented place of its cost and by nothing else.
+/// Returns the cost of a call by the documented field alone.
 fn cost<M: ApiMethod>(api: &Api, body: &Value) -> Credits {
     if api.key_kind() == KeyKind::Test && M::TEST_PATH.is_some() {
         return Credits::NotCharged;
@@ -66,7 +66,7 @@ fn cost<M: ApiMethod>(api: &Api, body: &Value) -> Credits {
 }
 
 #[test]
-fn documented_answers_succeed_and_cost_what_they_say() {
+fn documented_answers_succeed_and_cost_their_op_cost() {
     for_each_method!(|method: M, answer| {
         for body in both_orders(&answer).into_iter().chain([documented_answer::<M>()]) {
             for status in [200, 201, 400, 500, 503] {
@@ -84,7 +84,7 @@ fn documented_answers_succeed_and_cost_what_they_say() {
 }
 
 #[test]
-fn an_error_envelope_is_the_services_own_error_whatever_the_status() {
+fn error_envelope_is_an_api_error_with_any_status() {
     for_each_method!(|method: M, answer| {
         let envelope = json!({"status": "error", "result": {"message": "no such thing", "code": 7}});
         for (status, paid) in [
@@ -109,13 +109,13 @@ fn an_error_envelope_is_the_services_own_error_whatever_the_status() {
             .map(|_| r#"{"status":"error","result":{"message":"timed out","meta":{"op_cost":2}}}"#);
         if let Some(body) = charged {
             let error = live().parse(&method, response(500, body)).unwrap_err();
-            assert_eq!(error.credits(), Credits::Charged(2), "an error that says what it took");
+            assert_eq!(error.credits(), Credits::Charged(2), "an error with a stated cost");
         }
     });
 }
 
 #[test]
-fn what_is_not_an_envelope_is_kept_and_named_so() {
+fn other_bodies_are_unexpected_responses_and_kept() {
     const PAGE: &str = "<html><body><h1>502 Bad Gateway</h1></body></html>";
     for_each_method!(|method: M, answer| {
         let bare = answer["result"].to_string();
@@ -134,7 +134,7 @@ fn what_is_not_an_envelope_is_kept_and_named_so() {
 }
 
 #[test]
-fn body_that_is_not_utf8_is_read_and_kept() {
+fn body_that_is_not_utf8_is_parsed_and_kept() {
     let body: &[u8] =
         b"{\"status\":\"ok\",\"result\":{\"groups\":[{\"title\":\"caf\xe9\",\"num_users\":1}],\"meta\":{\"op_cost\":3}}}";
     let similar: SimilarGroups = documented_request();
@@ -147,8 +147,8 @@ fn body_that_is_not_utf8_is_read_and_kept() {
     assert_eq!((error.credits(), &error.response().unwrap().body()[..]), (Credits::Charged(3), broken));
 }
 
-/// Bodies that `serde_json` does not read, whose meaning is plain.
-fn odd_bodies() -> Vec<(&'static str, Vec<u8>)> {
+/// Returns unambiguous bodies that `serde_json` rejects.
+fn repairable_bodies() -> Vec<(&'static str, Vec<u8>)> {
     let plain = r#"{"status":"ok","result":{"meta":{"search_query":["alice"],"op_cost":3},"groups":[{"username":"a","title":"TITLE","num_users":1}]}}"#;
     let pretty = serde_json::to_string_pretty(&serde_json::from_str::<Value>(plain).unwrap()).unwrap();
     let deep = format!(r#","x":{}{}}}"#, "[".repeat(300), "]".repeat(300));
@@ -169,9 +169,9 @@ fn odd_bodies() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn odd_answers_are_read_also_if_the_connection_breaks_after_them() {
+fn repairable_answers_are_parsed_even_if_the_connection_breaks_after_them() {
     let similar: SimilarGroups = documented_request();
-    for (what, body) in odd_bodies() {
+    for (what, body) in repairable_bodies() {
         let reply = live().parse(&similar, response(200, body.clone())).expect(what);
         assert_eq!((reply.credits, reply.answer.groups.len()), (Credits::Charged(3), 1), "{what}");
         assert_eq!(&reply.raw()[..], body, "{what}");
@@ -180,35 +180,35 @@ fn odd_answers_are_read_also_if_the_connection_breaks_after_them() {
 
         let api = live();
         let similar: SimilarGroups = documented_request();
-        let Step::Send(_, sent) = Step::begin(&api, similar, Duration::ZERO) else {
+        let Step::Send(_, sent) = Step::begin(&api, similar, at(Duration::ZERO)) else {
             panic!("nothing to send")
         };
         let broken = TransportError::response_started(response(200, body), "the connection broke");
-        let Step::Done(Ok(reply)) = sent.received(Err(broken), Duration::ZERO) else {
-            panic!("{what} is lost")
+        let Step::Done(Ok(reply)) = sent.received(Err(broken), at(Duration::ZERO)) else {
+            panic!("lost: {what}")
         };
-        assert_eq!((reply.credits, api.ledger().snapshot().charged), (Credits::Charged(3), 3), "{what}");
+        assert_eq!((reply.credits, api.ledger().book().totals().charged), (Credits::Charged(3), 3), "{what}");
     }
 }
 
 #[test]
-fn complete_error_envelope_is_a_refusal_also_if_the_connection_breaks_after_it() {
+fn complete_error_envelope_is_a_refusal_even_if_the_connection_breaks_after_it() {
     let credits = |status, body: &str| {
         let api = live();
         let similar: SimilarGroups = documented_request();
-        let Step::Send(_, sent) = Step::begin(&api, similar, Duration::ZERO) else {
+        let Step::Send(_, sent) = Step::begin(&api, similar, at(Duration::ZERO)) else {
             panic!("nothing to send")
         };
         let broken =
             TransportError::response_started(response(status, body.to_owned()), "the connection broke");
-        let Step::Done(Err(error)) = sent.received(Err(broken), Duration::ZERO) else { panic!("{body}") };
+        let Step::Done(Err(error)) = sent.received(Err(broken), at(Duration::ZERO)) else { panic!("{body}") };
         assert_eq!(error.response().unwrap().body(), body);
         (error.is_api(), error.credits())
     };
     let refused = r#"{"status":"error","result":{"message":"not enough credits"}}"#;
     assert_eq!(credits(200, refused), (true, Credits::NotCharged));
     assert_eq!(credits(200, &format!("\u{feff}{refused}\n")), (true, Credits::NotCharged));
-    assert_eq!(credits(200, &refused[..refused.len() - 1]), (false, Credits::Uncertain), "it may say more");
+    assert_eq!(credits(200, &refused[..refused.len() - 1]), (false, Credits::Uncertain), "incomplete");
     assert_eq!(credits(400, &refused.replace("not enough credits", "no")), (true, Credits::NotCharged));
     assert_eq!(
         credits(400, r#"{"status":"error","message":"no"}"#),
@@ -217,10 +217,10 @@ fn complete_error_envelope_is_a_refusal_also_if_the_connection_breaks_after_it()
     );
 }
 
-/// The rules of reading, written down once more: what may stand at a place of the documented answer.
+/// Returns whether a value is accepted at a place of the documented answer; an independent definition of the leniency.
 ///
-/// `with` is `None` for a missing field. Texts, lists, a user and the id of a group may be missing or null; everything else
-/// must be there.
+/// `with` is `None` for a missing field. Texts, lists, a user and the id of a group may be missing or null; all other fields
+/// are required.
 fn is_tolerated(place: &str, documented: &Value, with: Option<&Value>) -> bool {
     let is_item = parent(place).1.parse::<usize>().is_ok();
     // Ids may be negative, as those of chats are, and so may a balance; counts and costs may not.
@@ -228,7 +228,7 @@ fn is_tolerated(place: &str, documented: &Value, with: Option<&Value>) -> bool {
     match (documented, with) {
         (_, None) if is_item => true,
         _ if place == "/result/id_history/0/id" => with.is_some_and(Value::is_i64),
-        // A query that is an id may be echoed as a number, and several queries as the text that was sent.
+        // A query that is an id may be echoed as a number, and several queries as the sent text.
         (_, Some(Value::Number(number))) if place.starts_with("/result/meta/search_query") => number.is_i64(),
         (Value::Array(_), Some(Value::String(_))) => place == "/result/meta/search_query",
         (Value::String(_) | Value::Null, None | Some(Value::Null | Value::String(_)))
@@ -245,9 +245,9 @@ fn is_tolerated(place: &str, documented: &Value, with: Option<&Value>) -> bool {
         }
         // A group may have no id.
         (Value::Number(_), None) => place == "/result/groups/0/id",
-        // "Nothing known".
+        // No user is known.
         (Value::Object(_), None | Some(Value::Null)) => place == "/result/user",
-        // All that such an entry holds is text or a group's id, which may be missing.
+        // Such an entry has only texts and a group's id, which may be missing.
         (Value::Object(entry), Some(Value::Object(_))) => {
             place == "/result/username_history/0"
                 || (place == "/result/groups/0" && !entry.contains_key("num_users"))
@@ -257,7 +257,7 @@ fn is_tolerated(place: &str, documented: &Value, with: Option<&Value>) -> bool {
 }
 
 #[test]
-fn each_field_removed_nulled_or_mistyped_is_read_or_named() {
+fn each_missing_null_or_mistyped_field_is_parsed_or_reported() {
     #[derive(Default)]
     struct Changed(usize, usize);
     impl MethodVisitor for Changed {
@@ -269,7 +269,7 @@ fn each_field_removed_nulled_or_mistyped_is_read_or_named() {
     }
     let mut all = Changed::default();
     visit_all(&mut all);
-    assert!(all.0 > 300 && all.1 > 1000, "the walk reached little: {} read, {} named", all.0, all.1);
+    assert!(all.0 > 300 && all.1 > 1000, "too few: {} parsed, {} reported", all.0, all.1);
 }
 
 fn mutate<M: ApiMethod>(method: &M, answer: &Value) -> (usize, usize) {
@@ -291,7 +291,7 @@ fn mutate<M: ApiMethod>(method: &M, answer: &Value) -> (usize, usize) {
                 assert_eq!(seen.credits, cost::<M>(&api, &changed), "{what}");
                 match parsed {
                     Ok(_) => {
-                        assert!(tolerated, "read {what}");
+                        assert!(tolerated, "parsed {what}");
                         read += 1;
                     }
                     Err(error) => {
@@ -306,7 +306,7 @@ fn mutate<M: ApiMethod>(method: &M, answer: &Value) -> (usize, usize) {
     (read, named)
 }
 
-/// The error says where: at the field, or, since what is missing has no place, in the object that lacks it.
+/// Asserts that the error reports the field's path, or that of the object with the missing field.
 fn assert_names(error: &Error, place: &str, is_missing: bool, what: &str) {
     let ErrorKind::Decode(decode) = error.kind() else { panic!("{error} for {what}") };
     if is_missing {
@@ -320,7 +320,7 @@ fn assert_names(error: &Error, place: &str, is_missing: bool, what: &str) {
 }
 
 #[test]
-fn a_wrong_status_is_not_an_envelope_and_is_named() {
+fn envelope_with_invalid_status_is_an_unexpected_response() {
     for_each_method!(|method: M, answer| {
         for with in [json!(null), json!(1), json!("OK"), json!(""), json!(["ok"]), json!(true)] {
             let changed = replaced(&answer, "/status", &with);
@@ -343,7 +343,7 @@ fn a_wrong_status_is_not_an_envelope_and_is_named() {
 }
 
 #[test]
-fn the_cost_is_read_where_nothing_else_decodes() {
+fn cost_is_parsed_from_undecodable_answers() {
     for_each_method!(|method: M, _answer| {
         for body in [
             r#"{"status":"ok","result":{"groups":[{}],"meta":{"op_cost":9}}}"#,
@@ -363,7 +363,7 @@ fn the_cost_is_read_where_nothing_else_decodes() {
 }
 
 #[test]
-fn status_headers_and_version_stay_with_the_body() {
+fn error_keeps_status_headers_and_version() {
     let whole = || {
         let mut whole: Response<bytes::Bytes> = response(200, "{}");
         *whole.version_mut() = http::Version::HTTP_2;

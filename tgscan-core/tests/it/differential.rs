@@ -1,4 +1,4 @@
-//! The fast way of reading an envelope against the plain one: a derived enum, tagged beside its content.
+//! Compares the fast parser of envelopes with a derived, adjacently tagged enum.
 
 use std::cell::Cell;
 
@@ -14,7 +14,7 @@ use crate::generate;
 use crate::json::{both_orders, places, removed, replaced};
 use crate::support::{documented_answer, runs};
 
-/// Counts how often each way of reading was taken, so that a test that compares nothing but failures is noticed.
+/// Counts successes, so that a test that compares only failures is noticed.
 #[derive(Default)]
 struct Compare<'a> {
     body: &'a str,
@@ -32,7 +32,7 @@ impl MethodVisitor for Compare<'_> {
 }
 
 #[test]
-fn every_changed_field_reads_alike() {
+fn parsers_agree_on_every_changed_field() {
     struct Changed(usize);
     impl MethodVisitor for Changed {
         fn visit<M: ApiMethod>(&mut self) {
@@ -71,7 +71,7 @@ fn every_changed_field_reads_alike() {
 }
 
 #[test]
-fn generated_changes_read_alike() {
+fn parsers_agree_on_generated_changes() {
     let (answers, messages) = (Cell::new(0), Cell::new(0));
     TestRunner::new(runs(4000))
         .run(&generate::text(), |body| {
@@ -88,7 +88,7 @@ fn generated_changes_read_alike() {
 }
 
 #[test]
-fn any_bytes_read_alike_as_text_in_two_steps_and_through_the_api() {
+fn parsers_agree_on_any_bytes() {
     TestRunner::new(runs(3000))
         .run(&generate::body(), |body| {
             visit_all(&mut Alike(&body));
@@ -98,7 +98,7 @@ fn any_bytes_read_alike_as_text_in_two_steps_and_through_the_api() {
 }
 
 #[test]
-fn what_a_tree_cannot_hold_reads_alike_in_fields_that_are_ignored() {
+fn ignored_fields_may_contain_any_number_or_escape() {
     for ignored in [r#""\ud800""#, "1e999", "18446744073709551616", &"[".repeat(200)] {
         let closed = format!("{ignored}{}", "]".repeat(ignored.matches('[').count()));
         for fields in [
@@ -114,9 +114,9 @@ fn what_a_tree_cannot_hold_reads_alike_in_fields_that_are_ignored() {
     }
 }
 
-/// The one difference, on purpose: serde also reads a derived enum from a list, which is no documented form.
+/// The only difference, which is intended: serde also parses a derived enum from a list, which is not documented.
 #[test]
-fn a_list_is_no_envelope() {
+fn list_is_not_an_envelope() {
     let body = r#"["ok",{"num_credits":5}]"#;
     assert_eq!(plainly::<tgscan_core::types::Balance>(body), Read::Answer(json!({"num_credits": 5})));
     assert_eq!(fast::<tgscan_core::types::Balance>(body), Read::Nothing);

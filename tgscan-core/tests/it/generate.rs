@@ -1,4 +1,4 @@
-//! Generated bodies, from bytes that mean nothing to documented answers with one thing changed.
+//! Generates bodies, from random bytes to slightly changed documented answers.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use tgscan_core::types::{
 use crate::json::{both_orders, places, removed, replaced};
 use crate::support::documented_answer;
 
-/// The documented answer of every method.
+/// Returns the documented answer of every method.
 fn answers() -> Vec<String> {
     struct Collect(Vec<String>);
     impl MethodVisitor for Collect {
@@ -25,7 +25,7 @@ fn answers() -> Vec<String> {
     all.0
 }
 
-/// Bytes of any kind, pieces of answers in any order, and documented answers with some bytes changed.
+/// Generates random bytes, tokens of answers in any order, and documented answers with some bytes changed.
 pub(crate) fn body() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![1 => vec(any::<u8>(), 0..200), 2 => pieces(), 3 => edited()]
 }
@@ -40,7 +40,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     vec(pieces, 0..40).prop_map(|pieces| pieces.concat().into_bytes())
 }
 
-/// Documented answers with some bytes cut out or put in.
+/// Generates documented answers with some bytes removed or inserted.
 fn edited() -> impl Strategy<Value = Vec<u8>> {
     let edits = vec((any::<Index>(), 0_usize..4, vec(any::<u8>(), 0..4)), 1..6);
     (select(answers()), edits).prop_map(|(answer, edits)| {
@@ -53,7 +53,7 @@ fn edited() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Any JSON, but with numbers and texts that every reader of JSON takes.
+/// Generates JSON with numbers and texts that every JSON parser accepts.
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -75,7 +75,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Documented answers, and the error envelope, with fields removed, replaced or written twice, in either order.
+/// Generates documented answers and error envelopes with fields removed, replaced or repeated, in either order.
 pub(crate) fn mutated() -> impl Strategy<Value = String> {
     let mut all = answers();
     all.push(r#"{"status":"error","result":{"message":"no"}}"#.to_owned());
@@ -104,7 +104,7 @@ pub(crate) fn mutated() -> impl Strategy<Value = String> {
     })
 }
 
-/// [`mutated`] answers and, as far as they are text, [`edited`] ones.
+/// Generates [`mutated`] answers, and [`edited`] answers as text.
 pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![3 => mutated(), 1 => edited().prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())]
 }

@@ -1,4 +1,4 @@
-//! Every request, byte for byte as pinned beside the schemas, for each documented URL.
+//! Compares each documented request with its fixture, byte for byte.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use tgscan_core::{Api, ApiKey, KeyKind, error::InvalidApiKey};
 
 use crate::support::{fixtures, live, test};
 
-/// A request as HTTP/1.1 writes it, with its headers in the order in which the core gives them.
+/// Formats a request as HTTP/1.1, with its headers in order.
 fn on_the_wire(request: &Request<Bytes>) -> String {
     let (uri, mut text) = (request.uri(), String::new());
     write!(text, "{} {} HTTP/1.1\r\nhost: {}\r\n", request.method(), uri.path(), uri.authority().unwrap())
@@ -26,7 +26,7 @@ fn on_the_wire(request: &Request<Bytes>) -> String {
     text + "\r\n" + std::str::from_utf8(request.body()).unwrap()
 }
 
-/// Builds the request that a fixture shows, from the key and the query in it, and compares the two.
+/// Builds the request of a fixture from its key and query, and compares the two.
 fn compare<M: ApiMethod>(
     path: &Path,
     key: fn(String) -> Result<ApiKey, InvalidApiKey>,
@@ -43,7 +43,7 @@ fn compare<M: ApiMethod>(
     if built == pinned { Ok(()) } else { Err(format!("{}:\n{built}\n--- pinned:\n{pinned}", path.display())) }
 }
 
-/// Compares the live request and, exactly if the method has one, its test twin. Returns the fixtures used.
+/// Compares the live request, and the test request if there is a test method. Returns the fixtures used.
 fn check<M: ApiMethod>(root: &Path) -> Result<Vec<PathBuf>, String> {
     let (live, twin) = (root.join(M::NAME).join("live.http"), root.join(M::NAME).join("test.http"));
     compare::<M>(&live, ApiKey::live)?;
@@ -55,7 +55,7 @@ fn check<M: ApiMethod>(root: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 #[test]
-fn every_documented_request_is_byte_for_byte_as_pinned() {
+fn every_documented_request_matches_its_fixture() {
     struct Golden(BTreeSet<PathBuf>);
     impl MethodVisitor for Golden {
         fn visit<M: ApiMethod>(&mut self) {
@@ -75,7 +75,7 @@ fn every_documented_request_is_byte_for_byte_as_pinned() {
     assert_eq!(used.0, there, "a fixture that no method uses");
 }
 
-/// A method of a caller's own, with the name of a documented one.
+/// Defines a custom method with the name of a documented one.
 macro_rules! method {
     ($name:ident { $($field:ident)? }, $fixture:literal, $path:literal, $twin:expr) => {
         #[derive(Serialize, Deserialize)]
@@ -91,6 +91,9 @@ macro_rules! method {
             fn op_cost(_: &BalanceAnswer) -> Option<u64> {
                 None
             }
+            fn people(&self, _: Option<&BalanceAnswer>) -> Vec<String> {
+                Vec::new()
+            }
         }
     };
 }
@@ -100,7 +103,7 @@ method!(Elsewhere {}, "balance", "/tgscan/v1/Balance", None);
 method!(WithoutTwin { query }, "user_check", "/tgscan/v1/user/check", None);
 
 #[test]
-fn a_missing_stray_or_different_fixture_fails() {
+fn missing_unused_or_different_fixture_fails() {
     let root = fixtures();
     assert!(check::<Unpinned>(&root).unwrap_err().contains("live.http"));
     assert!(check::<WithTwin>(&root).unwrap_err().contains("test.http"));
@@ -109,7 +112,7 @@ fn a_missing_stray_or_different_fixture_fails() {
 }
 
 #[test]
-fn a_method_without_a_test_method_goes_to_its_only_path_with_either_key() {
+fn method_without_a_test_method_uses_its_only_path_with_either_key() {
     struct Paths;
     impl MethodVisitor for Paths {
         fn visit<M: ApiMethod>(&mut self) {
@@ -124,7 +127,7 @@ fn a_method_without_a_test_method_goes_to_its_only_path_with_either_key() {
 }
 
 #[test]
-fn the_key_header_stays_sensitive_in_the_request() {
+fn key_header_of_a_request_is_sensitive() {
     let request = live().request(&tgscan_core::types::Balance {});
     let sensitive: Vec<_> = request.headers().iter().filter(|(_, value)| value.is_sensitive()).collect();
     assert_eq!(sensitive.len(), 1);
@@ -132,7 +135,7 @@ fn the_key_header_stays_sensitive_in_the_request() {
 }
 
 #[test]
-fn a_base_url_comes_before_the_documented_path_and_changes_nothing_else() {
+fn base_url_changes_only_the_prefix_of_the_url() {
     let key = || ApiKey::live("live-key").unwrap();
     let service = live().request(&tgscan_core::types::Balance {});
     for (base, uri) in [

@@ -1,4 +1,4 @@
-//! Any text as a key, a base URL or a query: refused with a reason, or a request can be built from it.
+//! Tests any text as a key, a base URL or a query: it is refused with a reason, or yields a request.
 
 use proptest::prelude::*;
 use proptest::string::string_regex;
@@ -7,7 +7,7 @@ use tgscan_core::types::{repair_json, unix_millis};
 use crate::checks::values;
 use crate::support::runs;
 
-/// Any text, with a leaning to what is nearly right.
+/// Generates texts, many of them nearly valid.
 fn text() -> impl Strategy<Value = String> {
     let near = |pattern| string_regex(pattern).unwrap();
     prop_oneof![
@@ -41,7 +41,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_date_or_none(text in prop_oneof![
+    fn any_text_is_a_date_or_refused(text in prop_oneof![
         any::<String>(),
         string_regex("[0-9A-Za-z ,./:+-]{0,30}").unwrap(),
         string_regex("[0-9]{1,5}[-/.][0-9]{1,2}[-/.][0-9]{1,4}[T ]?([0-9]{1,2}:){0,3}[0-9]{0,2}(\\.[0-9]{0,4})?[Z+-]?[0-9:]{0,5}")
@@ -54,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_mended_once_and_right_json_never(
+    fn any_text_is_repaired_once_and_valid_json_never(
         text in prop_oneof![any::<String>(), string_regex("\u{feff}?\"(\\\\(u[dD][89a-fA-F][0-9]{2}|u00e9|\\\\|n)|x){0,8}\"").unwrap()],
     ) {
         let mended = repair_json(text.as_bytes());

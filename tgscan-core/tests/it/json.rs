@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Every place in a document below its root, each before what is in it.
+/// Returns every place in a document below its root, in pre-order.
 pub(crate) fn places(document: &Value) -> Vec<String> {
     fn walk(at: &str, value: &Value, found: &mut Vec<String>) {
         let mut visit = |name: &str, inner: &Value| {
@@ -23,12 +23,12 @@ pub(crate) fn places(document: &Value) -> Vec<String> {
     found
 }
 
-/// Where a place lies, and its name there.
+/// Returns the parent of a place, and its name there.
 pub(crate) fn parent(place: &str) -> (&str, &str) {
     place.rsplit_once('/').expect("a place below the root")
 }
 
-/// A place as errors write it: `/result/groups/0/id` is `result.groups[0].id`.
+/// Returns the path of a place as in errors: `/result/groups/0/id` is `result.groups[0].id`.
 pub(crate) fn path(place: &str) -> String {
     let parts = place.split('/').skip(1).map(|part| match part.parse::<usize>() {
         Ok(index) => format!("[{index}]"),
@@ -37,26 +37,26 @@ pub(crate) fn path(place: &str) -> String {
     parts.collect::<String>().trim_start_matches('.').to_owned()
 }
 
-/// The document with another value at a place.
+/// Returns the document with another value at a place.
 pub(crate) fn replaced(document: &Value, place: &str, with: &Value) -> Value {
     let mut changed = document.clone();
     *changed.pointer_mut(place).expect(place) = with.clone();
     changed
 }
 
-/// The document without a field or item.
+/// Returns the document without a field or item.
 pub(crate) fn removed(document: &Value, place: &str) -> Value {
     let mut changed = document.clone();
     let (outer, name) = parent(place);
     match changed.pointer_mut(outer).expect(place) {
         Value::Object(fields) => drop(fields.remove(name)),
         Value::Array(items) => drop(items.remove(name.parse().unwrap())),
-        _ => unreachable!("{place} lies in neither"),
+        _ => unreachable!("{place} is in neither"),
     }
     changed
 }
 
-/// The envelope's text with `status` before `result`, and the other way round.
+/// Returns the envelope's text with `status` before `result`, and with `result` before `status`.
 pub(crate) fn both_orders(envelope: &Value) -> [String; 2] {
     let mut fields: Vec<String> = ["status", "result"]
         .into_iter()
@@ -68,7 +68,7 @@ pub(crate) fn both_orders(envelope: &Value) -> [String; 2] {
 }
 
 #[test]
-fn places_paths_and_changes_fit_together() {
+fn places_paths_and_changes_are_consistent() {
     let document = serde_json::json!({"a": [{"b": 1}], "c": null});
     assert_eq!(places(&document), ["/a", "/a/0", "/a/0/b", "/c"]);
     assert_eq!(path("/a/0/b"), "a[0].b");

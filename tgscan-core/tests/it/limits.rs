@@ -1,8 +1,8 @@
-//! What a client waits for: room under a cap, and its deadline.
+//! Tests of waiting for room under a cap, and of deadlines.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -18,23 +18,23 @@ use tgscan_core::{
     async_trait, transport_fn,
 };
 
-use crate::support::{Clock, Outcome, SIMILAR, Script, live, response};
+use crate::support::{Clock, Gate, Outcome, SIMILAR, Script, live, response};
 
 type Calling = Pin<Box<dyn Future<Output = Result<Reply<SimilarGroupsAnswer>, Error>>>>;
 
-/// A transport whose requests wait until the test answers them, the oldest first.
+/// Requests in flight, which the test answers, the oldest first.
 #[derive(Clone, Default)]
-struct Held(Arc<Mutex<VecDeque<Slot>>>);
+struct Pending(Arc<Mutex<VecDeque<Slot>>>);
 
-/// Where a request finds its outcome.
+/// The outcome of a request in flight.
 type Slot = Arc<Mutex<Option<Outcome>>>;
 
-impl Held {
+impl Pending {
     fn transport(&self) -> impl Transport + 'static {
-        let held = self.0.clone();
+        let pending = self.0.clone();
         transport_fn(move |_| {
             let slot = Arc::new(Mutex::new(None));
-            held.lock().unwrap().push_back(slot.clone());
+            pending.lock().unwrap().push_back(slot.clone());
             std::future::poll_fn(move |_| slot.lock().unwrap().take().map_or(Poll::Pending, Poll::Ready))
         })
     }
@@ -62,7 +62,7 @@ fn poll(calling: &mut Calling) -> Poll<Result<Reply<SimilarGroupsAnswer>, Error>
     calling.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Polls all that have not ended, and returns how many of them do.
+/// Polls all pending calls, and returns the number of those that end.
 fn poll_all(calls: &mut Vec<Calling>) -> usize {
     let before = calls.len();
     calls.retain_mut(|calling| match poll(calling) {
@@ -76,27 +76,22 @@ fn poll_all(calls: &mut Vec<Calling>) -> usize {
 }
 
 #[test]
-fn batch_under_a_cap_waits_for_room_and_spends_all_of_it() {
-    let held = Held::default();
-    let client = Client::new(
-        live().with_ledger(Ledger::with_cap(50, Reserve::PerCall(5))),
-        held.transport(),
-        Clock::default(),
-    )
-    .with_wait_at_cap();
-    // The answers cost 1. Each call sets 5 aside until that is known, and 5 after it, too.
+fn batch_waits_for_room_and_uses_the_whole_cap() {
+    let pending = Pending::default();
+    let client = Client::new(live().with_cap(50, Reserve::PerCall(5)), pending.transport(), Gate::default())
+        .with_wait_at_cap();
+    // The answers cost 1, but each call reserves 5, before and after the price is known.
     let mut calls: Vec<_> = (0..46).map(|_| begin(&client)).collect();
     let mut done = 0;
     while !calls.is_empty() {
         done += poll_all(&mut calls);
-        assert!(held.len() <= 10);
-        if held.len() > 0 {
-            held.answer(Ok(charged()));
+        assert!(pending.len() <= 10);
+        if pending.len() > 0 {
+            pending.answer(Ok(charged()));
         }
     }
-    assert_eq!((done, client.ledger().snapshot().charged), (46, 46));
-    assert_eq!(client.ledger().snapshot().refused_calls, 0);
-    // Four are left, and a call sets five aside: waiting does not help.
+    assert_eq!((done, client.ledger().book().totals().charged), (46, 46));
+    // Four credits are left, but a call reserves five, so waiting does not help.
     let error = block_on(client.similar_groups("alice")).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::CapReached(cap) if !cap.is_transient()), "{error}");
 }
@@ -112,90 +107,121 @@ fn call_that_waits_for_room_is_woken() {
     let woken = Arc::new(Woken(0.into()));
     let waker = Waker::from(woken.clone());
     let times = || woken.0.load(Ordering::Relaxed);
-    let account = Ledger::with_cap(1, Reserve::PerCall(1));
-    let held = Held::default();
-    let client = |ledger| {
-        let api = live().with_ledger(ledger).with_retry(RetryPolicy::none());
-        Client::new(api, held.transport(), Clock::default()).with_wait_at_cap()
+    let ledger = Ledger::new();
+    let pending = Pending::default();
+    let client = || {
+        let api = live().with_ledger(ledger.clone()).with_cap(1, Reserve::PerCall(1));
+        let api = api.with_retry(RetryPolicy::none());
+        Client::new(api, pending.transport(), Gate::default()).with_wait_at_cap()
     };
-    let (mut first, mut second) = (begin(&client(account.child())), begin(&client(account.child())));
+    let (mut first, mut second) = (begin(&client()), begin(&client()));
     assert!(poll(&mut first).is_pending());
     for _ in 0..3 {
         assert!(second.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     }
-    assert_eq!((held.len(), times()), (1, 0));
-    held.answer(Ok(response(429, "")));
-    let Poll::Ready(Err(_)) = poll(&mut first) else { panic!("it has ended") };
+    assert_eq!((pending.len(), times()), (1, 0));
+    pending.answer(Ok(response(429, "")));
+    let Poll::Ready(Err(_)) = poll(&mut first) else { panic!("still pending") };
     assert_eq!(times(), 1);
     assert!(second.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-    assert_eq!(held.len(), 1);
+    assert_eq!(pending.len(), 1);
 
-    // So it is by a higher cap.
-    let mut third = begin(&client(account.child()));
+    // Also when an uncertain call is resolved by hand.
+    let client = || client().with_cap(2, Reserve::PerCall(1));
+    let mut lost = begin(&client());
+    assert!(poll(&mut lost).is_pending());
+    drop(lost);
+    let mut third = begin(&client());
     assert!(third.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-    account.set_cap(None);
-    assert_eq!(times(), 2);
+    assert_eq!(pending.len(), 2);
+    let before = times();
+    ledger.resolve_uncertain(0);
+    assert_eq!(times(), before + 1);
     assert!(poll(&mut third).is_pending());
-    assert_eq!(held.len(), 2);
-}
-
-/// Time that stands still until it is let go.
-#[derive(Clone, Default)]
-struct Gate(Arc<AtomicBool>);
-
-#[async_trait]
-impl Timer for Gate {
-    fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    async fn sleep(&self, _: Duration) {
-        let is_open = || self.0.load(Ordering::Relaxed);
-        std::future::poll_fn(|_| if is_open() { Poll::Ready(()) } else { Poll::Pending }).await;
-    }
+    assert_eq!(pending.len(), 3);
 }
 
 #[test]
-fn retry_waits_for_room_too() {
-    let (held, gate) = (Held::default(), Gate::default());
-    let client = Client::new(
-        live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1))),
-        held.transport(),
-        gate.clone(),
-    )
-    .with_wait_at_cap();
+fn backoff_keeps_its_reserve() {
+    let (pending, gate) = (Pending::default(), Gate::default());
+    let api = live().with_cap(1, Reserve::PerCall(1));
+    let client = Client::new(api, pending.transport(), gate.clone()).with_wait_at_cap();
     let (mut first, mut second) = (begin(&client), begin(&client));
     assert!(poll(&mut first).is_pending());
-    held.answer(Ok(response(429, "")));
+    pending.answer(Ok(response(429, "")));
     assert!(poll(&mut first).is_pending());
-    // While the first one backs off, another takes the room.
+    // The second call waits during the backoff of the first.
     assert!(poll(&mut second).is_pending());
-    gate.0.store(true, Ordering::Relaxed);
+    assert_eq!((pending.len(), client.ledger().book().totals().in_flight), (0, 1));
+    gate.let_pass(1);
     assert!(poll(&mut first).is_pending());
-    assert_eq!(held.len(), 1);
-    held.answer(Ok(response(402, r#"{"status":"error","result":{"message":"no"}}"#)));
+    assert_eq!(pending.len(), 1, "the first call is sent again");
+    pending.answer(Ok(response(402, r#"{"status":"error","result":{"message":"no"}}"#)));
+    assert!(poll(&mut first).is_ready());
+    assert!(poll(&mut second).is_pending());
+    assert_eq!(pending.len(), 1, "the second call is sent");
+}
+
+fn resending() -> RetryPolicy {
+    let mut policy = RetryPolicy::default();
+    policy.resend_uncertain = true;
+    policy
+}
+
+#[test]
+fn attempt_after_an_uncertain_one_waits_for_room() {
+    let (pending, gate) = (Pending::default(), Gate::default());
+    let api = live().with_cap(2, Reserve::PerCall(1)).with_retry(resending());
+    let client = Client::new(api, pending.transport(), gate.clone()).with_wait_at_cap();
+    let (mut first, mut second) = (begin(&client), begin(&client));
+    assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
+    pending.answer(Err(TransportError::new("the connection broke")));
+    assert!(poll(&mut first).is_pending());
+    gate.let_pass(1);
+    assert!(poll(&mut first).is_pending());
+    assert_eq!(pending.len(), 1, "one is uncertain, one in flight");
+    pending.answer(Ok(response(402, r#"{"status":"error","result":{"message":"no"}}"#)));
     assert!(poll(&mut second).is_ready());
+    gate.let_pass(1);
     assert!(poll(&mut first).is_pending());
-    assert_eq!(held.len(), 1, "the first call is sent again");
+    assert_eq!(pending.len(), 1, "the first call is sent again");
 }
 
 #[test]
-fn retry_without_room_ends_with_why_the_attempt_failed() {
-    let (held, gate) = (Held::default(), Gate::default());
-    let client = Client::new(
-        live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1))),
-        held.transport(),
-        gate.clone(),
-    );
-    let (mut first, mut second) = (begin(&client), begin(&client));
+fn attempt_after_an_uncertain_one_without_room_ends_with_its_error() {
+    for waits in [false, true] {
+        let (pending, gate) = (Pending::default(), Gate::default());
+        let api = live().with_cap(1, Reserve::PerCall(1)).with_retry(resending());
+        let mut client = Client::new(api, pending.transport(), gate.clone());
+        if waits {
+            client = client.with_wait_at_cap();
+        }
+        let mut calling = begin(&client);
+        assert!(poll(&mut calling).is_pending());
+        pending.answer(Err(TransportError::new("the connection broke")));
+        assert!(poll(&mut calling).is_pending());
+        gate.let_pass(1);
+        // Only the call itself is in flight, so it cannot wait for another to end.
+        let Poll::Ready(Err(error)) = poll(&mut calling) else { panic!("still pending: {waits}") };
+        assert!(error.is_transport(), "{error}");
+        assert_eq!((error.credits(), error.attempts(), pending.len()), (Credits::Uncertain, 1, 0));
+    }
+}
+
+#[test]
+fn wait_for_room_ends_at_max_elapsed() {
+    let (pending, clock) = (Pending::default(), Clock::default());
+    let client = Client::new(live().with_cap(1, Reserve::PerCall(1)), pending.transport(), clock.clone());
+    let client = client.with_wait_at_cap();
+    let mut first = begin(&client);
     assert!(poll(&mut first).is_pending());
-    held.answer(Ok(response(429, "")));
-    assert!(poll(&mut first).is_pending());
-    assert!(poll(&mut second).is_pending());
-    gate.0.store(true, Ordering::Relaxed);
-    let Poll::Ready(Err(error)) = poll(&mut first) else { panic!("it goes on") };
-    assert_eq!(error.status().map(|status| status.as_u16()), Some(429), "{error}");
-    assert_eq!((error.credits(), error.attempts(), held.len()), (Credits::NotCharged, 1, 1));
+    let error = block_on(client.similar_groups("alice")).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::CapReached(cap) if cap.is_transient()), "{error}");
+    let waits = clock.waits();
+    assert_eq!(waits[..4], [5, 10, 20, 40].map(Duration::from_millis));
+    assert_eq!(waits.iter().max(), Some(&Duration::from_millis(500)));
+    let waited: Duration = waits.iter().sum();
+    assert!(waited < Duration::from_secs(60) && waited > Duration::from_secs(59), "{waited:?}");
 }
 
 #[test]
@@ -214,8 +240,8 @@ fn deadline_limits_attempts_and_backoffs_together() {
 
 #[test]
 fn call_in_flight_at_its_deadline_is_a_timeout_and_uncertain_if_it_can_cost() {
-    let held = Held::default();
-    let client = Client::new(live(), held.transport(), Clock::default());
+    let pending = Pending::default();
+    let client = Client::new(live(), pending.transport(), Clock::default());
     let client = client.with_deadline(Duration::from_secs(5));
     let error = block_on(client.similar_groups("alice")).unwrap_err();
     assert!(
@@ -229,19 +255,19 @@ fn call_in_flight_at_its_deadline_is_a_timeout_and_uncertain_if_it_can_cost() {
 
 #[test]
 fn deadline_ends_the_wait_for_room() {
-    let held = Held::default();
-    let api = live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
-    let client = Client::new(api, held.transport(), Clock::default()).with_wait_at_cap();
+    let pending = Pending::default();
+    let api = live().with_cap(1, Reserve::PerCall(1));
+    let client = Client::new(api, pending.transport(), Clock::default()).with_wait_at_cap();
     let mut first = begin(&client);
     assert!(poll(&mut first).is_pending());
     let error = block_on(client.with_deadline(Duration::from_secs(5)).similar_groups("alice")).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::CapReached(cap) if cap.is_transient()), "{error}");
-    assert_eq!(held.len(), 1);
+    assert_eq!(pending.len(), 1);
 }
 
 #[test]
 fn deadline_ends_the_wait_for_late_charges() {
-    /// Time in which only a deadline passes.
+    /// A timer whose longer sleeps never end.
     struct Deadlines;
     #[async_trait]
     impl Timer for Deadlines {
@@ -258,11 +284,11 @@ fn deadline_ends_the_wait_for_late_charges() {
     let balance = response(200, r#"{"status":"ok","result":{"num_credits":10}}"#);
     let lost = TransportError::new("the connection broke");
     let script = Script::new([Ok(balance), Err(lost)]);
-    let api = live().with_ledger(Ledger::with_cap(1, Reserve::PerCall(1)));
+    let api = live().with_cap(1, Reserve::PerCall(1));
     let client = script.client(api, &Clock::default()).with_timer(Deadlines).with_auto_reconcile();
     assert_eq!(block_on(client.similar_groups("alice")).unwrap_err().credits(), Credits::Uncertain);
     let mut waiting = begin(&client.with_deadline(Duration::from_secs(5)));
-    let Poll::Ready(Err(error)) = poll(&mut waiting) else { panic!("it still waits") };
+    let Poll::Ready(Err(error)) = poll(&mut waiting) else { panic!("still pending") };
     assert!(error.is_cap_reached(), "{error}");
     assert_eq!(script.sent(), 2);
 }
@@ -275,11 +301,11 @@ fn call_whose_deadline_has_passed_is_not_sent() {
         let error = block_on(client.similar_groups("alice")).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Transport(error) if error.is_timeout()), "{error}");
         assert_eq!((error.credits(), error.attempts()), (Credits::NotCharged, 0));
-        assert_eq!(client.ledger().snapshot(), Ledger::new().snapshot());
+        assert_eq!(client.ledger().book().totals(), Ledger::new().book().totals());
     }
 }
 
-/// Time that passes, and makes room, in one step.
+/// A timer whose sleep passes the deadline of 5 s and makes room.
 struct Late(Ledger, Clock);
 
 #[async_trait]
@@ -289,24 +315,25 @@ impl Timer for Late {
     }
 
     async fn sleep(&self, duration: Duration) {
-        self.1.sleep(duration).await;
-        self.0.set_cap(None);
+        self.1.sleep(duration.max(Duration::from_secs(5))).await;
+        self.0.resolve_uncertain(0);
     }
 }
 
 #[test]
-fn room_that_comes_at_the_deadline_sends_nothing() {
-    let held = Held::default();
-    let ledger = Ledger::with_cap(1, Reserve::PerCall(1));
-    let client = Client::new(live().with_ledger(ledger.clone()), held.transport(), Clock::default())
-        .with_wait_at_cap();
-    let mut first = begin(&client);
-    assert!(poll(&mut first).is_pending());
+fn room_at_the_deadline_sends_nothing() {
+    let pending = Pending::default();
+    let ledger = Ledger::new();
+    let api = live().with_ledger(ledger.clone()).with_cap(2, Reserve::PerCall(1));
+    let client = Client::new(api, pending.transport(), Clock::default()).with_wait_at_cap();
+    let (mut first, mut lost) = (begin(&client), begin(&client));
+    assert!(poll(&mut first).is_pending() && poll(&mut lost).is_pending());
+    drop(lost);
     let late =
         client.with_timer(Late(ledger.clone(), Clock::default())).with_deadline(Duration::from_secs(5));
     let error = block_on(late.similar_groups("alice")).unwrap_err();
-    assert_eq!((held.len(), error.credits()), (1, Credits::NotCharged), "{error}");
-    assert_eq!((ledger.snapshot().in_flight_calls, ledger.snapshot().uncertain_calls), (1, 0));
+    assert_eq!((pending.len(), error.credits()), (2, Credits::NotCharged), "{error}");
+    assert_eq!((ledger.book().totals().in_flight_calls, ledger.book().totals().uncertain_attempts), (1, 0));
 }
 
 #[derive(Clone, Default)]
@@ -334,12 +361,12 @@ impl Observer for Log {
 }
 
 #[test]
-fn observer_hears_of_attempts_and_dropped_calls() {
+fn observer_receives_attempts_and_dropped_calls() {
     let log = Log::default();
     let script = Script::new([Ok(response(429, "")), Ok(charged())]);
     let client = script.client(live(), &Clock::default()).with_observer(log.clone());
     block_on(client.similar_groups("alice")).unwrap();
-    let mut dropped = begin(&client.clone().with_transport(Held::default().transport()));
+    let mut dropped = begin(&client.clone().with_transport(Pending::default().transport()));
     assert!(poll(&mut dropped).is_pending());
     drop(dropped);
     assert_eq!(
@@ -351,9 +378,9 @@ fn observer_hears_of_attempts_and_dropped_calls() {
             "dropped 1 credits uncertain",
         ]
     );
-    // What is never sent was no attempt.
+    // A refused call has no attempts.
     log.0.lock().unwrap().clear();
-    let capped = client.with_ledger(Ledger::with_cap(0, Reserve::PerCall(1)));
+    let capped = client.with_cap(0, Reserve::PerCall(1));
     block_on(capped.similar_groups("alice")).unwrap_err();
     assert_eq!(*log.0.lock().unwrap(), ["finished 0 no credits charged true"]);
 }

@@ -1,4 +1,4 @@
-//! Tests of the core through its public face: no sockets, no sleeping, the same course in every run.
+//! Tests of the public API: deterministic, without sockets and sleeping.
 
 #![expect(
     clippy::panic,
@@ -6,18 +6,18 @@
     reason = "clippy allows them in test functions only, and their helpers are tests too"
 )]
 
+mod accounting;
 mod answers;
 mod call;
 mod checks;
 mod client;
 mod differential;
-mod foreign;
 mod generate;
 mod golden;
 mod inputs;
 mod json;
 mod limits;
-mod money;
+mod panics;
 mod regressions;
 mod robust;
 mod secrets;

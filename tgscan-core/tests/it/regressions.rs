@@ -1,4 +1,4 @@
-//! What was wrong once, one test each, named after what it was.
+//! Regression tests, one for each fault.
 
 use std::time::Duration;
 
@@ -7,16 +7,15 @@ use std::collections::BTreeMap;
 use futures_executor::block_on;
 use tgscan_core::types::{ApiMethod, Balance, SimilarGroups, UserCheck};
 use tgscan_core::{
-    Api, ApiKey, Client, Credits, Error, call::Step, error::InvalidBaseUrl, ledger::ReconcileOutcome,
-    transport_fn,
+    Api, ApiKey, Client, Credits, Error, account, call::Step, error::InvalidBaseUrl, transport_fn,
 };
 
-use crate::support::{Clock, Outcome, Script, documented_answer, documented_request, live, response};
+use crate::support::{Clock, Outcome, Script, at, documented_answer, documented_request, live, response};
 
-/// The end of a call after one attempt; another attempt fails the test.
+/// Returns the error of a call after one attempt. Fails on another attempt.
 fn end<M: ApiMethod>(api: &Api, method: M, outcome: Outcome) -> Error {
-    let Step::Send(_, sent) = Step::begin(api, method, Duration::ZERO) else { panic!("not sent") };
-    match sent.received(outcome, Duration::ZERO) {
+    let Step::Send(_, sent) = Step::begin(api, method, at(Duration::ZERO)) else { panic!("not sent") };
+    match sent.received(outcome, at(Duration::ZERO)) {
         Step::Done(result) => result.expect_err("no answer"),
         other => panic!("not done: {other:?}"),
     }
@@ -30,10 +29,10 @@ fn does_not_retry_429_or_503_that_states_a_cost() {
         let api = live();
         let error = end::<SimilarGroups>(&api, documented_request(), Ok(response(status, body)));
         assert_eq!((error.attempts(), error.credits()), (1, Credits::Charged(2)), "{error}");
-        // Nor is a call sent again that should have been free.
+        // A charged call of a free method is not retried either.
         let error = end(&api, Balance {}, Ok(response(status, body)));
         assert_eq!((error.attempts(), error.credits()), (1, Credits::Charged(2)), "{error}");
-        assert_eq!(api.ledger().snapshot().charged, 4);
+        assert_eq!(api.ledger().book().totals().charged, 4);
     }
 }
 
@@ -84,7 +83,7 @@ fn reconcile_is_inconclusive_if_a_free_call_was_charged_meanwhile() {
     let charged = documented_answer::<UserCheck>().replace(r#""op_cost": 0"#, r#""op_cost": 3"#);
     let script = Script::new([Ok(response(200, balance(10))), Ok(response(200, charged))]);
     let client = Client::new(live(), script.transport(), Clock::default());
-    assert_eq!(block_on(client.reconcile()).unwrap().outcome, ReconcileOutcome::Baseline);
+    assert_eq!(block_on(client.reconcile()).unwrap().outcome, account::Outcome::Baseline);
     let meanwhile = client.clone();
     let overlapped = client.with_transport(transport_fn(move |_| {
         let client = meanwhile.clone();
@@ -93,5 +92,5 @@ fn reconcile_is_inconclusive_if_a_free_call_was_charged_meanwhile() {
             Ok(response(200, balance(10)))
         }
     }));
-    assert_eq!(block_on(overlapped.reconcile()).unwrap().outcome, ReconcileOutcome::CallsInFlight);
+    assert_eq!(block_on(overlapped.reconcile()).unwrap().outcome, account::Outcome::Overlapped);
 }

@@ -1,4 +1,4 @@
-//! Whatever comes back and whatever is put in: no panic, nothing lost, credits that make sense.
+//! Tests any response: no panic, no lost bytes, consistent credits.
 
 use std::fmt::Write;
 
@@ -40,12 +40,12 @@ proptest! {
     #![proptest_config(runs(1500))]
 
     #[test]
-    fn any_response_is_kept_and_its_credits_make_sense(response in any_response()) {
+    fn any_response_is_kept_with_consistent_credits(response in any_response()) {
         visit_all(&mut Sane(&response));
     }
 }
 
-/// `open` many times over, and closed again if `close` is given.
+/// Repeats `open`, and then `close`.
 fn nested(open: &str, close: &str) -> String {
     const LEVELS: usize = 100_000;
     format!("{}null{}", open.repeat(LEVELS), close.repeat(LEVELS))
@@ -62,9 +62,9 @@ fn deep_and_long_bodies_do_not_overflow_the_stack() {
         bodies.push(format!(r#"{{"result":{{"meta":{{"{key}":{lists}}}}},"status":"ok"}}"#));
         bodies.push(format!(r#"{{"status":"error","result":{{"{key}":{lists}}}}}"#));
     }
-    // Serde reads a status also as an object of its one variant.
+    // Serde also parses an enum from an object with one variant.
     bodies.push(format!(r#"{{"status":{}}}"#, nested("{\"ok\":", "}")));
-    // Threads of servers have small stacks, and this one is a debug build.
+    // Small, like the stacks of server threads.
     let small = std::thread::Builder::new().stack_size(512 * 1024).spawn(move || {
         for body in bodies {
             visit_all(&mut Deep(response(200, body)));
@@ -87,16 +87,16 @@ impl MethodVisitor for Deep {
 
 #[test]
 fn unknown_fields_of_any_depth_and_length_are_ignored() {
-    struct Strewn(String);
-    impl MethodVisitor for Strewn {
+    struct WithUnknown(String);
+    impl MethodVisitor for WithUnknown {
         fn visit<M: ApiMethod>(&mut self) {
             let plain = documented_answer::<M>();
-            let strewn = plain.replace("{\n", &format!("{{\"unknown\":{},\n", self.0));
-            assert!(strewn.len() > plain.len() + self.0.len());
+            let extended = plain.replace("{\n", &format!("{{\"unknown\":{},\n", self.0));
+            assert!(extended.len() > plain.len() + self.0.len());
             let read = |body| live().parse::<M>(&documented_request(), response(200, body)).expect(M::NAME);
-            let (plain, strewn) = (read(plain), read(strewn));
-            assert_eq!(strewn.credits, plain.credits);
-            let values = [plain, strewn].map(|reply| serde_json::to_value(&reply.answer).unwrap());
+            let (plain, extended) = (read(plain), read(extended));
+            assert_eq!(extended.credits, plain.credits);
+            let values = [plain, extended].map(|reply| serde_json::to_value(&reply.answer).unwrap());
             assert_eq!(values[0], values[1], "{}", M::NAME);
         }
     }
@@ -106,6 +106,6 @@ fn unknown_fields_of_any_depth_and_length_are_ignored() {
     }
     many += "\"last\":null}";
     for unknown in [nested("[", "]"), nested("{\"a\":", "}"), format!("\"{}\"", "é".repeat(500_000)), many] {
-        visit_all(&mut Strewn(unknown));
+        visit_all(&mut WithUnknown(unknown));
     }
 }

@@ -1,4 +1,4 @@
-//! A tower service as a transport.
+//! Tests of tower services as transports.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tower_service::Service;
 
 use crate::support::{Clock, live, response};
 
-/// Is ready at the second poll, or refuses to be; panics if it is called before.
+/// A service that is ready or fails at the second poll. Panics if it is called before.
 #[derive(Clone, Default)]
 struct Slow {
     polls: u32,
@@ -49,7 +49,7 @@ impl Service<Request<Bytes>> for Slow {
 }
 
 #[test]
-fn a_service_is_called_once_it_is_ready() {
+fn service_is_called_when_it_is_ready() {
     let slow = Slow::default();
     let client = Client::new(live(), ServiceTransport::new(slow.clone()), Clock::default());
     for calls in 1..=2 {
@@ -59,7 +59,7 @@ fn a_service_is_called_once_it_is_ready() {
 }
 
 #[test]
-fn a_service_that_is_not_ready_is_not_called() {
+fn service_that_is_not_ready_is_not_called() {
     let slow = Slow { is_broken: true, ..Slow::default() };
     let client = Client::new(live(), ServiceTransport::new(slow.clone()), Clock::default());
     assert_eq!(block_on(client.balance()).unwrap_err().delivery(), Some(Delivery::NeverSent));

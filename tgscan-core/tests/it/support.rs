@@ -1,35 +1,38 @@
-//! What the tests share: the documented fixtures, a transport that plays a script, a clock that only counts.
+//! Fixtures, a scripted transport and virtual clocks for the tests.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use proptest::test_runner::{Config, RngSeed};
+use tgscan_core::call::Now;
 use tgscan_core::types::ApiMethod;
 use tgscan_core::{Api, ApiKey, Client, Timer, Transport, TransportError, async_trait, transport_fn};
 
-/// What a transport brought back.
+/// The result of a transport.
 pub(crate) type Outcome = Result<Response<Bytes>, TransportError>;
 
 /// An answer that charges one credit, for any of the methods with a cost.
 pub(crate) const SIMILAR: &str =
     r#"{"status":"ok","result":{"meta":{"search_query":["alice"],"op_cost":1},"groups":[]}}"#;
 
-/// Where the documented requests and answers lie.
+/// Returns the folder of the documented requests and answers.
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tgscan-types/fixtures")
 }
 
-/// The documented answer of a method, envelope included.
+/// Returns the documented answer of a method, including the envelope.
 pub(crate) fn documented_answer<M: ApiMethod>() -> String {
     let path = fixtures().join(M::NAME).join("answer.json");
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The documented request of a method.
+/// Returns the documented request of a method.
 pub(crate) fn documented_request<M: ApiMethod>() -> M {
     let path = fixtures().join(M::NAME).join("live.http");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -37,9 +40,14 @@ pub(crate) fn documented_request<M: ApiMethod>() -> M {
     serde_html_form::from_str(body).expect(M::NAME)
 }
 
-/// Billing of generated tests: so many cases, from one seed, without a file of past failures.
+/// Returns the configuration of generated tests: the number of cases, a fixed seed, and no file of past failures.
 pub(crate) fn runs(cases: u32) -> Config {
     Config { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(0x7675), ..Config::default() }
+}
+
+/// Returns a time without a date.
+pub(crate) fn at(time: Duration) -> Now {
+    Now::new(time, None)
 }
 
 pub(crate) fn live() -> Api {
@@ -59,7 +67,7 @@ pub(crate) fn with_header(mut response: Response<Bytes>, name: &'static str, val
     response
 }
 
-/// Plays outcomes in order and keeps the requests; a request beyond the script fails the test.
+/// A transport that returns outcomes in order and keeps the requests. Panics after the last outcome.
 #[derive(Clone, Default)]
 pub(crate) struct Script {
     outcomes: Arc<Mutex<VecDeque<Outcome>>>,
@@ -82,7 +90,7 @@ impl Script {
         })
     }
 
-    /// Paths of the requests so far.
+    /// Returns the paths of the requests so far.
     pub(crate) fn paths(&self) -> Vec<String> {
         self.requests.lock().unwrap().iter().map(|request| request.uri().path().to_owned()).collect()
     }
@@ -91,13 +99,13 @@ impl Script {
         self.requests.lock().unwrap().len()
     }
 
-    /// A client that plays this script and waits on `clock`.
+    /// Creates a client with this script and clock.
     pub(crate) fn client(&self, api: Api, clock: &Clock) -> Client {
         Client::new(api, self.transport(), clock.clone())
     }
 }
 
-/// A clock that jumps ahead by what it is asked to wait, and remembers each wait.
+/// A clock that advances by each wait immediately, and records the waits.
 #[derive(Clone, Default)]
 pub(crate) struct Clock(Arc<Mutex<Vec<Duration>>>);
 
@@ -115,5 +123,28 @@ impl Timer for Clock {
 
     async fn sleep(&self, duration: Duration) {
         self.0.lock().unwrap().push(duration);
+    }
+}
+
+/// A stopped clock whose waits end when the test permits.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<AtomicUsize>);
+
+impl Gate {
+    /// Ends the next waits that are polled.
+    pub(crate) fn let_pass(&self, waits: usize) {
+        self.0.fetch_add(waits, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Timer for Gate {
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn sleep(&self, _: Duration) {
+        let pass = || self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waits| waits.checked_sub(1));
+        std::future::poll_fn(|_| if pass().is_ok() { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Answers that break off at any byte: what is known about the credits is never wrong, and what came is kept.
+//! Tests of answers truncated at any byte: the credits are correct, and the received bytes are kept.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use tgscan_core::types::{
 use tgscan_core::{Api, Credits, Error, KeyKind, TransportError, call::Step, transport::Delivery};
 
 use crate::json::both_orders;
-use crate::support::{documented_answer, documented_request, live, response, test};
+use crate::support::{at, documented_answer, documented_request, live, response, test};
 
-/// The documented answer in several layouts, with a cost of several digits so that a cut can fall between them.
+/// Returns the documented answer in several layouts, with a cost of several digits, so that a cut can split it.
 fn layouts<M: ApiMethod>() -> Vec<String> {
     let pretty = documented_answer::<M>().replace(r#""op_cost": 1"#, r#""op_cost": 123"#);
     let answer: Value = serde_json::from_str(&pretty).unwrap();
     both_orders(&answer).into_iter().chain([pretty]).collect()
 }
 
-/// The credits that a prefix proves: the cost only counts once a byte after it shows that it is whole.
+/// Returns the credits that a prefix proves. The cost is known only if a further byte shows that it is complete.
 fn proven<M: ApiMethod>(api: &Api, body: &str, cut: usize) -> Credits {
     let digits = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let is_free = !M::CAN_COST || api.key_kind() == KeyKind::Test;
@@ -35,18 +35,21 @@ fn proven<M: ApiMethod>(api: &Api, body: &str, cut: usize) -> Credits {
 }
 
 fn broken<M: ApiMethod>(api: &Api, method: M, status: u16, prefix: &str) -> Error {
-    let Step::Send(_, sent) = Step::begin(api, method, Duration::ZERO) else { panic!("nothing to send") };
-    let error = TransportError::response_started(response(status, prefix.to_owned()), "the line broke");
-    match sent.received(Err(error), Duration::ZERO) {
+    let Step::Send(_, sent) = Step::begin(api, method, at(Duration::ZERO)) else { panic!("nothing to send") };
+    let error = TransportError::response_started(response(status, prefix.to_owned()), "the connection broke");
+    match sent.received(Err(error), at(Duration::ZERO)) {
         Step::Done(Err(error)) => error,
-        // A free call may try again; the error of this attempt is what matters here.
-        Step::Backoff(wait) => wait.give_up(),
+        // A free call may be retried. The test needs only the error of this attempt.
+        Step::Wait(wait) => match wait.give_up(at(Duration::ZERO)) {
+            Step::Done(result) => result.err().unwrap(),
+            other => panic!("not done: {other:?}"),
+        },
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn a_body_that_broke_off_at_any_byte_never_says_more_than_it_proves() {
+fn body_that_broke_off_has_the_proven_credits() {
     struct Cut(usize);
     impl MethodVisitor for Cut {
         fn visit<M: ApiMethod>(&mut self) {
@@ -59,9 +62,13 @@ fn a_body_that_broke_off_at_any_byte_never_says_more_than_it_proves() {
                         assert_eq!(error.credits(), expected, "{what}");
                         assert_eq!(error.delivery(), Some(Delivery::ResponseStarted), "{what}");
                         assert_eq!(error.response().unwrap().body(), &body[..cut], "{what}");
-                        let now = api.ledger().snapshot();
+                        let now = api.ledger().book().totals();
                         assert_eq!(now.charged, expected.charged(), "{what}");
-                        assert_eq!(now.uncertain_calls, u64::from(expected == Credits::Uncertain), "{what}");
+                        assert_eq!(
+                            now.uncertain_attempts,
+                            u64::from(expected == Credits::Uncertain),
+                            "{what}"
+                        );
                         assert_eq!(now.in_flight, 0, "{what}");
                         self.0 += 1;
                     }
@@ -75,7 +82,7 @@ fn a_body_that_broke_off_at_any_byte_never_says_more_than_it_proves() {
 }
 
 #[test]
-fn a_truncation_that_no_transport_noticed_is_never_a_reply() {
+fn unnoticed_truncation_is_never_a_reply() {
     struct Cut;
     impl MethodVisitor for Cut {
         fn visit<M: ApiMethod>(&mut self) {
@@ -100,7 +107,7 @@ fn a_truncation_that_no_transport_noticed_is_never_a_reply() {
 }
 
 #[test]
-fn status_that_refuses_does_not_outweigh_a_success_that_broke_off() {
+fn success_that_broke_off_outweighs_a_refusing_status() {
     let credits = |status, body| {
         let similar: tgscan_core::types::SimilarGroups = documented_request();
         broken(&live(), similar, status, body).credits()

@@ -1,4 +1,4 @@
-//! What `serve` is told: a TOML file, and flags that go before it.
+//! The settings of `serve`: a TOML file, and flags that override it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tgscan_mock::types::ApiMethod;
 use tgscan_mock::{ErrorStatus, MethodCost, Repeat, ScriptStep, UnknownAccounts};
 use toml::Spanned;
 
-/// The file. A key that it does not know is an error, because it is a misspelt one.
+/// The file. Unknown keys are errors, since they are misspelt.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
@@ -37,10 +37,10 @@ pub(crate) struct Config {
     pub(crate) port_file: Option<PathBuf>,
     pub(crate) gzip: Option<bool>,
     pub(crate) quiet: Option<bool>,
-    /// By API method.
+    /// Costs by API method.
     #[serde(default)]
     pub(crate) costs: BTreeMap<String, MethodCost>,
-    /// In the order in which requests meet them. Read one by one, so that an error names its line.
+    /// Script steps in order. Parsed one by one, so that an error names its line.
     #[serde(default)]
     faults: Vec<Spanned<Map<String, Value>>>,
     #[serde(skip)]
@@ -53,9 +53,9 @@ pub(crate) struct Config {
 pub(crate) enum ProfileName {
     /// Like real Telegram data
     Typical,
-    /// As the documentation allows it, and as unpleasant as that allows
+    /// As unusual as the documentation allows
     Extreme,
-    /// Beyond the documentation, which a tolerant reader accepts
+    /// Beyond the documentation, but accepted by a tolerant reader
     Undocumented,
 }
 
@@ -73,9 +73,9 @@ impl From<ProfileName> for Profile {
 #[derive(Clone, Copy, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RepeatName {
-    /// The same one every time
+    /// The same answer every time
     Same,
-    /// Another one each time
+    /// Another answer each time
     Varied,
 }
 
@@ -88,12 +88,12 @@ impl From<RepeatName> for Repeat {
     }
 }
 
-/// [`ErrorStatus`] by name, on the command line as in the file.
+/// [`ErrorStatus`] by name, on the command line and in the file.
 #[derive(Clone, Copy, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub(crate) enum ErrorStatusName {
-    /// The status that fits the cause, such as 401
+    /// The status for the cause, such as 401
     ByCause,
     /// Always 200
     AlwaysOk,
@@ -112,7 +112,7 @@ impl From<ErrorStatusName> for ErrorStatus {
 #[derive(Clone, Copy, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum UnknownName {
-    /// A successful answer with nothing in it
+    /// A successful answer without data
     Blank,
     /// An error envelope
     Error,
@@ -128,7 +128,7 @@ impl From<UnknownName> for UnknownAccounts {
 }
 
 impl Config {
-    /// Reads the file. The error is one line, and says where in the file.
+    /// Reads the file. The error is one line, with its position in the file.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let name = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
@@ -147,12 +147,12 @@ impl Config {
     }
 }
 
-/// An error of several lines as one.
+/// Joins the lines of an error.
 fn one_line(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
-/// The request of `M` with this query, in the exact form that goes over the wire.
+/// Returns the request of `M` with this query in the wire form.
 pub(crate) fn request<M: ApiMethod>(query: Option<&str>) -> Result<M, String> {
     let fields: Vec<(&str, &str)> = query.map(|query| ("query", query)).into_iter().collect();
     serde_html_form::to_string(&fields)

@@ -1,4 +1,4 @@
-//! `tgscan-mock`: the mock as a server of its own, for callers in any language.
+//! `tgscan-mock`: the mock as a server, for clients in any language.
 
 mod config;
 mod log;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A mock of the TgScan API: random test-shaped data, an account with credits, no costs.
+/// A mock of the TgScan API with random data and an account with credits. Free of charge.
 #[derive(Parser)]
 #[command(name = "tgscan-mock", version)]
 struct Cli {
@@ -34,20 +34,20 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            complain(&message);
-            // As clap's own: 2 is "called wrongly".
+            warn(&message);
+            // The exit code of clap for a wrong command line.
             ExitCode::from(2)
         }
     }
 }
 
-/// Prints a line for scripts to read, at once.
-fn say(line: &str) -> Result<(), String> {
+/// Prints a line for scripts, and flushes it.
+fn print_line(line: &str) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| format!("cannot print: {error}"))
 }
 
-/// Prints a line for people. A closed stderr is no reason to stop.
-fn complain(message: &str) {
+/// Prints a line for people. Continues if stderr is closed.
+fn warn(message: &str) {
     let _ = writeln!(std::io::stderr(), "tgscan-mock: {message}");
 }

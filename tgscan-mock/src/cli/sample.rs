@@ -9,19 +9,19 @@ use tgscan_mock::types::{
 use tgscan_mock::{Mock, outcome::Wire};
 
 use crate::config::{ProfileName, request};
-use crate::say;
+use crate::print_line;
 
 /// Flags of `sample`.
 #[derive(Args)]
 pub(crate) struct Sample {
     /// API method by its name, such as search
     method: String,
-    /// The query, as it goes over the wire; balance takes none
+    /// The query in the wire form; balance takes no query
     query: Option<String>,
-    /// Seed of the answer: what a server with this seed answers
+    /// Seed of the answer, as for a server
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// How the data looks
+    /// Kind of random data
     #[arg(long, value_enum, default_value_t = ProfileName::Typical)]
     profile: ProfileName,
     /// Answer of the test method
@@ -30,19 +30,19 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Prints one answer: the same bytes that a server with this seed sends.
+    /// Prints one answer, with the same bytes as from a server with this seed.
     pub(crate) fn run(&self) -> Result<(), String> {
         let mut draw = Draw { sample: self, body: None };
         visit_all(&mut draw);
         let names: Vec<&str> = infos().into_iter().map(|method| method.name).collect();
-        let unknown = || format!("there is no method {:?}; they are {}", self.method, names.join(", "));
-        say(&draw.body.ok_or_else(unknown)??)
+        let unknown = || format!("unknown method {:?}; the methods are {}", self.method, names.join(", "));
+        print_line(&draw.body.ok_or_else(unknown)??)
     }
 }
 
 struct Draw<'a> {
     sample: &'a Sample,
-    /// `None` until the method was visited.
+    /// `None` until the method is visited.
     body: Option<Result<String, String>>,
 }
 
@@ -71,6 +71,6 @@ fn draw<M: ApiMethod>(sample: &Sample) -> Result<String, String> {
         Wire::Whole(response) => {
             String::from_utf8(response.into_body().into()).map_err(|error| error.to_string())
         }
-        other => Err(format!("the mock answered nothing: {other:?}")),
+        other => Err(format!("the mock sent no answer: {other:?}")),
     }
 }

@@ -8,18 +8,18 @@ use clap::Args;
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 
 use crate::config::{Config, ErrorStatusName, ProfileName, RepeatName, UnknownName};
-use crate::{complain, log, say};
+use crate::{log, print_line, warn};
 
 const DEFAULT_PORT: u16 = 8089;
 
-/// Flags of `serve`. Each goes before the same key of the file.
+/// Flags of `serve`. Each overrides the same key of the file.
 #[derive(Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Serve {
-    /// TOML file with any of these settings, and with costs and faults
+    /// TOML file with these settings, costs and faults
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address to listen on, by number or name; port 0 takes a free one, which is printed [default: 127.0.0.1:8089]
+    /// Address to listen on, by number or name; port 0 selects a free port and prints it [default: 127.0.0.1:8089]
     #[arg(long)]
     address: Option<String>,
     /// Allow an address that other machines can reach
@@ -31,30 +31,30 @@ pub(crate) struct Serve {
     /// Credits on the balance [default: 1000]
     #[arg(long, allow_negative_numbers = true)]
     credits: Option<i64>,
-    /// How the data looks [default: typical]
+    /// Kind of random data [default: typical]
     #[arg(long, value_enum)]
     profile: Option<ProfileName>,
-    /// Which answer a repeated query gets [default: same]
+    /// Answer to a repeated query [default: same]
     #[arg(long, value_enum)]
     repeat: Option<RepeatName>,
-    #[arg(long, value_enum, help = "Under which HTTP status error envelopes come [default: by_cause]")]
+    #[arg(long, value_enum, help = "HTTP status of error envelopes [default: by_cause]")]
     error_status: Option<ErrorStatusName>,
-    /// Refuse what clients in the field do and the documentation does not
+    /// Refuse forms with another content type, as documented
     #[arg(long)]
     strict: bool,
-    /// Answer as clients in the field expect it: errors under 200, ids as numbers
+    /// Answer as existing clients expect: errors with status 200, ids as numbers
     #[arg(long)]
     like_service: bool,
-    /// How long each answer takes, in milliseconds [default: 0]
+    /// Latency of each answer in milliseconds [default: 0]
     #[arg(long, value_name = "MS")]
     latency_ms: Option<u64>,
-    /// The day after which nothing has happened [default: 2026-01-01]
+    /// Latest date in the data [default: 2026-01-01]
     #[arg(long, value_name = "DATE")]
     today: Option<String>,
-    /// How many of a hundred accounts are unknown [default: 0]
+    /// Percentage of unknown accounts [default: 0]
     #[arg(long, value_name = "PERCENT")]
     unknown_percent: Option<u64>,
-    /// What is answered about them [default: blank]
+    /// Response for unknown accounts [default: blank]
     #[arg(long, value_enum)]
     unknown: Option<UnknownName>,
     /// Live API key; may be given more than once [default: mock-live-key]
@@ -66,16 +66,16 @@ pub(crate) struct Serve {
     /// Key that was replaced by a newer one; may be given more than once
     #[arg(long, value_name = "KEY")]
     revoked_key: Vec<String>,
-    /// Serve HTTPS, with a certificate authority made at this start
+    /// Serve HTTPS, with a new certificate authority
     #[arg(long)]
     tls: bool,
-    /// Host name or IP address that the certificate is also for; may be given more than once, implies --tls
+    /// Further host name or IP address in the certificate; may be given more than once, implies --tls
     #[arg(long, value_name = "NAME")]
     san: Vec<String>,
-    /// Where to write the authority's certificate as PEM, for clients to trust; implies --tls
+    /// Write the authority's certificate to this PEM file, for clients to trust; implies --tls
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Where to write the port, for scripts that wait for it
+    /// Write the port to this file, for scripts that wait for it
     #[arg(long, value_name = "FILE")]
     port_file: Option<PathBuf>,
     /// Compress answers with gzip for clients that accept it
@@ -87,18 +87,18 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    /// Serves until the process is told to stop.
+    /// Serves until the process receives a signal to stop.
     pub(crate) fn run(self) -> Result<(), String> {
         let config = self.settings()?;
         let mock = mock(&config)?;
         let options = options(&config)?;
         let log = log::start();
-        // Whoever waits for the port must not find an older one.
+        // A script that waits for the port must not find an older one.
         if let Some(path) = &config.port_file {
             let _ = std::fs::remove_file(path);
         }
 
-        // Listened for before anything starts, so that no signal falls between.
+        // Registered before the server starts, so that no signal is missed.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -113,10 +113,10 @@ impl Serve {
             let _ = std::fs::remove_file(path);
         }
         log::finish(&log);
-        say("stopped")
+        print_line("stopped")
     }
 
-    /// The file's settings with the flags over them.
+    /// Returns the file's settings, overridden by the flags.
     fn settings(self) -> Result<Config, String> {
         let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
         let given = |keys: Vec<String>| (!keys.is_empty()).then_some(keys);
@@ -195,7 +195,7 @@ fn mock(config: &Config) -> Result<Mock, String> {
     mock.map_err(|error| error.to_string())
 }
 
-/// The address of a name, e.g. `localhost:0`; its first one.
+/// Resolves an address such as `localhost:0` to its first result.
 fn address(name: &str) -> Result<SocketAddr, String> {
     let wrong = |why: String| format!("address {name:?}: {why}; give one like 127.0.0.1:8089 or localhost:0");
     let mut addresses = name.to_socket_addrs().map_err(|error| wrong(error.to_string()))?;
@@ -209,7 +209,7 @@ fn options(config: &Config) -> Result<ServerOptions, String> {
     if config.expose == Some(true) {
         options = options.allow_remote();
         if !address.ip().is_loopback() {
-            complain("everybody who reaches this address can use the mock, and read what was sent to it");
+            warn("clients that reach this address can use the mock and read all requests");
         }
     }
     if config.tls == Some(true) || config.ca.is_some() || config.sans.is_some() {
@@ -224,8 +224,8 @@ fn options(config: &Config) -> Result<ServerOptions, String> {
     Ok(options)
 }
 
-/// Writes the files, then prints the address. The port's file comes after the certificate's, because whoever waits for
-/// it takes it as the sign that everything is ready.
+/// Writes the files, then prints the address. The port file comes last, since scripts take it as the sign that the
+/// server is ready.
 fn announce(server: &MockServer, config: &Config) -> Result<(), String> {
     let ca = config.ca.as_deref().zip(server.ca_pem());
     if let Some((path, pem)) = ca {
@@ -234,15 +234,15 @@ fn announce(server: &MockServer, config: &Config) -> Result<(), String> {
     let port = format!("{}\n", server.address().port());
     if let Some(Err(problem)) = config.port_file.as_ref().map(|path| write(path, &port)) {
         if let Some((path, _)) = ca {
-            // Nothing may be left behind by a start that failed.
+            // A start that failed leaves no files.
             let _ = std::fs::remove_file(path);
         }
         return Err(problem);
     }
-    say(&format!("listening on {}", server.url()))
+    print_line(&format!("listening on {}", server.url()))
 }
 
-/// Writes a file under another name first, so that nobody who waits for it reads half of it.
+/// Writes a file under another name first, so that scripts never read an incomplete one.
 fn write(path: &Path, text: &str) -> Result<(), String> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".unfinished");
@@ -253,7 +253,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     })
 }
 
-/// Ends at the first SIGTERM or Ctrl-C. Needs the reactor of a runtime; signals are caught from the call on.
+/// Completes at the first SIGTERM or Ctrl-C. Call it in a runtime; signals are caught from then on.
 #[cfg(unix)]
 fn stop() -> Result<impl Future<Output = ()>, String> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -267,12 +267,12 @@ fn stop() -> Result<impl Future<Output = ()>, String> {
     })
 }
 
-/// Ends at the first Ctrl-C.
+/// Completes at the first Ctrl-C.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "as on Unix, where it can fail")]
 fn stop() -> Result<impl Future<Output = ()>, String> {
     Ok(async {
-        // Without a listener it cannot be stopped politely, only killed.
+        // Without a listener, the process can only be killed.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

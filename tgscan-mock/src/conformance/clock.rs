@@ -1,4 +1,4 @@
-//! Time for the suite, on a thread, because the transport under test may run on any runtime.
+//! Time for the suite, on a thread, since the transport under test can run on any runtime.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// Returns after this long.
+/// Waits for this duration.
 pub(super) async fn pause(duration: Duration) {
     let (over, wait) = oneshot::channel();
     let spawned = std::thread::Builder::new().name("conformance clock".into()).spawn(move || {
         #[expect(clippy::disallowed_methods, reason = "this thread is the clock")]
         std::thread::sleep(duration);
-        // Nobody waits any more if the call ended first.
+        // The call ended first, and the receiver was dropped.
         let _ = over.send(());
     });
     if spawned.is_ok() {
@@ -20,7 +20,7 @@ pub(super) async fn pause(duration: Duration) {
     }
 }
 
-/// The future's output, or `None` if it does not end within this time.
+/// Returns the future's output, or `None` if it does not complete within the limit.
 pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let (mut future, mut over) = (pin!(future), pin!(pause(limit)));
     std::future::poll_fn(|context| {
@@ -32,8 +32,8 @@ pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::O
     .await
 }
 
-/// Whether the condition comes true within this time. It is looked at every few milliseconds: it is about what the
-/// other end of a socket sees, of which nothing here is told.
+/// Polls until the condition is true or the limit has passed. It polls because no event reports the state at the other
+/// end of a socket.
 pub(super) async fn until(limit: Duration, condition: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     while !condition() {

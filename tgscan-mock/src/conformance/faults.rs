@@ -1,4 +1,4 @@
-//! Every fault, and what a right client must make of it.
+//! Every fault, and the result that a correct client must return.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use tgscan_core::{Credits, Error, ErrorKind, Reply, Transport, transport::Delive
 
 use super::clock::within;
 use super::report::{Problem, Report};
-use super::{Bench, COST, Endpoint, HURRIED, PATIENCE, SEED, Wiring};
+use super::{Bench, CALL_LIMIT, COST, Endpoint, SEED, SHORT_LIMIT, Setup};
 use crate::outcome::{Class, End, Outcome, Wire};
 use crate::{Fault, FaultKind, Mock};
 
@@ -20,7 +20,7 @@ pub(super) fn query() -> UserQuery {
     QUERY.parse().expect("a legal username")
 }
 
-pub(super) async fn run<T, F>(wiring: Wiring, make: &F, report: &mut Report)
+pub(super) async fn run<T, F>(setup: Setup, make: &F, report: &mut Report)
 where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
@@ -28,32 +28,32 @@ where
     for fault in Fault::all(64 * 1024) {
         let when = if fault.is_charged() { "charged" } else { "not charged" };
         let name = format!("fault {:?}, {when}", fault.kind());
-        report.add(name, case(wiring, make, &fault).await);
+        report.add(name, case(setup, make, &fault).await);
     }
 }
 
-async fn case<T, F>(wiring: Wiring, make: &F, fault: &Fault) -> Result<(), Problem>
+async fn case<T, F>(setup: Setup, make: &F, fault: &Fault) -> Result<(), Problem>
 where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
 {
-    let time_limit = if fault.kind().is_timeout() { HURRIED } else { wiring.time_limit };
-    let bench = Bench::new(Wiring { time_limit, ..wiring }, make)?;
-    // What the wire will carry, from a second mock of the same seed.
+    let time_limit = if fault.kind().is_timeout() { SHORT_LIMIT } else { setup.time_limit };
+    let bench = Bench::new(Setup { time_limit, ..setup }, make)?;
+    // The bytes on the wire, from a second mock with the same seed.
     let mut expected = expected(fault)?;
-    expected.wire = bench.coding.legible(expected.wire);
+    expected.wire = bench.coding.with_readable_part(expected.wire);
     let client = bench.client();
     bench.mock.script::<Search>([fault.clone()]);
     if *fault.kind() == FaultKind::Refuse {
-        // Over a socket, refusing means that nobody listens.
+        // Over a socket, a refused connection means that no server listens.
         drop(bench.server);
     }
     let limit = bench.endpoint.time_limit;
-    // Generous, because a busy machine is slow.
-    let patience = if fault.kind().is_timeout() { limit * 3 } else { PATIENCE };
-    let Some(result) = within(patience, client.search(query())).await else {
+    // Generous, for slow machines.
+    let call_limit = if fault.kind().is_timeout() { limit * 3 } else { CALL_LIMIT };
+    let Some(result) = within(call_limit, client.search(query())).await else {
         return Err(
-            format!("the call did not end within {patience:?}, and its time limit was {limit:?}").into()
+            format!("the call did not end within {call_limit:?}, and its time limit was {limit:?}").into()
         );
     };
     let sent = bench.mock.requests().len();
@@ -68,7 +68,7 @@ where
     received(&result, &expected, bench.endpoint.max_body_size).map_err(Problem::detail)
 }
 
-/// The outcome of the same request under the same fault.
+/// Returns the outcome of the same request with the same fault.
 fn expected(fault: &Fault) -> Result<Outcome, String> {
     let mock = Mock::builder().seed(SEED).cost::<Search>(COST).build().map_err(|error| error.to_string())?;
     let request: Request<Bytes> = tgscan_core::Api::new(mock.live_key()).request(&Search { query: query() });
@@ -94,7 +94,7 @@ fn class(result: &Result<Reply<SearchAnswer>, Error>, expected: Class, fault: &F
     let got = class_of(result);
     let said = || result.as_ref().err().map_or("a reply".into(), ToString::to_string);
     if (got, expected) == (Some(Class::MaybeSent), Class::ResponseStarted) {
-        return Err(Problem::warning(format!("could be {expected:?}, with what came: {}", said())));
+        return Err(Problem::warning(format!("could be {expected:?}, with the received bytes: {}", said())));
     }
     if got != Some(expected) {
         return Err(format!("must be {expected:?}, is {got:?}: {}", said()).into());
@@ -107,7 +107,7 @@ fn class(result: &Result<Reply<SearchAnswer>, Error>, expected: Class, fault: &F
     }
 }
 
-/// The credits reported must be true, and as certain as what came back allows.
+/// Checks that the reported credits are true, and certain if the response allows it.
 fn credits(result: &Result<Reply<SearchAnswer>, Error>, charged: u64) -> Result<(), String> {
     let reported = match result {
         Ok(reply) => reply.credits,
@@ -121,7 +121,7 @@ fn credits(result: &Result<Reply<SearchAnswer>, Error>, charged: u64) -> Result<
     if is_true { Ok(()) } else { Err(format!("reports {reported}, but the account lost {charged}")) }
 }
 
-/// Every byte that the server sent must be there.
+/// Checks that every received byte is available.
 fn received(result: &Result<Reply<SearchAnswer>, Error>, sent: &Outcome, cap: usize) -> Result<(), String> {
     let got = match result {
         Ok(reply) => Some(reply.response()),
@@ -134,7 +134,7 @@ fn received(result: &Result<Reply<SearchAnswer>, Error>, sent: &Outcome, cap: us
         Wire::Partial(response, at, _) => (response, &response.body()[..*at]),
         Wire::Nothing(_) | Wire::Refused => return Ok(()),
     };
-    let Some(got) = got else { return Err("nothing is left of the response".into()) };
+    let Some(got) = got else { return Err("the response is lost".into()) };
     if got.status() != response.status() {
         return Err(format!("the status must be {}, is {}", response.status(), got.status()));
     }
@@ -148,7 +148,7 @@ fn received(result: &Result<Reply<SearchAnswer>, Error>, sent: &Outcome, cap: us
     }
     if got.body() != body {
         return Err(format!(
-            "{} bytes of the body were sent, and {} others are there",
+            "{} bytes of the body were sent, and {} different ones were returned",
             body.len(),
             got.body().len()
         ));
@@ -156,7 +156,7 @@ fn received(result: &Result<Reply<SearchAnswer>, Error>, sent: &Outcome, cap: us
     Ok(())
 }
 
-/// The values of a header. A transport may join them, but for cookies (RFC 9110, 5.3).
+/// Returns the values of a header. A transport may join them, except for cookies (RFC 9110, 5.3).
 fn values(headers: &HeaderMap, name: &HeaderName) -> Vec<Vec<u8>> {
     let values: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
     if name == SET_COOKIE {
@@ -165,30 +165,34 @@ fn values(headers: &HeaderMap, name: &HeaderName) -> Vec<Vec<u8>> {
     vec![values.join(&b", "[..])]
 }
 
-/// How much of what trickles comes within the time limit is not known, but what it is.
+/// Checks a body that trickles: its length within the time limit is unknown, but its bytes are known.
 fn trickled(got: &[u8], least: &[u8], whole: &[u8]) -> Result<(), String> {
     let (of_body, after) = got.split_at(got.len().min(whole.len()));
-    let is_what_came = got.starts_with(least) && whole.starts_with(of_body);
-    if is_what_came && after.iter().all(u8::is_ascii_whitespace) {
+    let is_expected_start = got.starts_with(least) && whole.starts_with(of_body);
+    if is_expected_start && after.iter().all(u8::is_ascii_whitespace) {
         Ok(())
     } else {
-        Err(format!("{} bytes of the body came at once, and {} others are there", least.len(), got.len()))
+        Err(format!(
+            "{} bytes of the body were sent immediately, and {} different ones were returned",
+            least.len(),
+            got.len()
+        ))
     }
 }
 
-/// Neither the key nor the query may be printed.
+/// Checks that neither the key nor the query is printed.
 fn secrets<T: fmt::Debug>(result: &Result<Reply<SearchAnswer>, Error>, transport: &T) -> Result<(), String> {
     let mut printed = format!("{transport:?} {transport:#?} {result:?} {result:#?}");
     if let Err(error) = result {
         printed.push_str(&error.to_string());
-        // The cause as the transport made it, before the core cleans it.
+        // The transport's cause, before the core removes secrets.
         if let ErrorKind::Transport(error) = error.kind() {
             printed = format!("{printed} {} {:?}", error.cause(), error.cause());
         }
     }
-    for (what, secret) in [("API key", Mock::LIVE_KEY), ("query", QUERY)] {
+    for (name, secret) in [("API key", Mock::LIVE_KEY), ("query", QUERY)] {
         if printed.contains(secret) {
-            return Err(format!("the {what} is printed by `Debug` or `Display`"));
+            return Err(format!("the {name} is printed by `Debug` or `Display`"));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The same answer, complete, in each way that HTTP/1.1 frames it (RFC 9112, 6.3): a server that writes every byte itself.
+//! The same complete answer in each framing of HTTP/1.1 (RFC 9112, 6.3), from a server that writes every byte.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -12,11 +12,11 @@ use tgscan_core::{Api, Transport};
 use super::clock::within;
 use super::faults::query;
 use super::report::{Problem, Report};
-use super::{Bench, COST, Endpoint, PATIENCE, Scheme, Wiring, one_attempt};
+use super::{Bench, CALL_LIMIT, COST, Endpoint, Scheme, Setup, one_attempt};
 use crate::Mock;
-use crate::server::Coding;
+use crate::server::ContentCoding;
 
-/// How an answer is framed.
+/// The framing of an answer.
 #[derive(Clone, Copy)]
 enum Framing {
     Length,
@@ -33,34 +33,34 @@ const ALL: [(Framing, &str); 6] = [
     (Framing::ChunksAndTrailers, "a complete answer in chunks, with trailers"),
     (Framing::Close, "a complete answer that ends with the connection"),
     (Framing::Interim, "a complete answer after interim ones"),
-    (Framing::OddHead, "a complete answer under a head in odd spelling"),
+    (Framing::OddHead, "a complete answer under a head in unusual spelling"),
 ];
 
-pub(super) async fn run<T, F>(wiring: Wiring, make: &F, report: &mut Report)
+pub(super) async fn run<T, F>(setup: Setup, make: &F, report: &mut Report)
 where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
 {
-    // This server speaks clear text, and compresses nothing.
-    if wiring.scheme != Scheme::Http || wiring.coding != Coding::default() {
+    // This server does not support TLS or compression.
+    if setup.scheme != Scheme::Http || setup.coding != ContentCoding::default() {
         return;
     }
     for (framing, name) in ALL {
-        report.add(name, case(wiring, make, framing).await);
+        report.add(name, case(setup, make, framing).await);
     }
 }
 
-async fn case<T, F>(wiring: Wiring, make: &F, framing: Framing) -> Result<(), Problem>
+async fn case<T, F>(setup: Setup, make: &F, framing: Framing) -> Result<(), Problem>
 where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
 {
-    let bench = Bench::new(wiring, make)?;
+    let bench = Bench::new(setup, make)?;
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let mock = bench.mock.clone();
     std::thread::spawn(move || {
-        // One connection is enough; the transport may end it as it likes.
+        // One connection is enough. The transport decides how it ends.
         if let Ok((stream, _)) = listener.accept() {
             let _ = serve(stream, &mock, framing);
         }
@@ -68,11 +68,11 @@ where
     let api = Api::with_base_url(&format!("http://{address}"), bench.mock.live_key())
         .map_err(|error| error.to_string())?;
     let client = one_attempt(api, std::sync::Arc::clone(&bench.transport));
-    let result = within(PATIENCE, client.search(query())).await;
-    // A transport without sockets never came; this ends the server's thread.
+    let result = within(CALL_LIMIT, client.search(query())).await;
+    // A transport without sockets never connects; this ends the server's thread.
     drop(TcpStream::connect(address));
     let Some(result) = result else {
-        return Err(format!("did not end within {PATIENCE:?}").into());
+        return Err(format!("did not end within {CALL_LIMIT:?}").into());
     };
     let reply = result.map_err(|error| format!("must be a reply: {error}"))?;
     match (reply.credits.charged(), bench.mock.requests().len()) {
@@ -83,7 +83,7 @@ where
     }
 }
 
-/// Answers the one request of a connection.
+/// Answers the only request of a connection.
 fn serve(stream: TcpStream, mock: &Mock, framing: Framing) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let request = read(&mut reader)?;
@@ -95,7 +95,7 @@ fn serve(stream: TcpStream, mock: &Mock, framing: Framing) -> io::Result<()> {
     if matches!(framing, Framing::Close) {
         return stream.shutdown(std::net::Shutdown::Write);
     }
-    // Until the transport closes it.
+    // Waits until the transport closes it.
     reader.read_to_end(&mut Vec::new()).map(drop)
 }
 
@@ -133,7 +133,7 @@ fn read(reader: &mut impl BufRead) -> io::Result<Request<Bytes>> {
         if !is_chunked {
             break;
         }
-        // Also what ends the last chunk, which is empty.
+        // Also the line end of the last chunk, which is empty.
         reader.read_line(&mut String::new())?;
         if length == 0 {
             break;
@@ -153,7 +153,7 @@ fn framed(response: &Response<Bytes>, framing: Framing) -> Vec<u8> {
         );
     }
     let length = body.len();
-    // A `String` takes all that is written.
+    // Writing to a `String` cannot fail.
     let _ = match framing {
         Framing::Length | Framing::Interim => {
             write!(head, "HTTP/1.1 200 OK\r\n{content_type}content-length: {length}\r\n\r\n")
@@ -186,7 +186,7 @@ fn framed(response: &Response<Bytes>, framing: Framing) -> Vec<u8> {
     bytes
 }
 
-/// Chunks of odd sizes, some with an extension, and the last one, which is empty.
+/// Writes chunks of odd sizes, some with an extension, and the empty last one.
 fn chunks(mut body: &[u8], bytes: &mut Vec<u8>) {
     for size in [1, 2, 13, 64, 7].into_iter().cycle() {
         let (chunk, rest) = body.split_at(size.min(body.len()));

@@ -1,6 +1,6 @@
 //! A conformance suite for transports: every fault and every rule of the `Transport` trait, over real sockets.
 //!
-//! Run it as a test in your own crate, on a transport that you wrote:
+//! Run it as a test in the crate of your transport:
 //!
 //! ```no_run
 //! # use tgscan_mock::core::{Transport, TransportError, async_trait};
@@ -16,7 +16,7 @@
 //! use tgscan_mock::conformance::{self, Endpoint, Scheme};
 //!
 //! let report = conformance::run(Scheme::Http, |endpoint: &Endpoint| {
-//!     // The endpoint says what the transport must be set to.
+//!     // The settings that the transport needs.
 //!     MyTransport::new(endpoint.time_limit, endpoint.max_body_size, endpoint.ca_pem.as_deref())
 //! })
 //! .await;
@@ -25,17 +25,17 @@
 //! # }
 //! ```
 //!
-//! The suite needs no particular runtime: its server and its clock run on threads of their own. A transport that needs
-//! one must find it where [`run`] is awaited.
+//! The suite works with any runtime: its server and its clock run on their own threads. A transport that needs a
+//! runtime must find it where [`run`] is awaited.
 //!
-//! Over `Scheme::Https` the server speaks HTTP/2 to a transport that offers it, and HTTP/1.1 otherwise. `run_gzip`
-//! (feature `gzip`) is the same suite over compressed answers, for a transport that asks for them.
+//! Over `Scheme::Https` the server offers HTTP/2 and HTTP/1.1. `run_gzip` (feature `gzip`) runs the same suite over
+//! compressed answers, for a transport that accepts them.
 //!
-//! Each line says how much it matters: a broken rule about money or secrets stands apart from one that only loses a detail,
-//! and "maybe sent" where "response started" was possible is a warning.
+//! Each line has a severity: a broken rule about money or secrets differs from one that only loses a detail, and "maybe
+//! sent" where "response started" was possible is a warning.
 //!
-//! It cannot see everything: not whether a stream that HTTP/2 refuses is sent again behind the core's back, and not what
-//! is written to logs.
+//! The suite cannot detect whether an HTTP/2 stream that the server refused is sent again without the core's knowledge,
+//! or whether secrets are written to logs.
 
 mod clock;
 mod faults;
@@ -50,10 +50,10 @@ use std::time::Duration;
 use tgscan_core::{Api, Client, RetryPolicy, Transport};
 
 pub use self::report::{Case, Report, Severity};
-use crate::server::Coding;
+use crate::server::ContentCoding;
 use crate::{Mock, MockServer, ServerOptions, VirtualTimer};
 
-/// Over which protocol the suite runs.
+/// The protocol that the suite runs over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// Clear text.
@@ -63,71 +63,70 @@ pub enum Scheme {
     Https,
 }
 
-/// What the suite runs over.
+/// The setup of the suite.
 #[derive(Clone, Copy)]
-struct Wiring {
+struct Setup {
     scheme: Scheme,
-    coding: Coding,
+    coding: ContentCoding,
     /// See [`Endpoint::time_limit`].
     time_limit: Duration,
 }
 
-/// What a transport under test talks to, and what it must be set to.
+/// The endpoint and settings of a transport under test.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Endpoint {
-    /// Base URL; requests carry it already.
+    /// Base URL, which requests contain already.
     pub url: String,
     /// The authority to trust, as PEM; `None` without TLS.
     pub ca_pem: Option<String>,
-    /// The time limit that the transport must hold, in all: one second where a case is about time, otherwise enough for a
-    /// busy machine.
+    /// The time limit for a whole request: one second in cases about time, otherwise enough for a busy machine.
     pub time_limit: Duration,
-    /// The largest body that the transport must take, in bytes: 64 KiB.
+    /// The largest body that the transport must accept, in bytes: 64 KiB.
     pub max_body_size: usize,
-    /// The mock behind the endpoint. Without TLS, the transport under test may be this one.
+    /// The mock behind the endpoint. Without TLS, it can be the transport under test.
     pub mock: Mock,
 }
 
 /// How long the suite waits for a call that should have ended by its own time limit.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CALL_LIMIT: Duration = Duration::from_secs(10);
 
-/// The time limit of a transport in cases that should end without it.
-const UNHURRIED: Duration = Duration::from_secs(5);
+/// The time limit of a transport in cases that should end before it.
+const LONG_LIMIT: Duration = Duration::from_secs(5);
 
-/// The time limit of a transport where it must end a call.
-const HURRIED: Duration = Duration::from_secs(1);
+/// The time limit of a transport in cases that it must end.
+const SHORT_LIMIT: Duration = Duration::from_secs(1);
 
-/// Seed of every mock of the suite, so that a second one gives the same bytes to compare with.
+/// The seed of every mock in the suite, so that a second one returns the same bytes.
 const SEED: u64 = 7;
 
-/// Credits that a paid call costs here: not 1, which is what a guess would be.
+/// The cost of a paid call: not 1, which a transport could guess.
 const COST: u64 = 3;
 
-/// A mock behind a server, and the transport under test in front of it: new for every case.
+/// A mock behind a server, and the transport under test. Created for every case.
 struct Bench<T> {
     mock: Mock,
     server: MockServer,
     endpoint: Endpoint,
     transport: std::sync::Arc<T>,
-    coding: Coding,
+    coding: ContentCoding,
 }
 
 impl<T: Transport + fmt::Debug + 'static> Bench<T> {
-    fn new(wiring: Wiring, make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
-        Self::with_authority(wiring, make, |server| server.ca_pem().map(str::to_owned))
+    fn new(setup: Setup, make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
+        Self::with_authority(setup, make, |server| server.ca_pem().map(str::to_owned))
     }
 
-    /// A bench whose transport trusts the authority of another server.
+    /// Creates a bench whose transport trusts only the authority of another server.
     #[cfg(feature = "tls")]
-    fn of_strangers(wiring: Wiring, make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
+    fn with_other_authority(setup: Setup, make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
         let options = ServerOptions::new().https::<&str>([]);
         let other = MockServer::start(&Mock::new(), &options).map_err(|error| error.to_string())?;
-        Self::with_authority(wiring, make, |_| other.ca_pem().map(str::to_owned))
+        Self::with_authority(setup, make, |_| other.ca_pem().map(str::to_owned))
     }
 
     fn with_authority(
-        wiring: Wiring,
+        setup: Setup,
         make: &impl Fn(&Endpoint) -> T,
         ca_pem: impl Fn(&MockServer) -> Option<String>,
     ) -> Result<Self, String> {
@@ -138,8 +137,8 @@ impl<T: Transport + fmt::Debug + 'static> Bench<T> {
             .cost::<tgscan_core::types::Search>(COST)
             .build()
             .map_err(|error| error.to_string())?;
-        let options = ServerOptions::new().coding(wiring.coding);
-        let options = match wiring.scheme {
+        let options = ServerOptions::new().coding(setup.coding);
+        let options = match setup.scheme {
             Scheme::Http => options,
             #[cfg(feature = "tls")]
             Scheme::Https => options.https::<&str>([]),
@@ -148,15 +147,15 @@ impl<T: Transport + fmt::Debug + 'static> Bench<T> {
         let endpoint = Endpoint {
             url: server.url(),
             ca_pem: ca_pem(&server),
-            time_limit: wiring.time_limit,
+            time_limit: setup.time_limit,
             max_body_size,
             mock: mock.clone(),
         };
         let transport = std::sync::Arc::new(make(&endpoint));
-        Ok(Self { mock, server, endpoint, transport, coding: wiring.coding })
+        Ok(Self { mock, server, endpoint, transport, coding: setup.coding })
     }
 
-    /// A client of one attempt over the transport under test.
+    /// Returns a client without retries over the transport under test.
     fn client(&self) -> Client {
         let api = Api::with_base_url(&self.endpoint.url, self.mock.live_key())
             .expect("a server's URL is a base URL");
@@ -164,42 +163,41 @@ impl<T: Transport + fmt::Debug + 'static> Bench<T> {
     }
 }
 
-/// A client that does not retry, because each case is about one attempt.
+/// Returns a client that does not retry, since each case is about one attempt.
 fn one_attempt(api: Api, transport: impl Transport + 'static) -> Client {
     Client::new(api.with_retry(RetryPolicy::none()), transport, VirtualTimer::new())
 }
 
-/// Runs the suite on the transports that `make` makes, one for each case.
+/// Runs the suite on the transports that `make` returns, one per case.
 ///
-/// Takes some seconds: time limits must pass for real.
+/// Takes some seconds, since time limits must really pass.
 pub async fn run<T, F>(scheme: Scheme, make: F) -> Report
 where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
 {
-    run_over(scheme, Coding::default(), make).await
+    run_over(scheme, ContentCoding::default(), make).await
 }
 
-/// Runs the suite over compressed answers. A transport that does not ask for gzip fails it, because then nothing was
-/// compressed.
+/// Runs the suite over compressed answers. A transport that does not accept gzip fails it.
 #[cfg(feature = "gzip")]
 pub async fn run_gzip<T, F>(scheme: Scheme, make: F) -> Report
 where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
 {
-    run_over(scheme, Coding::Gzip, make).await
+    run_over(scheme, ContentCoding::Gzip, make).await
 }
 
-async fn run_over<T, F>(scheme: Scheme, coding: Coding, make: F) -> Report
+async fn run_over<T, F>(scheme: Scheme, coding: ContentCoding, make: F) -> Report
 where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
 {
     let mut report = Report::default();
-    let wiring = Wiring { scheme, coding, time_limit: UNHURRIED };
-    rules::run(wiring, &make, &mut report).await;
-    faults::run(wiring, &make, &mut report).await;
-    framing::run(wiring, &make, &mut report).await;
+    let setup = Setup { scheme, coding, time_limit: LONG_LIMIT };
+    rules::run(setup, &make, &mut report).await;
+    faults::run(setup, &make, &mut report).await;
+    framing::run(setup, &make, &mut report).await;
     report
 }

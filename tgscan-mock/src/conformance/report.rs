@@ -1,20 +1,20 @@
-//! The pass/fail table.
+//! The table of results.
 
 use std::fmt;
 
-/// How much a broken rule matters.
+/// The severity of a broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// It could be better: "maybe sent" where "response started" was possible. The suite passes.
+    /// It could be better: "maybe sent" where "response started" was possible. The suite still passes.
     Warning,
-    /// Something that came is lost or changed, without a credit being at stake.
+    /// A part of the response is lost or changed, but no credit is at stake.
     Detail,
-    /// A credit may be spent twice or be counted wrongly, an answer is lost or somebody else's, or the key or the query is
-    /// shown.
+    /// A credit may be spent twice or counted wrongly, an answer is lost or belongs to another request, or the key or
+    /// the query is exposed.
     Money,
 }
 
-/// What went against a rule.
+/// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     severity: Severity,
@@ -31,7 +31,7 @@ impl Problem {
     }
 }
 
-/// What is not said to be less concerns money.
+/// Text without a severity is about money.
 impl<T: Into<String>> From<T> for Problem {
     fn from(text: T) -> Self {
         Self { severity: Severity::Money, text: text.into() }
@@ -44,13 +44,13 @@ impl<T: Into<String>> From<T> for Problem {
 pub struct Case {
     /// The rule or the fault.
     pub name: String,
-    /// What went against the rule.
+    /// The description of the broken rule, if it was broken.
     pub problem: Option<String>,
-    /// How much that matters.
+    /// The severity of the broken rule.
     pub severity: Option<Severity>,
 }
 
-/// What the suite found. `Display` is a table.
+/// The results of the suite. `Display` prints a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     cases: Vec<Case>,
@@ -67,22 +67,22 @@ impl Report {
         &self.cases
     }
 
-    /// Returns the failed cases. Warnings are none.
+    /// Returns the failed cases, without warnings.
     pub fn failures(&self) -> impl Iterator<Item = &Case> {
         self.cases.iter().filter(|case| case.severity > Some(Severity::Warning))
     }
 
-    /// Returns whether every case passed, be it with a warning.
+    /// Returns whether every case passed, with or without warnings.
     pub fn is_passed(&self) -> bool {
         self.failures().next().is_none()
     }
 
-    /// For tests.
+    /// Panics if a case failed.
     ///
     /// # Panics
-    /// With the table, if a case failed.
+    /// If a case failed, with the table.
     pub fn assert_passed(&self) {
-        assert!(self.is_passed(), "it does not conform:\n{self}");
+        assert!(self.is_passed(), "the transport does not conform:\n{self}");
     }
 }
 

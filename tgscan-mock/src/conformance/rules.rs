@@ -1,4 +1,4 @@
-//! The rules that are not about one fault.
+//! Rules about more than one fault.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,48 +6,52 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::HeaderValue;
 use tgscan_core::types::{GroupQuery, Search, SimilarGroups, UserQuery};
-use tgscan_core::{Api, Transport, transport::Delivery};
+use tgscan_core::{
+    Api, Transport,
+    transport::{Delivery, SendBy},
+};
 
 #[cfg(feature = "tls")]
 use super::Scheme;
 use super::clock::{pause, until, within};
 use super::faults::query;
 use super::report::{Problem, Report};
-use super::{Bench, Endpoint, PATIENCE, Wiring};
+use super::{Bench, CALL_LIMIT, Endpoint, Setup};
 use crate::{FaultKind, Mock, RecordedRequest};
 
-pub(super) async fn run<T, F>(wiring: Wiring, make: &F, report: &mut Report)
+pub(super) async fn run<T, F>(setup: Setup, make: &F, report: &mut Report)
 where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
 {
-    let bench = || Bench::new(wiring, make);
+    let bench = || Bench::new(setup, make);
     #[cfg(feature = "gzip")]
-    if wiring.coding == crate::server::Coding::Gzip {
-        report.add("answers come compressed", on(bench(), compressed).await);
+    if setup.coding == crate::server::ContentCoding::Gzip {
+        report.add("answers are compressed", on(bench(), compressed).await);
     }
     report.add("headers and body arrive as they were built", on(bench(), arrives_intact).await);
     report.add("a list of names arrives as it was encoded", on(bench(), names_arrive_encoded).await);
-    report.add("64 calls at once get their own answers", on(bench(), many_at_once).await);
+    report.add("64 concurrent calls get their own answers", on(bench(), concurrent_calls).await);
     report.add("a connection closed while idle costs no call twice", on(bench(), stale_connection).await);
+    report.add("a request whose time has passed is not sent", on(bench(), sent_in_time).await);
     report.add("dropping the future ends the request", on(bench(), dropped).await);
     #[cfg(feature = "tls")]
-    if wiring.scheme == Scheme::Https {
+    if setup.scheme == Scheme::Https {
         report.add(
             "an untrusted server gets no request",
-            on(Bench::of_strangers(wiring, make), untrusted).await,
+            on(Bench::with_other_authority(setup, make), untrusted).await,
         );
     }
 }
 
-/// Runs one rule on a fresh bench, with the suite's patience.
+/// Runs one rule on a new bench, with the suite's limit.
 async fn on<T, Rule>(bench: Result<Bench<T>, String>, rule: Rule) -> Result<(), Problem>
 where
     Rule: AsyncFn(Bench<T>) -> Result<(), Problem>,
 {
-    match within(PATIENCE, rule(bench?)).await {
+    match within(CALL_LIMIT, rule(bench?)).await {
         Some(result) => result,
-        None => Err(format!("did not end within {PATIENCE:?}").into()),
+        None => Err(format!("did not end within {CALL_LIMIT:?}").into()),
     }
 }
 
@@ -55,19 +59,19 @@ where
 async fn compressed<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     bench.client().search(query()).await.map_err(|error| error.to_string())?;
     match bench.server.compressed_answers() {
-        0 => Err("the answer went uncompressed: set the transport so that it asks for gzip".into()),
+        0 => Err("the answer was not compressed: set the transport to accept gzip".into()),
         _ => Ok(()),
     }
 }
 
-/// Headers that a transport adds by itself: those of the connection, and its own name.
+/// Headers that a transport adds: those of the connection, and its name.
 const OF_THE_CONNECTION: [&str; 7] =
     ["accept-encoding", "connection", "content-length", "host", "te", "transfer-encoding", "user-agent"];
 
 async fn arrives_intact<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     let api =
         Api::with_base_url(&bench.endpoint.url, bench.mock.live_key()).map_err(|error| error.to_string())?;
-    // Of mixed case, which a transport has no reason to change.
+    // Mixed case, which a transport must not change.
     let query: UserQuery = "Mixed_Case_Name".parse().map_err(|error| format!("{error}"))?;
     let mut request = api.request(&Search { query });
     request.headers_mut().append("x-twice", HeaderValue::from_static("one"));
@@ -84,7 +88,7 @@ async fn arrives_intact<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) ->
     let arrived = bench.mock.requests().pop().ok_or("no request arrived")?;
     check_body(&arrived, &form)?;
     if arrived.url_query.is_some() {
-        return Err("something is added to the URL, which logs keep".into());
+        return Err("the URL was changed, and logs store URLs".into());
     }
     let values = |headers: &http::HeaderMap, name: &http::HeaderName| {
         headers.get_all(name).iter().cloned().collect::<Vec<_>>()
@@ -95,7 +99,7 @@ async fn arrives_intact<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) ->
             return Err(format!("the API key or the query is copied into the header `{name}`").into());
         }
         if !sent.contains_key(name) && !OF_THE_CONNECTION.contains(&name.as_str()) {
-            return Err(format!("the header `{name}` is added, of which the core knows nothing").into());
+            return Err(format!("the header `{name}` was added without the core's knowledge").into());
         }
     }
     for name in sent.keys().filter(|name| *name != "api-key") {
@@ -106,7 +110,7 @@ async fn arrives_intact<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) ->
     Ok(())
 }
 
-/// Byte by byte: the mock reads a form however it is encoded, and the service may not.
+/// Compares bytes: the mock reads a form in any encoding, and the service may not.
 fn check_body(arrived: &RecordedRequest, sent: &[u8]) -> Result<(), Problem> {
     if arrived.form.as_bytes() != sent {
         return Err("the request's body is changed".into());
@@ -127,7 +131,7 @@ async fn names_arrive_encoded<T: Transport + fmt::Debug + 'static>(bench: Bench<
     check_body(&bench.mock.requests().pop().ok_or("no request arrived")?, &form)
 }
 
-async fn many_at_once<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
+async fn concurrent_calls<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     let client = bench.client();
     let calls = (0..64).map(|number| {
         let client = client.clone();
@@ -153,7 +157,7 @@ async fn stale_connection<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) 
     let client = bench.client();
     client.search(query()).await.map_err(|error| error.to_string())?;
     bench.server.close_connections();
-    // The case is a connection that was closed some time ago: the client's side has had time to see it.
+    // The connection was closed some time ago, so that the client could notice it.
     pause(Duration::from_millis(100)).await;
     let result = client.search(query()).await;
     let arrived = bench.mock.requests().len() - 1;
@@ -168,22 +172,35 @@ async fn stale_connection<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) 
     }
 }
 
+async fn sent_in_time<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
+    let api =
+        Api::with_base_url(&bench.endpoint.url, bench.mock.live_key()).map_err(|error| error.to_string())?;
+    let mut request = api.request(&Search { query: query() });
+    request.extensions_mut().insert(SendBy::new(|| true));
+    let result = bench.transport.send(request).await;
+    match (result, bench.mock.requests().len()) {
+        (Err(error), 0) if error.delivery() == Delivery::NeverSent => Ok(()),
+        (Err(error), 0) => Err(format!("must be \"never sent\": {error}").into()),
+        _ => Err("the request was sent although its `SendBy` had passed".into()),
+    }
+}
+
 async fn dropped<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     let client = bench.client();
     let mock: &Mock = &bench.mock;
     mock.script::<Search>([FaultKind::Stall]);
     let mut call = Box::pin(client.search(query()));
-    // Drives the call until the server has its request, which it never answers.
-    let arrived = until(PATIENCE, || !mock.requests().is_empty());
+    // Polls the call until the server has received its request, which it never answers.
+    let arrived = until(CALL_LIMIT, || !mock.requests().is_empty());
     tokio::select! {
-        // A transport without sockets may let the time limit pass at once; then there is nothing to drop.
+        // A transport without sockets can reach the time limit immediately; then there is nothing to drop.
         Err(error) = &mut call => if !error.is_timeout() { return Err(format!("the call ended too early: {error}").into()) },
         arrived = arrived => if !arrived { return Err("no request arrived".into()) },
     }
     drop(call);
-    // Well below the time limit, by which the request would end anyway.
+    // Well below the time limit, at which the request would end in any case.
     let is_ended = until(bench.endpoint.time_limit / 2, || bench.server.requests_in_flight() == 0).await;
-    if is_ended { Ok(()) } else { Err("the server still holds the request and its connection".into()) }
+    if is_ended { Ok(()) } else { Err("the request and its connection are still open".into()) }
 }
 
 #[cfg(feature = "tls")]
@@ -195,6 +212,6 @@ async fn untrusted<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Resu
     match result {
         Err(error) if error.delivery() == Some(Delivery::NeverSent) => Ok(()),
         Err(error) => Err(format!("must be \"never sent\": {error}").into()),
-        Ok(_) => Err("a reply came from elsewhere".into()),
+        Ok(_) => Err("a reply came from another server".into()),
     }
 }

@@ -1,11 +1,13 @@
-//! Days, as ISO 8601 writes them.
+//! Dates in ISO 8601.
 
 use std::str::FromStr;
 
-/// 2016-01-01, in days since 1970: before it, nothing is known.
+use tgscan_core::types::unix_millis;
+
+/// 2016-01-01 in days since 1970-01-01: the first date in random data.
 pub(crate) const FIRST_DAY: u64 = 16_801;
 
-/// A day.
+/// A date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Date(u64);
 
@@ -13,12 +15,12 @@ impl Date {
     /// 2026-01-01.
     pub(crate) const DEFAULT: Self = Self(20_454);
 
-    /// The first day of which anything is known, as a text.
+    /// Returns the first date in random data as text.
     pub(crate) fn first() -> String {
         Self(FIRST_DAY).text()
     }
 
-    /// The day so many days after 1970-01-01.
+    /// Creates a date from the days since 1970-01-01.
     pub(crate) fn of_day(day: u64) -> Self {
         Self(day)
     }
@@ -27,7 +29,7 @@ impl Date {
         self.0
     }
 
-    /// Year, month and day: Howard Hinnant's `civil_from_days`.
+    /// Returns year, month and day, by Howard Hinnant's `civil_from_days`.
     pub(crate) fn civil(self) -> (u64, u64, u64) {
         let z = self.0 + 719_468;
         let (era, of_era) = (z / 146_097, z % 146_097);
@@ -39,27 +41,21 @@ impl Date {
         (year_of_era + era * 400 + next, month, day)
     }
 
-    /// `2026-01-01`. Not by `Display`, which takes several times as long: an answer has hundreds.
+    /// Returns `2026-01-01`.
     pub(crate) fn text(self) -> String {
         let (year, month, day) = self.civil();
-        let digit = |number| b'0' + u8::try_from(number % 10).unwrap_or_default();
-        let [y, yy, yyy, yyyy] = [year / 1000, year / 100, year / 10, year].map(digit);
-        let [m, mm, d, dd] = [month / 10, month, day / 10, day].map(digit);
-        String::from_utf8(vec![y, yy, yyy, yyyy, b'-', m, mm, b'-', d, dd]).unwrap_or_default()
+        format!("{year:04}-{month:02}-{day:02}")
     }
 }
 
 impl FromStr for Date {
     type Err = ();
 
-    /// Reads a day from 2016-01-01 to 9999-12-31.
+    /// Parses a date from 2016-01-01 to 9999-12-31.
     fn from_str(text: &str) -> Result<Self, ()> {
-        // A day is the only one that is written so.
-        let year: u64 =
-            text.get(..4).and_then(|year| year.parse().ok()).filter(|year| *year >= 2016).ok_or(())?;
-        let about = (year - 1970) * 365;
-        let mut days = (about..=about + 366 + (year - 1970) / 4).map(Self);
-        days.find(|day| day.text() == text).ok_or(())
+        let days = unix_millis(text).map(|millis| millis / 86_400_000);
+        let date = days.and_then(|days| u64::try_from(days).ok()).map(Self);
+        date.filter(|date| date.0 >= FIRST_DAY && date.text() == text).ok_or(())
     }
 }
 
@@ -68,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_written_and_read() {
+    fn dates_round_trip() {
         for (day, text) in [
             (FIRST_DAY, "2016-01-01"),
             (16_860, "2016-02-29"),

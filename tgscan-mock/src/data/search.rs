@@ -4,18 +4,19 @@ use proptest::collection::vec;
 use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{IdEntry, Search, SearchAnswer, SearchGroup, SearchUser, UserQuery, UsernameEntry};
 
-use super::drawn::{
-    Drawn, Part, WORLD, each, first_char, items, keep_back, keep_chars, keep_front, none, one, to,
+use super::draw_strategy::{
+    DrawStrategy, Part, WORLD, each, first_char, items, keep_back, keep_chars, keep_front, none, one, to,
 };
-use super::leaf::Dice;
+use super::rng::Rng;
 use super::values::{
     LEAST_GROUP_ID, LEAST_USER_ID, date, first_name, group_id, lengths, more, optional_name,
     optional_username, title, user_id, username,
 };
 use super::{Billing, Date, Generate, Profile, World, user_queries};
 
-/// What a search tells of somebody in the world.
-const TYPICAL: Drawn<SearchAnswer> = Drawn { draw, parts: PARTS, settle };
+/// Searches of people in the world.
+const TYPICAL: DrawStrategy<SearchAnswer> =
+    DrawStrategy { profile: Profile::Typical, draw, parts: PARTS, settle };
 
 /// A field of the user.
 macro_rules! user {
@@ -26,7 +27,7 @@ macro_rules! user {
     };
 }
 
-/// The longest first, so that the rest has less to do.
+/// The longest first, so that the others have less to do.
 const PARTS: &[Part<SearchAnswer>] = &[
     one!(|answer: &mut SearchAnswer| keep_front(&mut answer.groups)),
     one!(|answer: &mut SearchAnswer| keep_back(&mut answer.groups)),
@@ -53,8 +54,8 @@ const PARTS: &[Part<SearchAnswer>] = &[
     each!(id_history, date, |date: &mut _| to(date, Date::first())),
 ];
 
-fn draw(dice: &mut Dice) -> SearchAnswer {
-    let mut answer = WORLD.search(&WORLD.anybody(dice));
+fn draw(_: Profile, rng: &mut Rng) -> SearchAnswer {
+    let mut answer = WORLD.search(&WORLD.any_person(rng));
     answer.meta.op_cost = 1;
     settle(&mut answer);
     answer
@@ -103,17 +104,17 @@ fn extreme(profile: Profile) -> impl Strategy<Value = SearchAnswer> {
             answer.groups = groups;
             answer.user = Some(user);
             settle(&mut answer);
-            // Nobody has the id 0, so that it reads as nobody.
+            // An id of 0 means an unknown account.
             answer.user = answer.user.filter(|user| user.id != 0);
             answer
         },
     )
 }
 
-/// Makes counts and query agree with what is there.
+/// Makes counts and query consistent with the rest of the answer.
 fn settle(answer: &mut SearchAnswer) {
     let Some(user) = &answer.user else { return };
-    // The query by which a caller would have found this account.
+    // The query that finds this account.
     answer.meta.search_query = user.username.clone().unwrap_or_else(|| user.id.to_string());
     answer.meta.num_groups = u64::try_from(answer.groups.len()).unwrap_or(u64::MAX);
     answer.meta.known_num_groups = answer.meta.known_num_groups.max(answer.meta.num_groups);

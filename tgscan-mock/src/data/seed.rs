@@ -1,6 +1,6 @@
-//! Seeds: one number per answer, from what the answer depends on.
+//! Seeds, mixed from the inputs of an answer.
 
-/// A seed, mixed from numbers and texts. Stable across versions of Rust and machines, unlike std's hashers.
+/// A seed mixed from numbers and texts. Unlike std's hashers, stable across versions of Rust and machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seed(u64);
 
@@ -9,7 +9,7 @@ impl Seed {
         Self(mix(seed))
     }
 
-    /// A seed that also depends on this text (FNV-1a, then mixed).
+    /// Mixes in a text (FNV-1a, then [`mix`]).
     pub(crate) fn and_text(self, text: &str) -> Self {
         let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64 ^ self.0, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -17,7 +17,7 @@ impl Seed {
         Self(mix(hash))
     }
 
-    /// A seed that also depends on this number.
+    /// Mixes in a number.
     pub(crate) fn and(self, number: u64) -> Self {
         Self(mix(self.0 ^ mix(number)))
     }
@@ -26,7 +26,7 @@ impl Seed {
         self.0
     }
 
-    /// 16 bytes for proptest's `XorShift`.
+    /// Returns 16 bytes for proptest's `XorShift`.
     pub(crate) fn bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.0.to_le_bytes());
@@ -35,7 +35,7 @@ impl Seed {
     }
 }
 
-/// The finaliser of `SplitMix64`: spreads every bit of the input over all bits of the output.
+/// Spreads every bit of the input over all bits of the output: the finaliser of `SplitMix64`.
 pub(super) fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -57,7 +57,7 @@ mod tests {
             Seed::new(7).and_text("search").and_text("query=a").and(1),
         ];
         assert!(others.iter().all(|other| *other != base));
-        // Pinned, because people write seeds into their tests.
+        // Pinned, because seeds are written into tests.
         assert_eq!(base.value(), Seed::new(7).and_text("search").and_text("query=a").and(0).value());
         assert_eq!(Seed::new(0).value(), 0xe220_a839_7b1d_cdaf);
     }

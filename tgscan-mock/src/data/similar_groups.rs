@@ -4,20 +4,23 @@ use proptest::collection::vec;
 use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{GroupQuery, SimilarGroup, SimilarGroups, SimilarGroupsAnswer};
 
-use super::drawn::{Drawn, Part, WORLD, each, first_char, items, keep_back, keep_chars, keep_front, one, to};
-use super::leaf::Dice;
+use super::draw_strategy::{
+    DrawStrategy, Part, WORLD, each, first_char, items, keep_back, keep_chars, keep_front, one, to,
+};
+use super::rng::Rng;
 use super::values::{lengths, num_users, title, username};
 use super::{Billing, Generate, Profile, World, group_queries};
 
-/// What is similar to a few groups of the world.
-const TYPICAL: Drawn<SimilarGroupsAnswer> = Drawn { draw, parts: PARTS, settle: |_| {} };
+/// Similar groups of a few groups in the world.
+const TYPICAL: DrawStrategy<SimilarGroupsAnswer> =
+    DrawStrategy { profile: Profile::Typical, draw, parts: PARTS, settle: |_| {} };
 
-/// The longest first, so that the rest has less to do.
+/// The longest first, so that the others have less to do.
 const PARTS: &[Part<SimilarGroupsAnswer>] = &[
     one!(|answer: &mut SimilarGroupsAnswer| keep_front(&mut answer.groups)),
     one!(|answer: &mut SimilarGroupsAnswer| keep_back(&mut answer.groups)),
     items!(groups),
-    // A query names one group at least.
+    // A query has at least one group.
     Part {
         places: |answer| answer.meta.search_query.len() - 1,
         simplify: |answer, place| {
@@ -30,10 +33,10 @@ const PARTS: &[Part<SimilarGroupsAnswer>] = &[
     each!(groups, username, keep_chars::<5>),
 ];
 
-fn draw(dice: &mut Dice) -> SimilarGroupsAnswer {
+fn draw(_: Profile, rng: &mut Rng) -> SimilarGroupsAnswer {
     let mut answer = SimilarGroupsAnswer::default();
     let most = u64::try_from(GroupQuery::MAX_USERNAMES).unwrap_or(u64::MAX);
-    let mut names: Vec<String> = (0..dice.between(1, most)).map(|_| WORLD.group_username(dice)).collect();
+    let mut names: Vec<String> = (0..rng.between(1, most)).map(|_| WORLD.group_username(rng)).collect();
     names.sort_unstable();
     names.dedup();
     answer.groups = WORLD.similar(names.iter().map(String::as_str));

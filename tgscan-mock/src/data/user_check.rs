@@ -3,14 +3,15 @@
 use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{UserCheck, UserCheckAnswer, UserQuery};
 
-use super::drawn::{Drawn, Part, WORLD, keep_chars, one, to};
-use super::leaf::Dice;
+use super::draw_strategy::{DrawStrategy, Part, WORLD, keep_chars, one, to};
+use super::rng::Rng;
 use super::values::{self, more};
 use super::world::Person;
 use super::{Billing, Generate, Profile, World, user_queries};
 
-/// What a check tells of somebody in the world.
-const TYPICAL: Drawn<UserCheckAnswer> = Drawn { draw, parts: PARTS, settle: |_| {} };
+/// Checks of people in the world.
+const TYPICAL: DrawStrategy<UserCheckAnswer> =
+    DrawStrategy { profile: Profile::Typical, draw, parts: PARTS, settle: |_| {} };
 
 /// A field of the user.
 macro_rules! user {
@@ -29,8 +30,8 @@ const PARTS: &[Part<UserCheckAnswer>] = &[
     one!(|answer: &mut UserCheckAnswer| keep_chars::<5>(&mut answer.meta.search_query)),
 ];
 
-fn draw(dice: &mut Dice) -> UserCheckAnswer {
-    let person = WORLD.anybody(dice);
+fn draw(_: Profile, rng: &mut Rng) -> UserCheckAnswer {
+    let person = WORLD.any_person(rng);
     let mut answer = check(&person);
     answer.meta.search_query = person.username.unwrap_or_else(|| person.id.to_string());
     answer

@@ -5,8 +5,8 @@ use proptest::prop_oneof;
 use proptest::strategy::SBoxedStrategy;
 use tgscan_core::types::{GroupQuery, UserId, UserQuery, Username};
 
-use super::drawn::WORLD;
-use super::leaf::{Dice, Leaf, shorter};
+use super::draw_strategy::{DrawStrategy, WORLD, shorten, to, value};
+use super::rng::Rng;
 use super::{Date, Profile};
 
 pub(super) const WORDS: [&str; 32] = [
@@ -85,7 +85,7 @@ pub(super) const TITLES: [&str; 32] = [
     "Гітара та пісні",
 ];
 
-/// What titles go on with.
+/// Second parts of titles.
 pub(super) const PLACES: [&str; 32] = [
     "Berlin",
     "Kyiv",
@@ -121,8 +121,8 @@ pub(super) const PLACES: [&str; 32] = [
     "‼️",
 ];
 
-/// Texts that are legal and unpleasant: emoji sequences, right-to-left, zero-width, combining, control, quoting.
-const NASTY: [&str; 16] = [
+/// Valid but unusual texts: emoji sequences, right-to-left, zero-width, combining, control, quoting.
+const UNUSUAL: [&str; 16] = [
     "",
     " ",
     "👩‍👩‍👧‍👦🏳️‍🌈🇺🇦",
@@ -141,68 +141,51 @@ const NASTY: [&str; 16] = [
     "-1e999",
 ];
 
-/// Usernames as they are: 5 to 32 characters, beginning with a letter.
+/// Returns a strategy for typical usernames: 5 to 32 characters, beginning with a letter.
 pub fn usernames() -> SBoxedStrategy<String> {
     username(Profile::Typical).sboxed()
 }
 
-/// Usernames inside answers.
-pub(super) fn username(profile: Profile) -> Leaf<String> {
+/// Returns a strategy for usernames in answers.
+pub(super) fn username(profile: Profile) -> DrawStrategy<String> {
     match profile {
-        Profile::Typical => Leaf::new(profile, draw_username, shorter_username::<5>),
-        Profile::Extreme | Profile::Undocumented => Leaf::new(profile, draw_username, shorter::<0>),
+        Profile::Typical => value!(profile, draw_username, shorten_username::<5>),
+        Profile::Extreme | Profile::Undocumented => value!(profile, draw_username, shorten::<0>),
     }
 }
 
-/// Usernames that may be null.
-pub(super) fn optional_username(profile: Profile) -> Leaf<Option<String>> {
-    optional(profile, |profile, dice| dice.in_ten(7).then(|| draw_username(profile, dice)))
+/// Returns a strategy for usernames that can be null.
+pub(super) fn optional_username(profile: Profile) -> DrawStrategy<Option<String>> {
+    optional(profile, |profile, rng| rng.in_ten(7).then(|| draw_username(profile, rng)))
 }
 
-fn draw_username(profile: Profile, dice: &mut Dice) -> String {
-    if profile != Profile::Typical && dice.in_ten(5) {
-        return draw_nasty_text(profile, dice);
+fn draw_username(profile: Profile, rng: &mut Rng) -> String {
+    if profile != Profile::Typical && rng.in_ten(5) {
+        return draw_unusual_text(profile, rng);
     }
-    let (one, other) = (dice.one_of(&WORDS), dice.one_of(&WORDS));
-    let mut name = String::with_capacity(one.len() + other.len() + 5);
-    name.push_str(one);
-    name.push('_');
-    name.push_str(other);
-    if dice.in_ten(5) {
-        push_number(&mut name, dice.between(1, 9999), 1);
+    let mut name = format!("{}_{}", rng.one_of(&WORDS), rng.one_of(&WORDS));
+    if rng.in_ten(5) {
+        name.push_str(&rng.between(1, 9999).to_string());
     }
     name
 }
 
-fn optional(profile: Profile, draw: fn(Profile, &mut Dice) -> Option<String>) -> Leaf<Option<String>> {
-    Leaf::new(profile, draw, |text, way| match (text, way) {
-        (None, _) => None,
-        (Some(_), 0) => Some(None),
-        (Some(text), way) => shorter::<1>(text, way).map(Some),
+fn optional(profile: Profile, draw: fn(Profile, &mut Rng) -> Option<String>) -> DrawStrategy<Option<String>> {
+    value!(profile, draw, |value, step| match value {
+        None => false,
+        Some(text) if step > 0 => shorten::<1>(text, step),
+        Some(_) => value.take().is_some(),
     })
 }
 
-/// In decimal, with zeros in front up to a width. The standard library's formatting costs more than all else here.
-pub(super) fn push_number(text: &mut String, mut number: u64, width: usize) {
-    let mut digits = [b'0'; 20];
-    let mut first = digits.len();
-    while number > 0 {
-        first -= 1;
-        digits[first] = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-    }
-    let first = first.min(digits.len() - width);
-    text.extend(digits[first..].iter().map(|digit| char::from(*digit)));
-}
-
-/// Every username that may be sent, typical or not: 4 to 32 letters, digits and single underscores, beginning with a letter
+/// Returns a strategy for all valid usernames: 4 to 32 letters, digits and single underscores, beginning with a letter
 /// and not ending with an underscore.
 pub fn valid_usernames() -> SBoxedStrategy<Username> {
-    let any_legal = Leaf::new(
+    let any_legal = value!(
         Profile::Extreme,
-        |_, dice| {
+        |_, rng| {
             let chars = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-            let length = dice.between(4, 32);
+            let length = rng.between(4, 32);
             let mut name = String::with_capacity(32);
             for position in 1..=length {
                 let allowed = match name.as_bytes().last() {
@@ -211,77 +194,83 @@ pub fn valid_usernames() -> SBoxedStrategy<Username> {
                     Some(_) if position == length => &chars[..62],
                     Some(_) => chars,
                 };
-                name.push(char::from(dice.one_of(allowed)));
+                name.push(char::from(rng.one_of(allowed)));
             }
             name
         },
-        shorter_username::<4>,
+        shorten_username::<4>,
     );
-    // Both draw only what `Username` accepts, so nothing is ever filtered out.
+    // Both draw only valid usernames, so the filter rejects none.
     prop_oneof![usernames(), any_legal].prop_filter_map("a legal username", |name| name.parse().ok()).sboxed()
 }
 
-/// A shorter username that does not end with an underscore.
-fn shorter_username<const LEAST: usize>(name: &String, way: u8) -> Option<String> {
-    let shortened = shorter::<LEAST>(name, way)?;
-    let shortened = shortened.trim_end_matches('_');
-    (shortened.len() >= LEAST).then(|| shortened.to_owned())
+/// Shortens a username, and removes underscores at its end.
+fn shorten_username<const LEAST: usize>(name: &mut String, step: usize) -> bool {
+    let mut shortened = name.clone();
+    let is_shorter = shorten::<LEAST>(&mut shortened, step);
+    shortened.truncate(shortened.trim_end_matches('_').len());
+    let is_valid = is_shorter && shortened.len() >= LEAST;
+    if is_valid {
+        *name = shortened;
+    }
+    is_valid
 }
 
-/// Numeric ids of accounts, as they are: up to ten digits.
+/// Returns a strategy for typical user ids: up to ten digits.
 pub fn user_ids() -> SBoxedStrategy<i64> {
     user_id(Profile::Typical).sboxed()
 }
 
-pub(super) fn user_id(profile: Profile) -> Leaf<i64> {
-    fn draw(profile: Profile, dice: &mut Dice) -> i64 {
+pub(super) fn user_id(profile: Profile) -> DrawStrategy<i64> {
+    fn draw(profile: Profile, rng: &mut Rng) -> i64 {
         match profile {
-            Profile::Typical => dice.between_signed(LEAST_USER_ID, MOST_USER_ID),
-            Profile::Extreme | Profile::Undocumented => draw_extreme_id(dice),
+            Profile::Typical => rng.between_signed(LEAST_USER_ID, MOST_USER_ID),
+            Profile::Extreme | Profile::Undocumented => draw_extreme_id(rng),
         }
     }
     match profile {
-        Profile::Typical => Leaf::new(profile, draw, |id, way| nearer(*id, LEAST_USER_ID, way)),
+        Profile::Typical => value!(profile, draw, approach::<LEAST_USER_ID>),
         Profile::Extreme | Profile::Undocumented => {
-            Leaf::new(profile, draw, |number, way| nearer(*number, 0, way))
+            value!(profile, draw, approach::<0>)
         }
     }
 }
 
-/// Numeric ids of groups, as they are.
+/// Returns a strategy for typical group ids.
 pub fn group_ids() -> SBoxedStrategy<i64> {
     group_id(Profile::Typical).sboxed()
 }
 
-pub(super) fn group_id(profile: Profile) -> Leaf<i64> {
-    fn draw(profile: Profile, dice: &mut Dice) -> i64 {
+pub(super) fn group_id(profile: Profile) -> DrawStrategy<i64> {
+    fn draw(profile: Profile, rng: &mut Rng) -> i64 {
         match profile {
-            Profile::Typical => dice.between_signed(LEAST_GROUP_ID, 2_999_999_999),
-            Profile::Extreme | Profile::Undocumented => draw_extreme_id(dice),
+            Profile::Typical => rng.between_signed(LEAST_GROUP_ID, 2_999_999_999),
+            Profile::Extreme | Profile::Undocumented => draw_extreme_id(rng),
         }
     }
     match profile {
-        Profile::Typical => Leaf::new(profile, draw, |id, way| nearer(*id, LEAST_GROUP_ID, way)),
+        Profile::Typical => value!(profile, draw, approach::<LEAST_GROUP_ID>),
         Profile::Extreme | Profile::Undocumented => {
-            Leaf::new(profile, draw, |number, way| nearer(*number, 0, way))
+            value!(profile, draw, approach::<0>)
         }
     }
 }
 
-/// The ids of people: up to ten digits.
+/// The range of typical user ids.
 pub(super) const LEAST_USER_ID: i64 = 100_000;
 pub(super) const MOST_USER_ID: i64 = 8_999_999_999;
-/// The ids of groups begin here.
+/// The smallest typical group id.
 pub(super) const LEAST_GROUP_ID: i64 = 1_000_000_000;
 
-/// The simplest number, then half the way there.
-fn nearer(number: i64, simplest: i64, way: u8) -> Option<i64> {
-    let way_back = number.checked_sub(simplest).unwrap_or(number);
-    let step = if way == 0 { way_back } else { way_back / 2 };
-    (step != 0).then(|| number - step)
+/// Sets the simplest number, then goes half the way to it.
+fn approach<const SIMPLEST: i64>(number: &mut i64, step: usize) -> bool {
+    let distance = number.checked_sub(SIMPLEST).unwrap_or(*number);
+    let change = if step == 0 { distance } else { distance / 2 };
+    *number -= change;
+    change != 0
 }
 
-/// Queries for an account: usernames and ids, the extreme ones included.
+/// Returns a strategy for queries of an account: usernames and ids, including extreme ones.
 pub fn user_queries() -> SBoxedStrategy<UserQuery> {
     let ids = prop_oneof![user_ids(), 1..=i64::MAX];
     prop_oneof![
@@ -291,59 +280,59 @@ pub fn user_queries() -> SBoxedStrategy<UserQuery> {
     .sboxed()
 }
 
-/// Queries for similar groups: 1 to 10 usernames.
+/// Returns a strategy for queries of similar groups: 1 to 10 usernames.
 pub fn group_queries() -> SBoxedStrategy<GroupQuery> {
     proptest::collection::vec(valid_usernames(), 1..=GroupQuery::MAX_USERNAMES)
         .prop_filter_map("1 to 10 usernames", |names| GroupQuery::new(names).ok())
         .sboxed()
 }
 
-/// First and last names.
+/// Returns a strategy for first and last names.
 pub fn first_names(profile: Profile) -> SBoxedStrategy<String> {
     first_name(profile).sboxed()
 }
 
-pub(super) fn first_name(profile: Profile) -> Leaf<String> {
+pub(super) fn first_name(profile: Profile) -> DrawStrategy<String> {
     match profile {
-        Profile::Typical => Leaf::new(profile, draw_first_name, shorter::<1>),
-        Profile::Extreme | Profile::Undocumented => Leaf::new(profile, draw_first_name, shorter::<0>),
+        Profile::Typical => value!(profile, draw_first_name, shorten::<1>),
+        Profile::Extreme | Profile::Undocumented => value!(profile, draw_first_name, shorten::<0>),
     }
 }
 
-/// Names that may be null.
-pub(super) fn optional_name(profile: Profile) -> Leaf<Option<String>> {
-    optional(profile, |profile, dice| dice.in_ten(7).then(|| draw_first_name(profile, dice)))
+/// Returns a strategy for names that can be null.
+pub(super) fn optional_name(profile: Profile) -> DrawStrategy<Option<String>> {
+    optional(profile, |profile, rng| rng.in_ten(7).then(|| draw_first_name(profile, rng)))
 }
 
-fn draw_first_name(profile: Profile, dice: &mut Dice) -> String {
+fn draw_first_name(profile: Profile, rng: &mut Rng) -> String {
     match profile {
-        Profile::Typical => dice.one_of(&FIRST_NAMES).to_owned(),
-        Profile::Extreme | Profile::Undocumented => draw_nasty_text(profile, dice),
+        Profile::Typical => rng.one_of(&FIRST_NAMES).to_owned(),
+        Profile::Extreme | Profile::Undocumented => draw_unusual_text(profile, rng),
     }
 }
 
-/// Titles of groups.
+/// Returns a strategy for titles of groups.
 pub fn titles(profile: Profile) -> SBoxedStrategy<String> {
     title(profile).sboxed()
 }
 
-pub(super) fn title(profile: Profile) -> Leaf<String> {
+pub(super) fn title(profile: Profile) -> DrawStrategy<String> {
     match profile {
-        Profile::Typical => Leaf::new(profile, |_, dice| WORLD.group_title(dice), shorter::<1>),
-        Profile::Extreme | Profile::Undocumented => Leaf::new(profile, draw_nasty_text, shorter::<0>),
+        Profile::Typical => value!(profile, |_, rng| WORLD.group_title(rng), shorten::<1>),
+        Profile::Extreme | Profile::Undocumented => value!(profile, draw_unusual_text, shorten::<0>),
     }
 }
 
-/// Dates. Assumption: the typical ones are ISO 8601 dates; the documentation states no format.
+/// Returns a strategy for dates. Assumption: typical dates are ISO 8601; the documentation states no format.
 pub fn dates(profile: Profile) -> SBoxedStrategy<String> {
     date(profile).sboxed()
 }
 
-pub(super) fn date(profile: Profile) -> Leaf<String> {
-    fn draw(_: Profile, dice: &mut Dice) -> String {
-        Date::of_day(WORLD.day(dice)).text()
+pub(super) fn date(profile: Profile) -> DrawStrategy<String> {
+    fn draw(_: Profile, rng: &mut Rng) -> String {
+        Date::of_day(WORLD.day(rng)).text()
     }
-    fn draw_odd(_: Profile, dice: &mut Dice) -> String {
+    fn draw_odd(_: Profile, rng: &mut Rng) -> String {
         let odd = [
             "",
             "0000-00-00",
@@ -353,68 +342,68 @@ pub(super) fn date(profile: Profile) -> Leaf<String> {
             "yesterday",
             "+275760-09-13",
         ];
-        dice.one_of(&odd).to_owned()
+        rng.one_of(&odd).to_owned()
     }
     match profile {
         Profile::Typical => {
-            Leaf::new(profile, draw, |date, _| Some(Date::first()).filter(|first| first != date))
+            value!(profile, draw, |date, _| to(date, Date::first()))
         }
         Profile::Extreme | Profile::Undocumented => {
-            Leaf::new(profile, draw_odd, |date, _| (!date.is_empty()).then(String::new))
+            value!(profile, draw_odd, |date, _| to(date, String::new()))
         }
     }
 }
 
-/// Unpleasant texts, some of them long.
-fn draw_nasty_text(_: Profile, dice: &mut Dice) -> String {
-    let text = dice.one_of(&NASTY);
-    match dice.between(0, 15) {
+/// Draws an unusual text, sometimes a long one.
+fn draw_unusual_text(_: Profile, rng: &mut Rng) -> String {
+    let text = rng.one_of(&UNUSUAL);
+    match rng.between(0, 15) {
         0 => text.repeat(50),
-        1..4 => text.to_owned() + dice.one_of(&NASTY),
+        1..4 => text.to_owned() + rng.one_of(&UNUSUAL),
         _ => text.to_owned(),
     }
 }
 
-/// Any id, the extreme ones often.
-fn draw_extreme_id(dice: &mut Dice) -> i64 {
-    if dice.in_ten(5) {
-        dice.one_of(&[i64::MIN, -1, 0, 1, i64::MAX, 9_007_199_254_740_993])
+/// Draws any id, often an extreme one.
+fn draw_extreme_id(rng: &mut Rng) -> i64 {
+    if rng.in_ten(5) {
+        rng.one_of(&[i64::MIN, -1, 0, 1, i64::MAX, 9_007_199_254_740_993])
     } else {
-        dice.between_signed(i64::MIN, i64::MAX)
+        rng.between_signed(i64::MIN, i64::MAX)
     }
 }
 
-/// Balances: none often, in the hostile profile also debts.
-pub(super) fn balance(profile: Profile) -> Leaf<i64> {
-    fn draw(profile: Profile, dice: &mut Dice) -> i64 {
+/// Returns a strategy for balances: often 0, and sometimes negative in the unusual profiles.
+pub(super) fn balance(profile: Profile) -> DrawStrategy<i64> {
+    fn draw(profile: Profile, rng: &mut Rng) -> i64 {
         match profile {
-            Profile::Typical if dice.in_ten(5) => 0,
-            Profile::Typical => dice.between_signed(1, 99_999),
-            Profile::Extreme | Profile::Undocumented => draw_extreme_id(dice),
+            Profile::Typical if rng.in_ten(5) => 0,
+            Profile::Typical => rng.between_signed(1, 99_999),
+            Profile::Extreme | Profile::Undocumented => draw_extreme_id(rng),
         }
     }
-    Leaf::new(profile, draw, |number, way| nearer(*number, 0, way))
+    value!(profile, draw, approach::<0>)
 }
 
-/// Counts beyond what is listed, the extreme ones often.
-pub(super) fn more(profile: Profile) -> Leaf<u64> {
-    let draw = |_, dice: &mut Dice| dice.one_of(&[0, 1, u64::from(u32::MAX), u64::MAX]);
-    Leaf::new(profile, draw, |count, way| less(*count, way))
+/// Returns a strategy for counts beyond the listed items, often extreme.
+pub(super) fn more(profile: Profile) -> DrawStrategy<u64> {
+    let draw = |_, rng: &mut Rng| rng.one_of(&[0, 1, u64::from(u32::MAX), u64::MAX]);
+    value!(profile, draw, reduce)
 }
 
-/// Members of a group, the extreme ones often.
-pub(super) fn num_users(profile: Profile) -> Leaf<u64> {
-    let draw = |_, dice: &mut Dice| dice.one_of(&[0, u64::MAX, 1, 9]);
-    Leaf::new(profile, draw, |count, way| less(*count, way))
+/// Returns a strategy for member counts of groups, often extreme.
+pub(super) fn num_users(profile: Profile) -> DrawStrategy<u64> {
+    let draw = |_, rng: &mut Rng| rng.one_of(&[0, u64::MAX, 1, 9]);
+    value!(profile, draw, reduce)
 }
 
-/// None, then half of it.
-fn less(count: u64, way: u8) -> Option<u64> {
-    let simpler = if way == 0 { 0 } else { count / 2 };
-    (count > 0).then_some(simpler)
+/// Sets 0, then halves the count.
+fn reduce(count: &mut u64, step: usize) -> bool {
+    let reduced = if step == 0 { 0 } else { *count / 2 };
+    to(count, reduced)
 }
 
-/// Lengths of lists, from none to huge.
+/// Returns the lengths of lists: from empty to huge.
 pub(super) fn lengths(usual: usize) -> proptest::collection::SizeRange {
     (0..=usual * 10).into()
 }

@@ -1,32 +1,32 @@
-//! Odd but legal ways to write an answer: what a tolerant reader must read as the same.
+//! Unusual ways to write an answer that a tolerant reader must accept.
 
 use serde_json::{Map, Value, json};
 
-use super::leaf::Dice;
+use super::rng::Rng;
 
-/// The body of a successful envelope around `result`, written in an odd form that reads as the same answer.
+/// Returns a successful envelope around `result`, written unusually but with the same meaning.
 ///
-/// Unknown fields anywhere; null or nothing for empty lists and texts; `id_history[].id` as a number; spaces; `result`
-/// before `status`.
-pub(crate) fn hostile_form(result: &Value, seed: u64) -> String {
-    let mut dice = Dice::new(seed);
+/// It has unknown fields anywhere, null or missing empty lists and texts, `id_history[].id` as a number, white space,
+/// and `result` before `status`.
+pub(crate) fn unusual_form(result: &Value, seed: u64) -> String {
+    let mut rng = Rng::new(seed);
     let mut result = result.clone();
     if let Some(Value::Array(ids)) = result.get_mut("id_history") {
         for entry in ids {
-            id_as_number(entry, &mut dice);
+            id_as_number(entry, &mut rng);
         }
     }
-    disturb(&mut result, &mut dice);
-    let space = if dice.in_ten(5) { "\n \t" } else { "" };
-    if dice.in_ten(5) {
+    vary(&mut result, &mut rng);
+    let space = if rng.in_ten(5) { "\n \t" } else { "" };
+    if rng.in_ten(5) {
         format!("{space}{{\"result\":{space}{result},{space}\"status\":\"ok\",\"v\":[]}}{space}")
     } else {
         format!("{{{space}\"v\":{{\"status\":0}},\"status\":{space}\"ok\",\"result\":{result}{space}}}")
     }
 }
 
-fn id_as_number(entry: &mut Value, dice: &mut Dice) {
-    if !dice.in_ten(5) {
+fn id_as_number(entry: &mut Value, rng: &mut Rng) {
+    if !rng.in_ten(5) {
         return;
     }
     let Some(id) = entry.get_mut("id") else { return };
@@ -35,23 +35,23 @@ fn id_as_number(entry: &mut Value, dice: &mut Dice) {
     }
 }
 
-fn disturb(value: &mut Value, dice: &mut Dice) {
+fn vary(value: &mut Value, rng: &mut Rng) {
     match value {
         Value::Object(fields) => {
-            fields.values_mut().for_each(|field| disturb(field, dice));
-            empty_as_nothing(fields, dice);
-            if dice.between(1, 4) == 1 {
+            fields.values_mut().for_each(|field| vary(field, rng));
+            empty_as_nothing(fields, rng);
+            if rng.between(1, 4) == 1 {
                 fields.insert("unknown".into(), json!([{"id": null, "op_cost": "x"}, 1.5e300, "\u{202e}"]));
             }
         }
-        // A list's own items are never left out; texts within lists have no leniency.
-        Value::Array(items) => items.iter_mut().for_each(|item| disturb(item, dice)),
+        // Items of a list are never removed; readers are not lenient about texts in lists.
+        Value::Array(items) => items.iter_mut().for_each(|item| vary(item, rng)),
         _ => {}
     }
 }
 
-/// Null, or nothing at all, for empty lists, empty texts and nulls.
-fn empty_as_nothing(fields: &mut Map<String, Value>, dice: &mut Dice) {
+/// Replaces empty lists, empty texts and nulls by null, or removes them.
+fn empty_as_nothing(fields: &mut Map<String, Value>, rng: &mut Rng) {
     let is_empty = |value: &Value| match value {
         Value::Array(items) => items.is_empty(),
         Value::String(text) => text.is_empty(),
@@ -61,7 +61,7 @@ fn empty_as_nothing(fields: &mut Map<String, Value>, dice: &mut Dice) {
     let empty: Vec<String> =
         fields.iter().filter(|(_, value)| is_empty(value)).map(|(name, _)| name.clone()).collect();
     for name in empty {
-        match dice.between(0, 2) {
+        match rng.between(0, 2) {
             0 => {}
             1 => _ = fields.insert(name, Value::Null),
             _ => _ = fields.remove(&name),

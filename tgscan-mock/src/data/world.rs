@@ -1,7 +1,7 @@
-//! The people and groups of a seed: whichever method asks for somebody, by name in any case or by id, there is one answer.
+//! The people and groups of a seed. Every method gives the same answer about a person, by name in any case or by id.
 //!
-//! Nothing is stored. All that is known of a person follows from the seed and the id, and the id from the username: those
-//! that the world gave out end with it, and any other one is mixed into one.
+//! Nothing is stored but the usernames that callers brought. A person follows from the seed and the id. The id follows
+//! from the username: usernames of the world end with it, for others it is a hash.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -13,43 +13,41 @@ use tgscan_core::types::{
 };
 
 use super::date::{Date, FIRST_DAY};
-use super::leaf::Dice;
+use super::rng::Rng;
 use super::seed::Seed;
-use super::values::{
-    FIRST_NAMES, LEAST_GROUP_ID, LEAST_USER_ID, MOST_USER_ID, PLACES, TITLES, WORDS, push_number,
-};
+use super::values::{FIRST_NAMES, LEAST_GROUP_ID, LEAST_USER_ID, MOST_USER_ID, PLACES, TITLES, WORDS};
 
-/// How many groups there are.
+/// Number of groups in the world.
 const GROUPS: u64 = 20_000;
-/// The ids of groups: each has this many to itself.
+/// Distance between the ids of two groups.
 const IDS_PER_GROUP: u64 = 90_001;
-/// The ids of people who were first asked for by a username of their own.
+/// The range of ids for usernames that callers brought.
 const NAMED_IDS: (u64, u64) = (5_000_000_000, 8_999_999_999);
-/// Ids above have no username, which would be too long.
+/// The largest id with a username; longer numbers would make the username too long.
 const MOST_NAMED_ID: i64 = 9_999_999_999_999_999;
 
-/// How many usernames of their own callers are remembered, to find them by id.
+/// How many of the callers' usernames are remembered, to find them by id.
 const MOST_NAMES: usize = 100_000;
 
-/// All that follows from a seed. Cheap to clone; clones are the same world.
+/// The people and groups of a seed. Cheap to clone; clones share the callers' usernames.
 #[derive(Clone)]
 pub struct World {
     seed: u64,
     today: Date,
-    /// Of a hundred people, how many nobody knows anything about.
+    /// Percentage of unknown people.
     unknown_percent: u64,
-    /// The usernames that callers brought along, by the ids that they were given.
+    /// The callers' usernames by id.
     names: Arc<Mutex<HashMap<i64, String>>>,
 }
 
-/// Somebody, as every method knows them.
+/// A person, with the same data for every method.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
     pub(crate) id: i64,
     pub(crate) username: Option<String>,
     pub(crate) first_name: &'static str,
     pub(crate) last_name: Option<&'static str>,
-    /// In how many groups, beyond those that a search lists.
+    /// Number of groups beyond those that a search lists.
     pub(crate) unlisted: u64,
     pub(crate) num_groups: u64,
 }
@@ -67,13 +65,13 @@ impl World {
         Self { seed, today, unknown_percent, names: Arc::default() }
     }
 
-    /// The same day in the world of another seed.
+    /// Returns the world of another seed on the same day.
     #[cfg(feature = "server")]
     pub(crate) fn with_seed(&self, seed: u64) -> Self {
         Self { seed, names: Arc::default(), ..self.clone() }
     }
 
-    /// Another world for each number.
+    /// Returns another world for each number.
     pub(crate) fn other(&self, number: u64) -> Self {
         if number == 0 {
             return self.clone();
@@ -81,7 +79,7 @@ impl World {
         Self { seed: Seed::new(self.seed).and(number).value(), names: Arc::default(), ..self.clone() }
     }
 
-    /// Whoever is asked for, unless nobody knows anything about them.
+    /// Finds a person, or returns `None` if the person is unknown.
     pub(crate) fn find(&self, query: &UserQuery) -> Option<Person> {
         let person = match query {
             UserQuery::Username(username) => self.named(username.as_str()),
@@ -90,30 +88,30 @@ impl World {
                 self.person(id.as_i64(), name)
             }
         };
-        let is_unknown = self.dice("unknown", bits(person.id)).between(1, 100) <= self.unknown_percent;
+        let is_unknown = self.rng("unknown", bits(person.id)).between(1, 100) <= self.unknown_percent;
         (!is_unknown).then_some(person)
     }
 
-    /// One of all people.
-    pub(super) fn anybody(&self, dice: &mut Dice) -> Person {
-        self.person(dice.between_signed(LEAST_USER_ID, MOST_USER_ID), None)
+    /// Draws a person.
+    pub(super) fn any_person(&self, rng: &mut Rng) -> Person {
+        self.person(rng.between_signed(LEAST_USER_ID, MOST_USER_ID), None)
     }
 
-    /// The username of one of the groups that have one.
-    pub(super) fn group_username(&self, dice: &mut Dice) -> String {
+    /// Draws the username of a group that has one.
+    pub(super) fn group_username(&self, rng: &mut Rng) -> String {
         loop {
-            if let Some(username) = self.group(popular(dice)).username {
+            if let Some(username) = self.group(popular(rng)).username {
                 return username;
             }
         }
     }
 
-    /// The title of one of the groups.
-    pub(super) fn group_title(&self, dice: &mut Dice) -> String {
-        group_title(&mut self.dice("group", popular(dice)))
+    /// Draws the title of a group.
+    pub(super) fn group_title(&self, rng: &mut Rng) -> String {
+        group_title(&mut self.rng("group", popular(rng)))
     }
 
-    /// Whoever has a username, in any case.
+    /// Returns the person with a username, in any case.
     fn named(&self, username: &str) -> Person {
         let name = username.to_ascii_lowercase();
         let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
@@ -121,13 +119,13 @@ impl World {
         if let Some(id) = own.filter(|id| self.username_of(*id).as_ref() == Some(&name)) {
             return self.person(id, Some(name));
         }
-        let mut dice = Dice::new(Seed::new(self.seed).and_text("name").and_text(&name).value());
-        let mut id = i64::try_from(dice.between(NAMED_IDS.0, NAMED_IDS.1)).unwrap_or_default();
+        let mut rng = Rng::new(Seed::new(self.seed).and_text("name").and_text(&name).value());
+        let mut id = i64::try_from(rng.between(NAMED_IDS.0, NAMED_IDS.1)).unwrap_or_default();
         let mut names = self.names();
         if names.len() >= MOST_NAMES {
             names.clear();
         }
-        // Of two with one id, which is rare, the later one has the next that is free.
+        // If two names have the same id, which is rare, the later one gets the next free id.
         while names.get(&id).is_some_and(|other| *other != name) {
             id += 1;
         }
@@ -140,36 +138,36 @@ impl World {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dice(&self, kind: &str, of: u64) -> Dice {
-        Dice::new(Seed::new(self.seed).and_text(kind).and(of).value())
+    fn rng(&self, kind: &str, of: u64) -> Rng {
+        Rng::new(Seed::new(self.seed).and_text(kind).and(of).value())
     }
 
-    /// The username that the world gave to an id.
+    /// Returns the username of an id in this world.
     fn username_of(&self, id: i64) -> Option<String> {
         let number = u64::try_from(id).ok().filter(|_| (1..=MOST_NAMED_ID).contains(&id))?;
-        let mut dice = self.dice("username", number);
-        dice.in_ten(8).then(|| numbered(&mut dice, "", number))
+        let mut rng = self.rng("username", number);
+        rng.in_ten(8).then(|| numbered(&mut rng, "", number))
     }
 
-    /// Whoever has an id, and this username, or the one that the world gives.
+    /// Returns the person with an id and a username.
     fn person(&self, id: i64, name: Option<String>) -> Person {
-        let mut dice = self.dice("person", bits(id));
-        let first_name = dice.one_of(&FIRST_NAMES);
-        let last_name = dice.in_ten(6).then(|| dice.one_of(&FIRST_NAMES));
-        // Most are in few groups, and some in hundreds.
-        let num_groups = match dice.between(1, 1000) {
+        let mut rng = self.rng("person", bits(id));
+        let first_name = rng.one_of(&FIRST_NAMES);
+        let last_name = rng.in_ten(6).then(|| rng.one_of(&FIRST_NAMES));
+        // Most people are in few groups, some in hundreds.
+        let num_groups = match rng.between(1, 1000) {
             1..=80 => 0,
-            81..=600 => dice.between(1, 6),
-            601..=900 => dice.between(7, 25),
-            901..=985 => dice.between(26, 90),
-            _ => dice.between(91, 500),
+            81..=600 => rng.between(1, 6),
+            601..=900 => rng.between(7, 25),
+            901..=985 => rng.between(26, 90),
+            _ => rng.between(91, 500),
         };
-        let unlisted = if num_groups == 0 { 0 } else { dice.between(0, num_groups / 2) };
+        let unlisted = if num_groups == 0 { 0 } else { rng.between(0, num_groups / 2) };
         let username = name.or_else(|| self.username_of(id));
         Person { id, username, first_name, last_name, unlisted, num_groups }
     }
 
-    /// What a search tells of somebody.
+    /// Returns the answer to a search of a person.
     pub(crate) fn search(&self, person: &Person) -> SearchAnswer {
         let mut answer = SearchAnswer::default();
         let mut user = SearchUser::new(person.id);
@@ -177,19 +175,19 @@ impl World {
         person.first_name.clone_into(&mut user.first_name);
         user.last_name = person.last_name.map(str::to_owned);
         answer.user = Some(user);
-        let mut dice = self.dice("history", bits(person.id));
-        let dates = |dice: &mut Dice, most| {
-            let mut days: Vec<u64> = (0..dice.between(0, most)).map(|_| self.day(dice)).collect();
+        let mut rng = self.rng("history", bits(person.id));
+        let dates = |rng: &mut Rng, most| {
+            let mut days: Vec<u64> = (0..rng.between(0, most)).map(|_| self.day(rng)).collect();
             // The latest first.
             days.sort_unstable_by(|a, b| b.cmp(a));
             days
         };
-        for day in dates(&mut dice, 3) {
-            let number = dice.between(1, 9999);
-            let username = numbered(&mut dice, "", number);
+        for day in dates(&mut rng, 3) {
+            let number = rng.between(1, 9999);
+            let username = numbered(&mut rng, "", number);
             answer.username_history.push(UsernameEntry::new(username, Date::of_day(day).text()));
         }
-        for day in dates(&mut dice, 1) {
+        for day in dates(&mut rng, 1) {
             answer.id_history.push(IdEntry::new(person.id, Date::of_day(day).text()));
         }
         answer.groups = self.groups_of(person);
@@ -198,16 +196,16 @@ impl World {
         answer
     }
 
-    /// The groups of somebody, the latest first.
+    /// Returns the groups of a person, the latest first.
     fn groups_of(&self, person: &Person) -> Vec<SearchGroup> {
-        let mut dice = self.dice("groups", bits(person.id));
+        let mut rng = self.rng("groups", bits(person.id));
         let count = usize::try_from(person.num_groups).unwrap_or(usize::MAX);
         let mut taken = HashSet::with_capacity(count);
         let mut memberships = Vec::with_capacity(count);
         while memberships.len() < count {
-            let group = popular(&mut dice);
+            let group = popular(&mut rng);
             if taken.insert(group) {
-                memberships.push((self.day(&mut dice), group));
+                memberships.push((self.day(&mut rng), group));
             }
         }
         memberships.sort_unstable_by(|a, b| b.cmp(a));
@@ -220,19 +218,19 @@ impl World {
         memberships.into_iter().map(entry).collect()
     }
 
-    /// Groups that are similar to those with these usernames, the largest first.
+    /// Returns groups that are similar to those with these usernames, the largest first.
     pub(crate) fn similar<'a>(&self, usernames: impl Iterator<Item = &'a str>) -> Vec<SimilarGroup> {
         let mut names: Vec<String> = usernames.map(str::to_ascii_lowercase).collect();
         names.sort_unstable();
         let seed =
             names.iter().fold(Seed::new(self.seed).and_text("similar"), |seed, name| seed.and_text(name));
-        let mut dice = Dice::new(seed.value());
-        let most = match dice.between(1, 100) {
+        let mut rng = Rng::new(seed.value());
+        let most = match rng.between(1, 100) {
             1..=10 => 0,
-            11..=80 => dice.between(1, 15),
-            _ => dice.between(16, 100),
+            11..=80 => rng.between(1, 15),
+            _ => rng.between(16, 100),
         };
-        let mut numbers: Vec<u64> = (0..most).map(|_| popular(&mut dice)).collect();
+        let mut numbers: Vec<u64> = (0..most).map(|_| popular(&mut rng)).collect();
         numbers.sort_unstable();
         numbers.dedup();
         let mut groups: Vec<Group> = numbers.into_iter().map(|number| self.group(number)).collect();
@@ -245,53 +243,47 @@ impl World {
     }
 
     fn group(&self, number: u64) -> Group {
-        let mut dice = self.dice("group", number);
-        let title = group_title(&mut dice);
-        let own = number * IDS_PER_GROUP + dice.between(0, IDS_PER_GROUP - 1);
-        let username = dice.in_ten(6).then(|| numbered(&mut dice, "_chat", number));
-        let size = dice.between(3, 17);
-        let num_users = dice.between(1, 1 << size);
+        let mut rng = self.rng("group", number);
+        let title = group_title(&mut rng);
+        let own = number * IDS_PER_GROUP + rng.between(0, IDS_PER_GROUP - 1);
+        let username = rng.in_ten(6).then(|| numbered(&mut rng, "_chat", number));
+        let size = rng.between(3, 17);
+        let num_users = rng.between(1, 1 << size);
         Group { id: LEAST_GROUP_ID.saturating_add_unsigned(own), username, title, num_users }
     }
 
-    /// A day of which something is known.
-    pub(super) fn day(&self, dice: &mut Dice) -> u64 {
-        dice.between(FIRST_DAY, self.today.day().max(FIRST_DAY))
+    /// Draws a day on which something happened.
+    pub(super) fn day(&self, rng: &mut Rng) -> u64 {
+        rng.between(FIRST_DAY, self.today.day().max(FIRST_DAY))
     }
 }
 
-/// An id as a number of as many bits.
+/// Returns the bits of an id as an unsigned number.
 fn bits(id: i64) -> u64 {
     u64::from_le_bytes(id.to_le_bytes())
 }
 
-/// A username that ends with a number.
-fn numbered(dice: &mut Dice, suffix: &str, number: u64) -> String {
-    let mut name = String::with_capacity(32);
-    name.push_str(dice.one_of(&WORDS));
-    name.push('_');
-    name.push_str(dice.one_of(&WORDS));
-    name.push_str(suffix);
-    push_number(&mut name, number, 1);
-    name
+/// Returns a username that ends with a number.
+fn numbered(rng: &mut Rng, suffix: &str, number: u64) -> String {
+    format!("{}_{}{suffix}{number}", rng.one_of(&WORDS), rng.one_of(&WORDS))
 }
 
-/// What a group's dice give first.
-fn group_title(dice: &mut Dice) -> String {
-    let (start, place) = (dice.one_of(&TITLES), dice.one_of(&PLACES));
+/// Draws the title of a group, its first value.
+fn group_title(rng: &mut Rng) -> String {
+    let (start, place) = (rng.one_of(&TITLES), rng.one_of(&PLACES));
     let mut title = String::with_capacity(start.len() + 1 + place.len());
     title.push_str(start);
-    if dice.in_ten(7) {
+    if rng.in_ten(7) {
         title.push(' ');
         title.push_str(place);
     }
     title
 }
 
-/// A group, popular ones more often.
-fn popular(dice: &mut Dice) -> u64 {
-    let most = dice.between(1, GROUPS);
-    dice.between(0, most - 1)
+/// Draws a group, popular groups more often.
+fn popular(rng: &mut Rng) -> u64 {
+    let most = rng.between(1, GROUPS);
+    rng.between(0, most - 1)
 }
 
 impl fmt::Debug for World {
@@ -309,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn usernames_that_the_world_gave_lead_back_to_their_ids() {
+    fn finds_people_by_the_usernames_of_the_world() {
         let mut named = 0;
         for id in (1..2000).chain([9_999_999_999_999_999, i64::MAX, i64::MIN, 0, -1]) {
             let Some(name) = world().username_of(id) else { continue };
@@ -321,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_have_ids_of_their_own_and_dates_are_past() {
+    fn groups_have_unique_ids_and_past_dates() {
         let ids: std::collections::BTreeSet<i64> =
             (0..GROUPS).map(|number| world().group(number).id).collect();
         assert_eq!(ids.len() as u64, GROUPS);

@@ -1,4 +1,4 @@
-//! The account: credits, keys, what calls cost.
+//! The mock's account: credits, keys and costs.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -7,7 +7,7 @@ use tgscan_core::types::registry::MethodInfo;
 
 use super::check::Refusal;
 
-/// What a key may do.
+/// The kind of a known key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyState {
     Live,
@@ -16,20 +16,20 @@ pub(crate) enum KeyState {
     Revoked,
 }
 
-/// More than anybody buys, and far from the ends of what is counted.
+/// A limit above any real balance and far below an overflow.
 const MOST_CREDITS: i64 = 1_000_000_000_000_000;
 
-/// The mock's account at one moment. `granted - spent = credits`, always.
+/// The state of the mock's account. Always, `granted - spent = credits`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Account {
     /// Credits on the balance.
     pub credits: i64,
-    /// Credits taken by calls so far.
+    /// Credits taken by calls.
     pub spent: u64,
     /// Credits ever put on the balance.
     pub granted: i64,
-    /// How many calls were charged.
+    /// Number of calls that were charged.
     pub charged_calls: u64,
 }
 
@@ -39,18 +39,17 @@ impl Account {
         Self { credits, spent: 0, granted: credits, charged_calls: 0 }
     }
 
-    /// Sets the balance, to what leaves room for all that can be spent.
+    /// Sets the balance, limited so that spending cannot overflow.
     pub(super) fn set_credits(&mut self, credits: i64) {
         self.credits = credits.clamp(-MOST_CREDITS, MOST_CREDITS);
         self.granted = self.credits.saturating_add_unsigned(self.spent);
     }
 
-    /// Takes what a call costs, or refuses it. Returns what was taken.
+    /// Takes the cost of a call, or refuses it. Returns the credits taken.
     ///
-    /// The free user check and the test methods need a balance that is not zero, without taking from it ("Basic User
-    /// Check", "Test Methods").
+    /// Free and test methods need a balance that is not zero, but take no credits ("Basic User Check", "Test Methods").
     pub(super) fn charge(&mut self, method: &MethodInfo, cost: u64, is_test: bool) -> Result<u64, Refusal> {
-        // Assumption: the balance itself can be asked for at any balance; the documentation states no condition.
+        // Assumption: the balance can be requested at any balance; the documentation states no condition.
         let needs_credits = method.can_cost || method.test_path.is_some();
         if needs_credits && self.credits <= 0 {
             return Err(Refusal::no_credits(self.credits, "this method needs credits on the balance"));
@@ -71,18 +70,18 @@ impl Account {
     }
 }
 
-/// What one method costs.
+/// The cost of one API method.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cost {
     pub(crate) usual: u64,
-    /// One credit more for each so many groups in the answer.
+    /// Adds one credit for each of this number of groups in the answer.
     pub(crate) groups_per_credit: Option<NonZeroU64>,
-    /// By form body, such as `query=some_username`.
+    /// Costs by form body, such as `query=some_username`.
     pub(crate) by_form: HashMap<String, u64>,
 }
 
 impl Cost {
-    /// What a form costs, whose answer lists so many groups.
+    /// Returns the cost of a form whose answer has this number of groups.
     pub(crate) fn of(&self, form: &str, num_groups: impl FnOnce() -> u64) -> u64 {
         self.by_form.get(form).copied().unwrap_or_else(|| {
             self.usual.saturating_add(self.groups_per_credit.map_or(0, |groups| num_groups() / groups))
@@ -97,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_method_that_costs_nothing_takes_nothing_whatever_its_answer_says() {
+    fn a_free_method_takes_no_credits() {
         let mut account = Account::new(5);
         assert_eq!(account.charge(&MethodInfo::of::<UserCheck>(), 3, false).unwrap(), 0);
         assert_eq!(account.charge(&MethodInfo::of::<Search>(), 3, true).unwrap(), 0);
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn balance_is_what_was_granted_less_what_was_spent_also_at_the_ends() {
+    fn balance_is_granted_less_spent_at_the_limits_too() {
         let mut account = Account::new(i64::MAX);
         account.charge(&MethodInfo::of::<Search>(), 3, false).unwrap();
         for credits in [i64::MIN, 5, i64::MAX, 0] {
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn all_but_balance_need_credits_even_if_they_have_no_test_twin() {
+    fn all_methods_but_balance_need_credits() {
         let mut account = Account::new(0);
         let without_twin = |mut method: MethodInfo| {
             method.test_path = None;

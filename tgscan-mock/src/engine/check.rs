@@ -1,4 +1,4 @@
-//! Checks requests as strictly as the documentation reads.
+//! Checks of requests, as strict as the documentation.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,10 @@ use tgscan_core::types::{ApiMethod, Envelope, ErrorResult, registry::MethodInfo}
 
 use super::account::KeyState;
 
-/// Why a request is refused, in words that say what would be right: an error envelope to be, with the HTTP status that
-/// fits its cause.
+/// The reason for refusing a request: the message of an error envelope, and the HTTP status for its cause.
 ///
-/// It names what was refused in words that any service would use, so that a client can tell a wrong key, missing credits
-/// and a bad query apart by them. Names from the request do not change that.
+/// The message uses common words for the cause, so that a client can distinguish an invalid key, missing credits and an
+/// invalid query. Names from the request do not change that.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
@@ -32,17 +31,17 @@ impl Refusal {
         Self::new(StatusCode::PAYMENT_REQUIRED, message)
     }
 
-    /// The body: an error envelope.
+    /// Returns the body, an error envelope.
     pub(crate) fn envelope(self) -> String {
         serde_json::to_string(&Envelope::<()>::Error(ErrorResult::new(self.message)))
             .expect("a text always serialises")
     }
 }
 
-/// Name of the header that carries the key ("API Authentication").
+/// Name of the header with the key ("API Authentication").
 pub(super) static API_KEY: HeaderName = HeaderName::from_static("api-key");
 
-/// The documentation's curl lines all send `POST`.
+/// Requires `POST`, which all curl examples of the documentation use.
 pub(super) fn http_method(request: &Request<Bytes>) -> Result<(), Refusal> {
     if request.method() == Method::POST {
         return Ok(());
@@ -51,7 +50,7 @@ pub(super) fn http_method(request: &Request<Bytes>) -> Result<(), Refusal> {
     Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message))
 }
 
-/// Headers that a refusal of this status must have (RFC 9110, 15.5.2 and 15.5.6).
+/// Adds the headers that a refusal with this status must have (RFC 9110, 15.5.2 and 15.5.6).
 pub(super) fn headers_of(status: StatusCode, headers: &mut HeaderMap) {
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, http::HeaderValue::from_static("POST"));
@@ -61,7 +60,7 @@ pub(super) fn headers_of(status: StatusCode, headers: &mut HeaderMap) {
     }
 }
 
-/// The one `Api-Key` header ("API Authentication").
+/// Finds the kind of the key in the only `Api-Key` header ("API Authentication").
 pub(super) fn key(request: &Request<Bytes>, keys: &[(String, KeyState)]) -> Result<KeyState, Refusal> {
     let refuse = |message: &str| Err(Refusal::new(StatusCode::UNAUTHORIZED, message));
     let mut sent = request.headers().get_all(&API_KEY).iter();
@@ -81,10 +80,10 @@ pub(super) fn key(request: &Request<Bytes>, keys: &[(String, KeyState)]) -> Resu
     }
 }
 
-/// "You can use only test API keys with test methods."
+/// Checks the key against the method: "You can use only test API keys with test methods."
 ///
-/// Assumption: the reverse holds too, a live method takes no test key, except where a method has no test twin: balance
-/// is asked with either. The documentation is silent about both.
+/// Assumption: the reverse is true too, except for balance, which has no test method and accepts both kinds. The
+/// documentation does not say.
 pub(super) fn key_fits(key: KeyState, is_test: bool, method: &MethodInfo) -> Result<(), Refusal> {
     let message = match (key, is_test) {
         (KeyState::Live, true) => {
@@ -98,7 +97,7 @@ pub(super) fn key_fits(key: KeyState, is_test: bool, method: &MethodInfo) -> Res
     Err(Refusal::new(StatusCode::FORBIDDEN, message))
 }
 
-/// A body must be a form, as curl's `--data` sends it. An empty one needs no type.
+/// Requires the content type of a form, as curl's `--data` sends it. An empty body needs none.
 pub(super) fn content_type(request: &Request<Bytes>) -> Result<(), Refusal> {
     const FORM: &str = "application/x-www-form-urlencoded";
     if request.body().is_empty() {
@@ -121,10 +120,10 @@ pub(super) fn content_type(request: &Request<Bytes>) -> Result<(), Refusal> {
     ))
 }
 
-/// Reads the form body as a request of `M`: each argument once, none unknown, each value in its exact form.
+/// Reads a form body as a request of `M`: each argument once, no unknown ones, each value in its exact form.
 pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String), Refusal> {
-    // As the SDK writes it, which nearly all are: then it has each argument once, and none unknown. Read pair by pair,
-    // because to gather the values of each name takes longer than all else that is done with it.
+    // The fast path: a form as the SDK writes it has each argument once and no unknown ones. Grouping values by name
+    // would take most of the time here.
     let pairs = MapDeserializer::<_, serde::de::value::Error>::new(form_urlencoded::parse(body));
     if let Ok(request) = M::deserialize(pairs) {
         match serde_html_form::to_string(&request) {
@@ -150,16 +149,14 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
     let known: Vec<Cow<'_, str>> = form_urlencoded::parse(form.as_bytes()).map(|(name, _)| name).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
         let takes = if known.is_empty() { "none".into() } else { format!("`{}`", known.join("`, `")) };
-        return refuse(format!(
-            "the argument `{}` is one too many: this method takes {takes}",
-            printable(unknown)
-        ));
+        // Not "unknown argument": with an argument called `token`, clients would take it for an invalid key.
+        return refuse(format!("one argument too many: `{}`; this method takes {takes}", printable(unknown)));
     }
     drop(known);
     Ok((request, form))
 }
 
-/// What serde says of a form, in the documentation's words.
+/// Words an error of serde like the documentation.
 fn explain(error: &str) -> String {
     match error.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
         Some(name) => format!("the required argument `{name}` is missing"),
@@ -167,7 +164,7 @@ fn explain(error: &str) -> String {
     }
 }
 
-/// A text of the request, short and on one line.
+/// Shortens a text of the request to one short line.
 fn printable(text: &str) -> String {
     text.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! Costs as data: how configuration files and the server's control paths write them.
+//! Costs in configuration files and in the server's control paths.
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
@@ -11,7 +11,7 @@ use super::account::Cost;
 use super::check;
 use super::object::from_object;
 
-/// What an API method costs, read from TOML or JSON.
+/// The cost of an API method, read from TOML or JSON.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -28,18 +28,18 @@ use super::object::from_object;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, remote = "Self")]
 pub struct MethodCost {
-    /// Whatever is found.
+    /// The cost without regard to the answer.
     usual: Option<u64>,
-    /// One credit more for each so many groups in the answer.
+    /// Adds one credit for each of this number of groups in the answer.
     groups_per_credit: Option<NonZeroU64>,
-    /// By query.
+    /// Costs by query.
     #[serde(default)]
     queries: BTreeMap<String, u64>,
 }
 
 from_object!(MethodCost);
 
-/// Sets what the methods cost, or says what is wrong.
+/// Sets the costs of methods, or returns an error for the first invalid one.
 pub(super) fn set(
     costs: &mut HashMap<&'static str, Cost>,
     given: &BTreeMap<String, MethodCost>,
@@ -52,7 +52,7 @@ pub(super) fn set(
             None => {
                 let paid: Vec<&str> = infos.iter().filter(|m| m.can_cost).map(|m| m.name).collect();
                 let paid = paid.join(", ");
-                return Err(format!("costs.{name}: there is no such method; those that cost are {paid}"));
+                return Err(format!("costs.{name}: unknown method; the paid methods are {paid}"));
             }
         }
     }
@@ -87,7 +87,7 @@ impl MethodVisitor for Set<'_> {
     }
 }
 
-/// The form of a query, as the SDK writes it.
+/// Returns the form of a query as the SDK writes it.
 fn form<M: ApiMethod>(query: &str) -> Result<String, String> {
     let body = serde_html_form::to_string([("query", query)]).map_err(|error| error.to_string())?;
     check::form::<M>(body.as_bytes()).map(|(_, form)| form).map_err(|refusal| refusal.message)

@@ -1,4 +1,4 @@
-//! What can go wrong, as values: listed, scripted, each with what it means for the account and for a right client.
+//! Faults: ways to fail, and their effect on the account and on a correct client.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,73 +7,73 @@ use http::StatusCode;
 
 use super::shape;
 
-/// The largest body of [`FaultKind::Oversized`], so that a slip does not take all memory.
+/// The largest body of [`FaultKind::Oversized`], so that a typing error does not use all memory.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
 
 /// A way to fail, on one of three layers: socket, HTTP, envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// Socket: nobody listens. A server cannot refuse one request of a connection that stands, so there it is a
-    /// [`Reset`](Self::Reset); to see it over a socket, connect to a port where nothing listens.
+    /// Socket: no server listens. Over a socket, this is a [`Reset`](Self::Reset), since a server cannot refuse one
+    /// request of an open connection; to test it there, connect to a port without a listener.
     Refuse,
     /// Socket: the request is read, then the connection is reset without an answer.
     Reset,
     /// Socket: the request is read, then the connection is closed without an answer.
     Close,
-    /// Socket: the request is read, and nothing ever comes back.
+    /// Socket: the request is read, and no response ever comes.
     Stall,
-    /// Socket: the answer ends with a closed connection after so many bytes of its body.
+    /// Socket: the connection is closed after N bytes of the body.
     CutBody(usize),
-    /// Socket: the answer goes silent after so many bytes of its body.
+    /// Socket: nothing follows after N bytes of the body.
     StallBody(usize),
-    /// Socket: after so many bytes of its body the answer goes on a byte now and then, without an end. Only a limit of the
-    /// total time ends it; one of the pauses does not.
+    /// Socket: after N bytes of the body, single bytes follow without an end. Only a limit on the total time ends it,
+    /// not one on the pauses.
     TrickleBody(usize),
-    /// Socket: the whole answer comes, but in pieces of a few bytes with pauses.
+    /// Socket: the whole answer comes in pieces of a few bytes, with pauses.
     SlowBody,
-    /// HTTP: 429 with an error envelope, and a `Retry-After` of so many seconds.
+    /// HTTP: 429 with an error envelope, and a `Retry-After` of N seconds.
     TooManyRequests(Option<u64>),
-    /// HTTP: 503 with an error envelope, and a `Retry-After` of so many seconds.
+    /// HTTP: 503 with an error envelope, and a `Retry-After` of N seconds.
     Unavailable(Option<u64>),
-    /// HTTP: a gateway's HTML page under this status, from 200 to 599 and not 204, 205 or 304, which have no body.
+    /// HTTP: a gateway's HTML page with this status, from 200 to 599 but not 204, 205 or 304, which have no body.
     HtmlPage(StatusCode),
-    /// HTTP: a gateway's JSON under this status, as for the page: `{"status":"error","message":…}`, which resembles the
-    /// service's error envelope but has no `result`. Gateways also send it for a timeout behind them, after the service
-    /// charged.
+    /// HTTP: a gateway's JSON with this status (same limits): `{"status":"error","message":…}`, which resembles the
+    /// service's error envelope but has no `result`. Gateways also send it for a timeout after the service charged.
     GatewayJson(StatusCode),
-    /// HTTP: this redirect (301, 302, 303, 307 or 308) to another host. Following it would carry the API key there.
+    /// HTTP: a redirect (301, 302, 303, 307 or 308) to another host. A client that followed it would send the API key
+    /// there.
     Redirect(StatusCode),
-    /// HTTP: the right answer, blown up to at least this many bytes by an unknown field; 256 MiB at most.
+    /// HTTP: the correct answer, padded to at least N bytes by an unknown field; at most 256 MiB.
     Oversized(usize),
-    /// HTTP: the right answer, labelled `text/html`.
+    /// HTTP: the correct answer with the content type `text/html`.
     WrongContentType,
-    /// HTTP: the right answer, with two values each of `Set-Cookie` and `Via`, in separate headers.
+    /// HTTP: the correct answer with two `Set-Cookie` and two `Via` headers.
     RepeatedHeaders,
-    /// Envelope: an error under this status, from 200 to 599 and not 204, 205 or 304, which have no body.
+    /// Envelope: an error with this status, from 200 to 599 but not 204, 205 or 304, which have no body.
     ErrorEnvelope(StatusCode),
-    /// Envelope: the right answer, under 500.
+    /// Envelope: the correct answer with status 500.
     OkUnder500,
-    /// Envelope: the field at this JSON pointer (RFC 6901) into the body, such as `/result/meta/op_cost` or
+    /// Envelope: the field at this JSON pointer (RFC 6901) in the body, such as `/result/meta/op_cost` or
     /// `/result/groups/0/title`, is missing.
     FieldMissing(Cow<'static, str>),
-    /// Envelope: the field at this JSON pointer (RFC 6901) into the body has another type.
+    /// Envelope: the field at this JSON pointer (RFC 6901) in the body has another type.
     FieldMistyped(Cow<'static, str>),
-    /// Envelope: the JSON ends after so many bytes, in a body that is complete as HTTP sees it.
+    /// Envelope: the JSON ends after N bytes, in a body that is complete for HTTP.
     CutJson(usize),
 }
 
-/// Whether a way to fail takes credits.
+/// Whether a kind of fault takes credits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Charges {
     Never,
-    /// Before or after the request was processed.
+    /// It can come before or after the request is processed.
     Either,
-    /// It spoils the answer of a request that was processed.
+    /// It changes the answer of a processed request.
     Always,
 }
 
-/// A fault: how it fails, and whether the account was charged before it did.
+/// A fault: its kind, and whether the account is charged before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     kind: FaultKind,
@@ -91,39 +91,39 @@ pub enum Class {
     NeverSent,
     /// A transport error, "maybe sent".
     MaybeSent,
-    /// A transport error, "response started", with the bytes that came.
+    /// A transport error, "response started", with the received bytes.
     ResponseStarted,
     /// The service's error envelope.
     Api,
-    /// An answer that is not an envelope.
+    /// A response that is not an envelope.
     UnexpectedResponse,
-    /// A successful envelope that does not fit.
+    /// A successful envelope with an invalid result.
     Decode,
 }
 
 impl Fault {
-    /// Creates a fault that, where possible, happens before the request is processed.
+    /// Creates a fault that, if possible, comes before the request is processed.
     pub fn new(kind: FaultKind) -> Self {
         let is_charged = kind.charges() == Charges::Always;
         Self { kind, is_charged, latency: None, message: None }
     }
 
-    /// Moves the fault to after the request was processed and charged. Faults that refuse it, such as 429, stay uncharged.
+    /// Moves the fault to after the request was processed and charged. Faults that refuse the request, such as 429,
+    /// stay uncharged.
     #[must_use]
     pub fn charged(mut self) -> Self {
         self.is_charged = self.kind.charges() != Charges::Never;
         self
     }
 
-    /// Lets it come after so long, instead of after the mock's own latency.
+    /// Sets the latency of the fault, in place of the mock's.
     #[must_use]
     pub fn after(mut self, latency: Duration) -> Self {
         self.latency = Some(latency);
         self
     }
 
-    /// Sets the words of an error envelope or of a gateway's JSON, which are the mock's own otherwise. Other faults have
-    /// none.
+    /// Sets the message of an error envelope or a gateway's JSON. Other faults have no message.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         if self.has_message() {
@@ -132,17 +132,17 @@ impl Fault {
         self
     }
 
-    /// Checks that a request of this method, or of any, can meet it.
+    /// Checks that the fault is possible for this method, or for any.
     ///
     /// # Errors
-    /// If not: what is wrong, and what would be right.
+    /// If it is not: the reason and the correction.
     pub(super) fn check(&self, method: Option<&str>) -> Result<(), String> {
         match &self.kind {
             FaultKind::HtmlPage(status)
             | FaultKind::GatewayJson(status)
             | FaultKind::ErrorEnvelope(status) => match status.as_u16() {
                 code @ (204 | 205 | 304) => {
-                    Err(format!("`status` is {code}, under which an answer has no body; give another one"))
+                    Err(format!("`status` is {code}, which allows no body; give another status"))
                 }
                 200..600 => Ok(()),
                 code => Err(format!("`status` is {code}; give one from 200 to 599")),
@@ -163,7 +163,7 @@ impl Fault {
         }
     }
 
-    /// Whether it has a message.
+    /// Returns whether the fault has a message.
     pub(crate) fn has_message(&self) -> bool {
         matches!(
             self.kind,
@@ -178,12 +178,12 @@ impl Fault {
         self.message.as_deref()
     }
 
-    /// Returns after how long it comes, if it was told.
+    /// Returns the latency, if it was set.
     pub fn latency(&self) -> Option<Duration> {
         self.latency
     }
 
-    /// Returns how it fails.
+    /// Returns the kind of fault.
     pub fn kind(&self) -> &FaultKind {
         &self.kind
     }
@@ -193,8 +193,8 @@ impl Fault {
         self.is_charged
     }
 
-    /// Returns every fault, charged and not charged where both are possible. Bodies are cut inside the envelope and oversized
-    /// to a little more than `max_body_size` bytes, the cap of the client under test.
+    /// Returns every fault, both charged and uncharged if possible. Bodies are cut inside the envelope, and padded to
+    /// slightly more than `max_body_size`, the limit of the client under test.
     pub fn all(max_body_size: usize) -> Vec<Self> {
         use FaultKind as Kind;
         let kinds = [
@@ -204,7 +204,7 @@ impl Fault {
             Kind::Stall,
             Kind::CutBody(0),
             Kind::CutBody(20),
-            // Far enough for a part of a compressed body that can be read.
+            // Far enough that a part of a compressed body can be decoded.
             Kind::CutBody(200),
             Kind::StallBody(0),
             Kind::StallBody(20),
@@ -216,13 +216,13 @@ impl Fault {
             Kind::Unavailable(Some(2)),
             Kind::HtmlPage(StatusCode::OK),
             Kind::HtmlPage(StatusCode::BAD_GATEWAY),
-            // Gateways send it for a timeout behind them too.
+            // Gateways also send it for a timeout of the service.
             Kind::HtmlPage(StatusCode::SERVICE_UNAVAILABLE),
             Kind::HtmlPage(StatusCode::GATEWAY_TIMEOUT),
             Kind::GatewayJson(StatusCode::OK),
             Kind::GatewayJson(StatusCode::BAD_GATEWAY),
             Kind::GatewayJson(StatusCode::SERVICE_UNAVAILABLE),
-            // Clients that cannot send a body again follow the first kind, as GET, and not the second.
+            // Clients that cannot repeat a body follow the first kind with GET, and not the second.
             Kind::Redirect(StatusCode::SEE_OTHER),
             Kind::Redirect(StatusCode::TEMPORARY_REDIRECT),
             Kind::Oversized(max_body_size.saturating_add(1)),
@@ -256,7 +256,7 @@ impl From<FaultKind> for Fault {
     }
 }
 
-/// For [`Mock::script`](crate::Mock::script), whose `None` lets a request be answered.
+/// For [`Mock::script`](crate::Mock::script), which answers a request normally for `None`.
 impl From<FaultKind> for Option<Fault> {
     fn from(kind: FaultKind) -> Self {
         Some(kind.into())
@@ -267,7 +267,7 @@ impl FaultKind {
     fn charges(&self) -> Charges {
         match self {
             Self::Refuse | Self::TooManyRequests(_) | Self::Unavailable(_) => Charges::Never,
-            // Assumption: refusals under a 4xx, and with the default text under 503, cost nothing (`tgscan_core::Refusal`).
+            // Assumption: a 4xx status, and 503 with the default message, cost nothing (`tgscan_core::Refusal`).
             Self::ErrorEnvelope(status) if status.is_client_error() || status.as_u16() == 503 => {
                 Charges::Never
             }
@@ -292,17 +292,17 @@ impl FaultKind {
         }
     }
 
-    /// Returns whether only the client's own time limit ends it.
+    /// Returns whether only the client's time limit ends the request.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Stall | Self::StallBody(_) | Self::TrickleBody(_))
     }
 }
 
-/// How long a [`FaultKind::SlowBody`] pauses between two pieces.
+/// The pause between two pieces of a [`FaultKind::SlowBody`].
 #[cfg(feature = "server")]
 pub(crate) const SLOW_PAUSE: Duration = Duration::from_millis(1);
 
-/// How long a [`FaultKind::TrickleBody`] pauses between two bytes: well below any limit of pauses.
+/// The pause between two bytes of a [`FaultKind::TrickleBody`], well below any limit on pauses.
 #[cfg(feature = "server")]
 pub(crate) const TRICKLE_PAUSE: Duration = Duration::from_millis(50);
 
@@ -311,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_faults_come_once_and_those_that_may_charge_come_both_ways() {
+    fn all_returns_each_fault_once_and_both_ways_if_it_can_charge() {
         let all = Fault::all(1000);
         for fault in &all {
             let same_kind = all.iter().filter(|other| other.kind == fault.kind);

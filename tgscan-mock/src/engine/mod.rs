@@ -1,4 +1,4 @@
-//! The mock's knowledge of the service: what it checks, what it charges, what it answers. No I/O.
+//! The mock's model of the service: checks, charges and answers. No I/O.
 
 mod account;
 mod builder;
@@ -9,7 +9,6 @@ mod check;
 mod costs;
 mod expect;
 mod fault;
-mod kept;
 #[cfg(feature = "server")]
 mod object;
 mod outcome;
@@ -20,7 +19,7 @@ mod script;
 mod shape;
 #[cfg(feature = "server")]
 mod step;
-mod verdict;
+mod verify;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -38,12 +37,11 @@ pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat, UnknownAccounts
 pub(crate) use change::Change;
 #[cfg(feature = "server")]
 pub use costs::MethodCost;
-use expect::{Book, Drawn};
+use expect::{AnyStrategy, Expectations};
 pub use expect::{Expect, UnmetExpectations};
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]
 pub(crate) use fault::{SLOW_PAUSE, TRICKLE_PAUSE};
-use kept::Kept;
 #[cfg(feature = "server")]
 pub(crate) use object::from_object;
 pub use outcome::{End, Outcome, Wire};
@@ -62,10 +60,10 @@ pub(crate) use step::{MOST_LATENCY_MS, fault_json};
 use crate::VirtualTimer;
 use crate::data::{Profile, World};
 
-/// A mock of the TgScan API. Cheap to clone; clones are the same account.
+/// A mock of the TgScan API. Cheap to clone; clones share the account.
 ///
-/// It is a [`Transport`](tgscan_core::Transport): put it where the real one goes. Answers are a function of the seed and the query, so they do
-/// not depend on the order in which parallel requests arrive.
+/// It is a [`Transport`](tgscan_core::Transport): use it in place of the real one. Answers depend only on the seed and
+/// the query, not on the order of concurrent requests.
 ///
 /// ```
 /// use tgscan_mock::Mock;
@@ -82,9 +80,9 @@ use crate::data::{Profile, World};
 /// ```
 pub struct Mock {
     engine: Arc<Engine>,
-    /// Whether it is the one that was built, and not a clone.
+    /// Whether this handle was built, rather than cloned.
     is_first: bool,
-    /// Whether expectations were given to this handle.
+    /// Whether expectations were added through this handle.
     expects: AtomicBool,
 }
 
@@ -95,18 +93,18 @@ impl Clone for Mock {
 }
 
 struct Engine {
-    /// How the mock was built.
+    /// The settings at the start.
     start: Arc<Settings>,
-    /// How it is now.
+    /// The current settings.
     settings: RwLock<Arc<Settings>>,
     routes: Vec<Route>,
     state: Mutex<State>,
     timer: VirtualTimer,
-    /// Whether the handle that was built is dropped.
+    /// Whether the handle that was built was dropped.
     first_is_gone: AtomicBool,
 }
 
-/// What does not change by the requests that come.
+/// The part of a mock that requests do not change.
 #[derive(Clone)]
 struct Settings {
     seed: u64,
@@ -125,16 +123,15 @@ struct Settings {
     world: World,
 }
 
-/// What does.
+/// The part of a mock that requests change.
 struct State {
     account: Account,
-    /// How often each method was asked each query, if answers depend on that.
-    asked: HashMap<String, u64>,
+    /// The number of calls by method and query, if answers depend on it.
+    query_counts: HashMap<String, u64>,
     recording: Recording,
     script: Script,
-    expected: Book,
-    kept: Kept,
-    /// Who waits for the next request.
+    expected: Expectations,
+    /// Tasks that wait for the next request.
     waiting: Vec<Waker>,
 }
 
@@ -142,11 +139,10 @@ impl State {
     fn new(settings: &Settings) -> Self {
         Self {
             account: Account::new(settings.credits),
-            asked: HashMap::new(),
+            query_counts: HashMap::new(),
             recording: Recording::default(),
             script: settings.script.clone(),
-            expected: Book::default(),
-            kept: Kept::default(),
+            expected: Expectations::default(),
             waiting: Vec::new(),
         }
     }
@@ -159,9 +155,9 @@ impl Default for Mock {
 }
 
 impl Mock {
-    /// Live key of a mock that was not given another one.
+    /// The live key of a mock without configured live keys.
     pub const LIVE_KEY: &'static str = "mock-live-key";
-    /// Test key of a mock that was not given another one.
+    /// The test key of a mock without configured test keys.
     pub const TEST_KEY: &'static str = "mock-test-key";
 
     /// Creates a mock with 1,000 credits, the default keys, seed 0, and the default costs.
@@ -174,21 +170,21 @@ impl Mock {
         MockBuilder::new()
     }
 
-    /// Creates a client over this mock with the first live key. Its backoffs take no time.
+    /// Creates a client over this mock with the first live key. Its backoffs take no real time.
     pub fn client(&self) -> Client {
         self.client_with(KeyState::Live)
     }
 
-    /// Creates a client over this mock with the first test key. Its backoffs take no time.
+    /// Creates a client over this mock with the first test key. Its backoffs take no real time.
     pub fn test_client(&self) -> Client {
         self.client_with(KeyState::Test)
     }
 
     fn client_with(&self, kind: KeyState) -> Client {
-        Client::new(Api::new(self.first_key(kind)), self.clone(), self.timer().clone())
+        Client::new(Api::new(self.first_key(kind)).with_service("mock"), self.clone(), self.timer().clone())
     }
 
-    /// Returns the virtual time in which this mock's latency passes, and its clients back off.
+    /// Returns the virtual timer of this mock's latency and of its clients' backoffs.
     pub fn timer(&self) -> &VirtualTimer {
         &self.engine.timer
     }
@@ -213,7 +209,7 @@ impl Mock {
         make(known.map_or(text, |(key, _)| key)).expect("the builder checked the keys")
     }
 
-    /// Returns the account as it is now.
+    /// Returns the current state of the account.
     pub fn account(&self) -> Account {
         self.state().account.clone()
     }
@@ -228,9 +224,9 @@ impl Mock {
         self.state().recording.requests()
     }
 
-    /// How many of them are kept.
+    /// Returns the number of recorded requests.
     #[cfg(feature = "server")]
-    pub(crate) fn kept_requests(&self) -> usize {
+    pub(crate) fn num_requests(&self) -> usize {
         self.state().recording.len()
     }
 
@@ -239,7 +235,7 @@ impl Mock {
         self.state().recording.dropped()
     }
 
-    /// How long each answer takes.
+    /// Returns the latency of each answer.
     #[cfg(feature = "server")]
     pub(crate) fn latency(&self) -> Duration {
         self.engine.settings().latency.unwrap_or_default()
@@ -250,14 +246,14 @@ impl Mock {
         self.engine.settings().seed
     }
 
-    /// Resets settings, account, recording, script and counts to how the mock was built. Removes expectations.
+    /// Resets settings, account, recording, script and counts to their state after the build, and removes expectations.
     pub fn reset(&self) {
         let start = &self.engine.start;
         self.engine.set(Arc::clone(start));
         *self.state() = State::new(start);
     }
 
-    /// The largest body that the in-process transport takes, in bytes.
+    /// Returns the largest body that the in-process transport accepts, in bytes.
     pub(crate) fn max_body_size(&self) -> usize {
         self.engine.settings().max_body_size
     }
@@ -277,7 +273,7 @@ impl Engine {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No section that holds the lock can leave the state half changed.
+        // No code can leave the state inconsistent while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
-//! Data that is read from objects only.
+//! Reading configuration from objects only.
 
-/// Reads a type, derived with `remote = "Self"`, from an object. Where one is wanted, serde's derive takes a list of the
-/// values as well, in which a slip goes unnoticed.
+/// Implements `Deserialize` from objects for a type that derives it with `remote = "Self"`. serde's derive would also
+/// accept a list of the values, in which a mistake goes unnoticed.
 macro_rules! from_object {
     ($type:ty) => {
         impl<'de> serde::Deserialize<'de> for $type {

@@ -1,4 +1,4 @@
-//! What becomes of a request: an answer, or one of the faults applied to it.
+//! The outcome of a request: an answer or a fault.
 
 use std::time::Duration;
 
@@ -10,62 +10,61 @@ use tgscan_core::types::{Envelope, ErrorResult};
 
 use super::fault::{Class, Fault, FaultKind};
 
-/// What a request gets back, and how a correct client must report it.
+/// The outcome of a request, and how a correct client must report it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// What goes over the wire.
+    /// The bytes and events on the wire.
     pub wire: Wire,
-    /// How a right client must report it.
+    /// How a correct client must report it.
     pub class: Class,
-    /// Credits that the account lost.
+    /// Credits that the account was charged.
     pub charged: u64,
-    /// How long it takes until it comes.
+    /// The time until the response, if not zero.
     pub latency: Option<Duration>,
 }
 
-/// What goes over the wire.
+/// The response on the wire.
 #[derive(Clone, Debug)]
 pub enum Wire {
     /// A whole response.
     Whole(Response<Bytes>),
     /// A whole response, in pieces with pauses.
     Slow(Response<Bytes>),
-    /// The head of the response, announcing the whole body, and this many bytes of it. Nothing is announced where the
-    /// body has no end.
+    /// The head of the response with the length of its body, and N bytes of the body. An endless body has no length.
     Partial(Response<Bytes>, usize, End),
-    /// Not one byte.
+    /// No bytes.
     Nothing(End),
     /// No connection.
     Refused,
 }
 
-/// How a connection ends that does not bring the whole response.
+/// The end of a connection without the whole response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// It is reset.
     Reset,
     /// It is closed.
     Close,
-    /// It stays open, silent.
+    /// It stays open without further bytes.
     Stall,
-    /// It stays open, and a byte comes now and then: the rest of the body, then what says nothing, without an end.
+    /// It stays open with single bytes: the rest of the body, then white space without an end.
     Trickle,
 }
 
 impl Outcome {
-    /// A normal answer: a successful envelope.
+    /// Creates a successful answer.
     pub(super) fn answer(response: Response<Bytes>) -> Self {
         Self { wire: Wire::Whole(response), class: Class::Reply, charged: 0, latency: None }
     }
 
-    /// An error envelope.
+    /// Creates an error envelope.
     pub(super) fn refusal(response: Response<Bytes>) -> Self {
         Self { wire: Wire::Whole(response), class: Class::Api, charged: 0, latency: None }
     }
 
-    /// A fault that needs no answer: the request was not processed, or its answer is thrown away.
-    pub(super) fn instead(fault: &Fault) -> Self {
+    /// Creates the outcome of a fault that needs no answer: the request was not processed, or its answer is dropped.
+    pub(super) fn without_answer(fault: &Fault) -> Self {
         let refused = |status, after| refused(status, after, fault.message());
         let (wire, class) = match fault.kind() {
             FaultKind::Refuse => (Wire::Refused, Class::NeverSent),
@@ -83,22 +82,22 @@ impl Outcome {
             }
             FaultKind::Redirect(status) => (Wire::Whole(redirect(*status)), Class::UnexpectedResponse),
             FaultKind::ErrorEnvelope(status) => (Wire::Whole(refused(*status, None)), Class::Api),
-            // The others spoil an answer and never get here; a stall is what is left when nothing comes.
+            // Other faults change an answer and do not get here.
             _ => (Wire::Nothing(End::Stall), Class::MaybeSent),
         };
         Self { wire, class, charged: 0, latency: fault.latency() }
     }
 
-    /// A fault in the answer of a processed request. `None` if the fault names a field that the answer does not have, so
-    /// that it would change nothing.
-    pub(super) fn spoil(fault: &Fault, mut response: Response<Bytes>) -> Option<Self> {
+    /// Applies a fault to the answer of a processed request, or returns `None` if the answer does not have the fault's
+    /// field.
+    pub(super) fn with_fault(fault: &Fault, mut response: Response<Bytes>) -> Option<Self> {
         let (wire, class) = match fault.kind() {
             FaultKind::CutBody(at) => partial(response, *at, End::Close),
             FaultKind::StallBody(at) => partial(response, *at, End::Stall),
             FaultKind::TrickleBody(at) => partial(response, *at, End::Trickle),
             FaultKind::SlowBody => (Wire::Slow(response), Class::Reply),
             FaultKind::Oversized(bytes) => {
-                let body = blow_up(response.body(), *bytes);
+                let body = pad(response.body(), *bytes);
                 (Wire::Whole(response.map(|_| body)), Class::ResponseStarted)
             }
             FaultKind::WrongContentType => {
@@ -122,19 +121,19 @@ impl Outcome {
             FaultKind::CutJson(at) => {
                 let whole = response.body().clone();
                 let cut = whole.slice(..whole.len().saturating_sub(1).min(*at));
-                // Without its status a body says nothing about who wrote it.
+                // Without its status, the sender of a body is unknown.
                 let has_status = cut.starts_with(br#"{"status":"ok","#);
                 let class = if has_status { Class::Decode } else { Class::UnexpectedResponse };
                 (Wire::Whole(response.map(|_| cut)), class)
             }
-            _ => return Some(Self::instead(fault)),
+            _ => return Some(Self::without_answer(fault)),
         };
         Some(Self { wire, class, charged: 0, latency: fault.latency() })
     }
 }
 
 fn partial(response: Response<Bytes>, at: usize, end: End) -> (Wire, Class) {
-    // At least one byte is missing, or nothing would be wrong.
+    // At least one byte must be missing.
     let at = at.min(response.body().len().saturating_sub(1));
     (Wire::Partial(response, at, end), Class::ResponseStarted)
 }
@@ -156,7 +155,7 @@ fn refused(status: StatusCode, retry_after: Option<u64>, message: Option<&str>) 
             503 => "temporarily unavailable: ",
             _ => "",
         };
-        format!("{group}the mock was told to fail with {}", status.as_u16())
+        format!("{group}a fault of the mock with status {}", status.as_u16())
     };
     let result = ErrorResult::new(message.map_or_else(usual, str::to_owned));
     let body = serde_json::to_vec(&Envelope::<()>::Error(result)).unwrap_or_default();
@@ -179,15 +178,15 @@ fn gateway_json(status: StatusCode, message: Option<&str>) -> Response<Bytes> {
 
 fn redirect(status: StatusCode) -> Response<Bytes> {
     let mut response = with_body(status, "text/html", "moved");
-    // A name that never resolves (RFC 6761), so that a client which follows fails instead of reaching somebody.
+    // A name that never resolves (RFC 6761), so that a client that follows it fails and reaches no host.
     response
         .headers_mut()
         .insert(LOCATION, HeaderValue::from_static("https://elsewhere.invalid/tgscan/v1/search"));
     response
 }
 
-/// The same envelope with an unknown field in front, so that a body which is cut silently is no JSON any more.
-fn blow_up(body: &Bytes, least: usize) -> Bytes {
+/// Pads an envelope with an unknown field at the front, so that a silently truncated body is invalid JSON.
+fn pad(body: &Bytes, least: usize) -> Bytes {
     let mut big = br#"{"padding":""#.to_vec();
     big.resize(least.max(big.len()), b'x');
     big.extend_from_slice(b"\",");
@@ -195,7 +194,7 @@ fn blow_up(body: &Bytes, least: usize) -> Bytes {
     Bytes::from(big)
 }
 
-/// Removes or replaces the field at a JSON pointer, if there is one.
+/// Removes or replaces the field at a JSON pointer, if it exists.
 fn edit(response: Response<Bytes>, pointer: &str, replacement: Option<Value>) -> Option<(Wire, Class)> {
     let mut body = serde_json::from_slice::<Value>(response.body()).ok()?;
     let (parent, name) = pointer.rsplit_once('/')?;

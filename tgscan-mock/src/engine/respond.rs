@@ -1,4 +1,4 @@
-//! From a request to its outcome.
+//! Responding to requests.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -9,102 +9,104 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 
 use super::check::Refusal;
-use super::expect::{Act, Call, Drawn, Pinned};
-use super::recording::{KeyUsed, Record};
-use super::route::{self, Draw, Route};
-use super::script::Taken;
+use super::expect::{Action, AnyStrategy, Match, Pinned};
+use super::recording::{KeyUsed, RecordedRequest};
+use super::route::{self, DrawOptions, Route};
+use super::script::TakenStep;
 use super::{Engine, Fault, Mock, Outcome, Repeat, Settings, State, UnknownAccounts, Wire, check};
 use crate::data::{Billing, Profile, Seed};
 
-/// How many queries are counted for [`Repeat::Varied`].
-const MOST_ASKED: usize = 100_000;
+/// The largest number of queries that [`Repeat::Varied`] counts.
+const MOST_COUNTED: usize = 100_000;
 
-/// Where an answer comes from.
+/// The source of an answer.
 #[derive(Default)]
 enum Source {
-    /// The strategies of the mock.
+    /// The mock's strategies.
     #[default]
     Usual,
     Pinned(Pinned),
-    Drawn(Drawn),
+    Sampled(AnyStrategy),
 }
 
-/// A request, right or wrong as it may be.
-struct Asked<'a> {
-    /// What it asks for, and all else that is kept of it.
-    record: Record,
-    /// The method to answer it; the first thing that is wrong with it, if anything is.
-    checked: Result<&'a Route, Refusal>,
-    /// Those of the moment when it came.
+/// A request and the result of checking it.
+struct CheckedRequest<'a> {
+    /// The record of the request.
+    record: RecordedRequest,
+    /// The route of a valid request, or the first reason to refuse it.
+    route: Result<&'a Route, Refusal>,
+    /// The settings when the request arrived.
     settings: Arc<Settings>,
-    /// How long its answer takes, unless a fault says otherwise.
+    /// The latency of the answer, unless a fault sets another.
     latency: Option<Duration>,
 }
 
-/// What a request meets. If it is refused, it gives back its step and that of its call.
+/// The response to a request. If the request is refused, the step and the match are returned.
 #[derive(Default)]
-struct Met {
+struct Plan {
     source: Source,
     fault: Option<Fault>,
-    /// Of the script.
-    step: Option<Taken>,
-    /// Of the expectations.
-    call: Option<Call>,
+    /// The step of the script.
+    step: Option<TakenStep>,
+    /// The matched expectation.
+    matched: Option<Match>,
 }
 
 impl Mock {
-    /// What becomes of one request, by the expectations and the script: pure but for these, the account and the
-    /// recording.
+    /// Responds to a request by the expectations and the script. Changes only these, the account and the recording.
     pub fn respond(&self, request: &Request<Bytes>) -> Outcome {
         self.respond_at(request, None)
     }
 
-    /// As [`respond`](Self::respond), to a request that came at this time.
+    /// Responds to a request that arrived at this time.
     pub(crate) fn respond_at(&self, request: &Request<Bytes>, now: Option<SystemTime>) -> Outcome {
-        let mut asked = self.engine.asked(request);
-        asked.record.received = now;
-        let met = {
+        let mut checked = self.engine.check(request);
+        checked.record.received = now;
+        let plan = {
             let State { expected, script, .. } = &mut *self.state();
-            let taken =
-                if expected.is_empty() { Ok(None) } else { expected.take(&asked.record.seen()).map(Some) };
-            taken.map(|call| {
-                let mut met = Met::default();
-                let act = call.map_or(Act::Usual, |(call, act, latency)| {
-                    asked.latency = latency.or(asked.latency);
-                    met.call = Some(call);
-                    act
+            let matched = if expected.is_empty() {
+                Ok(None)
+            } else {
+                expected.match_request(&checked.record.target()).map(Some)
+            };
+            matched.map(|matched| {
+                let mut plan = Plan::default();
+                let action = matched.map_or(Action::Usual, |(matched, action, latency)| {
+                    checked.latency = latency.or(checked.latency);
+                    plan.matched = Some(matched);
+                    action
                 });
-                match act {
-                    Act::Usual if asked.checked.is_ok() => met.step = script.take(asked.record.method),
-                    Act::Usual => {}
-                    Act::Fault(fault) => met.fault = Some(fault),
-                    Act::Answer(pinned) => met.source = Source::Pinned(pinned),
-                    Act::Drawn(drawn) => met.source = Source::Drawn(drawn),
+                match action {
+                    Action::Usual if checked.route.is_ok() => plan.step = script.take(checked.record.method),
+                    Action::Usual => {}
+                    Action::Fault(fault) => plan.fault = Some(fault),
+                    Action::Answer(pinned) => plan.source = Source::Pinned(pinned),
+                    Action::Sampled(strategy) => plan.source = Source::Sampled(strategy),
                 }
-                met
+                plan
             })
         };
-        match met {
-            Ok(met) => self.finish(asked, met),
+        match plan {
+            Ok(plan) => self.finish(checked, plan),
             Err(why) => {
-                let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("the mock's test: {why}"));
-                self.recorded_refusal(asked.record, refusal, &asked.settings, asked.latency)
+                let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("tgscan-mock: {why}"));
+                self.recorded_refusal(checked.record, refusal, &checked.settings, checked.latency)
             }
         }
     }
 
-    /// What becomes of one request under this fault, or without one. Expectations and script are left alone.
+    /// Responds to a request with this fault, or without one. Expectations and script are not used.
     pub fn respond_with(&self, request: &Request<Bytes>, fault: Option<&Fault>) -> Outcome {
-        self.finish(self.engine.asked(request), Met { fault: fault.cloned(), ..Met::default() })
+        self.finish(self.engine.check(request), Plan { fault: fault.cloned(), ..Plan::default() })
     }
 
-    fn finish(&self, asked: Asked<'_>, met: Met) -> Outcome {
-        let Asked { mut record, checked, settings, latency } = asked;
-        let Met { fault, source, step, call } = met;
+    fn finish(&self, checked: CheckedRequest<'_>, plan: Plan) -> Outcome {
+        let CheckedRequest { mut record, route, settings, latency } = checked;
+        let Plan { fault, source, step, matched } = plan;
         let fault = fault.or_else(|| step.as_ref()?.fault.clone());
-        // A request that is wrong in itself is refused, whatever it would have met.
-        let answered = checked.and_then(|route| match &fault {
-            Some(fault) if !fault.is_charged() => Ok(Outcome::instead(fault)),
+        // An invalid request is refused even if a fault is scripted.
+        let answered = route.and_then(|route| match &fault {
+            Some(fault) if !fault.is_charged() => Ok(Outcome::without_answer(fault)),
             fault => self.answer(route, &record, source, fault.as_ref(), &settings),
         });
         match answered {
@@ -112,27 +114,27 @@ impl Mock {
                 record.fault = fault;
                 self.recorded(record, outcome, latency)
             }
-            // What did not happen is not recorded, and may happen to the next request.
+            // The fault did not happen, so it is not recorded and its step is for the next request.
             Err(refusal) => {
-                self.give_back(step, call);
+                self.give_back(step, matched);
                 self.recorded_refusal(record, refusal, &settings, latency)
             }
         }
     }
 
-    fn give_back(&self, step: Option<Taken>, call: Option<Call>) {
+    fn give_back(&self, step: Option<TakenStep>, matched: Option<Match>) {
         let State { expected, script, .. } = &mut *self.state();
         if let Some(step) = step {
             script.give_back(step);
         }
-        if let Some(call) = call {
-            expected.give_back(call);
+        if let Some(matched) = matched {
+            expected.give_back(matched);
         }
     }
 
     fn recorded_refusal(
         &self,
-        mut record: Record,
+        mut record: RecordedRequest,
         refusal: Refusal,
         settings: &Settings,
         latency: Option<Duration>,
@@ -144,7 +146,12 @@ impl Mock {
         self.recorded(record, Outcome::refusal(response), latency)
     }
 
-    fn recorded(&self, mut record: Record, mut outcome: Outcome, latency: Option<Duration>) -> Outcome {
+    fn recorded(
+        &self,
+        mut record: RecordedRequest,
+        mut outcome: Outcome,
+        latency: Option<Duration>,
+    ) -> Outcome {
         outcome.latency = outcome.latency.or(latency);
         record.charged = outcome.charged;
         if let Wire::Whole(response) | Wire::Slow(response) | Wire::Partial(response, ..) = &outcome.wire {
@@ -159,86 +166,72 @@ impl Mock {
         outcome
     }
 
-    /// What a request that is right gets: an answer, perhaps spoilt by a fault. Charges it.
+    /// Answers a valid request, applies the fault, and charges the account.
     fn answer(
         &self,
         route: &Route,
-        asked: &Record,
+        record: &RecordedRequest,
         source: Source,
         fault: Option<&Fault>,
         settings: &Settings,
     ) -> Result<Outcome, Refusal> {
-        let (body, cost) = self.draft(route, asked, source, settings)?;
+        let (body, cost) = self.draft(route, record, source, settings)?;
         let response = json(StatusCode::OK, body);
-        // Before it is charged: a fault that changes nothing is refused.
+        // Before charging, since a fault that changes nothing is refused.
         let mut outcome = match fault {
             None => Outcome::answer(response),
-            Some(fault) => Outcome::spoil(fault, response).ok_or_else(|| changes_nothing(fault))?,
+            Some(fault) => Outcome::with_fault(fault, response).ok_or_else(|| changes_nothing(fault))?,
         };
-        outcome.charged = self.state().account.charge(&route.info(), cost, asked.is_test)?;
+        outcome.charged = self.state().account.charge(&route.info(), cost, record.is_test)?;
         Ok(outcome)
     }
 
-    /// The answer to a request that is right, and what it costs.
+    /// Returns the body and the cost of the answer to a valid request.
     fn draft(
         &self,
         route: &Route,
-        asked: &Record,
+        record: &RecordedRequest,
         source: Source,
         settings: &Settings,
     ) -> Result<(Bytes, u64), Refusal> {
-        let Record { ref path, ref form, .. } = *asked;
+        let RecordedRequest { ref path, ref form, .. } = *record;
         let mut seed = Seed::new(settings.seed).and_text(path).and_text(form);
-        // An answer to no query states the balance, which is another one each time.
-        let is_kept = matches!(source, Source::Usual) && settings.repeat == Repeat::Same && !form.is_empty();
-        let kept = if is_kept { self.state().kept.find(seed.value(), form) } else { None };
-        if let Some((cost, body)) = kept {
-            return Ok((body, cost));
-        }
         let mut world = settings.world.clone();
         if settings.repeat == Repeat::Varied && !matches!(source, Source::Pinned(_)) {
             let mut state = self.state();
-            if state.asked.len() >= MOST_ASKED {
-                // What was asked before begins anew.
-                state.asked.clear();
+            if state.query_counts.len() >= MOST_COUNTED {
+                // Counts begin again.
+                state.query_counts.clear();
             }
-            let asked = state.asked.entry(format!("{path}?{form}")).or_default();
-            (seed, world) = (seed.and(*asked), world.other(*asked));
-            *asked += 1;
+            let count = state.query_counts.entry(format!("{path}?{form}")).or_default();
+            (seed, world) = (seed.and(*count), world.other(*count));
+            *count += 1;
         }
         let is_usual = matches!(source, Source::Usual) && settings.profile == Profile::Typical;
         let is_unknown = || {
             is_usual && settings.unknown == UnknownAccounts::Error && route.num_groups(form, &world).is_none()
         };
         if is_unknown() {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is known about this account"));
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "unknown account"));
         }
         let num_groups = || if is_usual { route.num_groups(form, &world).unwrap_or_default() } else { 0 };
         let usual = || settings.costs.get(route.info().name).map_or(0, |cost| cost.of(form, num_groups));
         let (cost, from) = match source {
-            // A pinned answer states its cost, and the account must lose what the answers say.
+            // The account must be charged the cost that the answer states.
             Source::Pinned(Pinned { body, op_cost }) => return Ok((body, op_cost.unwrap_or_else(usual))),
-            Source::Drawn(drawn) => (usual(), Some(drawn)),
+            Source::Sampled(strategy) => (usual(), Some(strategy)),
             Source::Usual => (usual(), None),
         };
-        // Answers that state the balance are those of a free method: nothing is taken from it.
+        // An answer with the balance is free, so the balance is the same before and after.
         let billing = Billing::new(cost, self.state().account.credits);
         let Settings { profile, writes_numbers, .. } = *settings;
-        let draw = Draw { profile, seed: seed.value(), billing, world, from, writes_numbers };
-        let body = route.draw(form, &draw)?;
-        if is_kept {
-            let mut state = self.state();
-            // Unless the settings were changed meanwhile, and with them what is kept.
-            if std::ptr::eq(settings, &raw const *self.engine.settings()) {
-                state.kept.keep(draw.seed, cost, form, &body);
-            }
-        }
-        Ok((body, cost))
+        let draw = DrawOptions { profile, seed: seed.value(), billing, world, from, writes_numbers };
+        Ok((route.draw(form, &draw)?, cost))
     }
 
-    /// Whether a path is that of an API method.
+    /// Returns whether a path belongs to an API method.
     #[cfg(feature = "server")]
-    pub(crate) fn knows(&self, path: &str) -> bool {
+    pub(crate) fn has_path(&self, path: &str) -> bool {
         route::find(&self.engine.routes, path).is_ok()
     }
 
@@ -251,26 +244,26 @@ impl Mock {
         status: StatusCode,
         why: &str,
     ) -> Outcome {
-        let Asked { mut record, settings, latency, .. } = self.engine.asked(request);
+        let CheckedRequest { mut record, settings, latency, .. } = self.engine.check(request);
         record.received = Some(now);
         self.recorded_refusal(record, Refusal::new(status, why), &settings, latency)
     }
 }
 
 impl Engine {
-    fn asked(&self, request: &Request<Bytes>) -> Asked<'_> {
+    fn check(&self, request: &Request<Bytes>) -> CheckedRequest<'_> {
         let settings = self.settings();
         let latency = settings.latency;
         let key = check::key(request, &settings.keys);
-        let mut record = Record::new(request.headers());
+        let mut record = RecordedRequest::new(request.headers());
         record.key = key.as_ref().map_or(KeyUsed::None, |key| (*key).into());
         record.url_query = request.uri().query().map(str::to_owned);
         let path = request.uri().path();
         let (route, is_test) = match route::find(&self.routes, path) {
             Ok(found) => found,
             Err(refusal) => {
-                record.path = path.to_owned().into();
-                return Asked { record, checked: Err(refusal), settings, latency };
+                path.clone_into(&mut record.path);
+                return CheckedRequest { record, route: Err(refusal), settings, latency };
             }
         };
         let info = route.info();
@@ -280,19 +273,19 @@ impl Engine {
             record.is_exact = form.as_bytes() == request.body();
             record.form = form;
         });
-        let checked = check::http_method(request)
+        let route = check::http_method(request)
             .and(key)
             .and_then(|key| check::key_fits(key, is_test, &info))
             .and_then(|()| if settings.is_strict { check::content_type(request) } else { Ok(()) })
             .and(read)
             .map(|()| route);
-        Asked { record, checked, settings, latency }
+        CheckedRequest { record, route, settings, latency }
     }
 }
 
 fn changes_nothing(fault: &Fault) -> Refusal {
     let kind = fault.kind();
-    let message = format!("the mock's test: {kind:?} changes nothing, because the answer lacks this field");
+    let message = format!("tgscan-mock: {kind:?} changes nothing, because the answer lacks this field");
     Refusal::new(StatusCode::BAD_REQUEST, message)
 }
 

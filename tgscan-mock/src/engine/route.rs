@@ -1,17 +1,17 @@
-//! Which method answers which URL.
+//! Routes from URLs to API methods.
 
 use bytes::Bytes;
 use http::StatusCode;
 use tgscan_core::types::{Envelope, registry::MethodInfo};
 
 use super::check::Refusal;
-use super::{Drawn, check};
-use crate::data::{Billing, Generate, GenerateVisitor, Profile, World, hostile_form, sample};
+use super::{AnyStrategy, check};
+use crate::data::{Billing, Generate, GenerateVisitor, Profile, World, sample, unusual_form};
 
-/// Visits every API method that the mock answers, in the documentation's order. A macro, because the visitors ask for
-/// different traits of the methods.
+/// Visits every API method that the mock answers, in the documentation's order. A macro, because the visitors need
+/// different traits.
 ///
-/// A new API method is one line here, which routes its live path and that of its test twin, and describes both.
+/// A new API method is one line here: it adds the routes of its live and test paths, and its description.
 macro_rules! each_method {
     ($visitor:expr) => {
         $visitor.visit::<$crate::types::Search>();
@@ -23,12 +23,12 @@ macro_rules! each_method {
 #[cfg(feature = "openapi")]
 pub(crate) use each_method;
 
-/// Shows every API method that the mock answers to `visitor`, in the documentation's order.
+/// Calls `visitor` with every API method that the mock answers, in the documentation's order.
 pub fn visit_all(visitor: &mut impl GenerateVisitor) {
     each_method!(visitor);
 }
 
-/// Every URL of the mock.
+/// Returns all routes of the mock.
 pub(super) fn all(profile: Profile) -> Vec<Route> {
     struct Routes(Profile, Vec<Route>);
     impl GenerateVisitor for Routes {
@@ -41,7 +41,7 @@ pub(super) fn all(profile: Profile) -> Vec<Route> {
     routes.1
 }
 
-/// The route of a path, and whether it is the path of a test method.
+/// Finds the route of a path. Returns whether the path is that of a test method.
 pub(super) fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bool), Refusal> {
     let known = routes.iter().find_map(|route| match route.info {
         MethodInfo { path: live, .. } if live == path => Some((route, false)),
@@ -58,7 +58,7 @@ pub(super) fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bo
     })
 }
 
-/// One API method: reads its requests, draws its answers.
+/// The functions of one API method that read requests and draw answers.
 pub(super) struct Route {
     info: MethodInfo,
     form: fn(&[u8]) -> Result<String, Refusal>,
@@ -66,29 +66,29 @@ pub(super) struct Route {
     draw: Box<DrawFn>,
 }
 
-/// What an answer is drawn with.
-pub(super) struct Draw {
+/// The options for drawing an answer.
+pub(super) struct DrawOptions {
     pub(super) profile: Profile,
     pub(super) seed: u64,
     pub(super) billing: Billing,
     pub(super) world: World,
-    /// From this strategy of a test instead of the usual one.
-    pub(super) from: Option<Drawn>,
-    /// Whether ids are numbers that the documentation has as texts.
+    /// A strategy from a test, in place of the default one.
+    pub(super) from: Option<AnyStrategy>,
+    /// Whether ids that are documented as texts are written as numbers.
     pub(super) writes_numbers: bool,
 }
 
-type DrawFn = dyn Fn(&str, &Draw) -> Result<Bytes, Refusal> + Send + Sync;
+type DrawFn = dyn Fn(&str, &DrawOptions) -> Result<Bytes, Refusal> + Send + Sync;
 
 impl Route {
     fn of<M: Generate>(profile: Profile) -> Self {
         // Built once: building a strategy costs more than drawing from it.
         let usual = M::answers(profile);
-        let draw = move |form: &str, draw: &Draw| {
-            // Read again, because only an answer that is drawn needs more of the request than its form.
+        let draw = move |form: &str, draw: &DrawOptions| {
+            // Parsed again, since only a drawn answer needs the request.
             let (request, _) = check::form::<M>(form.as_bytes())?;
-            let answer = match (draw.from.as_ref().and_then(Drawn::of::<M>), draw.profile) {
-                (Some(drawn), _) => sample(drawn, draw.seed),
+            let answer = match (draw.from.as_ref().and_then(AnyStrategy::of::<M>), draw.profile) {
+                (Some(strategy), _) => sample(strategy, draw.seed),
                 (None, Profile::Typical) => request.answer_in(&draw.world),
                 (None, Profile::Extreme | Profile::Undocumented) => sample(&usual, draw.seed),
             };
@@ -109,41 +109,30 @@ impl Route {
         (self.form)(body)
     }
 
-    /// How many groups the answer to a form lists; `None` if the world knows nobody under its query.
+    /// Returns the number of groups in the answer to a form, or `None` if the world has no data for its query.
     pub(super) fn num_groups(&self, form: &str, world: &World) -> Option<u64> {
         (self.num_groups)(form, world)
     }
 
     /// Draws the answer to a form.
-    pub(super) fn draw(&self, form: &str, draw: &Draw) -> Result<Bytes, Refusal> {
+    pub(super) fn draw(&self, form: &str, draw: &DrawOptions) -> Result<Bytes, Refusal> {
         (self.draw)(form, draw)
     }
 }
 
-fn write<M: Generate>(request: &M, mut answer: M::Answer, draw: &Draw) -> Result<Bytes, Refusal> {
+fn write<M: Generate>(request: &M, mut answer: M::Answer, draw: &DrawOptions) -> Result<Bytes, Refusal> {
     let broken =
         |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     request.apply_billing(&mut answer, &draw.billing);
-    let body = match draw.profile {
-        Profile::Typical | Profile::Extreme => {
-            // Most answers fit, and so need not be moved while they grow.
-            let mut body = Vec::with_capacity(2048);
-            serde_json::to_writer(&mut body, &Envelope::Ok(answer)).map_err(broken)?;
-            if draw.writes_numbers {
-                body = ids_as_numbers(&body);
-            }
-            // Kept answers count by their length.
-            body.shrink_to_fit();
-            body
-        }
-        Profile::Undocumented => {
-            hostile_form(&serde_json::to_value(&answer).map_err(broken)?, draw.seed).into_bytes()
-        }
-    };
-    Ok(Bytes::from(body))
+    if draw.profile == Profile::Undocumented {
+        let result = serde_json::to_value(&answer).map_err(broken)?;
+        return Ok(unusual_form(&result, draw.seed).into());
+    }
+    let body = serde_json::to_vec(&Envelope::Ok(answer)).map_err(broken)?;
+    Ok(if draw.writes_numbers { ids_as_numbers(&body) } else { body }.into())
 }
 
-/// The same answer with numbers for the ids that are texts. What looks like one inside a text has its quotes escaped.
+/// Replaces texts by numbers in ids. Inside other texts, quotes are escaped, so they cannot match.
 fn ids_as_numbers(body: &[u8]) -> Vec<u8> {
     const ID: &[u8] = br#""id":""#;
     let mut numbers = Vec::with_capacity(body.len());

@@ -1,4 +1,4 @@
-//! What the next requests meet.
+//! Scripted faults for the next requests.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,12 +9,13 @@ use super::ScriptStep;
 use super::{Fault, Mock, shape};
 
 impl Mock {
-    /// Lets the next requests of `M` fail in this order; `None` lets one be answered. Requests after the last are
-    /// answered as usual. Where a script that has run out must be an error, and an unused step too, use
+    /// Makes the next requests of `M` fail with these faults, in order; `None` answers a request normally. Requests
+    /// after the last step are answered normally. If too many requests or unused steps should be errors, use
     /// [`expect`](Self::expect).
     ///
-    /// A request that is refused (its key, query or credits are wrong, or the fault would change nothing) uses no step.
-    /// Faults before the request is processed, such as [`FaultKind::TooManyRequests`](crate::FaultKind), need no credits.
+    /// A refused request (invalid key or query, missing credits, or a fault that would change nothing) uses no step.
+    /// Faults before the request is processed, such as [`FaultKind::TooManyRequests`](crate::FaultKind), need no
+    /// credits.
     ///
     /// ```
     /// use tgscan_mock::types::Search;
@@ -22,26 +23,25 @@ impl Mock {
     ///
     /// let mock = Mock::new();
     /// mock.script::<Search>([FaultKind::TooManyRequests(None), FaultKind::Close]);
-    /// // Faults that charge, that come late, or between answers.
+    /// // Faults after the charge, and `None` for a normal answer.
     /// mock.script::<Search>([None, Some(Fault::new(FaultKind::Reset).charged())]);
     /// assert_eq!(mock.script_left(), 4);
     /// # mock.clear_script();
     /// ```
     ///
     /// # Panics
-    /// If a fault cannot apply to an answer of `M`, with a text that says what would be right: its JSON pointer names a
-    /// field that no answer has, its status is not that of a whole answer, or it is too large. Also if the mock does not
-    /// answer `M`.
+    /// If a fault is impossible for an answer of `M`, with a message that says how to correct it: its JSON pointer
+    /// names an unknown field, its status does not allow it, or it is too large. Also if the mock does not answer `M`.
     #[track_caller]
     pub fn script<M: ApiMethod>(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
         accept(shape::check_method(M::NAME));
         self.script_for(Some(M::NAME), faults.into_iter().map(Into::into).collect());
     }
 
-    /// As [`script`](Self::script), for the next requests of any method and path.
+    /// Scripts the next requests of any method and path, as [`script`](Self::script) does.
     ///
     /// # Panics
-    /// If a fault can apply to no answer of any method.
+    /// If a fault is impossible for every method.
     #[track_caller]
     pub fn script_any(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
         self.script_for(None, faults.into_iter().map(Into::into).collect());
@@ -49,7 +49,7 @@ impl Mock {
 
     #[track_caller]
     fn script_for(&self, method: Option<&'static str>, steps: Vec<Option<Fault>>) {
-        // All or none, so that a test that is wrong does not go on with half of them.
+        // All or none, so that an invalid test does not run with a part of its steps.
         for fault in steps.iter().flatten() {
             accept(
                 fault.check(method).map_err(|why| format!("{:?} cannot be scripted: {why}", fault.kind())),
@@ -58,7 +58,7 @@ impl Mock {
         self.state().script.push(method, steps);
     }
 
-    /// As [`script`](Self::script), with steps that were read from a file or sent by another program.
+    /// Scripts steps that were read from a file or sent by another program, as [`script`](Self::script) does.
     #[cfg(feature = "server")]
     pub fn script_steps(&self, steps: impl IntoIterator<Item = ScriptStep>) {
         let mut state = self.state();
@@ -67,40 +67,41 @@ impl Mock {
         }
     }
 
-    /// Removes the script steps that are left.
+    /// Removes the remaining script steps.
     pub fn clear_script(&self) {
         self.state().script = Script::default();
     }
 
-    /// Returns how many script steps are left.
+    /// Returns the number of remaining script steps.
     pub fn script_left(&self) -> usize {
         self.state().script.left()
     }
 }
 
-/// Ends a test whose script or expectation is impossible, and so would test nothing.
+/// Panics if a script or an expectation is impossible, since the test would test nothing.
 #[track_caller]
-#[expect(clippy::panic, reason = "the test itself is wrong, and the line that called says where")]
+#[expect(clippy::panic, reason = "the test is invalid; the location is that of its call")]
 pub(super) fn accept(checked: Result<(), String>) {
     if let Err(why) = checked {
         panic!("{why}");
     }
 }
 
-/// What to do with the next requests.
+/// The faults of the next requests.
 #[derive(Clone, Default)]
 pub(super) struct Script {
-    /// Of the requests of one method; of any, once its own method has none. By number, which is their order.
+    /// Steps by number, which is their order, for one method or for any method. A request takes those of its method
+    /// first.
     steps: HashMap<Option<&'static str>, BTreeMap<u64, Option<Fault>>>,
-    /// How many steps there ever were.
+    /// The number of steps ever added.
     pushed: u64,
 }
 
-/// A step that a request has taken.
-pub(super) struct Taken {
+/// A step taken by a request.
+pub(super) struct TakenStep {
     queue: Option<&'static str>,
     number: u64,
-    /// `None` is an answer as usual.
+    /// `None` for a normal answer.
     pub(super) fault: Option<Fault>,
 }
 
@@ -122,20 +123,20 @@ impl Script {
         self.push(step.method, std::iter::repeat_n(step.fault, step.times));
     }
 
-    /// Takes the step of the next request of this method; `None` if there is none.
-    pub(super) fn take(&mut self, method: Option<&'static str>) -> Option<Taken> {
+    /// Takes the next step of this method, if there is one.
+    pub(super) fn take(&mut self, method: Option<&'static str>) -> Option<TakenStep> {
         [method, None].into_iter().find_map(|queue| {
             let (number, fault) = self.steps.get_mut(&queue)?.pop_first()?;
-            Some(Taken { queue, number, fault })
+            Some(TakenStep { queue, number, fault })
         })
     }
 
-    /// Puts a step back in its place: the request that had taken it was refused.
-    pub(super) fn give_back(&mut self, taken: Taken) {
+    /// Puts back the step of a request that was refused.
+    pub(super) fn give_back(&mut self, taken: TakenStep) {
         self.steps.entry(taken.queue).or_default().insert(taken.number, taken.fault);
     }
 
-    /// How many scripted steps are left.
+    /// Returns the number of remaining steps.
     pub(super) fn left(&self) -> usize {
         self.steps.values().map(BTreeMap::len).sum()
     }
@@ -147,12 +148,12 @@ mod tests {
     use crate::FaultKind;
 
     #[test]
-    fn steps_given_back_in_any_order_keep_their_own() {
+    fn returned_steps_keep_their_order() {
         for is_reversed in [false, true] {
             let mut script = Script::default();
             script.push(Some("search"), [FaultKind::CutJson(0), FaultKind::CutJson(1)].map(Into::into));
             script.push(None, [FaultKind::CutJson(2)].map(Into::into));
-            let mut taken: Vec<Taken> = (0..3).map_while(|_| script.take(Some("search"))).collect();
+            let mut taken: Vec<TakenStep> = (0..3).map_while(|_| script.take(Some("search"))).collect();
             assert_eq!((taken.len(), script.left()), (3, 0));
             if is_reversed {
                 taken.reverse();

@@ -1,4 +1,4 @@
-//! The fields of each method's answers, to tell a fault that can apply from one that cannot.
+//! The fields in the answers of each method, to reject faults that are impossible.
 
 use std::sync::LazyLock;
 
@@ -7,10 +7,10 @@ use tgscan_core::types::Envelope;
 
 use crate::data::{Generate, GenerateVisitor, Profile, sample, visit_all};
 
-/// How many answers of a method are merged: enough for every field to be in one of them.
+/// How many answers per method are merged, enough to contain every field.
 const SAMPLES: u64 = 32;
 
-/// By the method's name, many of its answers merged into one: it has every field, and each list one element.
+/// Merged answers by method name, with every field and one element per list.
 struct Shapes(Vec<(&'static str, Value)>);
 
 static SHAPES: LazyLock<Shapes> = LazyLock::new(|| {
@@ -58,7 +58,7 @@ fn merge(shape: &mut Value, value: Value) {
 /// Checks that the mock answers this method.
 ///
 /// # Errors
-/// If not: which methods it answers.
+/// If it does not: the methods that it answers.
 pub(super) fn check_method(method: &str) -> Result<(), String> {
     let names: Vec<&str> = SHAPES.0.iter().map(|(name, _)| *name).collect();
     if names.contains(&method) {
@@ -70,7 +70,7 @@ pub(super) fn check_method(method: &str) -> Result<(), String> {
 /// Checks that an answer of this method, or of any, can have a field at this JSON pointer.
 ///
 /// # Errors
-/// If not: the pointers to all fields.
+/// If it cannot: the pointers to all fields.
 pub(super) fn check_field(pointer: &str, method: Option<&str>) -> Result<(), String> {
     let shapes = || SHAPES.0.iter().filter(|(name, _)| method.is_none_or(|method| method == *name));
     if shapes().any(|(_, shape)| has(shape, pointer)) {
@@ -86,14 +86,14 @@ pub(super) fn check_field(pointer: &str, method: Option<&str>) -> Result<(), Str
 
 fn has(shape: &Value, pointer: &str) -> bool {
     let Some((parent, name)) = pointer.rsplit_once('/') else { return false };
-    // Each element of a list is like the first.
+    // All elements of a list have the shape of the first.
     let first = |part| if is_index(part) { "0" } else { part };
     let parent = parent.split('/').map(first).collect::<Vec<_>>().join("/");
     let fields = shape.pointer(&parent).and_then(Value::as_object);
     fields.is_some_and(|fields| fields.contains_key(name))
 }
 
-/// As RFC 6901 writes it: without leading zeros.
+/// Returns whether this is an array index of RFC 6901, without leading zeros.
 fn is_index(part: &str) -> bool {
     part == "0" || !part.starts_with(['0', '+']) && part.parse::<usize>().is_ok()
 }

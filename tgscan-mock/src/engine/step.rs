@@ -1,4 +1,4 @@
-//! Scripted faults as data: how configuration files and the server's control paths write them.
+//! Scripted faults in configuration files and in the server's control paths.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tgscan_core::types::registry::infos;
 
 use super::fault::{Fault, FaultKind};
 
-/// One step of a script, read from TOML or JSON: what the next request of a method, or of any, meets.
+/// A step of a script, read from TOML or JSON, for the next requests of a method or of any method.
 ///
 /// ```
 /// use tgscan_mock::{Mock, ScriptStep};
@@ -26,7 +26,7 @@ use super::fault::{Fault, FaultKind};
 /// mock.script_steps(steps);
 /// assert_eq!(mock.script_left(), 5);
 ///
-/// // What is wrong is said, also where it would not matter.
+/// // Contradictory settings are errors.
 /// let wrong = serde_json::from_str::<ScriptStep>(r#"{"kind": "refuse", "charged": true}"#).unwrap_err();
 /// assert!(wrong.to_string().contains("`refuse` is never charged"));
 /// # Ok::<(), serde_json::Error>(())
@@ -34,13 +34,14 @@ use super::fault::{Fault, FaultKind};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptStep {
     pub(super) method: Option<&'static str>,
-    /// `None` lets the request be answered.
+    /// `None` answers the request normally.
     pub(super) fault: Option<Fault>,
-    /// How many requests meet it.
+    /// The number of requests that the step is for.
     pub(super) times: usize,
 }
 
-/// [`FaultKind`] with named fields. Unit kinds have braces, because serde refuses unknown fields only there.
+/// [`FaultKind`] with named fields. Variants without fields have braces, because serde rejects unknown fields only
+/// there.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum Form {
@@ -68,7 +69,7 @@ enum Form {
     CutJson { at: usize },
 }
 
-// By hand, because the derive would take the `&'static str` for text that is borrowed from the input.
+// By hand, because the derive would borrow `&'static str` from the input.
 impl<'de> Deserialize<'de> for ScriptStep {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::read(Map::deserialize(deserializer)?).map_err(serde::de::Error::custom)
@@ -76,10 +77,10 @@ impl<'de> Deserialize<'de> for ScriptStep {
 }
 
 impl ScriptStep {
-    /// The fault of an expected call of this method; `None` for a call that is answered.
+    /// Returns the fault for an expected call of this method, or `None` for a normal answer.
     ///
     /// # Errors
-    /// If it is for another method or for a number of requests, or cannot apply: what would be right.
+    /// If it is for another method, has a number of requests, or is impossible.
     pub(crate) fn into_fault_of(self, method: &str) -> Result<Option<Fault>, String> {
         if let Some(other) = self.method.filter(|own| *own != method) {
             return Err(format!(
@@ -101,28 +102,31 @@ impl ScriptStep {
         let charged = match fields.remove("charged") {
             None => None,
             Some(Value::Bool(charged)) => Some(charged),
-            Some(_) => return Err("`charged` is neither true nor false".into()),
+            Some(_) => return Err("`charged` must be true or false".into()),
         };
         let times = match fields.remove("times") {
             None => 1,
             Some(times) => {
                 let times = times.as_u64().and_then(|times| usize::try_from(times).ok());
                 let times = times.filter(|times| (1..=MOST_TIMES).contains(times));
-                times.ok_or_else(|| format!("`times` is a number from 1 to {MOST_TIMES}"))?
+                times.ok_or_else(|| format!("`times` must be a number from 1 to {MOST_TIMES}"))?
             }
         };
         let message = match fields.remove("message") {
             None => None,
             Some(Value::String(message)) => Some(message),
-            Some(_) => return Err("`message` is no text".into()),
+            Some(_) => return Err("`message` must be a text".into()),
         };
-        let latency = match fields.remove("latency_ms") {
-            None => None,
-            Some(latency) => {
-                let latency = latency.as_u64().filter(|latency| *latency <= MOST_LATENCY_MS);
-                Some(latency.ok_or_else(|| format!("`latency_ms` is a number from 0 to {MOST_LATENCY_MS}"))?)
-            }
-        };
+        let latency =
+            match fields.remove("latency_ms") {
+                None => None,
+                Some(latency) => {
+                    let latency = latency.as_u64().filter(|latency| *latency <= MOST_LATENCY_MS);
+                    Some(latency.ok_or_else(|| {
+                        format!("`latency_ms` must be a number from 0 to {MOST_LATENCY_MS}")
+                    })?)
+                }
+            };
         let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let form: Form = serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
         let fault = form.kind()?.map(Fault::new);
@@ -135,7 +139,7 @@ impl ScriptStep {
         };
         let fault = match (fault, latency) {
             (Some(fault), Some(latency)) => Some(fault.after(Duration::from_millis(latency))),
-            (None, Some(_)) => return Err("`answer` has no `latency_ms`; set that of the mock".into()),
+            (None, Some(_)) => return Err("`answer` has no `latency_ms`; set the mock's `latency_ms`".into()),
             (fault, None) => fault,
         };
         let fault = match (fault, message) {
@@ -143,7 +147,7 @@ impl ScriptStep {
             (_, Some(_)) => return Err(format!("`{kind}` has no `message`; leave it out")),
             (fault, None) => fault,
         };
-        // A wish that cannot be met must not be dropped silently.
+        // An impossible setting must not be dropped silently.
         match (charged, fault.as_ref().is_some_and(Fault::is_charged)) {
             (Some(true), false) => Err(format!("`{kind}` is never charged; leave `charged` out")),
             (Some(false), true) => Err(format!("`{kind}` is always charged; leave `charged` out")),
@@ -158,11 +162,11 @@ fn method(name: &Value) -> Result<&'static str, String> {
         .iter()
         .copied()
         .find(|known| name == known)
-        .ok_or_else(|| format!("`method` is none of {}", names.join(", ")))
+        .ok_or_else(|| format!("`method` must be one of {}", names.join(", ")))
 }
 
 impl Form {
-    /// `None` for a request that is answered.
+    /// Returns the kind of fault, or `None` for a normal answer.
     fn kind(self) -> Result<Option<FaultKind>, String> {
         let status = |status: u16| {
             StatusCode::from_u16(status)
@@ -222,12 +226,12 @@ impl Form {
     }
 }
 
-/// The most requests that one step may be for.
+/// The largest number of requests per step.
 const MOST_TIMES: usize = 100_000;
-/// The longest latency that data may ask for: an hour.
+/// The longest latency in configuration: an hour.
 pub(crate) const MOST_LATENCY_MS: u64 = 60 * 60 * 1000;
 
-/// A fault as a [`ScriptStep`] would be written.
+/// Writes a fault as a [`ScriptStep`].
 pub(crate) fn fault_json(fault: &Fault) -> Value {
     let mut json = serde_json::to_value(Form::of(fault.kind())).unwrap_or_default();
     if let Some(fields) = json.as_object_mut() {
@@ -251,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_reads_back_as_itself() {
+    fn every_fault_round_trips() {
         let slow = Fault::new(FaultKind::Close).after(Duration::from_millis(250));
         let worded = Fault::new(FaultKind::ErrorEnvelope(StatusCode::OK)).with_message("not today");
         let gateway = Fault::new(FaultKind::GatewayJson(StatusCode::SERVICE_UNAVAILABLE));
@@ -268,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_name_the_invalid_setting() {
         for (json, says) in [
             ("{}", "missing field `kind`"),
             (r#"{"kind":"explode"}"#, "unknown variant `explode`"),
@@ -279,12 +283,12 @@ mod tests {
             (r#"{"kind":"oversized","bytes":268435457}"#, "give at most 268435456"),
             (r#"{"kind":"slow_body","charged":false}"#, "`slow_body` is always charged"),
             (r#"{"kind":"answer","charged":true}"#, "`answer` is never charged"),
-            (r#"{"kind":"reset","latency_ms":-1}"#, "a number from 0 to 3600000"),
-            (r#"{"kind":"answer","latency_ms":1}"#, "set that of the mock"),
+            (r#"{"kind":"reset","latency_ms":-1}"#, "must be a number from 0 to 3600000"),
+            (r#"{"kind":"answer","latency_ms":1}"#, "set the mock's `latency_ms`"),
             (r#"{"kind":"answer","times":0}"#, "a number from 1 to 100000"),
             (r#"{"kind":"reset","message":"no"}"#, "`reset` has no `message`"),
-            (r#"{"kind":"reset","charged":1}"#, "neither true nor false"),
-            (r#"{"kind":"reset","method":"nothing"}"#, "`method` is none of search, balance"),
+            (r#"{"kind":"reset","charged":1}"#, "must be true or false"),
+            (r#"{"kind":"reset","method":"nothing"}"#, "`method` must be one of search, balance"),
         ] {
             let error = read(json).unwrap_err();
             assert!(error.contains(says), "{json}: {error}");

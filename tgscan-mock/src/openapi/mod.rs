@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document of the service, generated from the types.
 //!
-//! Facts of the documentation stand in it in our own words; what the mock assumes stands under `x-assumption`.
+//! Facts from the documentation are in our own words; assumptions of the mock are under `x-assumption`.
 
 mod responses;
 
@@ -11,7 +11,7 @@ use tgscan_core::types::{ApiMethod, ErrorResult};
 
 use crate::engine::each_method;
 
-/// The OpenAPI document of all API methods and their test methods.
+/// Returns the OpenAPI document of all API methods and their test methods.
 ///
 /// ```
 /// let document = tgscan_mock::openapi();
@@ -27,7 +27,7 @@ fn generator() -> SchemaGenerator {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
-        // What is written is exact: every documented field is there.
+        // Written answers have every documented field.
         settings.contract = Contract::Serialize;
     });
     settings.into_generator()
@@ -50,7 +50,7 @@ impl Document {
 
     fn operation<M: ApiMethod<Answer: JsonSchema> + JsonSchema>(&mut self, is_test: bool) -> Value {
         let mut form = self.schemas.root_schema_for::<M>().to_value();
-        // What the documentation of the request type says is about the whole call.
+        // The description of the request type is about the whole call.
         let about = form["description"].as_str().unwrap_or_default().to_owned();
         let takes_nothing = form.get("properties").is_none();
         let result = self.schemas.subschema_for::<M::Answer>();
@@ -72,7 +72,7 @@ impl Document {
             "responses": responses::all(&json!(result)),
         });
         if !takes_nothing {
-            // The definitions are shared, and stand under `components`.
+            // The definitions are shared under `components`.
             if let Some(fields) = form.as_object_mut() {
                 for name in ["$defs", "components", "title", "description"] {
                     fields.remove(name);
@@ -110,7 +110,7 @@ impl Document {
             "components": {
                 "schemas": schemas,
                 "securitySchemes": {
-                    "LiveKey": key("A live key. One per account: making a new one removes the old. Whoever has it can \
+                    "LiveKey": key("A live key. One per account: generating a new one removes the old one. It can \
                         spend the account's credits."),
                     "TestKey": key("A test key, for test methods only."),
                 },
@@ -122,18 +122,19 @@ impl Document {
 }
 
 const ABOUT: &str = "Unofficial description of the TgScan API, generated from the types of an SDK for Rust. Every method \
-    is a POST of a form, with the API key in a header. Every answer is an envelope: `status` is `ok` or `error`, and \
-    `result` holds the data or a short description of the error. What the documentation leaves open stands under \
-    `x-assumption`: it is what the mock of this SDK does, and nobody should rely on it.";
+    is a POST of a form, with the API key in a header. Every answer is an envelope: `status` is `ok` or \
+    `error`, and `result` holds the data or a short description of the error. Points that the \
+    documentation leaves open are under `x-assumption`: they describe the mock of this SDK, so do not \
+    rely on them.";
 
-const TEST: &str = "Test method: it takes test keys only, its answers are random data in the shape of the live method's, \
-    and it withdraws no credits, but the balance must not be zero.";
+const TEST: &str = "Test method: takes test keys only, returns random data in the shape of the live method's answer, \
+    and costs no credits, but the balance must not be zero.";
 
 fn key(description: &str) -> Value {
     json!({ "type": "apiKey", "in": "header", "name": "Api-Key", "description": description })
 }
 
-/// Turns links between Rust types into their names, which is all that another language can use.
+/// Replaces links between Rust types by the types' names.
 fn plain(value: &mut Value) {
     match value {
         Value::Object(fields) => {

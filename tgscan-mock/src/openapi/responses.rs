@@ -1,20 +1,23 @@
-//! What every API method can answer.
+//! The responses of API methods.
 
 use serde_json::{Map, Value, json};
 
-/// Statuses of error envelopes, and what each means.
+/// Statuses of error envelopes and their descriptions.
 const ERRORS: [(u16, &str); 6] = [
-    (400, "The form is wrong: an argument is missing, unknown, given twice, or not allowed."),
-    (401, "There is not one API key, or it is unknown or was removed."),
-    (402, "There are not enough credits on the balance. Free and test methods take none, but need some."),
-    (403, "The kind of the key does not fit: a live key for a test method, or the reverse."),
-    (413, "The form is larger than any that is allowed."),
+    (400, "The form is invalid: an argument is missing, unknown, repeated, or not allowed."),
+    (401, "The API key is missing, repeated, unknown or was removed."),
+    (
+        402,
+        "There are not enough credits on the balance. Free and test methods take no credits, but need a balance.",
+    ),
+    (403, "The API key has the wrong kind: a live key for a test method, or a test key for a live method."),
+    (413, "The form is too large."),
     (415, "The body is not a form."),
 ];
 
-const STATUS: &str = "The documentation does not say under which HTTP status errors come; it may be 200 too.";
+const STATUS: &str = "The documentation does not give the HTTP status of errors; it may be 200 too.";
 
-/// The responses of a method whose answers have this schema.
+/// Returns the responses of a method with this schema for its answers.
 pub(super) fn all(result: &Value) -> Value {
     let mut responses = Map::new();
     let envelope = json!({
@@ -35,11 +38,11 @@ fn response(description: &str, schema: &Value) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }
 
-/// The envelope of a failed request.
+/// Returns the envelope of a failed request.
 pub(super) fn error_envelope(result: &Value) -> Value {
     json!({
         "type": "object",
-        "description": "A failed request. Assumption: whether it was charged is not documented; the mock charges none.",
+        "description": "A failed request. Assumption: it is not charged; the documentation does not say.",
         "required": ["status", "result"],
         "properties": { "status": { "const": "error" }, "result": result },
     })

@@ -1,4 +1,4 @@
-//! Response bodies that can stop half-way.
+//! Response bodies that can stop before their end.
 
 use std::io;
 use std::pin::Pin;
@@ -12,21 +12,21 @@ use tokio::time::{Sleep, sleep};
 use super::connection::InFlight;
 use crate::engine::{End, SLOW_PAUSE, TRICKLE_PAUSE};
 
-/// Bytes per piece of a slow body: a small answer takes tens of pieces.
+/// Bytes per piece of a slow body, so that a small answer takes tens of pieces.
 const SLOW_PIECE: usize = 32;
 
-/// A body that announces its whole length, and may send less of it, or never end.
+/// A body that announces its length, and sends all of it, less, or bytes without an end.
 pub(super) struct MockBody {
     whole: u64,
     left: Bytes,
     piece: usize,
     end: Option<End>,
-    /// What trickles: the rest of the body, then this again and again.
+    /// The bytes that trickle: the rest of the body, then `filler` repeatedly.
     rest: Bytes,
     filler: &'static [u8],
-    /// Counts the request as in flight until its body is sent or given up.
+    /// Counts the request as in flight until its body is sent or dropped.
     _in_flight: InFlight,
-    /// Runs between two pieces, which also lets the ones before reach the socket.
+    /// The pause between two pieces, in which earlier pieces reach the socket.
     pause: Option<Pin<Box<Sleep>>>,
 }
 
@@ -48,7 +48,7 @@ impl MockBody {
         Self { piece: SLOW_PIECE, ..Self::whole(body, in_flight) }
     }
 
-    /// `filler` says nothing, however often it comes after the body.
+    /// Sends a part of the body. `filler` adds no content after the body, however often it is repeated.
     pub(super) fn partial(
         mut body: Bytes,
         in_flight: InFlight,
@@ -59,7 +59,7 @@ impl MockBody {
         let whole = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let rest = body.split_off(at.min(body.len()));
         let mut partial = Self { whole, end: Some(end), rest, filler, ..Self::whole(body, in_flight) };
-        // The head alone first, for a body of which nothing is sent.
+        // Sends the head first, since the body may be empty.
         partial.pause_for(SLOW_PAUSE);
         partial
     }
@@ -85,7 +85,7 @@ impl Body for MockBody {
             let piece = self.piece.min(self.left.len());
             let piece = self.left.split_to(piece);
             if self.end.is_some() || !self.left.is_empty() {
-                // hyper flushes while the body is pending, so what was sent is on its way before the rest.
+                // hyper flushes while the body is pending, so the sent bytes are on the wire before the pause ends.
                 self.pause_for(SLOW_PAUSE);
             }
             return Poll::Ready(Some(Ok(Frame::data(piece))));
@@ -102,7 +102,7 @@ impl Body for MockBody {
                 Poll::Ready(Some(Ok(Frame::data(byte))))
             }
             Some(End::Reset | End::Close) => {
-                Poll::Ready(Some(Err(io::Error::other("the mock was told to cut the body"))))
+                Poll::Ready(Some(Err(io::Error::other("a fault of the mock cut the body"))))
             }
         }
     }
@@ -115,7 +115,7 @@ impl Body for MockBody {
         if self.end == Some(End::Trickle) {
             return SizeHint::default();
         }
-        // hyper writes this as `content-length`, from which a client knows that something is missing.
+        // hyper writes it as `content-length`, so the client sees that bytes are missing.
         SizeHint::with_exact(self.whole)
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: bytes to requests, outcomes to bytes. The mock decides everything else.
+//! Connections: converts bytes to requests and outcomes to bytes. The mock does everything else.
 
 use std::io;
 use std::sync::Arc;
@@ -15,23 +15,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::body::MockBody;
-use super::coding::Coding;
+use super::coding::ContentCoding;
 use super::connections::{Connections, Open};
 use super::socket::{Reset, Socket};
 use super::{control, log, version};
 use crate::Mock;
 use crate::engine::{End, Wire};
 
-/// The largest request body that is read, in bytes. The longest legal form has 10 usernames of 32 characters.
+/// The largest request body in bytes. The longest valid form has 10 usernames of 32 characters.
 const MAX_REQUEST: usize = 64 * 1024;
 
-/// How long accepting pauses after an error.
+/// The pause in accepting after an error.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Why a body cannot be read.
+/// The reason for which a body cannot be read, with the status to answer.
 pub(super) type Unread = (StatusCode, String);
 
-/// How a connection becomes a byte stream.
+/// The transformation of a connection into a byte stream.
 #[derive(Clone)]
 pub(super) enum Acceptor {
     Plain,
@@ -39,11 +39,11 @@ pub(super) enum Acceptor {
     Tls(tokio_rustls::TlsAcceptor),
 }
 
-/// What every connection needs.
+/// The shared parts of all connections.
 pub(super) struct Service {
     pub(super) mock: Mock,
     pub(super) connections: Connections,
-    pub(super) coding: Coding,
+    pub(super) coding: ContentCoding,
     pub(super) log: Option<fn(&str)>,
 }
 
@@ -51,17 +51,17 @@ pub(super) struct Service {
 pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Acceptor, service: Service) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     let service = Arc::new(service);
-    // Dropped with this future, and every connection with it.
+    // Dropped with this future, which closes every connection.
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
-                    // Counted before anything of a later connection can be seen.
+                    // Counted before a later connection can be accepted.
                     let open = service.connections.count_connection();
                     tasks.spawn(serve(stream, acceptor.clone(), service.clone(), open));
                 } else {
-                    // That of one connection, or of a moment without file descriptors: it passes when some are closed.
+                    // A failed connection, or no free file descriptors until some connections close.
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -71,13 +71,13 @@ pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Accept
     }
 }
 
-/// What the requests of one connection share.
+/// The shared parts of the requests on one connection.
 pub(super) struct Connection {
     service: Arc<Service>,
     reset: Reset,
 }
 
-/// Counts a request as in flight while it lives.
+/// Counts a request as in flight until dropped.
 pub(super) struct InFlight(Arc<Connection>);
 
 impl InFlight {
@@ -93,10 +93,10 @@ impl Drop for InFlight {
     }
 }
 
-/// Serves a connection, which is counted as `open` while it lives.
+/// Serves a connection. `open` counts it until it ends.
 async fn serve(stream: TcpStream, acceptor: Acceptor, service: Arc<Service>, open: Open) {
     let _open = open;
-    // Answers are small and one write each; waiting to fill a packet would only delay them.
+    // Answers are small and take one write, so waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let connection = Connection { service: service.clone(), reset: Reset::default() };
     let socket = Socket::new(stream, connection.reset.clone());
@@ -104,7 +104,7 @@ async fn serve(stream: TcpStream, acceptor: Acceptor, service: Arc<Service>, ope
         Acceptor::Plain => speak_http(socket, connection).await,
         #[cfg(feature = "tls")]
         Acceptor::Tls(acceptor) => {
-            // A client that refuses the certificate ends here; it knows why, and the mock has nothing to add.
+            // If the client refuses the certificate, it knows the reason.
             if let Ok(stream) = acceptor.accept(socket).await {
                 speak_http(stream, connection).await;
             }
@@ -115,11 +115,11 @@ async fn serve(stream: TcpStream, acceptor: Acceptor, service: Arc<Service>, ope
 async fn speak_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, connection: Connection) {
     let connection = Arc::new(connection);
     let service = service_fn(move |request| respond(InFlight::of(connection.clone()), request));
-    // A connection that broke is the client's to notice.
+    // The client notices a broken connection.
     let _ = version::serve(stream, service).await;
 }
 
-/// Reads the body, or says why it cannot be read. Half a request is none: it is never processed.
+/// Reads the body, or returns why it cannot be read. Incomplete requests are not processed.
 async fn read(request: Request<Incoming>) -> (Request<Bytes>, Option<Unread>) {
     let (head, body) = request.into_parts();
     let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -138,11 +138,11 @@ async fn read(request: Request<Incoming>) -> (Request<Bytes>, Option<Unread>) {
     (Request::from_parts(head, body), unread)
 }
 
-/// An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.
+/// Returns the response. An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.
 async fn respond(in_flight: InFlight, request: Request<Incoming>) -> io::Result<Response<MockBody>> {
     let Connection { service, reset } = &*in_flight.0;
     let Service { mock, connections, coding, log } = &**service;
-    let coding = coding.asked_by(request.headers());
+    let coding = coding.accepted_by(request.headers());
     let (request, unread) = read(request).await;
     let wire = if let Some(response) = control::answer(mock, &request, unread.as_ref()) {
         Wire::Whole(response)
@@ -160,7 +160,7 @@ async fn respond(in_flight: InFlight, request: Request<Incoming>) -> io::Result<
         }
         outcome.wire
     };
-    let ended = || io::Error::other("the mock was told to end the connection");
+    let ended = || io::Error::other("a fault of the mock ended the connection");
     match coding.apply(wire, connections) {
         Wire::Whole(response) => Ok(response.map(|body| MockBody::whole(body, in_flight))),
         Wire::Slow(response) => Ok(response.map(|body| MockBody::slow(body, in_flight))),
@@ -170,10 +170,10 @@ async fn respond(in_flight: InFlight, request: Request<Incoming>) -> io::Result<
             }
             Ok(response.map(|body| MockBody::partial(body, in_flight, at, end, coding.filler())))
         }
-        // Of nothing, nothing can trickle.
+        // Without a body, no bytes can trickle.
         Wire::Nothing(End::Stall | End::Trickle) => std::future::pending().await,
         Wire::Nothing(End::Close) => Err(ended()),
-        // This connection stands already, so a reset is the nearest that is left.
+        // The connection is already open, so the closest fault is a reset.
         Wire::Nothing(End::Reset) | Wire::Refused => {
             reset.order();
             Err(ended())

@@ -1,4 +1,4 @@
-//! What a server has open, counted, and the order to close it.
+//! The server's counts of open connections, and the signal to close them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ pub(super) struct Connections {
     close: Arc<Notify>,
 }
 
-/// One more open connection while it lives.
+/// Counts a connection as open until dropped.
 pub(super) struct Open(Arc<AtomicUsize>);
 
 impl Drop for Open {
@@ -56,7 +56,7 @@ impl Connections {
         self.compressed.load(Ordering::Relaxed)
     }
 
-    /// Orders the server's thread to close what is open. An order given while nobody waits is kept.
+    /// Makes the server's thread close its connections, now or when it next waits.
     pub(super) fn close_all(&self) {
         self.close.notify_one();
     }

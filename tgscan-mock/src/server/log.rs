@@ -1,11 +1,11 @@
-//! One line per request, for a log that anybody may read.
+//! The log line of a request, without secrets.
 
 use http::{Method, Request};
 
 use crate::Mock;
 use crate::engine::{End, Outcome, Wire};
 
-/// Without what a request or its answer says: an unknown path or HTTP method may be a query or a key in the wrong place.
+/// Contains only known paths and HTTP methods: an unknown one could be a query or a key in the wrong place.
 pub(super) fn line<B>(mock: &Mock, request: &Request<B>, outcome: &Outcome) -> String {
     let known = [
         Method::GET,
@@ -18,7 +18,7 @@ pub(super) fn line<B>(mock: &Mock, request: &Request<B>, outcome: &Outcome) -> S
     ];
     let http_method = known.iter().find(|known| *known == request.method()).map_or("?", Method::as_str);
     let path = match request.uri().path() {
-        path if mock.knows(path) => path,
+        path if mock.has_path(path) => path,
         _ => "(unknown path)",
     };
     let answer = match &outcome.wire {

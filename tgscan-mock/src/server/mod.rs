@@ -1,7 +1,7 @@
 //! The mock on a socket: HTTP/1.1 and, with its feature, HTTP/2, in clear text or over TLS.
 
 mod body;
-// How answers are coded.
+// Content codings of answers.
 #[cfg(feature = "gzip")]
 #[path = "coding/gzip.rs"]
 mod coding;
@@ -15,7 +15,7 @@ mod log;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
-// The versions of HTTP that it speaks.
+// Versions of HTTP.
 #[cfg(feature = "http2")]
 #[path = "version/both.rs"]
 mod version;
@@ -30,20 +30,20 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
-pub(crate) use self::coding::Coding;
+pub(crate) use self::coding::ContentCoding;
 use self::connection::Service;
 use self::connections::Connections;
 #[cfg(feature = "tls")]
 use self::tls::Tls;
 use crate::Mock;
 
-/// How a [`MockServer`] listens.
+/// The address and protocol of a [`MockServer`].
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     address: SocketAddr,
     is_exposed: bool,
     log: Option<fn(&str)>,
-    coding: Coding,
+    coding: ContentCoding,
     #[cfg(feature = "tls")]
     host_names: Option<Vec<String>>,
 }
@@ -54,7 +54,7 @@ impl Default for ServerOptions {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             is_exposed: false,
             log: None,
-            coding: Coding::default(),
+            coding: ContentCoding::default(),
             #[cfg(feature = "tls")]
             host_names: None,
         }
@@ -62,28 +62,30 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// Listens with HTTP on 127.0.0.1, on a free port.
+    /// Creates options for HTTP on 127.0.0.1, on a free port.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the address. Port 0 takes a free one. Default: `127.0.0.1:0`.
+    /// Sets the address. Port 0 selects a free port. Default: `127.0.0.1:0`.
     #[must_use]
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// Allows an address that other machines can reach. The mock's keys are no secrets and its control paths need none,
-    /// so everybody who reaches it can use it, and read what was sent to it. Default: loopback only.
+    /// Allows an address that other machines can reach. Default: loopback only.
+    ///
+    /// The mock's keys are not secret and its control paths need no key, so every client that reaches it can use it and
+    /// read all requests.
     #[must_use]
     pub fn allow_remote(mut self) -> Self {
         self.is_exposed = true;
         self
     }
 
-    /// Calls this with one line per request: HTTP method, path, status and credits, and neither key nor query. Control
-    /// paths are not in it. Default: no log.
+    /// Calls a function with one line per request: HTTP method, path, status and credits, but no key and no query.
+    /// Requests to control paths are not logged. Default: no log.
     #[must_use]
     pub fn log(mut self, log: fn(&str)) -> Self {
         self.log = Some(log);
@@ -91,22 +93,22 @@ impl ServerOptions {
     }
 
     #[cfg(feature = "conformance")]
-    pub(crate) fn coding(mut self, coding: Coding) -> Self {
+    pub(crate) fn coding(mut self, coding: ContentCoding) -> Self {
         self.coding = coding;
         self
     }
 
-    /// Compresses answers with gzip for those whose `accept-encoding` allows it. Faults that cut, stall or slow a body
-    /// count the compressed bytes then. Default: no compression.
+    /// Compresses answers with gzip if the request's `accept-encoding` allows it. Faults that cut, stall or slow a body
+    /// then count compressed bytes. Default: no compression.
     #[cfg(feature = "gzip")]
     #[must_use]
     pub fn gzip(mut self) -> Self {
-        self.coding = Coding::Gzip;
+        self.coding = ContentCoding::Gzip;
         self
     }
 
-    /// Serves HTTPS with a certificate for these host names and IP addresses, besides `localhost` and the loopback
-    /// addresses, signed by an authority that is made at the start; see [`MockServer::ca_pem`].
+    /// Serves HTTPS with a certificate for `localhost`, the loopback addresses, and these host names and IP addresses.
+    /// It is signed by an authority that is created at the start; see [`MockServer::ca_pem`].
     ///
     /// ```
     /// use tgscan_mock::{Mock, MockServer, ServerOptions};
@@ -124,20 +126,21 @@ impl ServerOptions {
     }
 }
 
-/// The mock as a server. Runs on its own thread, with or without a runtime in your program, until dropped.
+/// The mock as a server. It runs on its own thread, with or without a runtime in your program, until dropped.
 ///
-/// Besides the API it serves control paths for tests in any language. They answer JSON, need no key and are not recorded:
+/// Besides the API, it serves control paths for tests in any language. They answer JSON, need no key and are not
+/// recorded:
 ///
-/// | path | HTTP method | what it does |
+/// | path | HTTP method | description |
 /// |---|---|---|
-/// | `/_mock/state` | `GET` | seed, latency, account, and how many requests and faults there are |
+/// | `/_mock/state` | `GET` | returns seed, latency, account, and the numbers of requests and faults |
 /// | | `PUT` | changes any of `credits`, `seed`, `latency_ms`, `costs`, `live_keys`, `test_keys`, `revoked_keys`: `{"credits": 5}` |
-/// | `/_mock/requests` | `GET` | what was sent, oldest first, as in [`Mock::requests`] |
+/// | `/_mock/requests` | `GET` | returns the requests, oldest first, as [`Mock::requests`] |
 /// | `/_mock/faults` | `POST` | appends to the script: a list of [`ScriptStep`](crate::ScriptStep)s |
-/// | | `GET`, `DELETE` | how many steps are left; forgets them |
-/// | `/_mock/expectations` | `POST` | adds a list of `{"method": …}` with `query`, `times`, `name`, `in_order`, `latency_ms`, `answer` (the `result` to give) or `fault`, as with [`Mock::expect`] |
-/// | | `GET`, `DELETE` | whether they are met, and what is not; forgets them |
-/// | `/_mock/reset` | `POST` | [`Mock::reset`]: begins anew, as the server was started |
+/// | | `GET`, `DELETE` | returns the number of remaining steps; removes them |
+/// | `/_mock/expectations` | `POST` | adds a list of `{"method": …}` with `query`, `times`, `name`, `in_order`, `latency_ms`, `answer` (the `result` to return) or `fault`, as [`Mock::expect`] |
+/// | | `GET`, `DELETE` | returns whether they are met, and a report if not; removes them |
+/// | `/_mock/reset` | `POST` | [`Mock::reset`]: restores the state at the start |
 /// | `/_mock/openapi.json` | `GET` | the OpenAPI 3.1 document of the API |
 /// | `/_mock/control.json` | `GET` | the OpenAPI 3.1 document of these paths |
 ///
@@ -159,10 +162,11 @@ pub struct MockServer {
 }
 
 impl MockServer {
-    /// Starts listening. Requests are accepted when this returns.
+    /// Starts the server. When this returns, it accepts requests.
     ///
     /// # Errors
-    /// If the address is not loopback and was not allowed, is taken, or if a host name cannot be in a certificate.
+    /// If the address is not loopback and was not allowed, if it is taken, or if a host name is invalid in a
+    /// certificate.
     pub fn start(mock: &Mock, options: &ServerOptions) -> io::Result<Self> {
         if !options.is_exposed && !options.address.ip().is_loopback() {
             return Err(io::Error::new(
@@ -185,7 +189,7 @@ impl MockServer {
         #[cfg(not(feature = "tls"))]
         let (acceptor, scheme, ca_pem) = (connection::Acceptor::Plain, "http", None);
 
-        // Bound here and not on the thread, so that a taken port is the caller's error and no request comes too early.
+        // Bound on the caller's thread, so that a taken port is the caller's error and early requests are not refused.
         let listener = TcpListener::bind(options.address).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.address))
         })?;
@@ -204,7 +208,7 @@ impl MockServer {
                     _ = stopped => {}
                 }
             });
-            // Dropping the runtime ends the open connections.
+            // Dropping the runtime closes the open connections.
         })?;
         Ok(Self { address, scheme, ca_pem, stop: Some(stop), connections, thread: Some(thread) })
     }
@@ -214,12 +218,12 @@ impl MockServer {
         self.address
     }
 
-    /// Returns the base URL for an `Api`, e.g. `https://127.0.0.1:40001`.
+    /// Returns the base URL, e.g. `https://127.0.0.1:40001`.
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// Closes all open connections, as a server does that was idle for long or restarts. New ones are accepted.
+    /// Closes all open connections, as a server does after an idle time or a restart. New connections are accepted.
     pub fn close_connections(&self) {
         self.connections.close_all();
     }
@@ -234,14 +238,15 @@ impl MockServer {
         self.connections.requests()
     }
 
-    /// Returns how many answers were sent compressed, whole or in part.
+    /// Returns the number of compressed answers, complete or not.
     #[cfg(feature = "gzip")]
     pub fn compressed_answers(&self) -> usize {
         self.connections.compressed()
     }
 
-    /// Returns the certificate of the authority that signed the server's certificate, as PEM; `None` without TLS. It is new at
-    /// every start and exists nowhere else, so trusting it in a test trusts nobody else.
+    /// Returns the certificate of the authority that signed the server's certificate as PEM, or `None` without TLS.
+    ///
+    /// It is new at every start and exists only here, so a test that trusts it trusts no other server.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
@@ -251,7 +256,7 @@ impl Drop for MockServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic on that thread was printed there; a second one here would hide the test's own.
+            // The thread printed its panic; another one here would hide the test's.
             let _ = thread.join();
         }
     }

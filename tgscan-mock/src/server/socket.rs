@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Says from anywhere that a connection is to be reset when it is dropped.
+/// A handle that makes a connection reset, rather than close, when it is dropped.
 #[derive(Clone, Default)]
 pub(super) struct Reset(Arc<AtomicBool>);
 
@@ -19,7 +19,7 @@ impl Reset {
     }
 }
 
-/// A TCP stream that obeys a [`Reset`].
+/// A TCP stream with a [`Reset`].
 pub(super) struct Socket {
     stream: TcpStream,
     reset: Reset,
@@ -34,7 +34,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.reset.0.load(Ordering::Relaxed) {
-            // Closing without lingering sends RST, as a crashed or overloaded peer does.
+            // Closing without lingering sends RST, as a crashed or overloaded server does.
             let _ = self.stream.set_zero_linger();
         }
     }
@@ -77,7 +77,7 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.reset.0.load(Ordering::Relaxed) {
-            // A polite end first would leave nothing to reset.
+            // A shutdown would end the connection before the reset.
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(context)

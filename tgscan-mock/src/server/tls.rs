@@ -1,4 +1,4 @@
-//! A certificate authority and a certificate, new at every start.
+//! A certificate authority and a certificate, created at every start.
 
 use std::io;
 use std::sync::Arc;
@@ -15,24 +15,24 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::data::Date;
 
-/// Names that every certificate has, because the server listens there.
+/// The names in every certificate, for the addresses that the server listens on.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// What a server needs to speak TLS, and what a client needs to trust it.
+/// The server's TLS settings, and the certificate for clients to trust.
 pub(super) struct Tls {
     pub(super) acceptor: TlsAcceptor,
     pub(super) ca_pem: String,
 }
 
 impl Tls {
-    /// A server certificate for the loopback names and these ones.
+    /// Creates a server certificate for the loopback names and these names.
     pub(super) fn new(host_names: &[String]) -> io::Result<Self> {
         let wrong = |error: rcgen::Error| {
             let message =
-                format!("a host name cannot be in a certificate ({error}); give names like `api.tgdev.io`");
+                format!("a host name is invalid in a certificate ({error}); give names like `api.tgdev.io`");
             io::Error::new(io::ErrorKind::InvalidInput, message)
         };
-        let failed = |error: rcgen::Error| io::Error::other(format!("cannot make a certificate: {error}"));
+        let failed = |error: rcgen::Error| io::Error::other(format!("cannot create a certificate: {error}"));
 
         let mut authority = CertificateParams::default();
         valid(&mut authority);
@@ -54,7 +54,7 @@ impl Tls {
         let leaf_key = KeyPair::generate().map_err(failed)?;
         let certificate = leaf.signed_by(&leaf_key, &issuer).map_err(failed)?;
 
-        // The provider by name: a process default may be missing, or be somebody else's.
+        // An explicit provider: the process default may be missing or set by another crate.
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|config| {
@@ -62,7 +62,7 @@ impl Tls {
                 config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
             })
             .map_err(io::Error::other)?;
-        // The first is preferred.
+        // In order of preference.
         let protocols: &[&[u8]] =
             if cfg!(feature = "http2") { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
@@ -70,7 +70,8 @@ impl Tls {
     }
 }
 
-/// Since yesterday, for clocks that differ, and for no longer than Apple's platforms accept: 825 days.
+/// Makes a certificate valid from yesterday, for clocks that differ, to the longest time that Apple's platforms accept:
+/// 825 days.
 fn valid(certificate: &mut CertificateParams) {
     let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
         / (24 * 60 * 60);

@@ -1,7 +1,7 @@
-// Asks the seven URLs with nothing but Node's own fetch and https: client.mjs URL CA_FILE STATUS_OF_A_WRONG_KEY.
+// Calls the seven URLs with Node's fetch and https: client.mjs URL CA_FILE STATUS_OF_A_WRONG_KEY.
 //
-// fetch trusts the authority because NODE_EXTRA_CA_CERTS names it. Prints one body per line; whoever runs this compares
-// them. Ends with an error if anything else is not as it should be.
+// fetch trusts the authority because NODE_EXTRA_CA_CERTS names it. Prints one body per line, for the caller
+// to compare. Fails if a check fails.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -39,14 +39,14 @@ const refused = await call("search", "wrong-key", { query: "alice" });
 assert.equal(refused.status, Number(wrongKey));
 assert.equal(JSON.parse(refused.body).status, "error");
 
-// A fault that was ordered through the control paths: charged, then the line dropped.
+// A fault from the control paths: charged, then the connection is reset.
 const before = (await control("GET", "state")).credits;
 await control("POST", "faults", [{ kind: "reset", charged: true }]);
 await assert.rejects(call("search", "mock-live-key", { query: "alice" }), TypeError);
 assert.equal((await control("GET", "state")).credits, before - 1);
 assert.equal((await control("GET", "requests")).at(-1).form, "query=alice");
 
-// The seed, costs, keys and the latency change while it runs, until it is reset to how it was started.
+// The seed, costs, keys and latency can be changed, until a reset restores the state at the start.
 const document = await control("GET", "control.json");
 assert.ok(document.paths["/_mock/state"].put && document.paths["/_mock/expectations"].post);
 const change = { seed: 8, credits: 50, latency_ms: 1, live_keys: ["new-key"], costs: { search: { usual: 7 } } };
@@ -58,10 +58,10 @@ assert.match((await control("PUT", "state", { sede: 8 })).error, /unknown field 
 const started = await control("POST", "reset");
 assert.deepEqual([started.seed, started.credits, started.latency_ms], [7, 1000, 0]);
 
-// Pinned answers, an error in words of one's own, and what did not come.
+// Given answers, an error with a given message, and missing calls.
 const pinned = { user: { id: 7 }, meta: { num_groups: 0, known_num_groups: 0, op_cost: 4 } };
 await control("POST", "expectations", [
-  { method: "search", query: "alice", times: 2, answer: pinned, name: "two looks at Alice" },
+  { method: "search", query: "alice", times: 2, answer: pinned, name: "two searches for Alice" },
   { method: "balance", fault: { kind: "error_envelope", status: 200, message: "not today" } },
 ]);
 for (let i = 0; i < 2; i++) {
@@ -77,7 +77,7 @@ await control("POST", "faults", [{ kind: "error_envelope", status: 200, times: 2
 assert.equal(JSON.parse((await call("search", "mock-live-key", { query: "alice" })).body).status, "error");
 assert.deepEqual(await control("DELETE", "faults"), { faults_left: 0 });
 
-// The live host name, pointed at the mock: the certificate is checked for that name, with and without the authority.
+// The live host name, resolved to the mock: the certificate is checked for that name, with and without the authority.
 function pointed(host, ca) {
   const { hostname, port } = new URL(url);
   const lookup = (_name, options, found) =>

@@ -1,6 +1,6 @@
-"""Asks the seven URLs with nothing but Python's standard library: client.py URL CA_FILE STATUS_OF_A_WRONG_KEY.
+"""Calls the seven URLs with Python's standard library: client.py URL CA_FILE STATUS_OF_A_WRONG_KEY.
 
-Prints one body per line; whoever runs this compares them. Ends with an error if anything else is not as it should be.
+Prints one body per line, for the caller to compare. Fails if a check fails.
 """
 
 import http.client
@@ -50,20 +50,20 @@ else:
     refused = fails(urllib.error.HTTPError, call, "search", "wrong-key", query="alice")
     assert refused.code == wrong_key and json.load(refused)["status"] == "error"
 
-# A fault that was ordered through the control paths: charged, then the line dropped.
+# A fault from the control paths: charged, then the connection is reset.
 before = control("GET", "state")["credits"]
 control("POST", "faults", [{"kind": "reset", "charged": True}])
 fails((urllib.error.URLError, http.client.HTTPException, OSError), call, "search", "mock-live-key", query="alice")
 assert control("GET", "state")["credits"] == before - 1
 assert control("GET", "requests")[-1]["form"] == "query=alice"
 
-# What the document of the control paths names, all that follows uses.
+# The rest uses every path in the document of the control paths.
 document = control("GET", "control.json")
 assert document["info"]["title"] == "Control paths of tgscan-mock"
 used = {"/_mock/state", "/_mock/requests", "/_mock/reset", "/_mock/faults", "/_mock/expectations"}
 assert used == {path for path in document["paths"] if not path.endswith(".json")}
 
-# The seed, costs, keys and the latency change while it runs.
+# The seed, costs, keys and latency can be changed.
 changed = {"seed": 8, "credits": 50, "latency_ms": 1, "live_keys": ["new-key"], "costs": {"search": {"usual": 7}}}
 assert control("PUT", "state", changed)["seed"] == 8
 assert json.loads(call("search", "new-key", query="alice"))["result"]["meta"]["op_cost"] == 7
@@ -73,21 +73,21 @@ assert "api-key" not in last["headers"] and last["headers"]["content-type"]
 wrong = fails(urllib.error.HTTPError, control, "PUT", "state", {"sede": 8})
 assert wrong.code == 400 and "unknown field `sede`" in json.load(wrong)["error"]
 
-# As it was started.
+# The state at the start.
 control("POST", "reset")
 state = control("GET", "state")
 assert (state["seed"], state["credits"], state["latency_ms"], state["faults_left"]) == (7, 1000, 0, 0)
 
-# Pinned answers, an error in words of one's own, and what did not come.
+# Given answers, an error with a given message, and missing calls.
 pinned = {"user": {"id": 7}, "meta": {"num_groups": 0, "known_num_groups": 0, "op_cost": 4}}
 control("POST", "expectations", [
-    {"method": "search", "query": "alice", "times": 2, "answer": pinned, "name": "two looks at Alice"},
+    {"method": "search", "query": "alice", "times": 2, "answer": pinned, "name": "two searches for Alice"},
     {"method": "balance", "fault": {"kind": "error_envelope", "status": 200, "message": "not today"}},
 ])
 for _ in range(2):
     assert json.loads(call("search", "mock-live-key", query="alice"))["result"]["user"]["id"] == 7
-verdict = control("GET", "expectations")
-assert not verdict["satisfied"] and "balance" in verdict["report"]
+result = control("GET", "expectations")
+assert not result["satisfied"] and "balance" in result["report"]
 assert "not today" in call("balance", "mock-live-key")
 assert control("GET", "expectations") == {"satisfied": True, "report": None}
 control("DELETE", "expectations")
@@ -100,13 +100,13 @@ assert control("GET", "faults")["faults_left"] == 0
 control("POST", "faults", [{"kind": "reset"}])
 assert control("DELETE", "faults")["faults_left"] == 0
 
-# Without the authority, nobody is trusted.
+# Without the authority, the server is not trusted.
 trusted, trust = trust, ssl.create_default_context()
 distrust = fails(urllib.error.URLError, call, "balance", "mock-live-key")
 assert isinstance(distrust.reason, ssl.SSLCertVerificationError), distrust
 
 
-# The live host name, pointed at the mock: the certificate is checked for that name.
+# The live host name, resolved to the mock: the certificate is checked for that name.
 class Pointed(http.client.HTTPSConnection):
     def connect(self):
         host, port = url.split("//")[1].split(":")

@@ -1,4 +1,4 @@
-//! The binary as a process: what it serves, prints and refuses.
+//! The binary as a process: its answers, output and refusals.
 
 use std::net::TcpListener;
 
@@ -18,7 +18,7 @@ fn sized(mut request: Request<Bytes>) -> Request<Bytes> {
     request
 }
 
-/// Runs it to its end, which must be the refusal to start: status 2, one line, nothing printed for scripts.
+/// Runs the binary until it exits. It must refuse to start: status 2, one line on stderr, no output on stdout.
 fn refused(arguments: &[&str]) -> String {
     let output = command().args(arguments).output().unwrap();
     let says = String::from_utf8(output.stderr).unwrap();
@@ -29,7 +29,7 @@ fn refused(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn it_serves_what_the_mock_answers_in_process() {
+fn serves_the_answers_of_the_mock_in_process() {
     let server = Served::start(&[&ANY_PORT[..], &["--seed", "7", "--profile", "undocumented"]].concat());
     let mock = Mock::builder().seed(7).profile(Profile::Undocumented).build().unwrap();
     for request in seven_urls(&mock) {
@@ -66,16 +66,16 @@ fn flags_override_the_config_file() {
 }
 
 #[test]
-fn the_example_of_a_file_is_one() {
+fn the_example_file_is_valid() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/mock.toml");
     let server = Served::start(&[&["--config", example], &ANY_PORT[..]].concat());
     assert!(server.url.starts_with("https://127.0.0.1:"));
 }
 
 #[test]
-fn every_setting_of_the_file_is_a_flag_too() {
+fn every_setting_of_the_file_has_a_flag() {
     let example = include_str!("../../examples/mock.toml");
-    // Those that are commented out belong to it. Costs and faults are tables, too long for a command line.
+    // Including those that are commented out, but not costs and faults, which are tables.
     let keys = example.lines().take_while(|line| !line.starts_with('[')).filter_map(|line| {
         let (key, _) = line.trim_start_matches("# ").split_once(" = ")?;
         Some(key.trim())
@@ -84,7 +84,7 @@ fn every_setting_of_the_file_is_a_flag_too() {
     let help = String::from_utf8(help.stdout).unwrap();
     let mut count = 0;
     for key in keys {
-        // A list in the file is a flag that is given more than once.
+        // A list in the file is a repeated flag.
         let flag = format!("--{}", key.trim_end_matches('s').replace('_', "-"));
         assert!(help.contains(&flag), "{flag} is not in {help}");
         count += 1;
@@ -93,7 +93,7 @@ fn every_setting_of_the_file_is_a_flag_too() {
 }
 
 #[test]
-fn repeats_statuses_and_compression_are_set_by_flags() {
+fn flags_set_repeat_status_and_compression() {
     let flags = ["--repeat", "varied", "--error-status", "always_ok", "--gzip"];
     let server = Served::start(&[&ANY_PORT[..], &flags].concat());
     let search = sized(post("/search", Mock::LIVE_KEY, "query=alice"));
@@ -135,10 +135,10 @@ fn log_has_no_secrets_and_sigterm_exits_cleanly() {
     TcpListener::bind(address).unwrap();
 }
 
-/// Far more lines than a pipe and the log hold.
+/// Sends far more requests than a pipe and the log can hold lines.
 #[cfg(unix)]
 #[test]
-fn log_that_nobody_reads_holds_up_no_answer_and_no_stop() {
+fn an_unread_log_delays_no_answer_and_no_stop() {
     let server = Served::start(&ANY_PORT);
     let request = sized(post("/balance", Mock::LIVE_KEY, ""));
     for _ in 0..4000 {
@@ -148,7 +148,7 @@ fn log_that_nobody_reads_holds_up_no_answer_and_no_stop() {
 }
 
 #[test]
-fn reset_is_to_how_the_server_was_started() {
+fn reset_restores_the_settings_at_the_start() {
     let config = folder().join("mock.toml");
     std::fs::write(&config, "credits = 5\n[[faults]]\nkind = \"close\"\ntimes = 2\n").unwrap();
     let server = Served::start(&[&["--config", config.to_str().unwrap()], &ANY_PORT[..]].concat());
@@ -159,7 +159,7 @@ fn reset_is_to_how_the_server_was_started() {
 }
 
 #[test]
-fn port_file_is_there_while_the_server_is() {
+fn the_port_file_exists_while_the_server_runs() {
     let folder = folder();
     let file = folder.join("port");
     std::fs::write(&file, "1\n").unwrap();
@@ -172,7 +172,7 @@ fn port_file_is_there_while_the_server_is() {
 }
 
 #[test]
-fn exposing_warns_and_settings_of_the_world_are_flags() {
+fn a_remote_address_warns_and_flags_set_the_world() {
     let flags =
         ["--address", "0.0.0.0:0", "--expose", "--quiet", "--unknown-percent", "100", "--unknown", "error"];
     let server = Served::start(&flags);
@@ -182,21 +182,21 @@ fn exposing_warns_and_settings_of_the_world_are_flags() {
         "HTTP/1.1 404 Not Found"
     );
     let (_, _, log) = server.terminate();
-    assert!(log.contains("everybody who reaches this address can use the mock"), "{log}");
+    assert!(log.contains("clients that reach this address can use the mock"), "{log}");
     assert!(refused(&["serve", "--today", "yesterday"]).contains("give a date from 2016-01-01 on"));
     assert!(refused(&["serve", "--address", "nowhere"]).contains("give one like 127.0.0.1:8089"));
 }
 
 #[cfg(unix)]
 #[test]
-fn a_quiet_one_logs_nothing() {
+fn quiet_logs_nothing() {
     let server = Served::start(&[&ANY_PORT[..], &["--quiet"]].concat());
     send(server.address(), &sized(post("/balance", Mock::LIVE_KEY, "")));
     assert_eq!(server.terminate(), (Some(0), "stopped\n".into(), String::new()));
 }
 
 #[test]
-fn sample_prints_what_a_server_with_that_seed_answers() {
+fn sample_prints_the_answer_of_a_server_with_that_seed() {
     let sample = |arguments: &[&str]| {
         let output = command().arg("sample").args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -211,7 +211,7 @@ fn sample_prints_what_a_server_with_that_seed_answers() {
     assert_eq!(groups, line("/test/chat/similar", Mock::TEST_KEY, "query=alice%2Cbobby"));
     assert!(sample(&["balance"]).starts_with(br#"{"status":"ok""#));
     for (arguments, says) in [
-        (["sample", "serach", "a"].as_slice(), "no method \"serach\"; they are search, balance"),
+        (["sample", "serach", "a"].as_slice(), "unknown method \"serach\"; the methods are search, balance"),
         (&["sample", "search"], "search needs a query"),
         (&["sample", "search", "not a name"], "a space"),
         (&["sample", "balance", "a"], "balance takes no query"),
@@ -223,7 +223,7 @@ fn sample_prints_what_a_server_with_that_seed_answers() {
 }
 
 #[test]
-fn bad_config_prints_one_line_and_starts_nothing() {
+fn an_invalid_config_prints_one_line_and_does_not_start() {
     let folder = folder();
     let (config, port_file) = (folder.join("mock.toml"), folder.join("port"));
     for (text, says) in [
@@ -233,13 +233,13 @@ fn bad_config_prints_one_line_and_starts_nothing() {
         ("seed = 1\nseed = 2", "line 2: duplicate key"),
         ("seed =", "line 1: "),
         ("credits = -5", "the credits are -5; give 0 or more"),
-        ("profile = \"nasty\"", "unknown variant `nasty`"),
+        ("profile = \"odd\"", "unknown variant `odd`"),
         ("address = \"here\"", "give one like 127.0.0.1:8089 or localhost:0"),
         ("address = \"0.0.0.0:0\"", "0.0.0.0 is not a loopback address"),
         ("live_keys = [\"a\"]\ntest_keys = [\"a\"]", "API key number 2 is given twice"),
         ("live_keys = [\"\"]", "API key"),
-        ("sans = [\"ключ.example\"]", "cannot be in a certificate"),
-        ("[costs.serach]\nusual = 1", "costs.serach: there is no such method; those that cost are search"),
+        ("sans = [\"ключ.example\"]", "is invalid in a certificate"),
+        ("[costs.serach]\nusual = 1", "costs.serach: unknown method; the paid methods are search"),
         ("[costs.balance]\nusual = 1", "costs.balance: this method is free"),
         ("[costs.search]\nusaul = 1", "line 2: unknown field `usaul`"),
         ("[costs.search]\nusual = -1", "line 2: invalid value"),
@@ -250,7 +250,7 @@ fn bad_config_prints_one_line_and_starts_nothing() {
             "line 4: unknown variant `explode`",
         ),
         ("[[faults]]\nkind = \"reset\"\nat = 1", "unknown field `at`"),
-        ("[[faults]]\nkind = \"reset\"\nmethod = \"serach\"", "`method` is none of search"),
+        ("[[faults]]\nkind = \"reset\"\nmethod = \"serach\"", "`method` must be one of search"),
         (
             "[[faults]]\nkind = \"close\"\n\n[[faults]]\nkind = \"field_missing\"\nfield = \"result\"",
             "line 4: `field` is \"result\", which no answer has; give one of /result, ",
@@ -298,5 +298,5 @@ fn unusable_paths_and_ports_print_one_line() {
     assert!(error.contains("cannot write"), "{error}");
     let error = refused(&[&["serve"], &ANY_PORT[..], &["--credits", "-5"]].concat());
     assert!(error.contains("the credits are -5"), "{error}");
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "a start that failed leaves nothing behind");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "a failed start leaves no files");
 }

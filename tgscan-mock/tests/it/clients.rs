@@ -1,6 +1,6 @@
-//! Clients in other languages, each with its own standard HTTP library, against the binary over HTTPS.
+//! Clients in other languages, each with its standard HTTP library, against the binary over HTTPS.
 //!
-//! They need `python3` and `node`, and so a plain `cargo test` leaves them out; `cargo xtask ci` runs them.
+//! They need `python3` and `node`, so a plain `cargo test` ignores them; `cargo xtask ci` runs them.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,12 +27,12 @@ fn node_with_fetch() {
     }
 }
 
-/// As the documentation reads, and as clients in the field expect it.
+/// Settings as documented, and as existing clients expect.
 fn settings() -> [(&'static str, MockBuilder); 2] {
     [("--strict", Mock::builder().strict()), ("--like-service", Mock::builder().like_service())]
 }
 
-/// Runs the script against a server of its own; it must succeed, and print what the mock answers in process.
+/// Runs the script against a new server. It must succeed, and print the answers of the mock in process.
 fn speaks(program: &str, script: &str, flag: &str, builder: MockBuilder) {
     let ca = folder().join("ca.pem");
     let ca = ca.to_str().unwrap();
@@ -61,7 +61,7 @@ fn speaks(program: &str, script: &str, flag: &str, builder: MockBuilder) {
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected(builder));
 }
 
-/// What the mock answers in process to the requests of the scripts, in their order.
+/// Returns the answers in process to the scripts' requests, in their order.
 fn expected(builder: MockBuilder) -> Vec<String> {
     let mock = builder.seed(7).build().unwrap();
     let mut bodies = Vec::new();

@@ -1,4 +1,4 @@
-//! The suite passes on a right transport, and fails on the right line on wrong ones.
+//! The suite passes for a correct transport, and fails on the right line for incorrect ones.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use tgscan_mock::Mock;
 use tgscan_mock::conformance::{self, Scheme, Severity};
 use tgscan_mock::core::{
     Transport, TransportError, async_trait,
-    transport::{Delivery, TransportErrorKind},
+    transport::{Delivery, SendBy, TransportErrorKind},
 };
 
 #[test]
@@ -22,29 +22,29 @@ fn the_mock_itself_conforms() {
     assert!(report.to_string().ends_with(&format!("{0} of {0} cases passed", report.cases().len())));
 }
 
-/// The mock looks at no certificate, and is right in everything else.
+/// The mock in process checks no certificates, and is otherwise correct.
 #[test]
-fn a_transport_that_trusts_everybody_fails() {
+fn a_transport_that_trusts_every_server_fails() {
     let report = block_on(conformance::run(Scheme::Https, |endpoint| endpoint.mock.clone()));
     let failures: Vec<_> = report.failures().map(|case| case.name.as_str()).collect();
     assert_eq!(failures, ["an untrusted server gets no request"], "{report}");
 }
 
-/// The mock in process compresses nothing, and is right in everything else.
+/// The mock in process does not compress, and is otherwise correct.
 #[test]
 fn gzip_suite_fails_transport_without_gzip() {
     let report = block_on(conformance::run_gzip(Scheme::Http, |endpoint| endpoint.mock.clone()));
-    assert!(report.failures().any(|case| case.name == "answers come compressed"), "{report}");
+    assert!(report.failures().any(|case| case.name == "answers are compressed"), "{report}");
 }
 
-/// A transport that is right but for one thing.
-struct Bad {
+/// A transport with one fault.
+struct FaultyTransport {
     mock: Mock,
-    vice: Vice,
+    fault: Fault,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Vice {
+enum Fault {
     FollowsRedirects,
     Truncates,
     Replays,
@@ -58,7 +58,7 @@ enum Vice {
     CopiesKey,
     PutsQueryIntoUrl,
     AddsCookie,
-    TellsWhoAsks,
+    AddsClientAddress,
     ForgetsResponse,
     SendsEachHeaderOnce,
     KeepsFirstOfEachHeader,
@@ -68,10 +68,11 @@ enum Vice {
     DecodesCommas,
     LowercasesEscapes,
     EncodesUnderscores,
+    IgnoresSendBy,
 }
 
-impl Vice {
-    /// The same headers, each name once.
+impl Fault {
+    /// Returns the headers with each name once.
     fn once(self, headers: &HeaderMap) -> HeaderMap {
         let one = |name| {
             let mut values = headers.get_all(name).iter();
@@ -88,73 +89,74 @@ impl Vice {
     }
 }
 
-impl fmt::Debug for Bad {
+impl fmt::Debug for FaultyTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bad").finish_non_exhaustive()
+        f.debug_struct("FaultyTransport").finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl Transport for Bad {
+impl Transport for FaultyTransport {
     async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let copy = request.clone();
-        match self.vice {
-            Vice::LosesHeaders => _ = request.headers_mut().remove("accept"),
-            Vice::ChangesBody => *request.body_mut() = Bytes::from_static(b"query=another_name"),
-            Vice::LowercasesBody => *request.body_mut() = copy.body().to_ascii_lowercase().into(),
-            Vice::CopiesKey => {
+        match self.fault {
+            Fault::LosesHeaders => _ = request.headers_mut().remove("accept"),
+            Fault::ChangesBody => *request.body_mut() = Bytes::from_static(b"query=another_name"),
+            Fault::LowercasesBody => *request.body_mut() = copy.body().to_ascii_lowercase().into(),
+            Fault::CopiesKey => {
                 let key = request.headers()["api-key"].clone();
                 request.headers_mut().insert("authorization", key);
             }
-            Vice::PutsQueryIntoUrl => {
+            Fault::PutsQueryIntoUrl => {
                 let uri = format!("{}?{}", request.uri(), String::from_utf8_lossy(copy.body()));
                 *request.uri_mut() = uri.parse().unwrap();
             }
-            Vice::AddsCookie => _ = request.headers_mut().insert("cookie", HeaderValue::from_static("id=1")),
-            Vice::TellsWhoAsks => {
+            Fault::AddsCookie => _ = request.headers_mut().insert("cookie", HeaderValue::from_static("id=1")),
+            Fault::AddsClientAddress => {
                 _ = request.headers_mut().insert("x-forwarded-for", HeaderValue::from_static("192.0.2.1"));
             }
-            Vice::SendsEachHeaderOnce => *request.headers_mut() = self.vice.once(copy.headers()),
-            Vice::DecodesCommas => replace(&mut request, "%2C", ","),
-            Vice::LowercasesEscapes => replace(&mut request, "%2C", "%2c"),
-            Vice::EncodesUnderscores => replace(&mut request, "_", "%5F"),
+            Fault::SendsEachHeaderOnce => *request.headers_mut() = self.fault.once(copy.headers()),
+            Fault::IgnoresSendBy => _ = request.extensions_mut().remove::<SendBy>(),
+            Fault::DecodesCommas => replace(&mut request, "%2C", ","),
+            Fault::LowercasesEscapes => replace(&mut request, "%2C", "%2c"),
+            Fault::EncodesUnderscores => replace(&mut request, "_", "%5F"),
             _ => {}
         }
         let result = self.mock.send(request).await;
-        match (self.vice, result) {
-            (Vice::FollowsRedirects, Ok(response)) if response.status().is_redirection() => {
+        match (self.fault, result) {
+            (Fault::FollowsRedirects, Ok(response)) if response.status().is_redirection() => {
                 Err(TransportError::new("cannot resolve elsewhere.invalid"))
             }
             (
-                Vice::KeepsFirstOfEachHeader | Vice::KeepsLastOfEachHeader | Vice::JoinsHeaders,
+                Fault::KeepsFirstOfEachHeader | Fault::KeepsLastOfEachHeader | Fault::JoinsHeaders,
                 Ok(mut response),
             ) => {
-                *response.headers_mut() = self.vice.once(response.headers());
+                *response.headers_mut() = self.fault.once(response.headers());
                 Ok(response)
             }
-            (Vice::JoinsAllButCookies, Ok(mut response)) => {
-                if let Some(via) = self.vice.once(response.headers()).remove("via") {
+            (Fault::JoinsAllButCookies, Ok(mut response)) => {
+                if let Some(via) = self.fault.once(response.headers()).remove("via") {
                     response.headers_mut().insert("via", via);
                 }
                 Ok(response)
             }
-            (Vice::RefusesStatuses, Ok(response)) if !response.status().is_success() => {
+            (Fault::RefusesStatuses, Ok(response)) if !response.status().is_success() => {
                 Err(TransportError::new(format!("status {}", response.status())))
             }
-            (Vice::Truncates, Err(error)) if error.kind() == TransportErrorKind::BodyTooLarge => {
+            (Fault::Truncates, Err(error)) if error.kind() == TransportErrorKind::BodyTooLarge => {
                 Ok(error.partial().unwrap().clone())
             }
-            (Vice::Replays, Err(error)) if error.delivery() == Delivery::MaybeSent => {
+            (Fault::Replays, Err(error)) if error.delivery() == Delivery::MaybeSent => {
                 self.mock.send(copy).await
             }
-            (Vice::ClaimsNeverSent, Err(error)) => {
+            (Fault::ClaimsNeverSent, Err(error)) => {
                 Err(TransportError::never_sent(error).with_kind(error_kind()))
             }
-            (Vice::DropsPrefix, Err(error)) if error.delivery() == Delivery::ResponseStarted => {
+            (Fault::DropsPrefix, Err(error)) if error.delivery() == Delivery::ResponseStarted => {
                 let empty = error.partial().unwrap().clone().map(|_| Bytes::new());
                 Err(TransportError::response_started(empty, error.to_string()).with_kind(error.kind()))
             }
-            (Vice::PrintsRequest, Err(error)) => {
+            (Fault::PrintsRequest, Err(error)) => {
                 let form = String::from_utf8_lossy(copy.body()).into_owned();
                 Err(match error.delivery() {
                     Delivery::NeverSent => TransportError::never_sent(form),
@@ -165,7 +167,7 @@ impl Transport for Bad {
                 }
                 .with_kind(error.kind()))
             }
-            (Vice::ForgetsResponse, Err(error)) if error.delivery() == Delivery::ResponseStarted => {
+            (Fault::ForgetsResponse, Err(error)) if error.delivery() == Delivery::ResponseStarted => {
                 let kind = error.kind();
                 Err(TransportError::new(error.to_string()).with_kind(kind))
             }
@@ -174,7 +176,7 @@ impl Transport for Bad {
     }
 }
 
-/// Writes the form body in another way.
+/// Changes the encoding of the form body.
 fn replace(request: &mut Request<Bytes>, from: &str, to: &str) {
     let body = String::from_utf8(request.body().to_vec()).unwrap();
     *request.body_mut() = body.replace(from, to).into();
@@ -184,37 +186,41 @@ fn error_kind() -> TransportErrorKind {
     TransportErrorKind::Connect
 }
 
-/// Runs the suite on a bad transport; every failed line must be one of those that this vice breaks.
-fn fails_on(vice: Vice, lines: &[&str]) {
-    let make = |endpoint: &conformance::Endpoint| Bad { mock: endpoint.mock.clone(), vice };
+/// Runs the suite on a faulty transport. The failed lines must be among those that the fault breaks.
+fn fails_on(fault: Fault, lines: &[&str]) {
+    let make = |endpoint: &conformance::Endpoint| FaultyTransport { mock: endpoint.mock.clone(), fault };
     let report = block_on(conformance::run(Scheme::Http, make));
     for line in lines {
-        assert!(report.failures().any(|case| case.name.contains(line)), "{vice:?} passes {line}:\n{report}");
+        assert!(report.failures().any(|case| case.name.contains(line)), "{fault:?} passes {line}:\n{report}");
     }
     for case in report.failures() {
-        assert!(lines.iter().any(|line| case.name.contains(line)), "{vice:?} fails {}:\n{report}", case.name);
+        assert!(
+            lines.iter().any(|line| case.name.contains(line)),
+            "{fault:?} fails {}:\n{report}",
+            case.name
+        );
     }
 }
 
 #[test]
 fn a_transport_that_follows_redirects_fails() {
-    fails_on(Vice::FollowsRedirects, &["Redirect"]);
+    fails_on(Fault::FollowsRedirects, &["Redirect"]);
 }
 
 #[test]
 fn a_transport_that_truncates_fails() {
-    fails_on(Vice::Truncates, &["Oversized"]);
+    fails_on(Fault::Truncates, &["Oversized"]);
 }
 
 #[test]
 fn a_transport_that_replays_fails() {
-    fails_on(Vice::Replays, &["Reset", "Close", "Stall, "]);
+    fails_on(Fault::Replays, &["Reset", "Close", "Stall, "]);
 }
 
 #[test]
 fn a_transport_that_turns_statuses_into_errors_fails() {
     fails_on(
-        Vice::RefusesStatuses,
+        Fault::RefusesStatuses,
         &[
             "TooManyRequests",
             "Unavailable",
@@ -231,71 +237,78 @@ fn a_transport_that_turns_statuses_into_errors_fails() {
 #[test]
 fn a_transport_that_always_claims_never_sent_fails() {
     fails_on(
-        Vice::ClaimsNeverSent,
+        Fault::ClaimsNeverSent,
         &["Reset", "Close", "Stall, ", "CutBody", "StallBody", "TrickleBody", "Oversized", "dropping"],
     );
 }
 
 #[test]
-fn a_transport_that_drops_what_it_received_fails() {
+fn a_transport_that_drops_received_bytes_fails() {
     let lines = ["CutBody(20)", "CutBody(200)", "StallBody(20)", "TrickleBody(20)", "Oversized"];
-    fails_on(Vice::DropsPrefix, &lines);
+    fails_on(Fault::DropsPrefix, &lines);
+}
+
+#[test]
+fn transport_that_sends_too_late_fails() {
+    fails_on(Fault::IgnoresSendBy, &["a request whose time has passed is not sent"]);
 }
 
 #[test]
 fn a_transport_that_loses_headers_fails() {
-    fails_on(Vice::LosesHeaders, &["headers and body arrive"]);
+    fails_on(Fault::LosesHeaders, &["headers and body arrive"]);
 }
 
 #[test]
 fn transports_that_drop_repeated_headers_fail() {
-    fails_on(Vice::SendsEachHeaderOnce, &["headers and body arrive"]);
-    for vice in [Vice::KeepsFirstOfEachHeader, Vice::KeepsLastOfEachHeader, Vice::JoinsHeaders] {
-        fails_on(vice, &["RepeatedHeaders"]);
+    fails_on(Fault::SendsEachHeaderOnce, &["headers and body arrive"]);
+    for fault in [Fault::KeepsFirstOfEachHeader, Fault::KeepsLastOfEachHeader, Fault::JoinsHeaders] {
+        fails_on(fault, &["RepeatedHeaders"]);
     }
-    fails_on(Vice::JoinsAllButCookies, &[]);
+    fails_on(Fault::JoinsAllButCookies, &[]);
 }
 
 #[test]
 fn transports_that_re_encode_the_body_fail() {
-    for vice in [Vice::DecodesCommas, Vice::LowercasesEscapes] {
-        fails_on(vice, &["a list of names arrives as it was encoded"]);
+    for fault in [Fault::DecodesCommas, Fault::LowercasesEscapes] {
+        fails_on(fault, &["a list of names arrives as it was encoded"]);
     }
     let lines = ["headers and body arrive", "a list of names arrives as it was encoded"];
-    fails_on(Vice::EncodesUnderscores, &lines);
+    fails_on(Fault::EncodesUnderscores, &lines);
 }
 
 #[test]
 fn a_transport_that_prints_the_request_fails() {
     fails_on(
-        Vice::PrintsRequest,
+        Fault::PrintsRequest,
         &["Refuse", "Reset", "Close", "Stall, ", "CutBody", "StallBody", "TrickleBody", "Oversized"],
     );
 }
 
-/// Each of them breaks one rule about the request, in one line that says so.
+/// Each of them breaks one rule about the request, named on one line.
 #[test]
 fn transports_that_change_the_request_fail() {
-    for (vice, says) in [
-        (Vice::LowercasesBody, "the request's body is changed"),
-        (Vice::CopiesKey, "the API key or the query is copied into the header `authorization`"),
-        (Vice::PutsQueryIntoUrl, "something is added to the URL"),
-        (Vice::AddsCookie, "the header `cookie` is added"),
-        (Vice::TellsWhoAsks, "the header `x-forwarded-for` is added"),
+    for (fault, says) in [
+        (Fault::LowercasesBody, "the request's body is changed"),
+        (Fault::CopiesKey, "the API key or the query is copied into the header `authorization`"),
+        (Fault::PutsQueryIntoUrl, "the URL was changed"),
+        (Fault::AddsCookie, "the header `cookie` was added"),
+        (Fault::AddsClientAddress, "the header `x-forwarded-for` was added"),
     ] {
-        let make = |endpoint: &conformance::Endpoint| Bad { mock: endpoint.mock.clone(), vice };
+        let make = |endpoint: &conformance::Endpoint| FaultyTransport { mock: endpoint.mock.clone(), fault };
         let report = block_on(conformance::run(Scheme::Http, make));
         let case = report.failures().find(|case| case.name == "headers and body arrive as they were built");
-        let case = case.unwrap_or_else(|| panic!("{vice:?}:\n{report}"));
-        assert!(case.problem.as_ref().unwrap().contains(says), "{vice:?}:\n{report}");
+        let case = case.unwrap_or_else(|| panic!("{fault:?}:\n{report}"));
+        assert!(case.problem.as_ref().unwrap().contains(says), "{fault:?}:\n{report}");
         assert_eq!(case.severity, Some(Severity::Money));
     }
 }
 
 #[test]
-fn transport_that_forgets_what_came_is_warned_and_passes() {
-    let make =
-        |endpoint: &conformance::Endpoint| Bad { mock: endpoint.mock.clone(), vice: Vice::ForgetsResponse };
+fn a_transport_that_loses_a_partial_response_passes_with_a_warning() {
+    let make = |endpoint: &conformance::Endpoint| FaultyTransport {
+        mock: endpoint.mock.clone(),
+        fault: Fault::ForgetsResponse,
+    };
     let report = block_on(conformance::run(Scheme::Http, make));
     report.assert_passed();
     assert!(
@@ -304,7 +317,7 @@ fn transport_that_forgets_what_came_is_warned_and_passes() {
     );
 }
 
-/// HTTP by hand, which only knows bodies by their length.
+/// A minimal HTTP client that reads bodies only by their length.
 #[derive(Debug)]
 struct ByLength(std::time::Duration);
 
@@ -359,8 +372,10 @@ fn transport_that_only_reads_bodies_by_length_fails() {
 
 #[test]
 fn a_transport_that_changes_the_body_fails() {
-    let make =
-        |endpoint: &conformance::Endpoint| Bad { mock: endpoint.mock.clone(), vice: Vice::ChangesBody };
+    let make = |endpoint: &conformance::Endpoint| FaultyTransport {
+        mock: endpoint.mock.clone(),
+        fault: Fault::ChangesBody,
+    };
     let report = block_on(conformance::run(Scheme::Http, make));
-    assert!(report.failures().any(|case| case.name.contains("64 calls")), "{report}");
+    assert!(report.failures().any(|case| case.name.contains("64 concurrent calls")), "{report}");
 }

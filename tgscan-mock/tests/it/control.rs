@@ -1,4 +1,4 @@
-//! The control paths, as a test in another language would use them.
+//! The control paths, used as by a test in another language.
 
 use serde_json::{Value, json};
 use tgscan_mock::{Mock, MockServer, ServerOptions};
@@ -16,7 +16,7 @@ fn search(key: &str) -> http::Request<bytes::Bytes> {
 }
 
 #[test]
-fn state_is_read_and_the_balance_set() {
+fn state_can_be_read_and_the_balance_set() {
     let mock = Mock::builder().seed(7).credits(10).build().unwrap();
     let server = started(&mock);
     send(server.address(), &search(Mock::LIVE_KEY));
@@ -30,7 +30,7 @@ fn state_is_read_and_the_balance_set() {
 }
 
 #[test]
-fn requests_are_read_back_without_keys() {
+fn requests_can_be_read_without_keys() {
     let mock = Mock::new();
     let server = started(&mock);
     for key in [Mock::LIVE_KEY, "a-wrong-key"] {
@@ -51,7 +51,7 @@ fn requests_are_read_back_without_keys() {
 }
 
 #[test]
-fn faults_are_scripted_and_forgotten() {
+fn faults_can_be_scripted_and_removed() {
     let mock = Mock::new();
     let server = started(&mock);
     let steps = r#"[{"kind": "answer"}, {"kind": "html_page", "status": 502, "charged": true},
@@ -69,17 +69,15 @@ fn faults_are_scripted_and_forgotten() {
 }
 
 #[test]
-fn answers_are_pinned_and_calls_expected() {
+fn answers_can_be_given_and_calls_expected() {
     let mock = Mock::new();
     let server = started(&mock);
-    let expected = r#"[{"method": "search", "query": "some_username", "name": "the first look", "times": 2,
+    let expected = r#"[{"method": "search", "query": "some_username", "name": "first search", "times": 2,
             "answer": {"user": {"id": 7}, "meta": {"known_num_groups": 0, "num_groups": 0, "op_cost": 4}}},
         {"method": "balance", "fault": {"kind": "error_envelope", "status": 200, "message": "not today"}}]"#;
-    let (status, verdict) = control(server.address(), "POST", "expectations", expected);
-    assert_eq!((status, &verdict["satisfied"]), (200, &json!(false)));
-    assert!(
-        verdict["report"].as_str().unwrap().contains("the first look: `search` with `query=some_username`")
-    );
+    let (status, result) = control(server.address(), "POST", "expectations", expected);
+    assert_eq!((status, &result["satisfied"]), (200, &json!(false)));
+    assert!(result["report"].as_str().unwrap().contains("first search: `search` with `query=some_username`"));
     for _ in 0..2 {
         let body = send(server.address(), &search(Mock::LIVE_KEY)).1;
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["result"]["user"]["id"], 7);
@@ -108,7 +106,7 @@ fn answers_are_pinned_and_calls_expected() {
 }
 
 #[test]
-fn reset_begins_anew() {
+fn reset_restores_the_start() {
     let mock = Mock::builder().credits(5).repeat(tgscan_mock::Repeat::Varied).build().unwrap();
     let server = started(&mock);
     let ask = || send(server.address(), &search(Mock::LIVE_KEY)).1;
@@ -122,11 +120,11 @@ fn reset_begins_anew() {
 }
 
 #[test]
-fn what_is_wrong_is_said_and_changes_nothing() {
+fn an_invalid_request_is_explained_and_changes_nothing() {
     let mock = Mock::new();
     let server = started(&mock);
     for (http_method, path, body, status, says) in [
-        ("GET", "nothing", "", 404, "they are /_mock/state"),
+        ("GET", "nothing", "", 404, "the paths are /_mock/state"),
         ("DELETE", "state", "", 405, "send one of GET, PUT"),
         ("GET", "reset", "", 405, "send one of POST"),
         (
@@ -151,13 +149,13 @@ fn what_is_wrong_is_said_and_changes_nothing() {
         assert!(json["error"].as_str().unwrap().contains(says), "{json}");
     }
     assert_eq!((mock.account().credits, mock.script_left()), (1000, 0));
-    // In process there is nothing to control from outside, so the path is one of no method.
+    // The mock in process has no control paths, so the path is unknown.
     let request = post("/../../_mock/state", Mock::LIVE_KEY, "");
     assert_eq!(answer(&mock, &request).status(), 404);
 }
 
 #[test]
-fn settings_change_while_it_runs_until_it_is_reset() {
+fn settings_change_until_a_reset() {
     let mock = Mock::builder().seed(7).build().unwrap();
     let server = started(&mock);
     let ask = |key| {
@@ -169,7 +167,7 @@ fn settings_change_while_it_runs_until_it_is_reset() {
         "costs": {"search": {"usual": 3, "queries": {"some_username": 40}}}}"#;
     let (status, state) = control(server.address(), "PUT", "state", change);
     assert_eq!((status, &state["seed"], &state["latency_ms"]), (200, &json!(8), &json!(1)), "{state}");
-    assert_eq!(state["spent"], 1, "what was spent stays");
+    assert_eq!(state["spent"], 1, "spent credits stay");
     assert!(ask(Mock::LIVE_KEY).0.contains("401"));
     let after = ask("another-key");
     assert_ne!(after.1["result"]["user"]["id"], before.1["result"]["user"]["id"]);

@@ -1,4 +1,4 @@
-//! The strategies: legal, consistent, shrinking.
+//! The strategies: valid, consistent and shrinking data.
 
 use std::fmt::Debug;
 
@@ -14,7 +14,7 @@ use tgscan_mock::data::{Billing, Generate, GenerateVisitor, Profile, sample};
 use tgscan_mock::types::{Reveal, Search, SimilarGroups, UserCheck};
 
 #[test]
-fn every_answer_and_request_reads_back_as_itself() {
+fn every_answer_and_request_round_trips() {
     struct RoundTrip;
     impl GenerateVisitor for RoundTrip {
         fn visit<M: Generate>(&mut self) {
@@ -33,10 +33,10 @@ fn every_answer_and_request_reads_back_as_itself() {
     visit_all(&mut RoundTrip);
 }
 
-/// The texts and ids in a value: what its `Debug` must not show.
+/// Collects the texts and ids of a value, which its `Debug` must not show.
 fn personal(value: &Value, key: &str, found: &mut Vec<String>) {
     match value {
-        // As `Debug` would print it, so that a name is not found in that of a field.
+        // As `Debug` would print it, so that a text does not match the name of a field.
         Value::String(text) => found.push(format!("{text:?}")),
         Value::Number(id) if key.split('_').any(|word| word == "id") => found.push(id.to_string()),
         Value::Array(items) => items.iter().for_each(|item| personal(item, key, found)),
@@ -56,7 +56,7 @@ fn assert_hidden(value: &(impl Debug + Serialize)) -> usize {
 }
 
 #[test]
-fn no_request_or_answer_of_any_method_shows_a_text_or_an_id() {
+fn debug_of_requests_and_answers_shows_no_text_or_id() {
     struct Hidden(usize);
     impl GenerateVisitor for Hidden {
         fn visit<M: Generate>(&mut self) {
@@ -68,7 +68,7 @@ fn no_request_or_answer_of_any_method_shows_a_text_or_an_id() {
     }
     let mut hidden = Hidden(0);
     visit_all(&mut hidden);
-    assert!(hidden.0 > 1_000, "{} texts and ids were looked for", hidden.0);
+    assert!(hidden.0 > 1_000, "{} texts and ids were checked", hidden.0);
 }
 
 #[test]
@@ -95,11 +95,11 @@ fn answers_shrink_to_the_simplest() {
 }
 
 #[test]
-fn failing_answers_shrink_to_what_makes_them_fail() {
+fn failing_answers_shrink_to_a_minimal_failure() {
     let mut runner = TestRunner::deterministic();
     let mut trees = (0..100).map(|_| Search::answers(Profile::Typical).new_tree(&mut runner).unwrap());
     let mut tree = trees.find(|tree| tree.current().groups.len() > 20).unwrap();
-    // As proptest goes about it, for a test that cannot take two groups.
+    // As proptest does for a test that fails with two groups.
     let mut is_going_on = true;
     while is_going_on {
         is_going_on = if tree.current().groups.len() >= 2 { tree.simplify() } else { tree.complicate() };
@@ -117,7 +117,7 @@ fn failing_answers_shrink_to_what_makes_them_fail() {
 }
 
 #[test]
-fn whoever_is_drawn_is_found_by_a_mock() {
+fn a_drawn_person_is_found_by_a_mock() {
     let mock = Mock::builder().credits(1_000_000).build().unwrap();
     let client = mock.client();
     let mut groups = 0;

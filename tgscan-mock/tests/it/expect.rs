@@ -1,4 +1,4 @@
-//! Expectations: what is expected comes, what comes is expected, and a mismatch says what to look at.
+//! Expectations and their reports.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_executor::block_on;
 use futures_util::future::{join, join_all};
 use proptest::strategy::Strategy;
-use tgscan_mock::core::{Ledger, Reserve, RetryPolicy, Timer};
+use tgscan_mock::core::{Reserve, RetryPolicy, Timer};
 use tgscan_mock::data::{Generate, Profile};
 use tgscan_mock::types::{Balance, BalanceAnswer, Search, SearchAnswer, SimilarGroups, UserCheck, UserQuery};
 use tgscan_mock::{Expect, Fault, FaultKind, KeyUsed, Mock, Repeat};
@@ -28,7 +28,7 @@ fn pinned(id: i64) -> SearchAnswer {
     answer
 }
 
-/// Asks without a client, so that nothing retries; returns what an error says.
+/// Sends a request without a client, so that nothing is retried. Returns the message of an error.
 fn ask(mock: &Mock, path: &str, body: &'static str) -> Option<String> {
     let response = answer(mock, &post(path, Mock::LIVE_KEY, body));
     (response.status() != 200).then(|| message(&response))
@@ -36,7 +36,7 @@ fn ask(mock: &Mock, path: &str, body: &'static str) -> Option<String> {
 
 fn report(mock: &Mock) -> String {
     let unmet = mock.verify().unwrap_err();
-    assert_eq!(format!("{unmet:?}"), unmet.to_string(), "what a failing unwrap prints");
+    assert_eq!(format!("{unmet:?}"), unmet.to_string(), "a failing unwrap prints it");
     unmet.to_string()
 }
 
@@ -63,7 +63,7 @@ fn answers_and_faults_come_in_sequence() {
         assert_eq!(client.search(query("alice")).await.unwrap().answer.meta.search_query, "alice");
         assert_eq!(client.search(query("alice")).await.unwrap().answer.user.unwrap().id, 2);
     });
-    // Pinned ones cost what they say, the others as configured.
+    // Given answers cost the credits that they state, others the configured cost.
     assert_eq!((mock.account().spent, mock.account().credits), (6, 994));
     mock.verify().unwrap();
     let requests = mock.requests();
@@ -81,7 +81,7 @@ fn a_call_after_the_last_step_is_refused_even_if_more_calls_are_expected() {
 }
 
 #[test]
-fn what_always_comes_comes_after_the_sequence() {
+fn the_default_action_follows_the_sequence() {
     let mock = Mock::new();
     let mut balance = BalanceAnswer::default();
     balance.num_credits = -5;
@@ -96,7 +96,7 @@ fn what_always_comes_comes_after_the_sequence() {
 }
 
 #[test]
-fn drawn_answers_follow_the_seed_and_cost_what_is_configured() {
+fn sampled_answers_depend_on_the_seed_and_have_the_configured_cost() {
     let groupless = || {
         Search::answers(Profile::Typical).prop_map(|mut answer| {
             answer.groups.clear();
@@ -132,7 +132,7 @@ fn a_script_that_runs_out_is_an_error() {
     let says = ask(&mock, "/search", "query=alice").unwrap();
     assert!(says.contains("the sequence of `search` with `query=alice` ended after 1 step"), "{says}");
     assert!(report(&mock).contains("ended after 1 step"));
-    assert_eq!(mock.account().spent, 2, "what was not expected costs nothing");
+    assert_eq!(mock.account().spent, 2, "unexpected requests are free");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_mismatch_names_the_criterion_and_the_nearest() {
         ),
         ("/chat/similar", "query=alice_b", "the API method differs: the nearest expectation is"),
         ("/user/check", "query=alice", "the count differs: `user_check` with any query is expected never"),
-        ("/search", "q=%zz", "unexpected request: live `search` without a form that can be read"),
+        ("/search", "q=%zz", "unexpected request: live `search` with an unreadable form"),
         ("/nowhere", "query=alice", "unexpected request: an unknown path"),
     ] {
         let error = ask(&mock, path, body).unwrap();
@@ -192,7 +192,7 @@ fn live_only_and_test_only_reject_the_other_method() {
         [true, false, false]
     );
 
-    // Where none is named, either counts.
+    // Without a restriction, either counts.
     let mock = Mock::new();
     mock.expect(Expect::call(&search("alice")).times(2));
     assert_eq!(ask(&mock, "/test/search", Mock::TEST_KEY), None);
@@ -201,7 +201,7 @@ fn live_only_and_test_only_reject_the_other_method() {
 }
 
 #[test]
-fn counts_are_exact_or_bounds() {
+fn counts_can_be_exact_or_limits() {
     let calls = |expect: Expect<Search>, calls: usize| {
         let mock = Mock::new();
         mock.expect(expect);
@@ -218,7 +218,7 @@ fn counts_are_exact_or_bounds() {
     assert_eq!(met(Expect::any().at_most(1)), [0, 1]);
     assert_eq!(met(Expect::any().at_least(1).at_most(2)), [1, 2]);
     assert_eq!(met(Expect::any().at_most(2).at_least(1)), [1, 2]);
-    // Of two that contradict each other the later one holds.
+    // If two contradict each other, the later one applies.
     assert_eq!(met(Expect::any().at_least(3).at_most(2)), [2]);
     assert_eq!(met(Expect::any().at_most(2).at_least(3)), [3]);
     assert_eq!(met(Expect::any().never()), [0]);
@@ -227,7 +227,7 @@ fn counts_are_exact_or_bounds() {
 }
 
 #[test]
-fn a_missed_count_says_what_is_expected() {
+fn a_missed_count_reports_the_expected_one() {
     let says = |expect: Expect<Search>, calls: usize| {
         let mock = Mock::new();
         mock.expect(expect);
@@ -260,7 +260,7 @@ fn nearest_expectation_is_of_the_same_kind_of_method() {
 }
 
 #[test]
-fn order_matters_where_it_is_asked_for() {
+fn order_matters_if_it_is_requested() {
     let in_order = |paths: &[&str]| {
         let mock = Mock::new();
         mock.expect(Expect::<UserCheck>::any().in_order());
@@ -277,23 +277,23 @@ fn order_matters_where_it_is_asked_for() {
     let error = in_order(&["/search", "/user/check"]).unwrap_err();
     assert!(error.contains("the order differs: `user_check` with any query comes first"), "{error}");
     let error = in_order(&["/user/check", "/search", "/user/check", "/search"]).unwrap_err();
-    assert!(error.contains("the order differs: `search` with any query had its turn before"), "{error}");
+    assert!(error.contains("the order differs: `search` with any query must come before"), "{error}");
 }
 
 #[test]
-fn expectation_with_a_name_is_reported_by_it_and_queries_are_readable() {
+fn the_report_has_names_and_readable_queries() {
     let mock = Mock::new();
     let groups = SimilarGroups { query: "alice_b,bobby".parse().unwrap() };
-    mock.expect(Expect::call(&groups).named("the groups of both"));
+    mock.expect(Expect::call(&groups).named("groups of both"));
     let report = report(&mock);
     assert!(
-        report.contains("the groups of both: `similar_groups` with `query=alice_b,bobby` is expected"),
+        report.contains("groups of both: `similar_groups` with `query=alice_b,bobby` is expected"),
         "{report}"
     );
 }
 
 #[test]
-fn satisfied_waits_for_what_is_expected_and_not_longer_than_its_limit() {
+fn wait_until_satisfied_ends_with_the_calls_or_at_its_limit() {
     let mock = Mock::new();
     mock.expect(Expect::call(&search("alice")));
     let (client, timer) = (mock.client(), mock.timer().clone());
@@ -312,18 +312,18 @@ fn satisfied_waits_for_what_is_expected_and_not_longer_than_its_limit() {
 }
 
 #[test]
-fn script_step_that_met_no_request_is_told() {
+fn an_unused_script_step_is_reported() {
     let mock = Mock::new();
     mock.script::<Search>([FaultKind::Close, FaultKind::Reset]);
     block_on(mock.client().search("alice")).unwrap_err();
     let report = report(&mock);
-    assert!(report.contains("1 script step met no request"), "{report}");
+    assert!(report.contains("1 script step unused"), "{report}");
     mock.clear_script();
     mock.verify().unwrap();
 }
 
 #[test]
-fn latency_passes_in_virtual_time_and_lets_others_run() {
+fn latency_passes_in_virtual_time_while_other_tasks_run() {
     let mock = Mock::builder().latency(Duration::from_secs(2)).build().unwrap();
     let client = mock.client();
     let order = std::sync::Mutex::new(Vec::new());
@@ -343,7 +343,7 @@ fn latency_passes_in_virtual_time_and_lets_others_run() {
 }
 
 #[test]
-fn latency_of_one_call_passes_instead_of_the_mocks() {
+fn the_latency_of_a_call_replaces_the_mocks_latency() {
     let mock = Mock::builder().latency(Duration::from_secs(2)).build().unwrap();
     let (timer, slow) = (mock.timer().clone(), Duration::from_secs(30));
     mock.expect(Expect::call(&search("alice")).after(slow));
@@ -361,9 +361,9 @@ fn latency_of_one_call_passes_instead_of_the_mocks() {
 }
 
 #[test]
-fn cap_that_calls_in_flight_hold_can_be_tested_in_process() {
+fn a_cap_reached_by_calls_in_flight_can_be_tested_in_process() {
     let mock = Mock::builder().latency(Duration::from_secs(1)).cost::<Search>(1).build().unwrap();
-    let client = mock.client().with_ledger(Ledger::with_cap(3, Reserve::PerCall(1)));
+    let client = mock.client().with_cap(3, Reserve::PerCall(1));
     let calls = (0..8).map(|number| client.search(format!("name_{number}")));
     let refused = block_on(join_all(calls)).into_iter().filter(Result::is_err).count();
     assert_eq!((refused, mock.account().spent), (5, 3));
@@ -384,7 +384,7 @@ fn neither_keys_nor_queries_are_in_debug() {
 }
 
 #[test]
-fn many_mismatches_are_counted_and_not_kept() {
+fn many_mismatches_are_counted_and_not_stored() {
     let mock = Mock::new();
     mock.expect(Expect::<Search>::any().never());
     for _ in 0..30 {

@@ -1,4 +1,4 @@
-//! Each fault is what its documentation says.
+//! The documented behaviour of each fault.
 
 use bytes::Bytes;
 use http::Response;
@@ -18,7 +18,7 @@ fn outcome(fault: Fault) -> Outcome {
     mock.respond(&post("/search", Mock::LIVE_KEY, "query=alice"))
 }
 
-/// What a fault that is a whole response sends.
+/// Returns the response of a fault that sends a whole one.
 fn whole(kind: FaultKind) -> Response<Bytes> {
     match outcome(kind.into()).wire {
         Wire::Whole(response) => response,
@@ -35,7 +35,7 @@ fn status(code: u16) -> http::StatusCode {
 }
 
 #[test]
-fn refusals_have_their_status_and_how_long_to_wait() {
+fn refusals_have_their_status_and_retry_after() {
     for (kind, code, wait) in [
         (FaultKind::TooManyRequests(None), 429, ""),
         (FaultKind::TooManyRequests(Some(2)), 429, "2"),
@@ -52,7 +52,7 @@ fn refusals_have_their_status_and_how_long_to_wait() {
 }
 
 #[test]
-fn pages_and_redirects_are_those_of_a_gateway() {
+fn pages_and_redirects_look_like_a_gateways() {
     let page = whole(FaultKind::HtmlPage(status(502)));
     assert_eq!((page.status().as_u16(), header(&page, CONTENT_TYPE)), (502, "text/html"));
     assert!(page.body().starts_with(b"<html>"));
@@ -63,7 +63,7 @@ fn pages_and_redirects_are_those_of_a_gateway() {
 }
 
 #[test]
-fn gateway_answers_json_that_is_not_the_envelope_before_or_after_the_charge() {
+fn gateway_json_comes_before_or_after_the_charge() {
     for code in [200, 502, 503, 504] {
         for (charged, spent) in [(false, 0), (true, 1)] {
             let fault = Fault::new(FaultKind::GatewayJson(status(code)));
@@ -87,7 +87,7 @@ fn gateway_answers_json_that_is_not_the_envelope_before_or_after_the_charge() {
 }
 
 #[test]
-fn spoilt_answers_are_right_but_for_one_thing() {
+fn faulty_answers_differ_in_one_part() {
     let Wire::Whole(right) = Mock::new().respond(&post("/search", Mock::LIVE_KEY, "query=alice")).wire else {
         panic!("not answered")
     };

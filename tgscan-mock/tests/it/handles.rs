@@ -1,4 +1,4 @@
-//! Which handle verifies the expectations when it is dropped, and what a failing test prints.
+//! Which handle verifies the expectations when it is dropped, and the output of a failing test.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
@@ -24,14 +24,14 @@ fn ask_alice(mock: &Mock) {
     assert_eq!(answer(mock, &post("/search", Mock::LIVE_KEY, "query=alice")).status(), 200);
 }
 
-/// What dropping the handle says.
+/// Drops a handle and returns its panic message.
 fn dropped(mock: Mock) -> Option<String> {
     let panic = catch_unwind(AssertUnwindSafe(|| drop(mock))).err()?;
     panic.downcast_ref::<String>().cloned()
 }
 
 #[test]
-fn handle_of_the_test_verifies_when_it_is_dropped_while_clones_exist() {
+fn the_built_handle_verifies_when_dropped_despite_clones() {
     let mock = expecting_alice();
     let (clone, client) = (mock.clone(), mock.client());
     let says = dropped(mock).unwrap();
@@ -39,32 +39,29 @@ fn handle_of_the_test_verifies_when_it_is_dropped_while_clones_exist() {
         "`search` with `query=alice` is expected 1 time, and was called 0 times; there was no other request";
     assert!(says.contains(missing), "{says}");
     assert!(says.contains(&format!("(expected at {}:", file!())), "{says}");
-    assert_eq!(dropped(clone), None, "it is no clone's to say it again");
+    assert_eq!(dropped(clone), None, "the clone does not repeat it");
     drop(client);
 
     let called = expecting_alice();
     ask_alice(&called);
     assert_eq!(dropped(called), None);
-    // Seen, and so not said again.
+    // Verified, so it is not repeated.
     let verified = expecting_alice();
     verified.verify().unwrap_err();
     assert_eq!(dropped(verified), None);
 }
 
 #[test]
-fn clone_that_a_task_drops_leaves_the_verdict_to_the_test() {
+fn a_clone_dropped_by_a_task_does_not_verify() {
     let mock = expecting_alice();
     let clone = mock.clone();
     std::thread::spawn(move || drop(clone)).join().unwrap();
     let says = dropped(mock).unwrap();
-    assert!(
-        says.contains("-- --exact handles::clone_that_a_task_drops_leaves_the_verdict_to_the_test"),
-        "{says}"
-    );
+    assert!(says.contains("-- --exact handles::a_clone_dropped_by_a_task_does_not_verify"), "{says}");
 }
 
 #[test]
-fn expectation_of_a_clone_that_a_task_keeps_is_verified_by_the_handle_of_the_test() {
+fn the_built_handle_verifies_expectations_of_a_clone() {
     let mock = Mock::new();
     let clone = mock.clone();
     let (end, ended) = mpsc::channel::<()>();
@@ -72,23 +69,23 @@ fn expectation_of_a_clone_that_a_task_keeps_is_verified_by_the_handle_of_the_tes
     let task = std::thread::spawn(move || {
         expect_alice(&clone);
         expected.send(()).unwrap();
-        // Keeps the clone until the test is over.
+        // Keeps the clone until the end of the test.
         ended.recv().unwrap_err();
     });
     is_expected.recv().unwrap();
     assert!(
         mock.verify().unwrap_err().to_string().contains("`search` with `query=alice` is expected 1 time")
     );
-    // Another expectation, so that it is not verified yet.
+    // Another expectation, which is not verified yet.
     expect_alice(&mock.clone());
-    let says = dropped(mock).expect("the handle of the test verifies");
+    let says = dropped(mock).expect("the built handle verifies");
     assert_eq!(says.matches("`search` with `query=alice` is expected 1 time").count(), 2, "{says}");
     drop(end);
     task.join().unwrap();
 }
 
 #[test]
-fn clone_with_an_expectation_leaves_the_verdict_to_the_test() {
+fn a_dropped_clone_with_an_expectation_does_not_verify() {
     let mock = Mock::new();
     let clone = mock.clone();
     expect_alice(&clone);
@@ -98,7 +95,7 @@ fn clone_with_an_expectation_leaves_the_verdict_to_the_test() {
 }
 
 #[test]
-fn clone_verifies_its_own_expectations_when_the_first_handle_is_gone() {
+fn a_clone_verifies_expectations_added_after_the_built_handle_was_dropped() {
     let first = Mock::new();
     let (mock, other) = (first.clone(), first.clone());
     drop(first);
@@ -108,7 +105,7 @@ fn clone_verifies_its_own_expectations_when_the_first_handle_is_gone() {
 }
 
 #[test]
-fn first_handle_verifies_also_after_a_reset() {
+fn the_built_handle_verifies_after_a_reset_too() {
     let mock = expecting_alice();
     mock.reset();
     assert_eq!(dropped(mock), None);
@@ -119,33 +116,33 @@ fn first_handle_verifies_also_after_a_reset() {
 }
 
 #[test]
-fn mock_that_its_server_has_too_is_verified_on_the_test_thread() {
+fn a_mock_with_a_server_is_verified_on_the_test_thread() {
     let mock = expecting_alice();
     let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
     assert!(dropped(mock).is_some());
     drop(server);
 }
 
-/// A test in another language asks for the verdict itself.
+/// A test in another language requests the report.
 #[test]
-fn expectation_of_a_control_path_is_not_verified_by_dropping() {
+fn an_expectation_of_a_control_path_is_not_verified_on_drop() {
     let mock = Mock::new();
     let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
-    let (_, verdict) = control(server.address(), "POST", "expectations", r#"[{"method": "search"}]"#);
-    assert_eq!(verdict["satisfied"], false);
+    let (_, result) = control(server.address(), "POST", "expectations", r#"[{"method": "search"}]"#);
+    assert_eq!(result["satisfied"], false);
     ask_alice(&mock);
-    ask_alice_in_vain(&mock);
+    expect_alice_to_fail(&mock);
     assert_eq!(dropped(mock), None);
     drop(server);
 }
 
-fn ask_alice_in_vain(mock: &Mock) {
+fn expect_alice_to_fail(mock: &Mock) {
     assert_eq!(answer(mock, &post("/search", Mock::LIVE_KEY, "query=alice")).status(), 400);
 }
 
 const CHILD: &str = "TGSCAN_MOCK_FAILING_TEST";
 
-/// A command that runs only this test, in which it fails; `None` in that process.
+/// Returns a command that runs only this test, in which it fails, or `None` in that process.
 fn failing(test: &str) -> Option<Command> {
     if std::env::var_os(CHILD).is_some() {
         return None;
@@ -158,7 +155,7 @@ fn failing(test: &str) -> Option<Command> {
     Some(command)
 }
 
-/// What it prints. It must end as a failed test does, and not by an abort.
+/// Returns the output of a test, which must fail normally and not abort.
 fn printed(mut command: Command) -> String {
     let output = command.output().unwrap();
     let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
@@ -168,12 +165,12 @@ fn printed(mut command: Command) -> String {
 }
 
 #[test]
-fn failing_test_shows_which_call_was_not_as_expected() {
-    let Some(command) = failing("failing_test_shows_which_call_was_not_as_expected") else {
+fn failing_test_shows_the_unexpected_call() {
+    let Some(command) = failing("failing_test_shows_the_unexpected_call") else {
         let mock = expecting_alice();
         let clone = mock.clone();
         let _other = clone.clone();
-        // The error has no query in it, and the test fails here.
+        // The error contains no query, and the test fails here.
         block_on(mock.client().search("bobby")).unwrap();
         return;
     };
@@ -191,8 +188,8 @@ fn failing_test_shows_which_call_was_not_as_expected() {
 }
 
 #[test]
-fn failing_test_does_not_repeat_what_it_has_verified() {
-    let Some(command) = failing("failing_test_does_not_repeat_what_it_has_verified") else {
+fn failing_test_does_not_repeat_a_verified_report() {
+    let Some(command) = failing("failing_test_does_not_repeat_a_verified_report") else {
         expecting_alice().verify().unwrap();
         return;
     };
@@ -201,21 +198,21 @@ fn failing_test_does_not_repeat_what_it_has_verified() {
 }
 
 #[test]
-fn failing_test_shows_script_steps_that_are_left() {
-    let Some(command) = failing("failing_test_shows_script_steps_that_are_left") else {
+fn failing_test_shows_unused_script_steps() {
+    let Some(command) = failing("failing_test_shows_unused_script_steps") else {
         let mock = Mock::new();
         mock.script::<UserCheck>([FaultKind::Close]);
         panic!("the fault did not come");
     };
     let printed = printed(command);
-    assert!(printed.contains("tgscan-mock: 1 script step met no request"), "{printed}");
+    assert!(printed.contains("tgscan-mock: 1 script step unused"), "{printed}");
 }
 
-/// A second panic while a test fails would abort it.
+/// A second panic in a failing test would abort it.
 #[cfg(target_os = "linux")]
 #[test]
-fn failing_test_ends_as_usual_where_stderr_cannot_be_written_to() {
-    let Some(mut command) = failing("failing_test_ends_as_usual_where_stderr_cannot_be_written_to") else {
+fn failing_test_ends_normally_if_stderr_is_full() {
+    let Some(mut command) = failing("failing_test_ends_normally_if_stderr_is_full") else {
         let _mock = expecting_alice();
         panic!("the test fails");
     };

@@ -1,4 +1,4 @@
-//! Tests of the mock through its public face.
+//! Tests of the mock through its public API.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a panic in a test's helper is a failed test")]
 
 mod answers;

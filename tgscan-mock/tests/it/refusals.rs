@@ -1,4 +1,4 @@
-//! Bad requests get an error envelope that says what was wrong.
+//! Invalid requests get an error envelope with the reason.
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -49,12 +49,12 @@ fn bad_requests() -> Vec<(Request<Bytes>, u16, &'static str)> {
         (
             post("/search", LIVE, "query=alice&limit=5"),
             400,
-            "the argument `limit` is one too many: this method takes `query`",
+            "one argument too many: `limit`; this method takes `query`",
         ),
         (
             post("/balance", LIVE, "query=alice"),
             400,
-            "the argument `query` is one too many: this method takes none",
+            "one argument too many: `query`; this method takes none",
         ),
         (
             post("/chat/similar", LIVE, "query=aaaa,bbbb,cccc,dddd,eeee,ffff,gggg,hhhh,iiii,jjjj,kkkk"),
@@ -66,7 +66,7 @@ fn bad_requests() -> Vec<(Request<Bytes>, u16, &'static str)> {
 }
 
 #[test]
-fn each_bad_request_is_refused_by_name_and_costs_nothing() {
+fn each_invalid_request_is_refused_with_its_reason_and_is_free() {
     let mock = Mock::builder().revoked_key("old").strict().build().unwrap();
     for (request, status, says) in bad_requests() {
         let response = answer(&mock, &request);
@@ -104,13 +104,13 @@ fn given_key_replaces_the_default_key_of_its_kind() {
     let mock = Mock::builder().live_key("own").build().unwrap();
     let keys = ["own", Mock::LIVE_KEY, Mock::TEST_KEY];
     assert_eq!(keys.map(|key| status(&mock, key)), [200, 401, 200]);
-    // A default key that is given as another kind is that kind.
+    // A default key that is given with another kind has that kind.
     let mock = Mock::builder().revoked_key(Mock::LIVE_KEY).build().unwrap();
     assert_eq!([Mock::LIVE_KEY, Mock::TEST_KEY].map(|key| status(&mock, key)), [401, 200]);
 }
 
 #[test]
-fn a_mock_that_makes_no_sense_is_refused() {
+fn invalid_settings_are_refused() {
     for (builder, says) in [
         (Mock::builder().credits(-1), "the credits are -1; give 0 or more"),
         (Mock::builder().live_key(""), "the API key is empty"),

@@ -1,4 +1,4 @@
-//! Scripted faults: which are rejected.
+//! Scripted faults that are rejected.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,7 +9,7 @@ use tgscan_mock::{Expect, Fault, FaultKind, Mock, MockServer, ScriptStep, Server
 
 use crate::support::control;
 
-/// What a panic says.
+/// Returns the message of a panic.
 fn panic_of(action: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(action)).expect_err("it was accepted");
     panic.downcast_ref::<String>().cloned().expect("a text")
@@ -23,7 +23,7 @@ fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap()
 }
 
-/// Faults that no search can meet, and what would be right.
+/// Returns faults that are impossible for a search, and the expected messages.
 fn impossible() -> Vec<(FaultKind, &'static str)> {
     vec![
         (missing("result"), "`field` is \"result\", which no answer of `search` has; give one of /result, "),
@@ -38,12 +38,9 @@ fn impossible() -> Vec<(FaultKind, &'static str)> {
         (missing("/result/groups/-/title"), "/result/groups/0/title"),
         (FaultKind::HtmlPage(status(100)), "`status` is 100; give one from 200 to 599"),
         (FaultKind::ErrorEnvelope(status(600)), "give one from 200 to 599"),
-        (
-            FaultKind::ErrorEnvelope(status(204)),
-            "`status` is 204, under which an answer has no body; give another one",
-        ),
-        (FaultKind::GatewayJson(status(204)), "under which an answer has no body"),
-        (FaultKind::HtmlPage(status(304)), "`status` is 304, under which an answer has no body"),
+        (FaultKind::ErrorEnvelope(status(204)), "`status` is 204, which allows no body; give another status"),
+        (FaultKind::GatewayJson(status(204)), "which allows no body"),
+        (FaultKind::HtmlPage(status(304)), "`status` is 304, which allows no body"),
         (
             FaultKind::Redirect(status(200)),
             "`status` is 200, which is not a redirect; give 301, 302, 303, 307 or 308",
@@ -54,7 +51,7 @@ fn impossible() -> Vec<(FaultKind, &'static str)> {
 }
 
 #[test]
-fn scripts_and_expectations_reject_faults_that_cannot_apply() {
+fn scripts_and_expectations_reject_impossible_faults() {
     let mock = Mock::new();
     for (kind, says) in impossible() {
         let fault = || Fault::new(kind.clone());
@@ -83,7 +80,7 @@ fn field_of_another_method_is_rejected() {
     assert_eq!(error, says);
     panic_of(|| mock.script::<UserCheck>([missing("/result/groups")]));
     panic_of(|| mock.script::<SimilarGroups>([missing("/result/user")]));
-    // The next request of any method may be of the one that has it.
+    // A request of any method can be one that has the field.
     mock.script_any([missing("/result/num_credits")]);
     let error = panic_of(|| mock.script_any([missing("/result/credits")]));
     assert!(error.contains("which no answer has; give one of /result, "), "{error}");
@@ -91,7 +88,7 @@ fn field_of_another_method_is_rejected() {
     mock.clear_script();
 }
 
-/// A method that the mock does not have.
+/// An API method that the mock does not answer.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Unknown {}
 
@@ -104,6 +101,10 @@ impl tgscan_mock::types::ApiMethod for Unknown {
 
     fn op_cost(answer: &SearchAnswer) -> Option<u64> {
         Some(answer.meta.op_cost)
+    }
+
+    fn people(&self, _: Option<&Self::Answer>) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -120,7 +121,7 @@ fn method_that_the_mock_does_not_answer_is_rejected() {
     }
 }
 
-/// Every field of the documented answers can be named.
+/// Every field of the documented answers is accepted.
 #[test]
 fn fields_of_the_documented_answers_are_accepted() {
     fn pointers(value: &Value, at: &str, fields: &mut Vec<String>) {
@@ -156,11 +157,11 @@ fn fields_of_the_documented_answers_are_accepted() {
 }
 
 #[test]
-fn control_paths_reject_faults_that_cannot_apply() {
+fn control_paths_reject_impossible_faults() {
     let mock = Mock::new();
     let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
     let expected = |fault: &str| format!(r#"[{{"method": "balance", "fault": {fault}}}]"#);
-    let gone = r#"{"kind": "field_missing", "field": "/result/meta/op_cost"}"#;
+    let missing_field = r#"{"kind": "field_missing", "field": "/result/meta/op_cost"}"#;
     for (path, body, says) in [
         (
             "faults",
@@ -173,8 +174,8 @@ fn control_paths_reject_faults_that_cannot_apply() {
             "which no answer of `balance` has",
         ),
         ("faults", r#"[{"kind": "redirect", "status": 200}]"#.into(), "which is not a redirect"),
-        ("faults", r#"[{"kind": "error_envelope", "status": 204}]"#.into(), "has no body"),
-        ("expectations", expected(gone), "which no answer of `balance` has"),
+        ("faults", r#"[{"kind": "error_envelope", "status": 204}]"#.into(), "allows no body"),
+        ("expectations", expected(missing_field), "which no answer of `balance` has"),
         (
             "expectations",
             expected(r#"{"kind": "reset", "method": "search"}"#),

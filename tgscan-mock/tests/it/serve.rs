@@ -1,4 +1,4 @@
-//! `tgscan-mock serve` as a process, for the tests.
+//! `tgscan-mock serve` as a process for the tests.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The command, ready to be given arguments.
+/// Returns the command without arguments.
 pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_tgscan-mock"))
 }
 
-/// A folder for the files of one test.
+/// Returns a folder for the files of one test.
 pub(crate) fn folder() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -28,7 +28,7 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Starts it and waits until it says where it listens.
+    /// Starts the server and waits until it prints its address.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = command()
             .arg("serve")
@@ -48,13 +48,13 @@ impl Served {
         self.url.split("//").nth(1).unwrap().parse().unwrap()
     }
 
-    /// Sends SIGTERM, and waits until it has ended by it, without reading its log.
+    /// Sends SIGTERM, and waits until the process ended by it, without reading its log.
     pub(crate) fn terminates(mut self) -> bool {
         let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         killed.success() && self.child.wait().unwrap().success()
     }
 
-    /// Sends SIGTERM; returns the exit status and what was printed after the first line, on stdout and stderr.
+    /// Sends SIGTERM. Returns the exit status, and the output after the first line on stdout and stderr.
     pub(crate) fn terminate(mut self) -> (Option<i32>, String, String) {
         let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(killed.success());
@@ -67,7 +67,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

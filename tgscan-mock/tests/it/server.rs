@@ -1,5 +1,5 @@
-//! The server: the same bytes as in process, over real sockets. Spoken to with a bare socket, so that nothing but the
-//! mock is tested.
+//! The server returns the same bytes over real sockets as in process. The tests use a bare socket, so that they test
+//! only the mock.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -30,7 +30,7 @@ fn the_server_gives_the_same_bytes_as_the_transport() {
 }
 
 #[test]
-fn answers_are_compressed_for_those_who_ask() {
+fn answers_are_compressed_if_the_request_accepts_it() {
     use std::io::Read;
 
     let (behind, in_process) = (Mock::new(), Mock::new());
@@ -49,13 +49,13 @@ fn answers_are_compressed_for_those_who_ask() {
 }
 
 #[test]
-fn an_endless_answer_goes_on_after_its_body() {
+fn an_endless_answer_continues_after_its_body() {
     use std::io::{Read, Write};
 
     let mock = Mock::new();
     let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
     let whole = answer(&Mock::new(), &seven_urls(&mock)[0]).into_body();
-    // All of it at once but the last two bytes, so that the test need not wait long for what comes after.
+    // Sends all but the last two bytes immediately, so that the test waits only briefly.
     mock.script_any([FaultKind::TrickleBody(whole.len() - 2)]);
     let mut stream = TcpStream::connect(server.address()).unwrap();
     let request = &seven_urls(&mock)[0];
@@ -66,7 +66,7 @@ fn an_endless_answer_goes_on_after_its_body() {
         body.len()
     );
     write!(stream, "{head}\r\n\r\n{body}").unwrap();
-    // To a client of HTTP/1.0 the body goes as it is, without a length and not in chunks.
+    // HTTP/1.0 clients get the body without a length and without chunks.
     let mut came = Vec::new();
     let ends_with = [&whole[..], b"    "].concat();
     while !came.ends_with(&ends_with) {
@@ -94,8 +94,8 @@ fn a_huge_request_is_refused_and_a_stopped_server_is_gone() {
     TcpStream::connect(address).unwrap_err();
 }
 
-/// What the server says to these bytes, after which the client sends no more.
-fn say(server: &MockServer, bytes: &[u8]) -> String {
+/// Sends bytes and then closes its side of the connection. Returns the server's response.
+fn exchange(server: &MockServer, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.write_all(bytes).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
@@ -105,7 +105,7 @@ fn say(server: &MockServer, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn broken_body_is_named_recorded_and_never_processed() {
+fn a_broken_body_is_reported_recorded_and_not_processed() {
     let mock = Mock::new();
     let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
     let head = |path: &str, more: &str| {
@@ -127,7 +127,7 @@ fn broken_body_is_named_recorded_and_never_processed() {
             r#"{"error":"the request's body is cut off"#,
         ),
     ] {
-        let said = say(&server, request.as_bytes());
+        let said = exchange(&server, request.as_bytes());
         let is_right =
             said.is_empty() && says.is_empty() || said.starts_with("HTTP/1.1 400") && said.contains(says);
         assert!(is_right, "{said}");
@@ -147,7 +147,7 @@ fn only_loopback_is_bound_unless_allowed_and_a_taken_port_is_an_error() {
 }
 
 #[test]
-fn every_start_has_an_authority_of_its_own() {
+fn every_start_has_a_new_authority() {
     let options = ServerOptions::new().https(["api.tgdev.io", "10.1.2.3"]);
     let [one, other] = [0, 1].map(|_| MockServer::start(&Mock::new(), &options).unwrap());
     let pem = one.ca_pem().unwrap();
@@ -155,5 +155,5 @@ fn every_start_has_an_authority_of_its_own() {
     assert_ne!(pem, other.ca_pem().unwrap());
     assert!(one.url().starts_with("https://127.0.0.1:"));
     let error = MockServer::start(&Mock::new(), &ServerOptions::new().https(["ключ.example"])).unwrap_err();
-    assert!(error.to_string().contains("cannot be in a certificate"), "{error}");
+    assert!(error.to_string().contains("is invalid in a certificate"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Which requests use a step of a script or of an expectation.
+//! Which requests use up a step of a script or of an expectation.
 
 use tgscan_mock::types::{Search, SearchAnswer, UserCheck};
 use tgscan_mock::{Expect, Fault, FaultKind, Mock, UnknownAccounts};
@@ -11,9 +11,9 @@ fn ask(mock: &Mock, key: &'static str) -> (u16, String) {
     (response.status().as_u16(), says)
 }
 
-/// A request that is refused uses no step, whatever the reason.
+/// A refused request uses no step, whatever the reason.
 #[test]
-fn refused_request_leaves_its_step_to_the_next_one() {
+fn a_refused_request_uses_no_step() {
     let charged = || Fault::new(FaultKind::Reset).charged();
     let unknown = || Mock::builder().unknown_accounts(100, UnknownAccounts::Error).build().unwrap();
     for (mock, key, refused) in [
@@ -23,7 +23,7 @@ fn refused_request_leaves_its_step_to_the_next_one() {
         (Mock::builder().credits(4).cost::<Search>(5).build().unwrap(), Mock::LIVE_KEY, 402),
         (unknown(), Mock::LIVE_KEY, 404),
     ] {
-        // A step that lets a request be answered is one too.
+        // A step for a normal answer counts too.
         mock.script::<Search>([None, Some(charged())]);
         mock.script_any([FaultKind::OkUnder500]);
         for _ in 0..3 {
@@ -35,7 +35,7 @@ fn refused_request_leaves_its_step_to_the_next_one() {
 }
 
 #[test]
-fn steps_come_in_their_order_after_refused_requests() {
+fn steps_keep_their_order_after_refused_requests() {
     let mock = Mock::builder().credits(0).build().unwrap();
     mock.script::<Search>([FaultKind::CutJson(1), FaultKind::CutJson(2)]);
     mock.script_any([FaultKind::CutJson(3)]);
@@ -57,8 +57,8 @@ fn fault_before_processing_applies_without_credits() {
 }
 
 #[test]
-fn fault_that_changes_nothing_charges_nothing_and_stays() {
-    // The field is one of some answers, and not of this one.
+fn a_fault_that_changes_nothing_is_free_and_stays() {
+    // Other answers have the field, but not this one.
     for kind in [
         FaultKind::FieldMissing("/result/groups/5000/title".into()),
         FaultKind::FieldMistyped("/result/groups/5000/id".into()),
@@ -83,7 +83,7 @@ fn fault_that_changes_nothing_charges_nothing_and_stays() {
 }
 
 #[test]
-fn refused_request_leaves_a_step_of_an_expectation_to_the_next_one() {
+fn a_refused_request_uses_no_step_of_an_expectation() {
     let mock = Mock::builder().credits(0).build().unwrap();
     let mut pinned = SearchAnswer::default();
     pinned.meta.op_cost = 2;
@@ -105,7 +105,7 @@ fn refused_request_leaves_a_step_of_an_expectation_to_the_next_one() {
 }
 
 #[test]
-fn step_that_answers_as_usual_is_used_by_a_refusal() {
+fn a_refusal_uses_a_step_for_a_normal_answer() {
     let mock = Mock::builder().credits(0).build().unwrap();
     mock.expect(Expect::<Search>::any().then_default());
     assert_eq!(ask(&mock, Mock::LIVE_KEY).0, 402);
@@ -113,7 +113,7 @@ fn step_that_answers_as_usual_is_used_by_a_refusal() {
 }
 
 #[test]
-fn request_that_is_not_expected_leaves_the_script_alone() {
+fn an_unexpected_request_uses_no_script_step() {
     let mock = Mock::new();
     mock.script_any([FaultKind::Close]);
     mock.expect(Expect::<UserCheck>::any().at_most(1));

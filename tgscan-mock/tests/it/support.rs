@@ -1,4 +1,4 @@
-//! Requests as a client builds them, and a client of a bare socket, so that nothing but the mock is tested.
+//! Requests as a client builds them, and a client on a bare socket, so that the tests cover only the mock.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -23,7 +23,7 @@ fn the_mock_answers_every_method_of_the_registry() {
     assert_eq!(names.0, types::registry::infos().iter().map(|method| method.name).collect::<Vec<_>>());
 }
 
-/// Requests for all seven URLs, several queries each: live ones first.
+/// Returns requests for all seven URLs with several queries each, live ones first.
 pub(crate) fn seven_urls(mock: &Mock) -> Vec<Request<Bytes>> {
     struct Build {
         apis: [Api; 2],
@@ -53,7 +53,7 @@ pub(crate) fn post(path: &str, key: &str, body: impl Into<Bytes>) -> Request<Byt
         .unwrap()
 }
 
-/// The message of an error envelope.
+/// Returns the message of an error envelope.
 pub(crate) fn message(response: &Response<Bytes>) -> String {
     match serde_json::from_slice::<types::Envelope<serde_json::Value>>(response.body()) {
         Ok(types::Envelope::Error(error)) => error.message,
@@ -61,7 +61,7 @@ pub(crate) fn message(response: &Response<Bytes>) -> String {
     }
 }
 
-/// The whole response that a request gets.
+/// Returns the whole response to a request.
 pub(crate) fn answer(mock: &Mock, request: &Request<Bytes>) -> Response<Bytes> {
     match mock.respond(request).wire {
         Wire::Whole(response) => response,
@@ -69,7 +69,7 @@ pub(crate) fn answer(mock: &Mock, request: &Request<Bytes>) -> Response<Bytes> {
     }
 }
 
-/// Sends one request on a connection of its own; returns status line and body.
+/// Sends one request on a new connection. Returns the status line and the body.
 pub(crate) fn send(server: SocketAddr, request: &Request<Bytes>) -> (String, Bytes) {
     let mut stream = TcpStream::connect(server).unwrap();
     write!(
@@ -99,7 +99,7 @@ pub(crate) fn send(server: SocketAddr, request: &Request<Bytes>) -> (String, Byt
     (head.lines().next().unwrap().to_owned(), body)
 }
 
-/// Sends a request to a control path; returns the status code and the JSON.
+/// Sends a request to a control path. Returns the status code and the JSON.
 pub(crate) fn control(server: SocketAddr, http_method: &str, path: &str, body: &str) -> (u16, Value) {
     let body = Bytes::from(body.to_owned());
     let request = Request::builder()

@@ -1,4 +1,4 @@
-//! The texts of refusals: each fits its own group by words that any service would use, and no other.
+//! The messages of refusals: each matches its group by words that any service would use, and no other group.
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use tgscan_mock::types::{Balance, Search, UserCheck};
@@ -6,7 +6,7 @@ use tgscan_mock::{Expect, FaultKind, Mock, MockServer, Refusal, ServerOptions, U
 
 use crate::support::{answer, message, post, send};
 
-/// Whether these words are in the text, whole and in any case.
+/// Returns whether the text contains these words, whole and in any case.
 fn has(text: &str, words: &str, splits: fn(char) -> bool) -> bool {
     let split = |text: &str| -> Vec<String> {
         let text = text.to_lowercase();
@@ -16,9 +16,9 @@ fn has(text: &str, words: &str, splits: fn(char) -> bool) -> bool {
     text.windows(words.len()).any(|part| part == words)
 }
 
-/// The groups that a text fits; texts that fit one are told apart by it.
+/// Returns the groups that a text matches. A client recognises a refusal if its text matches one group.
 ///
-/// Assumption: a service that refuses names what it refuses, and says so with one of these words.
+/// Assumption: a service names the refused part, and uses one of these words.
 fn groups(text: &str, splits: fn(char) -> bool) -> Vec<Refusal> {
     let any = |words: &[&str]| words.iter().any(|words| has(text, words, splits));
     let key = any(&["api key", "api-key", "apikey", "token"])
@@ -41,7 +41,7 @@ fn groups(text: &str, splits: fn(char) -> bool) -> Vec<Refusal> {
     .collect()
 }
 
-/// Checks that a text fits this group alone, or none, wherever words end.
+/// Checks that a text matches only this group, or none, for both definitions of a word.
 fn fits(text: &str, group: Option<Refusal>) {
     let ends: [fn(char) -> bool; 2] = [|c| !c.is_alphanumeric(), |c| !(c.is_alphanumeric() || c == '_')];
     for splits in ends {
@@ -120,7 +120,7 @@ fn refusals_for_the_query_fit_their_group() {
         "query=https%3A%2F%2Ft.me%2F%2Bhash",
         "query=alice&query=bobby",
         "query=alice&limit=5",
-        // Names of arguments that are words of other groups.
+        // Arguments whose names are words of other groups.
         "query=alice&token=5",
         "query=alice&api-key=5",
         "query=alice&api_key=5",
@@ -196,9 +196,9 @@ fn other_refusals_fit_no_group() {
     fits(&message(&http::Response::new(large)), None);
 }
 
-/// A client must not take what a test did not expect for a refusal that passes.
+/// A client must not take an unexpected request for a temporary refusal.
 #[test]
-fn refusals_of_the_test_itself_fit_no_group() {
+fn refusals_of_unexpected_requests_fit_no_group() {
     let mock = Mock::new();
     for field in ["/result/groups/999/title", "/result/groups/999/id"] {
         mock.script::<Search>([FaultKind::FieldMissing(field.into())]);

@@ -1,4 +1,4 @@
-//! One world per seed: a person and a group are the same, whoever asks for them and how.
+//! One world per seed: a person or a group is the same for every method and client.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -17,12 +17,12 @@ fn builder() -> MockBuilder {
 
 fn search(client: &Client, query: &str) -> SearchAnswer {
     let mut answer = block_on(client.search(query)).unwrap().answer;
-    // What was asked is the one thing that differs.
+    // Only the repeated query differs.
     answer.meta.search_query.clear();
     answer
 }
 
-/// Asks for a person in every way, and returns what is known.
+/// Finds a person in every way, and returns the common answer.
 fn person(client: &Client, id: i64) -> SearchAnswer {
     let by_id = search(client, &id.to_string());
     let user = by_id.user.clone().unwrap();
@@ -48,7 +48,7 @@ fn person(client: &Client, id: i64) -> SearchAnswer {
 }
 
 #[test]
-fn ten_thousand_people_and_their_groups_are_the_same_whoever_asks() {
+fn people_and_groups_are_the_same_for_every_method_and_client() {
     let mock = builder().build().unwrap();
     let groups: Mutex<HashMap<i64, (Option<String>, String)>> = Mutex::default();
     std::thread::scope(|scope| {
@@ -68,7 +68,7 @@ fn ten_thousand_people_and_their_groups_are_the_same_whoever_asks() {
             });
         }
     });
-    // And after a restart, over a socket too.
+    // And after a restart, and over a socket.
     let again = builder().build().unwrap();
     for id in (100_000..110_000).step_by(100) {
         assert_eq!(person(&again.client(), id).reveal(), person(&mock.client(), id).reveal());
@@ -83,7 +83,7 @@ fn ten_thousand_people_and_their_groups_are_the_same_whoever_asks() {
 }
 
 #[test]
-fn name_of_ones_own_is_one_person_and_its_id_leads_back_to_it() {
+fn a_callers_username_is_one_person_who_is_found_by_id() {
     let client = builder().build().unwrap().client();
     let by_name = search(&client, "Some_Username");
     let user = by_name.user.clone().unwrap();
@@ -91,14 +91,14 @@ fn name_of_ones_own_is_one_person_and_its_id_leads_back_to_it() {
     for query in ["some_username", "@SOME_USERNAME", &user.id.to_string()] {
         assert_eq!(search(&client, query).reveal(), by_name.reveal());
     }
-    // Without having been asked for by name, the id is the same person under the name that the world gives.
+    // Before a search by name, the id is the same person with the username of the world.
     let restarted = search(&builder().build().unwrap().client(), &user.id.to_string());
     assert_eq!(restarted.groups.reveal(), by_name.groups.reveal());
     assert_ne!(restarted.user.unwrap().username, user.username);
 }
 
 #[test]
-fn similar_groups_are_those_that_people_are_in_and_come_in_order() {
+fn similar_groups_have_members_and_come_in_order() {
     let client = builder().build().unwrap().client();
     let mut titles: HashMap<String, String> = HashMap::new();
     for id in 100_000..103_000 {
@@ -141,7 +141,7 @@ fn dates_end_with_today_and_come_in_order() {
 }
 
 #[test]
-fn some_accounts_are_unknown_to_every_method() {
+fn unknown_accounts_are_unknown_to_every_method() {
     for unknown in [UnknownAccounts::Blank, UnknownAccounts::Error] {
         let mock = builder().unknown_accounts(20, unknown).cost::<Search>(1).build().unwrap();
         let client = mock.client();
@@ -169,7 +169,7 @@ fn some_accounts_are_unknown_to_every_method() {
 }
 
 #[test]
-fn cost_grows_with_what_is_found() {
+fn cost_grows_with_the_number_of_groups() {
     let mock = builder().cost_grows::<Search>(NonZeroU64::new(10).unwrap()).build().unwrap();
     let mut dearest = 0;
     for id in 100_000..101_000 {
@@ -183,7 +183,7 @@ fn cost_grows_with_what_is_found() {
 }
 
 #[test]
-fn forms_of_clients_in_the_field_are_read_unless_strict() {
+fn forms_with_another_content_type_are_read_unless_strict() {
     let mut request = post("/search", Mock::LIVE_KEY, "query=alice");
     request.headers_mut().insert("content-type", "text/plain;charset=UTF-8".parse().unwrap());
     assert_eq!(answer(&builder().build().unwrap(), &request).status(), 200);
@@ -191,7 +191,7 @@ fn forms_of_clients_in_the_field_are_read_unless_strict() {
 }
 
 #[test]
-fn like_the_service_errors_come_under_200_and_ids_as_numbers() {
+fn like_service_sends_errors_with_200_and_ids_as_numbers() {
     let mock = builder().like_service().build().unwrap();
     assert_eq!(answer(&mock, &post("/search", "wrong", "query=alice")).status(), 200);
     let (mut numbers, documented) = (0, builder().build().unwrap());
@@ -214,7 +214,7 @@ fn like_the_service_errors_come_under_200_and_ids_as_numbers() {
     block_on(mock.client().search("alice")).unwrap();
 }
 
-/// The table in the documentation of the data. To accept a change: `UPDATE_SNAPSHOTS=yes cargo test`.
+/// The table in the documentation of the data. `UPDATE_SNAPSHOTS=yes cargo test` updates it.
 #[test]
 fn shapes_are_as_documented() {
     const PEOPLE: usize = 10_000;
@@ -222,16 +222,16 @@ fn shapes_are_as_documented() {
     let answers: Vec<_> = (100_000..).take(PEOPLE).map(|id: i64| search(&client, &id.to_string())).collect();
     let mut table =
         String::from("| of 10,000 people | half | nine of ten | 99 of 100 | most |\n|---|---|---|---|---|\n");
-    let mut row = |what: &str, mut numbers: Vec<u64>| {
+    let mut row = |label: &str, mut numbers: Vec<u64>| {
         numbers.sort_unstable();
         let [half, nine, many] = [50, 90, 99].map(|percent| numbers[PEOPLE * percent / 100]);
-        writeln!(table, "| {what} | {half} | {nine} | {many} | {} |", numbers[PEOPLE - 1]).unwrap();
+        writeln!(table, "| {label} | {half} | {nine} | {many} | {} |", numbers[PEOPLE - 1]).unwrap();
     };
     row("groups that a search lists", answers.iter().map(|answer| answer.meta.num_groups).collect());
     row("groups that are known", answers.iter().map(|answer| answer.meta.known_num_groups).collect());
     row("former usernames", answers.iter().map(|answer| answer.username_history.len() as u64).collect());
-    let share = |what: &str, has: &dyn Fn(&SearchAnswer) -> bool| {
-        format!("{} % {what}", answers.iter().filter(|answer| has(answer)).count() * 100 / PEOPLE)
+    let share = |label: &str, has: &dyn Fn(&SearchAnswer) -> bool| {
+        format!("{} % {label}", answers.iter().filter(|answer| has(answer)).count() * 100 / PEOPLE)
     };
     let groups: Vec<_> = answers.iter().flat_map(|answer| &answer.groups).collect();
     let unnamed = groups.iter().filter(|group| group.username.is_none()).count() * 100 / groups.len();

@@ -1,31 +1,30 @@
-//! The setting of compression.
+//! The compression setting of the builder.
 
 use super::HyperTransportBuilder;
 use crate::incoming::Coding;
 
 impl HyperTransportBuilder {
-    /// Asks for answers that are compressed with gzip, and expands them. Default: `false`, because a Cargo feature that
-    /// another crate turns on should not change what is sent.
+    /// Requests gzip-compressed answers and expands them. Default: `false`, because enabling a Cargo feature should not
+    /// change requests.
     ///
-    /// [`max_body_size`](Self::max_body_size) holds for the compressed and for the expanded body, so that a small answer that
-    /// expands without end is an error that names the cap and keeps the expanded beginning. Replies and errors have the
-    /// expanded body, and no `content-encoding` and `content-length` any more, which were those of the compressed one.
-    /// A request with an `accept-encoding` of its own gets its answer as it comes, and so does one whose answer is coded
-    /// in another way than asked for, with its `content-encoding`.
+    /// [`max_body_size`](Self::max_body_size) limits both the compressed and the expanded body; an answer that expands beyond
+    /// it is an error that names the limit and keeps the expanded beginning. Replies and errors have the expanded body,
+    /// without the `content-encoding` and `content-length` of the compressed one. The answer is returned unchanged if the
+    /// request already has an `accept-encoding`, or if the answer has another coding.
     ///
-    /// What stands behind the compressed body, such as padding, is passed over. A body that is not gzip although its
-    /// `content-encoding` says so is an error that names the coding and has the body and the headers as they came; one
-    /// that stops to be gzip has what could be expanded, and [`EncodedBody`](crate::EncodedBody) beside it.
+    /// Padding after the compressed body is ignored. If the body is not gzip despite its `content-encoding`, the error names
+    /// the coding and has the body and headers as received. If the body turns invalid midway, the error has the expanded part,
+    /// and the received bytes as [`EncodedBody`](crate::EncodedBody).
     ///
     /// ```
     /// use tgscan_transport_hyper::HyperTransport;
     ///
-    /// // At most 1 MiB comes over the line, and at most 1 MiB of text out of it.
+    /// // Receives at most 1 MiB, and expands it to at most 1 MiB.
     /// let transport = HyperTransport::builder().gzip(true).max_body_size(1 << 20).build()?;
     /// # Ok::<(), tgscan_transport_hyper::BuildError>(())
     /// ```
-    pub fn gzip(mut self, ask: bool) -> Self {
-        self.coding = if ask { Coding::Gzip } else { Coding::Identity };
+    pub fn gzip(mut self, enable: bool) -> Self {
+        self.coding = if enable { Coding::Gzip } else { Coding::Identity };
         self
     }
 }

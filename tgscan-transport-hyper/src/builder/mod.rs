@@ -1,4 +1,4 @@
-//! The settings of a transport, checked together when it is built.
+//! The builder of a transport. `build` validates all settings together.
 
 mod connections;
 #[cfg(feature = "gzip")]
@@ -14,22 +14,22 @@ use std::time::Duration;
 use http::HeaderValue;
 use hyper_util::client::legacy::connect::HttpConnector;
 
-use crate::connect::{Choice, Connector, Route};
+use crate::connect::{Connector, ProxySettings, Route};
 use crate::incoming::Coding;
-use crate::limits::{LONGEST, Limits};
+use crate::limits::{Limits, MAX_TIMEOUT};
 use crate::pool::{Opener, Pools, Settings};
 use crate::tls::Tls;
 use crate::{BuildError, HyperTransport};
 
-/// How long TCP waits for the answer to a keep-alive, and how many it sends before it gives the connection up. Systems
-/// wait 75 s nine times where nobody says so.
-const PROBE: Duration = Duration::from_secs(10);
+/// The interval of unanswered TCP keep-alive probes, and their number before the connection is closed. Systems default to
+/// nine probes every 75 s.
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
 
-/// How long the first family of a host's addresses is tried alone (RFC 8305, 8, which recommends this).
+/// The head start of the preferred address family (the value that RFC 8305, section 8, recommends).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Settings of a [`HyperTransport`], all with a default; made by [`HyperTransport::builder`].
+/// Builds a [`HyperTransport`]. Created by [`HyperTransport::builder`]; every setting has a default.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,7 +45,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// # Ok::<(), tgscan_transport_hyper::BuildError>(())
 /// ```
 #[derive(Clone)]
-#[must_use = "settings do nothing until `build`"]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct HyperTransportBuilder {
     connect_timeout: Duration,
     attempt_timeout: Duration,
@@ -60,7 +60,7 @@ pub struct HyperTransportBuilder {
     http1_only: bool,
     allow_plain_http: bool,
     tls: Tls,
-    route: Choice,
+    route: ProxySettings,
     coding: Coding,
 }
 
@@ -80,48 +80,46 @@ impl Default for HyperTransportBuilder {
             http1_only: false,
             allow_plain_http: false,
             tls: Tls::default(),
-            route: Choice::default(),
+            route: ProxySettings::default(),
             coding: Coding::default(),
         }
     }
 }
 
 impl HyperTransportBuilder {
-    /// Sets the time limit of one attempt, from its start to the last byte of the body. Default: 30 s. Times beyond a year
-    /// count as a year.
+    /// Sets the time limit of one attempt, from its start to the last byte of the body. Default: 30 s; at most a year.
     ///
-    /// A call that is retried makes several attempts; the limit of a whole call is
+    /// Retries are further attempts. Limit the whole call with
     /// [`Client::with_deadline`](tgscan_core::Client::with_deadline).
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// Sets the time limit of one attempt until the first byte of the response, including connecting. Default: as
-    /// long as `attempt_timeout` allows.
+    /// Sets the time limit from the start of an attempt to the first byte of the response, including connecting. Default:
+    /// as long as `attempt_timeout` allows.
     ///
-    /// For those who know how fast their service answers and send large answers over slow lines. After it, a paid call
-    /// is "maybe sent" and is not sent again.
+    /// Use it for large answers over slow connections. A paid call that exceeds it is "maybe sent" and not sent again.
     pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
         self.first_byte_timeout = Some(timeout);
         self
     }
 
-    /// Sets how long a response body may pause. Default: as long as `attempt_timeout` allows, because an answer that
-    /// has begun has been paid for.
+    /// Sets the maximum pause within a response body. Default: as long as `attempt_timeout` allows, because an answer that
+    /// has begun is paid for.
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = Some(timeout);
         self
     }
 
-    /// Sets the maximum size of a response body, in bytes. Default: 64 MiB. Of a longer one exactly this much is kept, in the
-    /// error.
+    /// Sets the maximum size of a response body, in bytes. Default: 64 MiB. A longer body is an error that keeps exactly this
+    /// number of bytes.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
     }
 
-    /// Sets the `User-Agent` of requests that have none. Default: `tgscan-rust/` and this crate's version.
+    /// Sets the `User-Agent` of requests without one. Default: `tgscan-rust/` and this crate's version.
     pub fn user_agent(mut self, text: impl Into<String>) -> Self {
         self.user_agent = text.into();
         self
@@ -133,21 +131,20 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Allows plain `http` to any host and through any proxy, not within this machine only. Default: `false`.
+    /// Allows plain `http` to other hosts and through remote proxies. Default: `false`, which allows loopback hosts and
+    /// proxies on this machine.
     ///
-    /// Without it, plain `http` goes to loopback hosts alone, and not through a proxy that is not on this machine itself.
-    ///
-    /// **Everyone on the way can read the API key and spend its credits.** For a sidecar in a network of your own; the
+    /// **Everyone on the way can read the API key and spend its credits.** Intended for a sidecar in a private network. The
     /// base URL must allow it too, with [`Api::with_plain_http_base_url`](tgscan_core::Api::with_plain_http_base_url).
     pub fn allow_plain_http(mut self, allow: bool) -> Self {
         self.allow_plain_http = allow;
         self
     }
 
-    /// Validates the settings and builds the transport. Does not connect, and needs no runtime.
+    /// Validates the settings and builds the transport. Does not connect and needs no runtime.
     ///
     /// # Errors
-    /// If a setting makes no sense; the error names it and says what would be right.
+    /// Returns an error that names the invalid setting and the remedy.
     pub fn build(self) -> Result<HyperTransport, BuildError> {
         let limits = Limits {
             attempt_timeout: self.attempt_timeout,
@@ -190,23 +187,23 @@ impl HyperTransportBuilder {
     }
 
     fn pools(self) -> Result<(Pools, Route), BuildError> {
-        let connect_timeout = self.connect_timeout.min(LONGEST);
+        let connect_timeout = self.connect_timeout.min(MAX_TIMEOUT);
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(self.tcp_nodelay);
-        tcp.set_keepalive(self.tcp_keepalive.map(|silence| silence.min(LONGEST)));
-        tcp.set_keepalive_interval(self.tcp_keepalive.map(|silence| silence.min(PROBE)));
+        tcp.set_keepalive(self.tcp_keepalive.map(|silence| silence.min(MAX_TIMEOUT)));
+        tcp.set_keepalive_interval(self.tcp_keepalive.map(|silence| silence.min(PROBE_INTERVAL)));
         tcp.set_keepalive_retries(self.tcp_keepalive.map(|_| PROBES));
-        // Shared out among the addresses of a host, so that one that swallows packets leaves time for the next.
+        // Divided among the addresses of a host, so that an unresponsive one leaves time for the next.
         tcp.set_connect_timeout(Some(connect_timeout));
         tcp.set_happy_eyeballs_timeout(Some(HEAD_START));
-        // It would refuse `https`, which is handled around it, as plain `http` is.
+        // `Connector` handles the scheme; the TCP connector would refuse `https`.
         tcp.enforce_http(false);
         let route = self.route.route(tcp)?;
         let tls = Arc::new(self.tls.config(self.http1_only)?);
         let (timeout, allow_plain_http) = (connect_timeout, self.allow_plain_http);
         let connector = Connector { route: route.clone(), tls, timeout, allow_plain_http };
         let settings = Settings {
-            idle_timeout: self.pool_idle_timeout.min(LONGEST),
+            idle_timeout: self.pool_idle_timeout.min(MAX_TIMEOUT),
             max_idle: self.pool_max_idle_per_host,
             offers_http2: cfg!(feature = "http2") && !self.http1_only,
         };
@@ -216,7 +213,7 @@ impl HyperTransportBuilder {
 
 impl fmt::Debug for HyperTransportBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without roots and proxies: a PEM text can hold a private key, a proxy's URL its credentials.
+        // Omits roots and proxies: a PEM text can contain a private key, and a proxy's URL credentials.
         f.debug_struct("HyperTransportBuilder")
             .field("connect_timeout", &self.connect_timeout)
             .field("attempt_timeout", &self.attempt_timeout)
@@ -232,7 +229,7 @@ impl fmt::Debug for HyperTransportBuilder {
     }
 }
 
-// Without a crypto provider nothing can be built.
+// Building needs a crypto provider.
 #[cfg(test)]
 #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 mod tests;

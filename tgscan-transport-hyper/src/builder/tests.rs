@@ -1,16 +1,16 @@
-//! What the builder refuses, and what it says then.
+//! Tests of the builder's validation and its error texts.
 
 use super::*;
 
-fn refused(builder: HyperTransportBuilder) -> String {
+fn build_error(builder: HyperTransportBuilder) -> String {
     builder.build().unwrap_err().to_string()
 }
 
 #[test]
-fn refuses_what_makes_no_sense_and_says_what_would() {
+fn rejects_invalid_settings_with_a_remedy() {
     let new = HyperTransportBuilder::default;
     let zero = Duration::ZERO;
-    for (builder, says) in [
+    for (builder, expected) in [
         (new().connect_timeout(zero), "`connect_timeout` is zero"),
         (new().attempt_timeout(zero), "`attempt_timeout` is zero"),
         (new().pool_idle_timeout(zero), "`pool_max_idle_per_host(0)`"),
@@ -20,19 +20,22 @@ fn refuses_what_makes_no_sense_and_says_what_would() {
         (new().max_body_size(0), "`max_body_size` is zero"),
         (new().user_agent("a\r\nb"), "give a text like `my-app/1.0`"),
         (new().user_agent(""), "`user_agent` is empty"),
-        (new().extra_roots_pem(""), "without any certificate"),
-        (new().extra_roots_pem("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"), "without any"),
-        (new().extra_roots_pem("-----BEGIN CERTIFICATE-----\nYQ==\n"), "not PEM"),
-        (new().extra_roots_pem("-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n"), "not PEM"),
-        (new().extra_root_der(*b"no certificate"), "extra root certificate 1 cannot be used"),
+        (new().extra_roots_pem(""), "contains no certificate"),
+        (new().extra_roots_pem("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"), "contains no"),
+        (new().extra_roots_pem("-----BEGIN CERTIFICATE-----\nYQ==\n"), "not valid PEM"),
+        (
+            new().extra_roots_pem("-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n"),
+            "not valid PEM",
+        ),
+        (new().extra_root_der(*b"no certificate"), "extra root certificate 1 is invalid"),
     ] {
-        let said = refused(builder);
-        assert!(said.contains(says), "{said}");
+        let error = build_error(builder);
+        assert!(error.contains(expected), "{error}");
     }
 }
 
 #[test]
-fn extreme_settings_are_accepted() {
+fn accepts_extreme_settings() {
     let builder = HyperTransportBuilder::default()
         .connect_timeout(Duration::MAX)
         .attempt_timeout(Duration::from_nanos(1))
@@ -44,32 +47,31 @@ fn extreme_settings_are_accepted() {
 }
 
 #[test]
-fn debug_leaves_the_roots_out() {
+fn debug_omits_the_roots() {
     let builder = HyperTransportBuilder::default().extra_roots_pem("secret");
     assert!(!format!("{builder:?}").contains("secret"));
 }
 
 #[test]
-fn contradictions_are_refused_and_say_what_to_change() {
+fn rejects_contradictory_settings_with_a_remedy() {
     let new = HyperTransportBuilder::default;
-    let own = config;
-    let mut with_alpn = own();
+    let mut with_alpn = config();
     with_alpn.alpn_protocols = vec![b"h2".to_vec()];
     let long = Duration::from_secs(31);
-    for (builder, says) in [
+    for (builder, expected) in [
         (new().first_byte_timeout(long), "the other one must be shorter"),
         (new().read_timeout(long), "`read_timeout` and `attempt_timeout`"),
         (new().only_extra_roots(), "add the authority to trust with `extra_roots_pem`"),
-        (new().tls_config(own()).only_extra_roots(), "trust them in your `ClientConfig`"),
-        (new().tls_config(own()).extra_root_der(*b"root"), "trust them in your `ClientConfig`"),
+        (new().tls_config(config()).only_extra_roots(), "add the roots to your `ClientConfig`"),
+        (new().tls_config(config()).extra_root_der(*b"root"), "add the roots to your `ClientConfig`"),
         (
-            new().tls_config(own()).crypto_provider(config().crypto_provider().as_ref().clone()),
-            "make your `ClientConfig` with that provider",
+            new().tls_config(config()).crypto_provider(config().crypto_provider().as_ref().clone()),
+            "create your `ClientConfig` with that provider",
         ),
-        (new().tls_config(with_alpn), "`http1_only` limits that"),
+        (new().tls_config(with_alpn), "`http1_only` disables HTTP/2"),
     ] {
-        let said = refused(builder);
-        assert!(said.contains("contradict each other") && said.contains(says), "{said}");
+        let error = build_error(builder);
+        assert!(error.contains("contradict each other") && error.contains(expected), "{error}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The settings of TLS.
+//! The TLS settings of the builder.
 
 use rustls::pki_types::CertificateDer;
 
@@ -6,40 +6,38 @@ use super::HyperTransportBuilder;
 use crate::tls::Trusted;
 
 impl HyperTransportBuilder {
-    /// Trusts the certificates in a PEM text beside Mozilla's roots. Can be called several times.
+    /// Trusts the certificates in a PEM text, in addition to Mozilla's roots. Can be called repeatedly.
     ///
-    /// For a gateway with a certificate authority of its own, or the mock's server.
+    /// Use it for a gateway with a private certificate authority, or for the mock's server.
     pub fn extra_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.roots.add_pem(pem.into());
         self
     }
 
-    /// Trusts a certificate in DER form beside Mozilla's roots. Can be called several times.
+    /// Trusts a certificate in DER form, in addition to Mozilla's roots. Can be called repeatedly.
     pub fn extra_root_der(mut self, der: impl Into<Vec<u8>>) -> Self {
         self.tls.roots.add_der(CertificateDer::from(der.into()));
         self
     }
 
-    /// Trusts the extra roots and nobody else: no other authority can vouch for a server then. Default: Mozilla's roots
-    /// are trusted too.
+    /// Trusts only the extra roots. Default: Mozilla's roots are trusted too.
     ///
-    /// Pinning an authority of your own is safe; pinning that of somebody else's service stops working when they change
-    /// theirs.
+    /// Pin only an authority that you control: a third-party service stops working as soon as it changes its authority.
     pub fn only_extra_roots(mut self) -> Self {
-        self.tls.trusted = Trusted::Nobody;
+        self.tls.trusted = Trusted::ExtraRoots;
         self
     }
 
-    /// Lets the operating system decide whom to trust, with its own authorities and rules, instead of Mozilla's roots.
-    /// Extra roots are trusted beside them.
+    /// Verifies certificates with the operating system's authorities and rules instead of Mozilla's roots. Extra roots are
+    /// trusted too.
     ///
-    /// For machines that an organisation manages. The default is Mozilla's roots, because many container images have
-    /// none. The latest of this and [`only_extra_roots`](Self::only_extra_roots) holds.
+    /// Use it on machines that an organisation manages. The default is Mozilla's roots, because many container images have no
+    /// authorities. The last call of this and [`only_extra_roots`](Self::only_extra_roots) wins.
     ///
     /// ```
     /// use tgscan_transport_hyper::HyperTransport;
     ///
-    /// // Fails where the system has no authorities at all, as in a bare container image.
+    /// // Fails if the system has no authorities, as in a minimal container image.
     /// let transport = HyperTransport::builder().platform_verifier().build();
     /// ```
     #[cfg(feature = "platform-verifier")]
@@ -48,15 +46,15 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Sets the crypto provider of TLS. Default: ring, or aws-lc-rs where the crate was built without ring.
+    /// Sets the crypto provider of TLS. Default: ring, or aws-lc-rs if the crate was built without ring.
     ///
-    /// The process default of rustls is never looked at.
+    /// The process default of rustls is ignored.
     ///
     /// ```
     /// # #[cfg(feature = "aws-lc-rs")] {
     /// use tgscan_transport_hyper::{HyperTransport, rustls};
     ///
-    /// // With the feature `aws-lc-rs`, also where another crate turned `ring` on.
+    /// // Needs the feature `aws-lc-rs`; takes precedence over `ring`.
     /// let provider = rustls::crypto::aws_lc_rs::default_provider();
     /// let transport = HyperTransport::builder().crypto_provider(provider).build()?;
     /// # }
@@ -67,9 +65,9 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Sets a TLS configuration of your own, e.g. with a client certificate. Replaces all other TLS settings of this builder.
+    /// Sets a custom TLS configuration, e.g. with a client certificate. Replaces all other TLS settings of this builder.
     ///
-    /// Leave its `alpn_protocols` empty. What its verifier accepts gets the API key.
+    /// Leave its `alpn_protocols` empty. Every server that its verifier accepts receives the API key.
     pub fn tls_config(mut self, config: rustls::ClientConfig) -> Self {
         self.tls.config = Some(config);
         self

@@ -1,4 +1,4 @@
-//! The fields of one header block, without those for which h2 would reset the stream or end the connection.
+//! The fields of a header block, without those that make h2 reset the stream or end the connection.
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -7,29 +7,29 @@ use super::MAX_HEADER_LIST;
 use super::hpack::{encode, size_of_field};
 use crate::length::agreed;
 
-/// The name under which h2 gets the length of a body. It would refuse the body if that has another length.
+/// The name that hides `content-length` from h2, which rejects a body of another length.
 const LENGTH: &str = "x-tgscan-content-length";
 
-/// How large fields other than the status and the length may be together; those beyond are left out.
-const MOST: usize = MAX_HEADER_LIST as usize - 1024;
+/// The maximum total size of the fields other than status and length. Fields beyond it are dropped.
+const MAX_OTHERS: usize = MAX_HEADER_LIST as usize - 1024;
 
 #[derive(Default)]
 pub(super) struct Fields {
     status: Once<[u8; 3]>,
     length: Once<u64>,
-    /// All others that can stay, coded.
+    /// The other valid fields, encoded.
     others: Vec<u8>,
-    /// How much all others count.
+    /// The size of all other fields (RFC 9113, 6.5.2).
     size: usize,
 }
 
-/// A value that all fields of a name agree on.
+/// The common value of all fields with one name.
 #[derive(Clone, Copy, Default)]
 enum Once<T> {
     #[default]
     Missing,
     Agreed(T),
-    /// They contradict each other, or one is invalid.
+    /// The values differ, or one is invalid.
     Unclear,
 }
 
@@ -48,7 +48,7 @@ impl<T: Copy + PartialEq> Once<T> {
 }
 
 impl Fields {
-    /// Adds a field, unless it is invalid or HTTP/2 forbids it (RFC 9113, 8.2 and 8.3).
+    /// Adds a field unless it is invalid or forbidden (RFC 9113, 8.2 and 8.3).
     pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
         if name == b":status" {
             let is_status = |code: &[u8; 3]| code[0] != b'0' && code.iter().all(u8::is_ascii_digit);
@@ -60,12 +60,12 @@ impl Fields {
             return;
         }
         self.size += size_of_field(name, value);
-        if self.size > MOST {
+        if self.size > MAX_OTHERS {
             return;
         }
-        // In lower case from here on.
+        // Also converts to lower case.
         let Ok(name) = HeaderName::from_bytes(name) else { return };
-        let is_about_the_connection = matches!(
+        let is_connection_specific = matches!(
             name.as_str(),
             "connection"
                 | "keep-alive"
@@ -75,12 +75,12 @@ impl Fields {
                 | "upgrade"
                 | LENGTH
         );
-        if !is_about_the_connection && HeaderValue::from_bytes(value).is_ok() {
+        if !is_connection_specific && HeaderValue::from_bytes(value).is_ok() {
             encode(name.as_ref(), value, &mut self.others);
         }
     }
 
-    /// The block as h2 can read it. Without a clear status h2 refuses this stream and no other.
+    /// Returns a block that h2 accepts. Without a clear status, h2 rejects this stream and no other.
     pub(super) fn into_block(self) -> Vec<u8> {
         let mut block = Vec::with_capacity(self.others.len() + 64);
         if let Some(code) = self.status.agreed() {
@@ -94,7 +94,7 @@ impl Fields {
     }
 }
 
-/// Gives the length of the body its name back. Returns it, except for a status that has no body.
+/// Restores `content-length` under its name. Returns the length, or `None` for a status without a body.
 pub(crate) fn restore_length<B>(response: &mut Response<B>) -> Option<u64> {
     let length = response.headers_mut().remove(LENGTH)?;
     let number = agreed([length.as_bytes()]);

@@ -1,21 +1,21 @@
-//! Reads header blocks (HPACK, RFC 7541).
+//! Decodes and encodes header blocks (HPACK, RFC 7541).
 
 use std::collections::VecDeque;
 
 use super::huffman;
 
-/// The most that the dynamic table takes: as no other size is announced, this one holds (RFC 9113, 6.5.2).
+/// The maximum size of the dynamic table: the default, as h2 announces no other (RFC 9113, 6.5.2).
 const TABLE_SIZE: usize = 4096;
 
-/// Of one direction of a connection: each block can refer to fields of those before it.
+/// The decoder of one direction of a connection. A block can refer to fields of earlier blocks.
 pub(super) struct Decoder {
-    /// The dynamic table, the latest first.
+    /// The dynamic table, newest first.
     entries: VecDeque<Entry>,
-    /// As the RFC counts.
+    /// The size of the table, as the RFC counts it.
     size: usize,
-    /// The size to which the server has limited the table.
+    /// The server's limit on the size of the table.
     limit: usize,
-    /// The field that is being read.
+    /// The current field.
     name: Vec<u8>,
     value: Vec<u8>,
 }
@@ -32,29 +32,29 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// Calls this with the name and the value of each field. `None` if the block is malformed; later ones can then not be
-    /// decoded either.
+    /// Calls `field` with the name and value of each field. Returns `None` if the block is malformed; later blocks cannot be
+    /// decoded then.
     pub(super) fn decode(&mut self, mut block: &[u8], mut field: impl FnMut(&[u8], &[u8])) -> Option<()> {
         while let Some(first) = block.first() {
             match first.leading_zeros() {
-                // An indexed field.
+                // Indexed field.
                 0 => {
                     let index = number(&mut block, 7)?;
                     let (name, value) = self.entry(index)?;
                     field(name, value);
                 }
-                // A literal that joins the dynamic table.
+                // Literal with indexing.
                 1 => {
                     self.literal(&mut block, 6)?;
                     field(&self.name, &self.value);
                     self.insert();
                 }
-                // A new size of the table.
+                // Table size update.
                 2 => {
                     self.limit = number(&mut block, 5).filter(|limit| *limit <= TABLE_SIZE)?;
                     self.evict();
                 }
-                // A literal that does not join it.
+                // Literal without indexing.
                 _ => {
                     self.literal(&mut block, 4)?;
                     field(&self.name, &self.value);
@@ -64,7 +64,7 @@ impl Decoder {
         Some(())
     }
 
-    /// From 1 on.
+    /// Returns the entry with this index, starting at 1.
     fn entry(&self, index: usize) -> Option<(&[u8], &[u8])> {
         if let Some((name, value)) = STATIC.get(index.checked_sub(1)?) {
             return Some((name.as_bytes(), value.as_bytes()));
@@ -100,12 +100,12 @@ impl Decoder {
     }
 }
 
-/// How much a field counts (RFC 7541, 4.1; RFC 9113, 6.5.2).
+/// Returns the size of a field (RFC 7541, 4.1; RFC 9113, 6.5.2).
 pub(super) fn size_of_field(name: &[u8], value: &[u8]) -> usize {
     name.len() + value.len() + 32
 }
 
-/// A number whose first bits are the last of a byte (RFC 7541, 5.1).
+/// Reads an integer whose first byte has `prefix` bits (RFC 7541, 5.1).
 fn number(block: &mut &[u8], prefix: u32) -> Option<usize> {
     let mut next = || {
         let (first, rest) = block.split_first()?;
@@ -117,7 +117,7 @@ fn number(block: &mut &[u8], prefix: u32) -> Option<usize> {
     if number < mask {
         return Some(number);
     }
-    // Four bytes suffice for all that can be meant.
+    // Four more bytes exceed every valid value.
     for shift in [0, 7, 14, 21] {
         let byte = next()?;
         number += (byte & 0x7f) << shift;
@@ -142,7 +142,7 @@ fn text(block: &mut &[u8], text: &mut Vec<u8>) -> Option<()> {
     }
 }
 
-/// Appends a field in the plainest form: a literal that joins no table, without Huffman's code.
+/// Appends a field as a literal, without indexing and Huffman code.
 pub(super) fn encode(name: &[u8], value: &[u8], block: &mut Vec<u8>) {
     block.push(0);
     for text in [name, value] {
@@ -203,9 +203,9 @@ mod tests {
         Some(fields)
     }
 
-    /// RFC 7541, C.6: three answers with Huffman's code and a table of 256 bytes, from which they evict fields.
+    /// RFC 7541, C.6: three responses with Huffman code, which evict fields from a table of 256 bytes.
     #[test]
-    fn reads_the_answers_of_the_rfc() {
+    fn decodes_the_responses_of_the_rfc() {
         let mut decoder = Decoder::default();
         let first = ":status=302\ncache-control=private\ndate=Mon, 21 Oct 2013 20:13:21 GMT\n\
                      location=https://www.example.com\n";
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_it_writes() {
+    fn decodes_encoded_fields() {
         for length in [0, 1, 126, 127, 128, 254, 255, 256, 16_510, 16_511, 300_000] {
             let value = "v".repeat(length);
             let mut block = Vec::new();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_malformed_blocks() {
+    fn rejects_malformed_blocks() {
         for hex in [
             "80",
             "be",

@@ -1,6 +1,6 @@
 //! The Huffman code of HPACK (RFC 7541, appendix B).
 
-/// How many bits the code of each byte has. The codes follow from this: they ascend by length, and by byte within a length.
+/// The number of bits in the code of each byte. This determines the codes: they ascend by length, then by byte.
 #[rustfmt::skip]
 const BITS: [u8; 256] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28,
@@ -14,20 +14,20 @@ const BITS: [u8; 256] = [
 ];
 
 /// The most bits of a code.
-const MOST: usize = 30;
+const MAX_BITS: usize = 30;
 
-/// The codes by their length in bits.
+/// The codes, by length in bits.
 struct Codes {
-    /// The first code of each length, how many there are, and where their bytes begin.
-    lengths: [(u32, u32, usize); MOST + 1],
+    /// For each length: the first code, the number of codes, and the position of their bytes.
+    lengths: [(u32, u32, usize); MAX_BITS + 1],
     /// All bytes in the order of their codes.
     bytes: [u8; 256],
 }
 
 const CODES: Codes = {
-    let mut codes = Codes { lengths: [(0, 0, 0); MOST + 1], bytes: [0; 256] };
+    let mut codes = Codes { lengths: [(0, 0, 0); MAX_BITS + 1], bytes: [0; 256] };
     let (mut code, mut at, mut bits) = (0, 0, 1);
-    while bits <= MOST {
+    while bits <= MAX_BITS {
         code <<= 1;
         let (first, start) = (code, at);
         let mut byte = 0;
@@ -47,14 +47,14 @@ const CODES: Codes = {
     codes
 };
 
-/// Appends the text. `None` if this is no text in Huffman's code.
+/// Appends the decoded text. Returns `None` if the code is invalid.
 pub(super) fn decode(coded: &[u8], text: &mut Vec<u8>) -> Option<()> {
     let (mut code, mut bits) = (0, 0);
     for byte in coded {
         for at in (0..8).rev() {
             code = code << 1 | u32::from(byte >> at & 1);
             bits += 1;
-            // Beyond the longest code is the end of the text, which is not to be written.
+            // A longer code is the end-of-string symbol, which is an error.
             let (first, count, start) = *CODES.lengths.get(bits)?;
             let offset = code - first;
             if offset < count {
@@ -63,7 +63,7 @@ pub(super) fn decode(coded: &[u8], text: &mut Vec<u8>) -> Option<()> {
             }
         }
     }
-    // The last byte is filled up with ones.
+    // The last byte is padded with ones.
     (bits < 8 && code + 1 == 1 << bits).then_some(())
 }
 
@@ -80,7 +80,7 @@ mod tests {
 
     /// RFC 7541, C.4 and C.6.
     #[test]
-    fn reads_the_examples_of_the_rfc() {
+    fn decodes_the_examples_of_the_rfc() {
         for (hex, text) in [
             ("f1e3c2e5f23a6ba0ab90f4ff", "www.example.com"),
             ("a8eb10649cbf", "no-cache"),
@@ -97,17 +97,17 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_has_a_code_and_the_last_is_the_end() {
-        let (first, count, start) = CODES.lengths[MOST];
-        assert_eq!((first + count, start + 3), ((1 << MOST) - 1, 256));
+    fn every_byte_has_a_code() {
+        let (first, count, start) = CODES.lengths[MAX_BITS];
+        assert_eq!((first + count, start + 3), ((1 << MAX_BITS) - 1, 256));
         let mut bytes = CODES.bytes;
         bytes.sort_unstable();
         assert!(bytes.iter().enumerate().all(|(at, byte)| usize::from(*byte) == at));
     }
 
     #[test]
-    fn refuses_wrong_padding_and_the_end() {
-        // "a" and zeros, "a" and a whole byte of padding, the end.
+    fn rejects_wrong_padding_and_the_end_symbol() {
+        // "a" and zeros, "a" and a whole byte of padding, the end symbol.
         for hex in ["18", "1fff", "fffffffc", "ffffffff"] {
             assert_eq!(decoded(hex), None, "{hex}");
         }

@@ -1,9 +1,11 @@
-//! HTTP/2 frames on their way to h2, which refuses an answer whose head has a header that HTTP/2 forbids, and ends the
-//! connection with all its answers if a header's name has a capital letter. The service may have been paid for them. So heads
-//! are decoded here and encoded again in a form that h2 accepts: without forbidden and invalid headers, and without the
-//! length of the body, which is compared with the body when its stream has ended.
+//! Repairs HTTP/2 heads before h2 reads them.
 //!
-//! All other frames pass unchanged. After a head that cannot be decoded, all frames do.
+//! h2 rejects an answer with a header that HTTP/2 forbids, and ends the connection with all its answers if the name of a header
+//! has a capital letter. These answers may have been paid for. So heads are decoded here and encoded in a form that h2 accepts:
+//! without forbidden and invalid headers, and without `content-length`, which is compared with the body after its stream has
+//! ended.
+//!
+//! All other frames pass unchanged. After an undecodable head, all frames do.
 
 mod fields;
 mod hpack;
@@ -15,16 +17,16 @@ use self::fields::Fields;
 pub(crate) use self::fields::restore_length;
 use self::hpack::Decoder;
 
-/// How large the headers of an answer may be for h2, as RFC 9113 (6.5.2) counts: about what hyper takes over HTTP/1.1. Its
-/// default of 16 KiB is less than a gateway adds that repeats a policy or a trace in every answer.
+/// The maximum size of an answer's headers for h2 (RFC 9113, 6.5.2), close to hyper's limit over HTTP/1.1. Some gateways
+/// repeat a policy or a trace in every answer and exceed the default of 16 KiB.
 pub(crate) const MAX_HEADER_LIST: u32 = 400 << 10;
 
-/// RFC 9113, 4.1.
+/// The size of a frame header (RFC 9113, 4.1).
 const HEADER: usize = 9;
-/// The most that h2 takes in a frame, as no other size is announced.
-const LARGEST_FRAME: usize = 16 << 10;
-/// A larger head is not looked at, and h2 gives it up.
-const LARGEST_HEAD: usize = 1 << 20;
+/// The maximum payload of a frame: the default, as h2 announces no other.
+const MAX_FRAME: usize = 16 << 10;
+/// The maximum size of an inspected head. h2 rejects larger ones.
+const MAX_HEAD: usize = 1 << 20;
 
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
@@ -33,31 +35,31 @@ const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 32;
 
-/// What comes in on one connection.
+/// The received frames of one connection.
 #[derive(Default)]
 pub(crate) struct Frames {
-    /// The header of the next frame, as far as it is there.
+    /// The header of the next frame, of which `filled` bytes are received.
     header: [u8; HEADER],
-    there: usize,
-    /// How much of the current frame is still to come.
+    filled: usize,
+    /// The remaining bytes of the current frame.
     payload: usize,
-    /// The frames of a head whose end is still to come.
+    /// The frames of an incomplete head.
     head: BytesMut,
     decoder: Decoder,
-    /// A head could not be read.
-    is_lost: bool,
-    /// Not yet taken by h2.
+    /// A head was undecodable, so all frames pass unchanged.
+    is_passing: bool,
+    /// The bytes that h2 has not read yet.
     ready: BytesMut,
 }
 
 impl Frames {
-    /// What h2 gets next, up to a size.
+    /// Returns the next bytes for h2, at most `room`.
     pub(crate) fn next(&mut self, room: usize) -> Option<BytesMut> {
         let size = room.min(self.ready.len());
         self.ready.has_remaining().then(|| self.ready.split_to(size))
     }
 
-    /// Takes what came.
+    /// Takes received bytes.
     pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.payload > 0 {
@@ -66,14 +68,14 @@ impl Frames {
                 self.payload -= payload.len();
                 bytes = rest;
             } else {
-                let (header, rest) = bytes.split_at(bytes.len().min(HEADER - self.there));
-                self.header[self.there..][..header.len()].copy_from_slice(header);
-                self.there += header.len();
+                let (header, rest) = bytes.split_at(bytes.len().min(HEADER - self.filled));
+                self.header[self.filled..][..header.len()].copy_from_slice(header);
+                self.filled += header.len();
                 bytes = rest;
-                if self.there < HEADER {
+                if self.filled < HEADER {
                     return;
                 }
-                self.there = 0;
+                self.filled = 0;
                 self.begin();
             }
             let ends_head = self.payload == 0 && self.header[4] & END_HEADERS != 0;
@@ -83,44 +85,44 @@ impl Frames {
         }
     }
 
-    /// Where the current frame goes.
+    /// Returns the destination of the current frame.
     fn current(&mut self) -> &mut BytesMut {
         if self.head.is_empty() { &mut self.ready } else { &mut self.head }
     }
 
-    /// A frame's header is there.
+    /// Handles a complete frame header.
     fn begin(&mut self) {
         let [high, middle, low, kind, ..] = self.header;
         self.payload = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         let is_head = match kind {
-            HEADERS => self.head.is_empty() && !self.is_lost,
+            HEADERS => self.head.is_empty() && !self.is_passing,
             CONTINUATION => !self.head.is_empty(),
             _ => false,
         };
-        if is_head && self.head.len() + self.payload <= LARGEST_HEAD {
+        if is_head && self.head.len() + self.payload <= MAX_HEAD {
             self.head.extend_from_slice(&self.header);
             return;
         }
-        // Nothing else may come within a head.
+        // Other frames within a head are invalid.
         if is_head || !self.head.is_empty() {
-            self.lose();
+            self.pass_through();
         }
         self.ready.extend_from_slice(&self.header);
     }
 
-    /// Hands everything on as it is, from the current head on.
-    fn lose(&mut self) {
-        self.is_lost = true;
+    /// Passes all frames unchanged, starting with the current head.
+    fn pass_through(&mut self) {
+        self.is_passing = true;
         self.ready.extend_from_slice(&std::mem::take(&mut self.head));
     }
 
-    /// All frames of a head are there.
+    /// Handles a complete head.
     fn end_head(&mut self) {
         let mut fields = Fields::default();
         let is_read = block(&self.head)
             .and_then(|block| self.decoder.decode(&block, |name, value| fields.add(name, value)));
         if is_read.is_none() {
-            self.lose();
+            self.pass_through();
             return;
         }
         let head = std::mem::take(&mut self.head);
@@ -129,7 +131,7 @@ impl Frames {
         let mut rest = block.as_slice();
         let mut kind = HEADERS;
         loop {
-            let (payload, behind) = rest.split_at(rest.len().min(LARGEST_FRAME));
+            let (payload, behind) = rest.split_at(rest.len().min(MAX_FRAME));
             rest = behind;
             let ends = if rest.is_empty() { END_HEADERS } else { 0 };
             let flags = if kind == HEADERS { flags & END_STREAM | ends } else { ends };
@@ -145,7 +147,7 @@ impl Frames {
     }
 }
 
-/// The header block in the frames of a head (RFC 9113, 6.2 and 6.10).
+/// Extracts the header block from the frames of a head (RFC 9113, 6.2 and 6.10).
 fn block(mut frames: &[u8]) -> Option<Vec<u8>> {
     let mut block = Vec::with_capacity(frames.len());
     while let Some((header, rest)) = frames.split_first_chunk::<HEADER>() {
@@ -178,7 +180,7 @@ mod tests {
         [&[high, middle, low, kind, flags, 0, 0, 0, stream], payload].concat()
     }
 
-    /// What h2 gets if the wire comes in pieces of this size.
+    /// Returns the bytes that h2 receives if the wire arrives in pieces of this size.
     fn through(wire: &[u8], size: usize) -> Vec<u8> {
         let mut frames = Frames::default();
         let mut out = Vec::new();
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_put_right_and_all_else_passes_however_it_is_cut() {
+    fn repairs_heads_and_passes_other_frames_for_any_piece_size() {
         // `:status: 200` and `connection: close`, the latter for later heads as well (RFC 7541, 6.2.1).
         let first = [&[0x88, 0x40, 10][..], b"connection", &[5], b"close"].concat();
         let [begin, end] = [&first[..4], &first[4..]];
@@ -226,26 +228,26 @@ mod tests {
     }
 
     #[test]
-    fn head_over_the_size_of_a_frame_goes_on_in_the_next() {
-        let long = literal("x-long", &"v".repeat(2 * LARGEST_FRAME));
+    fn large_head_continues_in_the_next_frame() {
+        let long = literal("x-long", &"v".repeat(2 * MAX_FRAME));
         let wire = [
             frame(HEADERS, END_STREAM, 1, &[0x88]),
-            frame(CONTINUATION, 0, 1, &long[..LARGEST_FRAME]),
-            frame(CONTINUATION, END_HEADERS, 1, &long[LARGEST_FRAME..]),
+            frame(CONTINUATION, 0, 1, &long[..MAX_FRAME]),
+            frame(CONTINUATION, END_HEADERS, 1, &long[MAX_FRAME..]),
         ]
         .concat();
         let block = [literal(":status", "200"), long].concat();
         let good = [
-            frame(HEADERS, END_STREAM, 1, &block[..LARGEST_FRAME]),
-            frame(CONTINUATION, 0, 1, &block[LARGEST_FRAME..2 * LARGEST_FRAME]),
-            frame(CONTINUATION, END_HEADERS, 1, &block[2 * LARGEST_FRAME..]),
+            frame(HEADERS, END_STREAM, 1, &block[..MAX_FRAME]),
+            frame(CONTINUATION, 0, 1, &block[MAX_FRAME..2 * MAX_FRAME]),
+            frame(CONTINUATION, END_HEADERS, 1, &block[2 * MAX_FRAME..]),
         ]
         .concat();
         assert!(through(&wire, 1000) == good);
     }
 
     #[test]
-    fn everything_passes_after_a_head_that_cannot_be_decoded() {
+    fn passes_everything_after_an_undecodable_head() {
         let good = frame(HEADERS, END_HEADERS, 3, &[0x88]);
         for odd in [
             // No HPACK; padding beyond the frame; no room for a priority; another frame within the head.
@@ -258,23 +260,23 @@ mod tests {
             frame(CONTINUATION, END_HEADERS, 1, &[0x88]),
         ] {
             let wire = [odd.clone(), good.clone()].concat();
-            let is_lost = odd[3] == HEADERS;
-            let expected = if is_lost { wire.clone() } else { [odd, through(&good, 100)].concat() };
+            let is_passing = odd[3] == HEADERS;
+            let expected = if is_passing { wire.clone() } else { [odd, through(&good, 100)].concat() };
             for size in [1, 4, 100] {
                 assert_eq!(through(&wire, size), expected, "{wire:?} {size}");
             }
         }
-        // Larger than any head.
-        let part = frame(CONTINUATION, 0, 1, &[0; LARGEST_FRAME]);
-        let wire = [frame(HEADERS, 0, 1, &[0x88]), part.repeat(LARGEST_HEAD / LARGEST_FRAME), good].concat();
+        // Larger than `MAX_HEAD`.
+        let part = frame(CONTINUATION, 0, 1, &[0; MAX_FRAME]);
+        let wire = [frame(HEADERS, 0, 1, &[0x88]), part.repeat(MAX_HEAD / MAX_FRAME), good].concat();
         assert!(through(&wire, 10_000) == wire);
     }
 
     #[test]
-    fn random_frames_never_panic_however_they_are_cut() {
+    fn random_frames_never_panic_for_any_piece_size() {
         let mut seed = 1_u64;
         let mut random = move |below: u64| {
-            // Knuth's.
+            // Knuth's linear congruential generator.
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (seed >> 33) % below
         };

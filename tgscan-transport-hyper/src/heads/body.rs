@@ -1,20 +1,20 @@
-//! Where the body of an answer ends, looked for only where the server says how long it keeps the connection after that.
+//! Finds the end of a body, if the server announced an idle limit that starts there.
 
-/// What is still to come of a body.
+/// The rest of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     Length(u64),
     Chunked(Chunked),
 }
 
-/// RFC 9112, 7.1.
+/// The position in a chunked body (RFC 9112, 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunked {
-    /// The line with a chunk's size, and whether its digits are over.
+    /// The line with the size of a chunk, and whether its digits have ended.
     Size(u64, bool),
     Data(u64),
-    /// The line break behind the data.
-    Behind,
+    /// The line break after the data.
+    AfterData,
     /// The trailers, and whether the line is empty so far.
     Trailer(bool),
     End,
@@ -27,19 +27,23 @@ impl Body {
         matches!(self, Self::Length(0) | Self::Chunked(Chunked::End))
     }
 
-    /// What is to come after these bytes; nothing if they make no sense.
+    /// Returns the rest after these bytes, or `None` if they are invalid.
     pub(super) fn after(self, mut bytes: &[u8]) -> Option<Self> {
         match self {
             Self::Length(rest) => rest.checked_sub(bytes.len() as u64).map(Self::Length),
             Self::Chunked(mut state) => {
-                while let Some((first, behind)) = bytes.split_first() {
-                    if let Chunked::Data(rest) = state {
-                        let there = rest.min(bytes.len() as u64);
-                        bytes = &bytes[usize::try_from(there).ok()?..];
-                        state = if rest == there { Chunked::Behind } else { Chunked::Data(rest - there) };
+                while let Some((first, rest)) = bytes.split_first() {
+                    if let Chunked::Data(size) = state {
+                        let received = size.min(bytes.len() as u64);
+                        bytes = &bytes[usize::try_from(received).ok()?..];
+                        state = if size == received {
+                            Chunked::AfterData
+                        } else {
+                            Chunked::Data(size - received)
+                        };
                     } else {
                         state = state.after(*first)?;
-                        bytes = behind;
+                        bytes = rest;
                     }
                 }
                 Some(Self::Chunked(state))
@@ -57,12 +61,12 @@ impl Chunked {
                 Some(digit) => Self::Size(size.checked_mul(16)? + u64::from(digit), false),
                 None => Self::Size(size, true),
             },
-            (Self::Behind, b'\n') => Self::Size(0, false),
+            (Self::AfterData, b'\n') => Self::Size(0, false),
             (Self::Trailer(true), b'\n') => Self::End,
             (Self::Trailer(_), b'\n') => Self::Trailer(true),
-            (Self::Behind | Self::Trailer(_), b'\r') | (Self::Size(_, true) | Self::Data(_), _) => self,
+            (Self::AfterData | Self::Trailer(_), b'\r') | (Self::Size(_, true) | Self::Data(_), _) => self,
             (Self::Trailer(_), _) => Self::Trailer(false),
-            (Self::Behind | Self::End, _) => return None,
+            (Self::AfterData | Self::End, _) => return None,
         })
     }
 }
@@ -72,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_end_however_the_body_is_cut() {
+    fn finds_the_end_for_any_piece_size() {
         for (body, wire) in [
             (Body::Length(6), "abcdef"),
             (Body::CHUNKED, "3\r\nabc\r\n00A;x=1\r\n0123456789\r\n0\r\n\r\n"),

@@ -1,4 +1,4 @@
-//! The lines of a head, with those apart that say where the body ends.
+//! The lines of a head, with the framing headers apart.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use super::body::Body;
 use super::repair::is_text;
 use crate::length::agreed;
 
-/// How many lines are kept beside `content-length`, `connection` and what hyper may count otherwise than this does. hyper
-/// takes 100; to take more, it would allocate room for them in every call.
-pub(super) const MOST: usize = 92;
+/// The maximum number of lines other than framing headers. hyper accepts 100 in all; this leaves room for lines that it counts
+/// differently. A greater limit in hyper would allocate in every call.
+pub(super) const MAX_LINES: usize = 92;
 
 #[derive(Default)]
 pub(super) struct Fields<'a> {
@@ -17,9 +17,9 @@ pub(super) struct Fields<'a> {
     codings: Vec<Cow<'a, [u8]>>,
     pub(super) others: Vec<Cow<'a, [u8]>>,
     pub(super) keep_alive: Option<Duration>,
-    /// What the last line was, for one that goes on with it.
+    /// The kind of the last line, for continuation lines.
     last: Last,
-    /// Some line cannot stay as it is.
+    /// Whether a line needs repair.
     is_odd: bool,
 }
 
@@ -40,13 +40,13 @@ impl<'a> Fields<'a> {
         }
         if line.first().is_some_and(|first| matches!(first, b' ' | b'\t')) {
             self.is_odd = true;
-            let goes_on = match self.last {
+            let continued = match self.last {
                 Last::Dropped => None,
                 Last::Length => self.lengths.last_mut(),
                 Last::Coding => self.codings.last_mut(),
                 Last::Other => self.others.last_mut(),
             };
-            if let Some(before) = goes_on {
+            if let Some(before) = continued {
                 // RFC 9112, 5.2.
                 let before = before.to_mut();
                 before.push(b' ');
@@ -78,7 +78,7 @@ impl<'a> Fields<'a> {
         self.codings.iter().any(|value| !value.eq_ignore_ascii_case(b"identity"))
     }
 
-    /// The length that all lines agree on.
+    /// Returns the length if all lines agree on one.
     fn length(&self) -> Option<u64> {
         agreed(self.lengths.iter().map(|value| &**value))
     }
@@ -90,10 +90,10 @@ impl<'a> Fields<'a> {
             _ => false,
         };
         let is_identity = !self.codings.is_empty() && !self.is_coded();
-        !self.is_odd && is_length_good && !is_identity && self.others.len() <= MOST
+        !self.is_odd && is_length_good && !is_identity && self.others.len() <= MAX_LINES
     }
 
-    /// The body that comes, if its end can be told.
+    /// Returns the body that follows, if its end can be determined.
     pub(super) fn body(&self, code: [u8; 3]) -> Option<Body> {
         if code == *b"204" || code == *b"304" {
             Some(Body::Length(0))
@@ -105,7 +105,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// How the body ends: with its coding, else after a length, else with the connection.
+    /// Writes the framing headers: the transfer coding, else the length, else none.
     pub(super) fn write_framing(&self, good: &mut Vec<u8>) {
         if self.is_coded() {
             for value in self.codings.iter().filter(|value| !value.eq_ignore_ascii_case(b"identity")) {
@@ -119,7 +119,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The seconds in `timeout=5, max=100` (RFC 2068, 19.7.1.1).
+/// Parses the timeout in `timeout=5, max=100` (RFC 2068, 19.7.1.1).
 fn timeout(value: &[u8]) -> Option<Duration> {
     let mut parameters = std::str::from_utf8(value).ok()?.split([',', ';', ' ']);
     let (_, seconds) = parameters

@@ -1,9 +1,10 @@
-//! Heads of HTTP/1.1 answers on their way to hyper, which gives up an answer whose head it cannot read. The service may
-//! have been paid for it, so what can be understood in one way only is put right before hyper sees it: lines that are no
-//! headers are left out, and lengths that contradict each other give way to reading on until the connection ends.
+//! Repairs HTTP/1.1 heads before hyper reads them.
 //!
-//! A good head is looked at once and passes as it is. Bodies are not looked at, except for their end where the server says
-//! how long it keeps the connection after that.
+//! hyper rejects an answer with a malformed head, but the answer may have been paid for. So a head with one possible meaning is
+//! repaired: invalid lines are dropped, and if the lengths contradict each other, the body ends with the connection.
+//!
+//! A valid head is inspected once and passes unchanged. Bodies are not inspected, except to find their end if the server
+//! announced an idle limit.
 
 mod body;
 mod fields;
@@ -20,52 +21,51 @@ use bytes::{Buf, BytesMut};
 use self::body::Body;
 use self::repair::{Head, repair};
 
-/// Of a larger head, this much is read and the rest is given up. A little less than hyper's own limit, 408 KiB.
-const LARGEST: usize = 400 << 10;
+/// The maximum size of a head; of a larger one, this part is passed on. A little below hyper's limit of 408 KiB.
+const MAX_HEAD: usize = 400 << 10;
 
-/// As it begins, whatever the minor version.
-const BEGINNING: &[u8] = b"HTTP/1.";
+const PREFIX: &[u8] = b"HTTP/1.";
 
-/// What comes in on one connection.
+/// The received bytes of one connection.
 #[derive(Default)]
 pub(crate) struct Heads {
     state: State,
-    /// Looked at, and not yet taken by hyper.
+    /// The inspected bytes that hyper has not read yet.
     ready: BytesMut,
-    /// How long the server keeps the connection, once the body has ended.
-    kept: Option<Duration>,
+    /// The server's idle limit, set when the body has ended.
+    keep_alive: Option<Duration>,
 }
 
 #[derive(Default)]
 enum State {
-    /// Nothing is looked at: a body comes, or nothing should.
+    /// Nothing is inspected: a body follows, or nothing is expected.
     #[default]
     Passing,
-    /// A request was written, so a head comes next; this much of it is there.
-    Head { begun: BytesMut, searched: usize },
-    /// This comes, and then the server keeps the connection so long.
-    Body { body: Body, kept: Duration },
-    /// The rest of the answer is given up.
+    /// A head follows, of which `partial` is received and `searched` bytes contain no end.
+    Head { partial: BytesMut, searched: usize },
+    /// A body follows, after which the idle limit starts.
+    Body { body: Body, keep_alive: Duration },
+    /// The rest of the answer is dropped.
     TooLarge,
 }
 
 impl Heads {
-    /// Something was written: the next thing to come is a head.
-    pub(crate) fn expect(&mut self) {
-        self.kept = None;
+    /// Expects a head next, because a request was written.
+    pub(crate) fn expect_head(&mut self) {
+        self.keep_alive = None;
         if let State::Passing = self.state {
-            self.state = State::Head { begun: BytesMut::new(), searched: 0 };
+            self.state = State::Head { partial: BytesMut::new(), searched: 0 };
         }
     }
 
-    /// Whether what comes is to be looked at.
-    pub(crate) fn are_looked_at(&self) -> bool {
+    /// Returns whether the next bytes must be inspected.
+    pub(crate) fn need_inspection(&self) -> bool {
         !matches!(self.state, State::Passing)
     }
 
-    /// Whether what came is a good head, to be handed on as it is; then nothing else is to be looked at.
+    /// Returns whether these bytes start with a valid head and can be passed on unchanged. Nothing is inspected after it.
     pub(crate) fn pass(&mut self, bytes: &[u8]) -> bool {
-        let is_first = matches!(&self.state, State::Head { begun, .. } if begun.is_empty());
+        let is_first = matches!(&self.state, State::Head { partial, .. } if partial.is_empty());
         let is_plain = is_first && self.ready.is_empty() && plain::is_plain(bytes);
         if is_plain {
             self.state = State::Passing;
@@ -73,7 +73,7 @@ impl Heads {
         is_plain
     }
 
-    /// What hyper gets next, up to a size; nothing if more has to come first.
+    /// Returns the next bytes for hyper, at most `room`; `None` if more must be received first.
     pub(crate) fn next(&mut self, room: usize) -> Option<io::Result<BytesMut>> {
         if self.ready.has_remaining() {
             let size = room.min(self.ready.len());
@@ -82,76 +82,76 @@ impl Heads {
         matches!(self.state, State::TooLarge).then(|| Err(io::Error::other(TooLarge)))
     }
 
-    /// Takes what came while it [is looked at](Self::are_looked_at). No bytes are the end of the connection.
+    /// Takes received bytes while they [need inspection](Self::need_inspection). An empty slice is the end of the connection.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let (mut begun, mut searched) = match take(&mut self.state) {
-            State::Head { begun, searched } => (begun, searched),
-            State::Body { body, kept } => {
+        let (mut partial, mut searched) = match take(&mut self.state) {
+            State::Head { partial, searched } => (partial, searched),
+            State::Body { body, keep_alive } => {
                 self.ready.extend_from_slice(bytes);
-                self.follow(body, kept, bytes);
+                self.follow(body, keep_alive, bytes);
                 return;
             }
             State::Passing | State::TooLarge => return,
         };
-        begun.extend_from_slice(bytes);
+        partial.extend_from_slice(bytes);
         if bytes.is_empty() {
-            self.ready = begun;
+            self.ready = partial;
             return;
         }
         loop {
-            // Some servers end a body with a line break too many.
-            while begun.first().is_some_and(|first| matches!(first, b'\r' | b'\n')) {
-                begun.advance(1);
+            // Some servers send an extra line break after a body.
+            while partial.first().is_some_and(|first| matches!(first, b'\r' | b'\n')) {
+                partial.advance(1);
                 searched = 0;
             }
-            let known = begun.len().min(BEGINNING.len());
-            if begun[..known] != BEGINNING[..known] {
-                self.ready.unsplit(begun);
+            let known = partial.len().min(PREFIX.len());
+            if partial[..known] != PREFIX[..known] {
+                self.ready.unsplit(partial);
                 return;
             }
-            let Some(end) = end_of_head(&begun, searched) else {
-                if begun.len() > LARGEST {
-                    self.ready.extend_from_slice(&repair(&begun, true).bytes);
+            let Some(end) = end_of_head(&partial, searched) else {
+                if partial.len() > MAX_HEAD {
+                    self.ready.extend_from_slice(&repair(&partial, true).bytes);
                     self.state = State::TooLarge;
                 } else {
-                    searched = begun.len();
-                    self.state = State::Head { begun, searched };
+                    searched = partial.len();
+                    self.state = State::Head { partial, searched };
                 }
                 return;
             };
-            let rest = begun.split_off(end);
-            let Head { bytes, is_interim, kept } = repair(&begun, false);
+            let rest = partial.split_off(end);
+            let Head { bytes, is_interim, keep_alive } = repair(&partial, false);
             self.ready.extend_from_slice(&bytes);
             if !is_interim {
-                if let Some((kept, body)) = kept {
-                    self.follow(body, kept, &rest);
+                if let Some((keep_alive, body)) = keep_alive {
+                    self.follow(body, keep_alive, &rest);
                 }
                 self.ready.unsplit(rest);
                 return;
             }
-            (begun, searched) = (rest, 0);
+            (partial, searched) = (rest, 0);
         }
     }
 }
 
 impl Heads {
-    /// How long the server keeps the connection, told once when the body has ended.
-    pub(crate) fn kept(&mut self) -> Option<Duration> {
-        self.kept.take()
+    /// Takes the server's idle limit, once, when the body has ended.
+    pub(crate) fn take_keep_alive(&mut self) -> Option<Duration> {
+        self.keep_alive.take()
     }
 
-    fn follow(&mut self, body: Body, kept: Duration, bytes: &[u8]) {
+    fn follow(&mut self, body: Body, keep_alive: Duration, bytes: &[u8]) {
         match body.after(bytes) {
-            Some(rest) if rest.has_ended() => self.kept = Some(kept),
-            Some(rest) => self.state = State::Body { body: rest, kept },
-            // More than the body: hyper closes the connection.
+            Some(rest) if rest.has_ended() => self.keep_alive = Some(keep_alive),
+            Some(rest) => self.state = State::Body { body: rest, keep_alive },
+            // Bytes after the body: hyper closes the connection.
             None => {}
         }
     }
 }
 
-/// Where the head ends, behind the empty line. `searched` bytes were looked at before.
-fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
+/// Returns the position after the empty line that ends the head. The first `searched` bytes do not contain it.
+pub(crate) fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
     let from = searched.saturating_sub(2);
     let newlines = bytes[from..].iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     newlines.map(|(at, _)| from + at + 1).find_map(|next| match &bytes[next..] {
@@ -161,7 +161,7 @@ fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
     })
 }
 
-/// Who sends this much before the body wants something else than to answer.
+/// The head exceeds the maximum size.
 #[derive(Debug)]
 pub(crate) struct TooLarge;
 
@@ -169,7 +169,7 @@ impl std::error::Error for TooLarge {}
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the head of the answer is larger than {} KiB", LARGEST >> 10)
+        write!(f, "the head of the answer is larger than {} KiB", MAX_HEAD >> 10)
     }
 }
 
@@ -177,16 +177,16 @@ impl fmt::Display for TooLarge {
 mod tests {
     use super::*;
 
-    /// What comes out if each piece of this size is pushed on its own, after one request.
+    /// Returns the output for one answer that arrives in pieces of this size.
     fn through(wire: &str, size: usize) -> String {
         let mut heads = Heads::default();
-        heads.expect();
+        heads.expect_head();
         let mut out = Vec::new();
         let mut rest = wire.as_bytes();
         while !rest.is_empty() {
             let (piece, more) = rest.split_at(size.min(rest.len()));
             rest = more;
-            if heads.are_looked_at() {
+            if heads.need_inspection() {
                 heads.push(piece);
                 while let Some(bytes) = heads.next(7) {
                     out.extend_from_slice(&bytes.unwrap());
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_good_answers_unchanged_however_they_are_cut() {
+    fn passes_valid_answers_unchanged_for_any_piece_size() {
         for wire in [
             "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc",
             "HTTP/1.1 200 OK\nx: y\n\n\n\nabc",
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn puts_odd_heads_right_however_they_are_cut() {
+    fn repairs_malformed_heads_for_any_piece_size() {
         let wire =
             "\r\nHTTP/1.1 100 \0\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nabc";
         for size in [1, 2, 3, 5, 1000] {
@@ -224,13 +224,13 @@ mod tests {
     }
 
     #[test]
-    fn hands_over_what_is_there_when_the_connection_ends() {
+    fn passes_a_partial_head_when_the_connection_ends() {
         let mut heads = Heads::default();
-        heads.expect();
+        heads.expect_head();
         heads.push(b"HTTP/1.1 200");
         assert!(heads.next(100).is_none());
         heads.push(b"");
         assert_eq!(heads.next(100).unwrap().unwrap(), &b"HTTP/1.1 200"[..]);
-        assert!(heads.next(100).is_none() && !heads.are_looked_at());
+        assert!(heads.next(100).is_none() && !heads.need_inspection());
     }
 }

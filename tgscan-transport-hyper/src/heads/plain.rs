@@ -1,14 +1,14 @@
-//! The head that nearly every answer has, told in one look and without a copy.
+//! Recognises the usual head in one pass and without a copy.
 
 use memchr::{memchr, memchr3};
 
-use super::fields::MOST;
+use super::fields::MAX_LINES;
 
-/// Returns whether these bytes begin with a whole head that hyper reads as it is: one final status line, lines with a
-/// colon, one way to tell where the body ends, and no hint about how long the connection is kept. hyper itself passes
-/// over names and values that cannot be. Anything else may be good as well, and is for a closer look.
+/// Returns whether these bytes start with a complete head that hyper reads unchanged: a final status line, lines with a colon,
+/// at most one framing header, and no `keep-alive`. hyper itself skips invalid names and values. Other heads may be valid too,
+/// and get a full inspection.
 pub(super) fn is_plain(bytes: &[u8]) -> bool {
-    // Not interim: 1xx has another head behind it.
+    // Not 1xx, which is followed by another head.
     let Some([b'1', b' ', b'2'..=b'5', b'0'..=b'9', b'0'..=b'9', b' ', rest @ ..]) =
         bytes.strip_prefix(b"HTTP/1.")
     else {
@@ -19,15 +19,15 @@ pub(super) fn is_plain(bytes: &[u8]) -> bool {
         return false;
     }
     let (mut has_length, mut is_chunked) = (false, false);
-    for _ in 0..=MOST {
+    for _ in 0..=MAX_LINES {
         let Some((header, next)) = line(rest) else { return false };
         if header.is_empty() {
             return true;
         }
-        // Looked for in all that is there, because a short slice takes longer.
+        // Searches the whole rest, because a short slice takes longer.
         let Some(colon) = memchr(b':', rest).filter(|colon| *colon < header.len()) else { return false };
         let (name, value) = (&header[..colon], &header[colon + 1..]);
-        // A folded line, or a name with blanks behind it.
+        // A continuation line, or a name followed by a blank.
         if matches!(name, [] | [b' ' | b'\t', ..] | [.., b' ' | b'\t']) {
             return false;
         }
@@ -58,8 +58,8 @@ pub(super) fn is_plain(bytes: &[u8]) -> bool {
     false
 }
 
-/// The first line and what comes behind it, unless it has what hyper does not pass over: a NUL, or a carriage return or
-/// line feed that stands alone.
+/// Splits off the first line. Returns `None` if it contains a NUL, a bare carriage return or a bare line feed, which hyper
+/// rejects.
 fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (line, rest) = bytes.split_at(memchr3(b'\r', b'\n', 0, bytes)?);
     Some((line, rest.strip_prefix(b"\r\n")?))
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_heads_are_plain() {
+    fn usual_heads_are_plain() {
         for head in [
             "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx: y\r\n\r\nabc",
             "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\nX-Y_z:\tb \u{fc}\r\n\r\n",
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_for_a_closer_look() {
+    fn other_heads_are_not_plain() {
         for head in [
             "",
             "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n",

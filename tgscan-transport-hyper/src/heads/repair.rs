@@ -1,42 +1,42 @@
-//! One head, put right where hyper could not read it.
+//! Repairs a head that hyper would reject.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use super::body::Body;
-use super::fields::{Fields, MOST};
+use super::fields::{Fields, MAX_LINES};
 
-/// A head that hyper can read, if it can be made so.
+/// A head, repaired where possible.
 pub(super) struct Head<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
-    /// Another one comes after it.
+    /// Another head follows this one.
     pub(super) is_interim: bool,
-    /// How long the server keeps the connection after the body, if it says so, and where the body ends.
-    pub(super) kept: Option<(Duration, Body)>,
+    /// The idle limit that the server announced, and the body after which it starts.
+    pub(super) keep_alive: Option<(Duration, Body)>,
 }
 
-/// Looks at a head. `is_cut` says that it has no end; then it gets one, and a body that ends with the connection.
+/// Repairs a head. If `is_cut`, it has no end; it gets one, and its body ends with the connection.
 pub(super) fn repair(bytes: &[u8], is_cut: bool) -> Head<'_> {
     let mut lines = lines(bytes);
     let first = lines.next().unwrap_or_default();
     let Some(status) = StatusLine::read(first) else {
-        return Head { bytes: Cow::Borrowed(bytes), is_interim: false, kept: None };
+        return Head { bytes: Cow::Borrowed(bytes), is_interim: false, keep_alive: None };
     };
-    // 101 is the last that comes in HTTP.
+    // After 101 the connection does not speak HTTP.
     let is_interim = status.code[0] == b'1' && status.code != *b"101";
     let mut fields = Fields::default();
     for line in lines.take_while(|line| is_cut || !line.is_empty()) {
         fields.add(line);
     }
     if is_cut {
-        // Its last line may not be whole.
+        // The last line may be incomplete.
         fields.others.pop();
     }
     let needs_http_1_1 = status.minor == b'0' && fields.is_coded();
     let is_good = status.is_good && fields.is_good() && !needs_http_1_1 && !is_cut;
-    let kept = fields.keep_alive.filter(|_| !is_interim).zip(fields.body(status.code));
+    let keep_alive = fields.keep_alive.filter(|_| !is_interim).zip(fields.body(status.code));
     if is_good {
-        return Head { bytes: Cow::Borrowed(bytes), is_interim, kept };
+        return Head { bytes: Cow::Borrowed(bytes), is_interim, keep_alive };
     }
 
     let mut good = Vec::with_capacity(bytes.len() + 32);
@@ -51,33 +51,33 @@ pub(super) fn repair(bytes: &[u8], is_cut: bool) -> Head<'_> {
         fields.write_framing(&mut good);
     }
     if needs_http_1_1 {
-        // As HTTP/1.0 means it, and nobody knows what such a server makes of a second request.
+        // The default of HTTP/1.0; such a server may mishandle a second request.
         good.extend_from_slice(b"connection: close\r\n");
     }
-    for line in fields.others.iter().take(MOST) {
+    for line in fields.others.iter().take(MAX_LINES) {
         good.extend_from_slice(line);
         good.extend_from_slice(b"\r\n");
     }
     good.extend_from_slice(b"\r\n");
-    Head { bytes: Cow::Owned(good), is_interim, kept }
+    Head { bytes: Cow::Owned(good), is_interim, keep_alive }
 }
 
-/// The lines without their ends, the last of which may be missing.
+/// Iterates over the lines without their line breaks. The last one may have none.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// Neither NUL nor a lone line break nor anything else that a terminal would obey.
+/// Returns whether a line has no control characters other than tabs.
 pub(super) fn is_text(line: &[u8]) -> bool {
     line.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
 }
 
 struct StatusLine<'a> {
-    /// Of the version.
+    /// The minor version.
     minor: u8,
     code: [u8; 3],
     reason: &'a [u8],
-    /// As it should be.
+    /// Needs no repair.
     is_good: bool,
 }
 
@@ -95,7 +95,7 @@ impl<'a> StatusLine<'a> {
             && (reason.is_empty() || reason[0] == b' ')
             && is_text(reason);
         let reason = if is_text(reason) { reason.trim_ascii() } else { b"" };
-        // A code of four digits is none.
+        // A code has three digits.
         (!reason.first().is_some_and(u8::is_ascii_digit) || is_good).then_some(Self {
             minor: *minor,
             code: *code,
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn good_heads_are_not_copied() {
+    fn does_not_copy_valid_heads() {
         for head in [
             "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx: y\r\n\r\n",
             "HTTP/1.1 200\r\ntransfer-encoding: chunked\r\n\r\n",
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_one_way_to_tell_where_the_body_ends() {
+    fn keeps_one_framing_header() {
         for (fields, good) in [
             ("content-length: 3\r\nContent-Length : 3\r\n", "content-length: 3\r\n"),
             ("content-length: 3, 3\r\nx\0\r\n", "content-length: 3\r\n"),
@@ -146,23 +146,24 @@ mod tests {
     }
 
     #[test]
-    fn a_head_with_too_many_headers_keeps_its_length() {
+    fn keeps_the_length_of_a_head_with_too_many_headers() {
         let many = "x: y\r\n".repeat(400);
         let good = repaired(&format!("HTTP/1.1 200 OK\r\n{many}content-length: 3\r\n\r\n"));
         assert!(good.starts_with("HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx: y\r\n"));
-        assert_eq!(good.matches("x: y").count(), MOST);
+        assert_eq!(good.matches("x: y").count(), MAX_LINES);
     }
 
     #[test]
-    fn tells_how_long_the_connection_is_kept_where_the_end_of_the_body_can_be_told() {
-        let kept = |fields: &str| repair(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), false).kept;
+    fn returns_the_idle_limit_if_the_end_of_the_body_is_known() {
+        let keep_alive =
+            |fields: &str| repair(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), false).keep_alive;
         let five = Duration::from_secs(5);
         for (fields, body) in [
             ("content-length: 3\r\nkeep-alive: timeout=5\r\n", Body::Length(3)),
             ("Keep-Alive: max=9, Timeout=5\r\ncontent-length: 3\r\ncontent-length: 3\r\n", Body::Length(3)),
             ("keep-alive: timeout=\"5\";max=1\r\ntransfer-encoding: Chunked\r\n", Body::CHUNKED),
         ] {
-            assert_eq!(kept(fields), Some((five, body)), "{fields}");
+            assert_eq!(keep_alive(fields), Some((five, body)), "{fields}");
         }
         for fields in [
             "content-length: 3\r\n",
@@ -171,12 +172,12 @@ mod tests {
             "keep-alive: 5\r\ncontent-length: 3\r\n",
             "keep-alive: timeout=5\r\ncontent-length: a\r\n",
         ] {
-            assert_eq!(kept(fields), None, "{fields}");
+            assert_eq!(keep_alive(fields), None, "{fields}");
         }
     }
 
     #[test]
-    fn odd_status_lines_keep_their_code() {
+    fn keeps_the_code_of_malformed_status_lines() {
         for (odd, good) in [
             ("HTTP/1.1  200 OK", "HTTP/1.1 200 OK"),
             ("HTTP/1.1\t200 OK", "HTTP/1.1 200 OK"),

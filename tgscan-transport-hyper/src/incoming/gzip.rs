@@ -1,4 +1,4 @@
-//! Bodies that may be compressed with gzip: expanded as they come, so that a bomb is stopped at the cap.
+//! Expands gzip-compressed bodies while they are received, so that a decompression bomb stops at the cap.
 
 use std::{fmt, io};
 
@@ -7,22 +7,20 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, Entry};
 use http::{HeaderMap, HeaderValue, Response};
 use tgscan_core::transport::TransportErrorKind as Kind;
 
-use super::Unfit;
-use super::kept::Kept;
-use super::members::Members;
+use super::BodyError;
+use super::buffer::Buffer;
+use super::members::MemberDecoder;
 
-/// How a request allows its answer to be coded.
+/// The content coding that a request accepts.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Coding {
-    /// As it comes.
     #[default]
     Identity,
-    /// Compressed with gzip, and expanded here.
     Gzip,
 }
 
 impl Coding {
-    /// Says so in the request. One that says something itself gets what it asks for, unchanged.
+    /// Adds `accept-encoding`, and returns the coding to expand: identity if the request already has that header.
     pub(crate) fn ask(self, headers: &mut HeaderMap) -> Self {
         if self == Self::Identity || headers.contains_key(ACCEPT_ENCODING) {
             return Self::Identity;
@@ -32,29 +30,29 @@ impl Coding {
     }
 }
 
-/// Whether a body is coded with gzip and nothing else. The list can stand in several lines, and `identity` is no coding.
+/// Returns whether gzip is the only coding of a body. The list may span several headers, and `identity` does not count.
 fn is_gzip(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(CONTENT_ENCODING).into_iter().map(HeaderValue::as_bytes);
     let codings = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
     let mut codings =
         codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
-    // RFC 9110, 8.4.1.3, for the second name.
+    // `x-gzip`: RFC 9110, 8.4.1.3.
     let is_gzip =
         |coding: &[u8]| coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip");
     codings.next().is_some_and(is_gzip) && codings.next().is_none()
 }
 
-/// A body, expanded if it is compressed.
+/// A body, expanded if it is gzip.
 pub(super) enum Content {
-    Plain { kept: Kept, cap: usize },
+    Plain { buffer: Buffer, cap: usize },
     Gzip(Box<Gzip>),
 }
 
 impl Content {
-    /// Headers that are about the compressed body go away with it.
+    /// Creates an empty body. Removes the headers that describe a compressed body.
     pub(super) fn of(headers: &mut HeaderMap, coding: Coding, cap: usize) -> Self {
         if coding == Coding::Identity || !is_gzip(headers) {
-            return Self::Plain { kept: Kept::new(cap), cap };
+            return Self::Plain { buffer: Buffer::new(cap), cap };
         }
         let mut about = HeaderMap::new();
         for name in [CONTENT_ENCODING, CONTENT_LENGTH] {
@@ -63,47 +61,47 @@ impl Content {
             }
         }
         Self::Gzip(Box::new(Gzip {
-            members: Members::new(cap),
-            coded: Kept::new(cap),
+            members: MemberDecoder::new(cap),
+            compressed: Buffer::new(cap),
             about,
             cap,
             is_failed: false,
         }))
     }
 
-    pub(super) fn push(&mut self, data: Bytes) -> Result<(), Unfit> {
+    pub(super) fn push(&mut self, data: Bytes) -> Result<(), BodyError> {
         match self {
-            Self::Plain { kept, cap } => {
-                if kept.push(data) {
+            Self::Plain { buffer, cap } => {
+                if buffer.push(data) {
                     Ok(())
                 } else {
-                    Err(Unfit::too_large("body", *cap))
+                    Err(BodyError::too_large("body", *cap))
                 }
             }
             Self::Gzip(gzip) => gzip.push(data),
         }
     }
 
-    /// Whether the body is complete, when no more comes.
-    pub(super) fn end(&mut self) -> Result<(), Unfit> {
+    /// Checks after the last byte that the body is complete.
+    pub(super) fn end(&mut self) -> Result<(), BodyError> {
         match self {
-            // Nothing at all is an empty body, such as that of a 204.
-            Self::Gzip(gzip) if gzip.coded.len() > 0 => gzip.end(),
+            // No bytes are an empty body, such as that of a 204.
+            Self::Gzip(gzip) if gzip.compressed.len() > 0 => gzip.end(),
             Self::Plain { .. } | Self::Gzip(_) => Ok(()),
         }
     }
 
-    /// The response with its body, or with what there is of it.
+    /// Returns the response with its body, or with the received part.
     pub(super) fn into_response<B>(self, mut response: Response<B>, is_whole: bool) -> Response<Bytes> {
         match self {
-            Self::Plain { kept, .. } => response.map(|_| kept.into_bytes()),
+            Self::Plain { buffer, .. } => response.map(|_| buffer.into_bytes()),
             Self::Gzip(gzip) => {
-                let Gzip { mut members, coded, about, is_failed, .. } = *gzip;
-                let (expanded, body) = (members.expanded().into_bytes(), coded.into_bytes());
+                let Gzip { mut members, compressed, about, is_failed, .. } = *gzip;
+                let (expanded, body) = (members.expanded().into_bytes(), compressed.into_bytes());
                 if is_whole {
                     return response.map(|_| expanded);
                 }
-                // A body that broke off within the first bytes of gzip has no beginning yet.
+                // A body that is not gzip. One that broke off within the gzip header is not a failure of the coding.
                 if is_failed && expanded.is_empty() {
                     response.headers_mut().extend(about);
                     return response.map(|_| body);
@@ -116,48 +114,48 @@ impl Content {
 }
 
 pub(super) struct Gzip {
-    members: Members,
-    /// As it came.
-    coded: Kept,
-    /// The headers that are about the compressed body.
+    members: MemberDecoder,
+    /// The bytes as received.
+    compressed: Buffer,
+    /// The headers that describe the compressed body.
     about: HeaderMap,
     cap: usize,
-    /// It is no gzip, or stopped to be gzip.
+    /// The bytes are not valid gzip.
     is_failed: bool,
 }
 
 impl Gzip {
-    fn push(&mut self, mut data: Bytes) -> Result<(), Unfit> {
-        let room = self.cap - self.coded.len();
-        let fits = self.coded.push(data.clone());
+    fn push(&mut self, mut data: Bytes) -> Result<(), BodyError> {
+        let room = self.cap - self.compressed.len();
+        let fits = self.compressed.push(data.clone());
         data.truncate(room);
-        self.members.push(&data).map_err(|error| self.unfit(&error))?;
-        if fits { Ok(()) } else { Err(Unfit::too_large("compressed body", self.cap)) }
+        self.members.push(&data).map_err(|error| self.body_error(&error))?;
+        if fits { Ok(()) } else { Err(BodyError::too_large("compressed body", self.cap)) }
     }
 
-    fn end(&mut self) -> Result<(), Unfit> {
-        self.members.end().map_err(|error| self.unfit(&error))
+    fn end(&mut self) -> Result<(), BodyError> {
+        self.members.end().map_err(|error| self.body_error(&error))
     }
 
-    fn unfit(&mut self, error: &io::Error) -> Unfit {
-        if self.members.is_over() {
-            return Unfit::too_large("expanded body", self.cap);
+    fn body_error(&mut self, error: &io::Error) -> BodyError {
+        if self.members.is_over_cap() {
+            return BodyError::too_large("expanded body", self.cap);
         }
         self.is_failed = true;
-        // What is cut was complete once, and what is none never was.
+        // A truncated body was valid gzip when it was sent.
         let kind = if error.kind() == io::ErrorKind::UnexpectedEof { Kind::Broken } else { Kind::Other };
-        Unfit { kind, why: format!("the body does not decode from its content coding `gzip`: {error}") }
+        BodyError { kind, why: format!("the body does not decode from its content coding `gzip`: {error}") }
     }
 }
 
-/// A compressed body that did not expand to its end, as it came; in the extensions of a
-/// [partial response](tgscan_core::TransportError::partial) whose body is the part that could be expanded.
+/// The received bytes of a compressed body that could not be expanded completely.
 ///
-/// Where nothing could be expanded because the body is not gzip at all there is none, and the partial response itself has body and headers as they came.
+/// Stored in the extensions of a [partial response](tgscan_core::TransportError::partial), whose body is the expanded part. If
+/// the body is not gzip at all, the partial response itself has the body and headers as received, and no `EncodedBody`.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct EncodedBody {
-    /// The headers that are about it: `content-encoding` and `content-length`.
+    /// The headers that describe the compressed body: `content-encoding` and `content-length`.
     pub headers: HeaderMap,
     /// The compressed bytes, up to the cap.
     pub body: Bytes,
@@ -165,7 +163,7 @@ pub struct EncodedBody {
 
 impl fmt::Debug for EncodedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The body is the answer.
+        // Omits the body, which is the answer.
         f.debug_struct("EncodedBody").field("bytes", &self.body.len()).finish_non_exhaustive()
     }
 }

@@ -1,12 +1,12 @@
-//! Bodies in a build without the feature `gzip`: as they come.
+//! Collects bodies without expansion, in builds without the feature `gzip`.
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
-use super::Unfit;
-use super::kept::Kept;
+use super::BodyError;
+use super::buffer::Buffer;
 
-/// Nothing to choose.
+/// Always identity without the feature `gzip`.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Coding(());
 
@@ -16,19 +16,19 @@ impl Coding {
     }
 }
 
-/// A body as it comes.
+/// A body as received.
 pub(super) struct Content {
-    kept: Kept,
+    buffer: Buffer,
     cap: usize,
 }
 
 impl Content {
     pub(super) fn of(_: &mut HeaderMap, _: Coding, cap: usize) -> Self {
-        Self { kept: Kept::new(cap), cap }
+        Self { buffer: Buffer::new(cap), cap }
     }
 
-    pub(super) fn push(&mut self, data: Bytes) -> Result<(), Unfit> {
-        if self.kept.push(data) { Ok(()) } else { Err(Unfit::too_large("body", self.cap)) }
+    pub(super) fn push(&mut self, data: Bytes) -> Result<(), BodyError> {
+        if self.buffer.push(data) { Ok(()) } else { Err(BodyError::too_large("body", self.cap)) }
     }
 
     #[expect(
@@ -36,11 +36,11 @@ impl Content {
         clippy::unnecessary_wraps,
         reason = "with the feature `gzip` this can fail"
     )]
-    pub(super) fn end(&mut self) -> Result<(), Unfit> {
+    pub(super) fn end(&mut self) -> Result<(), BodyError> {
         Ok(())
     }
 
     pub(super) fn into_response<B>(self, response: Response<B>, _: bool) -> Response<Bytes> {
-        response.map(|_| self.kept.into_bytes())
+        response.map(|_| self.buffer.into_bytes())
     }
 }

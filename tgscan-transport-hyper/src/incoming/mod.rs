@@ -1,10 +1,10 @@
-//! Reads a response's body, within its cap and the deadline, and keeps what came whatever happens.
+//! Reads a response body within its cap and deadline, and keeps all received bytes even if that fails.
 
+mod buffer;
 #[cfg(feature = "gzip")]
 mod gzip;
 #[cfg(not(feature = "gzip"))]
 mod identity;
-mod kept;
 #[cfg(feature = "gzip")]
 mod members;
 
@@ -31,32 +31,32 @@ use self::identity::Content;
 use crate::limits::{Running, Stage, before};
 use crate::{failure, frames};
 
-/// Why a body cannot be kept as it comes.
-struct Unfit {
+/// A body that exceeds its cap or does not decode.
+struct BodyError {
     kind: Kind,
     why: String,
 }
 
-impl From<Unfit> for Failed {
-    fn from(unfit: Unfit) -> Self {
-        Self { kind: unfit.kind, source: unfit.why.into(), is_trusted: true }
+impl From<BodyError> for BodyFailure {
+    fn from(error: BodyError) -> Self {
+        Self { kind: error.kind, source: error.why.into(), is_trusted: true }
     }
 }
 
-impl Unfit {
-    fn too_large(what: &str, cap: usize) -> Self {
+impl BodyError {
+    fn too_large(body: &str, cap: usize) -> Self {
         Self {
             kind: Kind::BodyTooLarge,
-            why: format!("the {what} is larger than `max_body_size` ({cap} bytes)"),
+            why: format!("the {body} is larger than `max_body_size` ({cap} bytes)"),
         }
     }
 }
 
-/// How the reading of a body failed.
-pub(crate) struct Failed {
+/// The failure of reading a body.
+pub(crate) struct BodyFailure {
     pub(crate) kind: Kind,
     pub(crate) source: Box<dyn StdError + Send + Sync>,
-    /// Nothing in it is of the other side.
+    /// Contains no text from the peer.
     pub(crate) is_trusted: bool,
 }
 
@@ -64,13 +64,13 @@ pub(crate) struct Failed {
 pub(crate) struct Reading {
     response: Response<Incoming>,
     content: Content,
-    /// The length that the head announced, and how much came, both as it is on the wire.
+    /// The length that the head announced, and the number of received bytes, both before expansion.
     announced: Option<u64>,
     received: u64,
 }
 
 impl Reading {
-    /// `coding` says how the request allowed the body to be coded.
+    /// Starts reading a body. `coding` is the one that the request accepted.
     pub(crate) fn begin(mut response: Response<Incoming>, coding: Coding, cap: usize) -> Self {
         let announced = match response.version() {
             Version::HTTP_2 => frames::restore_length(&mut response),
@@ -80,17 +80,17 @@ impl Reading {
         Self { response, content, announced, received: 0 }
     }
 
-    /// Reads all of it; `timer` is that of the attempt.
+    /// Reads the whole body, with the timer of the attempt.
     pub(crate) async fn finish(
         &mut self,
         running: Running<'_>,
         mut timer: Pin<&mut Sleep>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), BodyFailure> {
         while !self.response.body().is_end_stream() {
             let frame = poll_fn(|context| Pin::new(self.response.body_mut()).poll_frame(context));
-            match before(|| running.deadline(Stage::Piece), timer.as_mut(), frame).await {
+            match before(|| running.deadline(Stage::Chunk), timer.as_mut(), frame).await {
                 Some(Some(Ok(frame))) => {
-                    // Trailers are no part of the answer.
+                    // Ignores trailers.
                     if let Ok(data) = frame.into_data() {
                         self.received += data.len() as u64;
                         self.content.push(data)?;
@@ -99,9 +99,9 @@ impl Reading {
                 Some(None) => break,
                 Some(Some(Err(error))) => return Err(failure::in_body(error, self.received, self.announced)),
                 None => {
-                    let passed = running.passed(timer.deadline(), Stage::Piece);
+                    let passed = running.passed(timer.deadline(), Stage::Chunk);
                     let source = format!("{passed} within the body").into();
-                    return Err(Failed { kind: Kind::Timeout, source, is_trusted: true });
+                    return Err(BodyFailure { kind: Kind::Timeout, source, is_trusted: true });
                 }
             }
         }
@@ -111,18 +111,21 @@ impl Reading {
         Ok(self.content.end()?)
     }
 
-    /// Whether all of it came, whatever became of it here.
+    /// Returns whether the whole body was received, even if it was not accepted.
     pub(crate) fn is_at_end(&self) -> bool {
         self.response.body().is_end_stream()
     }
 
-    /// The response with its whole body, or what is there of it.
-    pub(crate) fn into_answer(self, ended: Result<(), Failed>) -> Result<Response<Bytes>, TransportError> {
+    /// Returns the response with its whole body, or an error with the received part.
+    pub(crate) fn into_answer(
+        self,
+        ended: Result<(), BodyFailure>,
+    ) -> Result<Response<Bytes>, TransportError> {
         let Self { response, content, .. } = self;
         let response = content.into_response(response, ended.is_ok());
         match ended {
             Ok(()) => Ok(response),
-            Err(Failed { kind, source, is_trusted }) => {
+            Err(BodyFailure { kind, source, is_trusted }) => {
                 let error = TransportError::response_started(response, source).with_kind(kind);
                 Err(if is_trusted { error.with_trusted_text() } else { error })
             }

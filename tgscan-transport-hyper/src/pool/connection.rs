@@ -1,4 +1,4 @@
-//! An open connection, and whether it can take a request now.
+//! An open connection, and its readiness for a request.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use crate::outgoing::Outgoing;
 use crate::probe::ProbeSender;
 use crate::since::Since;
 #[cfg(feature = "http2")]
-use crate::tcp::MOMENT;
+use crate::tcp::CHECK_VALIDITY;
 use crate::traffic::Traffic;
 
-/// A connection that a request can be given to. In a box, because it is moved often.
+/// An open connection. Boxed, because it is moved often.
 pub(super) struct Connection {
     pub(super) sender: Sender,
     pub(super) traffic: Traffic,
-    /// When it was opened, or last used.
+    /// The time of opening or of the last use.
     since: Since,
 }
 
 pub(super) enum Sender {
-    /// For one request at a time.
+    /// Serves one request at a time.
     Http1(http1::SendRequest<Outgoing>),
-    /// Shared.
+    /// Serves concurrent requests.
     #[cfg(feature = "http2")]
     Http2(http2::SendRequest<Outgoing>, ProbeSender),
 }
@@ -35,12 +35,12 @@ impl Connection {
         Self { sender, traffic, since: Since::now() }
     }
 
-    /// It is used now, or was until now.
+    /// Records a use.
     pub(super) fn renew(&mut self) {
         self.since = Since::now();
     }
 
-    /// Returns another handle on it, if calls can share it.
+    /// Returns another handle if calls can share the connection.
     pub(super) fn share(&self) -> Option<Box<Self>> {
         match &self.sender {
             Sender::Http1(_) => None,
@@ -57,7 +57,7 @@ impl Connection {
         !matches!(self.sender, Sender::Http1(_))
     }
 
-    /// Returns whether the answer to the last request was read.
+    /// Returns whether the connection can take a request now.
     pub(super) fn is_ready(&self) -> bool {
         match &self.sender {
             Sender::Http1(sender) => sender.is_ready(),
@@ -66,7 +66,7 @@ impl Connection {
         }
     }
 
-    /// Waits until it is ready. Returns whether it is, and did not end.
+    /// Waits until the connection is ready. Returns `false` if it ended.
     pub(super) async fn ready(&mut self) -> bool {
         match &mut self.sender {
             Sender::Http1(sender) => sender.ready().await.is_ok(),
@@ -91,18 +91,18 @@ impl Connection {
         }
     }
 
-    /// Returns whether its task sees the state of its socket before it has a request. Over HTTP/1.1 it looks just before,
-    /// and hands the request back if the connection has ended. Over HTTP/2 it can look too late, so that it must have
-    /// looked a moment ago.
+    /// Returns whether the connection can be used without a [`probe`](Self::probe). An HTTP/1.1 connection checks its socket
+    /// just before a request, and returns the request if it has ended. An HTTP/2 connection may check too late, so it must
+    /// have been used a moment ago.
     pub(super) fn is_known(&self) -> bool {
         match &self.sender {
             Sender::Http1(_) => true,
             #[cfg(feature = "http2")]
-            Sender::Http2(..) => !self.since.has_passed(MOMENT),
+            Sender::Http2(..) => !self.since.has_passed(CHECK_VALIDITY),
         }
     }
 
-    /// Waits until its task has seen the state of its socket, and returns whether the connection is still open.
+    /// Waits until the task of the connection has checked its socket, and returns whether the connection is still open.
     #[cfg_attr(not(feature = "http2"), expect(clippy::unused_async, reason = "HTTP/2 waits"))]
     pub(super) async fn probe(&self) -> bool {
         match &self.sender {

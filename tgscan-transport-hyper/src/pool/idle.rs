@@ -1,4 +1,4 @@
-//! Connections that nobody uses, until they have been idle for too long.
+//! The idle connections of a pool.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,17 +10,17 @@ use super::connection::Connection;
 use super::open::Settings;
 use super::origin::Pool;
 
-/// The open connections that the next call can have.
+/// The open connections that are available to calls.
 #[derive(Default)]
 pub(super) struct Idle {
-    /// The latest last, so that in quiet times the others age.
+    /// Most recently used last, so that in quiet times the others expire.
     #[expect(clippy::vec_box, reason = "they move between here and the calls")]
     connections: Vec<Box<Connection>>,
-    /// Closes those that are idle for too long.
+    /// Closes expired connections.
     sweeper: Option<Sweeper>,
 }
 
-/// A task that ends with what it looks after.
+/// A task that is aborted on drop.
 struct Sweeper(AbortHandle);
 
 impl Drop for Sweeper {
@@ -30,7 +30,7 @@ impl Drop for Sweeper {
 }
 
 impl Idle {
-    /// Takes the connection that was used last. One that can be shared stays as well.
+    /// Takes the most recently used connection, or another handle on a shared one.
     pub(super) fn take(&mut self) -> Option<Box<Connection>> {
         self.connections.last()?.share().or_else(|| self.connections.pop())
     }
@@ -42,14 +42,14 @@ impl Idle {
         }
     }
 
-    /// A shared connection is used now, or was until now.
+    /// Records a use of a shared connection.
     pub(super) fn renew(&mut self, used: &Connection) {
         if let Some(at) = self.position(used) {
             self.connections[at].renew();
         }
     }
 
-    /// Removes a shared connection, which has ended.
+    /// Removes a shared connection that has ended.
     pub(super) fn remove(&mut self, ended: &Connection) {
         if let Some(at) = self.position(ended) {
             self.connections.remove(at);
@@ -65,8 +65,8 @@ impl Idle {
         self.sweeper = None;
     }
 
-    /// Closes those that have been idle for this long, and says when to look again; `None` if none is left. Calls that use
-    /// a shared one have separate handles.
+    /// Closes expired connections, and returns the time of the next sweep, or `None` if no connection is left. Calls on a
+    /// shared connection hold other handles.
     fn sweep(&mut self, timeout: Duration) -> Option<Instant> {
         self.connections.retain(|idle| !idle.has_passed(timeout) && !idle.is_closed());
         let oldest = self.connections.iter().map(|idle| idle.since().monotonic()).min();
@@ -75,16 +75,16 @@ impl Idle {
 }
 
 impl Pool {
-    /// Sees to it that connections that are idle for too long are closed, also if no call ever comes again.
-    pub(super) fn look_after(self: &Arc<Self>, idle: &mut Idle) {
+    /// Starts the task that closes expired connections, unless it runs.
+    pub(super) fn start_sweeper(self: &Arc<Self>, idle: &mut Idle) {
         if idle.sweeper.is_none() {
-            let sweeping = sweeping(Arc::downgrade(self), self.settings().idle_timeout);
-            idle.sweeper = self.spawn(sweeping).map(Sweeper);
+            let sweep = sweep(Arc::downgrade(self), self.settings().idle_timeout);
+            idle.sweeper = self.spawn(sweep).map(Sweeper);
         }
     }
 }
 
-async fn sweeping(pool: Weak<Pool>, timeout: Duration) {
+async fn sweep(pool: Weak<Pool>, timeout: Duration) {
     let mut next = Instant::now() + timeout;
     loop {
         sleep_until(next).await;

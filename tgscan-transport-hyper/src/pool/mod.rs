@@ -1,5 +1,6 @@
-//! The connections, kept for the next call: a pool for each origin in each tokio runtime, because a connection is driven by
-//! the runtime in which it was made, and a call of another one would wait for it while nobody runs that.
+//! Connection pools, one per origin and tokio runtime.
+//!
+//! A connection is driven by the runtime that opened it. A call in another runtime would wait while that one does not run.
 
 mod connection;
 mod idle;
@@ -16,15 +17,15 @@ use tokio::runtime::Id;
 pub(crate) use self::open::{ConnectError, Opener, Settings};
 pub(crate) use self::origin::Pool;
 pub(crate) use self::send::SendError;
-use crate::runtime::{self, Lack};
+use crate::runtime::{self, RuntimeError};
 
-/// As many pools are kept. Those of runtimes that ended must not pile up in a program that makes many of them.
+/// The maximum number of pools, so that pools of ended runtimes do not accumulate.
 const POOLS: usize = 16;
 
-/// Makes connections and keeps them for the next call.
+/// The pools of a transport.
 pub(crate) struct Pools {
     opener: Arc<Opener>,
-    /// The latest first.
+    /// Most recently used first.
     entries: Mutex<Vec<Entry>>,
 }
 
@@ -38,7 +39,7 @@ struct Entry {
 impl Entry {
     fn is_for(&self, runtime: Id, scheme: &Scheme, authority: &Authority) -> bool {
         self.runtime == runtime
-            // Names in other letters get a pool of their own, which is no harm.
+            // Case-sensitive: a name in another case gets a separate pool, which is harmless.
             && self.authority.as_str() == authority.as_str()
             && self.scheme == *scheme
     }
@@ -49,16 +50,17 @@ impl Pools {
         Self { opener: Arc::new(opener), entries: Mutex::default() }
     }
 
-    /// The pool for requests to a host from the runtime in which this is called. `None` without a host.
-    pub(crate) fn here(&self, uri: &Uri) -> Result<Option<Arc<Pool>>, Lack> {
+    /// Returns the pool for a URI in the current runtime, or `None` if the URI has no valid host.
+    pub(crate) fn here(&self, uri: &Uri) -> Result<Option<Arc<Pool>>, RuntimeError> {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Ok(None) };
         let here = runtime::current()?;
         if let Some(pool) = find(&mut self.locked(), here, scheme, authority) {
             return Ok(Some(pool));
         }
         runtime::check_time(here)?;
+        runtime::check_io(here)?;
         let mut pools = self.locked();
-        // Another thread of the runtime may have been faster.
+        // Another thread of the runtime may have added it meanwhile.
         if let Some(pool) = find(&mut pools, here, scheme, authority) {
             return Ok(Some(pool));
         }
@@ -76,7 +78,7 @@ impl Pools {
         Ok(Some(pool))
     }
 
-    /// Lets no new call have a connection that is open now: idle ones are closed, and those in use end with their calls.
+    /// Closes idle connections, and those in use when their calls end.
     pub(crate) fn discard(&self) {
         let discarded = std::mem::take(&mut *self.locked());
         for entry in discarded {
@@ -85,7 +87,7 @@ impl Pools {
     }
 
     fn locked(&self) -> MutexGuard<'_, Vec<Entry>> {
-        // Nothing panics while it is locked.
+        // No code panics while holding the lock.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Opens connections: connects, and agrees on the protocol.
+//! Opens connections: connects and negotiates the protocol.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,13 +17,13 @@ use crate::connect::Connector;
 #[cfg(feature = "http2")]
 use crate::frames::MAX_HEADER_LIST;
 
-/// How often a quiet HTTP/2 connection with calls in flight is asked whether it still lives, and how long it may take
-/// to answer. Without this, calls on a connection that a router forgot would each run into the attempt timeout, one
-/// after the other, because a timeout closes one HTTP/2 stream and not the connection.
+/// The interval and the timeout of pings on a quiet HTTP/2 connection with calls in flight. Without pings, calls on a dead
+/// connection would run into the attempt timeout one after the other, because a timeout closes the stream and not the
+/// connection.
 #[cfg(feature = "http2")]
 const PING: Duration = Duration::from_secs(10);
 
-/// What the builder says about pools.
+/// The settings of a pool.
 pub(crate) struct Settings {
     pub(crate) idle_timeout: Duration,
     pub(crate) max_idle: usize,
@@ -44,9 +44,9 @@ impl Opener {
     pub(crate) fn new(connector: Connector, settings: Settings) -> Self {
         let mut http1 = http1::Builder::new();
         http1
-            // A form is a few bytes: to copy them behind the head is cheaper than to send two pieces.
+            // Copying a body of a few bytes behind the head is cheaper than a vectored write.
             .writev(false)
-            // A paid answer is read whatever its head is like, as far as there is only one way to understand it.
+            // A paid answer should survive a malformed head that has one possible meaning.
             .allow_obsolete_multiline_headers_in_responses(true)
             .allow_spaces_after_header_name_in_responses(true)
             .ignore_invalid_headers_in_responses(true);
@@ -69,7 +69,7 @@ impl Opener {
         }
     }
 
-    /// Opens one, driven by a task of the runtime in which this is called.
+    /// Opens a connection, driven by a task of the current runtime.
     pub(super) async fn open(&self, uri: Uri) -> Result<Box<Connection>, ConnectError> {
         #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/2 changes it"))]
         let mut socket = self.connector.connect(uri).await.map_err(ConnectError::new)?;
@@ -78,7 +78,7 @@ impl Opener {
         if socket.is_http2() {
             let prober = socket.prober();
             let (sender, connection) = self.http2.handshake(socket).await.map_err(ConnectError::new)?;
-            // How it ends is told to its calls.
+            // Its calls receive the error.
             tokio::spawn(async { drop(connection.await) });
             return Ok(Box::new(Connection::new(Sender::Http2(sender, prober), traffic)));
         }
@@ -88,7 +88,7 @@ impl Opener {
     }
 }
 
-/// No connection. For all that waited for it.
+/// A connection failed to open. Cloned for all calls that waited for it.
 #[derive(Clone)]
 pub(crate) struct ConnectError(Arc<dyn StdError + Send + Sync>);
 

@@ -1,4 +1,4 @@
-//! The connections of one origin, and who waits for one.
+//! The connections of one origin, and the calls that wait for one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,12 +12,12 @@ use tokio::task::AbortHandle;
 use super::connection::Connection;
 use super::idle::Idle;
 use super::open::{ConnectError, Opener, Settings};
-use crate::runtime::Lack;
+use crate::runtime::RuntimeError;
 
 /// The connections to a host, for the calls of one runtime.
 ///
-/// Over HTTP/1.1 each call that finds no idle connection opens one, and takes the first that is there, its own or one
-/// that another call gives back. Where the server may speak HTTP/2, one call opens a connection for all.
+/// Over HTTP/1.1, each call without an idle connection opens one, and uses the first available: the new one, or one that
+/// another call returned. If the server may speak HTTP/2, all calls wait for one connection.
 pub(crate) struct Pool {
     opener: Arc<Opener>,
     runtime: Id,
@@ -31,12 +31,12 @@ pub(crate) struct Pool {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) idle: Idle,
-    /// Who waits for a connection, in the order in which they came.
+    /// The calls that wait for a connection, oldest first.
     waiting: VecDeque<Waiter>,
-    /// The connections that are being opened.
+    /// The numbers of the connections that are being opened.
     opening: Vec<u64>,
     last_number: u64,
-    /// The server was asked, and takes no HTTP/2.
+    /// The server did not choose HTTP/2.
     speaks_http1: bool,
     is_discarded: bool,
 }
@@ -52,15 +52,15 @@ impl State {
         self.last_number
     }
 
-    /// Whether this connection was being opened until now.
-    fn ends_opening(&mut self, number: u64) -> bool {
+    /// Ends the opening of a connection. Returns whether it was being opened.
+    fn remove_opening(&mut self, number: u64) -> bool {
         let at = self.opening.iter().position(|opening| *opening == number);
         at.map(|at| self.opening.swap_remove(at)).is_some()
     }
 }
 
 impl Pool {
-    /// `None` if the authority is no host that could be asked for anything.
+    /// Creates a pool, or returns `None` if the authority is not a valid host.
     pub(super) fn new(
         opener: Arc<Opener>,
         runtime: Id,
@@ -87,7 +87,7 @@ impl Pool {
         })
     }
 
-    /// The host and how it is spoken to, without a path.
+    /// Returns the scheme and authority as a URI.
     pub(crate) fn uri(&self) -> &Uri {
         &self.uri
     }
@@ -97,30 +97,30 @@ impl Pool {
     }
 
     pub(super) fn locked(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is locked.
+        // No code panics while holding the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs this in the runtime of the pool, if that is where this is called.
+    /// Spawns a task if the current runtime is that of the pool.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
         let here = Handle::try_current().ok().filter(|here| here.id() == self.runtime)?;
         Some(here.spawn(task).abort_handle())
     }
 
-    /// Whether the next connection may be one of HTTP/2, which all that wait can share.
+    /// Returns whether the next connection may be HTTP/2, which all waiting calls can share.
     fn opens_one_at_a_time(&self, state: &State) -> bool {
         self.may_speak_http2 && !state.speaks_http1
     }
 
-    /// Takes an idle connection that is open as of now, if that can be told without waiting.
+    /// Takes an idle connection that is known to be open without waiting.
     pub(super) fn take_known(&self) -> Option<Box<Connection>> {
         let connection = self.locked().idle.take()?;
         let is_young = !connection.has_passed(self.settings().idle_timeout);
         (is_young && !connection.is_closed() && connection.is_known()).then_some(connection)
     }
 
-    /// Returns a connection for one request, and whether it was idle: an idle one that is open as of now, or else the first
-    /// of those that are being opened or in use.
+    /// Returns a connection for one request, and whether it was idle: an idle one that is still open, else the next one that
+    /// is opened or returned.
     pub(super) async fn connection(self: &Arc<Self>) -> Result<(Box<Connection>, bool), ConnectError> {
         let mut has_ended = false;
         loop {
@@ -134,7 +134,7 @@ impl Pool {
                 return Ok((connection, is_idle));
             }
             self.locked().idle.remove(&connection);
-            // One that was opened for this call can end by chance. A server that ends the next as well takes none.
+            // A new connection can end by chance. A server that ends the next one too accepts none.
             if !is_idle && std::mem::replace(&mut has_ended, true) {
                 return Err(ConnectError::new(
                     "the server ended new connections before a request could begin",
@@ -156,16 +156,16 @@ impl Pool {
         Err(Waiting { pool: Arc::clone(self), number, receiver, opening })
     }
 
-    /// Opens a connection in a task of its own.
+    /// Opens a connection in a separate task.
     fn open(self: &Arc<Self>, state: &mut State, number: u64) -> Option<AbortHandle> {
         let pool = Arc::clone(self);
         let task = self.spawn(async move {
-            // Not before: a runtime that ends drops the task at once, while this pool is locked.
+            // Created inside the task: a runtime that ends drops the task immediately, while this pool is locked.
             let opening = Opening { pool, number };
             let pool = &opening.pool;
             let opened = pool.opener.open(pool.uri.clone()).await;
             let mut state = pool.locked();
-            if !state.ends_opening(number) {
+            if !state.remove_opening(number) {
                 return;
             }
             match opened {
@@ -180,12 +180,12 @@ impl Pool {
         if task.is_some() {
             state.opening.push(number);
         } else {
-            self.fail(state, number, &ConnectError::new(Lack::Runtime));
+            self.fail(state, number, &ConnectError::new(RuntimeError::Runtime));
         }
         task
     }
 
-    /// After the one connection that all waited for: opens one for each, if it cannot be shared.
+    /// Opens a connection for each waiting call, or one for all if it may be shared.
     fn open_for_waiting(self: &Arc<Self>, state: &mut State) {
         let most = if self.opens_one_at_a_time(state) { 1 } else { usize::MAX };
         while state.opening.len() < state.waiting.len().min(most) {
@@ -196,16 +196,16 @@ impl Pool {
         }
     }
 
-    /// Tells those who waited for this connection that there is none.
+    /// Reports an error of opening to the calls that waited for the connection.
     fn fail(&self, state: &mut State, number: u64, error: &ConnectError) {
         if self.opens_one_at_a_time(state) {
             for waiter in state.waiting.drain(..) {
-                // Who is gone need not know.
+                // An error means that the call was dropped.
                 let _ = waiter.connection.send(Err(error.clone()));
             }
             return;
         }
-        // Its own call, or if that has got another connection, the first that waits.
+        // The call that it was opened for, or if that has another connection, the oldest.
         let at = state.waiting.iter().position(|waiter| waiter.number == number).unwrap_or(0);
         if state.opening.len() < state.waiting.len() {
             if let Some(waiter) = state.waiting.remove(at) {
@@ -214,7 +214,7 @@ impl Pool {
         }
     }
 
-    /// Gives a connection back, to who waits for one or to be kept.
+    /// Returns a connection to the pool: to a waiting call, else to the idle ones.
     pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>) {
         let mut state = self.locked();
         if !state.is_discarded && self.settings().max_idle > 0 {
@@ -235,11 +235,11 @@ impl Pool {
         if state.is_discarded {
             state.idle.clear();
         } else {
-            self.look_after(&mut state.idle);
+            self.start_sweeper(&mut state.idle);
         }
     }
 
-    /// Closes what is idle, and keeps nothing any more.
+    /// Closes idle connections, and keeps no connection from now on.
     pub(super) fn discard(&self) {
         let mut state = self.locked();
         state.is_discarded = true;
@@ -247,7 +247,7 @@ impl Pool {
     }
 }
 
-/// A connection that is being opened. Whoever waits for it is told if nothing comes of it, whatever the reason.
+/// A connection that is being opened. Reports an error to the waiting calls if its task is dropped.
 struct Opening {
     pool: Arc<Pool>,
     number: u64,
@@ -256,7 +256,7 @@ struct Opening {
 impl Drop for Opening {
     fn drop(&mut self) {
         let mut state = self.pool.locked();
-        if state.ends_opening(self.number) {
+        if state.remove_opening(self.number) {
             let error = ConnectError::new("the task that opened the connection was stopped");
             self.pool.fail(&mut state, self.number, &error);
         }
@@ -275,9 +275,9 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) async fn connection(mut self) -> Result<Box<Connection>, ConnectError> {
         let connection = (&mut self.receiver).await;
-        // What was opened for it goes on, for others.
+        // Keeps the opening for other calls.
         self.opening = None;
-        connection.unwrap_or_else(|_| Err(ConnectError::new(Lack::Runtime)))
+        connection.unwrap_or_else(|_| Err(ConnectError::new(RuntimeError::Runtime)))
     }
 }
 
@@ -290,10 +290,10 @@ impl Drop for Waiting {
         }
         let mut state = self.pool.locked();
         state.waiting.retain(|waiter| waiter.number != self.number);
-        // The call was given up, so what is opened for it is given up as well.
+        // The call was dropped, so its opening is aborted.
         if let Some(opening) = self.opening.take() {
             opening.abort();
-            state.ends_opening(self.number);
+            state.remove_opening(self.number);
             self.pool.open_for_waiting(&mut state);
         }
     }

@@ -5,27 +5,30 @@ use std::sync::Arc;
 use http::header::HOST;
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
+use tgscan_core::transport::SendBy;
 
 use super::connection::{Connection, Sender};
 use super::open::ConnectError;
 use super::origin::Pool;
 use crate::outgoing::{Handover, Outgoing};
 
-/// No head of a response came.
+/// A request failed before the response head.
 #[derive(Debug)]
 pub(crate) enum SendError {
-    /// There is no connection.
+    /// No connection was opened.
     Connect(ConnectError),
-    /// The connection ended, maybe before anything of the request was written.
+    /// The request had to wait for a connection until its [`SendBy`] had passed.
+    Late,
+    /// The request failed on a connection. `is_unsent` if no part of it was written.
     Request { error: hyper::Error, is_unsent: bool },
 }
 
 impl Pool {
-    /// Sends a request and waits for the head of the response. A request that hyper hands back, of which then nothing was
-    /// sent, is sent over the next connection: any number of idle ones may have ended, and one that was opened for it.
+    /// Sends a request and waits for the response head. A request that hyper returns unsent goes over the next connection,
+    /// after any number of idle connections that ended, and at most one new one.
     ///
-    /// The request is taken from where it stands, because a future that has it twice is large. `handover` tells, also if
-    /// this is dropped, who has it.
+    /// Takes the request out of `request` to keep the future small. `handover` records the state of the request, even if this
+    /// future is dropped.
     pub(crate) async fn request(
         self: &Arc<Self>,
         request: &mut Option<Request<Outgoing>>,
@@ -35,9 +38,13 @@ impl Pool {
         loop {
             let (mut connection, is_idle) = match self.take_known() {
                 Some(connection) => (connection, true),
-                // In a box, so that the future of the usual call is small.
+                // Boxed, so that the future of the usual call is small.
                 None => Box::pin(self.connection()).await.map_err(SendError::Connect)?,
             };
+            if request.as_ref().is_some_and(|request| SendBy::check(request).is_err()) {
+                Lease { pool: Arc::clone(self), connection }.give_back();
+                return Err(SendError::Late);
+            }
             if let (Sender::Http1(_), Some(request)) = (&connection.sender, &mut *request) {
                 self.prepare_http1(request);
             }
@@ -68,14 +75,14 @@ impl Pool {
         }
     }
 
-    /// Opens a connection if there is none that a call could have.
+    /// Opens a connection unless one is idle.
     pub(crate) async fn warm_up(self: Arc<Self>) -> Result<(), ConnectError> {
         let (connection, _) = self.connection().await?;
         self.put(connection);
         Ok(())
     }
 
-    /// The target is a path (RFC 9112, 3.2.1), and the host a header.
+    /// Changes the target to a path, and adds the `host` header (RFC 9112, 3.2.1).
     fn prepare_http1(&self, request: &mut Request<Outgoing>) {
         if let Some(path) = request.uri().path_and_query().cloned() {
             *request.uri_mut() = path.into();
@@ -86,7 +93,7 @@ impl Pool {
         }
     }
 
-    /// The target and the headers as they were, for whatever protocol comes now.
+    /// Reverts `prepare_http1`, because the next connection may use HTTP/2.
     fn restore_target(&self, request: &mut Request<Outgoing>) {
         let mut parts = self.uri().clone().into_parts();
         parts.path_and_query = request.uri().path_and_query().cloned();
@@ -97,14 +104,14 @@ impl Pool {
     }
 }
 
-/// A connection whose answer is being read. Dropped before the end, one of HTTP/1.1 closes.
+/// A connection whose answer is being read. Dropping it closes an HTTP/1.1 connection.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
     connection: Box<Connection>,
 }
 
 impl Lease {
-    /// Gives the connection back: the answer was read to its end.
+    /// Returns the connection to the pool after the whole answer was read.
     pub(crate) fn give_back(self) {
         let Self { pool, mut connection } = self;
         if connection.is_shared() {
@@ -113,7 +120,7 @@ impl Lease {
             connection.renew();
             pool.put(connection);
         } else if !connection.is_closed() {
-            // Its task has still to see the end.
+            // The connection's task has not processed the end of the answer yet.
             let task = {
                 let pool = Arc::clone(&pool);
                 async move {

@@ -1,55 +1,78 @@
-//! Proxies: which one, if any, and the tunnel through it.
+//! Connects directly or through a proxy.
 //!
-//! hyper-util has all of this too. It is made here because there a proxy that cannot be read is gone around in silence, a
-//! password with an unescaped `/` is looked up as a host, a refusal hides its status, and a `201` opens no tunnel.
+//! hyper-util also supports proxies, but connects directly if it cannot parse a proxy's URL, resolves a part of a password with
+//! an unescaped `/` as a host, hides the status of a refusal, and opens no tunnel for a `201`.
 
-mod bypass;
-mod choice;
-mod error;
-mod http;
-mod route;
-mod socks;
+mod rules;
+mod tunnel;
 mod url;
 
-use std::io;
+use std::error::Error as StdError;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use tgscan_core::transport::is_loopback_host;
 use tokio::net::TcpStream;
+use tower_service::Service;
 
-pub(crate) use self::choice::Choice;
-pub(crate) use self::error::ProxyError;
-pub(crate) use self::route::{Route, is_proxy_elsewhere, proxy_on_the_way};
+pub(crate) use self::rules::ProxySettings;
+use self::rules::Rules;
+pub(crate) use self::tunnel::ProxyError;
 
-/// Writes all of it to a proxy, before the tunnel stands.
-async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        stream.writable().await?;
-        match stream.try_write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+type BoxError = Box<dyn StdError + Send + Sync>;
+type Stream = TokioIo<TcpStream>;
+
+/// Connects to hosts, directly or through the proxy that the rules select. Never replaces one by the other.
+#[derive(Clone)]
+pub(crate) struct Route {
+    tcp: HttpConnector,
+    rules: Arc<Rules>,
 }
 
-/// Reads what a proxy has sent, at most this much.
-async fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        stream.readable().await?;
-        match stream.try_read(buffer) {
-            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection")),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result,
-        }
+impl Route {
+    fn new(tcp: HttpConnector, rules: Rules) -> Self {
+        Self { tcp, rules: Arc::new(rules) }
     }
 }
 
-/// Reads exactly this much.
-async fn read_exact(stream: &TcpStream, mut buffer: &mut [u8]) -> io::Result<()> {
-    while !buffer.is_empty() {
-        let count = read(stream, buffer).await?;
-        buffer = &mut buffer[count..];
+impl Service<Uri> for Route {
+    type Response = Stream;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.tcp.poll_ready(context).map_err(Into::into)
     }
-    Ok(())
+
+    fn call(&mut self, host: Uri) -> Self::Future {
+        let Some(proxy) = self.rules.proxy_for(&host) else {
+            let connecting = self.tcp.call(host);
+            return Box::pin(async move { Ok(connecting.await?) });
+        };
+        let connecting = self.tcp.call(proxy.uri.clone());
+        let rules = Arc::clone(&self.rules);
+        Box::pin(async move {
+            let stream = connecting.await.map_err(|error| ProxyError::unreachable(error.into()))?;
+            // Selects the same proxy as above.
+            if let Some(proxy) = rules.proxy_for(&host) {
+                tunnel::open(proxy, stream.inner(), &host).await?;
+            }
+            Ok(stream)
+        })
+    }
+}
+
+/// Returns the host and port of the proxy for a host, without credentials, or `None` for a direct connection.
+pub(crate) fn proxy_address(route: &Route, host: &Uri) -> Option<String> {
+    route.rules.proxy_for(host).map(|proxy| proxy.address().to_owned())
+}
+
+/// Returns whether requests to a host go through a proxy on another machine.
+pub(crate) fn is_proxy_remote(route: &Route, host: &Uri) -> bool {
+    let proxy = route.rules.proxy_for(host);
+    proxy.is_some_and(|proxy| !proxy.uri.host().is_some_and(is_loopback_host))
 }

@@ -1,5 +1,7 @@
-//! The URL of a proxy. Its text is never quoted, because it can hold a password; what cannot be read in one way only is
-//! refused, because half a password would else be looked up as a host.
+//! Parses the URL of a proxy.
+//!
+//! Errors never quote the URL, because it can contain a password. Ambiguous URLs are rejected, because otherwise a part of a
+//! password could be resolved as a host.
 
 use std::fmt;
 
@@ -8,10 +10,10 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 
 use crate::BuildError;
 
-/// A proxy that this crate can speak with.
+/// A parsed proxy URL.
 pub(super) struct Proxy {
     pub(super) protocol: Protocol,
-    /// `http://host:port/`, for the connector of TCP.
+    /// `http://host:port/`, for the TCP connector.
     pub(super) uri: Uri,
     pub(super) credentials: Option<Credentials>,
 }
@@ -22,7 +24,7 @@ pub(super) enum Protocol {
     Socks5,
 }
 
-/// Decoded.
+/// The credentials of a proxy, percent-decoded.
 pub(super) struct Credentials {
     pub(super) user: Vec<u8>,
     pub(super) password: Vec<u8>,
@@ -37,12 +39,13 @@ impl fmt::Debug for Proxy {
     }
 }
 
-const NOT_A_URL: &str = "it is not the URL of a proxy";
-const UNESCAPED: &str = "it is not the URL of a proxy; if its user name or password has one of `@ : / # ? %` or a \
-                         space, write that as `%40 %3A %2F %23 %3F %25 %20`";
+const NOT_A_URL: &str = "it is not a valid proxy URL";
+const UNESCAPED: &str = "it is not a valid proxy URL; in the user name and password, write `@ : / # ? %` and spaces as \
+                         `%40 %3A %2F %23 %3F %25 %20`";
+const INVALID_PORT: &str = "its port must be 1 to 65535";
 
 impl Proxy {
-    /// Reads the URL in this setting.
+    /// Parses the URL of a setting.
     pub(super) fn read(setting: &'static str, url: &str) -> Result<Self, BuildError> {
         Self::parse(url).map_err(|reason| BuildError::Proxy { setting, reason })
     }
@@ -75,7 +78,7 @@ impl Proxy {
         }
         let (host, port) = host_and_port(address)?;
         let port = match port {
-            Some(port) => port.parse::<u16>().ok().filter(|port| *port > 0).ok_or("its port is none")?,
+            Some(port) => port.parse::<u16>().ok().filter(|port| *port > 0).ok_or(INVALID_PORT)?,
             None => usual_port,
         };
         let authority = Authority::try_from(format!("{host}:{port}")).map_err(|_| NOT_A_URL)?;
@@ -84,13 +87,13 @@ impl Proxy {
         Ok(Self { protocol, uri, credentials })
     }
 
-    /// Host and port.
+    /// Returns the host and port.
     pub(super) fn address(&self) -> &str {
         self.uri.authority().map_or("", Authority::as_str)
     }
 }
 
-/// A host, in brackets if it is an IPv6 address, and the text of its port.
+/// Splits an address into a host, in brackets if it is an IPv6 address, and the text of its port.
 fn host_and_port(address: &str) -> Result<(&str, Option<&str>), &'static str> {
     let end = match address.strip_prefix('[') {
         Some(inner) => inner.find(']').ok_or(NOT_A_URL)? + 2,
@@ -105,7 +108,7 @@ fn host_and_port(address: &str) -> Result<(&str, Option<&str>), &'static str> {
     match port.strip_prefix(':') {
         _ if !is_host => Err(NOT_A_URL),
         Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Ok((host, Some(port))),
-        Some(_) => Err("its port is none"),
+        Some(_) => Err(INVALID_PORT),
         None if port.is_empty() => Ok((host, None)),
         None => Err(NOT_A_URL),
     }
@@ -120,17 +123,17 @@ impl Credentials {
         Ok(Self { user: decoded(user)?, password: decoded(password)? })
     }
 
-    /// A length is one byte there (RFC 1929, 2).
+    /// Returns whether a length exceeds the one byte of SOCKS5 (RFC 1929, 2).
     fn is_too_long(&self) -> bool {
         self.user.len() > 255 || self.password.len() > 255
     }
 
-    /// As HTTP's `Basic` scheme has them (RFC 7617).
+    /// Encodes the credentials for HTTP's `Basic` scheme (RFC 7617).
     pub(super) fn basic(&self) -> String {
         base64(&[&self.user[..], b":", &self.password[..]].concat())
     }
 
-    /// Whether a text shows the password.
+    /// Returns whether a text contains the password, plain or encoded.
     pub(super) fn is_in(&self, text: &str) -> bool {
         let shows = |secret: &[u8]| {
             !secret.is_empty() && text.as_bytes().windows(secret.len()).any(|window| window == secret)
@@ -139,7 +142,7 @@ impl Credentials {
     }
 }
 
-/// Without percent-encoding.
+/// Decodes percent-encoding.
 fn decoded(text: &str) -> Result<Vec<u8>, &'static str> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
@@ -173,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_scheme_address_and_credentials() {
+    fn parses_scheme_address_and_credentials() {
         for (url, protocol, address, credentials) in [
             ("proxy:3128", Protocol::Http, "proxy:3128", None),
             ("HTTP://Proxy/", Protocol::Http, "Proxy:80", None),
@@ -195,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_can_be_read_in_two_ways() {
+    fn rejects_invalid_and_ambiguous_urls() {
         for url in [
             "http://user:se@cret@proxy:1",
             "http://user:se/cret@proxy:1",
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn encodes_as_the_test_vectors_of_rfc_4648() {
+    fn encodes_the_test_vectors_of_rfc_4648() {
         for (text, encoded) in [
             ("", ""),
             ("f", "Zg=="),

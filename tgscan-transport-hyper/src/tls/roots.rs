@@ -1,4 +1,4 @@
-//! Root certificates as the caller gave them, read when the transport is built.
+//! The extra root certificates, parsed when the transport is built.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -6,7 +6,7 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::BuildError;
 
-/// Certificates that the caller trusts, as they were given.
+/// The unparsed extra roots.
 #[derive(Clone, Default)]
 pub(crate) struct Roots(Vec<Root>);
 
@@ -29,7 +29,7 @@ impl Roots {
         self.0.is_empty()
     }
 
-    /// All certificates, each of which can be trusted.
+    /// Parses all certificates, and checks that each is a valid root.
     pub(super) fn certificates(self) -> Result<Vec<CertificateDer<'static>>, BuildError> {
         let mut all = Vec::new();
         for root in self.0 {
@@ -47,7 +47,7 @@ impl Roots {
                 }
             }
         }
-        // Read once more than needed, so that an error names the certificate whoever verifies in the end.
+        // Checked here, so that the error has the number of the certificate for every verifier.
         let mut store = RootCertStore::empty();
         for (index, certificate) in all.iter().enumerate() {
             store.add(certificate.clone()).map_err(|error| BuildError::RootCertificate {

@@ -1,4 +1,4 @@
-//! What comes back: complete answers of any status, and the beginnings of broken ones.
+//! Responses: complete ones with any status, and the received part of broken ones.
 
 use bytes::Bytes;
 use http::{Response, Version};
@@ -9,7 +9,7 @@ use tgscan_core::{
 use tgscan_transport_hyper::HyperTransport;
 
 use crate::server::{OK, Server, response};
-use crate::{hasty, search, transport};
+use crate::{impatient, search, transport};
 
 #[tokio::test]
 async fn every_complete_response_is_an_answer() {
@@ -31,7 +31,7 @@ async fn every_complete_response_is_an_answer() {
 }
 
 #[tokio::test]
-async fn redirects_are_answers_and_their_target_is_not_contacted() {
+async fn redirects_are_answers_and_are_not_followed() {
     let target = Server::answering(response("200 OK", "", OK)).await;
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent"] {
         let location = format!("location: {}/elsewhere\r\n", target.url());
@@ -43,7 +43,7 @@ async fn redirects_are_answers_and_their_target_is_not_contacted() {
 }
 
 #[tokio::test]
-async fn a_body_may_be_chunked_or_end_with_the_connection() {
+async fn reads_chunked_bodies_and_bodies_that_end_with_the_connection() {
     for wire in [
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\nx-trailer: 1\r\n\r\n",
         "HTTP/1.1 200 OK\r\n\r\nabcdef",
@@ -62,7 +62,7 @@ fn assert_began(error: &TransportError, kind: TransportErrorKind, body: &str) {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_keeps_exactly_its_beginning() {
+async fn keeps_the_received_part_of_a_body_that_breaks_off() {
     for (wire, prefix) in [
         ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", "abc"),
         ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", ""),
@@ -78,28 +78,28 @@ async fn a_body_that_breaks_off_keeps_exactly_its_beginning() {
 }
 
 #[tokio::test]
-async fn headers_of_a_broken_answer_are_kept() {
+async fn keeps_the_headers_of_a_broken_answer() {
     let server = Server::cutting("HTTP/1.1 200 OK\r\ncontent-length: 9\r\nx-extra: 1\r\n\r\nabc").await;
     let error = transport().send(search(&server.url())).await.unwrap_err();
     assert_eq!(error.partial().unwrap().headers()["x-extra"], "1");
 }
 
 #[tokio::test]
-async fn a_body_that_stalls_times_out_with_its_beginning() {
+async fn keeps_the_received_part_of_a_body_that_times_out() {
     let server = Server::stalling("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc").await;
-    let error = hasty().send(search(&server.url())).await.unwrap_err();
+    let error = impatient().send(search(&server.url())).await.unwrap_err();
     assert_began(&error, TransportErrorKind::Timeout, "abc");
     assert!(error.to_string().contains("`attempt_timeout` of 150ms passed within the body"), "{error}");
 }
 
 #[tokio::test]
-async fn of_a_body_over_the_cap_exactly_the_cap_is_kept() {
+async fn keeps_exactly_the_cap_of_a_larger_body() {
     for wire in [
         "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nabcdef",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n",
         "HTTP/1.1 200 OK\r\n\r\nabcdef",
     ] {
-        // Silent after its answer, so that waiting for more than the cap would time out.
+        // The server stays silent after its answer, so waiting for more than the cap would time out.
         let server = Server::stalling(wire).await;
         for (cap, kept) in [(1, "a"), (4, "abcd"), (5, "abcde")] {
             let transport = HyperTransport::builder().max_body_size(cap).build().unwrap();
@@ -110,14 +110,14 @@ async fn of_a_body_over_the_cap_exactly_the_cap_is_kept() {
 }
 
 #[tokio::test]
-async fn a_body_of_exactly_the_cap_fits() {
+async fn accepts_a_body_of_exactly_the_cap() {
     let server = Server::answering(response("200 OK", "", "abcdef")).await;
     let transport = HyperTransport::builder().max_body_size(6).build().unwrap();
     assert_eq!(transport.send(search(&server.url())).await.unwrap().body(), "abcdef");
 }
 
 #[tokio::test]
-async fn an_announced_length_alone_takes_no_memory() {
+async fn allocates_nothing_for_an_announced_length() {
     let server = Server::cutting("HTTP/1.1 200 OK\r\ncontent-length: 18446744073709551613\r\n\r\nabc").await;
     let error = transport().send(search(&server.url())).await.unwrap_err();
     assert_began(&error, TransportErrorKind::Broken, "abc");

@@ -1,5 +1,5 @@
-//! The server ends an idle connection while the client's runtime is blocked, so that the next call comes before the
-//! runtime has seen it. Nothing is sent on that connection.
+//! A server ends idle connections while the client's runtime is blocked. The next call, which starts before the runtime
+//! processes the end, must not use them.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn multi_thread(threads: usize) -> Runtime {
 
 fn ways() -> Vec<Way> {
     vec![
-        Way::Straight,
+        Way::Direct,
         #[cfg(feature = "proxy")]
         Way::Connect,
         #[cfg(feature = "proxy")]
@@ -32,7 +32,7 @@ fn ways() -> Vec<Way> {
     ]
 }
 
-/// Every protocol with every way to end that it has.
+/// Returns every protocol with each of its endings.
 fn endings() -> Vec<(Protocol, Ending)> {
     use self::Ending::{CloseNotify, CloseNotifyAlone, Fin, KeyUpdate, Reset, Timeout408};
     vec![
@@ -57,13 +57,13 @@ fn endings() -> Vec<(Protocol, Ending)> {
 }
 
 async fn settle() {
-    // The other tasks run meanwhile, and put connections back into the pool.
+    // Lets other tasks run, which return connections to the pool.
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
 }
 
-/// A paid call after a free one, with the server ending the connection in between.
+/// Makes a free call and then a paid one. The server ends the connection in between.
 async fn call_after_end(remote: &Remote) {
     let transport = remote.transport();
     transport.send(balance(&remote.url())).await.unwrap();
@@ -91,10 +91,10 @@ fn call_after_block_in_any_runtime_uses_no_connection_that_ended_meanwhile() {
     for (protocol, ending) in endings() {
         for runtime in [current_thread(), multi_thread(1), multi_thread(2)] {
             println!("{protocol:?} {ending:?}");
-            let remote = Arc::new(Remote::start(protocol, Way::Straight, ending));
+            let remote = Arc::new(Remote::start(protocol, Way::Direct, ending));
             let call = {
                 let remote = Arc::clone(&remote);
-                // In a task, so that it is a worker that is blocked.
+                // In a task, so that the block is on a worker thread.
                 runtime.spawn(async move { call_after_end(&remote).await })
             };
             runtime.block_on(call).unwrap();
@@ -104,13 +104,13 @@ fn call_after_block_in_any_runtime_uses_no_connection_that_ended_meanwhile() {
     }
 }
 
-/// Several connections are idle, all of which ended, some never used.
+/// Several idle connections, some of them unused, all ended.
 #[test]
-fn call_after_block_passes_over_every_connection_that_ended_meanwhile() {
+fn call_after_block_skips_every_connection_that_ended_meanwhile() {
     const IDLE: usize = 5;
     for (protocol, ending) in endings() {
         println!("{protocol:?} {ending:?}");
-        let remote = Remote::start(protocol, Way::Straight, ending);
+        let remote = Remote::start(protocol, Way::Direct, ending);
         current_thread().block_on(async {
             let transport = remote.transport();
             let calls: tokio::task::JoinSet<_> = (0..IDLE)
@@ -131,13 +131,13 @@ fn call_after_block_passes_over_every_connection_that_ended_meanwhile() {
     }
 }
 
-/// The task that drives the connection gets no turn between the call and the block.
+/// The task of the connection does not run between the call and the block.
 #[test]
 fn call_whose_connection_ends_before_its_task_runs_is_answered_or_never_sent() {
     for (protocol, ending) in endings() {
         for pause in [Duration::ZERO, Duration::from_millis(3)] {
             println!("{protocol:?} {ending:?} {pause:?}");
-            let remote = Remote::start(protocol, Way::Straight, ending);
+            let remote = Remote::start(protocol, Way::Direct, ending);
             current_thread().block_on(async {
                 let transport = remote.transport();
                 transport.send(balance(&remote.url())).await.unwrap();
@@ -158,12 +158,12 @@ fn call_whose_connection_ends_before_its_task_runs_is_answered_or_never_sent() {
     }
 }
 
-/// The same for a call that costs: it must not be uncertain.
+/// Like the previous test, with a paid call.
 #[test]
 fn paid_call_whose_connection_ends_before_its_task_runs_is_not_uncertain() {
     for (protocol, ending) in endings() {
         println!("{protocol:?} {ending:?}");
-        let remote = Remote::start(protocol, Way::Straight, ending);
+        let remote = Remote::start(protocol, Way::Direct, ending);
         current_thread().block_on(async {
             let transport = remote.transport();
             transport.send(balance(&remote.url())).await.unwrap();
@@ -185,7 +185,7 @@ fn paid_call_whose_connection_ends_before_its_task_runs_is_not_uncertain() {
     }
 }
 
-/// The server keeps the connection, and the client's limit passes while its runtime is blocked.
+/// The client's idle timeout passes while its runtime is blocked.
 #[test]
 fn call_after_block_uses_no_connection_that_is_too_old() {
     for protocol in [
@@ -194,7 +194,7 @@ fn call_after_block_uses_no_connection_that_is_too_old() {
         #[cfg(feature = "http2")]
         Protocol::Http2,
     ] {
-        let remote = Remote::start(protocol, Way::Straight, Ending::Fin);
+        let remote = Remote::start(protocol, Way::Direct, Ending::Fin);
         current_thread().block_on(async {
             let limit = Duration::from_millis(20);
             let transport: HyperTransport = remote.builder().pool_idle_timeout(limit).build().unwrap();
@@ -209,7 +209,7 @@ fn call_after_block_uses_no_connection_that_is_too_old() {
     }
 }
 
-/// The server says when it will close the connection, and that time passes while the client's runtime is blocked.
+/// The idle limit that the server announced passes while the client's runtime is blocked.
 #[test]
 fn call_after_block_uses_no_connection_that_the_server_is_about_to_close() {
     let elsewhere = multi_thread(1);
@@ -225,13 +225,13 @@ fn call_after_block_uses_no_connection_that_the_server_is_about_to_close() {
     });
 }
 
-/// The answer comes in time, and the deadline passes before the runtime has seen it.
+/// The answer arrives in time, but the deadline passes before the runtime processes it.
 #[test]
-fn answer_that_came_while_the_runtime_was_blocked_past_the_deadline_is_read() {
+fn reads_an_answer_that_arrived_while_the_runtime_was_blocked_past_the_deadline() {
     const LIMIT: Duration = Duration::from_secs(1);
     for (protocol, _) in endings().into_iter().filter(|(_, ending)| *ending == Ending::Reset) {
         println!("{protocol:?}");
-        let remote = Remote::start(protocol, Way::Straight, Ending::Fin);
+        let remote = Remote::start(protocol, Way::Direct, Ending::Fin);
         current_thread().block_on(async {
             let transport = remote.transport();
             transport.send(balance(&remote.url())).await.unwrap();
@@ -248,7 +248,7 @@ fn answer_that_came_while_the_runtime_was_blocked_past_the_deadline_is_read() {
             }
             remote.answer_while_blocked(answers);
             block_for(LIMIT.saturating_sub(began.elapsed()) + Duration::from_millis(3));
-            assert_eq!(call.await.expect("the answer is there").body(), OK);
+            assert_eq!(call.await.expect("the answer has arrived").body(), OK);
         });
         remote.stop();
     }

@@ -1,8 +1,7 @@
-//! Servers that close idle connections at the worst moments: nothing is sent twice, and no error reaches the caller for a
-//! request of which nothing was sent.
+//! Servers that close idle connections while requests start: no request is sent twice, and unsent requests cause no errors.
 //!
-//! In CI 5,000 calls of each kind; more by
-//! `TGSCAN_CALLS=100000 cargo test -p tgscan-transport-hyper --all-features --test it closing`, for some minutes.
+//! Each test makes 5,000 calls. For a longer run of some minutes:
+//! `TGSCAN_CALLS=100000 cargo test -p tgscan-transport-hyper --all-features --test it closing`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -15,13 +14,13 @@ use tokio::task::JoinSet;
 use crate::server::{Server, response};
 use crate::{api, transport};
 
-const AT_ONCE: usize = 16;
+const CONCURRENCY: usize = 16;
 
 fn calls() -> usize {
     std::env::var("TGSCAN_CALLS").map_or(5_000, |calls| calls.parse().unwrap())
 }
 
-/// How often each query was processed.
+/// The number of times that each query was processed.
 #[derive(Clone, Default)]
 struct Processed(Arc<Mutex<HashMap<String, usize>>>);
 
@@ -35,20 +34,20 @@ impl Processed {
     }
 }
 
-/// Calls with a query each, and returns the errors.
+/// Makes calls with different queries. Returns the errors.
 async fn call_many(transport: HyperTransport, url: &str, processed: &Processed) -> Vec<Error> {
     let mut retry = RetryPolicy::default();
     retry.base_backoff = Duration::from_millis(1);
-    // On a busy machine a request can meet several closing connections one after the other.
+    // On a busy machine, a request can meet several closing connections in a row.
     retry.max_attempts = 20;
     let client = transport.client(api(url).with_retry(retry));
     let calls = calls();
-    let callers: JoinSet<_> = (0..AT_ONCE)
+    let callers: JoinSet<_> = (0..CONCURRENCY)
         .map(|first| {
             let client = client.clone();
             async move {
                 let mut errors = Vec::new();
-                for number in (first..calls).step_by(AT_ONCE) {
+                for number in (first..calls).step_by(CONCURRENCY) {
                     errors.extend(client.search(format!("name_{number}")).await.err());
                 }
                 errors
@@ -56,7 +55,7 @@ async fn call_many(transport: HyperTransport, url: &str, processed: &Processed) 
         })
         .collect();
     let errors: Vec<_> = callers.join_all().await.into_iter().flatten().collect();
-    // Of a request that was on the wire when the server closed nobody can say that it was not sent.
+    // A request that crossed the server's close on the wire is uncertain.
     for error in &errors {
         assert_eq!(error.credits(), Credits::Uncertain, "{error}");
     }
@@ -79,7 +78,7 @@ async fn server_that_closes_idle_connections_gets_each_request_once() {
                     let body = request.rsplit("\r\n").next().unwrap();
                     peer.write(&response("200 OK", "", &processed.answer(body))).await;
                     answered += 1;
-                    // Without a word in the head, so that the client keeps the connection: at once, or when others ran.
+                    // Closes without announcing it, immediately or after other tasks ran.
                     let last = 1 + body.bytes().map(usize::from).sum::<usize>() % 7;
                     if answered >= last {
                         for _ in 0..last % 3 {
@@ -93,14 +92,13 @@ async fn server_that_closes_idle_connections_gets_each_request_once() {
     })
     .await;
     let errors = call_many(transport(), &server.url(), &processed).await;
-    // Of a request that was on the wire when the server closed nobody can say that it was not sent.
-    println!("{} of {} calls are perhaps sent", errors.len(), calls());
+    println!("{} of {} calls are maybe sent", errors.len(), calls());
     assert!(server.connections() > calls() / 10, "connections were closed");
 }
 
 #[cfg(feature = "http2")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn server_that_says_goaway_in_every_tenth_answer_gets_each_request_once() {
+async fn server_that_sends_goaway_with_every_tenth_answer_gets_each_request_once() {
     use crate::tls_server::Authority;
 
     let (authority, processed) = (Authority::new(), Processed::default());
@@ -116,7 +114,7 @@ async fn server_that_says_goaway_in_every_tenth_answer_gets_each_request_once() 
                 }
                 let processed = processed.clone();
                 tokio::spawn(async move {
-                    // The client takes back what it began to send when it sees the GOAWAY.
+                    // The client resets streams that it began before it received the GOAWAY.
                     let Some(Ok(body)) = request.body_mut().data().await else { return };
                     let answer = processed.answer(std::str::from_utf8(&body).unwrap());
                     let mut stream = respond.send_response(http::Response::new(()), false).unwrap();
@@ -126,11 +124,10 @@ async fn server_that_says_goaway_in_every_tenth_answer_gets_each_request_once() 
         }
     })
     .await;
-    // Now and then hyper leaves a request that meets a GOAWAY waiting for room that never comes: not sent,
-    // and sent again after this time.
+    // Rarely, hyper lets a request that meets a GOAWAY wait forever for capacity. It times out as never sent, and is retried.
     let transport = authority.trusted().attempt_timeout(Duration::from_secs(2)).build().unwrap();
     let errors = call_many(transport, &url, &processed).await;
-    // What was written before the client saw the GOAWAY, on a connection that closed before it could.
-    println!("{} of {} calls are perhaps sent", errors.len(), calls());
+    // Requests that were written before the client received the GOAWAY.
+    println!("{} of {} calls are maybe sent", errors.len(), calls());
     assert!(errors.len() < calls() / 100);
 }

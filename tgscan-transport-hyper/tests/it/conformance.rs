@@ -1,4 +1,4 @@
-//! The conformance suite of `tgscan-mock`, which everybody's transport can be held against.
+//! Runs the transport conformance suite of `tgscan-mock`.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn conforms_over_http() {
 }
 
 #[tokio::test]
-async fn conforms_over_https_with_the_version_that_was_agreed_on() {
+async fn conforms_over_https_with_the_negotiated_version() {
     run(Scheme::Https, |builder| builder).await.assert_passed();
 }
 
@@ -40,11 +40,11 @@ async fn conforms_over_https_with_http1_only() {
 
 #[cfg(feature = "gzip")]
 #[tokio::test]
-async fn conforms_when_it_asks_for_gzip_and_gets_none() {
+async fn conforms_with_gzip_to_a_server_without_it() {
     run(Scheme::Http, |builder| builder.gzip(true)).await.assert_passed();
 }
 
-/// The suite itself fails where no answer came compressed.
+/// The suite fails if no answer was compressed.
 #[cfg(feature = "gzip")]
 #[tokio::test]
 async fn conforms_over_compressed_answers() {
@@ -64,9 +64,9 @@ async fn conforms_over_compressed_answers_and_https_with_http1_only() {
     conformance::run_gzip(Scheme::Https, make(configure)).await.assert_passed();
 }
 
-/// What such a transport says of the other faults is right, and an answer without an end would hold it for ever.
+/// Without an attempt timeout, an endless answer would never end the call. Other faults are reported correctly.
 #[tokio::test]
-async fn limits_of_pauses_alone_do_not_conform() {
+async fn does_not_conform_without_an_attempt_timeout() {
     let report = run(Scheme::Http, |builder| {
         let limit = Duration::from_secs(1);
         builder.attempt_timeout(Duration::from_secs(3600)).first_byte_timeout(limit).read_timeout(limit)

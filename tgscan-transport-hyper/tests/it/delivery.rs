@@ -1,4 +1,4 @@
-//! What an error says about delivery, and that nothing paid is sent twice.
+//! The delivery that errors report; no paid request is sent twice.
 
 use tgscan_core::types::{Balance, UserQuery};
 use tgscan_core::{
@@ -9,7 +9,7 @@ use tgscan_transport_hyper::HyperTransport;
 use tokio::net::TcpListener;
 
 use crate::server::{OK, Server, response};
-use crate::{KEY, QUERY, SHORT, api, balance, hasty, search, transport};
+use crate::{KEY, QUERY, SHORT, api, balance, impatient, search, transport};
 
 fn assert_error(error: &TransportError, delivery: Delivery, kind: TransportErrorKind) {
     assert_eq!((error.delivery(), error.kind()), (delivery, kind), "{error}");
@@ -17,44 +17,44 @@ fn assert_error(error: &TransportError, delivery: Delivery, kind: TransportError
 }
 
 #[tokio::test]
-async fn a_dead_port_is_never_sent() {
+async fn refused_connection_is_never_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     for request in [search(&url), balance(&url)] {
         let error = transport().send(request).await.unwrap_err();
         assert_error(&error, Delivery::NeverSent, TransportErrorKind::Connect);
-        let said = error.to_string();
-        assert!(said.starts_with("no connection (never sent): connecting to 127.0.0.1:"), "{said}");
-        assert!(said.contains("refused"), "{said}");
+        let text = error.to_string();
+        assert!(text.starts_with("no connection (never sent): connecting to 127.0.0.1:"), "{text}");
+        assert!(text.contains("refused"), "{text}");
     }
 }
 
-/// Longer than a name may be (RFC 1035, 2.3.4), so that no resolver needs to be asked.
-fn no_name() -> String {
+/// A label that is too long (RFC 1035, 2.3.4), so that resolving fails locally.
+fn invalid_name() -> String {
     format!("{}.invalid", "a".repeat(64))
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_found_is_never_sent() {
+async fn unresolved_host_is_never_sent() {
     let transport = HyperTransport::builder().allow_plain_http(true).build().unwrap();
-    let url = format!("http://{}", no_name());
+    let url = format!("http://{}", invalid_name());
     let api = Api::with_plain_http_base_url(&url, ApiKey::live(KEY).unwrap()).unwrap();
     let error = transport.send(api.request(&Balance {})).await.unwrap_err();
     assert_error(&error, Delivery::NeverSent, TransportErrorKind::Connect);
 }
 
 #[tokio::test]
-async fn a_name_that_no_certificate_can_have_is_no_trusted_session() {
-    let error = transport().send(search(&format!("https://{}", no_name()))).await.unwrap_err();
+async fn name_that_no_certificate_can_have_is_a_tls_error() {
+    let error = transport().send(search(&format!("https://{}", invalid_name()))).await.unwrap_err();
     assert_error(&error, Delivery::NeverSent, TransportErrorKind::Tls);
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_and_never_answers_times_out_perhaps_sent() {
+async fn timeout_without_an_answer_is_maybe_sent() {
     let server = Server::stalling("").await;
     for request in [search(&server.url()), balance(&server.url())] {
-        let error = hasty().send(request).await.unwrap_err();
+        let error = impatient().send(request).await.unwrap_err();
         assert_error(&error, Delivery::MaybeSent, TransportErrorKind::Timeout);
         assert!(error.to_string().contains("`attempt_timeout` of 150ms passed without an answer"), "{error}");
     }
@@ -62,13 +62,13 @@ async fn a_server_that_accepts_and_never_answers_times_out_perhaps_sent() {
 }
 
 #[tokio::test]
-async fn a_timeout_while_connecting_is_never_sent() {
-    // Accepts, and then never says a word of TLS.
+async fn timeout_while_connecting_is_never_sent() {
+    // Accepts, and never answers the TLS handshake.
     let server = Server::start(|mut peer| async move { peer.closed().await }).await;
     let url = server.url().replace("http", "https");
     let connect_timeout = HyperTransport::builder().connect_timeout(SHORT).build().unwrap();
     for request in [search, balance] {
-        let error = hasty().send(request(&url)).await.unwrap_err();
+        let error = impatient().send(request(&url)).await.unwrap_err();
         assert_error(&error, Delivery::NeverSent, TransportErrorKind::Timeout);
         assert!(error.to_string().contains("`attempt_timeout` of 150ms passed while connecting"), "{error}");
         let error = connect_timeout.send(request(&url)).await.unwrap_err();
@@ -78,7 +78,7 @@ async fn a_timeout_while_connecting_is_never_sent() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_read_and_not_answered_is_perhaps_sent() {
+async fn request_that_was_read_and_not_answered_is_maybe_sent() {
     for wire in ["", "HTTP/1.1 200 OK\r\ncontent-le"] {
         let server = Server::cutting(wire).await;
         for request in [search(&server.url()), balance(&server.url())] {
@@ -91,14 +91,14 @@ async fn a_request_that_was_read_and_not_answered_is_perhaps_sent() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_http_is_perhaps_sent() {
+async fn answer_that_is_not_http_is_maybe_sent() {
     let server = Server::cutting("220 mail.example ESMTP\r\n\r\n").await;
     let error = transport().send(search(&server.url())).await.unwrap_err();
     assert_error(&error, Delivery::MaybeSent, TransportErrorKind::Other);
 }
 
 #[tokio::test]
-async fn a_paid_call_that_was_perhaps_sent_is_not_sent_again() {
+async fn maybe_sent_paid_call_is_not_sent_again() {
     let server = Server::cutting("").await;
     let client = transport().client(api(&server.url()));
     let error = client.search(QUERY.parse::<UserQuery>().unwrap()).await.unwrap_err();
@@ -107,7 +107,7 @@ async fn a_paid_call_that_was_perhaps_sent_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_free_call_that_broke_is_sent_again_by_the_client() {
+async fn broken_free_call_is_sent_again() {
     let server = Server::start({
         let count = std::sync::atomic::AtomicUsize::new(0);
         move |mut peer| {
@@ -127,7 +127,7 @@ async fn a_free_call_that_broke_is_sent_again_by_the_client() {
 }
 
 #[tokio::test]
-async fn own_words_are_not_taken_for_the_query() {
+async fn error_texts_are_not_redacted_if_the_query_occurs_in_them() {
     let server = Server::cutting("").await;
     let client = transport().client(api(&server.url()));
     let error = client.search("answer".parse::<UserQuery>().unwrap()).await.unwrap_err();
@@ -139,14 +139,14 @@ async fn own_words_are_not_taken_for_the_query() {
 }
 
 #[tokio::test]
-async fn no_error_shows_the_path_of_the_base_url() {
+async fn errors_omit_the_path_of_the_base_url() {
     let closed = Server::cutting("").await;
     let broken = Server::cutting("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc").await;
     let odd = Server::cutting("220 mail.example\r\n\r\n").await;
     let stalling = Server::stalling("").await;
     let https = closed.url().replace("http", "https");
     for url in [&closed.url(), &broken.url(), &odd.url(), &stalling.url(), &https, "https://no.invalid"] {
-        let transport = hasty();
+        let transport = impatient();
         let request = search(&format!("{url}/path_t0ken"));
         assert!(request.uri().path().contains("path_t0ken"));
         let error = transport.send(request).await.unwrap_err();

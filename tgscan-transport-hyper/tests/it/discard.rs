@@ -1,4 +1,4 @@
-//! Connections that may hold somebody else's answer are not used again.
+//! Connections that may hold the answer to another request are not used again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,21 +21,21 @@ async fn discarded_idle_connections_are_not_used_again() {
     for _ in 0..2 {
         transport.send(balance(&server.url())).await.unwrap();
     }
-    assert_eq!(server.connections(), 2, "one new connection, which is kept");
+    assert_eq!(server.connections(), 2, "one new connection, which is used again");
 }
 
 #[tokio::test]
-async fn discarded_connections_in_use_finish_their_call_and_are_not_used_again() {
-    let go_on = Arc::new(Semaphore::new(0));
+async fn discarded_connections_in_use_complete_their_call_and_are_not_used_again() {
+    let proceed = Arc::new(Semaphore::new(0));
     let began = Arc::new(Semaphore::new(0));
     let server = Server::start({
-        let (go_on, began) = (Arc::clone(&go_on), Arc::clone(&began));
+        let (proceed, began) = (Arc::clone(&proceed), Arc::clone(&began));
         move |mut peer| {
-            let (go_on, began) = (Arc::clone(&go_on), Arc::clone(&began));
+            let (proceed, began) = (Arc::clone(&proceed), Arc::clone(&began));
             async move {
                 while peer.read_request().await.is_some() {
                     began.add_permits(1);
-                    go_on.acquire().await.unwrap().forget();
+                    proceed.acquire().await.unwrap().forget();
                     peer.write(&response("200 OK", "", OK)).await;
                 }
             }
@@ -49,7 +49,7 @@ async fn discarded_connections_in_use_finish_their_call_and_are_not_used_again()
     });
     began.acquire().await.unwrap().forget();
     transport.discard_connections();
-    go_on.add_permits(2);
+    proceed.add_permits(2);
     assert_eq!(call.await.unwrap().unwrap().body(), OK);
     transport.send(balance(&server.url())).await.unwrap();
     assert_eq!(server.connections(), 2);
@@ -57,17 +57,17 @@ async fn discarded_connections_in_use_finish_their_call_and_are_not_used_again()
 
 #[tokio::test]
 async fn bytes_on_an_idle_connection_close_it() {
-    let (told, gone) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (proceed, gone) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let server = Server::start({
-        let (told, gone) = (Arc::clone(&told), Arc::clone(&gone));
+        let (proceed, gone) = (Arc::clone(&proceed), Arc::clone(&gone));
         move |mut peer| {
-            let (told, gone) = (Arc::clone(&told), Arc::clone(&gone));
+            let (proceed, gone) = (Arc::clone(&proceed), Arc::clone(&gone));
             async move {
                 peer.read_request().await;
                 peer.write(&response("200 OK", "", OK)).await;
-                told.acquire().await.unwrap().forget();
-                // A late second answer that no request asked for.
-                peer.write(&response("200 OK", "", "somebody else's")).await;
+                proceed.acquire().await.unwrap().forget();
+                // A second answer without a request.
+                peer.write(&response("200 OK", "", "another answer")).await;
                 peer.closed().await;
                 gone.add_permits(1);
             }
@@ -78,7 +78,7 @@ async fn bytes_on_an_idle_connection_close_it() {
     for connections in 1..=3 {
         assert_eq!(transport.send(search(&server.url())).await.unwrap().body(), OK);
         assert_eq!(server.connections(), connections);
-        told.add_permits(1);
+        proceed.add_permits(1);
         let closed = tokio::time::timeout(Duration::from_secs(5), gone.acquire()).await;
         closed.expect("the client closes the connection").unwrap().forget();
     }
@@ -86,7 +86,7 @@ async fn bytes_on_an_idle_connection_close_it() {
 
 #[tokio::test]
 async fn second_answer_in_the_same_packet_closes_the_connection() {
-    let twice = format!("{}{}", response("200 OK", "", OK), response("200 OK", "", "somebody else's"));
+    let twice = format!("{}{}", response("200 OK", "", OK), response("200 OK", "", "another answer"));
     let server = Server::answering(twice).await;
     let transport = transport();
     for _ in 0..5 {
@@ -97,5 +97,5 @@ async fn second_answer_in_the_same_packet_closes_the_connection() {
             }
         }
     }
-    assert_eq!(server.connections(), server.requests(), "no connection was used twice");
+    assert_eq!(server.connections(), server.requests(), "each connection was used once");
 }

@@ -1,4 +1,4 @@
-//! HTTP/2 heads with headers that the protocol forbids, in raw HPACK: the answer is read all the same.
+//! HTTP/2 heads with forbidden headers, in raw HPACK: the answer is read anyway.
 
 use http::{HeaderMap, Response};
 use tgscan_core::{Transport, TransportError, transport::Delivery};
@@ -19,14 +19,14 @@ const STATUS_200: &[u8] = &[0x88];
 
 type End = Result<Response<bytes::Bytes>, TransportError>;
 
-/// A field as a literal without indexing, and without Huffman's code (RFC 7541, 6.2.2).
+/// Encodes a field as a literal without indexing and Huffman code (RFC 7541, 6.2.2).
 fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
     let [name_length, value_length] = [name, value].map(|text| u8::try_from(text.len()).unwrap());
     assert!(name_length < 127 && value_length < 127);
     [&[0, name_length], name, &[value_length], value].concat()
 }
 
-/// What comes of an answer with this header block, and the usual body.
+/// Returns the result of a call that is answered with this header block and the usual body.
 async fn answer_to(block: &[u8]) -> End {
     end_of(vec![frame(HEADERS, END_HEADERS, 1, block), frame(DATA, END_STREAM, 1, OK.as_bytes())]).await
 }
@@ -44,7 +44,7 @@ async fn headers_after(block: &[u8]) -> HeaderMap {
 }
 
 #[tokio::test]
-async fn headers_that_http2_forbids_are_left_out() {
+async fn drops_headers_that_http2_forbids() {
     for (name, value) in [
         ("connection", "keep-alive"),
         ("connection", "close"),
@@ -73,7 +73,7 @@ async fn headers_that_http2_forbids_are_left_out() {
 }
 
 #[tokio::test]
-async fn headers_in_huffman_code_are_left_out_as_well() {
+async fn drops_forbidden_headers_in_huffman_code() {
     // `connection: close` (RFC 7541, appendix B).
     let coded = b"\0\x87\x21\xea\xa8\xa4\x49\x8f\x57\x84\x25\x07\x41\x7f";
     let headers = headers_after(&[STATUS_200, coded].concat()).await;
@@ -81,20 +81,20 @@ async fn headers_in_huffman_code_are_left_out_as_well() {
 }
 
 #[tokio::test]
-async fn upper_case_names_are_read() {
+async fn lower_cases_names() {
     let block = [STATUS_200, &literal(b"X-Trace", b"Abc"), &literal(b"Content-Length", b"42")].concat();
     let headers = headers_after(&block).await;
     assert_eq!(
         (&headers["x-trace"], &headers["content-length"]),
         (&"Abc".parse().unwrap(), &"42".parse().unwrap())
     );
-    // Also where it says that the header is forbidden.
+    // Forbidden headers in upper case are dropped too.
     let headers = headers_after(&[STATUS_200, &literal(b"Connection", b"close")].concat()).await;
     assert!(headers.is_empty(), "{headers:?}");
 }
 
 #[tokio::test]
-async fn lengths_that_agree_are_one_and_others_none() {
+async fn keeps_content_length_only_if_all_values_agree() {
     let length = |value: &str| literal(b"content-length", value.as_bytes());
     let real = OK.len().to_string();
     for (lengths, kept) in [
@@ -110,13 +110,13 @@ async fn lengths_that_agree_are_one_and_others_none() {
 }
 
 #[tokio::test]
-async fn body_that_is_longer_than_its_content_length_is_an_answer() {
+async fn accepts_a_body_longer_than_content_length() {
     let headers = headers_after(&[STATUS_200, &literal(b"content-length", b"3")].concat()).await;
     assert_eq!(headers["content-length"], "3");
 }
 
 #[tokio::test]
-async fn status_is_found_wherever_it_is() {
+async fn finds_the_status_in_any_position() {
     let late = [&literal(b"x-good", b"1")[..], STATUS_200].concat();
     assert_eq!(headers_after(&late).await.len(), 1);
     let twice = [STATUS_200, STATUS_200].concat();
@@ -124,7 +124,7 @@ async fn status_is_found_wherever_it_is() {
 }
 
 #[tokio::test]
-async fn head_without_a_status_that_makes_sense_is_maybe_sent() {
+async fn head_without_a_valid_status_is_maybe_sent() {
     for block in [
         vec![],
         literal(b"x-good", b"1"),
@@ -140,7 +140,7 @@ async fn head_without_a_status_that_makes_sense_is_maybe_sent() {
 }
 
 #[tokio::test]
-async fn head_in_pieces_with_padding_and_priority_is_read() {
+async fn reads_a_split_head_with_padding_and_priority() {
     let block = [STATUS_200, &literal(b"connection", b"close"), &literal(b"x-good", b"1")].concat();
     let padded = [&[3, 0, 0, 0, 0, 16], &block[..5], &[0, 0, 0]].concat();
     let answer = end_of(vec![
@@ -156,7 +156,7 @@ async fn head_in_pieces_with_padding_and_priority_is_read() {
 }
 
 #[tokio::test]
-async fn odd_interim_heads_and_trailers_lose_no_answer() {
+async fn malformed_interim_heads_and_trailers_lose_no_answer() {
     let odd = literal(b"connection", b"close");
     // `:status: 103`.
     let interim = [&literal(b":status", b"103")[..], &odd].concat();
@@ -172,14 +172,14 @@ async fn odd_interim_heads_and_trailers_lose_no_answer() {
 }
 
 #[tokio::test]
-async fn head_without_a_body_is_an_answer() {
+async fn accepts_an_answer_without_a_body() {
     let block = [STATUS_200, &literal(b"connection", b"close")].concat();
     let answer = end_of(vec![frame(HEADERS, END_HEADERS | END_STREAM, 1, &block)]).await.unwrap();
     assert_eq!((answer.headers().len(), answer.body().len()), (0, 0));
 }
 
 #[tokio::test]
-async fn of_a_head_that_is_too_large_the_first_headers_are_read() {
+async fn keeps_the_first_headers_of_a_head_that_is_too_large() {
     // An entry of 4 KB in the dynamic table, and 1,000 references to it (RFC 7541, 6.1 and 6.2.1).
     let value = [b'v'; 4000];
     let mut block = STATUS_200.to_vec();
@@ -194,7 +194,7 @@ async fn of_a_head_that_is_too_large_the_first_headers_are_read() {
 }
 
 #[tokio::test]
-async fn odd_head_of_one_answer_does_not_break_others() {
+async fn malformed_head_of_one_answer_does_not_break_others() {
     let block = [STATUS_200, &literal(b"X-Upper", b"\x01")].concat();
     let (authority, url) = crate::frames::serving_many(2, move |stream| {
         [frame(HEADERS, END_HEADERS, stream, &block), frame(DATA, END_STREAM, stream, OK.as_bytes())].concat()
@@ -206,7 +206,7 @@ async fn odd_head_of_one_answer_does_not_break_others() {
 }
 
 #[tokio::test]
-async fn block_that_is_no_hpack_is_maybe_sent() {
+async fn undecodable_header_block_is_maybe_sent() {
     for block in [
         // Index 0, an index beyond both tables, a string longer than the block, a number without end.
         vec![0x80],

@@ -1,4 +1,4 @@
-//! HTTP/2 in raw frames: answers whose last frames come at once, and lengths that are wrong.
+//! HTTP/2 in raw frames: answers whose last frames arrive together, and wrong lengths.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> 
     [&[high, middle, low, kind, flags, 0, 0, 0, stream][..], payload].concat()
 }
 
-/// `:status: 200`, and this content-length (RFC 7541, 6.1 and 6.2.2 with index 28 of the static table).
+/// Encodes `:status: 200` and a `content-length` (RFC 7541, 6.1 and 6.2.2 with index 28 of the static table).
 pub(crate) fn head(length: Option<&str>) -> Vec<u8> {
     head_of(1, length)
 }
@@ -39,12 +39,12 @@ fn head_of(stream: u8, length: Option<&str>) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, &block)
 }
 
-/// What comes of these frames, written at once when the request is there.
+/// Returns the error of a call that is answered with these frames, in one write.
 async fn error_from(frames: Vec<Vec<u8>>) -> TransportError {
     ending(frames, false).await
 }
 
-/// `closes` says that the server then closes the connection.
+/// Like `error_from`; if `closes`, the server then closes the connection.
 async fn ending(frames: Vec<Vec<u8>>, closes: bool) -> TransportError {
     let (authority, url) = serving(frames, closes).await;
     let transport = authority.trusted().attempt_timeout(std::time::Duration::from_secs(1)).build().unwrap();
@@ -55,7 +55,7 @@ pub(crate) async fn serving(frames: Vec<Vec<u8>>, closes: bool) -> (Authority, S
     serve(1, closes, move |_| frames.concat()).await
 }
 
-/// Answers this many requests on one connection when all of them are there.
+/// Answers this many requests on one connection after it has received all of them.
 pub(crate) async fn serving_many(
     count: u8,
     answer: impl Fn(u8) -> Vec<u8> + Send + 'static,
@@ -77,12 +77,12 @@ async fn serve(
         let settings = [frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, 1, 0, &[])].concat();
         stream.write_all(&settings).await.unwrap();
         stream.flush().await.unwrap();
-        // The body is the last of a request.
+        // A request ends with its body.
         let mut seen = Vec::new();
         while seen.windows(6).filter(|six| *six == b"query=").count() < usize::from(count) {
             stream.read_buf(&mut seen).await.unwrap();
         }
-        // The client's streams are odd.
+        // Streams of the client have odd numbers.
         for stream_number in (1..).step_by(2).take(usize::from(count)) {
             stream.write_all(&answer(stream_number)).await.unwrap();
         }
@@ -101,7 +101,7 @@ fn assert_whole(error: &TransportError) {
 }
 
 #[tokio::test]
-async fn reset_and_goaway_right_behind_the_whole_body_keep_it() {
+async fn keeps_a_whole_body_followed_by_reset_or_goaway() {
     let body = || frame(DATA, 0, 1, OK.as_bytes());
     for reason in [2, 8] {
         assert_whole(
@@ -114,7 +114,7 @@ async fn reset_and_goaway_right_behind_the_whole_body_keep_it() {
 }
 
 #[tokio::test]
-async fn body_that_is_shorter_than_its_content_length_is_kept() {
+async fn keeps_a_body_shorter_than_content_length() {
     let whole = frame(DATA, END_STREAM, 1, OK.as_bytes());
     assert_whole(&error_from(vec![head(Some("999")), whole]).await);
     let pieces = [frame(DATA, 0, 1, &OK.as_bytes()[..20]), frame(DATA, END_STREAM, 1, &OK.as_bytes()[20..])];
@@ -122,12 +122,12 @@ async fn body_that_is_shorter_than_its_content_length_is_kept() {
     assert_whole(&error);
 }
 
-pub(crate) fn goaway(last: u8, reason: u8, said: &[u8]) -> Vec<u8> {
-    frame(GOAWAY, 0, 0, &[&[0, 0, 0, last, 0, 0, 0, reason][..], said].concat())
+pub(crate) fn goaway(last: u8, reason: u8, text: &[u8]) -> Vec<u8> {
+    frame(GOAWAY, 0, 0, &[&[0, 0, 0, last, 0, 0, 0, reason][..], text].concat())
 }
 
 #[tokio::test]
-async fn request_above_goaway_is_never_sent_and_one_that_it_covers_perhaps() {
+async fn request_above_goaway_is_never_sent_and_one_below_it_maybe_sent() {
     for reason in [0, 1, 2, 7, 11] {
         for closes in [false, true] {
             let error = ending(vec![goaway(0, reason, b"")], closes).await;
@@ -142,7 +142,7 @@ async fn request_above_goaway_is_never_sent_and_one_that_it_covers_perhaps() {
 }
 
 #[tokio::test]
-async fn what_a_server_says_in_goaway_shows_no_query() {
+async fn redacts_the_query_in_goaway_debug_data() {
     let (authority, url) = serving(vec![goaway(0, 1, b"who is some_username?")], false).await;
     let client = authority
         .trusted()
@@ -151,12 +151,12 @@ async fn what_a_server_says_in_goaway_shows_no_query() {
         .client(crate::api(&url).with_retry(tgscan_core::RetryPolicy::none()));
     let user: tgscan_core::types::UserQuery = crate::QUERY.parse().unwrap();
     let error = client.search(user).await.unwrap_err();
-    let said = error.to_string();
-    assert!(said.contains("who is <query>?"), "{said}");
+    let text = error.to_string();
+    assert!(text.contains("who is <query>?"), "{text}");
 }
 
 #[tokio::test]
-async fn server_may_lower_how_many_streams_it_takes() {
+async fn server_may_lower_its_stream_limit() {
     const CALLS: usize = 8;
     let authority = Authority::new();
     let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &["h2"])));
@@ -203,7 +203,7 @@ async fn server_may_lower_how_many_streams_it_takes() {
     });
     let transport = authority.trusted().build().unwrap();
     transport.send(search(&url)).await.unwrap();
-    // Sent when the client has acknowledged the lower limit.
+    // After the client acknowledged the lower limit.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -218,11 +218,11 @@ async fn server_may_lower_how_many_streams_it_takes() {
     assert_eq!(serving.await.unwrap(), 1);
 }
 
-/// `PRI * HTTP/2.0` and so on (RFC 9113, 3.4).
+/// The size of the connection preface (RFC 9113, 3.4).
 const PREFACE: usize = 24;
 const ACK: u8 = 1;
 
-/// Kind, flags and stream of a frame that is there.
+/// Takes a complete frame. Returns its kind, flags and stream.
 fn next_frame(bytes: &mut Vec<u8>) -> Option<(u8, u8, u8)> {
     let head: [u8; 9] = bytes.get(..9)?.try_into().unwrap();
     let length = usize::from(head[1]) << 8 | usize::from(head[2]);

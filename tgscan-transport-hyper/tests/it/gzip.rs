@@ -1,4 +1,4 @@
-//! Compressed answers: expanded within the cap, and what is kept of those that break.
+//! Compressed answers: expansion within the cap, and the parts kept of broken ones.
 
 use std::io::Write;
 
@@ -23,7 +23,7 @@ fn compressed(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Answers with these bytes, said to be in this coding, if the client asks for gzip.
+/// Answers with these bytes and this `content-encoding` if the client accepts gzip.
 async fn server(coding: &'static str, body: Vec<u8>, missing: usize) -> Server {
     Server::start(move |mut peer: Peer| {
         let body = body.clone();
@@ -51,7 +51,7 @@ async fn error(builder: HyperTransportBuilder, server: &Server) -> TransportErro
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_expanded_and_its_headers_say_so() {
+async fn expands_a_compressed_answer_and_removes_its_headers() {
     for coding in ["gzip", "X-GZIP"] {
         let server = server(coding, compressed(OK.as_bytes()), 0).await;
         let answer = builder().build().unwrap().send(search(&server.url())).await.unwrap();
@@ -63,9 +63,9 @@ async fn a_compressed_answer_is_expanded_and_its_headers_say_so() {
     assert!(builder().build().unwrap().send(search(&server.url())).await.unwrap().body().is_empty());
 }
 
-/// What goes over the wire, seen by a relay between the transport and the mock's server.
+/// Records the wire with a relay between the transport and the mock's server.
 #[tokio::test]
-async fn the_mocks_answers_are_compressed_on_the_wire() {
+async fn answers_of_the_mock_are_compressed_on_the_wire() {
     let mock = Mock::new();
     let behind = MockServer::start(&mock, &ServerOptions::new().gzip()).unwrap();
     let (wire, mut seen) = tokio::sync::mpsc::unbounded_channel();
@@ -93,8 +93,8 @@ async fn the_mocks_answers_are_compressed_on_the_wire() {
     assert!(String::from_utf8_lossy(&wire[..head_end]).contains("content-encoding: gzip\r\n"));
     assert_eq!(wire[head_end..][..2], [0x1f, 0x8b]);
     assert!(wire.len() - head_end < reply.response().body().len());
-    assert!(!wire.windows(8).any(|eight| eight == b"\"status\""), "there is JSON in clear text");
-    // Two mocks of one seed give the same answer.
+    assert!(!wire.windows(8).any(|eight| eight == b"\"status\""), "found JSON in clear text");
+    // Mocks with the same seed give the same answer.
     let plain = Mock::new().client().search(user()).await.unwrap();
     assert_eq!(reply.response().body(), plain.response().body());
 }
@@ -103,7 +103,7 @@ fn user() -> UserQuery {
     QUERY.parse().unwrap()
 }
 
-/// Whether an answer with a length is complete; it is measured as a request is.
+/// Returns whether an answer with a length is complete.
 fn ends(answer: &[u8]) -> bool {
     let head_end = answer.windows(4).position(|four| four == b"\r\n\r\n");
     head_end.is_some_and(|end| {
@@ -114,7 +114,7 @@ fn ends(answer: &[u8]) -> bool {
 }
 
 #[tokio::test]
-async fn a_coding_that_was_not_asked_for_is_left_alone() {
+async fn does_not_expand_other_codings() {
     let server = server("br", b"anything".to_vec(), 0).await;
     let answer = builder().build().unwrap().send(search(&server.url())).await.unwrap();
     assert_eq!(
@@ -124,7 +124,7 @@ async fn a_coding_that_was_not_asked_for_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_request_that_asks_itself_gets_what_it_asked_for() {
+async fn does_not_expand_if_the_request_has_an_accept_encoding() {
     let body = compressed(OK.as_bytes());
     let server = server("gzip", body.clone(), 0).await;
     let mut request = search(&server.url());
@@ -137,8 +137,8 @@ async fn a_request_that_asks_itself_gets_what_it_asked_for() {
 }
 
 #[tokio::test]
-async fn a_bomb_is_stopped_at_the_cap() {
-    // 16 MiB in some 16 KiB.
+async fn decompression_bomb_stops_at_the_cap() {
+    // 16 MiB in about 16 KiB.
     let bomb = compressed(&vec![b'a'; 16 << 20]);
     assert!(bomb.len() < 64 << 10);
     let server = server("gzip", bomb, 0).await;
@@ -153,8 +153,8 @@ async fn a_bomb_is_stopped_at_the_cap() {
 }
 
 #[tokio::test]
-async fn the_cap_holds_for_the_compressed_size_too() {
-    // Compressing nothing into something: two bytes in more than twenty.
+async fn cap_applies_to_the_compressed_size_too() {
+    // Two bytes compress to more than twenty.
     let server = server("gzip", compressed(b"ab"), 0).await;
     let error = error(builder().max_body_size(20), &server).await;
     assert_eq!(error.kind(), TransportErrorKind::BodyTooLarge);
@@ -166,9 +166,9 @@ async fn the_cap_holds_for_the_compressed_size_too() {
 }
 
 #[tokio::test]
-async fn what_breaks_keeps_its_expanded_beginning() {
+async fn keeps_the_expanded_part_of_a_broken_body() {
     let whole = compressed(OK.as_bytes());
-    // The check sum and the length at the end are 8 bytes.
+    // The checksum and the length at the end are 8 bytes.
     let cut = whole[..whole.len() - 8].to_vec();
     let mut garbled = whole.clone();
     let at = garbled.len() - 6;
@@ -193,7 +193,7 @@ async fn what_breaks_keeps_its_expanded_beginning() {
 }
 
 #[tokio::test]
-async fn keeps_body_and_headers_of_what_is_not_gzip_and_names_the_coding() {
+async fn keeps_body_and_headers_of_an_answer_that_is_not_gzip() {
     let server = server("gzip", OK.into(), 0).await;
     let error = error(builder(), &server).await;
     assert_eq!(error.kind(), TransportErrorKind::Other);
@@ -207,7 +207,7 @@ async fn keeps_body_and_headers_of_what_is_not_gzip_and_names_the_coding() {
 }
 
 #[tokio::test]
-async fn passes_over_padding_and_garbage_behind_gzip() {
+async fn ignores_padding_and_garbage_after_gzip() {
     for behind in [&b"\0"[..], &[0; 512], b"\x1f", b"\x1f\0", b"\r\n", b"garbage", &[0x8b, 0x1f, 0x8b]] {
         let mut body = compressed(OK.as_bytes());
         body.extend_from_slice(behind);
@@ -216,7 +216,7 @@ async fn passes_over_padding_and_garbage_behind_gzip() {
         let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", behind.escape_ascii()));
         assert_eq!(answer.body(), OK, "{}", behind.escape_ascii());
     }
-    // Members of one body, byte by byte.
+    // Two members, byte by byte.
     let members =
         [compressed(&OK.as_bytes()[..5]), compressed(b""), compressed(&OK.as_bytes()[5..])].concat();
     let server = Server::start(move |mut peer: Peer| {
@@ -235,7 +235,7 @@ async fn passes_over_padding_and_garbage_behind_gzip() {
 }
 
 #[tokio::test]
-async fn reads_the_list_of_codings_whole() {
+async fn reads_the_whole_list_of_codings() {
     for coding in [
         "gzip, identity",
         "identity, x-gzip",

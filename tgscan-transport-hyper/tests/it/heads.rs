@@ -1,4 +1,4 @@
-//! Heads of answers that are odd, large, or wrong about the length of their body: a paid answer is read all the same.
+//! HTTP/1.1 heads that are malformed, large, or have a wrong length: the answer is read anyway.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use tgscan_core::{
 };
 
 use crate::server::{OK, Server, response};
-use crate::{hasty, search, transport};
+use crate::{impatient, search, transport};
 
 /// Reads one request per connection, writes these bytes, and closes.
 async fn cutting(bytes: Vec<u8>) -> Server {
@@ -23,19 +23,19 @@ async fn cutting(bytes: Vec<u8>) -> Server {
 }
 
 #[tokio::test]
-async fn reads_http1_head_of_over_100_headers_and_over_16_kib() {
+async fn reads_a_head_of_over_100_headers_and_over_16_kib() {
     let mut headers = String::new();
     for n in 0..400 {
         write!(headers, "x-header-{n}: {}\r\n", "v".repeat(50)).unwrap();
     }
     let server = Server::answering(response("200 OK", &headers, OK)).await;
     let answer = transport().send(search(&server.url())).await.unwrap();
-    // The rest of the headers are left out: hyper would need room for them in every call.
+    // Further headers are dropped: hyper would allocate room for them in every call.
     assert_eq!((&answer.body()[..], answer.headers().len()), (OK.as_bytes(), 93));
 }
 
 #[tokio::test]
-async fn passes_over_header_lines_that_cannot_be_read() {
+async fn drops_invalid_header_lines() {
     for odd in [
         &b"bad name: 1"[..],
         b"bad\xff: 1",
@@ -82,14 +82,14 @@ const WRONG_LENGTHS: [&str; 9] = [
 ];
 
 #[tokio::test]
-async fn reads_body_to_the_end_where_content_length_says_nothing() {
+async fn reads_to_the_end_of_the_connection_without_a_valid_content_length() {
     for headers in WRONG_LENGTHS {
         let server = cutting(format!("HTTP/1.1 200 OK\r\n{headers}\r\n{OK}").into_bytes()).await;
         let answer = transport().send(search(&server.url())).await;
         let answer = answer.unwrap_or_else(|error| panic!("{headers}: {error}"));
         assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, OK.as_bytes()), "{headers}");
     }
-    // The same length twice is one length.
+    // Equal lengths are valid.
     for headers in ["content-length: 42\r\ncontent-length: 42\r\n", "content-length: 42, 42\r\n"] {
         let server = Server::answering(format!("HTTP/1.1 200 OK\r\n{headers}\r\n{OK}")).await;
         assert_eq!(transport().send(search(&server.url())).await.unwrap().body(), OK, "{headers}");
@@ -97,10 +97,10 @@ async fn reads_body_to_the_end_where_content_length_says_nothing() {
 }
 
 #[tokio::test]
-async fn keeps_body_where_content_length_says_nothing_and_the_connection_stays_open() {
+async fn keeps_a_body_without_a_valid_content_length_if_the_connection_stays_open() {
     let wire = "HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n{\"status\":\"ok\"}";
     let server = Server::stalling(wire).await;
-    let error = hasty().send(search(&server.url())).await.unwrap_err();
+    let error = impatient().send(search(&server.url())).await.unwrap_err();
     assert_eq!(
         (error.delivery(), error.kind()),
         (Delivery::ResponseStarted, TransportErrorKind::Timeout),
@@ -110,17 +110,17 @@ async fn keeps_body_where_content_length_says_nothing_and_the_connection_stays_o
 }
 
 #[tokio::test]
-async fn keeps_whole_body_that_is_shorter_than_its_content_length() {
+async fn keeps_a_body_shorter_than_content_length() {
     let server = cutting(format!("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{OK}").into_bytes()).await;
     let error = transport().send(search(&server.url())).await.unwrap_err();
     assert_eq!(error.delivery(), Delivery::ResponseStarted, "{error}");
     assert_eq!(error.partial().unwrap().body(), OK);
-    let said = error.to_string();
-    assert!(said.contains("42 of the 999 bytes that `content-length` announces"), "{said}");
+    let text = error.to_string();
+    assert!(text.contains("42 of the 999 bytes that `content-length` announces"), "{text}");
 }
 
 #[tokio::test]
-async fn reads_chunked_answer_of_http_1_0() {
+async fn reads_a_chunked_http_1_0_answer() {
     let head = "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let server = cutting(format!("{head}2a\r\n{OK}\r\n0\r\n\r\n").into_bytes()).await;
     let answer = transport().send(search(&server.url())).await.unwrap();
@@ -128,7 +128,7 @@ async fn reads_chunked_answer_of_http_1_0() {
 }
 
 #[tokio::test]
-async fn reads_odd_head_that_comes_byte_by_byte_after_an_interim_one() {
+async fn reads_a_malformed_head_byte_by_byte_after_an_interim_one() {
     let wire = format!(
         "HTTP/1.1 103 Early Hints\r\nx nul\0: 1\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n{OK}"
     );
@@ -147,7 +147,7 @@ async fn reads_odd_head_that_comes_byte_by_byte_after_an_interim_one() {
 }
 
 #[tokio::test]
-async fn head_that_never_ends_is_an_answer_that_broke_off() {
+async fn endless_head_is_a_response_that_broke_off() {
     let server = Server::start(|mut peer| async move {
         peer.read_request().await;
         peer.write("HTTP/1.1 200 OK\r\n").await;

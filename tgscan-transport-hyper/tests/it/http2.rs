@@ -1,4 +1,4 @@
-//! What is special about HTTP/2: many requests on one connection, and streams that end on their own.
+//! HTTP/2: many requests on one connection, and streams that end separately.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::tls_server::{Authority, BOTH, Ending, TlsServer, assert_broken, for_h
 use crate::{balance, search};
 
 #[tokio::test]
-async fn http2_that_breaks_is_told_as_http1() {
+async fn reports_broken_http2_like_http1() {
     let authority = Authority::new();
     let transport = authority.trusted().build().unwrap();
     for (ending, delivery, body) in [
@@ -28,12 +28,12 @@ async fn http2_that_breaks_is_told_as_http1() {
 }
 
 #[tokio::test]
-async fn a_request_that_waits_for_an_http2_stream_is_never_sent() {
+async fn request_that_waits_for_a_stream_is_never_sent() {
     let authority = Authority::new();
     // Takes one request at a time, and closes the connection when it has read the first.
     let server = TlsServer::start(authority.server(&for_host("127.0.0.1"), BOTH), Ending::Never).await;
     let transport = authority.trusted().build().unwrap();
-    // With this answer the client has learnt the server's limit.
+    // After this answer the client knows the server's limit.
     transport.send(balance(&server.url())).await.unwrap();
     let url = server.url();
     let (first, second) = tokio::join!(biased; transport.send(search(&url)), transport.send(search(&url)));
@@ -43,7 +43,7 @@ async fn a_request_that_waits_for_an_http2_stream_is_never_sent() {
 }
 
 #[tokio::test]
-async fn an_http2_stream_that_is_refused_is_never_sent() {
+async fn refused_stream_is_never_sent() {
     let authority = Authority::new();
     let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), BOTH)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -78,7 +78,7 @@ where
     let url = format!("https://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // A client may leave meanwhile.
+            // The client may disconnect meanwhile.
             let Ok(stream) = acceptor.accept(stream).await else { continue };
             let Ok(http) = h2::server::handshake(stream).await else { continue };
             tokio::spawn(script(http));
@@ -88,7 +88,7 @@ where
 }
 
 #[tokio::test]
-async fn reads_http2_head_over_16_kib_and_over_100_headers() {
+async fn reads_a_head_of_over_100_headers_and_over_16_kib() {
     let authority = Authority::new();
     let url = scripted(&authority, |mut http| async move {
         while let Some(Ok((_, mut respond))) = http.accept().await {
@@ -105,14 +105,14 @@ async fn reads_http2_head_over_16_kib_and_over_100_headers() {
     assert_eq!((&answer.body()[..], answer.headers().len()), (OK.as_bytes(), 400));
 }
 
-/// The server's encoder refers to earlier headers, and the table of those overflows time and again.
+/// The server's encoder refers to earlier headers, and its dynamic table overflows repeatedly.
 #[tokio::test]
-async fn headers_of_many_answers_are_read_as_they_were_written() {
+async fn reads_the_headers_of_many_answers() {
     fn head(number: u16) -> http::HeaderMap {
         let mut headers = http::HeaderMap::new();
         for at in 0..number % 12 {
             let name = http::HeaderName::try_from(format!("x-{}", (number * 7 + at) % 31)).unwrap();
-            // Texts that are shorter in Huffman's code, and some that are not.
+            // Some texts are shorter in Huffman code, others are not.
             let bytes: Vec<_> = (0..number * 13 % 300)
                 .map(|n| [b'a', b'~', 0xe9, b'Z', b' '][usize::from((n + at) % 5)])
                 .collect();
@@ -143,14 +143,14 @@ async fn headers_of_many_answers_are_read_as_they_were_written() {
 }
 
 #[tokio::test]
-async fn http2_body_that_was_whole_before_a_reset_or_goaway_is_kept() {
+async fn keeps_a_whole_body_before_a_reset_or_goaway() {
     let authority = Authority::new();
     for ending in 0..4 {
         let url = scripted(&authority, move |mut http| async move {
             let (_, mut respond) = http.accept().await.unwrap().unwrap();
             let mut body = respond.send_response(http::Response::new(()), false).unwrap();
             body.send_data(Bytes::from_static(OK.as_bytes()), false).unwrap();
-            // h2 drops what it has not sent when it resets, and sends when it is polled.
+            // h2 sends when it is polled, and a reset drops unsent data.
             let _ = tokio::time::timeout(crate::SHORT, http.accept()).await;
             match ending {
                 0 => body.send_reset(h2::Reason::CANCEL),
@@ -168,7 +168,7 @@ async fn http2_body_that_was_whole_before_a_reset_or_goaway_is_kept() {
 }
 
 #[tokio::test]
-async fn goaway_lets_old_streams_end_and_new_calls_connect() {
+async fn after_goaway_old_streams_end_and_new_calls_connect() {
     let authority = Authority::new();
     let connections = Arc::new(AtomicUsize::new(0));
     let (began, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
@@ -202,7 +202,7 @@ async fn goaway_lets_old_streams_end_and_new_calls_connect() {
         async move { transport.send(request).await }
     });
     began.acquire().await.unwrap().forget();
-    // Until the GOAWAY has come, calls still go to the first connection and wait there.
+    // Until the GOAWAY arrives, calls still wait on the first connection.
     while connections.load(Ordering::SeqCst) < 2 {
         let _ = tokio::time::timeout(crate::SHORT, transport.send(search(&url))).await;
     }

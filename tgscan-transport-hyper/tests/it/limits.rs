@@ -1,4 +1,4 @@
-//! Time limits within a call, and limits of one call.
+//! Time limits within an attempt, and limits of one call.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::server::{OK, Server, response};
 use crate::{SHORT, api, search, transport};
 
 #[tokio::test]
-async fn the_first_byte_has_a_limit_of_its_own() {
+async fn first_byte_timeout_ends_the_wait_for_the_head() {
     let silent = Server::stalling("").await;
     let transport = HyperTransport::builder().first_byte_timeout(SHORT).build().unwrap();
     let error = transport.send(search(&silent.url())).await.unwrap_err();
@@ -20,7 +20,7 @@ async fn the_first_byte_has_a_limit_of_its_own() {
     assert!(error.to_string().contains("`first_byte_timeout` of 150ms passed without an answer"), "{error}");
 }
 
-/// Ten pieces with pauses, which together take longer than the limit of each.
+/// Sends ten pieces with pauses. Together they take longer than the limit of each.
 async fn slow_server(pause: Duration) -> Server {
     Server::start(move |mut peer| async move {
         peer.read_request().await;
@@ -35,7 +35,7 @@ async fn slow_server(pause: Duration) -> Server {
 }
 
 #[tokio::test]
-async fn a_pause_within_the_body_has_a_limit_and_the_whole_body_has_not() {
+async fn read_timeout_limits_each_pause_and_not_the_whole_body() {
     let server = slow_server(SHORT / 3).await;
     let transport = HyperTransport::builder().read_timeout(2 * SHORT).build().unwrap();
     let start = Instant::now();
@@ -50,7 +50,7 @@ async fn a_pause_within_the_body_has_a_limit_and_the_whole_body_has_not() {
 }
 
 #[tokio::test]
-async fn one_call_has_limits_of_its_own_on_the_same_connection() {
+async fn one_call_overrides_limits_on_a_shared_connection() {
     let server = Server::answering(response("200 OK", "", OK)).await;
     let transport = transport();
     let client = transport.clone().client(api(&server.url()));
@@ -58,7 +58,7 @@ async fn one_call_has_limits_of_its_own_on_the_same_connection() {
     let small = client.clone().with_extension(AttemptLimits::new().max_body_size(5));
     let error = small.balance().await.unwrap_err();
     assert_eq!(error.response().unwrap().body(), &OK[..5]);
-    // The client without limits is as it was.
+    // The original client keeps its limits.
     client.balance().await.unwrap();
     assert_eq!(server.connections(), 1);
 
@@ -70,7 +70,7 @@ async fn one_call_has_limits_of_its_own_on_the_same_connection() {
 }
 
 #[tokio::test]
-async fn a_call_without_any_time_or_room_is_refused() {
+async fn refuses_limits_of_zero() {
     let server = Server::answering(response("200 OK", "", OK)).await;
     for limits in [AttemptLimits::new().read_timeout(Duration::ZERO), AttemptLimits::new().max_body_size(0)] {
         let mut request = search(&server.url());

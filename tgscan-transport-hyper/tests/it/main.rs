@@ -47,10 +47,10 @@ use tgscan_core::types::{Balance, Search};
 use tgscan_core::{Api, ApiKey};
 use tgscan_transport_hyper::HyperTransport;
 
-/// Long enough for loopback on a busy machine, short enough to wait for.
+/// A timeout for tests that wait for it: long enough for loopback on a busy machine.
 const SHORT: Duration = Duration::from_millis(150);
 
-/// Looks like a secret and stands nowhere else.
+/// A key that occurs nowhere else, so that tests can search for it.
 const KEY: &str = "5ec4e7000000";
 const QUERY: &str = "some_username";
 
@@ -58,12 +58,12 @@ fn api(base_url: &str) -> Api {
     Api::with_base_url(base_url, ApiKey::live(KEY).unwrap()).unwrap()
 }
 
-/// A paid request, with a body.
+/// Builds a paid request, which has a body.
 fn search(base_url: &str) -> Request<Bytes> {
     api(base_url).request(&Search { query: QUERY.parse().unwrap() })
 }
 
-/// A free request, without one.
+/// Builds a free request, which has no body.
 fn balance(base_url: &str) -> Request<Bytes> {
     api(base_url).request(&Balance {})
 }
@@ -72,7 +72,7 @@ fn transport() -> HyperTransport {
     HyperTransport::builder().build().unwrap()
 }
 
-/// A transport whose calls end soon.
-fn hasty() -> HyperTransport {
+/// Builds a transport with a short attempt timeout.
+fn impatient() -> HyperTransport {
     HyperTransport::builder().attempt_timeout(SHORT).build().unwrap()
 }

@@ -1,4 +1,4 @@
-//! Who gets which connection: shared, opened, given back and waited for.
+//! The pool: connections that are shared, opened, returned and waited for.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,17 +24,17 @@ use crate::server::{OK, Server, response};
 use crate::tls_server::{Authority, for_host};
 use crate::{SHORT, balance, search, transport};
 
-const AT_ONCE: usize = 32;
-/// More handshakes than a test makes.
-const MANY: usize = 1 << 20;
+const CONCURRENCY: usize = 32;
+/// A handshake limit that no test reaches.
+const UNLIMITED: usize = 1 << 20;
 
-/// An HTTPS server that counts its connections, how many of them resumed a session, and requests.
+/// An HTTPS server that counts connections, resumed sessions and requests.
 struct Counting {
     url: String,
     connections: Arc<AtomicUsize>,
     resumed: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
-    /// As many handshakes may end.
+    /// The number of handshakes that may complete.
     handshakes: Arc<Semaphore>,
 }
 
@@ -69,7 +69,7 @@ impl Counting {
                         async { Ok::<_, Infallible>(Response::new(OK.to_owned())) }
                     });
                     let io = TokioIo::new(stream);
-                    // Ends with an error when the client has left.
+                    // Returns an error when the client disconnects.
                     let _ = if is_http2 {
                         http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await
                     } else {
@@ -99,12 +99,12 @@ impl Counting {
 
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn first_calls_share_one_http2_connection() {
+async fn concurrent_first_calls_share_one_http2_connection() {
     let authority = Authority::new();
-    let server = Counting::start(&authority, &["h2", "http/1.1"], MANY).await;
+    let server = Counting::start(&authority, &["h2", "http/1.1"], UNLIMITED).await;
     let transport = authority.trusted().build().unwrap();
     for _ in 0..2 {
-        let calls: JoinSet<_> = (0..AT_ONCE)
+        let calls: JoinSet<_> = (0..CONCURRENCY)
             .map(|_| {
                 let (transport, request) = (transport.clone(), search(&server.url));
                 async move { transport.send(request).await.unwrap() }
@@ -112,18 +112,18 @@ async fn first_calls_share_one_http2_connection() {
             .collect();
         assert!(calls.join_all().await.iter().all(|answer| answer.body() == OK));
     }
-    assert_eq!((server.connections(), server.requests()), (1, 2 * AT_ONCE));
+    assert_eq!((server.connections(), server.requests()), (1, 2 * CONCURRENCY));
 }
 
 #[tokio::test]
-async fn calls_over_http1_that_come_at_once_have_a_connection_each_and_keep_it() {
+async fn concurrent_http1_calls_use_a_connection_each_which_is_used_again() {
     let authority = Authority::new();
-    let secure = Counting::start(&authority, &["http/1.1"], MANY).await;
+    let secure = Counting::start(&authority, &["http/1.1"], UNLIMITED).await;
     let server = Server::answering(response("200 OK", "", OK)).await;
     let transport = authority.trusted().build().unwrap();
     for url in [&secure.url, &server.url()] {
         for _ in 0..2 {
-            let calls: JoinSet<_> = (0..AT_ONCE)
+            let calls: JoinSet<_> = (0..CONCURRENCY)
                 .map(|_| {
                     let (transport, request) = (transport.clone(), search(url));
                     async move { transport.send(request).await.unwrap() }
@@ -132,13 +132,13 @@ async fn calls_over_http1_that_come_at_once_have_a_connection_each_and_keep_it()
             assert!(calls.join_all().await.iter().all(|answer| answer.body() == OK));
         }
     }
-    assert_eq!(secure.requests(), 2 * AT_ONCE);
-    assert!(secure.connections() <= AT_ONCE && server.connections() <= AT_ONCE);
+    assert_eq!(secure.requests(), 2 * CONCURRENCY);
+    assert!(secure.connections() <= CONCURRENCY && server.connections() <= CONCURRENCY);
 }
 
 #[tokio::test]
-async fn waiting_call_takes_the_connection_that_another_gives_back() {
-    // No second TLS session comes about, so the second call waits.
+async fn waiting_call_takes_the_connection_that_another_returns() {
+    // No second handshake completes, so the second call waits.
     let authority = Authority::new();
     let server = Counting::start(&authority, &["http/1.1"], 1).await;
     let transport = authority.trusted().build().unwrap();
@@ -150,7 +150,7 @@ async fn waiting_call_takes_the_connection_that_another_gives_back() {
 }
 
 #[tokio::test]
-async fn call_that_is_dropped_while_it_connects_leaves_the_others_to_connect() {
+async fn dropping_a_connecting_call_lets_the_others_connect() {
     let authority = Authority::new();
     let server = Counting::start(&authority, &["h2", "http/1.1"], 0).await;
     let transport = authority.trusted().build().unwrap();
@@ -171,12 +171,12 @@ async fn call_that_is_dropped_while_it_connects_leaves_the_others_to_connect() {
 }
 
 #[tokio::test]
-async fn all_that_wait_for_one_connection_are_told_why_there_is_none() {
+async fn all_calls_that_wait_for_a_connection_receive_its_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     let refusing = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
     let transport = transport();
-    let calls: JoinSet<_> = (0..AT_ONCE)
+    let calls: JoinSet<_> = (0..CONCURRENCY)
         .map(|_| {
             let (transport, request) = (transport.clone(), search(&url));
             async move { transport.send(request).await.unwrap_err() }
@@ -208,10 +208,10 @@ async fn each_origin_has_its_own_connections() {
 }
 
 #[tokio::test]
-async fn warm_connection_serves_the_first_call_and_nothing_is_sent_before() {
+async fn warm_connection_serves_the_first_call_and_carries_no_request_before() {
     let authority = Authority::new();
     for alpn in [&["h2", "http/1.1"][..], &["http/1.1"]] {
-        let server = Counting::start(&authority, alpn, MANY).await;
+        let server = Counting::start(&authority, alpn, UNLIMITED).await;
         let transport = authority.trusted().build().unwrap();
         let api = crate::api(&server.url);
         for _ in 0..2 {
@@ -225,7 +225,7 @@ async fn warm_connection_serves_the_first_call_and_nothing_is_sent_before() {
 
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn call_that_comes_while_a_connection_is_warmed_up_waits_for_that_one() {
+async fn call_during_warm_up_waits_for_that_connection() {
     let authority = Authority::new();
     let server = Counting::start(&authority, &["h2", "http/1.1"], 0).await;
     let transport = authority.trusted().build().unwrap();
@@ -241,7 +241,7 @@ async fn call_that_comes_while_a_connection_is_warmed_up_waits_for_that_one() {
 }
 
 #[tokio::test]
-async fn warming_up_without_a_server_is_never_sent_and_says_why() {
+async fn warm_up_without_a_server_is_never_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -254,7 +254,7 @@ async fn warming_up_without_a_server_is_never_sent_and_says_why() {
 async fn new_connection_resumes_the_tls_session() {
     let authority = Authority::new();
     for alpn in [&["h2", "http/1.1"][..], &["http/1.1"]] {
-        let server = Counting::start(&authority, alpn, MANY).await;
+        let server = Counting::start(&authority, alpn, UNLIMITED).await;
         let transport = authority.trusted().build().unwrap();
         for _ in 0..3 {
             transport.send(search(&server.url)).await.unwrap();
@@ -269,7 +269,7 @@ fn transport_outlives_the_runtime_in_which_it_was_used() {
     let elsewhere =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let authority = Authority::new();
-    let secure = elsewhere.block_on(Counting::start(&authority, &["h2", "http/1.1"], MANY));
+    let secure = elsewhere.block_on(Counting::start(&authority, &["h2", "http/1.1"], UNLIMITED));
     let server = elsewhere.block_on(Server::answering(response("200 OK", "", OK)));
     let transport = authority.trusted().build().unwrap();
     for _ in 0..3 {
@@ -278,10 +278,10 @@ fn transport_outlives_the_runtime_in_which_it_was_used() {
             for url in [&secure.url, &server.url()] {
                 for _ in 0..2 {
                     let call = tokio::time::timeout(Duration::from_secs(5), transport.send(search(url)));
-                    assert_eq!(call.await.expect("it waits for a runtime that is gone").unwrap().body(), OK);
+                    assert_eq!(call.await.expect("it waits for an ended runtime").unwrap().body(), OK);
                 }
             }
-            // One more is under way when the runtime ends.
+            // Another call is in flight when the runtime ends.
             tokio::spawn({
                 let (transport, request) = (transport.clone(), search(&server.url()));
                 async move { transport.send(request).await }
@@ -291,9 +291,9 @@ fn transport_outlives_the_runtime_in_which_it_was_used() {
     assert_eq!((secure.connections(), secure.requests()), (3, 6));
 }
 
-/// A future that is moved to where there is no runtime ends there with an error or nothing, but without a panic.
+/// A future that is polled or dropped outside its runtime does not panic.
 #[test]
-fn call_may_be_dropped_outside_of_its_runtime() {
+fn call_may_be_dropped_outside_its_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let authority = Authority::new();
     let server = runtime.block_on(Counting::start(&authority, &["h2", "http/1.1"], 0));

@@ -1,4 +1,4 @@
-//! Proxies, scripted on raw sockets: what they are asked, what is said when they fail, and that nothing goes around.
+//! Proxies, scripted on raw sockets: their requests, their failures, and that no request bypasses them.
 
 use tgscan_core::{
     Transport, TransportError,
@@ -18,7 +18,8 @@ fn through(proxy: &Server, scheme: &str) -> HyperTransportBuilder {
     HyperTransport::builder().proxy(format!("{scheme}://user:{PASSWORD}@{}", proxy.address))
 }
 
-/// A failure of the proxy: never sent, naming the proxy and not its password, and the host was not contacted.
+/// Asserts that a call fails as never sent, without contacting the host, with an error that names the proxy without its
+/// password. Returns the error's text.
 async fn failure(builder: HyperTransportBuilder, target: &Server, proxy: &str) -> String {
     failure_of(TransportErrorKind::Connect, builder, target, proxy).await
 }
@@ -31,20 +32,20 @@ async fn failure_of(
 ) -> String {
     let shown = format!("{builder:?}");
     let transport = builder.build().unwrap();
-    let mut said = String::new();
+    let mut text = String::new();
     for request in [search(&target.url()), balance(&target.url())] {
         let error: TransportError = transport.send(request).await.unwrap_err();
         assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, kind), "{error}");
-        said = format!("{error} {error:?} {:?}", error.cause());
-        assert!(said.contains(&format!("the proxy {proxy}")), "{said}");
+        text = format!("{error} {error:?} {:?}", error.cause());
+        assert!(text.contains(&format!("the proxy {proxy}")), "{text}");
     }
-    assert!(!format!("{said}{shown}{transport:?}").contains(PASSWORD), "{said}");
-    assert_eq!(target.connections(), 0, "nothing goes around the proxy");
-    said
+    assert!(!format!("{text}{shown}{transport:?}").contains(PASSWORD), "{text}");
+    assert_eq!(target.connections(), 0, "no request bypasses the proxy");
+    text
 }
 
 #[tokio::test]
-async fn an_http_proxy_gets_the_name_and_the_credentials() {
+async fn http_proxy_receives_the_name_and_the_credentials() {
     let target = Server::answering(response("200 OK", "", OK)).await;
     let (sender, mut asked) = mpsc::unbounded_channel();
     let address = target.address;
@@ -54,13 +55,13 @@ async fn an_http_proxy_gets_the_name_and_the_credentials() {
             sender.send(peer.read_request().await.unwrap()).unwrap();
             peer.write("HTTP/1.1 200 Connection established\r\n\r\n").await;
             let mut target = TcpStream::connect(address).await.unwrap();
-            // Ends when either side is gone.
+            // Returns when either side disconnects.
             let _ = copy_bidirectional(&mut peer.stream, &mut target).await;
         }
     })
     .await;
     let transport = through(&proxy, "http").allow_plain_http(true).build().unwrap();
-    // A name that only the proxy knows.
+    // A name that only the proxy resolves.
     let api = tgscan_core::Api::with_plain_http_base_url(
         "http://only-the-proxy-knows.invalid",
         tgscan_core::ApiKey::live("k").unwrap(),
@@ -75,10 +76,10 @@ async fn an_http_proxy_gets_the_name_and_the_credentials() {
 }
 
 #[tokio::test]
-async fn an_http_proxy_that_refuses() {
+async fn reports_the_refusal_of_an_http_proxy() {
     use TransportErrorKind::{Connect, Refused};
     let target = Server::answering(response("200 OK", "", OK)).await;
-    for (wire, kind, says) in [
+    for (wire, kind, expected) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
             Refused,
@@ -94,18 +95,18 @@ async fn an_http_proxy_that_refuses() {
         ("HTTP/1.1 407 no pr0xysecret\r\n\r\n", Refused, "answered 407; it does not accept the user name"),
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 No\r\n\r\n", Refused, "answered 403 No"),
         ("SSH-2.0-OpenSSH\r\n\r\n", Connect, "does not answer in HTTP/1"),
-        ("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", Connect, "something of its own into the tunnel"),
+        ("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", Connect, "unexpected bytes after its answer"),
         ("HTTP/1.1 200 O", Connect, "did not connect to the host: it closed the connection"),
         ("", Connect, "did not connect to the host: it closed the connection"),
     ] {
         let proxy = Server::cutting(wire).await;
-        let said = failure_of(kind, through(&proxy, "http"), &target, &proxy.address.to_string()).await;
-        assert!(said.contains(says), "{said}");
+        let text = failure_of(kind, through(&proxy, "http"), &target, &proxy.address.to_string()).await;
+        assert!(text.contains(expected), "{text}");
     }
 }
 
 #[tokio::test]
-async fn refusal_of_a_proxy_is_asked_for_once_and_its_reason_shows_no_query() {
+async fn permanent_refusal_is_not_retried_and_its_reason_is_redacted() {
     let proxy = Server::cutting("HTTP/1.1 403 No some_username here\r\n\r\n").await;
     let transport = through(&proxy, "http").build().unwrap();
     let client = transport.client(crate::api("http://127.0.0.1:1"));
@@ -114,10 +115,10 @@ async fn refusal_of_a_proxy_is_asked_for_once_and_its_reason_shows_no_query() {
     assert_eq!((error.attempts(), proxy.connections()), (1, 1));
     assert!(error.to_string().contains("403 No <query> here"), "{error}");
     let error = client.balance().await.unwrap_err();
-    assert_eq!((error.attempts(), proxy.connections()), (1, 2), "a free call too");
+    assert_eq!((error.attempts(), proxy.connections()), (1, 2), "free calls are not retried either");
 }
 
-/// Answers `CONNECT` so, and then joins both sides.
+/// Answers `CONNECT` with these pieces, and then connects both sides.
 async fn tunnelling(answer: &'static [&'static str], target: &Server) -> Server {
     let address = target.address;
     Server::start(move |mut peer: Peer| async move {
@@ -133,7 +134,7 @@ async fn tunnelling(answer: &'static [&'static str], target: &Server) -> Server 
 }
 
 #[tokio::test]
-async fn any_2xx_opens_the_tunnel_and_interim_answers_are_passed_over() {
+async fn any_2xx_opens_the_tunnel_and_interim_answers_are_skipped() {
     let target = Server::answering(response("200 OK", "", OK)).await;
     for answer in [
         &["HTTP/1.1 201 Created\r\n\r\n"][..],
@@ -154,7 +155,7 @@ async fn any_2xx_opens_the_tunnel_and_interim_answers_are_passed_over() {
     }
 }
 
-/// Reads a message of any length, and answers so.
+/// Reads a message of any length, and writes an answer.
 async fn exchange(peer: &mut Peer, answer: &[u8]) -> Vec<u8> {
     let mut message = vec![0; 600];
     let count = peer.stream.read(&mut message).await.unwrap_or(0);
@@ -164,11 +165,11 @@ async fn exchange(peer: &mut Peer, answer: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_socks5_proxy_that_refuses() {
+async fn reports_the_refusal_of_a_socks5_proxy() {
     type Case = (&'static [&'static [u8]], TransportErrorKind, &'static str);
     const CASES: &[Case] = &[
-        (&[&[5, 0xff]], TransportErrorKind::Refused, "neither a user name and password nor none"),
-        (&[&[5, 1]], TransportErrorKind::Refused, "in a way that was not offered"),
+        (&[&[5, 0xff]], TransportErrorKind::Refused, "neither a user name and password nor anonymous use"),
+        (&[&[5, 1]], TransportErrorKind::Refused, "an authentication method that was not offered"),
         (&[&[5, 2], &[1, 1]], TransportErrorKind::Refused, "does not accept the user name and password"),
         (
             &[&[5, 0], &[5, 2, 0, 1, 0, 0, 0, 0, 0, 0]],
@@ -192,20 +193,20 @@ async fn a_socks5_proxy_that_refuses() {
         (&[&[]], TransportErrorKind::Connect, "it closed the connection"),
     ];
     let target = Server::answering(response("200 OK", "", OK)).await;
-    for &(replies, kind, says) in CASES {
+    for &(replies, kind, expected) in CASES {
         let proxy = Server::start(move |mut peer: Peer| async move {
             for reply in replies {
                 exchange(&mut peer, reply).await;
             }
         })
         .await;
-        let said = failure_of(kind, through(&proxy, "socks5h"), &target, &proxy.address.to_string()).await;
-        assert!(said.contains(says), "{said}");
+        let text = failure_of(kind, through(&proxy, "socks5h"), &target, &proxy.address.to_string()).await;
+        assert!(text.contains(expected), "{text}");
     }
 }
 
 #[tokio::test]
-async fn socks5_offers_what_it_can_and_tells_the_name() {
+async fn socks5_offers_the_available_methods_and_sends_the_name() {
     let target = Server::answering(response("200 OK", "", OK)).await;
     for (user, method, offer) in [
         ("", 0, &[5, 1, 0][..]),
@@ -243,20 +244,20 @@ async fn socks5_offers_what_it_can_and_tells_the_name() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there() {
+async fn unreachable_proxy_is_never_sent() {
     let target = Server::answering(response("200 OK", "", OK)).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     for scheme in ["http", "socks5", "socks5h"] {
         let builder = HyperTransport::builder().proxy(format!("{scheme}://user:{PASSWORD}@{address}"));
-        let said = failure(builder, &target, &address.to_string()).await;
-        assert!(said.contains("cannot be reached") && said.contains("refused"), "{said}");
+        let text = failure(builder, &target, &address.to_string()).await;
+        assert!(text.contains("cannot be reached") && text.contains("refused"), "{text}");
     }
 }
 
 #[tokio::test]
-async fn a_proxy_that_stalls_ends_with_the_time_limits() {
+async fn stalling_proxy_runs_into_the_time_limits() {
     let target = Server::answering(response("200 OK", "", OK)).await;
     let proxy = Server::stalling("").await;
     for builder in [
@@ -275,7 +276,7 @@ async fn a_proxy_that_stalls_ends_with_the_time_limits() {
 }
 
 #[test]
-fn two_proxies_contradict_each_other() {
+fn rejects_two_sources_of_proxies() {
     let builder = HyperTransport::builder().proxy("http://proxy:1").proxy_from_environment(true);
     assert!(builder.build().unwrap_err().to_string().contains("contradict each other"));
 }

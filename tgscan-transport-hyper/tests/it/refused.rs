@@ -1,4 +1,4 @@
-//! What is refused before anything is sent, and what is never shown.
+//! Requests that are refused before anything is sent, and secrets that are never shown.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ use crate::server::{OK, Server, response};
 use crate::{KEY, QUERY, balance, search, transport};
 
 #[tokio::test]
-async fn plain_http_to_another_host_is_refused_before_any_connection() {
+async fn refuses_plain_http_to_another_host_before_connecting() {
     for url in ["http://192.0.2.1", "http://localhost.example.com"] {
         let api = Api::with_plain_http_base_url(url, ApiKey::live(KEY).unwrap()).unwrap();
         let error = transport().send(api.request(&Balance {})).await.unwrap_err();
@@ -23,14 +23,14 @@ async fn plain_http_to_another_host_is_refused_before_any_connection() {
 }
 
 #[tokio::test]
-async fn plain_http_to_loopback_hosts_is_allowed() {
+async fn allows_plain_http_to_loopback_hosts() {
     let server = Server::answering(response("200 OK", "", OK)).await;
     let url = format!("http://localhost:{}", server.address.port());
     transport().send(balance(&url)).await.unwrap();
 }
 
 #[tokio::test]
-async fn uris_that_lead_nowhere_are_refused() {
+async fn refuses_invalid_uris() {
     for uri in ["/tgscan/v1/balance", "ftp://127.0.0.1/", "127.0.0.1:80"] {
         let mut request = balance("http://127.0.0.1");
         *request.uri_mut() = uri.parse().unwrap();
@@ -44,19 +44,19 @@ async fn uris_that_lead_nowhere_are_refused() {
 }
 
 #[test]
-fn outside_of_a_runtime_calls_are_refused_and_do_not_panic() {
+fn refuses_calls_outside_a_runtime_without_a_panic() {
     let transport = transport();
     let mut call = transport.send(search("http://127.0.0.1:1"));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else {
-        panic!("it must fail at once");
+        panic!("the call must fail immediately");
     };
     assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, TransportErrorKind::Refused));
-    assert!(error.to_string().contains("no tokio runtime"), "{error}");
+    assert!(error.to_string().contains("outside a tokio runtime"), "{error}");
 }
 
 #[tokio::test]
-async fn neither_key_nor_query_nor_body_is_shown() {
+async fn shows_neither_key_nor_query_nor_body() {
     let private = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nprivate";
     let (cut, silent) = (Server::cutting(private).await, Server::cutting("").await);
     let transport = transport();

@@ -27,36 +27,36 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
-    /// Whether all calls share one connection.
+    /// Returns whether all calls share one connection.
     pub(crate) fn is_shared(self) -> bool {
         !matches!(self, Self::Plain | Self::Tls)
     }
 }
 
-/// How the server ends a connection.
+/// A way to end a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Fin,
-    /// TLS says that it ends, then TCP.
+    /// `close_notify`, then FIN.
     CloseNotify,
     Reset,
     #[cfg(feature = "http2")]
     Goaway,
-    /// A frame that ends nothing, then TCP.
+    /// A PING frame, then FIN.
     #[cfg(feature = "http2")]
     Ping,
-    /// TLS says that it ends, and TCP goes on.
+    /// `close_notify` without FIN.
     CloseNotifyAlone,
-    /// An answer that no request asked for.
+    /// An answer without a request.
     Timeout408,
-    /// A message of TLS that ends nothing, then TCP.
+    /// A TLS key update, then FIN.
     KeyUpdate,
 }
 
-/// What stands between client and server; the server plays it itself.
+/// The route from client to server. The server itself plays the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    Straight,
+    Direct,
     #[cfg(feature = "proxy")]
     Connect,
     #[cfg(feature = "proxy")]
@@ -77,9 +77,9 @@ struct Shared {
     protocol: Protocol,
     way: Way,
     ending: Ending,
-    /// As many connections are to be ended.
+    /// The number of connections to end.
     end: Semaphore,
-    /// Requests are answered while this is not locked.
+    /// Requests are answered only while this is free.
     answers: Arc<tokio::sync::Mutex<()>>,
     client: Mutex<Option<SocketAddr>>,
     ended: Sender<SocketAddr>,
@@ -130,7 +130,7 @@ impl Remote {
     pub(crate) fn builder(&self) -> HyperTransportBuilder {
         let builder = self.authority.trusted();
         match self.way {
-            Way::Straight => builder,
+            Way::Direct => builder,
             #[cfg(feature = "proxy")]
             Way::Connect => builder.proxy(format!("http://{}", self.address)),
             #[cfg(feature = "proxy")]
@@ -142,8 +142,8 @@ impl Remote {
         self.builder().build().unwrap()
     }
 
-    /// Blocks this thread until the server has ended this many connections and their ends have come here, and for some
-    /// milliseconds.
+    /// Blocks this thread until the server has ended this many connections and the client's sockets have received it, and
+    /// for some milliseconds more.
     pub(crate) fn end_while_blocked(&self, count: usize) {
         let ended = self.ended.lock().unwrap();
         self.shared.end.add_permits(count);
@@ -156,12 +156,12 @@ impl Remote {
         block_for(Duration::from_millis(3));
     }
 
-    /// Lets the server read requests, and answer none as long as this is held.
+    /// Stops the server from answering requests while the guard is held.
     pub(crate) fn hold_answers(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.shared.answers).try_lock_owned().unwrap()
     }
 
-    /// Blocks this thread until the answer has come here.
+    /// Blocks this thread until the client's socket has received the answer.
     pub(crate) fn answer_while_blocked(&self, answers: OwnedMutexGuard<()>) {
         drop(answers);
         let client = self.shared.client.lock().unwrap().unwrap();
@@ -174,7 +174,7 @@ impl Remote {
         self.shared.connections.load(SeqCst)
     }
 
-    /// Complete requests.
+    /// Returns the number of complete requests.
     pub(crate) fn requests(&self) -> usize {
         self.shared.requests.load(SeqCst)
     }
@@ -184,19 +184,19 @@ impl Remote {
     }
 }
 
-/// Blocks this thread, as a long computation does.
+/// Blocks this thread, like a long computation.
 pub(crate) fn block_for(duration: Duration) {
     let (_kept, never) = channel::<()>();
     let _ = never.recv_timeout(duration);
 }
 
-/// Whether a connection stands in its client's system and nothing has come that was not read, as far as this can be told:
-/// a busy system delivers late, also on loopback.
+/// Returns whether the client's socket is open and has no unread bytes. A busy system delivers late, even on loopback, so the
+/// result may be outdated.
 fn is_quiet(client: SocketAddr, server: SocketAddr) -> bool {
     let Ok(table) = std::fs::read_to_string("/proc/net/tcp") else { return false };
     let [client, server] = [client, server].map(|address| format!("0100007F:{:04X}", address.port()));
     table.lines().any(|line| {
-        // Number, local and remote address, state (1 is established), and what waits to be sent and read.
+        // Number, local and remote address, state (1 is established), and the send and receive queues.
         let mut fields = line.split_whitespace().skip(1);
         fields.next() == Some(&client)
             && fields.next() == Some(&server)
@@ -212,7 +212,7 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
         stream.set_zero_linger().unwrap();
     }
     let stream = match shared.way {
-        Way::Straight => stream,
+        Way::Direct => stream,
         #[cfg(feature = "proxy")]
         Way::Connect => connect_tunnel(stream).await,
         #[cfg(feature = "proxy")]
@@ -227,7 +227,7 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
     shared.ended.send(client).unwrap();
 }
 
-/// TCP, maybe with TLS.
+/// TCP with or without TLS.
 trait Stream: AsyncRead + AsyncWrite + Unpin {
     async fn update_key(&mut self) {}
 }
@@ -264,7 +264,7 @@ async fn serve_http1(mut stream: impl Stream, shared: &Shared) {
             biased;
             permit = shared.end.acquire() => break permit.unwrap().forget(),
             request = read_request(&mut stream) => {
-                // The client left.
+                // The client disconnected.
                 let Some(()) = request else { return std::future::pending().await };
                 shared.requests.fetch_add(1, SeqCst);
                 drop(shared.answers.lock().await);
@@ -320,7 +320,7 @@ async fn serve_http2(stream: TlsStream<TcpStream>, shared: &Shared) {
     }
     if shared.ending == Ending::Ping {
         http.ping_pong().unwrap().send_ping(h2::Ping::opaque()).unwrap();
-        // Writes the frame, and comes to nothing as the client is blocked.
+        // Writes the frame; the blocked client does not answer.
         let written = std::future::poll_fn(|context| Poll::Ready(http.poll_accept(context).is_pending()));
         assert!(written.await);
     }

@@ -1,4 +1,4 @@
-//! Calls in runtimes that lack something, in none, and in several.
+//! Calls in incomplete runtimes, outside a runtime, and in several.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ fn all() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-fn assert_refused(error: &TransportError, says: &str) {
+fn assert_refused(error: &TransportError, expected: &str) {
     assert_eq!(
         (error.delivery(), error.kind()),
         (Delivery::NeverSent, TransportErrorKind::Refused),
         "{error}"
     );
-    assert!(error.to_string().contains(says), "{error}");
+    assert!(error.to_string().contains(expected), "{error}");
 }
 
 #[test]
-fn runtime_without_time_or_io_is_never_sent_and_says_what_to_enable() {
+fn runtime_without_time_or_io_is_never_sent_and_names_the_remedy() {
     let elsewhere = all();
     let server = elsewhere.block_on(Server::answering(response("200 OK", "", OK)));
     let without_time = Builder::new_current_thread().enable_io().build().unwrap();
@@ -35,11 +35,11 @@ fn runtime_without_time_or_io_is_never_sent_and_says_what_to_enable() {
     let transport = transport();
     for _ in 0..2 {
         for request in [search, balance] {
-            for (runtime, says) in
+            for (runtime, expected) in
                 [(&without_time, "enable_time"), (&without_io, "enable_io"), (&without_both, "enable_time")]
             {
                 let error = runtime.block_on(transport.send(request(&server.url()))).unwrap_err();
-                assert_refused(&error, says);
+                assert_refused(&error, expected);
             }
         }
     }
@@ -48,11 +48,11 @@ fn runtime_without_time_or_io_is_never_sent_and_says_what_to_enable() {
 }
 
 #[test]
-fn call_outside_of_a_runtime_is_never_sent() {
+fn call_outside_a_runtime_is_never_sent() {
     let transport = transport();
     let call = transport.send(search("http://127.0.0.1:1"));
-    let error = poll_once(call).expect("it waits for nothing").unwrap_err();
-    assert_refused(&error, "no tokio runtime");
+    let error = poll_once(call).expect("the call does not wait").unwrap_err();
+    assert_refused(&error, "outside a tokio runtime");
 }
 
 fn poll_once<F: Future>(future: F) -> Option<F::Output> {
@@ -64,7 +64,7 @@ fn poll_once<F: Future>(future: F) -> Option<F::Output> {
 }
 
 #[test]
-fn timer_sleeps_also_without_a_runtime_and_without_tokios_time() {
+fn timer_sleeps_without_a_runtime_and_without_tokio_time() {
     let timer = TokioTimer::new();
     let without_time = Builder::new_current_thread().build().unwrap();
     let wait = Duration::from_millis(20);
@@ -79,7 +79,7 @@ fn timer_sleeps_also_without_a_runtime_and_without_tokios_time() {
     assert!(timer.now() >= before + wait);
 }
 
-/// Without a runtime.
+/// Drives a future without a runtime.
 fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
@@ -98,18 +98,18 @@ fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
 }
 
 #[test]
-fn connection_serves_only_its_own_runtime() {
+fn connection_serves_only_the_runtime_that_opened_it() {
     let elsewhere = all();
     let server = elsewhere.block_on(Server::answering(response("200 OK", "", OK)));
     let transport = transport();
     let first = Builder::new_current_thread().enable_all().build().unwrap();
     first.block_on(transport.send(balance(&server.url()))).unwrap();
-    // The first runtime is kept, but nothing runs it.
+    // The first runtime exists, but does not run.
     let second = Builder::new_current_thread().enable_all().build().unwrap();
     second.block_on(async {
         let call = tokio::time::timeout(Duration::from_secs(5), transport.send(search(&server.url())));
         assert_eq!(call.await.expect("it waits for the other runtime").unwrap().body(), OK);
     });
     first.block_on(transport.send(balance(&server.url()))).unwrap();
-    assert_eq!(server.connections(), 2, "each runtime has one, and uses it again");
+    assert_eq!(server.connections(), 2, "each runtime has one connection and uses it again");
 }

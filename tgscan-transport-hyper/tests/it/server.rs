@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) const OK: &str = r#"{"status":"ok","result":{"num_credits":5}}"#;
 
-/// Runs one script per connection until it is dropped.
+/// A server that runs one script per connection until it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     counts: Arc<Counts>,
@@ -42,7 +42,7 @@ impl Server {
         Self { address, counts, accepting }
     }
 
-    /// Answers every request so, on connections that stay open.
+    /// Answers every request with this response, and keeps connections open.
     pub(crate) async fn answering(response: impl Into<String>) -> Self {
         let response = response.into();
         Self::start(move |mut peer| {
@@ -56,7 +56,7 @@ impl Server {
         .await
     }
 
-    /// Reads one request per connection, writes this, and closes.
+    /// Reads one request per connection, writes this response, and closes.
     pub(crate) async fn cutting(response: &'static str) -> Self {
         Self::start(move |mut peer| async move {
             peer.read_request().await;
@@ -65,7 +65,7 @@ impl Server {
         .await
     }
 
-    /// Reads one request per connection, writes this, and goes silent until the client leaves.
+    /// Reads one request per connection, writes this response, and waits until the client disconnects.
     pub(crate) async fn stalling(response: &'static str) -> Self {
         Self::start(move |mut peer| async move {
             peer.read_request().await;
@@ -83,7 +83,7 @@ impl Server {
         self.counts.connections.load(Ordering::SeqCst)
     }
 
-    /// Complete requests.
+    /// Returns the number of complete requests.
     pub(crate) fn requests(&self) -> usize {
         self.counts.requests.load(Ordering::SeqCst)
     }
@@ -95,19 +95,19 @@ impl Drop for Server {
     }
 }
 
-/// The client's end of a connection.
+/// The client of a connection.
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
     counts: Arc<Counts>,
 }
 
 impl Peer {
-    /// One request with its body, or `None` if the client closed.
+    /// Reads one request with its body. Returns `None` if the client closed.
     pub(crate) async fn read_request(&mut self) -> Option<String> {
         let mut bytes = Vec::new();
         loop {
             if let Some(end) = end_of_request(&bytes) {
-                assert_eq!(end, bytes.len(), "there is something behind the request");
+                assert_eq!(end, bytes.len(), "unexpected bytes after the request");
                 self.counts.requests.fetch_add(1, Ordering::SeqCst);
                 return Some(String::from_utf8(bytes).unwrap());
             }
@@ -123,11 +123,11 @@ impl Peer {
     }
 
     pub(crate) async fn write_bytes(&mut self, bytes: &[u8]) {
-        // The client may be gone already, which its own result shows.
+        // An error means that the client disconnected, which its result shows.
         let _ = self.stream.write_all(bytes).await;
     }
 
-    /// Returns when the client has closed the connection.
+    /// Waits until the client closes the connection.
     pub(crate) async fn closed(&mut self) {
         while let Ok(1..) = self.stream.read(&mut [0; 1024]).await {}
     }

@@ -1,4 +1,4 @@
-//! What a collector of spans and events sees, with everything switched on that any crate here writes.
+//! Spans and events as a subscriber receives them, at every level and from every crate.
 
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -12,13 +12,13 @@ use tracing::{Event, Metadata, Subscriber};
 
 use crate::server::{Server, response};
 use crate::tls_server::{Authority, BOTH, Ending, TlsServer, for_host};
-use crate::{KEY, QUERY, api, hasty};
+use crate::{KEY, QUERY, api, impatient};
 
-/// Writes every span, field and event down, on every level, and in which span a span begins.
+/// Records every span with its parent, every field and every event, at every level.
 #[derive(Clone, Default)]
 struct Everything {
     lines: Arc<Mutex<String>>,
-    /// The names of the spans by their number, from 1 on, and the numbers of those that are entered.
+    /// The names of the spans by number, starting at 1, and the numbers of the entered ones.
     spans: Arc<Mutex<(Vec<&'static str>, Vec<u64>)>>,
 }
 
@@ -31,9 +31,9 @@ impl Visit for Line<'_> {
 }
 
 impl Everything {
-    fn line(&self, what: &str, write: impl FnOnce(&mut Line<'_>)) {
+    fn line(&self, name: &str, write: impl FnOnce(&mut Line<'_>)) {
         let mut lines = self.lines.lock().unwrap();
-        lines.push_str(what);
+        lines.push_str(name);
         write(&mut Line(&mut lines));
         lines.push('\n');
     }
@@ -79,8 +79,8 @@ impl Subscriber for Everything {
     }
 }
 
-/// Has no opinion. Without a global subscriber, a thread without one of its own that comes to a span first switches that
-/// off for the others.
+/// A global subscriber that keeps all callsites enabled. Without one, a thread without a subscriber that reaches a span first
+/// disables it for all threads.
 struct Undecided;
 
 impl Subscriber for Undecided {
@@ -107,9 +107,9 @@ impl Subscriber for Undecided {
     fn exit(&self, _: &Id) {}
 }
 
-/// Collects what this thread does.
+/// Records the spans and events of this thread.
 fn collecting(everything: &Everything) -> DefaultGuard {
-    // Fails if another test has set it already.
+    // An error means that another test has set it.
     let _ = tracing::subscriber::set_global_default(Undecided);
     tracing::subscriber::set_default(everything.clone())
 }
@@ -130,7 +130,7 @@ fn assert_seen(seen: &str, fields: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_call_and_its_attempt_are_named_and_nothing_private_is_seen() {
+async fn spans_name_call_and_attempt_and_contain_no_secret() {
     let everything = Everything::default();
     let _collecting = collecting(&everything);
     let server = Server::answering(response("200 OK", "", BODY)).await;
@@ -159,7 +159,7 @@ async fn a_call_and_its_attempt_are_named_and_nothing_private_is_seen() {
 }
 
 #[tokio::test]
-async fn failures_say_their_type_and_delivery() {
+async fn spans_of_failures_have_type_and_delivery() {
     let everything = Everything::default();
     let _collecting = collecting(&everything);
     let stalling = Server::stalling("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nprivate_answer").await;
@@ -168,7 +168,7 @@ async fn failures_say_their_type_and_delivery() {
         (&stalling, ["error.type=\"timeout\"", "tgscan.delivery=response started"]),
         (&gateway, ["error.type=\"502\"", "error.type=\"not_envelope\""]),
     ] {
-        let client = hasty().client(api(&format!("{}/path_t0ken", server.url())));
+        let client = impatient().client(api(&format!("{}/path_t0ken", server.url())));
         traced(&client, Search { query: QUERY.parse().unwrap() }).await.unwrap_err();
         let seen = everything.take();
         assert_seen(&seen, &fields);
@@ -177,9 +177,9 @@ async fn failures_say_their_type_and_delivery() {
     }
 }
 
-/// hyper, h2 and hyper-util write events of their own, on levels that people switch on when something is wrong.
+/// hyper, h2 and hyper-util emit events at levels that are enabled for debugging.
 #[tokio::test]
-async fn what_the_layers_below_write_is_not_private_either() {
+async fn events_of_lower_layers_contain_no_secret() {
     let everything = Everything::default();
     let _collecting = collecting(&everything);
     let authority = Authority::new();

@@ -1,4 +1,4 @@
-//! A pooled connection that the server closed while it was idle.
+//! Pooled connections that the server closed while they were idle.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use tgscan_core::{Transport, transport::Delivery};
 use crate::server::{OK, end_of_request, response};
 use crate::{QUERY, api, balance, search, transport};
 
-/// A server on a thread of its own, so that it closes connections while the client's runtime stands still.
+/// A server on a separate thread, so that it closes connections while the client's runtime does not run.
 pub(crate) struct Closing {
     pub(crate) url: String,
     close: mpsc::Sender<()>,
@@ -20,43 +20,43 @@ pub(crate) struct Closing {
 }
 
 impl Closing {
-    /// Answers this many requests, each on a new connection, and closes that when it is told to.
+    /// Answers this many requests, each on a new connection, and closes it on a signal.
     pub(crate) fn start(count: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (close, told) = mpsc::channel();
-        let (tell, closed) = mpsc::channel();
+        let (close, signal) = mpsc::channel();
+        let (report, closed) = mpsc::channel();
         let serving = std::thread::spawn(move || {
             let mut processed = 0;
             for _ in 0..count {
                 let (mut stream, _) = listener.accept().unwrap();
                 processed += usize::from(read_request(&mut stream));
                 stream.write_all(response("200 OK", "", OK).as_bytes()).unwrap();
-                // Fails when the test has ended, which closes the connection as well.
-                let _ = told.recv();
+                // An error means that the test has ended.
+                let _ = signal.recv();
                 drop(stream);
-                let _ = tell.send(());
+                let _ = report.send(());
             }
             processed
         });
         Self { url, close, closed, serving }
     }
 
-    /// Brings about that the socket is closed and the runtime knows it, but the connection's task has not run since:
-    /// the next call takes the connection from the pool as a good one, and only then finds out.
+    /// Closes the connection such that the runtime knows it, but the connection's task has not run since. The next call takes
+    /// the connection from the pool as an open one.
     pub(crate) async fn close_unseen(&self) {
-        // The other tasks run meanwhile, and put the connection back into the pool.
+        // Lets other tasks run, which return the connection to the pool.
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
         self.close.send(()).unwrap();
         // Blocks the runtime's only thread.
         self.closed.recv().unwrap();
-        // Polls the I/O driver, and then goes on with this task before the others that it woke.
+        // Polls the I/O driver, and then continues with this task before the others that it woke.
         tokio::task::yield_now().await;
     }
 
-    /// How many requests were answered.
+    /// Returns the number of answered requests.
     fn processed(self) -> usize {
         drop(self.close);
         self.serving.join().unwrap()
@@ -76,7 +76,7 @@ fn read_request(stream: &mut TcpStream) -> bool {
 }
 
 #[tokio::test]
-async fn request_that_is_handed_back_is_sent_once_over_a_new_connection() {
+async fn returned_request_is_sent_once_over_a_new_connection() {
     for request in [search, balance] {
         let server = Closing::start(2);
         let transport = transport();
@@ -88,22 +88,21 @@ async fn request_that_is_handed_back_is_sent_once_over_a_new_connection() {
 }
 
 #[tokio::test]
-async fn paid_call_that_is_handed_back_is_one_attempt_and_processed_once() {
+async fn returned_paid_call_is_one_attempt_and_processed_once() {
     let server = Closing::start(2);
     let client = transport().client(api(&server.url));
     client.balance().await.unwrap();
     server.close_unseen().await;
-    // The answer is not one to a search, but it is one: what counts here is how often it was asked for.
+    // The server answers a search as a balance; only the number of requests matters here.
     let error = client.search(QUERY.parse::<UserQuery>().unwrap()).await.unwrap_err();
     assert!(error.is_decode(), "{error}");
     assert_eq!(error.attempts(), 1);
     assert_eq!(server.processed(), 2, "one balance and one search");
 }
 
-/// The same without arranging who sees the closing first: whatever the race brings, nothing is processed twice or
-/// lost in silence.
+/// Without an arranged order: no request is processed twice or lost without an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn however_the_race_ends_it_is_told_truthfully() {
+async fn race_with_the_servers_close_is_reported_truthfully() {
     const CALLS: usize = 100;
     let server = Closing::start(CALLS);
     for _ in 0..CALLS {
@@ -111,15 +110,18 @@ async fn however_the_race_ends_it_is_told_truthfully() {
     }
     let transport = transport();
     let mut answered = 0;
-    let mut perhaps = 0;
-    // Ends with the server's last request. Whether its answer came is another matter: a reset can overtake it.
+    let mut maybe_sent = 0;
+    // Ends with the server's last request. Its answer may be lost, because a reset can overtake it.
     while !server.serving.is_finished() {
         match transport.send(search(&server.url)).await {
             Ok(_) => answered += 1,
-            Err(error) if error.delivery() == Delivery::MaybeSent => perhaps += 1,
+            Err(error) if error.delivery() == Delivery::MaybeSent => maybe_sent += 1,
             Err(error) => assert_eq!(error.delivery(), Delivery::NeverSent, "{error}"),
         }
     }
     let unanswered = server.processed().checked_sub(answered).unwrap();
-    assert!(unanswered <= perhaps, "{unanswered} were processed and not answered, {perhaps} were maybe sent");
+    assert!(
+        unanswered <= maybe_sent,
+        "{unanswered} were processed and not answered, {maybe_sent} were maybe sent"
+    );
 }

@@ -1,4 +1,4 @@
-//! The table of the documentation that says what an ending means for delivery: each is forced, over both protocols.
+//! Generates the delivery table of the documentation by forcing each outcome over both protocols.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::{SHORT, balance, search, transport};
 
 type End = Result<Response<Bytes>, TransportError>;
 
-/// What happens, and what comes of it over HTTP/1.1 and HTTP/2.
+/// An outcome, and its result over HTTP/1.1 and HTTP/2. `None` if the protocol does not have it.
 type Row = (&'static str, Option<End>, Option<End>);
 
-/// Without words about an ending that a protocol does not have.
-fn say(end: Option<End>) -> String {
+/// Returns the text of a cell.
+fn cell(end: Option<End>) -> String {
     match end {
         None => "–".to_owned(),
         Some(Ok(_)) => "an answer".to_owned(),
@@ -31,7 +31,7 @@ fn say(end: Option<End>) -> String {
     }
 }
 
-fn hasty(url: &str) -> Request<Bytes> {
+fn impatient(url: &str) -> Request<Bytes> {
     let mut request = search(url);
     request.extensions_mut().insert(AttemptLimits::new().attempt_timeout(SHORT));
     request
@@ -43,19 +43,19 @@ fn small(url: &str) -> Request<Bytes> {
     request
 }
 
-/// What comes of a request to a server that reads it, writes this, and then closes the connection or not.
+/// Sends a request to a server that reads it, writes these bytes, and then closes the connection or stalls.
 async fn http1(wire: &'static str, closes: bool, request: fn(&str) -> Request<Bytes>) -> Option<End> {
     let server = if closes { Server::cutting(wire).await } else { Server::stalling(wire).await };
     Some(transport().send(request(&server.url())).await)
 }
 
-/// The same.
+/// Like `http1`, with frames.
 async fn http2(frames: Vec<Vec<u8>>, closes: bool, request: fn(&str) -> Request<Bytes>) -> Option<End> {
     let (authority, url) = serving(frames, closes).await;
     Some(authority.trusted().build().unwrap().send(request(&url)).await)
 }
 
-async fn nobody_listens(scheme: &str) -> Option<End> {
+async fn connection_refused(scheme: &str) -> Option<End> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("{scheme}://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -74,7 +74,7 @@ async fn untrusted(alpn: &str) -> Option<End> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
-        // The client leaves.
+        // The client disconnects.
         let _ = acceptor.accept(listener.accept().await.unwrap().0).await;
     });
     Some(transport().send(search(&url)).await)
@@ -102,7 +102,7 @@ async fn ended_while_idle_http2() -> Option<End> {
     Some(transport.send(search(&url)).await)
 }
 
-/// Takes one request at a time, and closes the connection when it has read the first.
+/// Accepts one request at a time, and closes the connection after it has read the first.
 async fn ended_before_its_turn() -> Option<End> {
     let authority = Authority::new();
     let server = TlsServer::start(authority.server(&for_host("127.0.0.1"), BOTH), Ending::Never).await;
@@ -122,8 +122,8 @@ fn reset(reason: u8) -> Vec<u8> {
 
 const BROKEN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc";
 
-/// Heads that hyper or h2 would refuse.
-async fn odd_heads() -> [Row; 5] {
+/// Returns the rows of heads that hyper or h2 would reject.
+async fn malformed_heads() -> [Row; 5] {
     const LONG: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcdef";
     const ODD: &str = "HTTP/1.1 200 OK\r\nbad name: 1\r\nx: \0\r\ncontent-length: x\r\n\r\nabc";
     const END_HEADERS: u8 = 4;
@@ -132,7 +132,7 @@ async fn odd_heads() -> [Row; 5] {
     let odd = b"\x88\0\x0aConnection\x01x".to_vec();
     [
         (
-            "the head has headers that are invalid or forbidden",
+            "the head has invalid or forbidden headers",
             http1(ODD, true, search).await,
             http2(vec![frame(1, END_HEADERS, 1, &odd), whole()], false, search).await,
         ),
@@ -160,7 +160,7 @@ async fn odd_heads() -> [Row; 5] {
 }
 
 #[tokio::test]
-async fn endings_are_as_documented() {
+async fn delivery_table_is_up_to_date() {
     const UNAVAILABLE: &str = "HTTP/1.1 503 Unavailable\r\ncontent-length: 0\r\n\r\n";
     let begun = || vec![head(Some("9")), frame(DATA, 0, 1, b"abc")];
     let broken = [begun(), vec![reset(INTERNAL_ERROR)]].concat();
@@ -168,9 +168,9 @@ async fn endings_are_as_documented() {
     let unavailable = frame(1, 4 | 1, 1, &[0x8e]);
     let rows = [
         (
-            "nobody listens, or no address is found",
-            nobody_listens("http").await,
-            nobody_listens("https").await,
+            "the connection is refused, or the host has no address",
+            connection_refused("http").await,
+            connection_refused("https").await,
         ),
         ("no connection within the limit", silent_handshake(true).await, silent_handshake(false).await),
         ("the certificate is not trusted", untrusted("http/1.1").await, untrusted("h2").await),
@@ -186,19 +186,19 @@ async fn endings_are_as_documented() {
             http2(vec![reset(REFUSED_STREAM)], false, search).await,
         ),
         (
-            "the server's GOAWAY is about earlier requests only",
+            "the server's GOAWAY excludes the request",
             None,
             http2(vec![goaway(0, 0, b"")], true, search).await,
         ),
         (
-            "the request was read, and the connection ends",
+            "the connection ends after the request was read",
             http1("", true, search).await,
             http2(vec![], true, search).await,
         ),
         (
-            "the request was read, and time is up",
-            http1("", false, hasty).await,
-            http2(vec![], false, hasty).await,
+            "the attempt times out after the request was read",
+            http1("", false, impatient).await,
+            http2(vec![], false, impatient).await,
         ),
         (
             "the server resets the stream for another reason",
@@ -206,21 +206,21 @@ async fn endings_are_as_documented() {
             http2(vec![reset(INTERNAL_ERROR)], false, search).await,
         ),
         (
-            "what comes is not HTTP",
+            "the response is not HTTP",
             http1("220 mail.example ESMTP\r\n\r\n", true, search).await,
             http2(vec![b"220 mail.example ESMTP\r\n\r\n".to_vec()], true, search).await,
         ),
     ];
     let after_the_head = [
         (
-            "the head came, and the body breaks off",
+            "the body breaks off after the head",
             http1(BROKEN, true, search).await,
             http2(broken, false, search).await,
         ),
         (
-            "the head came, and time is up",
-            http1(BROKEN, false, hasty).await,
-            http2(begun(), false, hasty).await,
+            "the attempt times out after the head",
+            http1(BROKEN, false, impatient).await,
+            http2(begun(), false, impatient).await,
         ),
         (
             "the body is larger than `max_body_size`",
@@ -228,14 +228,14 @@ async fn endings_are_as_documented() {
             http2(begun(), false, small).await,
         ),
         (
-            "any status with its whole body",
+            "a complete response, whatever its status",
             http1(UNAVAILABLE, false, search).await,
             http2(vec![unavailable], false, search).await,
         ),
     ];
-    let mut table = "| what happens | HTTP/1.1 | HTTP/2 |\n|---|---|---|\n".to_owned();
-    for (what, http1, http2) in rows.into_iter().chain(odd_heads().await).chain(after_the_head) {
-        writeln!(table, "| {what} | {} | {} |", say(http1), say(http2)).unwrap();
+    let mut table = "| outcome | HTTP/1.1 | HTTP/2 |\n|---|---|---|\n".to_owned();
+    for (outcome, http1, http2) in rows.into_iter().chain(malformed_heads().await).chain(after_the_head) {
+        writeln!(table, "| {outcome} | {} | {} |", cell(http1), cell(http2)).unwrap();
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/delivery.md");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {

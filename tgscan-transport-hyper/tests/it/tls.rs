@@ -1,4 +1,4 @@
-//! TLS: who is trusted, with whose cryptography, which HTTP version is spoken, and how failures are told.
+//! TLS: trusted authorities, crypto providers, negotiated HTTP versions, and errors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::tls_server::{Authority, BOTH, Ending, TlsServer, assert_broken, for_h
 use crate::{balance, search, transport};
 
 #[tokio::test]
-async fn an_extra_root_is_trusted_and_the_http_version_negotiated() {
+async fn trusts_an_extra_root_and_negotiates_the_http_version() {
     let authority = Authority::new();
     let negotiated = if cfg!(feature = "http2") { Version::HTTP_2 } else { Version::HTTP_11 };
     for (alpn, http1_only, version) in [
@@ -37,11 +37,14 @@ async fn an_extra_root_is_trusted_and_the_http_version_negotiated() {
         }
         assert_eq!(server.requests(), 2);
     }
-    assert!(rustls::crypto::CryptoProvider::get_default().is_none(), "no process default was needed or set");
+    assert!(
+        rustls::crypto::CryptoProvider::get_default().is_none(),
+        "the process default is neither needed nor set"
+    );
 }
 
 #[tokio::test]
-async fn an_extra_root_may_be_der_and_the_host_a_name() {
+async fn trusts_an_extra_der_root_for_a_host_name() {
     let authority = Authority::new();
     let server = TlsServer::start(authority.server(&for_host("localhost"), BOTH), Ending::Complete).await;
     let transport = HyperTransport::builder().extra_root_der(authority.0.der().to_vec()).build().unwrap();
@@ -50,7 +53,7 @@ async fn an_extra_root_may_be_der_and_the_host_a_name() {
 }
 
 #[tokio::test]
-async fn sixty_four_calls_at_once_over_tls() {
+async fn sixty_four_concurrent_calls_over_tls() {
     let authority = Authority::new();
     let server = TlsServer::start(authority.server(&for_host("127.0.0.1"), BOTH), Ending::Complete).await;
     let transport = authority.trusted().build().unwrap();
@@ -68,7 +71,7 @@ async fn sixty_four_calls_at_once_over_tls() {
 
 async fn untrusted(transport: HyperTransport, config: ServerConfig) -> String {
     let server = TlsServer::start(config, Ending::Complete).await;
-    let mut said = String::new();
+    let mut text = String::new();
     for request in [search(&server.url()), balance(&server.url())] {
         let error = transport.send(request).await.unwrap_err();
         assert_eq!(
@@ -76,59 +79,72 @@ async fn untrusted(transport: HyperTransport, config: ServerConfig) -> String {
             (Delivery::NeverSent, TransportErrorKind::Tls),
             "{error}"
         );
-        said = error.to_string();
+        text = error.to_string();
     }
     assert_eq!(server.requests(), 0);
-    said
+    text
 }
 
 #[tokio::test]
-async fn an_unknown_issuer_is_refused_and_says_how_to_trust_it() {
+async fn rejects_an_unknown_issuer_with_a_remedy() {
     let config = Authority::new().server(&for_host("127.0.0.1"), BOTH);
-    let said = untrusted(transport(), config).await;
-    assert!(said.contains("has an unknown issuer") && said.contains("`extra_roots_pem`"), "{said}");
+    let text = untrusted(transport(), config).await;
+    assert!(text.contains("has an unknown issuer") && text.contains("`extra_roots_pem`"), "{text}");
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_host_is_refused() {
+async fn rejects_a_certificate_for_another_host() {
     let authority = Authority::new();
     let config = authority.server(&for_host("other.example"), BOTH);
-    let said = untrusted(authority.trusted().build().unwrap(), config).await;
-    assert!(said.contains("is for another host") && said.contains("other.example"), "{said}");
+    let text = untrusted(authority.trusted().build().unwrap(), config).await;
+    assert!(text.contains("is for another host") && text.contains("other.example"), "{text}");
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_refused() {
+async fn rejects_an_expired_certificate() {
     let authority = Authority::new();
     let mut params = for_host("127.0.0.1");
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2021, 1, 1);
-    let said = untrusted(authority.trusted().build().unwrap(), authority.server(&params, BOTH)).await;
-    assert!(said.contains("has expired; its operator must renew it"), "{said}");
+    let text = untrusted(authority.trusted().build().unwrap(), authority.server(&params, BOTH)).await;
+    assert!(text.contains("has expired; its operator must renew it"), "{text}");
 }
 
 #[tokio::test]
-async fn a_certificate_of_tomorrow_is_refused() {
+async fn rejects_a_certificate_that_is_not_valid_yet() {
     let authority = Authority::new();
     let mut params = for_host("127.0.0.1");
     params.not_before = date_time_ymd(2950, 1, 1);
     params.not_after = date_time_ymd(2951, 1, 1);
-    let said = untrusted(authority.trusted().build().unwrap(), authority.server(&params, BOTH)).await;
-    assert!(said.contains("is not valid yet"), "{said}");
+    let text = untrusted(authority.trusted().build().unwrap(), authority.server(&params, BOTH)).await;
+    assert!(text.contains("is not valid yet"), "{text}");
 }
 
 #[tokio::test]
-async fn a_self_signed_certificate_is_refused_and_called_so() {
-    for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
+async fn rejects_a_self_signed_certificate_with_a_remedy() {
+    for (is_ca, remedy) in [
+        (IsCa::NoCa, "or the self-signed one, with `extra_roots_pem`"),
+        (
+            IsCa::Ca(BasicConstraints::Unconstrained),
+            "with a private authority, and add that with `extra_roots_pem`",
+        ),
+    ] {
         let mut params = for_host("127.0.0.1");
         params.is_ca = is_ca;
-        let said = untrusted(transport(), self_signed(&params)).await;
-        assert!(said.contains("is self-signed") && !said.contains("unknown issuer"), "{said}");
+        let text = untrusted(transport(), self_signed(&params).1).await;
+        assert!(text.contains("self-signed") && text.contains(remedy), "{text}");
     }
 }
 
 #[tokio::test]
-async fn without_close_notify_the_end_of_a_connection_is_not_the_end_of_a_body() {
+async fn trusts_a_self_signed_certificate_as_an_extra_root() {
+    let (pem, config) = self_signed(&for_host("127.0.0.1"));
+    let server = TlsServer::start(config, Ending::Complete).await;
+    assert_reached(HyperTransport::builder().extra_roots_pem(pem), &server).await;
+}
+
+#[tokio::test]
+async fn end_of_connection_without_close_notify_does_not_end_a_body() {
     let authority = Authority::new();
     let transport = authority.trusted().build().unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &[])));
@@ -169,7 +185,10 @@ async fn server_of(authority: &Authority) -> TlsServer {
 async fn assert_reached(builder: HyperTransportBuilder, server: &TlsServer) {
     let answer = builder.build().unwrap().send(search(&server.url())).await.unwrap();
     assert_eq!(answer.body(), OK);
-    assert!(rustls::crypto::CryptoProvider::get_default().is_none(), "no process default was needed or set");
+    assert!(
+        rustls::crypto::CryptoProvider::get_default().is_none(),
+        "the process default is neither needed nor set"
+    );
 }
 
 async fn assert_untrusted(builder: HyperTransportBuilder, server: &TlsServer) {
@@ -178,7 +197,7 @@ async fn assert_untrusted(builder: HyperTransportBuilder, server: &TlsServer) {
 }
 
 #[tokio::test]
-async fn only_the_authority_that_was_pinned() {
+async fn only_extra_roots_trusts_no_other_authority() {
     let (mine, other) = (Authority::new(), Authority::new());
     let (my_server, other_server) = (server_of(&mine).await, server_of(&other).await);
     assert_reached(mine.trusted().only_extra_roots(), &my_server).await;
@@ -186,7 +205,7 @@ async fn only_the_authority_that_was_pinned() {
 }
 
 #[tokio::test]
-async fn a_configuration_of_the_callers_own() {
+async fn custom_tls_config() {
     let authority = Authority::new();
     let server = server_of(&authority).await;
     let config = |roots: RootCertStore| {
@@ -203,17 +222,17 @@ async fn a_configuration_of_the_callers_own() {
 }
 
 #[tokio::test]
-async fn a_provider_that_was_named() {
+async fn custom_crypto_provider() {
     let authority = Authority::new();
     let server = server_of(&authority).await;
     let provider = rustls::crypto::ring::default_provider();
     assert_reached(authority.trusted().crypto_provider(provider), &server).await;
 }
 
-/// rustls panics when it is asked for a default with two providers linked. This asks it nothing.
+/// With two providers linked, rustls panics when it selects a process default.
 #[cfg(feature = "aws-lc-rs")]
 #[tokio::test]
-async fn both_providers_linked_and_no_process_default() {
+async fn needs_no_process_default_with_both_providers_linked() {
     let authority = Authority::new();
     let server = server_of(&authority).await;
     assert_reached(authority.trusted(), &server).await;
@@ -221,17 +240,17 @@ async fn both_providers_linked_and_no_process_default() {
     assert_reached(authority.trusted().crypto_provider(provider), &server).await;
 }
 
-/// What this machine trusts is not known here, but that it does not trust an authority made a moment ago.
+/// The authorities of this machine are unknown, but a new one is not among them.
 #[cfg(feature = "platform-verifier")]
 #[tokio::test]
-async fn the_platform_and_extra_roots() {
+async fn platform_verifier_trusts_extra_roots() {
     let authority = Authority::new();
     let server = server_of(&authority).await;
     assert_reached(authority.trusted().platform_verifier(), &server).await;
     assert_untrusted(Authority::new().trusted().platform_verifier(), &server).await;
 }
 
-/// Runs a script instead of a TLS server, for a request with a body and one without.
+/// Returns the error of a request to a script instead of a TLS server; sends one with a body and one without.
 async fn error_from<Script, Run>(kind: TransportErrorKind, script: Script) -> String
 where
     Script: Fn(Peer) -> Run + Send + 'static,
@@ -239,17 +258,17 @@ where
 {
     let server = Server::start(script).await;
     let url = server.url().replace("http", "https");
-    let mut said = String::new();
+    let mut text = String::new();
     for request in [search(&url), balance(&url)] {
         let error = transport().send(request).await.unwrap_err();
         assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, kind), "{error}");
-        said = error.to_string();
-        assert!(said.contains(&server.address.to_string()), "it names the host: {said}");
+        text = error.to_string();
+        assert!(text.contains(&server.address.to_string()), "no host in {text}");
     }
-    said
+    text
 }
 
-/// Reads the beginning of what the client says, answers with these bytes, and reads on until the client leaves.
+/// Reads from the client, answers with these bytes, and waits until the client disconnects.
 async fn answer(mut peer: Peer, bytes: &[u8]) {
     peer.stream.readable().await.unwrap();
     peer.write_bytes(bytes).await;
@@ -257,12 +276,12 @@ async fn answer(mut peer: Peer, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_port_without_tls() {
-    let said = error_from(TransportErrorKind::Tls, |peer| async move {
+async fn explains_a_port_without_tls() {
+    let text = error_from(TransportErrorKind::Tls, |peer| async move {
         answer(peer, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     })
     .await;
-    assert!(said.contains("does not speak TLS on this port"), "{said}");
+    assert!(text.contains("does not speak TLS on this port"), "{text}");
 }
 
 /// A `ServerHello` that chooses TLS 1.0 and `TLS_RSA_WITH_AES_128_CBC_SHA` (RFC 2246, 7.4.1.3).
@@ -274,34 +293,34 @@ fn hello_of_tls_1_0() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_server_of_tls_1_0() {
-    let said = error_from(TransportErrorKind::Tls, |peer| async move {
+async fn explains_a_tls_1_0_server() {
+    let text = error_from(TransportErrorKind::Tls, |peer| async move {
         answer(peer, &hello_of_tls_1_0()).await;
     })
     .await;
-    assert!(said.contains("speaks neither TLS 1.2 nor 1.3"), "{said}");
-    // The alert `protocol_version` (RFC 2246, 7.2), which real servers send instead.
-    let said = error_from(TransportErrorKind::Tls, |peer| async move {
+    assert!(text.contains("supports neither TLS 1.2 nor 1.3"), "{text}");
+    // The alert `protocol_version` (RFC 2246, 7.2), which most servers send instead.
+    let text = error_from(TransportErrorKind::Tls, |peer| async move {
         answer(peer, &[0x15, 3, 1, 0, 2, 2, 70]).await;
     })
     .await;
-    assert!(said.contains("speaks neither TLS 1.2 nor 1.3"), "{said}");
+    assert!(text.contains("supports neither TLS 1.2 nor 1.3"), "{text}");
 }
 
 #[tokio::test]
-async fn a_handshake_that_is_cut() {
-    let said = error_from(TransportErrorKind::Connect, |peer| async move { drop(peer) }).await;
-    assert!(said.contains("ended the connection within the TLS handshake"), "{said}");
-    let said = error_from(TransportErrorKind::Connect, |mut peer| async move {
+async fn explains_a_connection_closed_in_the_handshake() {
+    let text = error_from(TransportErrorKind::Connect, |peer| async move { drop(peer) }).await;
+    assert!(text.contains("ended the connection within the TLS handshake"), "{text}");
+    let text = error_from(TransportErrorKind::Connect, |mut peer| async move {
         peer.stream.readable().await.unwrap();
         peer.write_bytes(&hello_of_tls_1_0()[..20]).await;
     })
     .await;
-    assert!(said.contains("ended the connection within the TLS handshake"), "{said}");
+    assert!(text.contains("ended the connection within the TLS handshake"), "{text}");
 }
 
 #[tokio::test]
-async fn a_handshake_that_stalls() {
+async fn stalling_handshake_times_out() {
     let server = Server::start(|mut peer| async move { peer.closed().await }).await;
     let transport = tgscan_transport_hyper::HyperTransport::builder()
         .connect_timeout(Duration::from_millis(100))

@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::server::OK;
 
-/// A certificate authority of a test's own.
+/// A certificate authority for one test.
 pub(crate) struct Authority(pub(crate) CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -40,7 +40,7 @@ impl Authority {
         HyperTransport::builder().extra_roots_pem(self.0.pem())
     }
 
-    /// A server's settings with a certificate of this authority.
+    /// Returns a server configuration with a certificate of this authority.
     pub(crate) fn server(&self, params: &CertificateParams, alpn: &[&str]) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
@@ -48,11 +48,11 @@ impl Authority {
     }
 }
 
-/// A server's settings with a certificate that vouches for itself.
-pub(crate) fn self_signed(params: &CertificateParams) -> ServerConfig {
+/// Returns a self-signed certificate in PEM form, and a server configuration with it.
+pub(crate) fn self_signed(params: &CertificateParams) -> (String, ServerConfig) {
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
-    server_config(certificate.der().clone(), &key, BOTH)
+    (certificate.pem(), server_config(certificate.der().clone(), &key, BOTH))
 }
 
 fn server_config(certificate: CertificateDer<'static>, key: &KeyPair, alpn: &[&str]) -> ServerConfig {
@@ -72,23 +72,23 @@ pub(crate) fn for_host(host: &str) -> CertificateParams {
     CertificateParams::new([host.to_owned()]).unwrap()
 }
 
-/// An HTTPS server with a real HTTP stack on top.
+/// An HTTPS server with a real HTTP stack.
 pub(crate) struct TlsServer {
     pub(crate) address: SocketAddr,
     requests: Arc<AtomicUsize>,
 }
 
-/// How a server ends what it answers. Requests without a body always get a complete answer.
+/// The way in which a server ends its answers. Requests without a body always get a complete answer.
 #[derive(Clone, Copy)]
 #[cfg_attr(
     not(feature = "http2"),
-    expect(dead_code, reason = "only HTTP/2 needs a real server to end badly")
+    expect(dead_code, reason = "only the tests of HTTP/2 use the other endings")
 )]
 pub(crate) enum Ending {
     Complete,
-    /// Announces one byte more than these.
+    /// Announces one more byte than these.
     Short(&'static str),
-    /// Drops the connection instead of an answer.
+    /// Drops the connection instead of answering.
     Never,
 }
 
@@ -103,7 +103,7 @@ impl TlsServer {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
                 tokio::spawn(async move {
-                    // A client that does not trust it leaves here.
+                    // A client that does not trust the certificate disconnects here.
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     let (read, mut all_read) = tokio::sync::mpsc::unbounded_channel();
@@ -156,7 +156,7 @@ fn answer(ending: Ending) -> Response<Ends> {
     Response::builder().header("content-length", length).body(Ends(Full::from(text))).unwrap()
 }
 
-/// A body that ends on its own and not with its last bytes: what breaks an announced length then is the end alone.
+/// A body that ends separately from its last bytes, so that only its end contradicts the announced length.
 pub(crate) struct Ends(Full<Bytes>);
 
 impl Body for Ends {
@@ -173,7 +173,7 @@ impl Body for Ends {
 
 pub(crate) const BOTH: &[&str] = &["h2", "http/1.1"];
 
-/// A failure that is no timeout, no refusal and none of TLS itself.
+/// Asserts that an error is a broken connection, with this delivery and received body.
 pub(crate) fn assert_broken(error: &TransportError, delivery: Delivery, body: Option<&str>) {
     assert_eq!((error.delivery(), error.kind()), (delivery, TransportErrorKind::Broken), "{error}");
     assert_eq!(error.partial().map(|partial| &partial.body()[..]), body.map(str::as_bytes), "{error}");

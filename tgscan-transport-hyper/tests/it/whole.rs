@@ -1,4 +1,4 @@
-//! Answers that came whole before their connection broke: the error has all of them.
+//! Connections that break after a whole answer: the error has all of it.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::server::{OK, Server};
 use crate::tls_server::{Authority, for_host};
-use crate::{hasty, search, transport};
+use crate::{impatient, search, transport};
 
 fn assert_whole(error: &TransportError) {
     assert_eq!(error.delivery(), Delivery::ResponseStarted, "{error}");
     assert_eq!(error.partial().unwrap().body(), OK, "{error}");
 }
 
-/// Answers without saying where the body ends, or without its end.
+/// Returns answers without framing, or without the end of their framing.
 fn endless() -> [String; 2] {
     [
         format!("HTTP/1.1 200 OK\r\n\r\n{OK}"),
@@ -25,7 +25,7 @@ fn endless() -> [String; 2] {
 }
 
 #[tokio::test]
-async fn connection_reset_after_the_whole_body_keeps_it() {
+async fn keeps_a_whole_body_before_a_connection_reset() {
     for wire in endless() {
         let server = Server::start(move |mut peer| {
             let wire = wire.clone();
@@ -43,7 +43,7 @@ async fn connection_reset_after_the_whole_body_keeps_it() {
 }
 
 #[tokio::test]
-async fn silence_after_the_whole_body_keeps_it() {
+async fn keeps_a_whole_body_before_a_timeout() {
     for wire in endless() {
         let server = Server::start(move |mut peer| {
             let wire = wire.clone();
@@ -54,12 +54,12 @@ async fn silence_after_the_whole_body_keeps_it() {
             }
         })
         .await;
-        assert_whole(&hasty().send(search(&server.url())).await.unwrap_err());
+        assert_whole(&impatient().send(search(&server.url())).await.unwrap_err());
     }
 }
 
 #[tokio::test]
-async fn tls_that_ends_without_a_close_keeps_the_whole_body() {
+async fn keeps_a_whole_body_if_tls_ends_without_close_notify() {
     let authority = Authority::new();
     let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &["http/1.1"])));
     for wire in endless() {
@@ -71,7 +71,7 @@ async fn tls_that_ends_without_a_close_keeps_the_whole_body() {
             let _ = stream.read(&mut [0; 4096]).await;
             stream.write_all(wire.as_bytes()).await.unwrap();
             stream.flush().await.unwrap();
-            // Without `close_notify`, which only `shutdown` sends.
+            // Omits `close_notify`, which only `shutdown` sends.
             drop(stream);
         });
         assert_whole(&authority.trusted().build().unwrap().send(search(&url)).await.unwrap_err());

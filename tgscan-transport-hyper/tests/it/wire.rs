@@ -1,4 +1,4 @@
-//! What goes over the wire, and how connections are used.
+//! Requests on the wire, and the use of connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use tgscan_transport_hyper::HyperTransport;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::server::{OK, Server, response};
-use crate::{KEY, SHORT, balance, hasty, search, transport};
+use crate::{KEY, SHORT, balance, impatient, search, transport};
 
-/// The request as the server read it: the request line, the sorted header lines, and the body.
+/// Splits a request into the request line, the sorted header lines and the body.
 fn parts(request: &str) -> (&str, Vec<&str>, &str) {
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let mut lines = head.split("\r\n");
@@ -21,7 +21,7 @@ fn parts(request: &str) -> (&str, Vec<&str>, &str) {
 }
 
 #[tokio::test]
-async fn requests_are_sent_as_documented_and_nothing_is_added_but_host_and_user_agent() {
+async fn sends_requests_as_documented_and_adds_only_host_and_user_agent() {
     let (sender, mut requests) = mpsc::unbounded_channel();
     let server = Server::start(move |mut peer| {
         let sender = sender.clone();
@@ -63,7 +63,7 @@ async fn unpolled_request_is_not_started() {
 }
 
 #[tokio::test]
-async fn the_user_agent_can_be_set_and_one_in_the_request_stays() {
+async fn user_agent_can_be_set_and_does_not_replace_that_of_a_request() {
     let (sender, mut requests) = mpsc::unbounded_channel();
     let server = Server::start(move |mut peer| {
         let sender = sender.clone();
@@ -86,7 +86,7 @@ async fn the_user_agent_can_be_set_and_one_in_the_request_stays() {
 }
 
 #[tokio::test]
-async fn sixty_four_calls_at_once_all_get_their_own_answer() {
+async fn sixty_four_concurrent_calls_get_their_own_answers() {
     let server = Server::start(|mut peer| async move {
         while let Some(request) = peer.read_request().await {
             let query = parts(&request).2.to_owned();
@@ -127,12 +127,12 @@ async fn works_on_many_threads() {
     }
 }
 
-/// Fails instead of waiting for ever for what should happen by itself.
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), what).await.expect("it did not happen")
+/// Waits with a limit, so that a test fails instead of hanging.
+async fn soon<T>(event: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), event).await.expect("it did not happen")
 }
 
-/// Lets a server wait for a call and tell when its connection is closed.
+/// Asserts that dropping a call after this part of the answer closes its connection.
 async fn dropping(before_silence: &'static str) {
     let (got_request, request_read) = oneshot::channel();
     let (got_close, close_seen) = oneshot::channel();
@@ -140,7 +140,7 @@ async fn dropping(before_silence: &'static str) {
     let server = Server::start(move |mut peer| {
         let signals = Arc::clone(&signals);
         async move {
-            let (got_request, got_close) = signals.lock().await.take().expect("there is one connection");
+            let (got_request, got_close) = signals.lock().await.take().expect("one connection");
             peer.read_request().await.unwrap();
             peer.write(before_silence).await;
             got_request.send(()).unwrap();
@@ -158,7 +158,7 @@ async fn dropping(before_silence: &'static str) {
     request_read.await.unwrap();
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
-    // While the transport lives on: what closes the connection is the end of the call.
+    // The transport stays alive, so only the end of the call can close the connection.
     soon(close_seen).await.unwrap();
     drop(transport);
 }
@@ -170,14 +170,14 @@ async fn dropping_a_call_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn a_call_that_timed_out_closes_its_connection() {
+async fn timeout_closes_the_connection() {
     let server = Server::stalling("").await;
-    hasty().send(search(&server.url())).await.unwrap_err();
+    impatient().send(search(&server.url())).await.unwrap_err();
     assert_eq!((server.connections(), server.requests()), (1, 1));
 }
 
 #[tokio::test]
-async fn the_longest_times_overflow_no_clock() {
+async fn maximum_timeouts_do_not_overflow() {
     let server = Server::answering(response("200 OK", "", OK)).await;
     let transport = HyperTransport::builder()
         .connect_timeout(Duration::MAX)
@@ -188,11 +188,11 @@ async fn the_longest_times_overflow_no_clock() {
     for _ in 0..2 {
         transport.send(balance(&server.url())).await.unwrap();
     }
-    assert_eq!(server.connections(), 1, "the connection was kept");
+    assert_eq!(server.connections(), 1, "the connection was used again");
 }
 
 #[tokio::test]
-async fn idle_connections_are_kept_as_long_and_as_many_as_set() {
+async fn idle_connections_are_limited_in_age_and_number() {
     let (closed, mut closings) = mpsc::unbounded_channel();
     let server = Server::start(move |mut peer| {
         let closed = closed.clone();
@@ -206,7 +206,7 @@ async fn idle_connections_are_kept_as_long_and_as_many_as_set() {
     .await;
     let transport = HyperTransport::builder().pool_idle_timeout(SHORT).build().unwrap();
     transport.send(balance(&server.url())).await.unwrap();
-    // While nothing is called: the pool closes it on its own.
+    // The pool closes it without another call.
     soon(closings.recv()).await.unwrap();
     drop(transport);
 
@@ -219,7 +219,7 @@ async fn idle_connections_are_kept_as_long_and_as_many_as_set() {
 }
 
 #[tokio::test]
-async fn idle_connections_end_before_the_server_says_it_closes_them() {
+async fn idle_connections_end_before_the_limit_that_the_server_announced() {
     for (answer, is_kept) in [
         (response("200 OK", "keep-alive: timeout=1\r\n", OK), false),
         (
@@ -243,7 +243,7 @@ async fn idle_connections_end_before_the_server_says_it_closes_them() {
 }
 
 #[tokio::test]
-async fn a_body_that_pauses_is_not_cut_by_the_servers_keep_alive() {
+async fn keep_alive_timeout_does_not_cut_a_body_that_pauses() {
     let server = Server::start(|mut peer| async move {
         peer.read_request().await;
         peer.write("HTTP/1.1 200 OK\r\nkeep-alive: timeout=1\r\ncontent-length: 6\r\n\r\nabc").await;
@@ -256,7 +256,7 @@ async fn a_body_that_pauses_is_not_cut_by_the_servers_keep_alive() {
 }
 
 #[tokio::test]
-async fn a_program_with_many_calls_at_once_goes_on_with_the_same_connections() {
+async fn many_concurrent_calls_use_the_same_connections_again() {
     const AT_ONCE: usize = 64;
     let all_are_here = Arc::new(tokio::sync::Barrier::new(AT_ONCE));
     let server = Server::start(move |mut peer| {
@@ -278,7 +278,7 @@ async fn a_program_with_many_calls_at_once_goes_on_with_the_same_connections() {
         }
         soon(calls.join_all()).await;
     }
-    // Some may not be back in the pool when the second round begins.
+    // Some connections may not be in the pool yet when the second round begins.
     let connections = server.connections();
     assert!((AT_ONCE..AT_ONCE + AT_ONCE / 4).contains(&connections), "{connections}");
 }

@@ -1,4 +1,4 @@
-//! Ten thousand calls through faults: each ends correctly, and nothing is left over.
+//! Ten thousand calls through faults: each ends correctly, and no task, socket or memory leaks.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is a failed test, also in a test's helpers")]
 #![cfg(target_os = "linux")]
 
@@ -13,17 +13,17 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 const CALLS: usize = 10_000;
-const AT_ONCE: usize = 64;
+const CONCURRENCY: usize = 64;
 const COST: u64 = 3;
 
-/// Every twentieth request goes wrong, in each of these ways in turn.
+/// The faults of every twentieth request, in turn.
 const FAULTS: [FaultKind; 5] =
     [FaultKind::Reset, FaultKind::Stall, FaultKind::CutBody(20), FaultKind::StallBody(20), FaultKind::Close];
 
 fn script(calls: usize) -> impl Iterator<Item = Option<Fault>> {
     (1..=calls).map(|number| {
         let fault = || Fault::new(FAULTS[number / 20 % FAULTS.len()].clone());
-        // Half of those that can be charged or not are charged.
+        // Half of the faults are charged.
         (number % 20 == 0).then(|| if number % 40 == 0 { fault().charged() } else { fault() })
     })
 }
@@ -36,9 +36,9 @@ struct Ends {
     failures: u64,
 }
 
-/// One call: the answer to its own question, or an error that knows what it is.
+/// Makes one call, and checks that it ends with its answer or a transport error.
 async fn call(client: &Client, number: usize, ends: &mut Ends) {
-    // No more names than the first round asks for: the mock keeps its answers, and they are not what is measured.
+    // Uses only the names of the first round, because the mock keeps its answers in memory.
     let name = format!("user_{}", number % (CALLS / 5));
     let credits = match client.search(name.parse::<UserQuery>().unwrap()).await {
         Ok(reply) => {
@@ -56,7 +56,7 @@ async fn call(client: &Client, number: usize, ends: &mut Ends) {
     ends.uncertain += u64::from(credits == Credits::Uncertain);
 }
 
-/// So many calls, on a mock and a transport that are gone afterwards.
+/// Makes N calls with a mock and a transport that are dropped afterwards.
 async fn round(https: bool, calls: usize) {
     let mock = Mock::builder().seed(7).credits(1_000_000).cost::<Search>(COST).build().unwrap();
     mock.script::<Search>(script(calls));
@@ -69,11 +69,11 @@ async fn round(https: bool, calls: usize) {
     let client = builder.build().unwrap().client(Api::with_base_url(&server.url(), mock.live_key()).unwrap());
 
     let mut callers = JoinSet::new();
-    for first in 0..AT_ONCE {
+    for first in 0..CONCURRENCY {
         let client = client.clone();
         callers.spawn(async move {
             let mut ends = Ends::default();
-            for number in (first..calls).step_by(AT_ONCE) {
+            for number in (first..calls).step_by(CONCURRENCY) {
                 call(&client, number, &mut ends).await;
             }
             ends
@@ -90,11 +90,11 @@ async fn round(https: bool, calls: usize) {
 
     let count = u64::try_from(calls).unwrap();
     assert_eq!(all.replies + all.failures, count);
-    // One in twenty fails; on a busy machine some more may run out of time.
+    // One in twenty fails; on a busy machine more may time out.
     assert!((count / 20..count / 2).contains(&all.failures), "{} failures", all.failures);
-    let ledger = client.ledger().snapshot();
-    assert_eq!((ledger.charged, ledger.uncertain_calls), (all.charged, all.uncertain));
-    // What the account lost is what is certain, and at most the cost of each call that is not.
+    let ledger = client.ledger().book().totals();
+    assert_eq!((ledger.charged, ledger.uncertain_attempts), (all.charged, all.uncertain));
+    // The account lost the charged credits, and at most the cost of each uncertain call.
     let spent = mock.account().spent;
     assert!(
         (all.charged..=all.charged + COST * all.uncertain).contains(&spent),
@@ -103,25 +103,25 @@ async fn round(https: bool, calls: usize) {
     );
 }
 
-/// Tasks of this runtime, the test itself aside.
+/// Returns the number of tasks in this runtime.
 fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
-/// Files and sockets that this process has open.
+/// Returns the number of open files and sockets of this process.
 fn open_files() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Memory of this process, in KiB.
+/// Returns the memory of this process, in KiB.
 fn memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Looks until it is so: a connection ends a moment after the last call on it.
-async fn settle(what: &str, mut left: impl FnMut() -> usize, level: usize) {
+/// Waits until a count falls to a level. A connection ends a moment after its last call.
+async fn settle(name: &str, mut left: impl FnMut() -> usize, level: usize) {
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     for _ in 0..500 {
         if left() <= level {
@@ -129,11 +129,11 @@ async fn settle(what: &str, mut left: impl FnMut() -> usize, level: usize) {
         }
         ticks.tick().await;
     }
-    panic!("{} {what} are left, and there were {level}", left());
+    panic!("{} {name} are left, expected at most {level}", left());
 }
 
 async fn soak(https: bool) {
-    // Once before, so that what is allocated for good is there.
+    // A warm-up round for permanent allocations.
     round(https, CALLS / 5).await;
     settle("tasks", tasks, 0).await;
     let (files, level) = (open_files(), memory());
@@ -141,13 +141,13 @@ async fn soak(https: bool) {
     settle("tasks", tasks, 0).await;
     settle("files", open_files, files).await;
     let growth = memory().saturating_sub(level);
-    // A leak of one kilobyte per call would be ten thousand.
+    // A leak of 1 KiB per call would be 10,000 KiB.
     assert!(growth < 8_000, "{growth} KiB more after {CALLS} calls");
 }
 
-/// One test and not two, which would count each other's sockets.
+/// One test, because two would count each other's sockets.
 #[tokio::test]
-async fn ten_thousand_calls_through_faults_leave_nothing_behind() {
+async fn ten_thousand_calls_through_faults_leak_nothing() {
     soak(false).await;
     soak(true).await;
 }

@@ -1,4 +1,4 @@
-//! Account balance: how many credits are left.
+//! Account balance: the number of credits left.
 //!
 //! Documentation: "Account Balance Method". It has no test method.
 
@@ -8,26 +8,26 @@ use crate::ApiMethod;
 use crate::lenient::whole;
 use crate::object::read_from_objects;
 
-/// Asks how many credits the account has. Free.
+/// Gets the account's balance. Free.
 ///
 /// Source: "Account Balance Method", which takes no arguments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Balance {}
 
-/// What a [`Balance`] answers.
+/// The answer to [`Balance`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BalanceAnswer {
     /// Credits on the account's balance.
     ///
-    /// Assumption: it may be negative, since the documentation only says that it is a whole number, and an account
-    /// that is overdrawn must still be readable.
+    /// Assumption: it can be negative. The documentation only says that it is a whole number, and an overdrawn account
+    /// must still be readable.
     pub num_credits: i64,
 }
 
-// How each of them is read; where it differs from what is written stands in `lenient.rs`.
+// The structs that read the answer. `lenient.rs` explains how reading differs from writing.
 
 #[derive(Deserialize)]
 #[serde(remote = "BalanceAnswer")]
@@ -48,6 +48,10 @@ impl ApiMethod for Balance {
     fn op_cost(_: &BalanceAnswer) -> Option<u64> {
         None
     }
+
+    fn people(&self, _: Option<&BalanceAnswer>) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 #[cfg(test)]
@@ -55,14 +59,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_or_mistyped_number_is_an_error() {
+    fn refuses_a_missing_or_mistyped_number() {
         for body in ["{}", r#"{"num_credits":null}"#, r#"{"num_credits":"five"}"#, r#"{"num_credits":1.5}"#] {
             serde_json::from_str::<BalanceAnswer>(body).expect_err(body);
         }
     }
 
     #[test]
-    fn an_overdrawn_account_is_readable() {
+    fn reads_a_negative_balance() {
         let answer: BalanceAnswer =
             serde_json::from_str(r#"{"num_credits":-3,"currency":"credits"}"#).unwrap();
         assert_eq!(answer, BalanceAnswer { num_credits: -3 });

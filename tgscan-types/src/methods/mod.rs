@@ -1,5 +1,5 @@
-//! One file per API method, each in the same order: what the method does and where it is documented,
-//! the request type, the answer types, the [`ApiMethod`](crate::ApiMethod) impl, tests.
+//! One file per API method, each in this order: the method and its documentation, the request type, the answer types,
+//! the [`ApiMethod`](crate::ApiMethod) impl, tests.
 
 mod balance;
 mod search;

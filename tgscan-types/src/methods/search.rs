@@ -1,4 +1,4 @@
-//! User's groups search: in which groups an account is known to be.
+//! Group search: the groups that an account is known to be in.
 //!
 //! Documentation: "User's Groups Search Method"; its test method: "Test Methods".
 
@@ -11,7 +11,7 @@ use crate::lenient::{as_text, echo, list, null_as_empty, optional_whole, whole};
 use crate::object::read_from_objects;
 use crate::{ApiMethod, UserQuery};
 
-/// Asks in which groups an account is known to be, with its history of usernames and ids. Costs credits.
+/// Finds the groups that an account is known to be in, and its former usernames and ids. Costs credits.
 ///
 /// Source: "User's Groups Search Method".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,31 +21,31 @@ pub struct Search {
     pub query: UserQuery,
 }
 
-/// What a [`Search`] answers.
+/// The answer to [`Search`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchAnswer {
-    /// The account as it is known now; absent where nothing is known about it.
+    /// The account as it is known now; absent if the service knows nothing about it.
     ///
-    /// Assumption: a null, missing or entirely empty `user` (id 0 and no name) is how the service says that. The
-    /// documentation does not describe it; clients in the field test for each of these.
+    /// Assumption: a null, missing or entirely empty `user` (id 0 and no name) means that. The documentation does not
+    /// describe it; existing clients test for each of these.
     #[serde(default)]
     pub user: Option<SearchUser>,
-    /// Usernames that the account had. The documentation does not state an order.
+    /// Former usernames of the account. The documentation does not state an order.
     #[serde(default)]
     pub username_history: Vec<UsernameEntry>,
-    /// Ids under which the account was known. The documentation does not state an order.
+    /// Former ids of the account. The documentation does not state an order.
     #[serde(default)]
     pub id_history: Vec<IdEntry>,
     /// Counts and cost.
     pub meta: SearchMeta,
-    /// The groups.
+    /// The groups that the account is known to be in.
     #[serde(default)]
     pub groups: Vec<SearchGroup>,
 }
 
-/// The account that a [`Search`] found.
+/// The account found by a [`Search`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -54,14 +54,14 @@ pub struct SearchUser {
     pub id: i64,
     /// Current username, without `@`.
     pub username: Option<String>,
-    /// First name; empty where the service sent null.
+    /// First name; empty if the service sent null.
     #[serde(default)]
     pub first_name: String,
     /// Last name.
     pub last_name: Option<String>,
 }
 
-/// A username that an account had.
+/// A former username of an account.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -69,12 +69,12 @@ pub struct UsernameEntry {
     /// The username, without `@`.
     #[serde(default)]
     pub username: String,
-    /// When it was seen, exactly as sent: the documentation states no date format, so none is assumed.
+    /// The date as sent. The documentation states no format.
     #[serde(default)]
     pub date: String,
 }
 
-/// An id under which an account was known.
+/// A former id of an account.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -83,7 +83,7 @@ pub struct IdEntry {
     #[serde(serialize_with = "as_text")]
     #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^(?:0|-?[1-9][0-9]{0,18})$")))]
     pub id: i64,
-    /// When it was seen, exactly as sent: the documentation states no date format, so none is assumed.
+    /// The date as sent. The documentation states no format.
     #[serde(default)]
     pub date: String,
 }
@@ -96,11 +96,11 @@ pub struct SearchMeta {
     /// The query as the service understood it.
     #[serde(default)]
     pub search_query: String,
-    /// In how many groups the account is known to be.
+    /// Number of groups that the account is known to be in.
     pub known_num_groups: u64,
-    /// How many groups this answer lists.
+    /// Number of groups in this answer.
     pub num_groups: u64,
-    /// What this call cost, in credits.
+    /// Cost of the call in credits.
     pub op_cost: u64,
 }
 
@@ -109,23 +109,23 @@ pub struct SearchMeta {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchGroup {
-    /// Telegram numeric id of the group. An older edition of the documentation does not list it, so it may be missing.
+    /// Telegram numeric id of the group; older documentation does not list it, so it can be absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<i64>,
-    /// Username of the group, without `@`; private groups have none.
+    /// Username of the group, without `@`; absent for private groups.
     pub username: Option<String>,
     /// Title of the group.
     #[serde(default)]
     pub title: String,
-    /// When the service last saw this, exactly as sent: the documentation states no date format.
+    /// When the service last saw the account in the group, as sent. The documentation states no date format.
     #[serde(default)]
     pub date_updated: String,
 }
 
 impl SearchAnswer {
-    /// Whether the service knows nothing about the account: no user, no groups, and no history of usernames or ids.
+    /// Returns whether the service knows nothing about the account: no user, no groups, and no former usernames or ids.
     ///
-    /// An ordinary outcome that can cost credits. A user with id 0 counts as none.
+    /// This is an ordinary answer that can cost credits. A user with id 0 and no names counts as no user.
     pub fn nothing_known(&self) -> bool {
         self.user.as_ref().is_none_or(|user| user.id == 0)
             && self.groups.is_empty()
@@ -142,7 +142,7 @@ fn known_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Searc
     }))
 }
 
-// How each of them is read; where it differs from what is written stands in `lenient.rs`.
+// The structs that read the answer. `lenient.rs` explains how reading differs from writing.
 
 #[derive(Deserialize)]
 #[serde(remote = "SearchAnswer")]
@@ -229,6 +229,17 @@ impl ApiMethod for Search {
         self.query.is_echoed_by(&answer.meta.search_query)
     }
 
+    fn people(&self, answer: Option<&SearchAnswer>) -> Vec<String> {
+        let mut people = vec![self.query.as_str().into_owned()];
+        if let Some(answer) = answer {
+            let user = answer.user.iter().filter(|user| user.id != 0);
+            people.extend(user.flat_map(|user| user.username.iter().cloned().chain([user.id.to_string()])));
+            people.extend(answer.username_history.iter().map(|entry| entry.username.clone()));
+            people.extend(answer.id_history.iter().map(|entry| entry.id.to_string()));
+        }
+        people
+    }
+
     fn canonical(&self) -> Option<Self> {
         Some(Self { query: self.query.folded() })
     }
@@ -264,7 +275,7 @@ mod tests {
     const BARE: &str = r#"{"user":{"id":1},"meta":{"known_num_groups":3,"num_groups":0,"op_cost":2}}"#;
 
     #[test]
-    fn missing_lists_and_texts_read_as_empty() {
+    fn reads_missing_lists_and_texts_as_empty() {
         let answer: SearchAnswer = serde_json::from_str(BARE).unwrap();
         assert_eq!(answer.user, Some(SearchUser { id: 1, ..SearchUser::default() }));
         assert_eq!((answer.groups.len(), answer.username_history.len(), answer.id_history.len()), (0, 0, 0));
@@ -272,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn null_lists_and_texts_read_as_empty() {
+    fn reads_null_lists_and_texts_as_empty() {
         let nulls = r#"{"user":{"id":1,"username":null,"first_name":null,"last_name":null},
             "username_history":null,"id_history":null,"groups":[{"id":-1001,"username":null,"title":null,"date_updated":null}],
             "meta":{"search_query":null,"known_num_groups":3,"num_groups":1,"op_cost":2}}"#;
@@ -283,22 +294,22 @@ mod tests {
 
     #[test]
     fn nothing_known_is_an_answer() {
-        for nobody in [
+        for unknown in [
             "",
             r#""user":null,"#,
             r#""user":{"id":0},"#,
             r#""user":{"id":0.0,"username":"","first_name":null,"last_name":null},"#,
         ] {
-            let body = BARE.replace(r#""user":{"id":1},"#, nobody);
-            let answer: SearchAnswer = serde_json::from_str(&body).expect(nobody);
-            assert_eq!(answer.user, None, "{nobody}");
-            assert!(answer.nothing_known(), "{nobody}");
+            let body = BARE.replace(r#""user":{"id":1},"#, unknown);
+            let answer: SearchAnswer = serde_json::from_str(&body).expect(unknown);
+            assert_eq!(answer.user, None, "{unknown}");
+            assert!(answer.nothing_known(), "{unknown}");
             assert_eq!(Search::op_cost(&answer), Some(2));
             assert!(serde_json::to_string(&answer).unwrap().starts_with(r#"{"user":null,"#));
         }
         let body = BARE.replace(r#"{"id":1}"#, r#"{"id":0,"username":"alice"}"#);
         let named: SearchAnswer = serde_json::from_str(&body).unwrap();
-        assert!(named.user.is_some() && named.nothing_known(), "what was sent is kept");
+        assert!(named.user.is_some() && named.nothing_known(), "the user is kept");
 
         assert!(!serde_json::from_str::<SearchAnswer>(BARE).unwrap().nothing_known());
         for known in [
@@ -312,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_without_id_reads() {
+    fn reads_a_group_without_id() {
         for group in [r#"{"title":"x"}"#, r#"{"id":null,"title":"x"}"#] {
             let group: SearchGroup = serde_json::from_str(group).unwrap();
             assert_eq!((group.id, group.title.as_str()), (None, "x"));
@@ -325,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_written_as_floats_or_texts_read() {
+    fn reads_whole_numbers_from_floats_and_texts() {
         let floats = r#"{"user":{"id":1.0},"groups":[{"id":-1.001e3}],"id_history":[{"id":7.0}],
             "meta":{"search_query":136817688,"known_num_groups":3e0,"num_groups":-0,"op_cost":2.0}}"#;
         let texts = r#"{"user":{"id":"1"},"groups":[{"id":"-1001"}],"id_history":[{"id":"7"}],
@@ -348,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_id_reads_from_number_or_text_and_writes_as_text() {
+    fn reads_a_former_id_from_number_or_text_and_writes_text() {
         for (text, id) in [(r#""12""#, 12), ("12", 12), ("-12", -12), (r#""-9223372036854775808""#, i64::MIN)]
         {
             let entry: IdEntry = serde_json::from_str(&format!(r#"{{"id":{text},"date":"x"}}"#)).unwrap();
@@ -363,19 +374,19 @@ mod tests {
     }
 
     #[test]
-    fn missing_object_or_number_is_an_error() {
-        for gone in [r#""id":1"#, r#""known_num_groups":3,"#, r#""num_groups":0,"#] {
-            let body = BARE.replace(gone, "");
-            assert_ne!(body, BARE, "{gone} is not in the sample");
-            serde_json::from_str::<SearchAnswer>(&body).expect_err(gone);
+    fn refuses_a_missing_object_or_number() {
+        for removed in [r#""id":1"#, r#""known_num_groups":3,"#, r#""num_groups":0,"#] {
+            let body = BARE.replace(removed, "");
+            assert_ne!(body, BARE, "{removed} is not in the sample");
+            serde_json::from_str::<SearchAnswer>(&body).expect_err(removed);
         }
         serde_json::from_str::<SearchAnswer>(&BARE.replace(r#"{"id":1}"#, "7"))
-            .expect_err("a user of a number");
+            .expect_err("a number as user");
         serde_json::from_str::<SearchAnswer>(&BARE.replace("2}", "null}")).expect_err("a null cost");
     }
 
     #[test]
-    fn tells_the_answer_of_another_query() {
+    fn recognises_the_answer_to_another_query() {
         let echo = |query: &str, echo: &str| {
             let mut answer = SearchAnswer::default();
             echo.clone_into(&mut answer.meta.search_query);

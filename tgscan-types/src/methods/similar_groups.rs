@@ -1,4 +1,4 @@
-//! Similar groups: groups that have many users in common with the given ones.
+//! Similar groups: the groups that share many users with the given ones.
 //!
 //! Documentation: "Similar Groups Method"; its test method: "Test Methods".
 
@@ -11,7 +11,7 @@ use crate::lenient::{echoes, list, null_as_empty, whole};
 use crate::object::read_from_objects;
 use crate::{ApiMethod, GroupQuery};
 
-/// Asks for groups that are similar to the given ones, by the number of users they have in common. Costs credits.
+/// Finds groups that are similar to the given ones, by the number of users in common. Costs credits.
 ///
 /// Source: "Similar Groups Method".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct SimilarGroups {
     pub query: GroupQuery,
 }
 
-/// What a [`SimilarGroups`] answers.
+/// The answer to [`SimilarGroups`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -33,7 +33,7 @@ pub struct SimilarGroupsAnswer {
     pub groups: Vec<SimilarGroup>,
 }
 
-/// Query and cost of a [`SimilarGroups`].
+/// Query and cost of a [`SimilarGroups`] call.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -41,7 +41,7 @@ pub struct SimilarGroupsMeta {
     /// The usernames as the service understood them.
     #[serde(default)]
     pub search_query: Vec<String>,
-    /// What this call cost, in credits.
+    /// Cost of the call in credits.
     pub op_cost: u64,
 }
 
@@ -50,24 +50,24 @@ pub struct SimilarGroupsMeta {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimilarGroup {
-    /// Username of the group, without `@`; empty where the service sent null.
+    /// Username of the group, without `@`; empty if the service sent null.
     #[serde(default)]
     pub username: String,
     /// Title of the group.
     #[serde(default)]
     pub title: String,
-    /// Number of users. The documentation does not say whether of the group or in common with the query.
+    /// Number of users: in the group or in common with the query, the documentation does not say which.
     pub num_users: u64,
 }
 
 impl SimilarGroupsAnswer {
-    /// Whether the service knows no similar group. An ordinary outcome that can cost credits.
+    /// Returns whether the service knows no similar group, an ordinary answer that can cost credits.
     pub fn nothing_known(&self) -> bool {
         self.groups.is_empty()
     }
 }
 
-// How each of them is read; where it differs from what is written stands in `lenient.rs`.
+// The structs that read the answer. `lenient.rs` explains how reading differs from writing.
 
 #[derive(Deserialize)]
 #[serde(remote = "SimilarGroupsAnswer")]
@@ -114,6 +114,10 @@ impl ApiMethod for SimilarGroups {
         self.query.is_echoed_by(&answer.meta.search_query)
     }
 
+    fn people(&self, _: Option<&SimilarGroupsAnswer>) -> Vec<String> {
+        Vec::new()
+    }
+
     fn canonical(&self) -> Option<Self> {
         Some(Self { query: self.query.folded() })
     }
@@ -141,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_and_null_lists_and_texts_read_as_empty() {
+    fn reads_missing_and_null_lists_and_texts_as_empty() {
         let answer: SimilarGroupsAnswer = serde_json::from_str(r#"{"meta":{"op_cost":1}}"#).unwrap();
         assert!(answer.groups.is_empty() && answer.meta.search_query.is_empty());
         let nulls =
@@ -151,14 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn null_in_the_echo_does_not_lose_the_answer() {
+    fn reads_an_answer_with_null_in_the_repeated_query() {
         let answer: SimilarGroupsAnswer =
             serde_json::from_str(r#"{"meta":{"search_query":["a",null],"op_cost":1}}"#).unwrap();
         assert_eq!(answer.meta.search_query, ["a", ""]);
     }
 
     #[test]
-    fn a_missing_object_or_number_is_an_error() {
+    fn refuses_a_missing_object_or_number() {
         for body in
             ["{}", r#"{"meta":{}}"#, r#"{"meta":{"op_cost":1},"groups":[{"username":"a","title":"b"}]}"#]
         {
@@ -175,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_answer_of_another_query() {
+    fn recognises_the_answer_to_another_query() {
         let echo = |echo: &[&str]| {
             let mut answer = SimilarGroupsAnswer::default();
             answer.meta.search_query = echo.iter().copied().map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! Basic user check: whether anything is known about an account.
+//! Basic user check: whether the service knows anything about an account.
 //!
 //! Documentation: "Basic User Check"; its test method: "Test Methods".
 
@@ -10,7 +10,7 @@ use crate::lenient::{echo, whole};
 use crate::object::read_from_objects;
 use crate::{ApiMethod, UserQuery};
 
-/// Asks what is known about an account, without the data itself. Free, but the balance must not be zero.
+/// Checks which data the service has about an account, without the data. Free, but the balance must not be zero.
 ///
 /// Source: "Basic User Check".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,21 +20,21 @@ pub struct UserCheck {
     pub query: UserQuery,
 }
 
-/// What a [`UserCheck`] answers.
+/// The answer to [`UserCheck`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckAnswer {
-    /// For which fields there is data; absent where the service sent no `user`.
+    /// The fields that the service has data for; absent if it sent no `user`.
     ///
-    /// Assumption: it may say so of an account that it does not know, as in a search.
+    /// Assumption: no `user` means an unknown account, as in a search.
     #[serde(default)]
     pub user: Option<UserCheckUser>,
     /// Count and cost.
     pub meta: UserCheckMeta,
 }
 
-/// For which fields of the account there is data in the service's database.
+/// The fields of an account that the service has data for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -47,7 +47,7 @@ pub struct UserCheckUser {
     pub last_name: bool,
 }
 
-/// Count and cost of a [`UserCheck`].
+/// Count and cost of a [`UserCheck`] call.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -55,20 +55,20 @@ pub struct UserCheckMeta {
     /// The query as the service understood it.
     #[serde(default)]
     pub search_query: String,
-    /// In how many groups the account is known to be.
+    /// Number of groups that the account is known to be in.
     pub known_num_groups: u64,
-    /// What this call cost, in credits: documented as always 0.
+    /// Cost of the call in credits. Documented as always 0.
     pub op_cost: u64,
 }
 
 impl UserCheckAnswer {
-    /// Whether the service knows nothing about the account: no field and no group.
+    /// Returns whether the service knows nothing about the account: no field and no group.
     pub fn nothing_known(&self) -> bool {
         self.user.unwrap_or_default() == UserCheckUser::default() && self.meta.known_num_groups == 0
     }
 }
 
-// How each of them is read; where it differs from what is written stands in `lenient.rs`.
+// The structs that read the answer. `lenient.rs` explains how reading differs from writing.
 
 #[derive(Deserialize)]
 #[serde(remote = "UserCheckAnswer")]
@@ -114,6 +114,10 @@ impl ApiMethod for UserCheck {
         self.query.is_echoed_by(&answer.meta.search_query)
     }
 
+    fn people(&self, _: Option<&UserCheckAnswer>) -> Vec<String> {
+        vec![self.query.as_str().into_owned()]
+    }
+
     fn canonical(&self) -> Option<Self> {
         Some(Self { query: self.query.folded() })
     }
@@ -133,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_or_null_boolean_is_an_error() {
+    fn refuses_a_missing_or_null_boolean() {
         let body = r#"{"user":{"username":true,"first_name":true,"last_name":false},
             "meta":{"search_query":"a","known_num_groups":2,"op_cost":0}}"#;
         serde_json::from_str::<UserCheckAnswer>(body).unwrap();
@@ -147,11 +151,12 @@ mod tests {
     #[test]
     fn nothing_known_is_an_answer() {
         let meta = r#""meta":{"search_query":"alice","known_num_groups":0,"op_cost":0}"#;
-        for nobody in
+        for unknown in
             ["", r#""user":null,"#, r#""user":{"username":false,"first_name":false,"last_name":false},"#]
         {
-            let answer: UserCheckAnswer = serde_json::from_str(&format!("{{{nobody}{meta}}}")).expect(nobody);
-            assert!(answer.nothing_known(), "{nobody}");
+            let answer: UserCheckAnswer =
+                serde_json::from_str(&format!("{{{unknown}{meta}}}")).expect(unknown);
+            assert!(answer.nothing_known(), "{unknown}");
         }
         let mut answer = UserCheckAnswer::default();
         answer.meta.known_num_groups = 1;
@@ -162,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_answer_of_another_query() {
+    fn recognises_the_answer_to_another_query() {
         let echo = |query: &str, echo: &str| {
             let mut answer = UserCheckAnswer::default();
             echo.clone_into(&mut answer.meta.search_query);

@@ -1,4 +1,4 @@
-//! The query of the method that looks for similar groups.
+//! The query of the similar-groups method.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -10,10 +10,10 @@ use super::{InvalidQuery, Username, deserialize_from_wire};
 
 /// Groups to compare with: 1 to 10 usernames ("May be multiple usernames, delimited with comma. Maximum 10").
 ///
-/// A group that is given twice, in whatever case, is held once, as it was given first. Queries are equal if they list
-/// the same usernames in the same order, without regard to case. An argument
-/// `impl TryInto<GroupQuery, Error: Into<InvalidQuery>>` takes text with commas, arrays, slices and vectors of texts or
-/// [`Username`]s, a single [`Username`] and a `GroupQuery`.
+/// Usernames are compared without regard to case. Of repeated usernames only the first is kept. Queries are equal if
+/// they list the same usernames in the same order. An argument of type `impl TryInto<GroupQuery, Error:
+/// Into<InvalidQuery>>` accepts text with commas, arrays, slices and vectors of texts or [`Username`]s, a [`Username`]
+/// and a `GroupQuery`.
 ///
 /// ```
 /// use tgscan_types::GroupQuery;
@@ -23,18 +23,18 @@ use super::{InvalidQuery, Username, deserialize_from_wire};
 /// assert_eq!(query, "some_group,another_group".parse()?);
 /// # Ok::<(), tgscan_types::InvalidQuery>(())
 /// ```
-// Kept joined, in the form that goes over the wire, so that building a request copies it once.
+// Stored in the wire form, so that building a request copies it once.
 #[derive(Clone)]
 pub struct GroupQuery(String);
 
 impl GroupQuery {
-    /// How many usernames one call takes. Source: "Similar Groups Method".
+    /// The largest number of usernames in one call. Source: "Similar Groups Method".
     pub const MAX_USERNAMES: usize = 10;
 
-    /// Checks the number of usernames.
+    /// Creates a query from usernames.
     ///
     /// # Errors
-    /// If there are none, or more different ones than [`MAX_USERNAMES`](Self::MAX_USERNAMES).
+    /// If there are no usernames, or more than [`MAX_USERNAMES`](Self::MAX_USERNAMES) different ones.
     pub fn new(usernames: impl IntoIterator<Item = Username>) -> Result<Self, InvalidQuery> {
         Self::join(usernames.into_iter().map(Ok))
     }
@@ -42,19 +42,19 @@ impl GroupQuery {
     /// Parses usernames as people write and paste them, one per item.
     ///
     /// # Errors
-    /// If one of them is not a [`Username`] (the error says which), or if their number is wrong.
+    /// If an item is not a [`Username`] (the error says which), or if the number of usernames is not allowed.
     pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Self, InvalidQuery> {
         Self::join(texts.into_iter().map(|text| text.as_ref().parse()))
     }
 
-    /// The usernames, in the order given.
+    /// Returns the usernames in the given order.
     pub fn usernames(&self) -> impl Iterator<Item = &str> {
         self.0.split(',')
     }
 
-    /// The query with its usernames in lower case and in alphabetical order.
+    /// Returns the query with its usernames in lower case and in alphabetical order.
     ///
-    /// Assumption: the order does not matter to the service, as the documentation speaks of a list of groups.
+    /// Assumption: the order does not matter to the service, since the documentation speaks of a list of groups.
     pub(crate) fn folded(&self) -> Self {
         let lower = self.0.to_ascii_lowercase();
         let mut names: Vec<&str> = lower.split(',').collect();
@@ -62,10 +62,10 @@ impl GroupQuery {
         Self(names.join(","))
     }
 
-    /// Whether an answer's `search_query` lists the same groups in any order, compared as
+    /// Returns whether an answer's `search_query` lists the same groups in any order, compared as
     /// `UserQuery::is_echoed_by` does.
     ///
-    /// An empty list tells nothing, so it counts; an empty name in it could be any.
+    /// An empty list matches, and an empty name matches any group: neither contradicts the query.
     pub(crate) fn is_echoed_by(&self, echo: &[String]) -> bool {
         let names = || echo.iter().map(|name| bare(name));
         let is_vague = echo.is_empty() || names().any(str::is_empty);
@@ -85,7 +85,7 @@ impl GroupQuery {
         for username in usernames {
             given += 1;
             match username {
-                // The same group again, which would take another's place.
+                // A repeated username does not count towards the limit.
                 Ok(username) if query.contains(username.as_str()) => {}
                 Ok(username) => {
                     count += 1;
@@ -116,7 +116,7 @@ impl GroupQuery {
         if text.is_empty() {
             return Err(Reason::NoUsernames.into());
         }
-        // As the documentation reads, the limit is one of the text that is sent, where repetitions count too.
+        // The documented limit is on the text that is sent, so here repeated usernames count.
         let count = text.split(',').count();
         if count > Self::MAX_USERNAMES {
             return Err(Reason::TooManyUsernames { count }.into());
@@ -125,7 +125,7 @@ impl GroupQuery {
     }
 }
 
-/// A username without what may stand around it.
+/// Removes blanks and `@` around a username.
 fn bare(name: &str) -> &str {
     let name = name.trim();
     name.strip_prefix('@').unwrap_or(name)
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest_saying_which_and_why() {
+    fn the_error_names_the_wrong_username_and_the_reason() {
         let eleven = (0..11).map(|n| format!("group{n}")).collect::<Vec<_>>().join(",");
         for (wrong, says) in [
             ("", "there are no usernames; give 1 to 10"),
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn holds_a_group_once_whatever_its_case() {
+    fn keeps_repeated_usernames_once_without_regard_to_case() {
         let query: GroupQuery = "Some_Group, other_group,some_group,@SOME_GROUP".parse().unwrap();
         assert_eq!(query.usernames().collect::<Vec<_>>(), ["Some_Group", "other_group"]);
         let twelve = (0..12).map(|n| format!("group{}", n % 10)).collect::<Vec<_>>();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn any_form_of_a_list_is_an_argument() {
+    fn accepts_every_form_of_a_list_as_argument() {
         fn similar(
             query: impl TryInto<GroupQuery, Error: Into<InvalidQuery>>,
         ) -> Result<GroupQuery, InvalidQuery> {

@@ -1,15 +1,15 @@
-//! Why a query was refused.
+//! The error of an invalid query.
 
 use std::convert::Infallible;
 use std::fmt;
 
-/// A query that was refused before anything was sent: says what is wrong and what would be right.
+/// An invalid query, refused before anything is sent. Its message gives the fault and how to correct it.
 ///
-/// It never repeats the input, which is personal data.
+/// It does not contain the input, which is personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidQuery {
     pub(super) reason: Reason,
-    /// Which of several usernames is wrong, counted from 1, and how many there are.
+    /// The position of the invalid username, counted from 1, and the number of usernames.
     pub(super) place: Option<(usize, usize)>,
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Reason {
     },
     UsernameCharacter {
         position: usize,
-        what: &'static str,
+        name: &'static str,
     },
     UsernameOnlyDigits,
     UsernameLeadingDigit,
@@ -39,7 +39,7 @@ pub(super) enum Reason {
     LinkToNumber,
     LinkToId,
     LinkElsewhere,
-    /// What the link is.
+    /// The kind of link.
     OtherLink(&'static str),
     EmptyQuery,
     IdZero,
@@ -55,7 +55,7 @@ pub(super) enum Reason {
 
 const GIVE_A_LINK: &str = "give a link like `https://t.me/some_username` or the username itself";
 
-/// What is already a query needs no check, so that `impl TryInto<UserQuery, Error: Into<InvalidQuery>>` takes it too.
+/// Lets `impl TryInto<UserQuery, Error: Into<InvalidQuery>>` accept a value that already is a query.
 impl From<Infallible> for InvalidQuery {
     fn from(never: Infallible) -> Self {
         match never {}
@@ -84,9 +84,9 @@ impl fmt::Display for InvalidQuery {
             Reason::UsernameTooLong { chars } => {
                 write!(f, "the username has {chars} characters; Telegram allows at most 32")
             }
-            Reason::UsernameCharacter { position, what } => write!(
+            Reason::UsernameCharacter { position, name } => write!(
                 f,
-                "character {position} of the username is {what}; only ASCII letters, digits and underscores are allowed"
+                "character {position} of the username is {name}; only ASCII letters, digits and underscores are allowed"
             ),
             Reason::UsernameOnlyDigits => f.write_str(
                 "a username of digits only would be read as a Telegram numeric id; \
@@ -120,7 +120,7 @@ impl fmt::Display for InvalidQuery {
                 f.write_str("the link names an account by its numeric id; give a username here")
             }
             Reason::LinkElsewhere => write!(f, "the link does not lead to Telegram; {GIVE_A_LINK}"),
-            Reason::OtherLink(what) => write!(f, "this is {what}, which does not name a username; {GIVE_A_LINK}"),
+            Reason::OtherLink(kind) => write!(f, "this is {kind}, which does not name a username; {GIVE_A_LINK}"),
             Reason::EmptyQuery => f.write_str("the query is empty; give a username or a Telegram numeric id"),
             Reason::IdZero => f.write_str("the user id is 0; Telegram ids are 1 and above"),
             Reason::IdNegative => f.write_str("the user id is negative; ids of users are 1 and above"),

@@ -1,7 +1,7 @@
-//! Values that can be wrong, parsed once, at the edge.
+//! Validated values. They are checked when they are created, so an existing value is valid.
 //!
-//! `FromStr` reads what people type and paste; `Deserialize` reads only the exact wire form, because it is what a
-//! server (and the mock) reads requests with.
+//! `FromStr` accepts input as people type and paste it. `Deserialize` accepts only the exact wire form, since servers
+//! (and the mock) read requests with it.
 
 mod group_query;
 mod invalid;

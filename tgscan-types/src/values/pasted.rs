@@ -1,8 +1,8 @@
-//! What people paste: an `@name`, a link, an id, with invisible characters around it.
+//! Parsing pasted text: an `@name`, a link or an id, possibly with invisible characters around it.
 
 use super::invalid::Reason;
 
-/// What a pasted text stands for. Its parts are still to be checked.
+/// The meaning of a pasted text. The name or id is not validated yet.
 pub(super) enum Pasted<'a> {
     /// A text without `@` and without a link: a username or an id.
     Plain(&'a str),
@@ -15,9 +15,9 @@ pub(super) enum Pasted<'a> {
 /// Hosts of Telegram's own links. Source: "Deep links" at core.telegram.org/api/links; Telegram's FAQ adds `telegram.dog`.
 const HOSTS: [&str; 3] = ["t.me", "telegram.me", "telegram.dog"];
 
-/// First parts of links that name no account or group, and what such a link is.
+/// First path segments of links that name no account or group, and the kind of each link.
 ///
-/// Source: "Deep links" at core.telegram.org/api/links. `tg:` links have the same names where they have a twin.
+/// Source: "Deep links" at core.telegram.org/api/links. `tg:` links use the same names.
 const OTHER_LINKS: [(&str, &str); 32] = [
     ("addemoji", "a link to an emoji set"),
     ("addlist", "a link to a chat folder"),
@@ -53,7 +53,7 @@ const OTHER_LINKS: [(&str, &str); 32] = [
     ("socks", "a proxy link"),
 ];
 
-/// Finds what a pasted text stands for.
+/// Parses a pasted text.
 pub(super) fn read(text: &str) -> Result<Pasted<'_>, Reason> {
     let text = trim(text);
     if is_phone_number(text) {
@@ -81,17 +81,17 @@ pub(super) fn read(text: &str) -> Result<Pasted<'_>, Reason> {
     }
 }
 
-/// What follows the host of a link, such as `/name/123?comment=4`.
+/// Parses the part of a link after the host, such as `/name/123?comment=4`.
 fn web_link(rest: &str) -> Result<Pasted<'_>, Reason> {
     let path = rest.split(['?', '#']).next().unwrap_or(rest);
     let mut parts = path.split('/').skip_while(|part| part.is_empty());
     let first = parts.next().unwrap_or_default();
-    // The preview of a public group in a browser.
+    // `/s/` is the preview of a public group in a browser.
     let name = if first.eq_ignore_ascii_case("s") { parts.next().unwrap_or_default() } else { first };
     named(name).map(Pasted::Name)
 }
 
-/// What follows `tg://`, such as `resolve?domain=name`.
+/// Parses the part of a link after `tg://`, such as `resolve?domain=name`.
 fn app_link(link: &str) -> Result<Pasted<'_>, Reason> {
     let (command, query) = link.split_once('?').unwrap_or((link, ""));
     let value = |name| query.split(['&', '#']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
@@ -103,7 +103,7 @@ fn app_link(link: &str) -> Result<Pasted<'_>, Reason> {
     }
 }
 
-/// The part of a link that names an account or group, if it does.
+/// Checks that a part of a link names an account or group.
 fn named(part: &str) -> Result<&str, Reason> {
     let part = part.strip_prefix('@').unwrap_or(part);
     if let Some(rest) = part.strip_prefix('+').or_else(|| strip_prefix_ignoring_case(part, "%2b")) {
@@ -126,12 +126,12 @@ fn other_link(part: &str) -> Option<Reason> {
     OTHER_LINKS
         .iter()
         .find(|(first, _)| part.eq_ignore_ascii_case(first))
-        .map(|(_, what)| Reason::OtherLink(what))
+        .map(|(_, kind)| Reason::OtherLink(kind))
 }
 
-/// Whether people write phone numbers like this: with a plus sign, or with separators between the digits.
+/// Returns whether the text is written like a phone number: with a plus sign, or with separators between digits.
 ///
-/// Digits alone can be an id. A phone number sent as digits would pay for whoever has that id.
+/// Digits alone can be an id. A phone number sent as digits would pay for the account with that id.
 fn is_phone_number(text: &str) -> bool {
     let text = strip_prefix_ignoring_case(text, "tel:").unwrap_or(text);
     let unsigned = text.strip_prefix(['+', '\u{ff0b}']);
@@ -150,7 +150,8 @@ fn is_phone_number(text: &str) -> bool {
         }
 }
 
-/// Removes what surrounds a copied text unseen: white space, a byte order mark, zero-width and direction marks.
+/// Removes the invisible characters around a copied text: white space, a byte order mark, zero-width and direction
+/// marks.
 fn trim(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
@@ -218,8 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn refuses_links_that_name_nobody() {
-        for (link, what) in [
+    fn refuses_links_without_a_username() {
+        for (link, kind) in [
             ("t.me/joinchat/AAAAAEHbEkejzxUjAUCfYg", "an invite link"),
             ("https://t.me/+AbCdEf", "an invite link"),
             ("t.me/+", "an invite link"),
@@ -263,7 +264,7 @@ mod tests {
             ("http://t.me.example.com/some_name", "does not lead to Telegram"),
         ] {
             let says = refusal(link);
-            assert!(says.contains(what) && says.contains("t.me/some_username"), "{link}: {says}");
+            assert!(says.contains(kind) && says.contains("t.me/some_username"), "{link}: {says}");
         }
     }
 

@@ -8,9 +8,9 @@ use super::{InvalidQuery, deserialize_from_wire};
 
 /// Telegram numeric id of an account: 1 to [`i64::MAX`].
 ///
-/// Parsing accepts what people paste: blanks around the digits, and `tg://user?id=…`. A phone number is refused.
+/// Parsing accepts blanks around the digits, and `tg://user?id=…`. It refuses phone numbers.
 ///
-/// Assumption: ids of users are positive, as in Telegram's own API, where negative ids stand for chats.
+/// Assumption: ids of users are positive, as in Telegram's API, where negative ids are chats.
 ///
 /// ```
 /// use tgscan_types::UserId;
@@ -23,7 +23,7 @@ use super::{InvalidQuery, deserialize_from_wire};
 pub struct UserId(i64);
 
 impl UserId {
-    /// Checks an id.
+    /// Creates an id.
     ///
     /// # Errors
     /// If it is zero or negative.
@@ -35,12 +35,12 @@ impl UserId {
         }
     }
 
-    /// The id as a number.
+    /// Returns the id as a number.
     pub fn as_i64(self) -> i64 {
         self.0
     }
 
-    /// Reads the exact wire form: decimal digits, nothing else.
+    /// Reads the exact wire form: decimal digits only.
     pub(super) fn from_wire(text: &str) -> Result<Self, InvalidQuery> {
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -58,7 +58,7 @@ impl UserId {
         if text.starts_with('0') {
             return Err(Reason::IdLeadingZero.into());
         }
-        // Only digits are left, so parsing can only fail for size.
+        // Only digits are left, so parsing fails only if the number is too large.
         Self::new(digits.parse().map_err(|_| Reason::IdTooLarge)?)
     }
 }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest_saying_why() {
+    fn refuses_other_ids_with_the_reason() {
         for (wrong, says) in [
             ("0", "is 0"),
             ("-0", "is 0"),

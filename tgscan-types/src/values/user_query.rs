@@ -1,4 +1,4 @@
-//! The query of the methods that look for an account.
+//! The query of the methods about one account.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -8,10 +8,9 @@ use super::pasted::{self, Pasted};
 use super::{InvalidQuery, UserId, Username, deserialize_from_wire};
 
 /// An account to look for: "a username (without `@`) or Telegram numeric ID".
-///
-/// Text of digits only is an id, everything else a username; see [`Username`] for what may be pasted. Usernames are
-/// compared without regard to case. An argument `impl TryInto<UserQuery, Error: Into<InvalidQuery>>` takes text, a
-/// [`Username`], a [`UserId`], an `i64` and a `UserQuery`.
+/// Text of digits only is an id, any other text a username; see [`Username`] for the accepted forms. Usernames are
+/// compared without regard to case. An argument of type `impl TryInto<UserQuery, Error: Into<InvalidQuery>>` accepts
+/// text, a [`Username`], a [`UserId`], an `i64` and a `UserQuery`.
 ///
 /// ```
 /// use tgscan_types::UserQuery;
@@ -30,7 +29,7 @@ pub enum UserQuery {
 }
 
 impl UserQuery {
-    /// The query in the form that is sent: a username without `@`, or the id's digits.
+    /// Returns the query as it is sent: a username without `@`, or the digits of the id.
     pub fn as_str(&self) -> Cow<'_, str> {
         match self {
             Self::Username(username) => Cow::Borrowed(username.as_str()),
@@ -50,7 +49,7 @@ impl UserQuery {
         Username::from_wire(text).map(Self::Username)
     }
 
-    /// The query with its username in lower case, as usernames are compared without regard to case.
+    /// Returns the query with its username in lower case.
     pub(crate) fn folded(&self) -> Self {
         match self {
             Self::Username(username) => Self::Username(username.folded()),
@@ -58,11 +57,12 @@ impl UserQuery {
         }
     }
 
-    /// Whether an answer's `search_query` is this query: without regard to case, a leading `@` and blanks around it.
+    /// Returns whether an answer's `search_query` is this query, without regard to case, a leading `@` and blanks
+    /// around it.
     ///
-    /// An empty one tells nothing, so it counts as this query.
+    /// An empty one matches: it does not contradict the query.
     pub(crate) fn is_echoed_by(&self, echo: &str) -> bool {
-        // As nearly always: exactly as it was sent.
+        // The common case: repeated as it was sent.
         if let Self::Username(username) = self {
             if username.as_str() == echo {
                 return true;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_those_of_the_part() {
+    fn returns_the_error_of_the_username_or_id() {
         for (wrong, says) in [
             ("", "the query is empty"),
             ("0", "is 0"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn any_form_of_a_query_is_an_argument() {
+    fn accepts_every_form_of_a_query_as_argument() {
         fn search(
             query: impl TryInto<UserQuery, Error: Into<InvalidQuery>>,
         ) -> Result<UserQuery, InvalidQuery> {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_and_compares_itself() {
+    fn displays_and_compares_queries() {
         let query = |text: &str| text.parse::<UserQuery>().unwrap();
         assert_eq!((query("@Alice").as_str(), query("77").as_str()), ("Alice".into(), "77".into()));
         assert_eq!(query("Alice"), query("aLICE"));

@@ -10,16 +10,17 @@ use super::{InvalidQuery, deserialize_from_wire};
 
 /// Username of an account or group, without `@`: 4 to 32 ASCII letters, digits and underscores.
 ///
-/// It begins with a letter, does not end with an underscore, and has no two underscores in a row. Usernames that differ
-/// only in the case of letters are equal, as they are to Telegram; the case is kept as given.
+/// It begins with a letter, does not end with an underscore, and has no two underscores in a row. Usernames are
+/// compared without regard to case, as Telegram does; the case is kept.
 ///
-/// Parsing accepts what people paste: blanks and invisible characters around it, one leading `@`, and links such as
-/// `https://t.me/some_username/123`, `some_username.t.me` or `tg://resolve?domain=some_username`. Phone numbers and
-/// links that name nobody (invites, sticker sets, proxies, …) are refused as what they are.
+/// Parsing accepts blanks and invisible characters around the username, one leading `@`, and links such as
+/// `https://t.me/some_username/123`, `some_username.t.me` or `tg://resolve?domain=some_username`. It refuses phone
+/// numbers and links without a username (invites, sticker sets, proxies, …), and the error says which of them was
+/// given.
 ///
-/// Assumption: the service knows a username only if Telegram allows it; the API's documentation only says "username
+/// Assumption: the service accepts the usernames that Telegram allows; the API's documentation only says "username
 /// (without `@`)". Telegram's rules are from `account.checkUsername` (characters, at most 32), its FAQ (at least 5,
-/// less for collectible ones, which Fragment sells from 4) and `is_valid_username` of its own library (first letter,
+/// fewer for collectible ones, which Fragment sells from 4) and `is_valid_username` of its library (first letter,
 /// underscores).
 ///
 /// ```
@@ -38,18 +39,18 @@ use super::{InvalidQuery, deserialize_from_wire};
 pub struct Username(String);
 
 impl Username {
-    /// The shortest username, in characters. Source: Fragment, where Telegram sells usernames below its usual limit of 5.
+    /// The shortest username, in characters. Source: Fragment, which sells usernames shorter than Telegram's usual 5.
     pub const MIN_CHARS: usize = 4;
 
-    /// The longest username, in characters. Source: Telegram's own limit.
+    /// The longest username, in characters. Source: Telegram's limit.
     pub const MAX_CHARS: usize = 32;
 
-    /// The username, without `@`.
+    /// Returns the username without `@`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The username in lower case, as usernames are compared without regard to case.
+    /// Returns the username in lower case.
     pub(super) fn folded(&self) -> Self {
         Self(self.0.to_ascii_lowercase())
     }
@@ -60,7 +61,7 @@ impl Username {
             return Err(Reason::EmptyUsername.into());
         }
         if let Some((index, wrong)) = text.chars().enumerate().find(|(_, c)| !is_allowed(*c)) {
-            return Err(Reason::UsernameCharacter { position: index + 1, what: describe(wrong) }.into());
+            return Err(Reason::UsernameCharacter { position: index + 1, name: describe(wrong) }.into());
         }
         if text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Reason::UsernameOnlyDigits.into());
@@ -110,7 +111,7 @@ impl PartialOrd for Username {
 
 pub(super) fn hash_ignoring_case(text: &str, state: &mut impl Hasher) {
     text.bytes().for_each(|byte| state.write_u8(byte.to_ascii_lowercase()));
-    // Ends the text as `str` does, so that two of them in a row do not run together.
+    // Ends the text as `str` does, so that ("a", "bc") and ("ab", "c") hash differently.
     state.write_u8(0xff);
 }
 
@@ -119,9 +120,10 @@ pub(super) fn cmp_ignoring_case(one: &str, other: &str) -> Ordering {
     one.bytes().map(lower).cmp(other.bytes().map(lower))
 }
 
-/// Link to the account or group of this name in an answer: none without a name, or if the text cannot be a name.
+/// Returns the link to an account or group in an answer, or `None` if its name is empty or has characters that names
+/// cannot have.
 ///
-/// Answers can hold names that are no longer allowed, so only the characters are checked, which keeps the link one.
+/// Answers can contain names that are no longer allowed, so this checks only the characters.
 pub(crate) fn link(name: &str) -> Option<String> {
     let is_name = !name.is_empty() && name.chars().all(is_allowed);
     is_name.then(|| format!("https://t.me/{name}"))
@@ -186,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_wrong_characters() {
+    fn refuses_characters_that_are_not_allowed() {
         for (wrong, says) in [
             ("", "is empty"),
             (" \u{feff}\n", "is empty"),
@@ -228,7 +230,7 @@ mod tests {
             let error = wrong.parse::<Username>().expect_err(wrong).to_string();
             assert!(error.contains(says), "{wrong:?}: {error}");
             assert!(!error.contains("link"), "{error}");
-            // What reads requests is as strict.
+            // Reading a request is equally strict.
             let wire = wrong.strip_prefix("t.me/").unwrap_or(wrong);
             serde_json::from_value::<Username>(wire.into()).expect_err(wire);
         }
@@ -245,7 +247,7 @@ mod tests {
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), 2);
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 2);
         assert!(names[0] == names[1] && names[0] != names[3] && names[0] > names[3]);
-        // An underscore sorts before letters whatever their case.
+        // An underscore sorts before letters of either case.
         assert!("a_bc".parse::<Username>().unwrap() < "AABC".parse().unwrap());
         assert_eq!(names[0].as_str(), "Some_Name", "the case is kept");
     }

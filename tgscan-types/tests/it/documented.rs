@@ -1,4 +1,4 @@
-//! Every documented example answer (its typing slips mended) reads and writes back to the same bytes.
+//! Every documented example answer, with its typing errors corrected, round-trips to the same bytes.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -57,7 +57,7 @@ fn unknown_fields_are_ignored_everywhere() {
 }
 
 #[test]
-fn the_cost_is_what_the_answer_states() {
+fn op_cost_returns_the_cost_in_the_answer() {
     struct Cost(usize);
     impl MethodVisitor for Cost {
         fn visit<M: ApiMethod>(&mut self) {
@@ -76,9 +76,9 @@ fn the_cost_is_what_the_answer_states() {
 }
 
 #[test]
-fn the_registry_is_the_documented_list() {
+fn the_registry_lists_the_documented_methods() {
     let seven: Vec<&str> = infos().iter().flat_map(|m| [Some(m.path), m.test_path]).flatten().collect();
-    // More may come; these seven are documented.
+    // More may come; the documentation has these seven.
     assert_eq!(
         seven[..7],
         [
@@ -99,8 +99,8 @@ fn the_registry_is_the_documented_list() {
 }
 
 #[test]
-fn a_list_is_never_an_object() {
-    // The values of each type in the order of its fields, which serde's derive would take.
+fn refuses_a_list_in_place_of_an_object() {
+    // Each list has the values of a type in the order of its fields, which serde's derive would accept.
     fn refuses<T: DeserializeOwned>(list: &str) {
         assert!(serde_json::from_str::<T>(list).is_err(), "{list}");
     }
@@ -128,7 +128,7 @@ fn a_list_is_never_an_object() {
 }
 
 #[test]
-fn every_number_may_be_written_as_a_float() {
+fn reads_every_number_from_a_float() {
     fn as_floats(value: &mut Value) -> usize {
         match value {
             Value::Number(number) => {

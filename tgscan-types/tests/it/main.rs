@@ -1,4 +1,4 @@
-//! Tests of the schemas as a whole, driven by the registry.
+//! Tests of all schemas, driven by the registry.
 #![expect(clippy::panic, reason = "a panic in a test's helper is a failed test")]
 
 mod documented;

@@ -1,4 +1,4 @@
-//! No `Debug` of a request or of an answer prints a query, a name or an id.
+//! `Debug` of requests and answers prints no query, name or id.
 
 use tgscan_types::{
     Envelope, GroupQuery, Search, SearchAnswer, SimilarGroups, SimilarGroupsAnswer, UserCheck,
@@ -8,9 +8,9 @@ use tgscan_types::{
 const NAME: &str = "very_private_name";
 const ID: &str = "7034259912";
 
-fn hidden(what: &str, debug: &str) {
-    assert!(!debug.trim().is_empty(), "{what} prints nothing");
-    assert!(!debug.contains(NAME) && !debug.contains(ID), "{what} shows personal data: {debug}");
+fn hidden(name: &str, debug: &str) {
+    assert!(!debug.trim().is_empty(), "{name} prints nothing");
+    assert!(!debug.contains(NAME) && !debug.contains(ID), "{name} shows personal data: {debug}");
 }
 
 macro_rules! assert_hidden {
@@ -36,7 +36,7 @@ fn requests_do_not_show_their_query() {
 }
 
 #[test]
-fn a_refused_query_is_not_repeated() {
+fn the_error_does_not_contain_the_query() {
     let long = NAME.repeat(3);
     for wrong in [
         format!("{NAME} x"),

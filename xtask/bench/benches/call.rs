@@ -8,7 +8,7 @@ use divan::counter::ItemsCount;
 use tgscan_bench::body::{SIZES, status_first};
 use tgscan_bench::peers::clients::{self, FORM, ureq_call};
 use tgscan_bench::peers::servers::{self, Server};
-use tgscan_bench::whole::{KEY, PATH, decode, request_by_hand, runtime};
+use tgscan_bench::whole::{KEY, PATH, decode, plain_request, runtime};
 use tgscan_bench::{install_crypto_provider, subject};
 
 fn main() {
@@ -27,7 +27,7 @@ fn build_request(bencher: Bencher<'_, '_>, builder: &str) {
                 request.form(&FORM).build().expect("all parts are legal")
             });
         }
-        _ => bencher.bench_local(|| request_by_hand(black_box(URL))),
+        _ => bencher.bench_local(|| plain_request(black_box(URL))),
     }
 }
 
@@ -47,46 +47,46 @@ const CLIENTS: [&str; 7] = [
 const HTTP2_CLIENTS: &[&str] = CLIENTS.split_at(6).0;
 
 #[divan::bench(args = CLIENTS, consts = [1, 64])]
-fn http1_at_once<const AT_ONCE: usize>(bencher: Bencher<'_, '_>, client: &str) {
+fn http1_concurrent<const CONCURRENCY: usize>(bencher: Bencher<'_, '_>, client: &str) {
     static SERVER: LazyLock<Server> = LazyLock::new(|| servers::least(&status_first(SIZES[0])));
-    calls(bencher, &SERVER, AT_ONCE, client);
+    calls(bencher, &SERVER, CONCURRENCY, client);
 }
 
 #[divan::bench(args = HTTP2_CLIENTS, consts = [1, 64])]
-fn http2_over_tls_at_once<const AT_ONCE: usize>(bencher: Bencher<'_, '_>, client: &str) {
+fn http2_over_tls_concurrent<const CONCURRENCY: usize>(bencher: Bencher<'_, '_>, client: &str) {
     static SERVER: LazyLock<Server> = LazyLock::new(|| servers::least_http2(status_first(SIZES[0]), 1));
-    calls(bencher, &SERVER, AT_ONCE, client);
+    calls(bencher, &SERVER, CONCURRENCY, client);
 }
 
 /// Calls of each task in one iteration.
 const CALLS: usize = 32;
 
-fn calls(bencher: Bencher<'_, '_>, server: &Server, at_once: usize, client: &str) {
-    let bencher = bencher.counter(ItemsCount::new(at_once * CALLS));
+fn calls(bencher: Bencher<'_, '_>, server: &Server, concurrency: usize, client: &str) {
+    let bencher = bencher.counter(ItemsCount::new(concurrency * CALLS));
     // Connections belong to a runtime.
     let runtime = runtime();
     let _inside = runtime.enter();
     let caller = match client {
         "hyper-util pooled, bytes only" => clients::pooled(server, drop),
         "hyper-util pooled, one request cloned, decoded alike" => clients::pooled(server, decode),
-        "raw hyper, bytes only" => runtime.block_on(clients::raw(server, at_once)),
+        "raw hyper, bytes only" => runtime.block_on(clients::raw(server, concurrency)),
         "tgscan, typed" => clients::sdk(server),
         "reqwest, typed" => clients::reqwest(server, false),
         "reqwest, Value" => clients::reqwest(server, true),
-        _ => return ureq(bencher, server, at_once),
+        _ => return ureq(bencher, server, concurrency),
     };
     // Opens the connections.
-    runtime.block_on(clients::many(&caller, at_once, 1));
-    bencher.bench_local(|| runtime.block_on(clients::many(&caller, at_once, CALLS)));
+    runtime.block_on(clients::many(&caller, concurrency, 1));
+    bencher.bench_local(|| runtime.block_on(clients::many(&caller, concurrency, CALLS)));
 }
 
-fn ureq(bencher: Bencher<'_, '_>, server: &Server, at_once: usize) {
-    // As many idle connections as threads, or it would connect anew.
+fn ureq(bencher: Bencher<'_, '_>, server: &Server, concurrency: usize) {
+    // As many idle connections as threads; otherwise it would open new ones.
     let config = ureq::Agent::config_builder().max_idle_connections(64).max_idle_connections_per_host(64);
     let (agent, url) = (ureq::Agent::from(config.build()), format!("{}{PATH}", server.url));
     bencher.bench_local(|| {
         std::thread::scope(|scope| {
-            for _ in 0..at_once {
+            for _ in 0..concurrency {
                 scope.spawn(|| (0..CALLS).for_each(|_| ureq_call(&agent, &url)));
             }
         });

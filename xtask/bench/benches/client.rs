@@ -1,4 +1,4 @@
-//! Makes and clones clients, and holds 10,000 calls in flight.
+//! Creates and clones clients, and holds 10,000 calls in flight.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 fn main() {
     install_crypto_provider();
-    // First, while the heap is small.
+    // Runs first, while the heap is small.
     in_flight();
     divan::main();
 }
@@ -44,10 +44,10 @@ fn reqwest_default() -> reqwest::Client {
     reqwest::Client::new()
 }
 
-/// Calls in flight at once, over one HTTP/2 connection.
+/// The number of concurrent calls, over one HTTP/2 connection.
 const CALLS: u32 = 10_000;
 
-/// Memory of the process while all calls are in flight, and what it keeps beyond that of earlier rounds.
+/// Measures the memory of the process while all calls are in flight, and its growth over earlier rounds.
 fn in_flight() {
     let server = Server::start(env!("CARGO_BIN_EXE_subject"), &["hold", &CALLS.to_string()]);
     let api = Api::with_base_url(server.url(), ApiKey::live("k").expect("a legal key")).expect("a legal URL");
@@ -64,17 +64,17 @@ fn in_flight() {
         let before = memory("VmRSS:");
         // Resets the peak.
         let _ = std::fs::write("/proc/self/clear_refs", "5");
-        runtime.block_on(all_at_once(&client));
+        runtime.block_on(all_concurrent(&client));
         let per_call = |bytes: f64| bytes / f64::from(CALLS);
         let (peak, after) = (per_call(memory("VmHWM:") - before), memory("VmRSS:"));
         let grown = per_call(after - most);
         println!("{CALLS} calls in flight, round {round}: {peak:.0} bytes per call, {grown:.0} more kept");
-        assert!(round < 3 || grown <= 64.0, "{grown} bytes per call stay in use, at most 64 may");
+        assert!(round < 3 || grown <= 64.0, "{grown} bytes per call stay in use; the limit is 64");
         most = after.max(most);
     }
 }
 
-async fn all_at_once(client: &Client) {
+async fn all_concurrent(client: &Client) {
     let mut calls = JoinSet::new();
     for _ in 0..CALLS {
         let client = client.clone();
@@ -83,7 +83,7 @@ async fn all_at_once(client: &Client) {
     calls.join_all().await;
 }
 
-/// A line of `/proc/self/status`, in bytes.
+/// Reads a line of `/proc/self/status`, in bytes.
 fn memory(line: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let found = status.lines().find_map(|text| text.strip_prefix(line));

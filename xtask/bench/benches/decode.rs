@@ -36,7 +36,7 @@ fn groups<const GROUPS: usize>(bencher: Bencher<'_, '_>, reader: &str) {
         "sonic-rs, plain struct" => Box::new(move || {
             drop(black_box(sonic_rs::from_slice::<Plain>(black_box(&body)).expect("it fits")));
         }),
-        // It writes into its input, so a body that is to be kept must be copied.
+        // simd-json writes into its input, so the body must be copied.
         "simd-json, plain struct, body copied" => Box::new(move || {
             let mut copy = black_box(&body).to_vec();
             drop(black_box(simd_json::serde::from_slice::<Plain>(&mut copy).expect("it fits")));
@@ -49,7 +49,7 @@ fn groups<const GROUPS: usize>(bencher: Bencher<'_, '_>, reader: &str) {
     bencher.counter(BytesCount::new(length)).bench_local(&mut read);
 }
 
-/// From 1 KB to 64 MB: time per byte must not grow.
+/// Measures bodies from 1 KB to 64 MB; the time per byte must not grow.
 #[divan::bench(args = [7, 75, 750, 7_500, 75_000, 600_000], sample_count = 20)]
 fn tgscan_by_groups(bencher: Bencher<'_, '_>, groups: usize) {
     let body = status_first(groups);

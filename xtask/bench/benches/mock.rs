@@ -1,4 +1,4 @@
-//! Answers of the mock and of its peers: in process, over loopback with 64 requests at once, and from a fresh mock.
+//! Measures the mock and its peers: in process, over loopback with 64 concurrent requests, and the first answer of a new mock.
 
 use std::any::Any;
 use std::hint::black_box;
@@ -49,15 +49,15 @@ const SERVERS: [&str; 9] = [
 ];
 
 #[divan::bench(args = SERVERS)]
-fn loopback_64_at_once(bencher: Bencher<'_, '_>, name: &str) {
-    const AT_ONCE: usize = 64;
+fn loopback_64_concurrent(bencher: Bencher<'_, '_>, name: &str) {
+    const CONCURRENCY: usize = 64;
     let (runtime, (url, _server)) = (runtime(), start(name));
-    let caller = runtime.block_on(clients::least(&request(&url), AT_ONCE));
-    let bencher = bencher.counter(ItemsCount::new(AT_ONCE * 32));
-    bencher.bench_local(|| runtime.block_on(clients::many(&caller, AT_ONCE, 32)));
+    let caller = runtime.block_on(clients::least(&request(&url), CONCURRENCY));
+    let bencher = bencher.counter(ItemsCount::new(CONCURRENCY * 32));
+    bencher.bench_local(|| runtime.block_on(clients::many(&caller, CONCURRENCY, 32)));
 }
 
-/// What each test pays, from the constructor to the first answer.
+/// Measures the overhead of a test, from the constructor to the first answer.
 #[divan::bench(args = [PINNED, "wiremock", "httpmock", "mockito"])]
 fn first_answer(name: &str) {
     let (url, _server) = start(name);
@@ -70,14 +70,14 @@ fn first_answer(name: &str) {
     assert_eq!(&answer, b"HTTP/1.1 200");
 }
 
-/// What HTTPS with a fresh certificate authority adds to the constructor.
+/// Measures the constructor with HTTPS and a new certificate authority.
 #[divan::bench]
 fn start_https() -> MockServer {
     let options = ServerOptions::new().https::<&str>([]);
     MockServer::start(&mock(PINNED), &options).expect("loopback has a free port")
 }
 
-/// Where a server listens, and what stops it on drop.
+/// The address of a server, and the guard that stops it on drop.
 type Running = (String, Box<dyn Any>);
 
 fn start(name: &str) -> Running {
@@ -87,7 +87,7 @@ fn start(name: &str) -> Running {
         "wiremock" => {
             use wiremock::matchers::{method, path};
             let runtime = runtime();
-            // It runs on a thread of its own.
+            // Runs on a separate thread.
             let server = runtime.block_on(wiremock::MockServer::start());
             let response = wiremock::ResponseTemplate::new(200).set_body_raw(body.to_vec(), JSON);
             let mock = wiremock::Mock::given(method("POST")).and(path(PATH)).respond_with(response);
@@ -130,7 +130,7 @@ fn mock(name: &str) -> Mock {
     mock
 }
 
-/// Typical answers with so many groups.
+/// Returns a strategy for typical answers with N groups.
 fn answers(groups: usize) -> SBoxedStrategy<SearchAnswer> {
     let texts = (usernames(), titles(Profile::Typical), dates(Profile::Typical));
     let group = (group_ids(), texts).prop_map(|(id, (username, title, date))| {
@@ -154,7 +154,7 @@ fn answers(groups: usize) -> SBoxedStrategy<SearchAnswer> {
         .sboxed()
 }
 
-/// The request as the SDK builds it, to a mock at this URL.
+/// Builds the SDK's request to a mock at this URL.
 fn request(url: &str) -> Request<Bytes> {
     let key = ApiKey::live(Mock::LIVE_KEY).expect("a legal key");
     let api = Api::with_base_url(url, key).expect("a legal URL");

@@ -1,4 +1,4 @@
-//! Search answers of three sizes, and what a user of plain serde would write to read them.
+//! Search answers of three sizes, and the types that a user of plain serde would write.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use tgscan_core::types::{Envelope, SearchAnswer, SearchGroup};
 /// Groups in an answer of about 0.8 KB, 11 KB and 1 MB.
 pub const SIZES: [usize; 3] = [5, 100, 10_000];
 
-/// A search answer with this many groups.
+/// Returns a search answer with this many groups.
 pub fn answer(groups: usize) -> SearchAnswer {
     let mut answer = SearchAnswer::default();
     let user = answer.user.get_or_insert_default();
@@ -31,12 +31,12 @@ fn group(number: usize) -> SearchGroup {
     group
 }
 
-/// The answer in its envelope, `status` first as documented.
+/// Returns the answer in its envelope, with `status` first, as documented.
 pub fn status_first(groups: usize) -> Bytes {
     serde_json::to_vec(&Envelope::Ok(answer(groups))).expect("answers serialise").into()
 }
 
-/// The same with `result` first.
+/// Returns the answer in its envelope, with `result` first.
 pub fn result_first(groups: usize) -> Bytes {
     let result = serde_json::to_string(&answer(groups)).expect("answers serialise");
     format!(r#"{{"result":{result},"status":"ok"}}"#).into()
@@ -56,7 +56,7 @@ pub enum Status {
     Error,
 }
 
-/// The same as an adjacently tagged enum, which tells errors apart.
+/// An adjacently tagged enum, which distinguishes errors.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "status", content = "result", rename_all = "lowercase")]
 pub enum Tagged {

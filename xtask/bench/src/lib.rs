@@ -1,14 +1,14 @@
-//! Benchmarks of the SDK beside its peers. The commands and the last results are in `RESULTS.md`.
+//! Benchmarks of the SDK and its peers. `RESULTS.md` has the commands and the last results.
 //!
 //! - `benches/gates.rs` counts instructions (callgrind), allocations and peak heap (dhat) of the operations in
 //!   [`subject`] and [`whole`], and fails when a limit is exceeded. CI runs it.
 //! - The other benches measure time with divan, all peers of a group in one run.
 //!
-//! Whole calls are counted in the client alone. Their server is another process that pauses before it answers, so the
-//! client always blocks and each call takes the same path.
+//! Counts of whole calls include only the client. The server is another process that pauses before it answers, so the client
+//! always blocks and each call takes the same path.
 
 pub mod body;
-/// What the SDK is compared with.
+/// The peers in the comparisons.
 #[cfg(feature = "peers")]
 pub mod peers {
     pub mod clients;
@@ -26,7 +26,7 @@ pub fn operation(name: &str, url: &str) -> Option<Operation> {
     subject::by_name(name).or_else(|| whole::by_name(name, url))
 }
 
-/// Lets rustls' users without a provider of their own find ring, which the SDK uses.
+/// Installs ring as the process default of rustls, for the peers.
 pub fn install_crypto_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

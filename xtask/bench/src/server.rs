@@ -1,4 +1,4 @@
-//! A server in a process of its own, so that none of its work is counted. It answers every request with the same bytes.
+//! A server in a separate process, so that its work is not counted. It answers every request with the same bytes.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crate::body::{SIZES, status_first};
 
-/// Time to "think", after which the client is certainly blocked.
+/// The delay of answers, after which the client is certainly blocked.
 const PAUSE: Duration = Duration::from_millis(3);
 
 /// A server process, killed on drop.
 pub struct Server {
-    /// The lines it printed, up to an empty one: its URL, then perhaps the certificate to trust.
+    /// The printed lines, up to an empty one: the URL, then optionally the certificate to trust.
     pub printed: Vec<String>,
     child: Child,
 }
@@ -40,25 +40,25 @@ impl Drop for Server {
     }
 }
 
-/// The body of the server process.
+/// Runs the server process.
 pub fn serve() -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("http://{}\n", listener.local_addr()?);
     let answer: &'static [u8] = with_head(&status_first(SIZES[0])).leak();
     for socket in listener.incoming().flatten() {
-        // Ends with an error when the client hangs up.
+        // Returns an error when the client disconnects.
         thread::spawn(move || answer_all(socket, answer));
     }
     Ok(())
 }
 
-/// This body as a whole response.
+/// Returns a whole response with this body.
 pub(crate) fn with_head(body: &[u8]) -> Vec<u8> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
     [format!("{head}{}\r\n\r\n", body.len()).as_bytes(), body].concat()
 }
 
-/// Answers each request when its end is there. Nobody here pipelines.
+/// Answers each request after its end. The clients do not pipeline.
 fn answer_all(mut socket: TcpStream, answer: &[u8]) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let (mut received, mut chunk) = (Vec::new(), [0; 8192]);
@@ -73,8 +73,8 @@ fn answer_all(mut socket: TcpStream, answer: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a whole request or response is there.
-pub(crate) fn is_whole(received: &[u8]) -> bool {
+/// Returns whether a whole request or response was received.
+pub fn is_whole(received: &[u8]) -> bool {
     const END: &[u8] = b"\r\n\r\n";
     let Some(head) = received.windows(END.len()).position(|window| window == END) else { return false };
     let length = String::from_utf8_lossy(&received[..head]).lines().find_map(|line| {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_executor::block_on;
 use http::Response;
 use tgscan_core::types::{Search, UserQuery};
-use tgscan_core::{Api, ApiKey, Client, Ledger, Reserve, Timer, async_trait, transport_fn};
+use tgscan_core::{Api, ApiKey, Client, Reserve, Timer, async_trait, transport_fn};
 use tgscan_transport_hyper::HyperTransport;
 
 use crate::Operation;
@@ -33,10 +33,10 @@ pub(crate) fn by_name(name: &str) -> Option<Operation> {
     }
 }
 
-/// An account with a cap, so that the ledger does all it can.
+/// Returns an API with a cap, so that the ledger does all its work.
 pub fn api() -> Api {
     let key = ApiKey::live(crate::whole::KEY).expect("a legal key");
-    Api::new(key).with_ledger(Ledger::with_cap(u64::MAX, Reserve::PerCall(1)))
+    Api::new(key).with_cap(u64::MAX, Reserve::PerCall(1))
 }
 
 pub fn query() -> UserQuery {
@@ -58,7 +58,7 @@ pub fn decode(body: Bytes) -> Operation {
 
 /// Decodes the same body into the same types with plain serde.
 pub fn decode_plain(body: Bytes) -> Operation {
-    // Unused, but the allocator's instructions depend on what else is in the heap.
+    // Unused, but the allocator's instructions depend on the contents of the heap.
     let heap = (api(), query());
     Box::new(move || {
         black_box(&heap);
@@ -66,7 +66,7 @@ pub fn decode_plain(body: Bytes) -> Operation {
     })
 }
 
-/// A whole call with ledger and retry, over a transport that returns a small answer.
+/// Makes a whole call with ledger and retry, over a transport that returns a small answer.
 fn call() -> Operation {
     let body = status_first(SIZES[0]);
     let transport = transport_fn(move |request| {
@@ -82,7 +82,7 @@ fn client_clone() -> Operation {
     Box::new(move || drop(black_box(client.clone())))
 }
 
-/// Enables retry, which nothing here triggers.
+/// Enables retries, which no call triggers.
 struct FrozenTimer;
 
 #[async_trait]

@@ -1,9 +1,9 @@
-//! Whole calls over a socket: by the SDK, by hand over hyper-util's pooled client, and over one connection of hyper itself.
+//! Whole calls over a socket: by the SDK, by hyper-util's pooled client, and over one connection of hyper.
 //!
-//! "By hand" means an ordinary request built for each call (method, URI, headers, form body), the pool with its defaults
-//! over hyper-rustls, a status check and a collected body. It has no size limit, timeout, retry, ledger, delivery state or
-//! `User-Agent`. There are two versions: one parses URI and headers for each call, as hyper-util's examples do; the
-//! other parses them once.
+//! The pooled client builds an ordinary request for each call (method, URI, headers, form body), uses the pool with its defaults
+//! over hyper-rustls, checks the status and collects the body. It has no size limit, timeout, retry, ledger, delivery state or
+//! `User-Agent`. Of its two versions, one parses URI and headers for each call, as hyper-util's examples do; the other parses
+//! them once.
 
 use std::hint::black_box;
 
@@ -17,7 +17,7 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, RootCertStore};
 use tgscan_core::types::{Envelope, SearchAnswer};
-use tgscan_core::{Api, ApiKey, Ledger, Reserve};
+use tgscan_core::{Api, ApiKey, Reserve};
 use tgscan_transport_hyper::HyperTransport;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -38,10 +38,10 @@ pub(crate) fn by_name(name: &str, url: &str) -> Option<Operation> {
         "whole-call" => sdk(url),
         "whole-raw" => raw(url, drop),
         "whole-raw-decoded" => raw(url, decode),
-        "whole-by-hand" => by_hand(url, drop),
-        "whole-by-hand-decoded" => by_hand(url, decode),
-        "whole-by-hand-parsed-once" => parsed_once(url, drop),
-        "whole-by-hand-parsed-once-decoded" => parsed_once(url, decode),
+        "whole-pooled" => pooled(url, drop),
+        "whole-pooled-decoded" => pooled(url, decode),
+        "whole-pooled-parsed-once" => parsed_once(url, drop),
+        "whole-pooled-parsed-once-decoded" => parsed_once(url, decode),
         #[cfg(feature = "peers")]
         _ => return crate::peers::clients::by_name(name, url),
         #[cfg(not(feature = "peers"))]
@@ -49,12 +49,12 @@ pub(crate) fn by_name(name: &str, url: &str) -> Option<Operation> {
     })
 }
 
-/// The current-thread runtime that each asynchronous client gets.
+/// Returns the current-thread runtime of an asynchronous client.
 pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// Decodes with the SDK's own decoder, so that a comparison leaves decoding out.
+/// Decodes with the SDK's decoder, so that a comparison excludes decoding.
 pub fn decode(body: Bytes) {
     let text = std::str::from_utf8(&body).expect("it is text");
     let envelope: Envelope<SearchAnswer> = serde_json::from_str(text).expect("it fits");
@@ -64,7 +64,7 @@ pub fn decode(body: Bytes) {
 fn sdk(url: &str) -> Operation {
     let key = ApiKey::live(KEY).expect("a legal key");
     let api = Api::with_base_url(url, key).expect("a legal URL");
-    let api = api.with_ledger(Ledger::with_cap(u64::MAX, Reserve::PerCall(1)));
+    let api = api.with_cap(u64::MAX, Reserve::PerCall(1));
     let client = HyperTransport::builder().build().expect("legal settings").client(api);
     let (runtime, query) = (runtime(), query());
     Box::new(move || {
@@ -73,13 +73,13 @@ fn sdk(url: &str) -> Operation {
     })
 }
 
-fn by_hand(url: &str, read: impl Fn(Bytes) + 'static) -> Operation {
+fn pooled(url: &str, read: impl Fn(Bytes) + 'static) -> Operation {
     let url = format!("{url}{PATH}");
-    calls(read, move || request_by_hand(&url))
+    calls(read, move || plain_request(&url))
 }
 
-/// A request as people write it who know the http crate and nothing else.
-pub fn request_by_hand(url: &str) -> Request<Full<Bytes>> {
+/// Builds a request with the http crate, parsing URI and headers.
+pub fn plain_request(url: &str) -> Request<Full<Bytes>> {
     Request::post(url)
         .header("Api-Key", black_box(KEY))
         .header("Content-Type", FORM)
@@ -103,7 +103,7 @@ fn parsed_once(url: &str, read: impl Fn(Bytes) + 'static) -> Operation {
     })
 }
 
-/// One request, cloned for each call, over one connection.
+/// Sends clones of one request over one connection.
 fn raw(url: &str, read: impl Fn(Bytes) + 'static) -> Operation {
     let runtime = runtime();
     let authority = url.trim_start_matches("http://").trim_end_matches('/').to_owned();

@@ -1,4 +1,4 @@
-//! Unpacks the seeds into `corpus/`, one file for each case, for the fuzzer to start from.
+//! Writes each seed to a file in `corpus/`, as the initial corpus of the fuzzer.
 
 use std::fs;
 use std::path::Path;

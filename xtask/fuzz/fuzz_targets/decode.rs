@@ -1,4 +1,4 @@
-//! The fast decoder against plain `serde_json`.
+//! Compares the fast decoder with plain `serde_json`.
 #![no_main]
 
 #[cfg(fuzzing)]

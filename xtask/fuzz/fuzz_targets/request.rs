@@ -1,4 +1,4 @@
-//! Any bytes as a request to the mock's engine.
+//! Sends any bytes as a request to the mock's engine.
 #![no_main]
 
 #[cfg(fuzzing)]

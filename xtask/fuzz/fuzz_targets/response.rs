@@ -1,4 +1,4 @@
-//! Any bytes as a response to each method.
+//! Parses any bytes as a response to each method.
 #![no_main]
 
 #[cfg(fuzzing)]

@@ -1,4 +1,4 @@
-//! Any text as each validated value.
+//! Parses any text as each validated value.
 #![no_main]
 
 #[cfg(fuzzing)]

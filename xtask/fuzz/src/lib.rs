@@ -1,6 +1,6 @@
-//! The fuzz targets. Each panics when something that must always hold does not. How to run them is in `README.md`.
+//! The fuzz targets. Each panics when a property is violated. `README.md` has the commands.
 //!
-//! The checks of the core are shared with its property tests, which draw their inputs from strategies.
+//! The checks of the core are shared with its property tests, which generate their inputs with strategies.
 #![forbid(unsafe_code)]
 
 #[path = "../../../tgscan-core/tests/it/checks/mod.rs"]
@@ -23,15 +23,15 @@ use support::{Message, bounded, documented_request, live};
 
 pub use request::request;
 
-/// Any bytes as a body: the fast decoder accepts and refuses exactly what plain `serde_json` does, with equal values.
+/// Decodes any bytes as a body: the fast decoder and plain `serde_json` accept the same bodies, with equal values.
 pub fn decode(input: &[u8]) {
     visit_all(&mut checks::decode::Alike(input));
 }
 
-/// A response to each method, with a live and a test key, whole and broken off: no panic, the body stays reachable,
-/// the credits make sense, and memory is bounded by the response's length.
+/// Parses any bytes as a response to each method, with a live and a test key, whole and truncated: no panic, the body stays
+/// reachable, the credits are valid, and memory is bounded by the length.
 ///
-/// The first line is the status. Without a head all of the input is the body of a 200.
+/// The first line is the status. Without a head, the input is the body of a 200.
 pub fn response(input: &[u8]) {
     let message = Message::read(input);
     let status = message.first.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
@@ -42,7 +42,7 @@ pub fn response(input: &[u8]) {
     visit_all(&mut checks::response::Sane(&response));
 }
 
-/// Reads the response as the answer of every method, in memory that is bounded by its length.
+/// Checks that parsing the response for every method allocates a bounded number of bytes.
 struct Lean<'a> {
     response: &'a Response<Bytes>,
     length: usize,
@@ -52,14 +52,14 @@ impl MethodVisitor for Lean<'_> {
     fn visit<M: ApiMethod>(&mut self) {
         let (api, method) = (live(), documented_request::<M>());
         let kept = self.response.clone();
-        // A group takes at least 8 bytes of JSON and 80 in memory, and an answer that does not fit is read up to twice
-        // more, to find out where.
+        // A group takes at least 8 bytes of JSON and 80 in memory, and an invalid answer is read up to twice more, to locate
+        // the error.
         bounded(self.length, 8 * 1024, 32, || drop(api.parse(&method, kept)));
     }
 }
 
-/// Any text as a username, an id, a query, a key and a base URL: what is accepted reads back as the same value, and the
-/// mock, which is as strict as the documentation, answers the request that is built from it.
+/// Parses any text as a username, an id, a query, a key and a base URL: accepted values round-trip, and the mock, which is as
+/// strict as the documentation, answers requests with them.
 pub fn values(input: &[u8]) {
     thread_local! {
         static MOCK: RefCell<Mock> = RefCell::default();

@@ -1,4 +1,4 @@
-//! Any bytes as a request to the mock's engine.
+//! Sends any bytes as a request to the mock's engine.
 
 use std::cell::RefCell;
 
@@ -17,10 +17,10 @@ use tgscan_mock::{
 
 use crate::support::Message;
 
-/// A request to a mock with typical data and to one with hostile data: no panic, always a whole envelope, and the
-/// account loses what the answer says. The same requests get the same answers.
+/// Sends a request to a mock with typical data and to one with hostile data: no panic, always a whole envelope, the account
+/// loses the credits in the answer, and equal requests get equal answers.
 ///
-/// The first line is the HTTP method and the path. Without a head all of the input is the form of a search.
+/// The first line is the HTTP method and the path. Without a head, the input is the form of a search.
 pub fn request(input: &[u8]) {
     thread_local! {
         static MOCKS: RefCell<[Mock; 2]> = RefCell::new([mock(|mock| mock), mock(hostile)]);
@@ -29,7 +29,7 @@ pub fn request(input: &[u8]) {
     MOCKS.with_borrow(|mocks| mocks.iter().for_each(|mock| ask(mock, &request)));
 }
 
-/// With few credits, so that they run out.
+/// Builds a mock with few credits, so that they run out.
 fn mock(set: fn(MockBuilder) -> MockBuilder) -> Mock {
     set(Mock::builder().credits(2)).build().expect("a mock")
 }
@@ -38,7 +38,7 @@ fn hostile(mock: MockBuilder) -> MockBuilder {
     mock.profile(Profile::Undocumented).repeat(Repeat::Varied)
 }
 
-/// `None` if it cannot be a request at all.
+/// Parses the input, or returns `None` if it is not a valid request.
 fn read(input: &[u8]) -> Option<Request<Bytes>> {
     let message = Message::read(input);
     let mut request = Request::new(Bytes::copy_from_slice(message.body));
@@ -58,7 +58,7 @@ fn ask(mock: &Mock, request: &Request<Bytes>) {
     let mut rounds = Vec::new();
     for _ in 0..2 {
         mock.reset();
-        // One more than there are credits for.
+        // One request more than the credits allow.
         rounds.push((0..3).map(|_| one(mock, request)).collect::<Vec<Response<Bytes>>>());
     }
     for (first, again) in rounds[0].iter().zip(&rounds[1]) {
@@ -84,7 +84,7 @@ fn one(mock: &Mock, request: &Request<Bytes>) -> Response<Bytes> {
         (Class::Reply, Envelope::Ok(_)) => {
             let mut fits = Fits { request, response: &response, charged, found: false };
             visit_all(&mut fits);
-            assert!(fits.found, "answered, but {} is no method's path", request.uri().path());
+            assert!(fits.found, "answered, but {} is not the path of a method", request.uri().path());
         }
         (Class::Api, Envelope::Error(result)) => {
             assert!(!result.message.is_empty() && charged == 0, "{result:?}");
@@ -96,7 +96,7 @@ fn one(mock: &Mock, request: &Request<Bytes>) -> Response<Bytes> {
     response
 }
 
-/// The answer is one of the method that was asked, and says what was charged.
+/// Checks that the answer matches the requested method and contains the charged credits.
 struct Fits<'a> {
     request: &'a Request<Bytes>,
     response: &'a Response<Bytes>,

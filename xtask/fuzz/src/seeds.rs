@@ -1,9 +1,9 @@
-//! The seeds: a file for each kind of input, in which a line `%% name` begins each case.
+//! Reads the seeds: one file per kind of input, in which each case starts with a line `%% name`.
 
 use std::fs;
 use std::path::Path;
 
-/// A target's name, the target, and the files of its seeds.
+/// The name of a target, the target, and the files of its seeds.
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
 /// All targets.
@@ -14,7 +14,7 @@ pub const TARGETS: [Target; 4] = [
     ("values", crate::values, &["values"]),
 ];
 
-/// Calls `each` with the name and the bytes of every case in these files.
+/// Calls `each` with the name and bytes of every case in these files.
 pub fn for_each(files: &[&str], mut each: impl FnMut(&str, &[u8])) {
     const MARK: &[u8] = b"\n%% ";
     for file in files {
@@ -35,13 +35,13 @@ pub fn for_each(files: &[&str], mut each: impl FnMut(&str, &[u8])) {
 
 #[cfg(test)]
 mod tests {
-    // One test for all, because memory is counted for the whole process.
+    // One test, because memory is counted for the whole process.
     #[test]
-    fn no_seed_breaks_its_target() {
+    fn targets_accept_their_seeds() {
         for (target, run, files) in super::TARGETS {
             let mut count = 0;
             super::for_each(files, |name, case| {
-                // Captured; the last line is shown when a target panics.
+                // Captured; the test harness shows the last case when a target panics.
                 println!("{target}: {name}");
                 run(case);
                 count += 1;

@@ -1,19 +1,21 @@
-//! What several targets need: how inputs are read, how memory is measured, the documented requests, two accounts.
+//! Shared helpers of the targets: parsing inputs, measuring memory, the documented requests, and two accounts.
 
 use std::alloc::System;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tgscan_core::call::Now;
 use tgscan_core::types::ApiMethod;
 use tgscan_core::{Api, ApiKey, TransportError};
 
-/// What a transport brought back.
+/// The result of a transport.
 pub(crate) type Outcome = Result<Response<Bytes>, TransportError>;
 
-/// The documented request of a method, whose file is read once.
+/// Returns the documented request of a method. Reads each file once.
 pub(crate) fn documented_request<M: ApiMethod>() -> M {
     thread_local! {
         static FORMS: RefCell<HashMap<&'static str, String>> = RefCell::default();
@@ -30,6 +32,11 @@ pub(crate) fn documented_request<M: ApiMethod>() -> M {
     })
 }
 
+/// Returns a time without a date.
+pub(crate) fn at(time: Duration) -> Now {
+    Now::new(time, None)
+}
+
 pub(crate) fn live() -> Api {
     Api::new(ApiKey::live("live-key").expect("a key"))
 }
@@ -38,7 +45,7 @@ pub(crate) fn test() -> Api {
     Api::new(ApiKey::test("test-key").expect("a key"))
 }
 
-/// An input that looks like HTTP: a first line, headers, an empty line, a body. Any bytes can be read so.
+/// An input in the form of HTTP: a first line, headers, an empty line, a body. Any bytes are valid.
 pub(crate) struct Message<'a> {
     pub(crate) first: &'a str,
     pub(crate) headers: HeaderMap,
@@ -46,7 +53,7 @@ pub(crate) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Without an empty line all of it is body. What cannot be a header is left out.
+    /// Parses the input. Without an empty line, all of it is the body. Invalid headers are dropped.
     pub(crate) fn read(input: &'a [u8]) -> Self {
         let end = input.windows(2).position(|pair| pair == b"\n\n");
         let (head, body) = end.map_or((&[][..], input), |end| (&input[..end], &input[end + 2..]));
@@ -68,9 +75,9 @@ impl<'a> Message<'a> {
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Does `work` and checks that it allocates, over all its time, at most `base` bytes and `per_byte` for each of `length`.
+/// Checks that `work` allocates at most `base + per_byte * length` bytes in total.
 ///
-/// What was freed counts too, so this bounds the work as well.
+/// Freed bytes count too, so this also limits the work.
 pub(crate) fn bounded(length: usize, base: usize, per_byte: usize, work: impl FnOnce()) {
     let region = Region::new(ALLOCATOR);
     work();
@@ -78,6 +85,6 @@ pub(crate) fn bounded(length: usize, base: usize, per_byte: usize, work: impl Fn
     let most = base + per_byte * length;
     assert!(
         allocated <= most,
-        "{allocated} bytes allocated for an input of {length}; at most {most} should be"
+        "{allocated} bytes allocated for an input of {length} bytes; the limit is {most}"
     );
 }

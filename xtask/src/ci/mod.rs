@@ -1,7 +1,7 @@
-//! `cargo xtask ci`: every check, in order, until the first failure.
+//! `cargo xtask ci`: runs every check, in order, until the first failure.
 //!
-//! The output of the tools is passed on untouched: CI reads the closing lines of `cargo test` on stdout. What this task
-//! prints itself goes to stderr.
+//! Passes the output of the tools through, because CI reads the last lines of `cargo test` on stdout. Messages of this task go
+//! to stderr.
 
 mod step;
 
@@ -27,7 +27,7 @@ pub struct Flags {
 /// Runs all steps, or only the one in the flags.
 ///
 /// # Errors
-/// If a step fails: which one, and how to run it again.
+/// Returns the step that failed, with the command to run it again.
 pub fn run(flags: &Flags) -> Outcome {
     let steps = flags.only.as_ref().map_or(Step::value_variants(), std::slice::from_ref);
     let mut times = Vec::new();
@@ -57,7 +57,7 @@ fn run_line(line: &str) -> Outcome {
     }
 }
 
-/// A line as a person would type it: assignments, a program, and arguments without spaces or quotes.
+/// Parses a command line of assignments, a program, and arguments without spaces or quotes.
 fn command(line: &str) -> Result<Command, String> {
     let is_assignment = |word: &&str| word.contains('=') && !word.starts_with('-');
     let mut words = line.split_whitespace().peekable();
@@ -65,8 +65,7 @@ fn command(line: &str) -> Result<Command, String> {
     let mut command = Command::new(words.next().ok_or("an empty command")?);
     command.args(words).current_dir(root()).env("CARGO_TARGET_DIR", target()).env("PATH", path()?);
     command.envs(assignments.iter().filter_map(|word| word.split_once('=')));
-    // `cargo run` describes this package in variables. Build scripts that watch them would run again, and everything
-    // that depends on them would be rebuilt.
+    // `cargo run` sets variables about this package. Build scripts that watch them would rerun and cause rebuilds.
     for (name, _) in std::env::vars_os() {
         let describes_xtask = name.to_str().is_some_and(|name| {
             name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_BIN_NAME"
@@ -78,7 +77,7 @@ fn command(line: &str) -> Result<Command, String> {
     Ok(command)
 }
 
-/// `PATH` with the tools that `.ci/install` installed, and with servers, which only root's path includes.
+/// Returns `PATH` with the tools from `.ci/install` and with `/usr/sbin`, which contains servers.
 fn path() -> Result<OsString, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let tools = target().join("tools").join(if cfg!(windows) { "Scripts" } else { "bin" });
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn splits_a_line_into_variables_program_and_arguments() {
+    fn parses_a_line_into_variables_program_and_arguments() {
         let command = command("A=1 B=-x cargo test --features=a -- b=c").unwrap();
         assert_eq!(command.get_program(), "cargo");
         assert_eq!(command.get_args().collect::<Vec<_>>(), ["test", "--features=a", "--", "b=c"]);

@@ -1,4 +1,4 @@
-//! The steps, in the order in which they run: those that fail fast first.
+//! The steps of CI, in order: those that fail fast first.
 
 use clap::ValueEnum;
 
@@ -9,25 +9,25 @@ pub enum Step {
     Install,
     /// Checks the formatting.
     Fmt,
-    /// Denies all warnings of the compiler and clippy, with all features; those of the libraries with fewer: `features`.
+    /// Denies all warnings of the compiler and clippy, with all features. `features` does so with fewer.
     Clippy,
     /// Checks the layering, licences, duplicates, build scripts, sources and known vulnerabilities of dependencies.
     Deny,
-    /// Runs all tests as the README says, those that need PostgreSQL, Python or Node, and the transport's of TLS
+    /// Runs all tests with the README's command, those that need PostgreSQL, Python or Node, and the transport's TLS tests
     /// with all features.
     Test,
-    /// Compares the public API of each library with its `api.txt`, and checks that no other crate's type leaks into it.
+    /// Compares the public API of each library with its `api.txt`, and checks that it exposes no other types of foreign crates.
     Api,
     /// Builds the documentation without warnings, and checks its links and those between Markdown files.
     Doc,
-    /// Checks each feature of each library alone, and none; all of them: `clippy`.
+    /// Checks each library with each feature alone, and with none. `clippy` checks all features together.
     Features,
     /// Tests the packages of a release with the oldest supported Rust and the oldest allowed versions of dependencies.
     Msrv,
     /// Kills processes with a store at random moments, 300 times for each kind of store.
     Kill,
     /// Tests the transport against nginx, microsocks and tinyproxy.
-    Parts,
+    Interop,
     /// Tests the mock against its OpenAPI document, in a short form.
     Contract,
     /// Runs the fuzz targets on their seed corpus.
@@ -42,7 +42,7 @@ impl Step {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// What the step runs, in the top-level folder.
+    /// Returns the step's commands, which run in the top-level folder.
     pub(super) fn commands(self) -> &'static [&'static str] {
         match self {
             Self::Install => &[".ci/install"],
@@ -51,30 +51,30 @@ impl Step {
                 "cargo fmt --manifest-path xtask/bench/Cargo.toml --check",
                 "cargo fmt --manifest-path xtask/fuzz/Cargo.toml --check",
             ],
-            // `forbid` here too, in case a new package forgets to inherit the workspace's lints.
+            // `forbid` also covers a package that does not inherit the workspace's lints.
             Self::Clippy => &[
                 "cargo clippy --workspace --all-targets --all-features --locked -- -D warnings -F unsafe_code",
-                // These are no targets of a plain `cargo test`.
-                "cargo clippy --workspace --test kill --test parts --all-features --locked -- -D warnings",
+                // Targets that a plain `cargo test` does not run.
+                "cargo clippy --workspace --test kill --test interop --all-features --locked -- -D warnings",
             ],
             Self::Deny => &[
                 "cargo deny --locked check --deny warnings bans licenses sources",
                 "cargo deny --locked --config .cargo/deny-layers.toml check bans",
                 "cargo deny --locked --config .cargo/deny-sans-io.toml --manifest-path tgscan-types/Cargo.toml check bans",
                 "cargo deny --locked --config .cargo/deny-sans-io.toml --manifest-path tgscan-core/Cargo.toml check bans",
-                // These are never shipped, but where their code comes from matters.
+                // Not part of a release, but their sources matter.
                 "cargo deny --locked --manifest-path xtask/bench/Cargo.toml check sources",
                 "cargo deny --locked --manifest-path xtask/fuzz/Cargo.toml check sources",
                 ".ci/advisories",
             ],
-            // The first is the README's command, with the features that the members use of each other. The second adds
-            // PostgreSQL, the third the transport's `aws-lc-rs`. `msrv` tests its `platform-verifier` and `tracing`.
+            // The first is the README's command. The second adds PostgreSQL, the third the transport's `aws-lc-rs`. `msrv` tests
+            // its `platform-verifier` and `tracing`.
             Self::Test => &[
                 "cargo test --workspace",
                 "cargo test --workspace --features tgscan-store/postgres --tests --locked -- --ignored",
                 "cargo test --package tgscan-transport-hyper --all-features --test it --locked tls",
             ],
-            // With the features of the workspace, so that nothing is built again.
+            // With the features of the workspace, to avoid a rebuild.
             Self::Api => &["cargo test --workspace --test api --locked"],
             Self::Doc => &[".ci/doc"],
             Self::Features => {
@@ -82,15 +82,14 @@ impl Step {
                  --package tgscan-transport-hyper --package tgscan-mock \
                  --each-feature --exclude-all-features clippy --no-deps --lib --locked --quiet -- -D warnings"]
             }
-            // The mock promises a newer Rust, and its tests and the conformance suite are the same code with any compiler
-            // and take longest: `.ci/msrv` alone has them too.
+            // Without the mock, which requires a newer Rust, and the conformance suite, which takes longest. A plain `.ci/msrv`
+            // runs both.
             Self::Msrv => &[".ci/msrv --exclude tgscan-mock -- --skip conformance"],
             Self::Kill => &[
                 "TGSCAN_KILLS=300 cargo test --workspace --features tgscan-store/postgres --test kill --locked",
-                "TGSCAN_SIMULATED_CALLS=250000 cargo test --workspace --test simulation --locked",
             ],
-            Self::Parts => &["cargo test --workspace --test parts --locked"],
-            // The same requests every time, so that a failure comes from a change.
+            Self::Interop => &["cargo test --workspace --test interop --locked"],
+            // A fixed seed, so that only a change of the code causes a failure.
             Self::Contract => &["cargo xtask contract --examples 50 --seed 1"],
             Self::Fuzz => &["cargo test --manifest-path xtask/fuzz/Cargo.toml"],
             Self::Gates => &["cargo bench --manifest-path xtask/bench/Cargo.toml --bench gates"],
@@ -103,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn test_runs_the_command_of_the_readme() {
+    fn test_step_runs_the_readme_command() {
         let readme = std::fs::read_to_string(crate::root().join("README.md")).unwrap();
         assert!(readme.lines().any(|line| line.starts_with(Step::Test.commands()[0])));
     }
 
-    /// A filter that matches no test would pass.
+    /// `cargo test` passes if a filter matches no test.
     #[test]
-    fn test_selects_a_module_that_exists() {
+    fn test_step_selects_an_existing_module() {
         let module = Step::Test.commands()[2].rsplit(' ').next().unwrap();
         let tests = crate::root().join("tgscan-transport-hyper/tests/it");
         assert!(tests.join(module).with_extension("rs").exists(), "{module}");

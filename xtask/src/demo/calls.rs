@@ -1,4 +1,4 @@
-//! The seven URLs, one line each.
+//! Calls each of the seven URLs.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use tgscan_mock::Mock;
 
 use super::{CREDITS, Stage, text};
 
-/// Characters of an answer that the table shows.
+/// The number of characters of an answer in the table.
 const EXCERPT: usize = 70;
 
-/// Calls all seven URLs and prints the table. Returns what differed from what should be.
+/// Calls all seven URLs and prints a table. Returns the differences from the expected results.
 pub(super) async fn run(seed: u64) -> Result<Vec<String>, String> {
     let stage = Stage::new(Mock::builder().seed(seed).credits(CREDITS))?;
     let (live, test) = (stage.client(stage.mock.live_key())?, stage.client(stage.mock.test_key())?);
@@ -35,13 +35,13 @@ pub(super) async fn run(seed: u64) -> Result<Vec<String>, String> {
     line(&stage, &test, similar()?, Credits::NotCharged, &mut differences).await;
     line(&stage, &test, check()?, Credits::NotCharged, &mut differences).await;
 
-    let (spent, ledger) = (stage.mock.account().spent, live.ledger().snapshot());
+    let (spent, book) = (stage.mock.account().spent, live.ledger().book().totals());
     println!(
-        "\nThe account lost {spent} credits; the ledger says {} charged, {} uncertain.",
-        ledger.charged, ledger.uncertain
+        "\nThe account lost {spent} credits; the book says {} charged, {} uncertain.",
+        book.charged, book.uncertain
     );
-    if (ledger.charged, ledger.uncertain) != (spent, 0) {
-        differences.push(format!("the ledger says {ledger:?}, but the account lost {spent}"));
+    if (book.charged, book.uncertain) != (spent, 0) {
+        differences.push(format!("the book says {book:?}, but the account lost {spent}"));
     }
     let paths: std::collections::BTreeSet<String> =
         stage.mock.requests().into_iter().map(|request| request.path).collect();

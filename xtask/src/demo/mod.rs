@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the main job, over real HTTPS on loopback, and what a user sees when things go wrong.
+//! `cargo xtask demo`: shows all API methods over HTTPS on loopback, and the errors of failures.
 
 mod calls;
 mod failures;
@@ -8,7 +8,7 @@ use tgscan_core::{Api, ApiKey, Client, Ledger};
 use tgscan_mock::{Mock, MockServer, ServerOptions};
 use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
 
-/// Flags of `demo`.
+/// Flags of `cargo xtask demo`.
 #[derive(Args, Debug)]
 pub struct Flags {
     /// Seed of the mock's data
@@ -16,10 +16,10 @@ pub struct Flags {
     seed: u64,
 }
 
-/// Credits that the demo's account starts with.
+/// The initial credits of the demo's account.
 const CREDITS: i64 = 100;
 
-/// The mock behind HTTPS, as every part of the demo uses it.
+/// A mock behind an HTTPS server.
 struct Stage {
     mock: Mock,
     server: MockServer,
@@ -32,7 +32,7 @@ impl Stage {
         Ok(Self { mock, server })
     }
 
-    /// A transport that trusts this stage's certificate authority, and nobody else's but the public ones.
+    /// Returns the builder of a transport that trusts the server's certificate.
     fn transport(&self) -> HyperTransportBuilder {
         HyperTransport::builder().extra_roots_pem(self.server.ca_pem().unwrap_or_default())
     }
@@ -54,7 +54,7 @@ fn text(error: impl std::fmt::Display) -> String {
 /// Runs the demo.
 ///
 /// # Errors
-/// If anything comes out otherwise than it should: each difference, by name.
+/// Returns the differences from the expected results.
 pub fn run(flags: &Flags) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;
     let differences = runtime.block_on(async {
@@ -63,8 +63,8 @@ pub fn run(flags: &Flags) -> Result<(), String> {
         Ok::<_, String>(differences)
     })?;
     if differences.is_empty() {
-        println!("\nEverything came out as it should.");
+        println!("\nAll results are as expected.");
         return Ok(());
     }
-    Err(format!("demo: {} things came out wrong:\n  {}", differences.len(), differences.join("\n  ")))
+    Err(format!("demo: {} unexpected results:\n  {}", differences.len(), differences.join("\n  ")))
 }

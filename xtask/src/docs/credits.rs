@@ -1,4 +1,4 @@
-//! The tables of "What happens to my credits when …": the retry and credit rules, as the code decides them.
+//! Generates the tables of `credits.md` from the retry and credit rules in the code.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tgscan_core::{
     retry::{Decision, Failure, RetryContext, StatusRule, decide},
 };
 
-/// The generated parts of the page.
-pub(super) fn parts() -> Result<Vec<(&'static str, String)>, String> {
+/// Returns the generated sections of the page.
+pub(super) fn sections() -> Result<Vec<(&'static str, String)>, String> {
     Ok(vec![
         ("calls that can cost credits", table(true)?),
         ("free calls", table(false)?),
@@ -21,45 +21,45 @@ pub(super) fn parts() -> Result<Vec<(&'static str, String)>, String> {
 fn table(can_cost: bool) -> Result<String, String> {
     let rows: String = Failure::all()
         .into_iter()
-        .map(|failure| row(&words(failure), &outcome(failure, can_cost), can_cost))
+        .map(|failure| row(&name(failure), &outcome(failure, can_cost), can_cost))
         .collect();
     let others = row("any other status, not from the service", &other_statuses(can_cost)?, can_cost);
-    // The option is about calls that can cost credits and changes nothing for others.
+    // The option affects only calls that can cost credits.
     let option = if can_cost { " with `resend_uncertain` |" } else { "" };
     let rule = if can_cost { "---|" } else { "" };
     Ok(format!(
-        "| what happened | what is known | sent again |{option} credits, if no `op_cost` can be read |\n\
+        "| failure | delivery | sent again |{option} credits, without a readable `op_cost` |\n\
          |---|---|---|{rule}---|\n{rows}{others}"
     ))
 }
 
-fn row(what: &str, outcome: &Outcome, can_cost: bool) -> String {
-    let option = if can_cost { format!(" {} |", yes(outcome.is_resent_if_asked)) } else { String::new() };
-    let Outcome { known, is_resent, credits, .. } = outcome;
-    format!("| {what} | {known} | {} |{option} {} |\n", yes(*is_resent), cost(*credits))
+fn row(failure: &str, outcome: &Outcome, can_cost: bool) -> String {
+    let option = if can_cost { format!(" {} |", yes(outcome.is_resent_with_option)) } else { String::new() };
+    let Outcome { delivery, is_resent, credits, .. } = outcome;
+    format!("| {failure} | {delivery} | {} |{option} {} |\n", yes(*is_resent), cost(*credits))
 }
 
-/// What follows from a failure.
+/// The consequences of a failure.
 #[derive(Clone, PartialEq, Eq)]
 struct Outcome {
-    known: &'static str,
+    delivery: &'static str,
     is_resent: bool,
-    is_resent_if_asked: bool,
+    is_resent_with_option: bool,
     credits: Credits,
 }
 
 fn outcome(failure: Failure, can_cost: bool) -> Outcome {
-    let mut asked = RetryPolicy::default();
-    asked.resend_uncertain = true;
+    let mut with_option = RetryPolicy::default();
+    with_option.resend_uncertain = true;
     Outcome {
-        known: known(failure),
+        delivery: delivery(failure),
         is_resent: is_resent(&RetryPolicy::default(), failure, can_cost),
-        is_resent_if_asked: is_resent(&asked, failure, can_cost),
+        is_resent_with_option: is_resent(&with_option, failure, can_cost),
         credits: failure.credits(can_cost),
     }
 }
 
-/// Whether the first attempt is followed by a second if no limit stands in the way.
+/// Returns whether a second attempt follows the first, within all limits.
 fn is_resent(policy: &RetryPolicy, failure: Failure, can_cost: bool) -> bool {
     let elapsed = Duration::ZERO;
     let (is_charged, retry_after) = (false, None);
@@ -67,47 +67,47 @@ fn is_resent(policy: &RetryPolicy, failure: Failure, can_cost: bool) -> bool {
     decide(policy, &first) != Decision::GiveUp
 }
 
-/// What the statuses that no row names have in common; an error if it is not the same for all.
+/// Returns the common outcome of the statuses without a row, or an error if their outcomes differ.
 fn other_statuses(can_cost: bool) -> Result<Outcome, String> {
     let statuses =
         (100..=999).filter_map(|status| StatusCode::from_u16(status).ok()).map(Failure::Unexpected);
     let listed = Failure::all();
-    // A range of statuses is listed by its first.
+    // The row of a range has its first status.
     let is_range =
         |failure: &Failure| matches!(failure, Failure::Unexpected(s) if (520..=529).contains(&s.as_u16()));
     let mut others = statuses.filter(|failure| !listed.contains(failure) && !is_range(failure));
-    let first = others.next().ok_or("every status has a row of its own")?;
+    let first = others.next().ok_or("every status has its own row")?;
     let common = outcome(first, can_cost);
     match others.find(|failure| outcome(*failure, can_cost) != common) {
         Some(other) => {
-            Err(format!("{other:?} follows another rule than {first:?}: it belongs into Failure::all"))
+            Err(format!("the rules of {other:?} and {first:?} differ: add {other:?} to `Failure::all`"))
         }
         None => Ok(common),
     }
 }
 
-fn words(failure: Failure) -> String {
+fn name(failure: Failure) -> String {
     match failure {
         Failure::NeverSent => "no connection: unknown host, refused, or timed out while connecting".into(),
         Failure::Unsendable => {
             "no trusted TLS session, or a proxy or the transport refuses the request".into()
         }
-        Failure::MaybeSent => "a timeout or a broken connection before any answer".into(),
-        Failure::ResponseBroken(status) => format!("a response with {} broke off", words_of(status)),
+        Failure::MaybeSent => "a timeout or a broken connection before an answer".into(),
+        Failure::ResponseBroken(status) => format!("a response with {} broke off", status_name(status)),
         Failure::ResponseTooLarge(status) => {
-            format!("a response with {} is larger than the transport's limit", words_of(status))
+            format!("a response with {} is larger than the transport's limit", status_name(status))
         }
         Failure::Api(Refusal::Other, status) => {
-            format!("the service's error envelope with any other text, under {}", words_of(status))
+            format!("the service's error envelope with any other text, under {}", status_name(status))
         }
         Failure::Api(refusal, _) => format!("the service's error envelope: {refusal}"),
         Failure::Unexpected(StatusCode::OK) => "200 with a body that is not the service's envelope".into(),
-        Failure::Unexpected(status) => format!("{}, not from the service", words_of(status)),
-        Failure::Undecodable => "a successful envelope whose answer does not fit the schema".into(),
+        Failure::Unexpected(status) => format!("{}, not from the service", status_name(status)),
+        Failure::Undecodable => "a successful envelope with an answer that does not match the schema".into(),
     }
 }
 
-fn words_of(status: StatusCode) -> String {
+fn status_name(status: StatusCode) -> String {
     match (status.as_u16(), status.canonical_reason()) {
         (520, _) => "520 to 524".into(),
         (525, _) => "525 to 529".into(),
@@ -116,29 +116,29 @@ fn words_of(status: StatusCode) -> String {
     }
 }
 
-fn known(failure: Failure) -> &'static str {
+fn delivery(failure: Failure) -> &'static str {
     match failure {
         Failure::NeverSent | Failure::Unsendable => "never sent",
         Failure::MaybeSent => "maybe sent",
         _ if failure.not_processed() => "answered: not processed",
         Failure::ResponseBroken(_) | Failure::ResponseTooLarge(_) => {
-            "response started; its first bytes are kept"
+            "response started; the received bytes are kept"
         }
-        Failure::Api(..) | Failure::Unexpected(_) | Failure::Undecodable => "answered; all of it is kept",
+        Failure::Api(..) | Failure::Unexpected(_) | Failure::Undecodable => "answered; the answer is kept",
     }
 }
 
-/// Why each status with a rule of its own has it.
+/// Returns the table of statuses with a special rule, and the reason of each.
 fn statuses() -> String {
     let others = StatusRule::of(StatusCode::IM_A_TEAPOT);
     let rows = Failure::all().into_iter().filter_map(|failure| match failure {
         Failure::Unexpected(status) if StatusRule::of(status) != others => {
-            Some(format!("| {} | {} |\n", words_of(status), StatusRule::of(status).why))
+            Some(format!("| {} | {} |\n", status_name(status), StatusRule::of(status).why))
         }
         _ => None,
     });
     let rows: String = rows.collect();
-    format!("| status | why |\n|---|---|\n{rows}| any other | {} |\n", others.why)
+    format!("| status | reason |\n|---|---|\n{rows}| any other | {} |\n", others.why)
 }
 
 fn yes(is_so: bool) -> &'static str {
@@ -155,10 +155,10 @@ fn cost(credits: Credits) -> String {
 
 fn limits(policy: &RetryPolicy) -> String {
     format!(
-        "A call is sent at most {attempts} times. The backoff before the next attempt is drawn evenly from zero up to a\n\
-         bound that starts at {base} and doubles, and is at least what `Retry-After` asks for. A backoff of more than\n\
-         {wait}, or one that would end more than {total} after the call began, is not started: the call ends with its\n\
-         last failure at once. These are the defaults of `RetryPolicy`.",
+        "A call makes at most {attempts} attempts. The backoff before the next attempt is uniformly random between zero and\n\
+         a bound, which starts at {base} and doubles, and is at least the value of `Retry-After`. If it would be longer than\n\
+         {wait}, or end more than {total} after the start of the call, the call ends immediately with its last failure.\n\
+         These are the defaults of `RetryPolicy`.",
         attempts = policy.max_attempts,
         base = length(policy.base_backoff),
         wait = length(policy.max_backoff),
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_failure_has_a_row_of_its_own() {
+    fn every_failure_has_its_own_row() {
         for can_cost in [true, false] {
             let table = table(can_cost).unwrap();
             assert_eq!(table.lines().count(), 2 + Failure::all().len() + 1);
@@ -194,30 +194,30 @@ mod tests {
     fn the_option_changes_nothing_for_free_calls() {
         for failure in Failure::all() {
             let outcome = outcome(failure, false);
-            assert_eq!(outcome.is_resent, outcome.is_resent_if_asked, "{failure:?}");
+            assert_eq!(outcome.is_resent, outcome.is_resent_with_option, "{failure:?}");
             assert_eq!(outcome.credits, Credits::NotCharged, "{failure:?}");
         }
     }
 
     #[test]
-    fn the_rules_that_matter_most_stand_in_the_table() {
+    fn table_contains_the_most_important_rules() {
         let table = table(true).unwrap();
         for row in [
-            "| a timeout or a broken connection before any answer | maybe sent | no | **yes** | **uncertain** |",
+            "| a timeout or a broken connection before an answer | maybe sent | no | **yes** | **uncertain** |",
             "| 429 (Too Many Requests), not from the service | answered: not processed | **yes** | **yes** | none |",
-            "| 502 (Bad Gateway), not from the service | answered; all of it is kept | no | **yes** | **uncertain** |",
-            "| 503 (Service Unavailable), not from the service | answered; all of it is kept | no | **yes** | **uncertain** |",
+            "| 502 (Bad Gateway), not from the service | answered; the answer is kept | no | **yes** | **uncertain** |",
+            "| 503 (Service Unavailable), not from the service | answered; the answer is kept | no | **yes** | **uncertain** |",
         ] {
             assert!(table.lines().any(|line| line == row), "{row}\n{table}");
         }
     }
 
     #[test]
-    fn the_limits_are_those_of_the_policy() {
+    fn limits_are_those_of_the_policy() {
         let mut policy = RetryPolicy::default();
         policy.max_attempts = 7;
         policy.max_backoff = Duration::from_secs(11);
         let text = limits(&policy);
-        assert!(text.contains("at most 7 times") && text.contains("\n11 s, or one that"), "{text}");
+        assert!(text.contains("at most 7 attempts") && text.contains("\n11 s, or end more than"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Replaces what stands between the markers of a generated part.
+//! Replaces the text between the markers of generated sections.
 
 const END: &str = "<!-- end generated -->";
 
@@ -6,34 +6,34 @@ fn start(name: &str) -> String {
     format!("<!-- generated: {name} (cargo xtask docs) -->")
 }
 
-/// The text with each part between its markers replaced. Every part has its place, once, and every place its part.
-pub(super) fn fill(text: &str, parts: &[(&str, String)]) -> Result<String, String> {
+/// Replaces each section between its markers. Every section must have exactly one place, and every place a section.
+pub(super) fn fill(text: &str, sections: &[(&str, String)]) -> Result<String, String> {
     let mut filled = String::new();
     let mut rest = text;
     let mut seen = Vec::new();
     while let Some(at) = rest.find("<!-- generated: ") {
         let marked = &rest[at..];
-        let (name, part) =
-            parts.iter().find(|(name, _)| marked.starts_with(&start(name))).ok_or_else(|| {
+        let (name, section) =
+            sections.iter().find(|(name, _)| marked.starts_with(&start(name))).ok_or_else(|| {
                 format!("nothing is generated for `{}`", marked.lines().next().unwrap_or_default())
             })?;
         if seen.contains(name) {
-            return Err(format!("`{}` stands twice", start(name)));
+            return Err(format!("`{}` occurs twice", start(name)));
         }
         seen.push(name);
         let inside = &marked[start(name).len()..];
         let end = inside.find(END).ok_or_else(|| format!("`{END}` is missing after `{}`", start(name)))?;
-        // A place that was not closed would swallow the next one.
+        // An unclosed place would include the next one.
         if inside[..end].contains("<!-- generated: ") {
             return Err(format!("`{END}` is missing after `{}`", start(name)));
         }
-        // Empty lines around, because Markdown reads what follows an HTML comment directly as more of it.
-        for piece in [&rest[..at], &start(name), "\n\n", part.trim(), "\n\n", END] {
+        // Surrounded by empty lines, because Markdown continues an HTML comment until one.
+        for piece in [&rest[..at], &start(name), "\n\n", section.trim(), "\n\n", END] {
             filled.push_str(piece);
         }
         rest = &inside[end + END.len()..];
     }
-    match parts.iter().find(|(name, _)| !seen.contains(name)) {
+    match sections.iter().find(|(name, _)| !seen.contains(name)) {
         Some((name, _)) => Err(format!("`{}` is missing", start(name))),
         None => Ok(filled + rest),
     }
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_replaced_and_the_rest_stays() {
+    fn replaces_sections_and_keeps_the_rest() {
         let text = format!("x\n{}\ny\n{}\nz", place("b", "\nold\n"), place("a", ""));
         let filled = fill(&text, &two()).unwrap();
         assert_eq!(
@@ -63,17 +63,17 @@ mod tests {
     }
 
     #[test]
-    fn broken_places_are_errors() {
+    fn rejects_invalid_places() {
         let (a, b) = (place("a", "\n"), place("b", "\n"));
-        for (text, says) in [
+        for (text, expected) in [
             (a.clone(), "generated: b (cargo xtask docs) -->` is missing"),
-            (format!("{a}{b}{a}"), "stands twice"),
+            (format!("{a}{b}{a}"), "occurs twice"),
             (format!("{a}{b}{}", place("c", "")), "nothing is generated for"),
             (format!("{a}{}", start("b")), "is missing after"),
             (format!("{}{b}", start("a")), "is missing after"),
         ] {
             let error = fill(&text, &two()).unwrap_err();
-            assert!(error.contains(says), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

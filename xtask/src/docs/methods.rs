@@ -1,11 +1,11 @@
-//! The table of API methods.
+//! Generates the table of API methods.
 
 use tgscan_types::registry::MethodInfo;
 
-/// Where the typed methods of `Client` are written.
+/// The source file of the typed methods of `Client`.
 pub(super) const CLIENT: &str = "tgscan-core/src/client/mod.rs";
 
-/// The table, from the registry and the source of `Client`.
+/// Generates the table from the registry and the source of `Client`.
 pub(super) fn table(client: &str) -> String {
     let rows = tgscan_types::registry::infos().iter().map(|method| row(method, client)).collect::<String>();
     format!(
@@ -16,20 +16,20 @@ pub(super) fn table(client: &str) -> String {
 
 fn row(method: &MethodInfo, client: &str) -> String {
     let request = type_name(method.name);
-    // A method of the registry needs no method of its own on `Client`.
+    // API methods without a method on `Client` use `send`.
     let call = client_method(client, &request).unwrap_or("send");
     let test_path = method.test_path.map_or("none".into(), |path| format!("`{path}`"));
     let cost = if method.can_cost { "yes" } else { "no" };
     format!("| `{}` | `{call}` | `{request}` | `{}` | {test_path} | {cost} |\n", method.name, method.path)
 }
 
-/// The request type of a method: its name in upper camel case.
+/// Returns the request type of an API method: its name in upper camel case.
 fn type_name(name: &str) -> String {
     let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
     name.split('_').filter(|word| !word.is_empty()).map(capital).collect()
 }
 
-/// The method of `Client` that sends this request.
+/// Returns the method of `Client` that sends a request type.
 fn client_method<'a>(client: &'a str, request: &str) -> Option<&'a str> {
     let sends = [format!("self.send({request} {{"), format!("|query| {request} {{")];
     let methods = client.split("pub fn ").skip(1);
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_names_both_paths_and_the_cost() {
+    fn row_has_both_paths_and_the_cost() {
         let table = table("pub fn find<T>(&self) { self.send(Search { query }) }");
         assert!(table.contains(
             "| `search` | `find` | `Search` | `/tgscan/v1/search` | `/tgscan/v1/test/search` | yes |\n"

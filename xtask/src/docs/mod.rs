@@ -1,8 +1,9 @@
-//! `cargo xtask docs`: writes the parts of the documentation that follow from the code.
+//! `cargo xtask docs`: writes the sections of the documentation that are generated from the code.
 //!
-//! They stand between markers in hand-written files, so that a reader of the file sees where they come from.
+//! Markers in hand-written files enclose these sections, and name the command that generates them.
 
 mod credits;
+mod gateway;
 mod markers;
 mod methods;
 
@@ -15,25 +16,27 @@ use crate::{Outcome, root};
 /// Flags of `cargo xtask docs`.
 #[derive(Args, Debug)]
 pub struct Flags {
-    /// Write nothing; fail if a file is out of date
+    /// Fail if a file is out of date, and write nothing
     #[arg(long)]
     check: bool,
 }
 
-/// A file with generated parts.
+/// A file with generated sections.
 struct Page {
     path: &'static str,
-    /// Names of the parts, and their text.
-    parts: Vec<(&'static str, String)>,
+    /// The names and texts of the sections.
+    sections: Vec<(&'static str, String)>,
 }
 
-/// The description of the service for other tools, which the mock's server serves.
+/// The OpenAPI document of the service, which the mock's server serves.
 const OPENAPI: &str = "tgscan-mock/openapi.json";
+/// The OpenAPI document of the gateway, which it serves and prints.
+const GATEWAY: &str = "tgscan-transport-hyper/tgscan-cli/openapi.json";
 
-/// Writes the generated parts that are out of date, or only checks them.
+/// Writes the generated sections that are out of date, or only checks them.
 ///
 /// # Errors
-/// If a file cannot be read or written, or is out of date when checked.
+/// Returns an error if a file cannot be read or written, or if the check finds one out of date.
 pub fn run(flags: &Flags) -> Outcome {
     if flags.check {
         return check();
@@ -46,31 +49,33 @@ pub fn run(flags: &Flags) -> Outcome {
     Ok(())
 }
 
-/// Checks that the generated parts are up to date.
+/// Checks that the generated sections are up to date.
 ///
 /// # Errors
-/// If one is not: which file, and how to write it.
+/// Returns the files that are out of date, with the command to write them.
 pub fn check() -> Outcome {
     let outdated: Vec<&str> = outdated(&root())?.into_iter().map(|(path, _)| path).collect();
     if outdated.is_empty() {
         return Ok(());
     }
-    Err(format!("out of date: {}; to write it: cargo xtask docs", outdated.join(", ")))
+    Err(format!("out of date: {}; to update: cargo xtask docs", outdated.join(", ")))
 }
 
-/// Files that are out of date, with what should be in them.
+/// Returns the files that are out of date, with their current text.
 fn outdated(root: &Path) -> Result<Vec<(&'static str, String)>, String> {
     let mut outdated = Vec::new();
-    for Page { path, parts } in pages(root)? {
+    for Page { path, sections } in pages(root)? {
         let text = read(root, path)?;
-        let current = markers::fill(&text, &parts).map_err(|problem| format!("{path}: {problem}"))?;
+        let current = markers::fill(&text, &sections).map_err(|problem| format!("{path}: {problem}"))?;
         if current != text {
             outdated.push((path, current));
         }
     }
-    let openapi = openapi()?;
-    if read(root, OPENAPI).ok().as_ref() != Some(&openapi) {
-        outdated.push((OPENAPI, openapi));
+    for (path, document) in [(OPENAPI, tgscan_mock::openapi()), (GATEWAY, gateway::openapi())] {
+        let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())? + "\n";
+        if read(root, path).ok().as_ref() != Some(&text) {
+            outdated.push((path, text));
+        }
     }
     Ok(outdated)
 }
@@ -80,22 +85,22 @@ fn pages(root: &Path) -> Result<Vec<Page>, String> {
     let versions = (rust_version(root, "Cargo.toml")?, rust_version(root, "tgscan-mock/Cargo.toml")?);
     let rust_version = format!("Rust {} or newer; `tgscan-mock` needs {}.", versions.0, versions.1);
     Ok(vec![
-        Page { path: "README.md", parts: vec![("methods", methods), ("rust-version", rust_version)] },
-        Page { path: "tgscan-core/src/credits.md", parts: credits::parts()? },
+        Page { path: "README.md", sections: vec![("rust-version", rust_version)] },
+        Page { path: "tgscan-core/README.md", sections: vec![("methods", methods)] },
+        Page { path: "tgscan-core/src/credits.md", sections: credits::sections()? },
+        Page {
+            path: "tgscan-transport-hyper/tgscan-cli/SERVE.md",
+            sections: vec![("errors", gateway::table())],
+        },
     ])
 }
 
-/// The oldest Rust that a manifest promises to work with.
+/// Returns the `rust-version` of a manifest.
 fn rust_version(root: &Path, manifest: &str) -> Result<String, String> {
     let text = read(root, manifest)?;
     let version = text.lines().find_map(|line| line.strip_prefix("rust-version = "));
     let version = version.ok_or_else(|| format!("{manifest} has no rust-version"))?;
     Ok(version.trim_matches('"').to_owned())
-}
-
-fn openapi() -> Result<String, String> {
-    let text = serde_json::to_string_pretty(&tgscan_mock::openapi()).map_err(|error| error.to_string())?;
-    Ok(text + "\n")
 }
 
 fn read(root: &Path, path: &str) -> Result<String, String> {

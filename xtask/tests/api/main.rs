@@ -1,25 +1,24 @@
-//! The public API of each library, compared with its `api.txt`, so that review sees every change of it.
+//! Compares the public API of each library with its `api.txt`, so that every change is visible in review.
 //!
 //! To accept a change: `UPDATE_SNAPSHOTS=yes cargo test --package xtask --test api`.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// The libraries, where they are, and the foreign crates whose types they may show. Every breaking release of one of these is one of
-/// ours, so each needs a reason.
+/// The libraries, their folders, and the foreign crates whose types they expose. A breaking release of one of these crates is a
+/// breaking release of the library, so each has a reason.
 const LIBRARIES: [(&str, &str, &[&str]); 5] = [
-    // serde: requests and answers are read and written with it. schemars: with the feature `schema` alone.
+    // serde: requests and answers implement its traits. schemars: only with the feature `schema`.
     ("tgscan-types", "tgscan-types", &["schemars", "serde_core"]),
-    // async_trait: the macro for implementors. bytes, http: what every HTTP client shares. serde: answers can be read
-    // again as any type. tower_service: with the feature `tower` alone. types: tgscan-types.
+    // async_trait: the macro for implementors. bytes, http: shared by all HTTP clients. serde: answers can be parsed as any
+    // type. tower_service: only with the feature `tower`. types: tgscan-types.
     ("tgscan-core", "tgscan-core", &["async_trait", "bytes", "http", "serde_core", "tower_service", "types"]),
-    // Nothing: it implements a trait of ours.
-    ("tgscan-store", "tgscan-core/store", &[]),
-    // bytes, http: it is a `Transport`. core, types: our own. rustls: a crypto provider or TLS configuration of the
-    // caller's own.
+    // None: it implements a trait of this workspace.
+    ("tgscan-store", "tgscan-core/tgscan-store", &[]),
+    // bytes, http: it is a `Transport`. core, types: of this workspace. rustls: custom crypto providers and TLS configurations.
     ("tgscan-transport-hyper", "tgscan-transport-hyper", &["bytes", "core", "http", "rustls", "types"]),
-    // bytes, http: it is a `Transport`. core, types: our own. proptest: strategies. serde: scripted steps are read from
-    // files. serde_json: with the feature `openapi` alone.
+    // bytes, http: it is a `Transport`. core, types: of this workspace. proptest: strategies. serde: scripted steps are
+    // deserialized. serde_json: only with the feature `openapi`.
     (
         "tgscan-mock",
         "tgscan-mock",
@@ -28,7 +27,7 @@ const LIBRARIES: [(&str, &str, &[&str]); 5] = [
 ];
 
 #[test]
-fn public_api_is_as_listed_and_shows_no_foreign_type() {
+fn public_api_is_as_listed_and_exposes_only_allowed_crates() {
     let root = xtask::root();
     let target = root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
     let mut doc = Command::new(env!("CARGO"));
@@ -39,19 +38,24 @@ fn public_api_is_as_listed_and_shows_no_foreign_type() {
     for (library, folder, allowed) in LIBRARIES {
         let json = target.join("doc").join(library.replace('-', "_") + ".json");
         let mut builder = public_api::Builder::from_rustdoc_json(json);
-        // What `cargo public-api -sss` omits.
+        // The omissions of `cargo public-api -sss`.
         builder = builder.omit_blanket_impls(true).omit_auto_trait_impls(true).omit_auto_derived_impls(true);
         let api = builder.build().unwrap();
         let shown: BTreeSet<String> = api.items().flat_map(|item| foreign(&item.to_string())).collect();
         let allowed: BTreeSet<String> = allowed.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, allowed, "crates whose types {library} shows; each needs a reason in {}", file!());
+        assert_eq!(
+            shown,
+            allowed,
+            "the foreign crates that {library} exposes; each needs a reason in {}",
+            file!()
+        );
         let list = api.items().map(|item| format!("{item}\n")).collect::<String>();
         let path = root.join(folder).join("api.txt");
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
             std::fs::write(&path, &list).unwrap();
         }
         let changes = changes(&std::fs::read_to_string(&path).unwrap(), &list);
-        assert!(changes.is_empty(), "the public API of {library} is not that of its api.txt:\n{changes}");
+        assert!(changes.is_empty(), "the public API of {library} differs from its api.txt:\n{changes}");
     }
 }
 
@@ -62,24 +66,24 @@ fn changes(old: &str, new: &str) -> String {
     removed.chain(added).collect()
 }
 
-/// The foreign crates in a line of the list: the first segments of its paths, and what it re-exports whole.
+/// Returns the foreign crates in a line of the list: the first segments of its paths, and whole re-exported crates.
 fn foreign(line: &str) -> Vec<String> {
     let paths = line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
     let first_segments = paths.filter_map(|path| path.split_once("::")).map(|(first, _)| first);
     let is_foreign = |name: &&str| {
-        // What begins otherwise is a type parameter, or goes on after a `>`.
+        // Others are type parameters, or continue after a `>`.
         name.starts_with(char::is_lowercase)
             && !["alloc", "core", "std"].contains(name)
             && !name.starts_with("tgscan_")
     };
-    // Whole crates; what begins with a capital is a type of ours.
+    // Whole crates; names with a capital are types of this workspace.
     let reexported = line.strip_prefix("pub use ").and_then(|path| path.rsplit("::").next());
     let reexported = reexported.filter(|name| name.starts_with(char::is_lowercase));
     first_segments.filter(is_foreign).chain(reexported).map(str::to_owned).collect()
 }
 
 #[test]
-fn finds_foreign_crates_wherever_they_stand() {
+fn finds_foreign_crates_in_every_position() {
     for line in [
         "pub fn tgscan_new::A::c(&self) -> core::result::Result<(), hyper::error::Error>",
         "pub tgscan_new::A::field: hyper::error::Error",

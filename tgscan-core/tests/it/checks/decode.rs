@@ -1,4 +1,4 @@
-//! The fast way of reading an envelope reads what plain `serde_json` reads, and nothing else.
+//! Checks that the fast parser of envelopes and plain `serde_json` agree.
 
 use http::Response;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use tgscan_core::types::{ApiMethod, Envelope, ErrorResult, registry::MethodVisit
 
 use crate::support::{documented_request, live};
 
-/// What `Envelope` means, in serde's own words.
+/// The definition of `Envelope` with serde's derive.
 #[derive(Deserialize)]
 #[serde(tag = "status", content = "result", rename_all = "lowercase")]
 enum Derived<T> {
@@ -16,7 +16,7 @@ enum Derived<T> {
     Error(ErrorResult),
 }
 
-/// What was read, in a form that can be compared.
+/// A parsed body, in a comparable form.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Read {
     Answer(Value),
@@ -40,10 +40,10 @@ pub(crate) fn fast<M: ApiMethod>(body: &str) -> Read {
     }
 }
 
-/// What `Envelope` means, read in two steps: `result` is kept as it stands until `status` is known.
+/// Parses an `Envelope` in two steps: keeps the raw `result` until `status` is known.
 ///
-/// Unlike [`plainly`], which keeps a `result` that stands first as a tree, this reads any number and any escape in
-/// fields that are ignored, as reading straight away does.
+/// Accepts any number and any escape in ignored fields, like the fast parser and unlike [`plainly`], which parses a `result`
+/// before `status` as a tree.
 fn in_two_steps<M: ApiMethod>(body: &str) -> Read {
     #[derive(Deserialize)]
     #[serde(rename_all = "lowercase")]
@@ -56,7 +56,7 @@ fn in_two_steps<M: ApiMethod>(body: &str) -> Read {
         status: Status,
         result: Box<RawValue>,
     }
-    // Serde also reads a struct from a list, which is no documented form of the envelope.
+    // Serde also parses a struct from a list, which is not a documented form of the envelope.
     if body.trim_ascii_start().starts_with('[') {
         return Read::Nothing;
     }
@@ -70,7 +70,7 @@ fn in_two_steps<M: ApiMethod>(body: &str) -> Read {
     }
 }
 
-/// Reads one body as the answer of every method: as text in each way, and as bytes through the API.
+/// Parses a body as the answer of every method: as text with each parser, and as bytes through the API.
 pub(crate) struct Alike<'a>(pub(crate) &'a [u8]);
 
 impl MethodVisitor for Alike<'_> {
@@ -79,7 +79,7 @@ impl MethodVisitor for Alike<'_> {
             Ok(body) => {
                 let expected = in_two_steps::<M>(body);
                 assert_eq!(fast::<M>(body), expected, "{}: {body}", M::NAME);
-                // A tree has bounds of its own: numbers beyond f64, lone surrogates, 128 levels.
+                // A tree has further limits: numbers beyond f64, lone surrogates, 128 levels.
                 if serde_json::from_str::<Value>(body).is_ok_and(|tree| !tree.is_array()) {
                     assert_eq!(plainly::<M>(body), expected, "{}: {body}", M::NAME);
                 }
@@ -99,7 +99,7 @@ impl MethodVisitor for Alike<'_> {
         let response = Response::new(self.0.to_vec().into());
         let read = match live().parse::<M>(&documented_request(), response) {
             Ok(reply) => Read::Answer(serde_json::to_value(&reply.answer).unwrap()),
-            // An error of the service stays one when its message does not fit.
+            // An error of the service stays an error if its message is invalid.
             Err(error) if expected != Read::Nothing => {
                 error.message().map_or(Read::Nothing, |message| Read::Message(message.to_owned()))
             }
@@ -109,9 +109,9 @@ impl MethodVisitor for Alike<'_> {
     }
 }
 
-/// Whether all that was read stands in what was sent: nothing is made up but the empty list and the empty text.
+/// Returns whether each parsed value is from the sent document, except for default empty lists and texts.
 ///
-/// The first is the answer as it is written again, so that ids in a history are text there.
+/// `read` is the serialised answer, in which the ids of a history are texts.
 fn comes_from(read: &Value, sent: Option<&Value>) -> bool {
     match (read, sent.unwrap_or(&Value::Null)) {
         (Value::String(read), Value::Null) => read.is_empty(),
@@ -130,9 +130,9 @@ fn comes_from(read: &Value, sent: Option<&Value>) -> bool {
             read.iter().all(|(name, read)| comes_from(read, sent.get(name)))
         }
         (Value::Null, Value::Null) => true,
-        // An empty user is none.
+        // An empty user is parsed as no user.
         (Value::Null, Value::Object(sent)) => sent.get("id").and_then(Value::as_f64) == Some(0.0),
-        // A whole number may be written as a float or as text, and a list of queries as they were sent.
+        // A whole number may be a float or a text, and a list of queries the sent text.
         (Value::Number(read), Value::Number(sent)) => read == sent || read.as_f64() == sent.as_f64(),
         (Value::Number(read), Value::String(sent)) => read.as_f64() == sent.parse().ok(),
         (Value::Array(read), Value::String(sent)) => {
@@ -146,7 +146,7 @@ fn comes_from(read: &Value, sent: Option<&Value>) -> bool {
     }
 }
 
-/// Writing an answer, reading that, and writing it again changes nothing.
+/// Asserts that serialising and parsing an answer does not change it.
 fn assert_writes_itself<M: ApiMethod>(answer: &Value) {
     let envelope = format!(r#"{{"status":"ok","result":{answer}}}"#);
     let read: Envelope<M::Answer> = serde_json::from_str(&envelope).expect(M::NAME);
@@ -157,7 +157,7 @@ fn assert_writes_itself<M: ApiMethod>(answer: &Value) {
 }
 
 #[test]
-fn what_was_not_sent_is_noticed() {
+fn detects_values_that_were_not_sent() {
     let read = |read: Value, sent: Value| comes_from(&read, Some(&sent));
     assert!(read(
         serde_json::json!({"a": "", "b": [], "c": 7, "d": "7"}),

@@ -1,5 +1,4 @@
-//! What holds for any input whatever. Property tests draw the input here; the fuzz targets in `xtask/fuzz` include
-//! this folder and look for it.
+//! Checks for any input. Property tests generate the input; the fuzz targets in `xtask/fuzz` include this folder.
 
 pub(crate) mod decode;
 pub(crate) mod response;

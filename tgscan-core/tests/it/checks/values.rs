@@ -1,4 +1,4 @@
-//! Any text as a query, a key or a base URL: refused with a reason, or what is built from it is right.
+//! Checks any text as a query, a key or a base URL: it is refused with a reason, or yields a correct request.
 
 use std::fmt::Debug;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use tgscan_core::{Api, ApiKey, error::InvalidBaseUrl, transport::is_loopback_hos
 
 use crate::support::live;
 
-/// Any text as each kind of query; `sent` is shown every request that comes of it.
+/// Checks a text as each kind of query. Passes each resulting request to `sent`.
 pub(crate) fn query(text: &str, sent: &mut dyn FnMut(Request<Bytes>)) {
     if let Some((name, wire)) = read::<Username>(text) {
         for pasted in [format!("@{wire}"), format!("https://t.me/{wire}/")] {
@@ -37,8 +37,8 @@ pub(crate) fn query(text: &str, sent: &mut dyn FnMut(Request<Bytes>)) {
     }
 }
 
-/// Reads a text as people type it and as the wire has it. What is a value at all is the same value in its wire form,
-/// read either way; what is refused is refused with a reason.
+/// Parses a text both with `FromStr` and in its wire form. Checks that a valid text has the same value in its wire form,
+/// parsed in either way, and that an invalid text is refused with a reason.
 fn read<T>(text: &str) -> Option<(T, String)>
 where
     T: FromStr + Serialize + DeserializeOwned + PartialEq + Debug,
@@ -48,12 +48,12 @@ where
     let from_wire = serde_json::from_value::<T>(quoted.clone()).ok();
     let Ok(value) = text.parse::<T>().map_err(|error| assert!(!error.to_string().is_empty(), "{text}"))
     else {
-        assert_eq!(from_wire, None, "what the wire has can be typed: {text}");
+        assert_eq!(from_wire, None, "valid only on the wire: {text}");
         return None;
     };
     let wire = serde_json::to_value(&value).unwrap();
     match from_wire {
-        // What lists a group twice is written with that group once.
+        // Repeated groups are removed.
         Some(same) => assert!(same == value && (wire == quoted || text.contains(',')), "{text}"),
         None => assert_ne!(wire, quoted, "{text}"),
     }
@@ -68,12 +68,12 @@ fn builds<M: ApiMethod + PartialEq + Debug>(method: &M, query: &str) -> Request<
     let fields: Vec<(String, String)> = serde_html_form::from_bytes(request.body()).unwrap();
     assert_eq!(fields, [("query".to_owned(), query.to_owned())]);
     assert_eq!(&serde_html_form::from_bytes::<M>(request.body()).unwrap(), method);
-    assert!(!request.headers().contains_key("content-length"), "a length is the HTTP client's to state");
+    assert!(!request.headers().contains_key("content-length"), "the HTTP client sets the length");
     assert!(request.body().iter().all(u8::is_ascii_graphic), "percent-encoded");
     request
 }
 
-/// Any text as an API key.
+/// Checks a text as an API key.
 pub(crate) fn key(text: &str) {
     let is_key = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     for key in [ApiKey::live(text), ApiKey::test(text)] {
@@ -85,7 +85,7 @@ pub(crate) fn key(text: &str) {
     }
 }
 
-/// Any text as a base URL.
+/// Checks a text as a base URL.
 pub(crate) fn base_url(text: &str) {
     let key = || ApiKey::live("key").unwrap();
     let strict = Api::with_base_url(text, key());
@@ -95,7 +95,7 @@ pub(crate) fn base_url(text: &str) {
     }
     let Ok(api) = plain else { return };
     let uri = api.request(&Balance {}).uri().clone();
-    // The same after being written and read, as it is on its way to any transport.
+    // Unchanged after formatting and parsing, as transports do.
     assert_eq!(uri.to_string().parse::<http::Uri>().unwrap(), uri, "{text}");
     assert!(uri.path().starts_with('/') && uri.path().ends_with("/tgscan/v1/balance"), "{text}");
     assert!(uri.query().is_none(), "{text}");

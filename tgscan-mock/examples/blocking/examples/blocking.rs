@@ -1,5 +1,5 @@
-//! Searches an account, without a runtime: `TGSCAN_API_KEY=… cargo run --package tgscan-example-blocking --example
-//! blocking some_username`. `TGSCAN_BASE_URL` may name another server, e.g. the mock.
+//! Searches for an account without a runtime: `TGSCAN_API_KEY=… cargo run --package tgscan-example-blocking --example
+//! blocking some_username`. `TGSCAN_BASE_URL` sets another server, e.g. the mock.
 #![expect(clippy::print_stdout, reason = "this is the program's answer")]
 use std::env::{args, var};
 

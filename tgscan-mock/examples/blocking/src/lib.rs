@@ -1,6 +1,6 @@
-//! The SDK in blocking code: ureq carries the requests, `tgscan_core::blocking` drives the calls, and there is no runtime.
+//! The SDK in blocking code, without a runtime: ureq sends the requests, and `tgscan_core::blocking` drives the calls.
 //!
-//! An example to copy. [`send`] is the whole transport.
+//! Copy it: [`send`] is the whole transport.
 //!
 //! ```no_run
 //! use tgscan_core::{Api, ApiKey, blocking, types::Balance};
@@ -19,11 +19,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
+use tgscan_core::TransportError;
+use tgscan_core::transport::{SendBy, TransportErrorKind as Kind};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Error, SendBody};
 
-/// A body, and whether ureq has read it, which it does once the connection stands. Without a body nothing tells.
+/// A body, and whether ureq has read it, which it does after it has connected. An empty body is never read.
 struct Noted<'a>(&'a [u8], bool);
 
 impl Read for Noted<'_> {
@@ -33,11 +34,12 @@ impl Read for Noted<'_> {
     }
 }
 
-/// Sends a request over ureq, and reads its response up to `most` bytes.
+/// Sends a request with ureq, and reads its response up to `most` bytes.
 ///
 /// # Errors
-/// If no complete response came back, with what is known about delivery.
+/// If no complete response arrived, with its delivery.
 pub fn send(agent: &Agent, most: usize, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    SendBy::check(&request)?;
     let (head, body) = request.into_parts();
     let mut body = Noted(&body, body.is_empty());
     let (head, mut incoming) = match agent.run(Request::from_parts(head, SendBody::from_reader(&mut body))) {
@@ -45,7 +47,7 @@ pub fn send(agent: &Agent, most: usize, request: Request<Bytes>) -> Result<Respo
         Err(error) if body.1 => return Err(failed(error, Kind::Broken, TransportError::new)),
         Err(error) => return Err(failed(error, Kind::Connect, TransportError::never_sent)),
     };
-    // One byte more than fits tells a body that is too large. An error leaves in `bytes` what came before it.
+    // One more byte than allowed shows that the body is too large. After an error, `bytes` has the received ones.
     let mut bytes = Vec::new();
     let read = incoming.as_reader().take((most as u64).saturating_add(1)).read_to_end(&mut bytes);
     let (is_too_large, came) = (bytes.len() > most, bytes.len().min(most));
@@ -69,11 +71,11 @@ fn failed(error: Error, usual: Kind, delivery: impl FnOnce(Error) -> TransportEr
 /// The settings of a transport.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long a request may take in all, from the name's resolution to the last byte. Default: 30 seconds.
+    /// The limit for a whole request, from the name's resolution to the last byte. Default: 30 seconds.
     pub time_limit: Duration,
     /// The largest body of a response, in bytes. Default: 64 MiB.
     pub max_body_size: usize,
-    /// The only certificate authorities to trust, as PEM. Default: those of Mozilla's list.
+    /// The only trusted certificate authorities, as PEM. Default: Mozilla's list.
     pub ca_pem: Option<String>,
 }
 
@@ -90,14 +92,14 @@ impl Settings {
     /// If the certificate authorities cannot be read.
     pub fn agent(&self) -> Result<Agent, ureq::Error> {
         let config = Agent::config_builder()
-            // A status of 4xx or 5xx is an answer, with a body that says why.
+            // A status of 4xx or 5xx is an answer, and its body has the reason.
             .http_status_as_error(false)
-            // A redirect is an answer too. Following it would carry the API key to another host.
+            // A redirect is an answer too. Following it would send the API key to another host.
             .max_redirects(0)
             .timeout_global(Some(self.time_limit))
-            // A proxy is a choice; ureq's default is what the environment says.
+            // ureq's default is the proxy of the environment.
             .proxy(None)
-            // The request is complete as it is.
+            // The request has all headers that it needs.
             .user_agent("")
             .accept_encoding("")
             .tls_config(TlsConfig::builder().root_certs(self.root_certs()?).build());

@@ -1,4 +1,4 @@
-//! A request's body that can be taken back, which decides whether the request was sent.
+//! A request body that can be withdrawn, which shows whether the request was sent.
 
 use std::io;
 use std::pin::Pin;
@@ -8,31 +8,31 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// The sender's end: takes the body back if the client has not taken it.
+/// The sender's side, which withdraws the body if the client has not taken it.
 pub(crate) struct Withdrawal {
     slot: Slot,
 }
 
-/// The client's end: gives out the body, once.
+/// The client's side, which returns the body once.
 pub(crate) struct SlotBody {
     slot: Slot,
     len: u64,
     is_given: bool,
 }
 
-/// One of both ends takes the bytes. A flag that says "was read" would not do: the client's task could begin to read
-/// on another thread right after the flag was looked at.
+/// The body, which only one side can take. A flag for "was read" would not suffice: the client's task could begin to
+/// read on another thread right after the flag was checked.
 type Slot = Arc<Mutex<Option<Bytes>>>;
 
 pub(crate) fn withdrawable(body: Bytes) -> (SlotBody, Withdrawal) {
     let len = u64::try_from(body.len()).unwrap_or(u64::MAX);
-    // Without a body, the head alone is a complete request, so there is nothing to take back.
+    // An empty body cannot be withdrawn, since the head is already a complete request.
     let slot = Arc::new(Mutex::new(Some(body).filter(|body| !body.is_empty())));
     (SlotBody { slot: Arc::clone(&slot), len, is_given: false }, Withdrawal { slot })
 }
 
 impl Withdrawal {
-    /// Whether the service certainly does not have, and will not get, the whole request.
+    /// Returns whether the service certainly does not have, and will not get, the complete request.
     pub(crate) fn succeeds(&self) -> bool {
         take(&self.slot).is_some()
     }
@@ -55,7 +55,7 @@ impl Body for SlotBody {
         }
         self.is_given = true;
         let bytes = take(&self.slot);
-        // An error and not an early end, which a lenient server could take for the whole request.
+        // An error rather than the end of the body, which a lenient server could take for a complete request.
         Poll::Ready(Some(bytes.map(Frame::data).ok_or_else(|| io::Error::other("the request was withdrawn"))))
     }
 
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_empty_body_nothing_is_known() {
+    fn an_empty_body_cannot_be_withdrawn() {
         let (body, withdrawal) = withdrawable(Bytes::new());
         assert!(body.is_end_stream() && !withdrawal.succeeds());
     }

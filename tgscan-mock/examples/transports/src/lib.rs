@@ -1,16 +1,16 @@
 //! Custom transports of the TgScan SDK, each of which passes the conformance suite of `tgscan-mock`.
 //!
-//! Examples to copy: each is one small file, and they share little.
+//! Copy them: each is one small file, and they share little.
 //!
 //! | transport | over | shares |
 //! |---|---|---|
 //! | [`ReqwestTransport`] | reqwest, asynchronous, with pooled connections | `body`, `tls` |
-//! | [`UreqTransport`] | ureq, blocking, on tokio's threads for that | the sender of the blocking example |
-//! | [`layered`] | any transport, with a time limit and a limit of concurrency by tower's layers | nothing |
+//! | [`UreqTransport`] | ureq, blocking, on tokio's blocking threads | `send` of the blocking example |
+//! | [`layered`] | any transport, with tower's layers for time and concurrency limits | nothing |
 //! | [`one_connection_per_call`] | a closure around hyper, with a new connection for each call | `body`, `tls` |
 //!
-//! What takes care in each of them is to tell truthfully whether a request may have reached the service, since the
-//! core sends a paid request again only if it certainly was not processed. See `body.rs` for how.
+//! The difficult part of each is to report correctly whether a request may have reached the service, since the core
+//! retries a paid request only if it certainly was not processed. See `body.rs`.
 
 mod body;
 mod over_closure;

@@ -1,4 +1,4 @@
-//! A transport of one closure, around hyper, with a new connection for each call.
+//! A transport made of a closure around hyper, with a new connection for each call.
 
 use std::fmt;
 use std::io;
@@ -13,7 +13,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tgscan_core::{Transport, TransportError, transport::TransportErrorKind as Kind, transport_fn};
+use tgscan_core::transport::{SendBy, TransportErrorKind as Kind};
+use tgscan_core::{Transport, TransportError, transport_fn};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -23,9 +24,9 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use crate::body::{SlotBody, Withdrawal, withdrawable};
 use crate::{Settings, tls};
 
-/// A transport that opens a connection for each call and closes it afterwards: HTTP/1.1.
+/// Creates a transport that opens a connection for each call and closes it afterwards (HTTP/1.1).
 ///
-/// No pool and no task: everything happens in the call's own future, and ends when that is dropped.
+/// It has no pool and no tasks: all work happens in the call's future, and ends when that is dropped.
 ///
 /// # Errors
 /// If the certificate authorities cannot be read.
@@ -46,27 +47,28 @@ pub fn one_connection_per_call(settings: &Settings) -> io::Result<impl Transport
             };
             let (sender, connection) =
                 http1::handshake(TokioIo::new(stream)).await.map_err(TransportError::never_sent)?;
+            SendBy::check(&request)?;
             let mut exchange = pin!(exchange(sender, request, deadline, max_body_size));
             tokio::select! {
                 result = &mut exchange => result,
-                // The connection ended first, and has told the exchange how.
+                // The connection ended first, and the exchange has its error.
                 _ = connection => exchange.await,
             }
         }
     }))
 }
 
-/// TCP, or TLS over it.
+/// TCP, with or without TLS.
 trait Stream: AsyncRead + AsyncWrite + Send {}
 impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 
 async fn connect(tls: &TlsConnector, uri: &Uri) -> io::Result<Pin<Box<dyn Stream>>> {
     let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
     let host = uri.host().unwrap_or_default();
-    // An IPv6 address stands in brackets in a URI, and nowhere else.
+    // An IPv6 address has brackets only in a URI.
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 }))).await?;
-    // A request is one small write; waiting to fill a packet would only delay it.
+    // A request is one small write, so waiting to fill a packet would only delay it.
     stream.set_nodelay(true)?;
     if !is_tls {
         return Ok(Box::pin(stream));
@@ -89,7 +91,7 @@ async fn exchange(
     }
 }
 
-/// hyper's connections take requests as they are written: the path in the first line, the host in a header.
+/// Converts a request to the form that hyper's connections need: the path in the first line, the host in a header.
 fn for_one_host(request: Request<Bytes>) -> Result<(Request<SlotBody>, Withdrawal), TransportError> {
     let (mut head, body) = request.into_parts();
     let Parts { authority, path_and_query, .. } = head.uri.into_parts();
@@ -107,7 +109,7 @@ fn no_response(
     if withdrawal.succeeds() { TransportError::never_sent(error) } else { TransportError::new(error) }
 }
 
-/// Reads the body up to the cap, and keeps what came if it breaks off.
+/// Reads the body up to the cap, and keeps the received bytes if it ends early.
 async fn receive(
     response: Response<Incoming>,
     deadline: Instant,
@@ -118,7 +120,7 @@ async fn receive(
     let (error, kind): (Box<dyn std::error::Error + Send + Sync>, _) = loop {
         match timeout_at(deadline, body.frame()).await {
             Ok(Some(Ok(frame))) => {
-                // The other kind of frame is trailers, which say nothing here.
+                // Other frames are trailers, which have no meaning here.
                 let data = frame.into_data().unwrap_or_default();
                 let left = max_body_size - received.body().len();
                 received.body_mut().extend_from_slice(&data[..data.len().min(left)]);

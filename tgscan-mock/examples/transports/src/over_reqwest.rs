@@ -5,12 +5,13 @@ use std::mem;
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
-use tgscan_core::{Transport, TransportError, async_trait, transport::TransportErrorKind as Kind};
+use tgscan_core::transport::{SendBy, TransportErrorKind as Kind};
+use tgscan_core::{Transport, TransportError, async_trait};
 
 use crate::body::withdrawable;
 use crate::{Settings, tls};
 
-/// A transport over reqwest: HTTP/1.1 and HTTP/2, connections pooled.
+/// A transport over reqwest: HTTP/1.1 and HTTP/2 with pooled connections.
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
@@ -18,20 +19,20 @@ pub struct ReqwestTransport {
 }
 
 impl ReqwestTransport {
-    /// A transport with connections of its own.
+    /// Creates a transport with its own connections.
     ///
     /// # Errors
     /// If the certificate authorities cannot be read.
     pub fn new(settings: &Settings) -> io::Result<Self> {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::client_config(settings.ca_pem.as_deref(), &["h2", "http/1.1"])?)
-            // A redirect is an answer. Following it would carry the API key to another host.
+            // A redirect is an answer. Following it would send the API key to another host.
             .redirect(reqwest::redirect::Policy::none())
-            // The core decides what is sent again. By default reqwest does so when HTTP/2 refuses a stream.
+            // The core decides about retries. By default, reqwest retries when HTTP/2 refuses a stream.
             .retry(reqwest::retry::never())
-            // From the start to the body's last byte; reqwest has no time limit by default.
+            // From the start to the last byte of the body. reqwest has no time limit by default.
             .timeout(settings.time_limit)
-            // A proxy is a choice, and not the environment's.
+            // reqwest's default is the proxy of the environment.
             .no_proxy()
             .build()
             .map_err(io::Error::other)?;
@@ -42,6 +43,7 @@ impl ReqwestTransport {
 #[async_trait]
 impl Transport for ReqwestTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        SendBy::check(&request)?;
         let (head, body) = request.into_parts();
         let (body, withdrawal) = withdrawable(body);
         let request = Request::from_parts(head, reqwest::Body::wrap(body))
@@ -51,7 +53,7 @@ impl Transport for ReqwestTransport {
             Ok(response) => receive(response, self.max_body_size).await,
             Err(error) => {
                 let kind = kind(&error);
-                // Both are asked, because an empty body cannot be withdrawn.
+                // Both are checked, because an empty body cannot be withdrawn.
                 let is_unsent = withdrawal.succeeds() || error.is_connect();
                 let error =
                     if is_unsent { TransportError::never_sent(error) } else { TransportError::new(error) };
@@ -61,7 +63,7 @@ impl Transport for ReqwestTransport {
     }
 }
 
-/// Reads the body in chunks, as a cap needs, and keeps what came if it breaks off.
+/// Reads the body in chunks, to apply the cap and to keep the received bytes if it ends early.
 async fn receive(
     mut response: reqwest::Response,
     max_body_size: usize,

@@ -1,4 +1,4 @@
-//! A transport with tower's layers around it.
+//! A transport with tower's layers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use tower::timeout::error::Elapsed;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, service_fn};
 
-/// A tower service with a name short enough for a struct's field.
+/// A short name for a tower service that sends HTTP requests.
 pub type HttpService = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, TransportError>;
 
-/// Any transport, with at most so many requests at once and a last time limit for each.
+/// Limits a transport to a number of concurrent requests and to a time for each.
 ///
-/// Calls beyond the limit of concurrency wait for their turn, and that wait is not part of the time limit.
+/// Calls above the concurrency limit wait; that wait is not part of the time limit.
 ///
-/// The transport's own time limit must be the shorter one. Tower's layer drops the request when its time has passed,
-/// and with it the beginning of an answer that the transport would have kept; so it is for a transport that hangs.
+/// The transport's own time limit must be shorter. Tower's layer drops the request at its limit, and with it a partial
+/// response that the transport would have kept, so it only guards against a transport that hangs.
 pub fn layered(
     transport: impl Transport + 'static,
-    max_at_once: usize,
+    max_concurrent: usize,
     last_limit: Duration,
 ) -> ServiceTransport<HttpService> {
     let transport: Arc<dyn Transport> = Arc::new(transport);
@@ -34,17 +34,17 @@ pub fn layered(
     });
     let service = ServiceBuilder::new()
         .map_err(transport_error)
-        .concurrency_limit(max_at_once)
+        .concurrency_limit(max_concurrent)
         .timeout(last_limit)
         .service(base);
     ServiceTransport::new(BoxCloneSyncService::new(service))
 }
 
-/// Tower's layers change the error's type, so what the transport said about delivery must be found again.
+/// Finds the transport's error, with its delivery, in the error of tower's layers.
 fn transport_error(error: BoxError) -> TransportError {
     match error.downcast::<TransportError>() {
         Ok(error) => *error,
-        // Whether the request left is not known here, so it perhaps did.
+        // It is not known whether the request left, so it may have.
         Err(error) if error.is::<Elapsed>() => TransportError::new(error).with_kind(Kind::Timeout),
         Err(error) => TransportError::new(error),
     }

@@ -1,4 +1,4 @@
-//! A transport over ureq, which blocks, on tokio's threads for that.
+//! A transport over ureq, which blocks, on tokio's blocking threads.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +12,13 @@ use ureq::Agent;
 
 use crate::Settings;
 
-/// How many connections are kept open between calls.
+/// The largest number of idle connections.
 const MAX_IDLE: usize = 8;
 
-/// A transport over ureq: HTTP/1.1, on the threads that tokio keeps for blocking code.
+/// A transport over ureq (HTTP/1.1), on tokio's blocking threads.
 ///
-/// Each call has an agent, and so a connection, to itself. That is what lets it end its request when its future is
-/// dropped: a thread that blocks cannot be stopped, but ureq can shut an agent's connection down under it.
+/// Each call has its own agent and connection, so that dropping its future can end its request: a blocked thread cannot
+/// be stopped, but the agent's connection can be shut down.
 #[derive(Clone)]
 pub struct UreqTransport {
     settings: Settings,
@@ -26,7 +26,7 @@ pub struct UreqTransport {
 }
 
 impl UreqTransport {
-    /// A transport with connections of its own.
+    /// Creates a transport with its own connections.
     ///
     /// # Errors
     /// If the certificate authorities cannot be read.
@@ -37,7 +37,7 @@ impl UreqTransport {
 
     fn agent(&self) -> Result<Agent, TransportError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        // The latest one first, whose connection is the most likely to be still open.
+        // The last used connection is the most likely to be open.
         idle.map_or_else(|| self.settings.agent().map_err(TransportError::never_sent), Ok)
     }
 
@@ -59,12 +59,12 @@ impl Transport for UreqTransport {
         if let Some(agent) = guard.0.take() {
             self.keep(agent);
         }
-        // The thread panicked, or the runtime is shutting down; the request may have left before.
+        // The thread panicked or the runtime is shutting down; the request may have left.
         result.unwrap_or_else(|error| Err(TransportError::new(error)))
     }
 }
 
-/// Ends a request whose future was dropped: the one that the thread waits for, and the one that it has yet to begin.
+/// Ends the request of a dropped future, whether it is running or has not begun.
 struct ShutDown(Option<Agent>);
 
 impl Drop for ShutDown {

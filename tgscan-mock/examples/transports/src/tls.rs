@@ -1,4 +1,4 @@
-//! Whom to trust, with a crypto provider by name.
+//! Trusted certificate authorities, and an explicit crypto provider.
 
 use std::error::Error;
 use std::io;
@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-/// The provider is named because a process-wide default may be missing, or be somebody else's.
+/// The provider is explicit, because the process-wide default may be missing or set by another crate.
 pub(crate) fn client_config(ca_pem: Option<&str>, alpn: &[&str]) -> io::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     match ca_pem {
@@ -30,14 +30,14 @@ pub(crate) fn client_config(ca_pem: Option<&str>, alpn: &[&str]) -> io::Result<C
     Ok(config)
 }
 
-/// Whether an error, or one that caused it, is from TLS.
+/// Returns whether an error, or one of its causes, is from TLS.
 pub(crate) fn is_from_tls(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if error.is::<rustls::Error>() {
             return true;
         }
-        // What an I/O error wraps is not its source: its source is that of what it wraps.
+        // The inner error of an I/O error is not its source; its source is that of the inner error.
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
             None => error.source(),

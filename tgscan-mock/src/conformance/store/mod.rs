@@ -1,8 +1,9 @@
-//! A conformance suite for stores: random orders of claims, settlements, drops, deaths and clock steps, compared with a
-//! model after each step.
+//! A conformance suite for stores: random courses of questions, answers, crashes, erasures and comparisons, checked after
+//! each step against what the service and the callers know.
 //!
 //! ```no_run
 //! # use std::sync::Arc;
+//! # use std::time::Duration;
 //! # use tgscan_mock::core::store::Store;
 //! # use tgscan_mock::conformance::store::StoreUnderTest;
 //! # struct MyStore;
@@ -10,7 +11,7 @@
 //! # impl StoreUnderTest for MyStore {
 //! #     fn open(&mut self) -> Arc<dyn Store> { unimplemented!() }
 //! #     fn crash(&mut self) {}
-//! #     fn advance(&mut self, _: i64) {}
+//! #     fn advance(&mut self, _: Duration) {}
 //! # }
 //! # async fn test() {
 //! let report = tgscan_mock::conformance::store::run(1, 100, MyStore::empty).await;
@@ -19,112 +20,131 @@
 //! # }
 //! ```
 
+mod ask;
+mod change;
+mod check;
+mod course;
 mod model;
-mod run;
+mod process;
 mod step;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tgscan_core::store::Store;
 
 use super::Report;
-use run::play;
+use course::play;
 use step::{Rng, Step};
 
-/// How many steps a course has.
+/// Steps of a course.
 const STEPS: usize = 40;
 
-/// A store that the suite can open, and whose owner it can let die.
+/// A store that the suite can open, and whose owner it can lose.
 pub trait StoreUnderTest {
-    /// Opens the store: an empty one at first, and after a crash what is left of it. The last one is dropped before.
+    /// Opens the store: an empty one first, and after a crash what is left of it. The suite drops the last one before.
     fn open(&mut self) -> Arc<dyn Store>;
 
-    /// Ends the owner as a crash would: what was in flight belongs to a dead one when the store is opened again.
+    /// Ends the owner as a crash does: its calls in flight belong to a lost owner when the store is opened again.
     fn crash(&mut self);
 
-    /// Moves the store's clock by so many hours; back, if they are negative.
-    fn advance(&mut self, hours: i64);
+    /// Moves the store's clock forward.
+    fn advance(&mut self, duration: Duration);
 }
 
 /// What a store must hold; see [`tgscan_core::store`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Rule {
-    /// A granted claim survives a crash.
+    /// A claim is on record before its request is sent, and survives a crash.
     DurableClaim,
     /// An answer survives a crash, byte for byte.
     DurableAnswer,
-    /// One claim per question.
+    /// Equal questions that are asked concurrently are sent once.
     OneClaim,
-    /// A claim whose owner died, or which was dropped in flight, is uncertain until it is settled.
-    DeadOwner,
-    /// The cap counts charged, in flight and uncertain calls of everyone.
+    /// A call whose owner was lost, or which ended without an answer, blocks its question until it is resolved.
+    Uncertain,
+    /// A cap counts the calls of all owners.
     Cap,
-    /// Answers above `max_age` are not used, and nothing outlives `keep_for`.
+    /// Answers above `max_age` are not used, and questions and answers are removed when they are due.
     Expiry,
-    /// Accounts do not mix, nor do live and test.
+    /// Accounts do not mix.
     Isolation,
-    /// A call costs what its settlement says; totals and bill are the sums of the calls.
+    /// Charged credits are at most what the account lost, and that is at most charged and uncertain credits. The calls and
+    /// the journal explain the totals.
     Accounting,
-    /// What is uncertain is settled by the balance, also after a purchase, and by hand.
-    Settling,
-    /// Erasing removes questions and answers, and leaves the bill.
+    /// A comparison, a purchase and a person can resolve uncertain calls.
+    Resolving,
+    /// Erasing a person removes questions and answers, and leaves what they cost.
     Erasing,
-    /// A claim that cost nothing, or was never received, leaves nothing.
+    /// A claim whose caller is gone is given back.
     Release,
+    /// Indexes follow from the rows.
+    Indexes,
 }
 
 impl Rule {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::DurableClaim,
         Self::DurableAnswer,
         Self::OneClaim,
-        Self::DeadOwner,
+        Self::Uncertain,
         Self::Cap,
         Self::Expiry,
         Self::Isolation,
         Self::Accounting,
-        Self::Settling,
+        Self::Resolving,
         Self::Erasing,
         Self::Release,
+        Self::Indexes,
     ];
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::DurableClaim => "a granted claim survives a crash",
+            Self::DurableClaim => "a claim survives a crash",
             Self::DurableAnswer => "an answer survives a crash, byte for byte",
-            Self::OneClaim => "one claim per question",
-            Self::DeadOwner => "a dead owner leaves an uncertain call",
-            Self::Cap => "the cap counts everyone",
-            Self::Expiry => "nothing outlives its time",
-            Self::Isolation => "accounts, live and test do not mix",
-            Self::Accounting => "totals and bill are the sums of the calls",
-            Self::Settling => "balance, purchase and hand settle what is uncertain",
-            Self::Erasing => "erasing leaves the bill and nothing else",
-            Self::Release => "a claim that cost nothing leaves nothing",
+            Self::OneClaim => "equal questions are sent once",
+            Self::Uncertain => "an uncertain call blocks its question",
+            Self::Cap => "a cap counts all owners",
+            Self::Expiry => "questions and answers expire",
+            Self::Isolation => "accounts do not mix",
+            Self::Accounting => "totals, calls and journal agree with the service",
+            Self::Resolving => "comparison, purchase and person resolve uncertain calls",
+            Self::Erasing => "erasing removes questions and answers only",
+            Self::Release => "an abandoned claim is given back",
+            Self::Indexes => "indexes follow from the rows",
         })
     }
 }
 
 /// A rule that a store broke.
-pub(super) struct Broken {
-    pub(super) rule: Rule,
-    pub(super) what: String,
+struct Broken {
+    rule: Rule,
+    what: String,
 }
 
-/// Runs so many random courses from a seed, each on a new, empty store. For each rule that is broken, the report has the
-/// shortest course that was found.
+type Result<T = ()> = std::result::Result<T, Broken>;
+
+/// Returns an error with this rule, unless it holds.
+fn check(holds: bool, rule: Rule, what: impl FnOnce() -> String) -> Result {
+    if holds { Ok(()) } else { Err(Broken { rule, what: what() }) }
+}
+
+/// Runs random courses from a seed, each on a new, empty store. For each rule that is broken, the report has the shortest
+/// course that was found.
 pub async fn run<S: StoreUnderTest>(seed: u64, courses: u64, new: impl Fn() -> S) -> Report {
     let mut found: Vec<(Rule, String)> = Vec::new();
     for course in 0..courses {
         let mut rng = Rng::new(seed.wrapping_mul(1_000_003).wrapping_add(course));
-        let steps: Vec<Step> = (0..STEPS).map(|_| Step::random(&mut rng)).collect();
-        let Err(broken) = play(&mut new(), &steps).await else { continue };
+        let mut steps: Vec<Step> = (0..STEPS).map(|_| Step::random(&mut rng)).collect();
+        let Err((length, broken)) = play(&mut new(), &steps).await else { continue };
         if found.iter().any(|(rule, _)| *rule == broken.rule) {
             continue;
         }
+        steps.truncate(length);
         let (steps, broken) = shorten(&new, steps, broken).await;
         let course: Vec<String> = steps.iter().map(|step| format!("{step:?}")).collect();
         found.push((broken.rule, format!("{}; after {}", broken.what, course.join(", "))));
@@ -143,13 +163,18 @@ async fn shorten<S: StoreUnderTest>(
     mut steps: Vec<Step>,
     mut broken: Broken,
 ) -> (Vec<Step>, Broken) {
-    let mut at = steps.len();
+    // The last step is the one that shows it.
+    let mut at = steps.len().saturating_sub(1);
     while at > 0 {
         at -= 1;
         let mut fewer = steps.clone();
         fewer.remove(at);
         match play(&mut new(), &fewer).await {
-            Err(still) if still.rule == broken.rule => (steps, broken) = (fewer, still),
+            Err((length, still)) if still.rule == broken.rule => {
+                (steps, broken) = (fewer, still);
+                steps.truncate(length);
+                at = at.min(length);
+            }
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! What happens in a course, one step after the other.
+//! The steps of a course.
 
 /// Random numbers from a seed: `SplitMix64`.
 pub(super) struct Rng(u64);
@@ -8,7 +8,7 @@ impl Rng {
         Self(seed)
     }
 
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,117 +21,119 @@ impl Rng {
     }
 }
 
-/// One step. Calls are named by their place among those that the step can concern, so that a course can be shortened.
+/// One step. A call is chosen by its place among those that the step can concern, so that a course can be shortened.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
-    Claim {
-        question: usize,
-        max_age: MaxAge,
-        stored_only: bool,
-        cap: Cap,
-        pays_again: bool,
+    Ask {
+        account: usize,
+        person: usize,
+        answers: Answers,
+        is_capped: bool,
+        reply: Reply,
     },
-    /// Claims, and drops the future before it has answered.
-    DropClaim {
-        question: usize,
+    /// Asks twice concurrently, by separate handles.
+    AskTwice {
+        account: usize,
+        person: usize,
     },
-    Settle {
+    /// Asks, and drops the future after it was polled once.
+    DropAsking {
+        account: usize,
+        person: usize,
+    },
+    /// Delivers the reply of a call in flight.
+    Deliver {
         call: usize,
-        ending: Ending,
     },
-    /// As if the caller was gone.
-    Abandon {
+    /// Drops a call in flight.
+    Drop {
         call: usize,
-        ending: Ending,
-    },
-    /// Settles a call whose owner was taken for dead.
-    SettleLate {
-        call: usize,
-        ending: Ending,
     },
     Crash,
-    /// Moves the clock by so many hours.
-    Advance(i64),
-    Expire,
+    AdvanceHours(u64),
+    Expire {
+        account: usize,
+    },
     Erase {
+        account: usize,
         person: usize,
     },
     Resolve {
         call: usize,
     },
-    /// Buys credits, and records it or does not.
-    TopUp {
+    Purchase {
         account: usize,
-        is_recorded: bool,
     },
-    Reconcile {
+    Compare {
         account: usize,
     },
 }
 
-/// How old an answer may be.
+/// Which answers a question accepts; see [`Lookup`](tgscan_core::store::Lookup).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MaxAge {
-    None,
-    NinetyMinutes,
-    Any,
+pub(super) enum Answers {
+    StoredOrNew,
+    New,
+    Stored,
 }
 
-/// The cap of a claim, at twelve credits.
+/// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cap {
-    None,
-    TwoPerCall,
-    OneAtATime,
-}
-
-/// How a call ends. What it costs is decided when it is granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    Answered,
-    AnsweredUncertain,
-    /// Uncertain, if it cost something.
-    NotCharged,
-    /// Without an answer. Uncertain, if it cost nothing.
-    Charged,
-    Uncertain,
+pub(super) enum Reply {
+    Answer,
+    /// Refused for now: the call is sent again after a pause.
+    TooManyRequests,
+    /// The connection breaks, before or after the request was charged.
+    Reset {
+        is_charged: bool,
+    },
+    Refused,
 }
 
 impl Step {
-    pub(super) fn random(rng: &mut Rng) -> Self {
-        match rng.below(32) {
-            0..=11 => Self::Claim {
-                question: rng.index(super::model::QUESTIONS.len()),
-                max_age: [MaxAge::None, MaxAge::NinetyMinutes, MaxAge::NinetyMinutes, MaxAge::Any]
-                    [rng.index(4)],
-                stored_only: rng.below(8) == 0,
-                cap: [Cap::None, Cap::None, Cap::TwoPerCall, Cap::OneAtATime][rng.index(4)],
-                pays_again: rng.below(8) == 0,
-            },
-            12 => Self::DropClaim { question: rng.index(super::model::QUESTIONS.len()) },
-            13..=18 => Self::Settle { call: rng.index(8), ending: Ending::random(rng) },
-            19 => Self::Abandon { call: rng.index(8), ending: Ending::random(rng) },
-            20..=21 => Self::SettleLate { call: rng.index(8), ending: Ending::random(rng) },
-            22 => Self::Crash,
-            23..=24 => Self::Advance(1),
-            25 => Self::Advance(if rng.below(4) == 0 { -1 } else { 3 }),
-            26 => Self::Expire,
-            27 => Self::Erase { person: rng.index(2) },
-            28 => Self::Resolve { call: rng.index(8) },
-            29 => Self::TopUp { account: rng.index(2), is_recorded: rng.below(2) == 0 },
-            _ => Self::Reconcile { account: rng.index(2) },
+    /// The account that it names.
+    pub(super) fn account(self) -> Option<usize> {
+        match self {
+            Self::Ask { account, .. }
+            | Self::AskTwice { account, .. }
+            | Self::DropAsking { account, .. }
+            | Self::Expire { account }
+            | Self::Erase { account, .. }
+            | Self::Purchase { account }
+            | Self::Compare { account } => Some(account),
+            _ => None,
         }
     }
-}
 
-impl Ending {
-    fn random(rng: &mut Rng) -> Self {
-        match rng.below(8) {
-            0..=3 => Self::Answered,
-            4 => Self::AnsweredUncertain,
-            5 => Self::NotCharged,
-            6 => Self::Charged,
-            _ => Self::Uncertain,
+    pub(super) fn random(rng: &mut Rng) -> Self {
+        let (account, person) = (rng.index(super::model::ACCOUNTS.len()), rng.index(2));
+        match rng.below(32) {
+            0..=12 => Self::Ask {
+                account,
+                person,
+                answers: [Answers::StoredOrNew, Answers::StoredOrNew, Answers::New, Answers::Stored]
+                    [rng.index(4)],
+                is_capped: rng.below(3) == 0,
+                reply: match rng.below(8) {
+                    0 => Reply::Reset { is_charged: false },
+                    1 => Reply::Reset { is_charged: true },
+                    2 => Reply::Refused,
+                    3 => Reply::TooManyRequests,
+                    _ => Reply::Answer,
+                },
+            },
+            13 => Self::AskTwice { account, person },
+            14 => Self::DropAsking { account, person },
+            15..=20 => Self::Deliver { call: rng.index(8) },
+            21 => Self::Drop { call: rng.index(8) },
+            22 => Self::Crash,
+            23..=24 => Self::AdvanceHours(1),
+            25 => Self::AdvanceHours(3),
+            26 => Self::Expire { account },
+            27 => Self::Erase { account, person },
+            28 => Self::Resolve { call: rng.index(8) },
+            29 => Self::Purchase { account },
+            _ => Self::Compare { account },
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What a test expects to be called, and what each such call gets.
+//! Expected calls and the response to each.
 
-mod book;
+mod expectations;
 mod report;
 
 use std::any::Any;
@@ -16,16 +16,16 @@ use tgscan_core::types::{ApiMethod, Envelope};
 use super::fault::Fault;
 use super::script::accept;
 use crate::data::Generate;
-pub(super) use book::plural;
-pub(super) use book::{Book, Call, Seen};
+pub(super) use expectations::plural;
+pub(super) use expectations::{Expectations, Match, Target};
 pub use report::UnmetExpectations;
 pub(super) use report::report;
 
-/// An expected call of the API method `M`: which queries it matches, how often it comes, what it gets.
+/// An expected call of the API method `M`: the queries that it matches, the number of calls, and their responses.
 ///
-/// Give it to [`Mock::expect`](crate::Mock::expect). It counts every matching request that arrives, whatever it is
-/// answered: a request with a wrong key counts, and is refused. Without a count it is expected once, or as often as
-/// it has answers and faults in sequence; each of these is then for a request that is not refused.
+/// Pass it to [`Mock::expect`](crate::Mock::expect). It counts every matching request, whatever the response: a request
+/// with an invalid key counts, and is refused. Without a number it expects one call, or one for each answer and fault
+/// in its sequence; refused requests do not use up the sequence.
 ///
 /// ```
 /// use tgscan_mock::types::{Search, SearchAnswer, UserQuery};
@@ -41,51 +41,51 @@ pub(super) use report::report;
 /// let search = Search { query: query.clone() };
 /// mock.expect(Expect::call(&search).then_fault(FaultKind::TooManyRequests(Some(1))).then_answer(answer));
 ///
-/// // 429 was refused before it was processed, so the client asks again by itself.
+/// // 429 means that the request was not processed, so the client retries.
 /// let reply = mock.client().search(query).await?;
 /// assert_eq!(reply.answer.user.map(|user| user.id), Some(7));
-/// // A pinned answer costs what it says.
+/// // A given answer costs the credits that it states.
 /// assert_eq!(mock.account().spent, 3);
 /// mock.verify()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 #[derive(Clone)]
-#[must_use = "an expectation does nothing until `Mock::expect` has it"]
+#[must_use = "an expectation does nothing until it is passed to `Mock::expect`"]
 pub struct Expect<M: ApiMethod> {
     expected: Expected,
     method: PhantomData<fn(M)>,
 }
 
-/// The same without the type.
+/// An [`Expect`] without its type.
 #[derive(Clone)]
 pub(crate) struct Expected {
-    /// What the test calls it.
+    /// The name in reports.
     name: Option<String>,
     method: &'static str,
-    /// The exact form; any, if there is none.
+    /// The exact form, or `None` for any.
     form: Option<String>,
-    /// Whether only the test method, or only the live one; either, if there is none.
+    /// Whether only the test method, or only the live one, or `None` for both.
     is_test: Option<bool>,
-    /// Fewest and most calls, where they were given.
+    /// The minimum and maximum number of calls, if given.
     times: Option<(u64, u64)>,
     is_ordered: bool,
     latency: Option<Duration>,
-    sequence: Vec<Act>,
-    rest: Option<Act>,
+    sequence: Vec<Action>,
+    rest: Option<Action>,
 }
 
-/// What one call gets.
+/// The response to one call.
 #[derive(Clone)]
-pub(crate) enum Act {
-    /// What it would get without an expectation.
+pub(crate) enum Action {
+    /// The response without an expectation.
     Usual,
     Fault(Fault),
     Answer(Pinned),
-    Drawn(Drawn),
+    Sampled(AnyStrategy),
 }
 
-impl Act {
+impl Action {
     #[track_caller]
     fn fault<M: ApiMethod>(fault: Fault) -> Self {
         let checked = fault.check(Some(M::NAME));
@@ -94,27 +94,27 @@ impl Act {
     }
 }
 
-/// An answer that a test wrote.
+/// An answer from a test.
 #[derive(Clone)]
 pub(crate) struct Pinned {
     pub(crate) body: Bytes,
-    /// What the answer says it costs, which is what the account then loses.
+    /// The cost that the answer states, which the account is charged.
     pub(crate) op_cost: Option<u64>,
 }
 
-/// Where answers are drawn from: a strategy for the answers of its method.
+/// A strategy for the answers of a method, without its type.
 #[derive(Clone)]
-pub(crate) struct Drawn(Arc<dyn Any + Send + Sync>);
+pub(crate) struct AnyStrategy(Arc<dyn Any + Send + Sync>);
 
-impl Drawn {
-    /// The strategy; `None` for another method than its own.
+impl AnyStrategy {
+    /// Returns the strategy, or `None` if it is for another method.
     pub(crate) fn of<M: Generate>(&self) -> Option<&SBoxedStrategy<M::Answer>> {
         self.0.downcast_ref()
     }
 }
 
 impl Pinned {
-    // Panics: where an own answer type cannot be written as JSON, which a test must hear of at once.
+    // Panics if a custom answer type cannot be written as JSON, which is a fault of the test.
     fn new<M: ApiMethod>(answer: M::Answer) -> Self {
         let op_cost = M::op_cost(&answer);
         let body = serde_json::to_vec(&Envelope::Ok(answer)).expect("an answer can be written as JSON");
@@ -133,7 +133,7 @@ impl<M: ApiMethod> Expect<M> {
     /// # Panics
     /// If the request cannot be written as a form, so that it could not be sent either.
     pub fn call(request: &M) -> Self {
-        // Panics: as the documentation above says.
+        // Panics as documented.
         let form = serde_html_form::to_string(request).expect("a request can be written as a form");
         Self::with_form(Some(form))
     }
@@ -153,7 +153,7 @@ impl<M: ApiMethod> Expect<M> {
         Self { expected, method: PhantomData }
     }
 
-    /// Gives it a name for the report of what was not met.
+    /// Sets the name in reports.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.expected.name = Some(name.into());
         self
@@ -188,7 +188,7 @@ impl<M: ApiMethod> Expect<M> {
         self.between(least.min(calls), calls)
     }
 
-    /// Expects no such call.
+    /// Expects no calls.
     pub fn never(self) -> Self {
         self.times(0)
     }
@@ -198,30 +198,31 @@ impl<M: ApiMethod> Expect<M> {
         self
     }
 
-    /// Expects it after all expectations that are in order and were given before: they must have had their least
-    /// number of calls by then, and get no more afterwards. Those that are not in order may come at any time.
+    /// Expects the calls after those of all earlier expectations in order. By then these must have their minimum number
+    /// of calls, and they accept no more. Expectations without an order accept calls at any time.
     pub fn in_order(mut self) -> Self {
         self.expected.is_ordered = true;
         self
     }
 
-    /// Lets each of these calls take so long, instead of the mock's own latency; see
-    /// [`MockBuilder::latency`](crate::MockBuilder::latency). A fault that has one of its own keeps it.
+    /// Sets the latency of these calls; see [`MockBuilder::latency`](crate::MockBuilder::latency). A fault with a
+    /// latency keeps it.
     pub fn after(mut self, latency: Duration) -> Self {
         self.expected.latency = Some(latency);
         self
     }
 
-    /// Answers the next call with this answer. The call is validated and charged like any other, and costs what the answer says.
+    /// Answers the next call with this answer. The call is validated and charged like any other, and costs the credits
+    /// that the answer states.
     ///
     /// # Panics
     /// If the answer cannot be written as JSON; those of this SDK can.
     pub fn then_answer(self, answer: M::Answer) -> Self {
-        self.then(Act::Answer(Pinned::new::<M>(answer)))
+        self.then(Action::Answer(Pinned::new::<M>(answer)))
     }
 
-    /// The next call gets a random answer of this strategy, which echoes the query and costs what is configured: for
-    /// answers of which a test pins some fields.
+    /// Answers the next call with a random answer of this strategy, with the query of the call and the configured cost.
+    /// Use it to fix some fields and keep the rest random.
     ///
     /// ```
     /// use proptest::strategy::Strategy;
@@ -246,7 +247,7 @@ impl<M: ApiMethod> Expect<M> {
     where
         M: Generate,
     {
-        self.then(Act::Drawn(Drawn(Arc::new(answers.sboxed()))))
+        self.then(Action::Sampled(AnyStrategy(Arc::new(answers.sboxed()))))
     }
 
     /// Fails the next call with this fault.
@@ -255,26 +256,26 @@ impl<M: ApiMethod> Expect<M> {
     /// If it cannot apply to an answer of `M`, as [`Mock::script`](crate::Mock::script).
     #[track_caller]
     pub fn then_fault(self, fault: impl Into<Fault>) -> Self {
-        self.then(Act::fault::<M>(fault.into()))
+        self.then(Action::fault::<M>(fault.into()))
     }
 
     /// Answers the next call as without an expectation: with a random answer, or a refusal.
     pub fn then_default(self) -> Self {
-        self.then(Act::Usual)
+        self.then(Action::Usual)
     }
 
-    fn then(mut self, act: Act) -> Self {
-        self.expected.sequence.push(act);
+    fn then(mut self, action: Action) -> Self {
+        self.expected.sequence.push(action);
         self
     }
 
-    /// Every call after the sequence gets this answer. Without this and the three below, a sequence that has run out
-    /// is an error.
+    /// Answers every call after the sequence with this answer. Without this or one of the three methods below, a call
+    /// after the sequence is an error.
     ///
     /// # Panics
     /// If the answer cannot be written as JSON; those of this SDK can.
     pub fn always_answer(self, answer: M::Answer) -> Self {
-        self.always(Act::Answer(Pinned::new::<M>(answer)))
+        self.always(Action::Answer(Pinned::new::<M>(answer)))
     }
 
     /// Answers every call after the sequence with a random answer of this strategy; see
@@ -283,7 +284,7 @@ impl<M: ApiMethod> Expect<M> {
     where
         M: Generate,
     {
-        self.always(Act::Drawn(Drawn(Arc::new(answers.sboxed()))))
+        self.always(Action::Sampled(AnyStrategy(Arc::new(answers.sboxed()))))
     }
 
     /// Fails every call after the sequence with this fault.
@@ -292,16 +293,16 @@ impl<M: ApiMethod> Expect<M> {
     /// If it cannot apply to an answer of `M`, as [`Mock::script`](crate::Mock::script).
     #[track_caller]
     pub fn always_fault(self, fault: impl Into<Fault>) -> Self {
-        self.always(Act::fault::<M>(fault.into()))
+        self.always(Action::fault::<M>(fault.into()))
     }
 
     /// Answers every call after the sequence as without an expectation.
     pub fn always_default(self) -> Self {
-        self.always(Act::Usual)
+        self.always(Action::Usual)
     }
 
-    fn always(mut self, act: Act) -> Self {
-        self.expected.rest = Some(act);
+    fn always(mut self, action: Action) -> Self {
+        self.expected.rest = Some(action);
         self
     }
 
@@ -311,7 +312,7 @@ impl<M: ApiMethod> Expect<M> {
 }
 
 impl Expected {
-    /// Fewest and most calls.
+    /// Returns the minimum and maximum number of calls.
     fn bounds(&self) -> (u64, u64) {
         let steps = u64::try_from(self.sequence.len()).unwrap_or(u64::MAX);
         match (self.times, &self.rest) {
@@ -321,18 +322,18 @@ impl Expected {
         }
     }
 
-    /// What the call gets that has so many before it; `None` if the sequence has run out.
-    fn act(&self, before: u64) -> Option<Act> {
+    /// Returns the action for the call after `before` calls, or `None` after the end of the sequence.
+    fn action(&self, before: u64) -> Option<Action> {
         let step = usize::try_from(before).ok().and_then(|index| self.sequence.get(index));
         let rest = || match &self.rest {
-            None if self.sequence.is_empty() => Some(Act::Usual),
+            None if self.sequence.is_empty() => Some(Action::Usual),
             rest => rest.clone(),
         };
         step.cloned().or_else(rest)
     }
 }
 
-// Without the query; the report of what was not met shows it.
+// Without the query, which the report of unmet expectations shows.
 impl<M: ApiMethod> fmt::Debug for Expect<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Expect")

@@ -1,4 +1,4 @@
-//! Answers compressed with gzip for those who take it.
+//! Compression with gzip for clients that accept it.
 
 use std::io::Write;
 
@@ -11,22 +11,22 @@ use http::{HeaderMap, HeaderValue, Response};
 use crate::engine::Wire;
 use crate::server::connections::Connections;
 
-/// How answers are coded.
+/// The content coding of answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Coding {
-    /// As they are.
+pub(crate) enum ContentCoding {
+    /// Not compressed.
     #[default]
     Identity,
-    /// Compressed.
+    /// Compressed with gzip.
     Gzip,
 }
 
-/// A gzip member of nothing: after a compressed body, it adds nothing to it (RFC 1952, 2.2).
-const NOTHING: [u8; 20] = [31, 139, 8, 0, 0, 0, 0, 0, 0, 255, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+/// An empty gzip member, which adds no content after a compressed body (RFC 1952, 2.2).
+const EMPTY_MEMBER: [u8; 20] = [31, 139, 8, 0, 0, 0, 0, 0, 0, 255, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-impl Coding {
-    /// This coding if the request allows it (RFC 9110, 12.5.3).
-    pub(in crate::server) fn asked_by(self, headers: &HeaderMap) -> Self {
+impl ContentCoding {
+    /// Returns this coding if the request accepts it (RFC 9110, 12.5.3).
+    pub(in crate::server) fn accepted_by(self, headers: &HeaderMap) -> Self {
         let codings = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
         let takes_gzip = codings.flat_map(|value| value.split(',')).any(|coding| {
             let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
@@ -39,7 +39,7 @@ impl Coding {
         if takes_gzip { self } else { Self::Identity }
     }
 
-    /// Compresses what is sent. Where only a part of it is sent, that is so many bytes of the compressed body.
+    /// Compresses the body. The length of a partial body counts compressed bytes.
     pub(in crate::server) fn apply(self, wire: Wire, connections: &Connections) -> Wire {
         let is_compressed = self == Self::Gzip && !matches!(wire, Wire::Nothing(_) | Wire::Refused);
         if !is_compressed {
@@ -51,37 +51,37 @@ impl Coding {
             Wire::Slow(response) => Wire::Slow(coded(response)),
             Wire::Partial(response, at, end) => {
                 let response = coded(response);
-                let at = cut(response.body(), at);
+                let at = limit(response.body(), at);
                 Wire::Partial(response, at, end)
             }
             other => other,
         }
     }
 
-    /// What says nothing however often it comes after the body.
+    /// Returns bytes that add no content after the body, however often they are repeated.
     pub(in crate::server) fn filler(self) -> &'static [u8] {
         match self {
             Self::Identity => b" ",
-            Self::Gzip => &NOTHING,
+            Self::Gzip => &EMPTY_MEMBER,
         }
     }
 
-    /// The same, but a part of the body is what can be read of the part that is sent.
+    /// Limits a partial body to the bytes that can be decoded from its compressed part.
     #[cfg(feature = "conformance")]
-    pub(crate) fn legible(self, wire: Wire) -> Wire {
+    pub(crate) fn with_readable_part(self, wire: Wire) -> Wire {
         match (self, wire) {
             (Self::Gzip, Wire::Partial(response, at, end)) => {
                 let compressed = compress(response.body());
-                let legible = expand(&compressed[..cut(&compressed, at)]).len();
-                Wire::Partial(response, legible, end)
+                let readable = decode(&compressed[..limit(&compressed, at)]).len();
+                Wire::Partial(response, readable, end)
             }
             (_, wire) => wire,
         }
     }
 }
 
-/// At least one byte is missing, or nothing would be wrong.
-fn cut(compressed: &Bytes, at: usize) -> usize {
+/// Limits the length of a part so that at least one byte is missing.
+fn limit(compressed: &Bytes, at: usize) -> usize {
     at.min(compressed.len().saturating_sub(1))
 }
 
@@ -95,11 +95,11 @@ fn compress(body: &Bytes) -> Bytes {
     encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory takes every byte").into()
 }
 
-/// What can be read of the beginning of a compressed body.
+/// Decodes the beginning of a compressed body.
 #[cfg(feature = "conformance")]
-fn expand(compressed: &[u8]) -> Vec<u8> {
+fn decode(compressed: &[u8]) -> Vec<u8> {
     let mut decoder = flate2::write::MultiGzDecoder::new(Vec::new());
-    // What breaks off is no error until somebody says that this is all.
+    // The decoder reports a missing end only when it is finished.
     decoder.write_all(compressed).and_then(|()| decoder.flush()).expect("it was compressed here");
     std::mem::take(decoder.get_mut())
 }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_taken_where_the_request_says_so() {
+    fn compresses_if_the_request_accepts_gzip() {
         for (says, takes) in [
             ("gzip", true),
             ("br, GZIP;q=0.5", true),
@@ -124,18 +124,18 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(says));
-            assert_eq!(Coding::Gzip.asked_by(&headers) == Coding::Gzip, takes, "{says}");
-            assert_eq!(Coding::Identity.asked_by(&headers), Coding::Identity);
+            assert_eq!(ContentCoding::Gzip.accepted_by(&headers) == ContentCoding::Gzip, takes, "{says}");
+            assert_eq!(ContentCoding::Identity.accepted_by(&headers), ContentCoding::Identity);
         }
-        assert_eq!(Coding::Gzip.asked_by(&HeaderMap::new()), Coding::Identity);
+        assert_eq!(ContentCoding::Gzip.accepted_by(&HeaderMap::new()), ContentCoding::Identity);
     }
 
     #[cfg(feature = "conformance")]
     #[test]
-    fn the_filler_adds_nothing_to_what_is_read() {
+    fn the_filler_adds_no_content() {
         let body = Bytes::from_static(b"an answer");
-        let filled = [&compress(&body)[..], &NOTHING, &NOTHING].concat();
-        assert_eq!(expand(&filled), body);
-        assert_eq!(expand(&filled[..filled.len() - 3]), body);
+        let filled = [&compress(&body)[..], &EMPTY_MEMBER, &EMPTY_MEMBER].concat();
+        assert_eq!(decode(&filled), body);
+        assert_eq!(decode(&filled[..filled.len() - 3]), body);
     }
 }

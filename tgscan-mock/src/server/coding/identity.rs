@@ -1,17 +1,17 @@
-//! Answers as they are, in a build without the feature `gzip`.
+//! Uncompressed answers, for a build without the feature `gzip`.
 
 use http::HeaderMap;
 
 use crate::engine::Wire;
 use crate::server::connections::Connections;
 
-/// Nothing to choose.
+/// The only content coding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Coding(());
+pub(crate) struct ContentCoding(());
 
-#[expect(clippy::unused_self, reason = "with the feature `gzip` all of it depends on the coding")]
-impl Coding {
-    pub(in crate::server) fn asked_by(self, _: &HeaderMap) -> Self {
+#[expect(clippy::unused_self, reason = "same signatures as with the feature `gzip`")]
+impl ContentCoding {
+    pub(in crate::server) fn accepted_by(self, _: &HeaderMap) -> Self {
         self
     }
 
@@ -19,13 +19,13 @@ impl Coding {
         wire
     }
 
-    /// White space, which JSON takes everywhere.
+    /// Returns white space, which JSON allows everywhere.
     pub(in crate::server) fn filler(self) -> &'static [u8] {
         b" "
     }
 
     #[cfg(feature = "conformance")]
-    pub(crate) fn legible(self, wire: Wire) -> Wire {
+    pub(crate) fn with_readable_part(self, wire: Wire) -> Wire {
         wire
     }
 }

@@ -1,4 +1,4 @@
-//! Expectations over the control paths: what calls a test in another language wants to see, and what they get.
+//! Expectations over the control paths, for tests in other languages.
 
 use std::time::Duration;
 
@@ -15,40 +15,40 @@ use crate::{Expect, Mock, ScriptStep};
 /// One expected call.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, remote = "Self")]
-struct Wanted {
+struct ExpectedCall {
     /// The API method.
     method: String,
-    /// What the report calls it.
+    /// The name in reports.
     name: Option<String>,
-    /// Exactly this query; any, if there is none.
+    /// The exact query, or `None` for any.
     query: Option<String>,
-    /// Exactly so many calls.
+    /// The exact number of calls.
     times: Option<u64>,
-    /// Whether it comes after those before it.
+    /// Whether it comes after the earlier ones.
     #[serde(default)]
     in_order: bool,
-    /// The `result` of each answer, instead of a random one.
+    /// The `result` of each answer, in place of a random one.
     answer: Option<Value>,
-    /// How each call fails.
+    /// The fault of each call.
     fault: Option<ScriptStep>,
-    /// How long each call takes.
+    /// The latency of each call.
     latency_ms: Option<u64>,
 }
 
-from_object!(Wanted);
+from_object!(ExpectedCall);
 
 pub(super) fn expectations(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
     match *http_method {
         Method::GET => {}
         Method::POST => {
-            let wanted = match read::<Vec<Wanted>>(body) {
-                Ok(wanted) => wanted,
+            let calls = match read::<Vec<ExpectedCall>>(body) {
+                Ok(calls) => calls,
                 Err(wrong) => return Some(Err(wrong)),
             };
-            // All or none, so that a test that is wrong does not go on with half of them.
+            // All or none, so that an invalid test does not run with a part of its expectations.
             let mut add = Vec::new();
-            for wanted in wanted {
-                match Adding::of(wanted) {
+            for call in calls {
+                match AddVisitor::of(call) {
                     Ok(adding) => add.push(adding),
                     Err(why) => return Some(Err((StatusCode::BAD_REQUEST, why))),
                 }
@@ -60,25 +60,25 @@ pub(super) fn expectations(http_method: &Method, mock: &Mock, body: &[u8]) -> Op
         Method::DELETE => mock.clear_expectations(),
         _ => return None,
     }
-    let verdict = mock.verify();
+    let result = mock.verify();
     Some(Ok(json!({
-        "satisfied": verdict.is_ok(),
-        "report": verdict.err().map(|unmet| unmet.to_string()),
+        "satisfied": result.is_ok(),
+        "report": result.err().map(|unmet| unmet.to_string()),
     })))
 }
 
 type Add = Box<dyn FnOnce(&Mock)>;
 
-/// Reads an expectation with the types of its method.
-struct Adding {
-    wanted: Option<Wanted>,
+/// A visitor that reads an expectation with the types of its method.
+struct AddVisitor {
+    call: Option<ExpectedCall>,
     add: Option<Result<Add, String>>,
 }
 
-impl Adding {
-    fn of(wanted: Wanted) -> Result<Add, String> {
-        let name = wanted.method.clone();
-        let mut adding = Self { wanted: Some(wanted), add: None };
+impl AddVisitor {
+    fn of(call: ExpectedCall) -> Result<Add, String> {
+        let name = call.method.clone();
+        let mut adding = Self { call: Some(call), add: None };
         visit_all(&mut adding);
         adding.add.unwrap_or_else(|| {
             let known: Vec<&str> = infos().into_iter().map(|method| method.name).collect();
@@ -87,19 +87,19 @@ impl Adding {
     }
 }
 
-impl GenerateVisitor for Adding {
+impl GenerateVisitor for AddVisitor {
     fn visit<M: Generate>(&mut self) {
-        if let Some(wanted) = self.wanted.take_if(|wanted| wanted.method == M::NAME) {
+        if let Some(call) = self.call.take_if(|call| call.method == M::NAME) {
             self.add = Some(
-                expect::<M>(wanted)
+                expect::<M>(call)
                     .map(|expect| -> Add { Box::new(move |mock: &Mock| mock.expect_by_control(expect)) }),
             );
         }
     }
 }
 
-fn expect<M: Generate>(wanted: Wanted) -> Result<Expect<M>, String> {
-    let Wanted { method, name, query, times, in_order, answer, fault, latency_ms } = wanted;
+fn expect<M: Generate>(call: ExpectedCall) -> Result<Expect<M>, String> {
+    let ExpectedCall { method, name, query, times, in_order, answer, fault, latency_ms } = call;
     let mut expect = match query {
         None => Expect::<M>::any(),
         Some(query) => {
@@ -113,7 +113,7 @@ fn expect<M: Generate>(wanted: Wanted) -> Result<Expect<M>, String> {
     }
     let fault = fault.map_or(Ok(None), |step| step.into_fault_of(&method))?;
     expect = match (answer, fault) {
-        (Some(_), Some(_)) => return Err("give an `answer` or a `fault`, and not both".into()),
+        (Some(_), Some(_)) => return Err("`answer` and `fault` exclude each other; give one".into()),
         (Some(answer), None) => expect.always_answer(
             serde_json::from_value(answer).map_err(|error| format!("the answer of `{method}`: {error}"))?,
         ),
@@ -122,7 +122,7 @@ fn expect<M: Generate>(wanted: Wanted) -> Result<Expect<M>, String> {
     };
     if let Some(latency) = latency_ms {
         if latency > MOST_LATENCY_MS {
-            return Err(format!("`latency_ms` is a number from 0 to {MOST_LATENCY_MS}"));
+            return Err(format!("`latency_ms` must be a number from 0 to {MOST_LATENCY_MS}"));
         }
         expect = expect.after(Duration::from_millis(latency));
     }

@@ -1,4 +1,4 @@
-//! The control paths: the mock's own state, for tests in any language.
+//! The control paths: the mock's state, for tests in any language.
 
 mod expect;
 
@@ -18,7 +18,7 @@ const PREFIX: &str = "/_mock/";
 
 type Answer = Result<Value, (StatusCode, String)>;
 
-/// The answer to a request under `/_mock/`; `None` for every other path. It needs no key and is not recorded.
+/// Answers a request under `/_mock/`, or returns `None` for other paths. It needs no key and is not recorded.
 pub(super) fn answer(
     mock: &Mock,
     request: &Request<Bytes>,
@@ -29,7 +29,7 @@ pub(super) fn answer(
         return Some(respond(Err(unread.clone())));
     }
     let Some((allow, act)) = find(name) else {
-        let message = format!("there is no such control path; they are {}", names());
+        let message = format!("unknown control path; the paths are {}", names());
         return Some(respond(Err((StatusCode::NOT_FOUND, message))));
     };
     let Some(answer) = act(request.method(), mock, request.body()) else {
@@ -40,11 +40,11 @@ pub(super) fn answer(
     Some(respond(answer))
 }
 
-/// What one path does; `None` if it does not take the HTTP method.
-type Act = fn(&Method, &Mock, &[u8]) -> Option<Answer>;
+/// The function of a path. Returns `None` if the path does not accept the HTTP method.
+type Handler = fn(&Method, &Mock, &[u8]) -> Option<Answer>;
 
-/// Every path, with the HTTP methods that it takes.
-const PATHS: [(&str, &str, Act); 7] = [
+/// All paths, with the HTTP methods that they accept.
+const PATHS: [(&str, &str, Handler); 7] = [
     ("state", "GET, PUT", state),
     ("requests", "GET", requests),
     ("reset", "POST", reset),
@@ -54,7 +54,7 @@ const PATHS: [(&str, &str, Act); 7] = [
     ("control.json", "GET", control),
 ];
 
-fn find(name: &str) -> Option<(&'static str, Act)> {
+fn find(name: &str) -> Option<(&'static str, Handler)> {
     PATHS.iter().find(|(known, ..)| *known == name).map(|(_, allow, act)| (*allow, *act))
 }
 
@@ -81,7 +81,7 @@ fn state(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
         "granted": account.granted,
         "charged_calls": account.charged_calls,
         "latency_ms": mock.latency().as_millis(),
-        "requests": mock.kept_requests(),
+        "requests": mock.num_requests(),
         "dropped_requests": mock.dropped_requests(),
         "faults_left": mock.script_left(),
     })))
@@ -91,7 +91,7 @@ fn requests(http_method: &Method, mock: &Mock, _: &[u8]) -> Option<Answer> {
     (http_method == Method::GET).then(|| Ok(mock.requests().iter().map(record).collect()))
 }
 
-/// As JSON. The key is not in it: the mock does not keep it.
+/// Converts a request to JSON. It contains no key, since the mock does not store it.
 fn record(request: &RecordedRequest) -> Value {
     let key = match request.key {
         KeyUsed::None => None,
@@ -118,7 +118,7 @@ fn since_1970(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Each header with a list of its values.
+/// Converts headers to lists of values by name.
 fn headers(request: &RecordedRequest) -> Value {
     let values = |name: &http::HeaderName| -> Value {
         request.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect()
@@ -146,18 +146,18 @@ fn faults(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
     Some(Ok(json!({ "faults_left": mock.script_left() })))
 }
 
-/// The document of the API.
+/// Returns the document of the API.
 fn openapi(http_method: &Method, _: &Mock, _: &[u8]) -> Option<Answer> {
     (http_method == Method::GET).then(|| document(include_str!("../../../openapi.json")))
 }
 
-/// The document of these paths.
+/// Returns the document of these paths.
 fn control(http_method: &Method, _: &Mock, _: &[u8]) -> Option<Answer> {
     (http_method == Method::GET).then(|| document(include_str!("../../../control.json")))
 }
 
 fn document(text: &str) -> Answer {
-    let broken = |error| (StatusCode::INTERNAL_SERVER_ERROR, format!("the document is broken: {error}"));
+    let broken = |error| (StatusCode::INTERNAL_SERVER_ERROR, format!("the document is invalid: {error}"));
     serde_json::from_str(text).map_err(broken)
 }
 

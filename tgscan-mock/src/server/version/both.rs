@@ -1,4 +1,4 @@
-//! HTTP/1.1 and HTTP/2, by what the client begins with.
+//! HTTP/1.1 and HTTP/2, detected from the client's first bytes.
 
 use std::error::Error;
 use std::io;
@@ -22,9 +22,9 @@ where
     S::Future: Send + 'static,
 {
     let mut http = Builder::new(TokioExecutor::new());
-    // Without dates, so that the same seed gives the same bytes.
-    // Without a limit for the head of a request, which would set a timer for each; the mock has time.
-    // In one piece: to copy a small body behind its head is cheaper than to send two.
+    // No dates, so that the same seed gives the same bytes.
+    // No limit for the head of a request, which would set a timer for each.
+    // One buffer per response: copying a small body is cheaper than a vectored write.
     http.http1().auto_date_header(false).header_read_timeout(None).writev(false);
     http.http2().auto_date_header(false).timer(TokioTimer::new());
     http.serve_connection(TokioIo::new(stream), service).await

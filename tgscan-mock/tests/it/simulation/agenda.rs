@@ -19,6 +19,11 @@ impl<E> Agenda<E> {
         self.now
     }
 
+    /// Moves the clock while no event is to come.
+    pub(super) fn rest(&mut self, duration: Duration) {
+        self.now += duration;
+    }
+
     /// Puts an event after this long. Events of the same moment happen in the order of `tie`.
     pub(super) fn after(&mut self, wait: Duration, tie: u64, event: E) {
         self.entries.push(Entry { at: self.now + wait, tie, event });

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use tgscan_mock::core::{Credits, Ledger, Reserve, ledger::LedgerSnapshot};
+use tgscan_mock::core::{Book, Credits, Ledger};
 use tgscan_mock::{
     Fault, FaultKind, Mock,
     outcome::{Class, Outcome, Wire},
 };
 
 use super::call::Seen;
-use super::model::{Held, Model};
 use super::violation::Promise;
 
 /// What is known from outside about one world. A broken promise is an error, with the call that it is about.
@@ -20,30 +19,18 @@ pub(super) struct Audit {
     pub(super) ledger: Ledger,
     /// Check only this promise; to show that each can be broken.
     only: Option<Promise>,
-    is_strict: bool,
+    /// Whether no call costs more than its reserve.
+    pub(super) is_strict: bool,
     pub(super) calls: Vec<Record>,
-    /// What the ledger must say.
-    pub(super) model: Model,
-    /// The cap when an attempt was last allowed.
-    cap: Option<u64>,
-    /// What attempts took beyond what was counted for them, of which the ledger learned after an attempt was last allowed,
-    /// too late to refuse that one.
-    beyond_learned_since: u64,
-    /// Late charges that a comparison showed after an attempt was last allowed.
-    late_learned_since: u64,
-    /// Charges that came after their attempts were settled, by the number of the arrival.
-    late: Vec<(u64, u64)>,
-    /// Late charges that no comparison can show any more, because the ledger was not told of a purchase or began anew.
-    forgotten: u64,
-    /// When the last balance was read that was compared with.
-    pub(super) read: u64,
-    /// What was bought since the last comparison without telling the ledger.
-    pub(super) unseen: u64,
-    /// Requests that arrived.
-    pub(super) arrivals: u64,
-    /// Paid attempts begun or ended, and comparisons that concluded something.
-    pub(super) activity: u64,
-    pub(super) conclusions: u64,
+    /// The cap of the calls that begin now.
+    pub(super) cap: Option<u64>,
+    /// The cap when an attempt was last admitted.
+    admitted_cap: Option<u64>,
+    /// Credits bought since the last comparison and not recorded.
+    pub(super) unrecorded: u64,
+    /// What other programs spent.
+    pub(super) elsewhere: u64,
+    pub(super) has_baseline: bool,
 }
 
 pub(super) type Checked<T = ()> = Result<T, (Promise, String, Option<usize>)>;
@@ -51,7 +38,6 @@ pub(super) type Checked<T = ()> = Result<T, (Promise, String, Option<usize>)>;
 /// One call as its caller means it, however often it is sent.
 pub(super) struct Record {
     is_paid: bool,
-    method: &'static str,
     may_resend: bool,
     pub(super) attempts: Vec<Attempt>,
     /// What was delivered last.
@@ -68,30 +54,18 @@ pub(super) struct Attempt {
 }
 
 impl Audit {
-    pub(super) fn new(
-        mock: Mock,
-        ledger: Ledger,
-        (cap, reserve): (Option<u64>, Reserve),
-        is_strict: bool,
-        only: Option<Promise>,
-    ) -> Self {
+    pub(super) fn new(mock: Mock, ledger: Ledger, is_strict: bool, only: Option<Promise>) -> Self {
         Self {
             mock,
             ledger,
             only,
             is_strict,
             calls: Vec::new(),
-            model: Model::new(cap, reserve),
             cap: None,
-            beyond_learned_since: 0,
-            late_learned_since: 0,
-            late: Vec::new(),
-            forgotten: 0,
-            read: 0,
-            unseen: 0,
-            arrivals: 0,
-            activity: 0,
-            conclusions: 0,
+            admitted_cap: None,
+            unrecorded: 0,
+            elsewhere: 0,
+            has_baseline: false,
         }
     }
 
@@ -117,63 +91,40 @@ impl Audit {
     }
 
     /// A caller wants an answer. Returns the call's number.
-    pub(super) fn wanted(&mut self, method: &'static str, is_paid: bool, may_resend: bool) -> usize {
+    pub(super) fn wanted(&mut self, is_paid: bool, may_resend: bool) -> usize {
         let (attempts, story) = (Vec::new(), Vec::new());
-        self.calls.push(Record { is_paid, method, may_resend, attempts, delivered: None, story });
+        self.calls.push(Record { is_paid, may_resend, attempts, delivered: None, story });
         self.calls.len() - 1
     }
 
-    /// An attempt was allowed. Returns its number within the call.
-    pub(super) fn sent(&mut self, call: usize, before: &LedgerSnapshot) -> Checked<usize> {
+    /// An attempt was admitted. Returns its number within the call.
+    pub(super) fn sent(&mut self, call: usize, before: &Book) -> Checked<usize> {
         let record = &mut self.calls[call];
-        let (number, method) = (record.attempts.len(), record.method);
+        let number = record.attempts.len();
         record.attempts.push(Attempt::default());
-        if record.is_paid {
-            let is_right = self.model.allows(method);
-            self.check(is_right, Promise::CapHolds, Some(call), || format!("allowed at {before:?}"))?;
-            self.cap = self.model.cap;
-            (self.beyond_learned_since, self.late_learned_since) = (0, 0);
-            self.activity += 1;
-            self.model.begin(call, number, method);
-            self.agrees(Some(call))?;
-        } else {
-            let is_same = self.ledger.snapshot() == *before;
-            self.check(is_same, Promise::LedgerBrackets, Some(call), || "a free call is held for".into())?;
+        let now = self.ledger.book();
+        if !record.is_paid {
+            self.check(now == *before, Promise::LedgerBrackets, Some(call), || {
+                "a free call is booked".into()
+            })?;
+        } else if number == 0 {
+            self.admitted_cap = self.cap;
+            let (totals, cap) = (now.totals(), self.cap.unwrap_or(u64::MAX));
+            self.check(totals.committed() <= cap, Promise::CapHolds, Some(call), || {
+                format!("admitted under a cap of {cap} with {totals:?}")
+            })?;
         }
         Ok(number)
     }
 
-    /// The cap refused an attempt.
-    pub(super) fn refused(&self, call: usize, before: &LedgerSnapshot) -> Checked {
-        let record = &self.calls[call];
-        let is_right = record.is_paid && !self.model.allows(record.method);
-        self.check(is_right, Promise::CapHolds, Some(call), || format!("refused for nothing at {before:?}"))
-    }
-
-    /// The ledger says what it must say.
-    pub(super) fn agrees(&self, call: Option<usize>) -> Checked {
-        let (now, model) = (self.ledger.snapshot(), &self.model);
-        let says = (
-            now.charged,
-            now.unexplained,
-            now.in_flight,
-            now.in_flight_calls,
-            now.uncertain,
-            now.uncertain_calls,
-        );
-        let must = (
-            model.charged,
-            model.unexplained,
-            model.in_flight_credits(),
-            model.in_flight.len() as u64,
-            model.uncertain_credits(),
-            model.uncertain_calls() as u64,
-        );
-        let room = model.cap.map(|_| model.room());
-        let is_right = says == must && now.remaining() == room;
-        self.check(is_right, Promise::LedgerBrackets, call, || {
-            format!("charged, unexplained, in flight, uncertain are {must:?} with room for {room:?}, and {now:?} is told")
-        })
+    /// The cap refused a call.
+    pub(super) fn refused(&self, call: usize, seen: &Seen, before: &Book) -> Checked {
+        let Some(cap) = &seen.cap_reached else { return Ok(()) };
+        let is_right = self.calls[call].is_paid
+            && cap.limit == self.cap.unwrap_or(u64::MAX)
+            && cap.totals == before.totals()
+            && before.totals().remaining(cap.limit) < cap.reserve.unwrap_or(1);
+        self.check(is_right, Promise::CapHolds, Some(call), || format!("refused although it fits: {cap:?}"))
     }
 
     /// A request reached the service. Returns whether it was one too many, as the caller asked for.
@@ -192,10 +143,6 @@ impl Audit {
         attempt.is_processed = fault.is_none_or(Fault::is_charged) && !is_refused;
         attempt.charged = outcome.charged;
         let told = attempt.told;
-        self.arrivals += 1;
-        if !self.model.lose(call, number, outcome.charged, self.arrivals) && outcome.charged > 0 {
-            self.late.push((self.arrivals, outcome.charged));
-        }
         let record = &self.calls[call];
         let processed = record.attempts.iter().filter(|attempt| attempt.is_processed).count();
         let is_twice = record.is_paid && processed > 1;
@@ -242,7 +189,7 @@ impl Audit {
             "uncertain, although the call is free or its answer says what it cost".into()
         })?;
         match self.calls[call].attempts[number].told {
-            None => self.told(call, number, seen.credits, was_uncertain)?,
+            None => self.calls[call].attempts[number].told = Some(seen.credits),
             told => self.check(told == Some(seen.credits), Promise::CreditsTrue, Some(call), || {
                 format!("first {told:?}, then {:?}", seen.credits)
             })?,
@@ -250,68 +197,11 @@ impl Audit {
         self.check_told(call, number, Some(seen.credits))
     }
 
-    /// The caller went away while an attempt was under way.
-    pub(super) fn left(&mut self, call: usize) -> Checked {
-        self.told(call, self.calls[call].attempts.len() - 1, Credits::Uncertain, false)
-    }
-
-    fn told(&mut self, call: usize, number: usize, credits: Credits, was_uncertain: bool) -> Checked {
-        self.calls[call].attempts[number].told = Some(credits);
-        if !self.calls[call].is_paid {
-            return Ok(());
+    /// The caller went away while an attempt was in flight.
+    pub(super) fn left(&mut self, call: usize) {
+        if let Some(attempt) = self.calls[call].attempts.last_mut() {
+            attempt.told = Some(Credits::Uncertain);
         }
-        self.activity += 1;
-        let held = self.model.end(call, number);
-        // A call with an earlier uncertain attempt is uncertain, whatever became of its last one: ask the ledger which.
-        let is_uncertain = credits == Credits::Uncertain
-            && (!was_uncertain
-                || self.ledger.snapshot().uncertain_calls > self.model.uncertain_calls() as u64);
-        match credits {
-            Credits::Charged(credits) => self.model.charge(held.method, credits),
-            _ if is_uncertain => self.model.uncertain.push(held),
-            _ => {}
-        }
-        if !is_uncertain {
-            self.beyond_learned_since += held.lost.saturating_sub(held.counted);
-        }
-        let (price, must) = (self.ledger.price(held.method), self.model.price(held.method));
-        self.check(price == must, Promise::CapHolds, Some(call), || {
-            format!("the price is {price:?}, and the highest cost told of {must:?}")
-        })?;
-        self.agrees(Some(call))
-    }
-
-    /// These are settled by a balance that was read at this arrival: from now on the ledger knows what they took until
-    /// then. What they took later is late.
-    pub(super) fn settled(&mut self, held: &[Held], arrivals: u64) {
-        let late = held.iter().filter(|held| held.lost_at > arrivals);
-        self.late.extend(late.map(|held| (held.lost_at, held.lost)));
-        self.beyond_learned_since +=
-            held.iter().map(|held| held.lost.saturating_sub(held.counted)).sum::<u64>();
-    }
-
-    /// A balance that was read at this arrival was compared with; charges before it show in it, or never will.
-    pub(super) fn seen_until(&mut self, arrivals: u64, is_shown: bool) {
-        self.read = arrivals;
-        let (old, late): (Vec<_>, Vec<_>) = self.late.iter().partition(|(at, _)| *at <= arrivals);
-        self.late = late;
-        let credits: u64 = old.iter().map(|(_, credits)| credits).sum();
-        if is_shown {
-            // Too late to refuse what was allowed before.
-            self.late_learned_since += credits;
-        } else {
-            self.forgotten += credits;
-        }
-    }
-
-    /// Charges that came late and will show in the next balance.
-    pub(super) fn late_unseen(&self) -> u64 {
-        self.late.iter().map(|(_, credits)| credits).sum()
-    }
-
-    /// What came too late to be counted anywhere yet.
-    pub(super) fn late(&self) -> u64 {
-        self.forgotten + self.late_unseen()
     }
 
     fn check_told(&self, call: usize, number: usize, told: Option<Credits>) -> Checked {
@@ -326,45 +216,37 @@ impl Audit {
         })
     }
 
-    /// What must hold at any moment. Returns whether the cap is passed, as expensive calls may.
-    pub(super) fn at_any_moment(&self) -> Checked<bool> {
-        let (now, lost) = (self.ledger.snapshot(), self.mock.account().spent);
-        let most = now.committed() + self.model.beyond() + self.late();
-        self.check((now.charged..=most).contains(&lost), Promise::LedgerBrackets, None, || {
-            let (beyond, late) = (self.model.beyond(), self.late());
-            format!("the account lost {lost}, {beyond} of it beyond what is set aside, {late} late: {now:?}")
-        })?;
-        let is_certain = now.in_flight_calls == 0 && now.uncertain_calls == 0;
+    /// What the account lost, by its calls and by other programs.
+    pub(super) fn lost(&self) -> u64 {
+        self.mock.account().spent + self.elsewhere
+    }
+
+    /// Checks that charged ≤ lost ≤ charged + in flight + uncertain, exactly if nothing is in flight or uncertain. Calls
+    /// that cost more than their reserve can pass the upper bound until they end.
+    pub(super) fn bracket(&self, promise: Promise) -> Checked {
+        let (now, lost) = (self.ledger.book().totals(), self.lost());
         let known = now.charged + now.unexplained;
-        self.check(
-            !is_certain || known <= lost && lost <= known + self.late(),
-            Promise::LedgerBrackets,
-            None,
-            || {
-                format!(
-                    "the account lost {lost}, {} of it late, and nothing is uncertain: {now:?}",
-                    self.late()
-                )
-            },
-        )?;
-        let late = self.late_learned_since + self.late();
-        let beyond = self.model.beyond_counted() + self.beyond_learned_since + late;
-        let cap = self.cap.unwrap_or(u64::MAX);
-        self.check(lost <= cap.saturating_add(beyond), Promise::CapHolds, None, || {
-            format!("the account lost {lost} with a cap of {cap}, and {beyond} was beyond what was counted: {now:?}")
-        })?;
-        let is_beyond = self.is_strict && self.model.beyond_counted() + self.beyond_learned_since > 0;
-        self.check(!is_beyond, Promise::CapHolds, None, || {
-            format!("{beyond} beyond what is set aside, which no call can pass")
+        let is_certain = now.in_flight_calls == 0 && now.uncertain_attempts == 0;
+        let most = if self.is_strict || is_certain { now.committed() } else { u64::MAX };
+        self.check((known..=most).contains(&lost), promise, None, || {
+            format!("the account lost {lost}, and the ledger has {now:?}")
+        })
+    }
+
+    /// What must hold at any moment. Returns whether the cap is passed, as calls above their reserve may.
+    pub(super) fn at_any_moment(&self) -> Checked<bool> {
+        self.bracket(Promise::LedgerBrackets)?;
+        let (cap, lost) = (self.admitted_cap.unwrap_or(u64::MAX), self.mock.account().spent);
+        self.check(!self.is_strict || lost <= cap, Promise::CapHolds, None, || {
+            format!("the account lost {lost} with a cap of {cap}")
         })?;
         Ok(lost > cap)
     }
 
     /// What must hold when no call and no request is left.
     pub(super) fn at_rest(&self) -> Checked {
-        let now = self.ledger.snapshot();
+        let now = self.ledger.book().totals();
         let is_empty = (now.in_flight, now.in_flight_calls) == (0, 0);
-        self.check(is_empty, Promise::NothingHeld, None, || format!("no call is left: {now:?}"))?;
-        self.agrees(None)
+        self.check(is_empty, Promise::NothingHeld, None, || format!("no call is left: {now:?}"))
     }
 }

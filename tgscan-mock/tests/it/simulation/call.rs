@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_mock::core::{
-    Api, Credits, Error, Reply, TransportError,
-    call::{Backoff, InFlight, Step},
+    Api, Credits, Error, ErrorKind, Reply, TransportError,
+    account::CapReached,
+    call::{InFlight, Now, Step, Wait},
 };
 use tgscan_mock::data::Generate;
 
@@ -22,9 +23,9 @@ pub(super) trait Query {
 /// A call that has begun.
 pub(super) trait Call {
     fn received(&mut self, result: Result<Response<Bytes>, TransportError>, now: Duration) -> Next;
-    fn wait_over(&mut self) -> Next;
+    fn wait_over(&mut self, now: Duration) -> Next;
     /// Ends a wait.
-    fn give_up(&mut self) -> Seen;
+    fn give_up(&mut self, now: Duration) -> Seen;
 }
 
 /// What a call wants next.
@@ -40,7 +41,9 @@ pub(super) struct Seen {
     pub(super) attempts: u32,
     pub(super) is_reply: bool,
     pub(super) is_timeout: bool,
-    pub(super) is_refused_by_cap: bool,
+    /// Whether it was refused before anything was sent.
+    pub(super) is_refused: bool,
+    pub(super) cap_reached: Option<CapReached>,
     pub(super) response: Option<Response<Bytes>>,
 }
 
@@ -51,7 +54,8 @@ impl Seen {
             attempts: reply.attempts,
             is_reply: true,
             is_timeout: false,
-            is_refused_by_cap: false,
+            is_refused: false,
+            cap_reached: None,
             response: Some(reply.response().clone()),
         }
     }
@@ -62,7 +66,11 @@ impl Seen {
             attempts: error.attempts(),
             is_reply: false,
             is_timeout: error.is_timeout(),
-            is_refused_by_cap: error.is_cap_reached(),
+            is_refused: error.is_cap_reached() || error.store_refusal().is_some(),
+            cap_reached: match error.kind() {
+                ErrorKind::CapReached(cap) => Some(cap.clone()),
+                _ => None,
+            },
             response: error.response().cloned(),
         }
     }
@@ -91,15 +99,19 @@ impl<M: Generate> Query for Form<M> {
 
     fn begin(&self, api: &Api, now: Duration) -> (Box<dyn Call>, Next) {
         let request: M = serde_html_form::from_str(&self.form).unwrap();
-        let (stage, next) = Stage::of(Step::begin(api, request, now));
+        let (stage, next) = Stage::of(Step::begin(api, request, at(now)));
         (Box::new(stage), next)
     }
+}
+
+fn at(now: Duration) -> Now {
+    Now::new(now, None)
 }
 
 /// Where a call stands between two events.
 enum Stage<M: Generate> {
     Sent(InFlight<M>),
-    Waiting(Backoff<M>),
+    Waiting(Wait<M>),
     Over,
 }
 
@@ -107,10 +119,12 @@ impl<M: Generate> Stage<M> {
     fn of(step: Step<M>) -> (Self, Next) {
         match step {
             Step::Send(request, sent) => (Self::Sent(sent), Next::Send(request)),
-            Step::Backoff(wait) => {
-                let next = Next::Wait(wait.duration(), Seen::error(wait.error()));
+            Step::Wait(wait) => {
+                let error = wait.error().expect("a call without a store waits for a reason");
+                let next = Next::Wait(wait.duration(), Seen::error(error));
                 (Self::Waiting(wait), next)
             }
+            Step::Ask(_) => panic!("there is no store"),
             Step::Done(Ok(reply)) => (Self::Over, Next::Done(Seen::reply(&reply))),
             Step::Done(Err(error)) => (Self::Over, Next::Done(Seen::error(&error))),
         }
@@ -126,22 +140,26 @@ impl<M: Generate> Stage<M> {
 impl<M: Generate> Call for Stage<M> {
     fn received(&mut self, result: Result<Response<Bytes>, TransportError>, now: Duration) -> Next {
         self.go_on(|stage| match stage {
-            Self::Sent(sent) => sent.received(result, now),
+            Self::Sent(sent) => sent.received(result, at(now)),
             Self::Waiting(_) | Self::Over => panic!("nothing was sent"),
         })
     }
 
-    fn wait_over(&mut self) -> Next {
+    fn wait_over(&mut self, now: Duration) -> Next {
         self.go_on(|stage| match stage {
-            Self::Waiting(wait) => wait.resume(),
+            Self::Waiting(wait) => wait.resume(at(now)),
             Self::Sent(_) | Self::Over => panic!("not waiting"),
         })
     }
 
-    fn give_up(&mut self) -> Seen {
-        match std::mem::replace(self, Self::Over) {
-            Self::Waiting(wait) => Seen::error(&wait.give_up()),
+    fn give_up(&mut self, now: Duration) -> Seen {
+        let next = self.go_on(|stage| match stage {
+            Self::Waiting(wait) => wait.give_up(at(now)),
             Self::Sent(_) | Self::Over => panic!("not waiting"),
+        });
+        match next {
+            Next::Done(seen) => seen,
+            Next::Send(_) | Next::Wait(..) => panic!("it was given up"),
         }
     }
 }

@@ -9,7 +9,6 @@ mod agenda;
 mod audit;
 mod call;
 mod driver;
-mod model;
 mod reconcile;
 mod rng;
 mod run;
@@ -148,20 +147,23 @@ fn assert_everything_happened(stats: &Stats, seed: u64) {
             "arrived after the caller had gone",
             "given up while sent",
             "given up while waiting",
-            "refused at once",
+            "refused immediately",
             "refused after a wait",
-            "cap passed by calls beyond what was set aside",
+            "cap passed by calls above their reserve",
             "reconciled: baseline",
             "reconciled: agrees",
-            "reconciled: settled",
-            "reconciled: topped up",
-            "reconciled: differs",
-            "reconciled: calls in flight",
+            "reconciled: resolved",
+            "reconciled: purchased",
+            "reconciled: unexplained",
+            "reconciled: attempts are running",
+            "reconciled: too early",
             "reconciled: overlapped",
-            "top-up: told",
-            "top-up: not told",
-            "top-up: told later",
-            "settled by hand",
+            "purchase: recorded",
+            "purchase: not recorded",
+            "purchase: recorded later",
+            "purchase: during a comparison",
+            "spent elsewhere",
+            "resolved by hand",
         ]
         .map(String::from),
     );

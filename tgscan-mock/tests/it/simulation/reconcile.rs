@@ -1,6 +1,9 @@
-//! Compares what a reconciliation concludes with what it must conclude, and frees what is uncertain.
+//! Compares the ledger with the balance, and resolves what is uncertain.
 
-use tgscan_mock::core::ledger::{Reconcile, ReconcileOutcome};
+use std::time::Duration;
+
+use tgscan_mock::core::Outcome;
+use tgscan_mock::core::account::{Comparison, Start};
 
 use super::audit::{Audit, Checked};
 use super::driver::Driver;
@@ -8,121 +11,131 @@ use super::violation::Promise;
 
 /// A comparison that has begun, with a balance that may be old when it ends.
 pub(super) struct Begun {
-    comparison: Reconcile,
+    comparison: Option<Comparison>,
     balance: i64,
-    arrivals: u64,
-    activity: u64,
-    conclusions: u64,
-    was_busy: bool,
+    token: u64,
+}
+
+fn millis(now: Duration) -> u64 {
+    u64::try_from(now.as_millis()).unwrap()
 }
 
 impl Audit {
-    pub(super) fn begin_reconcile(&self) -> Begun {
-        Begun {
-            comparison: self.ledger.start_reconcile(),
-            balance: self.mock.account().credits,
-            arrivals: self.arrivals,
-            activity: self.activity,
-            conclusions: self.conclusions,
-            was_busy: !self.model.in_flight.is_empty(),
+    /// Begins a comparison if it can. `late` is how long a request can be on its way.
+    pub(super) fn begin_reconcile(
+        &self,
+        token: u64,
+        late: Duration,
+        now: Duration,
+    ) -> Result<Begun, &'static str> {
+        let balance = self.mock.account().credits;
+        match self.ledger.start_comparison(token, late, millis(now)) {
+            Start::Begun(comparison) => Ok(Begun { comparison: Some(comparison), balance, token }),
+            Start::Busy => {
+                self.ledger.end_comparison(token);
+                Err("reconciled: attempts are running")
+            }
+            Start::TooEarly(_) => Err("reconciled: too early"),
         }
     }
 
-    /// Ends a comparison. What it concludes must be what the documentation says, and nothing may change if a call or
-    /// another comparison overtook it.
-    pub(super) fn end_reconcile(&mut self, begun: Begun, driver: Driver) -> Checked<ReconcileOutcome> {
-        let before = self.ledger.snapshot();
-        let comparison = match driver {
-            Driver::BelievesOldBalances => self.ledger.start_reconcile(),
-            _ => begun.comparison,
-        };
-        let seen = comparison.finish(begun.balance);
-        let is_overtaken =
-            begun.was_busy || !self.model.in_flight.is_empty() || begun.activity != self.activity;
-        let must = if is_overtaken {
-            ReconcileOutcome::CallsInFlight
-        } else if begun.conclusions != self.conclusions {
-            ReconcileOutcome::Overlapped
-        } else {
-            if begun.arrivals == self.arrivals {
-                self.explains(begun.balance)?;
-            }
-            self.unseen = 0;
-            let (must, settled) = self.model.compare(begun.balance);
-            if !matches!(must, ReconcileOutcome::Baseline | ReconcileOutcome::ToppedUp(_)) {
-                self.model.show_stranded(self.read, begun.arrivals);
-            }
-            self.settled(&settled, begun.arrivals);
-            let is_shown = !matches!(must, ReconcileOutcome::Baseline | ReconcileOutcome::ToppedUp(_));
-            self.seen_until(begun.arrivals, is_shown);
-            self.conclusions += 1;
-            must
-        };
-        let is_right = seen.outcome == must
-            && seen.uncertain == before.uncertain
-            && seen.uncertain_left == self.ledger.snapshot().uncertain
-            && (must.is_conclusive() || self.ledger.snapshot() == before);
-        self.check(is_right, Promise::Reconciles, None, || {
-            format!("{seen:?} of a balance of {}, which means {must:?}, from {before:?}", begun.balance)
-        })?;
-        self.agrees(None)?;
-        Ok(must)
+    /// Begins a comparison in the wrong order: it asks for the balance before new attempts are held back.
+    pub(super) fn read_balance(&self, token: u64) -> Begun {
+        Begun { comparison: None, balance: self.mock.account().credits, token }
     }
 
-    /// What the account lost since the last comparison is what callers were told, what uncertain attempts and late ones
-    /// took, less what was bought.
-    fn explains(&self, balance: i64) -> Checked {
-        let Some(excess) = self.model.excess(balance) else { return Ok(()) };
-        let taken = self.model.open_truth() + self.model.stranded_since(self.read) + self.late_unseen();
-        let taken = i128::from(taken) - i128::from(self.unseen);
-        self.check(excess == taken, Promise::Reconciles, None, || {
-            format!("the account lost {excess} more than was told, and uncertain and late calls took {taken}")
+    /// Ends a comparison. What it concludes must be true.
+    pub(super) fn end_reconcile(
+        &mut self,
+        begun: &Begun,
+        now: Duration,
+        driver: Driver,
+    ) -> Checked<&'static str> {
+        let comparison = if let Some(comparison) = begun.comparison {
+            comparison
+        } else {
+            let start = self.ledger.start_comparison(begun.token, Duration::ZERO, millis(now));
+            let Start::Begun(comparison) = start else {
+                self.ledger.end_comparison(begun.token);
+                return Ok("reconciled: not begun");
+            };
+            comparison
+        };
+        let before = self.ledger.book();
+        let report = self.ledger.finish_comparison(comparison, begun.balance, millis(now));
+        let after = self.ledger.book();
+        let outcome = report.outcome;
+        let is_right = match outcome {
+            Outcome::Baseline => !self.has_baseline,
+            Outcome::Agrees | Outcome::Resolved(_) => self.has_baseline && self.unrecorded == 0,
+            // Calls that cost more than their reserve are not explained by it.
+            Outcome::Unexplained(_) => {
+                self.has_baseline && (!self.is_strict || self.elsewhere > 0) && self.unrecorded == 0
+            }
+            Outcome::Purchased(_) => {
+                self.has_baseline && self.unrecorded > 0 && after.totals() == before.totals()
+            }
+            _ => after.totals() == before.totals(),
+        };
+        let is_counted = (report.uncertain, report.uncertain_attempts)
+            == (after.totals().uncertain, after.totals().uncertain_attempts);
+        self.check(is_right && is_counted, Promise::Reconciles, None, || {
+            format!(
+                "{report:?} of a balance of {}, from {:?}, with {driver:?}",
+                begun.balance,
+                before.totals()
+            )
+        })?;
+        self.bracket(Promise::Reconciles)?;
+        Ok(match outcome {
+            Outcome::Baseline => {
+                (self.has_baseline, self.unrecorded) = (true, 0);
+                "reconciled: baseline"
+            }
+            Outcome::Agrees => "reconciled: agrees",
+            Outcome::Resolved(_) => "reconciled: resolved",
+            Outcome::Purchased(_) => "reconciled: purchased",
+            Outcome::Unexplained(_) => "reconciled: unexplained",
+            Outcome::Overlapped => "reconciled: overlapped",
+            _ => "reconciled: not compared",
         })
     }
 
-    /// Credits are bought, and the ledger is told or not.
-    pub(super) fn top_up(&mut self, credits: u64, is_told: bool) -> Checked {
+    /// Buys credits, and records it in the ledger or not.
+    pub(super) fn purchase(&mut self, credits: u64, is_recorded: bool) {
         let now = self.mock.account().credits;
         self.mock.set_credits(now + i64::try_from(credits).unwrap());
-        if is_told {
-            self.ledger.record_top_up(credits);
-            self.model.top_up(credits);
+        if is_recorded {
+            self.ledger.record_purchase(credits);
         } else {
-            self.unseen += credits;
+            self.unrecorded += credits;
         }
-        self.agrees(None)
     }
 
-    /// What was bought without telling is explained. It settles nothing if calls cost more than was set aside for them.
-    pub(super) fn explain(&mut self, credits: u64) -> Checked<bool> {
-        let calls = self.ledger.settle_top_up(credits);
-        let settled = self.model.explain(credits);
-        self.settled(&settled, self.read);
-        let is_right = calls == settled.len() as u64;
+    /// Lets another program spend credits of the account.
+    pub(super) fn spend_elsewhere(&mut self, credits: u64) {
+        let now = self.mock.account().credits;
+        self.mock.set_credits(now - i64::try_from(credits).unwrap());
+        self.elsewhere += credits;
+    }
+
+    /// Records purchases that were not recorded.
+    pub(super) fn record_late(&mut self) {
+        self.ledger.record_purchase(std::mem::take(&mut self.unrecorded));
+    }
+
+    /// Resolves by hand what no balance resolves, at what it really cost. No state of the ledger is final.
+    pub(super) fn resolve_by_hand(&mut self) -> Checked {
+        let before = self.ledger.book().totals();
+        let cost = self.lost().saturating_sub(before.charged + before.unexplained);
+        let resolved = self.ledger.resolve_uncertain(cost);
+        // The next comparison is a first one.
+        self.has_baseline = false;
+        let now = self.ledger.book().totals();
+        let is_right = (resolved, now.uncertain_attempts) == (before.uncertain_attempts, 0);
         self.check(is_right, Promise::Reconciles, None, || {
-            format!("{calls} settled, not {}", settled.len())
+            format!("{resolved} resolved by hand of {before:?}")
         })?;
-        self.agrees(None)?;
-        Ok(calls > 0)
-    }
-
-    /// From every state a budget can be freed: what no balance settles, a person does.
-    pub(super) fn free(&mut self) -> Checked {
-        let truth = self.model.uncertain_truth();
-        let calls = self.ledger.settle_uncertain(truth);
-        let settled = self.model.settle_by_hand(truth);
-        self.settled(&settled, u64::MAX);
-        self.activity += 1;
-        self.conclusions += 1;
-        // The next comparison is the first one again.
-        self.seen_until(self.arrivals, false);
-        let now = self.ledger.snapshot();
-        let is_free = now.uncertain_calls == 0
-            && calls == settled.len() as u64
-            && now.remaining() == now.cap.map(|cap| cap.saturating_sub(now.charged + now.unexplained));
-        self.check(is_free, Promise::Reconciles, None, || {
-            format!("{calls} settled by hand, and {now:?} is left")
-        })?;
-        self.agrees(None)
+        self.bracket(Promise::Reconciles)
     }
 }

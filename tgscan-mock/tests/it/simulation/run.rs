@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use tgscan_mock::core::ledger::{LedgerSnapshot, ReconcileOutcome};
 use tgscan_mock::core::transport::TransportErrorKind;
-use tgscan_mock::core::{Api, Ledger, TransportError};
+use tgscan_mock::core::{Api, Book, Ledger, TransportError};
 use tgscan_mock::{Fault, outcome::Wire};
 
 use super::Stats;
@@ -65,8 +64,6 @@ pub(super) struct Run<'a> {
     withdrawn: BTreeSet<usize>,
     /// Calls still to begin before the world comes to rest.
     to_begin: u64,
-    /// What was bought without telling the ledger.
-    untold: u64,
     audit: Audit,
     stats: &'a mut Stats,
 }
@@ -75,21 +72,10 @@ impl<'a> Run<'a> {
     pub(super) fn new(seed: u64, driver: Driver, only: Option<Promise>, stats: &'a mut Stats) -> Self {
         let mut rng = Rng::new(seed);
         let world = World::new(&mut rng);
-        let budget = (world.allowance, world.reserve);
-        let audit = Audit::new(world.mock.clone(), world.ledger.clone(), budget, world.is_strict, only);
+        let mut audit = Audit::new(world.mock.clone(), world.ledger.clone(), world.is_strict, only);
+        audit.cap = world.allowance;
         let (live, withdrawn) = (BTreeMap::new(), BTreeSet::new());
-        Self {
-            world,
-            driver,
-            rng,
-            agenda: Agenda::new(),
-            live,
-            withdrawn,
-            to_begin: 0,
-            untold: 0,
-            audit,
-            stats,
-        }
+        Self { world, driver, rng, agenda: Agenda::new(), live, withdrawn, to_begin: 0, audit, stats }
     }
 
     /// What happened to a call.
@@ -112,7 +98,7 @@ impl<'a> Run<'a> {
             while let Some(event) = self.agenda.next() {
                 self.happen(event)?;
                 if self.audit.at_any_moment()? {
-                    self.stats.count("cap passed by calls beyond what was set aside");
+                    self.stats.count("cap passed by calls above their reserve");
                 }
             }
             self.audit.at_rest()?;
@@ -124,24 +110,27 @@ impl<'a> Run<'a> {
     fn between_rounds(&mut self) -> Checked {
         if self.rng.percent(30) {
             // More than all calls of a world can cost, so that it is never mistaken for less spending.
-            let (bought, is_told) = (self.rng.between(10_000_000, 20_000_000), self.rng.percent(50));
-            self.audit.top_up(bought, is_told)?;
-            self.stats.count(if is_told { "top-up: told" } else { "top-up: not told" });
+            let (bought, is_recorded) = (self.rng.between(10_000_000, 20_000_000), self.rng.percent(50));
+            self.audit.purchase(bought, is_recorded);
+            self.stats.count(if is_recorded { "purchase: recorded" } else { "purchase: not recorded" });
         }
         if self.rng.percent(70) {
+            // Until no request is on its way any more.
+            self.agenda.rest(self.late());
+            if self.audit.has_baseline && self.audit.unrecorded == 0 && self.rng.percent(5) {
+                let credits = self.rng.between(1, 100);
+                self.audit.spend_elsewhere(credits);
+                self.stats.count("spent elsewhere");
+            }
             self.reconcile()?;
         }
-        let is_explained = self.untold > 0 && self.audit.model.has_stranded() && self.rng.percent(50);
-        if is_explained && self.audit.explain(self.untold)? {
-            self.stats.count("top-up: told later");
+        if self.audit.unrecorded > 0 && self.audit.has_baseline {
+            self.audit.record_late();
+            self.stats.count("purchase: recorded later");
         }
-        if !self.audit.model.has_stranded() {
-            self.untold = 0;
-        }
-        if self.audit.model.uncertain_calls() > 0 && self.rng.percent(20) {
-            self.audit.free()?;
-            self.untold = 0;
-            self.stats.count("settled by hand");
+        if self.world.ledger.book().totals().uncertain_attempts > 0 && self.rng.percent(20) {
+            self.audit.resolve_by_hand()?;
+            self.stats.count("resolved by hand");
         }
         if self.world.allowance.is_some() {
             self.set_cap();
@@ -151,38 +140,39 @@ impl<'a> Run<'a> {
 
     /// Mostly leaves room for more, now and then none or all.
     fn set_cap(&mut self) {
-        let now = self.world.ledger.snapshot();
+        let now = self.world.ledger.book().totals();
         let room = self.rng.between(0, self.world.allowance.unwrap_or(0));
-        let cap = match self.rng.between(1, 10) {
+        self.audit.cap = match self.rng.between(1, 10) {
             1 => Some(now.committed() / 2),
             2 => None,
             _ => Some(now.committed() + room),
         };
-        self.world.ledger.set_cap(cap);
-        self.audit.model.cap = cap;
+    }
+
+    /// How long a request can be on its way after its caller gave it up.
+    fn late(&self) -> Duration {
+        Duration::from_millis(self.world.line.latency + 10)
+    }
+
+    fn begin_reconcile(&mut self) -> Option<Begun> {
+        let token = self.rng.number();
+        if self.driver == Driver::BelievesOldBalances {
+            return Some(self.audit.read_balance(token));
+        }
+        let begun = self.audit.begin_reconcile(token, self.late(), self.agenda.now());
+        begun.map_err(|why| self.stats.count(why)).ok()
     }
 
     fn reconcile(&mut self) -> Checked {
-        let begun = self.audit.begin_reconcile();
-        self.end_reconcile(begun)
+        match self.begin_reconcile() {
+            Some(begun) => self.end_reconcile(&begun),
+            None => Ok(()),
+        }
     }
 
-    fn end_reconcile(&mut self, begun: Begun) -> Checked {
-        let unseen = self.audit.unseen;
-        let outcome = self.audit.end_reconcile(begun, self.driver)?;
-        if matches!(outcome, ReconcileOutcome::ToppedUp(_)) {
-            self.untold += unseen;
-        }
-        self.stats.count(match outcome {
-            ReconcileOutcome::Baseline => "reconciled: baseline",
-            ReconcileOutcome::Agrees => "reconciled: agrees",
-            ReconcileOutcome::Settled(_) => "reconciled: settled",
-            ReconcileOutcome::ToppedUp(_) => "reconciled: topped up",
-            ReconcileOutcome::Differs(_) => "reconciled: differs",
-            ReconcileOutcome::CallsInFlight => "reconciled: calls in flight",
-            ReconcileOutcome::Overlapped => "reconciled: overlapped",
-            _ => "reconciled: unknown",
-        });
+    fn end_reconcile(&mut self, begun: &Begun) -> Checked {
+        let outcome = self.audit.end_reconcile(begun, self.agenda.now(), self.driver)?;
+        self.stats.count(outcome);
         self.audit.at_any_moment().map(drop)
     }
 
@@ -210,12 +200,17 @@ impl<'a> Run<'a> {
             Event::WaitOver(attempt) => self.wait_over(attempt),
             Event::GiveUp(call) => self.give_up(call),
             Event::Reconcile => {
-                let begun = self.audit.begin_reconcile();
-                let wait = self.rng.millis(2 * self.world.line.latency);
-                self.put(wait, Event::EndReconcile(begun));
+                if let Some(begun) = self.begin_reconcile() {
+                    if self.rng.percent(10) {
+                        self.audit.purchase(1, true);
+                        self.stats.count("purchase: during a comparison");
+                    }
+                    let wait = self.rng.millis(2 * self.world.line.latency);
+                    self.put(wait, Event::EndReconcile(begun));
+                }
                 Ok(())
             }
-            Event::EndReconcile(begun) => self.end_reconcile(begun),
+            Event::EndReconcile(begun) => self.end_reconcile(&begun),
         }
     }
 
@@ -224,16 +219,12 @@ impl<'a> Run<'a> {
         let api = self.api(caller);
         let is_paid = self.world.queries[query].is_paid(&api);
         let name = self.world.queries[query].name();
-        let number = again.unwrap_or_else(|| self.audit.wanted(name, is_paid, api.retry().resend_uncertain));
+        let number = again.unwrap_or_else(|| self.audit.wanted(is_paid, api.retry().resend_uncertain));
         self.audit.tell(number, self.agenda.now(), format!("{name}, {:?} key", api.key_kind()));
         self.stats.count(if is_paid { "paid calls" } else { "free calls" });
         self.stats.count("calls");
-        let before = self.world.ledger.snapshot();
-        if self.driver == Driver::IgnoresCap {
-            self.world.ledger.set_cap(None);
-        }
+        let before = self.world.ledger.book();
         let (call, next) = self.world.queries[query].begin(&api, self.agenda.now());
-        self.world.ledger.set_cap(before.cap);
         if again.is_none() && self.rng.percent(self.world.impatience) {
             let wait = self.rng.millis(3 * self.world.line.latency);
             self.put(wait, Event::GiveUp(number));
@@ -249,7 +240,8 @@ impl<'a> Run<'a> {
     }
 
     fn api(&mut self, caller: usize) -> Api {
-        let api = self.world.callers[caller].clone();
+        let cap = if self.driver == Driver::IgnoresCap { None } else { self.audit.cap };
+        let api = self.world.callers[caller].clone().with_cap(cap.unwrap_or(u64::MAX), self.world.reserve);
         if self.driver == Driver::SpendsElsewhere && self.rng.percent(10) {
             return api.with_ledger(Ledger::new());
         }
@@ -257,7 +249,7 @@ impl<'a> Run<'a> {
     }
 
     /// Does what a call wants next; `before` is the ledger before it was asked.
-    fn follow(&mut self, call: usize, next: Next, before: &LedgerSnapshot) -> Checked {
+    fn follow(&mut self, call: usize, next: Next, before: &Book) -> Checked {
         let live = self.live.get_mut(&call).unwrap();
         match next {
             Next::Send(request) => {
@@ -275,7 +267,9 @@ impl<'a> Run<'a> {
                 live.is_waiting = true;
                 let attempt = live.attempt;
                 self.audit.tell(call, self.agenda.now(), format!("{:?}, waits", seen.credits));
-                self.audit.saw(call, &seen)?;
+                if live.sends > 0 {
+                    self.audit.saw(call, &seen)?;
+                }
                 // Sleeping takes a little longer than asked for.
                 let late = self.rng.millis(2);
                 self.put(wait + late, Event::WaitOver(attempt));
@@ -285,14 +279,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn done(&mut self, call: usize, seen: &Seen, before: &LedgerSnapshot) -> Checked {
+    fn done(&mut self, call: usize, seen: &Seen, before: &Book) -> Checked {
         let live = self.live.remove(&call).unwrap();
         assert_eq!(seen.attempts, live.sends, "attempts are counted right");
-        if live.is_waiting || seen.is_refused_by_cap {
-            self.stats.count(if live.is_waiting { "refused after a wait" } else { "refused at once" });
-            self.audit.refused(call, before)?;
+        if live.is_waiting || seen.is_refused {
+            self.stats.count(if live.is_waiting { "refused after a wait" } else { "refused immediately" });
+            self.audit.refused(call, seen, before)?;
         }
-        if !seen.is_refused_by_cap {
+        if !seen.is_refused {
             self.audit.tell(call, self.agenda.now(), format!("{:?}, done", seen.credits));
             self.audit.saw(call, seen)?;
         }
@@ -343,7 +337,7 @@ impl<'a> Run<'a> {
             || Err(TransportError::new("it takes too long").with_kind(TransportErrorKind::Timeout));
         let result = wire.map_or_else(timed_out, |wire| wire.into_result(max_body_size));
         let result = self.driver.distort(result);
-        let before = self.world.ledger.snapshot();
+        let before = self.world.ledger.book();
         let live = self.live.get_mut(&attempt.call).unwrap();
         let next = live.call.received(result, self.agenda.now());
         self.follow(attempt.call, next, &before)
@@ -353,8 +347,8 @@ impl<'a> Run<'a> {
         let Some(live) = self.live.get_mut(&attempt.call).filter(|live| live.attempt == attempt) else {
             return Ok(());
         };
-        let before = self.world.ledger.snapshot();
-        let next = live.call.wait_over();
+        let before = self.world.ledger.book();
+        let next = live.call.wait_over(self.agenda.now());
         self.follow(attempt.call, next, &before)
     }
 
@@ -364,9 +358,11 @@ impl<'a> Run<'a> {
         if live.is_waiting {
             self.stats.count("given up while waiting");
             if self.rng.percent(50) {
-                let seen = live.call.give_up();
+                let seen = live.call.give_up(self.agenda.now());
                 assert_eq!(seen.attempts, live.sends, "attempts are counted right");
-                self.audit.saw(call, &seen)?;
+                if live.sends > 0 {
+                    self.audit.saw(call, &seen)?;
+                }
             }
         } else {
             self.stats.count("given up while sent");
@@ -378,7 +374,7 @@ impl<'a> Run<'a> {
             } else {
                 drop(live);
             }
-            self.audit.left(call)?;
+            self.audit.left(call);
         }
         self.begin_later();
         Ok(())

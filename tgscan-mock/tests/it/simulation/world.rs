@@ -79,8 +79,7 @@ impl World {
             rng.pick(&[Reserve::PerCall(1), Reserve::PerCall(too_little), Reserve::OneAtATime])
         };
         let allowance = rng.percent(75).then(|| price(rng, highest_cost, 80));
-        let ledger = Ledger::with_cap(0, reserve);
-        ledger.set_cap(allowance);
+        let ledger = Ledger::new();
         let mock = builder.build().unwrap();
         let callers = (0..rng.between(1, 4)).map(|_| caller(rng, &mock, &ledger)).collect();
         let latency = rng.pick(&[0, 10, 200, 5000]);

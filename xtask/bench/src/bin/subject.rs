@@ -1,5 +1,5 @@
-//! Repeats one operation, for callgrind: `subject NAME TIMES URL`. With `serve` it is the server that whole calls need,
-//! with `hold COUNT` (feature `peers`) one that answers only when so many requests are in flight.
+//! Repeats one operation, for callgrind: `subject NAME TIMES URL`. With `serve`, runs the server of whole calls; with
+//! `hold COUNT` (feature `peers`), runs one that answers only when COUNT requests are in flight.
 
 use tgscan_bench::{install_crypto_provider, operation, server};
 
@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ["hold", count] => tgscan_bench::peers::servers::hold(count.parse()?),
         [name, times, url] => {
             install_crypto_provider();
-            let mut run = operation(name, url).ok_or_else(|| format!("no operation is called {name}"))?;
+            let mut run = operation(name, url).ok_or_else(|| format!("unknown operation {name}"))?;
             (0..times.parse::<u32>()?).for_each(|_| run());
         }
         _ => return Err("expected NAME TIMES URL".into()),

@@ -1,4 +1,4 @@
-//! Clients, from the least that hyper can do to reqwest and the SDK.
+//! The clients: raw hyper, hyper-util's pooled client, reqwest, ureq and the SDK.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -36,10 +36,10 @@ fn caller<F: Future<Output = ()> + Send + 'static>(call: impl Fn() -> F + Send +
     Arc::new(move || Box::pin(call()))
 }
 
-/// Makes `calls` calls in each of `at_once` tasks.
-pub async fn many(call: &Caller, at_once: usize, calls: usize) {
+/// Makes `calls` calls in each of `concurrency` tasks.
+pub async fn many(call: &Caller, concurrency: usize, calls: usize) {
     let mut tasks = JoinSet::new();
-    for _ in 0..at_once {
+    for _ in 0..concurrency {
         let call = call.clone();
         tasks.spawn(async move {
             for _ in 0..calls {
@@ -63,7 +63,7 @@ pub fn sdk(server: &Server) -> Caller {
     })
 }
 
-/// reqwest, with the answer decoded into types or, with `through_value`, into a tree first.
+/// Calls with reqwest. Decodes the answer into types or, with `through_value`, into a tree first.
 pub fn reqwest(server: &Server, through_value: bool) -> Caller {
     let mut client = reqwest::Client::builder();
     if let Some(pem) = &server.ca_pem {
@@ -89,7 +89,7 @@ async fn reqwest_call(client: &reqwest::Client, url: &str, through_value: bool) 
     drop(answer);
 }
 
-/// A request that is built already.
+/// Returns a request for cloning.
 pub fn request(server: &Server) -> Request<Bytes> {
     Request::post(format!("{}{PATH}", server.url))
         .header("api-key", KEY)
@@ -98,7 +98,7 @@ pub fn request(server: &Server) -> Request<Bytes> {
         .expect("all parts are legal")
 }
 
-/// hyper-util's pooled client, which sends clones of one request and passes the body to `read`.
+/// Calls with hyper-util's pooled client, which sends clones of one request and passes the body to `read`.
 pub fn pooled(server: &Server, read: fn(Bytes)) -> Caller {
     let mut sockets = HttpConnector::new();
     sockets.enforce_http(false);
@@ -118,19 +118,19 @@ pub fn pooled(server: &Server, read: fn(Bytes)) -> Caller {
     })
 }
 
-/// hyper's own connections: one per task, or one for all with HTTP/2.
-pub async fn raw(server: &Server, at_once: usize) -> Caller {
-    if server.ca_pem.is_some() { raw_http2(server).await } else { raw_http1(server, at_once).await }
+/// Calls over hyper's connections: one per task, or one for all with HTTP/2.
+pub async fn raw(server: &Server, concurrency: usize) -> Caller {
+    if server.ca_pem.is_some() { raw_http2(server).await } else { raw_http1(server, concurrency).await }
 }
 
-async fn raw_http1(server: &Server, at_once: usize) -> Caller {
+async fn raw_http1(server: &Server, concurrency: usize) -> Caller {
     let mut request = request(server).map(Full::new);
-    // Only the pool adds the host and shortens the URI.
+    // Raw hyper neither adds the host nor shortens the URI.
     let host = request.uri().authority().expect("a whole URL").as_str().parse().expect("a legal value");
     request.headers_mut().insert("host", host);
     *request.uri_mut() = PathAndQuery::from_static(PATH).into();
     let mut free = Vec::new();
-    for _ in 0..at_once {
+    for _ in 0..concurrency {
         let io = TokioIo::new(connect(("127.0.0.1", server.port)).await);
         let (sender, connection) = http1::handshake(io).await.expect("a connection");
         tokio::spawn(connection);
@@ -140,7 +140,7 @@ async fn raw_http1(server: &Server, at_once: usize) -> Caller {
     caller(move || {
         let (free, request) = (free.clone(), request.clone());
         async move {
-            let mut sender = free.lock().expect("no panics").pop().expect("a connection for each at once");
+            let mut sender = free.lock().expect("no panics").pop().expect("a connection for each task");
             sender.ready().await.expect("a connection");
             let response = sender.send_request(request).await.expect("a call");
             drop(response.into_body().collect().await.expect("a body"));
@@ -168,11 +168,11 @@ async fn raw_http2(server: &Server) -> Caller {
     })
 }
 
-/// Sends prepared bytes over HTTP/1.1 and looks only for the end of a response, so that a server is what is measured.
-pub async fn least(request: &Request<Bytes>, at_once: usize) -> Caller {
+/// Sends prepared bytes over HTTP/1.1 and only finds the end of the response, to measure a server.
+pub async fn least(request: &Request<Bytes>, concurrency: usize) -> Caller {
     let host = Arc::<str>::from(request.uri().authority().expect("a whole URL").as_str());
     let mut free = Vec::new();
-    for _ in 0..at_once {
+    for _ in 0..concurrency {
         free.push((connect(&*host).await, Vec::with_capacity(32 * 1024)));
     }
     let (free, sent) = (Arc::new(Mutex::new(free)), Arc::<[u8]>::from(to_bytes(request)));
@@ -180,7 +180,7 @@ pub async fn least(request: &Request<Bytes>, at_once: usize) -> Caller {
         let (free, sent, host) = (free.clone(), sent.clone(), host.clone());
         async move {
             let popped = free.lock().expect("no panics").pop();
-            let (mut socket, mut received) = popped.expect("a connection for each at once");
+            let (mut socket, mut received) = popped.expect("a connection for each task");
             while !ask(&mut socket, &sent, &mut received).await {
                 socket = connect(&*host).await;
             }
@@ -190,7 +190,7 @@ pub async fn least(request: &Request<Bytes>, at_once: usize) -> Caller {
     })
 }
 
-/// Whether an answer came; mockito hangs up now and then.
+/// Returns whether an answer was received; mockito sometimes disconnects.
 async fn ask(socket: &mut TcpStream, sent: &[u8], received: &mut Vec<u8>) -> bool {
     received.clear();
     let mut is_open = socket.write_all(sent).await.is_ok();
@@ -200,7 +200,7 @@ async fn ask(socket: &mut TcpStream, sent: &[u8], received: &mut Vec<u8>) -> boo
     is_open
 }
 
-/// A request as HTTP/1.1 writes it.
+/// Encodes a request for HTTP/1.1.
 pub fn to_bytes(request: &Request<Bytes>) -> Vec<u8> {
     let (uri, body) = (request.uri(), request.body());
     let mut bytes = format!("POST {} HTTP/1.1\r\nhost: localhost\r\n", uri.path()).into_bytes();

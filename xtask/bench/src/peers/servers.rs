@@ -1,5 +1,4 @@
-//! Servers that answer every request with the same body: the least possible for measuring clients, plain hyper for
-//! measuring servers.
+//! Servers that answer every request with the same body: minimal ones to measure clients, plain hyper to measure servers.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -23,7 +22,7 @@ use crate::body::{SIZES, status_first};
 use crate::server::{is_whole, with_head};
 use crate::whole::runtime;
 
-/// A server on a thread of its own, until the program ends.
+/// A server on a separate thread, until the program ends.
 pub struct Server {
     pub url: String,
     pub(crate) port: u16,
@@ -31,14 +30,14 @@ pub struct Server {
     pub ca_pem: Option<String>,
 }
 
-/// HTTP/1.1; looks only for the end of a request, so that the client is what is measured.
+/// Serves HTTP/1.1 and only finds the end of a request, to measure a client.
 pub fn least(body: &[u8]) -> Server {
     let answer: Arc<[u8]> = with_head(body).into();
     listen(None, move |mut socket| {
         let answer = answer.clone();
         async move {
             let mut received = Vec::with_capacity(8192);
-            // Ends with an error when the client hangs up.
+            // Returns an error when the client disconnects.
             while matches!(socket.read_buf(&mut received).await, Ok(1..)) {
                 if is_whole(&received) {
                     received.clear();
@@ -49,7 +48,7 @@ pub fn least(body: &[u8]) -> Server {
     })
 }
 
-/// HTTP/1.1 with hyper, as people do.
+/// Serves HTTP/1.1 with hyper.
 pub fn plain(body: Bytes) -> Server {
     listen(None, move |socket| {
         let body = body.clone();
@@ -70,7 +69,7 @@ pub fn plain(body: Bytes) -> Server {
     })
 }
 
-/// HTTP/2 over TLS with h2. After the first request of a connection it answers only when `hold` are waiting.
+/// Serves HTTP/2 over TLS with h2. After the first request of a connection, answers only when `hold` requests wait.
 pub fn least_http2(body: Bytes, hold: usize) -> Server {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a legal name");
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
@@ -83,7 +82,7 @@ pub fn least_http2(body: Bytes, hold: usize) -> Server {
     listen(Some(made.cert.pem()), move |socket| {
         let (acceptor, body) = (acceptor.clone(), body.clone());
         async move {
-            // Ends with an error when the client hangs up.
+            // Returns an error when the client disconnects.
             let _ = answer_streams(acceptor, socket, body, hold).await;
         }
     })
@@ -95,7 +94,7 @@ async fn answer_streams(
     body: Bytes,
     hold: usize,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    /// More than there are streams at once, and a connection's window.
+    /// Exceeds the number of concurrent streams, and the window of a connection.
     const MANY: u32 = 1 << 20;
     let mut head = Response::new(());
     head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -113,13 +112,13 @@ async fn answer_streams(
                 answered.push_back(request);
             }
         }
-        // A request that is dropped before its end is reset, so keep them for a while.
+        // Dropping a request before its end resets it.
         answered.drain(..answered.len().saturating_sub(256.max(hold)));
     }
     Ok(())
 }
 
-/// The body of the process that holds answers: prints its URL and certificate.
+/// Runs the process that holds answers. Prints its URL and certificate.
 pub fn hold(count: usize) {
     crate::install_crypto_provider();
     let server = least_http2(status_first(SIZES[0]), count);

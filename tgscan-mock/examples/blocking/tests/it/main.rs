@@ -1,4 +1,4 @@
-//! Tests of the blocking example against the mock. The transports' example runs the conformance suite on its sender.
+//! Tests of the blocking example against the mock. The `transports` example runs the conformance suite on `send`.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap in a test's helper is a failed test")]
 
 use std::process::Command;
@@ -23,12 +23,12 @@ fn calls_are_answered_over_https() {
     let balance = call(&api, Balance {}, |request| send(&agent, 1 << 20, request)).unwrap();
     assert_eq!(balance.answer.num_credits, 1000);
     call(&api, search(), |request| send(&agent, 1 << 20, request)).unwrap();
-    assert_eq!((mock.account().spent, api.ledger().snapshot().charged), (1, 1));
-    assert_eq!(server.open_connections(), 1, "the second call takes the connection of the first");
+    assert_eq!((mock.account().spent, api.ledger().book().totals().charged), (1, 1));
+    assert_eq!(server.open_connections(), 1, "the second call reuses the connection");
 }
 
 #[test]
-fn a_refused_call_is_sent_again_and_an_uncertain_one_is_not() {
+fn retries_a_refused_call_and_not_an_uncertain_one() {
     let mock = Mock::new();
     let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
     let agent = Settings::default().agent().unwrap();
@@ -42,12 +42,12 @@ fn a_refused_call_is_sent_again_and_an_uncertain_one_is_not() {
     mock.script::<Search>([Fault::new(FaultKind::Close).charged()]);
     let error = call(&api, search(), |request| send(&agent, 1 << 20, request)).unwrap_err();
     assert_eq!((error.attempts(), mock.account().spent), (1, 2));
-    assert_eq!(api.ledger().snapshot().uncertain_calls, 1);
+    assert_eq!(api.ledger().book().totals().uncertain_attempts, 1);
 }
 
-/// What the example promises to those who have no runtime and want none.
+/// The example needs no runtime.
 #[test]
-fn there_is_no_runtime_among_the_dependencies() {
+fn the_dependencies_contain_no_runtime() {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--package", env!("CARGO_PKG_NAME"), "--edges", "normal", "--prefix", "none"])
         .args(["--locked", "--offline"])

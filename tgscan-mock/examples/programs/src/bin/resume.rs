@@ -1,4 +1,4 @@
-//! Looks up a list of accounts: `resume LIST STORE`. Interrupted anywhere, also by `kill -9`, it goes on for free.
+//! Looks up a list of accounts: `resume LIST STORE`. Resumable without paying twice, even after `kill -9`.
 #![expect(clippy::print_stdout, reason = "this is the program's answer")]
 
 use std::env::args;
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for account in std::fs::read_to_string(list)?.lines() {
         match client.search(account).await {
             Ok(reply) => println!("{account}: {} groups, {}", reply.answer.groups.len(), reply.credits),
-            // What may have been paid for is not asked again; see `Client::reconcile_store` and `Store::resolve`.
+            // It may have been charged, so it is not repeated; see `Client::reconcile` and `store::Account::resolve`.
             Err(error) => println!("{account}: {error}"),
         }
     }

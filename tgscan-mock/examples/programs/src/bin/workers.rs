@@ -1,6 +1,6 @@
-//! A service of many processes that share a store: `workers ADDRESS POSTGRES_URL CREDITS`. `GET /search/ACCOUNT` looks an
-//! account up. Start it as often as you like: a question is paid for once, and the cap holds over all of them.
-#![expect(clippy::print_stdout, reason = "it says where it listens")]
+//! A service of several processes with a shared store: `workers ADDRESS POSTGRES_URL CREDITS`. `GET /search/ACCOUNT`
+//! looks up an account. All processes together pay once for a question and share the cap.
+#![expect(clippy::print_stdout, reason = "it prints its address")]
 
 use std::env::args;
 use std::error::Error;
@@ -24,7 +24,7 @@ async fn search(
     State(client): State<Client>,
     Path(account): Path<String>,
 ) -> Result<Json<Value>, (StatusCode, String)> {
-    // With a store, a paid call goes on in a task of its own when its caller leaves.
+    // With a store, a paid call continues in its task after its caller left.
     match client.search(account.as_str()).await {
         Ok(reply) => {
             let is_stored = matches!(reply.storage(), Some(Storage::Cached { .. }));
@@ -43,9 +43,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: workers ADDRESS POSTGRES_URL CREDITS".into());
     };
     let store = Arc::new(PostgresStore::connect(database).await?);
-    let policy = StorePolicy::new("main", 7 * DAY, 30 * DAY).with_cap(credits.parse()?, Reserve::PerCall(5));
-    let client =
-        HyperTransport::builder().build()?.client(api()?).with_store(store, policy).with_wait_at_cap();
+    let policy = StorePolicy::new("main", 7 * DAY, 30 * DAY);
+    let client = HyperTransport::builder().build()?.client(api()?).with_store(store, policy);
+    // The cap counts the costs of the account in the store, from all processes.
+    let client = client.with_cap(credits.parse()?, Reserve::PerCall(5)).with_wait_at_cap();
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     axum::serve(listener, Router::new().route("/search/{account}", get(search)).with_state(client)).await?;

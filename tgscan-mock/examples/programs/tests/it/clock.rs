@@ -1,4 +1,4 @@
-//! A store on the mock's clock: answers expire without waiting.
+//! A store on the mock's clock, where answers expire without waiting.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tgscan_store::{Clock, MemoryStore};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test]
-async fn stored_answer_expires_in_the_time_of_the_mock() {
+async fn a_stored_answer_expires_by_the_mocks_clock() {
     let mock = Mock::new();
     let store = MemoryStore::new().with_clock(Clock::new(mock.timer().wall_clock()));
     let client = mock.client().with_store(Arc::new(store), StorePolicy::new("main", DAY, 30 * DAY));

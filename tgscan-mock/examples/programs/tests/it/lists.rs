@@ -20,7 +20,7 @@ fn names(count: usize) -> String {
     (0..count).map(|number| format!("name_{number}")).collect::<Vec<_>>().join("\n")
 }
 
-/// The accounts that have a row.
+/// Returns the accounts that have a row.
 fn rows(found: &str) -> Vec<String> {
     let text = std::fs::read_to_string(found).unwrap();
     let row = |row: &str| serde_json::from_str::<serde_json::Value>(row).unwrap();
@@ -28,7 +28,7 @@ fn rows(found: &str) -> Vec<String> {
 }
 
 #[test]
-fn batch_stays_in_its_budget_and_goes_on_where_it_was() {
+fn batch_stays_in_its_budget_and_continues() {
     let (service, directory) = (Service::start(), tempfile::tempdir().unwrap());
     let (list, found) = (path(&directory, "list"), path(&directory, "found"));
     std::fs::write(&list, names(40) + "\n@Name_3\n\n+49 151 2345678\n").unwrap();
@@ -36,9 +36,9 @@ fn batch_stays_in_its_budget_and_goes_on_where_it_was() {
     let first = service.run(BATCH, &[&list, &found, "30"]);
     let said = String::from_utf8(first.stderr).unwrap();
     assert!(!first.status.success() && said.contains("line 43: "), "{said}");
-    assert!(said.contains("could pass the cap of 30 credits"), "{said}");
+    assert!(said.contains("could exceed the cap of 30 credits"), "{said}");
     let spent = service.mock.account().spent;
-    // A search sets 5 aside, so up to 4 credits stay.
+    // A search reserves 5 credits, so up to 4 remain.
     assert!((26..=30).contains(&spent), "{spent}");
     assert_eq!(rows(&found).len() as u64, spent / PRICE);
 
@@ -50,7 +50,7 @@ fn batch_stays_in_its_budget_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn batch_leaves_what_may_have_been_paid_for_to_a_person() {
+fn batch_does_not_repeat_uncertain_calls() {
     let (service, directory) = (Service::start(), tempfile::tempdir().unwrap());
     let (list, found) = (path(&directory, "list"), path(&directory, "found"));
     std::fs::write(&list, "name_1\nname_2\n").unwrap();
@@ -63,7 +63,7 @@ fn batch_leaves_what_may_have_been_paid_for_to_a_person() {
 }
 
 #[test]
-fn batch_stops_at_a_wrong_key() {
+fn batch_stops_at_an_invalid_key() {
     let (service, directory) = (Service::start(), tempfile::tempdir().unwrap());
     let (list, found) = (path(&directory, "list"), path(&directory, "found"));
     std::fs::write(&list, "name_1\nname_2\n").unwrap();
@@ -75,7 +75,7 @@ fn batch_stops_at_a_wrong_key() {
 }
 
 #[test]
-fn resume_goes_on_for_free_after_it_was_killed() {
+fn resume_continues_without_paying_twice_after_a_kill() {
     let (service, directory) = (Service::start(), tempfile::tempdir().unwrap());
     let (list, store) = (path(&directory, "list"), path(&directory, "store"));
     std::fs::write(&list, names(20)).unwrap();
@@ -88,7 +88,7 @@ fn resume_goes_on_for_free_after_it_was_killed() {
     let said = String::from_utf8(again.stdout).unwrap();
     assert_eq!(said.lines().count(), 20, "{said}");
     assert!(said.lines().filter(|line| line.ends_with(", no credits charged")).count() >= 4, "{said}");
-    // What was in flight when it was killed may not have been sent. It is not asked again, and nothing else either.
+    // Calls in flight at the kill may not have been sent. Neither they nor any others are repeated.
     let (paid, third) = (service.paid(), service.run(RESUME, &[&list, &store]));
     assert!((19..=20).contains(&paid) && service.paid() == paid, "{paid}");
     assert_eq!(String::from_utf8(third.stdout).unwrap().matches("credits charged").count(), 20);

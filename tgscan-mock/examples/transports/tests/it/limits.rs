@@ -1,4 +1,4 @@
-//! What tower's layers add.
+//! Tests of tower's layers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ fn request() -> Request<Bytes> {
 }
 
 #[tokio::test]
-async fn a_transport_that_hangs_is_ended_as_perhaps_sent() {
+async fn a_transport_that_hangs_ends_as_maybe_sent() {
     let hanging = transport_fn(|_| std::future::pending::<Result<Response<Bytes>, TransportError>>());
     let error = layered(hanging, 1, Duration::from_millis(10)).send(request()).await.unwrap_err();
     assert!(error.is_timeout());
@@ -23,7 +23,7 @@ async fn a_transport_that_hangs_is_ended_as_perhaps_sent() {
 }
 
 #[tokio::test]
-async fn no_more_requests_than_allowed_run_at_once() {
+async fn limits_concurrent_requests() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let peak = Arc::clone(&most);
     let counting = transport_fn(move |_| {

@@ -1,5 +1,5 @@
-//! Every example transport passes the conformance suite, in clear text and over TLS, and refuses a server whose
-//! certificate nobody vouches for.
+//! Every example transport passes the conformance suite, in clear text and over TLS, and refuses a server with an
+//! untrusted certificate.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a panic in a test's helper is a failed test")]
 
 mod limits;
@@ -88,7 +88,7 @@ async fn isahc_over_http() {
     conforms(Scheme::Http, IsahcTransport::new).await;
 }
 
-async fn refuses_a_stranger(transport: impl Transport + 'static) {
+async fn refuses_an_untrusted_server(transport: impl Transport + 'static) {
     let mock = Mock::new();
     let server = MockServer::start(&mock, &ServerOptions::new().https::<&str>([])).unwrap();
     let api = Api::with_base_url(&server.url(), mock.live_key()).unwrap();
@@ -100,16 +100,16 @@ async fn refuses_a_stranger(transport: impl Transport + 'static) {
 }
 
 #[tokio::test]
-async fn reqwest_refuses_a_stranger() {
-    refuses_a_stranger(ReqwestTransport::new(&Settings::default()).unwrap()).await;
+async fn reqwest_refuses_an_untrusted_server() {
+    refuses_an_untrusted_server(ReqwestTransport::new(&Settings::default()).unwrap()).await;
 }
 
 #[tokio::test]
-async fn ureq_refuses_a_stranger() {
-    refuses_a_stranger(UreqTransport::new(&Settings::default()).unwrap()).await;
+async fn ureq_refuses_an_untrusted_server() {
+    refuses_an_untrusted_server(UreqTransport::new(&Settings::default()).unwrap()).await;
 }
 
 #[tokio::test]
-async fn a_closure_refuses_a_stranger() {
-    refuses_a_stranger(one_connection_per_call(&Settings::default()).unwrap()).await;
+async fn a_closure_refuses_an_untrusted_server() {
+    refuses_an_untrusted_server(one_connection_per_call(&Settings::default()).unwrap()).await;
 }

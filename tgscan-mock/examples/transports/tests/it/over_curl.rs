@@ -1,4 +1,4 @@
-//! A transport over curl's easy interface, which blocks, on tokio's threads for that.
+//! A transport over curl's easy interface, which blocks, on tokio's blocking threads.
 
 use std::mem;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use curl::easy::{Easy2, Handler, HttpVersion, List, ReadError, WriteError};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use tgscan_core::transport::TransportErrorKind as Kind;
+use tgscan_core::transport::{SendBy, TransportErrorKind as Kind};
 use tgscan_core::{Transport, TransportError, async_trait};
 use tgscan_example_transports::Settings;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// As many calls at once, because each has a thread.
+/// The limit of concurrent calls, since each needs a thread.
 static CALLS: Semaphore = Semaphore::const_new(16);
 
 #[derive(Debug)]
@@ -32,13 +32,14 @@ impl Transport for CurlTransport {
         let exchange = Exchange::new(self.0.max_body_size, Arc::clone(&guard.0));
         let settings = self.0.clone();
         let turn = CALLS.acquire().await.map_err(TransportError::never_sent)?;
+        SendBy::check(&request)?;
         let result = spawn_blocking(move || run(&settings, &request, exchange)).await;
         drop(turn);
         result.unwrap_or_else(|error| Err(TransportError::new(error)))
     }
 }
 
-/// Tells curl's callbacks that nobody waits any more.
+/// Cancels curl's transfer when the caller has dropped its future.
 struct Abandon(Arc<AtomicBool>);
 
 impl Drop for Abandon {
@@ -50,11 +51,11 @@ impl Drop for Abandon {
 /// One request and its response.
 struct Exchange {
     body: Bytes,
-    /// Whether curl began to read the body, which it does when it sends it.
+    /// Whether curl has begun to read the body, which it does when it sends it.
     is_read: bool,
     status: StatusCode,
     headers: HeaderMap,
-    /// Whether the head of the final response has ended. What looks like headers after it are trailers.
+    /// Whether the head of the final response has ended. Later headers are trailers.
     has_head: bool,
     received: Vec<u8>,
     most: usize,
@@ -115,7 +116,7 @@ impl Handler for Exchange {
         let length = bytes.len().min(self.most - self.received.len());
         self.received.extend_from_slice(&bytes[..length]);
         self.is_too_large |= length < bytes.len();
-        // Less than everything makes curl give up.
+        // Accepting fewer bytes makes curl cancel the transfer.
         Ok(length)
     }
 
@@ -130,7 +131,7 @@ fn run(
     mut exchange: Exchange,
 ) -> Result<Response<Bytes>, TransportError> {
     exchange.body = request.body().clone();
-    // Nobody would read it, so nothing would tell.
+    // An empty body is never read, so the request may have been sent.
     exchange.is_read = exchange.body.is_empty();
     let mut easy = Easy2::new(exchange);
     set_up(&mut easy, settings, request).map_err(TransportError::never_sent)?;
@@ -165,7 +166,7 @@ fn set_up(
     easy.http_version(HttpVersion::V11)?;
     easy.post(true)?;
     easy.post_field_size(request.body().len() as u64)?;
-    // Of curl's own headers, none.
+    // Removes curl's own headers.
     let mut headers = List::new();
     for name in ["Accept:", "Expect:"] {
         headers.append(name)?;
@@ -175,9 +176,9 @@ fn set_up(
     }
     easy.http_headers(headers)?;
     easy.timeout(settings.time_limit)?;
-    // A proxy is a choice, and not the environment's.
+    // curl's default is the proxy of the environment.
     easy.proxy("")?;
-    // On a connection that was used before, curl sends a request again by itself.
+    // On a reused connection, curl retries a request without the core's knowledge.
     easy.fresh_connect(true)?;
     easy.forbid_reuse(true)?;
     easy.signal(false)?;

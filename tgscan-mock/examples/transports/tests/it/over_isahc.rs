@@ -1,4 +1,4 @@
-//! A transport over isahc, which is asynchronous over curl.
+//! A transport over isahc, an asynchronous client over curl.
 
 use std::io;
 use std::pin::Pin;
@@ -12,16 +12,16 @@ use http::{Request, Response};
 use isahc::config::{Configurable, RedirectPolicy, VersionNegotiation};
 use isahc::error::ErrorKind;
 use isahc::{AsyncBody, HttpClient};
-use tgscan_core::transport::TransportErrorKind as Kind;
+use tgscan_core::transport::{SendBy, TransportErrorKind as Kind};
 use tgscan_core::{Transport, TransportError, async_trait};
 use tgscan_example_transports::Settings;
 use tokio::sync::Semaphore;
 
-/// As many clients at once: each has a thread of its own.
+/// The limit of concurrent clients, since each has a thread.
 static CLIENTS: Semaphore = Semaphore::const_new(8);
 
-/// A client for each call: isahc notices that a future was dropped only when something comes, and a dropped client ends
-/// its requests at once.
+/// A transport with a client for each call: isahc notices a dropped future only when bytes arrive, but dropping a
+/// client ends its requests immediately.
 #[derive(Debug)]
 pub(crate) struct IsahcTransport(Settings);
 
@@ -36,13 +36,13 @@ impl IsahcTransport {
             .version_negotiation(VersionNegotiation::http11())
             .redirect_policy(RedirectPolicy::None)
             .automatic_decompression(false)
-            // A proxy is a choice, and not the environment's.
+            // isahc's default is the proxy of the environment.
             .proxy(None)
             .build()
     }
 }
 
-/// A body that tells when curl begins to read it, which it does when it sends it.
+/// A body that sets a flag when curl begins to read it, which it does when it sends it.
 struct Noted(io::Cursor<Bytes>, Arc<AtomicBool>);
 
 impl AsyncRead for Noted {
@@ -59,6 +59,7 @@ impl AsyncRead for Noted {
 #[async_trait]
 impl Transport for IsahcTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        SendBy::check(&request)?;
         let (head, body) = request.into_parts();
         let is_read = Arc::new(AtomicBool::new(body.is_empty()));
         let length = body.len() as u64;
@@ -78,7 +79,7 @@ impl Transport for IsahcTransport {
         };
         let (head, incoming) = incoming.into_parts();
         let mut received = Vec::new();
-        // One byte more than fits tells a body that is too large.
+        // One more byte than allowed shows that the body is too large.
         let read = incoming.take(self.0.max_body_size as u64 + 1).read_to_end(&mut received).await;
         let is_too_large = received.len() > self.0.max_body_size;
         received.truncate(self.0.max_body_size);

@@ -1,0 +1,230 @@
+//! Whether a call fits the limits of its account.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::book::clamp;
+use super::{Book, Budget, BudgetKey, Entry, Period, Reserve, Totals};
+
+/// The limits that a client's calls must fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Limits {
+    /// On the whole account.
+    pub(crate) cap: Option<(u64, Reserve)>,
+    pub(crate) budgets: Vec<Budget>,
+}
+
+impl Limits {
+    pub(crate) fn add(&mut self, budget: Budget) {
+        let is_same = |other: &Budget| other.label == budget.label && other.period == budget.period;
+        self.budgets.retain(|other| !is_same(other));
+        self.budgets.push(budget);
+    }
+
+    /// Whether nothing is limited.
+    pub(crate) fn are_none(&self) -> bool {
+        self.cap.is_none() && self.budgets.is_empty()
+    }
+
+    /// Whether a call fits or not depends on the date.
+    pub(crate) fn need_date(&self) -> bool {
+        self.budgets.iter().any(|budget| budget.period != Period::Total)
+    }
+
+    /// What an attempt reserves at least.
+    fn reserve(&self) -> u64 {
+        let all = self
+            .cap
+            .iter()
+            .map(|(_, reserve)| reserve)
+            .chain(self.budgets.iter().map(|budget| &budget.reserve));
+        let least = |reserve: &Reserve| match reserve {
+            Reserve::PerCall(credits) => (*credits).max(1),
+            Reserve::OneAtATime => 0,
+        };
+        all.map(least).max().unwrap_or(0)
+    }
+}
+
+/// A call that a cap or a budget refused before anything was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CapReached {
+    /// The label of the budget; `None` for the cap of the account.
+    pub budget: Option<String>,
+    /// The limit, in credits.
+    pub limit: u64,
+    /// The totals that count against it.
+    pub totals: Totals,
+    /// What the call would have reserved; `None` if nothing is known about the price of its method.
+    pub reserve: Option<u64>,
+    /// Whether a periodic budget was refused because the date is not known.
+    pub is_undated: bool,
+}
+
+impl CapReached {
+    /// Returns whether waiting can help: there may be room when the calls in flight have ended.
+    pub fn is_transient(&self) -> bool {
+        let ended = Totals { in_flight: 0, is_in_flight_open: false, ..self.totals };
+        self.totals.in_flight_calls > 0 && self.fits(&ended)
+    }
+
+    /// Returns whether resolving uncertain calls can help; see [`Client::reconcile`](crate::Client::reconcile).
+    pub fn would_fit_if_resolved(&self) -> bool {
+        let resolved = Totals { uncertain: 0, is_uncertain_open: false, ..self.totals };
+        self.totals.uncertain_attempts > 0 && self.fits(&resolved)
+    }
+
+    fn fits(&self, totals: &Totals) -> bool {
+        !self.is_undated && totals.remaining(self.limit) >= self.reserve.unwrap_or(1)
+    }
+}
+
+impl Book {
+    /// Admits a call if it fits all limits. `date` is the time in milliseconds since 1970, if it is known.
+    pub(crate) fn admit(
+        &mut self,
+        method: Cow<'static, str>,
+        limits: &Limits,
+        date: Option<u64>,
+    ) -> Result<Entry, CapReached> {
+        let budgets = self.budget_keys(limits, date)?;
+        let mut entry = Entry { method, reserve: limits.reserve(), budgets, ..Entry::default() };
+        self.check(&entry, limits, 1)?;
+        (entry.is_in_flight, entry.is_sending) = (true, true);
+        self.begin(&entry);
+        Ok(entry)
+    }
+
+    /// Admits another attempt of a call, of which `uncertain` attempts have no known cost.
+    pub(crate) fn renew(
+        &mut self,
+        entry: &mut Entry,
+        uncertain: u32,
+        limits: &Limits,
+    ) -> Result<(), CapReached> {
+        let more = u64::from(uncertain.saturating_sub(entry.uncertain));
+        self.check(entry, limits, more).map_err(|cap| self.without_own(cap, entry, more))?;
+        self.begin_again(entry, uncertain);
+        Ok(())
+    }
+
+    /// The totals as they are if the call ends without another attempt: it cannot wait for its own end.
+    fn without_own(&mut self, cap: CapReached, entry: &Entry, uncertain: u64) -> CapReached {
+        let method = self.method(entry.method.clone());
+        let reserve = self.reserved(method, entry.reserve);
+        let credits = |attempts: u64| reserve.unwrap_or(1).saturating_mul(attempts);
+        let booked = u64::from(entry.uncertain);
+        let now = cap.totals;
+        let in_flight_calls = now.in_flight_calls.saturating_sub(booked + 1);
+        let totals = Totals {
+            in_flight: now.in_flight.saturating_sub(credits(booked + 1)),
+            in_flight_calls,
+            is_in_flight_open: now.is_in_flight_open && in_flight_calls > 0,
+            uncertain: now.uncertain.saturating_add(credits(booked + uncertain)),
+            uncertain_attempts: now.uncertain_attempts.saturating_add(booked + uncertain),
+            is_uncertain_open: now.is_uncertain_open || reserve.is_none(),
+            ..now
+        };
+        CapReached { totals, ..cap }
+    }
+
+    /// The periods in which a call counts. A budget's period never moves backwards.
+    fn budget_keys(&self, limits: &Limits, date: Option<u64>) -> Result<Vec<BudgetKey>, CapReached> {
+        let key = |budget: &Budget| {
+            let Budget { label, period, .. } = budget;
+            let mine = self.budgets.iter().filter(|(key, _)| key.label == *label && key.period == *period);
+            let latest = mine.map(|(key, _)| key.number).max().unwrap_or(0);
+            let number = match (period, date) {
+                (Period::Total, _) => 0,
+                (_, Some(date)) => period.number(date).max(latest),
+                (_, None) => {
+                    return Err(CapReached {
+                        budget: Some(label.clone()),
+                        limit: budget.limit,
+                        totals: self.budget(label, *period),
+                        reserve: None,
+                        is_undated: true,
+                    });
+                }
+            };
+            Ok(BudgetKey { label: label.clone(), period: *period, number })
+        };
+        limits.budgets.iter().map(key).collect()
+    }
+
+    /// Checks whether this many more attempts of a call fit the limits.
+    fn check(&mut self, entry: &Entry, limits: &Limits, attempts: u64) -> Result<(), CapReached> {
+        if attempts == 0 || limits.are_none() {
+            return Ok(());
+        }
+        let method = self.method(entry.method.clone());
+        let reserve = self.reserved(method, entry.reserve);
+        let needed = u128::from(reserve.unwrap_or(1)) * u128::from(attempts);
+        let refused = |budget: Option<&Budget>, limit, totals| CapReached {
+            budget: budget.map(|budget| budget.label.clone()),
+            limit,
+            totals,
+            reserve: reserve.map(|_| clamp(needed)),
+            is_undated: false,
+        };
+        if let Some((cap, _)) = limits.cap {
+            let held = self.amount(&self.account, |calls| calls.in_flight + calls.uncertain);
+            let committed = self.account.charged + self.unexplained + held.credits;
+            if held.is_open || committed + needed > cap.into() {
+                return Err(refused(None, cap, self.totals()));
+            }
+        }
+        for (budget, key) in limits.budgets.iter().zip(&entry.budgets) {
+            let Some((_, part)) = self.budgets.iter().find(|(known, _)| known == key) else {
+                if needed > budget.limit.into() {
+                    return Err(refused(Some(budget), budget.limit, Totals::default()));
+                }
+                continue;
+            };
+            let held = self.amount(part, |calls| calls.in_flight + calls.uncertain);
+            if held.is_open || part.charged + held.credits + needed > budget.limit.into() {
+                let totals = self.budget(&budget.label, budget.period);
+                return Err(refused(Some(budget), budget.limit, totals));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CapReached {}
+
+impl fmt::Display for CapReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let now = &self.totals;
+        match &self.budget {
+            Some(label) => {
+                write!(
+                    f,
+                    "not sent, because it could exceed the budget {label:?} of {} credits",
+                    self.limit
+                )?;
+            }
+            None => write!(f, "not sent, because it could exceed the cap of {} credits", self.limit)?,
+        }
+        if self.is_undated {
+            return f.write_str(", whose period is not known; use a `Timer` that has the date");
+        }
+        write!(f, ": {} charged, {} in flight, {} uncertain", now.charged, now.in_flight, now.uncertain)?;
+        if now.unexplained > 0 {
+            write!(f, ", {} unexplained", now.unexplained)?;
+        }
+        if now.is_in_flight_open || now.is_uncertain_open {
+            f.write_str(", and the price of an earlier call is not known")?;
+        } else {
+            write!(f, ", and this call reserves {}", self.reserve.unwrap_or(1))?;
+        }
+        f.write_str(if self.is_transient() {
+            "; wait for the calls in flight"
+        } else if self.would_fit_if_resolved() {
+            "; resolve the uncertain calls with `Client::reconcile`"
+        } else {
+            "; raise the limit to spend more"
+        })
+    }
+}

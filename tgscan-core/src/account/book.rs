@@ -1,0 +1,357 @@
+//! The totals of an account, and how a call changes them.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::compare::{Barrier, Baseline, Joint};
+use super::{BudgetKey, Cost, Entry, Period};
+
+/// The totals of an account and its budgets: what its calls cost, may have cost, and may still cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Book {
+    pub(super) methods: Vec<Method>,
+    pub(super) account: Part,
+    pub(super) budgets: Vec<(BudgetKey, Part)>,
+    /// Credits that the account lost and no call explains.
+    pub(super) unexplained: u128,
+    pub(super) baseline: Option<Baseline>,
+    /// Calls of which an attempt may be running.
+    pub(super) sending: u64,
+    /// Counts changes of what was charged or is uncertain, so that a comparison notices them.
+    pub(super) revision: u64,
+    pub(super) barrier: Option<Barrier>,
+    /// When a call last became uncertain, in milliseconds.
+    pub(super) uncertain_at: Option<u64>,
+    /// Whether a call became uncertain since then at an unknown time.
+    pub(super) has_undated: bool,
+}
+
+/// An API method in a book.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Method {
+    pub(super) name: Cow<'static, str>,
+    /// The highest `op_cost` seen.
+    pub(super) price: Option<u64>,
+}
+
+/// The calls of the account, or of one period of a budget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Part {
+    pub(super) charged: u128,
+    pub(super) exposures: Vec<Exposure>,
+}
+
+/// Calls of one method with the same reserve, counted in attempts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Exposure {
+    method: usize,
+    reserve: u64,
+    pub(super) in_flight: u64,
+    pub(super) uncertain: u64,
+    /// How many of the uncertain ones no balance can resolve.
+    pub(super) before_baseline: u64,
+}
+
+/// Credits that some attempts may cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Amount {
+    pub(super) credits: u128,
+    pub(super) attempts: u64,
+    /// Whether the price of one of them is unknown, so that it may cost any amount.
+    pub(super) is_open: bool,
+}
+
+/// Amounts of an account or a budget at one moment, in credits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Certainly spent.
+    pub charged: u64,
+    /// Reserved for calls that have not ended.
+    pub in_flight: u64,
+    /// How many attempts calls may still pay for that have not ended: one for each call, and its uncertain ones.
+    pub in_flight_calls: u64,
+    /// Reserved for attempts that ended without a known cost.
+    pub uncertain: u64,
+    /// How many attempts ended so and are not resolved.
+    pub uncertain_attempts: u64,
+    /// Lost by the account without a call that explains it; 0 for a budget.
+    pub unexplained: u64,
+    /// Whether a call in flight has no known price, and so may cost any amount.
+    pub is_in_flight_open: bool,
+    /// Whether an uncertain attempt has no known price.
+    pub is_uncertain_open: bool,
+}
+
+impl Totals {
+    /// Returns what a limit counts: charged, in flight, uncertain and unexplained.
+    pub fn committed(&self) -> u64 {
+        let held = self.in_flight.saturating_add(self.uncertain);
+        self.charged.saturating_add(self.unexplained).saturating_add(held)
+    }
+
+    /// Returns how many credits of a limit are left for further calls: 0 while a call of unknown price is in flight or
+    /// uncertain.
+    pub fn remaining(&self, limit: u64) -> u64 {
+        let is_open = self.is_in_flight_open || self.is_uncertain_open;
+        if is_open { 0 } else { limit.saturating_sub(self.committed()) }
+    }
+}
+
+impl Book {
+    /// Returns the totals of the account.
+    pub fn totals(&self) -> Totals {
+        Totals { unexplained: clamp(self.unexplained), ..self.totals_of(&self.account) }
+    }
+
+    /// Returns the totals of a budget in its latest period; empty if no call has counted in it.
+    pub fn budget(&self, label: &str, period: Period) -> Totals {
+        let mine = self.budgets.iter().filter(|(key, _)| key.label == label && key.period == period);
+        let latest = mine.max_by_key(|(key, _)| key.number);
+        latest.map_or_else(Totals::default, |(_, part)| self.totals_of(part))
+    }
+
+    /// Returns the price of an API method, by `ApiMethod::NAME`: the highest `op_cost` that was charged so far.
+    pub fn price(&self, method: &str) -> Option<u64> {
+        self.methods.iter().find(|known| known.name == method)?.price
+    }
+
+    /// Returns the balance of the last comparison that concluded, plus purchases recorded since.
+    pub fn balance(&self) -> Option<i128> {
+        self.baseline.map(|baseline| baseline.balance)
+    }
+
+    /// Returns a number that grows with each change of what was charged or is uncertain.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Replaces the price of a method, for example if another program's spending or a wrong `op_cost` raised it. Returns
+    /// the old one.
+    pub(crate) fn set_price(&mut self, method: &str, price: Option<u64>) -> Option<u64> {
+        let method = self.method(Cow::Owned(method.to_owned()));
+        std::mem::replace(&mut self.methods[method].price, price)
+    }
+
+    fn totals_of(&self, part: &Part) -> Totals {
+        let (in_flight, uncertain) =
+            (self.amount(part, |calls| calls.in_flight), self.amount(part, |calls| calls.uncertain));
+        Totals {
+            charged: clamp(part.charged),
+            in_flight: clamp(in_flight.credits),
+            in_flight_calls: in_flight.attempts,
+            uncertain: clamp(uncertain.credits),
+            uncertain_attempts: uncertain.attempts,
+            unexplained: 0,
+            is_in_flight_open: in_flight.is_open,
+            is_uncertain_open: uncertain.is_open,
+        }
+    }
+
+    /// What some attempts of a part may cost.
+    pub(super) fn amount(&self, part: &Part, count: impl Fn(&Exposure) -> u64) -> Amount {
+        let mut sum = Amount::default();
+        for exposure in &part.exposures {
+            let attempts = count(exposure);
+            let price = self.reserved(exposure.method, exposure.reserve);
+            sum.attempts += attempts;
+            sum.is_open |= attempts > 0 && price.is_none();
+            sum.credits += u128::from(attempts) * u128::from(price.unwrap_or(1));
+        }
+        sum
+    }
+
+    /// What an attempt reserves; `None` if nothing is known about its price.
+    pub(super) fn reserved(&self, method: usize, reserve: u64) -> Option<u64> {
+        match self.methods[method].price {
+            Some(price) => Some(price.max(reserve).max(1)),
+            None => (reserve > 0).then_some(reserve),
+        }
+    }
+
+    /// The index of a method.
+    pub(super) fn method(&mut self, name: Cow<'static, str>) -> usize {
+        // Mostly the very same text, which need not be compared.
+        let is_same =
+            |known: &Method| std::ptr::eq(&raw const *known.name, &raw const *name) || known.name == name;
+        let known = self.methods.iter().position(is_same);
+        known.unwrap_or_else(|| {
+            self.methods.push(Method { name, price: None });
+            self.methods.len() - 1
+        })
+    }
+
+    /// The part of a period of a budget.
+    pub(super) fn part(&mut self, key: &BudgetKey) -> &mut Part {
+        let at = self.budgets.iter().position(|(known, _)| known == key).unwrap_or_else(|| {
+            self.budgets.push((key.clone(), Part::default()));
+            self.budgets.len() - 1
+        });
+        &mut self.budgets[at].1
+    }
+
+    /// Changes the counts of an entry in the account and in each of its budgets.
+    fn shift(&mut self, entry: &Entry, change: impl Fn(&mut Exposure)) {
+        let method = self.method(entry.method.clone());
+        self.account.change(method, entry.reserve, &change);
+        for key in &entry.budgets {
+            self.part(key).change(method, entry.reserve, &change);
+        }
+    }
+
+    /// Adds what was charged for an entry, to the account and to each of its budgets.
+    pub(super) fn add_charged(&mut self, entry: &Entry, from: u64, to: u64) {
+        let change = |charged: &mut u128| *charged = (*charged + u128::from(to)).saturating_sub(from.into());
+        change(&mut self.account.charged);
+        for key in &entry.budgets {
+            change(&mut self.part(key).charged);
+        }
+    }
+
+    /// Counts a new call that is admitted.
+    pub(super) fn begin(&mut self, entry: &Entry) {
+        self.shift(entry, |calls| calls.in_flight += 1);
+        self.sending += 1;
+    }
+
+    /// Notes that no attempt of a call is running, and that the next one will be renewed first. Only if all of its
+    /// attempts certainly cost nothing: others may still be charged, and a comparison must wait for the end of the call.
+    pub(crate) fn pause(&mut self, entry: &mut Entry) {
+        if entry.uncertain == 0 {
+            self.stop_sending(entry);
+        }
+    }
+
+    fn stop_sending(&mut self, entry: &mut Entry) {
+        let was_sending = u64::from(std::mem::take(&mut entry.is_sending));
+        self.sending = self.sending.saturating_sub(was_sending);
+    }
+
+    /// Counts another attempt of a call of which `uncertain` attempts have no known cost.
+    pub(super) fn begin_again(&mut self, entry: &mut Entry, uncertain: u32) {
+        let more = u64::from(uncertain.saturating_sub(entry.uncertain));
+        // In flight until the call ends, so that a comparison does not resolve them before.
+        self.shift(entry, |calls| calls.in_flight += more);
+        entry.uncertain = entry.uncertain.max(uncertain);
+        self.sending += u64::from(!std::mem::replace(&mut entry.is_sending, true));
+    }
+
+    /// Books how a call ended, at a time if it is known. Its price is learned from it.
+    ///
+    /// A call that was resolved in the meantime gets what it really cost; `joint` is the comparison that resolved it.
+    pub(crate) fn settle(
+        &mut self,
+        entry: &mut Entry,
+        cost: Cost,
+        joint: Option<&mut Joint>,
+        at: Option<u64>,
+    ) {
+        if cost.charged > 0 {
+            let method = self.method(entry.method.clone());
+            self.methods[method].price = self.methods[method].price.max(Some(cost.charged));
+        }
+        self.set_cost(entry, cost, joint, at);
+    }
+
+    /// Books that the owner of a call in flight was lost. Returns whether the call certainly cost nothing.
+    pub(crate) fn lose(&mut self, entry: &mut Entry, at: Option<u64>) -> bool {
+        let uncertain = entry.uncertain + u32::from(entry.is_sending);
+        let cost = Cost { charged: entry.charged, uncertain };
+        self.set_cost(entry, cost, None, at);
+        cost == Cost::NONE
+    }
+
+    /// Resolves a call by hand: it cost `credits` in all.
+    pub(crate) fn resolve(&mut self, entry: &mut Entry, credits: u64, joint: Option<&mut Joint>) {
+        self.set_cost(entry, Cost { charged: credits, uncertain: 0 }, joint, None);
+    }
+
+    /// Books a call that was taken for free when it was sent.
+    pub(crate) fn charge(&mut self, method: Cow<'static, str>, cost: Cost, at: Option<u64>) -> Entry {
+        let mut entry = Entry { method, is_in_flight: true, is_sending: true, ..Entry::default() };
+        self.begin(&entry);
+        self.settle(&mut entry, cost, None, at);
+        entry
+    }
+
+    /// Replaces what is known of a call's cost.
+    fn set_cost(&mut self, entry: &mut Entry, cost: Cost, joint: Option<&mut Joint>, at: Option<u64>) {
+        let is_resolved = !entry.is_in_flight && entry.uncertain == 0;
+        if is_resolved && cost.uncertain > 0 {
+            // It says less than what is known.
+            return;
+        }
+        if let (Some(_), Some(joint)) = (entry.comparison, joint) {
+            return self.revise(entry, cost.charged, joint);
+        }
+        let (was, is) = (u64::from(entry.uncertain), u64::from(cost.uncertain));
+        let (has_ended, is_old) = (entry.is_in_flight, entry.is_before_baseline);
+        self.shift(entry, |calls| {
+            // Saturating, because a store may have lost the totals and not the call.
+            if has_ended {
+                calls.in_flight = calls.in_flight.saturating_sub(1 + was);
+                calls.uncertain += is;
+            } else {
+                calls.uncertain = (calls.uncertain + is).saturating_sub(was);
+            }
+            if is_old {
+                calls.before_baseline = (calls.before_baseline + is).saturating_sub(was);
+            }
+        });
+        self.stop_sending(entry);
+        self.add_charged(entry, entry.charged, cost.charged);
+        if let (Some(baseline), true) = (&mut self.baseline, is_old) {
+            // The first balance had lost it already.
+            baseline.charged =
+                (baseline.charged + u128::from(cost.charged)).saturating_sub(entry.charged.into());
+        }
+        if is > was || has_ended && is > 0 {
+            self.uncertain_at = self.uncertain_at.max(at);
+            self.has_undated |= at.is_none();
+        }
+        self.revision += u64::from(was != is || entry.charged != cost.charged);
+        (entry.is_in_flight, entry.uncertain, entry.charged) = (false, cost.uncertain, cost.charged);
+        self.remove_ended_periods();
+    }
+
+    /// Forgets when calls became uncertain, because the clock counts from another moment now.
+    pub(super) fn forget_times(&mut self) {
+        self.has_undated |= self.uncertain_at.is_some();
+    }
+
+    /// Removes earlier periods of budgets that nothing can change any more.
+    fn remove_ended_periods(&mut self) {
+        if self.budgets.len() < 2 {
+            return;
+        }
+        let latest: Vec<_> = self.budgets.iter().map(|(key, _)| key.clone()).collect();
+        let is_latest = |key: &BudgetKey| {
+            let mut same =
+                latest.iter().filter(|other| other.label == key.label && other.period == key.period);
+            same.all(|other| other.number <= key.number)
+        };
+        self.budgets.retain(|(key, part)| !part.exposures.is_empty() || is_latest(key));
+    }
+}
+
+impl Part {
+    fn change(&mut self, method: usize, reserve: u64, change: impl Fn(&mut Exposure)) {
+        let is_same = |calls: &Exposure| calls.method == method && calls.reserve == reserve;
+        let at = self.exposures.iter().position(is_same).unwrap_or_else(|| {
+            self.exposures.push(Exposure { method, reserve, in_flight: 0, uncertain: 0, before_baseline: 0 });
+            self.exposures.len() - 1
+        });
+        let calls = &mut self.exposures[at];
+        change(calls);
+        if (calls.in_flight, calls.uncertain) == (0, 0) {
+            self.exposures.swap_remove(at);
+        }
+    }
+}
+
+/// An amount as callers see it.
+pub(super) fn clamp(credits: u128) -> u64 {
+    u64::try_from(credits).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,145 @@
+//! What a book holds for one call.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::BudgetKey;
+
+/// What a [`Book`](super::Book) holds for one call. Changed by the functions of the book only, which keep the totals in
+/// step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct Entry {
+    #[serde(rename = "m")]
+    pub(super) method: Cow<'static, str>,
+    /// What an attempt of the call may cost at least, in credits.
+    #[serde(rename = "r")]
+    pub(super) reserve: u64,
+    #[serde(rename = "b", skip_serializing_if = "Vec::is_empty")]
+    pub(super) budgets: Vec<BudgetKey>,
+    #[serde(rename = "f", skip_serializing_if = "is_default")]
+    pub(super) is_in_flight: bool,
+    /// Whether an attempt may be running.
+    #[serde(rename = "s", skip_serializing_if = "is_default")]
+    pub(super) is_sending: bool,
+    /// Attempts that ended without a known cost.
+    #[serde(rename = "u", skip_serializing_if = "is_default")]
+    pub(super) uncertain: u32,
+    #[serde(rename = "c", skip_serializing_if = "is_default")]
+    pub(super) charged: u64,
+    /// Whether it was uncertain when the first balance was seen, so that no balance can resolve it.
+    #[serde(rename = "o", skip_serializing_if = "is_default")]
+    pub(super) is_before_baseline: bool,
+    /// The comparison that resolved it.
+    #[serde(rename = "j", skip_serializing_if = "is_default")]
+    pub(super) comparison: Option<u64>,
+    /// Whether that comparison resolved several calls, so that the cost of this one is not known.
+    #[serde(rename = "h", skip_serializing_if = "is_default")]
+    pub(super) is_shared: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Entry {
+    /// Returns the API method.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Returns what the call certainly cost, in credits.
+    pub fn charged(&self) -> u64 {
+        self.charged
+    }
+
+    /// Returns what each attempt of the call reserves at least, in credits.
+    pub fn reserve(&self) -> u64 {
+        self.reserve
+    }
+
+    /// Returns the budgets that the call counts in.
+    pub fn budgets(&self) -> &[BudgetKey] {
+        &self.budgets
+    }
+
+    /// Returns whether the call has not ended.
+    pub fn is_in_flight(&self) -> bool {
+        self.is_in_flight
+    }
+
+    /// Returns whether the call ended, and may have cost more than [`charged`](Self::charged).
+    pub fn is_uncertain(&self) -> bool {
+        !self.is_in_flight && self.uncertain > 0
+    }
+
+    /// Returns the number of the comparison that resolved the call; see [`Reconciliation`](super::Reconciliation).
+    pub fn comparison(&self) -> Option<u64> {
+        self.comparison
+    }
+
+    /// Returns whether a comparison resolved the call together with others, so that only their common cost is known.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Returns whether a comparison with the balance can resolve the call.
+    pub(crate) fn is_comparable(&self) -> bool {
+        self.is_uncertain() && !self.is_before_baseline
+    }
+}
+
+/// What the attempts of a call cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Cost {
+    /// Credits.
+    pub(crate) charged: u64,
+    /// Attempts without a known cost.
+    pub(crate) uncertain: u32,
+}
+
+impl Cost {
+    pub(crate) const NONE: Self = Self { charged: 0, uncertain: 0 };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Period;
+
+    #[test]
+    fn entry_is_stored_in_few_bytes_and_read_again() {
+        let ended = Entry { method: "search".into(), reserve: 1, charged: 2, ..Entry::default() };
+        let text = serde_json::to_string(&ended).unwrap();
+        assert_eq!(text, r#"{"m":"search","r":1,"c":2}"#);
+        let budget = BudgetKey { label: "team".into(), period: Period::Day, number: 7 };
+        let full = Entry {
+            budgets: vec![budget],
+            is_in_flight: true,
+            is_sending: true,
+            uncertain: 3,
+            is_before_baseline: true,
+            comparison: Some(4),
+            is_shared: true,
+            ..ended.clone()
+        };
+        for entry in [ended, full, Entry::default()] {
+            let text = serde_json::to_string(&entry).unwrap();
+            assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry, "{text}");
+        }
+    }
+
+    #[test]
+    fn entry_is_uncertain_once_it_has_ended_without_a_known_cost() {
+        let entry = |is_in_flight, uncertain, is_before_baseline| {
+            let entry = Entry { is_in_flight, uncertain, is_before_baseline, ..Entry::default() };
+            (entry.is_uncertain(), entry.is_comparable())
+        };
+        assert_eq!(entry(true, 1, false), (false, false));
+        assert_eq!(entry(false, 0, false), (false, false));
+        assert_eq!(entry(false, 1, false), (true, true));
+        assert_eq!(entry(false, 1, true), (true, false));
+    }
+}

@@ -1,0 +1,199 @@
+//! Caps and budgets.
+
+use super::*;
+
+const DAY: u64 = 24 * 60 * 60 * 1000;
+
+fn budgeted(label: &str, limit: u64, period: Period) -> Limits {
+    let mut limits = Limits::default();
+    limits.add(Budget::new(label, limit, period, Reserve::PerCall(2)));
+    limits
+}
+
+fn admit(book: &mut Book, limits: &Limits) -> Result<Entry, CapReached> {
+    book.admit(METHOD.into(), limits, None)
+}
+
+fn settled(book: &mut Book, limits: &Limits, cost: Cost) -> Entry {
+    let mut entry = admit(book, limits).unwrap();
+    book.settle(&mut entry, cost, None, Some(0));
+    entry
+}
+
+#[test]
+fn calls_count_at_the_price_of_their_method_and_at_least_at_their_reserve() {
+    let mut book = Book::default();
+    let limits = capped(100, 5);
+    let mut first = admit(&mut book, &limits).unwrap();
+    let mut second = admit(&mut book, &limits).unwrap();
+    assert_eq!(amounts(book.totals()), (0, 10, 0, 0));
+    // A lower price changes nothing.
+    book.settle(&mut first, charged(3), None, None);
+    assert_eq!(amounts(book.totals()), (3, 5, 0, 0));
+    settled(&mut book, &limits, uncertain(2));
+    assert_eq!(amounts(book.totals()), (3, 5, 10, 0));
+    // A higher one counts for all that are in flight or uncertain.
+    settled(&mut book, &limits, charged(9));
+    assert_eq!(amounts(book.totals()), (12, 9, 18, 0));
+    assert_eq!(book.price(METHOD), Some(9));
+    let refused = admit(&mut book, &capped(47, 5)).unwrap_err();
+    assert_eq!((refused.limit, refused.reserve, refused.totals), (47, Some(9), book.totals()));
+    book.settle(&mut second, charged(9), None, None);
+    assert_eq!(book.set_price(METHOD, Some(1)), Some(9));
+    assert_eq!(amounts(book.totals()), (21, 0, 10, 0));
+}
+
+#[test]
+fn first_call_of_a_method_takes_all_that_is_left_where_no_reserve_is_given() {
+    let mut book = Book::default();
+    let limits = Limits { cap: Some((11, Reserve::OneAtATime)), budgets: Vec::new() };
+    let mut first = admit(&mut book, &limits).unwrap();
+    let refused = book.admit("similar_groups".into(), &limits, None).unwrap_err();
+    assert!(refused.totals.is_in_flight_open && refused.is_transient(), "{refused}");
+    assert_eq!((refused.reserve, refused.totals.remaining(11)), (None, 0));
+    // A call whose cost is not known leaves no room until it is resolved.
+    book.settle(&mut first, uncertain(1), None, Some(0));
+    let refused = admit(&mut book, &limits).unwrap_err();
+    assert!(refused.would_fit_if_resolved() && !refused.is_transient(), "{refused}");
+    book.resolve(&mut first, 3, None);
+    settled(&mut book, &limits, charged(4));
+    let (_second, refused) = (admit(&mut book, &limits).unwrap(), admit(&mut book, &limits).unwrap_err());
+    assert_eq!((refused.reserve, amounts(book.totals())), (Some(4), (7, 4, 0, 0)));
+}
+
+#[test]
+fn reserve_of_zero_is_one() {
+    let mut book = Book::default();
+    let _first = admit(&mut book, &capped(1, 0)).unwrap();
+    assert_eq!(admit(&mut book, &capped(1, 0)).unwrap_err().reserve, Some(1));
+}
+
+#[test]
+fn highest_reserve_of_all_limits_counts() {
+    let mut limits = budgeted("team", 100, Period::Total);
+    limits.cap = Some((9, Reserve::PerCall(4)));
+    let mut book = Book::default();
+    let entry = admit(&mut book, &limits).unwrap();
+    assert_eq!((entry.reserve(), book.budget("team", Period::Total).in_flight), (4, 4));
+    let _second = admit(&mut book, &limits).unwrap();
+    assert_eq!(admit(&mut book, &limits).unwrap_err().budget, None);
+}
+
+#[test]
+fn budget_refuses_its_own_calls_alone() {
+    let mut book = Book::default();
+    let (team, other) = (budgeted("team", 3, Period::Total), budgeted("other", 3, Period::Total));
+    settled(&mut book, &team, charged(2));
+    let refused = admit(&mut book, &team).unwrap_err();
+    assert_eq!((refused.budget.as_deref(), refused.limit, refused.totals.charged), (Some("team"), 3, 2));
+    assert!(!refused.is_transient() && !refused.would_fit_if_resolved());
+    settled(&mut book, &other, charged(2));
+    settled(&mut book, &Limits::default(), charged(2));
+    assert_eq!(book.budget("team", Period::Total).charged, 2);
+    assert_eq!((book.budget("unknown", Period::Total), book.totals().charged), (Totals::default(), 6));
+}
+
+#[test]
+fn later_budget_of_a_label_and_period_replaces_an_earlier_one() {
+    let mut limits = budgeted("team", 3, Period::Total);
+    limits.add(Budget::new("team", 7, Period::Day, Reserve::OneAtATime));
+    limits.add(Budget::new("team", 9, Period::Total, Reserve::PerCall(1)));
+    let ends: Vec<_> = limits.budgets.iter().map(|budget| (budget.period, budget.limit)).collect();
+    assert_eq!(ends, [(Period::Day, 7), (Period::Total, 9)]);
+}
+
+#[test]
+fn periodic_budget_is_refused_without_a_date() {
+    let mut book = Book::default();
+    for period in [Period::Day, Period::Month] {
+        let refused = admit(&mut book, &budgeted("team", 9, period)).unwrap_err();
+        assert!(refused.is_undated && !refused.is_transient() && !refused.would_fit_if_resolved());
+        assert!(refused.to_string().contains("`Timer` that has the date"), "{refused}");
+    }
+    assert_eq!(book, Book::default());
+    admit(&mut book, &budgeted("team", 9, Period::Total)).unwrap();
+}
+
+#[test]
+fn call_counts_in_the_period_in_which_it_was_claimed() {
+    let mut book = Book::default();
+    let limits = budgeted("team", 3, Period::Day);
+    let mut late = book.admit(METHOD.into(), &limits, Some(DAY - 1)).unwrap();
+    assert!(book.admit(METHOD.into(), &limits, Some(DAY - 1)).is_err());
+    let mut next = book.admit(METHOD.into(), &limits, Some(DAY)).unwrap();
+    book.settle(&mut next, charged(1), None, None);
+    book.settle(&mut late, charged(2), None, None);
+    assert_eq!(amounts(book.budget("team", Period::Day)), (1, 0, 0, 0));
+    assert_eq!(book.totals().charged, 3);
+}
+
+#[test]
+fn budget_never_moves_to_an_earlier_period() {
+    let mut book = Book::default();
+    let limits = budgeted("team", 3, Period::Day);
+    for date in [9 * DAY, 3 * DAY, 0] {
+        let result = book.admit(METHOD.into(), &limits, Some(date));
+        assert_eq!(result.is_ok(), date == 9 * DAY, "a clock that goes back gives no new budget");
+    }
+}
+
+#[test]
+fn earlier_periods_are_removed_when_nothing_can_change_them() {
+    let mut book = Book::default();
+    let limits = budgeted("team", 9, Period::Day);
+    let mut entries: Vec<_> =
+        (0..5).map(|day| book.admit(METHOD.into(), &limits, Some(day * DAY)).unwrap()).collect();
+    assert_eq!(book.budgets.len(), 5);
+    for entry in &mut entries[..3] {
+        book.settle(entry, charged(1), None, None);
+    }
+    book.settle(&mut entries[3], uncertain(1), None, None);
+    let left: Vec<_> = book.budgets.iter().map(|(key, _)| key.number).collect();
+    assert_eq!(left, [3, 4]);
+}
+
+#[test]
+fn unexplained_credits_count_against_the_cap_and_no_budget() {
+    let mut book = Book { unexplained: 8, ..Book::default() };
+    let mut limits = budgeted("team", 9, Period::Total);
+    limits.cap = Some((9, Reserve::PerCall(1)));
+    let refused = admit(&mut book, &limits).unwrap_err();
+    assert_eq!((refused.budget.as_deref(), refused.totals.unexplained), (None, 8));
+    assert!(refused.to_string().contains("8 unexplained"), "{refused}");
+    admit(&mut book, &budgeted("team", 9, Period::Total)).unwrap();
+}
+
+#[test]
+fn another_attempt_after_an_uncertain_one_needs_room() {
+    let mut book = Book::default();
+    let limits = capped(3, 1);
+    let mut first = admit(&mut book, &limits).unwrap();
+    // After one that cost nothing it needs none.
+    book.pause(&mut first);
+    assert_eq!(amounts(book.totals()), (0, 1, 0, 0));
+    book.renew(&mut first, 0, &capped(0, 1)).unwrap();
+    book.renew(&mut first, 1, &limits).unwrap();
+    assert_eq!((amounts(book.totals()), book.totals().in_flight_calls), ((0, 2, 0, 0), 2));
+    let mut second = admit(&mut book, &limits).unwrap();
+    assert!(book.renew(&mut first, 2, &limits).unwrap_err().is_transient(), "the second call may end");
+    book.settle(&mut second, charged(1), None, None);
+    let refused = book.renew(&mut first, 2, &limits).unwrap_err();
+    assert!(!refused.is_transient(), "a call does not wait for its own end: {refused}");
+    book.settle(&mut first, uncertain(2), None, None);
+    assert_eq!(amounts(book.totals()), (1, 0, 2, 0));
+}
+
+#[test]
+fn amounts_beyond_all_numbers_are_the_highest_one() {
+    let mut book = Book::default();
+    for _ in 0..3 {
+        settled(&mut book, &Limits::default(), charged(u64::MAX));
+    }
+    settled(&mut book, &Limits::default(), uncertain(u32::MAX));
+    let now = book.totals();
+    assert_eq!(
+        (now.charged, now.uncertain, now.committed(), now.remaining(9)),
+        (u64::MAX, u64::MAX, u64::MAX, 0)
+    );
+    assert!(admit(&mut book, &capped(u64::MAX, 1)).is_err());
+}

@@ -1,0 +1,92 @@
+//! The ledger under many schedules of threads.
+
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use super::*;
+use crate::account::Instant;
+use crate::sync::schedules::{block_on, check, thread};
+
+/// Waits until the ledger changes from what it was.
+fn wait_for_change(ledger: &Ledger, seen: u64) {
+    block_on(poll_fn(
+        |context| {
+            if ledger.watch(context.waker()) == seen { Poll::Pending } else { Poll::Ready(()) }
+        },
+    ));
+}
+
+#[test]
+fn schedules_never_lose_the_wake_up_of_a_call_that_waits_for_room() {
+    check(|| {
+        let ledger = Ledger::new();
+        let call = |ledger: &Ledger| {
+            loop {
+                let seen = ledger.watch(Waker::noop());
+                match ledger.admit(METHOD, &capped(1, 1), 0, None) {
+                    Ok(reservation) => return reservation.settle(Cost::NONE, None),
+                    Err(_) => wait_for_change(ledger, seen),
+                }
+            }
+        };
+        let others = [ledger.clone(), ledger.clone()].map(|ledger| thread::spawn(move || call(&ledger)));
+        call(&ledger);
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(amounts(ledger.book().totals()), (0, 0, 0, 0));
+    });
+}
+
+#[test]
+fn schedules_never_exceed_the_cap() {
+    check(|| {
+        let ledger = Ledger::new();
+        let call = |ledger: &Ledger| {
+            if let Ok(mut reservation) = ledger.admit(METHOD, &capped(2, 1), 0, None) {
+                reservation.pause();
+                if reservation.renew(0, &capped(2, 1), 0).is_ok() {
+                    reservation.settle(charged(1), None);
+                }
+            }
+        };
+        let others = [ledger.clone(), ledger.clone()].map(|ledger| thread::spawn(move || call(&ledger)));
+        call(&ledger);
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(amounts(ledger.book().totals()), (2, 0, 0, 0));
+    });
+}
+
+#[test]
+fn schedules_of_comparisons_and_calls_agree_with_the_balance() {
+    check(|| {
+        let ledger = Ledger::new();
+        let Start::Begun(first) = ledger.start_comparison(1, Duration::ZERO, 0) else { panic!("busy") };
+        ledger.finish_comparison(first, 9, 0);
+        // What the account really loses is known once the call has ended.
+        let lost = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
+        let (other, spent) = (ledger.clone(), lost.clone());
+        let caller = thread::spawn(move || {
+            if let Ok(reservation) = other.admit(METHOD, &Limits::default(), 0, None) {
+                spent.store(1, std::sync::atomic::Ordering::SeqCst);
+                reservation.settle(uncertain(1), Some(Instant { origin: 0, millis: 0 }));
+            }
+        });
+        let outcome = match ledger.start_comparison(2, Duration::ZERO, 0) {
+            Start::Begun(comparison) => {
+                let balance = 9 - lost.load(std::sync::atomic::Ordering::SeqCst);
+                Some(ledger.finish_comparison(comparison, balance, 0).outcome)
+            }
+            _ => None,
+        };
+        caller.join().unwrap();
+        let lost = u64::try_from(lost.load(std::sync::atomic::Ordering::SeqCst)).unwrap();
+        let now = ledger.book().totals();
+        let known = now.charged + now.unexplained;
+        assert!((known..=now.committed()).contains(&lost), "{lost} lost, {now:?}, {outcome:?}");
+        assert_eq!(now.unexplained, 0, "{outcome:?}");
+    });
+}

@@ -1,0 +1,165 @@
+//! Advances a call to its next step. Asks the ledger for calls without a store.
+
+use bytes::Bytes;
+use http::Request;
+use tgscan_types::ApiMethod;
+
+use super::clock::{Clock, millis};
+use super::machine::{Action, Claimed, Moment, Renewed};
+use super::{Attempt, Call, InFlight, Step, Wait, not_in_time, too_late};
+use crate::account::{BudgetUse, CapReached, Cost, Instant, Refusal, Reservation};
+use crate::panics::catch;
+use crate::store::StoreRefusal;
+use crate::{Credits, Error, ErrorKind, Reply};
+
+impl<M: ApiMethod> Call<M> {
+    /// Performs the machine's actions, up to the next one that needs a driver.
+    #[inline]
+    pub(super) fn step(mut self, mut action: Action, clock: &impl Clock) -> Step<M> {
+        loop {
+            action = match action {
+                Action::Send => {
+                    self.note_cost(1);
+                    return Step::Send(self.request(), InFlight { call: self });
+                }
+                Action::Wait(duration) => return Step::Wait(Wait { call: self, duration }),
+                Action::Finish => return Step::Done(self.end()),
+                action if self.stored.is_some() => return self.ask(action, clock),
+                // Without a store, the ledger answers.
+                Action::Claim => self.admit(clock),
+                Action::Renew => self.renew(clock),
+                Action::Pause => {
+                    self.reservation.iter_mut().for_each(Reservation::pause);
+                    self.machine.paused(true)
+                }
+                Action::Settle => {
+                    self.settle_in_ledger(clock);
+                    self.machine.settled()
+                }
+                Action::Look(_) => self.machine.give_up(),
+            }
+        }
+    }
+
+    #[inline]
+    fn request(&self) -> Request<Bytes> {
+        if !self.api.marks_attempts() {
+            // Returned directly, because changing a request copies it.
+            return self.api.request(self.method.get());
+        }
+        let mut request = self.api.request(self.method.get());
+        request.extensions_mut().insert(Attempt { method: M::NAME, number: self.machine.attempts });
+        request
+    }
+
+    /// Sets the cost of the call if it is dropped now.
+    pub(super) fn note_cost(&mut self, in_flight: u32) {
+        let Cost { charged, uncertain } = self.machine.cost;
+        if let Some(claim) = self.stored.as_mut().and_then(|stored| stored.claim.as_mut()) {
+            claim.if_dropped = Cost { charged, uncertain: uncertain + in_flight };
+        }
+    }
+
+    /// Returns the time, with the date only if it is needed: reading the date is the slowest part of a call in the ledger.
+    pub(super) fn now(&self, clock: &impl Clock) -> Moment {
+        let needs_date = self.stored.is_some() || self.api.limits().need_date();
+        if needs_date { clock.now() } else { Moment { time: clock.time(), date: None } }
+    }
+
+    /// Admits the call in the ledger.
+    fn admit(&mut self, clock: &impl Clock) -> Action {
+        let now = self.now(clock);
+        let limits = self.api.limits();
+        let claimed = match self.api.ledger().admit(M::NAME, limits, millis(now.time), now.date) {
+            Ok(reservation) => {
+                self.reservation = Some(reservation);
+                Claimed::Granted
+            }
+            Err(Refusal::Held) => self.not_yet(None),
+            Err(Refusal::Cap(cap)) => self.not_yet(Some(cap)),
+        };
+        self.machine.claimed(claimed, now, now)
+    }
+
+    /// Renews the reservation for another attempt.
+    fn renew(&mut self, clock: &impl Clock) -> Action {
+        let now = self.now(clock);
+        let uncertain = self.machine.cost.uncertain;
+        let renewed = match &mut self.reservation {
+            Some(reservation) => reservation.renew(uncertain, self.api.limits(), millis(now.time)),
+            None => Ok(()),
+        };
+        let renewed = match renewed {
+            Ok(()) => Renewed::Confirmed,
+            Err(Refusal::Held) => Renewed::NotYet,
+            Err(Refusal::Cap(cap)) => self.not_renewed(&cap),
+        };
+        self.machine.renewed(renewed, now, now)
+    }
+
+    /// Returns whether to wait for another attempt. If not, the call ends with the error of its last attempt, which is more
+    /// specific than that of the cap.
+    pub(super) fn not_renewed(&self, cap: &CapReached) -> Renewed {
+        if self.waits_at_cap && cap.is_transient() { Renewed::NotYet } else { Renewed::Refused }
+    }
+
+    /// Returns whether to wait after a refusal. Sets the error for the case that the call ends.
+    pub(super) fn not_yet(&mut self, cap: Option<CapReached>) -> Claimed {
+        let would_fit = cap.as_ref().is_some_and(CapReached::would_fit_if_resolved);
+        self.wants_balance = std::mem::take(&mut self.reconciles) && would_fit;
+        let can_wait =
+            cap.as_ref().is_none_or(|cap| self.waits_at_cap && cap.is_transient()) || self.wants_balance;
+        self.refuse(cap.map_or(ErrorKind::Store(StoreRefusal::Held), ErrorKind::CapReached));
+        if can_wait { Claimed::NotYet } else { Claimed::Ended }
+    }
+
+    pub(super) fn refuse(&mut self, kind: ErrorKind) {
+        self.last = Some(Error::new(M::NAME, kind, Credits::NotCharged, 0));
+    }
+
+    pub(super) fn settle_in_ledger(&mut self, clock: &impl Clock) {
+        let cost = self.machine.cost;
+        if let Some(reservation) = self.reservation.take() {
+            // The time matters only for uncertain attempts.
+            let now = (cost.uncertain > 0).then(|| Instant::of(clock));
+            if self.observer.is_some() {
+                let raised = reservation.settle_and_watch(cost, now, self.api.limits());
+                self.report(&raised);
+            } else {
+                reservation.settle(cost, now);
+            }
+        } else if cost != Cost::NONE {
+            // The method is documented as free, but charged.
+            self.api.ledger().charge(M::NAME, cost, Instant::of(clock));
+        }
+    }
+
+    /// Reports budgets that are nearly or completely used to the observer.
+    pub(super) fn report(&self, raised: &[BudgetUse]) {
+        if let Some(observer) = &self.observer {
+            for raised in raised {
+                catch(|| observer.budget_used(raised));
+            }
+        }
+    }
+
+    fn late(&self) -> Error {
+        if self.machine.has_deadline() {
+            return too_late::<M>();
+        }
+        not_in_time::<M>("`max_elapsed` of the call passed before the store confirmed its claim")
+    }
+
+    /// Returns the result of the call.
+    pub(super) fn end(mut self) -> Result<Reply<M::Answer>, Error> {
+        if let Some(reply) = self.stored.as_mut().and_then(|stored| stored.reply.take()) {
+            return Ok(reply);
+        }
+        // Without an error, the call's time was over before the first attempt.
+        let error = self.last.take().unwrap_or_else(|| self.late());
+        Err(match self.stored.and_then(|stored| stored.call) {
+            Some(call) => error.with_call(call),
+            None => error,
+        })
+    }
+}

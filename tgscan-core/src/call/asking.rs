@@ -1,0 +1,196 @@
+//! Exchanges operations of a call with its account in the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use tgscan_types::ApiMethod;
+
+use super::clock::Clock;
+use super::machine::{Action, Claimed, Renewed};
+use super::{Asking, Call, InStore, Now, Step, Stored, too_late};
+use crate::account::Cost;
+use crate::reply::Storage;
+use crate::store::{
+    self, Answered, Claim, ClaimGuard, Done, Heard, Lookup, Operation, Question, Request as Asked,
+    Settlement, StoreError, StoreRefusal,
+};
+use crate::{Credits, Error, ErrorKind, Reply};
+
+impl<M: ApiMethod> Call<M> {
+    /// Creates the request to the store for an action.
+    #[cold]
+    pub(super) fn ask(mut self, action: Action, clock: &impl Clock) -> Step<M> {
+        let now = clock.now();
+        let Some(mut stored) = self.stored.take() else { return Step::Done(self.end()) };
+        stored.asked = now;
+        let cost = self.machine.cost;
+        let claim = stored.claim.as_ref().map(|claim| claim.call);
+        let request = match (action, claim) {
+            (Action::Claim, _) => Asked::Perform(Operation::Claim(self.claim(&stored))),
+            (Action::Look(call), _) => Asked::Look(call),
+            (Action::Renew, Some(call)) => {
+                let (limits, fence) = (self.api.limits().clone(), stored.place.account.store().fence());
+                Asked::Perform(Operation::Renew { call, uncertain: cost.uncertain, limits, fence })
+            }
+            (Action::Pause, Some(call)) => Asked::Perform(Operation::Pause { call }),
+            (_, Some(call)) => {
+                stored.claim.take().into_iter().for_each(ClaimGuard::disarm);
+                let mut settlement = stored.settlement.take().unwrap_or_else(|| Settlement::nothing(cost));
+                settlement.watched = self.observer.is_some().then(|| self.api.limits().clone());
+                Asked::Perform(Operation::Settle { call, settlement })
+            }
+            // A free call that was charged. All other charged calls have a claim.
+            (_, None) if cost != Cost::NONE => {
+                Asked::Perform(Operation::Charge { method: M::NAME, cost, token: stored.token })
+            }
+            (_, None) => {
+                self.stored = Some(stored);
+                return Step::Done(self.end());
+            }
+        };
+        self.stored = Some(stored);
+        Step::Ask(Asking { call: self, action, request })
+    }
+
+    fn claim(&self, stored: &Stored<M>) -> Claim {
+        let InStore { account, policy, lookup } = &stored.place;
+        Claim {
+            question: Arc::new(Question::of(&self.api, self.method.get())),
+            people: store::people_of(self.method.get(), None),
+            limits: self.api.limits().clone(),
+            max_age: (*lookup != Lookup::New).then_some(policy.max_age.min(policy.keep_for)),
+            stored_only: *lookup == Lookup::Stored,
+            keep_for: policy.keep_for,
+            pay_again_after: policy.pay_again_after,
+            joined: self.machine.joined,
+            fence: account.store().fence(),
+            token: stored.token,
+        }
+    }
+}
+
+impl<M: ApiMethod> Asking<M> {
+    /// Asks the account. The returned future does not borrow from `self`.
+    pub fn ask(&self) -> impl Future<Output = Answered> + Send + use<M> {
+        let account = self.call.stored.as_ref().map(|stored| stored.place.account.clone());
+        store::ask(account, self.request.clone())
+    }
+
+    /// Returns the known cost after the last attempt.
+    pub(crate) fn credits(&self) -> Option<Credits> {
+        let reply = self.call.stored.as_ref().and_then(|stored| stored.reply.as_ref());
+        reply.map(|reply| reply.credits).or_else(|| Some(self.error()?.credits()))
+    }
+
+    pub(crate) fn error(&self) -> Option<&Error> {
+        self.call.last.as_ref()
+    }
+
+    /// Returns the backoff before the next attempt, if there is one.
+    pub(crate) fn backoff(&self) -> Option<Duration> {
+        self.call.machine.pause()
+    }
+
+    /// Reports the result of [`ask`](Self::ask).
+    pub fn answered(self, answered: Answered, now: Now) -> Step<M> {
+        self.answered_at(answered, &now)
+    }
+
+    /// Reports that the store did not answer before the deadline. The store still writes a settlement later.
+    pub(crate) fn too_late(self, clock: &impl Clock) -> Step<M> {
+        if matches!(self.action, Action::Claim | Action::Look(_)) {
+            return Step::Done(Err(too_late::<M>()));
+        }
+        let error = StoreError::new("the store did not answer before the deadline of the call");
+        self.answered_at(Answered(Err(error)), clock)
+    }
+
+    pub(crate) fn answered_at(self, answered: Answered, clock: &impl Clock) -> Step<M> {
+        let Self { mut call, action, .. } = self;
+        let now = clock.now();
+        let asked = call.stored.as_ref().map_or(now, |stored| stored.asked);
+        let next = match (action, answered.0) {
+            (Action::Look(_), Ok(Heard::Ended(has_ended))) => call.machine.looked(has_ended, now),
+            (Action::Claim, Ok(Heard::Stored(id, answer, age))) => {
+                return Step::Done(call.read_stored(id, answer, age));
+            }
+            (Action::Claim, Ok(Heard::Done(done))) => {
+                let claimed = call.claimed(done);
+                call.machine.claimed(claimed, asked, now)
+            }
+            (Action::Renew, Ok(Heard::Done(done))) => {
+                let renewed = match done {
+                    Done::Booked => Renewed::Confirmed,
+                    Done::Held => Renewed::NotYet,
+                    Done::CapReached(cap) => call.not_renewed(&cap),
+                    _ => {
+                        call.last = Some(refused::<M>(StoreRefusal::ClaimLost));
+                        Renewed::Lost
+                    }
+                };
+                call.machine.renewed(renewed, asked, now)
+            }
+            (Action::Renew, Err(_)) => call.machine.renewed(Renewed::Refused, asked, now),
+            (Action::Pause, result) => call.machine.paused(result.is_ok()),
+            (Action::Settle, result) => {
+                if let Ok(Heard::Done(Done::Raised(raised))) = &result {
+                    call.report(raised);
+                }
+                if let Some(Stored { call: Some(id), reply: Some(reply), .. }) = call.stored.as_deref_mut() {
+                    let storage = result.map_or_else(Storage::NotStored, |_| Storage::Stored);
+                    reply.set_stored(*id, (!reply.is_mismatched()).then_some(storage));
+                }
+                call.machine.settled()
+            }
+            (_, Err(error)) => {
+                call.refuse(ErrorKind::Store(StoreRefusal::Failed(error)));
+                call.machine.claimed(Claimed::Ended, asked, now)
+            }
+            (_, Ok(_)) => call.machine.claimed(Claimed::Ended, asked, now),
+        };
+        call.step(next, clock)
+    }
+}
+
+impl<M: ApiMethod> Call<M> {
+    fn claimed(&mut self, done: Done) -> Claimed {
+        let (refusal, claimed) = match done {
+            Done::Granted(call) => {
+                if let Some(stored) = &mut self.stored {
+                    stored.claim = Some(ClaimGuard::new(&stored.place.account, call));
+                    stored.call = Some(call);
+                }
+                return Claimed::Granted;
+            }
+            Done::Held => return self.not_yet(None),
+            Done::CapReached(cap) => return self.not_yet(Some(cap)),
+            Done::InFlight { call, age } => (StoreRefusal::InFlight { call, age }, Claimed::InFlight(call)),
+            Done::Blocked { call, age, charged } => {
+                (StoreRefusal::Uncertain { call, age, charged }, Claimed::Ended)
+            }
+            _ => (StoreRefusal::NotStored, Claimed::Ended),
+        };
+        self.refuse(ErrorKind::Store(refusal));
+        claimed
+    }
+
+    /// Parses a stored answer.
+    fn read_stored(
+        self,
+        call: store::CallId,
+        answer: store::Answer,
+        age: Duration,
+    ) -> Result<Reply<M::Answer>, Error> {
+        let mut response = Response::new(answer.body);
+        *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or_default();
+        match self.api.parse(self.method.get(), response) {
+            Ok(reply) => Ok(reply.into_stored(call, Storage::Cached { age, credits: answer.credits })),
+            Err(error) => Err(error.with_attempts(0).with_credits(Credits::NotCharged).with_call(call)),
+        }
+    }
+}
+
+fn refused<M: ApiMethod>(refusal: StoreRefusal) -> Error {
+    Error::new(M::NAME, ErrorKind::Store(refusal), Credits::NotCharged, 0)
+}

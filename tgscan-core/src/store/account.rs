@@ -1,0 +1,320 @@
+//! An account in a store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tgscan_types::UserQuery;
+
+use super::operation::{Done, Operation};
+use super::record::{date, millis};
+use super::writer::{Writer, next_token};
+use super::{
+    AccountName, Answer, BillRow, Call, CallId, Erased, Index, JournalEntry, Question, Store, StoreError,
+    people,
+};
+use crate::account::{Book, CLOCK_SLACK};
+
+/// The number of rows that are read or removed together.
+const PAGE: usize = 256;
+/// The maximum number of searches for new calls while erasing.
+const MAX_ROUNDS: u32 = 100;
+/// How long dropping the last handle waits for unwritten operations.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// An account in a store, to look up, resolve and erase calls. Clients use it internally
+/// ([`Client::with_store`](crate::Client::with_store)).
+///
+/// Clones share one queue of operations, and so do clones of a client. Dropping the last clone waits up to 5 s for unwritten
+/// operations.
+#[derive(Clone)]
+pub struct Account {
+    writer: Arc<Writer>,
+    _close: Arc<Close>,
+}
+
+struct Close(Arc<Writer>);
+
+impl Drop for Close {
+    fn drop(&mut self) {
+        self.0.wait_until_idle(CLOSE);
+    }
+}
+
+impl Account {
+    /// Creates a handle to an account.
+    pub fn new(store: Arc<dyn Store>, name: AccountName) -> Self {
+        let writer = Writer::new(store, name);
+        Self { _close: Arc::new(Close(writer.clone())), writer }
+    }
+
+    /// Returns the account's name.
+    pub fn name(&self) -> &AccountName {
+        self.writer.account()
+    }
+
+    /// Returns the account's store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        self.writer.store()
+    }
+
+    /// Returns the account's book.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn book(&self) -> Result<Book, StoreError> {
+        Ok(self.store().account(self.name()).await?.0.book)
+    }
+
+    /// Lists unresolved calls, oldest first: uncertain calls, and calls that were charged and not answered.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn unresolved(&self) -> Result<Vec<Call>, StoreError> {
+        self.read_all(self.find(Index::Unresolved).await?).await
+    }
+
+    /// Marks the calls in flight of dead owners as uncertain. Each transaction on the account does this too.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn mark_lost(&self) -> Result<(), StoreError> {
+        self.perform(Operation::EndComparison { token: next_token() }).await.map(drop)
+    }
+
+    /// Lists the answered calls with a question and their stored answers, the latest first.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn history(&self, question: &Question) -> Result<Vec<(Call, Answer)>, StoreError> {
+        let mut history = Vec::new();
+        for id in self.find(Index::Question(question.key())).await? {
+            if let Some((call, Some(answer))) = self.call(id).await? {
+                history.push((call, answer));
+            }
+        }
+        Ok(history)
+    }
+
+    /// Returns a call and its answer.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn call(&self, call: CallId) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
+        self.store().call(self.name(), call).await
+    }
+
+    /// Lists up to `limit` calls after `after`, ascending. Calls that ended as not charged are not listed.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn calls(&self, after: CallId, limit: usize) -> Result<Vec<Call>, StoreError> {
+        self.store().calls(self.name(), after, limit).await
+    }
+
+    /// Lists up to `limit` entries of the journal after `after`: comparisons, purchases, and changes by hand.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn journal(&self, after: u64, limit: usize) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
+        self.store().journal(self.name(), after, limit).await
+    }
+
+    /// Lists calls and charged credits by day (UTC) and API method.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn bill(&self) -> Result<Vec<BillRow>, StoreError> {
+        let mut rows: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
+        let mut add = |time, method: &str, calls, charged| {
+            let row = rows.entry((date(time), method.to_owned())).or_default();
+            *row = (row.0 + calls, row.1.saturating_add(charged));
+        };
+        let mut after = 0;
+        while let Some(last) = {
+            let page = self.calls(after, PAGE).await?;
+            for call in &page {
+                add(call.claimed_at, call.entry.method(), 1, call.entry.charged());
+            }
+            page.last().map(|call| call.id)
+        } {
+            after = last;
+        }
+        after = 0;
+        while let Some(last) = {
+            let page = self.journal(after, PAGE).await?;
+            let shared = page.iter().map(|(_, entry)| (entry.at, entry.shared_credits()));
+            shared.filter(|(_, credits)| *credits > 0).for_each(|(at, credits)| add(at, "", 0, credits));
+            page.last().map(|(number, _)| *number)
+        } {
+            after = last;
+        }
+        let row = |((date, method), (calls, charged))| BillRow { date, method, calls, charged };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    /// Resolves or corrects a call by hand: sets its total cost to `credits`. Its question may be asked again. Returns the
+    /// credits that were certainly charged before. Changes nothing and returns `None` if there is no such call or it is in
+    /// flight.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn resolve(&self, call: CallId, credits: u64) -> Result<Option<u64>, StoreError> {
+        match self.perform(Operation::Resolve { call, credits }).await? {
+            Done::Changed(was) => Ok(was),
+            _ => Ok(None),
+        }
+    }
+
+    /// Records a purchase of `credits`, so that comparisons with the balance stay exact.
+    ///
+    /// # Errors
+    /// If the store fails. If the error [is in doubt](StoreError::is_in_doubt), the purchase is recorded later.
+    pub async fn record_purchase(&self, credits: u64) -> Result<(), StoreError> {
+        self.perform(Operation::Purchase { credits, token: next_token() }).await.map(drop)
+    }
+
+    /// Replaces the price of an API method, for example after a wrong `op_cost`. Returns the old price.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn set_price(&self, method: &str, price: Option<u64>) -> Result<Option<u64>, StoreError> {
+        match self.perform(Operation::SetPrice { method: method.to_owned(), price }).await? {
+            Done::Changed(was) => Ok(was),
+            _ => Ok(None),
+        }
+    }
+
+    /// Removes expired questions and answers, and those older than `keep_for`. Returns the number of removed questions.
+    /// Questions blocked by a call stay.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn expire(&self, keep_for: Duration) -> Result<u64, StoreError> {
+        let (row, now) = self.store().account(self.name()).await?;
+        let keep_for = millis(keep_for);
+        // Only if `keep_for` was longer before, or a wrong clock set the expiry too late.
+        if keep_for < row.keep_for || row.clock > now.saturating_add(CLOCK_SLACK) {
+            let mut after = 0;
+            loop {
+                let page = self.calls(after, PAGE).await?;
+                let calls: Vec<_> = page.iter().map(|call| call.id).collect();
+                let is_last = page.len() < PAGE;
+                after = calls.last().copied().unwrap_or(after);
+                self.perform(Operation::Recheck { calls, keep_for, is_last }).await?;
+                if is_last {
+                    break;
+                }
+            }
+        }
+        let (mut removed, mut last) = (0, Vec::new());
+        loop {
+            let calls = self.store().find(self.name(), Index::Due, PAGE).await?;
+            if calls.is_empty() {
+                return Ok(removed);
+            }
+            check_progress(&mut last, &calls)?;
+            if let Done::Removed { questions, .. } =
+                self.perform(Operation::Forget { calls, is_erasing: false }).await?
+            {
+                removed += questions;
+            }
+        }
+    }
+
+    /// Counts the questions and answers that [`erase`](Self::erase) would remove.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn find_person(&self, person: &UserQuery) -> Result<Erased, StoreError> {
+        let calls = self.read_all(self.calls_of(person).await?).await?;
+        let answers = calls.iter().filter(|call| call.ended_at.is_some()).count() as u64;
+        Ok(Erased { questions: calls.len() as u64, answers })
+    }
+
+    /// Removes every question about a person and every answer that names the person, by all usernames and ids that these
+    /// answers connect. Also removes them from the disk, as far as the store can. The bill keeps its rows.
+    ///
+    /// # Errors
+    /// If the store fails, or concurrent calls keep naming the person.
+    pub async fn erase(&self, person: &UserQuery) -> Result<Erased, StoreError> {
+        let mut erased = Erased::default();
+        // Repeated until no calls are found, because concurrent calls continue.
+        let mut rounds = 0;
+        while let Some(calls) = Some(self.calls_of(person).await?).filter(|calls| !calls.is_empty()) {
+            if rounds == MAX_ROUNDS {
+                return Err(StoreError::new(
+                    "concurrent calls keep naming the person; erase again when no calls are being made",
+                ));
+            }
+            rounds += 1;
+            for page in calls.chunks(PAGE) {
+                let forget = Operation::Forget { calls: page.to_vec(), is_erasing: true };
+                if let Done::Removed { questions, answers } = self.perform(forget).await? {
+                    erased.questions += questions;
+                    erased.answers += answers;
+                }
+            }
+        }
+        if erased != Erased::default() {
+            self.store().compact().await?;
+        }
+        Ok(erased)
+    }
+
+    /// Returns the calls that name a person, by all usernames and ids that these calls connect.
+    async fn calls_of(&self, person: &UserQuery) -> Result<Vec<CallId>, StoreError> {
+        let mut names = BTreeSet::from([people::fold(&person.as_str())]);
+        let mut found = BTreeSet::new();
+        loop {
+            let calls = self.find(Index::People(names.iter().cloned().collect())).await?;
+            let new: Vec<_> = calls.into_iter().filter(|call| found.insert(*call)).collect();
+            if new.is_empty() {
+                return Ok(found.into_iter().collect());
+            }
+            for call in self.read_all(new).await? {
+                names.extend(call.people);
+            }
+        }
+    }
+
+    async fn find(&self, index: Index) -> Result<Vec<CallId>, StoreError> {
+        self.store().find(self.name(), index, usize::MAX).await
+    }
+
+    async fn read_all(&self, calls: Vec<CallId>) -> Result<Vec<Call>, StoreError> {
+        let mut read = Vec::with_capacity(calls.len());
+        for call in calls {
+            read.extend(self.call(call).await?.map(|(call, _)| call));
+        }
+        Ok(read)
+    }
+
+    /// Runs an operation.
+    pub(crate) async fn perform(&self, operation: Operation) -> Result<Done, StoreError> {
+        let done = self.writer.submit(operation).await;
+        done.unwrap_or_else(|| Err(StoreError::new("the store dropped the task of its operations")))
+    }
+
+    pub(crate) fn writer(&self) -> &Arc<Writer> {
+        &self.writer
+    }
+}
+
+/// Fails if a store returns the calls again that it should have removed.
+fn check_progress(last: &mut Vec<CallId>, calls: &[CallId]) -> Result<(), StoreError> {
+    if last == calls {
+        return Err(StoreError::new(
+            "the store does not remove questions and answers; check its implementation",
+        ));
+    }
+    calls.clone_into(last);
+    Ok(())
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Account").field(self.name()).finish()
+    }
+}

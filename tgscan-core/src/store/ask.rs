@@ -1,0 +1,110 @@
+//! Requests of a call to its account, and the settlement of dropped calls.
+
+use std::time::Duration;
+
+use tgscan_types::ApiMethod;
+
+use super::operation::{Claim, Done, Operation, Settlement};
+use super::people;
+use super::{Account, Answer, CallId, QuestionRow, StoreError};
+use crate::account::Cost;
+use crate::panics::{CatchPanic, catch};
+
+/// A request of a call to its account.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    /// Looks up whether another call has ended.
+    Look(CallId),
+    Perform(Operation),
+}
+
+/// The reply of an account. Report it with [`Asking::answered`](crate::call::Asking::answered).
+#[derive(Debug)]
+pub struct Answered(pub(crate) Result<Heard, StoreError>);
+
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Ended(bool),
+    /// A stored answer with its call and age.
+    Stored(CallId, Answer, Duration),
+    Done(Done),
+}
+
+/// Sends a request to an account. Converts panics of the store, which may be the caller's code, to errors.
+pub(crate) async fn ask(account: Option<Account>, request: Request) -> Answered {
+    let Some(account) = account else { return Answered(Err(StoreError::new("the call has no store"))) };
+    let heard = CatchPanic::new(Box::pin(async move {
+        match request {
+            Request::Look(call) => {
+                let found = account.call(call).await?;
+                Ok(Heard::Ended(found.is_none_or(|(call, _)| !call.entry.is_in_flight())))
+            }
+            Request::Perform(Operation::Claim(claim)) => ask_claim(&account, claim).await,
+            Request::Perform(operation) => account.perform(operation).await.map(Heard::Done),
+        }
+    }));
+    Answered(heard.await.unwrap_or_else(|| Err(StoreError::new("the store panicked"))))
+}
+
+async fn ask_claim(account: &Account, mut claim: Claim) -> Result<Heard, StoreError> {
+    let key = claim.question.key();
+    let stored = async || account.store().answer(account.name(), &key).await;
+    // A stored answer needs no transaction.
+    if let (Some(max_age), None) = (claim.max_age, claim.joined) {
+        let (row, answer, now) = stored().await?;
+        if let (Some(age), Some((call, ..)), Some(answer)) =
+            (row.age(now).filter(|age| *age <= max_age), row.answered, answer)
+        {
+            return Ok(Heard::Stored(call, answer, age));
+        }
+    }
+    loop {
+        let done = account.perform(Operation::Claim(claim.clone())).await?;
+        if !matches!(done, Done::Answered) {
+            return Ok(Heard::Done(done));
+        }
+        if let (QuestionRow { answered: Some((call, ..)), .. }, Some(answer), now) = stored().await? {
+            let age = Duration::from_millis(now.saturating_sub(answer.at));
+            return Ok(Heard::Stored(call, answer, age));
+        }
+        // The answer expired in the meantime.
+        (claim.max_age, claim.joined) = (None, None);
+    }
+}
+
+/// An unsettled claim. If it is dropped, it is settled with the cost known at that time.
+pub(crate) struct ClaimGuard {
+    account: Option<Account>,
+    pub(crate) call: CallId,
+    pub(crate) if_dropped: Cost,
+}
+
+impl ClaimGuard {
+    pub(crate) fn new(account: &Account, call: CallId) -> Self {
+        Self { account: Some(account.clone()), call, if_dropped: Cost::NONE }
+    }
+
+    /// Leaves the settlement to the caller.
+    pub(crate) fn disarm(mut self) {
+        self.account = None;
+    }
+}
+
+impl Drop for ClaimGuard {
+    fn drop(&mut self) {
+        if let Some(account) = self.account.take() {
+            let settlement = Settlement::nothing(self.if_dropped);
+            catch(|| account.writer().submit_alone(Operation::Settle { call: self.call, settlement }));
+        }
+    }
+}
+
+/// Returns the people named by a question and its answer.
+pub(crate) fn people_of<M: ApiMethod>(method: &M, answer: Option<&M::Answer>) -> Vec<String> {
+    let people = catch(|| method.people(answer)).unwrap_or_default();
+    let mut people: Vec<_> =
+        people.iter().map(|name| people::fold(name)).filter(|name| !name.is_empty()).collect();
+    people.sort_unstable();
+    people.dedup();
+    people
+}

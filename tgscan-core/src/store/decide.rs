@@ -1,0 +1,380 @@
+//! What operations do to an account: pure functions over what a store has loaded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::operation::{Claim, Done, Operation, Settlement};
+use super::record::millis;
+use super::transaction::{AccountRow, Changes, Loaded};
+use super::{Answer, Call, CallId, Event, JournalEntry, OwnerId, QuestionRow};
+use crate::account::{Book, CLOCK_SLACK, Cost, Entry, Joint};
+
+/// How many operations that must not be booked twice an account remembers.
+const TOKENS: usize = 16;
+
+/// Runs operations one after the other. Returns what came of each, and what to write. One that is refused changes nothing.
+///
+/// `writer` tells the tokens of processes apart.
+pub(crate) fn decide(operations: &[Operation], loaded: Loaded, writer: OwnerId) -> (Vec<Done>, Changes) {
+    let mut work = Work::new(loaded, writer);
+    work.lose_owners();
+    let done = operations.iter().map(|operation| work.run(operation)).collect();
+    (done, work.changes())
+}
+
+/// An account as the operations so far have left it.
+pub(super) struct Work {
+    pub(super) loaded: Loaded,
+    writer: OwnerId,
+    row: AccountRow,
+    pub(super) questions: BTreeMap<String, QuestionRow>,
+    pub(super) calls: BTreeMap<CallId, Call>,
+    pub(super) answers: BTreeMap<CallId, Option<Answer>>,
+    journal: BTreeMap<u64, JournalEntry>,
+    /// Entries of the journal to write.
+    written: BTreeSet<u64>,
+}
+
+impl Work {
+    fn new(mut loaded: Loaded, writer: OwnerId) -> Self {
+        // A row that a store loads twice must not look like one that is gone.
+        loaded.questions.sort_by(|(one, _), (other, _)| one.cmp(other));
+        loaded.questions.dedup_by(|(one, _), (other, _)| one == other);
+        loaded.calls.sort_by_key(|call| call.id);
+        loaded.calls.dedup_by_key(|call| call.id);
+        let mut row = loaded.account.clone();
+        row.clock = row.clock.max(loaded.now);
+        let questions = loaded.questions.iter().cloned().collect();
+        let calls = loaded.calls.iter().map(|call| (call.id, call.clone())).collect();
+        let journal = loaded.journal.iter().cloned().collect();
+        Self {
+            writer,
+            row,
+            questions,
+            calls,
+            journal,
+            answers: BTreeMap::new(),
+            written: BTreeSet::new(),
+            loaded,
+        }
+    }
+
+    /// What differs from what was loaded.
+    fn changes(mut self) -> Changes {
+        let mut changes = Changes::default();
+        for (key, before) in &self.loaded.questions {
+            let after = self.questions.remove(key).unwrap_or_default();
+            if after != *before {
+                changes.questions.push((key.clone(), (!after.is_empty()).then_some(after)));
+            }
+        }
+        let new = self.questions.into_iter().filter(|(_, row)| !row.is_empty());
+        changes.questions.extend(new.map(|(key, row)| (key, Some(row))));
+        for before in std::mem::take(&mut self.loaded.calls) {
+            let after = self.calls.remove(&before.id);
+            if after.as_ref() != Some(&before) {
+                changes.calls.push((Some(before), after));
+            }
+        }
+        changes.calls.extend(self.calls.into_values().map(|call| (None, Some(call))));
+        changes.answers = self.answers.into_iter().collect();
+        let mut journal = self.journal;
+        changes.journal =
+            self.written.into_iter().filter_map(|at| Some((at, journal.remove(&at)?))).collect();
+        let clock_alone = AccountRow { clock: self.row.clock, ..self.loaded.account.clone() };
+        let is_changed =
+            self.row != clock_alone || !changes.calls.is_empty() || !changes.questions.is_empty();
+        changes.account = is_changed.then_some(self.row);
+        changes
+    }
+
+    /// Takes calls of lost owners for uncertain, or for free if none of their attempts can have been running.
+    fn lose_owners(&mut self) {
+        let now = self.loaded.now;
+        for id in std::mem::take(&mut self.loaded.lost) {
+            let Some(call) = self.calls.get_mut(&id).filter(|call| call.entry.is_in_flight()) else {
+                continue;
+            };
+            // An attempt may still have begun until then.
+            let at = call.send_by.clamp(now, now.saturating_add(CLOCK_SLACK));
+            call.ended_at = Some(now);
+            if self.row.book.lose(&mut call.entry, Some(at)) {
+                self.remove(id);
+            }
+        }
+    }
+
+    fn run(&mut self, operation: &Operation) -> Done {
+        let now = self.loaded.now;
+        match operation {
+            Operation::Claim(claim) => self.claim(claim),
+            Operation::Renew { call, uncertain, limits, fence } => {
+                let is_held = self.row.book.is_held(now);
+                let Some(call) = self.own(*call) else { return Done::Lost };
+                if is_held {
+                    return Done::Held;
+                }
+                let mut entry = call.entry.clone();
+                if let Err(refused) = self.row.book.renew(&mut entry, *uncertain, limits) {
+                    return Done::CapReached(refused);
+                }
+                if let Some(call) = self.calls.get_mut(&call.id) {
+                    (call.entry, call.send_by) = (entry, now.saturating_add(millis(*fence)));
+                }
+                Done::Booked
+            }
+            Operation::Pause { call } => {
+                let Some(call) = self.own(*call) else { return Done::Lost };
+                let mut entry = call.entry.clone();
+                self.row.book.pause(&mut entry);
+                self.calls.entry(call.id).and_modify(|call| call.entry = entry);
+                Done::Booked
+            }
+            Operation::Settle { call, settlement } => self.settle(*call, settlement),
+            Operation::Charge { method, cost, token } => {
+                if self.is_new(*token) {
+                    let entry = self.row.book.charge((*method).into(), *cost, Some(now));
+                    let call =
+                        Call { entry, is_answered: true, ended_at: Some(now), ..self.new_call(*token) };
+                    self.calls.insert(call.id, call);
+                }
+                Done::Booked
+            }
+            Operation::StartComparison { token, late } => {
+                Done::Started(self.row.book.start_comparison(self.unique(*token), *late, now))
+            }
+            Operation::FinishComparison { comparison, balance } => {
+                let mut open: Vec<&mut Call> =
+                    self.calls.values_mut().filter(|call| call.entry.is_comparable()).collect();
+                let mut entries: Vec<_> = open.iter_mut().map(|call| &mut call.entry).collect();
+                let number = self.row.last_journal + 1;
+                let (report, joint) =
+                    self.row.book.finish_comparison(*comparison, *balance, now, number, &mut entries);
+                for call in open {
+                    call.is_resolved |= call.entry.comparison() == Some(number);
+                }
+                if report.outcome.is_conclusive() {
+                    let event = Event::Compared { balance: *balance, outcome: report.outcome };
+                    self.write(event, joint);
+                }
+                Done::Compared(report)
+            }
+            Operation::EndComparison { token } => {
+                self.row.book.end_comparison(self.unique(*token));
+                Done::Booked
+            }
+            Operation::Purchase { credits, token } => {
+                if self.is_new(*token) {
+                    self.row.book.purchase(*credits);
+                    self.write(Event::Purchased(*credits), None);
+                }
+                Done::Booked
+            }
+            Operation::Resolve { call, credits } => self.resolve(*call, *credits),
+            Operation::SetPrice { method, price } => {
+                let was = self.row.book.set_price(method, *price);
+                if was != *price {
+                    self.write(Event::Priced { method: method.clone(), was, is: *price }, None);
+                }
+                Done::Changed(was)
+            }
+            Operation::Forget { calls, is_erasing } => {
+                let (mut questions, mut answers) = (0, 0);
+                for id in calls {
+                    let Some(call) = self.calls.get(id) else { continue };
+                    if call.question.is_some() && (*is_erasing || call.due_at().is_some_and(|due| due <= now))
+                    {
+                        questions += 1;
+                        answers += u64::from(self.forget(*id));
+                    }
+                }
+                Done::Removed { questions, answers }
+            }
+            Operation::Recheck { calls, keep_for, is_last } => {
+                for id in calls {
+                    self.recheck(*id, *keep_for);
+                }
+                if *is_last {
+                    (self.row.keep_for, self.row.clock) = (*keep_for, now);
+                }
+                Done::Booked
+            }
+        }
+    }
+
+    fn claim(&mut self, claim: &Claim) -> Done {
+        let now = self.loaded.now;
+        let key = claim.question.key();
+        let row = self.questions.get(&key).cloned().unwrap_or_default();
+        let blocking = row.blocking.and_then(|id| self.calls.get(&id));
+        let is_ours = |call: &&Call| {
+            call.entry.is_in_flight()
+                && call.owner == self.loaded.owner
+                && call.token == (self.writer, claim.token)
+        };
+        if let Some(call) = blocking.filter(is_ours) {
+            // Granted before in a commit that was in doubt. Even if the question has an answer by now, it is given back.
+            return Done::Granted(call.id);
+        }
+        let joined = claim.joined.and_then(|id| self.calls.get(&id));
+        let has_joined = joined.is_some_and(|call| call.is_answered && call.question.is_some());
+        let age = row.age(now);
+        if has_joined || claim.max_age.is_some_and(|max_age| age.is_some_and(|age| age <= max_age)) {
+            return Done::Answered;
+        }
+        if claim.stored_only {
+            return Done::NotStored;
+        }
+        let mut replaces = None;
+        if let Some(call) = blocking.filter(|call| call.question.is_some() && call.blocks_question()) {
+            replaces = Some(call.id);
+            let age = std::time::Duration::from_millis(now.saturating_sub(call.claimed_at));
+            if call.entry.is_in_flight() {
+                return Done::InFlight { call: call.id, age };
+            }
+            if claim.pay_again_after.is_none_or(|least| age < least) {
+                let charged = (!call.entry.is_uncertain()).then(|| call.entry.charged());
+                return Done::Blocked { call: call.id, age, charged };
+            }
+        }
+        if self.row.book.is_held(now) {
+            return Done::Held;
+        }
+        let method = claim.question.method.clone();
+        let entry = match self.row.book.admit(method.into(), &claim.limits, Some(now)) {
+            Ok(entry) => entry,
+            Err(refused) => return Done::CapReached(refused),
+        };
+        let keep_for = millis(claim.keep_for);
+        let call = Call {
+            entry,
+            question: Some((*claim.question).clone()),
+            send_by: now.saturating_add(millis(claim.fence)),
+            keep_for,
+            expires_at: now.saturating_add(keep_for),
+            people: claim.people.clone(),
+            replaces,
+            ..self.new_call(claim.token)
+        };
+        let id = call.id;
+        self.row.keep_for = self.row.keep_for.max(keep_for);
+        self.calls.insert(id, call);
+        self.questions.entry(key).or_default().blocking = Some(id);
+        Done::Granted(id)
+    }
+
+    fn settle(&mut self, id: CallId, settlement: &Settlement) -> Done {
+        let now = self.loaded.now;
+        // A call that is gone was settled as free.
+        let Some(mut call) = self.calls.remove(&id) else { return Done::Booked };
+        let mut joint = match self.joint(&call) {
+            Ok(joint) => joint,
+            Err(number) => {
+                self.calls.insert(id, call);
+                return Done::Again(number);
+            }
+        };
+        let Settlement { cost, is_answered, received, people, watched } = settlement;
+        let mut settle =
+            |book: &mut Book, entry: &mut Entry| book.settle(entry, *cost, joint.as_mut(), Some(now));
+        let raised = if let Some(limits) = watched {
+            self.row.book.settle_and_watch(&mut call.entry, limits, settle)
+        } else {
+            settle(&mut self.row.book, &mut call.entry);
+            Vec::new()
+        };
+        self.put_joint(&call, joint);
+        let is_free = *cost == Cost::NONE && !is_answered;
+        let (has_question, is_resolved) = (call.question.is_some(), call.is_resolved);
+        call.is_answered |= is_answered;
+        call.ended_at = Some(now);
+        call.expires_at = now.saturating_add(call.keep_for);
+        if let (true, Some((status, body, credits))) = (has_question, received) {
+            let answer = Answer { status: *status, body: body.clone(), credits: *credits, at: now };
+            self.answers.insert(id, Some(answer));
+            call.people.extend(
+                people.iter().filter(|name| !call.people.contains(name)).cloned().collect::<Vec<_>>(),
+            );
+        }
+        if let (true, Some(question)) = (*is_answered, &call.question) {
+            let row = self.questions.entry(question.key()).or_default();
+            row.answered = Some((id, now, call.expires_at));
+            row.unblock(&call);
+        }
+        self.calls.insert(id, call);
+        if is_free && !is_resolved {
+            self.remove(id);
+        }
+        if raised.is_empty() { Done::Booked } else { Done::Raised(raised) }
+    }
+
+    fn resolve(&mut self, id: CallId, credits: u64) -> Done {
+        let Some(mut call) = self.calls.get(&id).filter(|call| !call.entry.is_in_flight()).cloned() else {
+            return Done::Lost;
+        };
+        let mut joint = match self.joint(&call) {
+            Ok(joint) => joint,
+            Err(number) => return Done::Again(number),
+        };
+        let was = call.entry.charged();
+        self.row.book.resolve(&mut call.entry, credits, joint.as_mut());
+        self.put_joint(&call, joint);
+        call.is_resolved |= !call.is_answered;
+        if self.calls.get(&id) != Some(&call) {
+            self.write(Event::Resolved { call: id, was, is: credits }, None);
+        }
+        self.calls.insert(id, call);
+        Done::Changed(Some(was))
+    }
+
+    /// What the comparison that resolved a call knows; an error if it is not loaded.
+    fn joint(&self, call: &Call) -> Result<Option<Joint>, u64> {
+        let Some(number) = call.entry.comparison() else { return Ok(None) };
+        self.journal.get(&number).map(|entry| entry.joint.clone()).ok_or(number)
+    }
+
+    fn put_joint(&mut self, call: &Call, joint: Option<Joint>) {
+        let entry = call
+            .entry
+            .comparison()
+            .and_then(|number| self.journal.get_mut(&number).map(|entry| (number, entry)));
+        if let Some((number, entry)) = entry.filter(|(_, entry)| entry.joint != joint) {
+            entry.joint = joint;
+            self.written.insert(number);
+        }
+    }
+
+    /// A call in flight that belongs to the owner that asks.
+    fn own(&self, id: CallId) -> Option<Call> {
+        let call = self.calls.get(&id)?;
+        (call.entry.is_in_flight() && call.owner == self.loaded.owner).then(|| call.clone())
+    }
+
+    fn new_call(&mut self, token: u64) -> Call {
+        self.row.last_call += 1;
+        Call::new(self.row.last_call, self.loaded.owner, (self.writer, token), self.loaded.now)
+    }
+
+    /// A token that no other process has. Those of a process are small numbers.
+    fn unique(&self, token: u64) -> u64 {
+        self.writer.rotate_left(32) ^ token
+    }
+
+    /// Whether an operation that must not be booked twice was not booked yet.
+    fn is_new(&mut self, token: u64) -> bool {
+        let token = (self.writer, token);
+        if self.row.tokens.contains(&token) {
+            return false;
+        }
+        self.row.tokens.push(token);
+        let excess = self.row.tokens.len().saturating_sub(TOKENS);
+        self.row.tokens.drain(..excess);
+        true
+    }
+
+    fn write(&mut self, event: Event, joint: Option<Joint>) {
+        self.row.last_journal += 1;
+        let number = self.row.last_journal;
+        self.journal.insert(number, JournalEntry { at: self.loaded.now, event, joint });
+        self.written.insert(number);
+    }
+}

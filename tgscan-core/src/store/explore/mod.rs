@@ -1,0 +1,163 @@
+//! Explores the rules of calls and accounts exhaustively: every order in which two processes ask questions, crash, are
+//! suspended, lose replies of the store, compare, and the service charges.
+//!
+//! The rules are the production code: [`decide`](super::decide), [`Machine`](crate::call::machine::Machine) and the book.
+//! Around them is a [`World`]: tables in memory, a service that knows the truth, and a clock. A [`Scenario`] limits what can
+//! happen, so that all of its states can be visited. In each state the promises of [`promises`] are checked, which know
+//! the truth and the results that callers see, and no rule.
+//!
+//! States that differ only in times that are over, in numbers of owners and revisions, or in the order of attempts are one
+//! state: times are kept relative to a clock that stands still, and lost owners share a number.
+
+mod callers;
+mod events;
+mod faults;
+mod findings;
+mod promises;
+mod scenarios;
+mod service;
+mod tables;
+mod tests;
+mod world;
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use events::Event;
+use faults::Fault;
+use promises::Broken;
+use scenarios::Scenario;
+use tables::Shared;
+pub(super) use tables::Tables;
+use world::World;
+
+use super::Done;
+
+/// A scenario, with the rule that is broken on purpose in it.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    scenario: &'a Scenario,
+    fault: Fault,
+    /// The results of transactions.
+    known: &'a RefCell<HashMap<u128, (Shared, Done)>>,
+}
+
+/// A broken promise, and the events that led to it.
+struct Violation {
+    broken: Broken,
+    events: Vec<String>,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Broken(promise, text) = &self.broken;
+        write!(f, "{promise:?} is broken: {text}; events: {}", self.events.join(", "))
+    }
+}
+
+/// In which order states are visited.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// The states that wait are few.
+    DepthFirst,
+    /// The way to a broken promise is short.
+    BreadthFirst,
+}
+
+/// Visits the states of a scenario. Returns how many, or the first broken promise.
+fn explore(scenario: &Scenario, fault: Fault, order: Order) -> Result<usize, Violation> {
+    let case = Case { scenario, fault, known: &RefCell::default() };
+    let start = World::new(case);
+    let (mut seen, mut rested) = (HashSet::new(), HashSet::new());
+    seen.insert(fingerprint(&start));
+    // The event that led to each state, and the state before.
+    let mut steps: Vec<(u32, Option<Event>)> = vec![(0, None)];
+    let mut queue = VecDeque::from([(0, Box::new(start))]);
+    let next_state = |queue: &mut VecDeque<_>| {
+        if order == Order::DepthFirst { queue.pop_back() } else { queue.pop_front() }
+    };
+    while let Some((number, world)) = next_state(&mut queue) {
+        let world: Box<World> = world;
+        for event in world.events(case) {
+            let mut next = world.clone();
+            let applied = next.apply(case, event);
+            let is_new = seen.insert(fingerprint(&next));
+            let checked = applied.and_then(|()| if is_new { next.check(case, &mut rested) } else { Ok(()) });
+            if let Err(broken) = checked {
+                let mut events = vec![format!("{event:?}")];
+                let mut at = number;
+                while let (before, Some(event)) = &steps[at as usize] {
+                    events.push(format!("{event:?}"));
+                    at = *before;
+                }
+                events.reverse();
+                return Err(Violation { broken, events });
+            }
+            if is_new {
+                steps.push((number, Some(event)));
+                let number = u32::try_from(steps.len() - 1).expect("fewer states than this fit into memory");
+                queue.push_back((number, next));
+            }
+        }
+        if seen.len() >= scenario.max_states {
+            break;
+        }
+    }
+    Ok(seen.len())
+}
+
+/// A hash of 128 bits, so that two of a few million states with the same one are out of the question.
+fn fingerprint(state: &impl Hash) -> u128 {
+    let mut hasher = Wide(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
+    state.hash(&mut hasher);
+    hasher.0
+}
+
+struct Wide(u128);
+
+impl Wide {
+    fn halves(&self) -> [u64; 2] {
+        let low = self.0 & u128::from(u64::MAX);
+        [low, self.0 >> 64].map(|half| u64::try_from(half).unwrap_or_default())
+    }
+
+    fn add(&mut self, word: u64) {
+        // Multiplied by an odd number and folded, as FNV and its successors do.
+        self.0 = (self.0 ^ u128::from(word)).wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645);
+        self.0 ^= self.0 >> 67;
+    }
+}
+
+impl Hasher for Wide {
+    fn finish(&self) -> u64 {
+        let [low, high] = self.halves();
+        low ^ high
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.add(bytes.len() as u64);
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.add(u64::from_le_bytes(word));
+        }
+    }
+    fn write_u8(&mut self, number: u8) {
+        self.add(number.into());
+    }
+    fn write_u32(&mut self, number: u32) {
+        self.add(number.into());
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.add(number);
+    }
+    fn write_usize(&mut self, number: usize) {
+        self.add(number as u64);
+    }
+    fn write_u128(&mut self, number: u128) {
+        for half in Self(number).halves() {
+            self.add(half);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! What can happen in each exploration.
+
+use std::fmt;
+
+use crate::account::{Budget, Limits, Period, Reserve};
+
+/// A caller of a process, who asks one question.
+#[derive(Clone, Copy)]
+pub(super) struct Caller {
+    pub(super) process: usize,
+    pub(super) question: usize,
+    /// How often it asks.
+    pub(super) asks: u8,
+    /// Whether it has a budget.
+    pub(super) has_budget: bool,
+    /// Whether it pays again for a question that has been uncertain for [`PAY_AGAIN_AFTER`](super::world::PAY_AGAIN_AFTER).
+    pub(super) pays_again: bool,
+    /// Whether it accepts a stored answer.
+    pub(super) accepts_stored: bool,
+}
+
+/// How an attempt may end for its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum End {
+    /// Answered, and charged.
+    Answered,
+    /// Charged, without an answer to the question.
+    Unanswered,
+    /// Refused and not processed; the call ends.
+    Refused,
+    /// Not processed; sent again after this many seconds.
+    Delayed(u64),
+    /// No response; the call ends.
+    Lost,
+    /// No response; sent again after a second, because the caller allows it.
+    Resent,
+}
+
+/// What can happen, and how often.
+#[expect(clippy::struct_excessive_bools, reason = "each switches one thing on")]
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    pub(super) callers: &'static [Caller],
+    pub(super) cap: Option<u64>,
+    /// What each call costs.
+    pub(super) price: u64,
+    /// Whether the price is learned from the first answer.
+    pub(super) is_unpriced: bool,
+    /// The limit of the budget per day.
+    pub(super) budget: u64,
+    /// Whether it begins 3 s before midnight.
+    pub(super) is_before_midnight: bool,
+    pub(super) ends: &'static [End],
+    pub(super) max_attempts: u32,
+    /// By how many milliseconds time passes, and which processes are suspended meanwhile.
+    pub(super) passes: &'static [(u64, [bool; 2])],
+    pub(super) max_passes: u8,
+    /// Whether a process can wait for the result of a transaction while other things happen.
+    pub(super) has_slow_replies: bool,
+    pub(super) crashes: u8,
+    /// How many callers are dropped.
+    pub(super) drops: u8,
+    /// How many transactions fail, or lose their reply.
+    pub(super) failures: u8,
+    /// Whether a balance is known before anything is spent.
+    pub(super) has_baseline: bool,
+    pub(super) comparisons: u8,
+    pub(super) purchases: u8,
+    /// How many calls are resolved by hand.
+    pub(super) resolutions: u8,
+    /// How many of these things happen in all, from crashes on.
+    pub(super) incidents: u8,
+    /// Visits this many states at most; all, in most scenarios.
+    pub(super) max_states: usize,
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Scenario {
+    pub(super) fn limits(&self, caller: &Caller) -> Limits {
+        let reserve = if self.is_unpriced { Reserve::OneAtATime } else { Reserve::PerCall(self.price) };
+        let mut limits = Limits { cap: self.cap.map(|cap| (cap, reserve)), budgets: Vec::new() };
+        if caller.has_budget {
+            limits.add(Budget::new(BUDGET, self.budget, Period::Day, reserve));
+        }
+        limits
+    }
+}
+
+pub(super) const BUDGET: &str = "team";
+
+const fn caller(process: usize, question: usize, asks: u8) -> Caller {
+    Caller { process, question, asks, has_budget: false, pays_again: false, accepts_stored: true }
+}
+
+const AWAKE: [bool; 2] = [false, false];
+const FIRST_SUSPENDED: [bool; 2] = [true, false];
+
+const BASE: Scenario = Scenario {
+    name: "",
+    callers: &[],
+    cap: None,
+    price: 1,
+    is_unpriced: false,
+    budget: 0,
+    is_before_midnight: false,
+    ends: &[End::Answered, End::Refused, End::Lost],
+    max_attempts: 3,
+    passes: &[],
+    max_passes: 0,
+    has_slow_replies: false,
+    crashes: 0,
+    drops: 0,
+    failures: 0,
+    has_baseline: false,
+    comparisons: 0,
+    purchases: 0,
+    resolutions: 0,
+    incidents: u8::MAX,
+    max_states: usize::MAX,
+};
+
+/// A process is suspended in a backoff, before it hears of its claim, or in an attempt, and another one asks the question.
+pub(super) const SUSPENDED: Scenario = Scenario {
+    name: "suspended",
+    callers: &[caller(0, 0, 1), caller(1, 0, 1)],
+    ends: &[End::Answered, End::Refused, End::Lost, End::Delayed(10)],
+    passes: &[(6_000, FIRST_SUSPENDED), (16_000, FIRST_SUSPENDED)],
+    max_passes: 2,
+    has_slow_replies: true,
+    ..BASE
+};
+
+/// A process compares while calls of both are lost, suspended and charged late.
+pub(super) const COMPARED: Scenario = Scenario {
+    name: "compared",
+    callers: &[caller(0, 0, 1), caller(1, 1, 1)],
+    ends: &[End::Answered, End::Lost],
+    passes: &[(16_000, FIRST_SUSPENDED), (61_000, AWAKE)],
+    max_passes: 2,
+    has_baseline: true,
+    comparisons: 1,
+    ..BASE
+};
+
+/// Two processes share a budget over midnight.
+pub(super) const MIDNIGHT: Scenario = Scenario {
+    name: "midnight",
+    callers: &[
+        Caller { has_budget: true, ..caller(0, 0, 1) },
+        Caller { has_budget: true, ..caller(0, 1, 1) },
+        Caller { has_budget: true, ..caller(1, 1, 1) },
+    ],
+    budget: 1,
+    is_before_midnight: true,
+    ends: &[End::Answered, End::Lost, End::Delayed(1)],
+    max_attempts: 2,
+    passes: &[(3_000, AWAKE)],
+    max_passes: 2,
+    ..BASE
+};
+
+/// Transactions fail, or are written and their reply is lost.
+pub(super) const IN_DOUBT: Scenario = Scenario {
+    name: "in doubt",
+    callers: &[caller(0, 0, 1), caller(1, 0, 1)],
+    cap: Some(1),
+    ends: &[End::Answered, End::Refused, End::Lost, End::Delayed(10)],
+    max_attempts: 2,
+    passes: &[(16_000, FIRST_SUSPENDED)],
+    max_passes: 1,
+    failures: 2,
+    drops: 1,
+    ..BASE
+};
+
+/// Credits are bought before, during and after comparisons.
+pub(super) const PURCHASE: Scenario = Scenario {
+    name: "purchase",
+    callers: &[caller(0, 0, 1)],
+    ends: &[End::Answered, End::Lost],
+    passes: &[(61_000, AWAKE)],
+    max_passes: 1,
+    comparisons: 2,
+    purchases: 1,
+    failures: 1,
+    crashes: 1,
+    ..BASE
+};
+
+/// The price of the method is not known, and callers pay again after a minute.
+pub(super) const UNPRICED: Scenario = Scenario {
+    name: "unpriced",
+    callers: &[
+        Caller { pays_again: true, ..caller(0, 0, 1) },
+        Caller { pays_again: true, ..caller(1, 0, 1) },
+        caller(1, 1, 1),
+    ],
+    cap: Some(5),
+    price: 2,
+    is_unpriced: true,
+    ends: &[End::Answered, End::Refused, End::Lost, End::Resent],
+    max_attempts: 2,
+    passes: &[(61_000, AWAKE)],
+    max_passes: 2,
+    ..BASE
+};
+
+/// Calls are resolved by hand and by a comparison, and settled later.
+pub(super) const RESOLVED: Scenario = Scenario {
+    name: "resolved",
+    callers: &[caller(0, 0, 1), caller(0, 1, 1)],
+    ends: &[End::Answered, End::Unanswered, End::Lost],
+    max_attempts: 2,
+    passes: &[(61_000, FIRST_SUSPENDED)],
+    max_passes: 1,
+    has_baseline: true,
+    comparisons: 1,
+    resolutions: 2,
+    ..BASE
+};
+
+/// Callers who share a small cap wait in backoffs, are dropped, and crash.
+pub(super) const CAP: Scenario = Scenario {
+    name: "cap",
+    callers: &[caller(0, 0, 1), caller(0, 1, 1), caller(1, 1, 1)],
+    cap: Some(1),
+    ends: &[End::Answered, End::Refused, End::Lost, End::Delayed(10)],
+    max_attempts: 2,
+    passes: &[(16_000, AWAKE)],
+    max_passes: 1,
+    crashes: 1,
+    drops: 1,
+    ..BASE
+};
+
+/// Whatever can happen together: two processes, two questions, three attempts. Only its first states, after few events, are
+/// visited.
+pub(super) const ALL: Scenario = Scenario {
+    name: "all",
+    callers: &[caller(0, 0, 1), Caller { pays_again: true, ..caller(1, 0, 1) }, caller(1, 1, 1)],
+    cap: Some(2),
+    ends: &[End::Answered, End::Lost, End::Delayed(10)],
+    passes: &[(16_000, FIRST_SUSPENDED), (61_000, AWAKE)],
+    max_passes: 2,
+    crashes: 1,
+    drops: 1,
+    failures: 1,
+    has_baseline: true,
+    comparisons: 1,
+    purchases: 1,
+    resolutions: 1,
+    incidents: 3,
+    max_states: 1_000_000,
+    ..BASE
+};

@@ -1,0 +1,330 @@
+//! Two processes, their store, the service, and the time.
+
+use std::time::Duration;
+
+use super::callers::{Asking, Phase};
+use super::faults::Fault;
+use super::service::{Attempt, Truth};
+use super::tables::Shared;
+use super::{Case, fingerprint};
+use crate::account::Comparison;
+use crate::call::machine::Moment;
+use crate::store::decide::decide;
+use crate::store::operation::needs;
+use crate::store::record::millis;
+use crate::store::{Done, Operation, OwnerId};
+
+pub(super) const FENCE: Duration = Duration::from_secs(5);
+pub(super) const LEASE: u64 = 15_000;
+/// How long after an attempt began the service may charge it.
+pub(super) const LATE: u64 = 60_000;
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const PAY_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Older than this, times make no difference.
+const OLD: u64 = 100_000;
+const DAY: u64 = 24 * 60 * 60 * 1000;
+/// Midnight of some day.
+const MIDNIGHT: u64 = 20_000 * DAY;
+/// What a process's monotonic clock always shows: its past moments move instead.
+const UPTIME: Duration = Duration::from_secs(200);
+/// Owners that have crashed, or whose lease has passed.
+pub(super) const LOST: OwnerId = 9;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Comparing {
+    No,
+    /// Until no attempt runs.
+    Waiting,
+    Started(Comparison),
+    Read(Comparison, i64),
+    /// With a broken rule: the balance is read before the comparison starts.
+    ReadFirst(i64),
+}
+
+/// What happened how often.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Counts {
+    pub(super) passes: u8,
+    pub(super) crashes: u8,
+    pub(super) drops: u8,
+    pub(super) failures: u8,
+    pub(super) comparisons: u8,
+    pub(super) purchases: u8,
+    pub(super) resolutions: u8,
+}
+
+impl Counts {
+    pub(super) fn incidents(&self) -> u8 {
+        self.crashes + self.drops + self.failures + self.comparisons + self.purchases + self.resolutions
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Process {
+    pub(super) lease_until: u64,
+    /// What is written without a caller.
+    pub(super) unwritten: Vec<Operation>,
+}
+
+#[derive(Clone, Debug, Hash)]
+pub(super) struct World {
+    pub(super) now: u64,
+    pub(super) counts: Counts,
+    pub(super) tables: Shared,
+    pub(super) processes: [Process; 2],
+    pub(super) callers: Vec<Asking>,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) comparing: Comparing,
+    pub(super) truth: Truth,
+}
+
+/// Whether a transaction is written, and its result reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Commit {
+    Done,
+    /// Nothing is written.
+    Failed,
+    /// The reply is lost. What was to be written is there, or not.
+    InDoubt(bool),
+}
+
+/// The transaction failed, or may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed;
+
+pub(super) fn owner(process: usize) -> OwnerId {
+    process as OwnerId + 1
+}
+
+impl World {
+    pub(super) fn new(case: Case<'_>) -> Self {
+        let now = if case.scenario.is_before_midnight { MIDNIGHT - 3_000 } else { MIDNIGHT + DAY / 2 };
+        let process = Process { lease_until: now + LEASE, unwritten: Vec::new() };
+        let mut tables = Shared::default();
+        tables.edit().account.clock = now;
+        let mut world = Self {
+            now,
+            counts: Counts::default(),
+            tables,
+            processes: [process.clone(), process],
+            callers: case.scenario.callers.iter().map(|_| Asking::default()).collect(),
+            attempts: Vec::new(),
+            comparing: Comparing::No,
+            truth: Truth { allowed: [1, 1], ..Truth::default() },
+        };
+        if case.scenario.has_baseline {
+            world.start_comparison(case);
+            world.read_balance();
+            let _ = world.finish_comparison(case);
+            world.counts = Counts::default();
+            world.normalize();
+        }
+        world
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        Moment { time: UPTIME, date: Some(self.now) }
+    }
+
+    pub(super) fn day(&self) -> u64 {
+        self.now / DAY
+    }
+
+    pub(super) fn balance(&self) -> i64 {
+        let signed = |credits: u64| i64::try_from(credits).unwrap();
+        100 + signed(self.truth.bought) - signed(self.truth.spent)
+    }
+
+    /// Renews the lease of a process, which becomes another owner if it has passed.
+    pub(super) fn renew_lease(&mut self, process: usize) {
+        let has_lease = self.processes[process].lease_until > self.now;
+        self.processes[process].lease_until = self.now + LEASE;
+        if !has_lease {
+            self.lose_owner(process);
+        }
+    }
+
+    fn lose_owner(&mut self, process: usize) {
+        if self.tables.calls.values().any(|call| call.owner == owner(process)) {
+            self.tables.edit().lose_owner(owner(process));
+        }
+    }
+
+    /// Runs a transaction. Remembers the result, because most transactions run in many states.
+    pub(super) fn transact(&mut self, case: Case<'_>, process: usize, operation: &Operation) -> Done {
+        self.renew_lease(process);
+        let are_alive = self.processes.each_ref().map(|process| process.lease_until > self.now);
+        let key = fingerprint(&(&self.tables, process, are_alive, self.now, operation));
+        if let Some((tables, done)) = case.known.borrow().get(&key) {
+            self.tables = tables.clone();
+            return done.clone();
+        }
+        let done = self.run(case.fault, process, are_alive, operation);
+        case.known.borrow_mut().insert(key, (self.tables.clone(), done.clone()));
+        done
+    }
+
+    fn run(&mut self, fault: Fault, process: usize, are_alive: [bool; 2], operation: &Operation) -> Done {
+        let is_alive = |other| (0..2).any(|process| other == owner(process) && are_alive[process]);
+        let (owner, operations) = (owner(process), std::slice::from_ref(operation));
+        let mut journal = Vec::new();
+        loop {
+            let needs = needs(operations, journal.clone());
+            let loaded = self.tables.load(fault, &needs, owner, self.now, is_alive);
+            let (mut done, changes) = decide(operations, loaded, owner);
+            if !changes.is_empty() {
+                self.tables.edit().write(fault, changes, self.now);
+            }
+            match done.remove(0) {
+                Done::Again(number) => journal.push(number),
+                done => return done,
+            }
+        }
+    }
+
+    /// Runs a transaction whose result may be lost. What must be written is written later.
+    pub(super) fn commit(
+        &mut self,
+        case: Case<'_>,
+        process: usize,
+        operation: &Operation,
+        commit: Commit,
+    ) -> Result<Done, Failed> {
+        let is_in_doubt = match commit {
+            Commit::Done => return Ok(self.transact(case, process, operation)),
+            Commit::Failed => false,
+            Commit::InDoubt(is_written) => {
+                if is_written {
+                    self.transact(case, process, operation);
+                }
+                true
+            }
+        };
+        let is_forgotten = case.fault == Fault::ForgetsCommitsInDoubt && is_in_doubt;
+        if operation.must_be_written(is_in_doubt) && !is_forgotten {
+            self.processes[process].unwritten.push(operation.clone());
+        }
+        Err(Failed)
+    }
+
+    /// With a broken rule: as if a claim were made a millisecond earlier.
+    pub(super) fn commit_earlier(
+        &mut self,
+        case: Case<'_>,
+        process: usize,
+        operation: &Operation,
+        commit: Commit,
+    ) -> Result<Done, Failed> {
+        self.now -= 1;
+        let done = self.commit(case, process, operation, commit);
+        self.now += 1;
+        done
+    }
+
+    /// Runs the first operation of a process that no caller waits for.
+    pub(super) fn write_next(&mut self, case: Case<'_>, process: usize) {
+        let operation = self.processes[process].unwritten.remove(0);
+        let purchases = self.tables.journal.len();
+        match self.transact(case, process, &operation) {
+            Done::Granted(call) => self.processes[process].unwritten.push(super::callers::nothing(call)),
+            _ if matches!(operation, Operation::Purchase { .. }) && self.tables.journal.len() > purchases => {
+                self.truth.record_purchases();
+            }
+            _ => {}
+        }
+    }
+
+    /// Time passes, in which some processes are suspended.
+    pub(super) fn pass(&mut self, case: Case<'_>, by: u64, are_suspended: [bool; 2]) {
+        let is_dated = case.scenario.is_before_midnight;
+        // The thread of a store that is awake renews its lease in time.
+        for (process, is_suspended) in are_suspended.into_iter().enumerate() {
+            if !is_suspended {
+                self.renew_lease(process);
+            }
+        }
+        if is_dated {
+            self.now += by;
+        } else {
+            // The clock stands, and all else becomes older.
+            let age = |time: &mut u64| *time = time.saturating_sub(by).max(self.now - OLD);
+            self.tables.edit().age(age);
+            let open = self.attempts.iter_mut().filter(|attempt| attempt.begun > 0);
+            open.for_each(|attempt| age(&mut attempt.begun));
+            self.processes.iter_mut().for_each(|process| age(&mut process.lease_until));
+            self.callers.iter_mut().for_each(|caller| age(&mut caller.since));
+        }
+        for (process, is_suspended) in self.processes.iter_mut().zip(are_suspended) {
+            if !is_suspended {
+                process.lease_until = self.now + LEASE;
+            }
+        }
+        let (now, by) = (self.now, Duration::from_millis(by));
+        for (caller, of) in self.callers.iter_mut().zip(case.scenario.callers) {
+            // Monotonic clocks stop while a machine is suspended.
+            let uptime = if are_suspended[of.process] { Duration::ZERO } else { by };
+            caller.age(|moment| {
+                let date = moment.date.map(|date| if is_dated { date } else { date - millis(by) });
+                Moment {
+                    time: moment.time.saturating_sub(uptime),
+                    date: date.map(|date| date.max(now - OLD)),
+                }
+            });
+        }
+        for attempt in &mut self.attempts {
+            attempt.is_open &= attempt.begun == 0 || now <= attempt.begun + LATE;
+        }
+        if self.comparing == Comparing::No {
+            self.tables.edit().account.book.forget_barrier(now);
+        }
+    }
+
+    /// A process dies, and another one takes its place.
+    pub(super) fn crash(&mut self, case: Case<'_>, process: usize) {
+        for index in 0..self.callers.len() {
+            if case.scenario.callers[index].process == process {
+                self.callers[index].phase = Phase::Idle;
+                self.leave(index);
+            }
+        }
+        if process == 1 {
+            self.comparing = Comparing::No;
+        }
+        self.processes[process].unwritten.clear();
+        if case.fault == Fault::StoresAnswersLater {
+            self.tables.edit().answers.clear();
+        }
+        if case.fault != Fault::ReusesOwners {
+            self.lose_owner(process);
+        }
+        self.processes[process].lease_until = self.now + LEASE;
+    }
+
+    /// The caller no longer waits for an attempt.
+    pub(super) fn leave(&mut self, index: usize) {
+        self.attempts.iter_mut().filter(|attempt| attempt.caller == Some(index)).for_each(|attempt| {
+            attempt.caller = None;
+        });
+    }
+
+    /// Makes states equal that differ in nothing that matters.
+    pub(super) fn normalize(&mut self) {
+        self.attempts.retain(|attempt| attempt.caller.is_some() || attempt.is_open && !attempt.is_charged);
+        for attempt in &mut self.attempts {
+            if attempt.is_charged || !attempt.is_open {
+                attempt.begun = 0;
+            }
+        }
+        self.attempts.sort_unstable();
+        let tables = &self.tables;
+        self.truth.calls.retain(|(call, _)| tables.calls.contains_key(call));
+        if self.tables.account.book.revision() != 0 || self.tables.account.clock != self.now {
+            let account = &mut self.tables.edit().account;
+            account.clock = self.now;
+            account.book.normalize(match &mut self.comparing {
+                Comparing::Started(comparison) | Comparing::Read(comparison, _) => Some(comparison),
+                _ => None,
+            });
+        }
+    }
+}

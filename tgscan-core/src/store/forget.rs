@@ -1,0 +1,44 @@
+//! How questions and answers are removed from an account.
+
+use super::CallId;
+use super::decide::Work;
+
+impl Work {
+    /// Removes a call that was free.
+    pub(super) fn remove(&mut self, id: CallId) {
+        self.forget(id);
+        self.calls.remove(&id);
+    }
+
+    /// Removes question and answer of a call, and leaves what it cost. Returns whether it may have had an answer.
+    pub(super) fn forget(&mut self, id: CallId) -> bool {
+        let Some(call) = self.calls.get_mut(&id) else { return false };
+        let has_answer = call.ended_at.is_some();
+        call.people.clear();
+        if let Some(question) = call.question.take() {
+            let row = self.questions.entry(question.key()).or_default();
+            row.unblock(call);
+            row.answered = row.answered.filter(|(answered, ..)| *answered != id);
+        }
+        if has_answer {
+            self.answers.insert(id, None);
+        }
+        has_answer
+    }
+
+    /// Lets a call expire no later than this, counted from when it ended, or from now if a wrong clock says later.
+    pub(super) fn recheck(&mut self, id: CallId, keep_for: u64) {
+        let now = self.loaded.now;
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let base = call.ended_at.unwrap_or(call.claimed_at).min(now);
+        call.keep_for = call.keep_for.min(keep_for);
+        call.expires_at = call.expires_at.min(base.saturating_add(call.keep_for));
+        let expires_at = call.expires_at;
+        if let Some(row) = call.question.as_ref().and_then(|question| self.questions.get_mut(&question.key()))
+        {
+            row.answered = row.answered.map(|(answered, at, expires)| {
+                (answered, at, if answered == id { expires_at } else { expires })
+            });
+        }
+    }
+}

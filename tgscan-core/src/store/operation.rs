@@ -1,0 +1,176 @@
+//! The operations on an account in a store, and their outcomes.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{CallId, Needs, Question};
+use crate::Credits;
+use crate::account::{BudgetUse, CapReached, Comparison, Cost, Limits, Reconciliation, Start};
+
+/// A change of an account. Operations of concurrent callers share a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Operation {
+    /// Claims a question before it is sent.
+    Claim(Claim),
+    /// Confirms a claim before another attempt. `uncertain` is the number of uncertain attempts so far.
+    Renew { call: CallId, uncertain: u32, limits: Arc<Limits>, fence: Duration },
+    /// Records that no attempt of a call is in flight. The claim is renewed before the next attempt.
+    Pause { call: CallId },
+    /// Books the settlement of a call.
+    Settle { call: CallId, settlement: Settlement },
+    /// Books a charge for a call of a free method.
+    Charge { method: &'static str, cost: Cost, token: u64 },
+    /// Begins a comparison, or polls whether it can begin.
+    StartComparison { token: u64, late: Duration },
+    /// Compares with a balance.
+    FinishComparison { comparison: Comparison, balance: i64 },
+    /// Ends a comparison without a balance.
+    EndComparison { token: u64 },
+    /// Records a purchase.
+    Purchase { credits: u64, token: u64 },
+    /// Resolves or corrects a call by hand.
+    Resolve { call: CallId, credits: u64 },
+    /// Replaces the price of a method by hand.
+    SetPrice { method: String, price: Option<u64> },
+    /// Removes expired questions and answers; with `is_erasing`, those of all given calls.
+    Forget { calls: Vec<CallId>, is_erasing: bool },
+    /// Limits the time until calls expire to `keep_for` milliseconds. `is_last` for the account's last calls.
+    Recheck { calls: Vec<CallId>, keep_for: u64, is_last: bool },
+}
+
+impl Operation {
+    pub(crate) fn is_claim(&self) -> bool {
+        matches!(self, Self::Claim(_))
+    }
+
+    /// Returns whether the operation is run again after a failure, so that its cost is not lost. A claim is released then, if
+    /// its transaction may have been written.
+    pub(crate) fn must_be_written(&self, is_in_doubt: bool) -> bool {
+        match self {
+            Self::Settle { .. } | Self::Charge { .. } | Self::EndComparison { .. } => true,
+            Self::Claim(_) | Self::Purchase { .. } => is_in_doubt,
+            _ => false,
+        }
+    }
+}
+
+/// A request to send a question.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Claim {
+    pub(crate) question: Arc<Question>,
+    /// The people named by the question.
+    pub(crate) people: Vec<String>,
+    pub(crate) limits: Arc<Limits>,
+    /// The maximum age of a stored answer; `None` accepts no stored answer.
+    pub(crate) max_age: Option<Duration>,
+    /// Whether to accept only a stored answer.
+    pub(crate) stored_only: bool,
+    /// For how long question and answer may be kept.
+    pub(crate) keep_for: Duration,
+    /// The age from which an uncertain call no longer blocks its question.
+    pub(crate) pay_again_after: Option<Duration>,
+    /// A call whose answer is accepted at any age, because the caller waited for it.
+    pub(crate) joined: Option<CallId>,
+    /// For how long the claim is confirmed.
+    pub(crate) fence: Duration,
+    /// Identifies the claim if its transaction runs twice.
+    pub(crate) token: u64,
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Settlement {
+    pub(crate) cost: Cost,
+    /// Whether the response answers the question.
+    pub(crate) is_answered: bool,
+    /// The response: status, body, and its cost.
+    pub(crate) received: Option<(u16, Bytes, Credits)>,
+    /// The people named by the response.
+    pub(crate) people: Vec<String>,
+    /// The limits of the call, if its caller observes their use.
+    pub(crate) watched: Option<Arc<Limits>>,
+}
+
+impl Settlement {
+    /// Creates the settlement of a call without a response.
+    pub(crate) fn nothing(cost: Cost) -> Self {
+        Self { cost, is_answered: false, received: None, people: Vec::new(), watched: None }
+    }
+}
+
+impl fmt::Debug for Settlement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settlement")
+            .field("cost", &self.cost)
+            .field("is_answered", &self.is_answered)
+            .field("bytes", &self.received.as_ref().map(|(_, body, _)| body.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The outcome of an operation.
+#[derive(Clone, Debug)]
+pub(crate) enum Done {
+    /// The operation is booked.
+    Booked,
+    /// The operation is booked, and raised the use of these limits to 80 % or more.
+    Raised(Vec<BudgetUse>),
+    /// The question may be sent.
+    Granted(CallId),
+    /// The question has an acceptable stored answer.
+    Answered,
+    /// Another call with the same question is in flight.
+    InFlight { call: CallId, age: Duration },
+    /// An earlier call with the same question was not answered, and was or may have been charged.
+    Blocked { call: CallId, age: Duration, charged: Option<u64> },
+    /// A comparison delays new attempts.
+    Held,
+    /// A limit is reached.
+    CapReached(CapReached),
+    /// Only a stored answer is accepted, but there is no recent one.
+    NotStored,
+    /// The call does not exist, or its owner lost it.
+    Lost,
+    /// Whether a comparison began.
+    Started(Start),
+    /// The result of a comparison.
+    Compared(Reconciliation),
+    /// The cost of a call or the price of a method before a change by hand.
+    Changed(Option<u64>),
+    /// The number of removed questions and answers.
+    Removed { questions: u64, answers: u64 },
+    /// The operation also needs this entry of the journal.
+    Again(u64),
+}
+
+/// Returns what operations need to know.
+pub(crate) fn needs(operations: &[Operation], journal: Vec<u64>) -> Needs {
+    let mut needs = Needs { journal, ..Needs::default() };
+    for operation in operations {
+        match operation {
+            Operation::Claim(claim) => {
+                needs.questions.push(claim.question.key());
+                needs.calls.extend(claim.joined);
+            }
+            Operation::Renew { call, .. }
+            | Operation::Pause { call }
+            | Operation::Settle { call, .. }
+            | Operation::Resolve { call, .. } => needs.calls.push(*call),
+            Operation::Forget { calls, .. } | Operation::Recheck { calls, .. } => needs.calls.extend(calls),
+            Operation::FinishComparison { .. } => needs.unresolved = true,
+            Operation::Charge { .. }
+            | Operation::StartComparison { .. }
+            | Operation::EndComparison { .. }
+            | Operation::Purchase { .. }
+            | Operation::SetPrice { .. } => {}
+        }
+    }
+    needs.questions.sort_unstable();
+    needs.questions.dedup();
+    needs.calls.sort_unstable();
+    needs.calls.dedup();
+    needs
+}

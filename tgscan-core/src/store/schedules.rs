@@ -1,0 +1,208 @@
+//! The queue of operations under many schedules of threads.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::explore::Tables;
+use super::operation::{Claim, Done, Operation, Settlement};
+use super::writer::{Writer, next_token};
+use super::{
+    AccountName, AccountRow, Answer, Call, CallId, Decide, Index, JournalEntry, Needs, Question, QuestionRow,
+    Store, StoreError, Task,
+};
+use crate::account::Cost;
+use crate::sync::Mutex;
+use crate::sync::schedules::{block_on, check, thread};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A store in memory. Its transactions fail as often as it is told.
+#[derive(Default)]
+struct Memory {
+    tables: Mutex<Tables>,
+    /// Whether each transaction to come fails, and then whether it is written all the same.
+    failures: Mutex<Vec<Option<bool>>>,
+    drops_tasks: bool,
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn transact(&self, _: &AccountName, needs: Needs, mut decide: Decide) -> Result<(), StoreError> {
+        let failure = self.failures.lock().unwrap().pop().flatten();
+        if failure == Some(false) {
+            return Err(StoreError::new("failed").in_doubt());
+        }
+        let mut tables = self.tables.lock().unwrap();
+        let changes = decide(tables.load_as(&needs, 1));
+        tables.write_all(changes);
+        if failure.is_some() { Err(StoreError::new("failed").in_doubt()) } else { Ok(()) }
+    }
+
+    async fn account(&self, _: &AccountName) -> Result<(AccountRow, u64), StoreError> {
+        Ok((self.tables.lock().unwrap().account.clone(), 0))
+    }
+
+    async fn answer(
+        &self,
+        _: &AccountName,
+        _: &str,
+    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
+        Ok((QuestionRow::default(), None, 0))
+    }
+
+    async fn call(&self, _: &AccountName, _: CallId) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
+        Ok(None)
+    }
+
+    async fn calls(&self, _: &AccountName, _: CallId, _: usize) -> Result<Vec<Call>, StoreError> {
+        Ok(self.tables.lock().unwrap().calls.values().cloned().collect())
+    }
+
+    async fn find(&self, _: &AccountName, _: Index, _: usize) -> Result<Vec<CallId>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn journal(
+        &self,
+        _: &AccountName,
+        _: u64,
+        _: usize,
+    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn compact(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn spawn(&self, task: Task) {
+        if !self.drops_tasks {
+            thread::spawn(move || block_on(task));
+        }
+    }
+
+    async fn pause(&self, _: Duration) {}
+}
+
+fn writer(store: Memory) -> (Arc<Memory>, Arc<Writer>) {
+    let store = Arc::new(store);
+    (store.clone(), Writer::new(store, AccountName::new("main", "service")))
+}
+
+fn claim() -> Operation {
+    Operation::Claim(Claim {
+        question: Arc::new(Question::new(true, "search", "query=a")),
+        people: Vec::new(),
+        limits: Arc::default(),
+        max_age: Some(HOUR),
+        stored_only: false,
+        keep_for: HOUR,
+        pay_again_after: None,
+        joined: None,
+        fence: Duration::from_secs(5),
+        token: next_token(),
+    })
+}
+
+fn in_flight(store: &Memory) -> usize {
+    let tables = store.tables.lock().unwrap();
+    tables.calls.values().filter(|call| call.entry.is_in_flight()).count()
+}
+
+fn granted(done: Option<&Result<Done, StoreError>>) -> Option<CallId> {
+    match done {
+        Some(Ok(Done::Granted(call))) => Some(*call),
+        _ => None,
+    }
+}
+
+#[test]
+fn schedules_give_claims_back_whose_callers_are_gone() {
+    check(|| {
+        let (store, queue) = writer(Memory::default());
+        let gone = queue.clone();
+        let gone = thread::spawn(move || drop(gone.submit(claim())));
+        let granted = granted(block_on(queue.submit(claim())).as_ref());
+        gone.join().unwrap();
+        queue.wait_until_idle(HOUR);
+        assert_eq!(in_flight(&store), usize::from(granted.is_some()));
+        assert_eq!(queue.unwritten(), (0, 0));
+    });
+}
+
+#[test]
+fn schedules_give_claims_back_that_were_in_doubt() {
+    for is_written in [false, true] {
+        check(move || {
+            let failures = Mutex::new(vec![None, Some(is_written)]);
+            let (store, queue) = writer(Memory { failures, ..Memory::default() });
+            let other = queue.clone();
+            let other = thread::spawn(move || granted(block_on(other.submit(claim())).as_ref()).is_some());
+            let is_mine = granted(block_on(queue.submit(claim())).as_ref()).is_some();
+            let is_other = other.join().unwrap();
+            queue.wait_until_idle(HOUR);
+            assert!(!(is_mine && is_other), "the question is granted twice");
+            assert_eq!(in_flight(&store), usize::from(is_mine || is_other));
+            assert_eq!(queue.unwritten(), (0, 0));
+        });
+    }
+}
+
+#[test]
+fn schedules_write_every_settlement() {
+    check(|| {
+        let (store, queue) = writer(Memory { failures: Mutex::new(vec![Some(true)]), ..Memory::default() });
+        let settle = |queue: &Arc<Writer>| {
+            queue.submit_alone(Operation::Charge {
+                method: "search",
+                cost: Cost { charged: 1, uncertain: 0 },
+                token: next_token(),
+            });
+        };
+        let other = queue.clone();
+        let other = thread::spawn(move || settle(&other));
+        settle(&queue);
+        other.join().unwrap();
+        queue.wait_until_idle(HOUR);
+        assert_eq!(queue.unwritten(), (0, 0));
+        assert_eq!(store.tables.lock().unwrap().account.book.totals().charged, 2);
+    });
+}
+
+#[test]
+fn schedules_wake_callers_who_wait_for_a_call_to_end() {
+    check(|| {
+        let (store, queue) = writer(Memory::default());
+        let call = granted(block_on(queue.submit(claim())).as_ref()).unwrap();
+        let seen = queue.watch(Waker::noop());
+        let other = queue.clone();
+        let other = thread::spawn(move || {
+            block_on(poll_fn(|context| {
+                if other.watch(context.waker()) == seen { Poll::Pending } else { Poll::Ready(()) }
+            }));
+        });
+        let settle = Operation::Settle { call, settlement: Settlement::nothing(Cost::NONE) };
+        assert!(matches!(block_on(queue.submit(settle)), Some(Ok(Done::Booked))));
+        other.join().unwrap();
+        assert_eq!(in_flight(&store), 0);
+    });
+}
+
+#[test]
+fn schedules_leave_no_caller_waiting_for_a_task_that_was_dropped() {
+    check(|| {
+        let (_, queue) = writer(Memory { drops_tasks: true, ..Memory::default() });
+        let other = queue.clone();
+        let other = thread::spawn(move || block_on(other.submit(claim())).is_none());
+        assert!(block_on(queue.submit(claim())).is_none() && other.join().unwrap());
+        queue.wait_until_idle(HOUR);
+    });
+}

@@ -1,0 +1,137 @@
+//! The input and output of a store's transaction.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{from_json, to_json};
+use super::{Answer, Call, CallId, JournalEntry, OwnerId, QuestionRow, StoreError};
+use crate::account::Book;
+
+/// The rows that operations need.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Needs {
+    /// Questions, by [key](super::Question::key). Load their rows and the calls that block them.
+    pub questions: Vec<String>,
+    /// Calls. Load them and the rows of their questions.
+    pub calls: Vec<CallId>,
+    /// Whether to load all unresolved calls of the account.
+    pub unresolved: bool,
+    /// Entries of the journal, by number.
+    pub journal: Vec<u64>,
+}
+
+/// The row of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct AccountRow {
+    /// The totals.
+    pub book: Book,
+    /// The last call that was claimed.
+    pub(crate) last_call: CallId,
+    /// The last entry of the journal.
+    pub(crate) last_journal: u64,
+    /// The latest time seen, in milliseconds since 1970. If it is in the future, the clock was wrong.
+    pub(crate) clock: u64,
+    /// The maximum time that questions and answers are kept, in milliseconds.
+    pub(crate) keep_for: u64,
+    /// The last operations that must not be booked twice.
+    pub(crate) tokens: Vec<(OwnerId, u64)>,
+}
+
+impl AccountRow {
+    /// Serialises the row for a store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_json(self)
+    }
+
+    /// Parses a stored row.
+    ///
+    /// # Errors
+    /// If the bytes are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+        from_json(bytes)
+    }
+}
+
+/// The loaded rows of an account, within a transaction that holds its lock.
+#[derive(Clone, Default)]
+pub struct Loaded {
+    /// The time, in milliseconds since 1970.
+    pub now: u64,
+    /// The owner of new claims, whose lease was renewed in this transaction.
+    pub owner: OwnerId,
+    /// The account's row; the default if it does not exist.
+    pub account: AccountRow,
+    /// The existing question rows in [`Needs`].
+    pub questions: Vec<(String, QuestionRow)>,
+    /// The calls in [`Needs`].
+    pub calls: Vec<Call>,
+    /// Calls in flight whose owners are dead. The rows of their questions are in `questions`.
+    pub lost: Vec<CallId>,
+    /// The entries of the journal in [`Needs`].
+    pub journal: Vec<(u64, JournalEntry)>,
+}
+
+/// The rows to write. A store writes all of them durably, or nothing.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct Changes {
+    /// The account's row, if it changed.
+    pub account: Option<AccountRow>,
+    /// Rows of questions; `None` removes one.
+    pub questions: Vec<(String, Option<QuestionRow>)>,
+    /// Calls before and after. `None` after removes one, together with its answer.
+    pub calls: Vec<(Option<Call>, Option<Call>)>,
+    /// Answers; `None` removes one.
+    pub answers: Vec<(CallId, Option<Answer>)>,
+    /// New or changed entries of the journal.
+    pub journal: Vec<(u64, JournalEntry)>,
+}
+
+impl Changes {
+    /// Returns whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.account.is_none()
+    }
+}
+
+// Omits the keys of questions, which contain the queries.
+impl fmt::Debug for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Needs")
+            .field("questions", &self.questions.len())
+            .field("calls", &self.calls)
+            .field("unresolved", &self.unresolved)
+            .field("journal", &self.journal)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("now", &self.now)
+            .field("owner", &self.owner)
+            .field("account", &self.account)
+            .field("questions", &self.questions.iter().map(|(_, row)| row).collect::<Vec<_>>())
+            .field("calls", &self.calls)
+            .field("lost", &self.lost)
+            .field("journal", &self.journal)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes")
+            .field("account", &self.account)
+            .field("questions", &self.questions.iter().map(|(_, row)| row).collect::<Vec<_>>())
+            .field("calls", &self.calls)
+            .field("answers", &self.answers)
+            .field("journal", &self.journal)
+            .finish()
+    }
+}

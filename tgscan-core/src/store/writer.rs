@@ -1,0 +1,310 @@
+//! Combines concurrent operations on an account into one transaction.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use super::decide::decide;
+use super::operation::{Done, Operation, Settlement, needs};
+use super::slot::{Receiver, Sender, slot};
+use super::{AccountName, Index, Loaded, OwnerId, Store, StoreError};
+use crate::account::Cost;
+use crate::panics::{self, CatchPanic, catch};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+
+/// The maximum number of operations in a transaction.
+const BATCH: usize = 256;
+/// The number of transactions between removals of expired answers.
+const EXPIRE_EVERY: u64 = 16;
+/// The maximum number of answers in such a removal.
+const EXPIRE: usize = 64;
+/// The pauses before a failed transaction is repeated, in milliseconds.
+const PAUSES: [u64; 6] = [50, 100, 300, 1000, 3000, 10_000];
+/// The number of failures after which an operation is dropped: about an hour.
+const MAX_FAILURES: usize = 360;
+
+/// The queue of operations on an account.
+pub(crate) struct Writer {
+    store: Arc<dyn Store>,
+    account: AccountName,
+    queue: Mutex<Queue>,
+    tasks: Arc<Tasks>,
+    /// The owner of the first transaction, which distinguishes its tokens from those of other processes.
+    first_owner: Arc<OnceLock<OwnerId>>,
+}
+
+/// Returns a token that is unique in this process.
+pub(crate) fn next_token() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(1);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Job>,
+    is_running: bool,
+    /// The number of unwritten operations without a caller.
+    unwritten: u64,
+    /// The number of dropped operations.
+    lost: u64,
+    transactions: u64,
+    /// Tasks that wait until a call ends.
+    watching: Vec<Waker>,
+    /// The number of transactions that ended calls.
+    ends: u64,
+}
+
+/// The number of tasks that run the transactions of a queue and have not released its store.
+#[derive(Default)]
+struct Tasks {
+    running: Mutex<usize>,
+    ended: Condvar,
+}
+
+impl Tasks {
+    fn change(&self, change: impl FnOnce(&mut usize)) {
+        change(&mut self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        self.ended.notify_all();
+    }
+}
+
+/// The task that runs the transactions of a queue.
+struct Running {
+    writer: Option<Arc<Writer>>,
+    tasks: Arc<Tasks>,
+    /// Whether the task has run all transactions.
+    is_done: bool,
+}
+
+impl Running {
+    fn end(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let writer = self.writer.take();
+        if let (Some(writer), false) = (&writer, self.is_done) {
+            let mut queue = writer.lock();
+            let left = std::mem::take(&mut queue.waiting);
+            queue.lost += left.iter().filter(|job| job.sender.is_none()).count() as u64;
+            queue.is_running = false;
+            drop(queue);
+            drop(left);
+        }
+        // Releases the store first, so that it can be reopened after waiting for the end.
+        catch(|| drop(writer));
+        self.tasks.change(|running| *running -= 1);
+    }
+}
+
+/// An operation and its caller.
+struct Job {
+    operation: Operation,
+    /// The waiting caller, if there is one.
+    sender: Option<Sender<Result<Done, StoreError>>>,
+    /// An entry of the journal that the operation needs.
+    journal: Option<u64>,
+    /// The number of failures without a caller.
+    failures: usize,
+}
+
+impl Writer {
+    pub(crate) fn new(store: Arc<dyn Store>, account: AccountName) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            account,
+            queue: Mutex::default(),
+            tasks: Arc::default(),
+            first_owner: Arc::default(),
+        })
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub(crate) fn account(&self) -> &AccountName {
+        &self.account
+    }
+
+    /// Runs an operation in the next transaction. Releases a claim whose caller was dropped in the meantime.
+    pub(crate) fn submit(self: &Arc<Self>, operation: Operation) -> Receiver<Result<Done, StoreError>> {
+        let writer = self.clone();
+        let (sender, receiver) = slot(move |done: Result<Done, StoreError>| {
+            if let Ok(done) = done {
+                writer.release(&done);
+            }
+        });
+        self.push(Job { operation, sender: Some(sender), journal: None, failures: 0 });
+        receiver
+    }
+
+    /// Runs an operation without a caller, and repeats it until it is written.
+    pub(crate) fn submit_alone(self: &Arc<Self>, operation: Operation) {
+        self.lock().unwritten += 1;
+        self.push(Job { operation, sender: None, journal: None, failures: 0 });
+    }
+
+    /// Returns the numbers of unwritten operations without a caller, and of dropped operations.
+    pub(crate) fn unwritten(&self) -> (u64, u64) {
+        let queue = self.lock();
+        (queue.unwritten, queue.lost)
+    }
+
+    /// Blocks this thread until every operation is written, for at most `limit`.
+    pub(crate) fn wait_until_idle(&self, limit: Duration) {
+        let Tasks { running, ended } = &*self.tasks;
+        let running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(ended.wait_timeout_while(running, limit, |running| *running > 0));
+    }
+
+    /// Wakes a task when a call ends in this process. Returns the number of transactions that have ended calls.
+    pub(crate) fn watch(&self, waker: &Waker) -> u64 {
+        let mut queue = self.lock();
+        if !queue.watching.iter().any(|other| other.will_wake(waker)) {
+            queue.watching.push(waker.clone());
+        }
+        queue.ends
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(self: &Arc<Self>, job: Job) {
+        let mut queue = self.lock();
+        queue.waiting.push_back(job);
+        if !std::mem::replace(&mut queue.is_running, true) {
+            drop(queue);
+            // If the task is dropped unfinished, for example by a runtime that shuts down, `Running` reports to its callers.
+            self.tasks.change(|running| *running += 1);
+            let running = Running { writer: Some(self.clone()), tasks: self.tasks.clone(), is_done: false };
+            let task = async move {
+                if let Some(writer) = &running.writer {
+                    writer.run().await;
+                }
+                running.end();
+            };
+            catch(|| self.store.spawn(Box::pin(task)));
+        }
+    }
+
+    /// Runs transactions until the queue is empty.
+    async fn run(self: &Arc<Self>) {
+        loop {
+            let mut batch = {
+                let mut queue = self.lock();
+                let count = queue.waiting.len().min(BATCH);
+                let batch: Vec<Job> = queue.waiting.drain(..count).collect();
+                if batch.is_empty() {
+                    queue.is_running = false;
+                    return;
+                }
+                queue.transactions += 1;
+                batch
+            };
+            // Skips claims whose caller was dropped.
+            batch.retain(|job| {
+                !job.operation.is_claim() || job.sender.as_ref().is_none_or(|sender| !sender.is_closed())
+            });
+            match self.transact(&batch).await {
+                Ok(done) => self.report(batch, done),
+                Err(error) => self.keep_unwritten(batch, &error).await,
+            }
+            if self.lock().transactions % EXPIRE_EVERY == 0 {
+                self.expire_some().await;
+            }
+        }
+    }
+
+    /// Reports the outcomes of a durable transaction.
+    fn report(self: &Arc<Self>, batch: Vec<Job>, done: Vec<Done>) {
+        let mut has_ended = false;
+        for (job, done) in batch.into_iter().zip(done) {
+            if let Done::Again(number) = done {
+                self.lock().waiting.push_front(Job { journal: Some(number), ..job });
+                continue;
+            }
+            has_ended |= matches!(job.operation, Operation::Settle { .. });
+            match (job.sender, done) {
+                (Some(sender), done) => sender.send(Ok(done)),
+                (None, done) => {
+                    self.lock().unwritten -= 1;
+                    self.release(&done);
+                }
+            }
+        }
+        if !has_ended {
+            return;
+        }
+        let mut queue = self.lock();
+        queue.ends += 1;
+        let woken = std::mem::take(&mut queue.watching);
+        drop(queue);
+        woken.into_iter().for_each(panics::wake);
+    }
+
+    /// Releases a claim whose caller was dropped.
+    fn release(self: &Arc<Self>, done: &Done) {
+        if let Done::Granted(call) = *done {
+            self.submit_alone(Operation::Settle { call, settlement: Settlement::nothing(Cost::NONE) });
+        }
+    }
+
+    /// Reports a failed transaction to the callers, and queues the operations again that must not be lost.
+    async fn keep_unwritten(self: &Arc<Self>, batch: Vec<Job>, error: &StoreError) {
+        let mut failures = 0;
+        for mut job in batch {
+            let must_be_written = job.operation.must_be_written(error.is_in_doubt());
+            if let Some(sender) = job.sender.take() {
+                sender.send(Err(error.clone()));
+                self.lock().unwritten += u64::from(must_be_written);
+            } else {
+                job.failures += 1;
+                failures = failures.max(job.failures);
+            }
+            let mut queue = self.lock();
+            if job.failures > MAX_FAILURES {
+                (queue.unwritten, queue.lost) = (queue.unwritten - 1, queue.lost + 1);
+            } else if must_be_written {
+                queue.waiting.push_back(job);
+            }
+        }
+        let pause = PAUSES[failures.min(PAUSES.len() - 1)];
+        self.store.pause(Duration::from_millis(pause)).await;
+    }
+
+    async fn expire_some(self: &Arc<Self>) {
+        let Ok(due) = self.store.find(&self.account, Index::Due, EXPIRE).await else { return };
+        if !due.is_empty() {
+            let forget = Operation::Forget { calls: due, is_erasing: false };
+            let job = Job { operation: forget, sender: None, journal: None, failures: 0 };
+            // If this fails, the calls are due the next time too.
+            let _ = self.transact(&[job]).await;
+        }
+    }
+
+    async fn transact(&self, batch: &[Job]) -> Result<Vec<Done>, StoreError> {
+        let operations: Vec<Operation> = batch.iter().map(|job| job.operation.clone()).collect();
+        let needs = needs(&operations, batch.iter().filter_map(|job| job.journal).collect());
+        let outcomes = Arc::new(Mutex::new(Vec::new()));
+        let (decided, first_owner) = (outcomes.clone(), self.first_owner.clone());
+        let decide = Box::new(move |loaded: Loaded| {
+            let writer = *first_owner.get_or_init(|| loaded.owner);
+            let (done, changes) = decide(&operations, loaded, writer);
+            *decided.lock().unwrap_or_else(PoisonError::into_inner) = done;
+            changes
+        });
+        let written = match catch(|| self.store.transact(&self.account, needs, decide)) {
+            Some(writing) => CatchPanic::new(writing).await,
+            None => None,
+        };
+        written.unwrap_or_else(|| Err(StoreError::new("the store panicked").in_doubt()))?;
+        let done = std::mem::take(&mut *outcomes.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(done)
+    }
+}

@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod clock;
+#[cfg(feature = "redb")]
+mod file;
+mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod tables;
+
+// A page of documentation and nothing else, as a module so that rustdoc shows it.
+#[doc = include_str!("retention.md")]
+pub mod _retention {}
+
+pub use clock::Clock;
+#[cfg(feature = "redb")]
+pub use file::FileStore;
+pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;

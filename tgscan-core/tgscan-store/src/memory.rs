@@ -1,0 +1,197 @@
+//! A store in memory.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tgscan_core::store::{
+    AccountName, AccountRow, Answer, Call, CallId, Decide, Index, JournalEntry, Needs, OwnerId, QuestionRow,
+    Store, StoreError, Task,
+};
+
+use crate::Clock;
+use crate::tables::{self, Pairs, Reads, Table, Writes};
+
+/// A store in memory: joins equal questions that are asked concurrently, and answers repeated ones, in one process.
+///
+/// Nothing survives the process. Clones share what is stored. Answers are held until they expire; each call's row (about
+/// 300 bytes) stays.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    memory: Arc<Mutex<Memory>>,
+    owner: Arc<AtomicU64>,
+    clock: Clock,
+}
+
+#[derive(Default)]
+struct Memory(BTreeMap<(Table, Vec<u8>), Vec<u8>>);
+
+impl MemoryStore {
+    /// Creates an empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces the clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Loses the owner of every call in flight, as if its process had died: for tests.
+    pub fn simulate_crash(&self) {
+        self.owner.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn owner(&self) -> OwnerId {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    fn read<T: Default>(
+        &self,
+        account: &AccountName,
+        read: impl FnOnce(&Memory, u32) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let memory = self.lock();
+        match tables::account(&*memory, account)? {
+            Some((number, _)) => read(&memory, number),
+            None => Ok(T::default()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn transact(
+        &self,
+        account: &AccountName,
+        needs: Needs,
+        mut decide: Decide,
+    ) -> Result<(), StoreError> {
+        let mut memory = self.lock();
+        let row = tables::account(&*memory, account)?;
+        let number = row.as_ref().map(|(number, _)| *number);
+        let loaded = tables::load(&*memory, row, &needs, self.owner(), self.clock.now())?;
+        tables::apply(&mut *memory, account, number, &decide(loaded))
+    }
+
+    async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError> {
+        let row = tables::account(&*self.lock(), account)?;
+        Ok((row.map(|(_, row)| row).unwrap_or_default(), self.clock.now()))
+    }
+
+    async fn answer(
+        &self,
+        account: &AccountName,
+        question: &str,
+    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
+        let (row, answer) = self.read(account, |memory, number| {
+            let row = tables::question(memory, number, question)?.unwrap_or_default();
+            let answered = row.answered.map(|(call, ..)| tables::answer(memory, number, call)).transpose()?;
+            Ok((row, answered.flatten()))
+        })?;
+        Ok((row, answer, self.clock.now()))
+    }
+
+    async fn call(
+        &self,
+        account: &AccountName,
+        call: CallId,
+    ) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
+        self.read(account, |memory, number| {
+            let Some(row) = tables::call(memory, number, call)? else { return Ok(None) };
+            Ok(Some((row, tables::answer(memory, number, call)?)))
+        })
+    }
+
+    async fn calls(
+        &self,
+        account: &AccountName,
+        after: CallId,
+        limit: usize,
+    ) -> Result<Vec<Call>, StoreError> {
+        self.read(account, |memory, number| tables::calls(memory, number, after, limit))
+    }
+
+    async fn find(
+        &self,
+        account: &AccountName,
+        index: Index,
+        limit: usize,
+    ) -> Result<Vec<CallId>, StoreError> {
+        let now = self.clock.now();
+        self.read(account, |memory, number| tables::find(memory, number, &index, limit, now))
+    }
+
+    async fn journal(
+        &self,
+        account: &AccountName,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
+        self.read(account, |memory, number| tables::journal(memory, number, after, limit))
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
+        tables::accounts(&*self.lock())
+    }
+
+    async fn compact(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Runs the task on this thread: nothing in it waits.
+    fn spawn(&self, mut task: Task) {
+        let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }
+
+    async fn pause(&self, _: Duration) {}
+}
+
+impl Reads for Memory {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.get(&(table, key.to_vec())).cloned())
+    }
+
+    fn range(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+        is_descending: bool,
+    ) -> Result<Pairs, StoreError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let bounds = (Bound::Included((table, from.to_vec())), Bound::Excluded((table, to.to_vec())));
+        let rows = self.0.range(bounds).map(|((_, key), value)| (key.clone(), value.clone()));
+        Ok(if is_descending { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
+    }
+}
+
+impl Writes for Memory {
+    fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
+        match value {
+            Some(value) => self.0.insert((table, key.to_vec()), value.to_vec()),
+            None => self.0.remove(&(table, key.to_vec())),
+        };
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("rows", &self.lock().0.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,353 @@
+//! A store in PostgreSQL, for any number of processes and machines.
+
+mod error;
+mod session;
+mod setup;
+mod target;
+mod transaction;
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tgscan_core::store::{
+    AccountName, AccountRow, Answer, Call, CallId, Decide, Index, JournalEntry, Needs, QuestionRow, Store,
+    StoreError, Task,
+};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::time::timeout;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use error::Failure;
+use session::{Shared, renew_lease};
+use target::Target;
+use transaction::{NOW, Statements, answer_of, call_of, hash};
+
+/// How long a transaction or a read may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long a store that no longer answers keeps its calls in flight.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// A parameter of a statement that is read with.
+type Parameter = (Box<dyn ToSql + Send + Sync>, Type);
+
+/// A store in `PostgreSQL`, for any number of processes and machines that share an account.
+///
+/// Concurrent claims and settlements of an account in one process share a transaction. Each open store is an owner with a
+/// lease of 15 s, which a thread of the store renews: when the process dies, or is cut off or suspended for longer, its
+/// calls in flight are uncertain for everyone. A store that comes back in time keeps them. Times are the server's.
+///
+/// No statement is prepared on the server or depends on the session, so transaction poolers work. Everything that waits
+/// for the server is limited to 10 s.
+///
+/// Needs `PostgreSQL` 11 or newer, and the right to create a schema, or tables in a schema of its own.
+#[derive(Clone)]
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+}
+
+impl PostgresStore {
+    /// Connects to `postgres://user:password@host/database`, and creates the tables in the schema `tgscan` if there are
+    /// none.
+    ///
+    /// TLS is used, and the certificate and its name are verified, unless the address is on this machine or the URL says
+    /// `sslmode=disable`. `sslrootcert` names a file with the authorities to trust instead of Mozilla's.
+    ///
+    /// # Errors
+    /// If the connection string is invalid, the server cannot be reached, refuses, or takes no writes, or the tables are of
+    /// another version. No error shows the password.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::connect_with(url, "tgscan", LEASE).await
+    }
+
+    /// As [`connect`](Self::connect), with the tables in another schema, and a lease of another length: at least 1 s.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and if the name has other characters than `a-z`, `0-9` and `_`.
+    pub async fn connect_with(url: &str, schema: &str, lease: Duration) -> Result<Self, StoreError> {
+        let target = Target::parse(url, schema)?;
+        let lease = lease.max(Duration::from_secs(1));
+        let (runtime, stop) = start_runtime()?;
+        let opening = target.clone();
+        let opened = runtime.spawn(async move { opening.open(lease).await }).await;
+        let (client, owner) = opened.unwrap_or_else(|_| Err(ended()))?;
+        let shared = Arc::new(Shared {
+            statements: Statements::new(schema, LIMIT.as_millis()),
+            target,
+            runtime: runtime.clone(),
+            _stop: stop,
+            lease,
+            owner: AtomicU64::new(owner),
+            renewing: AsyncMutex::new(()),
+            idle: Mutex::new(vec![client]),
+            reader: AsyncMutex::new(None),
+            accounts: Mutex::default(),
+        });
+        runtime.spawn(renew_lease(Arc::downgrade(&shared)));
+        Ok(Self { shared })
+    }
+
+    /// Runs work on the store's thread, whatever runtime the caller has.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let done = self.shared.runtime.spawn(work).await;
+        done.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Reads outside of transactions.
+    async fn read<T: Send + 'static>(
+        &self,
+        sql: &'static str,
+        parameters: Vec<Parameter>,
+        map: impl Fn(&Row) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        let shared = self.shared.clone();
+        self.run(async move {
+            let sql = sql.replace("{now}", NOW).replace("{schema}", &shared.target.schema);
+            let parameters: Vec<(&(dyn ToSql + Sync), Type)> = parameters
+                .iter()
+                .map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone()))
+                .collect();
+            let reading = async {
+                let mut is_repeated = false;
+                loop {
+                    let client = shared.reader().await?;
+                    match client.query_typed(&sql, &parameters).await {
+                        Ok(rows) => return Ok(rows),
+                        Err(error) => {
+                            shared.reader.lock().await.take_if(|reader| Arc::ptr_eq(reader, &client));
+                            if is_repeated || !error::may_repeat(&error) {
+                                return Err(shared.explain(&error));
+                            }
+                            is_repeated = true;
+                        }
+                    }
+                }
+            };
+            let Ok(rows) = timeout(LIMIT, reading).await else {
+                shared.reader.lock().await.take();
+                return Err(too_slow(&shared.target));
+            };
+            rows?.iter().map(map).collect()
+        })
+        .await
+    }
+
+    /// The number of an account; `None` if it has no row.
+    async fn number(&self, account: &AccountName) -> Result<Option<i32>, StoreError> {
+        if let Some(number) = self.shared.accounts().get(account) {
+            return Ok(Some(*number));
+        }
+        let select = "SELECT number FROM {schema}.accounts WHERE name = $1";
+        let found =
+            self.read(select, vec![(Box::new(account_bytes(account)), Type::BYTEA)], |row| Ok(row.get(0)));
+        let number = found.await?.pop();
+        self.shared.accounts().extend(number.map(|number| (account.clone(), number)));
+        Ok(number)
+    }
+
+    /// Reads rows of an account.
+    async fn read_of<T: Send + 'static>(
+        &self,
+        account: &AccountName,
+        sql: &'static str,
+        mut parameters: Vec<Parameter>,
+        map: impl Fn(&Row) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        // No account has the number 0.
+        let number = self.number(account).await?.unwrap_or_default();
+        parameters.insert(0, (Box::new(number), Type::INT4));
+        self.read(sql, parameters, map).await
+    }
+}
+
+/// Starts a thread with a runtime, which lasts until the sender is dropped.
+fn start_runtime() -> Result<(Handle, oneshot::Sender<()>), StoreError> {
+    let failed = |error| StoreError::new("the store's thread cannot be started").with_source(error);
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let handle = runtime.handle().clone();
+    let (stop, stopped) = oneshot::channel();
+    thread::Builder::new()
+        .name("tgscan-store".into())
+        .spawn(move || {
+            let _ = runtime.block_on(stopped);
+            // Tasks that still run, such as settlements, have lost their store by now.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        })
+        .map_err(failed)?;
+    Ok((handle, stop))
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn transact(
+        &self,
+        account: &AccountName,
+        needs: Needs,
+        mut decide: Decide,
+    ) -> Result<(), StoreError> {
+        let (shared, account) = (self.shared.clone(), account.clone());
+        self.run(async move { shared.transact(&account, &needs, &mut decide).await }).await
+    }
+
+    async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError> {
+        let select = "SELECT {now}, (SELECT row FROM {schema}.accounts WHERE name = $1)";
+        let rows = self.read(select, vec![(Box::new(account_bytes(account)), Type::BYTEA)], |row| {
+            let bytes: Option<&[u8]> = row.get(1);
+            Ok((bytes.map(AccountRow::from_bytes).transpose()?.unwrap_or_default(), unsigned(row.get(0))))
+        });
+        rows.await?.pop().ok_or_else(ended)
+    }
+
+    async fn answer(
+        &self,
+        account: &AccountName,
+        question: &str,
+    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
+        let select = "SELECT q.row, a.answer, {now} FROM {schema}.meta
+            LEFT JOIN {schema}.questions q ON q.account = $1 AND q.key = $2
+            LEFT JOIN {schema}.answers a ON a.account = q.account AND a.id = q.answered";
+        let found = self.read_of(account, select, vec![(Box::new(hash(question)), Type::BYTEA)], |row| {
+            let bytes: Option<&[u8]> = row.get(0);
+            let question = bytes.map(QuestionRow::from_bytes).transpose()?.unwrap_or_default();
+            Ok((question, answer_of(row)?, unsigned(row.get(2))))
+        });
+        found.await?.pop().ok_or_else(ended)
+    }
+
+    async fn call(
+        &self,
+        account: &AccountName,
+        call: CallId,
+    ) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
+        let select = "SELECT c.id, c.row, a.answer FROM {schema}.calls c
+            LEFT JOIN {schema}.answers a ON a.account = c.account AND a.id = c.id WHERE c.account = $1 AND c.id = $2";
+        Ok(self.read_of(account, select, vec![(Box::new(number_of(call)), Type::INT8)], call_of).await?.pop())
+    }
+
+    async fn calls(
+        &self,
+        account: &AccountName,
+        after: CallId,
+        limit: usize,
+    ) -> Result<Vec<Call>, StoreError> {
+        let select = "SELECT id, row FROM {schema}.calls WHERE account = $1 AND id > $2 ORDER BY id LIMIT $3";
+        let parameters: Vec<Parameter> =
+            vec![(Box::new(number_of(after)), Type::INT8), (Box::new(count(limit)), Type::INT8)];
+        self.read_of(account, select, parameters, |row| Call::from_bytes(unsigned(row.get(0)), row.get(1)))
+            .await
+    }
+
+    async fn find(
+        &self,
+        account: &AccountName,
+        index: Index,
+        limit: usize,
+    ) -> Result<Vec<CallId>, StoreError> {
+        let mut parameters: Vec<Parameter> = vec![(Box::new(count(limit)), Type::INT8)];
+        let select = match index {
+            Index::Due => {
+                "SELECT id FROM {schema}.calls WHERE account = $1 AND due_at <= {now} ORDER BY due_at, id LIMIT $2"
+            }
+            Index::Unresolved => {
+                "SELECT id FROM {schema}.calls WHERE account = $1 AND is_unresolved ORDER BY id LIMIT $2"
+            }
+            Index::People(people) => {
+                let people: Vec<Vec<u8>> = people.into_iter().map(String::into_bytes).collect();
+                parameters.push((Box::new(people), Type::BYTEA_ARRAY));
+                "SELECT DISTINCT id FROM {schema}.people WHERE account = $1 AND person = ANY ($3) ORDER BY id LIMIT $2"
+            }
+            Index::Question(key) => {
+                parameters.push((Box::new(hash(&key)), Type::BYTEA));
+                "SELECT id FROM {schema}.calls WHERE account = $1 AND key = $3 AND is_answered ORDER BY id DESC LIMIT $2"
+            }
+            _ => return Ok(Vec::new()),
+        };
+        self.read_of(account, select, parameters, |row| Ok(unsigned(row.get(0)))).await
+    }
+
+    async fn journal(
+        &self,
+        account: &AccountName,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
+        let select = "SELECT number, row FROM {schema}.journal WHERE account = $1 AND number > $2 ORDER BY number LIMIT $3";
+        let parameters: Vec<Parameter> =
+            vec![(Box::new(number_of(after)), Type::INT8), (Box::new(count(limit)), Type::INT8)];
+        let entry = |row: &Row| Ok((unsigned(row.get(0)), JournalEntry::from_bytes(row.get(1))?));
+        self.read_of(account, select, parameters, entry).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
+        let select = "SELECT name FROM {schema}.accounts ORDER BY name";
+        self.read(select, Vec::new(), |row| {
+            let name: Result<(String, String), _> = serde_json::from_slice(row.get(0));
+            let (label, service) = name.map_err(|_| StoreError::new("the name of an account is damaged"))?;
+            Ok(AccountName::new(label, service))
+        })
+        .await
+    }
+
+    async fn compact(&self) -> Result<(), StoreError> {
+        // The server removes old versions of rows when it vacuums; see the page on retention.
+        Ok(())
+    }
+
+    fn spawn(&self, task: Task) {
+        self.shared.runtime.spawn(task);
+    }
+
+    async fn pause(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    fn fence(&self) -> Duration {
+        self.shared.fence()
+    }
+}
+
+/// An account's name in the database.
+fn account_bytes(account: &AccountName) -> Vec<u8> {
+    serde_json::to_vec(&(&account.label, &account.service)).unwrap_or_default()
+}
+
+/// A number as the database has it.
+fn number(value: u64) -> Result<i64, Failure> {
+    i64::try_from(value)
+        .map_err(|_| Failure::Store(StoreError::new(format!("{value} is too large for the database"))))
+}
+
+/// As [`number`], for reads: no row has a larger one.
+fn number_of(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or_default()
+}
+
+fn too_slow(target: &Target) -> StoreError {
+    StoreError::new(format!("{} did not answer within {} s", target.name(), LIMIT.as_secs()))
+}
+
+fn ended() -> StoreError {
+    StoreError::new("the store's thread has ended")
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("server", &self.shared.target.name()).finish_non_exhaustive()
+    }
+}

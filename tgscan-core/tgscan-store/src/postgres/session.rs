@@ -1,0 +1,196 @@
+//! Connections, transactions and the lease of an open store.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tgscan_core::store::{AccountName, Decide, Needs, OwnerId, StoreError};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::time::timeout;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error};
+
+use super::error::{Failure, explain, may_repeat};
+use super::target::Target;
+use super::transaction::{NOW, Statements, load, write};
+use super::{LIMIT, account_bytes, number_of, too_slow, unsigned};
+
+/// How often a transaction is repeated.
+const REPEATS: u32 = 5;
+
+/// An open store.
+pub(super) struct Shared {
+    pub(super) target: Target,
+    pub(super) statements: Statements,
+    pub(super) runtime: Handle,
+    /// Ends the thread when it is dropped.
+    pub(super) _stop: oneshot::Sender<()>,
+    pub(super) lease: Duration,
+    pub(super) owner: AtomicU64,
+    pub(super) renewing: AsyncMutex<()>,
+    /// Connections for transactions that none uses now.
+    pub(super) idle: Mutex<Vec<Client>>,
+    /// The connection for reads.
+    pub(super) reader: AsyncMutex<Option<Arc<Client>>>,
+    /// The numbers of accounts.
+    pub(super) accounts: Mutex<HashMap<AccountName, i32>>,
+}
+
+impl Shared {
+    pub(super) fn accounts(&self) -> MutexGuard<'_, HashMap<AccountName, i32>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn reader(&self) -> Result<Arc<Client>, StoreError> {
+        let mut reader = self.reader.lock().await;
+        match &*reader {
+            Some(client) if !client.is_closed() => Ok(client.clone()),
+            _ => {
+                let client = Arc::new(self.target.connect().await?);
+                *reader = Some(client.clone());
+                Ok(client)
+            }
+        }
+    }
+
+    /// A connection for a transaction.
+    async fn client(&self) -> Result<Client, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(client) if !client.is_closed() => Ok(client),
+            _ => self.target.connect().await,
+        }
+    }
+
+    fn put_back(&self, client: Client) {
+        if !client.is_closed() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+        }
+    }
+
+    /// The number of an account, whose row is created if there is none.
+    async fn ensure(&self, client: &Client, account: &AccountName) -> Result<i32, Failure> {
+        if let Some(number) = self.accounts().get(account) {
+            return Ok(*number);
+        }
+        let schema = &self.target.schema;
+        let name = account_bytes(account);
+        let insert = format!("INSERT INTO {schema}.accounts (name) VALUES ($1) ON CONFLICT DO NOTHING");
+        client.execute_typed(&insert, &[(&name, Type::BYTEA)]).await?;
+        let select = format!("SELECT number FROM {schema}.accounts WHERE name = $1");
+        let number = client.query_typed_one(&select, &[(&name, Type::BYTEA)]).await?.get(0);
+        self.accounts().insert(account.clone(), number);
+        Ok(number)
+    }
+
+    /// Runs a transaction, again if it failed before its commit in a way that passes.
+    pub(super) async fn transact(
+        &self,
+        account: &AccountName,
+        needs: &Needs,
+        decide: &mut Decide,
+    ) -> Result<(), StoreError> {
+        let running = async {
+            let mut repeats = 0;
+            loop {
+                let client = self.client().await?;
+                let failure = match self.attempt(&client, account, needs, decide).await {
+                    Ok(()) => {
+                        self.put_back(client);
+                        return Ok(());
+                    }
+                    Err(failure) => failure,
+                };
+                // The connection is dropped, which ends its transaction.
+                drop(client);
+                repeats += 1;
+                match failure {
+                    Failure::Lease if repeats <= REPEATS => self.renew().await?,
+                    Failure::Lease => {
+                        return Err(StoreError::new("the store's lease cannot be renewed in time"));
+                    }
+                    Failure::Database(error) if may_repeat(&error) && repeats <= REPEATS => {}
+                    Failure::Database(error) => return Err(self.explain(&error)),
+                    Failure::InDoubt(error) => return Err(self.explain(&error).in_doubt()),
+                    Failure::Store(error) => return Err(error),
+                }
+            }
+        };
+        timeout(LIMIT, running).await.unwrap_or_else(|_| Err(too_slow(&self.target).in_doubt()))
+    }
+
+    async fn attempt(
+        &self,
+        client: &Client,
+        account: &AccountName,
+        needs: &Needs,
+        decide: &mut Decide,
+    ) -> Result<(), Failure> {
+        let number = self.ensure(client, account).await?;
+        let (loaded, lease_left) = load(client, &self.statements, number, self.owner(), needs).await?;
+        // What is confirmed now must not outlast the lease.
+        if lease_left < i64::try_from(self.fence().as_millis()).unwrap_or(i64::MAX) {
+            return Err(Failure::Lease);
+        }
+        let changes = decide(loaded);
+        write(client, &self.statements, number, &changes).await
+    }
+
+    fn owner(&self) -> OwnerId {
+        self.owner.load(Ordering::Acquire)
+    }
+
+    pub(super) fn fence(&self) -> Duration {
+        (self.lease / 3).min(Duration::from_secs(5))
+    }
+
+    /// Renews the lease, or becomes a new owner if it has passed.
+    pub(super) async fn renew(&self) -> Result<(), StoreError> {
+        // One after the other, so that they become one new owner.
+        let _renewing = self.renewing.lock().await;
+        let schema = &self.target.schema;
+        let (id, lease) = (number_of(self.owner()), millis(self.lease));
+        let update = format!(
+            "UPDATE {schema}.owners SET lease_until = {now} + $2 WHERE id = $1 AND lease_until >= {now} RETURNING id",
+            now = NOW.replace("{schema}", schema)
+        );
+        let client = self.reader().await?;
+        let renewed = client.query_typed_opt(&update, &[(&id, Type::INT8), (&lease, Type::INT8)]).await;
+        if renewed.map_err(|error| self.explain(&error))?.is_none() {
+            let owner = new_owner(&client, schema, self.lease).await;
+            self.owner.store(owner.map_err(|error| self.explain(&error))?, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    pub(super) fn explain(&self, error: &Error) -> StoreError {
+        explain(&self.target.name(), error)
+    }
+}
+
+/// Becomes a new owner.
+pub(super) async fn new_owner(client: &Client, schema: &str, lease: Duration) -> Result<OwnerId, Error> {
+    let insert = format!(
+        "INSERT INTO {schema}.owners (lease_until) VALUES ({} + $1) RETURNING id",
+        NOW.replace("{schema}", schema)
+    );
+    Ok(unsigned(client.query_typed_one(&insert, &[(&millis(lease), Type::INT8)]).await?.get(0)))
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Renews the lease as long as the store is open.
+pub(super) async fn renew_lease(shared: Weak<Shared>) {
+    loop {
+        let Some(store) = shared.upgrade() else { return };
+        let pause = store.lease / 3;
+        // What fails is tried again, and a store without a lease writes nothing.
+        let _ = timeout(pause, store.renew()).await;
+        drop(store);
+        tokio::time::sleep(pause).await;
+    }
+}

@@ -1,0 +1,237 @@
+//! Where the database is, and how to connect to it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tgscan_core::store::StoreError;
+use tokio::net::TcpStream;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::explain;
+
+/// How long connecting may take.
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
+
+/// Where and how to connect.
+#[derive(Clone)]
+pub(super) struct Target {
+    config: Config,
+    pub(super) schema: String,
+    tls: Tls,
+    roots: Option<PathBuf>,
+}
+
+/// When TLS is used. Wherever it is, the certificate and its name are verified.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tls {
+    Never,
+    /// Unless the address is on this machine.
+    Remote,
+    Always,
+}
+
+impl Target {
+    /// Parses a connection string, which no error quotes: it may hold a password.
+    pub(super) fn parse(text: &str, schema: &str) -> Result<Self, StoreError> {
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let starts_well = schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+        if !starts_well || schema.len() > 63 || !schema.chars().all(is_name) {
+            return Err(StoreError::new(format!(
+                "the schema {schema:?} must be up to 63 lower-case letters, digits and underscores"
+            )));
+        }
+        let mut target =
+            Self { config: Config::new(), schema: schema.to_owned(), tls: Tls::Remote, roots: None };
+        let text = target.take_tls_settings(text.trim())?;
+        target.config = text.parse().map_err(|_| invalid("a part of it cannot be read"))?;
+        if target.config.get_hosts().is_empty() && target.config.get_hostaddrs().is_empty() {
+            return Err(invalid("it names no host"));
+        }
+        if target.config.get_ssl_mode() == SslMode::Disable {
+            target.tls = Tls::Never;
+        }
+        target.config.application_name("tgscan-store");
+        // Checked here, because a pooler does not pass it on.
+        target.config.target_session_attrs(TargetSessionAttrs::Any);
+        Ok(target)
+    }
+
+    /// Takes out what tokio-postgres does not know: `sslrootcert`, and the modes `verify-ca` and `verify-full`.
+    fn take_tls_settings(&mut self, text: &str) -> Result<String, StoreError> {
+        let is_url = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+        if !is_url && text.contains("://") {
+            return Err(invalid("its scheme is not `postgres`"));
+        }
+        let (start, separator, settings) = match text.split_once('?') {
+            Some((start, settings)) if is_url => (start, '&', settings),
+            _ if is_url => return Ok(text.to_owned()),
+            _ => ("", ' ', text),
+        };
+        if !is_url && (text.contains(['\'', '"', '\\']) || !text.contains('=')) {
+            return Err(invalid("it is no URL, and quoted values of settings are not supported; use a URL"));
+        }
+        let mut rest = Vec::new();
+        for setting in settings.split(separator).filter(|setting| !setting.is_empty()) {
+            let (name, value) = setting.split_once('=').ok_or_else(|| invalid("a setting has no value"))?;
+            match (name.trim(), value.trim()) {
+                ("sslmode", "verify-ca" | "verify-full" | "require") => self.tls = Tls::Always,
+                ("sslmode", "disable" | "prefer") => rest.push(setting.to_owned()),
+                ("sslmode", _) => {
+                    return Err(invalid(
+                        "`sslmode` must be disable, prefer, require, verify-ca or verify-full",
+                    ));
+                }
+                ("sslrootcert", "system") => {}
+                ("sslrootcert", path) => self.roots = Some(percent_decoded(path)?.into()),
+                _ => rest.push(setting.to_owned()),
+            }
+        }
+        let rest = rest.join(&separator.to_string());
+        Ok(if is_url && rest.is_empty() {
+            start.to_owned()
+        } else if is_url {
+            format!("{start}?{rest}")
+        } else {
+            rest
+        })
+    }
+
+    /// The hosts, for errors.
+    pub(super) fn name(&self) -> String {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(host) => host.clone(),
+            #[cfg(unix)]
+            Host::Unix(path) => path.display().to_string(),
+        });
+        format!("PostgreSQL at {}", hosts.collect::<Vec<_>>().join(", "))
+    }
+
+    /// Connects to the first host that takes writes.
+    pub(super) async fn connect(&self) -> Result<Client, StoreError> {
+        let limit =
+            || StoreError::new(format!("{} did not answer within {} s", self.name(), CONNECT.as_secs()));
+        tokio::time::timeout(CONNECT, self.connect_to_any()).await.unwrap_or_else(|_| Err(limit()))
+    }
+
+    async fn connect_to_any(&self) -> Result<Client, StoreError> {
+        let mut failure = StoreError::new(format!("{}: no host", self.name()));
+        for (index, host) in self.config.get_hosts().iter().enumerate() {
+            let ports = self.config.get_ports();
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+            match self.connect_to(host, port).await {
+                Ok(client) => return Ok(client),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn connect_to(&self, host: &Host, port: u16) -> Result<Client, StoreError> {
+        let failed =
+            |error: std::io::Error| StoreError::new(format!("{}: no connection: {error}", self.name()));
+        let client = match host {
+            #[cfg(unix)]
+            Host::Unix(path) => {
+                let path = path.join(format!(".s.PGSQL.{port}"));
+                let stream = tokio::net::UnixStream::connect(path).await.map_err(failed)?;
+                self.start(stream, NoTls, SslMode::Disable, "localhost").await?
+            }
+            Host::Tcp(name) => {
+                let stream = TcpStream::connect((name.as_str(), port)).await.map_err(failed)?;
+                stream.set_nodelay(true).map_err(failed)?;
+                let address: IpAddr = stream.peer_addr().map_err(failed)?.ip().to_canonical();
+                if self.tls == Tls::Never || self.tls == Tls::Remote && address.is_loopback() {
+                    self.start(stream, NoTls, SslMode::Disable, name).await?
+                } else {
+                    let tls = MakeRustlsConnect::new(self.tls_config()?);
+                    self.start(stream, tls, SslMode::Require, name).await?
+                }
+            }
+        };
+        let state = client
+            .query_typed_one(
+                "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean",
+                &[],
+            )
+            .await;
+        if state.map_err(|error| explain(&self.name(), &error))?.get(0) {
+            return Err(StoreError::new(format!(
+                "{}: the server takes no writes; it is a standby",
+                self.name()
+            )));
+        }
+        Ok(client)
+    }
+
+    async fn start<S, T>(
+        &self,
+        stream: S,
+        mut tls: T,
+        mode: SslMode,
+        host: &str,
+    ) -> Result<Client, StoreError>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        T: MakeTlsConnect<S> + Send,
+        T::Stream: Send + 'static,
+        T::TlsConnect: Send,
+        <T::TlsConnect as tokio_postgres::tls::TlsConnect<S>>::Future: Send,
+    {
+        let connect = tls
+            .make_tls_connect(host)
+            .map_err(|_| StoreError::new(format!("{}: the host's name cannot be verified", self.name())))?;
+        let mut config = self.config.clone();
+        config.ssl_mode(mode);
+        let (client, connection) =
+            config.connect_raw(stream, connect).await.map_err(|error| explain(&self.name(), &error))?;
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(client)
+    }
+
+    fn tls_config(&self) -> Result<ClientConfig, StoreError> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        if let Some(path) = &self.roots {
+            let failed =
+                |_| StoreError::new(format!("{}: has no certificates that can be read", path.display()));
+            roots = RootCertStore::empty();
+            for certificate in CertificateDer::pem_file_iter(path).map_err(failed)? {
+                let added = roots.add(certificate.map_err(failed)?);
+                added.map_err(|error| StoreError::new(format!("{}: {error}", path.display())))?;
+            }
+        }
+        Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| StoreError::new("TLS cannot be set up").with_source(error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth())
+    }
+}
+
+fn invalid(why: &str) -> StoreError {
+    StoreError::new(format!(
+        "the connection string is invalid: {why}; it must look like postgres://user:password@host/database"
+    ))
+}
+
+fn percent_decoded(text: &str) -> Result<String, StoreError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let digits =
+            after.get(..2).filter(|_| *byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(decoded) => (bytes.push(decoded), rest = &after[2..]),
+            None => (bytes.push(*byte), rest = after),
+        };
+    }
+    String::from_utf8(bytes).map_err(|_| invalid("a part of it is not UTF-8"))
+}

@@ -1,0 +1,152 @@
+//! What can be wrong with a file, and what is left in it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_executor::block_on;
+use tgscan_core::bytes::Bytes;
+use tgscan_core::http::Response;
+use tgscan_core::{Api, ApiKey, Client, transport_fn};
+use tgscan_mock::VirtualTimer;
+use tgscan_store::FileStore;
+
+use crate::support::policy;
+
+fn refused(path: &Path) -> String {
+    FileStore::open(path).expect_err("it opened").to_string()
+}
+
+/// A client whose searches are answered with what `answer` makes of their query.
+fn client(store: &Arc<FileStore>, answer: fn(&str) -> String) -> Client {
+    let transport = transport_fn(move |request: tgscan_core::http::Request<Bytes>| {
+        let form = String::from_utf8(request.body().to_vec()).unwrap();
+        let body = answer(form.strip_prefix("query=").unwrap());
+        async move { Ok(Response::new(Bytes::from(body))) }
+    });
+    let api = Api::new(ApiKey::live("k3y").unwrap()).with_service("mock");
+    Client::new(api, transport, VirtualTimer::new()).with_store(store.clone(), policy())
+}
+
+fn answer(query: &str, user: &str) -> String {
+    format!(
+        r#"{{"status":"ok","result":{{"user":{user},"meta":{{"search_query":"{query}","known_num_groups":0,"num_groups":0,"op_cost":1}}}}}}"#
+    )
+}
+
+#[test]
+fn file_that_is_no_store_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    for (content, says) in [
+        (&b""[..], "is empty or cut off"),
+        (b"re", "is empty or cut off"),
+        (b"query,credits\nalice,1\n", "is not a store of this SDK"),
+        (b"redb and then something else", "is damaged"),
+    ] {
+        std::fs::write(&path, content).unwrap();
+        let error = refused(&path);
+        assert!(error.contains(says), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), content);
+    }
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(refused(&path).contains("cannot be opened"), "{}", refused(&path));
+    assert!(refused(&directory.path().join("no/such/directory")).contains("cannot be created"));
+}
+
+const OTHER: redb::TableDefinition<'_, &str, u64> = redb::TableDefinition::new("another_program");
+const META: redb::TableDefinition<'_, &str, u64> = redb::TableDefinition::new("tgscan");
+
+#[test]
+fn database_of_another_program_and_newer_version_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("other");
+    for (table, says) in [(OTHER, "of another program"), (META, "version 99")] {
+        let _ = std::fs::remove_file(&path);
+        let database = redb::Database::create(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        transaction.open_table(table).unwrap().insert("version", 99).unwrap();
+        transaction.commit().unwrap();
+        drop(database);
+        let error = refused(&path);
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn truncated_file_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = Arc::new(FileStore::open(&path).unwrap());
+    let client =
+        client(&store, |query| answer(query, &format!(r#"{{"id":1,"first_name":"{}"}}"#, "x".repeat(5000))));
+    for number in 0..200 {
+        block_on(client.search(format!("name_{number}").as_str())).unwrap();
+    }
+    drop((client, store));
+    let whole = std::fs::read(&path).unwrap();
+    for part in [4, 100, 5000, whole.len() / 2] {
+        std::fs::write(&path, &whole[..part]).unwrap();
+        let error = refused(&path);
+        assert!(
+            error.contains("damaged") || error.contains("cut off") || error.contains("failed"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap().len(), part, "nothing is overwritten");
+    }
+}
+
+#[test]
+fn second_opening_is_refused_until_the_first_is_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = Arc::new(FileStore::open(&path).unwrap());
+    let error = refused(&path);
+    assert!(error.contains("open in another process"), "{error}");
+    drop(store);
+    FileStore::open(&path).unwrap();
+}
+
+#[test]
+fn file_can_be_opened_again_when_its_last_client_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    for number in 0..30 {
+        let store = Arc::new(FileStore::open(&path).unwrap());
+        let client = client(&store, |query| answer(query, "null"));
+        drop(store);
+        block_on(client.search(format!("name_{number}").as_str())).unwrap();
+    }
+}
+
+#[test]
+fn erased_name_is_in_no_byte_of_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = Arc::new(FileStore::open(&path).unwrap());
+    let client = client(&store, |query| {
+        // One name in the question, and another one in its answer.
+        let name = if query == "erased_name" { "Other_Handle" } else { query };
+        let id: u64 = query.strip_prefix("other_").map_or(7, |number| 1000 + number.parse::<u64>().unwrap());
+        answer(query, &format!(r#"{{"id":{id},"username":"{name}"}}"#))
+    });
+    for number in 0..50 {
+        block_on(client.search(format!("other_{number}").as_str())).unwrap();
+    }
+    block_on(client.search("erased_name")).unwrap();
+    let holds = |name: &str| {
+        let bytes = std::fs::read(&path).unwrap();
+        bytes.windows(name.len()).any(|window| window == name.as_bytes())
+    };
+    assert!(holds("erased_name") && holds("Other_Handle"));
+    let account = client.account().unwrap().clone();
+    let erased = block_on(account.erase(&"erased_name".parse().unwrap())).unwrap();
+    assert_eq!((erased.questions, erased.answers), (1, 1));
+    assert!(!holds("erased_name") && !holds("Other_Handle"));
+    drop((client, account, store));
+    let store: Arc<dyn tgscan_core::store::Store> = Arc::new(FileStore::open(&path).unwrap());
+    let account =
+        tgscan_core::store::Account::new(store, tgscan_core::store::AccountName::new("main", "mock"));
+    assert_eq!(block_on(account.calls(0, 100)).unwrap().len(), 51);
+    assert_eq!(block_on(account.book()).unwrap().totals().charged, 51);
+}

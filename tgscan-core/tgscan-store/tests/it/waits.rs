@@ -1,0 +1,184 @@
+//! Calls that wait, and calls whose caller or task is gone.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use futures_executor::block_on;
+use tgscan_core::bytes::Bytes;
+use tgscan_core::http::{Request, Response};
+use tgscan_core::store::{Lookup, StoreRefusal, Task};
+use tgscan_core::transport::Delivery;
+use tgscan_core::{Api, ApiKey, Client, Credits, Timer, TransportError, transport_fn};
+use tgscan_mock::types::Search;
+use tgscan_mock::{Fault, FaultKind, VirtualTimer};
+
+use crate::over::{Change, Over};
+use crate::support::{HOUR, Subject, mock, policy, refusal, searches, with_each_store};
+
+/// A transport that never answers.
+fn silent() -> Client {
+    let transport =
+        transport_fn(|_: Request<Bytes>| std::future::pending::<Result<Response<Bytes>, TransportError>>());
+    Client::new(Api::new(ApiKey::live("k3y").unwrap()).with_service("mock"), transport, VirtualTimer::new())
+}
+
+fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> bool {
+    future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+#[test]
+fn dropped_call_in_flight_is_uncertain_and_equal_ones_wait_for_it() {
+    let subject = Subject::memory();
+    let client = silent().with_store(subject.store.clone(), policy());
+    let mut call = Box::pin(client.search("alice_1"));
+    assert!(!poll_once(call.as_mut()));
+    let in_time = client.clone().with_deadline(Duration::from_secs(5));
+    let refused = block_on(in_time.search("alice_1")).unwrap_err();
+    assert!(matches!(refusal(&refused), StoreRefusal::InFlight { .. }), "{refused}");
+    drop(call);
+    let refused = block_on(client.search("alice_1")).unwrap_err();
+    assert!(matches!(refusal(&refused), StoreRefusal::Uncertain { .. }), "{refused}");
+}
+
+fn equal_questions_at_once_are_sent_once(open: fn() -> Subject) {
+    let subject = open();
+    let mock = mock();
+    let client = subject.client(&mock);
+    let calls = (0..64).map(|n| client.search(if n % 2 == 0 { "alice_1" } else { "ALICE_1" }));
+    let replies = block_on(futures_util::future::join_all(calls));
+    let charged: u64 = replies.iter().map(|reply| reply.as_ref().unwrap().credits.charged()).sum();
+    assert_eq!((charged, searches(&mock), mock.account().spent), (2, 1, 2));
+}
+
+fn call_goes_on_and_is_stored_when_its_caller_is_gone(open: fn() -> Subject) {
+    let subject = open();
+    let mock = mock();
+    let tasks: Arc<Mutex<Vec<Task>>> = Arc::default();
+    let spawned = tasks.clone();
+    let client = subject.client(&mock).with_spawn(move |task| spawned.lock().unwrap().push(task));
+    let mut call = Box::pin(client.search("alice_1"));
+    // The claim of a file is made by another thread.
+    while tasks.lock().unwrap().is_empty() {
+        assert!(!poll_once(call.as_mut()));
+        std::thread::yield_now();
+    }
+    drop(call);
+    for task in tasks.lock().unwrap().drain(..) {
+        block_on(task);
+    }
+    let client = subject.client(&mock).with_lookup(Lookup::Stored);
+    let stored = block_on(client.search("alice_1")).unwrap();
+    assert_eq!((stored.credits, searches(&mock)), (Credits::NotCharged, 1));
+}
+
+fn call_whose_task_is_dropped_before_it_is_sent_costs_nothing(open: fn() -> Subject) {
+    let subject = open();
+    let client = silent().with_store(subject.store.clone(), policy()).with_spawn(drop);
+    let error = block_on(client.search("alice_1")).unwrap_err();
+    assert_eq!((error.credits(), error.delivery()), (Credits::NotCharged, Some(Delivery::NeverSent)));
+    while block_on(subject.account().book()).unwrap().totals().in_flight_calls > 0 {}
+    assert!(block_on(subject.account().calls(0, 10)).unwrap().is_empty());
+}
+
+fn call_whose_task_is_dropped_after_it_is_sent_is_uncertain(open: fn() -> Subject) {
+    let subject = open();
+    let (tasks, is_sent): (Arc<Mutex<Vec<Task>>>, Arc<AtomicBool>) = Default::default();
+    let (spawned, sent) = (tasks.clone(), is_sent.clone());
+    let transport = transport_fn(move |_: Request<Bytes>| {
+        sent.store(true, Ordering::Relaxed);
+        std::future::pending::<Result<Response<Bytes>, TransportError>>()
+    });
+    let client = silent().with_transport(transport).with_store(subject.store.clone(), policy());
+    let client = client.with_spawn(move |task| spawned.lock().unwrap().push(task));
+    let mut call = Box::pin(client.search("alice_1"));
+    // The claim of a file is made by another thread.
+    let mut task = loop {
+        assert!(!poll_once(call.as_mut()));
+        if let Some(task) = tasks.lock().unwrap().pop() {
+            break task;
+        }
+    };
+    // On a busy machine the claim is renewed first.
+    while !is_sent.load(Ordering::Relaxed) {
+        assert!(!poll_once(task.as_mut()));
+    }
+    drop(task);
+    let error = block_on(call).unwrap_err();
+    assert_eq!(error.credits(), Credits::Uncertain, "{error}");
+    while block_on(subject.account().book()).unwrap().totals().in_flight_calls > 0 {}
+    assert_eq!(block_on(subject.account().unresolved()).unwrap().len(), 1);
+}
+
+#[test]
+fn paused_call_keeps_its_claim_and_costs_nothing_if_dropped() {
+    struct Never;
+    #[tgscan_core::async_trait]
+    impl tgscan_core::Timer for Never {
+        fn now(&self) -> std::time::Duration {
+            std::time::Duration::ZERO
+        }
+        async fn sleep(&self, _: std::time::Duration) {
+            std::future::pending::<()>().await;
+        }
+    }
+    let subject = Subject::memory();
+    let mock = mock();
+    mock.script::<Search>([Fault::new(FaultKind::TooManyRequests(Some(1)))]);
+    let client = subject.client(&mock).with_timer(Never);
+    let mut call = Box::pin(client.search("alice_1"));
+    assert!(!poll_once(call.as_mut()));
+    assert_eq!(block_on(subject.account().book()).unwrap().totals().in_flight_calls, 1);
+    drop(call);
+    assert!(block_on(subject.account().calls(0, 10)).unwrap().is_empty());
+}
+
+/// A store that runs no task.
+#[derive(Default)]
+struct Silent(Mutex<Vec<Task>>);
+
+impl Change for Silent {
+    fn spawn(&self, task: Task) -> Option<Task> {
+        self.0.lock().unwrap().push(task);
+        None
+    }
+}
+
+#[test]
+fn deadline_ends_the_wait_for_a_store_that_does_not_answer() {
+    let (mock, timer) = (mock(), VirtualTimer::new());
+    let store = Arc::new(Over::new(Subject::memory().store, Silent::default()));
+    let client = mock.client().with_timer(timer.clone()).with_store(store.clone(), policy());
+    let error = block_on(client.with_deadline(HOUR).search("alice_1")).unwrap_err();
+    assert!(error.is_timeout() && error.delivery() == Some(Delivery::NeverSent), "{error}");
+    assert_eq!((error.credits(), error.attempts(), searches(&mock)), (Credits::NotCharged, 0, 0));
+    assert_eq!(timer.now(), HOUR);
+    store.change.0.lock().unwrap().clear();
+}
+
+#[test]
+fn waits_for_an_equal_question_with_its_timer() {
+    let subject = Subject::memory();
+    let client = silent().with_timer(VirtualTimer::new()).with_store(subject.store.clone(), policy());
+    let mut first = Box::pin(client.search("alice_1"));
+    assert!(!poll_once(first.as_mut()));
+    let store = subject.store.clone();
+    let second = async {
+        // The first one is given up while this one waits.
+        let mut call = Box::pin(client.search("alice_1"));
+        drop(first);
+        call.as_mut().await
+    };
+    let refused = block_on(second).unwrap_err();
+    assert!(matches!(refusal(&refused), StoreRefusal::Uncertain { .. }), "{refused}");
+    drop(store);
+}
+
+with_each_store! {
+    equal_questions_at_once_are_sent_once,
+    call_goes_on_and_is_stored_when_its_caller_is_gone,
+    call_whose_task_is_dropped_before_it_is_sent_costs_nothing,
+    call_whose_task_is_dropped_after_it_is_sent_is_uncertain,
+}

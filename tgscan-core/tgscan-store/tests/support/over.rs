@@ -1,0 +1,158 @@
+//! A store over another one, with a part of it changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tgscan_core::async_trait;
+use tgscan_core::store::{
+    AccountName, AccountRow, Answer, Call, CallId, Changes, Decide, Index, JournalEntry, Loaded, Needs,
+    QuestionRow, Store, StoreError, Task,
+};
+
+/// What differs from the store below.
+pub(crate) trait Change: Send + Sync + 'static {
+    /// Renames an account.
+    fn name(&self, account: &AccountName) -> AccountName {
+        account.clone()
+    }
+
+    /// Changes what a transaction loads.
+    fn needs(&self, _: &mut Needs) {}
+
+    /// Changes what a transaction has loaded.
+    fn loaded(&self, _: &mut Loaded) {}
+
+    /// Changes what a transaction writes.
+    fn changes(&self, _: &mut Changes) {}
+
+    /// Returns an error instead of running a transaction.
+    fn before(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Returns an error after a transaction was written.
+    fn after(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Returns whether an index finds nothing.
+    fn hides(&self, _: &Index) -> bool {
+        false
+    }
+
+    /// Changes for how long a claim is confirmed.
+    fn fence(&self, fence: Duration) -> Duration {
+        fence
+    }
+
+    /// Returns a task to run it, or keeps it.
+    fn spawn(&self, task: Task) -> Option<Task> {
+        Some(task)
+    }
+}
+
+/// A store with a change.
+pub(crate) struct Over<C> {
+    below: Arc<dyn Store>,
+    pub(crate) change: Arc<C>,
+}
+
+impl<C: Change> Over<C> {
+    pub(crate) fn new(below: Arc<dyn Store>, change: C) -> Self {
+        Self { below, change: Arc::new(change) }
+    }
+}
+
+#[async_trait]
+impl<C: Change> Store for Over<C> {
+    async fn transact(
+        &self,
+        account: &AccountName,
+        mut needs: Needs,
+        mut decide: Decide,
+    ) -> Result<(), StoreError> {
+        self.change.before()?;
+        self.change.needs(&mut needs);
+        let change = self.change.clone();
+        let changed: Decide = Box::new(move |mut loaded| {
+            change.loaded(&mut loaded);
+            let mut changes = decide(loaded);
+            change.changes(&mut changes);
+            changes
+        });
+        self.below.transact(&self.change.name(account), needs, changed).await?;
+        self.change.after()
+    }
+
+    async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError> {
+        self.below.account(&self.change.name(account)).await
+    }
+
+    async fn answer(
+        &self,
+        account: &AccountName,
+        question: &str,
+    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
+        self.below.answer(&self.change.name(account), question).await
+    }
+
+    async fn call(
+        &self,
+        account: &AccountName,
+        call: CallId,
+    ) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
+        self.below.call(&self.change.name(account), call).await
+    }
+
+    async fn calls(
+        &self,
+        account: &AccountName,
+        after: CallId,
+        limit: usize,
+    ) -> Result<Vec<Call>, StoreError> {
+        self.below.calls(&self.change.name(account), after, limit).await
+    }
+
+    async fn find(
+        &self,
+        account: &AccountName,
+        index: Index,
+        limit: usize,
+    ) -> Result<Vec<CallId>, StoreError> {
+        if self.change.hides(&index) {
+            return Ok(Vec::new());
+        }
+        self.below.find(&self.change.name(account), index, limit).await
+    }
+
+    async fn journal(
+        &self,
+        account: &AccountName,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
+        self.below.journal(&self.change.name(account), after, limit).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
+        self.below.accounts().await
+    }
+
+    async fn compact(&self) -> Result<(), StoreError> {
+        self.below.compact().await
+    }
+
+    fn spawn(&self, task: Task) {
+        if let Some(task) = self.change.spawn(task) {
+            self.below.spawn(task);
+        }
+    }
+
+    async fn pause(&self, duration: Duration) {
+        self.below.pause(duration).await;
+    }
+
+    fn fence(&self) -> Duration {
+        self.change.fence(self.below.fence())
+    }
+}

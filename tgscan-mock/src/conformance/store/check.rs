@@ -1,0 +1,136 @@
+//! Compares a store with what the callers know.
+
+use std::collections::BTreeSet;
+
+use tgscan_core::store::{Account, Call, CallState, Index, Question};
+
+use super::course::{Course, failed};
+use super::model::{self, ACCOUNTS};
+use super::{Result, Rule, check};
+
+impl Course {
+    /// Compares every account. Questions and answers that are due may be gone already.
+    pub(super) async fn compare_with_store(&mut self) -> Result {
+        for number in 0..ACCOUNTS.len() {
+            let account = self.accounts[number].clone();
+            let calls = self.compare_calls(number, &account).await?;
+            self.compare_totals(number, &account, &calls).await?;
+            check_indexes(&account, &calls).await?;
+        }
+        Ok(())
+    }
+
+    async fn compare_calls(&mut self, number: usize, account: &Account) -> Result<Vec<Call>> {
+        let (rule, now) = (self.rule_for(number), self.model.now);
+        let calls = read_in_pages(account).await?;
+        let expected: Vec<&mut model::Call> =
+            self.model.calls.iter_mut().filter(|call| call.account == number).collect();
+        let ids = (calls.iter().map(|call| call.id), expected.iter().map(|call| call.id));
+        check(ids.0.clone().eq(ids.1.clone()), rule, || {
+            format!("calls {:?} instead of {:?}", ids.0.collect::<Vec<_>>(), ids.1.collect::<Vec<_>>())
+        })?;
+        for (call, expected) in calls.iter().zip(expected) {
+            let state = call.state();
+            check(state == expected.state, rule, || {
+                format!("call {} is {state:?} instead of {:?}", call.id, expected.state)
+            })?;
+            let is_asked = |key: &str| key.contains(model::PEOPLE[expected.person]);
+            let question = call.question.as_ref();
+            check(question.is_none_or(|question| is_asked(&question.form)), Rule::Isolation, || {
+                format!("call {} has another question", call.id)
+            })?;
+            if question.is_none() && expected.is_due(now) {
+                (expected.is_forgotten, expected.answer) = (true, None);
+            }
+            check(question.is_none() == expected.is_forgotten, rule, || {
+                format!("the question of call {} is there or gone, wrongly", call.id)
+            })?;
+            let read = account.call(call.id).await.map_err(failed)?;
+            let answer = read.and_then(|(_, answer)| answer).map(|answer| answer.body);
+            let must = expected.answer.as_ref().map(|(body, _)| body);
+            let is_right = match state {
+                CallState::Answered => answer.as_ref() == must,
+                _ => !expected.is_forgotten || answer.is_none(),
+            };
+            let rule = if expected.is_forgotten { rule } else { Rule::DurableAnswer };
+            check(is_right, rule, || format!("call {} has another answer", call.id))?;
+        }
+        Ok(calls)
+    }
+
+    async fn compare_totals(&self, number: usize, account: &Account, calls: &[Call]) -> Result {
+        let book = account.book().await.map_err(failed)?;
+        let (totals, lost) = (book.totals(), self.mocks[number].account().spent);
+        let known = totals.charged + totals.unexplained;
+        check(known <= lost && lost <= totals.committed(), Rule::Accounting, || {
+            format!("the account lost {lost}, and the book has {totals:?}")
+        })?;
+        let count = |state| calls.iter().filter(|call| call.state() == state).count() as u64;
+        let counted = (totals.in_flight_calls, totals.uncertain_attempts);
+        let must = (count(CallState::InFlight), count(CallState::Uncertain));
+        check(counted == must, Rule::Accounting, || {
+            format!("{counted:?} calls in flight and uncertain attempts instead of {must:?}")
+        })?;
+        let bill = account.bill().await.map_err(failed)?;
+        let billed = bill.iter().fold((0, 0), |sum, row| (sum.0 + row.calls, sum.1 + row.charged));
+        let must = (calls.len() as u64, totals.charged);
+        check(billed == must, Rule::Accounting, || {
+            format!("the bill has calls and credits {billed:?} instead of {must:?}")
+        })?;
+        let journal = account.journal(0, 1000).await.map_err(failed)?;
+        let numbers: Vec<_> = journal.iter().map(|(number, _)| *number).collect();
+        let must: Vec<_> = (1..=self.model.journal[number] as u64).collect();
+        check(numbers == must, Rule::Accounting, || format!("journal {numbers:?} instead of {must:?}"))
+    }
+}
+
+async fn read_in_pages(account: &Account) -> Result<Vec<Call>> {
+    let mut calls: Vec<Call> = Vec::new();
+    loop {
+        let page = account.calls(calls.last().map_or(0, |call| call.id), 3).await.map_err(failed)?;
+        check(page.len() <= 3, Rule::Indexes, || "a page of calls is longer than its limit".into())?;
+        if page.is_empty() {
+            return Ok(calls);
+        }
+        calls.extend(page);
+    }
+}
+
+/// Checks that each index finds the calls that its rows say.
+async fn check_indexes(account: &Account, calls: &[Call]) -> Result {
+    let now = account.store().account(account.name()).await.map_err(failed)?.1;
+    let ids = |is_meant: &dyn Fn(&Call) -> bool| -> Vec<u64> {
+        calls.iter().filter(|call| is_meant(call)).map(|call| call.id).collect()
+    };
+    let mut due: Vec<&Call> =
+        calls.iter().filter(|call| call.due_at().is_some_and(|due| due <= now)).collect();
+    due.sort_by_key(|call| (call.due_at(), call.id));
+    let due = due.iter().map(|call| call.id).collect();
+    let mut indexes = vec![(Index::Unresolved, ids(&|call| call.is_unresolved())), (Index::Due, due)];
+    let people: BTreeSet<_> = calls.iter().flat_map(|call| &call.people).collect();
+    for person in people {
+        indexes.push((Index::People(vec![person.clone()]), ids(&|call| call.people.contains(person))));
+    }
+    let keys: BTreeSet<_> = calls.iter().filter_map(|call| Some(call.question.as_ref()?.key())).collect();
+    for key in keys {
+        let is_same = |question: &Question| question.key() == key;
+        let mut answered = ids(&|call| call.is_answered && call.question.as_ref().is_some_and(is_same));
+        answered.reverse();
+        indexes.push((Index::Question(key), answered));
+    }
+    for (index, must) in indexes {
+        let found = account.store().find(account.name(), index.clone(), usize::MAX).await.map_err(failed)?;
+        let first = account.store().find(account.name(), index.clone(), 1).await.map_err(failed)?;
+        check(found == must && first[..] == must[..must.len().min(1)], Rule::Indexes, || {
+            // The index itself names the query.
+            let name = match index {
+                Index::Unresolved => "unresolved calls",
+                Index::Due => "due calls",
+                Index::People(_) => "people",
+                _ => "questions",
+            };
+            format!("the index of {name} finds {found:?} instead of {must:?}")
+        })?;
+    }
+    Ok(())
+}

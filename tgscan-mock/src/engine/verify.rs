@@ -1,0 +1,132 @@
+//! Adding and verifying expectations.
+
+use std::future::poll_fn;
+use std::panic::{Location, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use tgscan_core::Timer;
+use tgscan_core::types::ApiMethod;
+
+use super::expect::{Expect, Expectations, Target, UnmetExpectations, plural, report};
+use super::script::accept;
+use super::{Mock, shape};
+
+impl Mock {
+    /// Adds an expected call and its response. From now on, a request that no expectation matches, or one too many, is
+    /// refused with an error envelope that gives the reason, and makes [`verify`](Self::verify) fail.
+    ///
+    /// The handle that was built verifies all expectations when it is dropped, unless they were verified before,
+    /// including those of its clones. Expectations that are added to a clone after that are verified when the clone is
+    /// dropped.
+    ///
+    /// If several expectations match a request, the first one that accepts another call applies.
+    ///
+    /// # Panics
+    /// If the mock does not answer `M`. Dropping a handle panics if expectations were not met; in a test that is
+    /// already panicking, it prints the report to stderr instead.
+    #[track_caller]
+    pub fn expect<M: ApiMethod>(&self, expect: Expect<M>) {
+        accept(shape::check_method(M::NAME));
+        self.expects.store(true, Ordering::Relaxed);
+        let expected = &mut self.state().expected;
+        expected.push(expect.into_expected(), Location::caller());
+        expected.is_verified_by_drop = true;
+    }
+
+    /// Adds an expected call that is not verified on drop: a client of the control paths asks for the report.
+    #[cfg(feature = "server")]
+    #[track_caller]
+    pub(crate) fn expect_by_control<M: ApiMethod>(&self, expect: Expect<M>) {
+        self.state().expected.push(expect.into_expected(), Location::caller());
+    }
+
+    /// Removes all expectations and mismatches. From now on every request is answered as without expectations.
+    pub fn clear_expectations(&self) {
+        self.state().expected = Expectations::default();
+    }
+
+    /// Waits until all expectations are met, at most `limit` by this timer.
+    ///
+    /// # Errors
+    /// As for [`verify`](Self::verify), after the limit.
+    pub async fn wait_until_satisfied(
+        &self,
+        limit: Duration,
+        timer: &dyn Timer,
+    ) -> Result<(), UnmetExpectations> {
+        let mut time = timer.sleep(limit);
+        poll_fn(|context| {
+            {
+                let mut state = self.state();
+                if state.expected.is_satisfied() {
+                    return Poll::Ready(());
+                }
+                if !state.waiting.iter().any(|waiting| waiting.will_wake(context.waker())) {
+                    state.waiting.push(context.waker().clone());
+                }
+            }
+            time.as_mut().poll(context)
+        })
+        .await;
+        self.verify()
+    }
+
+    /// Checks that all expectations are met, that every request was expected, and that no script step is left.
+    ///
+    /// # Errors
+    /// If they are not: the criterion that failed, the nearest request, the seed, and how to run the test again.
+    pub fn verify(&self) -> Result<(), UnmetExpectations> {
+        let mut state = self.state();
+        state.expected.is_verified = true;
+        let requests: Vec<Target<'_>> = state.recording.targets().collect();
+        report(&state.expected, &requests, state.script.left(), self.seed())
+    }
+
+    /// Returns whether dropping this handle verifies the expectations.
+    fn verifies_when_dropped(&self) -> bool {
+        let is_last_check = if self.is_first {
+            self.engine.first_is_gone.store(true, Ordering::Relaxed);
+            true
+        } else {
+            self.expects.load(Ordering::Relaxed) && self.engine.first_is_gone.load(Ordering::Relaxed)
+        };
+        let expected = &self.state().expected;
+        is_last_check && expected.is_verified_by_drop && !expected.is_verified
+    }
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        let unmet = if self.verifies_when_dropped() { self.verify().err() } else { None };
+        match unmet {
+            // The error that failed the test contains no query, and may follow from an unexpected call.
+            Some(unmet) if std::thread::panicking() => print(&format!("while the test failed, {unmet}")),
+            Some(unmet) => fail(&unmet),
+            // An unused fault may be the case that the test was meant to cover.
+            None if Arc::strong_count(&self.engine) == 1 && self.script_left() > 0 => {
+                print(&format!("{} unused", plural(self.script_left(), "script step")));
+            }
+            None => {}
+        }
+    }
+}
+
+#[expect(clippy::panic, reason = "dropping the mock is the last moment to report unmet expectations")]
+fn fail(unmet: &UnmetExpectations) {
+    panic!("{unmet}");
+}
+
+/// Prints to the test's output.
+fn print(text: &str) {
+    // Only the macro's output is captured with its test. It panics if stderr cannot be written to, and a second panic
+    // during a failing test would abort the process.
+    let _ = catch_unwind(|| {
+        #[expect(clippy::print_stderr, reason = "the output of a test is on stderr")]
+        {
+            eprintln!("tgscan-mock: {text}");
+        }
+    });
+}

@@ -1,0 +1,241 @@
+//! What a batch did and cost.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use tgscan_core::store::StoreRefusal;
+use tgscan_core::{Credits, Error, ErrorKind, Storage};
+
+use super::work::Found;
+use crate::args::Global;
+use crate::exit::{Code, code_of, counted};
+use crate::help;
+
+/// How many accounts are named that failed for the same reason.
+const NAMED: u64 = 5;
+
+/// Why a batch stopped before the end of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Key,
+    Balance,
+    Limit,
+    Store,
+    Signal(Code),
+    Output,
+}
+
+#[derive(Default)]
+pub(crate) struct Bill {
+    is_search: bool,
+    repeated: u64,
+    /// In the output file already.
+    before: u64,
+    /// How many accounts the run has to look up.
+    total: u64,
+    /// Accounts by how they ended.
+    pub(crate) new: u64,
+    pub(crate) stored: u64,
+    unknown: u64,
+    not_stored: u64,
+    mismatched: u64,
+    failed: BTreeMap<Reason, u64>,
+    uncertain: u64,
+    pub(crate) charged: u64,
+    pub(crate) stopped: Option<Stop>,
+    /// Answers that could not be written to the output, and are in the store.
+    pub(crate) only_stored: u64,
+}
+
+/// Why calls fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    UncertainBefore,
+    ChargedBefore,
+    Uncertain,
+    Key,
+    Balance,
+    Network,
+    Undecodable,
+    Invalid,
+    Other,
+}
+
+impl Reason {
+    fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Store(
+                StoreRefusal::Uncertain { charged: None, .. } | StoreRefusal::InFlight { .. },
+            ) => Self::UncertainBefore,
+            ErrorKind::Store(StoreRefusal::Uncertain { .. }) => Self::ChargedBefore,
+            _ => match code_of(error) {
+                Code::Uncertain => Self::Uncertain,
+                Code::Refused => Self::Key,
+                Code::NoCredits => Self::Balance,
+                Code::Network => Self::Network,
+                Code::Undecodable => Self::Undecodable,
+                Code::Usage => Self::Invalid,
+                _ => Self::Other,
+            },
+        }
+    }
+
+    fn code(self) -> Code {
+        match self {
+            Self::UncertainBefore | Self::ChargedBefore | Self::Uncertain => Code::Uncertain,
+            Self::Key => Code::Refused,
+            Self::Balance => Code::NoCredits,
+            Self::Network => Code::Network,
+            Self::Undecodable => Code::Undecodable,
+            Self::Invalid => Code::Usage,
+            Self::Other => Code::Other,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::UncertainBefore => "not sent: may have been charged in an earlier run",
+            Self::ChargedBefore => "not sent: charged in an earlier run without a usable answer",
+            Self::Uncertain => "failed: no answer, and maybe charged",
+            Self::Key => "failed: the service refuses the API key",
+            Self::Balance => "failed: the balance does not cover them",
+            Self::Network => "failed: network or service, nothing charged",
+            Self::Undecodable => "failed: the answer is not as documented",
+            Self::Invalid => "failed: the service refuses the account as invalid",
+            Self::Other => "failed for other reasons",
+        }
+    }
+}
+
+impl Bill {
+    pub(crate) fn new(is_search: bool, repeated: u64, before: usize, total: usize) -> Self {
+        Self { is_search, repeated, before: before as u64, total: total as u64, ..Self::default() }
+    }
+
+    /// Counts an account. Returns whether its error should be shown: later ones of the same kind are only counted.
+    pub(crate) fn add<A>(&mut self, result: &Result<Found<A>, Error>) -> bool {
+        let (credits, is_shown) = match result {
+            Ok(found) => {
+                match &found.reply {
+                    None => self.unknown += 1,
+                    Some(_) if found.is_stored() => self.stored += 1,
+                    Some(_) if found.is_mismatched() => self.mismatched += 1,
+                    Some(reply) => {
+                        self.new += 1;
+                        self.not_stored += u64::from(matches!(reply.storage(), Some(Storage::NotStored(_))));
+                    }
+                }
+                (found.reply.as_ref().map_or(Credits::NotCharged, |reply| reply.credits), false)
+            }
+            Err(error) => {
+                let count = self.failed.entry(Reason::of(error)).or_default();
+                *count += 1;
+                (error.credits(), *count <= NAMED)
+            }
+        };
+        self.charged = self.charged.saturating_add(credits.charged());
+        self.uncertain += u64::from(credits == Credits::Uncertain);
+        is_shown
+    }
+
+    /// How many accounts are done, whichever way.
+    pub(crate) fn done(&self) -> u64 {
+        self.new + self.stored + self.unknown + self.mismatched + self.failures()
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.failed.values().sum()
+    }
+
+    /// How the batch ends.
+    pub(crate) fn code(&self, has_bad_lines: bool) -> Code {
+        let stopped = self.stopped.and_then(|stop| match stop {
+            Stop::Key => Some(Code::Refused),
+            Stop::Balance | Stop::Limit => Some(Code::NoCredits),
+            Stop::Store => Some(Code::Other),
+            Stop::Signal(code) => Some(code),
+            // Its own error says so.
+            Stop::Output => None,
+        });
+        let uncertain = (self.uncertain > 0).then_some(Code::Uncertain);
+        let mismatched = (self.mismatched > 0).then_some(Code::Undecodable);
+        let worst = [Code::Uncertain, Code::Undecodable, Code::Network, Code::Other, Code::Usage];
+        let failed =
+            || worst.into_iter().find(|code| self.failed.keys().any(|reason| reason.code() == *code));
+        let bad = if has_bad_lines { Code::Usage } else { Code::Done };
+        stopped.or(uncertain).or_else(failed).or(mismatched).unwrap_or(bad)
+    }
+
+    /// The lines of the bill; `in_flight` calls had not ended.
+    pub(crate) fn text(&self, global: &Global, in_flight: u64) -> String {
+        let mut lines: Vec<(u64, &str)> = vec![
+            (self.new, if self.is_search { "searched" } else { "answered" }),
+            (self.stored, "answered from the store"),
+            (self.unknown, "unknown by the free check, not searched"),
+            (self.before, "in the output already"),
+            (self.repeated, "repeated in the list"),
+            (self.mismatched, "answers to another question, set aside"),
+        ];
+        lines.extend(self.failed.iter().map(|(reason, count)| (*count, reason.text())));
+        lines.push((self.not_stored, "answers could not be stored yet"));
+        lines.push((self.only_stored, "answers are in the store and not in the output"));
+        lines.push((self.total.saturating_sub(self.done()), "not looked up"));
+        let mut text = String::new();
+        for (count, what) in lines.into_iter().filter(|(count, _)| *count > 0) {
+            let _ = writeln!(text, "{count:>9}  {what}");
+        }
+        let _ = write!(
+            text,
+            "{:>9}  {} charged",
+            self.charged,
+            if self.charged == 1 { "credit" } else { "credits" }
+        );
+        let uncertain = self.uncertain + in_flight;
+        if uncertain > 0 {
+            let _ = write!(
+                text,
+                "\n{uncertain:>9}  {} may have been charged",
+                if uncertain == 1 { "call" } else { "calls" }
+            );
+        }
+        text + &self.next(global, uncertain)
+    }
+
+    /// Why the batch stopped, and what to type next.
+    fn next(&self, global: &Global, uncertain: u64) -> String {
+        let stopped = match self.stopped {
+            Some(Stop::Key) => {
+                Some(format!("the service refuses the API key from {}", crate::connect::key_source(global)))
+            }
+            Some(Stop::Balance) => Some("no credits are left; buy some before you continue".to_owned()),
+            Some(Stop::Limit) => {
+                let limit = global.max_credits.unwrap_or_default();
+                Some(format!("--max-credits {limit} leaves no room for another search"))
+            }
+            Some(Stop::Store) => Some("the store failed".to_owned()),
+            Some(Stop::Output) => Some("the output takes no more rows".to_owned()),
+            Some(Stop::Signal(_)) => Some("stopped by a signal".to_owned()),
+            None => None,
+        };
+        let mut text = stopped.as_ref().map(|why| format!("\nstopped: {why}")).unwrap_or_default();
+        let before = self.failed.get(&Reason::UncertainBefore).copied().unwrap_or(0);
+        let is_unclear = uncertain + before > 0;
+        let mut commands = Vec::new();
+        if is_unclear && global.store.is_some() {
+            commands.push(help::command(global, "store reconcile"));
+        }
+        if let Some(count) = self.failed.get(&Reason::ChargedBefore).filter(|_| !is_unclear) {
+            let _ = write!(text, "\n--pay-again asks and pays again for {}", counted(*count, "account"));
+            commands.push(help::command(global, "store uncertain"));
+        } else if self.stopped == Some(Stop::Key) {
+            commands = vec!["tgscan init --force".to_owned()];
+        } else if is_unclear || stopped.is_some() || self.failures() > 0 {
+            // Accounts that are done cost nothing again.
+            commands.push(help::again());
+        }
+        if !commands.is_empty() {
+            let _ = write!(text, "\nnext: {}", commands.join(" && "));
+        }
+        text
+    }
+}

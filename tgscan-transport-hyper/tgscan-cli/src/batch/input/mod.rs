@@ -1,0 +1,167 @@
+//! Reads a list of accounts.
+
+mod table;
+mod text;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use csv::StringRecord;
+use tgscan_core::types::UserQuery;
+
+use crate::csv_cells::original;
+use crate::exit::Failure;
+use crate::show::escape;
+
+/// Words that stand for an empty cell.
+const NOTHING: [&str; 12] =
+    ["none", "null", "nil", "nan", "n/a", "#n/a", "na", "undefined", "unknown", "-", "--", "empty"];
+/// Words that head a column of accounts.
+const HEADERS: [&str; 12] = [
+    "account",
+    "accounts",
+    "handle",
+    "id",
+    "login",
+    "name",
+    "telegram",
+    "user",
+    "user_id",
+    "username",
+    "usernames",
+    "users",
+];
+
+/// An account in the list.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    /// Where it stands first, from 1.
+    pub(crate) line: u64,
+    pub(crate) query: UserQuery,
+    /// As it is written in the list.
+    pub(crate) written: Box<str>,
+    /// The list's columns.
+    pub(crate) columns: Option<Box<StringRecord>>,
+}
+
+/// A line that is refused.
+#[derive(Debug)]
+pub(crate) struct Bad {
+    pub(crate) line: u64,
+    pub(crate) why: String,
+}
+
+/// The accounts in order, each once.
+#[derive(Debug, Default)]
+pub(crate) struct List {
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) bad: Vec<Bad>,
+    /// How many lines repeat an account.
+    pub(crate) repeated: u64,
+    /// The names of the list's columns.
+    pub(crate) header: Option<StringRecord>,
+    seen: HashSet<UserQuery>,
+    /// Whether accounts keep the list's columns.
+    keeps_columns: bool,
+}
+
+impl List {
+    fn add(&mut self, line: u64, text: &str, columns: Option<&StringRecord>) {
+        let text = original(text.trim());
+        if text.is_empty() || text.starts_with('#') && !text.eq_ignore_ascii_case("#n/a") {
+            return;
+        }
+        if NOTHING.iter().any(|word| word.eq_ignore_ascii_case(text)) {
+            return self.refuse(line, &format!("{text:?} stands for an empty cell"));
+        }
+        match text.parse::<UserQuery>() {
+            Ok(query) if self.seen.insert(query.clone()) => {
+                let columns = columns.filter(|_| self.keeps_columns).cloned().map(Box::new);
+                self.accounts.push(Account { line, query, written: text.into(), columns });
+            }
+            Ok(_) => self.repeated += 1,
+            Err(error) => self.refuse(line, &error.to_string()),
+        }
+    }
+
+    /// Refuses accounts that cannot be asked about.
+    pub(crate) fn refuse_unless(&mut self, can_ask: impl Fn(&UserQuery) -> bool, why: &str) {
+        let all = std::mem::take(&mut self.accounts);
+        let (good, bad): (Vec<_>, Vec<_>) = all.into_iter().partition(|account| can_ask(&account.query));
+        self.accounts = good;
+        for account in bad {
+            self.refuse(account.line, why);
+        }
+    }
+
+    fn refuse(&mut self, line: u64, why: &str) {
+        self.bad.push(Bad { line, why: escape(why) });
+    }
+}
+
+fn is_header(text: &str) -> bool {
+    HEADERS.iter().any(|word| word.eq_ignore_ascii_case(text.trim()))
+}
+
+/// Reads a file, or standard input for `-`. Accounts keep the list's columns if `keeps_columns`.
+pub(crate) fn read(path: &Path, columns: &[String], keeps_columns: bool) -> Result<List, Failure> {
+    let named = |failure: Failure| Failure::usage(format!("{}: {failure}", path.display()));
+    let has_end = |wanted: &str| path.extension().is_some_and(|end| end.eq_ignore_ascii_case(wanted));
+    let source: Box<dyn Read> = if path.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path).map_err(|error| named(Failure::usage(error.to_string())))?)
+    };
+    let text = text::read(source).map_err(named)?;
+    if !columns.is_empty() || has_end("csv") || has_end("tsv") {
+        table::read(&text, has_end("tsv"), columns, keeps_columns).map_err(named)
+    } else {
+        Ok(read_lines(&text))
+    }
+}
+
+fn read_lines(text: &str) -> List {
+    let mut list = List::default();
+    let mut is_first = true;
+    for (line, text) in (1..).zip(text.split('\n')) {
+        let text = text.trim();
+        if is_first && is_header(text) {
+            list.refuse(
+                line,
+                &format!("{text:?} looks like a header; put an @ before it if it is an account"),
+            );
+        } else {
+            list.add(line, text, None);
+        }
+        is_first &= text.is_empty() || text.starts_with('#');
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_as_people_have_them_are_read() {
+        let text = "@Alice_1 \n\n# a comment\nt.me/bob_1\r\n136817688\nALICE_1\nhttps://t.me/+invite\n  carol_1\n\u{1b}[2J\nNone\n-\n'@dave_1";
+        let list = read_lines(text);
+        let queries: Vec<_> =
+            list.accounts.iter().map(|account| account.query.as_str().into_owned()).collect();
+        assert_eq!(queries, ["Alice_1", "bob_1", "136817688", "carol_1", "dave_1"]);
+        assert_eq!((list.accounts[3].line, &*list.accounts[0].written), (8, "@Alice_1"));
+        assert_eq!(list.repeated, 1);
+        assert_eq!(list.bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), [7, 9, 10, 11]);
+        assert!(list.bad.iter().all(|bad| !bad.why.contains('\u{1b}')), "{:?}", list.bad);
+    }
+
+    #[test]
+    fn header_of_a_plain_list_is_not_searched() {
+        let list = read_lines("# exported\nUsername\nalice_1\nuser\n");
+        assert_eq!(list.accounts.len(), 2, "only in the first line");
+        assert!(list.bad[0].line == 2 && list.bad[0].why.contains("looks like a header"), "{:?}", list.bad);
+        assert_eq!(read_lines("@username\n").accounts.len(), 1);
+    }
+}

@@ -1,0 +1,318 @@
+//! A list of accounts: searched concurrently, interrupted and continued, and billed at the end.
+
+mod args;
+mod bill;
+mod input;
+mod method;
+mod order;
+mod output;
+mod plan;
+mod progress;
+mod work;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tgscan_core::store::Lookup;
+use tgscan_core::types::{Search, SimilarGroups, UserCheck, UserQuery};
+use tgscan_core::{Client, Error, Refusal, Storage};
+use tokio::sync::mpsc;
+
+pub(crate) use args::BatchCommand;
+
+use crate::args::Global;
+use crate::exit::{Code, Failure, counted, explain, received};
+use crate::files::SetAside;
+use crate::gate::{Control, Gate};
+use crate::limit::Limit;
+use crate::show::{Show, escape};
+use crate::signals::{Signal, Signals};
+use crate::{connect, hint, print};
+use bill::{Bill, Stop};
+use input::{Account, List};
+use method::{Method, Question};
+use order::Order;
+use output::Output;
+use progress::Progress;
+use work::{Ending, Found, Policy, Work};
+
+/// How long settlements that the store has not written are waited for.
+const DRAIN: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(global: &Global, command: BatchCommand) -> Result<Code, Failure> {
+    for (flag, is_given) in [("--fresh", command.fresh), ("--refresh", command.refresh)] {
+        if is_given && global.store.is_none() {
+            return Err(Failure::usage(format!("{flag} needs --store FILE, or `tgscan init`")));
+        }
+    }
+    if command.method != Method::Search && (command.check_first || command.refresh) {
+        return Err(Failure::usage("--check-first and --refresh are about searches"));
+    }
+    match command.method {
+        Method::Search => look_up::<Search>(global, command).await,
+        Method::Check => look_up::<UserCheck>(global, command).await,
+        Method::Similar => look_up::<SimilarGroups>(global, command).await,
+    }
+}
+
+async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<Code, Failure> {
+    let control = Control::default();
+    let client = connect::warm_client(global, |transport| Gate::new(transport, control.clone())).await?;
+    let list = read::<M>(&command)?;
+    let has_bad_lines = !list.bad.is_empty();
+    let lookup = if command.fresh { Lookup::New } else { Lookup::StoredOrNew };
+    let left_to_do = |accounts, done: &HashSet<UserQuery>| {
+        let mut accounts = without_done(accounts, done);
+        accounts.truncate(command.limit.unwrap_or(usize::MAX));
+        accounts
+    };
+    if command.dry_run {
+        let done = Output::done::<M::Answer>(&command, list.header.as_ref())?;
+        let accounts = left_to_do(list.accounts, &done);
+        plan::print::<M>(global, &client, &accounts, (command.check_first, lookup), done.len()).await?;
+        return Ok(if has_bad_lines { Code::Usage } else { Code::Done });
+    }
+    let (output, done) = Output::open::<M::Answer>(&command, list.header.as_ref())?;
+    let accounts = left_to_do(list.accounts, &done);
+    // Before anything is paid, so that none is lost.
+    let mut signals = Signals::listen()?;
+    let (left, limit) = tokio::select! {
+        prepared = prepare::<M>(global, &client) => prepared?,
+        signal = signals.next() => return Err(Failure::new(signal.code(), "stopped; nothing was charged")),
+    };
+
+    let mut batch = Batch {
+        global,
+        bill: Bill::new(command.method == Method::Search, list.repeated, done.len(), accounts.len()),
+        progress: Progress::new(accounts.len(), left, global.quiet),
+        set_aside: SetAside::beside(command.out.as_deref()),
+        output,
+        failure: None,
+        control: control.clone(),
+    };
+    let jobs = usize::from(command.jobs);
+    let (sender, endings) = mpsc::channel(jobs);
+    let policy = Policy {
+        checks_first: command.check_first,
+        lookup,
+        refresh: command.refresh.then(|| connect::any_stored(global, &client)),
+        window: jobs * if global.store.is_some() { WINDOW_WITH_STORE } else { WINDOW },
+    };
+    let work = Arc::new(Work::new(client.clone(), accounts, policy, control, limit));
+    for _ in 0..jobs {
+        tokio::spawn(work.clone().run::<M>(sender.clone()));
+    }
+    drop(sender);
+    let is_abandoned = batch.follow(endings, Order::new(command.unordered), signals).await;
+    batch.finish(&client, is_abandoned, has_bad_lines).await
+}
+
+/// Asks for the balance (free), which says early that a key is wrong. Returns it, and the limit of this run.
+async fn prepare<M: Question>(global: &Global, client: &Client) -> Result<(i64, Limit), Failure> {
+    let left = client.balance().await.map_err(|error| Failure::of_call(&error, global))?;
+    if M::CAN_COST && !global.test_key {
+        connect::see_balance(client).await.map_err(|error| Failure::of_call(&error, global))?;
+    }
+    Ok((left.answer.num_credits, connect::limit::<M>(global, client).await?))
+}
+
+/// Reads the list, and reports lines that are refused.
+fn read<M: Question>(command: &BatchCommand) -> Result<List, Failure> {
+    let is_csv = |path: &PathBuf| path.extension().is_some_and(|end| end == "csv");
+    let keeps_columns = command.out.as_ref().is_none_or(is_csv);
+    let mut list = input::read(&command.file, &command.column, keeps_columns)?;
+    list.refuse_unless(
+        |query| M::about(query).is_some(),
+        "this is asked about usernames only, and not about ids",
+    );
+    report_bad_lines(&list.bad);
+    Ok(list)
+}
+
+/// How many answers for each job may wait for an earlier one to be written. Few without a store, because a killed program
+/// loses them.
+const WINDOW: usize = 2;
+const WINDOW_WITH_STORE: usize = 16;
+
+/// What a batch has come to.
+struct Batch<'a> {
+    global: &'a Global,
+    bill: Bill,
+    progress: Progress,
+    output: Output,
+    set_aside: SetAside,
+    /// Why the output cannot be written.
+    failure: Option<Failure>,
+    control: Control,
+}
+
+impl Batch<'_> {
+    /// Takes endings until all jobs have ended. Returns whether calls were left in flight, because a second signal came.
+    async fn follow<A: Show>(
+        &mut self,
+        mut endings: mpsc::Receiver<Ending<A>>,
+        mut order: Order<Ending<A>>,
+        mut signals: Signals,
+    ) -> bool {
+        let mut tick = tokio::time::interval(crate::waiting::TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let is_abandoned = loop {
+            tokio::select! {
+                biased;
+                signal = signals.next() => {
+                    if self.stop_at(signal) {
+                        break true;
+                    }
+                }
+                ending = endings.recv() => {
+                    let Some(ending) = ending else { break false };
+                    order.add(ending.number, ending);
+                    while let Some(ending) = order.take() {
+                        self.end(&ending);
+                    }
+                }
+                _ = tick.tick() => self.progress.tick(&self.bill, self.control.pause()),
+            }
+        };
+        // Calls before these were stopped.
+        order.rest().for_each(|ending| self.end(&ending));
+        is_abandoned
+    }
+
+    fn stop(&mut self, why: Stop) {
+        self.control.stop();
+        self.bill.stopped.get_or_insert(why);
+    }
+
+    /// Stops at a signal. Returns whether it is the second one.
+    fn stop_at(&mut self, signal: Signal) -> bool {
+        if matches!(self.bill.stopped, Some(Stop::Signal(_))) {
+            return true;
+        }
+        self.control.stop();
+        self.bill.stopped = Some(Stop::Signal(signal.code()));
+        self.progress.say("stopping: calls in flight end first; Ctrl-C again stops immediately");
+        false
+    }
+
+    fn end<A: Show>(&mut self, ending: &Ending<A>) {
+        let account = &ending.account;
+        let Some(result) = &ending.result else { return self.stop(Stop::Limit) };
+        let is_shown = self.bill.add(result);
+        match result {
+            Ok(found) if found.is_mismatched() => self.keep_mismatched(account, found),
+            Ok(found) => self.write(account, found),
+            Err(error) => {
+                if is_shown {
+                    let (line, query) = (account.line, account.query.as_str());
+                    self.progress.say(&format!("line {line}: {query}: {}", explain(error, self.global)));
+                }
+                self.keep_received(account, error);
+                if work::is_final(error) {
+                    self.stop(match error.refusal() {
+                        Some(Refusal::InvalidKey) => Stop::Key,
+                        Some(_) => Stop::Balance,
+                        None => Stop::Store,
+                    });
+                }
+            }
+        }
+        self.progress.update(&self.bill);
+    }
+
+    /// Writes rows. Once that has failed, what was paid for and is not in a store is set aside.
+    fn write<A: Show>(&mut self, account: &Account, found: &Found<A>) {
+        if self.failure.is_none() {
+            let Err(failure) = self.output.write(account, found) else { return };
+            self.failure = Some(failure);
+            self.stop(Stop::Output);
+        }
+        let Some(reply) = found.reply.as_ref().filter(|_| !found.is_stored()) else { return };
+        if reply.storage().is_some_and(|storage| matches!(storage, Storage::Stored)) {
+            self.bill.only_stored += 1;
+            return;
+        }
+        self.keep(account, "the output cannot be written", found.credits(), reply.raw());
+    }
+
+    fn keep_mismatched<A>(&mut self, account: &Account, found: &Found<A>) {
+        let Some(reply) = &found.reply else { return };
+        let (line, query) = (account.line, account.query.as_str());
+        self.progress.say(&format!(
+            "line {line}: {query}: the answer is to another question and may be another account's; it is set aside and not written"
+        ));
+        self.keep(account, "it answers another question", found.credits(), reply.raw());
+    }
+
+    /// Sets aside what came back, cannot be read and may have been paid for.
+    fn keep_received(&mut self, account: &Account, error: &Error) {
+        if let Some(body) = received(error) {
+            self.keep(account, "it cannot be read", error.credits().charged(), body);
+        }
+    }
+
+    fn keep(&mut self, account: &Account, why: &str, credits: u64, body: &[u8]) {
+        if self.set_aside.keep(&account.query.as_str(), why, credits, body).is_err() {
+            let body = String::from_utf8_lossy(body);
+            self.progress.say(&format!("not written: {}: {}", account.query.as_str(), body.trim_end()));
+        }
+    }
+
+    /// Waits for the store, and prints the bill.
+    async fn finish(
+        mut self,
+        client: &Client,
+        is_abandoned: bool,
+        has_bad_lines: bool,
+    ) -> Result<Code, Failure> {
+        self.progress.finish();
+        let drained = client.drain(if is_abandoned { Duration::ZERO } else { DRAIN }).await;
+        if let Some(path) = self.set_aside.used() {
+            print::note(&format!(
+                "{} set aside in {}",
+                counted(self.set_aside.count, "answer"),
+                escape(&path.display().to_string())
+            ));
+        }
+        if drained.unwritten > 0 {
+            print::note(&format!(
+                "{} could not be written to the store; they are uncertain there",
+                counted(drained.unwritten, "call")
+            ));
+        }
+        // Before the bill, whose last line names the next command.
+        let failure = self.failure.take().map(|failure| {
+            if !failure.is_quiet() {
+                print::note(&format!("tgscan: {failure}"));
+            }
+            Failure::new(failure.code(), "")
+        });
+        let in_flight = if is_abandoned { drained.calls } else { 0 };
+        if !self.global.quiet && self.bill.charged > 0 && self.global.store.is_none() {
+            hint::keep_answers();
+        }
+        let is_alarming = self.bill.stopped.is_some() || in_flight > 0;
+        if !self.global.quiet || is_alarming {
+            print::note(&self.bill.text(self.global, in_flight));
+        }
+        failure.map_or_else(|| Ok(self.bill.code(has_bad_lines)), Err)
+    }
+}
+
+/// How many invalid lines are shown.
+const SHOWN: usize = 20;
+
+fn report_bad_lines(bad: &[input::Bad]) {
+    for bad in bad.iter().take(SHOWN) {
+        print::note(&format!("line {}: {}", bad.line, bad.why));
+    }
+    if bad.len() > SHOWN {
+        print::note(&format!("{} more invalid lines", bad.len() - SHOWN));
+    }
+}
+
+fn without_done(accounts: Vec<Account>, done: &HashSet<UserQuery>) -> Vec<Account> {
+    accounts.into_iter().filter(|account| !done.contains(&account.query)).collect()
+}

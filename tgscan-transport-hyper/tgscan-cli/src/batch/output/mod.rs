@@ -1,0 +1,186 @@
+//! Appends whole rows to a file, and finds the accounts that are in it.
+
+mod columns;
+mod resume;
+mod rows;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use csv::StringRecord;
+use tgscan_core::types::UserQuery;
+
+use super::BatchCommand;
+use super::input::Account;
+use super::work::Found;
+use crate::exit::{Code, Failure};
+use crate::show::{BYTE_ORDER_MARK, Show};
+use crate::{files, print};
+
+use columns::Columns;
+use resume::Resumed;
+
+/// Where the rows go, and how.
+pub(crate) struct Output {
+    /// `None` for standard output.
+    file: Option<Target>,
+    format: Format,
+}
+
+struct Target {
+    path: PathBuf,
+    file: File,
+    /// How long it is with whole rows; `None` for a device or a pipe.
+    whole: Option<u64>,
+}
+
+enum Format {
+    JsonLines,
+    Csv(Columns),
+}
+
+impl Output {
+    /// Opens the output that the flags name, and finds the accounts that are in it. Rows that were cut off are removed; other
+    /// programs' files are refused unchanged.
+    pub(crate) fn open<A: Show>(
+        command: &BatchCommand,
+        header: Option<&StringRecord>,
+    ) -> Result<(Self, HashSet<UserQuery>), Failure> {
+        let format = Format::of::<A>(command, header)?;
+        let Some(path) = &command.out else {
+            let mut output = Self { file: None, format };
+            output.begin(command.excel)?;
+            return Ok((output, HashSet::new()));
+        };
+        let mut output = Self { file: Some(Target::open(path)?), format };
+        let done = output.resume(command.excel)?;
+        Ok((output, done))
+    }
+
+    /// Finds the accounts that are in the output of the flags, and changes nothing.
+    pub(crate) fn done<A: Show>(
+        command: &BatchCommand,
+        header: Option<&StringRecord>,
+    ) -> Result<HashSet<UserQuery>, Failure> {
+        let format = Format::of::<A>(command, header)?;
+        let Some(path) = command.out.as_deref().filter(|path| path.is_file()) else {
+            return Ok(HashSet::new());
+        };
+        let fail = |error: io::Error| Failure::usage(format!("--out {}: {error}", path.display()));
+        Ok(format.resume(path, &File::open(path).map_err(fail)?)?.done)
+    }
+
+    /// Finds what is in the file, and repairs its end.
+    fn resume(&mut self, has_mark: bool) -> Result<HashSet<UserQuery>, Failure> {
+        let Some(target) = &mut self.file else { return Ok(HashSet::new()) };
+        let Some(length) = target.whole else { return Ok(HashSet::new()) };
+        let found = self.format.resume(&target.path, &target.file)?;
+        if found.whole < length {
+            let fail = |error: io::Error| Failure::usage(format!("--out {}: {error}", target.path.display()));
+            target.file.set_len(found.whole).map_err(fail)?;
+        }
+        target.whole = Some(found.whole);
+        if found.needs_newline {
+            self.append(b"\n")?;
+        }
+        if found.whole == 0 {
+            self.begin(has_mark)?;
+        }
+        Ok(found.done)
+    }
+
+    /// Writes the names of CSV columns.
+    fn begin(&mut self, has_mark: bool) -> Result<(), Failure> {
+        let Format::Csv(columns) = &self.format else { return Ok(()) };
+        let mark = if has_mark { BYTE_ORDER_MARK } else { b"" };
+        let head = [mark, &columns.head()?].concat();
+        self.append(&head)
+    }
+
+    /// Writes one account's rows, in one piece.
+    pub(crate) fn write<A: Show>(&mut self, account: &Account, found: &Found<A>) -> Result<(), Failure> {
+        let rows = match &self.format {
+            Format::JsonLines => rows::json(account, found)?,
+            Format::Csv(columns) => columns.rows(account, found)?,
+        };
+        self.append(&rows)
+    }
+
+    fn append(&mut self, rows: &[u8]) -> Result<(), Failure> {
+        let Some(target) = &mut self.file else { return print::bytes(rows) };
+        target.write(rows)?;
+        target.whole = target.whole.map(|whole| whole + rows.len() as u64);
+        Ok(())
+    }
+}
+
+impl Format {
+    /// What the flags say, for answers of this kind.
+    fn of<A: Show>(command: &BatchCommand, header: Option<&StringRecord>) -> Result<Self, Failure> {
+        let is_csv = match command.out.as_deref().map(|path| path.extension().and_then(|end| end.to_str())) {
+            None => command.csv || command.excel || !command.fields.is_empty(),
+            Some(Some("csv")) => true,
+            Some(Some("jsonl" | "ndjson")) => false,
+            Some(_) => return Err(Failure::usage("--out: the file must end in .jsonl or .csv")),
+        };
+        for (flag, is_given) in [
+            ("--fields", !command.fields.is_empty()),
+            ("--excel", command.excel),
+            ("--raw-cells", command.raw_cells),
+        ] {
+            if is_given && !is_csv {
+                return Err(Failure::usage(format!("{flag} needs CSV: --out FILE.csv, or --csv")));
+            }
+        }
+        Ok(if is_csv {
+            Format::Csv(Columns::new::<A>(header, &command.fields, !command.raw_cells, command.selection)?)
+        } else {
+            Format::JsonLines
+        })
+    }
+
+    /// Finds what is in a file of this format.
+    fn resume(&self, path: &Path, file: &File) -> Result<Resumed, Failure> {
+        let fail = |error: io::Error| Failure::usage(format!("--out {}: {error}", path.display()));
+        let foreign = |why: String| {
+            Failure::usage(format!(
+                "--out {}: {why}; it is left unchanged, choose another file",
+                path.display()
+            ))
+        };
+        match self {
+            Self::JsonLines => resume::json_lines(file).map_err(fail)?.map_err(foreign),
+            Self::Csv(columns) => resume::csv(file, columns).map_err(fail)?.map_err(foreign),
+        }
+    }
+}
+
+impl Target {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        let fail = |error| Failure::usage(format!("--out {}: {error}", path.display()));
+        let file = files::private().read(true).append(true).create(true).open(path).map_err(fail)?;
+        let metadata = file.metadata().map_err(fail)?;
+        if !metadata.is_file() {
+            // A device or a pipe has nothing to continue from.
+            return Ok(Self { path: path.to_owned(), file, whole: None });
+        }
+        if fs4::FileExt::try_lock(&file).is_err() {
+            return Err(Failure::usage(format!("--out {}: another run writes to this file", path.display())));
+        }
+        // Its length now, because another run may have written until then.
+        let length = file.metadata().map_err(fail)?.len();
+        Ok(Self { path: path.to_owned(), file, whole: Some(length) })
+    }
+
+    /// Appends rows. If that fails, the part that was written is removed.
+    fn write(&self, rows: &[u8]) -> Result<(), Failure> {
+        (&self.file).write_all(rows).map_err(|error| {
+            if let Some(whole) = self.whole {
+                let _ = self.file.set_len(whole);
+            }
+            Failure::new(Code::Other, format!("--out {} cannot be written: {error}", self.path.display()))
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! Finds the accounts whose rows are in a file, and where its last whole row ends.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+
+use serde::Deserialize;
+use tgscan_core::types::UserQuery;
+
+use super::columns::Columns;
+use crate::csv_cells::original;
+
+/// What a file has.
+#[derive(Default)]
+pub(super) struct Resumed {
+    pub(super) done: HashSet<UserQuery>,
+    /// Where its last whole row ends.
+    pub(super) whole: u64,
+    /// Whether only the newline of its last row is missing.
+    pub(super) needs_newline: bool,
+}
+
+/// The lines of a file with their ends: from where, and whether they end in a newline.
+fn lines(file: &File) -> impl Iterator<Item = io::Result<(u64, Vec<u8>)>> {
+    let mut reader = BufReader::new(file);
+    let mut end = 0;
+    std::iter::from_fn(move || {
+        let mut line = Vec::new();
+        match reader.read_until(b'\n', &mut line) {
+            Ok(0) => None,
+            Ok(length) => {
+                end += length as u64;
+                Some(Ok((end, line)))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    })
+}
+
+/// Reads JSON lines. The error says why the file is not this program's.
+pub(super) fn json_lines(file: &File) -> io::Result<Result<Resumed, String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        account: String,
+    }
+    let mut found = Resumed::default();
+    for (number, line) in (1_u64..).zip(lines(file)) {
+        let (end, line) = line?;
+        let is_whole = line.ends_with(b"\n");
+        let account = serde_json::from_slice(&line).ok().and_then(|row: Row| row.account.parse().ok());
+        match account {
+            Some(account) => {
+                found.done.insert(account);
+                (found.whole, found.needs_newline) = (end, !is_whole);
+            }
+            // A row that was cut off, after rows of this program or where one would begin.
+            None if !is_whole && (number > 1 || is_start(&line)) => {}
+            None => return Ok(Err(format!("line {number} is not one of this program's"))),
+        }
+    }
+    Ok(Ok(found))
+}
+
+/// Whether a text may be the start of a row.
+fn is_start(line: &[u8]) -> bool {
+    line.starts_with(br#"{"account":""#)
+}
+
+/// Reads CSV. The error says why the file is not this program's.
+pub(super) fn csv(file: &File, columns: &Columns) -> io::Result<Result<Resumed, String>> {
+    let names = columns.names();
+    let mut found = Resumed::default();
+    // The account whose rows are being read, and the row that comes next.
+    let mut next = 1;
+    for (number, line) in (1_u64..).zip(lines(file)) {
+        let (end, line) = line?;
+        let is_whole = line.ends_with(b"\n");
+        let cells = cells(&line);
+        if number == 1 {
+            let head: Vec<&str> = cells.iter().map(|cell| original(cell)).collect();
+            if head != names {
+                let is_ours = head.contains(&"account") && head.ends_with(&["rows", "row"]);
+                return Ok(Err(if is_ours {
+                    "it has other columns than this run would write".to_owned()
+                } else {
+                    "line 1 is not one of this program's".to_owned()
+                }));
+            }
+            (found.whole, found.needs_newline) = (end, !is_whole);
+            continue;
+        }
+        let tail = |back: usize| cells.len().checked_sub(back).and_then(|at| cells[at].parse::<u64>().ok());
+        let (rows, row) = (tail(2), tail(1));
+        let account = cells.get(columns.account()).and_then(|cell| original(cell).parse().ok());
+        let (true, Some(account), Some(rows), Some(row)) = (cells.len() == names.len(), account, rows, row)
+        else {
+            if !is_whole {
+                break;
+            }
+            return Ok(Err(format!("line {number} is not one of this program's")));
+        };
+        if row == 1 {
+            next = 1;
+        }
+        if row == next && row == rows {
+            // All of the account's rows are there.
+            found.done.insert(account);
+            (found.whole, found.needs_newline, next) = (end, !is_whole, 1);
+        } else {
+            next = row + 1;
+        }
+    }
+    Ok(Ok(found))
+}
+
+fn cells(line: &[u8]) -> Vec<String> {
+    let line = line.strip_prefix(crate::show::BYTE_ORDER_MARK).unwrap_or(line);
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
+    let record = reader.byte_records().next().and_then(Result::ok).unwrap_or_default();
+    record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect()
+}

@@ -1,0 +1,21 @@
+//! An account as a JSON line.
+
+use crate::batch::input::Account;
+use crate::batch::work::Found;
+use crate::exit::Failure;
+use crate::show::{Show, result_json};
+
+/// One line: the account as it is written in the list, whether anything was found, what it cost, and the answer as it came.
+pub(super) fn json<A: Show>(account: &Account, found: &Found<A>) -> Result<Vec<u8>, Failure> {
+    let (found_any, answer) = match &found.reply {
+        None => (false, "null".to_owned()),
+        // A line break in JSON is never part of a text.
+        Some(reply) => (!reply.answer.nothing_known(), result_json(reply)?.replace(['\n', '\r'], " ")),
+    };
+    let account = serde_json::Value::from(account.query.as_str().as_ref());
+    let (credits, is_stored) = (found.credits(), found.is_stored());
+    let row = format!(
+        "{{\"account\":{account},\"found\":{found_any},\"credits\":{credits},\"stored\":{is_stored},\"answer\":{answer}}}\n"
+    );
+    Ok(row.into_bytes())
+}

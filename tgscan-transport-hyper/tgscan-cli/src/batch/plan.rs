@@ -1,0 +1,116 @@
+//! What a batch would do and cost.
+
+use tgscan_core::store::Lookup;
+use tgscan_core::types::{ApiMethod, Search};
+use tgscan_core::{Client, ErrorKind};
+
+use super::input::Account;
+use super::method::Question;
+use crate::args::Global;
+use crate::exit::Failure;
+use crate::print;
+
+/// Prints what there is to do. Sends nothing that costs.
+pub(crate) async fn print<M: Question>(
+    global: &Global,
+    client: &Client,
+    accounts: &[Account],
+    (check_first, lookup): (bool, Lookup),
+    done: usize,
+) -> Result<(), Failure> {
+    let stored_only = client.clone().with_lookup(Lookup::Stored);
+    let (mut stored, mut unknown) = (0_u64, 0_u64);
+    for account in accounts {
+        let Some(method) = M::about(&account.query) else { continue };
+        if client.account().is_some() && lookup == Lookup::StoredOrNew {
+            match stored_only.send(method).await {
+                Ok(_) => {
+                    stored += 1;
+                    continue;
+                }
+                Err(error) if error.is_decode() => {
+                    stored += 1;
+                    continue;
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Store(_)) => {}
+                Err(error) => return Err(Failure::of_call(&error, global)),
+            }
+        }
+        if check_first {
+            let reply = client.user_check(&account.query).await;
+            let reply = reply.map_err(|error| Failure::of_call(&error, global))?;
+            unknown += u64::from(reply.answer.nothing_known());
+        }
+    }
+    let balance = client.balance().await.map_err(|error| Failure::of_call(&error, global))?;
+    let costs = Costs::of::<M>(global, client).await?;
+    let to_pay = accounts.len() as u64 - stored - unknown;
+    let mut text = format!("{:>9}  accounts\n", accounts.len());
+    for (count, what) in [
+        (done as u64, "more are in the output already"),
+        (stored, "would be answered from the store"),
+        (unknown, "are unknown by the free check, and would not be searched"),
+    ] {
+        if count > 0 {
+            text += &format!("{count:>9}  {what}\n");
+        }
+    }
+    text += &format!(
+        "{to_pay:>9}  would be {}\n",
+        if M::NAME == Search::NAME { "searched" } else { "asked about" }
+    );
+    text += &costs.lines::<M>(to_pay, global.max_credits);
+    text += &format!("{:>9}  credits are left\n", balance.answer.num_credits);
+    print::text(&text)
+}
+
+/// What searches cost so far.
+struct Costs {
+    calls: u64,
+    charged: u64,
+    highest: Option<u64>,
+}
+
+impl Costs {
+    async fn of<M: ApiMethod>(global: &Global, client: &Client) -> Result<Self, Failure> {
+        let book = client.book().await.map_err(|error| Failure::of_call(&error, global))?;
+        let highest = book.price(M::NAME);
+        let rows = match client.account() {
+            Some(account) => account.bill().await?,
+            None => Vec::new(),
+        };
+        let searches = rows.iter().filter(|row| row.method == M::NAME);
+        let (calls, charged) =
+            searches.fold((0, 0_u64), |sum, row| (sum.0 + row.calls, sum.1.saturating_add(row.charged)));
+        Ok(Self { calls, charged, highest })
+    }
+
+    fn lines<M: ApiMethod>(&self, to_pay: u64, limit: Option<u64>) -> String {
+        let mut text = String::new();
+        match self.highest {
+            _ if to_pay == 0 || !M::CAN_COST => text += &format!("{:>9}  credits\n", 0),
+            None => text += "        ?  credits: no search was paid for yet, so that the cost is unknown\n",
+            Some(highest) => {
+                let average = |count: u64| {
+                    u64::try_from(
+                        u128::from(count) * u128::from(self.charged) / u128::from(self.calls.max(1)),
+                    )
+                    .unwrap_or(u64::MAX)
+                };
+                if self.calls > 0 {
+                    text += &format!("{:>9}  credits at the average cost so far\n", average(to_pay));
+                }
+                let most = to_pay.saturating_mul(highest);
+                text += &format!("{most:>9}  credits at the highest cost so far ({highest})\n");
+                if let Some(limit) = limit {
+                    let fits = limit / highest.max(1);
+                    text += &format!(
+                        "{:>9}  searches at least fit --max-credits {limit}, at the highest cost so far\n",
+                        fits.min(to_pay)
+                    );
+                }
+            }
+        }
+        text
+    }
+}

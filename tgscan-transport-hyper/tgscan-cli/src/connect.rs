@@ -1,0 +1,319 @@
+//! From flags to a client and a store.
+
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tgscan_core::store::{Account, AccountName, Lookup, Question, Store, StorePolicy};
+use tgscan_core::types::ApiMethod;
+use tgscan_core::{Api, ApiKey, Client, Error, KeyKind, Transport, TransportError, transport_fn};
+use tgscan_store::FileStore;
+use tgscan_transport_hyper::HyperTransport;
+
+use crate::args::{Global, LookupFlags};
+use crate::exit::{Code, Failure};
+use crate::limit::Limit;
+use crate::settings::{API_KEY, KEEP_FOR, MAX_AGE};
+use crate::show::escape;
+use crate::verbose::Verbose;
+use crate::{files, print, words};
+
+/// The account of a store without `--account`.
+const DEFAULT_ACCOUNT: &str = "default";
+
+/// Where API keys come from.
+pub(crate) const KEY_PAGE: &str = "https://tgdev.io/tgscan/api";
+
+/// A client as the flags say.
+pub(crate) async fn client(global: &Global) -> Result<Client, Failure> {
+    with_store(global, |transport| transport, false).await
+}
+
+/// A client that connects while the caller does something else, and with something around its transport.
+pub(crate) async fn warm_client<T: Transport + 'static>(
+    global: &Global,
+    wrap: impl FnOnce(Arc<dyn Transport>) -> T,
+) -> Result<Client, Failure> {
+    with_store(global, wrap, true).await
+}
+
+/// A client that compares the store with the balance, and asks nothing through it.
+pub(crate) async fn client_to_reconcile(global: &Global) -> Result<Client, Failure> {
+    let store = existing_store(global).await?;
+    let client = without_store(global, api_key(global)?, |transport| transport, false)?;
+    let (known, service) = (store.accounts().await?, client.api().service());
+    let name = AccountName::new(label(global), service);
+    if !known.contains(&name) {
+        return Err(no_account(&format!("{} at {}", escape(&name.label), escape(&name.service)), &known));
+    }
+    Ok(client.with_store(store, StorePolicy::new(label(global), Duration::ZERO, Duration::ZERO)))
+}
+
+/// A client with a key that is not configured yet, and without a store.
+pub(crate) fn client_with_key(global: &Global, key: &str) -> Result<Client, Failure> {
+    without_store(global, parse_key(global, key)?, |transport| transport, false)
+}
+
+/// A client that takes stored answers alone: it sends nothing, and needs no key.
+pub(crate) async fn stored_only_client(global: &Global) -> Result<Client, Failure> {
+    let store = existing_store(global).await?;
+    let nothing = transport_fn(|_| async {
+        Err(TransportError::never_sent("`--stored-only` sends nothing").with_trusted_text())
+    });
+    let client = Client::new(keyless_api(global)?, nothing, tgscan_transport_hyper::TokioTimer::new());
+    Ok(client.with_store(store, policy(global)).with_lookup(Lookup::Stored))
+}
+
+async fn with_store<T: Transport + 'static>(
+    global: &Global,
+    wrap: impl FnOnce(Arc<dyn Transport>) -> T,
+    is_warm: bool,
+) -> Result<Client, Failure> {
+    let key = api_key(global)?;
+    let client = without_store(global, key, wrap, is_warm)?;
+    Ok(match store(global).await? {
+        Some(store) => client.with_store(store, policy(global)),
+        None => client,
+    })
+}
+
+/// Records a first balance before anything is spent, so that later ones can resolve uncertain calls. Free.
+///
+/// One caller does this before the jobs begin: with `Client::with_auto_reconcile`, all of them would at the same time.
+pub(crate) async fn see_balance(client: &Client) -> Result<(), Error> {
+    let Some(account) = client.account() else { return Ok(()) };
+    // A store that fails is reported by the call.
+    if account.book().await.is_ok_and(|book| book.balance().is_none()) {
+        client.reconcile().await?;
+    }
+    Ok(())
+}
+
+/// A client of the same store that takes stored answers of any age.
+pub(crate) fn any_stored(global: &Global, client: &Client) -> Client {
+    let Some(account) = client.account() else { return client.clone() };
+    let keep_for = global.keep_for.unwrap_or(KEEP_FOR);
+    let policy = StorePolicy::new(label(global), keep_for, keep_for);
+    client.clone().with_store(account.store().clone(), policy).with_lookup(Lookup::Stored)
+}
+
+/// An API whose key is never sent; only its kind matters.
+pub(crate) fn keyless_api(global: &Global) -> Result<Api, Failure> {
+    let key = if global.test_key { ApiKey::test("none") } else { ApiKey::live("none") };
+    api(global, key.map_err(|error| Failure::usage(error.to_string()))?)
+}
+
+/// The question that a method asks, as the store keeps it.
+pub(crate) fn question<M: ApiMethod>(api: &Api, method: &M) -> Question {
+    let request = api.request(method.canonical().as_ref().unwrap_or(method));
+    let is_live = api.key_kind() == KeyKind::Live;
+    Question::new(is_live, M::NAME, String::from_utf8_lossy(request.body()).into_owned())
+}
+
+/// The limit of this run.
+pub(crate) async fn limit<M: ApiMethod>(global: &Global, client: &Client) -> Result<Limit, Failure> {
+    let book = client.book().await.map_err(|error| Failure::of_call(&error, global))?;
+    let highest = book.price(M::NAME);
+    Ok(Limit::new(global.max_credits, global.max_cost_per_search, highest))
+}
+
+fn without_store<T: Transport + 'static>(
+    global: &Global,
+    key: ApiKey,
+    wrap: impl FnOnce(Arc<dyn Transport>) -> T,
+    is_warm: bool,
+) -> Result<Client, Failure> {
+    let api = api(global, key)?;
+    let mut transport = HyperTransport::builder().gzip(true).proxy_from_environment(true);
+    if let Some(path) = &global.ca {
+        let pem = std::fs::read(path);
+        transport = transport.extra_roots_pem(
+            pem.map_err(|error| Failure::usage(format!("--ca {}: {error}", path.display())))?,
+        );
+    }
+    if let Some(timeout) = global.timeout {
+        transport = transport.attempt_timeout(timeout);
+    }
+    let transport =
+        transport.build().map_err(|error| Failure::usage(words::translated(&error.to_string())))?;
+    if is_warm {
+        let (warming, to) = (transport.clone(), api.clone());
+        // If it fails, the first call will say so.
+        tokio::spawn(async move { warming.warm_up(&to).await });
+    }
+    // Its timer, its seed and its tasks, whatever carries the calls.
+    let client = transport.clone().client(api);
+    let carrier: Arc<dyn Transport> =
+        if global.verbose { Arc::new(Verbose::new(transport)) } else { Arc::new(transport) };
+    Ok(client.with_transport(wrap(carrier)))
+}
+
+fn api(global: &Global, key: ApiKey) -> Result<Api, Failure> {
+    Api::with_base_url(global.base_url(), key)
+        .map_err(|error| Failure::usage(format!("--base-url: {}", words::translated(&error.to_string()))))
+}
+
+fn label(global: &Global) -> &str {
+    global.account.as_deref().unwrap_or(DEFAULT_ACCOUNT)
+}
+
+/// The account that `--account` and `--base-url` name, or the only one with that label in the store.
+pub(crate) async fn account(global: &Global, store: Arc<dyn Store>) -> Result<Account, Failure> {
+    let name = AccountName::new(label(global), keyless_api(global)?.service());
+    let known = store.accounts().await?;
+    if known.contains(&name) {
+        return Ok(Account::new(store, name));
+    }
+    if known.is_empty() {
+        return Err(Failure::usage("the store is empty: nothing was asked through it yet"));
+    }
+    let mut same = known.iter().filter(|known| known.label == name.label);
+    if let (Some(only), None) = (same.next(), same.next()) {
+        return Ok(Account::new(store, only.clone()));
+    }
+    let (label, service) = (escape(&name.label), escape(&name.service));
+    Err(no_account(&format!("{label} at {service}; choose one with --account and --base-url"), &known))
+}
+
+fn no_account(what: &str, known: &[AccountName]) -> Failure {
+    let line = |name: &AccountName| format!("\n  {} at {}", escape(&name.label), escape(&name.service));
+    let lines: String = known.iter().map(line).collect();
+    Failure::usage(format!("the store has no account {what}:{lines}"))
+}
+
+/// The accounts of the store; those with the label of `--account` if it is given.
+pub(crate) async fn accounts(global: &Global, store: &Arc<dyn Store>) -> Result<Vec<Account>, Failure> {
+    let known = store.accounts().await?;
+    let mut names = known.clone();
+    if let Some(label) = &global.account {
+        names.retain(|name| name.label == *label);
+        if names.is_empty() && !known.is_empty() {
+            return Err(no_account(&escape(label), &known));
+        }
+    }
+    Ok(names.into_iter().map(|name| Account::new(store.clone(), name)).collect())
+}
+
+/// The store in effect; creates the file if it does not exist.
+pub(crate) async fn store(global: &Global) -> Result<Option<Arc<dyn Store>>, Failure> {
+    let Some(location) = &global.store else { return Ok(None) };
+    if is_database(location) {
+        return postgres(location).await.map(Some);
+    }
+    let location = location.clone();
+    // Opening may read much, and may wait for a disk.
+    let opened = tokio::task::spawn_blocking(move || {
+        files::create_parent(Path::new(&location))
+            .map_err(|error| Failure::new(Code::Other, format!("--store {location}: {error}")))?;
+        FileStore::open(location).map_err(|error| {
+            Failure::new(Code::Other, format!("--store: {}", words::translated(&error.to_string())))
+        })
+    });
+    let opened = opened.await.map_err(|_| Failure::new(Code::Other, "the store cannot be opened"))?;
+    Ok(Some(Arc::new(opened?)))
+}
+
+/// The store in effect, which must exist.
+pub(crate) async fn existing_store(global: &Global) -> Result<Arc<dyn Store>, Failure> {
+    existing_store_path(global)?;
+    let missing = || Failure::usage("this needs --store FILE, --store postgres://…, or `tgscan init`");
+    store(global).await?.ok_or_else(missing)
+}
+
+fn existing_store_path(global: &Global) -> Result<(), Failure> {
+    match &global.store {
+        Some(location) if !is_database(location) && !Path::new(location).exists() => {
+            Err(Failure::usage(format!("--store {}: there is no such file", escape(location))))
+        }
+        Some(_) => Ok(()),
+        None => Err(Failure::usage("this needs --store FILE, --store postgres://…, or `tgscan init`")),
+    }
+}
+
+fn is_database(location: &str) -> bool {
+    location.starts_with("postgres://") || location.starts_with("postgresql://")
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<Arc<dyn Store>, Failure> {
+    let connected = tgscan_store::PostgresStore::connect(url).await;
+    Ok(Arc::new(connected.map_err(|error| {
+        Failure::new(Code::Other, format!("--store: {}", words::translated(&error.to_string())))
+    })?))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(_: &str) -> Result<Arc<dyn Store>, Failure> {
+    Err(Failure::usage(
+        "--store: this program was built without PostgreSQL; build it with the feature `postgres`",
+    ))
+}
+
+fn policy(global: &Global) -> StorePolicy {
+    let max_age = global.max_age.unwrap_or(MAX_AGE);
+    let policy = StorePolicy::new(label(global), max_age, global.keep_for.unwrap_or(KEEP_FOR));
+    if global.pay_again { policy.pay_again_after(Duration::ZERO) } else { policy }
+}
+
+/// Which answers the flags accept.
+pub(crate) fn lookup(global: &Global, flags: LookupFlags) -> Result<Lookup, Failure> {
+    if (flags.fresh || flags.stored_only) && global.store.is_none() {
+        let flag = if flags.fresh { "--fresh" } else { "--stored-only" };
+        return Err(Failure::usage(format!("{flag} needs --store FILE, or `tgscan init`")));
+    }
+    Ok(match flags {
+        LookupFlags { fresh: true, .. } => Lookup::New,
+        LookupFlags { stored_only: true, .. } => Lookup::Stored,
+        _ => Lookup::StoredOrNew,
+    })
+}
+
+/// The API key from a file, the environment, or the terminal; never an argument, which others on a machine can read.
+fn api_key(global: &Global) -> Result<ApiKey, Failure> {
+    let text = if let Some(path) = &global.key_file {
+        read_key_file(path)?
+    } else if let Some(text) = std::env::var_os(API_KEY) {
+        text.into_string().map_err(|_| Failure::usage(format!("{API_KEY} is not text")))?
+    } else if std::io::stdin().is_terminal() {
+        let typed = rpassword::prompt_password("API key: ");
+        typed.map_err(|error| Failure::usage(format!("the API key cannot be read: {error}")))?
+    } else {
+        return Err(Failure::usage(format!(
+            "no API key: run `tgscan init`, set {API_KEY}, or give a file with --key-file; {KEY_PAGE} issues keys"
+        )));
+    };
+    parse_key(global, &text)
+}
+
+/// Reads a key from a text.
+pub(crate) fn parse_key(global: &Global, text: &str) -> Result<ApiKey, Failure> {
+    let key = if global.test_key { ApiKey::test(text.trim()) } else { ApiKey::live(text.trim()) };
+    key.map_err(|error| {
+        Failure::usage(format!("the API key from {} is invalid: {error}", key_source(global)))
+    })
+}
+
+/// Where the API key comes from.
+pub(crate) fn key_source(global: &Global) -> String {
+    match &global.key_file {
+        Some(path) => format!("the file {}", escape(&path.display().to_string())),
+        None if std::env::var_os(API_KEY).is_some() => format!("the environment variable {API_KEY}"),
+        None => "the terminal".to_owned(),
+    }
+}
+
+fn read_key_file(path: &Path) -> Result<String, Failure> {
+    let fail = |error| Failure::usage(format!("the key file {}: {error}", path.display()));
+    let mut file = std::fs::File::open(path).map_err(fail)?;
+    if files::is_exposed(&file) {
+        let path = escape(&path.display().to_string());
+        print::note(&format!(
+            "warning: others can read the key file {path}; `chmod 600 {path}` prevents that"
+        ));
+    }
+    let mut text = String::new();
+    // A key is short; something else may be endless.
+    (&mut file).take(64 * 1024).read_to_string(&mut text).map_err(fail)?;
+    Ok(text)
+}

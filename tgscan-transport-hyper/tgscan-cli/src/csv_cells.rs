@@ -1,0 +1,37 @@
+//! Cells that spreadsheets do not run.
+
+use std::borrow::Cow;
+
+/// Characters that make a spreadsheet read a cell as a formula (OWASP, "CSV Injection").
+const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// Puts an apostrophe before a text that a spreadsheet would run as a formula. A number is no formula.
+pub(crate) fn neutralised(text: &str) -> Cow<'_, str> {
+    if text.starts_with(FORMULA) && text.parse::<i64>().is_err() {
+        return Cow::Owned(format!("'{text}"));
+    }
+    Cow::Borrowed(text)
+}
+
+/// Returns the text of a cell that [`neutralised`] wrote.
+pub(crate) fn original(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|text| text.starts_with(FORMULA)).unwrap_or(cell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_are_neutralised_and_read_back() {
+        for text in ["=1+1", "+7 999", "-cmd|' /C calc'!A0", "@alice_1", "\tx", "\rx"] {
+            let cell = neutralised(text);
+            assert_eq!(cell, format!("'{text}"));
+            assert_eq!(original(&cell), text);
+        }
+        for text in ["", "alice_1", "-1001234567", "'quoted'", "a=b"] {
+            assert_eq!(neutralised(text), text);
+            assert_eq!(original(text), text);
+        }
+    }
+}

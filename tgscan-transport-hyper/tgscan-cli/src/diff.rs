@@ -1,0 +1,169 @@
+//! What changed between two stored answers about an account.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use serde_json::{Value, json};
+use tgscan_core::http::Response;
+use tgscan_core::store::{Account, Answer};
+use tgscan_core::types::{Search, SearchAnswer, SearchGroup, UserQuery};
+
+use crate::args::Global;
+use crate::exit::{Code, Failure, counted};
+use crate::show::{Table, escape};
+use crate::{connect, print};
+
+#[derive(Args)]
+pub(crate) struct DiffCommand {
+    /// A username, a t.me link or a numeric id
+    query: UserQuery,
+    /// Compare with the oldest stored answer instead of the one before the latest
+    #[arg(long)]
+    oldest: bool,
+    /// Print the differences as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// An answer and when it was stored.
+struct Dated {
+    at: SystemTime,
+    answer: SearchAnswer,
+}
+
+pub(crate) async fn run(global: &Global, command: DiffCommand) -> Result<Code, Failure> {
+    let store = connect::existing_store(global).await?;
+    let account = connect::account(global, store).await?;
+    let shown = escape(&command.query.as_str());
+    let mut answers = history(global, &account, Search { query: command.query }).await?;
+    if answers.len() < 2 {
+        return Err(Failure::usage(format!(
+            "the store has {} about {shown}, and comparing needs two; `tgscan search {shown} --fresh` adds one (costs credits)",
+            counted(answers.len() as u64, "answer")
+        )));
+    }
+    let new = answers.remove(0);
+    let old = if command.oldest { answers.pop() } else { Some(answers.remove(0)) };
+    let Some(old) = old else { return Ok(Code::Done) };
+    let changes = changes(&old.answer, &new.answer);
+    let time = |time| humantime::format_rfc3339_seconds(time).to_string();
+    if command.json {
+        let changes: Vec<Value> = changes.iter().map(Change::json).collect();
+        let value = json!({"account": shown, "old": time(old.at), "new": time(new.at), "changes": changes});
+        print::bytes(format!("{value}\n").as_bytes())?;
+        return Ok(Code::Done);
+    }
+    print::note(&format!("{shown}: {} compared with {}", time(new.at), time(old.at)));
+    if changes.is_empty() {
+        print::note("no differences");
+        return Ok(Code::Done);
+    }
+    let mut table = Table::new(["CHANGE", "ID", "OLD", "NEW"]);
+    for change in &changes {
+        table.row([change.what, &change.id, &change.old, &change.new]);
+    }
+    print::text(&table.to_string())?;
+    Ok(Code::Done)
+}
+
+/// The stored answers that can be read, the latest first.
+async fn history(global: &Global, account: &Account, method: Search) -> Result<Vec<Dated>, Failure> {
+    let api = connect::keyless_api(global)?;
+    let question = connect::question(&api, &method);
+    let stored = account.history(&question).await?;
+    let read = |answer: &Answer| {
+        let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(answer.at))?;
+        let reply = api.parse(&method, Response::new(answer.body.clone())).ok()?;
+        Some(Dated { at, answer: reply.answer })
+    };
+    Ok(stored.iter().filter_map(|(_, answer)| read(answer)).collect())
+}
+
+/// One difference.
+struct Change {
+    what: &'static str,
+    id: String,
+    old: String,
+    new: String,
+}
+
+impl Change {
+    fn json(&self) -> Value {
+        json!({"change": self.what, "id": self.id, "old": self.old, "new": self.new})
+    }
+}
+
+fn changes(old: &SearchAnswer, new: &SearchAnswer) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let (before, now) = (old.user.clone().unwrap_or_default(), new.user.clone().unwrap_or_default());
+    let id = now.id.max(before.id).to_string();
+    let text = |text: Option<String>| text.unwrap_or_default();
+    for (what, old, new) in [
+        ("username", text(before.username), text(now.username)),
+        ("first name", before.first_name, now.first_name),
+        ("last name", text(before.last_name), text(now.last_name)),
+    ] {
+        if old != new {
+            changes.push(Change { what, id: id.clone(), old, new });
+        }
+    }
+    let (before, now) = (by_key(old), by_key(new));
+    let title = |group: &SearchGroup| {
+        let username = group.username.as_deref().filter(|username| !username.is_empty());
+        username.map_or_else(|| group.title.clone(), |username| format!("{} (@{username})", group.title))
+    };
+    let id = |group: &SearchGroup| group.id.map(|id| id.to_string()).unwrap_or_default();
+    for (key, group) in &now {
+        match before.get(key) {
+            None => {
+                changes.push(Change { what: "joined", id: id(group), old: String::new(), new: title(group) });
+            }
+            Some(was) if title(was) != title(group) => {
+                changes.push(Change { what: "renamed", id: id(group), old: title(was), new: title(group) });
+            }
+            Some(_) => {}
+        }
+    }
+    for (_, group) in before.iter().filter(|(key, _)| !now.contains_key(*key)) {
+        changes.push(Change { what: "not listed", id: id(group), old: title(group), new: String::new() });
+    }
+    changes
+}
+
+/// The groups by their ids, else by username or title.
+fn by_key(answer: &SearchAnswer) -> BTreeMap<String, &SearchGroup> {
+    let key = |group: &SearchGroup| match (group.id, &group.username) {
+        (Some(id), _) => id.to_string(),
+        (None, Some(username)) => format!("@{}", username.to_lowercase()),
+        (None, None) => group.title.clone(),
+    };
+    answer.groups.iter().map(|group| (key(group), group)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_compared_by_id_and_names_by_text() {
+        let answer = |groups: Vec<SearchGroup>, first_name: &str| {
+            let mut answer = SearchAnswer::default();
+            answer.user.get_or_insert_default().first_name = first_name.to_owned();
+            answer.groups = groups;
+            answer
+        };
+        let old = answer(vec![SearchGroup::new(-1, "a"), SearchGroup::new(-2, "b")], "Noa");
+        let new = answer(vec![SearchGroup::new(-2, "b2"), SearchGroup::new(-3, "c")], "Zoë");
+        let seen: Vec<_> =
+            changes(&old, &new).into_iter().map(|change| (change.what, change.old, change.new)).collect();
+        let expected = [
+            ("first name", "Noa", "Zoë"),
+            ("renamed", "b", "b2"),
+            ("joined", "", "c"),
+            ("not listed", "a", ""),
+        ];
+        assert_eq!(seen, expected.map(|(what, old, new)| (what, old.to_owned(), new.to_owned())));
+        assert!(changes(&new, &new).is_empty());
+    }
+}

@@ -1,0 +1,46 @@
+//! Commands to type next.
+
+use crate::args::Global;
+use crate::settings::hidden;
+
+/// A command with the flags of this one that it needs, ready to paste.
+pub(crate) fn command(global: &Global, subcommand: &str) -> String {
+    let mut command = format!("tgscan {subcommand}");
+    for (flag, value) in &global.given {
+        command += &format!(" {flag} {}", quoted(value));
+    }
+    command
+}
+
+/// This command, ready to paste.
+pub(crate) fn again() -> String {
+    let words = std::env::args().skip(1).map(|word| quoted(&hidden(&word)));
+    std::iter::once("tgscan".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, is) in [
+            ("a/b.c", "a/b.c"),
+            ("", "''"),
+            ("my store", "'my store'"),
+            ("it's", r"'it'\''s'"),
+            ("$(x)", "'$(x)'"),
+        ] {
+            assert_eq!(quoted(word), is);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Sets up the API key and the store.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::args::Global;
+use crate::exit::{Code, Failure};
+use crate::settings::{self, File, KEEP_FOR, MAX_AGE, Values};
+use crate::show::escape;
+use crate::{connect, files, print};
+
+/// How answers are kept.
+#[derive(Args)]
+pub(crate) struct InitCommand {
+    /// Replace what is configured
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Code, Failure> {
+    let path = settings::path().ok_or_else(|| {
+        Failure::usage("no folder for the configuration is known; set TGSCAN_CONFIG to a file")
+    })?;
+    let profile = global.profile.clone();
+    let mut file = read(&path, profile.as_deref(), command.force)?;
+    // Nothing of what is replaced counts.
+    global.profile = None;
+
+    let key_path = key_path(&path, profile.as_deref());
+    let is_known = key_path.exists() && !command.force;
+    if is_known {
+        return Err(Failure::usage(format!(
+            "{} exists; --force replaces it",
+            escape(&key_path.display().to_string())
+        )));
+    }
+    let mut answers = Answers::new();
+    // The key that is typed, and no other; tested at the service that commands will use.
+    global.key_file = None;
+    global.base_url = global.base_url.take().or_else(|| settings::text_of("TGSCAN_BASE_URL"));
+    let key = answers.secret(&format!("API key ({} issues keys; it is not shown): ", connect::KEY_PAGE))?;
+    let text = key.trim().to_owned();
+    let balance = test(global, &text).await?;
+    print::note(&format!("the key works: {balance} credits are left"));
+
+    let mut values = Values {
+        key_file: Some(key_path.display().to_string()),
+        test_key: global.test_key.then_some(true),
+        base_url: global.base_url.clone(),
+        ca: global.ca.as_ref().map(|path| path.display().to_string()),
+        account: global.account.clone(),
+        ..Values::default()
+    };
+    let question =
+        "Keep answers on this computer, so that no question is paid for twice? They are personal data.";
+    if !global.no_store && answers.yes(question)? {
+        let usual = settings::data_folder().map(|folder| folder.join(store_name(profile.as_deref())));
+        let usual = usual.map(|path| path.display().to_string());
+        values.store = Some(match global.store.clone().or(usual) {
+            Some(store) => store,
+            None => return Err(Failure::usage("no folder for data is known; give --store FILE")),
+        });
+        let shown = |time| humantime::format_duration(time).to_string();
+        let max_age = shown(global.max_age.unwrap_or(MAX_AGE));
+        values.max_age = Some(answers.time("Use stored answers up to this age", &max_age)?);
+        let keep_for = shown(global.keep_for.unwrap_or(KEEP_FOR));
+        values.keep_for = Some(answers.time("Remove answers after", &keep_for)?);
+    }
+    write_private(&key_path, format!("{text}\n").as_bytes())?;
+    save(&path, &mut file, profile.as_deref(), &values)?;
+    print::note(&format!("the key is in {}", escape(&key_path.display().to_string())));
+    print::note(&format!("the configuration is in {}", escape(&path.display().to_string())));
+    print::note(match (&values.store, profile) {
+        (Some(_), None) => "next: tgscan search ACCOUNT",
+        (None, None) => "answers are not kept; next: tgscan search ACCOUNT",
+        (_, Some(_)) => "next: tgscan search ACCOUNT with --profile",
+    });
+    Ok(Code::Done)
+}
+
+fn read(path: &Path, profile: Option<&str>, force: bool) -> Result<File, Failure> {
+    let shown = escape(&path.display().to_string());
+    let wrong = |error: &dyn std::fmt::Display| Failure::usage(format!("{shown}: {error}"));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(error) => return Err(wrong(&error)),
+    };
+    let file: File = toml::from_str(&text).map_err(|error| wrong(&error))?;
+    let is_set = match profile {
+        Some(name) => file.profiles.contains_key(name),
+        None => !file.values.is_empty(),
+    };
+    if is_set && !force {
+        return Err(Failure::usage(format!(
+            "{shown} has a configuration; --force replaces it, --profile NAME adds one"
+        )));
+    }
+    Ok(file)
+}
+
+/// The key's file beside the configuration.
+fn key_path(config: &Path, profile: Option<&str>) -> PathBuf {
+    config.with_file_name(profile.map_or_else(|| "key".to_owned(), |name| format!("key-{}", file_name(name))))
+}
+
+fn store_name(profile: Option<&str>) -> String {
+    profile.map_or_else(|| "answers.tgscan".to_owned(), |name| format!("answers-{}.tgscan", file_name(name)))
+}
+
+/// A name as a part of a file's name.
+fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
+}
+
+/// Asks for the balance (free).
+async fn test(global: &Global, text: &str) -> Result<i64, Failure> {
+    let client = connect::client_with_key(global, text)?;
+    let reply = client
+        .balance()
+        .await
+        .map_err(|error| Failure::of_call(&error, global).and("; nothing was written"))?;
+    Ok(reply.answer.num_credits)
+}
+
+fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let fail = |error| Failure::new(Code::Other, format!("{}: {error}", path.display()));
+    files::create_parent(path).map_err(fail)?;
+    // Beside it first, so that it is never half written, and never readable by others.
+    let new = path.with_extension("new");
+    let _ = std::fs::remove_file(&new);
+    let mut file = files::private().write(true).create_new(true).open(&new).map_err(fail)?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(fail)?;
+    std::fs::rename(&new, path).map_err(fail)
+}
+
+fn save(path: &Path, file: &mut File, profile: Option<&str>, values: &Values) -> Result<(), Failure> {
+    let fail =
+        |error: &dyn std::fmt::Display| Failure::new(Code::Other, format!("{}: {error}", path.display()));
+    match profile {
+        Some(name) => _ = file.profiles.insert(name.to_owned(), values.clone()),
+        None => file.values = toml::Table::try_from(values).map_err(|error| fail(&error))?,
+    }
+    let text = toml::to_string(&file).map_err(|error| fail(&error))?;
+    write_private(path, text.as_bytes())
+}
+
+/// What a person answers: on the terminal, or line by line on standard input.
+struct Answers {
+    is_terminal: bool,
+}
+
+impl Answers {
+    fn new() -> Self {
+        Self { is_terminal: std::io::stdin().is_terminal() }
+    }
+
+    fn line(&self, question: &str) -> Result<String, Failure> {
+        let mut error = std::io::stderr().lock();
+        let _ = write!(error, "{question} ").and_then(|()| error.flush());
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        read.map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
+        if !self.is_terminal {
+            let _ = writeln!(error);
+        }
+        Ok(line.trim().to_owned())
+    }
+
+    fn secret(&mut self, question: &str) -> Result<String, Failure> {
+        let key = if self.is_terminal {
+            rpassword::prompt_password(question)
+                .map_err(|error| Failure::usage(format!("the API key cannot be read: {error}")))?
+        } else {
+            self.line(question)?
+        };
+        if key.trim().is_empty() {
+            return Err(Failure::usage("no API key was given; nothing was written"));
+        }
+        Ok(key)
+    }
+
+    fn yes(&self, question: &str) -> Result<bool, Failure> {
+        loop {
+            match self.line(&format!("{question} [Y/n]"))?.to_lowercase().as_str() {
+                "" | "y" | "yes" => return Ok(true),
+                "n" | "no" => return Ok(false),
+                _ if self.is_terminal => print::note("answer y or n"),
+                other => {
+                    return Err(Failure::usage(format!(
+                        "{}: answer y or n; nothing was written",
+                        escape(other)
+                    )));
+                }
+            }
+        }
+    }
+
+    fn time(&self, question: &str, usual: &str) -> Result<String, Failure> {
+        loop {
+            let text = self.line(&format!("{question} [{usual}]"))?;
+            let text = if text.is_empty() { usual.to_owned() } else { text };
+            match humantime::parse_duration(&text) {
+                Ok(_) => return Ok(text),
+                Err(error) if self.is_terminal => print::note(&format!("{error}; give a time such as 7days")),
+                Err(error) => {
+                    return Err(Failure::usage(format!(
+                        "{error}; give a time such as 7days; nothing was written"
+                    )));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The TgScan API on the command line.
+#![expect(clippy::print_stderr, reason = "a command line talks to people")]
+#![expect(clippy::format_push_string, reason = "short texts for people, where no allocation matters")]
+
+mod args;
+mod batch;
+mod config;
+mod connect;
+mod csv_cells;
+mod diff;
+mod exit;
+mod files;
+mod gate;
+mod help;
+mod hint;
+mod init;
+mod limit;
+mod one;
+mod print;
+mod serve;
+mod settings;
+mod show;
+mod signals;
+mod store;
+mod verbose;
+mod waiting;
+mod words;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Arguments, Command};
+use exit::{Code, Failure};
+
+fn main() -> std::process::ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(color) = arguments.global.color {
+        color.write_global();
+    }
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if !matches!(arguments.command, Command::Serve(_)) {
+        runtime.worker_threads(2);
+    }
+    let runtime = match runtime.enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::new(Code::Other, format!("no runtime: {error}"))),
+    };
+    let done = runtime.block_on(run(arguments));
+    // A thread that waits for input from a terminal would not end.
+    runtime.shutdown_background();
+    match done {
+        Ok(code) => code.into(),
+        Err(failure) => report(&failure),
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<Code, Failure> {
+    let Arguments { mut global, command } = arguments;
+    let command = match command {
+        Command::Init(command) => return init::run(&mut global, &command).await,
+        // The gateway has a configuration of its own.
+        Command::Serve(command) => return serve::run(&global, command).await,
+        command => command,
+    };
+    let settings = settings::resolve(&mut global)?;
+    match command {
+        Command::Search(query) => one::search(&global, query).await,
+        Command::Similar(query) => one::similar(&global, query).await,
+        Command::Check(query) => one::check(&global, query).await,
+        Command::Balance(output) => one::balance(&global, output).await,
+        Command::Batch(batch) => batch::run(&global, batch).await,
+        Command::Store(command) => store::run(&global, command).await,
+        Command::Init(command) => init::run(&mut global, &command).await,
+        Command::Config => config::show(&settings),
+        Command::Diff(command) => diff::run(&global, command).await,
+        Command::Serve(command) => serve::run(&global, command).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "tgscan", &mut script);
+            print::bytes(&script).map(|()| Code::Done)
+        }
+        Command::Man { dir } => man(dir.as_deref()),
+    }
+}
+
+fn man(dir: Option<&std::path::Path>) -> Result<Code, Failure> {
+    let fail = |error| Failure::new(Code::Other, format!("no man page: {error}"));
+    if let Some(dir) = dir {
+        std::fs::create_dir_all(dir)
+            .and_then(|()| clap_mangen::generate_to(Arguments::command(), dir))
+            .map_err(fail)?;
+        return Ok(Code::Done);
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Arguments::command()).render(&mut page).map_err(fail)?;
+    print::bytes(&page).map(|()| Code::Done)
+}
+
+fn report(failure: &Failure) -> std::process::ExitCode {
+    if !failure.is_quiet() {
+        eprintln!("tgscan: {failure}");
+    }
+    failure.code().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,284 @@
+//! The state of a running gateway: the store, the transport, and the clients of the configuration in effect.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use tgscan_core::error::InvalidApiKey;
+use tgscan_core::store::{Store, StorePolicy};
+use tgscan_core::{Api, ApiKey, Book, Budget, Client, Drained, Reserve, RetryPolicy};
+use tgscan_store::FileStore;
+use tgscan_transport_hyper::HyperTransport;
+use tokio_rustls::TlsAcceptor;
+
+use super::config::{Config, Key, Kind, Location};
+use super::http::{Route, routes};
+use super::keys::KeyHash;
+use super::log::Log;
+use super::recorder::Registry;
+use super::{metrics, tls};
+use crate::exit::{Code, Failure};
+
+/// How long the store may take to say that it is there.
+const READY: Duration = Duration::from_secs(2);
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    pub(crate) routes: Vec<Route>,
+    pub(crate) log: Arc<Log>,
+    transport: HyperTransport,
+    store: Arc<dyn Store>,
+    metrics: Registry,
+    state: RwLock<Arc<State>>,
+    /// The clients of earlier configurations, whose calls may be running.
+    retired: Mutex<Vec<Retired>>,
+    is_draining: AtomicBool,
+}
+
+/// A configuration in effect.
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) keys: Vec<LocalKey>,
+    /// Without budgets.
+    live: Client,
+    test: Option<Client>,
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
+/// A local key, and the client that makes its calls.
+pub(crate) struct LocalKey {
+    pub(crate) name: String,
+    pub(crate) hash: KeyHash,
+    pub(crate) kind: Kind,
+    methods: Option<Vec<String>>,
+    pub(crate) client: Client,
+}
+
+/// Clients that begin no calls once their state is gone.
+struct Retired {
+    state: Weak<State>,
+    clients: Vec<Client>,
+}
+
+impl LocalKey {
+    pub(crate) fn allows(&self, method: &str) -> bool {
+        self.methods.as_ref().is_none_or(|methods| methods.iter().any(|allowed| allowed == method))
+    }
+}
+
+impl Gateway {
+    /// Opens the store, and prepares everything but the listener.
+    pub(crate) async fn open(config: Config, log: Log) -> Result<Self, Failure> {
+        let log = Arc::new(log);
+        let transport = transport(&config)?;
+        let store = open(&config).await?;
+        let state = Arc::new(State::new(config, &transport, &store, &log)?);
+        Ok(Self {
+            routes: routes(),
+            log,
+            transport,
+            store,
+            metrics: metrics::install()?,
+            state: RwLock::new(state),
+            retired: Mutex::default(),
+            is_draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns the configuration in effect.
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts a new configuration into effect, or leaves the old one as it is.
+    pub(crate) fn reload(&self, config: Config) -> Result<(), Failure> {
+        let changes = self.state().config.fixed_changes(&config);
+        if !changes.is_empty() {
+            return Err(Failure::usage(format!("a change of {} needs a restart", changes.join(", "))));
+        }
+        let new = Arc::new(State::new(config, &self.transport, &self.store, &self.log)?);
+        let old = std::mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), new);
+        let retired = Retired { state: Arc::downgrade(&old), clients: old.clients() };
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(retired);
+        Ok(())
+    }
+
+    /// Forgets the clients of earlier configurations that have no calls any more.
+    pub(crate) async fn forget_retired(&self) {
+        let retired = std::mem::take(&mut *self.retired.lock().unwrap_or_else(PoisonError::into_inner));
+        for retired in retired {
+            let is_used = retired.state.strong_count() > 0 || !is_idle(&retired.clients).await;
+            if is_used {
+                self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(retired);
+            }
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// Begins no further calls.
+    pub(crate) fn close(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for calls in flight and for the store, and returns the calls and settlements that are left.
+    pub(crate) async fn drain(&self, limit: Duration) -> Drained {
+        let retired = std::mem::take(&mut *self.retired.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut clients = self.state().clients();
+        clients.extend(retired.into_iter().flat_map(|retired| retired.clients));
+        let until = tokio::time::Instant::now() + limit;
+        let mut left = Drained::default();
+        for client in clients {
+            let drained = client.drain(until.saturating_duration_since(tokio::time::Instant::now())).await;
+            left.calls += drained.calls;
+            left.unwritten += drained.unwritten;
+            left.lost += drained.lost;
+        }
+        left
+    }
+
+    /// Returns whether calls can be made, or why not.
+    pub(crate) async fn readiness(&self) -> Result<(), &'static str> {
+        if self.is_draining() {
+            return Err("shutting down");
+        }
+        self.book().await.map(drop).ok_or("the store is unavailable")
+    }
+
+    /// Returns the client that calls without a budget.
+    pub(crate) fn client(&self) -> Client {
+        self.state().live.clone()
+    }
+
+    /// Returns the metrics as Prometheus reads them.
+    pub(crate) async fn metrics(&self) -> String {
+        let book = self.book().await;
+        metrics::record_book(book.as_ref(), &self.state().config);
+        self.metrics.render()
+    }
+
+    async fn book(&self) -> Option<Book> {
+        tokio::time::timeout(READY, self.client().book()).await.ok()?.ok()
+    }
+}
+
+async fn is_idle(clients: &[Client]) -> bool {
+    for client in clients {
+        if client.drain(Duration::ZERO).await != Drained::default() {
+            return false;
+        }
+    }
+    true
+}
+
+impl State {
+    fn new(
+        config: Config,
+        transport: &HyperTransport,
+        store: &Arc<dyn Store>,
+        log: &Arc<Log>,
+    ) -> Result<Self, Failure> {
+        let service = &config.service;
+        let api = |key| {
+            let api = Api::with_base_url(&service.base_url, key);
+            let api = api.map_err(|error| Failure::usage(format!("service.base_url: {error}")))?;
+            // So that most calls end before the deadline of their callers.
+            let mut retry = RetryPolicy::default();
+            retry.max_elapsed = config.limits.deadline / 2;
+            Ok::<_, Failure>(api.with_retry(retry))
+        };
+        let policy = StorePolicy::new(&*config.account, config.max_age, config.keep_for);
+        let live = api(live_key(&config)?)?;
+        let live = transport.clone().client(live).with_store(store.clone(), policy).with_wait_at_cap();
+        let live = live.with_cap(config.cap, Reserve::PerCall(config.reserve));
+        let test = match &service.test_key_file {
+            Some(path) => Some(transport.clone().client(api(valid(ApiKey::test(read(path)?.trim()))?)?)),
+            None => None,
+        };
+        let keys = config.keys.iter().filter_map(|key| {
+            let client = match key.kind {
+                Kind::Live => Some(with_budgets(live.clone(), key, config.reserve)),
+                Kind::Test => test.clone(),
+            };
+            Some(LocalKey {
+                name: key.name.clone(),
+                hash: key.hash.clone(),
+                kind: key.kind,
+                methods: key.methods.clone(),
+                client: metrics::watched(client?, &key.name, log),
+            })
+        });
+        let keys = keys.collect();
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        Ok(Self { config, keys, live, test, tls })
+    }
+
+    fn clients(&self) -> Vec<Client> {
+        [Some(self.live.clone()), self.test.clone()].into_iter().flatten().collect()
+    }
+}
+
+/// The budgets of a key have its name as their label, so that they last when the key is replaced.
+fn with_budgets(client: Client, key: &Key, reserve: u64) -> Client {
+    metrics::budgets(key).fold(client, |client, (limit, period, _)| {
+        client.with_budget(Budget::new(&*key.name, limit, period, Reserve::PerCall(reserve)))
+    })
+}
+
+fn transport(config: &Config) -> Result<HyperTransport, Failure> {
+    let mut builder = HyperTransport::builder().gzip(true).proxy_from_environment(true);
+    if let Some(path) = &config.service.ca {
+        builder = builder.extra_roots_pem(read(path)?);
+    }
+    builder.build().map_err(|error| Failure::usage(error.to_string()))
+}
+
+fn live_key(config: &Config) -> Result<ApiKey, Failure> {
+    let text = match &config.service.key_file {
+        Some(path) => read(path)?,
+        None => std::env::var("TGSCAN_API_KEY").map_err(|_| {
+            Failure::usage("no API key: set TGSCAN_API_KEY, or `service.key_file` in the configuration")
+        })?,
+    };
+    valid(ApiKey::live(text.trim()))
+}
+
+fn valid(key: Result<ApiKey, InvalidApiKey>) -> Result<ApiKey, Failure> {
+    key.map_err(|error| Failure::usage(format!("the API key is invalid: {error}")))
+}
+
+fn read(path: &std::path::Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path);
+    text.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+/// Opens the store of a configuration, or of the environment.
+async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let location = config.store.clone().or_else(|| std::env::var("TGSCAN_STORE").ok().map(Location));
+    let Some(location) = location else {
+        return Err(Failure::usage(
+            "no store: set `store` in the configuration, or TGSCAN_STORE, to a file or postgres://…",
+        ));
+    };
+    let failed = |error: &dyn std::fmt::Display| Failure::new(Code::Other, format!("the store: {error}"));
+    if location.is_postgres() {
+        return postgres(&location.0).await;
+    }
+    // Opening may read much, and may wait for a disk.
+    let opened = tokio::task::spawn_blocking(move || FileStore::open(location.0)).await;
+    let opened = opened.map_err(|_| Failure::new(Code::Other, "the store cannot be opened"))?;
+    Ok(Arc::new(opened.map_err(|error| failed(&error))?))
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<Arc<dyn Store>, Failure> {
+    let connected = tgscan_store::PostgresStore::connect(url).await;
+    Ok(Arc::new(connected.map_err(|error| Failure::new(Code::Other, format!("the store: {error}")))?))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(_: &str) -> Result<Arc<dyn Store>, Failure> {
+    Err(Failure::usage("this program was built without PostgreSQL; build it with the feature `postgres`"))
+}

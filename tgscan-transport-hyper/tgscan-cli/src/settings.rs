@@ -1,0 +1,338 @@
+//! What is in effect: flags, else the environment, else the configuration file, else defaults.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
+use serde::{Deserialize, Serialize};
+
+use crate::args::Global;
+use crate::exit::Failure;
+
+/// The service.
+pub(crate) const BASE_URL: &str = "https://api.tgdev.io";
+pub(crate) const API_KEY: &str = "TGSCAN_API_KEY";
+/// Where the configuration file is, instead of in the platform's folder.
+const CONFIG: &str = "TGSCAN_CONFIG";
+const PROFILE: &str = "TGSCAN_PROFILE";
+/// How long stored answers are used and kept, if nothing else is said.
+pub(crate) const MAX_AGE: Duration = Duration::from_hours(7 * 24);
+pub(crate) const KEEP_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Flag(&'static str),
+    Environment(&'static str),
+    /// The configuration file; with the profile, if it is in one.
+    File(Option<String>),
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Environment(name) => write!(f, "{name}"),
+            Self::File(None) => f.write_str("configuration file"),
+            Self::File(Some(profile)) => write!(f, "configuration file, profile {profile}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// The values of a configuration file, or of a profile in it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Values {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key_file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) test_key: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) base_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ca: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_credits: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_cost_per_search: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) store: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_age: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keep_for: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<String>,
+}
+
+/// A configuration file. The values of a profile come before those outside of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct File {
+    #[serde(flatten)]
+    pub(crate) values: toml::Table,
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub(crate) profiles: std::collections::BTreeMap<String, Values>,
+}
+
+/// What is in effect, and where it comes from, in the order of `tgscan config`.
+pub(crate) struct Settings {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) profile: Option<String>,
+    pub(crate) lines: Vec<(&'static str, String, Source)>,
+}
+
+/// This program's folder for data on this platform.
+pub(crate) fn data_folder() -> Option<PathBuf> {
+    Some(choose_native_strategy().ok()?.data_dir().join("tgscan"))
+}
+
+/// Where the configuration file is, or would be.
+pub(crate) fn path() -> Option<PathBuf> {
+    std::env::var_os(CONFIG)
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| Some(choose_native_strategy().ok()?.config_dir().join("tgscan").join("config.toml")))
+}
+
+/// Fills in what no flag says.
+pub(crate) fn resolve(global: &mut Global) -> Result<Settings, Failure> {
+    global.given = given(global);
+    let path = path();
+    let (file, is_there) = match &path {
+        Some(path) => read(path)?,
+        None => (File::default(), false),
+    };
+    let profile = global.profile.clone().or_else(|| text_of(PROFILE));
+    let layers = layers(file, profile.as_deref(), path.as_deref())?;
+    let mut pick = Picker { layers, lines: Vec::new() };
+    let has_key = std::env::var_os(API_KEY).is_some();
+    if has_key && global.key_file.is_none() {
+        pick.lines.push(("key", "(not shown)".to_owned(), Source::Environment(API_KEY)));
+    } else {
+        let given = global.key_file.take().map(|path| path.display().to_string());
+        let file =
+            pick.text("key_file", "--key-file", "TGSCAN_KEY_FILE", given, |values| values.key_file.clone());
+        global.key_file = file.map(PathBuf::from);
+    }
+    let test = pick.parsed(
+        ("test_key", "--test-key", "TGSCAN_TEST_KEY"),
+        global.test_key.then_some(true),
+        |values| values.test_key.map(|is_test| is_test.to_string()),
+        |text| text.parse().map_err(|_| "give true or false".to_owned()),
+        bool::to_string,
+    )?;
+    global.test_key = test.unwrap_or(false);
+    let base_url = pick.text("base_url", "--base-url", "TGSCAN_BASE_URL", global.base_url.take(), |values| {
+        values.base_url.clone()
+    });
+    global.base_url = Some(base_url.unwrap_or_else(|| pick.default("base_url", BASE_URL)));
+    let ca = global.ca.take().map(|path| path.display().to_string());
+    global.ca = pick.text("ca", "--ca", "TGSCAN_CA", ca, |values| values.ca.clone()).map(PathBuf::from);
+    limits(&mut pick, global)?;
+    stores(&mut pick, global)?;
+    let lines = pick.lines;
+    Ok(Settings { file: path.filter(|_| is_there), profile, lines })
+}
+
+/// The flags that name the key, the service, and the store.
+fn given(global: &Global) -> Vec<(&'static str, String)> {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    [
+        ("--profile", global.profile.clone()),
+        ("--key-file", path(&global.key_file)),
+        ("--base-url", global.base_url.clone()),
+        ("--ca", path(&global.ca)),
+        ("--store", global.store.clone().map(|store| hidden(&store))),
+        ("--account", global.account.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(flag, value)| Some((flag, value?)))
+    .collect()
+}
+
+fn limits(pick: &mut Picker, global: &mut Global) -> Result<(), Failure> {
+    let credits = |text: &str| text.parse::<u64>().map_err(|_| "give a number of credits".to_owned());
+    global.max_credits = pick.parsed(
+        ("max_credits", "--max-credits", "TGSCAN_MAX_CREDITS"),
+        global.max_credits,
+        |values| values.max_credits.map(|credits| credits.to_string()),
+        credits,
+        u64::to_string,
+    )?;
+    global.max_cost_per_search = pick.parsed(
+        ("max_cost_per_search", "--max-cost-per-search", "TGSCAN_MAX_COST_PER_SEARCH"),
+        global.max_cost_per_search,
+        |values| values.max_cost_per_search.map(|credits| credits.to_string()),
+        credits,
+        u64::to_string,
+    )?;
+    Ok(())
+}
+
+fn stores(pick: &mut Picker, global: &mut Global) -> Result<(), Failure> {
+    if global.no_store {
+        global.store = None;
+        for (flag, is_given) in
+            [("--max-age", global.max_age.is_some()), ("--keep-for", global.keep_for.is_some())]
+        {
+            if is_given {
+                return Err(Failure::usage(format!(
+                    "{flag} has no effect with --no-store; leave one of them out"
+                )));
+            }
+        }
+        pick.lines.push(("store", "(none)".to_owned(), Source::Flag("--no-store")));
+        return Ok(());
+    }
+    let given = global.store.take();
+    global.store = pick.text("store", "--store", "TGSCAN_STORE", given, |values| values.store.clone());
+    let is_given = (global.max_age.is_some(), global.keep_for.is_some());
+    let time = |text: &str| {
+        humantime::parse_duration(text).map_err(|error| format!("{error}; give a time such as 7days"))
+    };
+    let shown = |time: &Duration| humantime::format_duration(*time).to_string();
+    global.max_age = pick.parsed(
+        ("max_age", "--max-age", "TGSCAN_MAX_AGE"),
+        global.max_age,
+        |values| values.max_age.clone(),
+        time,
+        shown,
+    )?;
+    global.keep_for = pick.parsed(
+        ("keep_for", "--keep-for", "TGSCAN_KEEP_FOR"),
+        global.keep_for,
+        |values| values.keep_for.clone(),
+        time,
+        shown,
+    )?;
+    global.account = pick.text("account", "--account", "TGSCAN_ACCOUNT", global.account.take(), |values| {
+        values.account.clone()
+    });
+    if global.store.is_none() {
+        let flag = if is_given.0 { Some("--max-age") } else { is_given.1.then_some("--keep-for") };
+        if let Some(flag) = flag {
+            return Err(Failure::usage(format!("{flag} needs --store FILE")));
+        }
+        (global.max_age, global.keep_for) = (None, None);
+        pick.lines.retain(|(name, ..)| !["max_age", "keep_for"].contains(name));
+        return Ok(());
+    }
+    for (name, time, usual) in
+        [("max_age", &mut global.max_age, MAX_AGE), ("keep_for", &mut global.keep_for, KEEP_FOR)]
+    {
+        if time.is_none() {
+            *time = Some(usual);
+            pick.default(name, &shown(&usual));
+        }
+    }
+    Ok(())
+}
+
+/// Picks each value from the first place that has it, and notes where that is.
+struct Picker {
+    layers: Vec<(Source, Values)>,
+    lines: Vec<(&'static str, String, Source)>,
+}
+
+impl Picker {
+    fn find(
+        &self,
+        flag: &'static str,
+        variable: &'static str,
+        given: Option<String>,
+        of: impl Fn(&Values) -> Option<String>,
+    ) -> Option<(String, Source)> {
+        if let Some(value) = given {
+            return Some((value, Source::Flag(flag)));
+        }
+        if let Some(value) = text_of(variable) {
+            return Some((value, Source::Environment(variable)));
+        }
+        self.layers.iter().find_map(|(source, values)| Some((of(values)?, source.clone())))
+    }
+
+    fn text(
+        &mut self,
+        name: &'static str,
+        flag: &'static str,
+        variable: &'static str,
+        given: Option<String>,
+        of: impl Fn(&Values) -> Option<String>,
+    ) -> Option<String> {
+        let (value, source) = self.find(flag, variable, given, of)?;
+        self.lines.push((name, hidden(&value), source));
+        Some(value)
+    }
+
+    fn parsed<T>(
+        &mut self,
+        (name, flag, variable): (&'static str, &'static str, &'static str),
+        given: Option<T>,
+        of: impl Fn(&Values) -> Option<String>,
+        parse: impl Fn(&str) -> Result<T, String>,
+        show: impl Fn(&T) -> String,
+    ) -> Result<Option<T>, Failure> {
+        if let Some(value) = given {
+            self.lines.push((name, show(&value), Source::Flag(flag)));
+            return Ok(Some(value));
+        }
+        let Some((text, source)) = self.find(flag, variable, None, of) else { return Ok(None) };
+        let value = parse(&text).map_err(|why| match &source {
+            Source::File(_) => Failure::usage(format!("{name} in the {source}: {why}")),
+            _ => Failure::usage(format!("{source}: {why}")),
+        })?;
+        self.lines.push((name, show(&value), source));
+        Ok(Some(value))
+    }
+
+    fn default(&mut self, name: &'static str, value: &str) -> String {
+        self.lines.push((name, value.to_owned(), Source::Default));
+        value.to_owned()
+    }
+}
+
+/// A URL without its password.
+pub(crate) fn hidden(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    match rest.split_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{host}"),
+        None => value.to_owned(),
+    }
+}
+
+/// An environment variable that has a text.
+pub(crate) fn text_of(variable: &str) -> Option<String> {
+    std::env::var_os(variable).map(OsString::into_string)?.ok().filter(|text| !text.is_empty())
+}
+
+fn read(path: &Path) -> Result<(File, bool), Failure> {
+    let wrong = |error: &dyn fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((toml::from_str(&text).map_err(|error| wrong(&error))?, true)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((File::default(), false)),
+        Err(error) => Err(wrong(&error)),
+    }
+}
+
+fn layers(file: File, profile: Option<&str>, path: Option<&Path>) -> Result<Vec<(Source, Values)>, Failure> {
+    let path = path.map(|path| path.display().to_string()).unwrap_or_default();
+    let base: Values = file.values.try_into().map_err(|error| Failure::usage(format!("{path}: {error}")))?;
+    let mut layers = vec![(Source::File(None), base)];
+    if let Some(name) = profile {
+        let Some(values) = file.profiles.get(name) else {
+            let known: Vec<&str> = file.profiles.keys().map(String::as_str).collect();
+            let known = if known.is_empty() {
+                "it has no profiles".to_owned()
+            } else {
+                format!("it has: {}", known.join(", "))
+            };
+            return Err(Failure::usage(format!("--profile {name}: {path} has no such profile; {known}")));
+        };
+        layers.insert(0, (Source::File(Some(name.to_owned())), values.clone()));
+    }
+    Ok(layers)
+}

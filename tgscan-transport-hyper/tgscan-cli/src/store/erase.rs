@@ -1,0 +1,61 @@
+//! Removes what is known about a person.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use tgscan_core::store::{Account, Erased};
+use tgscan_core::types::UserQuery;
+
+use crate::exit::{Code, Failure, counted};
+use crate::print;
+use crate::show::escape;
+
+pub(crate) async fn run(accounts: &[Account], person: &UserQuery, yes: bool) -> Result<Code, Failure> {
+    let shown = escape(&person.as_str());
+    let mut found = Erased::default();
+    for account in accounts {
+        let here = account.find_person(person).await?;
+        if here.questions > 0 {
+            let name = account.name();
+            print::note(&format!(
+                "{} at {}: {} and {} about {shown}",
+                escape(&name.label),
+                escape(&name.service),
+                counted(here.questions, "question"),
+                counted(here.answers, "answer"),
+            ));
+        }
+        found.questions += here.questions;
+        found.answers += here.answers;
+    }
+    if found.questions == 0 {
+        return Err(Failure::usage(format!("the store has nothing about {shown}; nothing was removed")));
+    }
+    if !yes && !confirmed()? {
+        return Err(Failure::usage("nothing was removed"));
+    }
+    let mut erased = Erased::default();
+    for account in accounts {
+        let here = account.erase(person).await?;
+        erased.questions += here.questions;
+        erased.answers += here.answers;
+    }
+    print::note(&format!(
+        "erased: {}, {}. The bill keeps what they cost. Earlier output files (--out) are not changed: remove the rows there yourself",
+        counted(erased.questions, "question"),
+        counted(erased.answers, "answer"),
+    ));
+    Ok(Code::Done)
+}
+
+/// Asks on the terminal.
+fn confirmed() -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("--yes removes them; nothing was removed"));
+    }
+    let mut error = std::io::stderr().lock();
+    let _ = write!(error, "Remove them? [y/N] ").and_then(|()| error.flush());
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
+    Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
+}

@@ -1,0 +1,46 @@
+//! Prints each request for `--verbose`: no key, no query, no answer.
+
+use std::time::Instant;
+
+use tgscan_core::bytes::Bytes;
+use tgscan_core::http::{Request, Response};
+use tgscan_core::{Transport, TransportError, async_trait};
+
+use crate::print;
+use crate::show::escape;
+use crate::words::translated;
+
+/// A transport that prints what it sends and what comes back.
+pub(crate) struct Verbose<T> {
+    transport: T,
+}
+
+impl<T> Verbose<T> {
+    pub(crate) fn new(transport: T) -> Self {
+        Self { transport }
+    }
+}
+
+#[async_trait]
+impl<T: Transport> Transport for Verbose<T> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let name = request.uri().path().to_owned();
+        let began = Instant::now();
+        let response = self.transport.send(request).await;
+        let time = began.elapsed().as_millis();
+        print::note(&match &response {
+            Ok(response) => format!(
+                "{name}: {:?} {}, {} bytes, {time} ms",
+                response.version(),
+                response.status().as_u16(),
+                response.body().len()
+            ),
+            Err(error) => format!("{name}: {}, {time} ms", escape(&translated(&error.to_string()))),
+        });
+        response
+    }
+
+    fn discard_connections(&self) {
+        self.transport.discard_connections();
+    }
+}

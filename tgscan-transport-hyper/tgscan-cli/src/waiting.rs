@@ -1,0 +1,52 @@
+//! Shows on a terminal that something is waited for.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How long nothing is shown.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How often it is drawn.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+/// A line that appears after a second.
+pub(crate) struct Waiting {
+    bar: ProgressBar,
+    began: Instant,
+}
+
+impl Waiting {
+    pub(crate) fn new(is_quiet: bool) -> Self {
+        let is_shown = std::io::stderr().is_terminal() && !is_quiet;
+        let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        // Cut to the width of the terminal, which is asked for anew for each drawing.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, began: Instant::now() }
+    }
+
+    /// Draws the line; all requests wait for `pause`, if there is one.
+    pub(crate) fn tick(&self, pause: Option<Duration>) {
+        let waited = self.began.elapsed();
+        if waited < SILENCE {
+            return;
+        }
+        self.bar.set_message(match pause {
+            Some(pause) => rate_limited(pause),
+            None => format!("waiting for the answer: {} s", waited.as_secs()),
+        });
+        self.bar.tick();
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Why requests wait, and how long.
+pub(crate) fn rate_limited(pause: Duration) -> String {
+    format!("rate limited: continuing in {} s", pause.as_millis().div_ceil(1000))
+}

@@ -1,0 +1,22 @@
+//! The command line's words for what the SDK's texts name by its own functions and settings.
+
+/// Names in texts of the SDK, and what the command line calls them.
+const NAMES: [(&str, &str); 12] = [
+    ("`attempt_timeout`", "the time limit (--timeout)"),
+    ("`first_byte_timeout`", "the time limit (--timeout)"),
+    ("`read_timeout`", "the time limit (--timeout)"),
+    ("`connect_timeout`", "the time limit for connecting"),
+    ("`max_elapsed` of the call", "the time for attempts"),
+    ("`max_body_size`", "the size limit"),
+    ("`extra_roots_pem`", "--ca"),
+    (", or allow it explicitly with `allow_plain_http`", ""),
+    ("`Client::reconcile` or `Account::resolve`", "`tgscan store reconcile` or `tgscan store resolve`"),
+    ("`Client::reconcile`", "`tgscan store reconcile`"),
+    ("`Account::resolve`", "`tgscan store resolve`"),
+    ("`StorePolicy::new`", "--account"),
+];
+
+/// A text of the SDK in the words of the command line.
+pub(crate) fn translated(text: &str) -> String {
+    NAMES.iter().fold(text.to_owned(), |text, (name, word)| text.replace(name, word))
+}

@@ -1,0 +1,226 @@
+//! What a batch writes: complete, whole, safe, and for its owner alone.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use tgscan_mock::Expect;
+use tgscan_mock::types::{Search, SearchAnswer, SearchGroup, SearchUser, UsernameEntry};
+
+use crate::support::{Bench, PRICE, Ran, accounts, canned, charged, list};
+
+/// Rows of a CSV file by the names of its columns.
+fn csv(path: &Path) -> Vec<std::collections::HashMap<String, String>> {
+    csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect()
+}
+
+fn answer() -> SearchAnswer {
+    let mut answer = SearchAnswer::default();
+    answer.user = Some(SearchUser::new(77).with_username("alice_1"));
+    answer.username_history = vec![UsernameEntry::new("old_alice", "2020-01-01")];
+    answer.groups = vec![
+        SearchGroup::new(-1001, "Rust").with_username("rust_lang").with_date_updated("2026-01-02"),
+        SearchGroup::new(-1002, "=cmd()").with_date_updated("2026-01-01"),
+    ];
+    (answer.meta.num_groups, answer.meta.known_num_groups, answer.meta.op_cost) = (2, 2, PRICE);
+    answer
+}
+
+#[test]
+fn csv_has_a_row_for_each_group_with_ids_dates_and_histories() {
+    let bench = Bench::new(1000);
+    bench.expect(Expect::<Search>::any().then_answer(answer()).always_default());
+    bench.write("list.csv", "note;account\nfirst;@Alice_1\nsecond;bob_1\n");
+    let ran = bench.run(&["batch", "list.csv", "--column", "account", "--out", "out.csv", "--jobs", "1"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let rows = csv(&bench.path("out.csv"));
+    let alice: Vec<_> = rows.iter().filter(|row| row["account"] == "'@Alice_1").collect();
+    assert_eq!(alice.len(), 2, "{rows:?}");
+    for (column, first, second) in [
+        ("note", "first", "first"),
+        ("user_id", "77", "77"),
+        ("username_history", "old_alice (2020-01-01)", "old_alice (2020-01-01)"),
+        ("group_id", "-1001", "-1002"),
+        ("group_title", "Rust", "'=cmd()"),
+        ("group_username", "rust_lang", ""),
+        ("group_link", "https://t.me/rust_lang", ""),
+        ("group_date", "2026-01-02", "2026-01-01"),
+        ("credits", "2", ""),
+        ("row", "1", "2"),
+    ] {
+        assert_eq!((&*alice[0][column], &*alice[1][column]), (first, second), "{column}");
+    }
+    assert!(rows.iter().any(|row| row["account"] == "bob_1" && row["note"] == "second"));
+    // A second run finds both.
+    let again = bench.run(&["batch", "list.csv", "--column", "account", "--out", "out.csv"]);
+    assert_eq!((again.code, charged(&again.err)), (Some(0), 0), "{again:?}");
+}
+
+#[test]
+fn fields_select_columns_and_other_columns_are_refused_later() {
+    let bench = Bench::new(1000);
+    bench.write("list", list(2));
+    let some = ["batch", "list", "--out", "out.csv", "--fields", "group_id,group_title"];
+    assert_eq!(bench.run(&some).code, Some(0));
+    let text = std::fs::read_to_string(bench.path("out.csv")).unwrap();
+    assert!(text.starts_with("account,group_id,group_title,rows,row\n"), "{text}");
+    let all = bench.run(&["batch", "list", "--out", "out.csv"]);
+    assert!(all.code == Some(2) && all.err.contains("other columns"), "{all:?}");
+    assert_eq!(std::fs::read_to_string(bench.path("out.csv")).unwrap(), text, "left unchanged");
+    assert_eq!(bench.spent(), 2 * PRICE);
+}
+
+#[test]
+fn rows_cut_anywhere_are_written_again_and_none_is_lost_or_doubled() {
+    let bench = Bench::new(1_000_000);
+    bench.write("list", list(4));
+    for name in ["out.csv", "out.jsonl"] {
+        let batch = ["batch", "list", "--out", name, "--jobs", "1"];
+        assert_eq!(bench.run_stored(&batch).code, Some(0));
+        let whole = std::fs::read(bench.path(name)).unwrap();
+        let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        let least = if name == "out.csv" { first } else { 0 };
+        let step = (whole.len() / 16).max(1);
+        for end in (least..whole.len()).step_by(step).chain([whole.len() - 1]) {
+            bench.write(name, &whole[..end]);
+            let ran = bench.run_stored(&batch);
+            assert_eq!(ran.code, Some(0), "{end}: {ran:?}");
+            let rows = std::fs::read(bench.path(name)).unwrap();
+            // Stored answers say so; all else is the same.
+            let plain = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().count();
+            assert_eq!(plain(&rows), plain(&whole), "{name} cut at {end}");
+        }
+    }
+    assert_eq!(bench.spent(), 4 * PRICE);
+}
+
+#[test]
+fn complete_last_row_without_a_newline_is_kept() {
+    let bench = Bench::new(1000);
+    bench.write("list", list(2));
+    for name in ["out.csv", "out.jsonl"] {
+        let batch = ["batch", "list", "--out", name];
+        bench.run(&batch);
+        let whole = std::fs::read_to_string(bench.path(name)).unwrap();
+        bench.write(name, whole.trim_end());
+        let again = bench.run(&batch);
+        assert_eq!((again.code, charged(&again.err)), (Some(0), 0), "{again:?}");
+        assert_eq!(std::fs::read_to_string(bench.path(name)).unwrap(), whole);
+    }
+}
+
+#[test]
+fn file_of_another_program_is_never_changed() {
+    let bench = Bench::new(1000);
+    bench.write("list", list(1));
+    for (name, content) in [
+        ("a.csv", "a,b\n1,2\n"),
+        ("b.csv", "account"),
+        ("c.csv", "account,found\nx,1"),
+        ("a.jsonl", "{}\n"),
+        ("b.jsonl", "{\"account\""),
+        ("c.jsonl", "precious notes"),
+        ("d.jsonl", "{\"account\":\"alice_1\"}\nprecious notes\n"),
+    ] {
+        bench.write(name, content);
+        let ran = bench.run(&["batch", "list", "--out", name]);
+        assert_eq!(ran.code, Some(2), "{name}: {ran:?}");
+        assert!(ran.err.contains("left unchanged"), "{ran:?}");
+        assert_eq!(std::fs::read_to_string(bench.path(name)).unwrap(), content, "{name}");
+    }
+    let other = bench.run(&["batch", "list", "--out", "list.txt"]);
+    assert!(other.code == Some(2) && other.err.contains("must end in .jsonl or .csv"), "{other:?}");
+    assert_eq!(bench.spent(), 0);
+}
+
+#[test]
+fn one_run_at_a_time_writes_an_output() {
+    let bench = Bench::new(1000);
+    bench.write("list", list(1));
+    let file = std::fs::File::create(bench.path("out.jsonl")).unwrap();
+    fs4::FileExt::try_lock(&file).unwrap();
+    let ran = bench.run(&["batch", "list", "--out", "out.jsonl"]);
+    assert!(ran.code == Some(2) && ran.err.contains("another run writes to this file"), "{ran:?}");
+    assert_eq!(bench.spent(), 0);
+    drop(file);
+    assert_eq!(bench.run(&["batch", "list", "--out", "out.jsonl"]).code, Some(0));
+}
+
+#[test]
+fn indented_answers_and_byte_order_marks_become_rows() {
+    let bench = Bench::new(1000);
+    bench.write("list", list(2));
+    let body =
+        serde_json::to_string_pretty(&serde_json::json!({"status": "ok", "result": answer()})).unwrap();
+    for body in [format!("\u{feff}{body}"), body] {
+        let url = canned(body);
+        let run = |arguments: &[&str]| {
+            Ran::of(bench.elsewhere(&[&["--base-url", &url], arguments].concat()).output().unwrap())
+        };
+        let single = run(&["search", "name_1", "--json"]);
+        assert_eq!(single.code, Some(0), "{single:?}");
+        assert_eq!(serde_json::from_str::<SearchAnswer>(&single.out).unwrap(), answer());
+        let ran = run(&["batch", "list", "--out", "out.jsonl"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(accounts(&bench.path("out.jsonl")).len(), 2, "{ran:?}");
+        std::fs::remove_file(bench.path("out.jsonl")).unwrap();
+    }
+}
+
+#[test]
+fn spreadsheets_run_no_cell_unless_asked() {
+    let bench = Bench::new(1000);
+    bench.expect(Expect::<Search>::any().always_answer(answer()));
+    bench.write("list", "alice_1\n");
+    let safe = bench.run(&["batch", "list", "--csv", "--excel"]);
+    assert!(safe.out.starts_with("\u{feff}account,") && safe.out.contains("'=cmd()"), "{safe:?}");
+    let raw = bench.run(&["batch", "list", "--csv", "--raw-cells"]);
+    assert!(raw.out.starts_with("account,") && raw.out.contains(",=cmd(),"), "{raw:?}");
+    let refused = bench.run(&["batch", "list", "--raw-cells"]);
+    assert!(refused.code == Some(2) && refused.err.contains("--raw-cells needs CSV"), "{refused:?}");
+}
+
+#[test]
+fn files_with_personal_data_are_for_their_owner_alone() {
+    let bench = Bench::new(1000);
+    bench.write("list", list(1));
+    bench.run_stored(&["batch", "list", "--out", "out.jsonl"]);
+    for name in ["out.jsonl", "store"] {
+        let mode = std::fs::metadata(bench.path(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    let key = bench.write("key", tgscan_mock::Mock::LIVE_KEY);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = bench.run(&["--key-file", "key", "balance"]);
+    assert!(ran.code == Some(0) && ran.err.contains("others can read the key file key"), "{ran:?}");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(bench.run(&["--key-file", "key", "balance"]).err, "");
+}
+
+#[test]
+fn file_is_whole_after_a_full_disk_and_the_next_run_continues_it() {
+    let bench = Bench::new(1000);
+    bench.write("list", list(60));
+    for name in ["out.csv", "out.jsonl"] {
+        // A limit on the size of files fails as a full disk does.
+        let command = bench.command(&["batch", "list", "--out", name, "--jobs", "1"]);
+        let words: Vec<String> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| format!("'{}'", word.to_str().unwrap()))
+            .collect();
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-c", &format!("trap '' XFSZ; ulimit -f 40; exec {}", words.join(" "))]);
+        shell.env("TGSCAN_API_KEY", tgscan_mock::Mock::LIVE_KEY).env("HOME", bench.path(""));
+        let full =
+            Ran::of(shell.current_dir(bench.path("")).stdin(std::process::Stdio::null()).output().unwrap());
+        assert_eq!(full.code, Some(1), "{full:?}");
+        assert!(full.err.contains("cannot be written"), "{full:?}");
+        let text = std::fs::read_to_string(bench.path(name)).unwrap();
+        assert!(text.ends_with('\n') && text.len() > 4096 && text.len() <= 40 * 1024, "{}", text.len());
+        let rest = bench.run(&["batch", "list", "--out", name]);
+        assert_eq!(rest.code, Some(0), "{rest:?}");
+        let whole = std::fs::read_to_string(bench.path(name)).unwrap();
+        assert!(whole.starts_with(&text), "rows that were written stay");
+        let again = bench.run(&["batch", "list", "--out", name]);
+        assert_eq!((again.code, charged(&again.err)), (Some(0), 0), "{again:?}");
+    }
+}

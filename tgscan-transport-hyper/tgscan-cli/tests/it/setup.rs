@@ -1,0 +1,148 @@
+//! `tgscan init`, the configuration file, and defaults that keep answers.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use tgscan_mock::Mock;
+
+use crate::support::{Bench, PRICE, Ran};
+
+/// Runs `tgscan init` with these lines on standard input.
+fn init(bench: &Bench, flags: &[&str], lines: &str) -> Ran {
+    let url = bench.server.url();
+    let mut command = bench.without_key(&[&["init", "--base-url", &url], flags].concat());
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    Ran::of(child.wait_with_output().unwrap())
+}
+
+fn configured(bench: &Bench, arguments: &[&str]) -> Ran {
+    Ran::of(bench.without_key(arguments).output().unwrap())
+}
+
+#[test]
+fn init_keeps_the_key_and_answers_and_a_repeated_question_is_free() {
+    let bench = Bench::new(100);
+    let ran = init(&bench, &[], &format!("{}\n\n\n\n", Mock::LIVE_KEY));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains("the key works: 100 credits are left"), "{ran:?}");
+    assert!(!ran.err.contains(Mock::LIVE_KEY) && ran.out.is_empty(), "{ran:?}");
+    let config = bench.path(".config/tgscan");
+    for name in ["key", "config.toml"] {
+        let mode = std::fs::metadata(config.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    let text = std::fs::read_to_string(config.join("config.toml")).unwrap();
+    assert!(text.contains("max_age = \"7days\"") && text.contains("keep_for = \"30days\""), "{text}");
+    for says in ["2 credits charged, 98 left", "ago, nothing charged"] {
+        let ran = configured(&bench, &["search", "alice_1"]);
+        assert!(ran.code == Some(0) && ran.err.contains(says), "{ran:?}");
+        assert!(!ran.err.contains("hint"), "{ran:?}");
+    }
+    assert!(bench.path(".local/share/tgscan/answers.tgscan").exists());
+    let unstored = configured(&bench, &["--no-store", "search", "alice_1"]);
+    assert!(unstored.err.contains("2 credits charged"), "{unstored:?}");
+    assert_eq!(bench.spent(), 2 * PRICE);
+    let again = init(&bench, &[], "another\n");
+    assert!(again.code == Some(2) && again.err.contains("--force"), "{again:?}");
+}
+
+#[test]
+fn init_tests_the_key_and_writes_nothing_for_a_wrong_one() {
+    let bench = Bench::new(100);
+    let wrong = init(&bench, &[], "wrong-key\n\n\n\n");
+    assert!(wrong.code == Some(3) && wrong.err.contains("nothing was written"), "{wrong:?}");
+    assert!(!bench.path(".config").exists());
+    let empty = init(&bench, &[], "");
+    assert!(empty.code == Some(2) && empty.err.contains("no API key was given"), "{empty:?}");
+    // The service of the environment is the one whose key is tested.
+    let mut command = bench.without_key(&["init", "--force"]);
+    let mut child = command.env("TGSCAN_BASE_URL", bench.server.url()).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"wrong-key\n").unwrap();
+    assert_eq!(Ran::of(child.wait_with_output().unwrap()).code, Some(3));
+    // Without a store.
+    let ran = init(&bench, &[], &format!("{}\nn\n", Mock::LIVE_KEY));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    configured(&bench, &["search", "alice_1"]);
+    configured(&bench, &["search", "alice_1"]);
+    assert_eq!(bench.spent(), 2 * PRICE);
+}
+
+#[test]
+fn first_paid_answer_that_is_not_kept_says_once_how_to_keep_it() {
+    let bench = Bench::new(100);
+    let first = bench.run(&["search", "alice_1"]);
+    assert!(first.err.contains("`tgscan init` keeps answers"), "{first:?}");
+    let second = bench.run(&["search", "alice_1"]);
+    assert!(!second.err.contains("tgscan init"), "{second:?}");
+}
+
+#[test]
+fn flags_override_the_environment_and_that_the_file_with_its_profiles() {
+    let bench = Bench::new(100);
+    let url = bench.server.url();
+    bench.write("key", Mock::LIVE_KEY);
+    bench.write(
+        "config.toml",
+        format!(
+            "key_file = \"key\"\nbase_url = \"{url}\"\nmax_credits = 7\n[profiles.work]\nmax_credits = 9\nstore = \"work\"\n"
+        ),
+    );
+    let config = |flags: &[&str], environment: &[(&str, &str)]| {
+        let mut command = bench.without_key(&[flags, &["config"]].concat());
+        command.env("TGSCAN_CONFIG", "config.toml").envs(environment.iter().copied());
+        let ran = Ran::of(command.output().unwrap());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    let has = |lines: &[String], line: &str| assert!(lines.iter().any(|l| l == line), "{line}: {lines:?}");
+    let file = config(&[], &[]);
+    has(&file, "max_credits 7 [configuration file]");
+    has(&file, "key_file key [configuration file]");
+    has(&file, "store (none: answers are not kept) [default]");
+    let profile = config(&["--profile", "work"], &[]);
+    has(&profile, "max_credits 9 [configuration file, profile work]");
+    has(&profile, "store work [configuration file, profile work]");
+    has(&profile, "max_age 7days [default]");
+    has(&config(&[], &[("TGSCAN_PROFILE", "work")]), "max_credits 9 [configuration file, profile work]");
+    let environment =
+        config(&["--profile", "work"], &[("TGSCAN_MAX_CREDITS", "11"), ("TGSCAN_API_KEY", "s3cret")]);
+    has(&environment, "max_credits 11 [TGSCAN_MAX_CREDITS]");
+    has(&environment, "key (not shown) [TGSCAN_API_KEY]");
+    assert!(environment.iter().all(|line| !line.contains("s3cret")));
+    let flags = config(&["--max-credits", "13"], &[("TGSCAN_MAX_CREDITS", "11")]);
+    has(&flags, "max_credits 13 [--max-credits]");
+    has(&config(&["--store", "postgres://me:s3cret@host/db"], &[]), "store postgres://…@host/db [--store]");
+}
+
+#[test]
+fn wrong_configuration_says_what_is_wrong_and_where() {
+    let bench = Bench::new(100);
+    for (text, flags, says) in [
+        ("max_credit = 7\n", &[][..], "unknown field `max_credit`"),
+        ("max_credits = \"many\"\n", &[], "max_credits"),
+        ("max_age = \"soon\"\nstore = \"s\"\n", &[], "max_age in the configuration file"),
+        ("[profiles.a]\n", &["--profile", "b"], "has no such profile; it has: a"),
+    ] {
+        bench.write("config.toml", text);
+        let mut command = bench.without_key(&[flags, &["config"]].concat());
+        let ran = Ran::of(command.env("TGSCAN_CONFIG", "config.toml").output().unwrap());
+        assert!(ran.code == Some(2) && ran.err.contains(says), "{says}: {ran:?}");
+        assert!(ran.err.contains("config.toml") || ran.err.contains("configuration file"), "{ran:?}");
+    }
+}
+
+#[test]
+fn refused_key_says_where_it_came_from() {
+    let bench = Bench::new(100);
+    bench.write("key", "wrong-key");
+    let ran = bench.run(&["--key-file", "key", "search", "alice_1"]);
+    assert!(ran.code == Some(3) && ran.err.contains("The key is from the file key"), "{ran:?}");
+    let mut command = bench.command(&["search", "alice_1"]);
+    let ran = Ran::of(command.env("TGSCAN_API_KEY", "wrong-key").output().unwrap());
+    assert!(ran.err.contains("from the environment variable TGSCAN_API_KEY"), "{ran:?}");
+    let missing =
+        Ran::of(bench.without_key(&["--base-url", &bench.server.url(), "balance"]).output().unwrap());
+    assert!(missing.err.contains("https://tgdev.io/tgscan/api issues keys"), "{missing:?}");
+}
