@@ -107,10 +107,12 @@ async fn serve(command: &ServeCommand) -> Result<Code, Failure> {
     let failed = |error| Failure::new(Code::Other, format!("cannot listen on {address}: {error}"));
     let listener = listener.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    // From now on a signal does what it says, and no longer ends the process.
+    let (stopped, reloading) = (stopped(), reload_on_signal(gateway.clone(), command.config.clone()));
     gateway.log.event("listening", json!({ "address": address.to_string() }));
-    let reloading = tokio::spawn(reload_on_signal(gateway.clone(), command.config.clone()));
+    let reloading = tokio::spawn(reloading);
     let reconciling = tokio::spawn(reconcile(gateway.clone()));
-    let has_ended = listen::serve(gateway.clone(), listener, stopped()).await;
+    let has_ended = listen::serve(gateway.clone(), listener, stopped).await;
     reloading.abort();
     reconciling.abort();
     let limit = gateway.state().config.limits.drain;
@@ -126,12 +128,18 @@ async fn serve(command: &ServeCommand) -> Result<Code, Failure> {
 
 /// Reads the configuration again at each SIGHUP.
 #[cfg(unix)]
-async fn reload_on_signal(gateway: Arc<Gateway>, path: std::path::PathBuf) {
+fn reload_on_signal(
+    gateway: Arc<Gateway>,
+    path: std::path::PathBuf,
+) -> impl Future<Output = ()> + Send + 'static {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
-    while hangups.recv().await.is_some() {
-        reload(&gateway, &path);
-        gateway.forget_retired().await;
+    let hangups = signal(SignalKind::hangup());
+    async move {
+        let Ok(mut hangups) = hangups else { return };
+        while hangups.recv().await.is_some() {
+            reload(&gateway, &path);
+            gateway.forget_retired().await;
+        }
     }
 }
 
@@ -169,24 +177,25 @@ async fn reconcile(gateway: Arc<Gateway>) {
 
 /// Waits for SIGTERM or SIGINT. A second one ends the process.
 #[cfg(unix)]
-async fn stopped() {
+fn stopped() -> impl Future<Output = ()> + Send + 'static {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    let mut next = async move || {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    next().await;
-    tokio::spawn(async move {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            return std::future::pending().await;
+        };
+        let mut next = async move || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
         next().await;
-        std::process::exit(Code::Interrupted as i32);
-    });
+        tokio::spawn(async move {
+            next().await;
+            std::process::exit(Code::Interrupted as i32);
+        });
+    }
 }
 
 #[cfg(not(unix))]
