@@ -56,7 +56,7 @@ pub struct CapReached {
     pub limit: u64,
     /// The totals that count against it.
     pub totals: Totals,
-    /// What the call would have reserved; `None` if nothing is known about the price of its method.
+    /// The amount that the call would have reserved; `None` if the price of its method is unknown.
     pub reserve: Option<u64>,
     /// Whether a periodic budget was refused because the date is not known.
     pub is_undated: bool,

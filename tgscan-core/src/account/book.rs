@@ -276,11 +276,11 @@ impl Book {
         entry
     }
 
-    /// Replaces what is known of a call's cost.
+    /// Replaces the known cost of a call.
     fn set_cost(&mut self, entry: &mut Entry, cost: Cost, joint: Option<&mut Joint>, at: Option<u64>) {
         let is_resolved = !entry.is_in_flight && entry.uncertain == 0;
         if is_resolved && cost.uncertain > 0 {
-            // It says less than what is known.
+            // It says less than the book knows.
             return;
         }
         if let (Some(_), Some(joint)) = (entry.comparison, joint) {

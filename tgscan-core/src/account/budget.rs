@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a call that can cost credits reserves under a cap or a budget.
+/// The amount that a paid call reserves under a cap or a budget.
 ///
 /// The documentation states no prices: each answer's `op_cost` is the only source. The price of a method is the highest
 /// `op_cost` seen so far; a call never reserves less.

@@ -16,15 +16,15 @@ const MAX_BARRIER: Duration = Duration::from_secs(40);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconciliation {
-    /// What the account lost since the last comparison, in credits; negative if it gained. 0 at the first one.
+    /// Credits that the account lost since the last comparison; negative if it gained. 0 at the first one.
     pub lost: i128,
-    /// What the book says was charged since then.
+    /// Credits that the book has as charged since then.
     pub charged: u64,
     /// How many uncertain attempts it resolved.
     pub resolved_attempts: u64,
     /// How many are left.
     pub uncertain_attempts: u64,
-    /// What they may have cost, in credits.
+    /// The most that they may have cost, in credits.
     pub uncertain: u64,
     /// What follows.
     pub outcome: Outcome,
@@ -99,7 +99,7 @@ pub enum Start {
 /// Calls that a comparison resolved together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Joint {
-    /// What the calls cost whose own cost is not known.
+    /// The total cost of the calls whose individual costs are unknown.
     credits: u128,
     /// How many these are.
     calls: u64,
@@ -108,7 +108,7 @@ pub(crate) struct Joint {
     budgets: Vec<JointBudget>,
 }
 
-/// What a budget was charged for calls that were resolved together.
+/// A budget's charge for calls that were resolved together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct JointBudget {
     key: BudgetKey,
@@ -124,7 +124,7 @@ impl Joint {
         clamp(self.credits)
     }
 
-    /// What a budget is charged: all of it may be its calls', up to their reserve.
+    /// Returns a budget's charge: all credits may be its calls', up to their reserve.
     fn share(credits: u128, budget: &JointBudget) -> u128 {
         if budget.calls == 0 { 0 } else { credits.min(budget.reserve.unwrap_or(u128::MAX)) }
     }
@@ -249,7 +249,7 @@ impl Book {
         }
     }
 
-    /// What a comparison can resolve.
+    /// Returns the attempts that a comparison can resolve.
     fn comparable(&self) -> Amount {
         self.amount(&self.account, |calls| calls.uncertain.saturating_sub(calls.before_baseline))
     }

@@ -1,4 +1,4 @@
-//! What a book holds for one call.
+//! A book's record of one call.
 
 use std::borrow::Cow;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::BudgetKey;
 
-/// What a [`Book`](super::Book) holds for one call. Changed by the functions of the book only, which keep the totals in
+/// A [`Book`](super::Book)'s record of one call. Changed by the functions of the book only, which keep the totals in
 /// step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "the facts are independent")]
 pub struct Entry {
     #[serde(rename = "m")]
     pub(super) method: Cow<'static, str>,
@@ -91,7 +91,7 @@ impl Entry {
     }
 }
 
-/// What the attempts of a call cost.
+/// The cost of a call's attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Cost {
     /// Credits.

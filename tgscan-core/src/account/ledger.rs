@@ -131,7 +131,7 @@ impl Ledger {
         self.lock().book.price(method).is_some()
     }
 
-    /// Begins to compare the book with the balance, for drivers of their own; [`Client::reconcile`] does all of it.
+    /// Begins to compare the book with the balance, for custom drivers; [`Client::reconcile`] does all of it.
     ///
     /// Call this until it returns `Start::Begun`, ask for the balance, then call
     /// [`finish_comparison`](Self::finish_comparison). New attempts are held back in between, at most 40 s. `token` tells

@@ -87,7 +87,7 @@ fn instructions(counts: &Counts, gates: &mut Gates) {
     );
     let parsed_once = above("whole-pooled-parsed-once");
     gates.at_most(-0.14, "instructions: a call over HTTP, above the same parsed once", parsed_once);
-    // Raw hyper sends clones of one request. Three quarters of the difference are the call itself ("a call, less decoding"); the
+    // Raw hyper sends clones of one request. Most of the difference is the call itself ("a call, less decoding"); the
     // rest is the pool, the timeout's timer, the inspection of the answer's head, and the slot for "never sent".
     gates.at_most(0.48, "instructions: a call over HTTP, above raw hyper", above("whole-raw"));
 }
