@@ -30,6 +30,8 @@ pub(super) struct Audit {
     pub(super) unrecorded: u64,
     /// What other programs spent.
     pub(super) elsewhere: u64,
+    /// What other programs spent that no comparison has shown yet.
+    pub(super) unseen: u64,
     pub(super) has_baseline: bool,
 }
 
@@ -65,6 +67,7 @@ impl Audit {
             admitted_cap: None,
             unrecorded: 0,
             elsewhere: 0,
+            unseen: 0,
             has_baseline: false,
         }
     }
@@ -222,12 +225,13 @@ impl Audit {
     }
 
     /// Checks that charged ≤ lost ≤ charged + in flight + uncertain, exactly if nothing is in flight or uncertain. Calls
-    /// that cost more than their reserve can pass the upper bound until they end.
+    /// that cost more than their reserve can pass the upper bound until they end, and other programs' spending until a
+    /// comparison shows it.
     pub(super) fn bracket(&self, promise: Promise) -> Checked {
         let (now, lost) = (self.ledger.book().totals(), self.lost());
         let known = now.charged + now.unexplained;
         let is_certain = now.in_flight_calls == 0 && now.uncertain_attempts == 0;
-        let most = if self.is_strict || is_certain { now.committed() } else { u64::MAX };
+        let most = if self.is_strict || is_certain { now.committed() + self.unseen } else { u64::MAX };
         self.check((known..=most).contains(&lost), promise, None, || {
             format!("the account lost {lost}, and the ledger has {now:?}")
         })

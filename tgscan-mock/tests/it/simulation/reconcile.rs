@@ -86,6 +86,9 @@ impl Audit {
                 before.totals()
             )
         })?;
+        if matches!(outcome, Outcome::Agrees | Outcome::Resolved(_) | Outcome::Unexplained(_)) {
+            self.unseen = 0;
+        }
         self.bracket(Promise::Reconciles)?;
         Ok(match outcome {
             Outcome::Baseline => {
@@ -117,6 +120,7 @@ impl Audit {
         let now = self.mock.account().credits;
         self.mock.set_credits(now - i64::try_from(credits).unwrap());
         self.elsewhere += credits;
+        self.unseen += credits;
     }
 
     /// Records purchases that were not recorded.
@@ -130,7 +134,7 @@ impl Audit {
         let cost = self.lost().saturating_sub(before.charged + before.unexplained);
         let resolved = self.ledger.resolve_uncertain(cost);
         // The next comparison is a first one.
-        self.has_baseline = false;
+        (self.has_baseline, self.unseen) = (false, 0);
         let now = self.ledger.book().totals();
         let is_right = (resolved, now.uncertain_attempts) == (before.uncertain_attempts, 0);
         self.check(is_right, Promise::Reconciles, None, || {
