@@ -1,5 +1,7 @@
 //! A store in PostgreSQL, for any number of processes and machines.
 
+mod connection;
+mod direct;
 mod error;
 mod session;
 mod setup;
@@ -26,7 +28,7 @@ use tokio_postgres::types::{ToSql, Type};
 use error::Failure;
 use session::{Shared, renew_lease};
 use target::Target;
-use transaction::{NOW, Statements, answer_of, call_of, hash};
+use transaction::{answer_of, call_of, hash};
 
 /// How long a transaction or a read may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -42,8 +44,8 @@ type Parameter = (Box<dyn ToSql + Send + Sync>, Type);
 /// lease of 15 s, which a thread of the store renews: when the process dies, or is cut off or suspended for longer, its
 /// calls in flight are uncertain for everyone. A store that comes back in time keeps them. Times are the server's.
 ///
-/// No statement is prepared on the server or depends on the session, so transaction poolers work. Everything that waits
-/// for the server is limited to 10 s.
+/// Behind a pooler, which is detected when connecting, statements are not prepared on the server and do not depend on the
+/// session, so transaction poolers work. Everything that waits for the server is limited to 10 s.
 ///
 /// Needs `PostgreSQL` 11 or newer, and the right to create a schema, or tables in a schema of its own.
 #[derive(Clone)]
@@ -77,7 +79,6 @@ impl PostgresStore {
         let opened = runtime.spawn(async move { opening.open(lease).await }).await;
         let (client, owner) = opened.unwrap_or_else(|_| Err(ended()))?;
         let shared = Arc::new(Shared {
-            statements: Statements::new(schema, LIMIT.as_millis()),
             target,
             runtime: runtime.clone(),
             _stop: stop,
@@ -110,7 +111,6 @@ impl PostgresStore {
     ) -> Result<Vec<T>, StoreError> {
         let shared = self.shared.clone();
         self.run(async move {
-            let sql = sql.replace("{now}", NOW).replace("{schema}", &shared.target.schema);
             let parameters: Vec<(&(dyn ToSql + Sync), Type)> = parameters
                 .iter()
                 .map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone()))
@@ -119,7 +119,7 @@ impl PostgresStore {
                 let mut is_repeated = false;
                 loop {
                     let client = shared.reader().await?;
-                    match client.query_typed(&sql, &parameters).await {
+                    match client.query(sql, &parameters).await {
                         Ok(rows) => return Ok(rows),
                         Err(error) => {
                             shared.reader.lock().await.take_if(|reader| Arc::ptr_eq(reader, &client));
@@ -254,7 +254,7 @@ impl Store for PostgresStore {
         let mut parameters: Vec<Parameter> = vec![(Box::new(count(limit)), Type::INT8)];
         let select = match index {
             Index::Due => {
-                "SELECT id FROM {schema}.calls WHERE account = $1 AND due_at <= {now} ORDER BY due_at, id LIMIT $2"
+                "SELECT id FROM {schema}.calls WHERE account = $1 AND due_at <= (SELECT {now}) ORDER BY due_at, id LIMIT $2"
             }
             Index::Unresolved => {
                 "SELECT id FROM {schema}.calls WHERE account = $1 AND is_unresolved ORDER BY id LIMIT $2"

@@ -9,12 +9,13 @@ use tgscan_core::store::{AccountName, Decide, Needs, OwnerId, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::time::timeout;
+use tokio_postgres::Error;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Error};
 
+use super::connection::Connection;
 use super::error::{Failure, explain, may_repeat};
 use super::target::Target;
-use super::transaction::{NOW, Statements, load, write};
+use super::transaction::{STATEMENTS, load, write};
 use super::{LIMIT, account_bytes, number_of, too_slow, unsigned};
 
 /// How often a transaction is repeated.
@@ -23,7 +24,6 @@ const REPEATS: u32 = 5;
 /// An open store.
 pub(super) struct Shared {
     pub(super) target: Target,
-    pub(super) statements: Statements,
     pub(super) runtime: Handle,
     /// Ends the thread when it is dropped.
     pub(super) _stop: oneshot::Sender<()>,
@@ -31,9 +31,9 @@ pub(super) struct Shared {
     pub(super) owner: AtomicU64,
     pub(super) renewing: AsyncMutex<()>,
     /// Connections for transactions that none uses now.
-    pub(super) idle: Mutex<Vec<Client>>,
+    pub(super) idle: Mutex<Vec<Connection>>,
     /// The connection for reads.
-    pub(super) reader: AsyncMutex<Option<Arc<Client>>>,
+    pub(super) reader: AsyncMutex<Option<Arc<Connection>>>,
     /// The numbers of accounts.
     pub(super) accounts: Mutex<HashMap<AccountName, i32>>,
 }
@@ -43,12 +43,13 @@ impl Shared {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn reader(&self) -> Result<Arc<Client>, StoreError> {
+    pub(super) async fn reader(&self) -> Result<Arc<Connection>, StoreError> {
         let mut reader = self.reader.lock().await;
         match &*reader {
             Some(client) if !client.is_closed() => Ok(client.clone()),
             _ => {
-                let client = Arc::new(self.target.connect().await?);
+                // Its statements are prepared when they are first used: none relies on another.
+                let client = Arc::new(self.target.connect(&[]).await?);
                 *reader = Some(client.clone());
                 Ok(client)
             }
@@ -56,31 +57,32 @@ impl Shared {
     }
 
     /// A connection for a transaction.
-    async fn client(&self) -> Result<Client, StoreError> {
+    async fn client(&self) -> Result<Connection, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(client) if !client.is_closed() => Ok(client),
-            _ => self.target.connect().await,
+            _ => self.target.connect(&STATEMENTS).await,
         }
     }
 
-    fn put_back(&self, client: Client) {
+    fn put_back(&self, client: Connection) {
         if !client.is_closed() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
         }
     }
 
     /// The number of an account, whose row is created if there is none.
-    async fn ensure(&self, client: &Client, account: &AccountName) -> Result<i32, Failure> {
+    async fn ensure(&self, client: &Connection, account: &AccountName) -> Result<i32, Failure> {
         if let Some(number) = self.accounts().get(account) {
             return Ok(*number);
         }
-        let schema = &self.target.schema;
         let name = account_bytes(account);
-        let insert = format!("INSERT INTO {schema}.accounts (name) VALUES ($1) ON CONFLICT DO NOTHING");
-        client.execute_typed(&insert, &[(&name, Type::BYTEA)]).await?;
-        let select = format!("SELECT number FROM {schema}.accounts WHERE name = $1");
-        let number = client.query_typed_one(&select, &[(&name, Type::BYTEA)]).await?.get(0);
+        let insert = "INSERT INTO {schema}.accounts (name) VALUES ($1) ON CONFLICT DO NOTHING";
+        client.query(insert, &[(&name, Type::BYTEA)]).await?;
+        let select = "SELECT number FROM {schema}.accounts WHERE name = $1";
+        let found = client.query(select, &[(&name, Type::BYTEA)]).await?;
+        let gone = || Failure::Store(StoreError::new("the account's row is gone"));
+        let number = found.first().ok_or_else(gone)?.get(0);
         self.accounts().insert(account.clone(), number);
         Ok(number)
     }
@@ -123,19 +125,19 @@ impl Shared {
 
     async fn attempt(
         &self,
-        client: &Client,
+        client: &Connection,
         account: &AccountName,
         needs: &Needs,
         decide: &mut Decide,
     ) -> Result<(), Failure> {
         let number = self.ensure(client, account).await?;
-        let (loaded, lease_left) = load(client, &self.statements, number, self.owner(), needs).await?;
+        let (loaded, lease_left) = load(client, number, self.owner(), needs).await?;
         // What is confirmed now must not outlast the lease.
         if lease_left < i64::try_from(self.fence().as_millis()).unwrap_or(i64::MAX) {
             return Err(Failure::Lease);
         }
         let changes = decide(loaded);
-        write(client, &self.statements, number, &changes).await
+        write(client, number, &changes).await
     }
 
     fn owner(&self) -> OwnerId {
@@ -150,16 +152,12 @@ impl Shared {
     pub(super) async fn renew(&self) -> Result<(), StoreError> {
         // One after the other, so that they become one new owner.
         let _renewing = self.renewing.lock().await;
-        let schema = &self.target.schema;
         let (id, lease) = (number_of(self.owner()), millis(self.lease));
-        let update = format!(
-            "UPDATE {schema}.owners SET lease_until = {now} + $2 WHERE id = $1 AND lease_until >= {now} RETURNING id",
-            now = NOW.replace("{schema}", schema)
-        );
+        let update = "UPDATE {schema}.owners SET lease_until = {now} + $2 WHERE id = $1 AND lease_until >= {now} RETURNING id";
         let client = self.reader().await?;
-        let renewed = client.query_typed_opt(&update, &[(&id, Type::INT8), (&lease, Type::INT8)]).await;
-        if renewed.map_err(|error| self.explain(&error))?.is_none() {
-            let owner = new_owner(&client, schema, self.lease).await;
+        let renewed = client.query(update, &[(&id, Type::INT8), (&lease, Type::INT8)]).await;
+        if renewed.map_err(|error| self.explain(&error))?.is_empty() {
+            let owner = new_owner(&client, self.lease).await;
             self.owner.store(owner.map_err(|error| self.explain(&error))?, Ordering::Release);
         }
         Ok(())
@@ -171,12 +169,10 @@ impl Shared {
 }
 
 /// Becomes a new owner.
-pub(super) async fn new_owner(client: &Client, schema: &str, lease: Duration) -> Result<OwnerId, Error> {
-    let insert = format!(
-        "INSERT INTO {schema}.owners (lease_until) VALUES ({} + $1) RETURNING id",
-        NOW.replace("{schema}", schema)
-    );
-    Ok(unsigned(client.query_typed_one(&insert, &[(&millis(lease), Type::INT8)]).await?.get(0)))
+pub(super) async fn new_owner(client: &Connection, lease: Duration) -> Result<OwnerId, Error> {
+    let insert = "INSERT INTO {schema}.owners (lease_until) VALUES ({now} + $1) RETURNING id";
+    let rows = client.query(insert, &[(&millis(lease), Type::INT8)]).await?;
+    Ok(rows.first().map_or(0, |row| unsigned(row.get(0))))
 }
 
 fn millis(duration: Duration) -> i64 {

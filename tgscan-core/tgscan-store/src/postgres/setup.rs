@@ -7,9 +7,11 @@ use tokio::time::timeout;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+use super::connection::Connection;
 use super::error::{Failure, explain};
 use super::session::new_owner;
 use super::target::Target;
+use super::transaction::STATEMENTS;
 use super::{LIMIT, too_slow};
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -18,14 +20,16 @@ const VERSION: i32 = 1;
 
 impl Target {
     /// Connects, creates the tables if there are none, and becomes an owner.
-    pub(super) async fn open(&self, lease: Duration) -> Result<(Client, OwnerId), StoreError> {
-        let client = self.connect().await?;
+    pub(super) async fn open(&self, lease: Duration) -> Result<(Connection, OwnerId), StoreError> {
         let opening = async {
+            let client = self.connect_to_any().await.map_err(Failure::Store)?;
             self.create_tables(&client).await?;
-            new_owner(&client, &self.schema, lease).await.map_err(Failure::Database)
+            let connection = Connection::new(client, &self.schema, &STATEMENTS).await?;
+            let owner = new_owner(&connection, lease).await?;
+            Ok((connection, owner))
         };
         match timeout(LIMIT, opening).await {
-            Ok(Ok(owner)) => Ok((client, owner)),
+            Ok(Ok(opened)) => Ok(opened),
             Ok(Err(Failure::Store(error))) => Err(error),
             Ok(Err(Failure::Database(error) | Failure::InDoubt(error))) => Err(explain(&self.name(), &error)),
             Ok(Err(Failure::Lease)) | Err(_) => Err(too_slow(self)),

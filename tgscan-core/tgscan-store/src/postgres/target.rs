@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -16,10 +15,9 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::connection::Connection;
 use super::error::explain;
-
-/// How long connecting may take.
-pub(super) const CONNECT: Duration = Duration::from_secs(10);
+use super::{LIMIT, too_slow};
 
 /// Where and how to connect.
 #[derive(Clone)]
@@ -115,14 +113,17 @@ impl Target {
         format!("PostgreSQL at {}", hosts.collect::<Vec<_>>().join(", "))
     }
 
-    /// Connects to the first host that takes writes.
-    pub(super) async fn connect(&self) -> Result<Client, StoreError> {
-        let limit =
-            || StoreError::new(format!("{} did not answer within {} s", self.name(), CONNECT.as_secs()));
-        tokio::time::timeout(CONNECT, self.connect_to_any()).await.unwrap_or_else(|_| Err(limit()))
+    /// Connects to the first host that takes writes, and prepares statements.
+    pub(super) async fn connect(&self, statements: &[&'static str]) -> Result<Connection, StoreError> {
+        let connecting = async {
+            let client = self.connect_to_any().await?;
+            let connection = Connection::new(client, &self.schema, statements).await;
+            connection.map_err(|error| explain(&self.name(), &error))
+        };
+        tokio::time::timeout(LIMIT, connecting).await.unwrap_or_else(|_| Err(too_slow(self)))
     }
 
-    async fn connect_to_any(&self) -> Result<Client, StoreError> {
+    pub(super) async fn connect_to_any(&self) -> Result<Client, StoreError> {
         let mut failure = StoreError::new(format!("{}: no host", self.name()));
         for (index, host) in self.config.get_hosts().iter().enumerate() {
             let ports = self.config.get_ports();

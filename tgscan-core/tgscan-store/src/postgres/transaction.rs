@@ -5,118 +5,90 @@ use futures_util::join;
 use tgscan_core::store::{
     AccountRow, Answer, Call, CallId, Changes, JournalEntry, Loaded, Needs, OwnerId, QuestionRow, StoreError,
 };
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, Row};
 
+use super::connection::{Connection, Parameters};
 use super::error::Failure;
 use super::{number, unsigned};
 use crate::answer;
 
-/// The time in milliseconds since 1970, by the server's clock.
-pub(super) const NOW: &str =
-    "((extract(epoch FROM clock_timestamp()) * 1000)::bigint + (SELECT clock_offset FROM {schema}.meta))";
+const LOCK: &str = "SELECT row FROM {schema}.accounts WHERE number = $1 FOR UPDATE";
+/// Apart, because the columns of a row are computed before its lock is waited for.
+const TIME: &str = "SELECT {now}, (SELECT lease_until - {now} FROM {schema}.owners WHERE id = $1)";
+/// Calls, and questions, which have names.
+///
+/// The owner's number is compared twice, so that its own calls, which are many, are not read. A lease that lasts for more
+/// than an hour was written while the clock was ahead. `OFFSET 0` keeps the planner from reading whole tables for a join.
+const ROWS: &str = "
+    WITH lost AS MATERIALIZED (
+        SELECT c.id, c.key FROM (
+            SELECT id, key, owner FROM {schema}.calls WHERE account = $1 AND owner < $2
+            UNION ALL SELECT id, key, owner FROM {schema}.calls WHERE account = $1 AND owner > $2
+        ) c LEFT JOIN {schema}.owners o ON o.id = c.owner
+        WHERE o.id IS NULL OR o.lease_until NOT BETWEEN {now} AND {now} + 3600000
+    )
+    SELECT c.id, c.row, NULL::bytea, c.id IN (SELECT id FROM lost) FROM (
+        SELECT unnest($3::bigint[])
+        UNION SELECT q.blocking FROM unnest($4::bytea[]) k(key), LATERAL (
+            SELECT blocking FROM {schema}.questions WHERE account = $1 AND key = k.key OFFSET 0
+        ) q
+        UNION SELECT id FROM lost
+        UNION SELECT id FROM {schema}.calls WHERE $5 AND account = $1 AND is_unresolved
+    ) wanted(id), LATERAL (
+        SELECT id, row FROM {schema}.calls WHERE account = $1 AND id = wanted.id OFFSET 0
+    ) c
+    UNION ALL SELECT NULL, q.row, q.name, false FROM (
+        SELECT unnest($4::bytea[])
+        UNION SELECT c.key FROM unnest($3::bigint[]) k(id), LATERAL (
+            SELECT key FROM {schema}.calls WHERE account = $1 AND id = k.id OFFSET 0
+        ) c
+        UNION SELECT key FROM lost
+    ) wanted(key), LATERAL (
+        SELECT row, name FROM {schema}.questions WHERE account = $1 AND key = wanted.key OFFSET 0
+    ) q";
+const JOURNAL: &str = "SELECT number, row FROM {schema}.journal WHERE account = $1 AND number = ANY ($2)";
+const SET_ACCOUNT: &str = "UPDATE {schema}.accounts SET row = $2 WHERE number = $1";
+const SET_CALLS: &str = "INSERT INTO {schema}.calls (account, id, row, key, owner, is_unresolved, is_answered, due_at)
+    SELECT $1, * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::boolean[], $7::boolean[], $8::bigint[])
+    ON CONFLICT (account, id) DO UPDATE SET row = excluded.row, key = excluded.key, owner = excluded.owner,
+    is_unresolved = excluded.is_unresolved, is_answered = excluded.is_answered, due_at = excluded.due_at";
+const REMOVE_CALLS: &str = "DELETE FROM {schema}.calls WHERE account = $1 AND id = ANY ($2)";
+const SET_QUESTIONS: &str = "INSERT INTO {schema}.questions (account, key, name, row, blocking, answered)
+    SELECT $1, * FROM unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[])
+    ON CONFLICT (account, key) DO UPDATE SET row = excluded.row, blocking = excluded.blocking, answered = excluded.answered";
+const REMOVE_QUESTIONS: &str = "DELETE FROM {schema}.questions WHERE account = $1 AND key = ANY ($2)";
+const SET_ANSWERS: &str = "INSERT INTO {schema}.answers (account, id, answer)
+    SELECT $1, * FROM unnest($2::bigint[], $3::bytea[]) ON CONFLICT (account, id) DO UPDATE SET answer = excluded.answer";
+const REMOVE_ANSWERS: &str = "DELETE FROM {schema}.answers WHERE account = $1 AND id = ANY ($2)";
+const ADD_PEOPLE: &str = "INSERT INTO {schema}.people (account, person, id)
+    SELECT $1, * FROM unnest($2::bytea[], $3::bigint[]) ON CONFLICT DO NOTHING";
+const REMOVE_PEOPLE: &str = "DELETE FROM {schema}.people WHERE account = $1 AND id = ANY ($2)";
+const SET_JOURNAL: &str = "INSERT INTO {schema}.journal (account, number, row)
+    SELECT $1, * FROM unnest($2::bigint[], $3::bytea[]) ON CONFLICT (account, number) DO UPDATE SET row = excluded.row";
 
-/// How long a lease may last at most: one that lasts longer was written while the clock was ahead. In milliseconds.
-const MAX_LEASE: i64 = 3_600_000;
-
-/// How long a suspended process may hold an account's lock, in milliseconds: shorter than others wait for it.
-const IDLE: u32 = 3_000;
-
-/// The statements, with the schema's name. None is prepared on the server or depends on the session, so that they work
-/// behind poolers.
-pub(super) struct Statements {
-    begin: String,
-    lock: String,
-    time: String,
-    calls: String,
-    questions: String,
-    journal: String,
-    set_account: String,
-    set_calls: String,
-    remove_calls: String,
-    set_questions: String,
-    remove_questions: String,
-    set_answers: String,
-    remove_answers: String,
-    add_people: String,
-    remove_people: String,
-    set_journal: String,
-}
-
-impl Statements {
-    pub(super) fn new(schema: &str, limit: u128) -> Self {
-        let sql = |text: &str| text.replace("{now}", NOW).replace("{schema}", schema);
-        let is_lost = format!(
-            "(c.owner IS NOT NULL AND c.owner <> $2 AND (o.id IS NULL OR o.lease_until NOT BETWEEN {{now}} AND {{now}} + {MAX_LEASE}))"
-        );
-        let lost = format!(
-            "{{schema}}.calls c LEFT JOIN {{schema}}.owners o ON o.id = c.owner WHERE c.account = $1 AND {is_lost}"
-        );
-        Self {
-            begin: sql(&format!(
-                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-                 SET LOCAL statement_timeout TO {limit}; SET LOCAL lock_timeout TO {limit};
-                 SET LOCAL idle_in_transaction_session_timeout TO {IDLE};
-                 SET LOCAL synchronous_commit TO on; SET LOCAL bytea_output TO hex"
-            )),
-            lock: sql("SELECT row FROM {schema}.accounts WHERE number = $1 FOR UPDATE"),
-            // Apart, because the columns of a row are computed before its lock is waited for.
-            time: sql("SELECT {now}, (SELECT lease_until - {now} FROM {schema}.owners WHERE id = $1)"),
-            calls: sql(&format!(
-                "SELECT c.id, c.row, {is_lost} FROM {{schema}}.calls c LEFT JOIN {{schema}}.owners o ON o.id = c.owner
-                 WHERE c.account = $1 AND c.id IN (
-                     SELECT unnest($3::bigint[])
-                     UNION SELECT blocking FROM {{schema}}.questions WHERE account = $1 AND key = ANY ($4)
-                     UNION SELECT c.id FROM {lost}
-                     UNION SELECT id FROM {{schema}}.calls WHERE $5 AND account = $1 AND is_unresolved
-                 )"
-            )),
-            questions: sql(&format!(
-                "SELECT q.name, q.row FROM {{schema}}.questions q WHERE q.account = $1 AND q.key IN (
-                     SELECT unnest($4::bytea[])
-                     UNION SELECT key FROM {{schema}}.calls WHERE account = $1 AND id = ANY ($3)
-                     UNION SELECT c.key FROM {lost}
-                 )"
-            )),
-            journal: sql("SELECT number, row FROM {schema}.journal WHERE account = $1 AND number = ANY ($2)"),
-            set_account: sql("UPDATE {schema}.accounts SET row = $2 WHERE number = $1"),
-            set_calls: sql(
-                "INSERT INTO {schema}.calls (account, id, row, key, owner, is_unresolved, is_answered, due_at)
-                 SELECT $1, * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::boolean[], $7::boolean[], $8::bigint[])
-                 ON CONFLICT (account, id) DO UPDATE SET row = excluded.row, key = excluded.key, owner = excluded.owner,
-                 is_unresolved = excluded.is_unresolved, is_answered = excluded.is_answered, due_at = excluded.due_at",
-            ),
-            remove_calls: sql("DELETE FROM {schema}.calls WHERE account = $1 AND id = ANY ($2)"),
-            set_questions: sql(
-                "INSERT INTO {schema}.questions (account, key, name, row, blocking, answered)
-                 SELECT $1, * FROM unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[])
-                 ON CONFLICT (account, key) DO UPDATE SET row = excluded.row, blocking = excluded.blocking,
-                 answered = excluded.answered",
-            ),
-            remove_questions: sql("DELETE FROM {schema}.questions WHERE account = $1 AND key = ANY ($2)"),
-            set_answers: sql(
-                "INSERT INTO {schema}.answers (account, id, answer) SELECT $1, * FROM unnest($2::bigint[], $3::bytea[])
-                 ON CONFLICT (account, id) DO UPDATE SET answer = excluded.answer",
-            ),
-            remove_answers: sql("DELETE FROM {schema}.answers WHERE account = $1 AND id = ANY ($2)"),
-            add_people: sql(
-                "INSERT INTO {schema}.people (account, person, id) SELECT $1, * FROM unnest($2::bytea[], $3::bigint[])
-                 ON CONFLICT DO NOTHING",
-            ),
-            remove_people: sql("DELETE FROM {schema}.people WHERE account = $1 AND id = ANY ($2)"),
-            set_journal: sql(
-                "INSERT INTO {schema}.journal (account, number, row) SELECT $1, * FROM unnest($2::bigint[], $3::bytea[])
-                 ON CONFLICT (account, number) DO UPDATE SET row = excluded.row",
-            ),
-        }
-    }
-}
+/// The statements of a transaction.
+pub(super) const STATEMENTS: [&str; 14] = [
+    LOCK,
+    TIME,
+    ROWS,
+    JOURNAL,
+    SET_ACCOUNT,
+    SET_CALLS,
+    REMOVE_CALLS,
+    SET_QUESTIONS,
+    REMOVE_QUESTIONS,
+    SET_ANSWERS,
+    REMOVE_ANSWERS,
+    ADD_PEOPLE,
+    REMOVE_PEOPLE,
+    SET_JOURNAL,
+];
 
 /// Begins a transaction, locks the account, and loads what is needed, in one round trip. Returns how much longer the
 /// owner's lease lasts, in milliseconds.
 pub(super) async fn load(
-    client: &Client,
-    statements: &Statements,
+    connection: &Connection,
     account: i32,
     owner: OwnerId,
     needs: &Needs,
@@ -127,41 +99,43 @@ pub(super) async fn load(
     let owner_id = number(owner)?;
     let lock: Parameters<'_> = vec![(&account, Type::INT4)];
     let time: Parameters<'_> = vec![(&owner_id, Type::INT8)];
-    let mut of_questions = [lock.clone(), time.clone()].concat();
-    of_questions.extend([(&calls as _, Type::INT8_ARRAY), (&keys as _, Type::BYTEA_ARRAY)]);
-    let mut of_calls = of_questions.clone();
-    of_calls.push((&needs.unresolved, Type::BOOL));
+    let mut of_rows = [lock.clone(), time.clone()].concat();
+    of_rows.extend([
+        (&calls as _, Type::INT8_ARRAY),
+        (&keys as _, Type::BYTEA_ARRAY),
+        (&needs.unresolved as _, Type::BOOL),
+    ]);
     let of_journal: Parameters<'_> = vec![(&account, Type::INT4), (&journal, Type::INT8_ARRAY)];
     // One after the other on the connection, and all of them before the first answer comes.
-    let (begun, locked, time, calls, questions, journal) = join!(
-        client.batch_execute(&statements.begin),
-        client.query_typed_opt(&statements.lock, &lock),
-        client.query_typed_one(&statements.time, &time),
-        client.query_typed(&statements.calls, &of_calls),
-        client.query_typed(&statements.questions, &of_questions),
+    let (begun, locked, time, rows, journal) = join!(
+        connection.begin(),
+        connection.query(LOCK, &lock),
+        connection.query(TIME, &time),
+        connection.query(ROWS, &of_rows),
         async {
             if journal.is_empty() {
                 return Ok(Vec::new());
             }
-            client.query_typed(&statements.journal, &of_journal).await
+            connection.query(JOURNAL, &of_journal).await
         }
     );
     begun?;
-    let Some(locked) = locked? else {
+    let (locked, time) = (locked?, time?);
+    let ([locked], [time]) = (&locked[..], &time[..]) else {
         return Err(Failure::Store(StoreError::new("the account's row is gone")));
     };
-    let time = time?;
     let mut loaded = Loaded { now: unsigned(time.get(0)), owner, ..Loaded::default() };
     loaded.account = AccountRow::from_bytes(locked.get(0)).map_err(Failure::Store)?;
-    for row in calls? {
-        let id = unsigned(row.get(0));
-        loaded.calls.push(Call::from_bytes(id, row.get(1)).map_err(Failure::Store)?);
-        if row.get(2) {
-            loaded.lost.push(id);
-        }
-    }
-    for row in questions? {
-        let name = String::from_utf8_lossy(row.get(0)).into_owned();
+    for row in rows? {
+        let Some(name) = row.get::<_, Option<&[u8]>>(2) else {
+            let id = unsigned(row.get(0));
+            loaded.calls.push(Call::from_bytes(id, row.get(1)).map_err(Failure::Store)?);
+            if row.get(3) {
+                loaded.lost.push(id);
+            }
+            continue;
+        };
+        let name = String::from_utf8_lossy(name).into_owned();
         loaded.questions.push((name, QuestionRow::from_bytes(row.get(1)).map_err(Failure::Store)?));
     }
     for row in journal? {
@@ -172,30 +146,21 @@ pub(super) async fn load(
 }
 
 /// Writes changes and commits, in one round trip.
-pub(super) async fn write(
-    client: &Client,
-    statements: &Statements,
-    account: i32,
-    changes: &Changes,
-) -> Result<(), Failure> {
+pub(super) async fn write(connection: &Connection, account: i32, changes: &Changes) -> Result<(), Failure> {
     let rows = Rows::new(changes)?;
     let Some(row) = &changes.account else {
-        client.batch_execute("ROLLBACK").await?;
+        connection.roll_back().await?;
         return Ok(());
     };
     let row = row.to_bytes();
     let account_only: Parameters<'_> = vec![(&row, Type::BYTEA)];
-    let run = |sql, count, parameters| run(client, sql, account, count, parameters);
+    let run = |sql, count, parameters| run(connection, sql, account, count, parameters);
     let statements = [
-        run(&statements.set_account, 1, account_only),
-        run(&statements.remove_people, rows.unnamed.len(), vec![(&rows.unnamed, Type::INT8_ARRAY)]),
+        run(SET_ACCOUNT, 1, account_only),
+        run(REMOVE_PEOPLE, rows.unnamed.len(), vec![(&rows.unnamed, Type::INT8_ARRAY)]),
+        run(REMOVE_CALLS, rows.removed_calls.len(), vec![(&rows.removed_calls, Type::INT8_ARRAY)]),
         run(
-            &statements.remove_calls,
-            rows.removed_calls.len(),
-            vec![(&rows.removed_calls, Type::INT8_ARRAY)],
-        ),
-        run(
-            &statements.set_calls,
+            SET_CALLS,
             rows.ids.len(),
             vec![
                 (&rows.ids, Type::INT8_ARRAY),
@@ -207,13 +172,9 @@ pub(super) async fn write(
                 (&rows.due, Type::INT8_ARRAY),
             ],
         ),
+        run(REMOVE_QUESTIONS, rows.removed_keys.len(), vec![(&rows.removed_keys, Type::BYTEA_ARRAY)]),
         run(
-            &statements.remove_questions,
-            rows.removed_keys.len(),
-            vec![(&rows.removed_keys, Type::BYTEA_ARRAY)],
-        ),
-        run(
-            &statements.set_questions,
+            SET_QUESTIONS,
             rows.question_keys.len(),
             vec![
                 (&rows.question_keys, Type::BYTEA_ARRAY),
@@ -224,46 +185,40 @@ pub(super) async fn write(
             ],
         ),
         run(
-            &statements.set_answers,
+            SET_ANSWERS,
             rows.answer_ids.len(),
             vec![(&rows.answer_ids, Type::INT8_ARRAY), (&rows.answers, Type::BYTEA_ARRAY)],
         ),
+        run(REMOVE_ANSWERS, rows.removed_answers.len(), vec![(&rows.removed_answers, Type::INT8_ARRAY)]),
         run(
-            &statements.remove_answers,
-            rows.removed_answers.len(),
-            vec![(&rows.removed_answers, Type::INT8_ARRAY)],
-        ),
-        run(
-            &statements.add_people,
+            ADD_PEOPLE,
             rows.people.len(),
             vec![(&rows.people, Type::BYTEA_ARRAY), (&rows.people_ids, Type::INT8_ARRAY)],
         ),
         run(
-            &statements.set_journal,
+            SET_JOURNAL,
             rows.journal_numbers.len(),
             vec![(&rows.journal_numbers, Type::INT8_ARRAY), (&rows.journal, Type::BYTEA_ARRAY)],
         ),
     ];
     // In this order on the connection, and all of them before the first answer comes.
-    let (written, committed) = join!(join_all(statements), client.batch_execute("COMMIT"));
+    let (written, committed) = join!(join_all(statements), connection.commit());
     // A commit after a statement that failed is a rollback, and reports no error.
     written.into_iter().try_for_each(|result| result.map_err(Failure::in_doubt))?;
     committed.map_err(Failure::in_doubt)
 }
 
-type Parameters<'a> = Vec<(&'a (dyn ToSql + Sync), Type)>;
-
 /// Runs a statement on an account, if it has rows to change.
 async fn run(
-    client: &Client,
-    sql: &str,
+    connection: &Connection,
+    sql: &'static str,
     account: i32,
     rows: usize,
     mut parameters: Parameters<'_>,
 ) -> Result<(), Error> {
     if rows > 0 {
         parameters.insert(0, (&account, Type::INT4));
-        client.execute_typed(sql, &parameters).await?;
+        connection.query(sql, &parameters).await?;
     }
     Ok(())
 }
