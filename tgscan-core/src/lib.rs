@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 //!
 //! # Overview
@@ -5,7 +6,7 @@
 //! - [`Client`] makes calls asynchronously, [`blocking::call`] on the current thread without a runtime. Both drive
 //!   [`call::Step`].
 //! - [`Transport`] sends requests: one method, and the rules for an implementation.
-//! - [`retry`] defines when a request is sent again. [Credits](_credits) lists every case in a table.
+//! - [`RetryPolicy`] limits retries. [Credits](_credits) lists every case in which a request is sent again.
 //! - [`account`] records the cost of calls. Its caps and budgets refuse calls before they are sent.
 //! - [`store`] makes accounting and answers durable, and shares them between processes.
 //! - [Services](_services): disconnects, tenants, a second provider, keeping answers.
@@ -25,6 +26,7 @@ mod probe;
 mod redact;
 mod refusal;
 mod reply;
+#[doc(hidden)]
 pub mod retry;
 pub mod store;
 mod success;
@@ -42,7 +44,10 @@ pub mod _services {}
 #[doc = include_str!("design.md")]
 pub mod _design {}
 
-pub use account::{Book, Budget, Ledger, Outcome, Period, Reconciliation, Reserve};
+pub use account::book::Book;
+pub use account::budget::{Budget, Period, Reserve};
+pub use account::compare::{Outcome, Reconciliation};
+pub use account::ledger::Ledger;
 pub use api::Api;
 pub use api_key::{ApiKey, KeyKind};
 /// The attribute for `impl Transport` and `impl Timer`, from the `async-trait` crate.
@@ -51,13 +56,15 @@ pub use async_trait::async_trait;
 pub use bytes;
 pub use client::{Client, Drained};
 pub use credits::Credits;
-pub use error::{Error, ErrorKind};
+pub use error::call::{Error, ErrorKind};
 /// The crate of requests and responses, which is part of this API.
 pub use http;
 pub use refusal::Refusal;
 pub use reply::{Reply, Storage};
-pub use retry::RetryPolicy;
+pub use retry::policy::RetryPolicy;
 /// The schemas: request and answer types, validated values, the envelope.
 pub use tgscan_types as types;
 pub use timer::Timer;
-pub use transport::{Transport, TransportError, transport_fn};
+pub use transport::adapters::transport_fn;
+pub use transport::error::TransportError;
+pub use transport::send::Transport;

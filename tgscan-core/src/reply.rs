@@ -23,7 +23,7 @@ pub struct Reply<A> {
     /// The answer.
     pub answer: A,
     /// The cost of the attempt that was answered. Earlier attempts were free, unless
-    /// [`RetryPolicy::resend_uncertain`](crate::RetryPolicy::resend_uncertain) is set: then a free answer after an
+    /// [`RetryPolicy::resend_uncertain`](crate::RetryPolicy) is set: then a free answer after an
     /// uncertain attempt is [`Credits::Uncertain`], and a charged answer may have been paid for twice.
     pub credits: Credits,
     /// The number of requests passed to the transport.

@@ -1,14 +1,14 @@
-//! The locks of shared state: those of `std`, or of a scheduler that tries orders of threads.
+//! The locks of shared state: those of `std`, or in tests those of a scheduler that explores thread schedules.
 //!
-//! `RUSTFLAGS="--cfg shuttle" cargo test -p tgscan-core --lib schedules --target-dir target/shuttle` runs the tests that
-//! are called `schedules` under many schedules; without the flag they run a few times as the system schedules them.
+//! `RUSTFLAGS="--cfg shuttle" cargo test -p tgscan-core --lib schedules --target-dir target/shuttle` runs the tests named
+//! `schedules` under many schedules. Without the flag, they run a few times with real threads.
 
 #[cfg(all(test, shuttle))]
 pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
-/// What tests of schedules need.
+/// Helpers of the tests named `schedules`.
 #[cfg(test)]
 pub(crate) mod schedules {
     #[cfg(not(shuttle))]
@@ -18,14 +18,14 @@ pub(crate) mod schedules {
     #[cfg(not(shuttle))]
     pub(crate) use std::thread;
 
-    /// Runs a test under many schedules. One that cannot go on fails.
+    /// Runs a test under many schedules. Fails on a deadlock.
     pub(crate) fn check(test: impl Fn() + Send + Sync + 'static) {
         #[cfg(shuttle)]
         {
             let test = std::sync::Arc::new(test);
             let again = test.clone();
             shuttle::check_random(move || test(), 1_000);
-            // Few switches at the right places find what random ones do not.
+            // Finds bugs that need few context switches at specific places, which random schedules miss.
             shuttle::check_pct(move || again(), 1_000, 3);
         }
         #[cfg(not(shuttle))]

@@ -1,3 +1,6 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// rustdoc cannot find the README's picture. The first definition of its name is used: an empty one.
+#![doc = "[inspector]: data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="]
 #![doc = include_str!("../README.md")]
 //!
 //! # Faults
@@ -45,8 +48,8 @@ mod timer;
 mod transport;
 
 pub use engine::{
-    Account, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Mock, MockBuilder, RecordedRequest,
-    Repeat, UnknownAccounts, UnmetExpectations,
+    Account, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Manner, Mock, MockBuilder,
+    RecordedRequest, Repeat, UnknownAccounts, UnmetExpectations,
 };
 #[cfg(feature = "server")]
 pub use engine::{MethodCost, ScriptStep};

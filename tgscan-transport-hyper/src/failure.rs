@@ -10,7 +10,6 @@ use rustls::pki_types::InvalidDnsNameError;
 use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
 
 use crate::connect::{ConnectTimeout, PlainHttp, Route, proxy_address};
-use crate::incoming::BodyFailure;
 use crate::outgoing::{Handover, Withdrawn};
 use crate::pool::{ConnectError, SendError};
 use crate::runtime::RuntimeError;
@@ -88,6 +87,14 @@ pub(crate) fn timed_out_before_head(
         TransportError::new(format!("{passed} without an answer from {host}"))
     };
     failed.with_kind(Kind::Timeout).with_trusted_text()
+}
+
+/// The failure of reading a body.
+pub(crate) struct BodyFailure {
+    pub(crate) kind: Kind,
+    pub(crate) source: Box<dyn StdError + Send + Sync>,
+    /// Contains no text from the peer.
+    pub(crate) is_trusted: bool,
 }
 
 /// Converts an error after `received` bytes of the body.

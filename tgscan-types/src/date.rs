@@ -104,6 +104,20 @@ fn is_name_or_short(name: &str, full: &str) -> bool {
     name.eq_ignore_ascii_case(full) || full.get(..3).is_some_and(|short| name.eq_ignore_ascii_case(short))
 }
 
+/// Returns year, month and day of a day since 1970-01-01. Source: Howard Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms".
+#[doc(hidden)]
+pub fn civil_of_day(day: u64) -> (u64, u64, u64) {
+    let shifted = day + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
 /// Returns the days from 1970-01-01 to a date of the Gregorian calendar, or `None` if the date does not exist.
 fn civil(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -159,7 +173,14 @@ fn zone_minutes(zone: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::unix_millis;
+    use super::{civil_of_day, unix_millis};
+
+    #[test]
+    fn days_have_dates() {
+        assert_eq!(civil_of_day(0), (1970, 1, 1));
+        assert_eq!(civil_of_day(11_016), (2000, 2, 29));
+        assert_eq!(civil_of_day(20_782), (2026, 11, 25));
+    }
 
     #[test]
     fn parses_the_common_forms() {

@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 //!
 //! # Adding an API method
@@ -29,6 +30,8 @@ mod values;
 mod views;
 
 pub use api_method::ApiMethod;
+#[doc(hidden)]
+pub use date::civil_of_day;
 pub use date::unix_millis;
 pub use debug::{Reveal, Revealed};
 pub use envelope::{Envelope, ErrorResult};

@@ -55,7 +55,10 @@ mod tests {
         };
         assert_eq!(link(Some("Book_Club")).as_deref(), Some("https://t.me/Book_Club"));
         assert_eq!(link(Some("gif")).as_deref(), Some("https://t.me/gif"));
-        for none in [None, Some(""), Some("a b"), Some("../login"), Some("+49"), Some("name?boost")] {
+        let long = "a".repeat(33);
+        for none in
+            [None, Some(""), Some(&*long), Some("a b"), Some("../login"), Some("+49"), Some("name?boost")]
+        {
             assert_eq!(link(none), None, "{none:?}");
         }
     }

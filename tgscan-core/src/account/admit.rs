@@ -1,15 +1,15 @@
-//! Whether a call fits the limits of its account.
+//! Checks whether a call fits the limits of its account.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use super::book::clamp;
+use super::amount::clamp;
 use super::{Book, Budget, BudgetKey, Entry, Period, Reserve, Totals};
 
 /// The limits that a client's calls must fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Limits {
-    /// On the whole account.
+    /// The limit of the account.
     pub(crate) cap: Option<(u64, Reserve)>,
     pub(crate) budgets: Vec<Budget>,
 }
@@ -21,17 +21,17 @@ impl Limits {
         self.budgets.push(budget);
     }
 
-    /// Whether nothing is limited.
-    pub(crate) fn are_none(&self) -> bool {
+    /// Returns whether there is no limit.
+    pub(crate) fn is_empty(&self) -> bool {
         self.cap.is_none() && self.budgets.is_empty()
     }
 
-    /// Whether a call fits or not depends on the date.
-    pub(crate) fn need_date(&self) -> bool {
+    /// Returns whether a budget has a period, so that admission needs the date.
+    pub(crate) fn needs_date(&self) -> bool {
         self.budgets.iter().any(|budget| budget.period != Period::Total)
     }
 
-    /// What an attempt reserves at least.
+    /// Returns the minimum reserve of an attempt, in credits.
     fn reserve(&self) -> u64 {
         let all = self
             .cap
@@ -58,12 +58,12 @@ pub struct CapReached {
     pub totals: Totals,
     /// The amount that the call would have reserved; `None` if the price of its method is unknown.
     pub reserve: Option<u64>,
-    /// Whether a periodic budget was refused because the date is not known.
+    /// Whether the budget is periodic and the date is unknown.
     pub is_undated: bool,
 }
 
 impl CapReached {
-    /// Returns whether waiting can help: there may be room when the calls in flight have ended.
+    /// Returns whether waiting can help: the call may fit after the calls in flight have ended.
     pub fn is_transient(&self) -> bool {
         let ended = Totals { in_flight: 0, is_in_flight_open: false, ..self.totals };
         self.totals.in_flight_calls > 0 && self.fits(&ended)
@@ -81,7 +81,7 @@ impl CapReached {
 }
 
 impl Book {
-    /// Admits a call if it fits all limits. `date` is the time in milliseconds since 1970, if it is known.
+    /// Admits a call if it fits all limits. `date` is in milliseconds since 1970, if it is known.
     pub(crate) fn admit(
         &mut self,
         method: Cow<'static, str>,
@@ -92,11 +92,11 @@ impl Book {
         let mut entry = Entry { method, reserve: limits.reserve(), budgets, ..Entry::default() };
         self.check(&entry, limits, 1)?;
         (entry.is_in_flight, entry.is_sending) = (true, true);
-        self.begin(&entry);
+        self.add_call(&entry);
         Ok(entry)
     }
 
-    /// Admits another attempt of a call, of which `uncertain` attempts have no known cost.
+    /// Admits another attempt of a call with `uncertain` uncertain attempts.
     pub(crate) fn renew(
         &mut self,
         entry: &mut Entry,
@@ -104,13 +104,13 @@ impl Book {
         limits: &Limits,
     ) -> Result<(), CapReached> {
         let more = u64::from(uncertain.saturating_sub(entry.uncertain));
-        self.check(entry, limits, more).map_err(|cap| self.without_own(cap, entry, more))?;
-        self.begin_again(entry, uncertain);
+        self.check(entry, limits, more).map_err(|cap| self.as_if_ended(cap, entry, more))?;
+        self.add_attempt(entry, uncertain);
         Ok(())
     }
 
-    /// The totals as they are if the call ends without another attempt: it cannot wait for its own end.
-    fn without_own(&mut self, cap: CapReached, entry: &Entry, uncertain: u64) -> CapReached {
+    /// Returns the refusal with the totals after the end of the call, because a call cannot wait for its own end.
+    fn as_if_ended(&mut self, cap: CapReached, entry: &Entry, uncertain: u64) -> CapReached {
         let method = self.method(entry.method.clone());
         let reserve = self.reserved(method, entry.reserve);
         let credits = |attempts: u64| reserve.unwrap_or(1).saturating_mul(attempts);
@@ -129,12 +129,12 @@ impl Book {
         CapReached { totals, ..cap }
     }
 
-    /// The periods in which a call counts. A budget's period never moves backwards.
+    /// Returns the periods in which a call counts. A budget's period never moves backwards.
     fn budget_keys(&self, limits: &Limits, date: Option<u64>) -> Result<Vec<BudgetKey>, CapReached> {
         let key = |budget: &Budget| {
             let Budget { label, period, .. } = budget;
-            let mine = self.budgets.iter().filter(|(key, _)| key.label == *label && key.period == *period);
-            let latest = mine.map(|(key, _)| key.number).max().unwrap_or(0);
+            let periods = self.budgets.iter().filter(|(key, _)| key.label == *label && key.period == *period);
+            let latest = periods.map(|(key, _)| key.number).max().unwrap_or(0);
             let number = match (period, date) {
                 (Period::Total, _) => 0,
                 (_, Some(date)) => period.number(date).max(latest),
@@ -153,9 +153,9 @@ impl Book {
         limits.budgets.iter().map(key).collect()
     }
 
-    /// Checks whether this many more attempts of a call fit the limits.
+    /// Checks whether `attempts` more attempts of a call fit the limits.
     fn check(&mut self, entry: &Entry, limits: &Limits, attempts: u64) -> Result<(), CapReached> {
-        if attempts == 0 || limits.are_none() {
+        if attempts == 0 || limits.is_empty() {
             return Ok(());
         }
         let method = self.method(entry.method.clone());
@@ -169,21 +169,21 @@ impl Book {
             is_undated: false,
         };
         if let Some((cap, _)) = limits.cap {
-            let held = self.amount(&self.account, |calls| calls.in_flight + calls.uncertain);
-            let committed = self.account.charged + self.unexplained + held.credits;
-            if held.is_open || committed + needed > cap.into() {
+            let reserved = self.amount(&self.account, |calls| calls.in_flight + calls.uncertain);
+            let committed = self.account.charged + self.unexplained + reserved.credits;
+            if reserved.is_open || committed + needed > cap.into() {
                 return Err(refused(None, cap, self.totals()));
             }
         }
         for (budget, key) in limits.budgets.iter().zip(&entry.budgets) {
-            let Some((_, part)) = self.budgets.iter().find(|(known, _)| known == key) else {
+            let Some((_, tally)) = self.budgets.iter().find(|(known, _)| known == key) else {
                 if needed > budget.limit.into() {
                     return Err(refused(Some(budget), budget.limit, Totals::default()));
                 }
                 continue;
             };
-            let held = self.amount(part, |calls| calls.in_flight + calls.uncertain);
-            if held.is_open || part.charged + held.credits + needed > budget.limit.into() {
+            let reserved = self.amount(tally, |calls| calls.in_flight + calls.uncertain);
+            if reserved.is_open || tally.charged + reserved.credits + needed > budget.limit.into() {
                 let totals = self.budget(&budget.label, budget.period);
                 return Err(refused(Some(budget), budget.limit, totals));
             }
@@ -208,14 +208,14 @@ impl fmt::Display for CapReached {
             None => write!(f, "not sent, because it could exceed the cap of {} credits", self.limit)?,
         }
         if self.is_undated {
-            return f.write_str(", whose period is not known; use a `Timer` that has the date");
+            return f.write_str(", because the date is unknown; use a `Timer` with a date");
         }
         write!(f, ": {} charged, {} in flight, {} uncertain", now.charged, now.in_flight, now.uncertain)?;
         if now.unexplained > 0 {
             write!(f, ", {} unexplained", now.unexplained)?;
         }
         if now.is_in_flight_open || now.is_uncertain_open {
-            f.write_str(", and the price of an earlier call is not known")?;
+            f.write_str(", and the price of an earlier call is unknown")?;
         } else {
             write!(f, ", and this call reserves {}", self.reserve.unwrap_or(1))?;
         }

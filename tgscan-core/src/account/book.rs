@@ -1,31 +1,40 @@
-//! The totals of an account, and how a call changes them.
+//! The totals of an account, and their changes by calls.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::compare::{Barrier, Baseline, Joint};
+use super::amount::clamp;
+use super::barrier::Barrier;
+use super::joint::JointResolution;
 use super::{BudgetKey, Cost, Entry, Period};
 
-/// The totals of an account and its budgets: what its calls cost, may have cost, and may still cost.
+/// The totals of an account and its budgets: the charged, uncertain and reserved credits of its calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Book {
     pub(super) methods: Vec<Method>,
-    pub(super) account: Part,
-    pub(super) budgets: Vec<(BudgetKey, Part)>,
-    /// Credits that the account lost and no call explains.
+    pub(super) account: Tally,
+    pub(super) budgets: Vec<(BudgetKey, Tally)>,
+    /// Credits that the account lost without a call that explains them.
     pub(super) unexplained: u128,
     pub(super) baseline: Option<Baseline>,
-    /// Calls of which an attempt may be running.
+    /// The number of calls that may have a running attempt.
     pub(super) sending: u64,
-    /// Counts changes of what was charged or is uncertain, so that a comparison notices them.
+    /// Counts changes of charged and uncertain amounts, so that a comparison detects them.
     pub(super) revision: u64,
     pub(super) barrier: Option<Barrier>,
-    /// When a call last became uncertain, in milliseconds.
+    /// The last time at which a call became uncertain, in milliseconds.
     pub(super) uncertain_at: Option<u64>,
-    /// Whether a call became uncertain since then at an unknown time.
+    /// Whether a call became uncertain at an unknown time after that.
     pub(super) has_undated: bool,
+}
+
+/// The balance that later ones are compared with, and the charged credits at that time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Baseline {
+    pub(super) balance: i128,
+    pub(super) charged: u128,
 }
 
 /// An API method in a book.
@@ -38,7 +47,7 @@ pub(super) struct Method {
 
 /// The calls of the account, or of one period of a budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) struct Part {
+pub(super) struct Tally {
     pub(super) charged: u128,
     pub(super) exposures: Vec<Exposure>,
 }
@@ -50,20 +59,20 @@ pub(super) struct Exposure {
     reserve: u64,
     pub(super) in_flight: u64,
     pub(super) uncertain: u64,
-    /// How many of the uncertain ones no balance can resolve.
+    /// The uncertain attempts that ended before the first balance, so that no balance can resolve them.
     pub(super) before_baseline: u64,
 }
 
-/// Credits that some attempts may cost.
+/// The possible cost of some attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Amount {
     pub(super) credits: u128,
     pub(super) attempts: u64,
-    /// Whether the price of one of them is unknown, so that it may cost any amount.
+    /// Whether the price of an attempt is unknown, so that it may cost any amount.
     pub(super) is_open: bool,
 }
 
-/// Amounts of an account or a budget at one moment, in credits.
+/// The totals of an account or a budget, in credits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
@@ -71,28 +80,28 @@ pub struct Totals {
     pub charged: u64,
     /// Reserved for calls that have not ended.
     pub in_flight: u64,
-    /// How many attempts calls may still pay for that have not ended: one for each call, and its uncertain ones.
+    /// The number of attempts that calls in flight may pay for: one for each call, plus its uncertain attempts.
     pub in_flight_calls: u64,
     /// Reserved for attempts that ended without a known cost.
     pub uncertain: u64,
-    /// How many attempts ended so and are not resolved.
+    /// The number of these attempts.
     pub uncertain_attempts: u64,
-    /// Lost by the account without a call that explains it; 0 for a budget.
+    /// Lost by the account without a call that explains the loss; 0 for a budget.
     pub unexplained: u64,
-    /// Whether a call in flight has no known price, and so may cost any amount.
+    /// Whether a call in flight has no known price, so that it may cost any amount.
     pub is_in_flight_open: bool,
     /// Whether an uncertain attempt has no known price.
     pub is_uncertain_open: bool,
 }
 
 impl Totals {
-    /// Returns what a limit counts: charged, in flight, uncertain and unexplained.
+    /// Returns the credits that count against a limit: charged, in flight, uncertain and unexplained.
     pub fn committed(&self) -> u64 {
-        let held = self.in_flight.saturating_add(self.uncertain);
-        self.charged.saturating_add(self.unexplained).saturating_add(held)
+        let reserved = self.in_flight.saturating_add(self.uncertain);
+        self.charged.saturating_add(self.unexplained).saturating_add(reserved)
     }
 
-    /// Returns how many credits of a limit are left for further calls: 0 while a call of unknown price is in flight or
+    /// Returns the credits of a limit that are left for further calls: 0 while a call of unknown price is in flight or
     /// uncertain.
     pub fn remaining(&self, limit: u64) -> u64 {
         let is_open = self.is_in_flight_open || self.is_uncertain_open;
@@ -106,40 +115,39 @@ impl Book {
         Totals { unexplained: clamp(self.unexplained), ..self.totals_of(&self.account) }
     }
 
-    /// Returns the totals of a budget in its latest period; empty if no call has counted in it.
+    /// Returns the totals of a budget in its latest period; zero if no call has counted in it.
     pub fn budget(&self, label: &str, period: Period) -> Totals {
         let mine = self.budgets.iter().filter(|(key, _)| key.label == label && key.period == period);
         let latest = mine.max_by_key(|(key, _)| key.number);
-        latest.map_or_else(Totals::default, |(_, part)| self.totals_of(part))
+        latest.map_or_else(Totals::default, |(_, tally)| self.totals_of(tally))
     }
 
-    /// Returns the price of an API method, by `ApiMethod::NAME`: the highest `op_cost` that was charged so far.
+    /// Returns the price of an API method, by `ApiMethod::NAME`: the highest `op_cost` so far.
     pub fn price(&self, method: &str) -> Option<u64> {
         self.methods.iter().find(|known| known.name == method)?.price
     }
 
-    /// Returns the balance of the last comparison that concluded, plus purchases recorded since.
+    /// Returns the balance of the last conclusive comparison, plus purchases recorded since.
     pub fn balance(&self) -> Option<i128> {
         self.baseline.map(|baseline| baseline.balance)
     }
 
-    /// Returns a number that grows with each change of what was charged or is uncertain.
-    pub fn revision(&self) -> u64 {
+    /// Returns a number that grows with each change of charged or uncertain amounts.
+    pub(crate) fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// Replaces the price of a method, for example if another program's spending or a wrong `op_cost` raised it. Returns
-    /// the old one.
+    /// Replaces the price of a method, for example after a wrong `op_cost`. Returns the old price.
     pub(crate) fn set_price(&mut self, method: &str, price: Option<u64>) -> Option<u64> {
         let method = self.method(Cow::Owned(method.to_owned()));
         std::mem::replace(&mut self.methods[method].price, price)
     }
 
-    fn totals_of(&self, part: &Part) -> Totals {
+    fn totals_of(&self, tally: &Tally) -> Totals {
         let (in_flight, uncertain) =
-            (self.amount(part, |calls| calls.in_flight), self.amount(part, |calls| calls.uncertain));
+            (self.amount(tally, |calls| calls.in_flight), self.amount(tally, |calls| calls.uncertain));
         Totals {
-            charged: clamp(part.charged),
+            charged: clamp(tally.charged),
             in_flight: clamp(in_flight.credits),
             in_flight_calls: in_flight.attempts,
             uncertain: clamp(uncertain.credits),
@@ -150,10 +158,10 @@ impl Book {
         }
     }
 
-    /// What some attempts of a part may cost.
-    pub(super) fn amount(&self, part: &Part, count: impl Fn(&Exposure) -> u64) -> Amount {
+    /// Returns the possible cost of the attempts in `tally` that `count` selects.
+    pub(super) fn amount(&self, tally: &Tally, count: impl Fn(&Exposure) -> u64) -> Amount {
         let mut sum = Amount::default();
-        for exposure in &part.exposures {
+        for exposure in &tally.exposures {
             let attempts = count(exposure);
             let price = self.reserved(exposure.method, exposure.reserve);
             sum.attempts += attempts;
@@ -163,7 +171,7 @@ impl Book {
         sum
     }
 
-    /// What an attempt reserves; `None` if nothing is known about its price.
+    /// Returns the reserve of an attempt; `None` if its price is unknown.
     pub(super) fn reserved(&self, method: usize, reserve: u64) -> Option<u64> {
         match self.methods[method].price {
             Some(price) => Some(price.max(reserve).max(1)),
@@ -171,9 +179,9 @@ impl Book {
         }
     }
 
-    /// The index of a method.
+    /// Returns the index of a method. Adds the method if it is new.
     pub(super) fn method(&mut self, name: Cow<'static, str>) -> usize {
-        // Mostly the very same text, which need not be compared.
+        // Usually the same static string, so comparing the pointers is enough.
         let is_same =
             |known: &Method| std::ptr::eq(&raw const *known.name, &raw const *name) || known.name == name;
         let known = self.methods.iter().position(is_same);
@@ -183,41 +191,41 @@ impl Book {
         })
     }
 
-    /// The part of a period of a budget.
-    pub(super) fn part(&mut self, key: &BudgetKey) -> &mut Part {
+    /// Returns the tally of a period of a budget.
+    pub(super) fn tally(&mut self, key: &BudgetKey) -> &mut Tally {
         let at = self.budgets.iter().position(|(known, _)| known == key).unwrap_or_else(|| {
-            self.budgets.push((key.clone(), Part::default()));
+            self.budgets.push((key.clone(), Tally::default()));
             self.budgets.len() - 1
         });
         &mut self.budgets[at].1
     }
 
     /// Changes the counts of an entry in the account and in each of its budgets.
-    fn shift(&mut self, entry: &Entry, change: impl Fn(&mut Exposure)) {
+    fn update_counts(&mut self, entry: &Entry, change: impl Fn(&mut Exposure)) {
         let method = self.method(entry.method.clone());
         self.account.change(method, entry.reserve, &change);
         for key in &entry.budgets {
-            self.part(key).change(method, entry.reserve, &change);
+            self.tally(key).change(method, entry.reserve, &change);
         }
     }
 
-    /// Adds what was charged for an entry, to the account and to each of its budgets.
-    pub(super) fn add_charged(&mut self, entry: &Entry, from: u64, to: u64) {
+    /// Replaces the charge of an entry, in the account and in each of its budgets.
+    pub(super) fn replace_charge(&mut self, entry: &Entry, from: u64, to: u64) {
         let change = |charged: &mut u128| *charged = (*charged + u128::from(to)).saturating_sub(from.into());
         change(&mut self.account.charged);
         for key in &entry.budgets {
-            change(&mut self.part(key).charged);
+            change(&mut self.tally(key).charged);
         }
     }
 
-    /// Counts a new call that is admitted.
-    pub(super) fn begin(&mut self, entry: &Entry) {
-        self.shift(entry, |calls| calls.in_flight += 1);
+    /// Counts an admitted call and its first attempt.
+    pub(super) fn add_call(&mut self, entry: &Entry) {
+        self.update_counts(entry, |calls| calls.in_flight += 1);
         self.sending += 1;
     }
 
-    /// Notes that no attempt of a call is running, and that the next one will be renewed first. Only if all of its
-    /// attempts certainly cost nothing: others may still be charged, and a comparison must wait for the end of the call.
+    /// Records that no attempt of a call is running; the next attempt needs a renewal. Has no effect after an uncertain
+    /// attempt: it may still be charged, so a comparison must wait for the end of the call.
     pub(crate) fn pause(&mut self, entry: &mut Entry) {
         if entry.uncertain == 0 {
             self.stop_sending(entry);
@@ -229,23 +237,23 @@ impl Book {
         self.sending = self.sending.saturating_sub(was_sending);
     }
 
-    /// Counts another attempt of a call of which `uncertain` attempts have no known cost.
-    pub(super) fn begin_again(&mut self, entry: &mut Entry, uncertain: u32) {
+    /// Counts another attempt of a call with `uncertain` earlier uncertain attempts.
+    pub(super) fn add_attempt(&mut self, entry: &mut Entry, uncertain: u32) {
         let more = u64::from(uncertain.saturating_sub(entry.uncertain));
-        // In flight until the call ends, so that a comparison does not resolve them before.
-        self.shift(entry, |calls| calls.in_flight += more);
+        // Counted as in flight until the call ends, so that a comparison does not resolve them earlier.
+        self.update_counts(entry, |calls| calls.in_flight += more);
         entry.uncertain = entry.uncertain.max(uncertain);
         self.sending += u64::from(!std::mem::replace(&mut entry.is_sending, true));
     }
 
-    /// Books how a call ended, at a time if it is known. Its price is learned from it.
+    /// Books the settlement of a call, at time `at` if it is known. Raises the price of its method if the cost is higher.
     ///
-    /// A call that was resolved in the meantime gets what it really cost; `joint` is the comparison that resolved it.
+    /// Replaces the cost of a call that was resolved in the meantime; `joint` is the resolution by a comparison.
     pub(crate) fn settle(
         &mut self,
         entry: &mut Entry,
         cost: Cost,
-        joint: Option<&mut Joint>,
+        joint: Option<&mut JointResolution>,
         at: Option<u64>,
     ) {
         if cost.charged > 0 {
@@ -255,42 +263,48 @@ impl Book {
         self.set_cost(entry, cost, joint, at);
     }
 
-    /// Books that the owner of a call in flight was lost. Returns whether the call certainly cost nothing.
-    pub(crate) fn lose(&mut self, entry: &mut Entry, at: Option<u64>) -> bool {
+    /// Books the loss of the owner of a call in flight. Returns whether the call certainly cost nothing.
+    pub(crate) fn lose_owner(&mut self, entry: &mut Entry, at: Option<u64>) -> bool {
         let uncertain = entry.uncertain + u32::from(entry.is_sending);
         let cost = Cost { charged: entry.charged, uncertain };
         self.set_cost(entry, cost, None, at);
         cost == Cost::NONE
     }
 
-    /// Resolves a call by hand: it cost `credits` in all.
-    pub(crate) fn resolve(&mut self, entry: &mut Entry, credits: u64, joint: Option<&mut Joint>) {
+    /// Resolves a call by hand: sets its total cost to `credits`.
+    pub(crate) fn resolve(&mut self, entry: &mut Entry, credits: u64, joint: Option<&mut JointResolution>) {
         self.set_cost(entry, Cost { charged: credits, uncertain: 0 }, joint, None);
     }
 
-    /// Books a call that was taken for free when it was sent.
+    /// Books a charged call that was considered free when it was sent.
     pub(crate) fn charge(&mut self, method: Cow<'static, str>, cost: Cost, at: Option<u64>) -> Entry {
         let mut entry = Entry { method, is_in_flight: true, is_sending: true, ..Entry::default() };
-        self.begin(&entry);
+        self.add_call(&entry);
         self.settle(&mut entry, cost, None, at);
         entry
     }
 
     /// Replaces the known cost of a call.
-    fn set_cost(&mut self, entry: &mut Entry, cost: Cost, joint: Option<&mut Joint>, at: Option<u64>) {
+    fn set_cost(
+        &mut self,
+        entry: &mut Entry,
+        cost: Cost,
+        joint: Option<&mut JointResolution>,
+        at: Option<u64>,
+    ) {
         let is_resolved = !entry.is_in_flight && entry.uncertain == 0;
         if is_resolved && cost.uncertain > 0 {
-            // It says less than the book knows.
+            // The book already has the exact cost.
             return;
         }
         if let (Some(_), Some(joint)) = (entry.comparison, joint) {
             return self.revise(entry, cost.charged, joint);
         }
         let (was, is) = (u64::from(entry.uncertain), u64::from(cost.uncertain));
-        let (has_ended, is_old) = (entry.is_in_flight, entry.is_before_baseline);
-        self.shift(entry, |calls| {
-            // Saturating, because a store may have lost the totals and not the call.
-            if has_ended {
+        let (ends_now, is_old) = (entry.is_in_flight, entry.is_before_baseline);
+        self.update_counts(entry, |calls| {
+            // Saturating, because a store may have lost the totals but not the call.
+            if ends_now {
                 calls.in_flight = calls.in_flight.saturating_sub(1 + was);
                 calls.uncertain += is;
             } else {
@@ -301,13 +315,13 @@ impl Book {
             }
         });
         self.stop_sending(entry);
-        self.add_charged(entry, entry.charged, cost.charged);
+        self.replace_charge(entry, entry.charged, cost.charged);
         if let (Some(baseline), true) = (&mut self.baseline, is_old) {
-            // The first balance had lost it already.
+            // The first balance already reflected this charge.
             baseline.charged =
                 (baseline.charged + u128::from(cost.charged)).saturating_sub(entry.charged.into());
         }
-        if is > was || has_ended && is > 0 {
+        if is > was || ends_now && is > 0 {
             self.uncertain_at = self.uncertain_at.max(at);
             self.has_undated |= at.is_none();
         }
@@ -316,12 +330,12 @@ impl Book {
         self.remove_ended_periods();
     }
 
-    /// Forgets when calls became uncertain, because the clock counts from another moment now.
-    pub(super) fn forget_times(&mut self) {
+    /// Discards the time at which calls became uncertain, because the clock now counts from another moment.
+    pub(super) fn discard_times(&mut self) {
         self.has_undated |= self.uncertain_at.is_some();
     }
 
-    /// Removes earlier periods of budgets that nothing can change any more.
+    /// Removes earlier periods of budgets that can no longer change.
     fn remove_ended_periods(&mut self) {
         if self.budgets.len() < 2 {
             return;
@@ -332,11 +346,11 @@ impl Book {
                 latest.iter().filter(|other| other.label == key.label && other.period == key.period);
             same.all(|other| other.number <= key.number)
         };
-        self.budgets.retain(|(key, part)| !part.exposures.is_empty() || is_latest(key));
+        self.budgets.retain(|(key, tally)| !tally.exposures.is_empty() || is_latest(key));
     }
 }
 
-impl Part {
+impl Tally {
     fn change(&mut self, method: usize, reserve: u64, change: impl Fn(&mut Exposure)) {
         let is_same = |calls: &Exposure| calls.method == method && calls.reserve == reserve;
         let at = self.exposures.iter().position(is_same).unwrap_or_else(|| {
@@ -349,9 +363,4 @@ impl Part {
             self.exposures.swap_remove(at);
         }
     }
-}
-
-/// An amount as callers see it.
-pub(super) fn clamp(credits: u128) -> u64 {
-    u64::try_from(credits).unwrap_or(u64::MAX)
 }

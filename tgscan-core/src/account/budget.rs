@@ -1,6 +1,7 @@
-//! Limits on what calls may cost.
+//! Limits on the cost of calls.
 
 use serde::{Deserialize, Serialize};
+use tgscan_types::civil_of_day;
 
 /// The amount that a paid call reserves under a cap or a budget.
 ///
@@ -8,18 +9,18 @@ use serde::{Deserialize, Serialize};
 /// `op_cost` seen so far; a call never reserves less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reserve {
-    /// Reserves at least this many credits for each call; 0 means 1. Give the most that you expect one call to cost: the
-    /// limit then holds from the first call on, for any number of concurrent calls.
+    /// Reserves at least this many credits for each call; 0 means 1. Use the maximum expected cost of a call: the limit then
+    /// holds from the first call on, for any number of concurrent calls.
     PerCall(u64),
-    /// Reserves all that is left until the first charge shows the price of a method, so that its calls go one at a time.
-    /// The limit can be exceeded by the cost of that first call.
+    /// Reserves the rest of the limit until the first charge shows the price of a method, so that its calls run one at a
+    /// time. The first call can exceed the limit.
     OneAtATime,
 }
 
-/// How long a budget lasts. Periods begin at midnight UTC.
+/// The period of a budget. Periods begin at midnight UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Period {
-    /// As long as the ledger or the store.
+    /// The lifetime of the ledger or the store.
     Total,
     /// A day.
     Day,
@@ -27,7 +28,7 @@ pub enum Period {
     Month,
 }
 
-/// A limit on what the calls with one label may cost, in all or per period.
+/// A limit on the cost of the calls with one label, in all or per period.
 ///
 /// ```
 /// use tgscan_core::{Budget, Period, Reserve};
@@ -56,43 +57,31 @@ impl Budget {
     }
 }
 
-/// One period of a budget: what a call counts in.
+/// One period of a budget.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BudgetKey {
     /// The budget's label.
     pub label: String,
-    /// How long the period is.
+    /// The kind of the period.
     pub period: Period,
-    /// Which period: days since 1970-01-01, months since January of the year 0, or 0 for [`Period::Total`].
+    /// The number of the period: days since 1970-01-01, months since January of the year 0, or 0 for [`Period::Total`].
     pub number: u32,
 }
 
 impl Period {
-    /// The number of the period in which a time falls, in milliseconds since 1970.
+    /// Returns the number of the period that contains a time in milliseconds since 1970.
     pub(super) fn number(self, time: u64) -> u32 {
         let day = time / (24 * 60 * 60 * 1000);
         let number = match self {
             Self::Total => 0,
             Self::Day => day,
             Self::Month => {
-                let (year, month, _) = civil(day);
+                let (year, month, _) = civil_of_day(day);
                 year * 12 + month - 1
             }
         };
         u32::try_from(number).unwrap_or(u32::MAX)
     }
-}
-
-/// Year, month and day of a day since 1970-01-01: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-pub(crate) fn civil(day: u64) -> (u64, u64, u64) {
-    let shifted = day + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -113,12 +102,5 @@ mod tests {
         assert_eq!((month(19_782), month(19_783)), (2024 * 12 + 1, 2024 * 12 + 2));
         assert_eq!((month(19_782 - 28), month(19_782 - 29)), (2024 * 12 + 1, 2024 * 12));
         assert_eq!(month(20_454) - month(20_453), 1, "2025-12-31 and 2026-01-01");
-    }
-
-    #[test]
-    fn days_have_dates() {
-        assert_eq!(civil(0), (1970, 1, 1));
-        assert_eq!(civil(11_016), (2000, 2, 29));
-        assert_eq!(civil(20_782), (2026, 11, 25));
     }
 }

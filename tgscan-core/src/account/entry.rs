@@ -6,15 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::BudgetKey;
 
-/// A [`Book`](super::Book)'s record of one call. Changed by the functions of the book only, which keep the totals in
-/// step.
+/// A [`Book`](super::Book)'s record of one call. Only functions of the book change it, together with the totals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "the facts are independent")]
 pub struct Entry {
     #[serde(rename = "m")]
     pub(super) method: Cow<'static, str>,
-    /// What an attempt of the call may cost at least, in credits.
+    /// The minimum reserve of an attempt, in credits.
     #[serde(rename = "r")]
     pub(super) reserve: u64,
     #[serde(rename = "b", skip_serializing_if = "Vec::is_empty")]
@@ -29,13 +28,13 @@ pub struct Entry {
     pub(super) uncertain: u32,
     #[serde(rename = "c", skip_serializing_if = "is_default")]
     pub(super) charged: u64,
-    /// Whether it was uncertain when the first balance was seen, so that no balance can resolve it.
+    /// Whether it was uncertain at the first balance, so that no balance can resolve it.
     #[serde(rename = "o", skip_serializing_if = "is_default")]
     pub(super) is_before_baseline: bool,
     /// The comparison that resolved it.
     #[serde(rename = "j", skip_serializing_if = "is_default")]
     pub(super) comparison: Option<u64>,
-    /// Whether that comparison resolved several calls, so that the cost of this one is not known.
+    /// Whether that comparison resolved several calls, so that only their total cost is known.
     #[serde(rename = "h", skip_serializing_if = "is_default")]
     pub(super) is_shared: bool,
 }
@@ -50,12 +49,12 @@ impl Entry {
         &self.method
     }
 
-    /// Returns what the call certainly cost, in credits.
+    /// Returns the credits that were certainly charged.
     pub fn charged(&self) -> u64 {
         self.charged
     }
 
-    /// Returns what each attempt of the call reserves at least, in credits.
+    /// Returns the minimum reserve of each attempt, in credits.
     pub fn reserve(&self) -> u64 {
         self.reserve
     }
@@ -70,7 +69,7 @@ impl Entry {
         self.is_in_flight
     }
 
-    /// Returns whether the call ended, and may have cost more than [`charged`](Self::charged).
+    /// Returns whether the call has ended and may have cost more than [`charged`](Self::charged).
     pub fn is_uncertain(&self) -> bool {
         !self.is_in_flight && self.uncertain > 0
     }
@@ -80,7 +79,7 @@ impl Entry {
         self.comparison
     }
 
-    /// Returns whether a comparison resolved the call together with others, so that only their common cost is known.
+    /// Returns whether a comparison resolved the call together with others, so that only their total cost is known.
     pub fn is_shared(&self) -> bool {
         self.is_shared
     }
@@ -110,7 +109,7 @@ mod tests {
     use crate::account::Period;
 
     #[test]
-    fn entry_is_stored_in_few_bytes_and_read_again() {
+    fn entry_round_trips_and_is_compact() {
         let ended = Entry { method: "search".into(), reserve: 1, charged: 2, ..Entry::default() };
         let text = serde_json::to_string(&ended).unwrap();
         assert_eq!(text, r#"{"m":"search","r":1,"c":2}"#);
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn entry_is_uncertain_once_it_has_ended_without_a_known_cost() {
+    fn entry_is_uncertain_after_it_ended_without_a_known_cost() {
         let entry = |is_in_flight, uncertain, is_before_baseline| {
             let entry = Entry { is_in_flight, uncertain, is_before_baseline, ..Entry::default() };
             (entry.is_uncertain(), entry.is_comparable())

@@ -5,14 +5,13 @@ use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use super::{Book, BudgetUse, CapReached, Comparison, Cost, Entry, Limits, Reconciliation, Start};
+use super::{Book, BudgetUse, CapReached, Comparison, ComparisonStart, Cost, Entry, Limits, Reconciliation};
 use crate::panics;
 use crate::sync::{Mutex, MutexGuard};
 
 /// The book of an account in memory. Clones share it.
 ///
-/// Every client has one, unless a [store](crate::store) replaces it. A call that can cost credits counts in it from before
-/// it is sent until its cost is known. It starts at zero and ends with the process.
+/// Every client has one, unless a [store](crate::store) replaces it. Starts at zero and ends with the process.
 ///
 /// ```
 /// use tgscan_core::Ledger;
@@ -28,7 +27,7 @@ pub struct Ledger {
 #[derive(Default)]
 struct State {
     book: Book,
-    /// Tasks that wait for room, or for a comparison to end.
+    /// Tasks that wait for room under a limit, or for the end of a comparison.
     waiting: Vec<Waker>,
     changes: u64,
     /// The origin of the times in the book.
@@ -37,29 +36,29 @@ struct State {
 
 /// A time by one of the clocks that share a ledger.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Instant {
-    /// Which moment it counts from.
+pub(crate) struct LedgerTime {
+    /// Identifies the moment that the clock counts from.
     pub(crate) origin: u64,
     pub(crate) millis: u64,
 }
 
 impl State {
-    /// The time for the book, whose own times count from the same moment afterwards.
-    fn read(&mut self, now: Instant) -> u64 {
+    /// Returns the time in milliseconds. Discards the times in the book if they count from another moment.
+    fn book_time(&mut self, now: LedgerTime) -> u64 {
         if self.origin != now.origin {
             self.origin = now.origin;
-            self.book.forget_times();
+            self.book.discard_times();
         }
         now.millis
     }
 }
 
-/// Why a call cannot be admitted now.
+/// The reason why an attempt is not admitted.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum NotAdmitted {
     Cap(CapReached),
-    /// A comparison with the balance holds new attempts back.
-    Held,
+    /// A comparison with the balance blocks new attempts.
+    ComparisonRunning,
 }
 
 impl Ledger {
@@ -68,26 +67,24 @@ impl Ledger {
         Self::default()
     }
 
-    /// Returns the book as it is now.
+    /// Returns a copy of the book.
     pub fn book(&self) -> Book {
         self.lock().book.clone()
     }
 
-    /// Resolves all uncertain calls by hand: they cost `credits` together. Returns how many attempts that were.
+    /// Resolves all uncertain calls by hand, at a total cost of `credits`. Returns the number of their attempts.
     ///
-    /// For a person who has looked at the account's statement; [`Client::reconcile`](crate::Client::reconcile) asks the
-    /// service.
+    /// [`Client::reconcile`](crate::Client::reconcile) resolves calls by the balance instead.
     pub fn resolve_uncertain(&self, credits: u64) -> u64 {
         self.change(|state| state.book.resolve_all(credits))
     }
 
-    /// Records a purchase of `credits`, so that comparing with the balance stays exact. Record it when you buy, before the
-    /// next comparison.
+    /// Records a purchase of `credits`, so that comparisons with the balance stay exact. Call it before the next comparison.
     pub fn record_purchase(&self, credits: u64) {
         self.change(|state| state.book.purchase(credits));
     }
 
-    /// Replaces the price of an API method, by `ApiMethod::NAME`, for example after a wrong `op_cost`. Returns the old one.
+    /// Replaces the price of an API method, by `ApiMethod::NAME`, for example after a wrong `op_cost`. Returns the old price.
     pub fn set_price(&self, method: &str, price: Option<u64>) -> Option<u64> {
         self.change(|state| state.book.set_price(method, price))
     }
@@ -100,16 +97,16 @@ impl Ledger {
         limits: &Limits,
         now: u64,
         date: Option<u64>,
-    ) -> Result<Reservation, Refusal> {
+    ) -> Result<Reservation, NotAdmitted> {
         let book = &mut self.lock().book;
-        if book.is_held(now) {
-            return Err(Refusal::Held);
+        if book.blocks_attempts(now) {
+            return Err(NotAdmitted::ComparisonRunning);
         }
-        let entry = book.admit(method.into(), limits, date).map_err(Refusal::Cap)?;
+        let entry = book.admit(method.into(), limits, date).map_err(NotAdmitted::Cap)?;
         Ok(Reservation { ledger: self.clone(), entry, is_settled: false })
     }
 
-    /// Wakes a task when a call ends or the book changes otherwise. Returns how many times it has.
+    /// Wakes a task at the next change that may make room. Returns the number of such changes so far.
     pub(crate) fn watch(&self, waker: &Waker) -> u64 {
         let mut state = self.lock();
         if !state.waiting.iter().any(|other| other.will_wake(waker)) {
@@ -118,48 +115,54 @@ impl Ledger {
         state.changes
     }
 
-    /// Books a call that was taken for free when it was sent.
-    pub(crate) fn charge(&self, method: &'static str, cost: Cost, now: Instant) {
+    /// Books a charged call that was considered free when it was sent.
+    pub(crate) fn charge(&self, method: &'static str, cost: Cost, now: LedgerTime) {
         self.change(|state| {
-            let now = state.read(now);
+            let now = state.book_time(now);
             state.book.charge(method.into(), cost, Some(now));
         });
     }
 
-    /// Whether a method has ever charged anything.
+    /// Returns whether a method was ever charged.
     pub(crate) fn has_charged(&self, method: &str) -> bool {
         self.lock().book.price(method).is_some()
     }
 
-    /// Begins to compare the book with the balance, for custom drivers; [`Client::reconcile`] does all of it.
+    /// Starts a comparison of the book with the balance, for custom drivers. [`Client::reconcile`] is the complete comparison.
     ///
-    /// Call this until it returns `Start::Begun`, ask for the balance, then call
-    /// [`finish_comparison`](Self::finish_comparison). New attempts are held back in between, at most 40 s. `token` tells
-    /// concurrent comparisons apart; `late` is how long after its end an uncertain call may still be charged; `now` is the
-    /// time in milliseconds since the moment that the calls count from.
+    /// Call this until it returns `ComparisonStart::Started`, request the balance, then call
+    /// [`finish_comparison`](Self::finish_comparison). New attempts are blocked in between, for at most 40 s.
+    ///
+    /// `token` distinguishes concurrent comparisons. `window` is the time after its end during which an uncertain call may
+    /// still be charged. `now` is in milliseconds since the fixed moment of the driver's [`Now`](crate::call::Now).
     ///
     /// ```
     /// use std::time::Duration;
-    /// use tgscan_core::{Ledger, Outcome, account::Start};
+    /// use tgscan_core::{Ledger, Outcome, account::ComparisonStart};
     ///
     /// let ledger = Ledger::new();
-    /// let Start::Begun(comparison) = ledger.start_comparison(1, Duration::from_secs(30), 0) else { panic!("calls are in flight") };
-    /// let balance = 100; // Asked for here.
+    /// let ComparisonStart::Started(comparison) = ledger.start_comparison(1, Duration::from_secs(30), 0) else { panic!("calls are in flight") };
+    /// let balance = 100; // Request it here.
     /// assert_eq!(ledger.finish_comparison(comparison, balance, 10).outcome, Outcome::Baseline);
     /// ```
     ///
     /// [`Client::reconcile`]: crate::Client::reconcile
-    pub fn start_comparison(&self, token: u64, late: Duration, now: u64) -> Start {
-        self.start_comparison_at(token, late, Instant { origin: 0, millis: now })
+    pub fn start_comparison(&self, token: u64, window: Duration, now: u64) -> ComparisonStart {
+        self.start_comparison_at(token, window, LedgerTime { origin: 0, millis: now })
     }
 
-    pub(crate) fn start_comparison_at(&self, token: u64, late: Duration, now: Instant) -> Start {
+    pub(crate) fn start_comparison_at(
+        &self,
+        token: u64,
+        window: Duration,
+        now: LedgerTime,
+    ) -> ComparisonStart {
         let mut state = self.lock();
-        let now = state.read(now);
-        state.book.start_comparison(token, late, now)
+        let now = state.book_time(now);
+        state.book.start_comparison(token, window, now)
     }
 
-    /// Compares with the balance that was asked for since the comparison began, and resolves uncertain calls if it can.
+    /// Compares with a balance that was requested after the comparison started, and resolves uncertain calls if possible.
     pub fn finish_comparison(&self, comparison: Comparison, balance: i64, now: u64) -> Reconciliation {
         self.change(|state| state.book.finish_comparison(comparison, balance, now, 0, &mut []).0)
     }
@@ -169,7 +172,7 @@ impl Ledger {
         self.change(|state| state.book.end_comparison(token));
     }
 
-    /// Changes the book in a way that may make room.
+    /// Changes the book, and wakes the waiting tasks.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
@@ -183,12 +186,12 @@ impl Ledger {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every critical section leaves the numbers whole, so a panic elsewhere does not make them wrong.
+        // A panic cannot leave the book inconsistent, because no critical section panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A call that a ledger admitted. Dropped before it has ended, its attempt in flight counts as uncertain.
+/// An admitted call. If it is dropped before its settlement, its attempt in flight is uncertain.
 pub(crate) struct Reservation {
     ledger: Ledger,
     entry: Entry,
@@ -196,43 +199,43 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Notes that no attempt is running. What the call reserved stays reserved.
+    /// Records that no attempt is running. The credits stay reserved.
     pub(crate) fn pause(&mut self) {
         let Self { ledger, entry, .. } = self;
         ledger.change(|state| state.book.pause(entry));
     }
 
-    /// Admits another attempt; `uncertain` attempts of the call have no known cost.
-    pub(crate) fn renew(&mut self, uncertain: u32, limits: &Limits, now: u64) -> Result<(), Refusal> {
+    /// Admits another attempt of a call with `uncertain` uncertain attempts.
+    pub(crate) fn renew(&mut self, uncertain: u32, limits: &Limits, now: u64) -> Result<(), NotAdmitted> {
         let book = &mut self.ledger.lock().book;
-        if book.is_held(now) {
-            return Err(Refusal::Held);
+        if book.blocks_attempts(now) {
+            return Err(NotAdmitted::ComparisonRunning);
         }
-        book.renew(&mut self.entry, uncertain, limits).map_err(Refusal::Cap)
+        book.renew(&mut self.entry, uncertain, limits).map_err(NotAdmitted::Cap)
     }
 
-    /// Books how the call ended, at a time if it matters.
-    pub(crate) fn settle(mut self, cost: Cost, now: Option<Instant>) {
+    /// Books the settlement. The time matters only for uncertain attempts.
+    pub(crate) fn settle(mut self, cost: Cost, now: Option<LedgerTime>) {
         self.is_settled = true;
         let Self { ledger, entry, .. } = &mut self;
         ledger.change(|state| {
-            let now = now.map(|now| state.read(now));
+            let now = now.map(|now| state.book_time(now));
             state.book.settle(entry, cost, None, now);
         });
     }
 
-    /// As [`settle`](Self::settle), and returns the limits that the call raised to 80 % or used up.
-    pub(crate) fn settle_and_watch(
+    /// Like [`settle`](Self::settle), but returns the limits whose use this raised to 80 % or to the limit.
+    pub(crate) fn settle_with_warnings(
         mut self,
         cost: Cost,
-        now: Option<Instant>,
+        now: Option<LedgerTime>,
         limits: &Limits,
     ) -> Vec<BudgetUse> {
         self.is_settled = true;
         let Self { ledger, entry, .. } = &mut self;
         ledger.change(|state| {
-            let now = now.map(|now| state.read(now));
-            state.book.settle_and_watch(entry, limits, |book, entry| book.settle(entry, cost, None, now))
+            let now = now.map(|now| state.book_time(now));
+            state.book.settle_with_warnings(entry, limits, |book, entry| book.settle(entry, cost, None, now))
         })
     }
 }
@@ -241,7 +244,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.is_settled {
             let Self { ledger, entry, .. } = self;
-            ledger.change(|state| state.book.lose(entry, None));
+            ledger.change(|state| state.book.lose_owner(entry, None));
         }
     }
 }
@@ -299,26 +302,28 @@ mod tests {
     }
 
     #[test]
-    fn late_charge_is_waited_for_also_if_clocks_count_from_different_moments() {
+    fn comparison_waits_for_late_charges_if_clocks_count_from_different_moments() {
         let (ledger, late) = (Ledger::new(), Duration::from_secs(30));
         let uncertain = Cost { charged: 0, uncertain: 1 };
-        let at = |origin, millis| Instant { origin, millis };
+        let at = |origin, millis| LedgerTime { origin, millis };
         ledger.admit(METHOD, &limits(9), 0, None).unwrap().settle(uncertain, Some(at(1, 1000)));
-        assert_eq!(ledger.start_comparison_at(1, late, at(2, 90_000)), Start::TooEarly(late));
-        assert!(matches!(ledger.start_comparison_at(1, late, at(2, 120_000)), Start::Begun(_)));
+        assert_eq!(ledger.start_comparison_at(1, late, at(2, 90_000)), ComparisonStart::TooEarly(late));
+        assert!(matches!(ledger.start_comparison_at(1, late, at(2, 120_000)), ComparisonStart::Started(_)));
     }
 
     #[test]
-    fn comparison_holds_attempts_back_until_it_ends() {
+    fn comparison_blocks_attempts_until_it_ends() {
         let ledger = Ledger::new();
         let mut paused = ledger.admit(METHOD, &limits(9), 0, None).unwrap();
         paused.pause();
-        let Start::Begun(comparison) = ledger.start_comparison(1, Duration::ZERO, 0) else { panic!("busy") };
-        assert!(matches!(ledger.admit(METHOD, &limits(9), 0, None), Err(Refusal::Held)));
-        assert!(matches!(paused.renew(0, &limits(9), 0), Err(Refusal::Held)));
+        let ComparisonStart::Started(comparison) = ledger.start_comparison(1, Duration::ZERO, 0) else {
+            panic!("busy")
+        };
+        assert!(matches!(ledger.admit(METHOD, &limits(9), 0, None), Err(NotAdmitted::ComparisonRunning)));
+        assert!(matches!(paused.renew(0, &limits(9), 0), Err(NotAdmitted::ComparisonRunning)));
         ledger.finish_comparison(comparison, 5, 0);
         paused.renew(0, &limits(9), 0).unwrap();
-        assert!(matches!(ledger.admit(METHOD, &limits(1), 0, None), Err(Refusal::Cap(_))));
+        assert!(matches!(ledger.admit(METHOD, &limits(1), 0, None), Err(NotAdmitted::Cap(_))));
     }
 
     #[test]
@@ -347,7 +352,7 @@ mod tests {
             &|| _ = ledger.resolve_uncertain(0),
             &|| _ = ledger.set_price(METHOD, Some(1)),
             &|| ledger.end_comparison(1),
-            &|| ledger.charge(METHOD, charged(1), Instant { origin: 0, millis: 0 }),
+            &|| ledger.charge(METHOD, charged(1), LedgerTime { origin: 0, millis: 0 }),
         ]
         .into_iter()
         .enumerate()

@@ -1,9 +1,10 @@
 //! Warns before a limit is reached.
 
-use super::book::{Part, clamp};
+use super::amount::clamp;
+use super::book::Tally;
 use super::{Book, Entry, Limits, Period};
 
-/// A budget, or the cap of the account, that a call has nearly or wholly used up.
+/// A budget or cap of which a call has used 80 % or more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct BudgetUse {
@@ -13,8 +14,8 @@ pub struct BudgetUse {
     pub limit: u64,
     /// Credits that are charged, uncertain or unexplained.
     pub used: u64,
-    /// Whether a call like this one no longer fits, also when all calls in flight turn out to be free. Else at least 80 % of
-    /// the limit is used.
+    /// Whether no further call of this kind fits, even if all calls in flight are free. If `false`, at least 80 % of the
+    /// limit is used.
     pub is_exhausted: bool,
 }
 
@@ -26,8 +27,8 @@ enum Level {
 }
 
 impl Book {
-    /// As [`settle`](Self::settle) without a comparison, and returns the limits of the call that it raised to 80 % or used up.
-    pub(crate) fn settle_and_watch(
+    /// Calls `settle` for a call, and returns the limits whose use this raised to 80 % or to the limit.
+    pub(crate) fn settle_with_warnings(
         &mut self,
         entry: &mut Entry,
         limits: &Limits,
@@ -40,7 +41,7 @@ impl Book {
         raised.map(|(_, (_, usage))| usage).collect()
     }
 
-    /// How far each limit of a call is used.
+    /// Returns the use of each limit of a call.
     fn levels(&mut self, entry: &Entry, limits: &Limits) -> Vec<(Level, BudgetUse)> {
         let method = self.method(entry.method.clone());
         let next = self.reserved(method, entry.reserve).unwrap_or(1);
@@ -55,11 +56,11 @@ impl Book {
             let is_exhausted = level == Level::Exhausted;
             (level, BudgetUse { budget, limit, used: clamp(used), is_exhausted })
         };
-        let used = |part: &Part| part.charged + self.amount(part, |calls| calls.uncertain).credits;
+        let used = |tally: &Tally| tally.charged + self.amount(tally, |calls| calls.uncertain).credits;
         let cap = limits.cap.map(|(cap, _)| level(None, cap, used(&self.account) + self.unexplained));
         let budgets = limits.budgets.iter().zip(&entry.budgets).map(|(budget, key)| {
-            let part = self.budgets.iter().find(|(known, _)| known == key);
-            let used = part.map_or(0, |(_, part)| used(part));
+            let tally = self.budgets.iter().find(|(known, _)| known == key);
+            let used = tally.map_or(0, |(_, tally)| used(tally));
             level(Some((budget.label.clone(), budget.period)), budget.limit, used)
         });
         cap.into_iter().chain(budgets).collect()
@@ -77,10 +78,10 @@ mod tests {
         limits
     }
 
-    /// Settles a call, and returns which limits it raised, and whether they are exhausted.
+    /// Settles a call. Returns for each raised limit whether it is a budget, its use, and whether it is exhausted.
     fn settle(book: &mut Book, limits: &Limits, cost: Cost) -> Vec<(bool, u64, bool)> {
         let mut entry = book.admit("search".into(), limits, Some(0)).unwrap();
-        let raised = book.settle_and_watch(&mut entry, limits, |book, entry| {
+        let raised = book.settle_with_warnings(&mut entry, limits, |book, entry| {
             book.settle(entry, cost, None, Some(0));
         });
         raised.iter().map(|raised| (raised.budget.is_some(), raised.used, raised.is_exhausted)).collect()
@@ -109,7 +110,7 @@ mod tests {
             (0..4).map(|_| book.admit("search".into(), &limits, Some(0)).unwrap()).collect();
         assert_eq!(settle(&mut book, &limits, Cost { charged: 0, uncertain: 1 }), []);
         for (number, mut entry) in (2_u64..).zip(in_flight) {
-            let raised = book.settle_and_watch(&mut entry, &limits, |book, entry| {
+            let raised = book.settle_with_warnings(&mut entry, &limits, |book, entry| {
                 book.settle(entry, Cost { charged: 0, uncertain: 1 }, None, Some(0));
             });
             let expected: Vec<_> = match number {
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn free_calls_raise_nothing() {
+    fn free_calls_raise_no_limit() {
         let (mut book, limits) = (Book::default(), limits(2, 2));
         assert_eq!(settle(&mut book, &limits, Cost::NONE), []);
     }

@@ -7,7 +7,7 @@ use tgscan_types::ApiMethod;
 use super::clock::{Clock, millis};
 use super::machine::{Action, Claimed, Moment, Renewed};
 use super::{Attempt, Call, InFlight, Step, Wait, not_in_time, too_late};
-use crate::account::{BudgetUse, CapReached, Cost, Instant, Refusal, Reservation};
+use crate::account::{BudgetUse, CapReached, Cost, LedgerTime, NotAdmitted, Reservation};
 use crate::panics::catch;
 use crate::store::StoreRefusal;
 use crate::{Credits, Error, ErrorKind, Reply};
@@ -36,7 +36,7 @@ impl<M: ApiMethod> Call<M> {
                     self.settle_in_ledger(clock);
                     self.machine.settled()
                 }
-                Action::Look(_) => self.machine.give_up(),
+                Action::Lookup(_) => self.machine.give_up(),
             }
         }
     }
@@ -62,7 +62,7 @@ impl<M: ApiMethod> Call<M> {
 
     /// Returns the time, with the date only if it is needed: reading the date is the slowest part of a call in the ledger.
     pub(super) fn now(&self, clock: &impl Clock) -> Moment {
-        let needs_date = self.stored.is_some() || self.api.limits().need_date();
+        let needs_date = self.stored.is_some() || self.api.limits().needs_date();
         if needs_date { clock.now() } else { Moment { time: clock.time(), date: None } }
     }
 
@@ -75,8 +75,8 @@ impl<M: ApiMethod> Call<M> {
                 self.reservation = Some(reservation);
                 Claimed::Granted
             }
-            Err(Refusal::Held) => self.not_yet(None),
-            Err(Refusal::Cap(cap)) => self.not_yet(Some(cap)),
+            Err(NotAdmitted::ComparisonRunning) => self.not_yet(None),
+            Err(NotAdmitted::Cap(cap)) => self.not_yet(Some(cap)),
         };
         self.machine.claimed(claimed, now, now)
     }
@@ -91,8 +91,8 @@ impl<M: ApiMethod> Call<M> {
         };
         let renewed = match renewed {
             Ok(()) => Renewed::Confirmed,
-            Err(Refusal::Held) => Renewed::NotYet,
-            Err(Refusal::Cap(cap)) => self.not_renewed(&cap),
+            Err(NotAdmitted::ComparisonRunning) => Renewed::NotYet,
+            Err(NotAdmitted::Cap(cap)) => self.not_renewed(&cap),
         };
         self.machine.renewed(renewed, now, now)
     }
@@ -109,7 +109,7 @@ impl<M: ApiMethod> Call<M> {
         self.wants_balance = std::mem::take(&mut self.reconciles) && would_fit;
         let can_wait =
             cap.as_ref().is_none_or(|cap| self.waits_at_cap && cap.is_transient()) || self.wants_balance;
-        self.refuse(cap.map_or(ErrorKind::Store(StoreRefusal::Held), ErrorKind::CapReached));
+        self.refuse(cap.map_or(ErrorKind::Store(StoreRefusal::ComparisonRunning), ErrorKind::CapReached));
         if can_wait { Claimed::NotYet } else { Claimed::Ended }
     }
 
@@ -121,16 +121,16 @@ impl<M: ApiMethod> Call<M> {
         let cost = self.machine.cost;
         if let Some(reservation) = self.reservation.take() {
             // The time matters only for uncertain attempts.
-            let now = (cost.uncertain > 0).then(|| Instant::of(clock));
+            let now = (cost.uncertain > 0).then(|| LedgerTime::of(clock));
             if self.observer.is_some() {
-                let raised = reservation.settle_and_watch(cost, now, self.api.limits());
+                let raised = reservation.settle_with_warnings(cost, now, self.api.limits());
                 self.report(&raised);
             } else {
                 reservation.settle(cost, now);
             }
         } else if cost != Cost::NONE {
             // The method is documented as free, but charged.
-            self.api.ledger().charge(M::NAME, cost, Instant::of(clock));
+            self.api.ledger().charge(M::NAME, cost, LedgerTime::of(clock));
         }
     }
 

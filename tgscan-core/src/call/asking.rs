@@ -12,8 +12,8 @@ use super::{Asking, Call, InStore, Now, Step, Stored, too_late};
 use crate::account::Cost;
 use crate::reply::Storage;
 use crate::store::{
-    self, Answered, Claim, ClaimGuard, Done, Heard, Lookup, Operation, Question, Request as Asked,
-    Settlement, StoreError, StoreRefusal,
+    self, AccountReply, Answered, Claim, ClaimGuard, Done, Lookup, Operation, Question,
+    Request as StoreRequest, Settlement, StoreError, StoreRefusal,
 };
 use crate::{Credits, Error, ErrorKind, Reply};
 
@@ -27,22 +27,23 @@ impl<M: ApiMethod> Call<M> {
         let cost = self.machine.cost;
         let claim = stored.claim.as_ref().map(|claim| claim.call);
         let request = match (action, claim) {
-            (Action::Claim, _) => Asked::Perform(Operation::Claim(self.claim(&stored))),
-            (Action::Look(call), _) => Asked::Look(call),
+            (Action::Claim, _) => StoreRequest::Perform(Operation::Claim(self.claim(&stored))),
+            (Action::Lookup(call), _) => StoreRequest::Lookup(call),
             (Action::Renew, Some(call)) => {
                 let (limits, fence) = (self.api.limits().clone(), stored.place.account.store().fence());
-                Asked::Perform(Operation::Renew { call, uncertain: cost.uncertain, limits, fence })
+                StoreRequest::Perform(Operation::Renew { call, uncertain: cost.uncertain, limits, fence })
             }
-            (Action::Pause, Some(call)) => Asked::Perform(Operation::Pause { call }),
+            (Action::Pause, Some(call)) => StoreRequest::Perform(Operation::Pause { call }),
             (_, Some(call)) => {
                 stored.claim.take().into_iter().for_each(ClaimGuard::disarm);
-                let mut settlement = stored.settlement.take().unwrap_or_else(|| Settlement::nothing(cost));
-                settlement.watched = self.observer.is_some().then(|| self.api.limits().clone());
-                Asked::Perform(Operation::Settle { call, settlement })
+                let mut settlement =
+                    stored.settlement.take().unwrap_or_else(|| Settlement::without_response(cost));
+                settlement.observed = self.observer.is_some().then(|| self.api.limits().clone());
+                StoreRequest::Perform(Operation::Settle { call, settlement })
             }
             // A free call that was charged. All other charged calls have a claim.
             (_, None) if cost != Cost::NONE => {
-                Asked::Perform(Operation::Charge { method: M::NAME, cost, token: stored.token })
+                StoreRequest::Perform(Operation::Charge { method: M::NAME, cost, token: stored.token })
             }
             (_, None) => {
                 self.stored = Some(stored);
@@ -99,7 +100,7 @@ impl<M: ApiMethod> Asking<M> {
 
     /// Reports that the store did not answer before the deadline. The store still writes a settlement later.
     pub(crate) fn too_late(self, clock: &impl Clock) -> Step<M> {
-        if matches!(self.action, Action::Claim | Action::Look(_)) {
+        if matches!(self.action, Action::Claim | Action::Lookup(_)) {
             return Step::Done(Err(too_late::<M>()));
         }
         let error = StoreError::new("the store did not answer before the deadline of the call");
@@ -111,18 +112,18 @@ impl<M: ApiMethod> Asking<M> {
         let now = clock.now();
         let asked = call.stored.as_ref().map_or(now, |stored| stored.asked);
         let next = match (action, answered.0) {
-            (Action::Look(_), Ok(Heard::Ended(has_ended))) => call.machine.looked(has_ended, now),
-            (Action::Claim, Ok(Heard::Stored(id, answer, age))) => {
+            (Action::Lookup(_), Ok(AccountReply::Ended(has_ended))) => call.machine.looked_up(has_ended, now),
+            (Action::Claim, Ok(AccountReply::Stored(id, answer, age))) => {
                 return Step::Done(call.read_stored(id, answer, age));
             }
-            (Action::Claim, Ok(Heard::Done(done))) => {
+            (Action::Claim, Ok(AccountReply::Done(done))) => {
                 let claimed = call.claimed(done);
                 call.machine.claimed(claimed, asked, now)
             }
-            (Action::Renew, Ok(Heard::Done(done))) => {
+            (Action::Renew, Ok(AccountReply::Done(done))) => {
                 let renewed = match done {
                     Done::Booked => Renewed::Confirmed,
-                    Done::Held => Renewed::NotYet,
+                    Done::ComparisonRunning => Renewed::NotYet,
                     Done::CapReached(cap) => call.not_renewed(&cap),
                     _ => {
                         call.last = Some(refused::<M>(StoreRefusal::ClaimLost));
@@ -134,7 +135,7 @@ impl<M: ApiMethod> Asking<M> {
             (Action::Renew, Err(_)) => call.machine.renewed(Renewed::Refused, asked, now),
             (Action::Pause, result) => call.machine.paused(result.is_ok()),
             (Action::Settle, result) => {
-                if let Ok(Heard::Done(Done::Raised(raised))) = &result {
+                if let Ok(AccountReply::Done(Done::Raised(raised))) = &result {
                     call.report(raised);
                 }
                 if let Some(Stored { call: Some(id), reply: Some(reply), .. }) = call.stored.as_deref_mut() {
@@ -163,7 +164,7 @@ impl<M: ApiMethod> Call<M> {
                 }
                 return Claimed::Granted;
             }
-            Done::Held => return self.not_yet(None),
+            Done::ComparisonRunning => return self.not_yet(None),
             Done::CapReached(cap) => return self.not_yet(Some(cap)),
             Done::InFlight { call, age } => (StoreRefusal::InFlight { call, age }, Claimed::InFlight(call)),
             Done::Blocked { call, age, charged } => {

@@ -74,7 +74,7 @@ impl<M: ApiMethod> Call<M> {
             is_answered: !reply.is_mismatched(),
             received: Some((response.status().as_u16(), response.body().clone(), reply.credits)),
             people: store::people_of(self.method.get(), Some(&reply.answer)),
-            watched: None,
+            observed: None,
         });
         stored.reply = Some(reply);
         self.step(action, clock)
@@ -107,7 +107,7 @@ impl<M: ApiMethod> Call<M> {
                 received: received
                     .map(|response| (response.status().as_u16(), response.body().clone(), error.credits())),
                 people: received.map_or_else(Vec::new, |response| store::people_in(response.body())),
-                watched: None,
+                observed: None,
             });
         }
         self.note_cost(0);

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::machine::Moment;
-use crate::account::Instant;
+use crate::account::LedgerTime;
 
 /// A driver's clocks, read only if necessary.
 pub(crate) trait Clock {
@@ -50,7 +50,7 @@ impl Clock for Now {
     }
 }
 
-impl Instant {
+impl LedgerTime {
     pub(super) fn of(clock: &impl Clock) -> Self {
         Self { origin: clock.origin(), millis: millis(clock.time()) }
     }

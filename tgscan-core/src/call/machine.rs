@@ -34,7 +34,7 @@ pub(crate) enum Action {
     /// Claim the call, in the ledger or in the store.
     Claim,
     /// Look up whether another call with the same question has ended.
-    Look(CallId),
+    Lookup(CallId),
     /// Send an attempt.
     Send,
     /// Record in the book that no attempt is in flight.
@@ -75,10 +75,10 @@ pub(crate) enum Renewed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     Claiming,
-    Looking(CallId),
+    LookingUp(CallId),
     /// Waiting before another claim or lookup.
     Queued {
-        look: Option<CallId>,
+        lookup: Option<CallId>,
     },
     Sending,
     Pausing(Duration),
@@ -92,7 +92,7 @@ enum State {
 
 /// The time limits of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Times {
+pub(crate) struct TimeLimits {
     /// For how long a store confirms a claim; `None` without a store.
     pub(crate) fence: Option<Duration>,
     /// The end of waiting before the first attempt.
@@ -104,7 +104,7 @@ pub(crate) struct Times {
 /// The state of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Machine {
-    times: Times,
+    limits: TimeLimits,
     state: State,
     /// When the claim was last confirmed.
     confirmed: Moment,
@@ -120,11 +120,11 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Begins a call. Claims it first if it can cost credits.
-    pub(crate) fn begin(times: Times, can_cost: bool) -> (Self, Action) {
+    pub(crate) fn begin(limits: TimeLimits, can_cost: bool) -> (Self, Action) {
         let (state, action) =
             if can_cost { (State::Claiming, Action::Claim) } else { (State::Sending, Action::Send) };
         let machine = Self {
-            times,
+            limits,
             state,
             confirmed: Moment::default(),
             is_paused: false,
@@ -151,13 +151,13 @@ impl Machine {
     }
 
     /// Reports whether the other call with the same question has ended.
-    pub(crate) fn looked(&mut self, has_ended: bool, now: Moment) -> Action {
+    pub(crate) fn looked_up(&mut self, has_ended: bool, now: Moment) -> Action {
         match self.state {
-            State::Looking(call) if has_ended => {
+            State::LookingUp(call) if has_ended => {
                 self.joined = Some(call);
                 self.enter(State::Claiming, Action::Claim)
             }
-            State::Looking(call) => self.queue(Some(call), now),
+            State::LookingUp(call) => self.queue(Some(call), now),
             _ => self.finish(),
         }
     }
@@ -165,8 +165,8 @@ impl Machine {
     /// Reports the end of a wait.
     pub(crate) fn waited(&mut self, now: Moment) -> Action {
         match self.state {
-            State::Queued { look: Some(call) } => self.enter(State::Looking(call), Action::Look(call)),
-            State::Queued { look: None } => self.enter(State::Claiming, Action::Claim),
+            State::Queued { lookup: Some(call) } => self.enter(State::LookingUp(call), Action::Lookup(call)),
+            State::Queued { lookup: None } => self.enter(State::Claiming, Action::Claim),
             State::BackingOff | State::Delayed => {
                 if self.is_late(now) {
                     return self.settle();
@@ -185,13 +185,13 @@ impl Machine {
             Credits::NotCharged => {}
         }
         let Decision::RetryAfter(duration) = decision else { return self.settle() };
-        if self.times.deadline.is_some_and(|deadline| now.time.saturating_add(duration) >= deadline) {
+        if self.limits.deadline.is_some_and(|deadline| now.time.saturating_add(duration) >= deadline) {
             return self.settle();
         }
         self.attempts += 1;
         // The ledger records every pause, a store only those after which the claim is renewed anyway. Pauses after an
         // uncertain attempt are not recorded, because the attempt may still be charged.
-        if self.cost.uncertain == 0 && self.times.fence.is_none_or(|fence| duration > fence) {
+        if self.cost.uncertain == 0 && self.limits.fence.is_none_or(|fence| duration > fence) {
             return self.enter(State::Pausing(duration), Action::Pause);
         }
         self.enter(State::BackingOff, Action::Wait(duration))
@@ -239,7 +239,7 @@ impl Machine {
     }
 
     pub(crate) fn has_deadline(&self) -> bool {
-        self.times.deadline.is_some()
+        self.limits.deadline.is_some()
     }
 
     /// Returns the pause that is being booked.
@@ -251,7 +251,7 @@ impl Machine {
     }
 
     fn is_stale(&self, now: Moment) -> bool {
-        self.times.fence.is_some_and(|fence| now.since(self.confirmed) > fence)
+        self.limits.fence.is_some_and(|fence| now.since(self.confirmed) > fence)
     }
 
     fn send_or_renew(&mut self, now: Moment) -> Action {
@@ -261,26 +261,26 @@ impl Machine {
         // An uncertain attempt is booked before another attempt is sent.
         if self.is_paused || self.cost.uncertain > self.booked || self.is_stale(now) {
             // Limited, because a slow store might never confirm the claim in time.
-            let may_wait = self.attempts > 1 || now.time < self.times.wait_until;
+            let may_wait = self.attempts > 1 || now.time < self.limits.wait_until;
             return if may_wait { self.enter(State::Renewing, Action::Renew) } else { self.settle() };
         }
         self.enter(State::Sending, Action::Send)
     }
 
     fn is_late(&self, now: Moment) -> bool {
-        self.times.deadline.is_some_and(|deadline| now.time >= deadline)
+        self.limits.deadline.is_some_and(|deadline| now.time >= deadline)
     }
 
-    fn queue(&mut self, look: Option<CallId>, now: Moment) -> Action {
+    fn queue(&mut self, lookup: Option<CallId>, now: Moment) -> Action {
         match self.next_wait(now) {
-            Some(wait) => self.enter(State::Queued { look }, Action::Wait(wait)),
+            Some(wait) => self.enter(State::Queued { lookup }, Action::Wait(wait)),
             None => self.finish(),
         }
     }
 
     /// Returns the next wait: 5 ms, doubling up to half a second, until the call's time is over.
     fn next_wait(&mut self, now: Moment) -> Option<Duration> {
-        let end = self.times.deadline.unwrap_or(Duration::MAX).min(self.times.wait_until);
+        let end = self.limits.deadline.unwrap_or(Duration::MAX).min(self.limits.wait_until);
         let wait = Duration::from_millis((5 << self.waits.min(7)).min(500));
         self.waits += 1;
         (now.time.saturating_add(wait) < end).then_some(wait)
@@ -308,7 +308,7 @@ impl Machine {
     }
 
     /// Resets the duration of waits.
-    pub(crate) fn forget_waits(&mut self) {
+    pub(crate) fn reset_waits(&mut self) {
         self.waits = 0;
     }
 }

@@ -21,7 +21,7 @@ use tgscan_types::ApiMethod;
 pub(crate) use clock::Clock;
 pub use clock::Now;
 pub(crate) use machine::Moment;
-use machine::{Action, Machine, Times};
+use machine::{Action, Machine, TimeLimits};
 #[cfg(feature = "metrics")]
 pub use metrics::MetricsObserver;
 pub use observe::{Attempt, AttemptSummary, CallSummary, Observer};
@@ -29,7 +29,7 @@ pub use observe::{Attempt, AttemptSummary, CallSummary, Observer};
 use crate::account::Reservation;
 use crate::error::{Error, ErrorKind};
 use crate::panics::Contained;
-use crate::store::{self, Account, ClaimGuard, Lookup, Request as Asked, Settlement, StorePolicy};
+use crate::store::{self, Account, ClaimGuard, Lookup, Request as StoreRequest, Settlement, StorePolicy};
 use crate::transport::TransportErrorKind;
 use crate::{Api, Credits, Reply, TransportError};
 
@@ -95,12 +95,12 @@ impl<M: ApiMethod> Step<M> {
     pub(crate) fn begin_with(api: &Api, method: M, options: Options, clock: &impl Clock) -> Self {
         let Options { store, deadline, waits_at_cap, reconciles, observer } = options;
         let began = clock.time();
-        let times = Times {
+        let limits = TimeLimits {
             fence: store.as_ref().map(|store| store.account.store().fence()),
             wait_until: began.saturating_add(api.retry().max_elapsed),
             deadline,
         };
-        let (machine, action) = Machine::begin(times, api.can_cost::<M>());
+        let (machine, action) = Machine::begin(limits, api.can_cost::<M>());
         let call = Call {
             api: api.clone(),
             method: Contained::new(method),
@@ -128,7 +128,7 @@ struct Call<M: ApiMethod> {
     /// attempt is uncertain.
     reservation: Option<Reservation>,
     stored: Option<Box<Stored<M>>>,
-    /// The error if the call ended now.
+    /// The error of the call if it ended now.
     last: Option<Error>,
     began: Duration,
     /// The number of the call, which gives each call a different jitter.
@@ -177,12 +177,12 @@ pub struct InFlight<M: ApiMethod> {
     call: Call<M>,
 }
 
-/// A question to the account in the store.
-#[must_use = "ask the account, and report with `answered`"]
+/// A request to the account in the store.
+#[must_use = "send it with `ask`, then report with `answered`"]
 pub struct Asking<M: ApiMethod> {
     call: Call<M>,
     action: Action,
-    request: Asked,
+    request: StoreRequest,
 }
 
 /// A wait: before the next attempt, or for another call to end.

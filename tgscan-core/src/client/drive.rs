@@ -191,7 +191,7 @@ impl Client {
     /// Returns the observer if there are limits to report.
     fn observer_of_limits(&self) -> Option<Arc<dyn Observer>> {
         let observer = self.shared.observer.as_ref()?;
-        (!self.shared.api.limits().are_none()).then(|| observer.clone())
+        (!self.shared.api.limits().is_empty()).then(|| observer.clone())
     }
 
     /// Performs a step that asks the store or waits.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tgscan_types::Balance;
 
-use crate::account::{Book, Comparison, Instant, Outcome, Reconciliation, Start};
+use crate::account::{Book, Comparison, ComparisonStart, LedgerTime, Outcome, Reconciliation};
 use crate::panics::catch;
 use crate::store::{Done, Operation, StoreError, StoreRefusal, next_token};
 use crate::{Client, Credits, Error, ErrorKind};
@@ -16,15 +16,15 @@ const MAX_WAIT: Duration = Duration::from_secs(45);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A comparison, which delays new attempts until it ends or is dropped.
-struct Comparing<'a> {
+struct ComparisonGuard<'a> {
     client: &'a Client,
     token: u64,
-    is_begun: bool,
+    is_started: bool,
 }
 
-impl Drop for Comparing<'_> {
+impl Drop for ComparisonGuard<'_> {
     fn drop(&mut self) {
-        if !std::mem::take(&mut self.is_begun) {
+        if !std::mem::take(&mut self.is_started) {
             return;
         }
         match self.client.account() {
@@ -51,19 +51,19 @@ impl Client {
     /// # Errors
     /// If the balance could not be read, or the store fails.
     pub async fn reconcile(&self) -> Result<Reconciliation, Error> {
-        let mut comparing = Comparing { client: self, token: next_token(), is_begun: false };
+        let mut guard = ComparisonGuard { client: self, token: next_token(), is_started: false };
         let (mut has_waited, mut until) = (false, None);
         let comparison = loop {
-            match self.start_comparison(comparing.token).await? {
-                Start::Begun(comparison) => break comparison,
-                Start::TooEarly(wait) if !has_waited => {
+            match self.start_comparison(guard.token).await? {
+                ComparisonStart::Started(comparison) => break comparison,
+                ComparisonStart::TooEarly(wait) if !has_waited => {
                     has_waited = true;
                     self.shared.timer.sleep(wait).await;
                 }
                 // Another call has become uncertain.
-                Start::TooEarly(_) => return self.inconclusive(Outcome::TooEarly).await,
-                Start::Busy => {
-                    comparing.is_begun = true;
+                ComparisonStart::TooEarly(_) => return self.inconclusive(Outcome::TooEarly).await,
+                ComparisonStart::Busy => {
+                    guard.is_started = true;
                     let until = *until.get_or_insert_with(|| self.now().saturating_add(MAX_WAIT));
                     if self.now() >= until {
                         return self.inconclusive(Outcome::CallsInFlight).await;
@@ -72,10 +72,10 @@ impl Client {
                 }
             }
         };
-        comparing.is_begun = true;
+        guard.is_started = true;
         let balance = Box::pin(self.run(Balance {}, None)).await?.answer.num_credits;
         let report = self.finish_comparison(comparison, balance).await?;
-        comparing.is_begun = false;
+        guard.is_started = false;
         Ok(report)
     }
 
@@ -117,14 +117,18 @@ impl Client {
         }
     }
 
-    async fn start_comparison(&self, token: u64) -> Result<Start, Error> {
-        let late = self.shared.late_charge;
+    async fn start_comparison(&self, token: u64) -> Result<ComparisonStart, Error> {
+        let late_charge = self.shared.late_charge;
         match self.account() {
-            None => Ok(self.ledger().start_comparison_at(token, late, self.instant())),
+            None => Ok(self.ledger().start_comparison_at(token, late_charge, self.instant())),
             Some(account) => {
-                match account.perform(Operation::StartComparison { token, late }).await.map_err(failed)? {
+                match account
+                    .perform(Operation::StartComparison { token, late_charge })
+                    .await
+                    .map_err(failed)?
+                {
                     Done::Started(start) => Ok(start),
-                    _ => Ok(Start::Busy),
+                    _ => Ok(ComparisonStart::Busy),
                 }
             }
         }
@@ -154,8 +158,8 @@ impl Client {
         u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn instant(&self) -> Instant {
-        Instant { origin: self.shared.timer_origin, millis: self.millis() }
+    fn instant(&self) -> LedgerTime {
+        LedgerTime { origin: self.shared.timer_origin, millis: self.millis() }
     }
 }
 

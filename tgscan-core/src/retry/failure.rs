@@ -55,27 +55,33 @@ const STATUSES: [(u16, u16, bool, bool, &str); 12] = [
         true,
         "the server closed an unused connection, or gave up on reading (RFC 9110, 15.5.9)",
     ),
-    (409, 409, false, true, "conflicts with the state of the resource, which may pass (RFC 9110, 15.5.10)"),
+    (
+        409,
+        409,
+        false,
+        true,
+        "conflicts with the state of the resource, which may be temporary (RFC 9110, 15.5.10)",
+    ),
     (
         421,
         421,
         false,
         true,
-        "sent to the wrong server; another connection may lead to the right one (RFC 9110, 15.5.20)",
+        "sent to the wrong server; another connection may reach the right one (RFC 9110, 15.5.20)",
     ),
     (425, 425, false, true, "sent too early within a connection (RFC 8470, 5.2)"),
-    (429, 429, true, true, "refused before processing, because there were too many (RFC 6585, 4)"),
-    (500, 500, false, true, "failed somewhere in processing"),
-    (502, 502, false, true, "a gateway sent it on and got no valid answer"),
+    (429, 429, true, true, "refused before processing, because there were too many requests (RFC 6585, 4)"),
+    (500, 500, false, true, "failed during processing"),
+    (502, 502, false, true, "a gateway forwarded it and got no valid answer"),
     (
         503,
         503,
         false,
         true,
-        "a gateway may have sent it on and waited in vain (Heroku's H12, Fastly, Varnish)",
+        "a gateway may have forwarded it and got no answer in time (Heroku's H12, Fastly, Varnish)",
     ),
-    (504, 504, false, true, "a gateway sent it on and waited in vain"),
-    (520, 524, false, true, "Cloudflare reached the service and got no valid answer, or none in time"),
+    (504, 504, false, true, "a gateway forwarded it and got no answer in time"),
+    (520, 524, false, true, "Cloudflare reached the service and got no valid answer in time"),
     (525, 529, false, true, "Cloudflare or the service is overloaded or misconfigured"),
 ];
 
@@ -89,7 +95,7 @@ impl StatusRule {
             None => Self {
                 not_processed: false,
                 is_transient: false,
-                why: "says nothing about whether the request was processed, and would be the same again",
+                why: "does not show whether the request was processed, and would be repeated",
             },
         }
     }

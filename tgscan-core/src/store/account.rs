@@ -154,7 +154,7 @@ impl Account {
         Ok(rows.into_iter().map(row).collect())
     }
 
-    /// Resolves or corrects a call by hand: sets its total cost to `credits`. Its question may be asked again. Returns the
+    /// Resolves or corrects a call by hand: sets its total cost to `credits`, and allows its question again. Returns the
     /// credits that were certainly charged before. Changes nothing and returns `None` if there is no such call or it is in
     /// flight.
     ///
@@ -202,7 +202,7 @@ impl Account {
                 let calls: Vec<_> = page.iter().map(|call| call.id).collect();
                 let is_last = page.len() < PAGE;
                 after = calls.last().copied().unwrap_or(after);
-                self.perform(Operation::Recheck { calls, keep_for, is_last }).await?;
+                self.perform(Operation::LimitExpiry { calls, keep_for, is_last }).await?;
                 if is_last {
                     break;
                 }
@@ -216,7 +216,7 @@ impl Account {
             }
             check_progress(&mut last, &calls)?;
             if let Done::Removed { questions, .. } =
-                self.perform(Operation::Forget { calls, is_erasing: false }).await?
+                self.perform(Operation::Remove { calls, is_erasing: false }).await?
             {
                 removed += questions;
             }
@@ -250,7 +250,7 @@ impl Account {
             }
             rounds += 1;
             for page in calls.chunks(PAGE) {
-                let forget = Operation::Forget { calls: page.to_vec(), is_erasing: true };
+                let forget = Operation::Remove { calls: page.to_vec(), is_erasing: true };
                 if let Done::Removed { questions, answers } = self.perform(forget).await? {
                     erased.questions += questions;
                     erased.answers += answers;

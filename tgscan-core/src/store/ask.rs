@@ -14,16 +14,17 @@ use crate::panics::{CatchPanic, catch};
 #[derive(Clone, Debug)]
 pub(crate) enum Request {
     /// Looks up whether another call has ended.
-    Look(CallId),
+    Lookup(CallId),
     Perform(Operation),
 }
 
 /// The reply of an account. Report it with [`Asking::answered`](crate::call::Asking::answered).
 #[derive(Debug)]
-pub struct Answered(pub(crate) Result<Heard, StoreError>);
+pub struct Answered(pub(crate) Result<AccountReply, StoreError>);
 
 #[derive(Debug)]
-pub(crate) enum Heard {
+pub(crate) enum AccountReply {
+    /// Whether the other call has ended.
     Ended(bool),
     /// A stored answer with its call and age.
     Stored(CallId, Answer, Duration),
@@ -33,20 +34,20 @@ pub(crate) enum Heard {
 /// Sends a request to an account. Converts panics of the store, which may be the caller's code, to errors.
 pub(crate) async fn ask(account: Option<Account>, request: Request) -> Answered {
     let Some(account) = account else { return Answered(Err(StoreError::new("the call has no store"))) };
-    let heard = CatchPanic::new(Box::pin(async move {
+    let reply = CatchPanic::new(Box::pin(async move {
         match request {
-            Request::Look(call) => {
+            Request::Lookup(call) => {
                 let found = account.call(call).await?;
-                Ok(Heard::Ended(found.is_none_or(|(call, _)| !call.entry.is_in_flight())))
+                Ok(AccountReply::Ended(found.is_none_or(|(call, _)| !call.entry.is_in_flight())))
             }
-            Request::Perform(Operation::Claim(claim)) => ask_claim(&account, claim).await,
-            Request::Perform(operation) => account.perform(operation).await.map(Heard::Done),
+            Request::Perform(Operation::Claim(claim)) => perform_claim(&account, claim).await,
+            Request::Perform(operation) => account.perform(operation).await.map(AccountReply::Done),
         }
     }));
-    Answered(heard.await.unwrap_or_else(|| Err(StoreError::new("the store panicked"))))
+    Answered(reply.await.unwrap_or_else(|| Err(StoreError::new("the store panicked"))))
 }
 
-async fn ask_claim(account: &Account, mut claim: Claim) -> Result<Heard, StoreError> {
+async fn perform_claim(account: &Account, mut claim: Claim) -> Result<AccountReply, StoreError> {
     let key = claim.question.key();
     let stored = async || account.store().answer(account.name(), &key).await;
     // A stored answer needs no transaction.
@@ -55,17 +56,17 @@ async fn ask_claim(account: &Account, mut claim: Claim) -> Result<Heard, StoreEr
         if let (Some(age), Some((call, ..)), Some(answer)) =
             (row.age(now).filter(|age| *age <= max_age), row.answered, answer)
         {
-            return Ok(Heard::Stored(call, answer, age));
+            return Ok(AccountReply::Stored(call, answer, age));
         }
     }
     loop {
         let done = account.perform(Operation::Claim(claim.clone())).await?;
         if !matches!(done, Done::Answered) {
-            return Ok(Heard::Done(done));
+            return Ok(AccountReply::Done(done));
         }
         if let (QuestionRow { answered: Some((call, ..)), .. }, Some(answer), now) = stored().await? {
             let age = Duration::from_millis(now.saturating_sub(answer.at));
-            return Ok(Heard::Stored(call, answer, age));
+            return Ok(AccountReply::Stored(call, answer, age));
         }
         // The answer expired in the meantime.
         (claim.max_age, claim.joined) = (None, None);
@@ -93,7 +94,7 @@ impl ClaimGuard {
 impl Drop for ClaimGuard {
     fn drop(&mut self) {
         if let Some(account) = self.account.take() {
-            let settlement = Settlement::nothing(self.if_dropped);
+            let settlement = Settlement::without_response(self.if_dropped);
             catch(|| account.writer().submit_alone(Operation::Settle { call: self.call, settlement }));
         }
     }

@@ -1,4 +1,4 @@
-//! What operations do to an account: pure functions over what a store has loaded.
+//! The rules of operations on an account, as pure functions over loaded rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,14 +6,14 @@ use super::operation::{Claim, Done, Operation, Settlement};
 use super::record::millis;
 use super::transaction::{AccountRow, Changes, Loaded};
 use super::{Answer, Call, CallId, Event, JournalEntry, OwnerId, QuestionRow};
-use crate::account::{Book, CLOCK_SLACK, Cost, Entry, Joint};
+use crate::account::{Book, CLOCK_SLACK, Cost, Entry, JointResolution};
 
-/// How many operations that must not be booked twice an account remembers.
+/// The number of tokens that an account remembers, to book each operation once.
 const TOKENS: usize = 16;
 
-/// Runs operations one after the other. Returns what came of each, and what to write. One that is refused changes nothing.
+/// Runs operations in order. Returns their outcomes and the changes to write. A refused operation changes nothing.
 ///
-/// `writer` tells the tokens of processes apart.
+/// `writer` distinguishes the tokens of processes.
 pub(crate) fn decide(operations: &[Operation], loaded: Loaded, writer: OwnerId) -> (Vec<Done>, Changes) {
     let mut work = Work::new(loaded, writer);
     work.lose_owners();
@@ -21,7 +21,7 @@ pub(crate) fn decide(operations: &[Operation], loaded: Loaded, writer: OwnerId) 
     (done, work.changes())
 }
 
-/// An account as the operations so far have left it.
+/// The state of an account after the operations so far.
 pub(super) struct Work {
     pub(super) loaded: Loaded,
     writer: OwnerId,
@@ -36,7 +36,7 @@ pub(super) struct Work {
 
 impl Work {
     fn new(mut loaded: Loaded, writer: OwnerId) -> Self {
-        // A row that a store loads twice must not look like one that is gone.
+        // A store may load a row twice. The second copy must not look like a removed row.
         loaded.questions.sort_by(|(one, _), (other, _)| one.cmp(other));
         loaded.questions.dedup_by(|(one, _), (other, _)| one == other);
         loaded.calls.sort_by_key(|call| call.id);
@@ -58,7 +58,7 @@ impl Work {
         }
     }
 
-    /// What differs from what was loaded.
+    /// Returns the differences from the loaded rows.
     fn changes(mut self) -> Changes {
         let mut changes = Changes::default();
         for (key, before) in &self.loaded.questions {
@@ -87,17 +87,17 @@ impl Work {
         changes
     }
 
-    /// Takes calls of lost owners for uncertain, or for free if none of their attempts can have been running.
+    /// Marks calls of lost owners as uncertain. Removes those that were certainly free.
     fn lose_owners(&mut self) {
         let now = self.loaded.now;
         for id in std::mem::take(&mut self.loaded.lost) {
             let Some(call) = self.calls.get_mut(&id).filter(|call| call.entry.is_in_flight()) else {
                 continue;
             };
-            // An attempt may still have begun until then.
+            // The latest time at which an attempt may have begun.
             let at = call.send_by.clamp(now, now.saturating_add(CLOCK_SLACK));
             call.ended_at = Some(now);
-            if self.row.book.lose(&mut call.entry, Some(at)) {
+            if self.row.book.lose_owner(&mut call.entry, Some(at)) {
                 self.remove(id);
             }
         }
@@ -108,10 +108,10 @@ impl Work {
         match operation {
             Operation::Claim(claim) => self.claim(claim),
             Operation::Renew { call, uncertain, limits, fence } => {
-                let is_held = self.row.book.is_held(now);
-                let Some(call) = self.own(*call) else { return Done::Lost };
-                if is_held {
-                    return Done::Held;
+                let is_blocked = self.row.book.blocks_attempts(now);
+                let Some(call) = self.owned_call(*call) else { return Done::Lost };
+                if is_blocked {
+                    return Done::ComparisonRunning;
                 }
                 let mut entry = call.entry.clone();
                 if let Err(refused) = self.row.book.renew(&mut entry, *uncertain, limits) {
@@ -123,7 +123,7 @@ impl Work {
                 Done::Booked
             }
             Operation::Pause { call } => {
-                let Some(call) = self.own(*call) else { return Done::Lost };
+                let Some(call) = self.owned_call(*call) else { return Done::Lost };
                 let mut entry = call.entry.clone();
                 self.row.book.pause(&mut entry);
                 self.calls.entry(call.id).and_modify(|call| call.entry = entry);
@@ -131,7 +131,7 @@ impl Work {
             }
             Operation::Settle { call, settlement } => self.settle(*call, settlement),
             Operation::Charge { method, cost, token } => {
-                if self.is_new(*token) {
+                if self.record_token(*token) {
                     let entry = self.row.book.charge((*method).into(), *cost, Some(now));
                     let call =
                         Call { entry, is_answered: true, ended_at: Some(now), ..self.new_call(*token) };
@@ -139,8 +139,8 @@ impl Work {
                 }
                 Done::Booked
             }
-            Operation::StartComparison { token, late } => {
-                Done::Started(self.row.book.start_comparison(self.unique(*token), *late, now))
+            Operation::StartComparison { token, late_charge } => {
+                Done::Started(self.row.book.start_comparison(self.unique(*token), *late_charge, now))
             }
             Operation::FinishComparison { comparison, balance } => {
                 let mut open: Vec<&mut Call> =
@@ -154,7 +154,7 @@ impl Work {
                 }
                 if report.outcome.is_conclusive() {
                     let event = Event::Compared { balance: *balance, outcome: report.outcome };
-                    self.write(event, joint);
+                    self.write_journal(event, joint);
                 }
                 Done::Compared(report)
             }
@@ -163,9 +163,9 @@ impl Work {
                 Done::Booked
             }
             Operation::Purchase { credits, token } => {
-                if self.is_new(*token) {
+                if self.record_token(*token) {
                     self.row.book.purchase(*credits);
-                    self.write(Event::Purchased(*credits), None);
+                    self.write_journal(Event::Purchased(*credits), None);
                 }
                 Done::Booked
             }
@@ -173,11 +173,11 @@ impl Work {
             Operation::SetPrice { method, price } => {
                 let was = self.row.book.set_price(method, *price);
                 if was != *price {
-                    self.write(Event::Priced { method: method.clone(), was, is: *price }, None);
+                    self.write_journal(Event::Priced { method: method.clone(), was, is: *price }, None);
                 }
                 Done::Changed(was)
             }
-            Operation::Forget { calls, is_erasing } => {
+            Operation::Remove { calls, is_erasing } => {
                 let (mut questions, mut answers) = (0, 0);
                 for id in calls {
                     let Some(call) = self.calls.get(id) else { continue };
@@ -189,7 +189,7 @@ impl Work {
                 }
                 Done::Removed { questions, answers }
             }
-            Operation::Recheck { calls, keep_for, is_last } => {
+            Operation::LimitExpiry { calls, keep_for, is_last } => {
                 for id in calls {
                     self.recheck(*id, *keep_for);
                 }
@@ -206,13 +206,11 @@ impl Work {
         let key = claim.question.key();
         let row = self.questions.get(&key).cloned().unwrap_or_default();
         let blocking = row.blocking.and_then(|id| self.calls.get(&id));
-        let is_ours = |call: &&Call| {
-            call.entry.is_in_flight()
-                && call.owner == self.loaded.owner
-                && call.token == (self.writer, claim.token)
-        };
+        let is_ours =
+            |call: &&Call| call.token == (self.writer, claim.token) && !call.is_answered && !call.is_resolved;
         if let Some(call) = blocking.filter(is_ours) {
-            // Granted before in a commit that was in doubt. Even if the question has an answer by now, it is given back.
+            // Granted earlier by a commit in doubt. Its claim is released because nothing was sent, even if the question has an
+            // answer by now, or the call is uncertain because its owner was lost in the meantime.
             return Done::Granted(call.id);
         }
         let joined = claim.joined.and_then(|id| self.calls.get(&id));
@@ -236,8 +234,8 @@ impl Work {
                 return Done::Blocked { call: call.id, age, charged };
             }
         }
-        if self.row.book.is_held(now) {
-            return Done::Held;
+        if self.row.book.blocks_attempts(now) {
+            return Done::ComparisonRunning;
         }
         let method = claim.question.method.clone();
         let entry = match self.row.book.admit(method.into(), &claim.limits, Some(now)) {
@@ -264,20 +262,20 @@ impl Work {
 
     fn settle(&mut self, id: CallId, settlement: &Settlement) -> Done {
         let now = self.loaded.now;
-        // A call that is gone was settled as free.
+        // A removed call was settled as free.
         let Some(mut call) = self.calls.remove(&id) else { return Done::Booked };
         let mut joint = match self.joint(&call) {
             Ok(joint) => joint,
             Err(number) => {
                 self.calls.insert(id, call);
-                return Done::Again(number);
+                return Done::NeedsJournal(number);
             }
         };
-        let Settlement { cost, is_answered, received, people, watched } = settlement;
+        let Settlement { cost, is_answered, received, people, observed } = settlement;
         let mut settle =
             |book: &mut Book, entry: &mut Entry| book.settle(entry, *cost, joint.as_mut(), Some(now));
-        let raised = if let Some(limits) = watched {
-            self.row.book.settle_and_watch(&mut call.entry, limits, settle)
+        let raised = if let Some(limits) = observed {
+            self.row.book.settle_with_warnings(&mut call.entry, limits, settle)
         } else {
             settle(&mut self.row.book, &mut call.entry);
             Vec::new()
@@ -313,26 +311,26 @@ impl Work {
         };
         let mut joint = match self.joint(&call) {
             Ok(joint) => joint,
-            Err(number) => return Done::Again(number),
+            Err(number) => return Done::NeedsJournal(number),
         };
         let was = call.entry.charged();
         self.row.book.resolve(&mut call.entry, credits, joint.as_mut());
         self.put_joint(&call, joint);
         call.is_resolved |= !call.is_answered;
         if self.calls.get(&id) != Some(&call) {
-            self.write(Event::Resolved { call: id, was, is: credits }, None);
+            self.write_journal(Event::Resolved { call: id, was, is: credits }, None);
         }
         self.calls.insert(id, call);
         Done::Changed(Some(was))
     }
 
-    /// What the comparison that resolved a call knows; an error if it is not loaded.
-    fn joint(&self, call: &Call) -> Result<Option<Joint>, u64> {
+    /// Returns the joint resolution of a call, or as an error the number of its journal entry if that is not loaded.
+    fn joint(&self, call: &Call) -> Result<Option<JointResolution>, u64> {
         let Some(number) = call.entry.comparison() else { return Ok(None) };
         self.journal.get(&number).map(|entry| entry.joint.clone()).ok_or(number)
     }
 
-    fn put_joint(&mut self, call: &Call, joint: Option<Joint>) {
+    fn put_joint(&mut self, call: &Call, joint: Option<JointResolution>) {
         let entry = call
             .entry
             .comparison()
@@ -343,8 +341,8 @@ impl Work {
         }
     }
 
-    /// A call in flight that belongs to the owner that asks.
-    fn own(&self, id: CallId) -> Option<Call> {
+    /// Returns a call in flight of the current owner.
+    fn owned_call(&self, id: CallId) -> Option<Call> {
         let call = self.calls.get(&id)?;
         (call.entry.is_in_flight() && call.owner == self.loaded.owner).then(|| call.clone())
     }
@@ -354,13 +352,13 @@ impl Work {
         Call::new(self.row.last_call, self.loaded.owner, (self.writer, token), self.loaded.now)
     }
 
-    /// A token that no other process has. Those of a process are small numbers.
+    /// Returns a token that is unique among processes, since tokens of a process are small numbers.
     fn unique(&self, token: u64) -> u64 {
         self.writer.rotate_left(32) ^ token
     }
 
-    /// Whether an operation that must not be booked twice was not booked yet.
-    fn is_new(&mut self, token: u64) -> bool {
+    /// Records the token of an operation. Returns whether it is new, so that the operation is booked once.
+    fn record_token(&mut self, token: u64) -> bool {
         let token = (self.writer, token);
         if self.row.tokens.contains(&token) {
             return false;
@@ -371,7 +369,7 @@ impl Work {
         true
     }
 
-    fn write(&mut self, event: Event, joint: Option<Joint>) {
+    fn write_journal(&mut self, event: Event, joint: Option<JointResolution>) {
         self.row.last_journal += 1;
         let number = self.row.last_journal;
         self.journal.insert(number, JournalEntry { at: self.loaded.now, event, joint });

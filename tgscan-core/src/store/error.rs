@@ -85,7 +85,7 @@ pub enum StoreRefusal {
         charged: Option<u64>,
     },
     /// A comparison with the balance did not end in time.
-    Held,
+    ComparisonRunning,
     /// No stored answer is recent enough for [`Lookup::Stored`](super::Lookup::Stored).
     NotStored,
     /// The call lost its claim while it waited, because its owner was considered dead. Another process may have sent the
@@ -120,7 +120,7 @@ impl fmt::Display for StoreRefusal {
                     ),
                 }
             }
-            Self::Held => f.write_str(
+            Self::ComparisonRunning => f.write_str(
                 "not sent, because a comparison with the balance did not end in time; try again later",
             ),
             Self::NotStored => {

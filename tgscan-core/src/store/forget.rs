@@ -1,16 +1,16 @@
-//! How questions and answers are removed from an account.
+//! Removes questions and answers from an account.
 
 use super::CallId;
 use super::decide::Work;
 
 impl Work {
-    /// Removes a call that was free.
+    /// Removes a free call.
     pub(super) fn remove(&mut self, id: CallId) {
         self.forget(id);
         self.calls.remove(&id);
     }
 
-    /// Removes question and answer of a call, and leaves what it cost. Returns whether it may have had an answer.
+    /// Removes question and answer of a call, but keeps its cost. Returns whether it may have had an answer.
     pub(super) fn forget(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.get_mut(&id) else { return false };
         let has_answer = call.ended_at.is_some();
@@ -26,7 +26,7 @@ impl Work {
         has_answer
     }
 
-    /// Lets a call expire no later than this, counted from when it ended, or from now if a wrong clock says later.
+    /// Limits the expiry of a call to `keep_for` milliseconds after its end, or after now if a wrong clock recorded a later end.
     pub(super) fn recheck(&mut self, id: CallId, keep_for: u64) {
         let now = self.loaded.now;
         let Some(call) = self.calls.get_mut(&id) else { return };

@@ -55,7 +55,7 @@ use async_trait::async_trait;
 
 pub use account::Account;
 pub use ask::Answered;
-pub(crate) use ask::{ClaimGuard, Heard, Request, ask, people_of};
+pub(crate) use ask::{AccountReply, ClaimGuard, Request, ask, people_of};
 pub use error::{StoreError, StoreRefusal};
 pub(crate) use operation::{Claim, Done, Operation, Settlement};
 pub(crate) use people::in_body as people_in;

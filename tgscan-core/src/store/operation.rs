@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{CallId, Needs, Question};
 use crate::Credits;
-use crate::account::{BudgetUse, CapReached, Comparison, Cost, Limits, Reconciliation, Start};
+use crate::account::{BudgetUse, CapReached, Comparison, ComparisonStart, Cost, Limits, Reconciliation};
 
 /// A change of an account. Operations of concurrent callers share a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,8 +23,8 @@ pub(crate) enum Operation {
     Settle { call: CallId, settlement: Settlement },
     /// Books a charge for a call of a free method.
     Charge { method: &'static str, cost: Cost, token: u64 },
-    /// Begins a comparison, or polls whether it can begin.
-    StartComparison { token: u64, late: Duration },
+    /// Starts a comparison, if no attempt is running.
+    StartComparison { token: u64, late_charge: Duration },
     /// Compares with a balance.
     FinishComparison { comparison: Comparison, balance: i64 },
     /// Ends a comparison without a balance.
@@ -36,9 +36,9 @@ pub(crate) enum Operation {
     /// Replaces the price of a method by hand.
     SetPrice { method: String, price: Option<u64> },
     /// Removes expired questions and answers; with `is_erasing`, those of all given calls.
-    Forget { calls: Vec<CallId>, is_erasing: bool },
-    /// Limits the time until calls expire to `keep_for` milliseconds. `is_last` for the account's last calls.
-    Recheck { calls: Vec<CallId>, keep_for: u64, is_last: bool },
+    Remove { calls: Vec<CallId>, is_erasing: bool },
+    /// Limits the time until calls expire to `keep_for` milliseconds. `is_last` marks the account's last calls.
+    LimitExpiry { calls: Vec<CallId>, keep_for: u64, is_last: bool },
 }
 
 impl Operation {
@@ -46,8 +46,7 @@ impl Operation {
         matches!(self, Self::Claim(_))
     }
 
-    /// Returns whether the operation is run again after a failure, so that its cost is not lost. A claim is released then, if
-    /// its transaction may have been written.
+    /// Returns whether the operation is repeated after a failure, so that no cost is lost. A repeated claim is released.
     pub(crate) fn must_be_written(&self, is_in_doubt: bool) -> bool {
         match self {
             Self::Settle { .. } | Self::Charge { .. } | Self::EndComparison { .. } => true,
@@ -80,7 +79,7 @@ pub(crate) struct Claim {
     pub(crate) token: u64,
 }
 
-/// How a call ended.
+/// The settlement of a call.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Settlement {
     pub(crate) cost: Cost,
@@ -91,13 +90,13 @@ pub(crate) struct Settlement {
     /// The people named by the response.
     pub(crate) people: Vec<String>,
     /// The limits of the call, if its caller observes their use.
-    pub(crate) watched: Option<Arc<Limits>>,
+    pub(crate) observed: Option<Arc<Limits>>,
 }
 
 impl Settlement {
     /// Creates the settlement of a call without a response.
-    pub(crate) fn nothing(cost: Cost) -> Self {
-        Self { cost, is_answered: false, received: None, people: Vec::new(), watched: None }
+    pub(crate) fn without_response(cost: Cost) -> Self {
+        Self { cost, is_answered: false, received: None, people: Vec::new(), observed: None }
     }
 }
 
@@ -127,15 +126,15 @@ pub(crate) enum Done {
     /// An earlier call with the same question was not answered, and was or may have been charged.
     Blocked { call: CallId, age: Duration, charged: Option<u64> },
     /// A comparison delays new attempts.
-    Held,
+    ComparisonRunning,
     /// A limit is reached.
     CapReached(CapReached),
     /// Only a stored answer is accepted, but there is no recent one.
     NotStored,
     /// The call does not exist, or its owner lost it.
     Lost,
-    /// Whether a comparison began.
-    Started(Start),
+    /// The result of starting a comparison.
+    Started(ComparisonStart),
     /// The result of a comparison.
     Compared(Reconciliation),
     /// The cost of a call or the price of a method before a change by hand.
@@ -143,10 +142,10 @@ pub(crate) enum Done {
     /// The number of removed questions and answers.
     Removed { questions: u64, answers: u64 },
     /// The operation also needs this entry of the journal.
-    Again(u64),
+    NeedsJournal(u64),
 }
 
-/// Returns what operations need to know.
+/// Returns the rows that operations need.
 pub(crate) fn needs(operations: &[Operation], journal: Vec<u64>) -> Needs {
     let mut needs = Needs { journal, ..Needs::default() };
     for operation in operations {
@@ -159,7 +158,9 @@ pub(crate) fn needs(operations: &[Operation], journal: Vec<u64>) -> Needs {
             | Operation::Pause { call }
             | Operation::Settle { call, .. }
             | Operation::Resolve { call, .. } => needs.calls.push(*call),
-            Operation::Forget { calls, .. } | Operation::Recheck { calls, .. } => needs.calls.extend(calls),
+            Operation::Remove { calls, .. } | Operation::LimitExpiry { calls, .. } => {
+                needs.calls.extend(calls);
+            }
             Operation::FinishComparison { .. } => needs.unresolved = true,
             Operation::Charge { .. }
             | Operation::StartComparison { .. }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Question, StoreError};
-use crate::account::{CLOCK_SLACK, Entry, Joint, civil};
+use crate::account::{CLOCK_SLACK, Entry, JointResolution};
 use crate::{Credits, Outcome};
 
 /// The id of a call, unique in its account and ascending in the order of claims.
@@ -243,7 +243,7 @@ pub struct JournalEntry {
     pub event: Event,
     /// The calls that a comparison resolved together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) joint: Option<Joint>,
+    pub(crate) joint: Option<JointResolution>,
 }
 
 /// A change of a book.
@@ -282,7 +282,7 @@ pub enum Event {
 impl JournalEntry {
     /// Returns the total cost of the calls that a comparison resolved together; 0 if the cost of each is known.
     pub fn shared_credits(&self) -> u64 {
-        self.joint.as_ref().map_or(0, Joint::credits)
+        self.joint.as_ref().map_or(0, JointResolution::credits)
     }
 
     /// Serialises the entry for a store.
@@ -315,7 +315,7 @@ pub struct BillRow {
 
 /// Returns the date of a time in milliseconds since 1970.
 pub(crate) fn date(time: u64) -> String {
-    let (year, month, day) = civil(time / (24 * 60 * 60 * 1000));
+    let (year, month, day) = tgscan_types::civil_of_day(time / (24 * 60 * 60 * 1000));
     format!("{year:04}-{month:02}-{day:02}")
 }
 

@@ -20,11 +20,11 @@ use crate::sync::schedules::{block_on, check, thread};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A store in memory. Its transactions fail as often as it is told.
+/// A store in memory. Its transactions fail as configured.
 #[derive(Default)]
 struct Memory {
     tables: Mutex<Tables>,
-    /// Whether each transaction to come fails, and then whether it is written all the same.
+    /// The failures of the next transactions, last first. `Some(true)` fails after the write.
     failures: Mutex<Vec<Option<bool>>>,
     drops_tasks: bool,
 }
@@ -125,13 +125,13 @@ fn granted(done: Option<&Result<Done, StoreError>>) -> Option<CallId> {
 }
 
 #[test]
-fn schedules_give_claims_back_whose_callers_are_gone() {
+fn schedules_release_claims_of_dropped_callers() {
     check(|| {
         let (store, queue) = writer(Memory::default());
-        let gone = queue.clone();
-        let gone = thread::spawn(move || drop(gone.submit(claim())));
+        let dropped = queue.clone();
+        let dropped = thread::spawn(move || drop(dropped.submit(claim())));
         let granted = granted(block_on(queue.submit(claim())).as_ref());
-        gone.join().unwrap();
+        dropped.join().unwrap();
         queue.wait_until_idle(HOUR);
         assert_eq!(in_flight(&store), usize::from(granted.is_some()));
         assert_eq!(queue.unwritten(), (0, 0));
@@ -139,7 +139,7 @@ fn schedules_give_claims_back_whose_callers_are_gone() {
 }
 
 #[test]
-fn schedules_give_claims_back_that_were_in_doubt() {
+fn schedules_release_claims_in_doubt() {
     for is_written in [false, true] {
         check(move || {
             let failures = Mutex::new(vec![None, Some(is_written)]);
@@ -178,7 +178,7 @@ fn schedules_write_every_settlement() {
 }
 
 #[test]
-fn schedules_wake_callers_who_wait_for_a_call_to_end() {
+fn schedules_wake_callers_that_wait_for_a_call_to_end() {
     check(|| {
         let (store, queue) = writer(Memory::default());
         let call = granted(block_on(queue.submit(claim())).as_ref()).unwrap();
@@ -189,7 +189,7 @@ fn schedules_wake_callers_who_wait_for_a_call_to_end() {
                 if other.watch(context.waker()) == seen { Poll::Pending } else { Poll::Ready(()) }
             }));
         });
-        let settle = Operation::Settle { call, settlement: Settlement::nothing(Cost::NONE) };
+        let settle = Operation::Settle { call, settlement: Settlement::without_response(Cost::NONE) };
         assert!(matches!(block_on(queue.submit(settle)), Some(Ok(Done::Booked))));
         other.join().unwrap();
         assert_eq!(in_flight(&store), 0);
@@ -197,7 +197,7 @@ fn schedules_wake_callers_who_wait_for_a_call_to_end() {
 }
 
 #[test]
-fn schedules_leave_no_caller_waiting_for_a_task_that_was_dropped() {
+fn schedules_leave_no_caller_waiting_for_a_dropped_task() {
     check(|| {
         let (_, queue) = writer(Memory { drops_tasks: true, ..Memory::default() });
         let other = queue.clone();

@@ -42,7 +42,7 @@ fn loaded() -> Loaded {
 fn equal_claims_in_one_transaction_use_one_row() {
     let received = Some((200, Bytes::from_static(b"{}"), Credits::Charged(1)));
     let cost = Cost { charged: 1, uncertain: 0 };
-    let settlement = Settlement { cost, is_answered: true, received, people: Vec::new(), watched: None };
+    let settlement = Settlement { cost, is_answered: true, received, people: Vec::new(), observed: None };
     let operations = [claim(1), claim(2), claim(3)];
     assert_eq!(
         (needs(&operations, Vec::new()).questions.len(), needs(&operations, Vec::new()).calls.len()),
@@ -52,7 +52,7 @@ fn equal_claims_in_one_transaction_use_one_row() {
     assert!(matches!(done[..], [Done::Granted(1)]));
     let account = changes.account.clone().unwrap();
     let (questions, calls) = rows(changes);
-    // A store may load a row once for each time it is named.
+    // A store may load a row once for each mention in the needs.
     let doubled = Loaded {
         account,
         questions: [questions.clone(), questions].concat(),

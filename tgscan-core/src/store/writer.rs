@@ -225,7 +225,7 @@ impl Writer {
     fn report(self: &Arc<Self>, batch: Vec<Job>, done: Vec<Done>) {
         let mut has_ended = false;
         for (job, done) in batch.into_iter().zip(done) {
-            if let Done::Again(number) = done {
+            if let Done::NeedsJournal(number) = done {
                 self.lock().waiting.push_front(Job { journal: Some(number), ..job });
                 continue;
             }
@@ -251,7 +251,10 @@ impl Writer {
     /// Releases a claim whose caller was dropped.
     fn release(self: &Arc<Self>, done: &Done) {
         if let Done::Granted(call) = *done {
-            self.submit_alone(Operation::Settle { call, settlement: Settlement::nothing(Cost::NONE) });
+            self.submit_alone(Operation::Settle {
+                call,
+                settlement: Settlement::without_response(Cost::NONE),
+            });
         }
     }
 
@@ -259,7 +262,8 @@ impl Writer {
     async fn keep_unwritten(self: &Arc<Self>, batch: Vec<Job>, error: &StoreError) {
         let mut failures = 0;
         for mut job in batch {
-            let must_be_written = job.operation.must_be_written(error.is_in_doubt());
+            // An earlier failure may have been in doubt.
+            let must_be_written = job.sender.is_none() || job.operation.must_be_written(error.is_in_doubt());
             if let Some(sender) = job.sender.take() {
                 sender.send(Err(error.clone()));
                 self.lock().unwritten += u64::from(must_be_written);
@@ -281,7 +285,7 @@ impl Writer {
     async fn expire_some(self: &Arc<Self>) {
         let Ok(due) = self.store.find(&self.account, Index::Due, EXPIRE).await else { return };
         if !due.is_empty() {
-            let forget = Operation::Forget { calls: due, is_erasing: false };
+            let forget = Operation::Remove { calls: due, is_erasing: false };
             let job = Job { operation: forget, sender: None, journal: None, failures: 0 };
             // If this fails, the calls are due the next time too.
             let _ = self.transact(&[job]).await;

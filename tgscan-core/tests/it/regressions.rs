@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 
 use futures_executor::block_on;
 use tgscan_core::types::{ApiMethod, Balance, SimilarGroups, UserCheck};
-use tgscan_core::{
-    Api, ApiKey, Client, Credits, Error, account, call::Step, error::InvalidBaseUrl, transport_fn,
-};
+use tgscan_core::{Api, ApiKey, Client, Credits, Error, call::Step, error::InvalidBaseUrl, transport_fn};
 
 use crate::support::{Clock, Outcome, Script, at, documented_answer, documented_request, live, response};
 
@@ -83,7 +81,7 @@ fn reconcile_is_inconclusive_if_a_free_call_was_charged_meanwhile() {
     let charged = documented_answer::<UserCheck>().replace(r#""op_cost": 0"#, r#""op_cost": 3"#);
     let script = Script::new([Ok(response(200, balance(10))), Ok(response(200, charged))]);
     let client = Client::new(live(), script.transport(), Clock::default());
-    assert_eq!(block_on(client.reconcile()).unwrap().outcome, account::Outcome::Baseline);
+    assert_eq!(block_on(client.reconcile()).unwrap().outcome, tgscan_core::Outcome::Baseline);
     let meanwhile = client.clone();
     let overlapped = client.with_transport(transport_fn(move |_| {
         let client = meanwhile.clone();
@@ -92,5 +90,5 @@ fn reconcile_is_inconclusive_if_a_free_call_was_charged_meanwhile() {
             Ok(response(200, balance(10)))
         }
     }));
-    assert_eq!(block_on(overlapped.reconcile()).unwrap().outcome, account::Outcome::Overlapped);
+    assert_eq!(block_on(overlapped.reconcile()).unwrap().outcome, tgscan_core::Outcome::Overlapped);
 }

@@ -77,7 +77,7 @@ fn main() {
     let bytes: u64 = (0..answers).map(|number| body(&bodies, number).len() as u64).sum();
     println!("answers: {bytes} bytes");
     println!("file: {} bytes, {:.2} times that", file.len(), ratio_of(file.len(), bytes));
-    // A file of redb grows by doubling; what it has not used yet takes no room where the system knows holes.
+    // A file of redb grows by doubling. Its unused part is sparse where the file system supports that.
     #[cfg(unix)]
     {
         let used = std::os::unix::fs::MetadataExt::blocks(&file) * 512;
@@ -131,7 +131,7 @@ fn ratio(one: Duration, other: Duration) -> f64 {
     one.as_secs_f64() / other.as_secs_f64()
 }
 
-/// The memory of this process, where the system tells.
+/// The memory of this process, on systems that report it.
 fn resident_mb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

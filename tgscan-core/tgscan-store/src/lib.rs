@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 
 mod answer;
@@ -12,6 +13,8 @@ mod tables;
 // A page of documentation and nothing else, as a module so that rustdoc shows it.
 #[doc = include_str!("retention.md")]
 pub mod _retention {}
+#[doc = include_str!("production.md")]
+pub mod _production {}
 
 pub use clock::Clock;
 #[cfg(feature = "redb")]

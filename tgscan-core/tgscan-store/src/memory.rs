@@ -19,7 +19,7 @@ use crate::tables::{self, Pairs, Reads, Table, Writes};
 
 /// A store in memory: joins equal questions that are asked concurrently, and answers repeated ones, in one process.
 ///
-/// Nothing survives the process. Clones share what is stored. Answers are held until they expire; each call's row (about
+/// Nothing survives the process. Clones share the data. Answers are held until they expire; each call's row (about
 /// 300 bytes) stays.
 #[derive(Clone, Default)]
 pub struct MemoryStore {

@@ -82,7 +82,7 @@ pub(crate) fn accounts(tables: &impl Reads) -> Result<Vec<AccountName>> {
     rows.into_iter().map(|row| name(row).ok_or_else(damaged)).collect()
 }
 
-/// Loads what a decision needs. Calls in flight of other owners are lost: there is one owner at a time.
+/// Loads the rows for a decision. Calls in flight of other owners are lost: there is one owner at a time.
 pub(crate) fn load(
     tables: &impl Reads,
     account: Option<(u32, AccountRow)>,
@@ -131,7 +131,7 @@ pub(crate) fn load(
     Ok(loaded)
 }
 
-/// Writes what a decision returned.
+/// Writes the changes of a decision.
 pub(crate) fn apply(
     tables: &mut impl Writes,
     name: &AccountName,

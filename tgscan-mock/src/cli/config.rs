@@ -24,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) error_status: Option<ErrorStatusName>,
     pub(crate) strict: Option<bool>,
     pub(crate) like_service: Option<bool>,
+    pub(crate) like: Option<PathBuf>,
     pub(crate) latency_ms: Option<u64>,
     pub(crate) today: Option<String>,
     pub(crate) unknown_percent: Option<u64>,

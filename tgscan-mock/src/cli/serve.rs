@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use tgscan_mock::{Mock, MockServer, ServerOptions};
+use tgscan_mock::{Manner, Mock, MockServer, ServerOptions};
 
 use crate::config::{Config, ErrorStatusName, ProfileName, RepeatName, UnknownName};
 use crate::{log, print_line, warn};
@@ -45,6 +45,9 @@ pub(crate) struct Serve {
     /// Answer as existing clients expect: errors with status 200, ids as numbers
     #[arg(long)]
     like_service: bool,
+    /// Answer in the manner that `tgscan probe` wrote to this file
+    #[arg(long, value_name = "FILE")]
+    like: Option<PathBuf>,
     /// Latency of each answer in milliseconds [default: 0]
     #[arg(long, value_name = "MS")]
     latency_ms: Option<u64>,
@@ -81,7 +84,7 @@ pub(crate) struct Serve {
     /// Compress answers with gzip for clients that accept it
     #[arg(long)]
     gzip: bool,
-    /// Print no line per request
+    /// Print only the address
     #[arg(long)]
     quiet: bool,
 }
@@ -89,8 +92,13 @@ pub(crate) struct Serve {
 impl Serve {
     /// Serves until the process receives a signal to stop.
     pub(crate) fn run(self) -> Result<(), String> {
-        let config = self.settings()?;
-        let mock = mock(&config)?;
+        let mut config = self.settings()?;
+        let manner = config.like.as_deref().map(manner).transpose()?;
+        if let Some(manner) = &manner {
+            manner.differences().iter().for_each(|line| warn(line));
+            config.gzip = config.gzip.or(Some(manner.has_gzip()));
+        }
+        let mock = mock(&config, manner)?;
         let options = options(&config)?;
         let log = log::start();
         // A script that waits for the port must not find an older one.
@@ -129,6 +137,7 @@ impl Serve {
         config.error_status = self.error_status.or(config.error_status);
         config.strict = self.strict.then_some(true).or(config.strict);
         config.like_service = self.like_service.then_some(true).or(config.like_service);
+        config.like = self.like.or(config.like);
         config.latency_ms = self.latency_ms.or(config.latency_ms);
         config.today = self.today.or(config.today);
         config.unknown_percent = self.unknown_percent.or(config.unknown_percent);
@@ -146,8 +155,21 @@ impl Serve {
     }
 }
 
-fn mock(config: &Config) -> Result<Mock, String> {
+/// Reads a file of `tgscan probe`.
+fn manner(path: &Path) -> Result<Manner, String> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| {
+        let message = error.message().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        format!("{}: {message}", path.display())
+    })
+}
+
+fn mock(config: &Config, manner: Option<Manner>) -> Result<Mock, String> {
     let mut builder = Mock::builder();
+    if let Some(manner) = manner {
+        builder = builder.like(manner);
+    }
     if let Some(seed) = config.seed {
         builder = builder.seed(seed);
     }
@@ -239,7 +261,11 @@ fn announce(server: &MockServer, config: &Config) -> Result<(), String> {
         }
         return Err(problem);
     }
-    print_line(&format!("listening on {}", server.url()))
+    print_line(&format!("listening on {}", server.url()))?;
+    if config.quiet != Some(true) {
+        warn(&format!("to see the requests and to set faults, open {}/_mock/ in a browser", server.url()));
+    }
+    Ok(())
 }
 
 /// Writes a file under another name first, so that scripts never read an incomplete one.

@@ -3,7 +3,7 @@
 use proptest::strategy::{Just, SBoxedStrategy, Strategy};
 use tgscan_core::types::{Balance, BalanceAnswer};
 
-use super::values;
+use super::counts;
 use super::{Billing, Generate, Profile, World};
 
 impl Generate for Balance {
@@ -12,7 +12,7 @@ impl Generate for Balance {
     }
 
     fn answers(profile: Profile) -> SBoxedStrategy<BalanceAnswer> {
-        values::balance(profile)
+        counts::balance(profile)
             .prop_map(|num_credits| {
                 let mut answer = BalanceAnswer::default();
                 answer.num_credits = num_credits;

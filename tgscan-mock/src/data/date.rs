@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use tgscan_core::types::unix_millis;
+use tgscan_core::types::{civil_of_day, unix_millis};
 
 /// 2016-01-01 in days since 1970-01-01: the first date in random data.
 pub(crate) const FIRST_DAY: u64 = 16_801;
@@ -29,16 +29,9 @@ impl Date {
         self.0
     }
 
-    /// Returns year, month and day, by Howard Hinnant's `civil_from_days`.
+    /// Returns year, month and day.
     pub(crate) fn civil(self) -> (u64, u64, u64) {
-        let z = self.0 + 719_468;
-        let (era, of_era) = (z / 146_097, z % 146_097);
-        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * month + 2) / 5 + 1;
-        let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-        (year_of_era + era * 400 + next, month, day)
+        civil_of_day(self.0)
     }
 
     /// Returns `2026-01-01`.

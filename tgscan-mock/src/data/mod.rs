@@ -30,6 +30,7 @@
 #![doc = include_str!("shapes.md")]
 
 mod balance;
+mod counts;
 mod date;
 mod draw_strategy;
 mod rng;
@@ -51,6 +52,8 @@ use tgscan_core::types::ApiMethod;
 
 pub use crate::engine::visit_all;
 pub(crate) use date::Date;
+#[cfg(feature = "conformance")]
+pub(crate) use rng::Rng;
 pub(crate) use seed::Seed;
 pub use values::{
     dates, first_names, group_ids, group_queries, titles, user_ids, user_queries, usernames, valid_usernames,

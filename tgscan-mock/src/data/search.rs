@@ -4,13 +4,14 @@ use proptest::collection::vec;
 use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{IdEntry, Search, SearchAnswer, SearchGroup, SearchUser, UserQuery, UsernameEntry};
 
+use super::counts::{lengths, more};
 use super::draw_strategy::{
     DrawStrategy, Part, WORLD, each, first_char, items, keep_back, keep_chars, keep_front, none, one, to,
 };
 use super::rng::Rng;
 use super::values::{
-    LEAST_GROUP_ID, LEAST_USER_ID, date, first_name, group_id, lengths, more, optional_name,
-    optional_username, title, user_id, username,
+    LEAST_GROUP_ID, LEAST_USER_ID, date, first_name, group_id, optional_name, optional_username, title,
+    user_id, username,
 };
 use super::{Billing, Date, Generate, Profile, World, user_queries};
 

@@ -4,11 +4,12 @@ use proptest::collection::vec;
 use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{GroupQuery, SimilarGroup, SimilarGroups, SimilarGroupsAnswer};
 
+use super::counts::{lengths, num_users};
 use super::draw_strategy::{
     DrawStrategy, Part, WORLD, each, first_char, items, keep_back, keep_chars, keep_front, one, to,
 };
 use super::rng::Rng;
-use super::values::{lengths, num_users, title, username};
+use super::values::{title, username};
 use super::{Billing, Generate, Profile, World, group_queries};
 
 /// Similar groups of a few groups in the world.

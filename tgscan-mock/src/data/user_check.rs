@@ -3,9 +3,10 @@
 use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_core::types::{UserCheck, UserCheckAnswer, UserQuery};
 
+use super::counts::more;
 use super::draw_strategy::{DrawStrategy, Part, WORLD, keep_chars, one, to};
 use super::rng::Rng;
-use super::values::{self, more};
+use super::values;
 use super::world::Person;
 use super::{Billing, Generate, Profile, World, user_queries};
 

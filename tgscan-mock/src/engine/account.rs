@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use tgscan_core::types::registry::MethodInfo;
 
-use super::check::Refusal;
+use super::refusal::Refusal;
 
 /// The kind of a known key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

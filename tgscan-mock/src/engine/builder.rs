@@ -15,7 +15,7 @@ use tgscan_core::types::{ApiMethod, registry::infos};
 
 use super::account::{Cost, KeyState};
 use super::script::Script;
-use super::{Engine, Mock, Settings, State, route};
+use super::{Engine, Manner, Mock, Settings, State, route};
 use crate::VirtualTimer;
 use crate::data::{Date, Profile, World};
 
@@ -82,6 +82,7 @@ pub struct MockBuilder {
     unknown: Option<(u64, UnknownAccounts)>,
     is_strict: bool,
     writes_numbers: bool,
+    manner: Manner,
     script: Script,
 }
 
@@ -103,6 +104,7 @@ impl MockBuilder {
             unknown: None,
             is_strict: false,
             writes_numbers: false,
+            manner: Manner::default(),
             script: Script::default(),
         }
     }
@@ -238,6 +240,15 @@ impl MockBuilder {
         self
     }
 
+    /// Answers in the manner of another service, which `tgscan probe` found: its refusals, its headers, and the fields and types
+    /// of its answers. [`Manner::differences`] lists the rest.
+    #[must_use]
+    pub fn like(mut self, manner: Manner) -> Self {
+        self.is_strict = manner.is_strict().unwrap_or(self.is_strict);
+        self.manner = manner;
+        self
+    }
+
     /// Scripts the first requests as [`Mock::script_steps`] does, also after [`Mock::reset`].
     #[cfg(feature = "server")]
     #[must_use]
@@ -304,6 +315,8 @@ impl MockBuilder {
             unknown: self.unknown.map(|(_, unknown)| unknown).unwrap_or_default(),
             is_strict: self.is_strict,
             writes_numbers: self.writes_numbers,
+            manner: self.manner,
+            answers_unexpected: false,
             script: self.script,
             world: World::new(self.seed, today, self.unknown.map_or(0, |(percent, _)| percent)),
         };

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::account::KeyState;
 use super::builder::check_keys;
 use super::object::from_object;
 use super::step::MOST_LATENCY_MS;
-use super::{InvalidMock, MethodCost, Mock, costs};
+use super::{InvalidMock, MethodCost, Mock, Settings, costs};
 
 /// A change from the control paths. Missing fields keep their values.
 #[derive(Default, Deserialize)]
@@ -24,6 +25,7 @@ pub(crate) struct Change {
     live_keys: Option<Vec<String>>,
     test_keys: Option<Vec<String>>,
     revoked_keys: Option<Vec<String>>,
+    answers_unexpected: Option<bool>,
 }
 
 from_object!(Change);
@@ -46,6 +48,7 @@ impl Mock {
             }
             settings.latency = Some(Duration::from_millis(latency)).filter(|latency| !latency.is_zero());
         }
+        settings.answers_unexpected = change.answers_unexpected.unwrap_or(settings.answers_unexpected);
         costs::set(&mut settings.costs, &change.costs).map_err(InvalidMock)?;
         for (kind, keys) in [
             (KeyState::Live, change.live_keys),
@@ -65,6 +68,28 @@ impl Mock {
     }
 }
 
+impl Mock {
+    /// Returns the settings that a change can set, and the numbers of keys instead of the keys.
+    pub(crate) fn settings_json(&self) -> Value {
+        let settings = self.engine.settings();
+        let keys = |kind| settings.keys.iter().filter(|(_, state)| *state == kind).count();
+        json!({
+            "seed": settings.seed,
+            "latency_ms": milliseconds(&settings),
+            "costs": costs::to_json(&settings.costs),
+            "num_live_keys": keys(KeyState::Live),
+            "num_test_keys": keys(KeyState::Test),
+            "num_revoked_keys": keys(KeyState::Revoked),
+            "answers_unexpected": settings.answers_unexpected,
+        })
+    }
+}
+
+fn milliseconds(settings: &Settings) -> u64 {
+    let latency = settings.latency.unwrap_or_default().as_millis();
+    u64::try_from(latency).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,7 +103,7 @@ mod tests {
                 scope.spawn(|| change(format!(r#"{{"seed": {number}}}"#)));
                 scope.spawn(|| change(format!(r#"{{"latency_ms": {number}}}"#)));
             });
-            assert_eq!((mock.seed(), mock.latency()), (number, Duration::from_millis(number)));
+            assert_eq!((mock.seed(), milliseconds(&mock.engine.settings())), (number, number));
         }
     }
 }

@@ -7,36 +7,10 @@ use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use serde::Serialize;
 use serde::de::value::MapDeserializer;
-use tgscan_core::types::{ApiMethod, Envelope, ErrorResult, registry::MethodInfo};
+use tgscan_core::types::{ApiMethod, registry::MethodInfo};
 
 use super::account::KeyState;
-
-/// The reason for refusing a request: the message of an error envelope, and the HTTP status for its cause.
-///
-/// The message uses common words for the cause, so that a client can distinguish an invalid key, missing credits and an
-/// invalid query. Names from the request do not change that.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) status: StatusCode,
-    pub(crate) message: String,
-}
-
-impl Refusal {
-    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
-    }
-
-    pub(crate) fn no_credits(credits: i64, why: &str) -> Self {
-        let message = format!("not enough credits: the balance is {credits}, and {why}");
-        Self::new(StatusCode::PAYMENT_REQUIRED, message)
-    }
-
-    /// Returns the body, an error envelope.
-    pub(crate) fn envelope(self) -> String {
-        serde_json::to_string(&Envelope::<()>::Error(ErrorResult::new(self.message)))
-            .expect("a text always serialises")
-    }
-}
+use super::refusal::{Cause, Refusal};
 
 /// Name of the header with the key ("API Authentication").
 pub(super) static API_KEY: HeaderName = HeaderName::from_static("api-key");
@@ -47,7 +21,7 @@ pub(super) fn http_method(request: &Request<Bytes>) -> Result<(), Refusal> {
         return Ok(());
     }
     let message = format!("the HTTP method is {}; send POST", printable(request.method().as_str()));
-    Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message))
+    Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message).because(Cause::HttpMethod))
 }
 
 /// Adds the headers that a refusal with this status must have (RFC 9110, 15.5.2 and 15.5.6).
@@ -62,11 +36,15 @@ pub(super) fn headers_of(status: StatusCode, headers: &mut HeaderMap) {
 
 /// Finds the kind of the key in the only `Api-Key` header ("API Authentication").
 pub(super) fn key(request: &Request<Bytes>, keys: &[(String, KeyState)]) -> Result<KeyState, Refusal> {
-    let refuse = |message: &str| Err(Refusal::new(StatusCode::UNAUTHORIZED, message));
+    let refuse_for =
+        |message: &str, cause| Err(Refusal::new(StatusCode::UNAUTHORIZED, message).because(cause));
+    let refuse = |message: &str| refuse_for(message, Cause::WrongKey);
     let mut sent = request.headers().get_all(&API_KEY).iter();
     let key = match (sent.next(), sent.next()) {
         (Some(key), None) => key,
-        (None, _) => return refuse("missing API key: send it in an `Api-Key` header"),
+        (None, _) => {
+            return refuse_for("missing API key: send it in an `Api-Key` header", Cause::MissingKey);
+        }
         (Some(_), Some(_)) => {
             return refuse("invalid API key: there is more than one `Api-Key` header; send one");
         }
@@ -94,7 +72,8 @@ pub(super) fn key_fits(key: KeyState, is_test: bool, method: &MethodInfo) -> Res
         }
         _ => return Ok(()),
     };
-    Err(Refusal::new(StatusCode::FORBIDDEN, message))
+    let refusal = Refusal::new(StatusCode::FORBIDDEN, message);
+    Err(if key == KeyState::Test { refusal.because(Cause::TestKeyForLiveMethod) } else { refusal })
 }
 
 /// Requires the content type of a form, as curl's `--data` sends it. An empty body needs none.
@@ -107,7 +86,8 @@ pub(super) fn content_type(request: &Request<Bytes>) -> Result<(), Refusal> {
         return Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!("the body has no content type; send a form as `{FORM}`"),
-        ));
+        )
+        .because(Cause::TextContentType));
     };
     let essence = sent.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     if essence.eq_ignore_ascii_case(FORM.as_bytes()) {
@@ -117,7 +97,8 @@ pub(super) fn content_type(request: &Request<Bytes>) -> Result<(), Refusal> {
     Err(Refusal::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         format!("the body's content type is `{essence}`; send a form as `{FORM}`"),
-    ))
+    )
+    .because(if essence.contains("json") { Cause::JsonBody } else { Cause::TextContentType }))
 }
 
 /// Reads a form body as a request of `M`: each argument once, no unknown ones, each value in its exact form.
@@ -131,7 +112,9 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
             _ => {}
         }
     }
-    let refuse = |message: String| Err(Refusal::new(StatusCode::BAD_REQUEST, message));
+    let refuse_for =
+        |message: String, cause| Err(Refusal::new(StatusCode::BAD_REQUEST, message).because(cause));
+    let refuse = |message| refuse_for(message, Cause::InvalidQuery);
     if std::str::from_utf8(body).is_err() {
         return refuse("invalid query: the form body is not UTF-8".into());
     }
@@ -142,7 +125,17 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
     }
     let request: M = match serde_html_form::from_bytes(body) {
         Ok(request) => request,
-        Err(error) => return refuse(explain(&error.to_string())),
+        Err(error) => {
+            let error = error.to_string();
+            let cause = match error.starts_with("missing field") {
+                true if body.starts_with(b"{") => Cause::JsonBody,
+                true => Cause::MissingQuery,
+                false if error.contains("usernames; one call takes") => Cause::TooManyUsernames,
+                false if error.contains("is an `@`") => Cause::AtSign,
+                false => Cause::InvalidQuery,
+            };
+            return refuse_for(explain(&error), cause);
+        }
     };
     let form = serde_html_form::to_string(&request)
         .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
@@ -150,7 +143,8 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
         let takes = if known.is_empty() { "none".into() } else { format!("`{}`", known.join("`, `")) };
         // Not "unknown argument": with an argument called `token`, clients would take it for an invalid key.
-        return refuse(format!("one argument too many: `{}`; this method takes {takes}", printable(unknown)));
+        let message = format!("one argument too many: `{}`; this method takes {takes}", printable(unknown));
+        return refuse_for(message, Cause::ExtraArgument);
     }
     drop(known);
     Ok((request, form))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
 
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use tgscan_core::types::ApiMethod;
 use tgscan_core::types::registry::{MethodVisitor, infos, visit_all};
 
@@ -85,6 +86,19 @@ impl MethodVisitor for Set<'_> {
             }
         }
     }
+}
+
+/// Writes the costs of all methods as [`MethodCost`]s.
+pub(super) fn to_json(costs: &HashMap<&'static str, Cost>) -> Value {
+    let query = |form: &str| {
+        form_urlencoded::parse(form.as_bytes()).map(|(_, query)| query.into_owned()).collect::<String>()
+    };
+    let json = |cost: &Cost| {
+        let queries: Map<_, _> =
+            cost.by_form.iter().map(|(form, credits)| (query(form), (*credits).into())).collect();
+        json!({ "usual": cost.usual, "groups_per_credit": cost.groups_per_credit, "queries": queries })
+    };
+    costs.iter().map(|(method, cost)| ((*method).to_owned(), json(cost))).collect::<Map<_, _>>().into()
 }
 
 /// Returns the form of a query as the SDK writes it.

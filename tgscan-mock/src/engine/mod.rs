@@ -10,9 +10,13 @@ mod costs;
 mod expect;
 mod fault;
 #[cfg(feature = "server")]
+mod journal;
+mod manner;
+#[cfg(feature = "server")]
 mod object;
 mod outcome;
 mod recording;
+mod refusal;
 mod respond;
 mod route;
 mod script;
@@ -37,13 +41,21 @@ pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat, UnknownAccounts
 pub(crate) use change::Change;
 #[cfg(feature = "server")]
 pub use costs::MethodCost;
+#[cfg(feature = "server")]
+pub(crate) use expect::Progress;
 use expect::{AnyStrategy, Expectations};
 pub use expect::{Expect, UnmetExpectations};
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]
 pub(crate) use fault::{SLOW_PAUSE, TRICKLE_PAUSE};
 #[cfg(feature = "server")]
+use journal::Journal;
+#[cfg(feature = "server")]
+pub(crate) use journal::{Changes, Position, Recorded, Sent};
+pub use manner::Manner;
+#[cfg(feature = "server")]
 pub(crate) use object::from_object;
+
 pub use outcome::{End, Outcome, Wire};
 use recording::Recording;
 pub use recording::{KeyUsed, RecordedRequest};
@@ -51,6 +63,8 @@ use route::Route;
 #[cfg(feature = "openapi")]
 pub(crate) use route::each_method;
 pub use route::visit_all;
+#[cfg(feature = "server")]
+pub(crate) use script::NextStep;
 use script::Script;
 #[cfg(feature = "server")]
 pub use step::ScriptStep;
@@ -119,6 +133,9 @@ struct Settings {
     unknown: UnknownAccounts,
     is_strict: bool,
     writes_numbers: bool,
+    manner: Manner,
+    /// Whether requests that no expectation accepts are answered as without expectations.
+    answers_unexpected: bool,
     script: Script,
     world: World,
 }
@@ -129,6 +146,8 @@ struct State {
     /// The number of calls by method and query, if answers depend on it.
     query_counts: HashMap<String, u64>,
     recording: Recording,
+    #[cfg(feature = "server")]
+    journal: Journal,
     script: Script,
     expected: Expectations,
     /// Tasks that wait for the next request.
@@ -141,6 +160,8 @@ impl State {
             account: Account::new(settings.credits),
             query_counts: HashMap::new(),
             recording: Recording::default(),
+            #[cfg(feature = "server")]
+            journal: Journal::default(),
             script: settings.script.clone(),
             expected: Expectations::default(),
             waiting: Vec::new(),
@@ -235,12 +256,6 @@ impl Mock {
         self.state().recording.dropped()
     }
 
-    /// Returns the latency of each answer.
-    #[cfg(feature = "server")]
-    pub(crate) fn latency(&self) -> Duration {
-        self.engine.settings().latency.unwrap_or_default()
-    }
-
     /// Returns the seed of all answers.
     pub fn seed(&self) -> u64 {
         self.engine.settings().seed
@@ -250,7 +265,17 @@ impl Mock {
     pub fn reset(&self) {
         let start = &self.engine.start;
         self.engine.set(Arc::clone(start));
-        *self.state() = State::new(start);
+        let waiting = {
+            let mut state = self.state();
+            let new = State {
+                recording: state.recording.restarted(),
+                #[cfg(feature = "server")]
+                journal: std::mem::take(&mut state.journal),
+                ..State::new(start)
+            };
+            std::mem::replace(&mut *state, new).waiting
+        };
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Returns the largest body that the in-process transport accepts, in bytes.

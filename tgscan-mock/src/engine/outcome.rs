@@ -22,6 +22,8 @@ pub struct Outcome {
     pub charged: u64,
     /// The time until the response, if not zero.
     pub latency: Option<Duration>,
+    /// The number of the request's record.
+    pub(crate) number: u64,
 }
 
 /// The response on the wire.
@@ -55,12 +57,12 @@ pub enum End {
 impl Outcome {
     /// Creates a successful answer.
     pub(super) fn answer(response: Response<Bytes>) -> Self {
-        Self { wire: Wire::Whole(response), class: Class::Reply, charged: 0, latency: None }
+        Self { wire: Wire::Whole(response), class: Class::Reply, charged: 0, latency: None, number: 0 }
     }
 
     /// Creates an error envelope.
     pub(super) fn refusal(response: Response<Bytes>) -> Self {
-        Self { wire: Wire::Whole(response), class: Class::Api, charged: 0, latency: None }
+        Self { wire: Wire::Whole(response), class: Class::Api, charged: 0, latency: None, number: 0 }
     }
 
     /// Creates the outcome of a fault that needs no answer: the request was not processed, or its answer is dropped.
@@ -85,7 +87,7 @@ impl Outcome {
             // Other faults change an answer and do not get here.
             _ => (Wire::Nothing(End::Stall), Class::MaybeSent),
         };
-        Self { wire, class, charged: 0, latency: fault.latency() }
+        Self { wire, class, charged: 0, latency: fault.latency(), number: 0 }
     }
 
     /// Applies a fault to the answer of a processed request, or returns `None` if the answer does not have the fault's
@@ -128,7 +130,7 @@ impl Outcome {
             }
             _ => return Some(Self::without_answer(fault)),
         };
-        Some(Self { wire, class, charged: 0, latency: fault.latency() })
+        Some(Self { wire, class, charged: 0, latency: fault.latency(), number: 0 })
     }
 }
 

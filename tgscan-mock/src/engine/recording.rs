@@ -105,22 +105,54 @@ pub(super) struct Recording {
     kept: VecDeque<RecordedRequest>,
     bytes: usize,
     dropped: u64,
+    /// The number of requests before the last reset.
+    before: u64,
 }
 
 impl Recording {
-    pub(super) fn push(&mut self, record: RecordedRequest) {
+    /// Returns an empty recording whose requests continue the numbers of this one.
+    pub(super) fn restarted(&self) -> Self {
+        Self { before: self.next_number() - 1, ..Self::default() }
+    }
+
+    /// Returns the number of the next request, counted from 1.
+    pub(super) fn next_number(&self) -> u64 {
+        self.oldest_number() + self.kept.len() as u64
+    }
+
+    /// Returns the number of the oldest kept request, or of the next one without any.
+    pub(super) fn oldest_number(&self) -> u64 {
+        1 + self.before + self.dropped
+    }
+
+    /// Adds a request. Returns its number.
+    pub(super) fn push(&mut self, record: RecordedRequest) -> u64 {
+        let number = self.next_number();
         self.bytes += record.size();
         self.kept.push_back(record);
         // The latest request stays, whatever its size.
         while self.kept.len() > CAPACITY || (self.bytes > MOST_BYTES && self.kept.len() > 1) {
-            let Some(oldest) = self.kept.pop_front() else { return };
+            let Some(oldest) = self.kept.pop_front() else { break };
             self.bytes -= oldest.size();
             self.dropped += 1;
         }
+        number
     }
 
     pub(super) fn requests(&self) -> Vec<RecordedRequest> {
         self.kept.iter().cloned().collect()
+    }
+
+    /// Returns the kept requests with their numbers, oldest first.
+    #[cfg(feature = "server")]
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (u64, &RecordedRequest)> {
+        (self.oldest_number()..).zip(&self.kept)
+    }
+
+    /// Returns the request with this number, if it is kept.
+    #[cfg(feature = "server")]
+    pub(super) fn request(&self, number: u64) -> Option<&RecordedRequest> {
+        self.kept.get(usize::try_from(number.checked_sub(self.oldest_number())?).ok()?)
     }
 
     /// Returns the matched parts of the requests.

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 
-use super::check::Refusal;
-use super::expect::{Action, AnyStrategy, Match, Pinned};
+use super::expect::{Action, AnyStrategy, Expectations, Match, Pinned};
 use super::recording::{KeyUsed, RecordedRequest};
+use super::refusal::Refusal;
 use super::route::{self, DrawOptions, Route};
 use super::script::TakenStep;
 use super::{Engine, Fault, Mock, Outcome, Repeat, Settings, State, UnknownAccounts, Wire, check};
@@ -64,11 +64,12 @@ impl Mock {
         checked.record.received = now;
         let plan = {
             let State { expected, script, .. } = &mut *self.state();
-            let matched = if expected.is_empty() {
-                Ok(None)
-            } else {
-                expected.match_request(&checked.record.target()).map(Some)
+            let target = checked.record.target();
+            let is_usual = |expected: &Expectations| {
+                expected.is_empty() || (checked.settings.answers_unexpected && !expected.accepts(&target))
             };
+            let matched =
+                if is_usual(expected) { Ok(None) } else { expected.match_request(&target).map(Some) };
             matched.map(|matched| {
                 let mut plan = Plan::default();
                 let action = matched.map_or(Action::Usual, |(matched, action, latency)| {
@@ -140,9 +141,12 @@ impl Mock {
         latency: Option<Duration>,
     ) -> Outcome {
         record.refusal = Some(refusal.message.clone());
-        let status = settings.error_status.of(refusal.status);
-        let mut response = json(status, Bytes::from(refusal.envelope()));
-        check::headers_of(status, response.headers_mut());
+        let response = settings.manner.refusal(&refusal).unwrap_or_else(|| {
+            let status = settings.error_status.of(refusal.status);
+            let mut response = json(status, Bytes::from(refusal.envelope()));
+            check::headers_of(status, response.headers_mut());
+            response
+        });
         self.recorded(record, Outcome::refusal(response), latency)
     }
 
@@ -159,7 +163,7 @@ impl Mock {
         }
         let waiting = {
             let mut state = self.state();
-            state.recording.push(record);
+            outcome.number = state.recording.push(record);
             std::mem::take(&mut state.waiting)
         };
         waiting.into_iter().for_each(Waker::wake);
@@ -175,8 +179,12 @@ impl Mock {
         fault: Option<&Fault>,
         settings: &Settings,
     ) -> Result<Outcome, Refusal> {
+        let is_pinned = matches!(source, Source::Pinned(_));
         let (body, cost) = self.draft(route, record, source, settings)?;
-        let response = json(StatusCode::OK, body);
+        let mut response = json(StatusCode::OK, body);
+        if !is_pinned {
+            settings.manner.answer(route.info().name, &mut response);
+        }
         // Before charging, since a fault that changes nothing is refused.
         let mut outcome = match fault {
             None => Outcome::answer(response),
@@ -275,7 +283,10 @@ impl Engine {
         });
         let route = check::http_method(request)
             .and(key)
-            .and_then(|key| check::key_fits(key, is_test, &info))
+            .and_then(|key| {
+                let stated = settings.manner.key_fits(key, is_test, info.name);
+                stated.unwrap_or_else(|| check::key_fits(key, is_test, &info))
+            })
             .and_then(|()| if settings.is_strict { check::content_type(request) } else { Ok(()) })
             .and(read)
             .map(|()| route);

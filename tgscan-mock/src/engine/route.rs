@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tgscan_core::types::{Envelope, registry::MethodInfo};
 
-use super::check::Refusal;
+use super::refusal::{Cause, Refusal};
 use super::{AnyStrategy, check};
 use crate::data::{Billing, Generate, GenerateVisitor, Profile, World, sample, unusual_form};
 
@@ -55,6 +55,7 @@ pub(super) fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bo
             StatusCode::NOT_FOUND,
             format!("unknown path; those of the methods are {}", paths.join(", ")),
         )
+        .because(if path.ends_with('/') { Cause::TrailingSlash } else { Cause::UnknownPath })
     })
 }
 

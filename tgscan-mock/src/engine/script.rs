@@ -87,6 +87,10 @@ pub(super) fn accept(checked: Result<(), String>) {
     }
 }
 
+/// A remaining step: its method, or `None` for any; and its fault, or `None` for a normal answer.
+#[cfg(feature = "server")]
+pub(crate) type NextStep = (Option<&'static str>, Option<Fault>);
+
 /// The faults of the next requests.
 #[derive(Clone, Default)]
 pub(super) struct Script {
@@ -134,6 +138,16 @@ impl Script {
     /// Puts back the step of a request that was refused.
     pub(super) fn give_back(&mut self, taken: TakenStep) {
         self.steps.entry(taken.queue).or_default().insert(taken.number, taken.fault);
+    }
+
+    /// Returns the first remaining steps in order, at most this number.
+    #[cfg(feature = "server")]
+    pub(super) fn first_steps(&self, most: usize) -> Vec<NextStep> {
+        let queues =
+            self.steps.iter().map(|(method, steps)| steps.iter().take(most).map(|step| (*method, step)));
+        let steps: BTreeMap<u64, NextStep> =
+            queues.flatten().map(|(method, (number, fault))| (*number, (method, fault.clone()))).collect();
+        steps.into_values().take(most).collect()
     }
 
     /// Returns the number of remaining steps.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::connection::InFlight;
+use super::service::InFlight;
 use crate::engine::{End, SLOW_PAUSE, TRICKLE_PAUSE};
 
 /// Bytes per piece of a slow body, so that a small answer takes tens of pieces.

@@ -15,11 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::body::MockBody;
-use super::coding::ContentCoding;
-use super::connections::{Connections, Open};
+use super::connections::Open;
+use super::control::Unread;
+use super::service::{Connection, InFlight, Service};
 use super::socket::{Reset, Socket};
 use super::{control, log, version};
-use crate::Mock;
 use crate::engine::{End, Wire};
 
 /// The largest request body in bytes. The longest valid form has 10 usernames of 32 characters.
@@ -28,23 +28,12 @@ const MAX_REQUEST: usize = 64 * 1024;
 /// The pause in accepting after an error.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// The reason for which a body cannot be read, with the status to answer.
-pub(super) type Unread = (StatusCode, String);
-
 /// The transformation of a connection into a byte stream.
 #[derive(Clone)]
 pub(super) enum Acceptor {
     Plain,
     #[cfg(feature = "tls")]
     Tls(tokio_rustls::TlsAcceptor),
-}
-
-/// The shared parts of all connections.
-pub(super) struct Service {
-    pub(super) mock: Mock,
-    pub(super) connections: Connections,
-    pub(super) coding: ContentCoding,
-    pub(super) log: Option<fn(&str)>,
 }
 
 /// Accepts and serves connections until dropped.
@@ -71,28 +60,6 @@ pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Accept
     }
 }
 
-/// The shared parts of the requests on one connection.
-pub(super) struct Connection {
-    service: Arc<Service>,
-    reset: Reset,
-}
-
-/// Counts a request as in flight until dropped.
-pub(super) struct InFlight(Arc<Connection>);
-
-impl InFlight {
-    fn of(connection: Arc<Connection>) -> Self {
-        connection.service.connections.request_begins();
-        Self(connection)
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.service.connections.request_ends();
-    }
-}
-
 /// Serves a connection. `open` counts it until it ends.
 async fn serve(stream: TcpStream, acceptor: Acceptor, service: Arc<Service>, open: Open) {
     let _open = open;
@@ -114,7 +81,7 @@ async fn serve(stream: TcpStream, acceptor: Acceptor, service: Arc<Service>, ope
 
 async fn speak_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, connection: Connection) {
     let connection = Arc::new(connection);
-    let service = service_fn(move |request| respond(InFlight::of(connection.clone()), request));
+    let service = service_fn(move |request| respond(InFlight::of(connection.clone(), &request), request));
     // The client notices a broken connection.
     let _ = version::serve(stream, service).await;
 }
@@ -139,12 +106,13 @@ async fn read(request: Request<Incoming>) -> (Request<Bytes>, Option<Unread>) {
 }
 
 /// Returns the response. An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.
-async fn respond(in_flight: InFlight, request: Request<Incoming>) -> io::Result<Response<MockBody>> {
-    let Connection { service, reset } = &*in_flight.0;
-    let Service { mock, connections, coding, log } = &**service;
+async fn respond(mut in_flight: InFlight, request: Request<Incoming>) -> io::Result<Response<MockBody>> {
+    let connection = in_flight.connection.clone();
+    let Connection { service, reset } = &*connection;
+    let Service { mock, connections, coding, log, started_ms } = &**service;
     let coding = coding.accepted_by(request.headers());
     let (request, unread) = read(request).await;
-    let wire = if let Some(response) = control::answer(mock, &request, unread.as_ref()) {
+    let wire = if let Some(response) = control::answer(mock, *started_ms, &request, unread.as_ref()).await {
         Wire::Whole(response)
     } else {
         let now = SystemTime::now();
@@ -152,6 +120,8 @@ async fn respond(in_flight: InFlight, request: Request<Incoming>) -> io::Result<
             None => mock.respond_at(&request, Some(now)),
             Some((status, why)) => mock.refuse_unread(&request, now, status, &why),
         };
+        mock.record_answer(outcome.number, log::http_method(request.method()), &request, &outcome.wire);
+        in_flight.number = Some(outcome.number);
         if let Some(log) = log {
             log(&log::line(mock, &request, &outcome));
         }

@@ -5,18 +5,23 @@ use http::{Method, Request};
 use crate::Mock;
 use crate::engine::{End, Outcome, Wire};
 
+/// Returns the name of an HTTP method, or `?` for an unknown one, which could be a query or a key in the wrong place.
+pub(super) fn http_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        _ => "?",
+    }
+}
+
 /// Contains only known paths and HTTP methods: an unknown one could be a query or a key in the wrong place.
 pub(super) fn line<B>(mock: &Mock, request: &Request<B>, outcome: &Outcome) -> String {
-    let known = [
-        Method::GET,
-        Method::POST,
-        Method::PUT,
-        Method::DELETE,
-        Method::HEAD,
-        Method::OPTIONS,
-        Method::PATCH,
-    ];
-    let http_method = known.iter().find(|known| *known == request.method()).map_or("?", Method::as_str);
+    let http_method = http_method(request.method());
     let path = match request.uri().path() {
         path if mock.has_path(path) => path,
         _ => "(unknown path)",

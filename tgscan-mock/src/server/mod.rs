@@ -11,7 +11,9 @@ mod coding;
 mod connection;
 mod connections;
 mod control;
+mod inspector;
 mod log;
+mod service;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
@@ -27,12 +29,13 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
 pub(crate) use self::coding::ContentCoding;
-use self::connection::Service;
 use self::connections::Connections;
+use self::service::Service;
 #[cfg(feature = "tls")]
 use self::tls::Tls;
 use crate::Mock;
@@ -128,14 +131,18 @@ impl ServerOptions {
 
 /// The mock as a server. It runs on its own thread, with or without a runtime in your program, until dropped.
 ///
+/// `/_mock/` is a page that shows the requests as they arrive, with their answers, and sets faults, answers and the state.
+///
 /// Besides the API, it serves control paths for tests in any language. They answer JSON, need no key and are not
 /// recorded:
 ///
 /// | path | HTTP method | description |
 /// |---|---|---|
-/// | `/_mock/state` | `GET` | returns seed, latency, account, and the numbers of requests and faults |
-/// | | `PUT` | changes any of `credits`, `seed`, `latency_ms`, `costs`, `live_keys`, `test_keys`, `revoked_keys`: `{"credits": 5}` |
+/// | `/_mock/state` | `GET` | returns seed, latency, costs, account, and the numbers of keys, requests and faults |
+/// | | `PUT` | changes any of `credits`, `seed`, `latency_ms`, `costs`, `live_keys`, `test_keys`, `revoked_keys`, `answers_unexpected`: `{"credits": 5}` |
 /// | `/_mock/requests` | `GET` | returns the requests, oldest first, as [`Mock::requests`] |
+/// | `/_mock/request?number=N` | `GET` | returns a request with its answer |
+/// | `/_mock/changes?after=CURSOR` | `GET` | waits up to a second, and returns the requests after an earlier answer's `cursor`, the state, the script, and the progress of the expectations |
 /// | `/_mock/faults` | `POST` | appends to the script: a list of [`ScriptStep`](crate::ScriptStep)s |
 /// | | `GET`, `DELETE` | returns the number of remaining steps; removes them |
 /// | `/_mock/expectations` | `POST` | adds a list of `{"method": …}` with `query`, `times`, `name`, `in_order`, `latency_ms`, `answer` (the `result` to return) or `fault`, as [`Mock::expect`] |
@@ -143,6 +150,9 @@ impl ServerOptions {
 /// | `/_mock/reset` | `POST` | [`Mock::reset`]: restores the state at the start |
 /// | `/_mock/openapi.json` | `GET` | the OpenAPI 3.1 document of the API |
 /// | `/_mock/control.json` | `GET` | the OpenAPI 3.1 document of these paths |
+///
+/// The last 1,000 requests are kept, at most 16 MiB of them. Of their answers, the first 64 KiB of each body are kept, at
+/// most 16 MiB in all; the oldest answers are removed before their requests.
 ///
 /// ```
 /// use tgscan_mock::{Mock, MockServer, ServerOptions};
@@ -200,7 +210,9 @@ impl MockServer {
         let served = mock.clone();
         let connections = Connections::default();
         let shared = connections.clone();
-        let service = Service { mock: served, connections: shared, coding: options.coding, log: options.log };
+        let (coding, log) = (options.coding, options.log);
+        let started_ms = control::since_1970(SystemTime::now());
+        let service = Service { mock: served, connections: shared, coding, log, started_ms };
         let thread = std::thread::Builder::new().name("tgscan-mock".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
@@ -233,7 +245,7 @@ impl MockServer {
         self.connections.open()
     }
 
-    /// Returns the number of requests in flight.
+    /// Returns the number of requests in flight, without those to control paths.
     pub fn requests_in_flight(&self) -> usize {
         self.connections.requests()
     }

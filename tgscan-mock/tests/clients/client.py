@@ -56,11 +56,16 @@ control("POST", "faults", [{"kind": "reset", "charged": True}])
 fails((urllib.error.URLError, http.client.HTTPException, OSError), call, "search", "mock-live-key", query="alice")
 assert control("GET", "state")["credits"] == before - 1
 assert control("GET", "requests")[-1]["form"] == "query=alice"
+# The same request with its answer, by the paths that the inspector uses.
+changes = control("GET", "changes")
+last = changes["requests"][-1]
+assert control("GET", f"request?number={last['number']}")["answer"]["end"] == "reset"
+assert control("GET", "changes?after=" + changes["cursor"])["oldest"] == 1
 
 # The rest uses every path in the document of the control paths.
 document = control("GET", "control.json")
 assert document["info"]["title"] == "Control paths of tgscan-mock"
-used = {"/_mock/state", "/_mock/requests", "/_mock/reset", "/_mock/faults", "/_mock/expectations"}
+used = {"/_mock/" + name for name in ("state", "requests", "request", "changes", "reset", "faults", "expectations")}
 assert used == {path for path in document["paths"] if not path.endswith(".json")}
 
 # The seed, costs, keys and latency can be changed.

@@ -89,7 +89,7 @@ fn every_setting_of_the_file_has_a_flag() {
         assert!(help.contains(&flag), "{flag} is not in {help}");
         count += 1;
     }
-    assert_eq!(count, 22);
+    assert_eq!(count, 23);
 }
 
 #[test]
@@ -102,6 +102,36 @@ fn flags_set_repeat_status_and_compression() {
     let mut gzip = search;
     gzip.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
     assert!(send(server.address(), &gzip).1.starts_with(&[0x1f, 0x8b]));
+}
+
+#[test]
+fn answers_like_the_service_that_a_probe_file_describes() {
+    let folder = folder();
+    let file = folder.join("probe.toml");
+    let text = "version = 1\n\
+        [[probes]]\nname = \"wrong_key\"\nstatus = 200\nbody = \"error\"\nmessage = \"wrong token\"\n\
+        [[probes]]\nname = \"get\"\nstatus = 200\nbody = \"ok\"\n\
+        [[probes]]\nname = \"gzip\"\nstatus = 200\nbody = \"compressed\"\ncontent_encoding = \"gzip\"\n";
+    std::fs::write(&file, text).unwrap();
+    let like = ["--like", file.to_str().unwrap()];
+    let server = Served::start(&[&ANY_PORT[..], &like].concat());
+    let (status, body) = send(server.address(), &sized(post("/search", "wrong", "query=alice")));
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert_eq!(&*body, br#"{"status":"error","result":{"message":"wrong token"}}"#);
+    let mut gzip = sized(post("/search", Mock::LIVE_KEY, "query=alice"));
+    gzip.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
+    assert!(send(server.address(), &gzip).1.starts_with(&[0x1f, 0x8b]));
+    #[cfg(unix)]
+    assert!(server.terminate().2.contains("the service accepts a request with GET; the mock refuses it"));
+    for (text, says) in [
+        ("version = 2\n", "version 2 is unknown"),
+        ("version = 1\n[[probes]]\nname = \"get\"\nstatus = 99\n", "give 200 to 599"),
+        ("version =\n", "probe.toml"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        assert!(refused(&[&["serve"], &like[..]].concat()).contains(says), "{says}");
+    }
+    assert!(refused(&["serve", "--like", "no/such/file"]).contains("cannot read no/such/file"));
 }
 
 #[cfg(unix)]
@@ -121,6 +151,8 @@ fn log_has_no_secrets_and_sigterm_exits_cleanly() {
     let address = server.address();
     let (status, out, log) = server.terminate();
     assert_eq!((status, out.as_str()), (Some(0), "stopped\n"));
+    let (first, log) = log.split_once('\n').unwrap();
+    assert!(first.contains(&format!("open http://{address}/_mock/ in a browser")), "{first}");
     let lines: Vec<&str> = log.lines().collect();
     assert_eq!(
         lines,

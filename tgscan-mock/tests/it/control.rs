@@ -22,7 +22,10 @@ fn state_can_be_read_and_the_balance_set() {
     send(server.address(), &search(Mock::LIVE_KEY));
     let (status, state) = control(server.address(), "GET", "state", "");
     let expected = json!({"seed": 7, "credits": 9, "spent": 1, "granted": 10, "charged_calls": 1, "requests": 1,
-        "latency_ms": 0, "dropped_requests": 0, "faults_left": 0});
+        "latency_ms": 0, "dropped_requests": 0, "faults_left": 0, "answers_unexpected": false,
+        "num_live_keys": 1, "num_test_keys": 1, "num_revoked_keys": 0, "costs": state["costs"].clone()});
+    let cost = json!({"usual": 1, "groups_per_credit": 50, "queries": {}});
+    assert_eq!(state["costs"], json!({"search": cost, "similar_groups": cost}));
     assert_eq!((status, state), (200, expected));
     let (_, state) = control(server.address(), "PUT", "state", r#"{"credits": 0}"#);
     assert_eq!((state["credits"].as_i64(), state["granted"].as_i64()), (Some(0), Some(1)));

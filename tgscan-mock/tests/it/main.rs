@@ -10,6 +10,7 @@ mod data;
 mod expect;
 mod faults;
 mod handles;
+mod inspect;
 mod refusals;
 mod scripts;
 mod serve;

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::body::Body;
-use super::repair::is_text;
 use crate::length::agreed;
 
 /// The maximum number of lines other than framing headers. hyper accepts 100 in all; this leaves room for lines that it counts
@@ -125,4 +124,9 @@ fn timeout(value: &[u8]) -> Option<Duration> {
     let (_, seconds) = parameters
         .find_map(|it| it.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("timeout")))?;
     seconds.trim_matches('"').parse().ok().map(Duration::from_secs)
+}
+
+/// Returns whether a line has no control characters other than tabs.
+pub(super) fn is_text(line: &[u8]) -> bool {
+    line.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
 }

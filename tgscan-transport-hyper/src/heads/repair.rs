@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::body::Body;
-use super::fields::{Fields, MAX_LINES};
+use super::fields::{Fields, MAX_LINES, is_text};
 
 /// A head, repaired where possible.
 pub(super) struct Head<'a> {
@@ -65,11 +65,6 @@ pub(super) fn repair(bytes: &[u8], is_cut: bool) -> Head<'_> {
 /// Iterates over the lines without their line breaks. The last one may have none.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-}
-
-/// Returns whether a line has no control characters other than tabs.
-pub(super) fn is_text(line: &[u8]) -> bool {
-    line.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
 }
 
 struct StatusLine<'a> {

@@ -8,7 +8,6 @@ mod identity;
 #[cfg(feature = "gzip")]
 mod members;
 
-use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::pin::Pin;
 
@@ -28,6 +27,7 @@ pub use self::gzip::EncodedBody;
 pub(crate) use self::identity::Coding;
 #[cfg(not(feature = "gzip"))]
 use self::identity::Content;
+use crate::failure::BodyFailure;
 use crate::limits::{Running, Stage, before};
 use crate::{failure, frames};
 
@@ -50,14 +50,6 @@ impl BodyError {
             why: format!("the {body} is larger than `max_body_size` ({cap} bytes)"),
         }
     }
-}
-
-/// The failure of reading a body.
-pub(crate) struct BodyFailure {
-    pub(crate) kind: Kind,
-    pub(crate) source: Box<dyn StdError + Send + Sync>,
-    /// Contains no text from the peer.
-    pub(crate) is_trusted: bool,
 }
 
 /// A response whose body is being read.

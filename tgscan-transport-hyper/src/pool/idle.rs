@@ -1,14 +1,12 @@
 //! The idle connections of a pool.
 
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::open::Settings;
-use super::origin::Pool;
 
 /// The open connections that are available to calls.
 #[derive(Default)]
@@ -17,11 +15,11 @@ pub(super) struct Idle {
     #[expect(clippy::vec_box, reason = "they move between here and the calls")]
     connections: Vec<Box<Connection>>,
     /// Closes expired connections.
-    sweeper: Option<Sweeper>,
+    pub(super) sweeper: Option<Sweeper>,
 }
 
 /// A task that is aborted on drop.
-struct Sweeper(AbortHandle);
+pub(super) struct Sweeper(pub(super) AbortHandle);
 
 impl Drop for Sweeper {
     fn drop(&mut self) {
@@ -67,33 +65,9 @@ impl Idle {
 
     /// Closes expired connections, and returns the time of the next sweep, or `None` if no connection is left. Calls on a
     /// shared connection hold other handles.
-    fn sweep(&mut self, timeout: Duration) -> Option<Instant> {
+    pub(super) fn sweep(&mut self, timeout: Duration) -> Option<Instant> {
         self.connections.retain(|idle| !idle.has_passed(timeout) && !idle.is_closed());
         let oldest = self.connections.iter().map(|idle| idle.since().monotonic()).min();
         oldest.map(|since| since + timeout)
-    }
-}
-
-impl Pool {
-    /// Starts the task that closes expired connections, unless it runs.
-    pub(super) fn start_sweeper(self: &Arc<Self>, idle: &mut Idle) {
-        if idle.sweeper.is_none() {
-            let sweep = sweep(Arc::downgrade(self), self.settings().idle_timeout);
-            idle.sweeper = self.spawn(sweep).map(Sweeper);
-        }
-    }
-}
-
-async fn sweep(pool: Weak<Pool>, timeout: Duration) {
-    let mut next = Instant::now() + timeout;
-    loop {
-        sleep_until(next).await;
-        let Some(pool) = pool.upgrade() else { return };
-        let mut state = pool.locked();
-        let Some(at) = state.idle.sweep(timeout) else {
-            state.idle.sweeper = None;
-            return;
-        };
-        next = at;
     }
 }

@@ -1,72 +1,15 @@
-//! The command line.
+//! The flags that commands share.
 #![expect(clippy::doc_markdown, reason = "these are the texts of `--help`")]
 #![expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 
 use std::path::PathBuf;
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use tgscan_core::types::{GroupQuery, UserQuery, Username};
+use clap::{Args, Subcommand, ValueEnum};
+use tgscan_core::types::UserQuery;
 
-use crate::batch::BatchCommand;
-use crate::show::Selection;
-
-const EXAMPLES: &str = "\
-Examples:
-  tgscan init                                    set up the key, and keep answers
-  tgscan search some_username                    the groups of an account
-  tgscan search some_username --json             the same for a program
-  tgscan batch list.txt --out out.csv            a list, one account per line
-  tgscan batch list.txt --out out.csv --dry-run  what that would cost
-  tgscan --max-credits 100 batch list.txt -o out.jsonl
-  tgscan store reconcile                         what uncertain calls cost
-
-Environment:
-  TGSCAN_API_KEY     the API key
-  TGSCAN_CONFIG      the configuration file
-  TGSCAN_PROFILE     as --profile
-  TGSCAN_STORE, TGSCAN_MAX_AGE, TGSCAN_KEEP_FOR, TGSCAN_ACCOUNT, TGSCAN_KEY_FILE, TGSCAN_TEST_KEY, TGSCAN_BASE_URL,
-  TGSCAN_CA, TGSCAN_MAX_CREDITS, TGSCAN_MAX_COST_PER_SEARCH
-                     as the flags with these names
-  TGSCAN_PAGER, PAGER  shows long tables on a terminal
-  HTTPS_PROXY, ALL_PROXY, NO_PROXY  proxies
-  NO_COLOR           no colours
-
-Exit codes:
-  0  done
-  1  the output, the store or something else failed
-  2  wrong usage, or invalid accounts in the list
-  3  the service refused the API key
-  4  no credits are left, or the limit is reached
-  5  the network or the service failed
-  6  it is not certain whether something was charged
-  7  an answer is not as documented, or answers another question
-  129, 130, 143  ended by a hangup, by Ctrl-C, or by a request to terminate";
-
-/// The version, the commit if the build names it in `TGSCAN_COMMIT`, and the features.
-static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
-    let commit = option_env!("TGSCAN_COMMIT").unwrap_or("unknown");
-    let features = if cfg!(feature = "postgres") { "postgres" } else { "none" };
-    format!("{}\ncommit: {commit}\nfeatures: {features}", env!("CARGO_PKG_VERSION"))
-});
-
-/// Finds the Telegram groups that an account is known to be in, and groups with similar users.
-#[derive(Parser)]
-#[command(
-    name = "tgscan",
-    version,
-    long_version = LONG_VERSION.as_str(),
-    after_long_help = EXAMPLES,
-    after_help = "`tgscan --help` has examples, the environment, exit codes and all flags.",
-    max_term_width = 100
-)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    pub(crate) global: Global,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
+/// The service.
+pub(crate) const BASE_URL: &str = "https://api.tgdev.io";
 
 /// What holds for every command. Without a flag, values come from the environment or the configuration file.
 #[derive(Args)]
@@ -141,7 +84,7 @@ pub(crate) struct Global {
 impl Global {
     /// Returns the base URL in effect.
     pub(crate) fn base_url(&self) -> &str {
-        self.base_url.as_deref().unwrap_or(crate::settings::BASE_URL)
+        self.base_url.as_deref().unwrap_or(BASE_URL)
     }
 }
 
@@ -162,75 +105,6 @@ impl Color {
         };
         choice.write_global();
     }
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    /// Find the groups that an account is known to be in; costs credits
-    Search(SearchCommand),
-    /// Find groups with many of the same users; costs credits
-    Similar(SimilarCommand),
-    /// Show what is known about an account; free
-    Check(UserCommand),
-    /// Show how many credits are left; free
-    Balance(Output),
-    /// Search a list of accounts; resumable
-    Batch(BatchCommand),
-    /// Show and change the store: bill, uncertain calls, answers
-    #[command(subcommand)]
-    Store(StoreCommand),
-    /// Compare the two latest stored answers about an account; free
-    Diff(crate::diff::DiffCommand),
-    /// Set up the API key, and whether answers are kept
-    Init(crate::init::InitCommand),
-    /// Print the configuration in effect and where it comes from
-    Config,
-    /// Serve the API to programs in any language, with budgets, and never pay for a question twice
-    Serve(crate::serve::args::ServeCommand),
-    /// Print a completion script for a shell
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
-    /// Print the man page, or write those of all commands
-    Man {
-        /// Write the pages of all commands into this folder
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
-    },
-}
-
-#[derive(Args)]
-pub(crate) struct SearchCommand {
-    /// A username, a t.me link or a numeric id
-    pub(crate) query: UserQuery,
-    #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) selection: Selection,
-    #[command(flatten)]
-    pub(crate) lookup: LookupFlags,
-}
-
-#[derive(Args)]
-pub(crate) struct UserCommand {
-    /// A username, a t.me link or a numeric id
-    pub(crate) query: UserQuery,
-    #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) lookup: LookupFlags,
-}
-
-#[derive(Args)]
-pub(crate) struct SimilarCommand {
-    /// 1 to 10 usernames of groups
-    #[arg(required = true, num_args = 1..=GroupQuery::MAX_USERNAMES, value_name = "GROUP")]
-    pub(crate) usernames: Vec<Username>,
-    #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) lookup: LookupFlags,
 }
 
 /// How to print an answer.
@@ -277,15 +151,15 @@ pub(crate) struct LookupFlags {
 
 #[derive(Subcommand)]
 pub(crate) enum StoreCommand {
-    /// Print what was spent, by account, day and API method
+    /// Print the bill, by account, day and API method
     Bill(Format),
     /// List calls that brought no answer and were charged, or may have been
     Uncertain(Format),
-    /// Resolve one of them by hand, or correct what a call cost
+    /// Resolve one of them by hand, or correct the cost of a call
     Resolve {
         /// The call, as `tgscan store uncertain` lists it
         call: u64,
-        /// What it cost, in credits; 0 for nothing
+        /// Its cost, in credits; 0 for nothing
         credits: u64,
     },
     /// Compare the bill with the balance (free), and resolve uncertain calls
@@ -312,6 +186,8 @@ pub(crate) enum StoreCommand {
     },
     /// Print calls with their answers as JSON lines
     Export,
+    /// Verify every page and row of the store's file
+    Check,
     /// Print the totals of the account
     Info(Format),
 }

@@ -125,18 +125,7 @@ fn without_store<T: Transport + 'static>(
     is_warm: bool,
 ) -> Result<Client, Failure> {
     let api = api(global, key)?;
-    let mut transport = HyperTransport::builder().gzip(true).proxy_from_environment(true);
-    if let Some(path) = &global.ca {
-        let pem = std::fs::read(path);
-        transport = transport.extra_roots_pem(
-            pem.map_err(|error| Failure::usage(format!("--ca {}: {error}", path.display())))?,
-        );
-    }
-    if let Some(timeout) = global.timeout {
-        transport = transport.attempt_timeout(timeout);
-    }
-    let transport =
-        transport.build().map_err(|error| Failure::usage(words::translated(&error.to_string())))?;
+    let transport = transport(global, true)?;
     if is_warm {
         let (warming, to) = (transport.clone(), api.clone());
         // If it fails, the first call will say so.
@@ -147,6 +136,26 @@ fn without_store<T: Transport + 'static>(
     let carrier: Arc<dyn Transport> =
         if global.verbose { Arc::new(Verbose::new(transport)) } else { Arc::new(transport) };
     Ok(client.with_transport(wrap(carrier)))
+}
+
+/// The API with its key, and a transport that changes no response.
+pub(crate) fn for_probe(global: &Global) -> Result<(Api, Arc<dyn Transport>), Failure> {
+    let (api, transport) = (api(global, api_key(global)?)?, transport(global, false)?);
+    Ok((api, if global.verbose { Arc::new(Verbose::new(transport)) } else { Arc::new(transport) }))
+}
+
+fn transport(global: &Global, gzip: bool) -> Result<HyperTransport, Failure> {
+    let mut transport = HyperTransport::builder().gzip(gzip).proxy_from_environment(true);
+    if let Some(path) = &global.ca {
+        let pem = std::fs::read(path);
+        transport = transport.extra_roots_pem(
+            pem.map_err(|error| Failure::usage(format!("--ca {}: {error}", path.display())))?,
+        );
+    }
+    if let Some(timeout) = global.timeout {
+        transport = transport.attempt_timeout(timeout);
+    }
+    transport.build().map_err(|error| Failure::usage(words::translated(&error.to_string())))
 }
 
 fn api(global: &Global, key: ApiKey) -> Result<Api, Failure> {
@@ -219,6 +228,22 @@ pub(crate) async fn existing_store(global: &Global) -> Result<Arc<dyn Store>, Fa
     existing_store_path(global)?;
     let missing = || Failure::usage("this needs --store FILE, --store postgres://…, or `tgscan init`");
     store(global).await?.ok_or_else(missing)
+}
+
+/// Verifies the file of the store in effect. Returns the number of its rows.
+pub(crate) async fn check_store(global: &Global) -> Result<u64, Failure> {
+    existing_store_path(global)?;
+    let location = global.store.clone().unwrap_or_default();
+    if is_database(&location) {
+        return Err(Failure::usage(
+            "this needs --store FILE; PostgreSQL verifies its pages itself (`data_checksums`)",
+        ));
+    }
+    let checked = tokio::task::spawn_blocking(move || FileStore::check(location)).await;
+    let checked = checked.map_err(|_| Failure::new(Code::Other, "the store cannot be verified"))?;
+    checked.map_err(|error| {
+        Failure::new(Code::Other, format!("--store: {}", words::translated(&error.to_string())))
+    })
 }
 
 fn existing_store_path(global: &Global) -> Result<(), Failure> {

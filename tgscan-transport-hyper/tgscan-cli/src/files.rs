@@ -1,10 +1,13 @@
 //! Files with personal data, and answers that cannot be written where they belong.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+
+use crate::exit::{Code, Failure};
+use crate::print;
 
 /// Options for a file that its owner alone can read, if it is created.
 pub(crate) fn private() -> OpenOptions {
@@ -35,6 +38,80 @@ pub(crate) fn create_parent(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(parent)
 }
 
+/// A file that a command writes anew as a whole.
+pub(crate) struct Whole<'a> {
+    /// The flag that names it, for messages.
+    pub(crate) flag: &'static str,
+    /// `-` for standard output.
+    pub(crate) path: &'a Path,
+    /// A text near the beginning of each such file.
+    pub(crate) mark: &'a str,
+    /// Whether a file without the mark is replaced.
+    pub(crate) force: bool,
+}
+
+/// How far from the beginning of a file its mark is searched for.
+const HEAD: u64 = 4096;
+
+impl Whole<'_> {
+    /// Refuses a file that this program did not write.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let Ok(metadata) = std::fs::metadata(self.path) else { return Ok(()) };
+        if metadata.is_dir() {
+            return Err(self.failure("it is a folder"));
+        }
+        if self.force || !metadata.is_file() || metadata.len() == 0 || self.path.as_os_str() == "-" {
+            return Ok(());
+        }
+        let mut head = Vec::new();
+        let read = File::open(self.path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+        read.map_err(|error| self.failure(&error.to_string()))?;
+        if head.windows(self.mark.len()).any(|part| part == self.mark.as_bytes()) {
+            return Ok(());
+        }
+        Err(self
+            .failure("another program wrote it; it is left unchanged, choose another file or give --force"))
+    }
+
+    /// Writes the file. A regular file is replaced when all of the new content is on the disk.
+    pub(crate) fn write(&self, content: &[u8]) -> Result<(), Failure> {
+        if self.path.as_os_str() == "-" {
+            return print::bytes(content);
+        }
+        self.check()?;
+        let written = match std::fs::metadata(self.path) {
+            // A device or a pipe.
+            Ok(metadata) if !metadata.is_file() => {
+                OpenOptions::new().write(true).open(self.path).and_then(|mut file| file.write_all(content))
+            }
+            _ => self.replace(content),
+        };
+        written.map_err(|error| {
+            Failure::new(Code::Other, format!("{} {}: {error}", self.flag, self.path.display()))
+        })
+    }
+
+    fn replace(&self, content: &[u8]) -> io::Result<()> {
+        create_parent(self.path)?;
+        // A link keeps its place.
+        let path = std::fs::canonicalize(self.path).unwrap_or_else(|_| self.path.to_owned());
+        let mut name = path.clone().into_os_string();
+        name.push(format!(".{}.new", std::process::id()));
+        let mut file = private().write(true).create_new(true).open(&name)?;
+        let written = file.write_all(content).and_then(|()| file.sync_all());
+        drop(file);
+        let replaced = written.and_then(|()| std::fs::rename(&name, &path));
+        if replaced.is_err() {
+            let _ = std::fs::remove_file(&name);
+        }
+        replaced
+    }
+
+    fn failure(&self, why: &str) -> Failure {
+        Failure::usage(format!("{} {}: {why}", self.flag, self.path.display()))
+    }
+}
+
 /// Where answers go that were paid for and cannot be written as rows.
 pub(crate) struct SetAside {
     path: PathBuf,
@@ -56,7 +133,7 @@ impl SetAside {
         Self { path, file: None, count: 0 }
     }
 
-    /// Appends what came for an account, and returns where. In a temporary folder if there is no room beside the output.
+    /// Appends the response for an account, and returns its place. In a temporary folder if there is no room beside the output.
     pub(crate) fn keep(&mut self, account: &str, why: &str, credits: u64, body: &[u8]) -> io::Result<&Path> {
         let line = json!({
             "asked": account,

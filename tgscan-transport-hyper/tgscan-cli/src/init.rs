@@ -14,7 +14,7 @@ use crate::{connect, files, print};
 /// How answers are kept.
 #[derive(Args)]
 pub(crate) struct InitCommand {
-    /// Replace what is configured
+    /// Replace the configuration
     #[arg(long)]
     force: bool,
 }
@@ -25,7 +25,7 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
     })?;
     let profile = global.profile.clone();
     let mut file = read(&path, profile.as_deref(), command.force)?;
-    // Nothing of what is replaced counts.
+    // The replaced settings do not count.
     global.profile = None;
 
     let key_path = key_path(&path, profile.as_deref());
@@ -147,7 +147,7 @@ fn save(path: &Path, file: &mut File, profile: Option<&str>, values: &Values) ->
     write_private(path, text.as_bytes())
 }
 
-/// What a person answers: on the terminal, or line by line on standard input.
+/// The answers of a person: on the terminal, or line by line on standard input.
 struct Answers {
     is_terminal: bool,
 }

@@ -17,7 +17,7 @@ pub(crate) enum Verdict {
     Refused,
 }
 
-/// What a run may cost, and what it has cost.
+/// The maximum cost of a run, and its cost so far.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
     /// `None` without `--max-credits`.
@@ -64,7 +64,7 @@ impl Limit {
         };
         match is_free {
             true => Verdict::Go,
-            // What is in flight may turn out to cost less.
+            // Calls in flight may cost less.
             false if self.in_flight > 0 => Verdict::Wait,
             false => Verdict::Refused,
         }
@@ -99,7 +99,7 @@ impl Limit {
         self.credits.is_some()
     }
 
-    /// Returns what an uncertain call may have cost, if that is known.
+    /// Returns the maximum cost of an uncertain call, if that is known.
     pub(crate) fn highest(&self) -> Option<u64> {
         self.per_call.max(self.highest)
     }
@@ -109,7 +109,7 @@ impl Limit {
 mod tests {
     use super::*;
 
-    /// Runs calls of these costs with as many jobs as fit, and returns what they cost.
+    /// Runs calls of these costs with as many jobs as fit, and returns their cost.
     fn run(mut limit: Limit, jobs: usize, costs: &[u64]) -> u64 {
         let (mut costs, mut running, mut spent) = (costs.iter(), Vec::new(), 0);
         loop {

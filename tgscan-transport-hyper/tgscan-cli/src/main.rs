@@ -2,13 +2,17 @@
 #![expect(clippy::print_stderr, reason = "a command line talks to people")]
 #![expect(clippy::format_push_string, reason = "short texts for people, where no allocation matters")]
 
+mod answers;
 mod args;
 mod batch;
+mod command;
 mod config;
 mod connect;
 mod csv_cells;
 mod diff;
+mod escape;
 mod exit;
+mod explain;
 mod files;
 mod gate;
 mod help;
@@ -16,7 +20,10 @@ mod hint;
 mod init;
 mod limit;
 mod one;
+mod overlap;
 mod print;
+mod probe;
+mod report;
 mod serve;
 mod settings;
 mod show;
@@ -28,7 +35,7 @@ mod words;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Arguments, Command};
+use command::{Arguments, Command};
 use exit::{Code, Failure};
 
 fn main() -> std::process::ExitCode {
@@ -57,7 +64,7 @@ async fn run(arguments: Arguments) -> Result<Code, Failure> {
     let Arguments { mut global, command } = arguments;
     let command = match command {
         Command::Init(command) => return init::run(&mut global, &command).await,
-        // The gateway has a configuration of its own.
+        // The gateway has its own configuration.
         Command::Serve(command) => return serve::run(&global, command).await,
         command => command,
     };
@@ -71,7 +78,10 @@ async fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Store(command) => store::run(&global, command).await,
         Command::Init(command) => init::run(&mut global, &command).await,
         Command::Config => config::show(&settings),
+        Command::Probe(command) => probe::run(&global, &settings, command).await,
         Command::Diff(command) => diff::run(&global, command).await,
+        Command::Overlap(command) => overlap::run(&global, command).await,
+        Command::Report(command) => report::run(&global, command).await,
         Command::Serve(command) => serve::run(&global, command).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

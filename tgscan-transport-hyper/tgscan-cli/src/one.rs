@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use clap::Args;
 use tgscan_core::store::Lookup;
-use tgscan_core::types::{ApiMethod, GroupQuery, Search, SimilarGroups, UserCheck};
+use tgscan_core::types::{ApiMethod, GroupQuery, Search, SimilarGroups, UserCheck, UserQuery, Username};
 use tgscan_core::{Client, Credits, Error, Reply, Storage};
 
-use crate::args::{Global, LookupFlags, Output, SearchCommand, SimilarCommand, UserCommand};
-use crate::exit::{Code, Failure, LIMIT_REACHED, counted, received};
+use crate::args::{Global, LookupFlags, Output};
+use crate::exit::{Code, Failure, counted};
+use crate::explain::{LIMIT_REACHED, received};
 use crate::files::SetAside;
 use crate::gate::{Control, Gate, InFlight};
 use crate::limit::{Limit, Verdict};
@@ -15,6 +17,39 @@ use crate::show::{self, Selection, Show};
 use crate::signals::{Signal, Signals};
 use crate::waiting::{TICK, Waiting};
 use crate::{connect, help, hint, print};
+
+#[derive(Args)]
+pub(crate) struct SearchCommand {
+    /// A username, a t.me link or a numeric id
+    pub(crate) query: UserQuery,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) lookup: LookupFlags,
+}
+
+#[derive(Args)]
+pub(crate) struct UserCommand {
+    /// A username, a t.me link or a numeric id
+    pub(crate) query: UserQuery,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) lookup: LookupFlags,
+}
+
+#[derive(Args)]
+pub(crate) struct SimilarCommand {
+    /// 1 to 10 usernames of groups
+    #[arg(required = true, num_args = 1..=GroupQuery::MAX_USERNAMES, value_name = "GROUP")]
+    pub(crate) usernames: Vec<Username>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) lookup: LookupFlags,
+}
 
 pub(crate) async fn search(global: &Global, command: SearchCommand) -> Result<Code, Failure> {
     run(global, (command.output, command.selection), command.lookup, Search { query: command.query }).await
@@ -97,7 +132,7 @@ where
     Ok(stopped_by.map_or(code, Signal::code))
 }
 
-/// What an interrupted call may have cost, and what to do.
+/// The possible cost of an interrupted call, and the remedy.
 fn stopped<M: ApiMethod>(global: &Global, signal: Signal, is_sent: bool, limit: &Limit) -> Failure {
     if !M::CAN_COST || !is_sent {
         return Failure::new(signal.code(), "stopped; nothing was charged");
@@ -109,12 +144,12 @@ fn stopped<M: ApiMethod>(global: &Global, signal: Signal, is_sent: bool, limit: 
     let help = if global.store.is_some() {
         format!("`{}` finds out (free)", help::command(global, "store reconcile"))
     } else {
-        format!("`{}` shows what is left", help::command(global, "balance"))
+        format!("`{}` shows the credits left", help::command(global, "balance"))
     };
     Failure::new(signal.code(), format!("stopped; the call was sent and may have cost {cost}. {help}"))
 }
 
-/// Prints the answer, and on standard error what it cost and what is left.
+/// Prints the answer, and on standard error its cost and the remaining credits.
 async fn finish<M: ApiMethod>(
     global: &Global,
     client: &Client,
@@ -152,7 +187,7 @@ where
     Ok(if reply.is_mismatched() { Code::Undecodable } else { Code::Done })
 }
 
-/// What an answer cost, and what is left.
+/// The cost of an answer, and the remaining credits.
 async fn cost<A>(client: &Client, reply: &Reply<A>) -> String {
     if let Some(Storage::Cached { age, .. }) = reply.storage() {
         let age = std::time::Duration::from_secs(age.as_secs());
@@ -166,7 +201,7 @@ async fn cost<A>(client: &Client, reply: &Reply<A>) -> String {
     }
 }
 
-/// Prints or keeps what was received and may have been paid for. Returns where it is.
+/// Prints or keeps a response that may have been paid for. Returns its place.
 fn keep_received(error: &Error, output: Output) -> Result<String, Failure> {
     if let (true, Some(response)) = (output.raw, error.response()) {
         print::bytes(response.body())?;

@@ -1,12 +1,12 @@
 //! Writes to standard output and standard error, whose readers may go away.
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Write};
 use std::process::{Command, Stdio};
 
+use crate::escape::for_terminal;
 use crate::exit::Failure;
-use crate::show::for_terminal;
 
-/// Prints data as they are; on a terminal, without what could steer it.
+/// Prints data as they are; on a terminal, without sequences that could steer it.
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let written = if out.is_terminal() { out.write_all(&for_terminal(bytes)) } else { out.write_all(bytes) };
@@ -48,4 +48,17 @@ pub(crate) fn page(content: &str) -> Result<(), Failure> {
 pub(crate) fn note(line: &str) {
     let mut out = anstream::stderr().lock();
     let _ = writeln!(out, "{line}");
+}
+
+/// Asks a question on the terminal, and returns whether it is confirmed. Without a terminal, fails with `without`.
+pub(crate) fn confirmed(question: &str, without: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(without));
+    }
+    let mut error = std::io::stderr().lock();
+    let _ = write!(error, "{question} [y/N] ").and_then(|()| error.flush());
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
+    Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
 }

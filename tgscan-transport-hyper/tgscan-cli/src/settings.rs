@@ -1,4 +1,4 @@
-//! What is in effect: flags, else the environment, else the configuration file, else defaults.
+//! The settings in effect: flags, else the environment, else the configuration file, else defaults.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -8,11 +8,9 @@ use std::time::Duration;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use serde::{Deserialize, Serialize};
 
-use crate::args::Global;
+use crate::args::{BASE_URL, Global};
 use crate::exit::Failure;
 
-/// The service.
-pub(crate) const BASE_URL: &str = "https://api.tgdev.io";
 pub(crate) const API_KEY: &str = "TGSCAN_API_KEY";
 /// Where the configuration file is, instead of in the platform's folder.
 const CONFIG: &str = "TGSCAN_CONFIG";
@@ -78,7 +76,7 @@ pub(crate) struct File {
     pub(crate) profiles: std::collections::BTreeMap<String, Values>,
 }
 
-/// What is in effect, and where it comes from, in the order of `tgscan config`.
+/// The settings in effect, and their sources, in the order of `tgscan config`.
 pub(crate) struct Settings {
     pub(crate) file: Option<PathBuf>,
     pub(crate) profile: Option<String>,
@@ -98,7 +96,7 @@ pub(crate) fn path() -> Option<PathBuf> {
         .or_else(|| Some(choose_native_strategy().ok()?.config_dir().join("tgscan").join("config.toml")))
 }
 
-/// Fills in what no flag says.
+/// Fills in settings without a flag.
 pub(crate) fn resolve(global: &mut Global) -> Result<Settings, Failure> {
     global.given = given(global);
     let path = path();

@@ -10,7 +10,7 @@ use crate::print;
 use crate::show::escape;
 use crate::words::translated;
 
-/// A transport that prints what it sends and what comes back.
+/// A transport that prints its requests and responses.
 pub(crate) struct Verbose<T> {
     transport: T,
 }

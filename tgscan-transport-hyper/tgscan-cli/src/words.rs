@@ -1,6 +1,6 @@
-//! The command line's words for what the SDK's texts name by its own functions and settings.
+//! The command line's words for functions and settings in texts of the SDK.
 
-/// Names in texts of the SDK, and what the command line calls them.
+/// Names in texts of the SDK, and their names on the command line.
 const NAMES: [(&str, &str); 12] = [
     ("`attempt_timeout`", "the time limit (--timeout)"),
     ("`first_byte_timeout`", "the time limit (--timeout)"),

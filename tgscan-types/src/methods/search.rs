@@ -367,9 +367,8 @@ mod tests {
             assert_eq!(serde_json::to_string(&entry).unwrap(), format!(r#"{{"id":"{id}","date":"x"}}"#));
         }
         for wrong in [r#""""#, r#""1.5""#, "1.5", "null", "true", "9223372036854775808", r#""x""#, "[]"] {
-            let wrong = format!(r#"{{"id":{wrong},"date":"x"}}"#);
-            let error = serde_json::from_str::<IdEntry>(&wrong).unwrap_err().to_string();
-            assert!(error.contains("expected i64"), "{error}");
+            let entry = serde_json::from_str::<IdEntry>(&format!(r#"{{"id":{wrong},"date":"x"}}"#));
+            assert!(entry.unwrap_err().to_string().contains("expected i64"), "{wrong}");
         }
     }
 
@@ -380,8 +379,7 @@ mod tests {
             assert_ne!(body, BARE, "{removed} is not in the sample");
             serde_json::from_str::<SearchAnswer>(&body).expect_err(removed);
         }
-        serde_json::from_str::<SearchAnswer>(&BARE.replace(r#"{"id":1}"#, "7"))
-            .expect_err("a number as user");
+        serde_json::from_str::<SearchAnswer>(&BARE.replace(r#"{"id":1}"#, "7")).expect_err("a number");
         serde_json::from_str::<SearchAnswer>(&BARE.replace("2}", "null}")).expect_err("a null cost");
     }
 

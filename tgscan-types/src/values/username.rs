@@ -120,12 +120,12 @@ pub(super) fn cmp_ignoring_case(one: &str, other: &str) -> Ordering {
     one.bytes().map(lower).cmp(other.bytes().map(lower))
 }
 
-/// Returns the link to an account or group in an answer, or `None` if its name is empty or has characters that names
-/// cannot have.
+/// Returns the link to an account or group in an answer, or `None` if its name is empty, longer than any name, or has
+/// characters that names cannot have.
 ///
-/// Answers can contain names that are no longer allowed, so this checks only the characters.
+/// Answers can contain names that are no longer allowed, so this checks only the length and the characters.
 pub(crate) fn link(name: &str) -> Option<String> {
-    let is_name = !name.is_empty() && name.chars().all(is_allowed);
+    let is_name = (1..=Username::MAX_CHARS).contains(&name.len()) && name.chars().all(is_allowed);
     is_name.then(|| format!("https://t.me/{name}"))
 }
 

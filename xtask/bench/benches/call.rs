@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use tgscan_bench::body::{SIZES, status_first};
+use tgscan_bench::common::{KEY, PATH, runtime};
 use tgscan_bench::peers::clients::{self, FORM, ureq_call};
 use tgscan_bench::peers::servers::{self, Server};
-use tgscan_bench::whole::{KEY, PATH, decode, plain_request, runtime};
+use tgscan_bench::whole::{decode, plain_request};
 use tgscan_bench::{install_crypto_provider, subject};
 
 fn main() {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ClientConfig, RootCertStore};
+use tgscan_bench::common::{query, runtime};
 use tgscan_bench::server::Server;
-use tgscan_bench::{install_crypto_provider, subject, whole};
+use tgscan_bench::{install_crypto_provider, subject};
 use tgscan_core::{Api, ApiKey, Client};
 use tgscan_transport_hyper::HyperTransport;
 use tokio::task::JoinSet;
@@ -56,9 +57,9 @@ fn in_flight() {
         .attempt_timeout(Duration::from_mins(2))
         .build()
         .expect("legal settings");
-    let (client, runtime) = (transport.client(api), whole::runtime());
+    let (client, runtime) = (transport.client(api), runtime());
     // Opens the one connection.
-    runtime.block_on(client.search(subject::query())).expect("an answer");
+    runtime.block_on(client.search(query())).expect("an answer");
     let mut most = f64::NAN;
     for round in 1..=3 {
         let before = memory("VmRSS:");
@@ -78,7 +79,7 @@ async fn all_concurrent(client: &Client) {
     let mut calls = JoinSet::new();
     for _ in 0..CALLS {
         let client = client.clone();
-        calls.spawn(async move { drop(client.search(subject::query()).await.expect("an answer")) });
+        calls.spawn(async move { drop(client.search(query()).await.expect("an answer")) });
     }
     calls.join_all().await;
 }

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use tgscan_bench::server::is_whole;
 
 const PATH: &str = "/tgscan/v1/search";
+/// The question that is asked again and again.
+const SAME: &str = "same_name";
 /// The number of groups in an answer.
 const GROUPS: usize = 20;
 
@@ -36,8 +38,6 @@ fn main() {
         proxy.target.measure("litellm, passed through", 16, 800, true);
         proxy.target.measure("litellm, passed through", 64, 1_600, true);
     }
-    println!("| target | callers | p50, ms | p99, ms | calls per second |\n|---|---:|---:|---:|---:|");
-    rows.iter().for_each(|row| println!("{row}"));
 }
 
 /// The destination of calls.
@@ -50,8 +50,8 @@ struct Target {
 }
 
 impl Target {
-    /// Makes calls over one connection per caller, with different questions if `is_new`, else with the same.
-    fn measure(&self, name: &str, callers: usize, calls: usize, is_new: bool) -> String {
+    /// Makes calls over one connection per caller, with different questions if `is_new`, else with the same. Prints a row.
+    fn measure(&self, name: &str, callers: usize, calls: usize, is_new: bool) {
         static QUESTIONS: AtomicUsize = AtomicUsize::new(0);
         let (began, before) = (Instant::now(), self.cpu_time());
         let mut times: Vec<Duration> = thread::scope(|scope| {
@@ -62,8 +62,7 @@ impl Target {
                         stream.set_nodelay(true).expect("a socket");
                         let each = (0..calls / callers).map(|_| {
                             let number = QUESTIONS.fetch_add(1, Ordering::Relaxed);
-                            let query =
-                                if is_new { format!("name_{number}") } else { "same_name".to_owned() };
+                            let query = if is_new { format!("name_{number}") } else { SAME.to_owned() };
                             let began = Instant::now();
                             let answer = self.call(&mut stream, &query);
                             assert!(
@@ -83,7 +82,20 @@ impl Target {
         let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
         #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
         let rate = times.len() as f64 / elapsed.as_secs_f64();
-        format!("| {name} | {callers} | {:.3} | {:.3} | {rate:.0} |", at(50), at(99))
+        let cpu = match (before, self.cpu_time()) {
+            (Some(before), Some(after)) => ((after - before).as_micros() / times.len() as u128).to_string(),
+            _ => String::new(),
+        };
+        println!("| {name} | {callers} | {:.3} | {:.3} | {rate:.0} | {cpu} |", at(50), at(99));
+    }
+
+    /// Returns the CPU time of the process so far.
+    fn cpu_time(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process?)).ok()?;
+        // After the name in parentheses: the 12th and 13th fields are user and system time, in hundredths of a second.
+        let fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Some(Duration::from_millis(ticks * 10))
     }
 
     fn call(&self, stream: &mut TcpStream, query: &str) -> String {
@@ -132,7 +144,9 @@ fn serve() -> SocketAddr {
 }
 
 fn answer(request: &str) -> String {
-    let query = request.rsplit("query=").next().unwrap_or_default();
+    // litellm sends a form as JSON.
+    let json = || request.rsplit_once("\"query\":\"").and_then(|(_, rest)| rest.split('"').next());
+    let query = request.rsplit_once("query=").map(|(_, query)| query).or_else(json).unwrap_or_default();
     let group =
         r#"{"id":1234567890,"username":"some_group","title":"Some group","date_updated":"2024-01-03"}"#;
     let groups = vec![group; GROUPS].join(",");
@@ -208,7 +222,7 @@ impl Proxy {
     fn start(program: &Path, service: SocketAddr) -> Self {
         let folder = folder("litellm");
         let config = format!(
-            "general_settings:\n  pass_through_endpoints:\n    - path: \"/search\"\n      target: \
+            "general_settings:\n  pass_through_endpoints:\n    - path: \"/tgscan\"\n      target: \
              \"http://{service}{PATH}\"\n      headers:\n        Api-Key: a\n"
         );
         std::fs::write(folder.join("config.yaml"), config).expect("a file");
@@ -227,7 +241,7 @@ impl Proxy {
             .expect("litellm is installed");
         let running = Running { child, folder };
         let target =
-            Target { address, path: "/search".to_owned(), key: "Accept: */*".to_owned(), process: None };
+            Target { address, path: "/tgscan".to_owned(), key: "Accept: */*".to_owned(), process: None };
         let until = Instant::now() + Duration::from_secs(300);
         while TcpStream::connect(address).is_err() {
             assert!(Instant::now() < until, "litellm does not listen");

@@ -12,9 +12,9 @@ use http::Request;
 use proptest::collection::vec;
 use proptest::strategy::{SBoxedStrategy, Strategy};
 use tgscan_bench::body::{SIZES, answer, status_first};
+use tgscan_bench::common::{PATH, query, runtime};
+use tgscan_bench::install_crypto_provider;
 use tgscan_bench::peers::{clients, servers};
-use tgscan_bench::whole::{PATH, runtime};
-use tgscan_bench::{install_crypto_provider, subject};
 use tgscan_core::types::{Search, SearchAnswer, SearchGroup};
 use tgscan_core::{Api, ApiKey};
 use tgscan_mock::data::{Profile, dates, first_names, group_ids, titles, user_ids, usernames};
@@ -158,5 +158,5 @@ fn answers(groups: usize) -> SBoxedStrategy<SearchAnswer> {
 fn request(url: &str) -> Request<Bytes> {
     let key = ApiKey::live(Mock::LIVE_KEY).expect("a legal key");
     let api = Api::with_base_url(url, key).expect("a legal URL");
-    api.request(&Search { query: subject::query() })
+    api.request(&Search { query: query() })
 }

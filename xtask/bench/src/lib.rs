@@ -8,6 +8,7 @@
 //! always blocks and each call takes the same path.
 
 pub mod body;
+pub mod common;
 /// The peers in the comparisons.
 #[cfg(feature = "peers")]
 pub mod peers {
@@ -18,15 +19,9 @@ pub mod server;
 pub mod subject;
 pub mod whole;
 
-/// A repeatable operation.
-pub type Operation = Box<dyn FnMut()>;
+pub use common::{Operation, install_crypto_provider};
 
 /// Returns the operation with this name. `url` is that of [`server`].
 pub fn operation(name: &str, url: &str) -> Option<Operation> {
     subject::by_name(name).or_else(|| whole::by_name(name, url))
-}
-
-/// Installs ring as the process default of rustls, for the peers.
-pub fn install_crypto_provider() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_executor::block_on;
 use http::Response;
-use tgscan_core::types::{Search, UserQuery};
+use tgscan_core::types::Search;
 use tgscan_core::{Api, ApiKey, Client, Reserve, Timer, async_trait, transport_fn};
 use tgscan_transport_hyper::HyperTransport;
 
-use crate::Operation;
 use crate::body::{Plain, SIZES, result_first, status_first};
+use crate::common::{KEY, Operation, query};
 
 /// Returns the operation with this name, e.g. `build` or `decode-100-plain`.
 pub(crate) fn by_name(name: &str) -> Option<Operation> {
@@ -35,12 +35,8 @@ pub(crate) fn by_name(name: &str) -> Option<Operation> {
 
 /// Returns an API with a cap, so that the ledger does all its work.
 pub fn api() -> Api {
-    let key = ApiKey::live(crate::whole::KEY).expect("a legal key");
+    let key = ApiKey::live(KEY).expect("a legal key");
     Api::new(key).with_cap(u64::MAX, Reserve::PerCall(1))
-}
-
-pub fn query() -> UserQuery {
-    "some_username".parse().expect("a legal username")
 }
 
 pub fn build() -> Operation {

@@ -20,13 +20,9 @@ use tgscan_core::types::{Envelope, SearchAnswer};
 use tgscan_core::{Api, ApiKey, Reserve};
 use tgscan_transport_hyper::HyperTransport;
 use tokio::net::TcpStream;
-use tokio::runtime::Runtime;
 
-use crate::Operation;
-use crate::subject::query;
+use crate::common::{KEY, Operation, PATH, query, runtime};
 
-pub const PATH: &str = "/tgscan/v1/search";
-pub const KEY: &str = "0123456789abcdef0123456789abcdef";
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
@@ -47,11 +43,6 @@ pub(crate) fn by_name(name: &str, url: &str) -> Option<Operation> {
         #[cfg(not(feature = "peers"))]
         _ => return None,
     })
-}
-
-/// Returns the current-thread runtime of an asynchronous client.
-pub fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 /// Decodes with the SDK's decoder, so that a comparison excludes decoding.

@@ -28,6 +28,8 @@ pub enum Step {
     Kill,
     /// Tests the transport against nginx, microsocks and tinyproxy.
     Interop,
+    /// Tests the HTML pages in Chromium, with axe-core.
+    Pages,
     /// Tests the mock against its OpenAPI document, in a short form.
     Contract,
     /// Runs the fuzz targets on their seed corpus.
@@ -89,6 +91,12 @@ impl Step {
                 "TGSCAN_KILLS=300 cargo test --workspace --features tgscan-store/postgres --test kill --locked",
             ],
             Self::Interop => &["cargo test --workspace --test interop --locked"],
+            Self::Pages => &[
+                "npm ci --prefix xtask/pages --ignore-scripts --no-audit --no-fund",
+                "cargo build --package tgscan-mock --features cli --bin tgscan-mock --locked",
+                "cargo build --package tgscan-cli --bins --locked",
+                "npm test --prefix xtask/pages",
+            ],
             // A fixed seed, so that only a change of the code causes a failure.
             Self::Contract => &["cargo xtask contract --examples 50 --seed 1"],
             Self::Fuzz => &["cargo test --manifest-path xtask/fuzz/Cargo.toml"],

@@ -12,16 +12,6 @@ use std::sync::LazyLock;
 
 use scan::{Token, markdown, rust};
 
-/// The folders that still contain such phrases; `cargo test --package xtask --test words -- --nocapture` lists them. Remove an
-/// entry when its folder is done; do not add any.
-const PENDING: [&str; 5] = [
-    "tgscan-core/src/",
-    "tgscan-core/tgscan-store/",
-    "tgscan-mock/src/conformance/store/",
-    "tgscan-mock/tests/it/simulation/",
-    "tgscan-transport-hyper/tgscan-cli/",
-];
-
 /// Contains the phrases themselves.
 const EXEMPT: &str = "xtask/tests/words/";
 
@@ -64,7 +54,6 @@ const NAMES: [&str; 10] =
 fn prose_is_plain_english() {
     let root = xtask::root();
     let mut places = Vec::new();
-    let mut pending = [0; PENDING.len()];
     for file in tracked(&root) {
         // A deleted file stays tracked until the commit.
         let Ok(text) = std::fs::read_to_string(root.join(&file)) else { continue };
@@ -73,18 +62,11 @@ fn prose_is_plain_english() {
         } else {
             in_prose(&markdown(&text))
         };
-        let found = found.into_iter().map(|(line, problem)| format!("{file}:{line}: {problem}"));
-        match PENDING.iter().position(|folder| file.starts_with(folder)) {
-            Some(folder) => pending[folder] += found.inspect(|place| println!("{place}")).count(),
-            None if file.starts_with(EXEMPT) => {}
-            None => places.extend(found),
+        if !file.starts_with(EXEMPT) {
+            places.extend(found.into_iter().map(|(line, problem)| format!("{file}:{line}: {problem}")));
         }
     }
     assert!(places.is_empty(), "{} places:\n{}", places.len(), places.join("\n"));
-    for (folder, count) in PENDING.iter().zip(pending) {
-        println!("{folder} has {count} places");
-        assert!(count > 0, "{folder} is done: remove it from `PENDING`");
-    }
 }
 
 fn tracked(root: &Path) -> Vec<String> {

@@ -5,15 +5,15 @@ use std::time::Duration;
 use super::*;
 
 const LATE: Duration = Duration::from_secs(30);
-/// A time at which no late charge can come any more.
+/// A time after which no late charge is possible.
 const LATER: u64 = 1_000_000;
 
-/// A book with the entries and the comparisons that a store keeps.
+/// A book with the entries and joint resolutions that a store keeps.
 #[derive(Default)]
-struct Kept {
+struct StoredBook {
     book: Book,
     entries: Vec<Entry>,
-    joints: Vec<Joint>,
+    joints: Vec<JointResolution>,
 }
 
 fn limits(labels: &[&str]) -> Limits {
@@ -24,15 +24,15 @@ fn limits(labels: &[&str]) -> Limits {
     limits
 }
 
-impl Kept {
-    /// A book that was compared with this balance.
-    fn since(balance: i64) -> Self {
-        let mut kept = Self::default();
-        assert_eq!(kept.compare(balance), Outcome::Baseline);
-        kept
+impl StoredBook {
+    /// Returns a book with this baseline.
+    fn with_baseline(balance: i64) -> Self {
+        let mut stored = Self::default();
+        assert_eq!(stored.compare(balance), Outcome::Baseline);
+        stored
     }
 
-    /// Books a call with these labels that ended so. Returns its number.
+    /// Books a settled call with these labels. Returns its index.
     fn call(&mut self, labels: &[&str], cost: Cost) -> usize {
         let mut entry = self.book.admit(METHOD.into(), &limits(labels), None).unwrap();
         self.book.settle(&mut entry, cost, None, Some(0));
@@ -42,7 +42,7 @@ impl Kept {
 
     fn compare(&mut self, balance: i64) -> Outcome {
         let start = self.book.start_comparison(1, LATE, LATER);
-        let Start::Begun(comparison) = start else { panic!("{start:?}") };
+        let ComparisonStart::Started(comparison) = start else { panic!("{start:?}") };
         let mut open: Vec<_> = self.entries.iter_mut().filter(|entry| entry.is_comparable()).collect();
         let number = self.joints.len() as u64;
         let (report, joint) = self.book.finish_comparison(comparison, balance, LATER, number, &mut open);
@@ -50,7 +50,7 @@ impl Kept {
         report.outcome
     }
 
-    /// Books what a call cost after it was resolved.
+    /// Settles a call that may be resolved.
     fn settle(&mut self, call: usize, cost: Cost) {
         let entry = &mut self.entries[call];
         let joint = entry.comparison.map(|number| &mut self.joints[usize::try_from(number).unwrap()]);
@@ -68,164 +68,168 @@ impl Kept {
 }
 
 #[test]
-fn first_balance_resolves_nothing_and_explains_what_was_uncertain_before() {
-    let mut kept = Kept::default();
-    let before = kept.call(&[], uncertain(1));
-    assert_eq!(kept.compare(100), Outcome::Baseline);
-    assert_eq!(kept.account(), (0, 0, 5, 0));
-    kept.call(&[], charged(2));
-    assert_eq!(kept.compare(98), Outcome::Agrees);
-    // Resolved by hand, what it cost is not missing from a later balance.
-    kept.book.resolve(&mut kept.entries[before], 4, None);
-    assert_eq!((kept.account(), kept.compare(98)), ((6, 0, 0, 0), Outcome::Agrees));
+fn first_balance_is_a_baseline_and_resolves_nothing() {
+    let mut stored = StoredBook::default();
+    let before = stored.call(&[], uncertain(1));
+    assert_eq!(stored.compare(100), Outcome::Baseline);
+    assert_eq!(stored.account(), (0, 0, 5, 0));
+    stored.call(&[], charged(2));
+    assert_eq!(stored.compare(98), Outcome::Agrees);
+    // The baseline already reflects the cost of the call that is resolved by hand.
+    stored.book.resolve(&mut stored.entries[before], 4, None);
+    assert_eq!((stored.account(), stored.compare(98)), ((6, 0, 0, 0), Outcome::Agrees));
 }
 
 #[test]
-fn calls_that_one_balance_resolves_share_what_they_cost() {
-    let mut kept = Kept::since(100);
-    let calls = [kept.call(&["first"], uncertain(1)), kept.call(&["second"], uncertain(1))];
-    assert_eq!(kept.compare(93), Outcome::Resolved(7));
-    assert_eq!(kept.account(), (7, 0, 0, 0));
+fn calls_resolved_by_one_balance_share_its_loss() {
+    let mut stored = StoredBook::with_baseline(100);
+    let calls = [stored.call(&["first"], uncertain(1)), stored.call(&["second"], uncertain(1))];
+    assert_eq!(stored.compare(93), Outcome::Resolved(7));
+    assert_eq!(stored.account(), (7, 0, 0, 0));
     // Each may have cost up to its reserve.
-    assert_eq!((kept.budget("first"), kept.budget("second")), (5, 5));
+    assert_eq!((stored.budget("first"), stored.budget("second")), (5, 5));
     for call in calls {
-        let entry = &kept.entries[call];
+        let entry = &stored.entries[call];
         assert!(entry.is_shared() && !entry.is_uncertain() && entry.charged() == 0);
         assert_eq!(entry.comparison(), Some(1));
     }
-    assert_eq!(kept.joints[1].credits(), 7);
+    assert_eq!(stored.joints[1].credits(), 7);
 }
 
 #[test]
-fn only_call_that_a_balance_resolves_cost_all_of_it() {
-    let mut kept = Kept::since(100);
-    let call = kept.call(&["first"], uncertain(1));
-    assert_eq!(kept.compare(96), Outcome::Resolved(4));
-    let entry = &kept.entries[call];
-    assert_eq!((entry.charged(), entry.is_shared(), kept.budget("first")), (4, false, 4));
+fn call_resolved_alone_gets_the_whole_loss() {
+    let mut stored = StoredBook::with_baseline(100);
+    let call = stored.call(&["first"], uncertain(1));
+    assert_eq!(stored.compare(96), Outcome::Resolved(4));
+    let entry = &stored.entries[call];
+    assert_eq!((entry.charged(), entry.is_shared(), stored.budget("first")), (4, false, 4));
 }
 
 #[test]
-fn late_settlement_of_one_call_revises_what_the_others_shared() {
-    let mut kept = Kept::since(100);
-    let first = kept.call(&["first"], uncertain(1));
-    let second = kept.call(&["second"], uncertain(1));
-    let third = kept.call(&["second"], uncertain(1));
-    assert_eq!(kept.compare(92), Outcome::Resolved(8));
-    assert_eq!((kept.budget("first"), kept.budget("second")), (5, 8));
-    kept.settle(first, charged(2));
-    assert_eq!(kept.account(), (8, 0, 0, 0));
-    assert_eq!((kept.budget("first"), kept.budget("second"), kept.joints[1].credits()), (2, 6, 6));
-    kept.settle(second, charged(5));
-    assert_eq!((kept.budget("second"), kept.joints[1].credits()), (6, 1));
-    // The last one cost less than what is left: no call explains the rest.
-    kept.settle(third, charged(0));
-    assert_eq!((kept.account(), kept.budget("second")), ((7, 0, 0, 1), 5));
-    assert_eq!((kept.compare(92), kept.joints[1].credits()), (Outcome::Agrees, 0));
+fn late_settlement_of_one_call_revises_the_share_of_the_others() {
+    let mut stored = StoredBook::with_baseline(100);
+    let first = stored.call(&["first"], uncertain(1));
+    let second = stored.call(&["second"], uncertain(1));
+    let third = stored.call(&["second"], uncertain(1));
+    assert_eq!(stored.compare(92), Outcome::Resolved(8));
+    assert_eq!((stored.budget("first"), stored.budget("second")), (5, 8));
+    stored.settle(first, charged(2));
+    assert_eq!(stored.account(), (8, 0, 0, 0));
+    assert_eq!((stored.budget("first"), stored.budget("second"), stored.joints[1].credits()), (2, 6, 6));
+    stored.settle(second, charged(5));
+    assert_eq!((stored.budget("second"), stored.joints[1].credits()), (6, 1));
+    // The last call cost less than the rest of the share, which becomes unexplained.
+    stored.settle(third, charged(0));
+    assert_eq!((stored.account(), stored.budget("second")), ((7, 0, 0, 1), 5));
+    assert_eq!((stored.compare(92), stored.joints[1].credits()), (Outcome::Agrees, 0));
 }
 
 #[test]
-fn late_settlement_explains_what_no_call_explained() {
-    let mut kept = Kept::since(100);
-    let call = kept.call(&["first"], uncertain(1));
+fn late_settlement_explains_unexplained_credits() {
+    let mut stored = StoredBook::with_baseline(100);
+    let call = stored.call(&["first"], uncertain(1));
     // 5 at most by its reserve; 3 remain.
-    assert_eq!(kept.compare(92), Outcome::Unexplained(3));
-    assert_eq!((kept.account(), kept.budget("first")), ((5, 0, 0, 3), 5));
-    kept.settle(call, charged(8));
-    assert_eq!((kept.account(), kept.budget("first")), ((8, 0, 0, 0), 8));
-    assert_eq!((kept.compare(92), kept.book.price(METHOD)), (Outcome::Agrees, Some(8)));
+    assert_eq!(stored.compare(92), Outcome::Unexplained(3));
+    assert_eq!((stored.account(), stored.budget("first")), ((5, 0, 0, 3), 5));
+    stored.settle(call, charged(8));
+    assert_eq!((stored.account(), stored.budget("first")), ((8, 0, 0, 0), 8));
+    assert_eq!((stored.compare(92), stored.book.price(METHOD)), (Outcome::Agrees, Some(8)));
 }
 
 #[test]
 fn late_settlement_of_a_call_that_was_charged_after_the_comparison_counts_in_the_next_one() {
-    let mut kept = Kept::since(100);
-    let call = kept.call(&["first"], uncertain(1));
-    assert_eq!(kept.compare(100), Outcome::Resolved(0));
-    kept.settle(call, charged(4));
-    assert_eq!((kept.account(), kept.budget("first")), ((4, 0, 0, 0), 4));
-    assert_eq!(kept.compare(96), Outcome::Agrees);
+    let mut stored = StoredBook::with_baseline(100);
+    let call = stored.call(&["first"], uncertain(1));
+    assert_eq!(stored.compare(100), Outcome::Resolved(0));
+    stored.settle(call, charged(4));
+    assert_eq!((stored.account(), stored.budget("first")), ((4, 0, 0, 0), 4));
+    assert_eq!(stored.compare(96), Outcome::Agrees);
 }
 
 #[test]
-fn late_settlement_that_knows_no_cost_changes_nothing() {
-    let mut kept = Kept::since(100);
-    let call = kept.call(&[], uncertain(1));
-    assert_eq!(kept.compare(98), Outcome::Resolved(2));
-    let before = kept.book.clone();
-    kept.settle(call, uncertain(1));
-    assert_eq!(kept.book, before);
+fn late_settlement_without_a_known_cost_changes_nothing() {
+    let mut stored = StoredBook::with_baseline(100);
+    let call = stored.call(&[], uncertain(1));
+    assert_eq!(stored.compare(98), Outcome::Resolved(2));
+    let before = stored.book.clone();
+    stored.settle(call, uncertain(1));
+    assert_eq!(stored.book, before);
 }
 
 #[test]
-fn correction_by_hand_moves_the_rest_to_unexplained() {
-    let mut kept = Kept::since(100);
-    let call = kept.call(&["first"], uncertain(1));
-    assert_eq!(kept.compare(96), Outcome::Resolved(4));
-    let Kept { book, entries, joints } = &mut kept;
+fn correction_by_hand_makes_the_rest_unexplained() {
+    let mut stored = StoredBook::with_baseline(100);
+    let call = stored.call(&["first"], uncertain(1));
+    assert_eq!(stored.compare(96), Outcome::Resolved(4));
+    let StoredBook { book, entries, joints } = &mut stored;
     book.resolve(&mut entries[call], 1, Some(&mut joints[1]));
-    assert_eq!((kept.account(), kept.budget("first")), ((1, 0, 0, 3), 1));
-    assert_eq!(kept.compare(96), Outcome::Agrees);
+    assert_eq!((stored.account(), stored.budget("first")), ((1, 0, 0, 3), 1));
+    assert_eq!(stored.compare(96), Outcome::Agrees);
 }
 
 #[test]
-fn what_no_call_explains_is_unexplained() {
-    let mut kept = Kept::since(100);
-    kept.call(&["first"], charged(2));
-    assert_eq!(kept.compare(90), Outcome::Unexplained(8));
-    assert_eq!((kept.account(), kept.budget("first")), ((2, 0, 0, 8), 2));
-    assert_eq!(kept.compare(90), Outcome::Agrees);
+fn loss_without_a_call_is_unexplained() {
+    let mut stored = StoredBook::with_baseline(100);
+    stored.call(&["first"], charged(2));
+    assert_eq!(stored.compare(90), Outcome::Unexplained(8));
+    assert_eq!((stored.account(), stored.budget("first")), ((2, 0, 0, 8), 2));
+    assert_eq!(stored.compare(90), Outcome::Agrees);
 }
 
 #[test]
-fn balance_that_is_too_high_resolves_nothing_until_the_purchase_is_recorded() {
-    let mut kept = Kept::since(10);
-    kept.call(&[], uncertain(1));
-    assert_eq!(kept.compare(60), Outcome::Purchased(50));
-    assert_eq!((kept.account(), kept.book.balance()), ((0, 0, 5, 0), Some(10)));
-    kept.book.purchase(53);
-    assert_eq!(kept.compare(60), Outcome::Resolved(3));
-    assert_eq!((kept.account(), kept.book.balance()), ((3, 0, 0, 0), Some(60)));
+fn higher_balance_resolves_nothing_until_the_purchase_is_recorded() {
+    let mut stored = StoredBook::with_baseline(10);
+    stored.call(&[], uncertain(1));
+    assert_eq!(stored.compare(60), Outcome::Purchased(50));
+    assert_eq!((stored.account(), stored.book.balance()), ((0, 0, 5, 0), Some(10)));
+    stored.book.purchase(53);
+    assert_eq!(stored.compare(60), Outcome::Resolved(3));
+    assert_eq!((stored.account(), stored.book.balance()), ((3, 0, 0, 0), Some(60)));
 }
 
 #[test]
 fn negative_balances_are_compared_too() {
-    let mut kept = Kept::since(1);
-    kept.call(&[], uncertain(1));
-    assert_eq!((kept.compare(-3), kept.account()), (Outcome::Resolved(4), (4, 0, 0, 0)));
-    kept.book.purchase(u64::MAX);
-    assert_eq!(kept.compare(i64::MIN), Outcome::Unexplained(u64::MAX));
+    let mut stored = StoredBook::with_baseline(1);
+    stored.call(&[], uncertain(1));
+    assert_eq!((stored.compare(-3), stored.account()), (Outcome::Resolved(4), (4, 0, 0, 0)));
+    stored.book.purchase(u64::MAX);
+    assert_eq!(stored.compare(i64::MIN), Outcome::Unexplained(u64::MAX));
 }
 
 #[test]
-fn comparison_waits_for_attempts_and_holds_new_ones_back() {
+fn comparison_waits_for_attempts_and_blocks_new_ones() {
     let mut book = Book::default();
     let mut entry = book.admit(METHOD.into(), &limits(&[]), None).unwrap();
-    assert_eq!(book.start_comparison(1, LATE, LATER), Start::Busy);
-    assert!(book.is_held(LATER) && book.is_held(LATER + 39_999) && !book.is_held(LATER + 40_000));
-    // Another one waits for the first, and does not take its place.
+    assert_eq!(book.start_comparison(1, LATE, LATER), ComparisonStart::Busy);
+    assert!(
+        book.blocks_attempts(LATER)
+            && book.blocks_attempts(LATER + 39_999)
+            && !book.blocks_attempts(LATER + 40_000)
+    );
+    // Another comparison waits for the first, and does not replace it.
     book.pause(&mut entry);
-    assert_eq!(book.start_comparison(2, LATE, LATER), Start::Busy);
+    assert_eq!(book.start_comparison(2, LATE, LATER), ComparisonStart::Busy);
     book.end_comparison(2);
-    assert!(book.is_held(LATER));
-    assert!(matches!(book.start_comparison(1, LATE, LATER), Start::Begun(_)));
+    assert!(book.blocks_attempts(LATER));
+    assert!(matches!(book.start_comparison(1, LATE, LATER), ComparisonStart::Started(_)));
     book.end_comparison(1);
-    assert!(!book.is_held(LATER));
-    assert!(matches!(book.start_comparison(2, LATE, LATER), Start::Begun(_)));
+    assert!(!book.blocks_attempts(LATER));
+    assert!(matches!(book.start_comparison(2, LATE, LATER), ComparisonStart::Started(_)));
 }
 
 #[test]
-fn barrier_of_a_clock_that_was_ahead_holds_nothing_back() {
+fn barrier_of_a_clock_that_was_ahead_is_ignored() {
     let mut book = Book::default();
-    assert!(matches!(book.start_comparison(1, LATE, LATER), Start::Begun(_)));
-    assert!(!book.is_held(0), "it would last until {LATER}");
-    assert!(matches!(book.start_comparison(2, LATE, 0), Start::Begun(_)));
+    assert!(matches!(book.start_comparison(1, LATE, LATER), ComparisonStart::Started(_)));
+    assert!(!book.blocks_attempts(0), "it would last until {LATER}");
+    assert!(matches!(book.start_comparison(2, LATE, 0), ComparisonStart::Started(_)));
 }
 
 #[test]
-fn comparison_concludes_nothing_if_the_book_changed_or_its_barrier_ended() {
+fn comparison_is_inconclusive_if_the_book_changed_or_its_barrier_ended() {
     let mut book = Book::default();
     let start = |book: &mut Book| match book.start_comparison(1, LATE, LATER) {
-        Start::Begun(comparison) => comparison,
+        ComparisonStart::Started(comparison) => comparison,
         other => panic!("{other:?}"),
     };
     let finish =
@@ -242,26 +246,26 @@ fn comparison_concludes_nothing_if_the_book_changed_or_its_barrier_ended() {
 }
 
 #[test]
-fn comparison_waits_until_no_late_charge_can_come() {
+fn comparison_waits_until_no_late_charge_is_possible() {
     let mut book = Book::default();
     let lose = |book: &mut Book, at| {
         let mut entry = book.admit(METHOD.into(), &limits(&[]), None).unwrap();
-        assert!(!book.lose(&mut entry, at));
+        assert!(!book.lose_owner(&mut entry, at));
     };
     lose(&mut book, Some(LATER));
     lose(&mut book, Some(LATER - 9));
     let wait = |book: &mut Book, now| match book.start_comparison(1, LATE, now) {
-        Start::TooEarly(wait) => u64::try_from(wait.as_millis()).unwrap(),
-        Start::Begun(_) => 0,
-        Start::Busy => panic!("no attempt runs"),
+        ComparisonStart::TooEarly(wait) => u64::try_from(wait.as_millis()).unwrap(),
+        ComparisonStart::Started(_) => 0,
+        ComparisonStart::Busy => panic!("no attempt runs"),
     };
     assert_eq!([wait(&mut book, LATER), wait(&mut book, LATER + 29_999)], [30_000, 1]);
-    // One that ended at an unknown time may have ended now.
+    // A call that ended at an unknown time may have ended just now.
     lose(&mut book, None);
     assert_eq!([wait(&mut book, LATER + 40_000), wait(&mut book, LATER + 69_999)], [30_000, 1]);
     assert_eq!(wait(&mut book, LATER + 70_000), 0);
     book.end_comparison(1);
-    // A clock that was ahead makes it wait once, and no longer.
+    // After a clock that was ahead, it waits for one full delay.
     lose(&mut book, Some(u64::MAX));
     assert_eq!([wait(&mut book, LATER), wait(&mut book, LATER + 30_000)], [30_000, 0]);
 }
@@ -271,7 +275,7 @@ fn lost_call_costs_nothing_if_no_attempt_ran() {
     let mut book = Book::default();
     let mut entry = book.admit(METHOD.into(), &limits(&["first"]), None).unwrap();
     book.pause(&mut entry);
-    assert!(book.lose(&mut entry, Some(0)));
+    assert!(book.lose_owner(&mut entry, Some(0)));
     assert_eq!(
         (amounts(book.totals()), book.budget("first", Period::Total)),
         ((0, 0, 0, 0), Totals::default())
@@ -279,7 +283,7 @@ fn lost_call_costs_nothing_if_no_attempt_ran() {
 }
 
 #[test]
-fn calls_resolved_by_hand_together_count_once_and_begin_a_new_comparison() {
+fn resolving_all_calls_by_hand_counts_their_cost_once_and_discards_the_baseline() {
     let mut book = Book::default();
     for label in ["first", "second"] {
         let mut entry = book.admit(METHOD.into(), &limits(&[label]), None).unwrap();
@@ -288,7 +292,7 @@ fn calls_resolved_by_hand_together_count_once_and_begin_a_new_comparison() {
     let mut running = book.admit(METHOD.into(), &limits(&["first"]), None).unwrap();
     book.renew(&mut running, 1, &limits(&["first"])).unwrap();
     assert_eq!(book.resolve_all(7), 2);
-    // The call in flight goes on, with its uncertain attempt.
+    // The call in flight continues, with its uncertain attempt.
     assert_eq!((amounts(book.totals()), book.totals().in_flight_calls), ((7, 10, 0, 0), 2));
     book.settle(&mut running, uncertain(1), None, Some(0));
     assert_eq!((amounts(book.totals()), book.balance()), ((7, 0, 5, 0), None));
@@ -296,7 +300,7 @@ fn calls_resolved_by_hand_together_count_once_and_begin_a_new_comparison() {
 }
 
 #[test]
-fn outcomes_say_whether_the_balance_was_compared() {
+fn outcomes_are_conclusive_if_the_balance_was_compared() {
     use Outcome::*;
     for outcome in [Baseline, Agrees, Resolved(1), Unexplained(1), Purchased(1)] {
         assert!(outcome.is_conclusive(), "{outcome:?}");

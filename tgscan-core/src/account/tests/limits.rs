@@ -21,7 +21,7 @@ fn settled(book: &mut Book, limits: &Limits, cost: Cost) -> Entry {
 }
 
 #[test]
-fn calls_count_at_the_price_of_their_method_and_at_least_at_their_reserve() {
+fn calls_count_at_the_maximum_of_price_and_reserve() {
     let mut book = Book::default();
     let limits = capped(100, 5);
     let mut first = admit(&mut book, &limits).unwrap();
@@ -32,7 +32,7 @@ fn calls_count_at_the_price_of_their_method_and_at_least_at_their_reserve() {
     assert_eq!(amounts(book.totals()), (3, 5, 0, 0));
     settled(&mut book, &limits, uncertain(2));
     assert_eq!(amounts(book.totals()), (3, 5, 10, 0));
-    // A higher one counts for all that are in flight or uncertain.
+    // A higher price applies to all calls in flight and uncertain calls.
     settled(&mut book, &limits, charged(9));
     assert_eq!(amounts(book.totals()), (12, 9, 18, 0));
     assert_eq!(book.price(METHOD), Some(9));
@@ -44,14 +44,14 @@ fn calls_count_at_the_price_of_their_method_and_at_least_at_their_reserve() {
 }
 
 #[test]
-fn first_call_of_a_method_takes_all_that_is_left_where_no_reserve_is_given() {
+fn first_call_of_a_method_without_a_price_reserves_the_rest_of_the_limit() {
     let mut book = Book::default();
     let limits = Limits { cap: Some((11, Reserve::OneAtATime)), budgets: Vec::new() };
     let mut first = admit(&mut book, &limits).unwrap();
     let refused = book.admit("similar_groups".into(), &limits, None).unwrap_err();
     assert!(refused.totals.is_in_flight_open && refused.is_transient(), "{refused}");
     assert_eq!((refused.reserve, refused.totals.remaining(11)), (None, 0));
-    // A call whose cost is not known leaves no room until it is resolved.
+    // An uncertain call of unknown price leaves no room until it is resolved.
     book.settle(&mut first, uncertain(1), None, Some(0));
     let refused = admit(&mut book, &limits).unwrap_err();
     assert!(refused.would_fit_if_resolved() && !refused.is_transient(), "{refused}");
@@ -69,7 +69,7 @@ fn reserve_of_zero_is_one() {
 }
 
 #[test]
-fn highest_reserve_of_all_limits_counts() {
+fn highest_reserve_of_all_limits_applies() {
     let mut limits = budgeted("team", 100, Period::Total);
     limits.cap = Some((9, Reserve::PerCall(4)));
     let mut book = Book::default();
@@ -80,7 +80,7 @@ fn highest_reserve_of_all_limits_counts() {
 }
 
 #[test]
-fn budget_refuses_its_own_calls_alone() {
+fn budget_refuses_only_its_calls() {
     let mut book = Book::default();
     let (team, other) = (budgeted("team", 3, Period::Total), budgeted("other", 3, Period::Total));
     settled(&mut book, &team, charged(2));
@@ -94,7 +94,7 @@ fn budget_refuses_its_own_calls_alone() {
 }
 
 #[test]
-fn later_budget_of_a_label_and_period_replaces_an_earlier_one() {
+fn budget_replaces_an_earlier_one_with_the_same_label_and_period() {
     let mut limits = budgeted("team", 3, Period::Total);
     limits.add(Budget::new("team", 7, Period::Day, Reserve::OneAtATime));
     limits.add(Budget::new("team", 9, Period::Total, Reserve::PerCall(1)));
@@ -108,7 +108,7 @@ fn periodic_budget_is_refused_without_a_date() {
     for period in [Period::Day, Period::Month] {
         let refused = admit(&mut book, &budgeted("team", 9, period)).unwrap_err();
         assert!(refused.is_undated && !refused.is_transient() && !refused.would_fit_if_resolved());
-        assert!(refused.to_string().contains("`Timer` that has the date"), "{refused}");
+        assert!(refused.to_string().contains("`Timer` with a date"), "{refused}");
     }
     assert_eq!(book, Book::default());
     admit(&mut book, &budgeted("team", 9, Period::Total)).unwrap();
@@ -133,7 +133,7 @@ fn budget_never_moves_to_an_earlier_period() {
     let limits = budgeted("team", 3, Period::Day);
     for date in [9 * DAY, 3 * DAY, 0] {
         let result = book.admit(METHOD.into(), &limits, Some(date));
-        assert_eq!(result.is_ok(), date == 9 * DAY, "a clock that goes back gives no new budget");
+        assert_eq!(result.is_ok(), date == 9 * DAY, "a clock that moves backwards gives no new budget");
     }
 }
 
@@ -168,7 +168,7 @@ fn another_attempt_after_an_uncertain_one_needs_room() {
     let mut book = Book::default();
     let limits = capped(3, 1);
     let mut first = admit(&mut book, &limits).unwrap();
-    // After one that cost nothing it needs none.
+    // After a free attempt, it needs no room.
     book.pause(&mut first);
     assert_eq!(amounts(book.totals()), (0, 1, 0, 0));
     book.renew(&mut first, 0, &capped(0, 1)).unwrap();
@@ -178,13 +178,13 @@ fn another_attempt_after_an_uncertain_one_needs_room() {
     assert!(book.renew(&mut first, 2, &limits).unwrap_err().is_transient(), "the second call may end");
     book.settle(&mut second, charged(1), None, None);
     let refused = book.renew(&mut first, 2, &limits).unwrap_err();
-    assert!(!refused.is_transient(), "a call does not wait for its own end: {refused}");
+    assert!(!refused.is_transient(), "a call cannot wait for its own end: {refused}");
     book.settle(&mut first, uncertain(2), None, None);
     assert_eq!(amounts(book.totals()), (1, 0, 2, 0));
 }
 
 #[test]
-fn amounts_beyond_all_numbers_are_the_highest_one() {
+fn amounts_saturate() {
     let mut book = Book::default();
     for _ in 0..3 {
         settled(&mut book, &Limits::default(), charged(u64::MAX));

@@ -34,14 +34,14 @@ impl Book {
         self.barrier.iter_mut().for_each(|barrier| age(&mut barrier.until));
     }
 
-    /// Forgets the barrier of a comparison that is over.
-    pub(crate) fn forget_barrier(&mut self, now: u64) {
-        if !self.is_held(now) {
+    /// Removes an expired barrier.
+    pub(crate) fn remove_expired_barrier(&mut self, now: u64) {
+        if !self.blocks_attempts(now) {
             self.barrier = None;
         }
     }
 
-    /// Makes books equal that behave alike. Of the revision, it only matters whether it is that of a comparison.
+    /// Makes books with the same behaviour equal. Of a revision, only equality with that of the comparison matters.
     pub(crate) fn normalize(&mut self, comparison: Option<&mut Comparison>) {
         if let Some(comparison) = comparison {
             comparison.revision = if comparison.revision == self.revision { 0 } else { u64::MAX };

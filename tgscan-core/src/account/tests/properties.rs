@@ -1,4 +1,4 @@
-//! Random sequences of all that changes a book, against the truth of a simulated service.
+//! Random sequences of changes of a book, checked against a simulated service.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const LABELS: [&str; 2] = ["first", "second"];
 const METHODS: [&str; 3] = ["search", "similar_groups", "user_check"];
 const BALANCE: i64 = 1_000;
 
-/// What happens next. Numbers choose among what is there.
+/// A step. Each index selects among the calls in a suitable state, modulo their number.
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Begin {
@@ -26,16 +26,16 @@ enum Op {
     },
     Answer(usize),
     Refuse(usize),
-    /// The connection breaks, and the charge may come later.
+    /// The connection breaks, and the charge follows after a delay.
     Break(usize, u64),
-    /// The request is never sent, and is sent again later.
+    /// The request was never sent, and is retried later.
     Pause(usize),
-    /// The attempt breaks, and another one follows.
+    /// The attempt fails, and is retried later.
     Resend(usize, u64),
     Renew(usize, bool),
     /// The owner of the call is lost.
     Lose(usize, u64),
-    /// A settlement comes late, also after the call was resolved.
+    /// A late settlement, possibly after the call was resolved.
     SettleLate(usize),
     ResolveByHand(usize),
     ResolveAll,
@@ -68,7 +68,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 struct Attempt {
     cost: u64,
-    /// When the service charges it; `None` once it has.
+    /// The time of the charge; `None` after the charge.
     due: Option<u64>,
 }
 
@@ -91,20 +91,20 @@ enum State {
 }
 
 impl Call {
-    /// How many attempts but the running one have no known cost.
+    /// Returns the number of uncertain attempts, without the running one.
     fn uncertain(&self) -> u32 {
         let ended = if self.state == State::Sending { &self.attempts[1..] } else { &self.attempts[..] };
         u32::try_from(ended.len()).unwrap()
     }
 }
 
-/// The service, the book, and what is true.
+/// The service, the book, and the actual costs.
 struct World {
     book: Book,
-    /// Whether entries are kept, as in a store, or forgotten when a call ends, as in a ledger.
-    keeps: bool,
+    /// Whether entries are kept, as in a store, or dropped at the end of a call, as in a ledger.
+    keeps_entries: bool,
     calls: Vec<Call>,
-    joints: HashMap<u64, Joint>,
+    joints: HashMap<u64, JointResolution>,
     comparisons: u64,
     balance: i64,
     now: u64,
@@ -119,10 +119,10 @@ fn limits(budgets: usize) -> Limits {
 }
 
 impl World {
-    fn new(keeps: bool) -> Self {
+    fn new(keeps_entries: bool) -> Self {
         Self {
             book: Book::default(),
-            keeps,
+            keeps_entries,
             calls: Vec::new(),
             joints: HashMap::new(),
             comparisons: 0,
@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    /// A call in one of these states.
+    /// Selects a call in one of these states.
     fn pick(&self, number: usize, states: &[State]) -> Option<usize> {
         let fits: Vec<_> =
             (0..self.calls.len()).filter(|at| states.contains(&self.calls[*at].state)).collect();
@@ -148,7 +148,7 @@ impl World {
         }
     }
 
-    /// Ends the running attempt of a call: its charge comes after `delay`, if there is one.
+    /// Ends the running attempt of a call. Its charge, if any, follows after `delay`.
     fn end_attempt(&mut self, at: usize, delay: u64) {
         if let Some(last) = self.calls[at].attempts.first_mut() {
             last.due = last.due.map(|_| self.now + delay);
@@ -156,11 +156,11 @@ impl World {
         self.pass(0);
     }
 
-    fn joint(&self, at: usize) -> Option<Joint> {
+    fn joint(&self, at: usize) -> Option<JointResolution> {
         self.joints.get(&self.calls[at].entry.comparison?).cloned()
     }
 
-    fn put_joint(&mut self, at: usize, joint: Option<Joint>) {
+    fn put_joint(&mut self, at: usize, joint: Option<JointResolution>) {
         if let (Some(number), Some(joint)) = (self.calls[at].entry.comparison, joint) {
             self.joints.insert(number, joint);
         }
@@ -176,7 +176,7 @@ impl World {
     fn send(&mut self, at: usize, charges: bool) {
         let call = &mut self.calls[at];
         let cost = if charges { call.method as u64 + 1 } else { 0 };
-        // The first one is the running one. It is charged when it ends, or later.
+        // The first attempt is the running one. It is charged at its end or later.
         call.attempts.insert(0, Attempt { cost, due: Some(u64::MAX) });
         call.state = State::Sending;
     }
@@ -184,7 +184,7 @@ impl World {
     fn run(&mut self, op: Op) {
         match op {
             Op::Begin { budgets, method, charges } => {
-                if self.book.is_held(self.now) {
+                if self.book.blocks_attempts(self.now) {
                     return;
                 }
                 if let Ok(entry) = self.book.admit(METHODS[method].into(), &limits(budgets), None) {
@@ -227,7 +227,7 @@ impl World {
             }
             Op::Renew(number, charges) => {
                 let Some(at) = self.pick(number, &[State::Waiting]) else { return };
-                if self.book.is_held(self.now) {
+                if self.book.blocks_attempts(self.now) {
                     return;
                 }
                 let (left, limits) = (self.calls[at].uncertain(), limits(self.calls[at].budgets));
@@ -241,17 +241,20 @@ impl World {
                 if self.calls[at].state == State::Sending {
                     self.end_attempt(at, delay);
                 }
-                self.book.lose(&mut self.calls[at].entry, Some(self.now));
+                self.book.lose_owner(&mut self.calls[at].entry, Some(self.now));
                 self.calls[at].state = State::Lost;
             }
             Op::SettleLate(number) => {
-                let Some(at) = self.pick(number, &[State::Lost]).filter(|_| self.keeps) else { return };
+                let Some(at) = self.pick(number, &[State::Lost]).filter(|_| self.keeps_entries) else {
+                    return;
+                };
                 self.charge_now(at);
                 let total = self.calls[at].attempts.iter().map(|attempt| attempt.cost).sum();
                 self.settle(at, charged(total));
             }
             Op::ResolveByHand(number) => {
-                let Some(at) = self.pick(number, &[State::Lost, State::Ended]).filter(|_| self.keeps) else {
+                let Some(at) = self.pick(number, &[State::Lost, State::Ended]).filter(|_| self.keeps_entries)
+                else {
                     return;
                 };
                 self.charge_now(at);
@@ -261,11 +264,11 @@ impl World {
                 self.put_joint(at, joint);
             }
             Op::ResolveAll => {
-                if !self.keeps {
+                if !self.keeps_entries {
                     self.pass(LATE);
                     let now = self.book.totals();
                     let known = now.charged + now.unexplained;
-                    // What calls that have not ended cost so far is not known to anyone.
+                    // The cost of calls in flight is still unknown to the person who resolves the others.
                     let running = |call: &&Call| matches!(call.state, State::Sending | State::Waiting);
                     let open: u64 = self.calls.iter().filter(running).map(Self::lost_by).sum();
                     self.book.resolve_all(self.lost() - open - known);
@@ -290,24 +293,24 @@ impl World {
     fn compare(&mut self) {
         let late = Duration::from_millis(LATE);
         let mut start = self.book.start_comparison(7, late, self.now);
-        if let Start::TooEarly(wait) = start {
+        if let ComparisonStart::TooEarly(wait) = start {
             self.pass(u64::try_from(wait.as_millis()).unwrap());
             start = self.book.start_comparison(7, late, self.now);
         }
-        let Start::Begun(comparison) = start else { return self.book.end_comparison(7) };
+        let ComparisonStart::Started(comparison) = start else { return self.book.end_comparison(7) };
         self.comparisons += 1;
         let number = self.comparisons;
         let mut open: Vec<_> =
             self.calls.iter_mut().map(|call| &mut call.entry).filter(|entry| entry.is_comparable()).collect();
-        if !self.keeps {
+        if !self.keeps_entries {
             open.clear();
         }
         let (report, joint) =
             self.book.finish_comparison(comparison, self.balance, self.now, number, &mut open);
         let joint = joint.inspect(|joint| {
-            // What a store writes and reads again.
+            // A store serialises it.
             let bytes = serde_json::to_vec(joint).unwrap();
-            assert_eq!(serde_json::from_slice::<Joint>(&bytes).unwrap(), *joint);
+            assert_eq!(serde_json::from_slice::<JointResolution>(&bytes).unwrap(), *joint);
         });
         self.joints.extend(joint.map(|joint| (number, joint)));
         let expected = matches!(report.outcome, Outcome::Baseline | Outcome::Agrees | Outcome::Resolved(_));
@@ -322,7 +325,7 @@ impl World {
         self.calls.iter().map(Self::lost_by).sum()
     }
 
-    /// What calls cost in the end, without further attempts.
+    /// Returns the final cost of calls, without further attempts.
     fn cost(calls: impl Iterator<Item = impl std::ops::Deref<Target = Call>>) -> u64 {
         calls.map(|call| call.attempts.iter().map(|attempt| attempt.cost).sum::<u64>()).sum()
     }
@@ -335,14 +338,14 @@ impl World {
         assert!(cost <= now.committed(), "{now:?}, but the calls cost {cost}");
         assert!(now.committed() <= CAP, "{now:?}");
         for (at, label) in LABELS.iter().enumerate() {
-            let part = self.book.budget(label, Period::Total);
+            let totals = self.book.budget(label, Period::Total);
             let cost = Self::cost(self.calls.iter().filter(|call| call.budgets & (1 << at) != 0));
-            assert!(cost <= part.committed(), "{label}: {part:?}, but the calls cost {cost}");
-            assert!(cost <= LIMITS[at], "{label}: {part:?}, but the calls cost {cost}");
+            assert!(cost <= totals.committed(), "{label}: {totals:?}, but the calls cost {cost}");
+            assert!(cost <= LIMITS[at], "{label}: {totals:?}, but the calls cost {cost}");
         }
     }
 
-    /// Ends all calls and compares twice: nothing is left to resolve but what was uncertain before the first balance.
+    /// Ends all calls and compares twice. Afterwards only calls from before the first balance are uncertain.
     fn finish(&mut self) {
         while let Some(at) = self.pick(0, &[State::Sending]) {
             let cost = uncertain(self.calls[at].uncertain() + 1);
@@ -376,8 +379,8 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn book_brackets_what_the_account_lost_and_no_limit_is_exceeded(ops in ops(), keeps: bool) {
-        let mut world = World::new(keeps);
+    fn book_brackets_what_the_account_lost_and_no_limit_is_exceeded(ops in ops(), keeps_entries: bool) {
+        let mut world = World::new(keeps_entries);
         for op in ops {
             world.run(op);
             world.check();

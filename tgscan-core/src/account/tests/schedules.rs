@@ -1,14 +1,15 @@
 //! The ledger under many schedules of threads.
 
+use crate::Ledger;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::*;
-use crate::account::Instant;
+use crate::account::LedgerTime;
 use crate::sync::schedules::{block_on, check, thread};
 
-/// Waits until the ledger changes from what it was.
+/// Waits until the ledger has changed since `seen`.
 fn wait_for_change(ledger: &Ledger, seen: u64) {
     block_on(poll_fn(
         |context| {
@@ -18,7 +19,7 @@ fn wait_for_change(ledger: &Ledger, seen: u64) {
 }
 
 #[test]
-fn schedules_never_lose_the_wake_up_of_a_call_that_waits_for_room() {
+fn schedules_never_lose_the_wake_up_of_a_waiting_call() {
     check(|| {
         let ledger = Ledger::new();
         let call = |ledger: &Ledger| {
@@ -64,19 +65,21 @@ fn schedules_never_exceed_the_cap() {
 fn schedules_of_comparisons_and_calls_agree_with_the_balance() {
     check(|| {
         let ledger = Ledger::new();
-        let Start::Begun(first) = ledger.start_comparison(1, Duration::ZERO, 0) else { panic!("busy") };
+        let ComparisonStart::Started(first) = ledger.start_comparison(1, Duration::ZERO, 0) else {
+            panic!("busy")
+        };
         ledger.finish_comparison(first, 9, 0);
-        // What the account really loses is known once the call has ended.
+        // The real cost is known after the call has ended.
         let lost = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
         let (other, spent) = (ledger.clone(), lost.clone());
         let caller = thread::spawn(move || {
             if let Ok(reservation) = other.admit(METHOD, &Limits::default(), 0, None) {
                 spent.store(1, std::sync::atomic::Ordering::SeqCst);
-                reservation.settle(uncertain(1), Some(Instant { origin: 0, millis: 0 }));
+                reservation.settle(uncertain(1), Some(LedgerTime { origin: 0, millis: 0 }));
             }
         });
         let outcome = match ledger.start_comparison(2, Duration::ZERO, 0) {
-            Start::Begun(comparison) => {
+            ComparisonStart::Started(comparison) => {
                 let balance = 9 - lost.load(std::sync::atomic::Ordering::SeqCst);
                 Some(ledger.finish_comparison(comparison, balance, 0).outcome)
             }

@@ -1,4 +1,4 @@
-//! What a caller does: the production machine of a call, one step at a time.
+//! The callers: they run the production machine of a call, one step at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,83 +6,31 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Case;
-use super::faults::Fault;
+use super::attempt::Attempt;
+use super::caller::{CallerState, Phase, StoreReply, release};
+use super::fault::Fault;
 use super::scenarios::End;
-use super::service::Attempt;
-use super::world::{Commit, FENCE, Failed, HOUR, PAY_AGAIN_AFTER, World};
+use super::times::{FENCE, HOUR, PAY_AGAIN_AFTER};
+use super::world::{Commit, Failed, World};
 use crate::Credits;
 use crate::account::{Cost, Limits};
-use crate::call::machine::{Action, Claimed, Machine, Moment, Renewed, Times};
+use crate::call::machine::{Action, Claimed, Machine, Renewed, TimeLimits};
 use crate::retry::Decision;
 use crate::store::{CallId, Claim, Done, Operation, Question, Settlement};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) enum Phase {
-    #[default]
-    Idle,
-    /// With a broken rule: it has looked whether a call fits the cap.
-    HasLooked(bool),
-    /// About to act.
-    Acts(Machine, Action),
-    /// The result of a transaction, asked for at this moment, is on its way.
-    Hears(Machine, Heard, Moment),
-    /// Waits for the response.
-    Sends(Machine),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Heard {
-    Claimed(Claimed),
-    Renewed(Renewed),
-    Looked(bool),
-    Paused(bool),
-    Settled,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Asking {
-    pub(super) phase: Phase,
-    pub(super) asks: u8,
-    /// The call that it has claimed, and on which day.
-    pub(super) call: Option<(CallId, u64)>,
-    /// Since when it waits.
-    pub(super) since: u64,
-    /// Whether its last attempt was answered.
-    pub(super) is_answered: bool,
-}
-
-impl Asking {
-    /// Changes the moments that it remembers.
-    pub(super) fn age(&mut self, age: impl Fn(Moment) -> Moment) {
-        match &mut self.phase {
-            Phase::Idle | Phase::HasLooked(_) => {}
-            Phase::Acts(machine, _) | Phase::Sends(machine) => machine.age(age),
-            Phase::Hears(machine, _, asked) => {
-                *asked = age(*asked);
-                machine.age(age);
-            }
-        }
-    }
-}
-
-/// Settles a call that brought nothing and cost nothing.
-pub(super) fn nothing(call: CallId) -> Operation {
-    Operation::Settle { call, settlement: Settlement::nothing(Cost::NONE) }
-}
-
-fn settlement(case: Case<'_>, caller: &Asking, call: CallId, cost: Cost) -> Operation {
+fn settlement(case: Case<'_>, caller: &CallerState, call: CallId, cost: Cost) -> Operation {
     let is_answered = caller.is_answered;
     let received = is_answered.then(|| (200, Bytes::new(), Credits::Charged(case.scenario.price)));
-    let settlement = Settlement { is_answered, received, ..Settlement::nothing(cost) };
+    let settlement = Settlement { is_answered, received, ..Settlement::without_response(cost) };
     Operation::Settle { call, settlement }
 }
 
 impl World {
-    /// Asks its question.
+    /// Starts a call.
     pub(super) fn ask(&mut self, case: Case<'_>, index: usize, commit: Commit) {
-        let times = Times { fence: Some(FENCE), wait_until: Duration::MAX, deadline: None };
-        let (machine, action) = Machine::begin(times, true);
-        self.callers[index] = Asking { asks: self.callers[index].asks + 1, ..Asking::default() };
+        let limits = TimeLimits { fence: Some(FENCE), wait_until: Duration::MAX, deadline: None };
+        let (machine, action) = Machine::begin(limits, true);
+        self.callers[index] = CallerState { asks: self.callers[index].asks + 1, ..CallerState::default() };
         self.act(index, machine, action);
         self.perform(case, index, commit);
     }
@@ -107,24 +55,24 @@ impl World {
         })
     }
 
-    /// Runs the transaction that a caller is about to run.
+    /// Performs the action of a caller in a transaction.
     pub(super) fn perform(&mut self, case: Case<'_>, index: usize, commit: Commit) {
-        let Phase::Acts(machine, action) = self.callers[index].phase.clone() else { return };
+        let Phase::Ready(machine, action) = self.callers[index].phase.clone() else { return };
         let process = case.scenario.callers[index].process;
         let asked = self.moment();
         let call = self.callers[index].call.map(|(call, _)| call);
-        let heard = match (action, call) {
-            (Action::Claim, _) => Heard::Claimed(self.perform_claim(case, index, &machine, commit)),
-            (Action::Look(call), _) => {
-                Heard::Looked(self.tables.calls.get(&call).is_none_or(|call| !call.entry.is_in_flight()))
-            }
+        let reply = match (action, call) {
+            (Action::Claim, _) => StoreReply::Claimed(self.perform_claim(case, index, &machine, commit)),
+            (Action::Lookup(call), _) => StoreReply::LookedUp(
+                self.tables.calls.get(&call).is_none_or(|call| !call.entry.is_in_flight()),
+            ),
             (Action::Renew, Some(call)) => {
                 let limits = Arc::new(case.scenario.limits(&case.scenario.callers[index]));
                 let renew =
                     Operation::Renew { call, uncertain: machine.cost.uncertain, limits, fence: FENCE };
-                Heard::Renewed(match self.commit(case, process, &renew, commit) {
+                StoreReply::Renewed(match self.commit(case, process, &renew, commit) {
                     Ok(Done::Booked) => Renewed::Confirmed,
-                    Ok(Done::Held) => Renewed::NotYet,
+                    Ok(Done::ComparisonRunning) => Renewed::NotYet,
                     Ok(Done::CapReached(_)) | Err(Failed) => Renewed::Refused,
                     Ok(_) => Renewed::Lost,
                 })
@@ -137,17 +85,17 @@ impl World {
                         tables.account.book.settle(&mut call.entry.clone(), Cost::NONE, None, None);
                     }
                 }
-                Heard::Paused(done.is_ok())
+                StoreReply::Paused(done.is_ok())
             }
             (Action::Settle, Some(call)) => {
                 self.settle(case, index, call, machine.cost, commit);
-                Heard::Settled
+                StoreReply::Settled
             }
             _ => return,
         };
-        self.callers[index].phase = Phase::Hears(machine, heard, asked);
-        if !case.scenario.has_slow_replies || heard == Heard::Settled {
-            self.hear(index);
+        self.callers[index].phase = Phase::ReplyPending(machine, reply, asked);
+        if !case.scenario.has_slow_replies || reply == StoreReply::Settled {
+            self.receive_reply(index);
         }
     }
 
@@ -178,46 +126,48 @@ impl World {
                 Claimed::Granted
             }
             Ok(Done::InFlight { call, .. }) => Claimed::InFlight(call),
-            Ok(Done::Held) => Claimed::NotYet,
+            Ok(Done::ComparisonRunning) => Claimed::NotYet,
             _ => Claimed::Ended,
         }
     }
 
     fn settle(&mut self, case: Case<'_>, index: usize, call: CallId, cost: Cost, commit: Commit) {
-        let of = &case.scenario.callers[index];
+        let caller = &case.scenario.callers[index];
         let is_answered = self.callers[index].is_answered;
         let is_late = self.tables.calls.get(&call).is_none_or(|call| !call.entry.is_in_flight());
         let is_dropped = is_late && case.fault == Fault::DropsLateSettlements;
         let settle = settlement(case, &self.callers[index], call, cost);
-        if is_dropped || self.commit(case, of.process, &settle, commit).is_ok() {
-            self.truth.is_stored[of.question] |= is_answered;
+        if is_dropped || self.commit(case, caller.process, &settle, commit).is_ok() {
+            self.truth.is_stored[caller.question] |= is_answered;
         }
     }
 
-    /// The result of a transaction arrives.
-    pub(super) fn hear(&mut self, index: usize) {
-        let Phase::Hears(mut machine, heard, asked) = self.callers[index].phase.clone() else { return };
+    /// Passes the reply of a transaction to its caller.
+    pub(super) fn receive_reply(&mut self, index: usize) {
+        let Phase::ReplyPending(mut machine, reply, asked) = self.callers[index].phase.clone() else {
+            return;
+        };
         let now = self.moment();
-        let action = match heard {
-            Heard::Claimed(claimed) => machine.claimed(claimed, asked, now),
-            Heard::Renewed(renewed) => machine.renewed(renewed, asked, now),
-            Heard::Looked(has_ended) => machine.looked(has_ended, now),
-            Heard::Paused(is_booked) => machine.paused(is_booked),
-            Heard::Settled => machine.settled(),
+        let action = match reply {
+            StoreReply::Claimed(claimed) => machine.claimed(claimed, asked, now),
+            StoreReply::Renewed(renewed) => machine.renewed(renewed, asked, now),
+            StoreReply::LookedUp(has_ended) => machine.looked_up(has_ended, now),
+            StoreReply::Paused(is_booked) => machine.paused(is_booked),
+            StoreReply::Settled => machine.settled(),
         };
         self.act(index, machine, action);
     }
 
-    /// Whether a caller that waits may continue.
+    /// Returns whether a wait is over.
     pub(super) fn has_waited(&self, index: usize, duration: Duration) -> bool {
-        // Short waits poll, and their length makes no difference.
+        // Short waits poll, so their length does not matter.
         let waited = Duration::from_millis(self.now - self.callers[index].since);
         duration < Duration::from_secs(1) || waited >= duration
     }
 
     /// Continues after a wait.
-    pub(super) fn go_on(&mut self, case: Case<'_>, index: usize) {
-        let Phase::Acts(mut machine, Action::Wait(_)) = self.callers[index].phase.clone() else { return };
+    pub(super) fn resume(&mut self, case: Case<'_>, index: usize) {
+        let Phase::Ready(mut machine, Action::Wait(_)) = self.callers[index].phase.clone() else { return };
         let action = match machine.waited(self.moment()) {
             Action::Renew if case.fault == Fault::SendsWithoutRenewing => Action::Send,
             action => action,
@@ -225,9 +175,9 @@ impl World {
         self.act(index, machine, action);
     }
 
-    /// Writes a request, unless the store's confirmation is too old.
+    /// Sends a request, unless the confirmation of the claim is too old.
     pub(super) fn send(&mut self, case: Case<'_>, index: usize) {
-        let Phase::Acts(mut machine, Action::Send) = self.callers[index].phase.clone() else { return };
+        let Phase::Ready(mut machine, Action::Send) = self.callers[index].phase.clone() else { return };
         let Some((call, day)) = self.callers[index].call else { return };
         let now = self.moment();
         if now.since(machine.confirmed()) > FENCE && case.fault != Fault::SendsWithoutRenewing {
@@ -240,18 +190,18 @@ impl World {
         self.attempts.push(Attempt {
             call,
             question: caller.question,
-            begun: self.now,
+            sent_at: self.now,
             is_charged: false,
             is_open: true,
             caller: Some(index),
             day: caller.has_budget.then_some(day),
         });
-        self.callers[index].phase = Phase::Sends(machine);
+        self.callers[index].phase = Phase::AttemptRunning(machine);
     }
 
-    /// How the attempt of a caller may end.
+    /// Returns whether the attempt of a caller may end in this way.
     pub(super) fn may_end(&self, case: Case<'_>, index: usize, end: End) -> bool {
-        let Phase::Sends(machine) = &self.callers[index].phase else { return false };
+        let Phase::AttemptRunning(machine) = &self.callers[index].phase else { return false };
         let Some(attempt) = self.attempts.iter().find(|attempt| attempt.caller == Some(index)) else {
             return false;
         };
@@ -266,9 +216,9 @@ impl World {
         }
     }
 
-    /// An attempt ends for its caller.
+    /// Ends the attempt of a caller.
     pub(super) fn end(&mut self, case: Case<'_>, index: usize, end: End) {
-        let Phase::Sends(mut machine) = self.callers[index].phase.clone() else { return };
+        let Phase::AttemptRunning(mut machine) = self.callers[index].phase.clone() else { return };
         let (credits, decision) = match end {
             End::Answered | End::Unanswered => (Credits::Charged(case.scenario.price), Decision::GiveUp),
             End::Refused => (Credits::NotCharged, Decision::GiveUp),
@@ -286,48 +236,51 @@ impl World {
         self.callers[index].is_answered = end == End::Answered;
         let action = machine.attempted(credits, decision, self.moment());
         self.act(index, machine, action);
-        self.leave(index);
+        self.detach_attempt(index);
     }
 
-    /// The caller is gone. What its claim guard knows is settled, or the settlement that it has asked for is written.
+    /// Drops a caller. Its claim guard settles the call, or its pending settlement is written.
     pub(super) fn drop_caller(&mut self, case: Case<'_>, index: usize) {
         let caller = std::mem::take(&mut self.callers[index]);
         self.callers[index].asks = caller.asks;
         let in_flight = u32::from(case.fault != Fault::FreesDroppedCalls);
         let settlement = match (&caller.phase, caller.call) {
-            (Phase::Idle | Phase::HasLooked(_) | Phase::Hears(_, Heard::Settled, _), _) | (_, None) => None,
-            // The claim is given back.
-            (Phase::Hears(_, Heard::Claimed(_), _), Some((call, _))) => Some(nothing(call)),
-            (Phase::Acts(machine, Action::Settle), Some((call, _))) => {
+            (Phase::Idle | Phase::CheckedCap(_) | Phase::ReplyPending(_, StoreReply::Settled, _), _)
+            | (_, None) => None,
+            // The claim is released.
+            (Phase::ReplyPending(_, StoreReply::Claimed(_), _), Some((call, _))) => Some(release(call)),
+            (Phase::Ready(machine, Action::Settle), Some((call, _))) => {
                 Some(settlement(case, &caller, call, machine.cost))
             }
             (phase, Some((call, _))) => {
                 let (machine, in_flight) = match phase {
-                    Phase::Sends(machine) | Phase::Acts(machine, Action::Send) => (machine, in_flight),
-                    Phase::Acts(machine, _) | Phase::Hears(machine, ..) => (machine, 0),
-                    Phase::Idle | Phase::HasLooked(_) => return,
+                    Phase::AttemptRunning(machine) | Phase::Ready(machine, Action::Send) => {
+                        (machine, in_flight)
+                    }
+                    Phase::Ready(machine, _) | Phase::ReplyPending(machine, ..) => (machine, 0),
+                    Phase::Idle | Phase::CheckedCap(_) => return,
                 };
                 let Cost { charged, uncertain } = machine.cost;
                 let cost = Cost { charged, uncertain: uncertain + in_flight };
-                Some(Operation::Settle { call, settlement: Settlement::nothing(cost) })
+                Some(Operation::Settle { call, settlement: Settlement::without_response(cost) })
             }
         };
         self.processes[case.scenario.callers[index].process].unwritten.extend(settlement);
-        self.leave(index);
+        self.detach_attempt(index);
     }
 
-    /// What a caller does next.
+    /// Sets the next action of a caller.
     fn act(&mut self, index: usize, mut machine: Machine, action: Action) {
-        machine.forget_waits();
+        machine.reset_waits();
         let caller = &mut self.callers[index];
         let is_long = matches!(action, Action::Wait(duration) if duration >= Duration::from_secs(1));
         caller.is_answered &= action == Action::Settle;
         caller.since = if is_long { self.now } else { 0 };
         match action {
             Action::Finish => {
-                *caller = Asking { asks: caller.asks, ..Asking::default() };
+                *caller = CallerState { asks: caller.asks, ..CallerState::default() };
             }
-            action => caller.phase = Phase::Acts(machine, action),
+            action => caller.phase = Phase::Ready(machine, action),
         }
     }
 }

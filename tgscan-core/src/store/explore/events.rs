@@ -1,45 +1,46 @@
-//! What can happen next, and its consequences.
+//! The events, and their effects.
 
 use super::Case;
-use super::callers::{Asking, Phase};
-use super::faults::Fault;
-use super::promises::Broken;
+use super::caller::{CallerState, Phase};
+use super::fault::Fault;
+use super::promise::BrokenPromise;
 use super::scenarios::End;
-use super::world::{Commit, Comparing, LATE, World};
-use crate::account::Start;
+use super::times::LATE_CHARGE;
+use super::world::{Commit, Comparing, World};
+use crate::account::ComparisonStart;
 use crate::call::machine::Action;
 use crate::store::{CallId, Done, Operation};
 use std::time::Duration;
 
 /// The process that compares, and records purchases.
 const COMPARER: usize = 1;
-/// How many credits are bought.
+/// The credits of a purchase.
 pub(super) const BOUGHT: u64 = 5;
 const COMPARISON: u64 = 1 << 41;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Event {
-    /// A caller asks its question, and claims it.
+    /// A caller claims its question.
     Asks(usize, Commit),
-    /// With a broken rule: it looks first whether a call fits the cap.
-    LooksAtCap(usize),
+    /// With a fault: a caller checks whether a call fits the cap before it claims.
+    ChecksCap(usize),
     /// A transaction of a caller runs.
     Commits(usize, Commit),
-    /// Its result arrives.
-    Hears(usize),
+    /// The reply of a transaction arrives.
+    ReceivesReply(usize),
     /// A wait is over.
-    GoesOn(usize),
+    Resumes(usize),
     Sends(usize),
     /// The attempt of a caller ends.
-    Ends(usize, End),
+    AttemptEnds(usize, End),
     /// A caller is dropped.
     Drops(usize),
     /// The service charges an attempt.
     Charges(usize),
     /// Milliseconds pass, while some processes are suspended.
-    Passes(u64, [bool; 2]),
+    TimePasses(u64, [bool; 2]),
     Crashes(usize),
-    /// A process writes an operation that no caller waits for.
+    /// A process writes an operation without a caller.
     Writes(usize),
     StartsComparison,
     ReadsBalance,
@@ -47,12 +48,12 @@ pub(super) enum Event {
     EndsComparison,
     Buys,
     RecordsPurchase(Commit),
-    /// A person resolves a call with what it really cost.
+    /// A person resolves a call at its actual cost.
     Resolves(CallId),
 }
 
 impl World {
-    /// Everything that can happen next.
+    /// Returns the possible next events.
     pub(super) fn events(&self, case: Case<'_>) -> Vec<Event> {
         let (scenario, counts) = (case.scenario, &self.counts);
         let may_happen = |count: u8, limit: u8| count < limit && counts.incidents() < scenario.incidents;
@@ -70,7 +71,7 @@ impl World {
             }
         }
         if counts.passes < scenario.max_passes {
-            events.extend(scenario.passes.iter().map(|(by, suspended)| Event::Passes(*by, *suspended)));
+            events.extend(scenario.passes.iter().map(|(by, suspended)| Event::TimePasses(*by, *suspended)));
         }
         for process in 0..2 {
             if may_happen(counts.crashes, scenario.crashes) {
@@ -115,32 +116,32 @@ impl World {
     }
 
     fn events_of(&self, case: Case<'_>, index: usize, commits: &[Commit], events: &mut Vec<Event>) {
-        let Asking { phase, asks, .. } = &self.callers[index];
-        let of = &case.scenario.callers[index];
+        let CallerState { phase, asks, .. } = &self.callers[index];
+        let caller = &case.scenario.callers[index];
         match phase {
             Phase::Idle => {
-                if *asks < of.asks {
+                if *asks < caller.asks {
                     if case.fault == Fault::ChecksCapBeforeLock {
-                        events.push(Event::LooksAtCap(index));
+                        events.push(Event::ChecksCap(index));
                     } else {
                         events.extend(commits.iter().map(|commit| Event::Asks(index, *commit)));
                     }
                 }
                 return;
             }
-            Phase::HasLooked(_) => events.push(Event::Asks(index, Commit::Done)),
-            Phase::Acts(_, Action::Send) => events.push(Event::Sends(index)),
-            Phase::Acts(_, Action::Wait(duration)) => {
+            Phase::CheckedCap(_) => events.push(Event::Asks(index, Commit::Done)),
+            Phase::Ready(_, Action::Send) => events.push(Event::Sends(index)),
+            Phase::Ready(_, Action::Wait(duration)) => {
                 if self.has_waited(index, *duration) {
-                    events.push(Event::GoesOn(index));
+                    events.push(Event::Resumes(index));
                 }
             }
-            Phase::Acts(_, Action::Look(_)) => events.push(Event::Commits(index, Commit::Done)),
-            Phase::Acts(..) => events.extend(commits.iter().map(|commit| Event::Commits(index, *commit))),
-            Phase::Hears(..) => events.push(Event::Hears(index)),
-            Phase::Sends(_) => {
+            Phase::Ready(_, Action::Lookup(_)) => events.push(Event::Commits(index, Commit::Done)),
+            Phase::Ready(..) => events.extend(commits.iter().map(|commit| Event::Commits(index, *commit))),
+            Phase::ReplyPending(..) => events.push(Event::ReceivesReply(index)),
+            Phase::AttemptRunning(_) => {
                 let ends = case.scenario.ends.iter().filter(|end| self.may_end(case, index, **end));
-                events.extend(ends.map(|end| Event::Ends(index, *end)));
+                events.extend(ends.map(|end| Event::AttemptEnds(index, *end)));
             }
         }
         if self.counts.drops < case.scenario.drops && self.counts.incidents() < case.scenario.incidents {
@@ -148,37 +149,38 @@ impl World {
         }
     }
 
-    /// Lets an event happen.
-    pub(super) fn apply(&mut self, case: Case<'_>, event: Event) -> Result<(), Broken> {
+    /// Applies an event.
+    pub(super) fn apply(&mut self, case: Case<'_>, event: Event) -> Result<(), BrokenPromise> {
         let failed = |commit: Commit| u8::from(commit != Commit::Done);
         match event {
             Event::Asks(index, commit) => {
                 self.counts.failures += failed(commit);
-                if self.callers[index].phase == Phase::HasLooked(false) {
-                    self.callers[index] = Asking { asks: self.callers[index].asks + 1, ..Asking::default() };
+                if self.callers[index].phase == Phase::CheckedCap(false) {
+                    self.callers[index] =
+                        CallerState { asks: self.callers[index].asks + 1, ..CallerState::default() };
                 } else {
                     self.ask(case, index, commit);
                 }
             }
-            Event::LooksAtCap(index) => {
+            Event::ChecksCap(index) => {
                 let limits = case.scenario.limits(&case.scenario.callers[index]);
                 let fits = self.tables.account.book.clone().admit("search".into(), &limits, Some(self.now));
-                self.callers[index].phase = Phase::HasLooked(fits.is_ok());
+                self.callers[index].phase = Phase::CheckedCap(fits.is_ok());
             }
             Event::Commits(index, commit) => {
                 self.counts.failures += failed(commit);
                 self.perform(case, index, commit);
             }
-            Event::Hears(index) => self.hear(index),
-            Event::GoesOn(index) => self.go_on(case, index),
+            Event::ReceivesReply(index) => self.receive_reply(index),
+            Event::Resumes(index) => self.resume(case, index),
             Event::Sends(index) => self.send(case, index),
-            Event::Ends(index, end) => self.end(case, index, end),
+            Event::AttemptEnds(index, end) => self.end(case, index, end),
             Event::Drops(index) => {
                 self.counts.drops += 1;
                 self.drop_caller(case, index);
             }
             Event::Charges(at) => self.charge(case, at)?,
-            Event::Passes(by, suspended) => {
+            Event::TimePasses(by, suspended) => {
                 self.counts.passes += 1;
                 self.pass(case, by, suspended);
             }
@@ -213,20 +215,21 @@ impl World {
     }
 
     pub(super) fn start_comparison(&mut self, case: Case<'_>) {
-        let late = if case.fault == Fault::ComparesBeforeLateCharges { 0 } else { LATE };
-        let start = Operation::StartComparison { token: COMPARISON, late: Duration::from_millis(late) };
+        let late = if case.fault == Fault::ComparesBeforeLateCharges { 0 } else { LATE_CHARGE };
+        let start =
+            Operation::StartComparison { token: COMPARISON, late_charge: Duration::from_millis(late) };
         let Done::Started(start) = self.transact(case, COMPARER, &start) else { return };
         self.comparing = match (start, &self.comparing) {
-            (Start::Begun(comparison), Comparing::ReadFirst(balance)) => {
+            (ComparisonStart::Started(comparison), Comparing::ReadFirst(balance)) => {
                 Comparing::Read(comparison, *balance)
             }
-            (Start::Begun(comparison), _) => {
+            (ComparisonStart::Started(comparison), _) => {
                 self.counts.comparisons += 1;
                 Comparing::Started(comparison)
             }
-            (Start::Busy, _) => Comparing::Waiting,
-            (Start::TooEarly(_), Comparing::ReadFirst(balance)) => Comparing::ReadFirst(*balance),
-            (Start::TooEarly(_), _) => Comparing::No,
+            (ComparisonStart::Busy, _) => Comparing::Waiting,
+            (ComparisonStart::TooEarly(_), Comparing::ReadFirst(balance)) => Comparing::ReadFirst(*balance),
+            (ComparisonStart::TooEarly(_), _) => Comparing::No,
         };
     }
 
@@ -238,7 +241,7 @@ impl World {
         };
     }
 
-    pub(super) fn finish_comparison(&mut self, case: Case<'_>) -> Result<(), Broken> {
+    pub(super) fn finish_comparison(&mut self, case: Case<'_>) -> Result<(), BrokenPromise> {
         let Comparing::Read(comparison, balance) = self.comparing else { return Ok(()) };
         let finish = Operation::FinishComparison { comparison, balance };
         let before = self.tables.clone();

@@ -1,23 +1,28 @@
-//! Explores the rules of calls and accounts exhaustively: every order in which two processes ask questions, crash, are
-//! suspended, lose replies of the store, compare, and the service charges.
+//! A model checker for the rules of calls and accounts: explores every order in which two processes ask questions, crash,
+//! are suspended, lose replies of the store and compare, and in which the service charges.
 //!
-//! The rules are the production code: [`decide`](super::decide), [`Machine`](crate::call::machine::Machine) and the book.
-//! Around them is a [`World`]: tables in memory, a service that knows the truth, and a clock. A [`Scenario`] limits what can
-//! happen, so that all of its states can be visited. In each state the promises of [`promises`] are checked, which know
-//! the truth and the results that callers see, and no rule.
+//! Runs the production code: [`decide`](super::decide), [`Machine`](crate::call::machine::Machine) and the book. A [`World`]
+//! surrounds it with tables in memory, a service that records the actual charges, and a clock. A [`Scenario`] limits the events,
+//! so that all of its states can be visited. The [`promises`] are checked in each state, from the actual charges and the
+//! results that callers receive, independently of the rules.
 //!
-//! States that differ only in times that are over, in numbers of owners and revisions, or in the order of attempts are one
-//! state: times are kept relative to a clock that stands still, and lost owners share a number.
+//! States are equal if they differ only in past times, in the numbers of owners and revisions, or in the order of attempts:
+//! times are relative to a clock that stands still, and lost owners share a number.
 
+mod attempt;
+mod caller;
 mod callers;
 mod events;
+mod fault;
 mod faults;
 mod findings;
+mod promise;
 mod promises;
 mod scenarios;
 mod service;
 mod tables;
 mod tests;
+mod times;
 mod world;
 
 use std::cell::RefCell;
@@ -26,8 +31,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use events::Event;
-use faults::Fault;
-use promises::Broken;
+use fault::Fault;
+use promise::BrokenPromise;
 use scenarios::Scenario;
 use tables::Shared;
 pub(super) use tables::Tables;
@@ -35,44 +40,44 @@ use world::World;
 
 use super::Done;
 
-/// A scenario, with the rule that is broken on purpose in it.
+/// A scenario, with an injected fault.
 #[derive(Clone, Copy)]
 struct Case<'a> {
     scenario: &'a Scenario,
     fault: Fault,
-    /// The results of transactions.
+    /// A cache of the results of transactions.
     known: &'a RefCell<HashMap<u128, (Shared, Done)>>,
 }
 
 /// A broken promise, and the events that led to it.
 struct Violation {
-    broken: Broken,
+    broken: BrokenPromise,
     events: Vec<String>,
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Broken(promise, text) = &self.broken;
+        let BrokenPromise(promise, text) = &self.broken;
         write!(f, "{promise:?} is broken: {text}; events: {}", self.events.join(", "))
     }
 }
 
-/// In which order states are visited.
+/// The order in which states are visited.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
-    /// The states that wait are few.
+    /// Keeps the queue short.
     DepthFirst,
-    /// The way to a broken promise is short.
+    /// Finds the shortest sequence of events that breaks a promise.
     BreadthFirst,
 }
 
-/// Visits the states of a scenario. Returns how many, or the first broken promise.
+/// Visits the states of a scenario. Returns their number, or the first broken promise.
 fn explore(scenario: &Scenario, fault: Fault, order: Order) -> Result<usize, Violation> {
     let case = Case { scenario, fault, known: &RefCell::default() };
     let start = World::new(case);
-    let (mut seen, mut rested) = (HashSet::new(), HashSet::new());
+    let (mut seen, mut seen_at_rest) = (HashSet::new(), HashSet::new());
     seen.insert(fingerprint(&start));
-    // The event that led to each state, and the state before.
+    // The event that led to each state, and the previous state.
     let mut steps: Vec<(u32, Option<Event>)> = vec![(0, None)];
     let mut queue = VecDeque::from([(0, Box::new(start))]);
     let next_state = |queue: &mut VecDeque<_>| {
@@ -84,7 +89,8 @@ fn explore(scenario: &Scenario, fault: Fault, order: Order) -> Result<usize, Vio
             let mut next = world.clone();
             let applied = next.apply(case, event);
             let is_new = seen.insert(fingerprint(&next));
-            let checked = applied.and_then(|()| if is_new { next.check(case, &mut rested) } else { Ok(()) });
+            let checked =
+                applied.and_then(|()| if is_new { next.check(case, &mut seen_at_rest) } else { Ok(()) });
             if let Err(broken) = checked {
                 let mut events = vec![format!("{event:?}")];
                 let mut at = number;
@@ -108,7 +114,7 @@ fn explore(scenario: &Scenario, fault: Fault, order: Order) -> Result<usize, Vio
     Ok(seen.len())
 }
 
-/// A hash of 128 bits, so that two of a few million states with the same one are out of the question.
+/// Returns a hash of 128 bits, so that collisions among a few million states are negligible.
 fn fingerprint(state: &impl Hash) -> u128 {
     let mut hasher = Wide(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
     state.hash(&mut hasher);
@@ -124,7 +130,7 @@ impl Wide {
     }
 
     fn add(&mut self, word: u64) {
-        // Multiplied by an odd number and folded, as FNV and its successors do.
+        // Multiplied by an odd number and folded, like FNV.
         self.0 = (self.0 ^ u128::from(word)).wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645);
         self.0 ^= self.0 >> 67;
     }

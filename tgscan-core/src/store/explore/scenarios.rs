@@ -1,19 +1,19 @@
-//! What can happen in each exploration.
+//! The scenarios: the possible events of each exploration.
 
 use std::fmt;
 
 use crate::account::{Budget, Limits, Period, Reserve};
 
-/// A caller of a process, who asks one question.
+/// A caller in a process, with one question.
 #[derive(Clone, Copy)]
 pub(super) struct Caller {
     pub(super) process: usize,
     pub(super) question: usize,
-    /// How often it asks.
+    /// The maximum number of its calls.
     pub(super) asks: u8,
     /// Whether it has a budget.
     pub(super) has_budget: bool,
-    /// Whether it pays again for a question that has been uncertain for [`PAY_AGAIN_AFTER`](super::world::PAY_AGAIN_AFTER).
+    /// Whether it pays again for a question that has been uncertain for [`PAY_AGAIN_AFTER`](super::times::PAY_AGAIN_AFTER).
     pub(super) pays_again: bool,
     /// Whether it accepts a stored answer.
     pub(super) accepts_stored: bool,
@@ -32,17 +32,17 @@ pub(super) enum End {
     Delayed(u64),
     /// No response; the call ends.
     Lost,
-    /// No response; sent again after a second, because the caller allows it.
+    /// No response; sent again after a second, as the caller allows.
     Resent,
 }
 
-/// What can happen, and how often.
-#[expect(clippy::struct_excessive_bools, reason = "each switches one thing on")]
+/// The possible events, and how often they occur.
+#[expect(clippy::struct_excessive_bools, reason = "the options are independent")]
 pub(super) struct Scenario {
     pub(super) name: &'static str,
     pub(super) callers: &'static [Caller],
     pub(super) cap: Option<u64>,
-    /// What each call costs.
+    /// The cost of each call, in credits.
     pub(super) price: u64,
     /// Whether the price is learned from the first answer.
     pub(super) is_unpriced: bool,
@@ -52,25 +52,25 @@ pub(super) struct Scenario {
     pub(super) is_before_midnight: bool,
     pub(super) ends: &'static [End],
     pub(super) max_attempts: u32,
-    /// By how many milliseconds time passes, and which processes are suspended meanwhile.
+    /// The possible lapses of time in milliseconds, and the processes that are suspended meanwhile.
     pub(super) passes: &'static [(u64, [bool; 2])],
     pub(super) max_passes: u8,
-    /// Whether a process can wait for the result of a transaction while other things happen.
+    /// Whether other events can happen between a transaction and its reply.
     pub(super) has_slow_replies: bool,
     pub(super) crashes: u8,
-    /// How many callers are dropped.
+    /// The number of dropped callers.
     pub(super) drops: u8,
-    /// How many transactions fail, or lose their reply.
+    /// The number of transactions that fail or lose their reply.
     pub(super) failures: u8,
-    /// Whether a balance is known before anything is spent.
+    /// Whether a comparison precedes all calls.
     pub(super) has_baseline: bool,
     pub(super) comparisons: u8,
     pub(super) purchases: u8,
-    /// How many calls are resolved by hand.
+    /// The number of calls resolved by hand.
     pub(super) resolutions: u8,
-    /// How many of these things happen in all, from crashes on.
+    /// The maximum total of crashes, drops, failures, comparisons, purchases and resolutions.
     pub(super) incidents: u8,
-    /// Visits this many states at most; all, in most scenarios.
+    /// The maximum number of visited states.
     pub(super) max_states: usize,
 }
 
@@ -124,7 +124,7 @@ const BASE: Scenario = Scenario {
     max_states: usize::MAX,
 };
 
-/// A process is suspended in a backoff, before it hears of its claim, or in an attempt, and another one asks the question.
+/// A process is suspended in a backoff, in an attempt, or before the reply to its claim, and another one asks the question.
 pub(super) const SUSPENDED: Scenario = Scenario {
     name: "suspended",
     callers: &[caller(0, 0, 1), caller(1, 0, 1)],
@@ -135,7 +135,7 @@ pub(super) const SUSPENDED: Scenario = Scenario {
     ..BASE
 };
 
-/// A process compares while calls of both are lost, suspended and charged late.
+/// A process compares, while calls of both processes are lost, suspended and charged late.
 pub(super) const COMPARED: Scenario = Scenario {
     name: "compared",
     callers: &[caller(0, 0, 1), caller(1, 1, 1)],
@@ -164,7 +164,7 @@ pub(super) const MIDNIGHT: Scenario = Scenario {
     ..BASE
 };
 
-/// Transactions fail, or are written and their reply is lost.
+/// Transactions fail or lose their reply.
 pub(super) const IN_DOUBT: Scenario = Scenario {
     name: "in doubt",
     callers: &[caller(0, 0, 1), caller(1, 0, 1)],
@@ -192,7 +192,7 @@ pub(super) const PURCHASE: Scenario = Scenario {
     ..BASE
 };
 
-/// The price of the method is not known, and callers pay again after a minute.
+/// The price of the method is unknown, and callers pay again after a minute.
 pub(super) const UNPRICED: Scenario = Scenario {
     name: "unpriced",
     callers: &[
@@ -224,7 +224,7 @@ pub(super) const RESOLVED: Scenario = Scenario {
     ..BASE
 };
 
-/// Callers who share a small cap wait in backoffs, are dropped, and crash.
+/// Callers that share a small cap wait in backoffs, are dropped, and crash.
 pub(super) const CAP: Scenario = Scenario {
     name: "cap",
     callers: &[caller(0, 0, 1), caller(0, 1, 1), caller(1, 1, 1)],
@@ -238,8 +238,7 @@ pub(super) const CAP: Scenario = Scenario {
     ..BASE
 };
 
-/// Whatever can happen together: two processes, two questions, three attempts. Only its first states, after few events, are
-/// visited.
+/// All events together: two processes, two questions, three attempts. Only the states after few events are visited.
 pub(super) const ALL: Scenario = Scenario {
     name: "all",
     callers: &[caller(0, 0, 1), Caller { pays_again: true, ..caller(1, 0, 1) }, caller(1, 1, 1)],

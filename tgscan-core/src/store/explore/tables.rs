@@ -1,4 +1,4 @@
-//! A store in memory, as simple as can be.
+//! A minimal store in memory.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,9 +6,9 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::rc::Rc;
 
-use super::faults::Fault;
+use super::fault::Fault;
 use super::fingerprint;
-use super::world::{HOUR, LOST};
+use super::times::{HOUR, LOST};
 use crate::store::record::millis;
 use crate::store::{
     AccountRow, Call, CallId, Changes, Event, JournalEntry, Loaded, Needs, OwnerId, Question, QuestionRow,
@@ -23,7 +23,7 @@ pub(in crate::store) struct Tables {
     pub(super) journal: BTreeMap<u64, JournalEntry>,
 }
 
-/// Tables that worlds share until one of them changes them, with their fingerprint.
+/// Copy-on-write tables, with a cached fingerprint.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shared(Rc<(Tables, OnceCell<u128>)>);
 
@@ -51,7 +51,7 @@ impl Hash for Shared {
 }
 
 impl Tables {
-    /// Loads what an owner asks for who has no others beside it.
+    /// Loads rows for the only owner.
     pub(in crate::store) fn load_as(&self, needs: &Needs, owner: OwnerId) -> Loaded {
         self.load(Fault::None, needs, owner, 1, |_| true)
     }
@@ -134,7 +134,7 @@ impl Tables {
         self.normalize(now);
     }
 
-    /// Makes tables equal that differ in nothing that matters: here, nothing expires.
+    /// Makes equivalent tables equal, since no answer expires here.
     fn normalize(&mut self, now: u64) {
         let expires_at = now + millis(HOUR);
         for call in self.calls.values_mut() {
@@ -153,7 +153,7 @@ impl Tables {
         self.journal.values_mut().for_each(|entry| (entry.at, entry.event) = (now, Event::Purchased(0)));
     }
 
-    /// Takes the calls of an owner for those of a lost one.
+    /// Assigns the calls of an owner to the lost owner.
     pub(super) fn lose_owner(&mut self, owner: OwnerId) {
         let calls = self.calls.values_mut().filter(|call| call.owner == owner);
         calls.for_each(|call| call.owner = LOST);

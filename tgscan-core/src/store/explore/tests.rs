@@ -1,6 +1,6 @@
-//! The promises hold in every state of every scenario.
+//! Checks that the promises hold in every state of every scenario.
 
-use super::faults::Fault;
+use super::fault::Fault;
 use super::scenarios::{self, Scenario};
 use super::{Order, explore};
 
@@ -56,6 +56,6 @@ fn promises_hold_if_callers_share_a_cap() {
 }
 
 #[test]
-fn promises_hold_if_everything_happens() {
+fn promises_hold_if_all_events_combine() {
     assert_promises_hold(&scenarios::ALL);
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::callers::{Asking, Phase};
-use super::faults::Fault;
-use super::service::{Attempt, Truth};
+use super::attempt::{Attempt, Truth};
+use super::caller::{CallerState, Phase, release};
+use super::fault::Fault;
 use super::tables::Shared;
+use super::times::{LATE_CHARGE, LEASE};
 use super::{Case, fingerprint};
 use crate::account::Comparison;
 use crate::call::machine::Moment;
@@ -14,34 +15,26 @@ use crate::store::operation::needs;
 use crate::store::record::millis;
 use crate::store::{Done, Operation, OwnerId};
 
-pub(super) const FENCE: Duration = Duration::from_secs(5);
-pub(super) const LEASE: u64 = 15_000;
-/// How long after an attempt began the service may charge it.
-pub(super) const LATE: u64 = 60_000;
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
-pub(super) const PAY_AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// Older than this, times make no difference.
+/// The age from which times no longer matter.
 const OLD: u64 = 100_000;
 const DAY: u64 = 24 * 60 * 60 * 1000;
 /// Midnight of some day.
 const MIDNIGHT: u64 = 20_000 * DAY;
-/// What a process's monotonic clock always shows: its past moments move instead.
+/// The constant time of the monotonic clocks. Recorded moments become older instead.
 const UPTIME: Duration = Duration::from_secs(200);
-/// Owners that have crashed, or whose lease has passed.
-pub(super) const LOST: OwnerId = 9;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Comparing {
     No,
-    /// Until no attempt runs.
+    /// Waiting until no attempt runs.
     Waiting,
     Started(Comparison),
     Read(Comparison, i64),
-    /// With a broken rule: the balance is read before the comparison starts.
+    /// With a fault: the balance is read before the comparison starts.
     ReadFirst(i64),
 }
 
-/// What happened how often.
+/// The number of past events of each kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Counts {
     pub(super) passes: u8,
@@ -62,7 +55,7 @@ impl Counts {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Process {
     pub(super) lease_until: u64,
-    /// What is written without a caller.
+    /// Operations that are written without a caller.
     pub(super) unwritten: Vec<Operation>,
 }
 
@@ -72,23 +65,23 @@ pub(super) struct World {
     pub(super) counts: Counts,
     pub(super) tables: Shared,
     pub(super) processes: [Process; 2],
-    pub(super) callers: Vec<Asking>,
+    pub(super) callers: Vec<CallerState>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) comparing: Comparing,
     pub(super) truth: Truth,
 }
 
-/// Whether a transaction is written, and its result reported.
+/// The outcome of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Commit {
     Done,
     /// Nothing is written.
     Failed,
-    /// The reply is lost. What was to be written is there, or not.
+    /// The reply is lost. The value is whether the changes are written.
     InDoubt(bool),
 }
 
-/// The transaction failed, or may have.
+/// The transaction failed or is in doubt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failed;
 
@@ -107,7 +100,7 @@ impl World {
             counts: Counts::default(),
             tables,
             processes: [process.clone(), process],
-            callers: case.scenario.callers.iter().map(|_| Asking::default()).collect(),
+            callers: case.scenario.callers.iter().map(|_| CallerState::default()).collect(),
             attempts: Vec::new(),
             comparing: Comparing::No,
             truth: Truth { allowed: [1, 1], ..Truth::default() },
@@ -135,7 +128,7 @@ impl World {
         100 + signed(self.truth.bought) - signed(self.truth.spent)
     }
 
-    /// Renews the lease of a process, which becomes another owner if it has passed.
+    /// Renews the lease of a process. If the lease has expired, the process becomes another owner.
     pub(super) fn renew_lease(&mut self, process: usize) {
         let has_lease = self.processes[process].lease_until > self.now;
         self.processes[process].lease_until = self.now + LEASE;
@@ -150,7 +143,7 @@ impl World {
         }
     }
 
-    /// Runs a transaction. Remembers the result, because most transactions run in many states.
+    /// Runs a transaction. Caches the result, because most transactions run in many states.
     pub(super) fn transact(&mut self, case: Case<'_>, process: usize, operation: &Operation) -> Done {
         self.renew_lease(process);
         let are_alive = self.processes.each_ref().map(|process| process.lease_until > self.now);
@@ -176,13 +169,13 @@ impl World {
                 self.tables.edit().write(fault, changes, self.now);
             }
             match done.remove(0) {
-                Done::Again(number) => journal.push(number),
+                Done::NeedsJournal(number) => journal.push(number),
                 done => return done,
             }
         }
     }
 
-    /// Runs a transaction whose result may be lost. What must be written is written later.
+    /// Runs a transaction with this outcome. Queues operations that must be repeated.
     pub(super) fn commit(
         &mut self,
         case: Case<'_>,
@@ -207,7 +200,7 @@ impl World {
         Err(Failed)
     }
 
-    /// With a broken rule: as if a claim were made a millisecond earlier.
+    /// With a fault: runs a transaction as if it were a millisecond earlier.
     pub(super) fn commit_earlier(
         &mut self,
         case: Case<'_>,
@@ -221,12 +214,12 @@ impl World {
         done
     }
 
-    /// Runs the first operation of a process that no caller waits for.
+    /// Runs the first unwritten operation of a process.
     pub(super) fn write_next(&mut self, case: Case<'_>, process: usize) {
         let operation = self.processes[process].unwritten.remove(0);
         let purchases = self.tables.journal.len();
         match self.transact(case, process, &operation) {
-            Done::Granted(call) => self.processes[process].unwritten.push(super::callers::nothing(call)),
+            Done::Granted(call) => self.processes[process].unwritten.push(release(call)),
             _ if matches!(operation, Operation::Purchase { .. }) && self.tables.journal.len() > purchases => {
                 self.truth.record_purchases();
             }
@@ -234,10 +227,10 @@ impl World {
         }
     }
 
-    /// Time passes, in which some processes are suspended.
+    /// Advances the time, while some processes are suspended.
     pub(super) fn pass(&mut self, case: Case<'_>, by: u64, are_suspended: [bool; 2]) {
         let is_dated = case.scenario.is_before_midnight;
-        // The thread of a store that is awake renews its lease in time.
+        // The stores of running processes renew their leases.
         for (process, is_suspended) in are_suspended.into_iter().enumerate() {
             if !is_suspended {
                 self.renew_lease(process);
@@ -246,11 +239,11 @@ impl World {
         if is_dated {
             self.now += by;
         } else {
-            // The clock stands, and all else becomes older.
+            // The clock stands still, and all times become older.
             let age = |time: &mut u64| *time = time.saturating_sub(by).max(self.now - OLD);
             self.tables.edit().age(age);
-            let open = self.attempts.iter_mut().filter(|attempt| attempt.begun > 0);
-            open.for_each(|attempt| age(&mut attempt.begun));
+            let open = self.attempts.iter_mut().filter(|attempt| attempt.sent_at > 0);
+            open.for_each(|attempt| age(&mut attempt.sent_at));
             self.processes.iter_mut().for_each(|process| age(&mut process.lease_until));
             self.callers.iter_mut().for_each(|caller| age(&mut caller.since));
         }
@@ -260,9 +253,9 @@ impl World {
             }
         }
         let (now, by) = (self.now, Duration::from_millis(by));
-        for (caller, of) in self.callers.iter_mut().zip(case.scenario.callers) {
+        for (caller, config) in self.callers.iter_mut().zip(case.scenario.callers) {
             // Monotonic clocks stop while a machine is suspended.
-            let uptime = if are_suspended[of.process] { Duration::ZERO } else { by };
+            let uptime = if are_suspended[config.process] { Duration::ZERO } else { by };
             caller.age(|moment| {
                 let date = moment.date.map(|date| if is_dated { date } else { date - millis(by) });
                 Moment {
@@ -272,19 +265,19 @@ impl World {
             });
         }
         for attempt in &mut self.attempts {
-            attempt.is_open &= attempt.begun == 0 || now <= attempt.begun + LATE;
+            attempt.is_open &= attempt.sent_at == 0 || now <= attempt.sent_at + LATE_CHARGE;
         }
         if self.comparing == Comparing::No {
-            self.tables.edit().account.book.forget_barrier(now);
+            self.tables.edit().account.book.remove_expired_barrier(now);
         }
     }
 
-    /// A process dies, and another one takes its place.
+    /// Replaces a process by a new one.
     pub(super) fn crash(&mut self, case: Case<'_>, process: usize) {
         for index in 0..self.callers.len() {
             if case.scenario.callers[index].process == process {
                 self.callers[index].phase = Phase::Idle;
-                self.leave(index);
+                self.detach_attempt(index);
             }
         }
         if process == 1 {
@@ -300,19 +293,19 @@ impl World {
         self.processes[process].lease_until = self.now + LEASE;
     }
 
-    /// The caller no longer waits for an attempt.
-    pub(super) fn leave(&mut self, index: usize) {
+    /// Marks the attempt of a caller as not waited for.
+    pub(super) fn detach_attempt(&mut self, index: usize) {
         self.attempts.iter_mut().filter(|attempt| attempt.caller == Some(index)).for_each(|attempt| {
             attempt.caller = None;
         });
     }
 
-    /// Makes states equal that differ in nothing that matters.
+    /// Makes equivalent states equal.
     pub(super) fn normalize(&mut self) {
         self.attempts.retain(|attempt| attempt.caller.is_some() || attempt.is_open && !attempt.is_charged);
         for attempt in &mut self.attempts {
             if attempt.is_charged || !attempt.is_open {
-                attempt.begun = 0;
+                attempt.sent_at = 0;
             }
         }
         self.attempts.sort_unstable();

@@ -5,7 +5,7 @@ use lz4_flex::block::{compress_prepend_size_with_dict, decompress_with_dict, unc
 use crate::answer::HEAD;
 use crate::tables::Table;
 
-/// What the first bytes of an answer are packed against, since answers are short and alike.
+/// The dictionary for the first bytes of an answer, because answers are short and alike.
 ///
 /// Part of the file's format: with another text, answers that were stored before cannot be read.
 const DICTIONARY: &[u8] = br#"{"status":"error","result":{"message":""}}{"status":"ok","result":{"groups":[{"username":"","title":"","num_users":1000},{"username":""}],"meta":{"search_query":["",""],"op_cost":1}}}{"status":"ok","result":{"user":{"username":true,"first_name":true,"last_name":false},"meta":{"search_query":"","known_num_groups":10,"op_cost":0}}}{"status":"ok","result":{"user":null,"user":{"id":5000000000,"username":null,"first_name":"","last_name":null},"username_history":[{"username":"","date":"2022-01-01"},{"username":""}],"id_history":[{"id":"","date":"2023-01-01"}],"username_history":[],"id_history":[],"meta":{"search_query":"","known_num_groups":10,"num_groups":1,"op_cost":1},"groups":[],"groups":[{"id":1000000000,"username":"","title":"","date_updated":"2024-01-01"},{"id":1000000000,"username":null,"title":"","date_updated":"2025-01-01"}]}}"#;

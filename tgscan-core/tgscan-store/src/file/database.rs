@@ -13,7 +13,7 @@ use super::codec::{decode, encode};
 use crate::tables::{Pairs, Reads, Table, Writes, damaged};
 
 pub(super) type Bytes<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
-/// The version of the format, and the last owner.
+/// The last owner.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("tgscan");
 
 pub(super) fn definition(table: Table) -> Bytes<'static> {
@@ -37,6 +37,18 @@ pub(super) struct Snapshot<'t>(pub(super) &'t ReadTransaction);
 impl Snapshot<'_> {
     fn open(&self, table: Table) -> Result<ReadOnlyTable<&'static [u8], &'static [u8]>, StoreError> {
         self.0.open_table(definition(table)).map_err(|error| explain(&error.into()))
+    }
+
+    /// Reads all rows of a table, and returns their number.
+    pub(super) fn count(&self, table: Table) -> Result<u64, StoreError> {
+        let open = self.open(table)?;
+        let mut rows = 0;
+        for row in open.iter().map_err(|error| explain(&error.into()))? {
+            let (key, value) = row.map_err(|error| explain(&error.into()))?;
+            decode(table, key.value(), value.value()).ok_or_else(damaged)?;
+            rows += 1;
+        }
+        Ok(rows)
     }
 }
 
@@ -149,7 +161,7 @@ fn range(
     Ok(pairs)
 }
 
-/// Runs redb's code, which panics at some damaged files.
+/// Runs redb's code, and turns its panics into errors.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(StoreError::new("is damaged; restore it from a backup")))
@@ -158,17 +170,16 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result
 /// The error of a database in use after one of its writes failed.
 pub(super) const EARLIER_FAILURE: &str = "an earlier write failed";
 
-/// What went wrong, in words that follow the name of the file.
+/// The problem, as a phrase that follows the name of the file.
 pub(super) fn explain(error: &Error) -> StoreError {
     StoreError::new(match error {
         Error::Io(error) if error.kind() == ErrorKind::StorageFull => "the disk is full".into(),
         Error::Io(error) if error.kind() == ErrorKind::FileTooLarge => "the file may not grow further".into(),
         Error::Io(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
-            "is damaged or cut off; restore it from a backup".into()
+            format!("is damaged ({error}); restore it from a backup")
         }
         Error::Io(error) => format!("reading or writing failed: {error}"),
         Error::Corrupted(what) => format!("is damaged ({what}); restore it from a backup"),
-        Error::UpgradeRequired(_) => "is a database of another program; choose another file".into(),
         Error::DatabaseAlreadyOpen => {
             "is open in another process; a file serves one process, use PostgreSQL for several".into()
         }

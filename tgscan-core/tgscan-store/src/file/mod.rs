@@ -1,18 +1,17 @@
 //! A store in a file, for one process.
 #![expect(clippy::result_large_err, reason = "it is redb's own error, and no path that is taken often")]
 
+mod check;
 mod codec;
 mod database;
+mod executor;
 mod open;
+mod pages;
 mod rewrite;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::task::{Context, Wake, Waker};
-use std::thread::{self, JoinHandle, Thread};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,18 +24,21 @@ use tgscan_core::store::{
 use crate::Clock;
 use crate::tables;
 use database::{EARLIER_FAILURE, META, Snapshot, Transaction, explain, guarded};
+use executor::Executor;
+use open::Opened;
+use pages::Pages;
 
 /// A store in one file, for one process: with redb, an embedded database.
 ///
-/// What it promises is on disk (`fsync`) before a call goes on; claims and answers of concurrent calls share a flush. Calls
+/// Claims and answers are on disk (`fsync`) before a call continues; those of concurrent calls share a flush. Calls
 /// that were in flight when the process died are uncertain when the file is opened again. Another process that opens the
 /// file meanwhile gets an error.
 ///
 /// Clones share the file; it is closed when the last one and the calls in flight are gone. Works in any runtime, and
-/// without one: it has a thread of its own. A stored answer is read on the caller's thread.
+/// without one: it has its own thread. A stored answer is read on the caller's thread.
 ///
-/// Before the first call of a process is paid for, the whole file is checked for damage, about a second per gigabyte. Stored
-/// answers do not wait for that: each row has a checksum.
+/// Each page of the file has a checksum, which is verified when the page is read: a damaged file returns right answers or
+/// errors.
 ///
 /// ```
 /// # let directory = std::env::temp_dir().join(format!("tgscan-store-doc-{}", std::process::id()));
@@ -58,13 +60,18 @@ struct Shared {
     /// Absolute, and without links, so that the file is the same wherever the process goes.
     path: PathBuf,
     clock: Clock,
-    /// `None` after a failed write, until it is opened again.
-    database: RwLock<Option<Database>>,
+    store: RwLock<Open>,
+    /// Held by a transaction, and while the file is rewritten. Locked before `store`.
+    writing: Mutex<()>,
     owner: OwnerId,
-    /// Whether the whole file was checked.
-    is_checked: Mutex<bool>,
-    tasks: Mutex<Option<Sender<Task>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    executor: Executor,
+}
+
+/// The open file, which stays locked.
+struct Open {
+    /// `None` after a failure, until it is opened again.
+    database: Option<Database>,
+    pages: Pages,
 }
 
 impl FileStore {
@@ -77,7 +84,7 @@ impl FileStore {
         Self::open_with_clock(path, Clock::default())
     }
 
-    /// As [`open`](Self::open), with a clock of your own.
+    /// As [`open`](Self::open), with another clock.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -87,21 +94,12 @@ impl FileStore {
         // A link that leads nowhere yet is followed by the creation.
         let absolute = std::path::absolute(path).map_err(|error| named(open::io("is not a path", &error)))?;
         let absolute = std::fs::canonicalize(&absolute).unwrap_or(absolute);
-        let database = open::open(&absolute).map_err(named)?;
-        rewrite::remove_left_behind(&absolute);
+        let Opened { database, pages } = open::open(&absolute).map_err(named)?;
+        open::remove_left_behind(&absolute);
         let owner = next_owner(&database).map_err(named)?;
-        let (tasks, received) = channel();
-        let thread = thread::Builder::new().name("tgscan-store".into()).spawn(move || serve(&received));
-        let thread = thread.map_err(|error| named(open::io("has no thread", &error)))?;
-        let shared = Shared {
-            path: absolute,
-            clock,
-            database: RwLock::new(Some(database)),
-            owner,
-            is_checked: Mutex::new(false),
-            tasks: Mutex::new(Some(tasks)),
-            thread: Mutex::new(Some(thread)),
-        };
+        let executor = Executor::start().map_err(|error| named(open::io("has no thread", &error)))?;
+        let store = RwLock::new(Open { database: Some(database), pages });
+        let shared = Shared { path: absolute, clock, store, writing: Mutex::default(), owner, executor };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -118,25 +116,28 @@ impl FileStore {
     }
 
     fn snapshot<T>(&self, read: impl Fn(&Snapshot<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let read_once = || {
-            self.shared.open_again()?;
-            let database = self.shared.database.read().unwrap_or_else(PoisonError::into_inner);
-            guarded(|| {
-                let Some(database) = database.as_ref() else {
-                    return Err(StoreError::new(EARLIER_FAILURE));
-                };
-                let transaction = database.begin_read().map_err(|error| explain(&error.into()))?;
+        let mut is_repeated = false;
+        loop {
+            let store = self.shared.opened()?;
+            let result = guarded(|| {
+                let transaction = database(&store)?.begin_read().map_err(|error| explain(&error.into()))?;
                 read(&Snapshot(&transaction))
-            })
-        };
-        let mut result = read_once();
-        // A write on another thread has failed just now.
-        if result.as_ref().is_err_and(|error| error.to_string() == EARLIER_FAILURE) {
-            self.shared.close();
-            result = read_once();
+            });
+            drop(store);
+            // A write on another thread has failed just now.
+            if !is_repeated && result.as_ref().is_err_and(|error| error.to_string() == EARLIER_FAILURE) {
+                is_repeated = true;
+                self.shared.close();
+                continue;
+            }
+            return result.map_err(|error| self.shared.named(&error));
         }
-        result.map_err(|error| self.shared.named(&error))
     }
+}
+
+/// The open database.
+fn database(store: &Open) -> Result<&Database, StoreError> {
+    store.database.as_ref().ok_or_else(|| StoreError::new(EARLIER_FAILURE))
 }
 
 impl Shared {
@@ -151,16 +152,12 @@ impl Shared {
         needs: &Needs,
         decide: &mut (dyn FnMut(tgscan_core::store::Loaded) -> Changes + Send),
     ) -> Result<(), StoreError> {
-        self.open_again()?;
-        self.check()?;
+        let _writing = self.writing();
+        let store = self.opened()?;
         let now = self.clock.now();
-        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let mut is_committing = false;
         let written = guarded(|| {
-            let Some(database) = guard.as_ref() else {
-                return Err(StoreError::new(EARLIER_FAILURE));
-            };
-            let transaction = database.begin_write().map_err(|error| explain(&error.into()))?;
+            let transaction = database(&store)?.begin_write().map_err(|error| explain(&error.into()))?;
             let changes = {
                 let mut tables = Transaction::new(&transaction);
                 let row = tables::account(&tables, account)?;
@@ -175,9 +172,9 @@ impl Shared {
             }
             Ok(())
         });
-        drop(guard);
+        drop(store);
         written.map_err(|error| {
-            // redb asks for that after a failed write. What was committed is in the file.
+            // redb asks for that after a failed write. Committed rows are in the file.
             self.close();
             let error = self.named(&error);
             // The pages may be on disk although their flush failed.
@@ -185,54 +182,27 @@ impl Shared {
         })
     }
 
-    /// Checks every page of the file once, before anything is paid for: a lost row could be paid for twice.
-    fn check(&self) -> Result<(), StoreError> {
-        let mut is_checked = self.is_checked.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*is_checked {
-            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-            let checked = guarded(|| match database.as_mut().map(Database::check_integrity) {
-                Some(Ok(true)) | None => Ok(()),
-                Some(Ok(false)) => Err(StoreError::new("is damaged; restore it from a backup")),
-                Some(Err(error)) => Err(explain(&error.into())),
-            });
-            checked.map_err(|error| self.named(&error))?;
-            *is_checked = true;
-        }
-        Ok(())
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn close(&self) {
-        self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.store.write().unwrap_or_else(PoisonError::into_inner).database.take();
     }
 
-    /// Opens the file again after a failed write.
-    fn open_again(&self) -> Result<(), StoreError> {
-        if self.database.read().unwrap_or_else(PoisonError::into_inner).is_some() {
-            return Ok(());
-        }
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        if database.is_none() {
-            *database = Some(open::open(&self.path).map_err(|error| self.named(&error))?);
-        }
-        Ok(())
-    }
-}
-
-/// Runs the store's tasks, one after the other.
-fn serve(tasks: &Receiver<Task>) {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    for task in tasks {
-        let mut task = pin!(task);
-        while guarded(|| Ok(task.as_mut().poll(&mut Context::from_waker(&waker))))
-            .is_ok_and(|poll| poll.is_pending())
-        {
-            thread::park();
+    /// The open database, which is opened again if it was closed after a failure. The file stays locked.
+    fn opened(&self) -> Result<RwLockReadGuard<'_, Open>, StoreError> {
+        loop {
+            let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
+            if store.database.is_some() {
+                return Ok(store);
+            }
+            drop(store);
+            let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+            if store.database.is_none() {
+                let database = open::build(&store.pages).map_err(|error| self.named(&error))?;
+                store.database = Some(database);
+            }
         }
     }
 }
@@ -331,30 +301,17 @@ impl Store for FileStore {
     }
 
     async fn compact(&self) -> Result<(), StoreError> {
-        self.shared.rewrite()
+        let shared = self.shared.clone();
+        // Not on the caller's thread, because it takes long.
+        executor::on_thread(move || shared.rewrite()).await
     }
 
     fn spawn(&self, task: Task) {
-        if let Some(tasks) = &*self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner) {
-            // The thread ends after the last handle only.
-            let _ = tasks.send(task);
-        }
+        self.shared.executor.spawn(task);
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the store's own thread waits")]
     async fn pause(&self, duration: Duration) {
-        thread::sleep(duration);
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // The thread itself may hold the last handle for a moment.
-        if let Some(thread) = thread.filter(|handle| handle.thread().id() != thread::current().id()) {
-            let _ = thread.join();
-        }
+        self.shared.executor.pause(duration).await;
     }
 }
 

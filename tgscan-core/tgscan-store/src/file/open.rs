@@ -1,39 +1,47 @@
 //! Opens the file, or creates it, in one step that leaves a whole store or nothing.
 
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use redb::{Database, Error, TableError};
+use redb::{Database, Error};
 use tgscan_core::store::StoreError;
 
 use super::database::{META, definition, explain, guarded};
+use super::pages::{MAGIC, Pages, VERSION};
 use crate::tables::Table;
 
 /// The memory in which redb keeps pages.
 const CACHE: usize = 8 * 1024 * 1024;
-/// What a file of redb begins with.
-const MAGIC: &[u8] = b"redb";
-/// The version of the format, in `META`.
-pub(super) const VERSION: u64 = 1;
+/// The end of the name of an incomplete new store, after a random number.
+const DRAFT: &str = ".new";
+/// The end of the name of a copy that has not replaced the store yet.
+pub(super) const REWRITE: &str = "rewrite";
 
-/// Opens the store in a file, or creates one where there is none. Touches nothing before it holds the file's lock.
-pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
+/// An open database, and its locked file.
+pub(super) struct Opened {
+    pub(super) database: Database,
+    pub(super) pages: Pages,
+}
+
+/// Opens the store in a file, or creates it. Touches nothing before it holds the file's lock.
+pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
     loop {
         match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => {
                 check(&file)?;
                 let opened = file.try_clone().map_err(|error| io("cannot be opened", &error))?;
-                let database = build(file)?;
+                let pages = Pages::lock(file, false).map_err(|error| explain(&error))?;
                 // Another process may have replaced the file before this one had the lock.
                 if is_same(path, &opened) {
-                    check_version(&database)?;
-                    return Ok(database);
+                    let database = build(&pages)?;
+                    return Ok(Opened { database, pages });
                 }
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                if let Some(database) = create(path)? {
-                    return Ok(database);
+                if let Some(opened) = create(path)? {
+                    return Ok(opened);
                 }
             }
             Err(error) => return Err(io("cannot be opened for reading and writing", &error)),
@@ -41,15 +49,17 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     }
 }
 
-/// Creates a store under a name of its own, and links it to its place; `None` if another process was faster.
-fn create(path: &Path) -> Result<Option<Database>, StoreError> {
-    let draft = beside(path, &format!("{}.new", std::process::id()));
-    let made = create_at(&draft).and_then(|database| match std::fs::hard_link(&draft, path) {
-        Ok(()) => Ok(Some(database)),
+/// Creates a store under a temporary name, and links it to its place; `None` if another process was faster.
+fn create(path: &Path) -> Result<Option<Opened>, StoreError> {
+    // Process numbers are not unique: containers that share a volume may have the same ones.
+    let number = RandomState::new().hash_one(std::process::id());
+    let draft = beside(path, &format!("{number}{DRAFT}"));
+    let made = create_at(&draft).and_then(|opened| match std::fs::hard_link(&draft, path) {
+        Ok(()) => Ok(Some(opened)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
         // Some file systems have no links. Renaming could replace a file that was created in between.
         Err(_) if !path.exists() => std::fs::rename(&draft, path)
-            .map(|()| Some(database))
+            .map(|()| Some(opened))
             .map_err(|error| io("cannot be created", &error)),
         Err(_) => Ok(None),
     });
@@ -60,25 +70,26 @@ fn create(path: &Path) -> Result<Option<Database>, StoreError> {
 }
 
 /// Creates an empty store in a new file that its owner alone can read.
-pub(super) fn create_at(path: &Path) -> Result<Database, StoreError> {
+pub(super) fn create_at(path: &Path) -> Result<Opened, StoreError> {
     let _ = std::fs::remove_file(path);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(|error| io("cannot be created", &error))?;
-    let database = build(file)?;
+    let pages = Pages::lock(file, true).map_err(|error| explain(&error))?;
+    let database = build_new(&pages)?;
     let write = || -> Result<(), Error> {
         let transaction = database.begin_write()?;
         for table in Table::ALL {
             transaction.open_table(definition(table))?;
         }
-        transaction.open_table(META)?.insert("version", VERSION)?;
+        transaction.open_table(META)?;
         transaction.commit()?;
         Ok(())
     };
     write().map_err(|error| explain(&error))?;
-    Ok(database)
+    Ok(Opened { database, pages })
 }
 
 /// The name of a file beside this one, which the store alone uses.
@@ -90,6 +101,21 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Removes files that dead processes left behind: an old name of the store's file, or a copy of it, would keep erased data.
+/// The store's lock is held, so a process that is creating the same store finds this one instead.
+pub(super) fn remove_left_behind(path: &Path) {
+    let Some(directory) = path.parent().and_then(|parent| std::fs::read_dir(parent).ok()) else { return };
+    let start = beside(path, "").file_name().unwrap_or_default().to_owned();
+    for name in directory.filter_map(|entry| Some(entry.ok()?.file_name())) {
+        let ending = name.as_encoded_bytes().strip_prefix(start.as_encoded_bytes()).unwrap_or_default();
+        let is_draft =
+            ending.strip_suffix(DRAFT.as_bytes()).is_some_and(|id| id.iter().all(u8::is_ascii_digit));
+        if is_draft || ending == REWRITE.as_bytes() {
+            let _ = std::fs::remove_file(path.with_file_name(name));
+        }
+    }
+}
+
 /// Makes a new name in a directory durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -97,12 +123,20 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     synced.map_err(|error| io("is in place, but its directory cannot be flushed", &error))
 }
 
-fn build(file: File) -> Result<Database, StoreError> {
-    guarded(|| {
+/// Opens the database in a locked file.
+pub(super) fn build(pages: &Pages) -> Result<Database, StoreError> {
+    pages.load().map_err(|error| explain(&error.into()))?;
+    build_new(pages)
+}
+
+fn build_new(pages: &Pages) -> Result<Database, StoreError> {
+    let database = guarded(|| {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE).create_with_file_format_v3(true);
-        builder.create_file(file).map_err(|error| explain(&error.into()))
-    })
+        builder.create_with_backend(pages.clone()).map_err(|error| explain(&error.into()))
+    });
+    pages.be_strict();
+    database
 }
 
 /// Whether a path leads to an open file.
@@ -124,39 +158,29 @@ fn is_same(path: &Path, file: &File) -> bool {
     }
 }
 
-/// Refuses a file that is not a database, before redb could make it one.
+/// Refuses a file that is not a store, or one of another version.
 fn check(mut file: &File) -> Result<(), StoreError> {
-    let mut start = [0; MAGIC.len()];
+    let mut start = [0; MAGIC.len() + 4];
     match file.read_exact(&mut start) {
-        Ok(()) if start == MAGIC => Ok(()),
-        Ok(()) => Err(StoreError::new("is not a store of this SDK; choose another file")),
+        Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-            Err(StoreError::new("is empty or cut off; restore it from a backup, or remove it to start anew"))
+            return Err(StoreError::new(
+                "is empty or cut off; restore it from a backup, or remove it to start anew",
+            ));
         }
-        Err(error) => Err(io("cannot be read", &error)),
+        Err(error) => return Err(io("cannot be read", &error)),
     }
-}
-
-fn check_version(database: &Database) -> Result<(), StoreError> {
-    let foreign = || StoreError::new("is a database of another program; choose another file");
-    guarded(|| {
-        let transaction = database.begin_read().map_err(|error| explain(&error.into()))?;
-        let meta = match transaction.open_table(META) {
-            Ok(meta) => meta,
-            Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => {
-                return Err(foreign());
-            }
-            Err(error) => return Err(explain(&error.into())),
-        };
-        let version = redb::ReadableTable::get(&meta, "version").map_err(|error| explain(&error.into()))?;
-        match version.map(|version| version.value()) {
-            Some(VERSION) => Ok(()),
-            Some(other) => Err(StoreError::new(format!(
-                "has version {other} of the store's format, and this program knows version {VERSION}; use a newer one"
-            ))),
-            None => Err(foreign()),
-        }
-    })
+    let (magic, version) = start.split_at(MAGIC.len());
+    if magic != MAGIC {
+        return Err(StoreError::new("is not a store of this SDK; choose another file"));
+    }
+    let version = version.first_chunk().map(|version| u32::from_le_bytes(*version));
+    match version.filter(|version| *version != VERSION) {
+        None => Ok(()),
+        Some(other) => Err(StoreError::new(format!(
+            "has version {other} of the store's format, and this program knows version {VERSION}; use a newer one"
+        ))),
+    }
 }
 
 pub(super) fn io(what: &str, error: &std::io::Error) -> StoreError {

@@ -6,39 +6,34 @@ use std::sync::PoisonError;
 use redb::{Database, Error, ReadTransaction, ReadableTable, WriteTransaction};
 use tgscan_core::store::StoreError;
 
-use super::Shared;
-use super::database::{EARLIER_FAILURE, META, definition, explain, guarded};
-use super::open::{beside, create_at, io, sync_directory};
+use super::database::{META, definition, explain, guarded};
+use super::open::{Opened, REWRITE, beside, create_at, io, sync_directory};
+use super::{Open, Shared, database};
 use crate::tables::Table;
-
-const ENDING: &str = "rewrite";
-
-/// Removes copies that a process left behind that died. The lock is held, so no other process makes one.
-pub(super) fn remove_left_behind(path: &Path) {
-    let _ = std::fs::remove_file(beside(path, ENDING));
-}
 
 impl Shared {
     /// Rewrites the file. Whatever fails, exactly one file is left, and it is the one in use.
+    ///
+    /// Answers can be read meanwhile. Transactions wait.
     pub(super) fn rewrite(&self) -> Result<(), StoreError> {
-        self.open_again()?;
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(old) = database.as_ref() else {
-            return Err(self.named(&StoreError::new(EARLIER_FAILURE)));
-        };
-        let copy = beside(&self.path, ENDING);
-        let replaced = copy_to(old, &self.path, &copy).and_then(|new| {
-            std::fs::rename(&copy, &self.path).map(|()| new).map_err(|error| {
+        let _writing = self.writing();
+        let copy = beside(&self.path, REWRITE);
+        let old = self.opened()?;
+        let copied = database(&old).and_then(|old| copy_to(old, &self.path, &copy));
+        drop(old);
+        let replaced = copied.and_then(|new| {
+            // None reads the old file while the new one takes its place.
+            let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+            std::fs::rename(&copy, &self.path).map_err(|error| {
                 let advice = "if the file is mounted alone, mount its directory";
                 StoreError::new(format!("cannot be replaced: {error}; {advice}"))
-            })
+            })?;
+            // From here on the old file has no name, so the new one is in use, whatever follows.
+            let Opened { database, pages } = new;
+            Ok(std::mem::replace(&mut *store, Open { database: Some(database), pages }))
         });
         match replaced {
-            Ok(new) => {
-                // From here on the old file has no name, so the new one is in use, whatever follows.
-                *database = Some(new);
-                sync_directory(&self.path).map_err(|error| self.named(&error))
-            }
+            Ok(_old) => sync_directory(&self.path).map_err(|error| self.named(&error)),
             Err(error) => {
                 let _ = std::fs::remove_file(&copy);
                 Err(self.named(&StoreError::new(format!(
@@ -50,12 +45,10 @@ impl Shared {
 }
 
 /// Copies all rows, with the mode and the owner of the file.
-fn copy_to(old: &Database, path: &Path, copy: &Path) -> Result<Database, StoreError> {
+fn copy_to(old: &Database, path: &Path, copy: &Path) -> Result<Opened, StoreError> {
     let new = create_at(copy)?;
-    guarded(|| copy_all(old, &new).map_err(|error| explain(&error)))?;
+    guarded(|| copy_all(old, &new.database).map_err(|error| explain(&error)))?;
     let data = std::fs::metadata(path).map_err(|error| io("cannot be read", &error))?;
-    std::fs::set_permissions(copy, data.permissions())
-        .map_err(|error| io("has a mode that cannot be kept", &error))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
@@ -65,6 +58,9 @@ fn copy_to(old: &Database, path: &Path, copy: &Path) -> Result<Database, StoreEr
                 .map_err(|error| io("belongs to a user that cannot be kept", &error))?;
         }
     }
+    // After the owner, whose change may clear bits of the mode.
+    std::fs::set_permissions(copy, data.permissions())
+        .map_err(|error| io("has a mode that cannot be kept", &error))?;
     Ok(new)
 }
 

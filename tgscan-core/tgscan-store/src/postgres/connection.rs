@@ -1,47 +1,81 @@
 //! A connection to the server, and the statements prepared on it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Error, Row, SimpleQueryMessage, Statement};
 
+use super::client::Session;
 use super::direct::is_direct;
 
 /// What sessions of this store rely on. Plain index scans serve its statements whatever the tables' statistics say, and
-/// skip entries of old rows that an earlier scan has found.
+/// skip entries of old rows that an earlier scan has found. The server waits for the rest of a transaction's messages without
+/// a limit, and notices after 11 s that the network is silent.
 const SESSION: &str = "
     SET statement_timeout TO {limit}; SET lock_timeout TO {limit};
-    SET idle_in_transaction_session_timeout TO {idle};
+    SET idle_in_transaction_session_timeout TO {idle}; SET search_path TO pg_catalog;
+    SET default_transaction_isolation TO 'read committed'; SET default_transaction_read_only TO off;
+    SET default_transaction_deferrable TO off;
+    SET tcp_keepalives_idle TO 5; SET tcp_keepalives_interval TO 2; SET tcp_keepalives_count TO 3;
     SET synchronous_commit TO on; SET jit TO off; SET enable_seqscan TO off; SET enable_bitmapscan TO off;
     SELECT set_config('plan_cache_mode', 'force_generic_plan', false)
     WHERE current_setting('server_version_num')::integer >= 120000";
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
+/// Begins a transaction that relies on no setting of its session, which may be that of a pooler.
+pub(super) fn begin_anywhere(limit: Duration) -> String {
+    let settings = "SET LOCAL statement_timeout TO {limit}; SET LOCAL lock_timeout TO {limit};
+        SET LOCAL idle_in_transaction_session_timeout TO {idle}; SET LOCAL synchronous_commit TO on";
+    format!("{BEGIN}; {}", with_limits(settings, limit))
+}
 
 /// The values and types of a statement's parameters.
 pub(super) type Parameters<'a> = Vec<(&'a (dyn ToSql + Sync), Type)>;
 
 /// A connection to the server.
 pub(super) struct Connection {
-    client: Client,
+    client: Session,
     /// The schema of the tables.
     schema: String,
+    /// How long a statement may take.
+    limit: Duration,
     /// The statements prepared on the server. `None` behind a pooler, which may give each transaction another session.
     prepared: Option<Mutex<HashMap<&'static str, Statement>>>,
+    /// Whether a statement was not answered in time. The network may be silent, which the client does not notice.
+    is_silent: AtomicBool,
+}
+
+/// A statement that is running. If it is dropped, its connection is not used again.
+struct Running<'a>(Option<&'a AtomicBool>);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if let Some(is_silent) = self.0 {
+            is_silent.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Connection {
     /// Takes over a new connection. If it leads to the server and not to a pooler, sets up the session and prepares
     /// `statements`.
     pub(super) async fn new(
-        client: Client,
+        client: Session,
         schema: &str,
+        limit: Duration,
         statements: &[&'static str],
     ) -> Result<Self, Error> {
-        let is_direct = is_direct(&client).await?;
-        let connection = Self { client, schema: schema.to_owned(), prepared: is_direct.then(Mutex::default) };
+        let is_direct = is_direct(&client).await;
+        let prepared = is_direct.then(Mutex::default);
+        let connection =
+            Self { client, schema: schema.to_owned(), limit, prepared, is_silent: AtomicBool::new(false) };
         if is_direct {
-            connection.client.batch_execute(&with_limits(SESSION)).await?;
+            connection.client.batch_execute(&with_limits(SESSION, limit)).await?;
             try_join_all(statements.iter().map(|sql| connection.prepare(sql))).await?;
         }
         Ok(connection)
@@ -49,14 +83,23 @@ impl Connection {
 
     /// Begins a transaction.
     pub(super) async fn begin(&self) -> Result<(), Error> {
-        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
         if self.prepared.is_some() {
-            return self.client.batch_execute(begin).await;
+            return self.client.batch_execute(BEGIN).await;
         }
-        // A pooler's session belongs to others before and after the transaction.
-        let settings = "SET LOCAL statement_timeout TO {limit}; SET LOCAL lock_timeout TO {limit};
-            SET LOCAL idle_in_transaction_session_timeout TO {idle}; SET LOCAL synchronous_commit TO on";
-        self.client.batch_execute(&format!("{begin}; {}", with_limits(settings))).await
+        self.client.batch_execute(&begin_anywhere(self.limit)).await
+    }
+
+    /// Runs a statement without parameters in a separate transaction, in one message. Returns the number in its first row.
+    pub(super) async fn change(&self, sql: &str) -> Result<Option<i64>, Error> {
+        let mut running = Running(Some(&self.is_silent));
+        let begin = begin_anywhere(self.limit);
+        // If it fails, the transaction is not ended, so the connection is not used again.
+        let messages = self.client.simple_query(&format!("{begin}; {}; COMMIT", self.text(sql))).await?;
+        running.0 = None;
+        Ok(messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        }))
     }
 
     pub(super) async fn commit(&self) -> Result<(), Error> {
@@ -77,6 +120,17 @@ impl Connection {
         sql: &'static str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Error> {
+        let mut running = Running(Some(&self.is_silent));
+        let result = self.run(sql, parameters).await;
+        running.0 = None;
+        result
+    }
+
+    async fn run(
+        &self,
+        sql: &'static str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Error> {
         if self.prepared.is_none() {
             return self.client.query_typed(&self.text(sql), parameters).await;
         }
@@ -90,7 +144,7 @@ impl Connection {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.client.is_closed() || self.is_silent.load(Ordering::Relaxed)
     }
 
     async fn prepare(&self, sql: &'static str) -> Result<Statement, Error> {
@@ -111,12 +165,13 @@ impl Connection {
     }
 
     fn text(&self, sql: &str) -> String {
-        let now = "((extract(epoch FROM clock_timestamp()) * 1000)::bigint + (SELECT clock_offset FROM {schema}.meta))";
+        let now = "((extract(epoch FROM clock_timestamp()) * 1000)::bigint + coalesce((SELECT clock_offset FROM {schema}.meta), 0))";
         sql.replace("{now}", now).replace("{schema}", &self.schema)
     }
 }
 
-fn with_limits(sql: &str) -> String {
+fn with_limits(sql: &str, limit: Duration) -> String {
+    let (limit, idle) = (limit.as_millis(), (limit * 3 / 10).as_millis());
     // A suspended process holds an account's lock for less time than others wait for it.
-    sql.replace("{limit}", &super::LIMIT.as_millis().to_string()).replace("{idle}", "3000")
+    sql.replace("{limit}", &limit.to_string()).replace("{idle}", &idle.to_string())
 }

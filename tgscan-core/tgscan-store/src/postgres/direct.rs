@@ -1,4 +1,4 @@
-//! Tells a server from a pooler.
+//! Distinguishes a server from a pooler.
 
 use std::future::{Ready, ready};
 use std::io::{Error as IoError, Result as IoResult};
@@ -8,16 +8,15 @@ use std::task::{Context, Poll};
 use futures_util::join;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
-use tokio_postgres::{Client, Error};
+
+use super::client::Session;
 
 /// The length of a request to cancel a statement: its length, a code, a process number and a secret.
 const CANCEL: usize = 16;
 
 /// Returns whether the connection leads to the server itself. A pooler invents the process number that cancels a
 /// statement, because it shares the server's sessions among its clients.
-pub(super) async fn is_direct(client: &Client) -> Result<bool, Error> {
-    let rows = client.query_typed("SELECT pg_backend_pid()", &[]).await?;
-    let actual: Option<i32> = rows.first().map(|row| row.get(0));
+pub(super) async fn is_direct(client: &Session) -> bool {
     let (near, mut far) = duplex(2 * CANCEL);
     // The client asks for TLS first, wherever the connection has it.
     let answered = far.write_all(b"S").await;
@@ -30,7 +29,7 @@ pub(super) async fn is_direct(client: &Client) -> Result<bool, Error> {
     // Written to memory, so nothing is cancelled.
     let token = client.cancel_token();
     let (written, announced) = join!(token.cancel_query_raw(near, Unencrypted), announced);
-    Ok(answered.is_ok() && written.is_ok() && actual.is_some() && announced == actual)
+    answered.is_ok() && written.is_ok() && announced == Some(client.process)
 }
 
 /// Passes a stream on as it is.

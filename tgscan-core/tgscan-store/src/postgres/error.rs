@@ -15,7 +15,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The error of a statement that was sent together with a commit. Only a server that goes on says that it rolled back.
+    /// The error of a statement that was sent together with a commit. Only a server that continues reports a rollback.
     pub(super) fn in_doubt(error: Error) -> Self {
         if has_ended(&error) { Self::InDoubt(error) } else { Self::Database(error) }
     }
@@ -27,7 +27,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Whether the connection ended, so that what it was doing may have been done.
+/// Whether the connection ended, so that its last statements may have taken effect.
 fn has_ended(error: &Error) -> bool {
     error.as_db_error().is_none_or(|refused| refused.parsed_severity() != Some(Severity::Error))
 }
@@ -40,10 +40,10 @@ pub(super) fn may_repeat(error: &Error) -> bool {
         })
 }
 
-/// What went wrong, without the password and without parameters.
+/// Describes an error, without the password and without parameters.
 pub(super) fn explain(name: &str, error: &Error) -> StoreError {
     let Some(refused) = error.as_db_error() else {
-        // Its text says what the connection did, and never quotes what was sent.
+        // Its text describes the connection, and never quotes a statement.
         let mut text = format!("{name}: {error}");
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {

@@ -1,5 +1,6 @@
 //! A store in PostgreSQL, for any number of processes and machines.
 
+mod client;
 mod connection;
 mod direct;
 mod error;
@@ -7,6 +8,7 @@ mod session;
 mod setup;
 mod target;
 mod transaction;
+mod version;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -30,7 +32,7 @@ use session::{Shared, renew_lease};
 use target::Target;
 use transaction::{answer_of, call_of, hash};
 
-/// How long a transaction or a read may take.
+/// How long connecting, a transaction or a read may take at most.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long a store that no longer answers keeps its calls in flight.
 const LEASE: Duration = Duration::from_secs(15);
@@ -45,17 +47,17 @@ type Parameter = (Box<dyn ToSql + Send + Sync>, Type);
 /// calls in flight are uncertain for everyone. A store that comes back in time keeps them. Times are the server's.
 ///
 /// Behind a pooler, which is detected when connecting, statements are not prepared on the server and do not depend on the
-/// session, so transaction poolers work. Everything that waits for the server is limited to 10 s.
+/// session, so transaction poolers work. Everything that waits for the server is limited to 10 s, or to two thirds of a
+/// shorter lease.
 ///
-/// Needs `PostgreSQL` 11 or newer, and the right to create a schema, or tables in a schema of its own.
+/// Needs `PostgreSQL` 11 or newer, and the right to create a schema, or tables in an existing schema.
 #[derive(Clone)]
 pub struct PostgresStore {
     shared: Arc<Shared>,
 }
 
 impl PostgresStore {
-    /// Connects to `postgres://user:password@host/database`, and creates the tables in the schema `tgscan` if there are
-    /// none.
+    /// Connects to `postgres://user:password@host/database`, and creates missing tables in the schema `tgscan`.
     ///
     /// TLS is used, and the certificate and its name are verified, unless the address is on this machine or the URL says
     /// `sslmode=disable`. `sslrootcert` names a file with the authorities to trust instead of Mozilla's.
@@ -72,8 +74,8 @@ impl PostgresStore {
     /// # Errors
     /// As [`connect`](Self::connect), and if the name has other characters than `a-z`, `0-9` and `_`.
     pub async fn connect_with(url: &str, schema: &str, lease: Duration) -> Result<Self, StoreError> {
-        let target = Target::parse(url, schema)?;
         let lease = lease.max(Duration::from_secs(1));
+        let target = Target::parse(url, schema)?.with_limit(LIMIT.min(lease * 2 / 3));
         let (runtime, stop) = start_runtime()?;
         let opening = target.clone();
         let opened = runtime.spawn(async move { opening.open(lease).await }).await;
@@ -131,11 +133,8 @@ impl PostgresStore {
                     }
                 }
             };
-            let Ok(rows) = timeout(LIMIT, reading).await else {
-                shared.reader.lock().await.take();
-                return Err(too_slow(&shared.target));
-            };
-            rows?.iter().map(map).collect()
+            let rows = timeout(shared.target.limit, reading).await;
+            rows.unwrap_or_else(|_| Err(too_slow(&shared.target)))?.iter().map(map).collect()
         })
         .await
     }
@@ -339,7 +338,7 @@ fn unsigned(value: i64) -> u64 {
 }
 
 fn too_slow(target: &Target) -> StoreError {
-    StoreError::new(format!("{} did not answer within {} s", target.name(), LIMIT.as_secs()))
+    StoreError::new(format!("{} did not answer within {} ms", target.name(), target.limit.as_millis()))
 }
 
 fn ended() -> StoreError {

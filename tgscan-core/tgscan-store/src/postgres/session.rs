@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::error::{Failure, explain, may_repeat};
 use super::target::Target;
 use super::transaction::{STATEMENTS, load, write};
-use super::{LIMIT, account_bytes, number_of, too_slow, unsigned};
+use super::{account_bytes, number_of, too_slow, unsigned};
 
 /// How often a transaction is repeated.
 const REPEATS: u32 = 5;
@@ -71,7 +71,7 @@ impl Shared {
         }
     }
 
-    /// The number of an account, whose row is created if there is none.
+    /// The number of an account, whose row is created if it is missing.
     async fn ensure(&self, client: &Connection, account: &AccountName) -> Result<i32, Failure> {
         if let Some(number) = self.accounts().get(account) {
             return Ok(*number);
@@ -120,7 +120,7 @@ impl Shared {
                 }
             }
         };
-        timeout(LIMIT, running).await.unwrap_or_else(|_| Err(too_slow(&self.target).in_doubt()))
+        timeout(self.target.limit, running).await.unwrap_or_else(|_| Err(too_slow(&self.target).in_doubt()))
     }
 
     async fn attempt(
@@ -132,7 +132,7 @@ impl Shared {
     ) -> Result<(), Failure> {
         let number = self.ensure(client, account).await?;
         let (loaded, lease_left) = load(client, number, self.owner(), needs).await?;
-        // What is confirmed now must not outlast the lease.
+        // The confirmation of a claim must not outlast the lease.
         if lease_left < i64::try_from(self.fence().as_millis()).unwrap_or(i64::MAX) {
             return Err(Failure::Lease);
         }
@@ -153,10 +153,12 @@ impl Shared {
         // One after the other, so that they become one new owner.
         let _renewing = self.renewing.lock().await;
         let (id, lease) = (number_of(self.owner()), millis(self.lease));
-        let update = "UPDATE {schema}.owners SET lease_until = {now} + $2 WHERE id = $1 AND lease_until >= {now} RETURNING id";
+        let update = format!(
+            "UPDATE {{schema}}.owners SET lease_until = {{now}} + {lease} WHERE id = {id} AND lease_until >= {{now}} RETURNING id"
+        );
         let client = self.reader().await?;
-        let renewed = client.query(update, &[(&id, Type::INT8), (&lease, Type::INT8)]).await;
-        if renewed.map_err(|error| self.explain(&error))?.is_empty() {
+        let renewed = client.change(&update).await.map_err(|error| self.explain(&error))?;
+        if renewed.is_none() {
             let owner = new_owner(&client, self.lease).await;
             self.owner.store(owner.map_err(|error| self.explain(&error))?, Ordering::Release);
         }
@@ -170,9 +172,10 @@ impl Shared {
 
 /// Becomes a new owner.
 pub(super) async fn new_owner(client: &Connection, lease: Duration) -> Result<OwnerId, Error> {
-    let insert = "INSERT INTO {schema}.owners (lease_until) VALUES ({now} + $1) RETURNING id";
-    let rows = client.query(insert, &[(&millis(lease), Type::INT8)]).await?;
-    Ok(rows.first().map_or(0, |row| unsigned(row.get(0))))
+    let lease = millis(lease);
+    let insert =
+        format!("INSERT INTO {{schema}}.owners (lease_until) VALUES ({{now}} + {lease}) RETURNING id");
+    Ok(unsigned(client.change(&insert).await?.unwrap_or_default()))
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -1,4 +1,4 @@
-//! Opens a database: creates the tables if there are none.
+//! Opens a database: creates missing tables.
 
 use std::time::Duration;
 
@@ -7,28 +7,27 @@ use tokio::time::timeout;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::connection::Connection;
+use super::connection::{Connection, begin_anywhere};
 use super::error::{Failure, explain};
 use super::session::new_owner;
 use super::target::Target;
+use super::too_slow;
 use super::transaction::STATEMENTS;
-use super::{LIMIT, too_slow};
+use super::version::check_version;
 
 const SCHEMA: &str = include_str!("schema.sql");
-/// The version of the tables that this program knows.
-const VERSION: i32 = 1;
 
 impl Target {
-    /// Connects, creates the tables if there are none, and becomes an owner.
+    /// Connects, creates missing tables, and becomes an owner.
     pub(super) async fn open(&self, lease: Duration) -> Result<(Connection, OwnerId), StoreError> {
         let opening = async {
             let client = self.connect_to_any().await.map_err(Failure::Store)?;
             self.create_tables(&client).await?;
-            let connection = Connection::new(client, &self.schema, &STATEMENTS).await?;
+            let connection = Connection::new(client, &self.schema, self.limit, &STATEMENTS).await?;
             let owner = new_owner(&connection, lease).await?;
             Ok((connection, owner))
         };
-        match timeout(LIMIT, opening).await {
+        match timeout(self.limit, opening).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(Failure::Store(error))) => Err(error),
             Ok(Err(Failure::Database(error) | Failure::InDoubt(error))) => Err(explain(&self.name(), &error)),
@@ -38,23 +37,17 @@ impl Target {
 
     async fn create_tables(&self, client: &Client) -> Result<(), Failure> {
         let schema = &self.schema;
-        client
-            .batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout TO 9000")
-            .await?;
+        client.batch_execute(&begin_anywhere(self.limit)).await?;
         // Two that open an empty database concurrently make its tables one after the other.
         let lock = "SELECT pg_advisory_xact_lock(hashtext('tgscan-store'), hashtext($1))";
         client.execute_typed(lock, &[(schema, Type::TEXT)]).await?;
         let exists = "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'meta')";
         if client.query_typed_one(exists, &[(schema, Type::TEXT)]).await?.get(0) {
             let version = format!("SELECT version FROM {schema}.meta");
-            let version: i32 = client.query_typed_one(&version, &[]).await?.get(0);
-            if version != VERSION {
-                return Err(Failure::Store(StoreError::new(format!(
-                    "{}: the schema {schema} has version {version} of the store's tables, and this program knows \
-                     version {VERSION}; use the version of the program that fits",
-                    self.name()
-                ))));
-            }
+            let versions = client.query_typed(&version, &[]).await?;
+            check_version(versions.first().map(|row| row.get(0))).map_err(|error| {
+                Failure::Store(StoreError::new(format!("{}: schema {schema}: {error}", self.name())))
+            })?;
         } else {
             let exists = "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)";
             if !client.query_typed_one(exists, &[(schema, Type::TEXT)]).await?.get::<_, bool>(0) {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -11,19 +12,39 @@ use rustls::{ClientConfig, RootCertStore};
 use tgscan_core::store::StoreError;
 use tokio::net::TcpStream;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::client::Session;
 use super::connection::Connection;
 use super::error::explain;
 use super::{LIMIT, too_slow};
+
+/// The pause before a server that is starting is tried again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Why there is no connection.
+struct Refused {
+    error: StoreError,
+    /// Whether a server is starting or recovering.
+    is_starting: bool,
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self { error, is_starting: false }
+    }
+}
 
 /// Where and how to connect.
 #[derive(Clone)]
 pub(super) struct Target {
     config: Config,
     pub(super) schema: String,
+    /// How long connecting, a transaction or a read may take.
+    pub(super) limit: Duration,
     tls: Tls,
     roots: Option<PathBuf>,
 }
@@ -47,8 +68,13 @@ impl Target {
                 "the schema {schema:?} must be up to 63 lower-case letters, digits and underscores"
             )));
         }
-        let mut target =
-            Self { config: Config::new(), schema: schema.to_owned(), tls: Tls::Remote, roots: None };
+        let mut target = Self {
+            config: Config::new(),
+            schema: schema.to_owned(),
+            limit: LIMIT,
+            tls: Tls::Remote,
+            roots: None,
+        };
         let text = target.take_tls_settings(text.trim())?;
         target.config = text.parse().map_err(|_| invalid("a part of it cannot be read"))?;
         if target.config.get_hosts().is_empty() && target.config.get_hostaddrs().is_empty() {
@@ -63,11 +89,20 @@ impl Target {
         Ok(target)
     }
 
+    pub(super) fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Takes out what tokio-postgres does not know: `sslrootcert`, and the modes `verify-ca` and `verify-full`.
     fn take_tls_settings(&mut self, text: &str) -> Result<String, StoreError> {
         let is_url = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
         if !is_url && text.contains("://") {
             return Err(invalid("its scheme is not `postgres`"));
+        }
+        // Errors show the host, which must not be a part of the password.
+        if is_url && text.split('?').next().unwrap_or_default().matches('@').count() > 1 {
+            return Err(invalid("it has more than one @; write @ in a password as %40"));
         }
         let (start, separator, settings) = match text.split_once('?') {
             Some((start, settings)) if is_url => (start, '&', settings),
@@ -110,76 +145,117 @@ impl Target {
             #[cfg(unix)]
             Host::Unix(path) => path.display().to_string(),
         });
-        format!("PostgreSQL at {}", hosts.collect::<Vec<_>>().join(", "))
+        let mut names: Vec<String> = hosts.collect();
+        if names.is_empty() {
+            names = self.config.get_hostaddrs().iter().map(IpAddr::to_string).collect();
+        }
+        format!("PostgreSQL at {}", names.join(", "))
     }
 
     /// Connects to the first host that takes writes, and prepares statements.
     pub(super) async fn connect(&self, statements: &[&'static str]) -> Result<Connection, StoreError> {
         let connecting = async {
             let client = self.connect_to_any().await?;
-            let connection = Connection::new(client, &self.schema, statements).await;
+            let connection = Connection::new(client, &self.schema, self.limit, statements).await;
             connection.map_err(|error| explain(&self.name(), &error))
         };
-        tokio::time::timeout(LIMIT, connecting).await.unwrap_or_else(|_| Err(too_slow(self)))
+        tokio::time::timeout(self.limit, connecting).await.unwrap_or_else(|_| Err(too_slow(self)))
     }
 
-    pub(super) async fn connect_to_any(&self) -> Result<Client, StoreError> {
-        let mut failure = StoreError::new(format!("{}: no host", self.name()));
-        for (index, host) in self.config.get_hosts().iter().enumerate() {
-            let ports = self.config.get_ports();
-            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-            match self.connect_to(host, port).await {
-                Ok(client) => return Ok(client),
-                Err(error) => failure = error,
+    /// Connects to the first host that takes writes. Tries again while a server is starting.
+    pub(super) async fn connect_to_any(&self) -> Result<Session, StoreError> {
+        let until = Instant::now() + self.limit * 4 / 5;
+        loop {
+            match self.connect_once().await {
+                Ok(session) => return Ok(session),
+                Err(refused) if !refused.is_starting || Instant::now() >= until => return Err(refused.error),
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
-        Err(failure)
     }
 
-    async fn connect_to(&self, host: &Host, port: u16) -> Result<Client, StoreError> {
+    async fn connect_once(&self) -> Result<Session, Refused> {
+        let mut refused = Refused::from(StoreError::new(format!("{}: no host", self.name())));
+        let (hosts, addresses) = (self.config.get_hosts(), self.config.get_hostaddrs());
+        let count = hosts.len().max(addresses.len());
+        // A host that does not answer leaves time for the others.
+        let limit = self.limit / u32::try_from(count).unwrap_or(u32::MAX).max(1);
+        let limit = self.config.get_connect_timeout().map_or(limit, |shorter| limit.min(*shorter));
+        for index in 0..count {
+            let ports = self.config.get_ports();
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+            let connecting = self.connect_to(hosts.get(index), addresses.get(index).copied(), port);
+            let is_starting = refused.is_starting;
+            match tokio::time::timeout(limit, connecting).await {
+                Ok(Ok(session)) => return Ok(session),
+                Ok(Err(error)) => refused = error,
+                Err(_) => refused = too_slow(self).into(),
+            }
+            refused.is_starting |= is_starting;
+        }
+        Err(refused)
+    }
+
+    /// Connects to a host, at an address if that is known.
+    async fn connect_to(
+        &self,
+        host: Option<&Host>,
+        address: Option<IpAddr>,
+        port: u16,
+    ) -> Result<Session, Refused> {
         let failed =
             |error: std::io::Error| StoreError::new(format!("{}: no connection: {error}", self.name()));
         let client = match host {
             #[cfg(unix)]
-            Host::Unix(path) => {
+            Some(Host::Unix(path)) => {
                 let path = path.join(format!(".s.PGSQL.{port}"));
                 let stream = tokio::net::UnixStream::connect(path).await.map_err(failed)?;
                 self.start(stream, NoTls, SslMode::Disable, "localhost").await?
             }
-            Host::Tcp(name) => {
-                let stream = TcpStream::connect((name.as_str(), port)).await.map_err(failed)?;
+            host => {
+                let address = address.map(|address| address.to_string());
+                let name = match host {
+                    Some(Host::Tcp(name)) => name.clone(),
+                    _ => address.clone().unwrap_or_default(),
+                };
+                let place = (address.as_deref().unwrap_or(&name), port);
+                let stream = TcpStream::connect(place).await.map_err(failed)?;
                 stream.set_nodelay(true).map_err(failed)?;
                 let address: IpAddr = stream.peer_addr().map_err(failed)?.ip().to_canonical();
                 if self.tls == Tls::Never || self.tls == Tls::Remote && address.is_loopback() {
-                    self.start(stream, NoTls, SslMode::Disable, name).await?
+                    self.start(stream, NoTls, SslMode::Disable, &name).await?
                 } else {
                     let tls = MakeRustlsConnect::new(self.tls_config()?);
-                    self.start(stream, tls, SslMode::Require, name).await?
+                    self.start(stream, tls, SslMode::Require, &name).await?
                 }
             }
         };
-        let state = client
-            .query_typed_one(
-                "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean",
-                &[],
-            )
-            .await;
-        if state.map_err(|error| explain(&self.name(), &error))?.get(0) {
+        Ok(self.greet(client).await?)
+    }
+
+    /// Checks that a server takes writes. In one message, whatever the limits of its session are.
+    async fn greet(&self, mut client: Session) -> Result<Session, StoreError> {
+        let limit = self.limit.as_millis();
+        let select = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout TO {limit};
+             SELECT pg_is_in_recovery(), pg_backend_pid(); COMMIT"
+        );
+        let messages = client.simple_query(&select).await.map_err(|error| explain(&self.name(), &error))?;
+        let row = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        if row.and_then(|row| row.get(0)) != Some("f") {
             return Err(StoreError::new(format!(
                 "{}: the server takes no writes; it is a standby",
                 self.name()
             )));
         }
+        client.process = row.and_then(|row| row.get(1)?.parse().ok()).unwrap_or_default();
         Ok(client)
     }
 
-    async fn start<S, T>(
-        &self,
-        stream: S,
-        mut tls: T,
-        mode: SslMode,
-        host: &str,
-    ) -> Result<Client, StoreError>
+    async fn start<S, T>(&self, stream: S, mut tls: T, mode: SslMode, host: &str) -> Result<Session, Refused>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
         T: MakeTlsConnect<S> + Send,
@@ -192,10 +268,12 @@ impl Target {
             .map_err(|_| StoreError::new(format!("{}: the host's name cannot be verified", self.name())))?;
         let mut config = self.config.clone();
         config.ssl_mode(mode);
-        let (client, connection) =
-            config.connect_raw(stream, connect).await.map_err(|error| explain(&self.name(), &error))?;
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(client)
+        let (client, connection) = config.connect_raw(stream, connect).await.map_err(|error| Refused {
+            error: explain(&self.name(), &error),
+            is_starting: error.code() == Some(&SqlState::CANNOT_CONNECT_NOW),
+        })?;
+        let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        Ok(Session { client, driver, process: 0 })
     }
 
     fn tls_config(&self) -> Result<ClientConfig, StoreError> {

@@ -10,12 +10,14 @@ use tokio_postgres::{Error, Row};
 
 use super::connection::{Connection, Parameters};
 use super::error::Failure;
+use super::version::check_version;
 use super::{number, unsigned};
 use crate::answer;
 
 const LOCK: &str = "SELECT row FROM {schema}.accounts WHERE number = $1 FOR UPDATE";
 /// Apart, because the columns of a row are computed before its lock is waited for.
-const TIME: &str = "SELECT {now}, (SELECT lease_until - {now} FROM {schema}.owners WHERE id = $1)";
+const TIME: &str = "SELECT {now}, (SELECT lease_until - {now} FROM {schema}.owners WHERE id = $1),
+    (SELECT version FROM {schema}.meta)";
 /// Calls, and questions, which have names.
 ///
 /// The owner's number is compared twice, so that its own calls, which are many, are not read. A lease that lasts for more
@@ -48,44 +50,47 @@ const ROWS: &str = "
         SELECT row, name FROM {schema}.questions WHERE account = $1 AND key = wanted.key OFFSET 0
     ) q";
 const JOURNAL: &str = "SELECT number, row FROM {schema}.journal WHERE account = $1 AND number = ANY ($2)";
-const SET_ACCOUNT: &str = "UPDATE {schema}.accounts SET row = $2 WHERE number = $1";
-const SET_CALLS: &str = "INSERT INTO {schema}.calls (account, id, row, key, owner, is_unresolved, is_answered, due_at)
-    SELECT $1, * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::boolean[], $7::boolean[], $8::bigint[])
-    ON CONFLICT (account, id) DO UPDATE SET row = excluded.row, key = excluded.key, owner = excluded.owner,
-    is_unresolved = excluded.is_unresolved, is_answered = excluded.is_answered, due_at = excluded.due_at";
+/// Writes rows of all tables that most transactions change, in one statement, because each costs a message and a reply.
+const SET: &str = "
+    WITH account AS (UPDATE {schema}.accounts SET row = $2 WHERE number = $1),
+    calls AS (
+        INSERT INTO {schema}.calls (account, id, row, key, owner, is_unresolved, is_answered, due_at)
+        SELECT $1, * FROM unnest($3::bigint[], $4::bytea[], $5::bytea[], $6::bigint[], $7::boolean[], $8::boolean[], $9::bigint[])
+        ON CONFLICT (account, id) DO UPDATE SET row = excluded.row, key = excluded.key, owner = excluded.owner,
+        is_unresolved = excluded.is_unresolved, is_answered = excluded.is_answered, due_at = excluded.due_at
+    ), questions AS (
+        INSERT INTO {schema}.questions (account, key, name, row, blocking, answered)
+        SELECT $1, * FROM unnest($10::bytea[], $11::bytea[], $12::bytea[], $13::bigint[], $14::bigint[])
+        ON CONFLICT (account, key)
+        DO UPDATE SET row = excluded.row, blocking = excluded.blocking, answered = excluded.answered
+    ), answers AS (
+        INSERT INTO {schema}.answers (account, id, answer) SELECT $1, * FROM unnest($15::bigint[], $16::bytea[])
+        ON CONFLICT (account, id) DO UPDATE SET answer = excluded.answer
+    )
+    INSERT INTO {schema}.people (account, person, id) SELECT $1, * FROM unnest($17::bytea[], $18::bigint[])
+    ON CONFLICT DO NOTHING";
 const REMOVE_CALLS: &str = "DELETE FROM {schema}.calls WHERE account = $1 AND id = ANY ($2)";
-const SET_QUESTIONS: &str = "INSERT INTO {schema}.questions (account, key, name, row, blocking, answered)
-    SELECT $1, * FROM unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[])
-    ON CONFLICT (account, key) DO UPDATE SET row = excluded.row, blocking = excluded.blocking, answered = excluded.answered";
 const REMOVE_QUESTIONS: &str = "DELETE FROM {schema}.questions WHERE account = $1 AND key = ANY ($2)";
-const SET_ANSWERS: &str = "INSERT INTO {schema}.answers (account, id, answer)
-    SELECT $1, * FROM unnest($2::bigint[], $3::bytea[]) ON CONFLICT (account, id) DO UPDATE SET answer = excluded.answer";
 const REMOVE_ANSWERS: &str = "DELETE FROM {schema}.answers WHERE account = $1 AND id = ANY ($2)";
-const ADD_PEOPLE: &str = "INSERT INTO {schema}.people (account, person, id)
-    SELECT $1, * FROM unnest($2::bytea[], $3::bigint[]) ON CONFLICT DO NOTHING";
 const REMOVE_PEOPLE: &str = "DELETE FROM {schema}.people WHERE account = $1 AND id = ANY ($2)";
 const SET_JOURNAL: &str = "INSERT INTO {schema}.journal (account, number, row)
     SELECT $1, * FROM unnest($2::bigint[], $3::bytea[]) ON CONFLICT (account, number) DO UPDATE SET row = excluded.row";
 
 /// The statements of a transaction.
-pub(super) const STATEMENTS: [&str; 14] = [
+pub(super) const STATEMENTS: [&str; 10] = [
     LOCK,
     TIME,
     ROWS,
     JOURNAL,
-    SET_ACCOUNT,
-    SET_CALLS,
+    SET,
     REMOVE_CALLS,
-    SET_QUESTIONS,
     REMOVE_QUESTIONS,
-    SET_ANSWERS,
     REMOVE_ANSWERS,
-    ADD_PEOPLE,
     REMOVE_PEOPLE,
     SET_JOURNAL,
 ];
 
-/// Begins a transaction, locks the account, and loads what is needed, in one round trip. Returns how much longer the
+/// Begins a transaction, locks the account, and loads the needed rows, in one round trip. Returns how much longer the
 /// owner's lease lasts, in milliseconds.
 pub(super) async fn load(
     connection: &Connection,
@@ -124,6 +129,7 @@ pub(super) async fn load(
     let ([locked], [time]) = (&locked[..], &time[..]) else {
         return Err(Failure::Store(StoreError::new("the account's row is gone")));
     };
+    check_version(time.get(2)).map_err(Failure::Store)?;
     let mut loaded = Loaded { now: unsigned(time.get(0)), owner, ..Loaded::default() };
     loaded.account = AccountRow::from_bytes(locked.get(0)).map_err(Failure::Store)?;
     for row in rows? {
@@ -153,16 +159,13 @@ pub(super) async fn write(connection: &Connection, account: i32, changes: &Chang
         return Ok(());
     };
     let row = row.to_bytes();
-    let account_only: Parameters<'_> = vec![(&row, Type::BYTEA)];
     let run = |sql, count, parameters| run(connection, sql, account, count, parameters);
     let statements = [
-        run(SET_ACCOUNT, 1, account_only),
-        run(REMOVE_PEOPLE, rows.unnamed.len(), vec![(&rows.unnamed, Type::INT8_ARRAY)]),
-        run(REMOVE_CALLS, rows.removed_calls.len(), vec![(&rows.removed_calls, Type::INT8_ARRAY)]),
         run(
-            SET_CALLS,
-            rows.ids.len(),
+            SET,
+            1,
             vec![
+                (&row, Type::BYTEA),
                 (&rows.ids, Type::INT8_ARRAY),
                 (&rows.calls, Type::BYTEA_ARRAY),
                 (&rows.keys, Type::BYTEA_ARRAY),
@@ -170,31 +173,21 @@ pub(super) async fn write(connection: &Connection, account: i32, changes: &Chang
                 (&rows.uncertain, Type::BOOL_ARRAY),
                 (&rows.answered, Type::BOOL_ARRAY),
                 (&rows.due, Type::INT8_ARRAY),
-            ],
-        ),
-        run(REMOVE_QUESTIONS, rows.removed_keys.len(), vec![(&rows.removed_keys, Type::BYTEA_ARRAY)]),
-        run(
-            SET_QUESTIONS,
-            rows.question_keys.len(),
-            vec![
                 (&rows.question_keys, Type::BYTEA_ARRAY),
                 (&rows.question_names, Type::BYTEA_ARRAY),
                 (&rows.questions, Type::BYTEA_ARRAY),
                 (&rows.blocking, Type::INT8_ARRAY),
                 (&rows.latest, Type::INT8_ARRAY),
+                (&rows.answer_ids, Type::INT8_ARRAY),
+                (&rows.answers, Type::BYTEA_ARRAY),
+                (&rows.people, Type::BYTEA_ARRAY),
+                (&rows.people_ids, Type::INT8_ARRAY),
             ],
         ),
-        run(
-            SET_ANSWERS,
-            rows.answer_ids.len(),
-            vec![(&rows.answer_ids, Type::INT8_ARRAY), (&rows.answers, Type::BYTEA_ARRAY)],
-        ),
+        run(REMOVE_PEOPLE, rows.unnamed.len(), vec![(&rows.unnamed, Type::INT8_ARRAY)]),
+        run(REMOVE_CALLS, rows.removed_calls.len(), vec![(&rows.removed_calls, Type::INT8_ARRAY)]),
+        run(REMOVE_QUESTIONS, rows.removed_keys.len(), vec![(&rows.removed_keys, Type::BYTEA_ARRAY)]),
         run(REMOVE_ANSWERS, rows.removed_answers.len(), vec![(&rows.removed_answers, Type::INT8_ARRAY)]),
-        run(
-            ADD_PEOPLE,
-            rows.people.len(),
-            vec![(&rows.people, Type::BYTEA_ARRAY), (&rows.people_ids, Type::INT8_ARRAY)],
-        ),
         run(
             SET_JOURNAL,
             rows.journal_numbers.len(),

@@ -27,7 +27,7 @@ fn stored_answer_costs_nothing_and_tells_its_age(open: fn() -> Subject) {
     assert_eq!((again.raw(), &again.answer), (first.raw(), &first.answer), "byte for byte");
     match again.storage() {
         Some(Storage::Cached { age, credits }) => {
-            // A server's clock goes on by itself.
+            // A server's clock advances by itself.
             assert_eq!((age.as_secs() / 60, *credits), (30, Credits::Charged(2)));
         }
         other => panic!("{}: {other:?}", subject.name),
@@ -156,7 +156,7 @@ fn erased_person_is_gone_under_every_name_and_the_bill_stays(open: fn() -> Subje
         block_on(client.search(query)).unwrap();
     }
     let erased = block_on(subject.account().erase(&"OLD_name".parse().unwrap())).unwrap();
-    // The answer for `old_name` tells about Bob: it is one of a person who was asked for by that name.
+    // The answer for `old_name` describes Bob, who was asked for by that name.
     assert_eq!((erased.questions, erased.answers), (4, 4), "{}", subject.name);
     let bill = block_on(subject.account().bill()).unwrap();
     assert_eq!((bill[0].calls, bill[0].charged), (4, 8));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_executor::block_on;
-use tgscan_core::account::Book;
+use tgscan_core::Book;
 use tgscan_core::store::{AccountName, Changes, Index, Loaded, Needs, Store};
 use tgscan_mock::conformance::store::{Rule, StoreUnderTest, run};
 
@@ -80,7 +80,7 @@ enum Fault {
 #[test]
 fn suite_finds_every_store_that_is_broken_on_purpose() {
     for (fault, rule) in FAULTS {
-        let report = block_on(run(7, 12, || BrokenSubject { subject: Subject::memory(), fault }));
+        let report = block_on(run(7, 24, || BrokenSubject { subject: Subject::memory(), fault }));
         let failures: Vec<_> = report.failures().collect();
         assert!(
             failures.iter().any(|case| case.name == rule.to_string()),

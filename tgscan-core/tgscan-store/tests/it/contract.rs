@@ -1,4 +1,4 @@
-//! What a store keeps apart, and how time passes in it.
+//! The separation of accounts in a store, and its clock.
 
 use std::time::Duration;
 

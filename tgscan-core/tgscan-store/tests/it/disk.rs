@@ -1,5 +1,5 @@
 //! A disk that is full, and a file that may not be written: tested in processes that run under such limits.
-#![expect(clippy::print_stdout, reason = "how a process tells its parent")]
+#![expect(clippy::print_stdout, reason = "how a process reports to its parent")]
 
 use std::path::Path;
 use std::process::Command;
@@ -15,13 +15,13 @@ use tgscan_store::FileStore;
 
 use crate::support::policy;
 
-/// The store that a process of this test opens, and what it is to do there.
-const STORE: &str = "TGSCAN_TEST_STORE";
+/// The store that a process of this test opens, and its task there.
+pub(crate) const STORE: &str = "TGSCAN_TEST_STORE";
 /// The request during which the disk fills up; none if it is the store's own writes that fill it.
 const FULL_AT: &str = "TGSCAN_TEST_FULL_AT";
 
-/// This test again, in a process of its own, which `sh` prepares.
-fn again(test: &str, prepare: &str, store: &Path, full_at: usize) -> String {
+/// This test again, in a separate process, which `sh` prepares.
+pub(crate) fn again(test: &str, prepare: &str, store: &Path, full_at: usize) -> String {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{prepare} exec \"$0\" \"$@\"")]).arg(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
@@ -30,6 +30,9 @@ fn again(test: &str, prepare: &str, store: &Path, full_at: usize) -> String {
     assert!(output.status.success(), "{out}\n{err}");
     out.replace(&store.display().to_string(), "FILE")
 }
+
+/// The root user may read and write everything, without this right.
+pub(crate) const WEAKEN: &str = "if [ $(id -u) = 0 ]; then set -- --bounding-set=-dac_override,-dac_read_search --inh-caps=-all \"$0\" \"$@\"; exec setpriv \"$@\"; fi;";
 
 /// The lines that a process printed with `word` in front.
 fn told<'a>(out: &'a str, word: &str) -> Vec<&'a str> {
@@ -80,7 +83,7 @@ async fn fill(path: &Path, full_at: usize) {
     let client = Client::new(Api::new(mock.live_key()).with_service("mock"), transport, VirtualTimer::new())
         .with_store(store.clone(), policy());
     let is_full = AtomicBool::new(false);
-    // Several at once, so that claims and answers share a write.
+    // Several concurrently, so that claims and answers share a write.
     let ask = async |number: u64| {
         let name = format!("name_{number}");
         match client.search(name.as_str()).await {
@@ -98,13 +101,13 @@ async fn fill(path: &Path, full_at: usize) {
         }
         Some(name)
     };
-    // Those that are under way when one is refused go on to their answers.
+    // Calls in flight when one is refused continue to their answers.
     let asking = stream::iter(0..).take_while(|_| ready(!is_full.load(Relaxed))).map(ask);
     let names: Vec<String> = asking.buffer_unordered(8).filter_map(ready).collect().await;
     let paid = mock.requests().len();
 
     limit_files("unlimited");
-    // The first claim writes what could not be written before it.
+    // The first claim writes the earlier settlements that could not be written.
     client.search("somebody_else").await.unwrap();
     for name in names {
         let reply = client.search(name.as_str()).await.unwrap();
@@ -133,10 +136,8 @@ fn file_that_may_not_be_written_is_refused_and_left_alone() {
         (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap().permissions());
     permissions.set_readonly(true);
     std::fs::set_permissions(&path, permissions).unwrap();
-    // The root user may write it all the same, without this right.
-    let weaken = "if [ $(id -u) = 0 ]; then set -- --bounding-set=-dac_override,-dac_read_search --inh-caps=-all \"$0\" \"$@\"; exec setpriv \"$@\"; fi;";
     let out =
-        again("disk::file_that_may_not_be_written_is_refused_and_left_alone", weaken, &path, usize::MAX);
+        again("disk::file_that_may_not_be_written_is_refused_and_left_alone", WEAKEN, &path, usize::MAX);
     assert_eq!(
         told(&out, "refused"),
         ["FILE: cannot be opened for reading and writing: Permission denied (os error 13)"]

@@ -1,4 +1,4 @@
-//! Tests of the stores through a client and through their contract: no sockets, a clock of their own.
+//! Tests of the stores through a client and through their contract: no sockets, and their own clock.
 
 #![expect(
     clippy::panic,
@@ -6,23 +6,48 @@
     reason = "clippy allows them in test functions only, and their helpers are tests too"
 )]
 
+#[cfg(all(feature = "postgres", unix))]
+mod administration;
 mod answers;
+#[cfg(feature = "redb")]
+mod check;
+#[cfg(all(feature = "postgres", unix))]
+mod configurations;
 mod conformance;
 mod contract;
+#[cfg(feature = "redb")]
+mod creation;
+#[cfg(feature = "redb")]
+mod damage;
 #[cfg(all(feature = "redb", target_os = "linux"))]
 mod disk;
+mod expiry;
 #[cfg(feature = "redb")]
 mod file;
+#[cfg(feature = "redb")]
+mod format;
+mod mistakes;
+#[cfg(all(feature = "postgres", unix))]
+mod network;
 #[path = "../support/over.rs"]
 mod over;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(all(feature = "postgres", unix))]
+#[path = "../support/proxy.rs"]
+mod proxy;
 mod received;
 mod reports;
+#[cfg(all(feature = "redb", target_os = "linux"))]
+mod rewriting;
 #[cfg(feature = "postgres")]
 #[path = "../support/postgres.rs"]
 mod server;
+#[cfg(all(feature = "postgres", unix))]
+mod servers;
 mod spans;
 mod support;
+#[cfg(all(feature = "postgres", unix))]
+mod tls;
 mod uncertain;
 mod waits;

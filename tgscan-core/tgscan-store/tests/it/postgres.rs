@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tgscan_core::account::Reserve;
+use tgscan_core::Reserve;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::http::{Request, Response};
 use tgscan_core::store::{CallState, StoreError, StoreRefusal};
@@ -27,7 +27,7 @@ pub(crate) struct Database {
     schema: String,
 }
 
-fn runtime() -> &'static Runtime {
+pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()

@@ -1,4 +1,4 @@
-//! What came back is kept, whatever it is and whatever happens to the store.
+//! Received bytes are stored, whatever they are and whatever happens to the store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -87,7 +87,7 @@ fn panic_of_the_store_loses_no_answer(open: fn() -> Subject) {
         let reply = block_on(client.search("alice_1")).unwrap();
         assert_eq!(reply.credits, Credits::Charged(2));
         assert!(matches!(reply.storage(), Some(Storage::NotStored(_))), "{:?}", reply.storage());
-        // Its last handle waits until what must not be lost is written.
+        // Its last handle waits until all settlements are written.
         drop(client);
         let again = block_on(subject.client(&mock).with_lookup(Lookup::Stored).search("alice_1")).unwrap();
         assert_eq!((again.raw(), again.credits), (reply.raw(), Credits::NotCharged), "{}", subject.name);
@@ -106,6 +106,69 @@ fn claim_of_a_store_that_panics_is_given_back(open: fn() -> Subject) {
         assert!(block_on(subject.account().calls(0, 10)).unwrap().is_empty(), "{}", subject.name);
         assert!(block_on(subject.client(&mock).search("alice_1")).is_ok());
     }
+}
+
+/// A store whose first commit is in doubt, and whose owner is lost before the next transaction.
+struct InDoubt(tgscan_store::MemoryStore, AtomicU32);
+
+impl Change for InDoubt {
+    fn before(&self) -> Result<(), StoreError> {
+        if self.1.load(Ordering::Relaxed) == 1 {
+            self.0.simulate_crash();
+        }
+        Ok(())
+    }
+
+    fn after(&self) -> Result<(), StoreError> {
+        match self.1.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(StoreError::new("the reply to the commit was lost").in_doubt()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn claim_in_doubt_is_given_back_after_its_owner_was_lost() {
+    let (memory, mock) = (tgscan_store::MemoryStore::new(), mock());
+    let store = Arc::new(Over::new(Arc::new(memory.clone()), InDoubt(memory.clone(), AtomicU32::new(0))));
+    let client = mock.client().with_store(store, policy());
+    let error = block_on(client.search("alice_1")).unwrap_err();
+    assert_eq!((error.credits(), searches(&mock)), (Credits::NotCharged, 0), "{error}");
+    assert!(block_on(client.search("alice_1")).is_ok());
+    let totals = block_on(client.book()).unwrap().totals();
+    assert_eq!((totals.charged, totals.uncertain_attempts, searches(&mock)), (2, 0, 1));
+}
+
+/// A store whose first commit is in doubt, and whose second transaction fails before it begins.
+struct InDoubtThenFailed(AtomicU32);
+
+impl Change for InDoubtThenFailed {
+    fn before(&self) -> Result<(), StoreError> {
+        match self.0.fetch_add(1, Ordering::Relaxed) {
+            1 => Err(StoreError::new("the server is starting")),
+            _ => Ok(()),
+        }
+    }
+
+    fn after(&self) -> Result<(), StoreError> {
+        match self.0.load(Ordering::Relaxed) {
+            1 => Err(StoreError::new("the reply to the commit was lost").in_doubt()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn claim_in_doubt_is_given_back_although_the_next_transaction_fails() {
+    let (subject, mock) = (Subject::memory(), mock());
+    let store = Arc::new(Over::new(subject.store.clone(), InDoubtThenFailed(AtomicU32::new(0))));
+    let client = mock.client().with_store(store, policy());
+    let error = block_on(client.search("alice_1")).unwrap_err();
+    assert_eq!((error.credits(), searches(&mock)), (Credits::NotCharged, 0), "{error}");
+    let left = block_on(client.drain(std::time::Duration::from_secs(60)));
+    assert_eq!((left.calls, left.unwritten, left.lost), (0, 0, 0));
+    assert!(block_on(subject.account().calls(0, 10)).unwrap().is_empty());
+    assert!(block_on(subject.client(&mock).search("alice_1")).is_ok());
 }
 
 /// A store whose transactions take longer than a call may wait.

@@ -1,12 +1,12 @@
-//! Calls that are uncertain, and what they count against.
+//! Uncertain calls, and the limits that they count against.
 
 use futures_executor::block_on;
-use tgscan_core::account::{Outcome, Reserve};
 use tgscan_core::bytes::Bytes;
 use tgscan_core::call::Step;
 use tgscan_core::http::{Request, StatusCode};
 use tgscan_core::store::{CallState, Lookup, StoreRefusal};
 use tgscan_core::{Api, ApiKey, Credits, ErrorKind, Storage};
+use tgscan_core::{Outcome, Reserve};
 use tgscan_mock::types::Search;
 use tgscan_mock::{Fault, FaultKind};
 

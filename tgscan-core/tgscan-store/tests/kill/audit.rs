@@ -1,4 +1,4 @@
-//! Compares a store with what the service knows.
+//! Compares a store with the service.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_executor::block_on;
-use tgscan_core::account::Outcome;
+use tgscan_core::Outcome;
 use tgscan_core::store::{Account, Call, CallState, Question};
 use tgscan_mock::Mock;
 use tgscan_transport_hyper::TokioTimer;
@@ -16,7 +16,7 @@ use crate::broken::Fault;
 use crate::child::{account, digest, name, policy};
 use crate::over::Over;
 
-/// What is wrong, in a sentence.
+/// The problem, in a sentence.
 pub(crate) struct Violation(String);
 
 pub(crate) struct Audit {
@@ -136,7 +136,7 @@ impl Audit {
         if billed != (calls.len() as u64, totals.charged) {
             return Err(Violation(format!("{billed:?} calls and credits on the bill, and {totals:?}")));
         }
-        // What was resolved may be asked again.
+        // A resolved question may be asked again.
         let blocked: HashSet<_> =
             calls.iter().filter(|call| call.state() != CallState::Resolved).filter_map(form_of).collect();
         self.paid.retain(|form, _| blocked.contains(form));

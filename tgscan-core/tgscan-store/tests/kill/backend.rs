@@ -1,4 +1,4 @@
-//! What the store is kept in.
+//! The kinds of stores.
 
 use std::fmt;
 use std::sync::Arc;
@@ -121,7 +121,7 @@ pub(crate) mod postgres {
         })
     }
 
-    /// The server goes on with what it has received, and notices later that the process is gone.
+    /// The server continues with the statements that it has received, and notices later that the process is gone.
     pub(super) fn lose_owners(location: &str) {
         while connections(location) > 0 {}
         execute(location, "UPDATE owners SET lease_until = 0");

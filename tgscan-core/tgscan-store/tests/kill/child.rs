@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tgscan_core::account::{Budget, Period};
 use tgscan_core::bytes::Bytes;
 use tgscan_core::store::{AccountName, StorePolicy};
 use tgscan_core::{Api, ApiKey, Client, Reserve, RetryPolicy, Storage};
+use tgscan_core::{Budget, Period};
 use tgscan_mock::Mock;
 use tgscan_transport_hyper::HyperTransport;
 
@@ -23,7 +23,7 @@ const CONCURRENT: u64 = 16;
 /// A cap that nothing reaches.
 const HIGH: u64 = 1_000_000;
 
-/// What a child is told, in its environment.
+/// The settings of a child, in its environment.
 #[derive(Clone)]
 pub(crate) struct Orders {
     pub(crate) store: String,
@@ -75,7 +75,7 @@ pub(crate) fn policy() -> StorePolicy {
     StorePolicy::new("main", YEAR, YEAR)
 }
 
-/// What stands for an answer's bytes.
+/// The representation of an answer's bytes.
 pub(crate) fn digest(body: &Bytes) -> u64 {
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! A process that makes paid calls with a store is killed at a random moment, and another one goes on with the same
+//! A process that makes paid calls with a store is killed at a random moment, and another one continues with the same
 //! store: nothing is paid for twice, and nothing that was stored is lost. Checked against the mock's own account.
 //!
 //! `TGSCAN_KILLS`, `TGSCAN_SUSPENSIONS` and `TGSCAN_KILL_SEED` set how often, and which moments. CI kills 300 times each, and

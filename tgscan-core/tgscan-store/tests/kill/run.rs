@@ -1,4 +1,4 @@
-//! Starts children, kills them, and looks at what they left.
+//! Starts children, kills them, and checks their stores.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,12 +19,12 @@ use crate::backend::Backend;
 use crate::broken::Fault;
 use crate::child::Orders;
 
-/// What a search costs.
+/// The cost of a search.
 pub(crate) const PRICE: u64 = 2;
 /// How many questions a child asks, and how far apart those of two children begin.
 pub(crate) const QUESTIONS: u64 = 40;
 const STEP: u64 = 7;
-/// How often the balance resolves what is uncertain, in kills.
+/// How often the balance resolves uncertain calls, in kills.
 const RECONCILE_EVERY: u64 = 25;
 /// Longer than any child runs, unless something is wrong.
 pub(crate) const NEVER: Duration = Duration::from_secs(600);
@@ -54,7 +54,7 @@ impl Service {
         }
     }
 
-    /// Waits until the server has processed what it has received.
+    /// Waits until the server has processed all received statements.
     pub(crate) fn end_requests(&self) {
         // Connections are accepted in order: once this one is answered, none before it waits to be accepted.
         let mut last = TcpStream::connect(self.server.address()).unwrap();
@@ -188,7 +188,7 @@ impl Running {
         Self { child, lines, reader, said: Vec::new() }
     }
 
-    /// Reads what it says until this moment. Returns whether it still runs then.
+    /// Reads its output until this moment. Returns whether it still runs then.
     pub(crate) fn runs_until(&mut self, moment: Duration) -> bool {
         let until = Instant::now() + moment;
         loop {
@@ -206,7 +206,7 @@ impl Running {
         assert!(kill.args([format!("-{signal}"), self.child.id().to_string()]).status().unwrap().success());
     }
 
-    /// Kills it, if it still runs. Returns what it said, and whether it was killed.
+    /// Kills it, if it still runs. Returns its output, and whether it was killed.
     pub(crate) fn end(mut self, is_killed: bool) -> (Vec<String>, bool) {
         if is_killed {
             let _ = self.child.kill();
@@ -219,7 +219,7 @@ impl Running {
     }
 }
 
-/// Runs a child, and this long after its store is open calls `before` and kills it. Returns what it said, and whether it was
+/// Runs a child, and this long after its store is open calls `before` and kills it. Returns its output, and whether it was
 /// killed.
 pub(crate) fn run_child(
     orders: &Orders,

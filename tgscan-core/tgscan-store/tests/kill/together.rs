@@ -1,6 +1,5 @@
 //! Many processes that share a store, all running concurrently.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -63,7 +62,7 @@ pub(crate) fn lose_connections(backend: &Backend, seed: u64) -> Result<(), Viola
         &orders,
         |_| NEVER,
         || {
-            // As they go on, so that a slow machine has as many as a fast one.
+            // While they run, so that a slow machine has as many as a fast one.
             if service.mock.account().spent < (cuts + 1) * EACH {
                 return std::thread::yield_now();
             }
@@ -87,8 +86,8 @@ pub(crate) fn lose_connections(backend: &Backend, seed: u64) -> Result<(), Viola
     Ok(())
 }
 
-/// A process is suspended until its lease has passed and the balance was compared, and another one asks the same: what the
-/// first one sends when it wakes up was not paid for by the other.
+/// A process is suspended until its lease has passed and the balance was compared, and another one asks the same: when the
+/// first one wakes up, it does not pay again.
 pub(crate) fn suspend(backend: &Backend, times: u64, seed: u64, fault: Fault) -> Result<(), Violation> {
     let (service, began) = (Service::start(seed), Instant::now());
     let location = backend.location(&format!("suspended_{fault:?}").to_lowercase());
@@ -131,25 +130,20 @@ pub(crate) fn suspend(backend: &Backend, times: u64, seed: u64, fault: Fault) ->
 }
 
 /// Runs all processes concurrently, each until it is done or its moment has come, and calls `meanwhile` again and again.
-/// Returns what they said.
+/// Returns their output.
 fn run_all(
     orders: &Orders,
     moment: impl Fn(usize) -> Duration,
     mut meanwhile: impl FnMut(),
 ) -> Vec<Vec<String>> {
-    let running = AtomicUsize::new(PROCESSES);
     std::thread::scope(|scope| {
         let children: Vec<_> = (0..PROCESSES)
             .map(|process| {
-                let (moment, running) = (moment(process), &running);
-                scope.spawn(move || {
-                    let (said, _) = run_child(orders, moment, |_| {});
-                    running.fetch_sub(1, Ordering::Relaxed);
-                    said
-                })
+                let moment = moment(process);
+                scope.spawn(move || run_child(orders, moment, |_| {}).0)
             })
             .collect();
-        while running.load(Ordering::Relaxed) > 0 {
+        while !children.iter().all(std::thread::ScopedJoinHandle::is_finished) {
             meanwhile();
         }
         children.into_iter().map(|child| child.join().unwrap()).collect()

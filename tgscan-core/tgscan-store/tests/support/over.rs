@@ -16,13 +16,13 @@ pub(crate) trait Change: Send + Sync + 'static {
         account.clone()
     }
 
-    /// Changes what a transaction loads.
+    /// Changes the rows that a transaction asks for.
     fn needs(&self, _: &mut Needs) {}
 
-    /// Changes what a transaction has loaded.
+    /// Changes the rows that a transaction has loaded.
     fn loaded(&self, _: &mut Loaded) {}
 
-    /// Changes what a transaction writes.
+    /// Changes the rows that a transaction writes.
     fn changes(&self, _: &mut Changes) {}
 
     /// Returns an error instead of running a transaction.

@@ -1,5 +1,6 @@
 //! A PostgreSQL server of the test's own: from the programs that are installed, in a directory that goes with it.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +9,8 @@ use std::sync::{Mutex, OnceLock};
 
 /// A running server, which ends with this process.
 pub(crate) struct Server {
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
+    settings: Vec<String>,
     child: Mutex<Child>,
 }
 
@@ -20,17 +22,21 @@ pub(crate) fn server() -> &'static Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let directory = tempfile::Builder::new().prefix("tgscan-postgres-").tempdir().unwrap().keep();
-        if is_root() {
-            run(Command::new("chown").arg("postgres").arg(&directory));
-        }
-        let data = directory.join("data");
-        let mut initdb = as_user(&program("initdb"));
-        run(initdb
-            .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "-D"])
-            .arg(&data));
-        let child = Mutex::new(start(&directory));
-        Self { directory, child }
+        Self::start_with(&["listen_addresses="], |data| {
+            let mut initdb = as_user(&program("initdb"));
+            run(initdb
+                .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "-D"])
+                .arg(data));
+        })
+    }
+
+    /// Starts a server with settings, after its data directory was made.
+    pub(crate) fn start_with(settings: &[&str], make_data: impl FnOnce(&Path)) -> Self {
+        let directory = directory();
+        make_data(&directory.join("data"));
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let child = Mutex::new(start(&directory, &settings));
+        Self { directory, settings, child }
     }
 
     /// Where tests connect to.
@@ -50,34 +56,66 @@ impl Server {
     /// Stops the server as a crash would, and starts it again.
     pub(crate) fn restart(&self) {
         self.stop();
-        *self.child.lock().unwrap() = start(&self.directory);
+        *self.child.lock().unwrap() = start(&self.directory, &self.settings);
     }
 }
 
-/// Runs the server, and removes its directory when the process that started it has ended. A crash is asked for with USR1,
-/// because a shell cannot trap QUIT where that is ignored, as in what another shell runs in the background.
+/// Runs a program, and removes its directory when the process that started it has ended. A crash is asked for with USR1,
+/// because a shell cannot trap QUIT where that is ignored, as in what another shell runs in the background. At the end, PostgreSQL
+/// obeys QUIT, and PgBouncer TERM.
 const KEEPER: &str = r#"
-    "$0" -D "$1/data" -k "$1" -c listen_addresses= -c fsync=on -c lc_messages=C &
+    directory=$0
+    "$@" &
     server=$!
     trap 'kill -QUIT $server; wait $server; exit' USR1
-    trap 'kill -QUIT $server; wait $server; rm -rf "$1"; exit' TERM
+    trap 'kill -QUIT $server; kill -TERM $server; wait $server; rm -rf "$directory"; exit' TERM
     wait $server
 "#;
 
-/// Starts the server and waits until it says that it is ready.
-fn start(directory: &Path) -> Child {
+/// Makes a directory that belongs to the user of the servers.
+pub(crate) fn directory() -> PathBuf {
+    let directory = tempfile::Builder::new().prefix("tgscan-postgres-").tempdir().unwrap().keep();
+    own(&directory);
+    directory
+}
+
+/// Gives a file to the user of the servers.
+pub(crate) fn own(path: &Path) {
+    if is_root() {
+        run(Command::new("chown").arg("postgres").arg(path));
+    }
+}
+
+fn start(directory: &Path, settings: &[String]) -> Child {
+    let mut arguments = vec!["-D".into(), directory.join("data").into(), "-k".into(), directory.into()];
+    // Many tests share a server.
+    for setting in ["fsync=on", "lc_messages=C", "max_connections=400"]
+        .into_iter()
+        .chain(settings.iter().map(String::as_str))
+    {
+        arguments.extend(["-c".into(), setting.into()]);
+    }
+    keep(directory, &program("postgres"), arguments, "ready to accept")
+}
+
+/// Starts a server and waits until its log has a line that says that it is ready.
+pub(crate) fn keep(
+    directory: &Path,
+    program: &Path,
+    arguments: Vec<OsString>,
+    when_ready: &'static str,
+) -> Child {
     let (sender, ready) = channel();
-    let directory = directory.to_owned();
+    let mut keeper = as_user(Path::new("sh"));
+    keeper.args(["-c", KEEPER]).arg(directory).arg(program).args(arguments);
     // The signal comes when the thread ends that started it, so that one lives as long as the process.
     std::thread::spawn(move || {
-        let mut keeper = as_user(Path::new("sh"));
-        keeper.args(["-c", KEEPER]).arg(program("postgres")).arg(&directory);
         let mut child = keeper.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut child = Some(child);
         let mut said = String::new();
         for line in log.lines().map_while(Result::ok) {
-            if line.contains("ready to accept connections") {
+            if child.is_some() && line.contains(when_ready) {
                 sender.send(Ok(child.take().unwrap())).unwrap();
             } else if child.is_some() {
                 said.push_str(&line);
@@ -91,10 +129,10 @@ fn start(directory: &Path) -> Child {
             std::thread::park();
         }
     });
-    ready.recv().unwrap().unwrap_or_else(|said| panic!("PostgreSQL does not start:\n{said}"))
+    ready.recv().unwrap().unwrap_or_else(|said| panic!("the server does not start:\n{said}"))
 }
 
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.filter_map(|entry| Some(entry.ok()?.path())).collect())
         .unwrap_or_default();
@@ -112,7 +150,7 @@ fn is_root() -> bool {
 }
 
 /// The server refuses to run as root.
-fn as_user(program: &Path) -> Command {
+pub(crate) fn as_user(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     if is_root() {
         command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
@@ -121,7 +159,7 @@ fn as_user(program: &Path) -> Command {
     command
 }
 
-fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

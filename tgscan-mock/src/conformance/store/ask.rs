@@ -1,4 +1,4 @@
-//! Questions of a course, and the replies to them.
+//! The questions of a course, and their responses.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -12,31 +12,29 @@ use tgscan_core::store::{Account, CallState, Lookup, StorePolicy, StoreRefusal};
 use tgscan_core::types::{Search, SearchAnswer};
 use tgscan_core::{Api, Credits, Error, ErrorKind, Reserve};
 
-use super::course::{Course, PRICE, Sent, accounts, failed, flush};
+use super::course::{CAPS, Course, PRICE, Sent, accounts, failed, flush};
+use super::model::Answers;
 use super::model::{ACCOUNTS, Expected, MAX_AGE, PEOPLE};
-use super::step::{Answers, Reply};
+use super::step::Reply;
 use super::{Result, Rule, check};
 use crate::outcome::Wire;
 use crate::{Fault, FaultKind};
 
-/// A cap that courses reach, and one that they do not reach.
-pub(super) const CAPS: [u64; 2] = [12, 1_000_000];
-
-/// A question: the number of its account, the handle by which it is asked, and the person.
+/// A question: its account, the account handle, and the person.
 struct Asked {
     account: usize,
     handle: Account,
     person: usize,
 }
 
-/// Where a call stands once the suite has something to decide.
-enum Stand {
+/// The state of a call when the suite must act.
+enum CallResult {
     Sent(Box<(Request<Bytes>, InFlight<Search>)>),
     Ended(Box<std::result::Result<tgscan_core::Reply<SearchAnswer>, Error>>),
 }
 
-/// Asks an account until the call is sent or has ended. A call with the same question that is in flight ends it.
-async fn drive(mut step: CallStep<Search>, mut time: Duration) -> Stand {
+/// Drives a call until it is sent or has ended. Gives up if another call with the same question is in flight.
+async fn drive(mut step: CallStep<Search>, mut time: Duration) -> CallResult {
     loop {
         step = match step {
             CallStep::Ask(asking) => {
@@ -50,8 +48,8 @@ async fn drive(mut step: CallStep<Search>, mut time: Duration) -> Stand {
                 time += wait.duration();
                 wait.resume(Now::new(time, None))
             }
-            CallStep::Send(request, in_flight) => return Stand::Sent(Box::new((request, in_flight))),
-            CallStep::Done(result) => return Stand::Ended(Box::new(result)),
+            CallStep::Send(request, in_flight) => return CallResult::Sent(Box::new((request, in_flight))),
+            CallStep::Done(result) => return CallResult::Ended(Box::new(result)),
         };
     }
 }
@@ -90,23 +88,23 @@ impl Course {
     ) -> Result {
         let handle = self.accounts[account].clone();
         let totals = handle.book().await.map_err(failed)?.totals();
-        let stand = drive(self.begin(account, &handle, person, answers, cap)?, self.model.now).await;
+        let result = drive(self.begin(account, &handle, person, answers, cap)?, self.model.now).await;
         let expected = self.model.expect(account, person, answers);
         let has_room = totals.remaining(cap) >= PRICE;
-        self.asked(Asked { account, handle, person }, &expected, has_room, stand, reply).await
+        self.asked(Asked { account, handle, person }, &expected, has_room, result, reply).await
     }
 
-    /// Checks what became of a question. If it was sent, the service processes it now.
+    /// Checks the result of a question. If it was sent, the service processes it now.
     async fn asked(
         &mut self,
         question: Asked,
         expected: &Expected,
         has_room: bool,
-        stand: Stand,
+        result: CallResult,
         reply: Reply,
     ) -> Result {
-        let (is_right, rule, what) = match stand {
-            Stand::Sent(sent) => {
+        let (is_right, rule, what) = match result {
+            CallResult::Sent(sent) => {
                 let is_right = *expected == Expected::Granted && has_room;
                 let rule = match expected {
                     Expected::Granted => Rule::Cap,
@@ -121,7 +119,7 @@ impl Course {
                 }
                 (false, rule, "it was sent".to_owned())
             }
-            Stand::Ended(result) => match (*result, expected) {
+            CallResult::Ended(result) => match (*result, expected) {
                 (Ok(reply), Expected::Stored(body)) => {
                     (reply.raw() == body, Rule::DurableAnswer, "a stored answer".to_owned())
                 }
@@ -168,7 +166,7 @@ impl Course {
         let new = self.accounts[account].calls(last.unwrap_or(0), 2).await.map_err(failed)?;
         let [call] = &new[..] else {
             return check(false, Rule::DurableClaim, || {
-                "a question was sent without a new call on record".into()
+                "a question was sent without a new call in the store".into()
             });
         };
         check(call.state() == CallState::InFlight, Rule::DurableClaim, || format!("sent with {call:?}"))?;
@@ -185,7 +183,7 @@ impl Course {
         Ok(())
     }
 
-    /// Lets the service process a request.
+    /// Processes a request at the service.
     fn process_request(
         &mut self,
         account: usize,
@@ -206,8 +204,8 @@ impl Course {
         let result = loop {
             let received = wire.into_result(usize::MAX);
             match drive(in_flight.received(received, Now::new(now, None)), now).await {
-                Stand::Ended(result) => break *result,
-                Stand::Sent(sent) => {
+                CallResult::Ended(result) => break *result,
+                CallResult::Sent(sent) => {
                     let (request, again) = *sent;
                     wire = self.process_request(account, id, &request, None);
                     in_flight = again;
@@ -228,24 +226,36 @@ impl Course {
     }
 
     pub(super) async fn ask_twice(&mut self, account: usize, person: usize) -> Result {
-        let (here, mut other) = (self.accounts[account].clone(), accounts(&self.process));
+        let (handle, mut other) = (self.accounts[account].clone(), accounts(&self.process));
         let other = other.swap_remove(account);
-        let totals = here.book().await.map_err(failed)?.totals();
+        let totals = handle.book().await.map_err(failed)?.totals();
         let expected = self.model.expect(account, person, Answers::StoredOrNew);
         let has_room = totals.remaining(CAPS[1]) >= PRICE;
-        let first = self.begin(account, &here, person, Answers::StoredOrNew, CAPS[1])?;
+        let first = self.begin(account, &handle, person, Answers::StoredOrNew, CAPS[1])?;
         let second = self.begin(account, &other, person, Answers::StoredOrNew, CAPS[1])?;
         let (first, second) = join(drive(first, self.model.now), drive(second, self.model.now)).await;
-        let ((first, of_first), (second, of_second)) = if matches!(first, Stand::Sent(..)) {
-            ((first, here), (second, other))
+        let ((first, first_handle), (second, second_handle)) = if matches!(first, CallResult::Sent(..)) {
+            ((first, handle), (second, other))
         } else {
-            ((second, other), (first, here))
+            ((second, other), (first, handle))
         };
-        self.asked(Asked { account, handle: of_first, person }, &expected, has_room, first, Reply::Answer)
-            .await?;
+        self.asked(
+            Asked { account, handle: first_handle, person },
+            &expected,
+            has_room,
+            first,
+            Reply::Answer,
+        )
+        .await?;
         let expected = if expected == Expected::Granted { Expected::InFlight } else { expected };
-        self.asked(Asked { account, handle: of_second, person }, &expected, has_room, second, Reply::Answer)
-            .await
+        self.asked(
+            Asked { account, handle: second_handle, person },
+            &expected,
+            has_room,
+            second,
+            Reply::Answer,
+        )
+        .await
     }
 
     pub(super) async fn drop_asking(&mut self, account: usize, person: usize) -> Result {
@@ -259,11 +269,11 @@ impl Course {
             poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await
         };
         if let Poll::Ready(answered) = answered {
-            // The store was too fast for a drop.
+            // The store answered immediately, so nothing was dropped.
             let now = self.model.now;
-            let stand = drive(asking.answered(answered, Now::new(now, None)), now).await;
+            let result = drive(asking.answered(answered, Now::new(now, None)), now).await;
             return self
-                .asked(Asked { account, handle, person }, &expected, true, stand, Reply::Answer)
+                .asked(Asked { account, handle, person }, &expected, true, result, Reply::Answer)
                 .await;
         }
         self.rule = Rule::Release;

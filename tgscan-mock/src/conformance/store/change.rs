@@ -1,10 +1,10 @@
-//! What happens to the accounts of a course apart from questions.
+//! Steps of a course other than questions: crashes, expiry, erasing, purchases and comparisons.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tgscan_core::Api;
-use tgscan_core::account::Outcome;
+use tgscan_core::Outcome;
 use tgscan_core::store::{CallState, StorePolicy};
 
 use super::course::{Course, accounts, failed, flush};
@@ -23,7 +23,7 @@ impl Course {
         self.accounts = accounts(&self.process);
         self.model.crash();
         for account in &self.accounts {
-            // Any transaction notices lost owners.
+            // Each transaction marks the calls of lost owners.
             flush(account).await?;
         }
         Ok(())
@@ -32,8 +32,8 @@ impl Course {
     pub(super) async fn expire(&mut self, account: usize) -> Result {
         let removed = self.accounts[account].expire(ACCOUNTS[account].2).await.map_err(failed)?;
         let now = self.model.now;
-        // Some may have been removed along with other operations.
-        let due = self.model.forget(|call| call.account == account && call.is_due(now));
+        // Other operations may have removed some of them.
+        let due = self.model.remove(|call| call.account == account && call.is_due(now));
         check(removed <= due, Rule::Expiry, || format!("{removed} questions expired instead of {due}"))
     }
 
@@ -42,7 +42,7 @@ impl Course {
         self.rule = Rule::Erasing;
         let query = PEOPLE[person].parse().map_err(failed)?;
         let erased = self.accounts[account].erase(&query).await.map_err(failed)?;
-        let due = self.model.forget(|call| (call.account, call.person) == (account, person));
+        let due = self.model.remove(|call| (call.account, call.person) == (account, person));
         check(erased.questions == due, Rule::Erasing, || format!("{erased:?} instead of {due} questions"))
     }
 
@@ -64,7 +64,7 @@ impl Course {
         self.model.journal[call.account] += 1;
         let (account, id, cost) = (call.account, call.id, call.cost);
         let was = self.accounts[account].resolve(id, cost).await.map_err(failed)?;
-        check(was.is_some(), Rule::Resolving, || "a person cannot resolve an uncertain call".into())
+        check(was.is_some(), Rule::Resolving, || "an uncertain call cannot be resolved by hand".into())
     }
 
     pub(super) async fn compare_with_balance(&mut self, account: usize) -> Result {
@@ -84,6 +84,6 @@ impl Course {
             _ => false,
         };
         self.model.compared(account);
-        check(is_right, Rule::Resolving, || format!("a comparison showed {report:?}"))
+        check(is_right, Rule::Resolving, || format!("a comparison reported {report:?}"))
     }
 }

@@ -1,4 +1,4 @@
-//! Compares a store with what the callers know.
+//! Compares a store with the model.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::model::{self, ACCOUNTS};
 use super::{Result, Rule, check};
 
 impl Course {
-    /// Compares every account. Questions and answers that are due may be gone already.
+    /// Compares every account. Due questions and answers may already be removed.
     pub(super) async fn compare_with_store(&mut self) -> Result {
         for number in 0..ACCOUNTS.len() {
             let account = self.accounts[number].clone();
@@ -40,19 +40,19 @@ impl Course {
                 format!("call {} has another question", call.id)
             })?;
             if question.is_none() && expected.is_due(now) {
-                (expected.is_forgotten, expected.answer) = (true, None);
+                (expected.is_removed, expected.answer) = (true, None);
             }
-            check(question.is_none() == expected.is_forgotten, rule, || {
-                format!("the question of call {} is there or gone, wrongly", call.id)
+            check(question.is_none() == expected.is_removed, rule, || {
+                format!("the question of call {} is wrongly present or missing", call.id)
             })?;
             let read = account.call(call.id).await.map_err(failed)?;
             let answer = read.and_then(|(_, answer)| answer).map(|answer| answer.body);
             let must = expected.answer.as_ref().map(|(body, _)| body);
             let is_right = match state {
                 CallState::Answered => answer.as_ref() == must,
-                _ => !expected.is_forgotten || answer.is_none(),
+                _ => !expected.is_removed || answer.is_none(),
             };
-            let rule = if expected.is_forgotten { rule } else { Rule::DurableAnswer };
+            let rule = if expected.is_removed { rule } else { Rule::DurableAnswer };
             check(is_right, rule, || format!("call {} has another answer", call.id))?;
         }
         Ok(calls)
@@ -63,7 +63,7 @@ impl Course {
         let (totals, lost) = (book.totals(), self.mocks[number].account().spent);
         let known = totals.charged + totals.unexplained;
         check(known <= lost && lost <= totals.committed(), Rule::Accounting, || {
-            format!("the account lost {lost}, and the book has {totals:?}")
+            format!("the account lost {lost}, but the book has {totals:?}")
         })?;
         let count = |state| calls.iter().filter(|call| call.state() == state).count() as u64;
         let counted = (totals.in_flight_calls, totals.uncertain_attempts);
@@ -96,11 +96,11 @@ async fn read_in_pages(account: &Account) -> Result<Vec<Call>> {
     }
 }
 
-/// Checks that each index finds the calls that its rows say.
+/// Checks that each index returns the matching calls.
 async fn check_indexes(account: &Account, calls: &[Call]) -> Result {
     let now = account.store().account(account.name()).await.map_err(failed)?.1;
-    let ids = |is_meant: &dyn Fn(&Call) -> bool| -> Vec<u64> {
-        calls.iter().filter(|call| is_meant(call)).map(|call| call.id).collect()
+    let ids = |matches: &dyn Fn(&Call) -> bool| -> Vec<u64> {
+        calls.iter().filter(|call| matches(call)).map(|call| call.id).collect()
     };
     let mut due: Vec<&Call> =
         calls.iter().filter(|call| call.due_at().is_some_and(|due| due <= now)).collect();
@@ -122,7 +122,7 @@ async fn check_indexes(account: &Account, calls: &[Call]) -> Result {
         let found = account.store().find(account.name(), index.clone(), usize::MAX).await.map_err(failed)?;
         let first = account.store().find(account.name(), index.clone(), 1).await.map_err(failed)?;
         check(found == must && first[..] == must[..must.len().min(1)], Rule::Indexes, || {
-            // The index itself names the query.
+            // `Debug` of the index is not printed, because it contains the query.
             let name = match index {
                 Index::Unresolved => "unresolved calls",
                 Index::Due => "due calls",

@@ -1,4 +1,4 @@
-//! Plays a course on a store.
+//! Runs a course on a store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,27 +7,29 @@ use tgscan_core::call::InFlight;
 use tgscan_core::store::{Account, AccountName, CallState, Store};
 use tgscan_core::types::Search;
 
-use super::ask::CAPS;
 use super::model::{ACCOUNTS, Call, Model};
 use super::process::Process;
 use super::step::Step;
-use super::{Broken, Result, Rule, StoreUnderTest};
+use super::{BrokenRule, Result, Rule, StoreUnderTest};
 use crate::Mock;
 use crate::outcome::Wire;
 
-/// What a question costs.
+/// A cap that courses reach, and one that they cannot reach.
+pub(super) const CAPS: [u64; 2] = [12, 1_000_000];
+
+/// The cost of a question, in credits.
 pub(super) const PRICE: u64 = 2;
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
-pub(super) fn failed(error: impl std::fmt::Display) -> Broken {
-    Broken { rule: Rule::Accounting, what: format!("the store failed: {error}") }
+pub(super) fn failed(error: impl std::fmt::Display) -> BrokenRule {
+    BrokenRule { rule: Rule::Accounting, what: format!("the store failed: {error}") }
 }
 
-/// A question that was sent, with the reply that it gets.
+/// A sent question, with its pending response.
 pub(super) struct Sent {
     pub(super) account: usize,
     pub(super) id: u64,
-    /// The handle by which it was asked.
+    /// The account handle of the call.
     pub(super) handle: Account,
     pub(super) in_flight: InFlight<Search>,
     pub(super) wire: Wire,
@@ -39,17 +41,17 @@ pub(super) struct Course {
     pub(super) mocks: Vec<Mock>,
     pub(super) model: Model,
     pub(super) sent: Vec<Sent>,
-    /// The rule that the last step is about.
+    /// The rule that the last step tests.
     pub(super) rule: Rule,
-    /// The account that the last step is about, if it is about one.
+    /// The account that the last step changes, if it is only one.
     account: Option<usize>,
 }
 
-/// Plays a course on an empty store. Returns the rule that was broken, and after how many steps.
+/// Runs a course on an empty store. Returns the broken rule, and the number of steps so far.
 pub(super) async fn play(
     subject: &mut impl StoreUnderTest,
     steps: &[Step],
-) -> std::result::Result<(), (usize, Broken)> {
+) -> std::result::Result<(), (usize, BrokenRule)> {
     let mut course = Course::new(subject.open()).map_err(|broken| (0, broken))?;
     for (index, step) in steps.iter().enumerate() {
         let taken = async {
@@ -68,7 +70,7 @@ pub(super) fn accounts(process: &Arc<Process>) -> Vec<Account> {
     ACCOUNTS.into_iter().map(account).collect()
 }
 
-/// Returns when the store has written what was asked of a handle before: operations run in their order.
+/// Waits until the earlier operations of a handle are written. Operations run in order.
 pub(super) async fn flush(account: &Account) -> Result {
     account.set_price("", None).await.map(drop).map_err(failed)
 }
@@ -89,7 +91,7 @@ impl Course {
         })
     }
 
-    /// The rule that is broken if an account is not as it should be after the last step.
+    /// Returns the rule that is broken if an account differs from the model after the last step.
     pub(super) fn rule_for(&self, account: usize) -> Rule {
         if self.account.is_some_and(|about| about != account) { Rule::Isolation } else { self.rule }
     }
@@ -133,7 +135,7 @@ impl Course {
                 if self.model.calls.iter().any(is_busy) {
                     return Ok(());
                 }
-                // Until no lost call can be charged any more.
+                // After this time, no lost call can be charged.
                 subject.advance(HOUR);
                 self.model.now += HOUR;
                 self.compare_with_balance(account).await

@@ -1,5 +1,5 @@
-//! A conformance suite for stores: random courses of questions, answers, crashes, erasures and comparisons, checked after
-//! each step against what the service and the callers know.
+//! A conformance suite for stores: random sequences of questions, answers, crashes, erasures and comparisons. After each step,
+//! the store is compared with the service's charges and with a model of the calls.
 //!
 //! ```no_run
 //! # use std::sync::Arc;
@@ -38,26 +38,26 @@ use super::Report;
 use course::play;
 use step::{Rng, Step};
 
-/// Steps of a course.
+/// The number of steps of a course.
 const STEPS: usize = 40;
 
-/// A store that the suite can open, and whose owner it can lose.
+/// A store that the suite can open and crash.
 pub trait StoreUnderTest {
-    /// Opens the store: an empty one first, and after a crash what is left of it. The suite drops the last one before.
+    /// Opens the store: empty at first, and with its durable data after a crash. The suite drops the previous handle before.
     fn open(&mut self) -> Arc<dyn Store>;
 
-    /// Ends the owner as a crash does: its calls in flight belong to a lost owner when the store is opened again.
+    /// Ends the owner like a crash: when the store is opened again, its calls in flight belong to a lost owner.
     fn crash(&mut self);
 
     /// Moves the store's clock forward.
     fn advance(&mut self, duration: Duration);
 }
 
-/// What a store must hold; see [`tgscan_core::store`].
+/// A requirement on stores; see [`tgscan_core::store`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Rule {
-    /// A claim is on record before its request is sent, and survives a crash.
+    /// A claim is stored before its request is sent, and survives a crash.
     DurableClaim,
     /// An answer survives a crash, byte for byte.
     DurableAnswer,
@@ -67,18 +67,17 @@ pub enum Rule {
     Uncertain,
     /// A cap counts the calls of all owners.
     Cap,
-    /// Answers above `max_age` are not used, and questions and answers are removed when they are due.
+    /// Answers older than `max_age` are not used. Due questions and answers are removed.
     Expiry,
     /// Accounts do not mix.
     Isolation,
-    /// Charged credits are at most what the account lost, and that is at most charged and uncertain credits. The calls and
-    /// the journal explain the totals.
+    /// Charged ≤ lost by the account ≤ charged + in flight + uncertain. The calls and the journal explain the totals.
     Accounting,
-    /// A comparison, a purchase and a person can resolve uncertain calls.
+    /// Uncertain calls can be resolved by a comparison and by hand, also after a purchase.
     Resolving,
-    /// Erasing a person removes questions and answers, and leaves what they cost.
+    /// Erasing a person removes questions and answers, but keeps their cost.
     Erasing,
-    /// A claim whose caller is gone is given back.
+    /// The claim of a dropped caller is released.
     Release,
     /// Indexes follow from the rows.
     Indexes,
@@ -112,29 +111,28 @@ impl fmt::Display for Rule {
             Self::Expiry => "questions and answers expire",
             Self::Isolation => "accounts do not mix",
             Self::Accounting => "totals, calls and journal agree with the service",
-            Self::Resolving => "comparison, purchase and person resolve uncertain calls",
+            Self::Resolving => "uncertain calls can be resolved by comparison and by hand",
             Self::Erasing => "erasing removes questions and answers only",
-            Self::Release => "an abandoned claim is given back",
+            Self::Release => "the claim of a dropped caller is released",
             Self::Indexes => "indexes follow from the rows",
         })
     }
 }
 
 /// A rule that a store broke.
-struct Broken {
+struct BrokenRule {
     rule: Rule,
     what: String,
 }
 
-type Result<T = ()> = std::result::Result<T, Broken>;
+type Result<T = ()> = std::result::Result<T, BrokenRule>;
 
 /// Returns an error with this rule, unless it holds.
 fn check(holds: bool, rule: Rule, what: impl FnOnce() -> String) -> Result {
-    if holds { Ok(()) } else { Err(Broken { rule, what: what() }) }
+    if holds { Ok(()) } else { Err(BrokenRule { rule, what: what() }) }
 }
 
-/// Runs random courses from a seed, each on a new, empty store. For each rule that is broken, the report has the shortest
-/// course that was found.
+/// Runs random courses from a seed, each on a new, empty store. The report contains a shortened course for each broken rule.
 pub async fn run<S: StoreUnderTest>(seed: u64, courses: u64, new: impl Fn() -> S) -> Report {
     let mut found: Vec<(Rule, String)> = Vec::new();
     for course in 0..courses {
@@ -157,13 +155,13 @@ pub async fn run<S: StoreUnderTest>(seed: u64, courses: u64, new: impl Fn() -> S
     report
 }
 
-/// Leaves out steps as long as the same rule is broken.
+/// Removes steps as long as the same rule is broken.
 async fn shorten<S: StoreUnderTest>(
     new: &impl Fn() -> S,
     mut steps: Vec<Step>,
-    mut broken: Broken,
-) -> (Vec<Step>, Broken) {
-    // The last step is the one that shows it.
+    mut broken: BrokenRule,
+) -> (Vec<Step>, BrokenRule) {
+    // The last step breaks the rule, so it stays.
     let mut at = steps.len().saturating_sub(1);
     while at > 0 {
         at -= 1;

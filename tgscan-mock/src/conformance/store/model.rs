@@ -1,13 +1,19 @@
-//! What the callers of a course know.
+//! The expected state of the store.
 
 use std::time::Duration;
 
 use tgscan_core::bytes::Bytes;
 use tgscan_core::store::{CallId, CallState};
 
-use super::step::Answers;
+/// Which answers a question accepts; see [`Lookup`](tgscan_core::store::Lookup).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answers {
+    StoredOrNew,
+    New,
+    Stored,
+}
 
-/// Accounts: label, service, and how long their answers are kept.
+/// The accounts: label, service, and the time for which answers are kept.
 pub(super) const ACCOUNTS: [(&str, &str, Duration); 3] = [
     ("main", "mock", Duration::from_secs(150 * 60)),
     ("main", "another service", Duration::from_secs(1000 * 3600)),
@@ -16,24 +22,24 @@ pub(super) const ACCOUNTS: [(&str, &str, Duration); 3] = [
 pub(super) const PEOPLE: [&str; 2] = ["alice_1", "bob_1"];
 pub(super) const MAX_AGE: Duration = Duration::from_secs(90 * 60);
 
-/// A call as it should be on record.
+/// The expected state of a call.
 pub(super) struct Call {
     pub(super) account: usize,
     pub(super) id: CallId,
     pub(super) person: usize,
     pub(super) state: CallState,
-    /// What the service took for it.
+    /// The credits that the service charged.
     pub(super) cost: u64,
-    /// Its answer, and when it came.
+    /// The answer, and the time at which it was received.
     pub(super) answer: Option<(Bytes, Duration)>,
     expires_at: Duration,
     /// Whether it was uncertain at the first comparison, so that no comparison can resolve it.
     is_before_baseline: bool,
     /// Whether question and answer were removed.
-    pub(super) is_forgotten: bool,
+    pub(super) is_removed: bool,
 }
 
-/// What a question should lead to.
+/// The expected result of a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     Granted,
@@ -63,9 +69,9 @@ impl Call {
 }
 
 impl Model {
-    /// What a question should lead to, apart from caps.
+    /// Returns the expected result of a question, without caps.
     pub(super) fn expect(&self, account: usize, person: usize, answers: Answers) -> Expected {
-        let is_same = |call: &&Call| (call.account, call.person) == (account, person) && !call.is_forgotten;
+        let is_same = |call: &&Call| (call.account, call.person) == (account, person) && !call.is_removed;
         let latest = || self.calls.iter().rev().filter(is_same);
         let is_young = |at: Duration| {
             let age = self.now.saturating_sub(at);
@@ -94,7 +100,7 @@ impl Model {
             answer: None,
             expires_at,
             is_before_baseline: false,
-            is_forgotten: false,
+            is_removed: false,
         });
     }
 
@@ -102,7 +108,7 @@ impl Model {
         self.calls.iter_mut().find(|call| (call.account, call.id) == (account, id))
     }
 
-    /// A call ended; `None` if it was free.
+    /// Records the end of a call. A `state` of `None` means that it was free.
     pub(super) fn ended(
         &mut self,
         account: usize,
@@ -117,16 +123,16 @@ impl Model {
         let Some(call) = self.call(account, id) else { return };
         call.state = state;
         call.expires_at = now + ACCOUNTS[account].2;
-        call.answer = body.filter(|_| !call.is_forgotten).map(|body| (body, now));
+        call.answer = body.filter(|_| !call.is_removed).map(|body| (body, now));
     }
 
-    /// Owners of calls in flight are lost.
+    /// Marks the calls in flight as uncertain.
     pub(super) fn crash(&mut self) {
         let in_flight = self.calls.iter_mut().filter(|call| call.state == CallState::InFlight);
         in_flight.for_each(|call| call.state = CallState::Uncertain);
     }
 
-    /// A comparison resolves the uncertain calls of an account that it can resolve.
+    /// Records a comparison, which resolves the uncertain calls since the baseline.
     pub(super) fn compared(&mut self, account: usize) {
         let is_first = !std::mem::replace(&mut self.has_baseline[account], true);
         self.journal[account] += 1;
@@ -140,9 +146,9 @@ impl Model {
         }
     }
 
-    /// Removes questions and answers. Returns of how many calls.
-    pub(super) fn forget(&mut self, is_meant: impl Fn(&Call) -> bool) -> u64 {
-        let meant = self.calls.iter_mut().filter(|call| is_meant(call) && !call.is_forgotten);
-        meant.map(|call| (call.is_forgotten, call.answer) = (true, None)).count() as u64
+    /// Removes the questions and answers of matching calls. Returns the number of these calls.
+    pub(super) fn remove(&mut self, matches: impl Fn(&Call) -> bool) -> u64 {
+        let meant = self.calls.iter_mut().filter(|call| matches(call) && !call.is_removed);
+        meant.map(|call| (call.is_removed, call.answer) = (true, None)).count() as u64
     }
 }

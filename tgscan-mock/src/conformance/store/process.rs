@@ -1,4 +1,4 @@
-//! A store as one process has it.
+//! A store that a crash disconnects.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tgscan_core::store::{
     StoreError, Task,
 };
 
-/// A store until its process is killed: then nothing reaches it.
+/// A store handle of one process. After [`kill`](Self::kill), all operations fail.
 pub(super) struct Process(Mutex<Option<Arc<dyn Store>>>);
 
 impl Process {

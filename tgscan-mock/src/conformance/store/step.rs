@@ -1,19 +1,18 @@
 //! The steps of a course.
 
-/// Random numbers from a seed: `SplitMix64`.
-pub(super) struct Rng(u64);
+use super::model::Answers;
+use crate::data;
+
+/// Random numbers from a seed.
+pub(super) struct Rng(data::Rng);
 
 impl Rng {
     pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(data::Rng::new(seed))
     }
 
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
+        self.0.next() % bound
     }
 
     fn index(&mut self, bound: usize) -> usize {
@@ -21,7 +20,7 @@ impl Rng {
     }
 }
 
-/// One step. A call is chosen by its place among those that the step can concern, so that a course can be shortened.
+/// A step. Selects a call by its index among the possible ones, so that a course can be shortened.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     Ask {
@@ -69,19 +68,11 @@ pub(super) enum Step {
     },
 }
 
-/// Which answers a question accepts; see [`Lookup`](tgscan_core::store::Lookup).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answers {
-    StoredOrNew,
-    New,
-    Stored,
-}
-
-/// What becomes of a request.
+/// The response to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     Answer,
-    /// Refused for now: the call is sent again after a pause.
+    /// Refused temporarily: the call is sent again after a backoff.
     TooManyRequests,
     /// The connection breaks, before or after the request was charged.
     Reset {
@@ -91,7 +82,7 @@ pub(super) enum Reply {
 }
 
 impl Step {
-    /// The account that it names.
+    /// Returns the account of the step.
     pub(super) fn account(self) -> Option<usize> {
         match self {
             Self::Ask { account, .. }

@@ -93,6 +93,18 @@ impl Entry {
     }
 }
 
+/// The progress of an expectation.
+#[cfg(feature = "server")]
+pub(crate) struct Progress {
+    /// The expected call, for people.
+    pub(crate) call: String,
+    /// The expected number of calls, for people.
+    pub(crate) expected: String,
+    pub(crate) calls: u64,
+    pub(crate) refused: u64,
+    pub(crate) is_met: bool,
+}
+
 /// A request that matched: its expectation and its step of the sequence.
 pub(crate) struct Match {
     entry: usize,
@@ -123,12 +135,42 @@ impl Expectations {
         let (refused, returned) = (0, BTreeSet::new());
         self.entries.push(Entry { expected, calls: 0, refused, returned, place, is_over: false });
         self.is_verified = false;
-        self.rerun = self.rerun.take().or_else(super::report::rerun);
+        self.rerun = self.rerun.take().or_else(super::rerun::rerun);
     }
 
     /// Returns whether every expectation is met and every request was expected.
     pub(crate) fn is_satisfied(&self) -> bool {
         self.mismatches.is_empty() && self.entries.iter().all(Entry::is_met)
+    }
+
+    /// Returns the progress of the first expectations, at most this number.
+    #[cfg(feature = "server")]
+    pub(crate) fn progress(&self, most: usize) -> Vec<Progress> {
+        let progress = |entry: &Entry| Progress {
+            call: entry.expected.to_string(),
+            expected: entry.expected_count(),
+            calls: entry.calls,
+            refused: entry.refused,
+            is_met: entry.is_met(),
+        };
+        self.entries.iter().take(most).map(progress).collect()
+    }
+
+    /// Returns the number of expectations.
+    #[cfg(feature = "server")]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns the descriptions of the first unexpected requests, and the number of the others.
+    #[cfg(feature = "server")]
+    pub(crate) fn unexpected(&self) -> (&[String], u64) {
+        (&self.mismatches, self.more_mismatches)
+    }
+
+    /// Returns whether an expectation matches a request and accepts another call.
+    pub(crate) fn accepts(&self, target: &Target<'_>) -> bool {
+        (0..self.entries.len()).any(|index| self.try_match(index, target).is_ok())
     }
 
     /// Finds the first expectation that matches a request and accepts another call. Returns the action, and the latency

@@ -2,6 +2,7 @@
 
 mod expectations;
 mod report;
+mod rerun;
 
 use std::any::Any;
 use std::fmt;
@@ -16,6 +17,8 @@ use tgscan_core::types::{ApiMethod, Envelope};
 use super::fault::Fault;
 use super::script::accept;
 use crate::data::Generate;
+#[cfg(feature = "server")]
+pub(crate) use expectations::Progress;
 pub(super) use expectations::plural;
 pub(super) use expectations::{Expectations, Match, Target};
 pub use report::UnmetExpectations;

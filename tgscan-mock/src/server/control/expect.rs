@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tgscan_core::types::registry::infos;
 
-use super::{Answer, read};
+use super::{Answer, Call, bytes, read};
 use crate::data::{Generate, GenerateVisitor, visit_all};
 use crate::engine::{MOST_LATENCY_MS, from_object};
 use crate::{Expect, Mock, ScriptStep};
@@ -37,11 +37,12 @@ struct ExpectedCall {
 
 from_object!(ExpectedCall);
 
-pub(super) fn expectations(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
-    match *http_method {
+pub(super) fn expectations(call: &Call<'_>) -> Option<Answer> {
+    let mock = call.mock;
+    match *call.http_method {
         Method::GET => {}
         Method::POST => {
-            let calls = match read::<Vec<ExpectedCall>>(body) {
+            let calls = match read::<Vec<ExpectedCall>>(call.body) {
                 Ok(calls) => calls,
                 Err(wrong) => return Some(Err(wrong)),
             };
@@ -61,10 +62,10 @@ pub(super) fn expectations(http_method: &Method, mock: &Mock, body: &[u8]) -> Op
         _ => return None,
     }
     let result = mock.verify();
-    Some(Ok(json!({
+    Some(Ok(bytes(&json!({
         "satisfied": result.is_ok(),
         "report": result.err().map(|unmet| unmet.to_string()),
-    })))
+    }))))
 }
 
 type Add = Box<dyn FnOnce(&Mock)>;

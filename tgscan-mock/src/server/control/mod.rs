@@ -1,52 +1,114 @@
 //! The control paths: the mock's state, for tests in any language.
 
 mod expect;
+mod inspect;
 
+use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::connection::Unread;
+use super::inspector;
 use crate::engine::{Change, RecordedRequest, ScriptStep, fault_json};
 use crate::{InvalidMock, KeyUsed, Mock};
 
+/// The reason for which a body cannot be read, with the status to answer.
+pub(super) type Unread = (StatusCode, String);
+
 const PREFIX: &str = "/_mock/";
 
-type Answer = Result<Value, (StatusCode, String)>;
+/// The JSON of an answer, or the status and the message of an error.
+type Answer = Result<Bytes, (StatusCode, String)>;
+
+fn bytes(json: &Value) -> Bytes {
+    Bytes::from(json.to_string())
+}
+
+/// A request to a control path.
+struct Call<'a> {
+    http_method: &'a Method,
+    query: &'a str,
+    body: &'a [u8],
+    mock: &'a Mock,
+    /// When the server started, in milliseconds since 1970.
+    started_ms: u64,
+}
+
+impl<'a> Call<'a> {
+    /// Returns the first value of a parameter in the URL.
+    fn parameter(&self, name: &str) -> Option<Cow<'a, str>> {
+        let mut pairs = form_urlencoded::parse(self.query.as_bytes());
+        pairs.find_map(|(known, value)| (known == name).then_some(value))
+    }
+}
+
+/// Returns whether a path is answered by [`answer`].
+pub(super) fn is_control(path: &str) -> bool {
+    path.starts_with(PREFIX) || path == PREFIX.trim_end_matches('/')
+}
 
 /// Answers a request under `/_mock/`, or returns `None` for other paths. It needs no key and is not recorded.
-pub(super) fn answer(
+pub(super) async fn answer(
     mock: &Mock,
+    started_ms: u64,
     request: &Request<Bytes>,
     unread: Option<&Unread>,
 ) -> Option<Response<Bytes>> {
-    let name = request.uri().path().strip_prefix(PREFIX)?;
+    let path = request.uri().path();
+    if !is_control(path) {
+        return None;
+    }
     if let Some(unread) = unread {
         return Some(respond(Err(unread.clone())));
+    }
+    let Some(name) = path.strip_prefix(PREFIX) else {
+        return Some(redirect_to_page());
+    };
+    let refuse = |allow: &'static str| {
+        let mut response = respond(Err((StatusCode::METHOD_NOT_ALLOWED, format!("send one of {allow}"))));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        response
+    };
+    if let Some(file) = inspector::find(name) {
+        let is_read = [Method::GET, Method::HEAD].contains(request.method());
+        return Some(if is_read { file.response() } else { refuse("GET, HEAD") });
     }
     let Some((allow, act)) = find(name) else {
         let message = format!("unknown control path; the paths are {}", names());
         return Some(respond(Err((StatusCode::NOT_FOUND, message))));
     };
-    let Some(answer) = act(request.method(), mock, request.body()) else {
-        let mut response = respond(Err((StatusCode::METHOD_NOT_ALLOWED, format!("send one of {allow}"))));
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-        return Some(response);
-    };
-    Some(respond(answer))
+    let query = request.uri().query().unwrap_or_default();
+    let call = Call { http_method: request.method(), query, body: request.body(), mock, started_ms };
+    if name == CHANGES {
+        inspect::wait(&call).await;
+    }
+    Some(act(&call).map_or_else(|| refuse(allow), respond))
+}
+
+/// Redirects from the path without its slash, which people type.
+fn redirect_to_page() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(PREFIX));
+    response
 }
 
 /// The function of a path. Returns `None` if the path does not accept the HTTP method.
-type Handler = fn(&Method, &Mock, &[u8]) -> Option<Answer>;
+type Handler = fn(&Call<'_>) -> Option<Answer>;
+
+/// The path that waits for changes.
+const CHANGES: &str = "changes";
 
 /// All paths, with the HTTP methods that they accept.
-const PATHS: [(&str, &str, Handler); 7] = [
+const PATHS: [(&str, &str, Handler); 9] = [
     ("state", "GET, PUT", state),
     ("requests", "GET", requests),
+    ("request", "GET", inspect::request),
+    (CHANGES, "GET", inspect::changes),
     ("reset", "POST", reset),
     ("faults", "GET, POST, DELETE", faults),
     ("expectations", "GET, POST, DELETE", expect::expectations),
@@ -62,33 +124,40 @@ fn names() -> String {
     PATHS.map(|(name, ..)| format!("{PREFIX}{name}")).join(", ")
 }
 
-fn state(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
-    match *http_method {
+fn state(call: &Call<'_>) -> Option<Answer> {
+    match *call.http_method {
         Method::GET => {}
         Method::PUT => {
             let bad = |error: InvalidMock| (StatusCode::BAD_REQUEST, error.to_string());
-            if let Err(wrong) = read::<Change>(body).and_then(|change| mock.change(change).map_err(bad)) {
+            let changed = read::<Change>(call.body).and_then(|change| call.mock.change(change).map_err(bad));
+            if let Err(wrong) = changed {
                 return Some(Err(wrong));
             }
         }
         _ => return None,
     }
-    let account = mock.account();
-    Some(Ok(json!({
-        "seed": mock.seed(),
-        "credits": account.credits,
-        "spent": account.spent,
-        "granted": account.granted,
-        "charged_calls": account.charged_calls,
-        "latency_ms": mock.latency().as_millis(),
-        "requests": mock.num_requests(),
-        "dropped_requests": mock.dropped_requests(),
-        "faults_left": mock.script_left(),
-    })))
+    Some(Ok(bytes(&state_json(call.mock))))
 }
 
-fn requests(http_method: &Method, mock: &Mock, _: &[u8]) -> Option<Answer> {
-    (http_method == Method::GET).then(|| Ok(mock.requests().iter().map(record).collect()))
+fn state_json(mock: &Mock) -> Value {
+    let account = mock.account();
+    let mut state = mock.settings_json();
+    for (name, value) in [
+        ("credits", json!(account.credits)),
+        ("spent", json!(account.spent)),
+        ("granted", json!(account.granted)),
+        ("charged_calls", json!(account.charged_calls)),
+        ("requests", json!(mock.num_requests())),
+        ("dropped_requests", json!(mock.dropped_requests())),
+        ("faults_left", json!(mock.script_left())),
+    ] {
+        state[name] = value;
+    }
+    state
+}
+
+fn requests(call: &Call<'_>) -> Option<Answer> {
+    (call.http_method == Method::GET).then(|| Ok(bytes(&call.mock.requests().iter().map(record).collect())))
 }
 
 /// Converts a request to JSON. It contains no key, since the mock does not store it.
@@ -102,7 +171,7 @@ fn record(request: &RecordedRequest) -> Value {
         "method": request.method,
         "path": request.path,
         "url_query": request.url_query,
-        "headers": headers(request),
+        "headers": inspect::headers(&request.headers),
         "form": request.form,
         "key": key,
         "status": request.status.map(|status| status.as_u16()),
@@ -113,52 +182,40 @@ fn record(request: &RecordedRequest) -> Value {
     })
 }
 
-fn since_1970(time: SystemTime) -> u64 {
+/// Returns the milliseconds since 1970.
+pub(super) fn since_1970(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Converts headers to lists of values by name.
-fn headers(request: &RecordedRequest) -> Value {
-    let values = |name: &http::HeaderName| -> Value {
-        request.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect()
-    };
-    request.headers.keys().map(|name| (name.as_str().to_owned(), values(name))).collect::<Map<_, _>>().into()
-}
-
-fn reset(http_method: &Method, mock: &Mock, _: &[u8]) -> Option<Answer> {
-    (http_method == Method::POST).then(|| {
-        mock.reset();
-        state(&Method::GET, mock, &[]).unwrap_or(Ok(Value::Null))
+fn reset(call: &Call<'_>) -> Option<Answer> {
+    (call.http_method == Method::POST).then(|| {
+        call.mock.reset();
+        Ok(bytes(&state_json(call.mock)))
     })
 }
 
-fn faults(http_method: &Method, mock: &Mock, body: &[u8]) -> Option<Answer> {
-    match *http_method {
+fn faults(call: &Call<'_>) -> Option<Answer> {
+    match *call.http_method {
         Method::GET => {}
-        Method::POST => match read::<Vec<ScriptStep>>(body) {
-            Ok(steps) => mock.script_steps(steps),
+        Method::POST => match read::<Vec<ScriptStep>>(call.body) {
+            Ok(steps) => call.mock.script_steps(steps),
             Err(wrong) => return Some(Err(wrong)),
         },
-        Method::DELETE => mock.clear_script(),
+        Method::DELETE => call.mock.clear_script(),
         _ => return None,
     }
-    Some(Ok(json!({ "faults_left": mock.script_left() })))
+    Some(Ok(bytes(&json!({ "faults_left": call.mock.script_left() }))))
 }
 
 /// Returns the document of the API.
-fn openapi(http_method: &Method, _: &Mock, _: &[u8]) -> Option<Answer> {
-    (http_method == Method::GET).then(|| document(include_str!("../../../openapi.json")))
+fn openapi(call: &Call<'_>) -> Option<Answer> {
+    (call.http_method == Method::GET).then(|| Ok(Bytes::from_static(include_bytes!("../../../openapi.json"))))
 }
 
 /// Returns the document of these paths.
-fn control(http_method: &Method, _: &Mock, _: &[u8]) -> Option<Answer> {
-    (http_method == Method::GET).then(|| document(include_str!("../../../control.json")))
-}
-
-fn document(text: &str) -> Answer {
-    let broken = |error| (StatusCode::INTERNAL_SERVER_ERROR, format!("the document is invalid: {error}"));
-    serde_json::from_str(text).map_err(broken)
+fn control(call: &Call<'_>) -> Option<Answer> {
+    (call.http_method == Method::GET).then(|| Ok(Bytes::from_static(include_bytes!("../../../control.json"))))
 }
 
 fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, (StatusCode, String)> {
@@ -168,10 +225,14 @@ fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, (StatusCode, Str
 fn respond(answer: Answer) -> Response<Bytes> {
     let (status, body) = match answer {
         Ok(body) => (StatusCode::OK, body),
-        Err((status, message)) => (status, json!({ "error": message })),
+        Err((status, message)) => (status, bytes(&json!({ "error": message }))),
     };
-    let mut response = Response::new(Bytes::from(body.to_string()));
+    let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in
+        [(CONTENT_TYPE, "application/json"), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (CACHE_CONTROL, "no-store")]
+    {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
     response
 }

@@ -1,4 +1,4 @@
-//! Compares what the SDK says with what the engine's account knows.
+//! Compares the results of the SDK with the engine's account.
 
 use std::time::Duration;
 
@@ -10,49 +10,49 @@ use tgscan_mock::{
     outcome::{Class, Outcome, Wire},
 };
 
-use super::call::Seen;
+use super::call::Reported;
 use super::violation::Promise;
 
-/// What is known from outside about one world. A broken promise is an error, with the call that it is about.
+/// The external view of one world. A broken promise is an error, with its call if it has one.
 pub(super) struct Audit {
     pub(super) mock: Mock,
     pub(super) ledger: Ledger,
-    /// Check only this promise; to show that each can be broken.
+    /// Checks only this promise, to show that each promise can be broken.
     only: Option<Promise>,
     /// Whether no call costs more than its reserve.
     pub(super) is_strict: bool,
-    pub(super) calls: Vec<Record>,
-    /// The cap of the calls that begin now.
+    pub(super) calls: Vec<CallRecord>,
+    /// The cap of new calls.
     pub(super) cap: Option<u64>,
-    /// The cap when an attempt was last admitted.
+    /// The cap at the last admission.
     admitted_cap: Option<u64>,
-    /// Credits bought since the last comparison and not recorded.
+    /// Credits bought since the last comparison, but not recorded.
     pub(super) unrecorded: u64,
-    /// What other programs spent.
-    pub(super) elsewhere: u64,
-    /// What other programs spent that no comparison has shown yet.
-    pub(super) unseen: u64,
+    /// Credits spent by other programs.
+    pub(super) spent_by_others: u64,
+    /// Credits spent by other programs since the last comparison.
+    pub(super) spent_since_comparison: u64,
     pub(super) has_baseline: bool,
 }
 
 pub(super) type Checked<T = ()> = Result<T, (Promise, String, Option<usize>)>;
 
-/// One call as its caller means it, however often it is sent.
-pub(super) struct Record {
+/// One call, with all its attempts.
+pub(super) struct CallRecord {
     is_paid: bool,
     may_resend: bool,
     pub(super) attempts: Vec<Attempt>,
-    /// What was delivered last.
+    /// The last delivered response.
     delivered: Option<Response<Bytes>>,
-    story: Vec<(Duration, String)>,
+    log: Vec<(Duration, String)>,
 }
 
 #[derive(Default)]
 pub(super) struct Attempt {
     is_processed: bool,
     charged: u64,
-    /// What the caller was told. Uncertain as well if the caller did not wait for it.
-    told: Option<Credits>,
+    /// The cost that was reported to the caller. Uncertain if the caller dropped the call.
+    reported_credits: Option<Credits>,
 }
 
 impl Audit {
@@ -66,8 +66,8 @@ impl Audit {
             cap: None,
             admitted_cap: None,
             unrecorded: 0,
-            elsewhere: 0,
-            unseen: 0,
+            spent_by_others: 0,
+            spent_since_comparison: 0,
             has_baseline: false,
         }
     }
@@ -85,31 +85,29 @@ impl Audit {
         Err((promise, detail(), call))
     }
 
-    pub(super) fn story(&self, call: usize) -> Vec<(Duration, String)> {
-        self.calls[call].story.clone()
+    pub(super) fn log(&self, call: usize) -> Vec<(Duration, String)> {
+        self.calls[call].log.clone()
     }
 
-    pub(super) fn tell(&mut self, call: usize, now: Duration, what: impl Into<String>) {
-        self.calls[call].story.push((now, what.into()));
+    pub(super) fn log_event(&mut self, call: usize, now: Duration, what: impl Into<String>) {
+        self.calls[call].log.push((now, what.into()));
     }
 
-    /// A caller wants an answer. Returns the call's number.
-    pub(super) fn wanted(&mut self, is_paid: bool, may_resend: bool) -> usize {
-        let (attempts, story) = (Vec::new(), Vec::new());
-        self.calls.push(Record { is_paid, may_resend, attempts, delivered: None, story });
+    /// Adds a call. Returns its number.
+    pub(super) fn add_call(&mut self, is_paid: bool, may_resend: bool) -> usize {
+        let (attempts, log) = (Vec::new(), Vec::new());
+        self.calls.push(CallRecord { is_paid, may_resend, attempts, delivered: None, log });
         self.calls.len() - 1
     }
 
-    /// An attempt was admitted. Returns its number within the call.
+    /// Records an admitted attempt. Returns its number within the call.
     pub(super) fn sent(&mut self, call: usize, before: &Book) -> Checked<usize> {
         let record = &mut self.calls[call];
         let number = record.attempts.len();
         record.attempts.push(Attempt::default());
         let now = self.ledger.book();
         if !record.is_paid {
-            self.check(now == *before, Promise::LedgerBrackets, Some(call), || {
-                "a free call is booked".into()
-            })?;
+            self.check(now == *before, Promise::LedgerBounds, Some(call), || "a free call is booked".into())?;
         } else if number == 0 {
             self.admitted_cap = self.cap;
             let (totals, cap) = (now.totals(), self.cap.unwrap_or(u64::MAX));
@@ -120,17 +118,17 @@ impl Audit {
         Ok(number)
     }
 
-    /// The cap refused a call.
-    pub(super) fn refused(&self, call: usize, seen: &Seen, before: &Book) -> Checked {
-        let Some(cap) = &seen.cap_reached else { return Ok(()) };
-        let is_right = self.calls[call].is_paid
+    /// Checks the refusal of a call by the cap.
+    pub(super) fn refused(&self, call: usize, reported: &Reported, before: &Book) -> Checked {
+        let Some(cap) = &reported.cap_reached else { return Ok(()) };
+        let is_correct = self.calls[call].is_paid
             && cap.limit == self.cap.unwrap_or(u64::MAX)
             && cap.totals == before.totals()
             && before.totals().remaining(cap.limit) < cap.reserve.unwrap_or(1);
-        self.check(is_right, Promise::CapHolds, Some(call), || format!("refused although it fits: {cap:?}"))
+        self.check(is_correct, Promise::CapHolds, Some(call), || format!("refused although it fits: {cap:?}"))
     }
 
-    /// A request reached the service. Returns whether it was one too many, as the caller asked for.
+    /// Records a request at the service. Returns whether a paid call was processed twice, as its caller allows.
     pub(super) fn arrived(
         &mut self,
         call: usize,
@@ -140,12 +138,12 @@ impl Audit {
     ) -> Checked<bool> {
         let record = &mut self.calls[call];
         let attempt = &mut record.attempts[number];
-        // An error envelope that no fault asked for refuses a request that is wrong in itself.
+        // An error envelope without a fault refuses an invalid request.
         let is_envelope_fault = matches!(fault.map(Fault::kind), Some(FaultKind::ErrorEnvelope(_)));
         let is_refused = outcome.class == Class::Api && !(is_envelope_fault && outcome.charged > 0);
         attempt.is_processed = fault.is_none_or(Fault::is_charged) && !is_refused;
         attempt.charged = outcome.charged;
-        let told = attempt.told;
+        let reported_credits = attempt.reported_credits;
         let record = &self.calls[call];
         let processed = record.attempts.iter().filter(|attempt| attempt.is_processed).count();
         let is_twice = record.is_paid && processed > 1;
@@ -153,11 +151,11 @@ impl Audit {
         self.check(!is_twice || may_resend, Promise::ProcessedOnce, Some(call), || {
             format!("a paid call was processed {processed} times")
         })?;
-        self.check_told(call, number, told)?;
+        self.check_credits(call, number, reported_credits)?;
         Ok(is_twice)
     }
 
-    /// This is about to be given to the call.
+    /// Records the response that the call receives next.
     pub(super) fn delivers(&mut self, call: usize, wire: Option<&Wire>, max_body_size: usize) {
         let cut = |response: &Response<Bytes>, at: usize| {
             response.clone().map(|body| body.slice(..at.min(body.len()).min(max_body_size)))
@@ -169,10 +167,10 @@ impl Audit {
         };
     }
 
-    /// The caller sees the end of an attempt, perhaps for the second time.
-    pub(super) fn saw(&mut self, call: usize, seen: &Seen) -> Checked {
+    /// Checks the reported end of an attempt. May be called twice for one attempt.
+    pub(super) fn check_report(&mut self, call: usize, reported: &Reported) -> Checked {
         let record = &self.calls[call];
-        let is_kept = match (&record.delivered, &seen.response) {
+        let is_kept = match (&record.delivered, &reported.response) {
             (None, None) => true,
             (Some(sent), Some(kept)) => {
                 (sent.status(), sent.headers(), sent.body()) == (kept.status(), kept.headers(), kept.body())
@@ -181,65 +179,77 @@ impl Audit {
         };
         self.check(is_kept, Promise::BytesKept, Some(call), || {
             let len = |response: &Option<Response<Bytes>>| response.as_ref().map(|r| r.body().len());
-            format!("{:?} bytes came, {:?} are kept", len(&record.delivered), len(&seen.response))
+            format!(
+                "{:?} bytes were received, but {:?} are kept",
+                len(&record.delivered),
+                len(&reported.response)
+            )
         })?;
         let number = record.attempts.len() - 1;
-        let was_uncertain =
-            record.attempts[..number].iter().any(|attempt| attempt.told == Some(Credits::Uncertain));
-        let is_known = seen.credits != Credits::Uncertain;
-        let may_be_uncertain = record.is_paid && (!seen.is_reply || was_uncertain);
-        self.check(is_known || may_be_uncertain, Promise::CreditsTrue, Some(call), || {
-            "uncertain, although the call is free or its answer says what it cost".into()
+        let was_uncertain = record.attempts[..number]
+            .iter()
+            .any(|attempt| attempt.reported_credits == Some(Credits::Uncertain));
+        let is_known = reported.credits != Credits::Uncertain;
+        let may_be_uncertain = record.is_paid && (!reported.is_reply || was_uncertain);
+        self.check(is_known || may_be_uncertain, Promise::CreditsCorrect, Some(call), || {
+            "uncertain, although the call is free or its answer states the cost".into()
         })?;
-        match self.calls[call].attempts[number].told {
-            None => self.calls[call].attempts[number].told = Some(seen.credits),
-            told => self.check(told == Some(seen.credits), Promise::CreditsTrue, Some(call), || {
-                format!("first {told:?}, then {:?}", seen.credits)
-            })?,
+        match self.calls[call].attempts[number].reported_credits {
+            None => self.calls[call].attempts[number].reported_credits = Some(reported.credits),
+            reported_credits => self.check(
+                reported_credits == Some(reported.credits),
+                Promise::CreditsCorrect,
+                Some(call),
+                || format!("first {reported_credits:?}, then {:?}", reported.credits),
+            )?,
         }
-        self.check_told(call, number, Some(seen.credits))
+        self.check_credits(call, number, Some(reported.credits))
     }
 
-    /// The caller went away while an attempt was in flight.
-    pub(super) fn left(&mut self, call: usize) {
+    /// Records that the call was dropped with an attempt in flight.
+    pub(super) fn dropped(&mut self, call: usize) {
         if let Some(attempt) = self.calls[call].attempts.last_mut() {
-            attempt.told = Some(Credits::Uncertain);
+            attempt.reported_credits = Some(Credits::Uncertain);
         }
     }
 
-    fn check_told(&self, call: usize, number: usize, told: Option<Credits>) -> Checked {
+    fn check_credits(&self, call: usize, number: usize, reported_credits: Option<Credits>) -> Checked {
         let charged = self.calls[call].attempts[number].charged;
-        let is_true = match told {
+        let is_true = match reported_credits {
             None | Some(Credits::Uncertain) => true,
             Some(Credits::NotCharged) => charged == 0,
             Some(Credits::Charged(credits)) => charged == credits,
         };
-        self.check(is_true, Promise::CreditsTrue, Some(call), || {
-            format!("the account lost {charged}, and the caller was told {told:?}")
+        self.check(is_true, Promise::CreditsCorrect, Some(call), || {
+            format!("the account lost {charged}, but the call reported {reported_credits:?}")
         })
     }
 
-    /// What the account lost, by its calls and by other programs.
+    /// Returns the credits that the account lost, by its calls and by other programs.
     pub(super) fn lost(&self) -> u64 {
-        self.mock.account().spent + self.elsewhere
+        self.mock.account().spent + self.spent_by_others
     }
 
-    /// Checks that charged ≤ lost ≤ charged + in flight + uncertain, exactly if nothing is in flight or uncertain. Calls
-    /// that cost more than their reserve can pass the upper bound until they end, and other programs' spending until a
-    /// comparison shows it.
-    pub(super) fn bracket(&self, promise: Promise) -> Checked {
+    /// Checks that charged ≤ lost ≤ charged + in flight + uncertain, with equality if nothing is in flight or uncertain. The
+    /// upper bound can be exceeded by calls that cost more than their reserve, until they end, and by other programs, until the
+    /// next comparison.
+    pub(super) fn check_bounds(&self, promise: Promise) -> Checked {
         let (now, lost) = (self.ledger.book().totals(), self.lost());
         let known = now.charged + now.unexplained;
         let is_certain = now.in_flight_calls == 0 && now.uncertain_attempts == 0;
-        let most = if self.is_strict || is_certain { now.committed() + self.unseen } else { u64::MAX };
+        let most = if self.is_strict || is_certain {
+            now.committed() + self.spent_since_comparison
+        } else {
+            u64::MAX
+        };
         self.check((known..=most).contains(&lost), promise, None, || {
-            format!("the account lost {lost}, and the ledger has {now:?}")
+            format!("the account lost {lost}, but the ledger has {now:?}")
         })
     }
 
-    /// What must hold at any moment. Returns whether the cap is passed, as calls above their reserve may.
-    pub(super) fn at_any_moment(&self) -> Checked<bool> {
-        self.bracket(Promise::LedgerBrackets)?;
+    /// Checks the invariants after an event. Returns whether calls above their reserve exceeded the cap.
+    pub(super) fn check_invariants(&self) -> Checked<bool> {
+        self.check_bounds(Promise::LedgerBounds)?;
         let (cap, lost) = (self.admitted_cap.unwrap_or(u64::MAX), self.mock.account().spent);
         self.check(!self.is_strict || lost <= cap, Promise::CapHolds, None, || {
             format!("the account lost {lost} with a cap of {cap}")
@@ -247,10 +257,10 @@ impl Audit {
         Ok(lost > cap)
     }
 
-    /// What must hold when no call and no request is left.
-    pub(super) fn at_rest(&self) -> Checked {
+    /// Checks the ledger when no call and no request is left.
+    pub(super) fn check_at_rest(&self) -> Checked {
         let now = self.ledger.book().totals();
         let is_empty = (now.in_flight, now.in_flight_calls) == (0, 0);
-        self.check(is_empty, Promise::NothingHeld, None, || format!("no call is left: {now:?}"))
+        self.check(is_empty, Promise::NothingReserved, None, || format!("no call is left: {now:?}"))
     }
 }

@@ -12,31 +12,31 @@ use tgscan_mock::core::{
 };
 use tgscan_mock::data::Generate;
 
-/// A request that can be made again and again.
+/// A request that can be repeated.
 pub(super) trait Query {
     fn name(&self) -> &'static str;
     /// Whether a call can cost credits.
     fn is_paid(&self, api: &Api) -> bool;
-    fn begin(&self, api: &Api, now: Duration) -> (Box<dyn Call>, Next);
+    fn begin(&self, api: &Api, now: Duration) -> (Box<dyn Call>, NextStep);
 }
 
-/// A call that has begun.
+/// A started call.
 pub(super) trait Call {
-    fn received(&mut self, result: Result<Response<Bytes>, TransportError>, now: Duration) -> Next;
-    fn wait_over(&mut self, now: Duration) -> Next;
+    fn received(&mut self, result: Result<Response<Bytes>, TransportError>, now: Duration) -> NextStep;
+    fn wait_over(&mut self, now: Duration) -> NextStep;
     /// Ends a wait.
-    fn give_up(&mut self, now: Duration) -> Seen;
+    fn give_up(&mut self, now: Duration) -> Reported;
 }
 
-/// What a call wants next.
-pub(super) enum Next {
+/// The next step of a call.
+pub(super) enum NextStep {
     Send(Request<Bytes>),
-    Wait(Duration, Seen),
-    Done(Seen),
+    Wait(Duration, Reported),
+    Done(Reported),
 }
 
-/// What the caller can see of the last attempt, in a reply or an error.
-pub(super) struct Seen {
+/// The last attempt as reported by a reply or an error.
+pub(super) struct Reported {
     pub(super) credits: Credits,
     pub(super) attempts: u32,
     pub(super) is_reply: bool,
@@ -47,7 +47,7 @@ pub(super) struct Seen {
     pub(super) response: Option<Response<Bytes>>,
 }
 
-impl Seen {
+impl Reported {
     fn reply<A>(reply: &Reply<A>) -> Self {
         Self {
             credits: reply.credits,
@@ -76,7 +76,7 @@ impl Seen {
     }
 }
 
-/// A request of `M` as the form that it is sent as.
+/// A request of `M`, as its form body.
 pub(super) struct Form<M> {
     form: String,
     method: PhantomData<fn() -> M>,
@@ -97,7 +97,7 @@ impl<M: Generate> Query for Form<M> {
         api.can_cost::<M>()
     }
 
-    fn begin(&self, api: &Api, now: Duration) -> (Box<dyn Call>, Next) {
+    fn begin(&self, api: &Api, now: Duration) -> (Box<dyn Call>, NextStep) {
         let request: M = serde_html_form::from_str(&self.form).unwrap();
         let (stage, next) = Stage::of(Step::begin(api, request, at(now)));
         (Box::new(stage), next)
@@ -108,58 +108,58 @@ fn at(now: Duration) -> Now {
     Now::new(now, None)
 }
 
-/// Where a call stands between two events.
+/// The state of a call between two events.
 enum Stage<M: Generate> {
     Sent(InFlight<M>),
     Waiting(Wait<M>),
-    Over,
+    Ended,
 }
 
 impl<M: Generate> Stage<M> {
-    fn of(step: Step<M>) -> (Self, Next) {
+    fn of(step: Step<M>) -> (Self, NextStep) {
         match step {
-            Step::Send(request, sent) => (Self::Sent(sent), Next::Send(request)),
+            Step::Send(request, sent) => (Self::Sent(sent), NextStep::Send(request)),
             Step::Wait(wait) => {
                 let error = wait.error().expect("a call without a store waits for a reason");
-                let next = Next::Wait(wait.duration(), Seen::error(error));
+                let next = NextStep::Wait(wait.duration(), Reported::error(error));
                 (Self::Waiting(wait), next)
             }
             Step::Ask(_) => panic!("there is no store"),
-            Step::Done(Ok(reply)) => (Self::Over, Next::Done(Seen::reply(&reply))),
-            Step::Done(Err(error)) => (Self::Over, Next::Done(Seen::error(&error))),
+            Step::Done(Ok(reply)) => (Self::Ended, NextStep::Done(Reported::reply(&reply))),
+            Step::Done(Err(error)) => (Self::Ended, NextStep::Done(Reported::error(&error))),
         }
     }
 
-    fn go_on(&mut self, step: impl FnOnce(Self) -> Step<M>) -> Next {
-        let (stage, next) = Self::of(step(std::mem::replace(self, Self::Over)));
+    fn advance(&mut self, step: impl FnOnce(Self) -> Step<M>) -> NextStep {
+        let (stage, next) = Self::of(step(std::mem::replace(self, Self::Ended)));
         *self = stage;
         next
     }
 }
 
 impl<M: Generate> Call for Stage<M> {
-    fn received(&mut self, result: Result<Response<Bytes>, TransportError>, now: Duration) -> Next {
-        self.go_on(|stage| match stage {
+    fn received(&mut self, result: Result<Response<Bytes>, TransportError>, now: Duration) -> NextStep {
+        self.advance(|stage| match stage {
             Self::Sent(sent) => sent.received(result, at(now)),
-            Self::Waiting(_) | Self::Over => panic!("nothing was sent"),
+            Self::Waiting(_) | Self::Ended => panic!("nothing was sent"),
         })
     }
 
-    fn wait_over(&mut self, now: Duration) -> Next {
-        self.go_on(|stage| match stage {
+    fn wait_over(&mut self, now: Duration) -> NextStep {
+        self.advance(|stage| match stage {
             Self::Waiting(wait) => wait.resume(at(now)),
-            Self::Sent(_) | Self::Over => panic!("not waiting"),
+            Self::Sent(_) | Self::Ended => panic!("not waiting"),
         })
     }
 
-    fn give_up(&mut self, now: Duration) -> Seen {
-        let next = self.go_on(|stage| match stage {
+    fn give_up(&mut self, now: Duration) -> Reported {
+        let next = self.advance(|stage| match stage {
             Self::Waiting(wait) => wait.give_up(at(now)),
-            Self::Sent(_) | Self::Over => panic!("not waiting"),
+            Self::Sent(_) | Self::Ended => panic!("not waiting"),
         });
         match next {
-            Next::Done(seen) => seen,
-            Next::Send(_) | Next::Wait(..) => panic!("it was given up"),
+            NextStep::Done(reported) => reported,
+            NextStep::Send(_) | NextStep::Wait(..) => panic!("the call continues after it was given up"),
         }
     }
 }

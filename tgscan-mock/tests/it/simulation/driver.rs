@@ -1,34 +1,34 @@
-//! Callers that are wrong, to show that each promise can be broken and is watched.
+//! Broken drivers, to show that each promise can be broken and is checked.
 
 use bytes::Bytes;
 use http::Response;
 use tgscan_mock::core::TransportError;
 
-/// How callers drive their calls: right, or wrong in a way that must be noticed.
+/// How calls are driven: correctly, or with a bug that must be detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Driver {
-    Right,
-    /// Makes a call again after a timeout.
+    Correct,
+    /// Repeats a call after a timeout.
     RetriesTimeouts,
-    /// Its transport says "never sent" of every failure.
+    /// The transport reports every failure as never sent.
     ClaimsNeverSent,
-    /// Its transport loses the end of each body.
+    /// The transport loses the end of each body.
     CutsBodies,
-    /// Lifts the cap for each call.
+    /// Sets no cap.
     IgnoresCap,
-    /// Never drops a call that it gave up.
-    Leaks,
-    /// Makes some calls past the ledger.
-    SpendsElsewhere,
-    /// Reads a gateway's 5xx as a refusal.
+    /// Leaks calls that are given up.
+    LeaksCalls,
+    /// Makes some calls with another ledger.
+    BypassesLedger,
+    /// Treats a gateway's 5xx as a refusal.
     TrustsGateways,
-    /// Compares with a balance that calls or other comparisons have overtaken.
-    BelievesOldBalances,
+    /// Compares with an outdated balance.
+    UsesOldBalances,
 }
 
 impl Driver {
-    /// What its transport makes of what came back.
-    pub(super) fn distort(
+    /// Returns the result as changed by the driver's transport.
+    pub(super) fn corrupt(
         self,
         result: Result<Response<Bytes>, TransportError>,
     ) -> Result<Response<Bytes>, TransportError> {

@@ -1,14 +1,14 @@
-//! The promises about credits, held against the engine's account over many random calls.
+//! Checks the promises about credits against the engine's account, over many random calls.
 //!
-//! One seed makes many small worlds, each with its own account, prices, cap, callers, policies, concurrency and line.
-//! Nothing waits: the calls' state machines are stepped by events on a virtual clock, so requests overlap, arrive
-//! late, fail in every way the mock knows, and are given up at any moment. After each event the ledger, and whatever
-//! the callers were told, is compared with what the account really lost.
+//! Each seed creates many small worlds, with different accounts, prices, caps, callers, policies, concurrency and networks.
+//! Events on a virtual clock drive the state machines of calls, so that requests overlap, arrive late, fail with every fault of
+//! the mock, and are given up at any moment. After each event, the ledger and the reported costs are compared with the
+//! credits that the account lost.
 
-mod agenda;
 mod audit;
 mod call;
 mod driver;
+mod event_queue;
 mod reconcile;
 mod rng;
 mod run;
@@ -25,10 +25,10 @@ use self::rng::Rng;
 use self::run::{Run, name};
 use self::violation::{Promise, Violation};
 
-/// Calls of one world: enough to pass caps and spend accounts, few enough for hundreds of worlds per seed.
+/// The number of calls in one world: enough to exceed caps and empty accounts, few enough for hundreds of worlds per seed.
 const WORLD: u64 = 500;
 
-/// What happened how often, so that a run which tested nothing is noticed.
+/// The number of events of each kind, to detect a run that tests too little.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Stats(BTreeMap<String, u64>);
 
@@ -62,7 +62,7 @@ struct Simulation {
 
 impl Simulation {
     fn new(seed: u64, calls: u64) -> Self {
-        Self { seed, calls, driver: Driver::Right, only: None }
+        Self { seed, calls, driver: Driver::Correct, only: None }
     }
 
     fn run(self) -> Result<Stats, Box<Violation>> {
@@ -78,7 +78,7 @@ impl Simulation {
             let lanes: Vec<_> = (0..lanes).map(|start| scope.spawn(move || lane(start))).collect();
             lanes.into_iter().map(|lane| lane.join().unwrap()).collect()
         });
-        // Always the same violation, however many threads there are.
+        // The same violation for any number of threads.
         if let Some(first) = ends.iter().filter_map(|end| end.as_ref().err()).map(|v| v.world).min() {
             return Err(ends.into_iter().filter_map(Result::err).find(|v| v.world == first).unwrap());
         }
@@ -87,11 +87,11 @@ impl Simulation {
 
     fn world(self, world: u64, world_seed: u64) -> Result<Stats, Box<Violation>> {
         let Self { seed, calls, driver, only } = self;
-        let (mut stats, mut story) = (Stats::default(), Vec::new());
-        // A panic is a failure like any other, and must tell its seed as well.
+        let (mut stats, mut log) = (Stats::default(), Vec::new());
+        // A panic is a violation too, so that its seed is reported.
         let end = catch_unwind(AssertUnwindSafe(|| {
             let mut run = Run::new(world_seed, driver, only, &mut stats);
-            run.calls(WORLD.min(calls - world * WORLD)).inspect_err(|(_, _, call)| story = run.story(*call))
+            run.calls(WORLD.min(calls - world * WORLD)).inspect_err(|(_, _, call)| log = run.log(*call))
         }));
         let (promise, detail) = match end {
             Ok(Ok(())) => return Ok(stats),
@@ -101,13 +101,13 @@ impl Simulation {
                 (Promise::NoPanic, text.or(panic.downcast_ref().copied()).unwrap_or("a panic").to_owned())
             }
         };
-        // Worlds do not depend on later ones, so those need not be run again.
+        // A world does not depend on later worlds, so running it again does not need them.
         let calls = calls.min((world + 1) * WORLD);
-        Err(Box::new(Violation { promise, detail, story, seed, calls, world }))
+        Err(Box::new(Violation { promise, detail, log, seed, calls, world }))
     }
 }
 
-/// A number from the environment.
+/// Returns a number from an environment variable.
 fn setting(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a whole number")),
@@ -120,12 +120,12 @@ fn stats(simulation: Simulation) -> Stats {
 }
 
 #[test]
-fn the_promises_about_credits_hold_whatever_happens() {
+fn the_promises_about_credits_hold() {
     let calls = setting("TGSCAN_SIM_CALLS", 100_000);
     let seed = setting("TGSCAN_SIM_SEED", 1);
     let stats = stats(Simulation::new(seed, calls));
     assert_eq!(stats.of("calls"), calls);
-    // A shorter run need not see everything.
+    // A shorter run may miss rare events.
     if calls >= 100_000 {
         assert_everything_happened(&stats, seed);
     }
@@ -142,14 +142,14 @@ fn assert_everything_happened(stats: &Stats, seed: u64) {
             "errors",
             "first attempts",
             "further attempts",
-            "processed again, as asked for",
+            "processed twice with `resend_uncertain`",
             "timed out",
-            "arrived after the caller had gone",
+            "arrived after the call was dropped",
             "given up while sent",
             "given up while waiting",
             "refused immediately",
             "refused after a wait",
-            "cap passed by calls above their reserve",
+            "cap exceeded by calls above their reserve",
             "reconciled: baseline",
             "reconciled: agrees",
             "reconciled: resolved",
@@ -162,7 +162,7 @@ fn assert_everything_happened(stats: &Stats, seed: u64) {
             "purchase: not recorded",
             "purchase: recorded later",
             "purchase: during a comparison",
-            "spent elsewhere",
+            "spent by another program",
             "resolved by hand",
         ]
         .map(String::from),
@@ -174,44 +174,44 @@ fn assert_everything_happened(stats: &Stats, seed: u64) {
 }
 
 #[test]
-fn the_same_seed_is_the_same_run() {
+fn runs_are_reproducible_by_seed() {
     let of = |seed| stats(Simulation::new(seed, 3000));
     assert_eq!(of(7), of(7));
     assert_ne!(of(7), of(8));
 }
 
-/// A promise that no broken driver breaks would hold for nothing.
+/// Each promise must be broken by a driver, or its check is ineffective.
 #[test]
-fn a_broken_driver_is_caught() {
+fn broken_drivers_are_detected() {
     for (driver, promise) in [
         (Driver::RetriesTimeouts, Promise::ProcessedOnce),
         (Driver::ClaimsNeverSent, Promise::ProcessedOnce),
-        (Driver::ClaimsNeverSent, Promise::CreditsTrue),
-        (Driver::ClaimsNeverSent, Promise::LedgerBrackets),
+        (Driver::ClaimsNeverSent, Promise::CreditsCorrect),
+        (Driver::ClaimsNeverSent, Promise::LedgerBounds),
         (Driver::ClaimsNeverSent, Promise::CapHolds),
         (Driver::ClaimsNeverSent, Promise::Reconciles),
         (Driver::CutsBodies, Promise::BytesKept),
         (Driver::IgnoresCap, Promise::CapHolds),
-        (Driver::Leaks, Promise::NothingHeld),
-        (Driver::SpendsElsewhere, Promise::LedgerBrackets),
-        (Driver::SpendsElsewhere, Promise::Reconciles),
+        (Driver::LeaksCalls, Promise::NothingReserved),
+        (Driver::BypassesLedger, Promise::LedgerBounds),
+        (Driver::BypassesLedger, Promise::Reconciles),
         (Driver::TrustsGateways, Promise::ProcessedOnce),
-        (Driver::TrustsGateways, Promise::CreditsTrue),
-        (Driver::TrustsGateways, Promise::LedgerBrackets),
-        (Driver::BelievesOldBalances, Promise::Reconciles),
+        (Driver::TrustsGateways, Promise::CreditsCorrect),
+        (Driver::TrustsGateways, Promise::LedgerBounds),
+        (Driver::UsesOldBalances, Promise::Reconciles),
     ] {
         for seed in 0..3 {
             let simulation = Simulation { driver, only: Some(promise), ..Simulation::new(seed, 20_000) };
             match simulation.run() {
                 Err(violation) => assert_eq!(violation.promise, promise),
-                Ok(_) => panic!("{driver:?} breaks {promise:?} unnoticed with seed {seed}"),
+                Ok(_) => panic!("{driver:?} breaks {promise:?} undetected with seed {seed}"),
             }
         }
     }
 }
 
 #[test]
-fn a_violation_tells_the_story_and_how_to_run_it_again() {
+fn violation_shows_the_events_of_the_call_and_the_command_to_repeat_it() {
     let driver = Driver::RetriesTimeouts;
     let only = Some(Promise::ProcessedOnce);
     let simulation = Simulation { driver, only, ..Simulation::new(3, 10_000) };

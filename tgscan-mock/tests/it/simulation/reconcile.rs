@@ -1,16 +1,16 @@
-//! Compares the ledger with the balance, and resolves what is uncertain.
+//! Compares the ledger with the balance, and resolves uncertain calls.
 
 use std::time::Duration;
 
 use tgscan_mock::core::Outcome;
-use tgscan_mock::core::account::{Comparison, Start};
+use tgscan_mock::core::account::{Comparison, ComparisonStart};
 
 use super::audit::{Audit, Checked};
 use super::driver::Driver;
 use super::violation::Promise;
 
-/// A comparison that has begun, with a balance that may be old when it ends.
-pub(super) struct Begun {
+/// A started comparison, with a balance that may be outdated when it ends.
+pub(super) struct PendingComparison {
     comparison: Option<Comparison>,
     balance: i64,
     token: u64,
@@ -21,56 +21,58 @@ fn millis(now: Duration) -> u64 {
 }
 
 impl Audit {
-    /// Begins a comparison if it can. `late` is how long a request can be on its way.
+    /// Starts a comparison if possible. `late_charge` is the maximum transit time of a request.
     pub(super) fn begin_reconcile(
         &self,
         token: u64,
-        late: Duration,
+        late_charge: Duration,
         now: Duration,
-    ) -> Result<Begun, &'static str> {
+    ) -> Result<PendingComparison, &'static str> {
         let balance = self.mock.account().credits;
-        match self.ledger.start_comparison(token, late, millis(now)) {
-            Start::Begun(comparison) => Ok(Begun { comparison: Some(comparison), balance, token }),
-            Start::Busy => {
+        match self.ledger.start_comparison(token, late_charge, millis(now)) {
+            ComparisonStart::Started(comparison) => {
+                Ok(PendingComparison { comparison: Some(comparison), balance, token })
+            }
+            ComparisonStart::Busy => {
                 self.ledger.end_comparison(token);
                 Err("reconciled: attempts are running")
             }
-            Start::TooEarly(_) => Err("reconciled: too early"),
+            ComparisonStart::TooEarly(_) => Err("reconciled: too early"),
         }
     }
 
-    /// Begins a comparison in the wrong order: it asks for the balance before new attempts are held back.
-    pub(super) fn read_balance(&self, token: u64) -> Begun {
-        Begun { comparison: None, balance: self.mock.account().credits, token }
+    /// Starts a comparison in the wrong order: reads the balance before new attempts are blocked.
+    pub(super) fn read_balance(&self, token: u64) -> PendingComparison {
+        PendingComparison { comparison: None, balance: self.mock.account().credits, token }
     }
 
-    /// Ends a comparison. What it concludes must be true.
+    /// Ends a comparison, and checks its outcome.
     pub(super) fn end_reconcile(
         &mut self,
-        begun: &Begun,
+        pending: &PendingComparison,
         now: Duration,
         driver: Driver,
     ) -> Checked<&'static str> {
-        let comparison = if let Some(comparison) = begun.comparison {
+        let comparison = if let Some(comparison) = pending.comparison {
             comparison
         } else {
-            let start = self.ledger.start_comparison(begun.token, Duration::ZERO, millis(now));
-            let Start::Begun(comparison) = start else {
-                self.ledger.end_comparison(begun.token);
-                return Ok("reconciled: not begun");
+            let start = self.ledger.start_comparison(pending.token, Duration::ZERO, millis(now));
+            let ComparisonStart::Started(comparison) = start else {
+                self.ledger.end_comparison(pending.token);
+                return Ok("reconciled: not started");
             };
             comparison
         };
         let before = self.ledger.book();
-        let report = self.ledger.finish_comparison(comparison, begun.balance, millis(now));
+        let report = self.ledger.finish_comparison(comparison, pending.balance, millis(now));
         let after = self.ledger.book();
         let outcome = report.outcome;
-        let is_right = match outcome {
+        let is_correct = match outcome {
             Outcome::Baseline => !self.has_baseline,
             Outcome::Agrees | Outcome::Resolved(_) => self.has_baseline && self.unrecorded == 0,
-            // Calls that cost more than their reserve are not explained by it.
+            // A reserve does not explain the cost of calls above it.
             Outcome::Unexplained(_) => {
-                self.has_baseline && (!self.is_strict || self.elsewhere > 0) && self.unrecorded == 0
+                self.has_baseline && (!self.is_strict || self.spent_by_others > 0) && self.unrecorded == 0
             }
             Outcome::Purchased(_) => {
                 self.has_baseline && self.unrecorded > 0 && after.totals() == before.totals()
@@ -79,17 +81,17 @@ impl Audit {
         };
         let is_counted = (report.uncertain, report.uncertain_attempts)
             == (after.totals().uncertain, after.totals().uncertain_attempts);
-        self.check(is_right && is_counted, Promise::Reconciles, None, || {
+        self.check(is_correct && is_counted, Promise::Reconciles, None, || {
             format!(
                 "{report:?} of a balance of {}, from {:?}, with {driver:?}",
-                begun.balance,
+                pending.balance,
                 before.totals()
             )
         })?;
         if matches!(outcome, Outcome::Agrees | Outcome::Resolved(_) | Outcome::Unexplained(_)) {
-            self.unseen = 0;
+            self.spent_since_comparison = 0;
         }
-        self.bracket(Promise::Reconciles)?;
+        self.check_bounds(Promise::Reconciles)?;
         Ok(match outcome {
             Outcome::Baseline => {
                 (self.has_baseline, self.unrecorded) = (true, 0);
@@ -104,7 +106,7 @@ impl Audit {
         })
     }
 
-    /// Buys credits, and records it in the ledger or not.
+    /// Buys credits. Records the purchase in the ledger if `is_recorded`.
     pub(super) fn purchase(&mut self, credits: u64, is_recorded: bool) {
         let now = self.mock.account().credits;
         self.mock.set_credits(now + i64::try_from(credits).unwrap());
@@ -115,31 +117,31 @@ impl Audit {
         }
     }
 
-    /// Lets another program spend credits of the account.
-    pub(super) fn spend_elsewhere(&mut self, credits: u64) {
+    /// Spends credits as another program.
+    pub(super) fn spend_by_others(&mut self, credits: u64) {
         let now = self.mock.account().credits;
         self.mock.set_credits(now - i64::try_from(credits).unwrap());
-        self.elsewhere += credits;
-        self.unseen += credits;
+        self.spent_by_others += credits;
+        self.spent_since_comparison += credits;
     }
 
-    /// Records purchases that were not recorded.
+    /// Records unrecorded purchases.
     pub(super) fn record_late(&mut self) {
         self.ledger.record_purchase(std::mem::take(&mut self.unrecorded));
     }
 
-    /// Resolves by hand what no balance resolves, at what it really cost. No state of the ledger is final.
+    /// Resolves all uncertain calls by hand, at their actual cost.
     pub(super) fn resolve_by_hand(&mut self) -> Checked {
         let before = self.ledger.book().totals();
         let cost = self.lost().saturating_sub(before.charged + before.unexplained);
         let resolved = self.ledger.resolve_uncertain(cost);
-        // The next comparison is a first one.
-        (self.has_baseline, self.unseen) = (false, 0);
+        // The next comparison sets a new baseline.
+        (self.has_baseline, self.spent_since_comparison) = (false, 0);
         let now = self.ledger.book().totals();
-        let is_right = (resolved, now.uncertain_attempts) == (before.uncertain_attempts, 0);
-        self.check(is_right, Promise::Reconciles, None, || {
+        let is_correct = (resolved, now.uncertain_attempts) == (before.uncertain_attempts, 0);
+        self.check(is_correct, Promise::Reconciles, None, || {
             format!("{resolved} resolved by hand of {before:?}")
         })?;
-        self.bracket(Promise::Reconciles)
+        self.check_bounds(Promise::Reconciles)
     }
 }

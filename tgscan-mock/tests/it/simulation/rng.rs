@@ -1,8 +1,8 @@
-//! Random numbers from one seed.
+//! Random numbers from a seed.
 
 use std::time::Duration;
 
-/// `SplitMix64`: the whole state is one number, so every run can be repeated from its seed on every machine.
+/// `SplitMix64`, so that every run can be reproduced from its seed.
 pub(super) struct Rng(u64);
 
 impl Rng {
@@ -18,7 +18,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// Both ends included. Slightly uneven for huge ranges, which does not matter here.
+    /// Returns a number in an inclusive range. Slightly uneven for huge ranges, which does not matter here.
     pub(super) fn between(&mut self, least: u64, most: u64) -> u64 {
         least + self.number() % (most - least + 1)
     }
@@ -35,7 +35,7 @@ impl Rng {
         from[self.index(from.len())].clone()
     }
 
-    /// Up to so many milliseconds.
+    /// Returns a duration of up to `most` milliseconds.
     pub(super) fn millis(&mut self, most: u64) -> Duration {
         Duration::from_millis(self.between(0, most))
     }

@@ -1,4 +1,4 @@
-//! Lets calls happen in one world, many at a time.
+//! Runs concurrent calls in one world.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,11 +10,11 @@ use tgscan_mock::core::{Api, Book, Ledger, TransportError};
 use tgscan_mock::{Fault, outcome::Wire};
 
 use super::Stats;
-use super::agenda::Agenda;
 use super::audit::{Audit, Checked};
-use super::call::{Call, Next, Seen};
+use super::call::{Call, NextStep, Reported};
 use super::driver::Driver;
-use super::reconcile::Begun;
+use super::event_queue::EventQueue;
+use super::reconcile::PendingComparison;
 use super::rng::Rng;
 use super::violation::Promise;
 use super::world::World;
@@ -23,17 +23,17 @@ enum Event {
     Begin,
     /// A request reaches the service.
     Arrive(Attempt, Request<Bytes>),
-    /// What came back reaches the caller.
+    /// A response reaches the caller.
     Deliver(Attempt, Wire),
-    /// The caller's transport waits no longer.
+    /// The caller's transport times out.
     TimeOut(Attempt),
-    /// A pause between two attempts is over.
+    /// A backoff is over.
     WaitOver(Attempt),
-    /// The caller wants the answer no more.
+    /// The caller gives up the call.
     GiveUp(usize),
-    /// A comparison begins, whose balance is used later.
+    /// A comparison starts. Its balance is used later.
     Reconcile,
-    EndReconcile(Begun),
+    EndReconcile(PendingComparison),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,13 +43,13 @@ struct Attempt {
 }
 
 /// A call that has not ended.
-struct Live {
+struct ActiveCall {
     call: Box<dyn Call>,
     caller: usize,
     query: usize,
     /// The last attempt.
     attempt: Attempt,
-    /// How many requests the state machine handed out.
+    /// The number of requests that the state machine returned.
     sends: u32,
     is_waiting: bool,
 }
@@ -58,11 +58,11 @@ pub(super) struct Run<'a> {
     world: World,
     driver: Driver,
     rng: Rng,
-    agenda: Agenda<Event>,
-    live: BTreeMap<usize, Live>,
-    /// Calls whose requests were taken back on their way.
+    events: EventQueue<Event>,
+    live: BTreeMap<usize, ActiveCall>,
+    /// Calls whose requests were cancelled before they arrived.
     withdrawn: BTreeSet<usize>,
-    /// Calls still to begin before the world comes to rest.
+    /// The number of calls to begin in this round.
     to_begin: u64,
     audit: Audit,
     stats: &'a mut Stats,
@@ -75,15 +75,15 @@ impl<'a> Run<'a> {
         let mut audit = Audit::new(world.mock.clone(), world.ledger.clone(), world.is_strict, only);
         audit.cap = world.allowance;
         let (live, withdrawn) = (BTreeMap::new(), BTreeSet::new());
-        Self { world, driver, rng, agenda: Agenda::new(), live, withdrawn, to_begin: 0, audit, stats }
+        Self { world, driver, rng, events: EventQueue::new(), live, withdrawn, to_begin: 0, audit, stats }
     }
 
-    /// What happened to a call.
-    pub(super) fn story(&self, call: Option<usize>) -> Vec<(Duration, String)> {
-        call.map_or_else(Vec::new, |call| self.audit.story(call))
+    /// Returns the events of a call.
+    pub(super) fn log(&self, call: Option<usize>) -> Vec<(Duration, String)> {
+        call.map_or_else(Vec::new, |call| self.audit.log(call))
     }
 
-    /// Makes so many calls, with a rest in between now and then.
+    /// Makes `calls` calls, in rounds.
     pub(super) fn calls(&mut self, calls: u64) -> Checked {
         if self.rng.percent(80) {
             self.reconcile()?;
@@ -95,13 +95,13 @@ impl<'a> Run<'a> {
             for _ in 0..self.to_begin.min(self.world.concurrency) {
                 self.begin_later();
             }
-            while let Some(event) = self.agenda.next() {
-                self.happen(event)?;
-                if self.audit.at_any_moment()? {
-                    self.stats.count("cap passed by calls above their reserve");
+            while let Some(event) = self.events.next() {
+                self.handle(event)?;
+                if self.audit.check_invariants()? {
+                    self.stats.count("cap exceeded by calls above their reserve");
                 }
             }
-            self.audit.at_rest()?;
+            self.audit.check_at_rest()?;
             self.between_rounds()?;
         }
         Ok(())
@@ -109,18 +109,18 @@ impl<'a> Run<'a> {
 
     fn between_rounds(&mut self) -> Checked {
         if self.rng.percent(30) {
-            // More than all calls of a world can cost, so that it is never mistaken for less spending.
+            // More than the cost of all calls of a world, so that it cannot look like less spending.
             let (bought, is_recorded) = (self.rng.between(10_000_000, 20_000_000), self.rng.percent(50));
             self.audit.purchase(bought, is_recorded);
             self.stats.count(if is_recorded { "purchase: recorded" } else { "purchase: not recorded" });
         }
         if self.rng.percent(70) {
-            // Until no request is on its way any more.
-            self.agenda.rest(self.late());
+            // After this time, no request is in transit.
+            self.events.advance(self.late_charge());
             if self.audit.has_baseline && self.audit.unrecorded == 0 && self.rng.percent(5) {
                 let credits = self.rng.between(1, 100);
-                self.audit.spend_elsewhere(credits);
-                self.stats.count("spent elsewhere");
+                self.audit.spend_by_others(credits);
+                self.stats.count("spent by another program");
             }
             self.reconcile()?;
         }
@@ -135,10 +135,10 @@ impl<'a> Run<'a> {
         if self.world.allowance.is_some() {
             self.set_cap();
         }
-        self.audit.at_any_moment().map(drop)
+        self.audit.check_invariants().map(drop)
     }
 
-    /// Mostly leaves room for more, now and then none or all.
+    /// Sets a random cap: usually with room, sometimes without, or no cap.
     fn set_cap(&mut self) {
         let now = self.world.ledger.book().totals();
         let room = self.rng.between(0, self.world.allowance.unwrap_or(0));
@@ -149,43 +149,43 @@ impl<'a> Run<'a> {
         };
     }
 
-    /// How long a request can be on its way after its caller gave it up.
-    fn late(&self) -> Duration {
-        Duration::from_millis(self.world.line.latency + 10)
+    /// Returns the maximum transit time of a request after its caller gave it up.
+    fn late_charge(&self) -> Duration {
+        Duration::from_millis(self.world.network.latency + 10)
     }
 
-    fn begin_reconcile(&mut self) -> Option<Begun> {
+    fn begin_reconcile(&mut self) -> Option<PendingComparison> {
         let token = self.rng.number();
-        if self.driver == Driver::BelievesOldBalances {
+        if self.driver == Driver::UsesOldBalances {
             return Some(self.audit.read_balance(token));
         }
-        let begun = self.audit.begin_reconcile(token, self.late(), self.agenda.now());
-        begun.map_err(|why| self.stats.count(why)).ok()
+        let pending = self.audit.begin_reconcile(token, self.late_charge(), self.events.now());
+        pending.map_err(|why| self.stats.count(why)).ok()
     }
 
     fn reconcile(&mut self) -> Checked {
         match self.begin_reconcile() {
-            Some(begun) => self.end_reconcile(&begun),
+            Some(pending) => self.end_reconcile(&pending),
             None => Ok(()),
         }
     }
 
-    fn end_reconcile(&mut self, begun: &Begun) -> Checked {
-        let outcome = self.audit.end_reconcile(begun, self.agenda.now(), self.driver)?;
+    fn end_reconcile(&mut self, pending: &PendingComparison) -> Checked {
+        let outcome = self.audit.end_reconcile(pending, self.events.now(), self.driver)?;
         self.stats.count(outcome);
-        self.audit.at_any_moment().map(drop)
+        self.audit.check_invariants().map(drop)
     }
 
     fn begin_later(&mut self) {
-        let wait = self.rng.millis(self.world.line.latency);
+        let wait = self.rng.millis(self.world.network.latency);
         self.put(wait, Event::Begin);
     }
 
     fn put(&mut self, wait: Duration, event: Event) {
-        self.agenda.after(wait, self.rng.number(), event);
+        self.events.after(wait, self.rng.number(), event);
     }
 
-    fn happen(&mut self, event: Event) -> Checked {
+    fn handle(&mut self, event: Event) -> Checked {
         match event {
             Event::Begin if self.to_begin > 0 => {
                 self.to_begin -= 1;
@@ -200,41 +200,41 @@ impl<'a> Run<'a> {
             Event::WaitOver(attempt) => self.wait_over(attempt),
             Event::GiveUp(call) => self.give_up(call),
             Event::Reconcile => {
-                if let Some(begun) = self.begin_reconcile() {
+                if let Some(pending) = self.begin_reconcile() {
                     if self.rng.percent(10) {
                         self.audit.purchase(1, true);
                         self.stats.count("purchase: during a comparison");
                     }
-                    let wait = self.rng.millis(2 * self.world.line.latency);
-                    self.put(wait, Event::EndReconcile(begun));
+                    let wait = self.rng.millis(2 * self.world.network.latency);
+                    self.put(wait, Event::EndReconcile(pending));
                 }
                 Ok(())
             }
-            Event::EndReconcile(begun) => self.end_reconcile(&begun),
+            Event::EndReconcile(pending) => self.end_reconcile(&pending),
         }
     }
 
-    /// Begins a call, or makes one again that its caller means as the same.
+    /// Begins a call, or with `again` repeats an earlier one.
     fn begin(&mut self, caller: usize, query: usize, again: Option<usize>) -> Checked {
         let api = self.api(caller);
         let is_paid = self.world.queries[query].is_paid(&api);
         let name = self.world.queries[query].name();
-        let number = again.unwrap_or_else(|| self.audit.wanted(is_paid, api.retry().resend_uncertain));
-        self.audit.tell(number, self.agenda.now(), format!("{name}, {:?} key", api.key_kind()));
+        let number = again.unwrap_or_else(|| self.audit.add_call(is_paid, api.retry().resend_uncertain));
+        self.audit.log_event(number, self.events.now(), format!("{name}, {:?} key", api.key_kind()));
         self.stats.count(if is_paid { "paid calls" } else { "free calls" });
         self.stats.count("calls");
         let before = self.world.ledger.book();
-        let (call, next) = self.world.queries[query].begin(&api, self.agenda.now());
-        if again.is_none() && self.rng.percent(self.world.impatience) {
-            let wait = self.rng.millis(3 * self.world.line.latency);
+        let (call, next) = self.world.queries[query].begin(&api, self.events.now());
+        if again.is_none() && self.rng.percent(self.world.give_up_percent) {
+            let wait = self.rng.millis(3 * self.world.network.latency);
             self.put(wait, Event::GiveUp(number));
         }
         if self.rng.percent(5) {
-            let wait = self.rng.millis(self.world.line.latency);
+            let wait = self.rng.millis(self.world.network.latency);
             self.put(wait, Event::Reconcile);
         }
         let attempt = Attempt { call: number, number: 0 };
-        let live = Live { call, caller, query, attempt, sends: 0, is_waiting: false };
+        let live = ActiveCall { call, caller, query, attempt, sends: 0, is_waiting: false };
         self.live.insert(number, live);
         self.follow(number, next, &before)
     }
@@ -242,56 +242,56 @@ impl<'a> Run<'a> {
     fn api(&mut self, caller: usize) -> Api {
         let cap = if self.driver == Driver::IgnoresCap { None } else { self.audit.cap };
         let api = self.world.callers[caller].clone().with_cap(cap.unwrap_or(u64::MAX), self.world.reserve);
-        if self.driver == Driver::SpendsElsewhere && self.rng.percent(10) {
+        if self.driver == Driver::BypassesLedger && self.rng.percent(10) {
             return api.with_ledger(Ledger::new());
         }
         api
     }
 
-    /// Does what a call wants next; `before` is the ledger before it was asked.
-    fn follow(&mut self, call: usize, next: Next, before: &Book) -> Checked {
+    /// Performs the next step of a call. `before` is the ledger before the step.
+    fn follow(&mut self, call: usize, next: NextStep, before: &Book) -> Checked {
         let live = self.live.get_mut(&call).unwrap();
         match next {
-            Next::Send(request) => {
+            NextStep::Send(request) => {
                 live.sends += 1;
                 live.is_waiting = false;
                 live.attempt = Attempt { call, number: self.audit.sent(call, before)? };
                 let attempt = live.attempt;
-                let way = self.rng.millis(self.world.line.latency);
+                let way = self.rng.millis(self.world.network.latency);
                 self.put(way, Event::Arrive(attempt, request));
-                self.put(self.world.line.timeout, Event::TimeOut(attempt));
+                self.put(self.world.network.timeout, Event::TimeOut(attempt));
                 self.stats.count(if attempt.number == 0 { "first attempts" } else { "further attempts" });
                 Ok(())
             }
-            Next::Wait(wait, seen) => {
+            NextStep::Wait(wait, reported) => {
                 live.is_waiting = true;
                 let attempt = live.attempt;
-                self.audit.tell(call, self.agenda.now(), format!("{:?}, waits", seen.credits));
+                self.audit.log_event(call, self.events.now(), format!("{:?}, waits", reported.credits));
                 if live.sends > 0 {
-                    self.audit.saw(call, &seen)?;
+                    self.audit.check_report(call, &reported)?;
                 }
-                // Sleeping takes a little longer than asked for.
-                let late = self.rng.millis(2);
-                self.put(wait + late, Event::WaitOver(attempt));
+                // Timers fire slightly late.
+                let delay = self.rng.millis(2);
+                self.put(wait + delay, Event::WaitOver(attempt));
                 Ok(())
             }
-            Next::Done(seen) => self.done(call, &seen, before),
+            NextStep::Done(reported) => self.done(call, &reported, before),
         }
     }
 
-    fn done(&mut self, call: usize, seen: &Seen, before: &Book) -> Checked {
+    fn done(&mut self, call: usize, reported: &Reported, before: &Book) -> Checked {
         let live = self.live.remove(&call).unwrap();
-        assert_eq!(seen.attempts, live.sends, "attempts are counted right");
-        if live.is_waiting || seen.is_refused {
+        assert_eq!(reported.attempts, live.sends, "attempts are counted right");
+        if live.is_waiting || reported.is_refused {
             self.stats.count(if live.is_waiting { "refused after a wait" } else { "refused immediately" });
-            self.audit.refused(call, seen, before)?;
+            self.audit.refused(call, reported, before)?;
         }
-        if !seen.is_refused {
-            self.audit.tell(call, self.agenda.now(), format!("{:?}, done", seen.credits));
-            self.audit.saw(call, seen)?;
+        if !reported.is_refused {
+            self.audit.log_event(call, self.events.now(), format!("{:?}, done", reported.credits));
+            self.audit.check_report(call, reported)?;
         }
-        self.stats.count(if seen.is_reply { "replies" } else { "errors" });
-        if self.driver == Driver::RetriesTimeouts && seen.is_timeout && live.attempt.number < 3 {
+        self.stats.count(if reported.is_reply { "replies" } else { "errors" });
+        if self.driver == Driver::RetriesTimeouts && reported.is_timeout && live.attempt.number < 3 {
             return self.begin(live.caller, live.query, Some(call));
         }
         self.begin_later();
@@ -302,19 +302,19 @@ impl<'a> Run<'a> {
         if self.withdrawn.contains(&attempt.call) {
             return Ok(());
         }
-        let fault = self.world.line.fault(&mut self.rng);
+        let fault = self.world.network.fault(&mut self.rng);
         let outcome = self.world.mock.respond_with(request, fault.as_ref());
         let name = fault.as_ref().map_or_else(|| "no fault".into(), name);
         self.stats.count(&name);
         let what = format!("attempt {} arrives: {name}, {} charged", attempt.number + 1, outcome.charged);
-        self.audit.tell(attempt.call, self.agenda.now(), what);
+        self.audit.log_event(attempt.call, self.events.now(), what);
         if self.audit.arrived(attempt.call, attempt.number, fault.as_ref(), &outcome)? {
-            self.stats.count("processed again, as asked for");
+            self.stats.count("processed twice with `resend_uncertain`");
         }
         if !self.is_awaited(attempt) {
-            self.stats.count("arrived after the caller had gone");
+            self.stats.count("arrived after the call was dropped");
         }
-        let way = self.rng.millis(self.world.line.latency);
+        let way = self.rng.millis(self.world.network.latency);
         self.put(way, Event::Deliver(attempt, outcome.wire));
         Ok(())
     }
@@ -323,7 +323,7 @@ impl<'a> Run<'a> {
         self.live.get(&attempt.call).is_some_and(|live| live.attempt == attempt && !live.is_waiting)
     }
 
-    /// Gives a call what came back, or a timeout.
+    /// Delivers a response or a timeout to a call.
     fn deliver(&mut self, attempt: Attempt, wire: Option<Wire>) -> Checked {
         if !self.is_awaited(attempt) {
             return Ok(());
@@ -336,10 +336,10 @@ impl<'a> Run<'a> {
         let timed_out =
             || Err(TransportError::new("it takes too long").with_kind(TransportErrorKind::Timeout));
         let result = wire.map_or_else(timed_out, |wire| wire.into_result(max_body_size));
-        let result = self.driver.distort(result);
+        let result = self.driver.corrupt(result);
         let before = self.world.ledger.book();
         let live = self.live.get_mut(&attempt.call).unwrap();
-        let next = live.call.received(result, self.agenda.now());
+        let next = live.call.received(result, self.events.now());
         self.follow(attempt.call, next, &before)
     }
 
@@ -348,20 +348,20 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         let before = self.world.ledger.book();
-        let next = live.call.wait_over(self.agenda.now());
+        let next = live.call.wait_over(self.events.now());
         self.follow(attempt.call, next, &before)
     }
 
     fn give_up(&mut self, call: usize) -> Checked {
         let Some(mut live) = self.live.remove(&call) else { return Ok(()) };
-        self.audit.tell(call, self.agenda.now(), "the caller gives up");
+        self.audit.log_event(call, self.events.now(), "the caller gives up");
         if live.is_waiting {
             self.stats.count("given up while waiting");
             if self.rng.percent(50) {
-                let seen = live.call.give_up(self.agenda.now());
-                assert_eq!(seen.attempts, live.sends, "attempts are counted right");
+                let reported = live.call.give_up(self.events.now());
+                assert_eq!(reported.attempts, live.sends, "attempts are counted right");
                 if live.sends > 0 {
-                    self.audit.saw(call, &seen)?;
+                    self.audit.check_report(call, &reported)?;
                 }
             }
         } else {
@@ -369,19 +369,19 @@ impl<'a> Run<'a> {
             if self.rng.percent(50) {
                 self.withdrawn.insert(call);
             }
-            if self.driver == Driver::Leaks {
+            if self.driver == Driver::LeaksCalls {
                 std::mem::forget(live);
             } else {
                 drop(live);
             }
-            self.audit.left(call);
+            self.audit.dropped(call);
         }
         self.begin_later();
         Ok(())
     }
 }
 
-/// A fault's name without its numbers.
+/// Returns a fault's name without its numbers.
 pub(super) fn name(fault: &Fault) -> String {
     let kind = format!("{:?}", fault.kind());
     let kind = kind.split('(').next().unwrap();

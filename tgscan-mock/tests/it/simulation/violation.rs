@@ -1,26 +1,26 @@
-//! Promises, and what is said when one is broken.
+//! The checked promises, and their violations.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What the simulation holds the SDK to.
+/// A promise that the simulation checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Promise {
-    /// No paid call is processed twice, unless the caller asked for that.
+    /// No paid call is processed twice, unless the caller allows it.
     ProcessedOnce,
-    /// What a reply or an error says about credits is what the account lost.
-    CreditsTrue,
-    /// Charged + uncertain brackets what the account lost, and equals it when nothing is uncertain.
-    LedgerBrackets,
-    /// The cap is not passed, but for what calls cost beyond the reserve that was held for them.
+    /// The credits of a reply or an error are those that the account lost.
+    CreditsCorrect,
+    /// The credits that the account lost are between charged and charged + uncertain.
+    LedgerBounds,
+    /// The cap is not exceeded, except by calls that cost more than their reserve.
     CapHolds,
     /// Every byte that was delivered is in the reply or the error.
     BytesKept,
-    /// When no call is left, the ledger holds nothing for one.
-    NothingHeld,
-    /// Comparing the ledger with the balance comes to the right conclusion.
+    /// When no call is left, the ledger reserves no credits.
+    NothingReserved,
+    /// Comparing the ledger with the balance has the correct outcome.
     Reconciles,
-    /// Nothing panics; nor does the simulation, whose own assertions count here too.
+    /// Neither the SDK nor an assertion of the simulation panics.
     NoPanic,
 }
 
@@ -29,8 +29,8 @@ pub(super) enum Promise {
 pub(super) struct Violation {
     pub(super) promise: Promise,
     pub(super) detail: String,
-    /// What happened to the call, if it was a single one.
-    pub(super) story: Vec<(Duration, String)>,
+    /// The events of the call, if the violation has one.
+    pub(super) log: Vec<(Duration, String)>,
     pub(super) seed: u64,
     pub(super) calls: u64,
     pub(super) world: u64,
@@ -38,9 +38,9 @@ pub(super) struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { promise, detail, story, seed, calls, world } = self;
+        let Self { promise, detail, log, seed, calls, world } = self;
         writeln!(f, "{promise:?} is broken with seed {seed} in world {world}: {detail}")?;
-        for (at, what) in story {
+        for (at, what) in log {
             writeln!(f, "  {at:>12.3?}  {what}")?;
         }
         write!(

@@ -1,4 +1,4 @@
-//! One random set-up: an account, what calls cost, who calls, and how bad the line is.
+//! A random configuration: an account, prices, callers, and a network.
 
 use std::time::Duration;
 
@@ -14,38 +14,38 @@ const REVOKED_KEY: &str = "revoked-key";
 pub(super) struct World {
     pub(super) mock: Mock,
     pub(super) ledger: Ledger,
-    /// Several callers with keys and policies of their own, who share the ledger.
+    /// Callers with different keys and policies, which share the ledger.
     pub(super) callers: Vec<Api>,
     pub(super) queries: Vec<Box<dyn Query>>,
-    /// No call costs more than the reserve, so that the cap must hold exactly.
+    /// Whether no call costs more than its reserve, so that the cap must hold exactly.
     pub(super) is_strict: bool,
     pub(super) reserve: Reserve,
-    /// If there is a cap: how much room it is given at most from time to time.
+    /// The maximum room under the cap; `None` without a cap.
     pub(super) allowance: Option<u64>,
     pub(super) concurrency: u64,
     pub(super) max_body_size: usize,
-    pub(super) line: Line,
-    /// In percent of the calls: how many the caller gives up at a random moment.
-    pub(super) impatience: u64,
+    pub(super) network: Network,
+    /// The percentage of calls that are given up at a random time.
+    pub(super) give_up_percent: u64,
 }
 
-/// What the network does.
-pub(super) struct Line {
-    /// Longest way to the service and back, each, in milliseconds.
+/// The behaviour of the network.
+pub(super) struct Network {
+    /// The maximum transit time in each direction, in milliseconds.
     pub(super) latency: u64,
-    /// After this long the caller's transport reports a timeout, even if the request is still on its way.
+    /// The time limit of the caller's transport, even if the request is still in transit.
     pub(super) timeout: Duration,
     faults: Vec<Fault>,
-    /// In percent of the requests.
-    badness: u64,
+    /// The percentage of requests with a fault.
+    fault_percent: u64,
 }
 
-impl Line {
+impl Network {
     pub(super) fn fault(&self, rng: &mut Rng) -> Option<Fault> {
-        if !rng.percent(self.badness) {
+        if !rng.percent(self.fault_percent) {
             return None;
         }
-        // The listed faults cut near the start; anywhere else is as likely in life.
+        // The listed faults cut near the start, so others cut anywhere.
         let at = rng.index(800);
         Some(match rng.between(0, 9) {
             0 => FaultKind::CutBody(at).into(),
@@ -63,7 +63,7 @@ impl World {
         let credits = if rng.percent(60) { 1_000_000 } else { price(rng, highest_cost, 60) };
         let builder = Mock::builder()
             .seed(rng.number())
-            // Hostile answers are long, and cost most of the time that a run takes.
+            // Undocumented answers are long, and take most of the time of a run.
             .profile(if rng.percent(4) { Profile::Undocumented } else { Profile::Typical })
             .repeat(rng.pick(&[Repeat::Same, Repeat::Varied]))
             .error_status(rng.pick(&[ErrorStatus::ByCause, ErrorStatus::AlwaysOk]))
@@ -83,12 +83,12 @@ impl World {
         let mock = builder.build().unwrap();
         let callers = (0..rng.between(1, 4)).map(|_| caller(rng, &mock, &ledger)).collect();
         let latency = rng.pick(&[0, 10, 200, 5000]);
-        let line = Line {
+        let network = Network {
             latency,
-            // From too short for many answers to long enough for all.
+            // From too short for many answers to sufficient for all.
             timeout: Duration::from_millis(10 + latency * rng.pick(&[1, 2, 2, 5])),
             faults: Fault::all(max_body_size),
-            badness: rng.pick(&[0, 5, 30, 60, 95]),
+            fault_percent: rng.pick(&[0, 5, 30, 60, 95]),
         };
         Self {
             mock,
@@ -100,31 +100,31 @@ impl World {
             allowance,
             concurrency: rng.between(1, 64),
             max_body_size,
-            line,
-            impatience: rng.pick(&[0, 3, 25]),
+            network,
+            give_up_percent: rng.pick(&[0, 3, 25]),
         }
     }
 }
 
-/// Credits for up to so many calls.
+/// Returns random credits for up to `calls` calls.
 fn price(rng: &mut Rng, highest_cost: u64, calls: u64) -> u64 {
     rng.between(0, calls * highest_cost)
 }
 
-/// A few requests of every API method, each with a cost of its own.
+/// Creates a few requests of every API method, each with a random cost.
 fn queries(rng: &mut Rng, builder: MockBuilder, highest_cost: u64) -> (MockBuilder, Vec<Box<dyn Query>>) {
-    struct Draw<'a> {
+    struct QueryVisitor<'a> {
         rng: &'a mut Rng,
         builder: MockBuilder,
         highest_cost: u64,
         queries: Vec<Box<dyn Query>>,
     }
-    impl GenerateVisitor for Draw<'_> {
+    impl GenerateVisitor for QueryVisitor<'_> {
         fn visit<M: Generate>(&mut self) {
             for _ in 0..4 {
                 let request = sample(&M::requests(), self.rng.number());
                 if M::CAN_COST {
-                    // A paid method may well cost nothing now and then.
+                    // A paid method can be free sometimes.
                     let least = u64::from(self.rng.percent(95));
                     let cost = self.rng.between(least, self.highest_cost);
                     self.builder = self.builder.clone().cost_of(&request, cost);
@@ -133,9 +133,9 @@ fn queries(rng: &mut Rng, builder: MockBuilder, highest_cost: u64) -> (MockBuild
             }
         }
     }
-    let mut draw = Draw { rng, builder, highest_cost, queries: Vec::new() };
-    visit_all(&mut draw);
-    (draw.builder, draw.queries)
+    let mut visitor = QueryVisitor { rng, builder, highest_cost, queries: Vec::new() };
+    visit_all(&mut visitor);
+    (visitor.builder, visitor.queries)
 }
 
 fn caller(rng: &mut Rng, mock: &Mock, ledger: &Ledger) -> Api {

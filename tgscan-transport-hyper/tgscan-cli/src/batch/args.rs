@@ -14,7 +14,7 @@ use crate::show::Selection;
 pub(crate) struct BatchCommand {
     /// The list, one account per line or a CSV file; `-` reads standard input
     pub(crate) file: PathBuf,
-    /// What to ask about each account
+    /// The question about each account
     #[arg(long, value_name = "METHOD", value_enum, default_value = "search")]
     pub(crate) method: Method,
     /// A CSV column with accounts, by name or number from 1; can be given several times

@@ -1,4 +1,4 @@
-//! What a batch did and cost.
+//! The result and the cost of a batch.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,7 +8,8 @@ use tgscan_core::{Credits, Error, ErrorKind, Storage};
 
 use super::work::Found;
 use crate::args::Global;
-use crate::exit::{Code, code_of, counted};
+use crate::exit::{Code, counted};
+use crate::explain::code_of;
 use crate::help;
 
 /// How many accounts are named that failed for the same reason.
@@ -201,7 +202,7 @@ impl Bill {
         text + &self.next(global, uncertain)
     }
 
-    /// Why the batch stopped, and what to type next.
+    /// Why the batch stopped, and the next command.
     fn next(&self, global: &Global, uncertain: u64) -> String {
         let stopped = match self.stopped {
             Some(Stop::Key) => {

@@ -1,16 +1,16 @@
-//! What a batch asks about each account.
+//! The question of a batch about each account.
 
 use clap::ValueEnum;
 use tgscan_core::types::{ApiMethod, GroupQuery, Search, SimilarGroups, UserCheck, UserQuery};
 
 use crate::show::Show;
 
-/// What to ask about each account of a list.
+/// The question about each account of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Method {
     /// The groups that the account is known to be in; costs credits
     Search,
-    /// What is known about the account; free
+    /// The known facts about the account; free
     Check,
     /// Groups similar to this one; costs credits
     Similar,

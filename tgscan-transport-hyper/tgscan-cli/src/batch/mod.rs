@@ -2,7 +2,7 @@
 
 mod args;
 mod bill;
-mod input;
+pub(crate) mod input;
 mod method;
 mod order;
 mod output;
@@ -23,7 +23,8 @@ use tokio::sync::mpsc;
 pub(crate) use args::BatchCommand;
 
 use crate::args::Global;
-use crate::exit::{Code, Failure, counted, explain, received};
+use crate::exit::{Code, Failure, counted};
+use crate::explain::{explain, received};
 use crate::files::SetAside;
 use crate::gate::{Control, Gate};
 use crate::limit::Limit;
@@ -127,7 +128,7 @@ fn read<M: Question>(command: &BatchCommand) -> Result<List, Failure> {
         |query| M::about(query).is_some(),
         "this is asked about usernames only, and not about ids",
     );
-    report_bad_lines(&list.bad);
+    list.report_bad_lines();
     Ok(list)
 }
 
@@ -136,7 +137,7 @@ fn read<M: Question>(command: &BatchCommand) -> Result<List, Failure> {
 const WINDOW: usize = 2;
 const WINDOW_WITH_STORE: usize = 16;
 
-/// What a batch has come to.
+/// The state of a batch.
 struct Batch<'a> {
     global: &'a Global,
     bill: Bill,
@@ -222,7 +223,7 @@ impl Batch<'_> {
         self.progress.update(&self.bill);
     }
 
-    /// Writes rows. Once that has failed, what was paid for and is not in a store is set aside.
+    /// Writes rows. Once that has failed, paid answers that are not in a store are set aside.
     fn write<A: Show>(&mut self, account: &Account, found: &Found<A>) {
         if self.failure.is_none() {
             let Err(failure) = self.output.write(account, found) else { return };
@@ -246,7 +247,7 @@ impl Batch<'_> {
         self.keep(account, "it answers another question", found.credits(), reply.raw());
     }
 
-    /// Sets aside what came back, cannot be read and may have been paid for.
+    /// Sets aside a response that cannot be read and may have been paid for.
     fn keep_received(&mut self, account: &Account, error: &Error) {
         if let Some(body) = received(error) {
             self.keep(account, "it cannot be read", error.credits().charged(), body);
@@ -298,18 +299,6 @@ impl Batch<'_> {
             print::note(&self.bill.text(self.global, in_flight));
         }
         failure.map_or_else(|| Ok(self.bill.code(has_bad_lines)), Err)
-    }
-}
-
-/// How many invalid lines are shown.
-const SHOWN: usize = 20;
-
-fn report_bad_lines(bad: &[input::Bad]) {
-    for bad in bad.iter().take(SHOWN) {
-        print::note(&format!("line {}: {}", bad.line, bad.why));
-    }
-    if bad.len() > SHOWN {
-        print::note(&format!("{} more invalid lines", bad.len() - SHOWN));
     }
 }
 

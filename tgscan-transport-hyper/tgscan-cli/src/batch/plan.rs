@@ -1,4 +1,4 @@
-//! What a batch would do and cost.
+//! The plan and the cost of a batch.
 
 use tgscan_core::store::Lookup;
 use tgscan_core::types::{ApiMethod, Search};
@@ -10,7 +10,7 @@ use crate::args::Global;
 use crate::exit::Failure;
 use crate::print;
 
-/// Prints what there is to do. Sends nothing that costs.
+/// Prints the plan. Sends nothing that costs.
 pub(crate) async fn print<M: Question>(
     global: &Global,
     client: &Client,

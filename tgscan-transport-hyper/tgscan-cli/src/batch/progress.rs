@@ -51,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// Shows that something is going on, also while no call ends.
+    /// Shows that the batch is running, also while no call ends.
     pub(crate) fn tick(&mut self, bill: &Bill, pause: Option<Duration>) {
         if let (true, Some(pause), None) = (self.lines, pause, self.pause) {
             print::note(&rate_limited(pause));

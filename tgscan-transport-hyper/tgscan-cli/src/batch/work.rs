@@ -17,14 +17,14 @@ use crate::limit::{Limit, Verdict};
 /// How often a question is asked to which the service says that there are too many requests.
 const PATIENCE: u32 = 20;
 
-/// What was found about an account.
+/// The result for an account.
 pub(crate) struct Found<A> {
     /// `None` if the free check knew nothing, so that it was not searched.
     pub(crate) reply: Option<Reply<A>>,
 }
 
 impl<A> Found<A> {
-    /// What it cost, as far as that is known.
+    /// Its cost, as far as that is known.
     pub(crate) fn credits(&self) -> u64 {
         self.reply.as_ref().map_or(0, |reply| reply.credits.charged())
     }
@@ -62,7 +62,7 @@ pub(crate) struct Policy {
     pub(crate) window: usize,
 }
 
-/// What the jobs share.
+/// Shared by the jobs.
 pub(crate) struct Work {
     client: Client,
     accounts: Vec<Account>,

@@ -232,7 +232,7 @@ fn store_refusal(refusal: &StoreRefusal) -> Answer {
             );
             Answer::refusal(StatusCode::CONFLICT, "uncertain", &message)
         }
-        StoreRefusal::Held => unavailable(
+        StoreRefusal::ComparisonRunning => unavailable(
             "comparing",
             "a comparison with the balance holds calls back, and nothing was sent; try again",
         )

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use tgscan_core::types::registry;
 
-use super::keys::KeyHash;
+use super::key_hash::KeyHash;
 use crate::exit::Failure;
 
 /// The configuration, as the file has it.

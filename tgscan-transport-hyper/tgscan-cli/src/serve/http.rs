@@ -1,6 +1,5 @@
 //! From a request to an answer: the URLs of the service, and those of operation.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,15 +8,14 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use tgscan_core::Client;
-use tgscan_core::types::ApiMethod;
-use tgscan_core::types::registry::{self, MethodInfo, MethodVisitor};
+use tgscan_core::types::registry::MethodInfo;
 
 use super::answer::{Answer, bad_query};
 use super::config::Kind;
-use super::keys::KeyHash;
+use super::key_hash::KeyHash;
 use super::log::Entry;
 use super::metrics;
+use super::routes::Route;
 use super::state::{Gateway, LocalKey, State};
 
 /// Name of the header that carries the key ("API Authentication").
@@ -25,46 +23,6 @@ const API_KEY: HeaderName = HeaderName::from_static("api-key");
 /// The OpenAPI document, which `cargo xtask docs` generates from the types.
 pub(crate) const OPENAPI: &str = include_str!("../../openapi.json");
 const TEXT: &str = "text/plain; charset=utf-8";
-
-type Calling = Pin<Box<dyn Future<Output = Answer> + Send>>;
-
-/// One API method.
-pub(crate) struct Route {
-    info: MethodInfo,
-    call: fn(Client, Bytes) -> Calling,
-}
-
-/// Returns a route for each documented API method.
-pub(crate) fn routes() -> Vec<Route> {
-    struct Routes(Vec<Route>);
-    impl MethodVisitor for Routes {
-        fn visit<M: ApiMethod>(&mut self) {
-            self.0.push(Route {
-                info: MethodInfo::of::<M>(),
-                call: |client, form| Box::pin(call::<M>(client, form)),
-            });
-        }
-    }
-    let mut routes = Routes(Vec::new());
-    registry::visit_all(&mut routes);
-    routes.0
-}
-
-/// Reads the form and makes the call.
-async fn call<M: ApiMethod>(client: Client, form: Bytes) -> Answer {
-    match serde_html_form::from_bytes::<M>(&form) {
-        Ok(method) => Answer::of(client.send(method).await),
-        Err(error) => bad_query(&explain(&error.to_string())),
-    }
-}
-
-/// What serde says of a form, in the documentation's words.
-fn explain(error: &str) -> String {
-    match error.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-        Some(name) => format!("the required argument `{name}` is missing"),
-        None => format!("invalid query: {error}"),
-    }
-}
 
 /// Answers a request, and logs it. `is_local` says whether it comes from this machine.
 pub(crate) async fn handle(

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use serde_json::json;
-use tgscan_core::account::{Book, BudgetUse};
+use tgscan_core::Book;
+use tgscan_core::account::BudgetUse;
 use tgscan_core::call::{AttemptSummary, CallSummary, MetricsObserver, Observer};
 use tgscan_core::{Client, Period};
 

@@ -11,11 +11,13 @@ mod answer;
 pub(crate) mod args;
 mod config;
 mod http;
+mod key_hash;
 mod keys;
 mod listen;
 mod log;
 mod metrics;
 mod recorder;
+mod routes;
 mod stall;
 mod state;
 mod tls;
@@ -107,7 +109,7 @@ async fn serve(command: &ServeCommand) -> Result<Code, Failure> {
     let failed = |error| Failure::new(Code::Other, format!("cannot listen on {address}: {error}"));
     let listener = listener.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    // From now on a signal does what it says, and no longer ends the process.
+    // From now on signals are handled, and no longer end the process.
     let (stopped, reloading) = (stopped(), reload_on_signal(gateway.clone(), command.config.clone()));
     gateway.log.event("listening", json!({ "address": address.to_string() }));
     let reloading = tokio::spawn(reloading);

@@ -12,10 +12,10 @@ use tgscan_transport_hyper::HyperTransport;
 use tokio_rustls::TlsAcceptor;
 
 use super::config::{Config, Key, Kind, Location};
-use super::http::{Route, routes};
-use super::keys::KeyHash;
+use super::key_hash::KeyHash;
 use super::log::Log;
 use super::recorder::Registry;
+use super::routes::{Route, routes};
 use super::{metrics, tls};
 use crate::exit::{Code, Failure};
 

@@ -16,7 +16,7 @@ fn line(parts: &[&str]) -> String {
     let parts: Vec<String> = parts.iter().filter(|part| !part.is_empty()).map(|part| escape(part)).collect();
     let most = screen_width().unwrap_or(100).saturating_sub(10);
     let text = table::cut(&parts.join("  "), most);
-    super::escape::isolated(&text).into_owned()
+    super::isolate(&text).into_owned()
 }
 
 fn dated(date: &str) -> String {

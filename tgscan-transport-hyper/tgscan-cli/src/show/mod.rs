@@ -1,7 +1,6 @@
 //! Answers for people, and for programs.
 
 mod answers;
-mod escape;
 mod selection;
 mod table;
 
@@ -11,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{Map, RawValue, Value};
 use tgscan_core::Reply;
 
-pub(crate) use escape::{escape, for_terminal};
+pub(crate) use crate::escape::{escape, isolate};
 pub(crate) use selection::Selection;
-pub(crate) use table::Table;
+pub(crate) use table::{Table, cut};
 
 use crate::args::{Format, Output};
 use crate::csv_cells::neutralised;
@@ -31,7 +30,7 @@ pub(crate) trait Show: Serialize {
     /// As rows: one for each group, and at least one.
     fn rows(&self, selection: Selection) -> Vec<Vec<String>>;
 
-    /// Whether the service knows nothing about what was asked.
+    /// Whether the service knows nothing about the query.
     fn nothing_known(&self) -> bool;
 }
 

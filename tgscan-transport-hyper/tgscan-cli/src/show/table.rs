@@ -5,7 +5,7 @@ use std::fmt;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use super::escape::{escape, isolated};
+use super::{escape, isolate};
 
 /// How wide a column gets at most, but for the last one.
 const WIDEST: usize = 48;
@@ -63,7 +63,7 @@ impl Table {
             let mut line = String::new();
             for (cell, wide) in row.iter().zip(&widths) {
                 let cell = cut(cell, *wide);
-                line.push_str(&isolated(&cell));
+                line.push_str(&isolate(&cell));
                 line.push_str(&" ".repeat(wide.saturating_sub(width(&cell)) + GAP));
             }
             let line = line.trim_end();
@@ -89,7 +89,7 @@ pub(super) fn width(text: &str) -> usize {
 }
 
 /// The text in at most `columns` columns, cut between the characters that people see.
-pub(super) fn cut(text: &str, columns: usize) -> String {
+pub(crate) fn cut(text: &str, columns: usize) -> String {
     // Marks above and below take no column, and pile up.
     let most = columns * 4;
     if width(text) <= columns && text.chars().count() <= most {

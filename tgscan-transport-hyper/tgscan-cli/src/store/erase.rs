@@ -1,6 +1,4 @@
-//! Removes what is known about a person.
-
-use std::io::{BufRead, IsTerminal, Write};
+//! Removes the data about a person.
 
 use tgscan_core::store::{Account, Erased};
 use tgscan_core::types::UserQuery;
@@ -30,7 +28,7 @@ pub(crate) async fn run(accounts: &[Account], person: &UserQuery, yes: bool) -> 
     if found.questions == 0 {
         return Err(Failure::usage(format!("the store has nothing about {shown}; nothing was removed")));
     }
-    if !yes && !confirmed()? {
+    if !yes && !print::confirmed("Remove them?", "--yes removes them; nothing was removed")? {
         return Err(Failure::usage("nothing was removed"));
     }
     let mut erased = Erased::default();
@@ -40,22 +38,9 @@ pub(crate) async fn run(accounts: &[Account], person: &UserQuery, yes: bool) -> 
         erased.answers += here.answers;
     }
     print::note(&format!(
-        "erased: {}, {}. The bill keeps what they cost. Earlier output files (--out) are not changed: remove the rows there yourself",
+        "erased: {}, {}. The bill keeps their cost. Earlier output files (--out) are not changed: remove the rows there yourself",
         counted(erased.questions, "question"),
         counted(erased.answers, "answer"),
     ));
     Ok(Code::Done)
-}
-
-/// Asks on the terminal.
-fn confirmed() -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("--yes removes them; nothing was removed"));
-    }
-    let mut error = std::io::stderr().lock();
-    let _ = write!(error, "Remove them? [y/N] ").and_then(|()| error.flush());
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    read.map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
-    Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -1,4 +1,4 @@
-//! What the store has, and changes of it by hand.
+//! The content of the store, and changes of it by hand.
 
 mod erase;
 mod export;
@@ -21,6 +21,11 @@ pub(crate) async fn run(global: &Global, command: StoreCommand) -> Result<Code, 
     if let StoreCommand::Reconcile { late_charge } = command {
         return reconcile::run(global, late_charge).await;
     }
+    if let StoreCommand::Check = command {
+        let rows = connect::check_store(global).await?;
+        print::note(&format!("the store is whole: {} verified", counted(rows, "row")));
+        return Ok(Code::Done);
+    }
     let store = connect::existing_store(global).await?;
     match command {
         StoreCommand::Bill(format) => bill(&connect::accounts(global, &store).await?, format).await,
@@ -39,7 +44,7 @@ pub(crate) async fn run(global: &Global, command: StoreCommand) -> Result<Code, 
             print::note(&format!("recorded as bought: {}", counted(credits, "credit")));
             Ok(Code::Done)
         }
-        StoreCommand::Reconcile { .. } => Ok(Code::Done),
+        StoreCommand::Reconcile { .. } | StoreCommand::Check => Ok(Code::Done),
     }
 }
 
@@ -106,13 +111,13 @@ async fn uncertain(account: &Account, format: Format) -> Result<Code, Failure> {
     }
     if let Some((call, cost)) = charged {
         print::note(&format!(
-            "calls without a usable answer keep what they cost: `tgscan store resolve {call} {cost}` lets the question be asked (and paid) again"
+            "calls without a usable answer keep their cost: `tgscan store resolve {call} {cost}` lets the question be asked (and paid) again"
         ));
     }
     Ok(Code::Uncertain)
 }
 
-/// What a call asked, as it was given.
+/// The query of a call, as it was given.
 fn question(call: &Call) -> String {
     let form = call.question.as_ref().map(|question| question.form.as_str()).unwrap_or_default();
     form.strip_prefix("query=").unwrap_or(form).replace("%2C", ",")

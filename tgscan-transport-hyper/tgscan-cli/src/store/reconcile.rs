@@ -30,7 +30,7 @@ pub(crate) async fn run(global: &Global, late_charge: Duration) -> Result<Code, 
     report_rest(&account, &seen).await
 }
 
-/// What the uncertain calls cost that are resolved now.
+/// The cost of the uncertain calls that are resolved now.
 async fn settled(account: &Account, before: &[Call]) -> Result<String, Failure> {
     let mut table = Table::new(["CALL", "METHOD", "QUESTION", "COST"]);
     let mut count = 0;
@@ -53,7 +53,7 @@ async fn settled(account: &Account, before: &[Call]) -> Result<String, Failure> 
 fn conclusion(outcome: Outcome) -> String {
     match outcome {
         Outcome::Baseline => "this is the first balance seen; the next one is compared with it".to_owned(),
-        Outcome::Agrees => "the balance agrees with what was charged".to_owned(),
+        Outcome::Agrees => "the balance agrees with the bill".to_owned(),
         Outcome::Resolved(credits) => {
             format!(
                 "the balance explains the uncertain calls: they cost {} in all",
@@ -77,7 +77,7 @@ fn conclusion(outcome: Outcome) -> String {
     }
 }
 
-/// What is left to do, as `info` and `uncertain` show it.
+/// The remaining uncertain calls, as `info` and `uncertain` show them.
 async fn report_rest(account: &Account, seen: &Reconciliation) -> Result<Code, Failure> {
     let left = account.unresolved().await?;
     for call in &left {
@@ -91,7 +91,7 @@ async fn report_rest(account: &Account, seen: &Reconciliation) -> Result<Code, F
             )
         } else if seen.outcome.is_conclusive() && !matches!(seen.outcome, Outcome::Purchased(_)) {
             format!(
-                "{asked} is still uncertain, because it ended before the first balance was seen: `tgscan store resolve {} CREDITS` with what the account's history says, 0 for nothing",
+                "{asked} is still uncertain, because it ended before the first balance was seen: `tgscan store resolve {} CREDITS` with the cost in the account's history, 0 for nothing",
                 call.id
             )
         } else {

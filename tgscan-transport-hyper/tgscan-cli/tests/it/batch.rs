@@ -12,7 +12,7 @@ use tgscan_mock::{Expect, Fault, FaultKind, Mock};
 
 use crate::support::{Bench, PRICE, Ran, STORE, accounts, charged, list};
 
-/// A list of 500 accounts, with as many in other forms and some that are none.
+/// A list of 500 accounts, with as many in other forms and some invalid lines.
 fn messy_list() -> String {
     let mut list = "\u{feff}# accounts\n\n".to_owned();
     for number in 0..500 {
@@ -49,7 +49,7 @@ fn list_through_faults_is_paid_once_and_billed_right() {
     assert_eq!(unique.len(), written.len(), "each once");
     assert_eq!(charged(&first.err), written.len() as u64 * PRICE);
 
-    // What is uncertain is not sent again.
+    // Uncertain calls are not sent again.
     let second = bench.run_stored(&batch);
     assert_eq!(second.code, Some(6), "{second:?}");
     assert_eq!(charged(&second.err), 0, "{}", second.err);
@@ -195,7 +195,7 @@ fn killed_batch_continues_and_pays_for_nothing_twice() {
     assert!([Some(0), Some(6)].contains(&last.code), "{last:?}");
     let written = accounts(&bench.path("out.jsonl"));
     assert_eq!(written.iter().collect::<BTreeSet<_>>().len(), written.len(), "each once");
-    // What was in flight at a kill is uncertain, and was not sent again.
+    // Calls in flight at a kill are uncertain, and were not sent again.
     let mut asked = BTreeSet::new();
     for request in bench.mock.requests().iter().filter(|request| request.charged > 0) {
         assert!(asked.insert(request.form.clone()), "paid for twice");

@@ -250,7 +250,7 @@ fn batch_of_500_keeps_every_paid_answer_through_every_ending() {
         if ending == FullDisk {
             std::fs::remove_file(bench.path("link.jsonl")).unwrap();
         }
-        // What the last line names works as it is printed.
+        // The command in the last line works as it is printed.
         match ending {
             TooManyRequests => assert_eq!(ran.code, Some(0), "{ran:?}"),
             Kill => {

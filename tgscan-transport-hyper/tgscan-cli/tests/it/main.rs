@@ -7,11 +7,15 @@
 )]
 
 mod batch;
+mod cases;
 mod endings;
 mod lists;
 mod money;
 mod one;
 mod outputs;
+mod overlap;
+mod probe;
+mod report;
 mod screens;
 mod setup;
 mod support;

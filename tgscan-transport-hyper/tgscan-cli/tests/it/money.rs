@@ -1,4 +1,4 @@
-//! What is paid, and what is said about it.
+//! Payments, and the messages about them.
 
 use std::os::unix::fs::symlink;
 
@@ -251,4 +251,23 @@ fn full_output_shows_the_answer_and_its_cost() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let aside = std::fs::read_to_string(bench.path("out.jsonl.set-aside.jsonl")).unwrap();
     assert_eq!(aside.lines().count() as u64 * PRICE, bench.spent() - PRICE, "{ran:?}");
+}
+
+#[test]
+fn store_check_verifies_the_file_and_names_a_damaged_one() {
+    let bench = Bench::new(100);
+    let missing = bench.run_stored(&["store", "check"]);
+    assert!(missing.code == Some(2) && missing.err.contains("there is no such file"), "{missing:?}");
+    assert_eq!(bench.run_stored(&["search", "alice_1"]).code, Some(0));
+    let whole = bench.run_stored(&["store", "check"]);
+    assert!(whole.code == Some(0) && whole.err.contains("the store is whole: "), "{whole:?}");
+
+    let path = bench.path(STORE[1]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // All pages.
+    bytes[4096..].iter_mut().step_by(100).for_each(|byte| *byte ^= 1);
+    std::fs::write(&path, bytes).unwrap();
+    let damaged = bench.run_stored(&["store", "check"]);
+    assert!(damaged.code == Some(1) && damaged.err.contains("restore it from a backup"), "{damaged:?}");
+    assert!(damaged.err.contains(STORE[1]), "{damaged:?}");
 }

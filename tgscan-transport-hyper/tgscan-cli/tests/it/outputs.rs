@@ -1,4 +1,4 @@
-//! What a batch writes: complete, whole, safe, and for its owner alone.
+//! The output of a batch: complete, whole, safe, and for its owner alone.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What people see, word for word. To accept a change: `UPDATE_SNAPSHOTS=yes cargo test --package tgscan-cli screens`.
+//! The screens, word for word. To accept a change: `UPDATE_SNAPSHOTS=yes cargo test --package tgscan-cli screens`.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -154,7 +154,7 @@ fn progress_fits_the_terminal_and_waiting_is_visible() {
             &["batch", "list", "--out", &format!("{columns}.jsonl"), "--jobs", "1"],
         );
         assert!(shown.contains("rate limited"), "{shown:?}");
-        // What is drawn between two returns is one line.
+        // The text between two returns is one line.
         let drawn = shown.split(['\r', '\n']).map(strip).filter(|line| line.contains("/30  "));
         for drawn in drawn {
             assert!(drawn.chars().count() <= usize::from(columns), "{columns}: {drawn:?}");
@@ -211,9 +211,9 @@ fn verbose_prints_requests_and_no_secrets() {
 fn man_pages_exist_for_each_command() {
     let bench = Bench::new(1);
     assert_eq!(bench.run(&["man", "--dir", "man"]).code, Some(0));
-    for name in ["tgscan.1", "tgscan-search.1", "tgscan-batch.1", "tgscan-store-reconcile.1", "tgscan-diff.1"]
-    {
-        assert!(std::fs::read_to_string(bench.path("man").join(name)).unwrap().contains(".TH"), "{name}");
+    for name in ["", "-search", "-batch", "-store-reconcile", "-diff", "-overlap", "-report"] {
+        let name = format!("tgscan{name}.1");
+        assert!(std::fs::read_to_string(bench.path("man").join(&name)).unwrap().contains(".TH"), "{name}");
     }
     assert!(bench.run(&["man"]).out.contains("tgscan"));
 }

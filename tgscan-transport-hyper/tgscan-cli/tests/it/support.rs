@@ -1,4 +1,4 @@
-//! What the tests share: a mock's server, and the program to run against it.
+//! Shared by the tests: a mock's server, and the program to run against it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -8,7 +8,7 @@ use tgscan_mock::types::{Balance, Search};
 use tgscan_mock::{Expect, Mock, MockServer, ServerOptions};
 use tokio::runtime::Runtime;
 
-/// What a search costs.
+/// The cost of a search.
 pub(crate) const PRICE: u64 = 2;
 
 /// A mock's server, a directory, and the program.
@@ -97,7 +97,7 @@ impl Bench {
         line.unwrap_or_else(|| panic!("{name}: {out}")).to_owned()
     }
 
-    /// What the mock's account has spent.
+    /// The credits that the mock's account has spent.
     pub(crate) fn spent(&self) -> u64 {
         self.mock.account().spent
     }

@@ -9,7 +9,7 @@ use tgscan_mock::{Fault, FaultKind};
 
 use crate::support::{Gateway, PATIENCE, World};
 
-/// Sends bytes, and returns the response up to the end of the connection; empty if there is none.
+/// Sends bytes, and returns the response up to the end of the connection; empty without a response.
 fn exchange(gateway: &Gateway, bytes: &[u8]) -> String {
     let mut stream = gateway.connect();
     let _ = stream.write_all(bytes);

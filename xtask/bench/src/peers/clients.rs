@@ -20,11 +20,9 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::servers::Server;
-use crate::Operation;
 use crate::body::Plain;
+use crate::common::{KEY, Operation, PATH, query, runtime};
 use crate::server::is_whole;
-use crate::subject::query;
-use crate::whole::{KEY, PATH, runtime};
 
 /// The form that reqwest and ureq send.
 pub const FORM: [(&str, &str); 1] = [("query", "some_username")];

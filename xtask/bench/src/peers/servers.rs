@@ -19,8 +19,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::body::{SIZES, status_first};
+use crate::common::{install_crypto_provider, runtime};
 use crate::server::{is_whole, with_head};
-use crate::whole::runtime;
 
 /// A server on a separate thread, until the program ends.
 pub struct Server {
@@ -120,7 +120,7 @@ async fn answer_streams(
 
 /// Runs the process that holds answers. Prints its URL and certificate.
 pub fn hold(count: usize) {
-    crate::install_crypto_provider();
+    install_crypto_provider();
     let server = least_http2(status_first(SIZES[0]), count);
     println!("{}\n{}\n", server.url, server.ca_pem.unwrap_or_default().trim());
     loop {

@@ -13,8 +13,11 @@ use tgscan_core::types::UserQuery;
 
 use crate::csv_cells::original;
 use crate::exit::Failure;
+use crate::print;
 use crate::show::escape;
 
+/// How many invalid lines are shown.
+const SHOWN: usize = 20;
 /// Words that stand for an empty cell.
 const NOTHING: [&str; 12] =
     ["none", "null", "nil", "nan", "n/a", "#n/a", "na", "undefined", "unknown", "-", "--", "empty"];
@@ -93,6 +96,16 @@ impl List {
         self.accounts = good;
         for account in bad {
             self.refuse(account.line, why);
+        }
+    }
+
+    /// Reports the lines that are refused.
+    pub(crate) fn report_bad_lines(&self) {
+        for bad in self.bad.iter().take(SHOWN) {
+            print::note(&format!("line {}: {}", bad.line, bad.why));
+        }
+        if self.bad.len() > SHOWN {
+            print::note(&format!("{} more invalid lines", self.bad.len() - SHOWN));
         }
     }
 

@@ -72,7 +72,7 @@ impl Output {
         Ok(format.resume(path, &File::open(path).map_err(fail)?)?.done)
     }
 
-    /// Finds what is in the file, and repairs its end.
+    /// Reads the file, and repairs its end.
     fn resume(&mut self, has_mark: bool) -> Result<HashSet<UserQuery>, Failure> {
         let Some(target) = &mut self.file else { return Ok(HashSet::new()) };
         let Some(length) = target.whole else { return Ok(HashSet::new()) };
@@ -117,7 +117,7 @@ impl Output {
 }
 
 impl Format {
-    /// What the flags say, for answers of this kind.
+    /// The settings of the flags, for answers of this kind.
     fn of<A: Show>(command: &BatchCommand, header: Option<&StringRecord>) -> Result<Self, Failure> {
         let is_csv = match command.out.as_deref().map(|path| path.extension().and_then(|end| end.to_str())) {
             None => command.csv || command.excel || !command.fields.is_empty(),
@@ -141,7 +141,7 @@ impl Format {
         })
     }
 
-    /// Finds what is in a file of this format.
+    /// Reads a file of this format.
     fn resume(&self, path: &Path, file: &File) -> Result<Resumed, Failure> {
         let fail = |error: io::Error| Failure::usage(format!("--out {}: {error}", path.display()));
         let foreign = |why: String| {

@@ -10,7 +10,7 @@ use tgscan_core::types::UserQuery;
 use super::columns::Columns;
 use crate::csv_cells::original;
 
-/// What a file has.
+/// The content of a file.
 #[derive(Default)]
 pub(super) struct Resumed {
     pub(super) done: HashSet<UserQuery>,

@@ -5,7 +5,7 @@ use crate::batch::work::Found;
 use crate::exit::Failure;
 use crate::show::{Show, result_json};
 
-/// One line: the account as it is written in the list, whether anything was found, what it cost, and the answer as it came.
+/// One line: the account as it is written in the list, whether anything was found, its cost, and the answer as received.
 pub(super) fn json<A: Show>(account: &Account, found: &Found<A>) -> Result<Vec<u8>, Failure> {
     let (found_any, answer) = match &found.reply {
         None => (false, "null".to_owned()),

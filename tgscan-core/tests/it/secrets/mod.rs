@@ -1,5 +1,8 @@
 //! Tests that no public type and no error prints the key, the query or a text of an answer.
 
+mod errors;
+mod store;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display};
 use std::path::Path;
@@ -15,7 +18,7 @@ use tgscan_core::types::{self, ApiMethod, Envelope, GroupQuery, UserId, UserQuer
 use tgscan_core::{
     Api, ApiKey, Budget, Client, Credits, Drained, Error, ErrorKind, Period, Refusal, Reply, Reserve,
     RetryPolicy, Storage, TransportError,
-    account::{BudgetKey, BudgetUse, CapReached, Start},
+    account::{BudgetKey, BudgetUse, CapReached, ComparisonStart},
     async_trait,
     call::{Attempt, AttemptSummary, CallSummary, Observer, Step},
     retry::{Decision, Failure, RetryContext, StatusRule},
@@ -27,6 +30,9 @@ use tgscan_core::{
     transport::{Delivery, TransportErrorKind},
     transport_fn,
 };
+
+use errors::{attempt, every_error, show_error};
+use store::{show_account, show_store};
 
 use crate::support::{Clock, Outcome, at, response, with_header};
 
@@ -79,145 +85,6 @@ fn groups() -> types::SimilarGroups {
 fn quoting_text(names: &[&str]) -> String {
     let names = names.join(" ");
     format!("{names} {KEY} {} {}", names.to_uppercase(), KEY.to_lowercase())
-}
-
-/// Returns the result of a call after its first attempt.
-fn attempt<M: ApiMethod>(
-    printer: &mut Printer,
-    method: M,
-    outcome: Outcome,
-) -> Result<Reply<M::Answer>, Error> {
-    let step = Step::begin(&api(), method, at(Duration::ZERO));
-    printer.debug(&step);
-    let Step::Send(_, sent) = step else { panic!("not sent") };
-    printer.debug(&sent);
-    let step = sent.received(outcome, at(Duration::ZERO));
-    printer.debug(&step);
-    match step {
-        Step::Done(result) => result,
-        Step::Wait(wait) => {
-            printer.debug(&wait);
-            printer.display(wait.error().unwrap());
-            match wait.give_up(at(Duration::ZERO)) {
-                Step::Done(result) => result,
-                other => panic!("not done: {other:?}"),
-            }
-        }
-        other => panic!("not done: {other:?}"),
-    }
-}
-
-fn show_error(printer: &mut Printer, error: &Error) {
-    printer.display(error);
-    printer.debug(error.kind());
-    assert_hidden(
-        "the sources of Error",
-        &format!("{:?}", std::error::Error::source(error).map(ToString::to_string)),
-    );
-    match error.kind() {
-        ErrorKind::CapReached(cap) => printer.display(cap),
-        ErrorKind::Transport(error) => printer.display(error),
-        ErrorKind::Api(error) => printer.display(error),
-        ErrorKind::UnexpectedResponse(error) => {
-            printer.display(error);
-            printer.display(error.problem());
-        }
-        ErrorKind::Decode(error) => {
-            printer.display(error);
-            printer.display(error.problem());
-        }
-        other => panic!("a new kind of error: {other:?}"),
-    }
-    printer.display(&error.reparse::<BTreeMap<String, u64>>().expect_err("no such map"));
-}
-
-/// Returns bodies with all secrets, in each place of an answer and elsewhere.
-fn bodies(text: &str) -> Vec<String> {
-    let quoted = Value::from(text).to_string();
-    let mut bodies = vec![
-        format!("<html><title>{text} {TEXT}</title></html>"),
-        format!("{quoted}, expected {TEXT}"),
-        format!(r#"{{"status":"error","result":{{"message":{quoted}}}}}"#),
-        format!(r#"{{"status":"error","result":{quoted}}}"#),
-        format!(r#"{{"status":{quoted},"result":{{"message":{quoted}}}}}"#),
-        format!(r#"{{"status":"ok","result":{quoted}}}"#),
-    ];
-    for key in text.split(' ') {
-        // As keys, because the path of a syntax error could contain them.
-        bodies.push(format!(r#"{{"status":"ok","result":{{"{key}":{{"{key}":nope}}}}}}"#));
-        bodies.push(format!(r#"{{"status":"ok","{key}":{{"{key}":"{TEXT}"#));
-        bodies.push(format!(r#"{{"{key}":["#));
-    }
-    for wrong in [
-        format!("{TEXT} {text}"),
-        format!("a, expected {TEXT}"),
-        format!("a, expected {TEXT} at line 1"),
-        format!("missing field `{TEXT}`"),
-        format!("missing field `x` at line 1 column 1, expected {TEXT} at line 1 column 1"),
-    ] {
-        let wrong = Value::from(wrong).to_string();
-        for result in [
-            format!(r#"{{"user":{{"id":{wrong}}},"meta":{{}}}}"#),
-            format!(r#"{{"user":{wrong},"groups":[{wrong}]}}"#),
-            format!(r#"{{"user":{{"id":1,"first_name":[{wrong}]}}}}"#),
-            format!(r#"{{"groups":[{{"num_users":{wrong}}}],"meta":{{"op_cost":1}}}}"#),
-            format!(r#"{{"meta":{{"search_query":{wrong},"op_cost":{wrong}}},"groups":{{}}}}"#),
-            format!(r#"{{"id_history":[{{"id":{wrong}}}]}}"#),
-        ] {
-            bodies.push(format!(r#"{{"status":"ok","result":{result}}}"#));
-            bodies.push(format!(r#"{{"result":{result},"status":"ok"}}"#));
-        }
-    }
-    bodies
-}
-
-#[derive(Debug)]
-struct Foreign(String, Option<Box<Foreign>>);
-
-impl Display for Foreign {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Foreign {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.1.as_deref().map(|source| source as _)
-    }
-}
-
-fn every_error<M: ApiMethod>(printer: &mut Printer, method: impl Fn() -> M, names: &[&str]) {
-    let text = quoting_text(names);
-    for body in bodies(&text) {
-        for status in [200, 404, 503] {
-            let echo = response(status, body.clone());
-            let header = format!("text/{}", text.replace(' ', "; "));
-            let echo = with_header(with_header(echo, "content-type", &header), "x-echo", &header);
-            let failed = attempt(printer, method(), Ok(echo)).expect_err(&body);
-            assert!(failed.response().is_some());
-            show_error(printer, &failed);
-        }
-    }
-    let foreign = || Foreign("send".into(), Some(Box::new(Foreign(format!("in {text}"), None))));
-    let partial = || with_header(response(200, format!("{TEXT} {text}")), "x-echo", KEY);
-    for failure in [
-        TransportError::new(foreign()),
-        TransportError::never_sent(text.clone()).with_kind(TransportErrorKind::Connect),
-        TransportError::response_started(partial(), foreign()).with_kind(TransportErrorKind::Broken),
-    ] {
-        let failed = attempt(printer, method(), Err(failure)).unwrap_err();
-        show_error(printer, &failed);
-    }
-}
-
-#[test]
-fn no_error_of_any_kind_shows_key_query_or_answer() {
-    let mut printer = Printer::default();
-    every_error(&mut printer, || user(USERNAME), &[USERNAME, "query=Very_Private_Name"]);
-    every_error(&mut printer, || user(ID), &[ID, "query=7034259912"]);
-    every_error(&mut printer, || types::UserCheck { query: USERNAME.parse().unwrap() }, &[USERNAME]);
-    let parts = [GROUPS, "Very_Private_Group,Very", "query=Very%2CVery_Private_Group", "Very_Private_Group"];
-    every_error(&mut printer, groups, &parts);
 }
 
 fn search_answer() -> String {
@@ -347,145 +214,6 @@ fn show_core(printer: &mut Printer) {
     printer.display(&Credits::Charged(1));
     printer.display(&Delivery::MaybeSent);
     printer.display(&TransportErrorKind::Timeout);
-}
-
-/// Prints the types of an account's book.
-fn show_account(printer: &mut Printer) {
-    let api = api().with_budget(Budget::new("team", 9, Period::Total, Reserve::PerCall(1)));
-    let ledger = api.ledger();
-    drop(Step::begin(&api, user(USERNAME), at(Duration::ZERO)));
-    printer.debug(&Budget::new("team", 9, Period::Total, Reserve::PerCall(1)));
-    printer.debug(&Period::Day);
-    printer.debug(ledger);
-    printer.debug(&ledger.book());
-    let budget = BudgetKey { label: "team".into(), period: Period::Day, number: 7 };
-    printer.debug(&budget);
-    printer.debug(&ledger.book().totals());
-    let start = ledger.start_comparison(1, Duration::ZERO, 0);
-    printer.debug(&start);
-    let Start::Begun(comparison) = start else { panic!("an attempt runs") };
-    printer.debug(&comparison);
-    let report = ledger.finish_comparison(comparison, 5, 0);
-    printer.debug(&report);
-    printer.debug(&report.outcome);
-    printer.debug(&at(Duration::ZERO));
-    printer.debug(&Drained::default());
-}
-
-fn stored_answer() -> Answer {
-    let body = Bytes::from(search_answer());
-    Answer { status: 200, body, credits: Credits::Charged(1), at: 0 }
-}
-
-/// A store with one answer.
-struct OneAnswer;
-
-#[async_trait]
-impl Store for OneAnswer {
-    async fn transact(&self, _: &AccountName, _: Needs, _: Decide) -> Result<(), StoreError> {
-        Err(StoreError::new("the disk is full"))
-    }
-    async fn account(&self, _: &AccountName) -> Result<(AccountRow, u64), StoreError> {
-        Ok(Default::default())
-    }
-    async fn answer(
-        &self,
-        _: &AccountName,
-        _: &str,
-    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
-        let row = QuestionRow::from_bytes(br#"{"a":[7,0,1000]}"#)?;
-        Ok((row, Some(stored_answer()), 0))
-    }
-    async fn call(&self, _: &AccountName, _: CallId) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
-        Ok(None)
-    }
-    async fn calls(&self, _: &AccountName, _: CallId, _: usize) -> Result<Vec<Call>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn find(&self, _: &AccountName, _: Index, _: usize) -> Result<Vec<CallId>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn journal(
-        &self,
-        _: &AccountName,
-        _: u64,
-        _: usize,
-    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn compact(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn spawn(&self, mut task: Task) {
-        assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
-    }
-    async fn pause(&self, _: Duration) {}
-}
-
-/// Prints each type of the store's contract, with a question and an answer.
-fn show_store(printer: &mut Printer) {
-    let question = Question::new(true, "search", format!("query={USERNAME}"));
-    let row = format!(
-        r#"{{"e":{{"m":"search","r":1}},"q":{{"l":true,"m":"search","f":"query={USERNAME}"}},"o":1,"t":[1,1],
-        "c":0,"s":0,"k":0,"x":0,"p":["{USERNAME}","{ID}"]}}"#
-    );
-    let call = Call::from_bytes(7, row.as_bytes()).unwrap();
-    assert_eq!(call.question.as_ref(), Some(&question));
-    printer.debug(&call);
-    printer.debug(&call.entry);
-    printer.debug(&call.state());
-    printer.debug(&CallState::Answered);
-    printer.debug(&question);
-    printer.debug(&stored_answer());
-    let event = Event::Purchased(1);
-    printer.debug(&event);
-    let entry = JournalEntry::from_bytes(br#"{"at":0,"event":{"Purchased":1}}"#).unwrap();
-    printer.debug(&entry);
-    printer.debug(&AccountRow::default());
-    printer.debug(&QuestionRow::default());
-    let (mut needs, mut changes) = (Needs::default(), Changes::default());
-    needs.questions.push(question.key());
-    printer.debug(&needs);
-    printer.debug(&Loaded {
-        questions: vec![(question.key(), QuestionRow::default())],
-        calls: vec![call.clone()],
-        ..Loaded::default()
-    });
-    changes.questions.push((question.key(), None));
-    changes.calls.push((Some(call), None));
-    changes.answers.push((7, Some(stored_answer())));
-    printer.debug(&changes);
-    printer.debug(&Index::People(vec![USERNAME.into(), ID.into()]));
-    printer.debug(&Index::Question(question.key()));
-    printer.debug(&Erased::default());
-    printer.debug(&Lookup::New);
-    let policy = StorePolicy::new("main", Duration::from_secs(9), Duration::MAX);
-    printer.debug(&policy);
-    printer.debug(&Storage::NotStored(StoreError::new("the disk is full")));
-    printer.display(&StoreError::new("the disk is full"));
-    printer.display(&StoreRefusal::Uncertain { call: 7, age: Duration::ZERO, charged: Some(1) });
-
-    let account = Account::new(Arc::new(OneAnswer), AccountName::new("main", "api.tgdev.io"));
-    printer.debug(&account);
-    printer.debug(account.name());
-    for lookup in [Lookup::StoredOrNew, Lookup::New] {
-        let now = at(Duration::ZERO);
-        let step = Step::begin_stored(&api(), &account, &policy, lookup, user(USERNAME), now);
-        printer.debug(&step);
-        let Step::Ask(asking) = step else { panic!("not asked") };
-        printer.debug(&asking);
-        let answered = block_on(asking.ask());
-        printer.debug(&answered);
-        let step = asking.answered(answered, at(Duration::ZERO));
-        printer.debug(&step);
-        let Step::Done(result) = step else { panic!("not done: {step:?}") };
-        assert_eq!(result.is_ok(), lookup == Lookup::StoredOrNew);
-    }
-    // A trait, numeric types, and types that only a store or a client can construct.
-    printer.0.extend(["Store", "CallId", "OwnerId", "BillRow", "SendBy"].map(ToOwned::to_owned));
 }
 
 /// Prints the arguments of an observer, for a call whose transport quotes all secrets.

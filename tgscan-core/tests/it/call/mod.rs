@@ -1,5 +1,8 @@
 //! Tests of the state machine of a call, driven by hand.
 
+mod methods;
+mod resend;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +15,7 @@ use tgscan_core::types::{
 };
 use tgscan_core::{
     Api, Credits, Error, Ledger, Reply, Reserve, RetryPolicy, TransportError,
-    account::Start,
+    account::ComparisonStart,
     call::{Attempt, InFlight, Step, Wait},
     transport::TransportErrorKind,
 };
@@ -71,6 +74,12 @@ fn refused(status: u16) -> Response<Bytes> {
 fn booked(ledger: &Ledger) -> (u64, u64, u64) {
     let now = ledger.book().totals();
     (now.charged, now.uncertain, now.in_flight)
+}
+
+fn resending() -> RetryPolicy {
+    let mut policy = RetryPolicy::default();
+    policy.resend_uncertain = true;
+    policy
 }
 
 #[test]
@@ -268,65 +277,6 @@ fn books_a_charge_of_a_free_method() {
     assert_eq!(booked(api.ledger()), (3, 0, 0));
 }
 
-fn resending() -> RetryPolicy {
-    let mut policy = RetryPolicy::default();
-    policy.resend_uncertain = true;
-    policy
-}
-
-#[test]
-fn resending_an_uncertain_attempt_books_both() {
-    let api = live().with_retry(resending());
-    let wait = waits(begin(&api, similar()).received(maybe_sent(), at(NOW)));
-    assert_eq!(booked(api.ledger()), (0, 0, 1), "the call is in flight and has a reserve");
-    let reply = done(again(wait).received(Ok(response(200, SIMILAR)), at(NOW))).unwrap();
-    assert_eq!((reply.attempts, reply.credits), (2, Credits::Charged(1)));
-    assert_eq!(booked(api.ledger()), (1, 1, 0));
-}
-
-#[test]
-fn call_dropped_in_a_backoff_after_an_uncertain_attempt_is_uncertain() {
-    let api = live().with_retry(resending());
-    drop(waits(begin(&api, similar()).received(maybe_sent(), at(NOW))));
-    assert_eq!(booked(api.ledger()), (0, 1, 0));
-}
-
-#[test]
-fn comparison_waits_for_a_call_with_an_uncertain_attempt() {
-    let api = live().with_retry(resending()).with_cap(9, Reserve::PerCall(1));
-    let ledger = api.ledger();
-    let wait = waits(begin(&api, similar()).received(maybe_sent(), at(NOW)));
-    assert_eq!(ledger.start_comparison(1, Duration::ZERO, 0), Start::Busy);
-    ledger.end_comparison(1);
-    let sent = again(wait);
-    // An attempt of a call in flight cannot be resolved by hand either.
-    ledger.resolve_uncertain(0);
-    assert_eq!(booked(ledger), (0, 0, 2));
-    let reply = done(sent.received(Ok(response(200, SIMILAR)), at(NOW))).unwrap();
-    assert_eq!((reply.credits, booked(ledger)), (Credits::Charged(1), (1, 1, 0)));
-}
-
-#[test]
-fn call_with_an_uncertain_attempt_is_uncertain_after_a_free_one() {
-    let mut policy = resending();
-    policy.max_attempts = 2;
-    let api = live().with_retry(policy);
-    let wait = waits(begin(&api, similar()).received(maybe_sent(), at(NOW)));
-    let error = done(again(wait).received(Ok(response(429, "busy")), at(NOW))).unwrap_err();
-    assert_eq!((error.attempts(), error.credits()), (2, Credits::Uncertain));
-    assert_eq!(booked(api.ledger()), (0, 1, 0));
-}
-
-#[test]
-fn returns_first_error_if_the_cap_leaves_no_room_for_another_attempt() {
-    let api = live().with_retry(resending()).with_cap(1, Reserve::PerCall(1));
-    let wait = waits(begin(&api, similar()).received(maybe_sent(), at(NOW)));
-    let error = done(wait.resume(at(NOW))).unwrap_err();
-    assert!(error.is_timeout() && !error.is_cap_reached(), "{error}");
-    assert_eq!((error.attempts(), error.credits()), (1, Credits::Uncertain));
-    assert_eq!(booked(api.ledger()), (0, 1, 0));
-}
-
 #[test]
 fn seed_determines_the_waits_and_calls_differ() {
     let schedule = |seed| {
@@ -412,81 +362,6 @@ fn paid_answer_without_a_cost_is_uncertain() {
         let reply = done(begin(&api, Other {}).received(answered, at(NOW))).unwrap();
         assert_eq!((reply.answer, reply.credits), (true, credits));
     }
-}
-
-#[test]
-fn keeps_answer_of_a_non_deterministic_deserializer() {
-    thread_local! {
-        static FAILURES: Cell<u32> = const { Cell::new(0) };
-    }
-    #[derive(Debug, serde::Serialize)]
-    struct Unstable;
-    impl<'de> serde::Deserialize<'de> for Unstable {
-        fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-            serde::de::IgnoredAny::deserialize(json)?;
-            let left = FAILURES.get();
-            FAILURES.set(left.saturating_sub(1));
-            if left > 0 { Err(serde::de::Error::custom("not yet")) } else { Ok(Self) }
-        }
-    }
-    #[derive(serde::Serialize, serde::Deserialize)]
-    struct Ask {}
-    impl ApiMethod for Ask {
-        type Answer = Unstable;
-        const NAME: &'static str = "ask";
-        const PATH: &'static str = "/ask";
-        const TEST_PATH: Option<&'static str> = None;
-        const CAN_COST: bool = true;
-        fn op_cost(_: &Unstable) -> Option<u64> {
-            None
-        }
-        fn people(&self, _: Option<&Unstable>) -> Vec<String> {
-            Vec::new()
-        }
-    }
-    let body = r#"{"status":"ok","result":{"meta":{"op_cost":4}}}"#;
-    let mut is_reported = false;
-    // The number of parses of a body is an implementation detail.
-    for failures in 1..5 {
-        FAILURES.set(failures);
-        match done(begin(&live(), Ask {}).received(Ok(response(200, body)), at(NOW))) {
-            Ok(reply) => assert_eq!(reply.raw(), body),
-            Err(error) => {
-                assert_eq!((error.is_decode(), error.credits()), (true, Credits::Charged(4)), "{error}");
-                assert_eq!(error.response().unwrap().body(), body);
-                is_reported |= error.to_string().contains("parsed only at the second attempt");
-            }
-        }
-    }
-    assert!(is_reported, "the second pass never succeeded alone");
-}
-
-#[test]
-fn method_that_does_not_serialise_sends_an_empty_form() {
-    #[derive(serde::Serialize, serde::Deserialize)]
-    struct Nested {
-        first: String,
-        second: BTreeMap<String, BTreeMap<String, String>>,
-    }
-    impl ApiMethod for Nested {
-        type Answer = bool;
-        const NAME: &'static str = "nested";
-        const PATH: &'static str = "/nested";
-        const TEST_PATH: Option<&'static str> = None;
-        const CAN_COST: bool = true;
-        fn op_cost(_: &bool) -> Option<u64> {
-            None
-        }
-        fn people(&self, _: Option<&bool>) -> Vec<String> {
-            Vec::new()
-        }
-    }
-    let inner = BTreeMap::from([("a".to_owned(), BTreeMap::new())]);
-    let request = live().request(&Nested { first: "x".into(), second: inner });
-    assert_eq!(
-        (request.body().as_ref(), &request.headers()["content-length"]),
-        (&b""[..], &"0".parse().unwrap())
-    );
 }
 
 #[test]

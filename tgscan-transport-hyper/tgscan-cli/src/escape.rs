@@ -20,7 +20,7 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Data that is printed on a terminal: as it is, but for what could steer the terminal, which is written as in JSON.
+/// Data that is printed on a terminal: as it is, but characters that could steer the terminal are written as in JSON.
 pub(crate) fn for_terminal(data: &[u8]) -> Cow<'_, [u8]> {
     let text = String::from_utf8_lossy(data);
     let is_harmless = |c: char| matches!(c, '\n' | '\t') || !is_steering(c);
@@ -51,7 +51,7 @@ fn is_steering(c: char) -> bool {
 
 /// A text that is written from right to left, in an isolate: terminals would else turn the whole row (Unicode Standard Annex
 /// 9, P2).
-pub(super) fn isolated(text: &str) -> Cow<'_, str> {
+pub(crate) fn isolate(text: &str) -> Cow<'_, str> {
     let is_right_to_left = |c: char| {
         matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}'
             | '\u{1e800}'..='\u{1efff}')

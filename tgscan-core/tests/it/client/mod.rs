@@ -1,5 +1,7 @@
 //! Tests of the asynchronous client with a scripted transport and a virtual clock.
 
+mod reconcile;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -11,8 +13,7 @@ use futures_executor::block_on;
 use http::Response;
 use tgscan_core::types::{Balance, GroupQuery, Search, SimilarGroups, UserCheck, UserQuery};
 use tgscan_core::{
-    Api, Client, Credits, Ledger, Reserve, RetryPolicy, Timer, Transport, TransportError, account,
-    transport_fn,
+    Api, Client, Credits, Ledger, Reserve, RetryPolicy, Timer, Transport, TransportError, transport_fn,
 };
 
 use crate::support::{Clock, Outcome, SIMILAR, Script, documented_answer, live, response, test, with_header};
@@ -197,138 +198,6 @@ fn transports_can_be_shared_boxed_or_dynamic() {
 }
 
 #[test]
-fn reconcile_resolves_uncertain_calls() {
-    let script = Script::new([
-        Ok(balance(10)),
-        maybe_sent(),
-        Ok(balance(9)),
-        Ok(balance(9)),
-        maybe_sent(),
-        Ok(balance(2)),
-    ]);
-    let clock = Clock::default();
-    let client = script.client(live().with_cap(100, Reserve::PerCall(1)), &clock);
-    block_on(async {
-        assert_eq!(client.reconcile().await.unwrap().outcome, account::Outcome::Baseline);
-        client.similar_groups(groups()).await.unwrap_err();
-        assert_eq!(client.reconcile().await.unwrap().outcome, account::Outcome::Resolved(1));
-        assert_eq!(client.reconcile().await.unwrap().outcome, account::Outcome::Agrees);
-        client.similar_groups(groups()).await.unwrap_err();
-        assert_eq!(client.reconcile().await.unwrap().outcome, account::Outcome::Unexplained(6));
-    });
-    let now = client.ledger().book().totals();
-    assert_eq!((now.charged, now.uncertain, now.unexplained), (2, 0, 6));
-    assert_eq!(clock.waits(), [Duration::from_secs(30); 2], "for late charges of the uncertain calls");
-}
-
-#[test]
-fn reconcile_charges_all_missing_credits_to_a_call_without_a_known_price() {
-    let script = Script::new([Ok(balance(10)), maybe_sent(), Ok(balance(3))]);
-    let client = script.client(live(), &Clock::default());
-    block_on(async {
-        client.reconcile().await.unwrap();
-        client.similar_groups(groups()).await.unwrap_err();
-        assert_eq!(client.reconcile().await.unwrap().outcome, account::Outcome::Resolved(7));
-    });
-    let now = client.ledger().book().totals();
-    assert_eq!((now.charged, now.uncertain, now.unexplained), (7, 0, 0));
-}
-
-#[test]
-fn reconcile_is_inconclusive_if_a_call_becomes_uncertain_while_it_waits() {
-    struct Busy(Client);
-    #[tgscan_core::async_trait]
-    impl Timer for Busy {
-        fn now(&self) -> Duration {
-            Duration::ZERO
-        }
-        async fn sleep(&self, _: Duration) {
-            drop(
-                Box::pin(self.0.similar_groups(groups()))
-                    .as_mut()
-                    .poll(&mut Context::from_waker(Waker::noop())),
-            );
-        }
-    }
-    let script = Script::new([Ok(balance(10)), maybe_sent()]);
-    let client = Client::new(live(), script.transport(), Clock::default());
-    block_on(client.reconcile()).unwrap();
-    block_on(client.similar_groups(groups())).unwrap_err();
-    // Another call becomes uncertain during the wait for the first.
-    let other = client.clone().with_transport(silent());
-    let busy = client.with_timer(Busy(other));
-    assert_eq!(block_on(busy.reconcile()).unwrap().outcome, account::Outcome::TooEarly);
-    assert_eq!(script.sent(), 2, "the balance was not requested");
-}
-
-#[test]
-fn reconcile_is_inconclusive_if_a_paid_call_overlaps() {
-    let (script, clock) = (Script::new([Ok(balance(10)), Ok(balance(9))]), Clock::default());
-    let client = script.client(live(), &clock);
-    block_on(client.reconcile()).unwrap();
-    let stuck = client.clone().with_transport(silent());
-    let mut in_flight = Box::pin(stuck.similar_groups(groups()));
-    assert!(in_flight.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert_eq!(block_on(client.reconcile()).unwrap().outcome, account::Outcome::CallsInFlight);
-    drop(in_flight);
-    assert_eq!(block_on(client.reconcile()).unwrap().outcome, account::Outcome::Resolved(1));
-
-    // A call that begins while the balance is requested is delayed, up to a limit.
-    let paid = Client::new(
-        live().with_ledger(client.ledger().clone()),
-        Script::new([Ok(charged())]).transport(),
-        clock.clone(),
-    );
-    let meanwhile = transport_fn(move |_| {
-        let paid = paid.clone();
-        async move {
-            paid.similar_groups(groups()).await.unwrap();
-            Ok(balance(8))
-        }
-    });
-    let overlapped = client.clone().with_transport(meanwhile);
-    let before = clock.now();
-    assert_eq!(block_on(overlapped.reconcile()).unwrap().outcome, account::Outcome::Overlapped);
-    assert!(clock.now() >= before + Duration::from_secs(40));
-}
-
-#[test]
-fn auto_reconcile_makes_room_once_for_each_uncertain_call() {
-    let script = Script::new([
-        // The baseline, before the first paid call.
-        Ok(balance(10)),
-        maybe_sent(),
-        // The second search would exceed the cap. The balance shows that the first was free.
-        Ok(balance(10)),
-        Ok(charged()),
-    ]);
-    let api = live().with_cap(1, Reserve::PerCall(1));
-    let clock = Clock::default();
-    let client = script.client(api, &clock).with_auto_reconcile();
-    block_on(client.similar_groups(groups())).unwrap_err();
-    let reply = block_on(client.similar_groups(groups())).unwrap();
-    assert_eq!((reply.credits, script.sent()), (Credits::Charged(1), 4));
-    // The cap is reached by charged credits, so reconciling cannot help.
-    assert!(block_on(client.similar_groups(groups())).unwrap_err().is_cap_reached());
-    assert_eq!((script.sent(), clock.waits().len()), (4, 1));
-}
-
-#[test]
-fn auto_reconcile_requests_the_balance_once_if_it_is_inconclusive() {
-    let script = Script::new([Ok(balance(10)), maybe_sent(), Ok(balance(500))]);
-    let api = live().with_cap(1, Reserve::PerCall(1));
-    let client = script.client(api, &Clock::default()).with_auto_reconcile();
-    block_on(client.similar_groups(groups())).unwrap_err();
-    for _ in 0..5 {
-        let error = block_on(client.similar_groups(groups())).unwrap_err();
-        assert!(error.is_cap_reached(), "credits were bought meanwhile: {error}");
-    }
-    assert_eq!(script.sent(), 3);
-    client.ledger().resolve_uncertain(0);
-    assert_eq!(client.ledger().book().totals().remaining(1), 1);
-}
-
-#[test]
 fn panicking_observer_and_clock_lose_no_answer() {
     struct Bad;
     impl tgscan_core::call::Observer for Bad {
@@ -363,7 +232,7 @@ fn failed_balance_does_not_change_the_comparison() {
         client.reconcile().await.unwrap();
         assert!(client.reconcile().await.unwrap_err().is_transport());
         client.similar_groups(groups()).await.unwrap();
-        assert_eq!(client.reconcile().await.unwrap().outcome, account::Outcome::Agrees);
+        assert_eq!(client.reconcile().await.unwrap().outcome, tgscan_core::Outcome::Agrees);
     });
 }
 

@@ -1,16 +1,16 @@
-//! What happens next, on a virtual clock.
+//! A queue of events, with a virtual clock.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-/// Events to come. The clock stands still until the next one is taken.
-pub(super) struct Agenda<E> {
+/// Future events. The clock advances when the next event is taken.
+pub(super) struct EventQueue<E> {
     now: Duration,
     entries: BinaryHeap<Entry<E>>,
 }
 
-impl<E> Agenda<E> {
+impl<E> EventQueue<E> {
     pub(super) fn new() -> Self {
         Self { now: Duration::ZERO, entries: BinaryHeap::new() }
     }
@@ -19,17 +19,17 @@ impl<E> Agenda<E> {
         self.now
     }
 
-    /// Moves the clock while no event is to come.
-    pub(super) fn rest(&mut self, duration: Duration) {
+    /// Advances the clock while the queue is empty.
+    pub(super) fn advance(&mut self, duration: Duration) {
         self.now += duration;
     }
 
-    /// Puts an event after this long. Events of the same moment happen in the order of `tie`.
+    /// Adds an event after `wait`. Events at the same time are ordered by `tie`.
     pub(super) fn after(&mut self, wait: Duration, tie: u64, event: E) {
         self.entries.push(Entry { at: self.now + wait, tie, event });
     }
 
-    /// Takes the next event and moves the clock to it.
+    /// Takes the next event, and advances the clock to its time.
     pub(super) fn next(&mut self) -> Option<E> {
         let Entry { at, event, .. } = self.entries.pop()?;
         self.now = at;
@@ -45,7 +45,7 @@ struct Entry<E> {
 
 impl<E> Ord for Entry<E> {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Turned round, because the heap gives the greatest first.
+        // Reversed, because the heap returns the greatest first.
         (other.at, other.tie).cmp(&(self.at, self.tie))
     }
 }

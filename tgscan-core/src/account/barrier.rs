@@ -1,0 +1,24 @@
+//! The barrier that a comparison puts up.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The maximum time for which a comparison blocks new attempts.
+pub(super) const MAX_BARRIER: Duration = Duration::from_secs(40);
+
+/// Blocks new calls and attempts until the balance has been compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Barrier {
+    pub(super) token: u64,
+    /// In milliseconds.
+    pub(super) until: u64,
+}
+
+impl Barrier {
+    /// Returns whether the barrier blocks attempts. One that ends too far in the future was set by a clock that was ahead.
+    pub(super) fn is_active(&self, now: u64) -> bool {
+        let left = self.until.saturating_sub(now);
+        left > 0 && Duration::from_millis(left) <= MAX_BARRIER
+    }
+}

@@ -1,0 +1,213 @@
+//! A machine that loses power during a write: some sectors of the unflushed pages are on the disk, and others are not.
+
+use fastrand::Rng;
+use redb::{Database, ReadableTable, TableDefinition};
+
+use super::*;
+
+const SECTOR: usize = 512;
+const TABLE: TableDefinition<'_, u64, Vec<u8>> = TableDefinition::new("numbers");
+
+/// A disk in memory.
+#[derive(Clone, Debug, Default)]
+struct Disk(Arc<Mutex<Platters>>);
+
+#[derive(Clone, Debug, Default)]
+struct Platters {
+    flushed: Vec<u8>,
+    current: Vec<u8>,
+    /// Ranges that were written since the last flush.
+    unflushed: Vec<std::ops::Range<usize>>,
+}
+
+impl Disk {
+    fn platters(&self) -> MutexGuard<'_, Platters> {
+        self.0.lock().unwrap()
+    }
+
+    /// Returns the content of the disk if the power is lost now.
+    fn lose_power(&self, rng: &mut Rng) -> Self {
+        let platters = self.platters();
+        let mut left = platters.flushed.clone();
+        if rng.bool() {
+            left.resize(platters.current.len().max(left.len()), 0);
+        }
+        let sectors =
+            platters.unflushed.iter().flat_map(|range| range.start / SECTOR..range.end.div_ceil(SECTOR));
+        // Mostly all or nothing of a range is lost with a disk that orders its writes.
+        let share = [0.0, 0.5, 0.95, 1.0][rng.usize(..4)];
+        for sector in sectors {
+            let start = sector * SECTOR;
+            let end = (start + SECTOR).min(left.len()).min(platters.current.len());
+            if start < end && rng.f64() < share {
+                left[start..end].copy_from_slice(&platters.current[start..end]);
+            }
+        }
+        Self(Arc::new(Mutex::new(Platters { flushed: left.clone(), current: left, unflushed: Vec::new() })))
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> Result<u64> {
+        Ok(self.platters().current.len() as u64)
+    }
+
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let start = usize::try_from(offset).unwrap();
+        let bytes = self.platters().current.get(start..start + len).map(<[u8]>::to_vec);
+        bytes.ok_or_else(|| ErrorKind::UnexpectedEof.into())
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        self.platters().current.resize(usize::try_from(len).unwrap(), 0);
+        Ok(())
+    }
+
+    fn sync_data(&self, _: bool) -> Result<()> {
+        let mut platters = self.platters();
+        platters.flushed = platters.current.clone();
+        platters.unflushed.clear();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
+        let start = usize::try_from(offset).unwrap();
+        let mut platters = self.platters();
+        let end = start + data.len();
+        if platters.current.len() < end {
+            platters.current.resize(end, 0);
+        }
+        platters.current[start..end].copy_from_slice(data);
+        platters.unflushed.push(start..end);
+        Ok(())
+    }
+}
+
+fn build(pages: &Pages) -> std::result::Result<Database, redb::DatabaseError> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(1 << 20).create_with_file_format_v3(true);
+    let database = builder.create_with_backend(pages.clone());
+    pages.be_strict();
+    database
+}
+
+/// A disk that fails after a number of writes and flushes.
+#[derive(Debug)]
+struct Failing {
+    disk: Disk,
+    left: Mutex<u32>,
+}
+
+impl Failing {
+    fn count(&self) -> Result<()> {
+        let mut left = self.left.lock().unwrap();
+        *left = left.checked_sub(1).ok_or_else(|| Error::other("the power is lost"))?;
+        Ok(())
+    }
+}
+
+impl StorageBackend for Failing {
+    fn len(&self) -> Result<u64> {
+        self.disk.len()
+    }
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        self.disk.read(offset, len)
+    }
+    fn set_len(&self, len: u64) -> Result<()> {
+        self.count()?;
+        self.disk.set_len(len)
+    }
+    fn sync_data(&self, eventual: bool) -> Result<()> {
+        self.count()?;
+        self.disk.sync_data(eventual)
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
+        self.count()?;
+        self.disk.write(offset, data)
+    }
+}
+
+/// Writes rows of random length in one transaction. Returns whether it is durable.
+fn write(database: &Database, number: u64, rng: &mut Rng) -> bool {
+    let mut write = || -> std::result::Result<(), redb::Error> {
+        let transaction = database.begin_write()?;
+        let mut table = transaction.open_table(TABLE)?;
+        table.insert(number, vec![1; rng.usize(..9000)])?;
+        // Leaves pages that are used again.
+        if number > 20 {
+            table.remove(number - 20)?;
+        }
+        drop(table);
+        transaction.commit()?;
+        Ok(())
+    };
+    write().is_ok()
+}
+
+fn last(database: &Database) -> u64 {
+    let transaction = database.begin_read().unwrap();
+    let table = transaction.open_table(TABLE).unwrap();
+    // Every page can be read.
+    let numbers: Vec<u64> = table.iter().unwrap().map(|row| row.unwrap().0.value()).collect();
+    let last = numbers.last().copied().unwrap_or_default();
+    assert_eq!(numbers, (last.saturating_sub(19).max(1)..=last).collect::<Vec<_>>());
+    last
+}
+
+#[test]
+fn power_loss_keeps_what_was_committed() {
+    let mut rng = Rng::with_seed(32);
+    let disk = Disk::default();
+    let database = build(&Pages::over(Arc::new(disk.clone()), true).unwrap()).unwrap();
+    let mut committed = 0;
+    for number in 1..=25 {
+        assert!(write(&database, number, &mut rng));
+        committed = number;
+    }
+    drop(database);
+    let mut disk = disk;
+    for _ in 0..100 {
+        let left = Mutex::new(rng.u32(..60));
+        let failing = Failing { disk: disk.clone(), left };
+        let pages = Pages::over(Arc::new(failing), false).unwrap();
+        let mut tried = committed;
+        if pages.load().is_ok() {
+            if let Ok(database) = build(&pages) {
+                for number in committed + 1..committed + 9 {
+                    tried = number;
+                    if !write(&database, number, &mut rng) {
+                        break;
+                    }
+                    committed = number;
+                }
+            }
+        }
+        disk = disk.lose_power(&mut rng);
+        let pages = Pages::over(Arc::new(disk.clone()), false).unwrap();
+        pages.load().unwrap();
+        let found = last(&build(&pages).unwrap());
+        assert!((committed..=tried).contains(&found), "{found} of {committed} to {tried}");
+        committed = found;
+    }
+    assert!(committed > 100);
+}
+
+#[test]
+fn damaged_copy_of_the_head_is_replaced_by_the_other() {
+    let disk = Disk::default();
+    let database = build(&Pages::over(Arc::new(disk.clone()), true).unwrap()).unwrap();
+    let mut rng = Rng::with_seed(1);
+    (1..=25).for_each(|number| assert!(write(&database, number, &mut rng)));
+    drop(database);
+    for copy in COPIES {
+        for at in 0..COPY {
+            let damaged = Disk(Arc::new(Mutex::new(disk.platters().clone())));
+            damaged.platters().current[usize::try_from(copy).unwrap() + at] ^= 1 << (at % 8);
+            let pages = Pages::over(Arc::new(damaged), false).unwrap();
+            pages.load().unwrap();
+            if at % 16 == 0 {
+                assert_eq!(last(&build(&pages).unwrap()), 25);
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Answers in a file that `tgscan batch --out` wrote.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::time::SystemTime;
+
+use csv::StringRecord;
+use serde::Deserialize;
+use tgscan_core::types::{IdEntry, SearchAnswer, SearchGroup, SearchUser, UserQuery, UsernameEntry};
+
+use super::{Known, Origin};
+use crate::csv_cells::original;
+use crate::exit::Failure;
+use crate::show::BYTE_ORDER_MARK;
+
+/// Reads the answers in a file of JSON lines or CSV.
+pub(super) fn read(path: &Path) -> Result<Vec<Known>, Failure> {
+    let wrong = |why: String| Failure::usage(format!("--from {}: {why}", path.display()));
+    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let changed = file.metadata().and_then(|metadata| metadata.modified()).ok();
+    let is_csv = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
+    let rows = if is_csv { from_csv(file) } else { from_json_lines(file) };
+    let known = |(query, answer)| Known { query, answer, origin: origin(path, changed) };
+    Ok(rows.map_err(wrong)?.into_iter().map(known).collect())
+}
+
+fn origin(path: &Path, changed: Option<SystemTime>) -> Origin {
+    Origin::File(path.to_owned(), changed)
+}
+
+type Answers = Vec<(UserQuery, SearchAnswer)>;
+
+fn foreign(line: u64) -> String {
+    format!("line {line} is not a search of `tgscan batch --out`")
+}
+
+fn from_json_lines(file: File) -> Result<Answers, String> {
+    #[derive(Deserialize)]
+    struct Row {
+        account: String,
+        found: bool,
+        answer: Option<SearchAnswer>,
+    }
+    let mut answers = Vec::new();
+    let mut lines = BufReader::new(file);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if lines.read_until(b'\n', &mut line).map_err(|error| error.to_string())? == 0 {
+            break;
+        }
+        let row: Option<Row> = serde_json::from_slice(&line).ok();
+        let row = row.and_then(|row| Some((row.account.parse().ok()?, row)));
+        match row {
+            Some((query, row)) if row.answer.is_some() || !row.found => {
+                answers.push((query, row.answer.unwrap_or_default()));
+            }
+            // The last row was cut off.
+            _ if !line.ends_with(b"\n") && number > 1 => {}
+            _ => return Err(foreign(number)),
+        }
+    }
+    Ok(answers)
+}
+
+fn from_csv(mut file: File) -> Result<Answers, String> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text);
+    let head = reader.headers().map_err(|error| error.to_string())?.clone();
+    let columns = Columns::new(&head)?;
+    let mut answers: Answers = Vec::new();
+    // Whether all rows of the last account were read.
+    let mut is_whole = true;
+    for record in reader.records() {
+        let record = record.map_err(|error| error.to_string())?;
+        if record.len() != head.len() {
+            // Only the last row can be cut off; a later row with all of its columns is read.
+            continue;
+        }
+        let line = record.position().map_or(0, csv::Position::line);
+        let cell = |at: Option<usize>| original(at.and_then(|at| record.get(at)).unwrap_or_default());
+        let query: UserQuery = cell(Some(columns.account)).parse().map_err(|_| foreign(line))?;
+        match answers.last_mut() {
+            Some((last, answer)) if *last == query && !is_whole => answer.groups.extend(columns.group(cell)),
+            _ => {
+                if !is_whole {
+                    // The rows of the account before were cut off.
+                    answers.pop();
+                }
+                answers.push((query, columns.answer(cell)));
+            }
+        }
+        is_whole = cell(Some(columns.rows)) == cell(Some(columns.row));
+    }
+    if !is_whole {
+        answers.pop();
+    }
+    Ok(answers)
+}
+
+/// The places of the columns that a report uses.
+struct Columns {
+    account: usize,
+    /// How many rows an account has, and which one this is.
+    rows: usize,
+    row: usize,
+    /// `user_id`, `username`, `first_name`, `last_name`, `username_history`, `id_history`, `known_num_groups`.
+    account_fields: [Option<usize>; 7],
+    /// `group_id`, `group_title`, `group_username`, `group_date`.
+    group_fields: [Option<usize>; 4],
+}
+
+impl Columns {
+    fn new(head: &StringRecord) -> Result<Self, String> {
+        // The last one, because the list's own columns come first.
+        let find = |name: &str| (0..head.len()).rfind(|at| head.get(*at) == Some(name));
+        let (Some(account), Some(rows), Some(row)) = (find("account"), find("rows"), find("row")) else {
+            return Err(foreign(1));
+        };
+        let group_fields = ["group_id", "group_title", "group_username", "group_date"].map(find);
+        if group_fields[..3].iter().all(Option::is_none) {
+            return Err(
+                "it has no columns with groups; write it again with group_id and group_title".to_owned()
+            );
+        }
+        let names = [
+            "user_id",
+            "username",
+            "first_name",
+            "last_name",
+            "username_history",
+            "id_history",
+            "known_num_groups",
+        ];
+        Ok(Self { account, rows, row, account_fields: names.map(find), group_fields })
+    }
+
+    fn answer<'a>(&self, cell: impl Fn(Option<usize>) -> &'a str) -> SearchAnswer {
+        let [id, username, first_name, last_name, usernames, ids, known] = self.account_fields.map(&cell);
+        let mut user = SearchUser::default();
+        user.id = id.parse().unwrap_or(0);
+        user.username = given(username);
+        first_name.clone_into(&mut user.first_name);
+        user.last_name = given(last_name);
+        let mut answer = SearchAnswer::default();
+        answer.user = Some(user).filter(|user| *user != SearchUser::default());
+        answer.username_history = history(usernames).map(|(username, date)| entry(username, date)).collect();
+        answer.id_history = history(ids).filter_map(|(id, date)| id_entry(id, date)).collect();
+        answer.groups.extend(self.group(&cell));
+        answer.meta.known_num_groups = known.parse().unwrap_or(0);
+        answer
+    }
+
+    fn group<'a>(&self, cell: impl Fn(Option<usize>) -> &'a str) -> Option<SearchGroup> {
+        let [id, title, username, date] = self.group_fields.map(cell);
+        let mut group = SearchGroup::default();
+        group.id = id.parse().ok();
+        title.clone_into(&mut group.title);
+        group.username = given(username);
+        date.clone_into(&mut group.date_updated);
+        Some(group).filter(|group| *group != SearchGroup::default())
+    }
+}
+
+fn given(cell: &str) -> Option<String> {
+    (!cell.is_empty()).then(|| cell.to_owned())
+}
+
+/// The entries of a cell with a history: a text, and a date in brackets.
+fn history(cell: &str) -> impl Iterator<Item = (&str, &str)> {
+    cell.split("; ").filter(|entry| !entry.is_empty()).map(|entry| {
+        let dated = entry.strip_suffix(')').and_then(|entry| entry.split_once(" ("));
+        dated.unwrap_or((entry, ""))
+    })
+}
+
+fn entry(username: &str, date: &str) -> UsernameEntry {
+    let mut entry = UsernameEntry::default();
+    (entry.username, entry.date) = (username.to_owned(), date.to_owned());
+    entry
+}
+
+fn id_entry(id: &str, date: &str) -> Option<IdEntry> {
+    let mut entry = IdEntry::default();
+    (entry.id, entry.date) = (id.parse().ok()?, date.to_owned());
+    Some(entry)
+}

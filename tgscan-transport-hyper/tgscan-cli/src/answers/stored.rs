@@ -1,0 +1,84 @@
+//! Answers in the store.
+
+use std::time::{Duration, SystemTime};
+
+use tgscan_core::Api;
+use tgscan_core::http::Response;
+use tgscan_core::store::{Account, CallState};
+use tgscan_core::types::{ApiMethod, Search, SearchAnswer, UserQuery};
+
+use crate::args::Global;
+use crate::connect;
+use crate::exit::Failure;
+
+/// How many calls are read together.
+const PAGE: usize = 500;
+
+/// The account of a store, to read from.
+pub(super) struct Stored {
+    account: Account,
+    api: Api,
+    /// The store's time, in milliseconds since 1970.
+    now: u64,
+}
+
+/// The latest stored answer about an account.
+pub(super) enum Latest {
+    Answer(SystemTime, Box<SearchAnswer>),
+    Unreadable,
+    Missing,
+}
+
+impl Stored {
+    /// Opens the store in effect. Without one, or without its file, this is an error if `is_needed`.
+    pub(super) async fn open(global: &Global, is_needed: bool) -> Result<Option<Self>, Failure> {
+        if global.store.is_none() && !is_needed {
+            return Ok(None);
+        }
+        let store = connect::existing_store(global).await?;
+        let account = connect::account(global, store).await?;
+        let now = account.store().account(account.name()).await?.1;
+        Ok(Some(Self { account, api: connect::keyless_api(global)?, now }))
+    }
+
+    /// Returns the accounts with a stored answer, in the order in which they were first asked about.
+    pub(super) async fn accounts(&self) -> Result<Vec<UserQuery>, Failure> {
+        let mut accounts = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = self.account.calls(after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(accounts) };
+            after = last.id;
+            for call in &page {
+                let Some(question) = &call.question else { continue };
+                let is_search = question.method == Search::NAME
+                    && question.is_live == (self.api.key_kind() == tgscan_core::KeyKind::Live);
+                if is_search && call.state() == CallState::Answered {
+                    accounts
+                        .extend(question.form.strip_prefix("query=").and_then(|query| query.parse().ok()));
+                }
+            }
+        }
+    }
+
+    /// Returns the latest answer about an account that is not due for removal.
+    pub(super) async fn latest(&self, query: &UserQuery) -> Result<Latest, Failure> {
+        let method = Search { query: query.clone() };
+        let question = connect::question(&self.api, &method);
+        let mut latest = Latest::Missing;
+        for (call, answer) in self.account.history(&question).await? {
+            if call.due_at().is_some_and(|due| due <= self.now) {
+                continue;
+            }
+            let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(answer.at));
+            let reply = self.api.parse(&method, Response::new(answer.body.clone()));
+            match (at, reply) {
+                (Some(at), Ok(reply)) if !reply.is_mismatched() => {
+                    return Ok(Latest::Answer(at, Box::new(reply.answer)));
+                }
+                _ => latest = Latest::Unreadable,
+            }
+        }
+        Ok(latest)
+    }
+}
