@@ -120,7 +120,7 @@ fn sigterm_drains() {
     );
     let mut caller = gateway.connect();
     caller.write_all(request.as_bytes()).unwrap();
-    // A second caller leaves, and its call ends all the same.
+    // A second caller leaves, and its call still ends.
     let mut leaver = gateway.connect();
     leaver.write_all(request.replace("some_name", "next_name").as_bytes()).unwrap();
     while world.server.requests_in_flight() < 2 {
