@@ -6,19 +6,20 @@ use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-/// Whether a key calls the live API methods or their test methods.
+/// The kind of an API key: live or test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyKind {
     /// Calls live API methods, which can cost credits.
     Live,
-    /// Calls the test methods, which answer with random data and withdraw nothing ("Test Methods").
+    /// Calls the test methods, which answer with random data and are free ("Test Methods" in the service's
+    /// documentation).
     Test,
 }
 
-/// The API key of an account ("API Authentication").
+/// The API key of an account ("API Authentication" in the service's documentation).
 ///
-/// A live key calls the live methods, a test key the test methods, so that key and URL always match. `Debug` hides the
-/// value, its header is marked sensitive, and its memory is cleared when the last clone is dropped.
+/// A live key calls the live methods, a test key the test methods, so key and URL always match. `Debug` hides the
+/// value, the header is marked sensitive, and the memory is cleared when the last clone is dropped.
 ///
 /// ```
 /// use tgscan_core::{ApiKey, KeyKind};
@@ -48,7 +49,7 @@ impl ApiKey {
     /// Creates a key for the live API methods.
     ///
     /// # Errors
-    /// If the key is empty or has characters other than visible ASCII. The documentation states no further format.
+    /// If the key is empty, or contains characters other than visible ASCII. The service documents no stricter format.
     pub fn live(key: impl Into<String>) -> Result<Self, InvalidApiKey> {
         Self::new(KeyKind::Live, key.into())
     }
@@ -132,7 +133,7 @@ impl fmt::Display for InvalidApiKey {
             Self::Empty => f.write_str("the API key is empty; give the key from your account page"),
             Self::Character { position, what } => write!(
                 f,
-                "byte {position} of the API key is {what}; a key has visible ASCII characters only \
+                "byte {position} of the API key is {what}; a key consists of visible ASCII characters \
                  (check for a line break or space at its end)"
             ),
         }

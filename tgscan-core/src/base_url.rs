@@ -83,9 +83,9 @@ impl BaseUrl {
     }
 }
 
-/// Returns whether this is exactly a host, with or without a port.
+/// Returns whether `authority` is exactly a host, with or without a port.
 ///
-/// `http::Uri` accepts more: an empty port, a port above 65,535, and `[::1]elsewhere:80` as the host `[::1]`.
+/// `http::Uri` also accepts an empty port, a port above 65,535, and `[::1]elsewhere:80` as the host `[::1]`.
 fn is_host_and_port(authority: &Authority) -> bool {
     let (host, rest) = authority.as_str().split_at(authority.host().len());
     let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
@@ -106,8 +106,8 @@ impl fmt::Debug for BaseUrl {
 
 /// Returns whether a URI's host is this machine: `localhost`, `127.0.0.0/8` or `[::1]`.
 ///
-/// Plain `http` is allowed to these hosts only, because the API key does not leave the machine. Transports apply the same
-/// rule. `localhost` needs no lookup, since resolvers must resolve it to loopback (RFC 6761, 6.3).
+/// Plain `http` is allowed only to these hosts, because then the API key does not leave the machine. Transports apply
+/// the same rule. `localhost` needs no lookup, because resolvers must resolve it to loopback (RFC 6761, 6.3).
 pub fn is_loopback_host(host: &str) -> bool {
     if host.eq_ignore_ascii_case("localhost") {
         return true;
@@ -132,7 +132,7 @@ pub enum InvalidBaseUrl {
     UserInfo,
     /// The URL has a query string or fragment.
     HasQuery,
-    /// The URL's path is too long.
+    /// The URL's path is longer than 4096 bytes.
     TooLong,
 }
 

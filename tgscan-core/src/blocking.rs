@@ -1,4 +1,4 @@
-//! Calls without a runtime: on the caller's thread, over any blocking HTTP client.
+//! Makes calls without a runtime: on the caller's thread, over any blocking HTTP client.
 //!
 //! ```
 //! use tgscan_core::{Api, ApiKey, TransportError, blocking, bytes::Bytes, http, types::Balance};
@@ -14,7 +14,7 @@
 //! ```
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -28,7 +28,7 @@ use crate::store::next_token;
 use crate::transport::SendBy;
 use crate::{Api, Error, Reply, TransportError};
 
-/// Makes a call, with retries by the retry policy. Backoffs sleep on this thread.
+/// Makes a call, with retries. Backoffs sleep on this thread.
 ///
 /// `send` sends one request; see [`Transport`](crate::Transport) for the rules on its errors.
 ///
@@ -42,7 +42,7 @@ pub fn call<M: ApiMethod>(
     drive(|now| Step::begin(api, method, now), send)
 }
 
-/// Drives a call that `begin` starts, for example with [`Step::begin_stored`].
+/// Drives a call that `begin` starts, for example with [`Step::begin_stored`]. Waits and requests block this thread.
 ///
 /// # Errors
 /// As [`Client::send`](crate::Client::send).
@@ -50,8 +50,10 @@ pub fn drive<M: ApiMethod>(
     begin: impl FnOnce(Now) -> Step<M>,
     mut send: impl FnMut(Request<Bytes>) -> Result<Response<Bytes>, TransportError>,
 ) -> Result<Reply<M::Answer>, Error> {
-    let clock = ThreadClock(Instant::now(), next_token());
-    let mut step = begin(Now::new(clock.time(), clock.date()));
+    // Shared by all calls, because pauses and the rate limit also apply to later calls.
+    static CLOCK: LazyLock<ThreadClock> = LazyLock::new(|| ThreadClock(Instant::now(), next_token()));
+    let clock = *CLOCK;
+    let mut step = begin(Now::of(&clock));
     loop {
         step = match step {
             Step::Send(mut request, in_flight) => {

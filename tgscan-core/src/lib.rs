@@ -21,6 +21,7 @@ pub mod call;
 mod client;
 mod credits;
 pub mod error;
+mod pace;
 mod panics;
 mod probe;
 mod redact;
@@ -52,12 +53,12 @@ pub use api::Api;
 pub use api_key::{ApiKey, KeyKind};
 /// The attribute for `impl Transport` and `impl Timer`, from the `async-trait` crate.
 pub use async_trait::async_trait;
-/// The crate of request and response bodies, which is part of this API.
+/// The `bytes` crate, whose `Bytes` is the type of request and response bodies.
 pub use bytes;
 pub use client::{Client, Drained};
 pub use credits::Credits;
 pub use error::call::{Error, ErrorKind};
-/// The crate of requests and responses, which is part of this API.
+/// The `http` crate, whose types are part of this API.
 pub use http;
 pub use refusal::Refusal;
 pub use reply::{Reply, Storage};

@@ -1,23 +1,23 @@
-//! Why the service refused a call.
+//! The reasons for which the service refuses calls.
 
 use http::StatusCode;
 
 use crate::error::ApiError;
 
-/// Why the service answered with an error envelope.
+/// The reason for which the service answered with an error envelope.
 ///
 /// Determined by a classifier ([`Api::with_refusals`](crate::Api::with_refusals)), or else by the HTTP status if it is a 4xx. The
 /// documentation states neither the statuses nor the texts of failures, and the service probably sends them with status 200.
 ///
-/// A refused call certainly was not processed and cost nothing, except for [`Other`](Self::Other) with a status that is not
-/// a 4xx. Assumption: the service refuses a call before it processes it. The documentation does not state whether failed calls
+/// A refused call counts as not processed and free, except for [`Other`](Self::Other) with a status that is not a 4xx.
+/// Assumption: the service refuses a call before it processes it. The documentation does not state whether failed calls
 /// are charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The API key is missing, unknown, removed, or of the wrong kind. Further calls fail too.
+    /// The API key is missing, unknown, removed, or of the wrong kind. Further calls with it fail too.
     InvalidKey,
-    /// The balance is empty, or does not cover the call. Buy credits first.
+    /// The balance is zero, or does not cover the call. Buy credits first.
     NoCredits,
     /// The service does not accept the query.
     BadQuery,
@@ -93,8 +93,8 @@ const FILLERS: [&str; 21] = [
 ];
 
 impl Refusal {
-    /// Classifies the text of an error envelope; the default classifier. Returns `None` if the text matches no reason or
-    /// several.
+    /// Classifies the text of an error envelope; the default classifier. Returns `None` if the text matches no reason
+    /// or more than one.
     ///
     /// Assumption: the service uses common wordings, such as "invalid API key", "not enough credits", "rate limit", "query is
     /// required" or "try again later". Matches whole words, ignores case, and returns `None` for ambiguous texts.

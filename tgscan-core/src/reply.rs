@@ -15,16 +15,17 @@ use crate::store::{CallId, StoreError};
 ///
 /// `Debug` shows sizes and costs, never the answer's data.
 ///
-/// Cloning copies the answer and shares the response's body. The body may keep the transport's larger read buffer alive, so
-/// keep only the [`answer`](Self::answer)s if you keep many for a long time.
+/// Cloning copies the answer and shares the response's body. The body may keep a larger read buffer of the transport
+/// alive: to keep many replies for a long time, keep only their [`answer`](Self::answer)s.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Reply<A> {
     /// The answer.
     pub answer: A,
-    /// The cost of the attempt that was answered. Earlier attempts were free, unless
-    /// [`RetryPolicy::resend_uncertain`](crate::RetryPolicy) is set: then a free answer after an
-    /// uncertain attempt is [`Credits::Uncertain`], and a charged answer may have been paid for twice.
+    /// The cost of the attempt that was answered. By default, earlier attempts were free.
+    ///
+    /// With [`RetryPolicy::resend_uncertain`](crate::RetryPolicy), an earlier attempt can be uncertain. Then this is
+    /// [`Credits::Uncertain`] if the answer was free; if it was charged, it may have been paid for twice.
     pub credits: Credits,
     /// The number of requests passed to the transport.
     pub attempts: u32,
@@ -62,12 +63,13 @@ impl<A> Reply<A> {
         Self { answer, credits, attempts: 1, is_mismatched, stored: None, response }
     }
 
-    /// Returns whether the answer echoes a different query than the one sent: it may be **another person's data**, for example
-    /// behind a gateway that repeats or swaps answers. Do not store it under this query. The reply's cost is that of the
-    /// received answer.
+    /// Returns whether the answer echoes a different query than the one sent. It may be **another person's data**, for
+    /// example behind a gateway that repeats or swaps answers: do not store it under this query. The reply's cost is
+    /// that of the received answer.
     ///
-    /// The comparison ignores case, a leading `@` and the order. An answer without an echo is never mismatched, nor is one of a
-    /// test method, whose data is random. Assumption: the service echoes the query as sent, as the name `search_query` suggests.
+    /// The comparison ignores case, a leading `@` and the order of usernames. Answers without an echo, and answers of
+    /// test methods, whose data is random, are never mismatched. Assumption: the service echoes the query as sent, as
+    /// the name `search_query` suggests.
     pub fn is_mismatched(&self) -> bool {
         self.is_mismatched
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
-/// The clock for backoffs and deadlines: that of the runtime, or a virtual one in tests.
+/// The clock for backoffs and deadlines: the runtime's, or a virtual one in tests.
 #[async_trait]
 pub trait Timer: Send + Sync {
     /// Returns the time since a fixed moment. Never decreases.
@@ -14,8 +14,8 @@ pub trait Timer: Send + Sync {
     /// Waits for this duration.
     async fn sleep(&self, duration: Duration);
 
-    /// Returns the current date, if it is known. Periodic budgets need it, and so does a `Retry-After` date in a response
-    /// without a `Date`.
+    /// Returns the current date, if it is known. Needed for periodic budgets in a ledger, and for a `Retry-After` date
+    /// in a response without a `Date`. Default: `None`.
     fn date(&self) -> Option<SystemTime> {
         None
     }

@@ -5,21 +5,21 @@
 //!
 //! # Faults
 //!
-//! [`Mock::script`] makes the next requests fail in any way of [`FaultKind`], charged or not, so that you can test
-//! cases such as "charged, then the connection dropped". The feature `conformance` has a suite that runs all of them
-//! against your own transport.
+//! [`Mock::script`] makes the next requests fail with any [`FaultKind`], charged or not, so that you can test cases
+//! such as "charged, then the connection dropped". The feature `conformance` has a suite that runs all of them against
+//! your own transport.
 //!
 //! # Use in your tests
 //!
-//! `Client` is the same type with every transport, so it takes one line and no `cfg`. The `examples` folder shows each
-//! case with its tests: a struct that owns a `Client`, a service with shared state, a property test, handling faults,
-//! and blocking code.
+//! `Client` is the same type with every transport, so swapping the mock in takes one line and no `cfg`. The `examples`
+//! folder shows each case with its tests: a struct that owns a `Client`, a service with shared state, a property test,
+//! handling faults, and blocking code.
 //!
 //! # Expectations
 //!
 //! [`Mock::expect`] sets which calls a test expects, how often, in which order, and the response to each: a given
-//! answer, a fault, or random data. [`Mock::verify`], or dropping the handle that was built, reports missing and
-//! unexpected calls.
+//! answer, a fault, or random data. [`Mock::verify`], or dropping the original handle, reports missing and unexpected
+//! calls.
 //!
 //! # Time
 //!
@@ -28,9 +28,9 @@
 //!
 //! # Assumptions
 //!
-//! The documentation leaves some points open. The docs of the mock call its choice an assumption: the HTTP status of
-//! error envelopes ([`ErrorStatus`]), the price of calls ([`MockBuilder::cost`]), and that balance also accepts a test
-//! key. Do not rely on them; change the settings to test the alternatives.
+//! The documentation leaves some points open. The docs of the mock mark each choice as an assumption: the HTTP status
+//! of error envelopes ([`ErrorStatus`]), the price of calls ([`MockBuilder::cost`]), and that the balance method also
+//! accepts a test key. Do not rely on them; change the settings to test the alternatives.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

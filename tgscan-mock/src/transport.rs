@@ -21,8 +21,8 @@ impl Transport for Mock {
 }
 
 impl Wire {
-    /// Returns the result of a correct transport that accepts bodies of up to `max_body_size` bytes, without waiting: a
-    /// stall is an elapsed time limit.
+    /// Returns the result of a correct transport that accepts bodies of up to `max_body_size` bytes. Does not wait: a
+    /// stall becomes an elapsed time limit.
     ///
     /// # Errors
     /// If the response is incomplete or larger than `max_body_size`.

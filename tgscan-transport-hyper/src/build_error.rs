@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// An invalid setting of a [`HyperTransportBuilder`](crate::HyperTransportBuilder). The text names it and the remedy.
+/// An invalid setting of a [`HyperTransportBuilder`](crate::HyperTransportBuilder). The message names the setting and
+/// the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -16,9 +17,9 @@ pub enum BuildError {
     ZeroMaxBodySize,
     /// The user agent is not a valid header value.
     UserAgent,
-    /// A PEM text contains no certificate.
+    /// PEM data contains no certificate.
     NoCertificate,
-    /// A PEM text cannot be parsed.
+    /// PEM data cannot be parsed.
     #[non_exhaustive]
     Pem {
         /// The message of the parser.
@@ -56,7 +57,7 @@ pub enum BuildError {
         /// The change that resolves the conflict.
         remedy: &'static str,
     },
-    /// The crate was built without a crypto provider, and the builder has none.
+    /// The crate was built without a crypto provider, and none was given to the builder.
     NoCryptoProvider,
     /// TLS cannot be set up.
     #[non_exhaustive]
@@ -86,14 +87,14 @@ impl fmt::Display for BuildError {
             }
             Self::UserAgent => f.write_str(
                 "`user_agent` is empty or has a character other than visible ASCII and spaces, such as a line break; \
-                 give a text like `my-app/1.0`",
+                 give a value like `my-app/1.0`",
             ),
             Self::NoCertificate => f.write_str(
-                "the text for `extra_roots_pem` contains no certificate; give one with `-----BEGIN CERTIFICATE-----` \
+                "the data for `extra_roots_pem` contains no certificate; give one with `-----BEGIN CERTIFICATE-----` \
                  (a key or DER bytes are not PEM certificates)",
             ),
             Self::Pem { reason } => {
-                write!(f, "the text for `extra_roots_pem` is not valid PEM: {reason}; give the unchanged file")
+                write!(f, "the data for `extra_roots_pem` is not valid PEM: {reason}; give the unchanged file")
             }
             Self::RootCertificate { number, reason } => {
                 write!(f, "extra root certificate {number} is invalid: {reason}; give a root certificate")

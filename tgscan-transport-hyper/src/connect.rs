@@ -114,12 +114,12 @@ impl fmt::Display for PlainHttp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ToHost => {
-                "plain `http` to another host would show the API key to everyone on the way; use `https`, or allow it \
-                 explicitly with `allow_plain_http`"
+                "plain `http` to another host would show the API key to anyone on the network path; use `https`, or \
+                 allow it explicitly with `allow_plain_http`"
             }
             Self::ThroughProxy => {
-                "plain `http` through a proxy on another machine would show the API key to everyone on the way; use \
-                 `https`, exclude loopback hosts from the proxy, or allow it explicitly with `allow_plain_http`"
+                "plain `http` through a proxy on another machine would show the API key to anyone on the network \
+                 path; use `https`, exclude loopback hosts from the proxy, or allow it explicitly with `allow_plain_http`"
             }
         })
     }

@@ -47,7 +47,7 @@ pub(crate) fn before_head(error: SendError, handover: &Handover, target: &Target
 }
 
 fn too_late(target: &Target<'_>) -> String {
-    format!("the request to {target} had to wait for longer than its claim is confirmed for")
+    format!("the request to {target} waited for a connection until the confirmation of its claim had expired")
 }
 
 /// Converts an error of connecting.

@@ -33,7 +33,7 @@ pub(crate) struct Limits {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Without a `Client`, insert it into the extensions of a request.
+/// Without a `Client`, insert the limits into the extensions of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "limits apply only in the extensions of a request"]
 pub struct AttemptLimits {

@@ -1,7 +1,7 @@
 //! Lets a call wait until the task of an idle HTTP/2 connection has checked its socket.
 //!
-//! hyper's HTTP/2 connection takes a request apart before its task reads that the server has closed the connection, and cannot
-//! return it then.
+//! hyper's HTTP/2 connection takes a request apart before its task reads that the server has closed the connection.
+//! After that, it cannot return the request.
 
 use std::task::{Context, Poll};
 use std::time::Duration;

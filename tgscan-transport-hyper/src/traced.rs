@@ -82,7 +82,7 @@ impl AttemptSpan {
 
 /// Calls an API method within a span that contains the spans of its attempts.
 ///
-/// The span has the method's name and, after the call, the attempts, credits, delivery and kind of error.
+/// The span has the name of the API method and, after the call, the attempts, credits, delivery and kind of error.
 ///
 /// ```
 /// use tgscan_core::{ApiKey, types::Balance};

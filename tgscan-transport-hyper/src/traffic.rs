@@ -42,7 +42,7 @@ impl Traffic {
         self.0.writes.load(Ordering::Relaxed)
     }
 
-    /// Returns whether a request comes and the socket has not checked since.
+    /// Returns whether a request is coming and the socket has not been checked since.
     pub(crate) fn needs_check(&self) -> bool {
         self.0.needs_check.load(Ordering::Relaxed)
     }

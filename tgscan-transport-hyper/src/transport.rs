@@ -63,7 +63,7 @@ impl HyperTransport {
         Self { inner: Arc::new(Inner { pools, user_agent, route, coding, limits }) }
     }
 
-    /// Creates a client of this API over this transport, with a [`TokioTimer`]. With a store, each paid call runs in a
+    /// Creates a client for `api` over this transport, with a [`TokioTimer`]. With a store, each paid call runs in a
     /// spawned task.
     ///
     /// If the seed of the retry policy is 0, its default, a random seed replaces it, so that processes that failed together
@@ -77,8 +77,8 @@ impl HyperTransport {
         Client::new(with_attempt_extension(api.with_retry(retry)), self, TokioTimer::new()).with_spawn(spawn)
     }
 
-    /// Opens a connection to the base URL of an API unless one is open, so that the first call does not wait for DNS, TCP and
-    /// TLS. Sends no request.
+    /// Opens a connection to the base URL of `api`, unless one is open, so that the first call does not wait for DNS,
+    /// TCP and TLS. Sends no request.
     ///
     /// Use it in a program that has other work before its first call, such as reading its input:
     ///

@@ -13,10 +13,10 @@ pub trait ApiMethod: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The method's name in this SDK: `snake_case` and stable. Used in errors, spans, fixtures and file names.
     const NAME: &'static str;
 
-    /// Path of the live method, from the root of the host. Checked at compile time.
+    /// Path of the live method, without scheme and host, such as `/tgscan/v1/search`. Checked at compile time.
     const PATH: &'static str;
 
-    /// Path of the test method, if the documentation names one ("Test Methods").
+    /// Path of the test method, or `None` if the method has no test method. Source: "Test Methods".
     const TEST_PATH: Option<&'static str>;
 
     /// Whether a call of the live method can take credits from the account's balance.
@@ -27,21 +27,22 @@ pub trait ApiMethod: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Returns the answer's `op_cost` in credits, or `None` if the method's answers have no such field.
     fn op_cost(answer: &Self::Answer) -> Option<u64>;
 
-    /// Returns `false` if the answer names another query than this request.
+    /// Returns whether the answer belongs to this request: `false` if it repeats a different query.
     ///
-    /// An answer that does not repeat its query counts as this request's. Call it for live methods only: test methods
-    /// return random data, and the documentation does not exempt the repeated query from that.
+    /// An answer that repeats no query belongs to it. Call this only for answers of live methods: test methods return
+    /// random data, and the documentation does not say whether the repeated query is random too.
     fn is_answered_by(&self, _answer: &Self::Answer) -> bool {
         true
     }
 
     /// Returns the usernames and ids, current and former, of the people in this request and its answer.
     ///
-    /// A store uses them to erase a person. Groups are not people. Required, so that no implementation forgets it.
+    /// A store uses them to erase a person. Leave out groups. There is no default, so that no implementation forgets
+    /// it.
     fn people(&self, answer: Option<&Self::Answer>) -> Vec<String>;
 
-    /// Returns the form in which requests are compared, e.g. with usernames in lower case, or `None` if that is this
-    /// one.
+    /// Returns the request in canonical form, e.g. with usernames in lower case, or `None` if it already is in this
+    /// form.
     ///
     /// Requests with the same canonical form get the same stored answer.
     fn canonical(&self) -> Option<Self> {

@@ -1,17 +1,17 @@
 //! Parsing the dates in answers, whose format the documentation does not state.
 
-/// Parses a date of an answer as milliseconds since 1970-01-01 UTC, or returns `None` if it has no known form.
+/// Parses a date from an answer into milliseconds since 1970-01-01 UTC, or returns `None` for an unknown format.
 ///
-/// Answers keep their dates as text. Existing clients sort by JavaScript's `new Date(text)`; this accepts the same
-/// forms where they are unambiguous:
+/// The documentation states no format, so answers keep dates as strings. Existing clients sort by JavaScript's
+/// `new Date(text)`. This function accepts:
 ///
 /// - `2023-05-06` and `2023/05/06`;
 /// - `06.05.2023`, the day first;
-/// - `May 6, 2023`, `6 May 2023` and `Sat, 06 May 2023`, with English names of months, in full or as three letters;
-/// - each of these followed by `T` or blanks and a time: `12:30`, `12:30:59`, `12:30:59.123`;
+/// - `May 6, 2023`, `6 May 2023` and `Sat, 06 May 2023`, with English month names, in full or as three letters;
+/// - each of these, then `T`, spaces or a comma, then a time: `12:30`, `12:30:59`, `12:30:59.123`;
 /// - the time with a zone: `Z`, `UTC`, `GMT`, `+02:00`, `+0200`, `+02`. Assumption: a time without a zone is UTC.
 ///
-/// `05/06/2023`, which is ambiguous, and a plain number are not parsed.
+/// It rejects ambiguous dates, such as `05/06/2023`, and plain numbers.
 ///
 /// ```
 /// use tgscan_types::unix_millis;
@@ -104,7 +104,7 @@ fn is_name_or_short(name: &str, full: &str) -> bool {
     name.eq_ignore_ascii_case(full) || full.get(..3).is_some_and(|short| name.eq_ignore_ascii_case(short))
 }
 
-/// Returns year, month and day of a day since 1970-01-01. Source: Howard Hinnant, "chrono-Compatible Low-Level Date
+/// Converts days since 1970-01-01 to year, month and day. Source: Howard Hinnant, "chrono-Compatible Low-Level Date
 /// Algorithms".
 #[doc(hidden)]
 pub fn civil_of_day(day: u64) -> (u64, u64, u64) {

@@ -53,9 +53,9 @@ pub trait Reveal: Serialize {
 
 impl<T: Serialize + ?Sized> Reveal for T {}
 
-/// A value whose `Debug` shows everything, from [`Reveal::reveal`].
+/// A value with a `Debug` that shows everything. Returned by [`Reveal::reveal`].
 ///
-/// Personal data: keep it out of logs.
+/// Its output is personal data: keep it out of logs.
 #[derive(PartialEq, Eq)]
 pub struct Revealed<'a, T: ?Sized>(&'a T);
 

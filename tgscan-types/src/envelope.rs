@@ -35,10 +35,10 @@ impl<'de> Deserialize<'de> for ErrorResult {
     }
 }
 
-/// Reads the message from the documented object, or from a plain text.
+/// Reads the message from the documented object, or from a string.
 ///
-/// A body without a message is not the service's: gateways answer `{"status":"error","message":…}`, even for requests
-/// that the service processed.
+/// A body without a message is not from the service: gateways answer `{"status":"error","message":…}`, even for
+/// requests that the service processed.
 struct ErrorResultVisitor;
 
 impl<'de> de::Visitor<'de> for ErrorResultVisitor {
@@ -122,7 +122,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Envelope<T> {
     }
 }
 
-// By hand: a derived adjacently tagged enum buffers the whole `result` as a tree if `result` comes first.
+// Implemented by hand: a derived adjacently tagged enum buffers the whole `result` as a tree if `result` comes first.
 struct EnvelopeVisitor<T>(PhantomData<T>);
 
 impl<'de, T: DeserializeOwned> de::Visitor<'de> for EnvelopeVisitor<T> {

@@ -9,7 +9,7 @@ use serde::de::{self, Deserialize, Deserializer};
 
 /// Reads null as the empty value.
 ///
-/// A null list or text comes from an empty SQL column or join and means the same as an empty one. Refusing it would
+/// A null list or string comes from an empty SQL column or join, and means the same as an empty one. An error would
 /// lose a paid answer.
 pub(crate) fn null_as_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -19,14 +19,14 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads a repeated query: a text, or a whole number as text, or null as the empty text.
+/// Reads a repeated query: a string, a whole number (as its digits), or null (as the empty string).
 ///
 /// A program that stores a numeric id as a number sends it as a JSON number.
 pub(crate) fn echo<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     deserializer.deserialize_any(EchoVisitor).map(|Echo(text)| text)
 }
 
-/// Reads a list of repeated queries, or one text with commas, which is the form of the request.
+/// Reads a list of repeated queries, or one comma-separated string, which is the form of the request.
 pub(crate) fn echoes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     deserializer.deserialize_any(EchoesVisitor)
 }
@@ -151,10 +151,10 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for GrowingVisitor<T> {
     }
 }
 
-/// Reads a whole number, also from a float or a text.
+/// Reads a whole number, even from a float or a string.
 ///
 /// Writers whose only number type is a float (Lua, PHP, spreadsheets) write 1 as `1.0` or `1e0`; database drivers write
-/// a decimal as `"1"`. The value is the same, and refusing it would lose a paid answer.
+/// a decimal as `"1"`. The value is the same, and an error would lose a paid answer.
 pub(crate) fn whole<'de, D: Deserializer<'de>, T: Whole>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_any(WholeVisitor(PhantomData))
 }

@@ -4,7 +4,7 @@ use crate::{ApiMethod, Balance, Search, SimilarGroups, UserCheck};
 
 /// Calls `visitor` with each documented API method, in the documentation's order.
 ///
-/// A new API method is one line here. The tests and the README's table walk this registry.
+/// Add one line here for a new API method. The tests and the README's table use this registry.
 pub fn visit_all(visitor: &mut impl MethodVisitor) {
     visitor.visit::<Search>();
     visitor.visit::<Balance>();
@@ -12,7 +12,7 @@ pub fn visit_all(visitor: &mut impl MethodVisitor) {
     visitor.visit::<UserCheck>();
 }
 
-/// A function over the types of API methods, for [`visit_all`].
+/// A generic callback for [`visit_all`], which calls it once for each API method.
 pub trait MethodVisitor {
     /// Visits the API method `M`.
     fn visit<M: ApiMethod>(&mut self);

@@ -4,16 +4,16 @@ use std::ops::RangeInclusive;
 
 /// Repairs a body that did not parse as JSON, or returns `None` if there is nothing to repair.
 ///
-/// Call it only after parsing failed. It repairs these faults of other JSON writers, which `serde_json` refuses:
+/// Call it only after parsing failed. It repairs these faults, which some JSON writers make and `serde_json` rejects:
 ///
 /// - a byte order mark at the start, which RFC 8259 (8.1) lets a reader ignore, becomes white space;
-/// - the escape of a lone surrogate (`\ud83d` without its second half, from a text that was cut inside an emoji)
+/// - the escape of a lone surrogate (`\ud83d` without its second half, from a string that was cut inside an emoji)
 ///   becomes that of U+FFFD, as in `String::from_utf8_lossy`;
-/// - a control character in a text, such as a raw tab, becomes a space;
+/// - a control character in a string, such as a raw tab, becomes a space;
 /// - a byte that is not UTF-8 becomes `?`.
 ///
-/// The length stays the same, so positions are those of the received body. Nothing else changes: a body that is not
-/// JSON does not become JSON.
+/// The length stays the same, so error positions also hold for the received body. Nothing else changes: a body that is
+/// not JSON does not become JSON.
 ///
 /// ```
 /// let body = b"\xef\xbb\xbf{\"title\":\"cut \\ud83d\"}";

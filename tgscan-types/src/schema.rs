@@ -1,6 +1,6 @@
 //! JSON schemas of the validated values. All other schemas are derived.
 //!
-//! They describe the exact wire form: a text is valid if and only if the type's `Deserialize` accepts it.
+//! They describe the exact wire form: a string is valid if and only if the type's `Deserialize` accepts it.
 //!
 //! ```
 //! use tgscan_types::Search;

@@ -54,16 +54,16 @@ pub struct CapReached {
     pub budget: Option<String>,
     /// The limit, in credits.
     pub limit: u64,
-    /// The totals that count against it.
+    /// The totals that count against the limit.
     pub totals: Totals,
     /// The amount that the call would have reserved; `None` if the price of its method is unknown.
     pub reserve: Option<u64>,
-    /// Whether the budget is periodic and the date is unknown.
+    /// Whether the budget is periodic but the date is unknown.
     pub is_undated: bool,
 }
 
 impl CapReached {
-    /// Returns whether waiting can help: the call may fit after the calls in flight have ended.
+    /// Returns whether waiting can help: the call may fit once the calls in flight have ended.
     pub fn is_transient(&self) -> bool {
         let ended = Totals { in_flight: 0, is_in_flight_open: false, ..self.totals };
         self.totals.in_flight_calls > 0 && self.fits(&ended)
@@ -129,7 +129,7 @@ impl Book {
         CapReached { totals, ..cap }
     }
 
-    /// Returns the periods in which a call counts. A budget's period never moves backwards.
+    /// Returns the budget periods in which a call counts. A budget's period never moves backwards.
     fn budget_keys(&self, limits: &Limits, date: Option<u64>) -> Result<Vec<BudgetKey>, CapReached> {
         let key = |budget: &Budget| {
             let Budget { label, period, .. } = budget;
@@ -150,7 +150,8 @@ impl Book {
             };
             Ok(BudgetKey { label: label.clone(), period: *period, number })
         };
-        limits.budgets.iter().map(key).collect()
+        // The usual case, without the cost of collecting results.
+        if limits.budgets.is_empty() { Ok(Vec::new()) } else { limits.budgets.iter().map(key).collect() }
     }
 
     /// Checks whether `attempts` more attempts of a call fit the limits.
@@ -197,6 +198,12 @@ impl std::error::Error for CapReached {}
 impl fmt::Display for CapReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let now = &self.totals;
+        if let (Some(label), true) = (&self.budget, self.is_undated) {
+            return write!(
+                f,
+                "not sent, because the budget {label:?} has a period and the date is unknown; use a `Timer` with a date"
+            );
+        }
         match &self.budget {
             Some(label) => {
                 write!(
@@ -206,9 +213,6 @@ impl fmt::Display for CapReached {
                 )?;
             }
             None => write!(f, "not sent, because it could exceed the cap of {} credits", self.limit)?,
-        }
-        if self.is_undated {
-            return f.write_str(", because the date is unknown; use a `Timer` with a date");
         }
         write!(f, ": {} charged, {} in flight, {} uncertain", now.charged, now.in_flight, now.uncertain)?;
         if now.unexplained > 0 {

@@ -1,4 +1,4 @@
-//! The barrier that a comparison puts up.
+//! Blocks new attempts during a comparison.
 
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ pub(super) const MAX_BARRIER: Duration = Duration::from_secs(40);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Barrier {
     pub(super) token: u64,
-    /// In milliseconds.
+    /// The time at which the barrier ends, in milliseconds.
     pub(super) until: u64,
 }
 
 impl Barrier {
-    /// Returns whether the barrier blocks attempts. One that ends too far in the future was set by a clock that was ahead.
+    /// Returns whether the barrier blocks attempts. Ignores a barrier whose end is too far in the future: it was set by
+    /// a clock that was ahead.
     pub(super) fn is_active(&self, now: u64) -> bool {
         let left = self.until.saturating_sub(now);
         left > 0 && Duration::from_millis(left) <= MAX_BARRIER

@@ -16,7 +16,7 @@ pub struct Book {
     pub(super) methods: Vec<Method>,
     pub(super) account: Tally,
     pub(super) budgets: Vec<(BudgetKey, Tally)>,
-    /// Credits that the account lost without a call that explains them.
+    /// Credits that the account lost and that no call explains.
     pub(super) unexplained: u128,
     pub(super) baseline: Option<Baseline>,
     /// The number of calls that may have a running attempt.
@@ -26,7 +26,7 @@ pub struct Book {
     pub(super) barrier: Option<Barrier>,
     /// The last time at which a call became uncertain, in milliseconds.
     pub(super) uncertain_at: Option<u64>,
-    /// Whether a call became uncertain at an unknown time after that.
+    /// Whether a call became uncertain at an unknown time since then.
     pub(super) has_undated: bool,
 }
 
@@ -72,25 +72,25 @@ pub(super) struct Amount {
     pub(super) is_open: bool,
 }
 
-/// The totals of an account or a budget, in credits.
+/// The totals of an account or a budget, in credits. An attempt of unknown price counts as 1 credit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
-    /// Certainly spent.
+    /// Credits that were certainly charged.
     pub charged: u64,
-    /// Reserved for calls that have not ended.
+    /// Credits reserved for calls that have not ended.
     pub in_flight: u64,
-    /// The number of attempts that calls in flight may pay for: one for each call, plus its uncertain attempts.
+    /// The number of attempts of these calls that may be charged: one for each call, plus its uncertain attempts.
     pub in_flight_calls: u64,
-    /// Reserved for attempts that ended without a known cost.
+    /// Credits reserved for attempts that ended without a known cost.
     pub uncertain: u64,
-    /// The number of these attempts.
+    /// The number of attempts that ended without a known cost.
     pub uncertain_attempts: u64,
-    /// Lost by the account without a call that explains the loss; 0 for a budget.
+    /// Credits that the account lost and that no call explains; 0 for a budget.
     pub unexplained: u64,
     /// Whether a call in flight has no known price, so that it may cost any amount.
     pub is_in_flight_open: bool,
-    /// Whether an uncertain attempt has no known price.
+    /// Whether an uncertain attempt has no known price, so that it may have cost any amount.
     pub is_uncertain_open: bool,
 }
 
@@ -101,7 +101,7 @@ impl Totals {
         self.charged.saturating_add(self.unexplained).saturating_add(reserved)
     }
 
-    /// Returns the credits of a limit that are left for further calls: 0 while a call of unknown price is in flight or
+    /// Returns how many credits of a limit are left for further calls; 0 while a call of unknown price is in flight or
     /// uncertain.
     pub fn remaining(&self, limit: u64) -> u64 {
         let is_open = self.is_in_flight_open || self.is_uncertain_open;
@@ -115,19 +115,34 @@ impl Book {
         Totals { unexplained: clamp(self.unexplained), ..self.totals_of(&self.account) }
     }
 
-    /// Returns the totals of a budget in its latest period; zero if no call has counted in it.
+    /// Returns the totals of a budget in its latest period, which may have ended; zero if no call has counted in it.
     pub fn budget(&self, label: &str, period: Period) -> Totals {
-        let mine = self.budgets.iter().filter(|(key, _)| key.label == label && key.period == period);
-        let latest = mine.max_by_key(|(key, _)| key.number);
+        let latest = self.latest(label, period);
         latest.map_or_else(Totals::default, |(_, tally)| self.totals_of(tally))
     }
 
-    /// Returns the price of an API method, by `ApiMethod::NAME`: the highest `op_cost` so far.
+    /// Returns the totals of a budget in the period of a call that begins at `time`, in milliseconds since 1970; zero if
+    /// no call has counted in it.
+    pub fn budget_at(&self, label: &str, period: Period, time: u64) -> Totals {
+        // If the clock went back, calls count in the latest period.
+        let latest = self.latest(label, period).filter(|(key, _)| key.number >= period.number(time));
+        latest.map_or_else(Totals::default, |(_, tally)| self.totals_of(tally))
+    }
+
+    fn latest(&self, label: &str, period: Period) -> Option<&(BudgetKey, Tally)> {
+        let mine = self.budgets.iter().filter(|(key, _)| key.label == label && key.period == period);
+        mine.max_by_key(|(key, _)| key.number)
+    }
+
+    /// Returns the price of an API method, given its `ApiMethod::NAME`: the highest `op_cost` so far. `None` before the
+    /// first charge.
     pub fn price(&self, method: &str) -> Option<u64> {
         self.methods.iter().find(|known| known.name == method)?.price
     }
 
-    /// Returns the balance of the last conclusive comparison, plus purchases recorded since.
+    /// Returns the balance that the next comparison starts from: that of the last conclusive comparison other than
+    /// [`Outcome::Purchased`](crate::Outcome), plus the purchases recorded since. `None` before the first comparison,
+    /// and after [`Ledger::resolve_uncertain`](crate::Ledger::resolve_uncertain).
     pub fn balance(&self) -> Option<i128> {
         self.baseline.map(|baseline| baseline.balance)
     }

@@ -5,15 +5,15 @@ use tgscan_types::civil_of_day;
 
 /// The amount that a paid call reserves under a cap or a budget.
 ///
-/// The documentation states no prices: each answer's `op_cost` is the only source. The price of a method is the highest
-/// `op_cost` seen so far; a call never reserves less.
+/// The service documents no prices: the `op_cost` of answers is the only source. The price of a method is the highest
+/// `op_cost` seen so far, and a call never reserves less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reserve {
-    /// Reserves at least this many credits for each call; 0 means 1. Use the maximum expected cost of a call: the limit then
-    /// holds from the first call on, for any number of concurrent calls.
+    /// Reserves at least this number of credits for each call; 0 means 1. Use the maximum expected cost of a call: then
+    /// the limit holds from the first call on, for any number of concurrent calls.
     PerCall(u64),
-    /// Reserves the rest of the limit until the first charge shows the price of a method, so that its calls run one at a
-    /// time. The first call can exceed the limit.
+    /// Reserves the rest of the limit until the first charge of a method shows its price, so its calls run one at a
+    /// time until then. The first call can exceed the limit.
     OneAtATime,
 }
 
@@ -28,7 +28,7 @@ pub enum Period {
     Month,
 }
 
-/// A limit on the cost of the calls with one label, in all or per period.
+/// A limit on the cost of the calls with one label, in total or per period.
 ///
 /// ```
 /// use tgscan_core::{Budget, Period, Reserve};
@@ -45,8 +45,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Creates a budget of `limit` credits per period. Calls with the same label and period share one budget; its limit is
-    /// that of the client that makes the call.
+    /// Creates a budget of `limit` credits per period. Budgets with the same label and period share their totals. Each
+    /// call must fit the limit of the client that makes it.
     pub fn new(label: impl Into<String>, limit: u64, period: Period, reserve: Reserve) -> Self {
         Self { label: label.into(), limit, period, reserve }
     }

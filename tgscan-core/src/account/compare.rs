@@ -17,7 +17,8 @@ pub(crate) const CLOCK_SLACK: u64 = 60_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconciliation {
-    /// The credits that the account lost since the last comparison; negative if it gained credits, 0 at the first comparison.
+    /// The credits that the account lost since the baseline; negative if it gained credits, 0 if there was no baseline
+    /// or the comparison is inconclusive.
     pub lost: i128,
     /// The credits that the book recorded as charged since then.
     pub charged: u64,
@@ -25,7 +26,7 @@ pub struct Reconciliation {
     pub resolved_attempts: u64,
     /// The number of attempts that are still uncertain.
     pub uncertain_attempts: u64,
-    /// The maximum cost of these attempts, in credits.
+    /// The maximum cost of these attempts, in credits. An attempt of unknown price counts as 1.
     pub uncertain: u64,
     /// The conclusion.
     pub outcome: Outcome,
@@ -37,27 +38,27 @@ pub struct Reconciliation {
 pub enum Outcome {
     /// The balance is recorded as the baseline of later comparisons. Earlier uncertain calls can only be resolved by hand.
     Baseline,
-    /// The account lost exactly the charged credits, and no uncertain call is left to resolve.
+    /// The account lost exactly the charged credits, and there was no uncertain call that a comparison can resolve.
     Agrees,
-    /// The uncertain calls are resolved, at this total cost in credits.
+    /// The uncertain calls are resolved at this total cost, in credits.
     Resolved(u64),
     /// The account lost this number of credits more than charged and uncertain calls explain: another program uses the
     /// account, or a call was charged late or above its reserve. These credits count against the cap. Uncertain calls are
-    /// resolved at their reserve.
+    /// resolved at the amount of their reserves.
     Unexplained(u64),
-    /// The account has this number of credits more than the book explains, because of a purchase. The book is unchanged;
-    /// record the purchase and compare again.
+    /// The account has this number of credits more than the book explains, probably because of an unrecorded purchase.
+    /// The book is unchanged; record the purchase and compare again.
     Purchased(u64),
-    /// Calls are in flight. Inconclusive.
+    /// Inconclusive: calls are in flight.
     CallsInFlight,
-    /// The book changed while the balance was requested. Inconclusive.
+    /// Inconclusive: the book changed while the balance was requested.
     Overlapped,
-    /// A recent uncertain call may still be charged. Inconclusive.
+    /// Inconclusive: a recent uncertain call may still be charged.
     TooEarly,
 }
 
 impl Outcome {
-    /// Returns whether the balance was compared.
+    /// Returns whether the book was compared with the balance. If not, compare again later.
     pub fn is_conclusive(self) -> bool {
         !matches!(self, Self::CallsInFlight | Self::Overlapped | Self::TooEarly)
     }
@@ -75,9 +76,9 @@ pub struct Comparison {
 pub enum ComparisonStart {
     /// The comparison has started. Request the balance now.
     Started(Comparison),
-    /// Attempts are running, and new ones are blocked. Try again soon.
+    /// Attempts or another comparison are running, and new attempts are blocked. Try again soon.
     Busy,
-    /// An uncertain call may still be charged for this duration.
+    /// An uncertain call may still be charged. Try again after this duration.
     TooEarly(Duration),
 }
 

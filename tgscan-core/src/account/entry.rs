@@ -28,10 +28,10 @@ pub struct Entry {
     pub(super) uncertain: u32,
     #[serde(rename = "c", skip_serializing_if = "is_default")]
     pub(super) charged: u64,
-    /// Whether it was uncertain at the first balance, so that no balance can resolve it.
+    /// Whether the call was uncertain at the first balance, so that no comparison can resolve it.
     #[serde(rename = "o", skip_serializing_if = "is_default")]
     pub(super) is_before_baseline: bool,
-    /// The comparison that resolved it.
+    /// The comparison that resolved the call.
     #[serde(rename = "j", skip_serializing_if = "is_default")]
     pub(super) comparison: Option<u64>,
     /// Whether that comparison resolved several calls, so that only their total cost is known.
@@ -74,7 +74,7 @@ impl Entry {
         !self.is_in_flight && self.uncertain > 0
     }
 
-    /// Returns the number of the comparison that resolved the call; see [`Reconciliation`](super::Reconciliation).
+    /// Returns the comparison that resolved the call, by the number of its journal entry in the store.
     pub fn comparison(&self) -> Option<u64> {
         self.comparison
     }
@@ -93,9 +93,9 @@ impl Entry {
 /// The cost of a call's attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Cost {
-    /// Credits.
+    /// The charged credits.
     pub(crate) charged: u64,
-    /// Attempts without a known cost.
+    /// The number of attempts without a known cost.
     pub(crate) uncertain: u32,
 }
 

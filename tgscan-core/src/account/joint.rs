@@ -33,7 +33,8 @@ impl JointResolution {
         clamp(self.credits)
     }
 
-    /// Returns the charge of a budget: all credits, up to the reserve of its calls, since any of them may have cost all.
+    /// Returns the charge of a budget: all credits, but at most the reserve of its calls, because any of them may have
+    /// caused the whole cost.
     pub(super) fn budget_charge(credits: u128, budget: &BudgetShare) -> u128 {
         if budget.calls == 0 { 0 } else { credits.min(budget.reserve.unwrap_or(u128::MAX)) }
     }

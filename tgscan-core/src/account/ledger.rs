@@ -11,7 +11,8 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// The book of an account in memory. Clones share it.
 ///
-/// Every client has one, unless a [store](crate::store) replaces it. Starts at zero and ends with the process.
+/// Every client has one, unless a [store](crate::store) replaces it. It starts at zero, and is lost when the process
+/// ends.
 ///
 /// ```
 /// use tgscan_core::Ledger;
@@ -62,7 +63,7 @@ pub(crate) enum NotAdmitted {
 }
 
 impl Ledger {
-    /// Creates a ledger.
+    /// Creates an empty ledger.
     pub fn new() -> Self {
         Self::default()
     }
@@ -72,19 +73,23 @@ impl Ledger {
         self.lock().book.clone()
     }
 
-    /// Resolves all uncertain calls by hand, at a total cost of `credits`. Returns the number of their attempts.
+    /// Resolves all uncertain calls by hand, at a total cost of `credits`. Returns the number of their uncertain
+    /// attempts.
     ///
+    /// The next comparison then only records the balance, as the first one does.
     /// [`Client::reconcile`](crate::Client::reconcile) resolves calls by the balance instead.
     pub fn resolve_uncertain(&self, credits: u64) -> u64 {
         self.change(|state| state.book.resolve_all(credits))
     }
 
-    /// Records a purchase of `credits`, so that comparisons with the balance stay exact. Call it before the next comparison.
+    /// Records a purchase of `credits`, so that comparisons with the balance stay exact. Call this before the next
+    /// comparison.
     pub fn record_purchase(&self, credits: u64) {
         self.change(|state| state.book.purchase(credits));
     }
 
-    /// Replaces the price of an API method, by `ApiMethod::NAME`, for example after a wrong `op_cost`. Returns the old price.
+    /// Replaces the price of an API method, given its `ApiMethod::NAME`, for example after a wrong `op_cost`. `None`
+    /// means unknown. Returns the old price.
     pub fn set_price(&self, method: &str, price: Option<u64>) -> Option<u64> {
         self.change(|state| state.book.set_price(method, price))
     }
@@ -128,13 +133,19 @@ impl Ledger {
         self.lock().book.price(method).is_some()
     }
 
+    /// Returns whether a balance is recorded.
+    pub(crate) fn has_baseline(&self) -> bool {
+        self.lock().book.balance().is_some()
+    }
+
     /// Starts a comparison of the book with the balance, for custom drivers. [`Client::reconcile`] is the complete comparison.
     ///
     /// Call this until it returns `ComparisonStart::Started`, request the balance, then call
-    /// [`finish_comparison`](Self::finish_comparison). New attempts are blocked in between, for at most 40 s.
+    /// [`finish_comparison`](Self::finish_comparison). New attempts are blocked while this returns
+    /// `ComparisonStart::Busy`, and again from the start to the finish, each time for at most 40 s.
     ///
-    /// `token` distinguishes concurrent comparisons. `window` is the time after its end during which an uncertain call may
-    /// still be charged. `now` is in milliseconds since the fixed moment of the driver's [`Now`](crate::call::Now).
+    /// `token` distinguishes concurrent comparisons. `window` is how long an uncertain call may still be charged after
+    /// its end. `now` is in milliseconds since the fixed moment of the driver's [`Now`](crate::call::Now).
     ///
     /// ```
     /// use std::time::Duration;
@@ -167,7 +178,7 @@ impl Ledger {
         self.change(|state| state.book.finish_comparison(comparison, balance, now, 0, &mut []).0)
     }
 
-    /// Ends a comparison without a balance.
+    /// Ends a comparison without a balance, for example after a failed request for it. Unblocks new attempts.
     pub fn end_comparison(&self, token: u64) {
         self.change(|state| state.book.end_comparison(token));
     }

@@ -4,7 +4,7 @@ use super::amount::clamp;
 use super::book::Tally;
 use super::{Book, Entry, Limits, Period};
 
-/// A budget or cap of which a call has used 80 % or more.
+/// A budget or cap that is nearly or completely used.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct BudgetUse {
@@ -14,8 +14,8 @@ pub struct BudgetUse {
     pub limit: u64,
     /// Credits that are charged, uncertain or unexplained.
     pub used: u64,
-    /// Whether no further call of this kind fits, even if all calls in flight are free. If `false`, at least 80 % of the
-    /// limit is used.
+    /// Whether no further call of the same API method fits, even if all calls in flight turn out to be free. If
+    /// `false`, at least 80 % of the limit is used.
     pub is_exhausted: bool,
 }
 

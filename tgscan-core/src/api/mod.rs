@@ -5,15 +5,17 @@ mod parse;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use tgscan_types::ApiMethod;
+use tgscan_types::{ApiMethod, Balance};
 
 use crate::account::{Budget, Limits};
 use crate::base_url::{BaseUrl, InvalidBaseUrl};
+use crate::pace::Pace;
 use crate::panics::catch;
 use crate::redact::Redactor;
 use crate::refusal::{Classifier, Refusal};
@@ -25,9 +27,9 @@ const API_KEY: &str = "api-key";
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
-/// Base URL, API key, retry policy and ledger, which the calls of one account share.
+/// Builds requests and parses responses, with the base URL, API key, retry policy, limits and ledger of one account.
 ///
-/// Cheap to clone; clones share the ledger.
+/// Cheap to clone; clones share the ledger, the rate limit and the pauses after a 429.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -61,6 +63,7 @@ struct Shared {
     marks_attempts: bool,
     /// The number of calls begun.
     calls: Arc<AtomicU64>,
+    pace: Arc<Pace>,
 }
 
 impl Api {
@@ -69,10 +72,11 @@ impl Api {
         Self::at(BaseUrl::service(), key)
     }
 
-    /// Targets another base URL, e.g. a mock on loopback or a gateway: scheme, host, and an optional path prefix.
+    /// Targets another base URL, such as a gateway or a mock on loopback: scheme, host, and an optional path prefix.
     ///
     /// # Errors
-    /// If the URL is relative, is plain `http` to a host other than loopback, or has credentials, a query or a fragment.
+    /// If the URL is invalid or relative, is plain `http` to a host other than loopback, has credentials, a query or a
+    /// fragment, or its path is longer than 4096 bytes.
     pub fn with_base_url(base_url: &str, key: ApiKey) -> Result<Self, InvalidBaseUrl> {
         Ok(Self::at(BaseUrl::parse(base_url, false)?, key))
     }
@@ -81,7 +85,7 @@ impl Api {
     /// network.** Meant for a sidecar in your network.
     ///
     /// # Errors
-    /// If the URL is relative, or has credentials, a query or a fragment.
+    /// As [`with_base_url`](Self::with_base_url), except for plain `http`.
     pub fn with_plain_http_base_url(base_url: &str, key: ApiKey) -> Result<Self, InvalidBaseUrl> {
         Ok(Self::at(BaseUrl::parse(base_url, true)?, key))
     }
@@ -99,6 +103,7 @@ impl Api {
             classifier,
             marks_attempts: false,
             calls: Arc::default(),
+            pace: Arc::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -110,12 +115,34 @@ impl Api {
         self
     }
 
+    /// Limits the rate of attempts to `attempts` in each `per`, evenly spaced, for this `Api` and its later clones
+    /// together. 0 attempts means 1. Default: no limit.
+    ///
+    /// An attempt waits for its turn. If the turn would come after [`RetryPolicy::max_elapsed`] or the call's
+    /// deadline, the call ends immediately: before its first attempt with a timeout that costs nothing, otherwise
+    /// with its last failure. Stored answers do not count.
+    ///
+    /// Even without a rate limit, a 429 or [`Refusal::TooManyRequests`] pauses all attempts. The pause lasts for the
+    /// `Retry-After`, but at most for [`RetryPolicy::max_backoff`]; without a `Retry-After`, it lasts for the backoff
+    /// of the refused call, if there is one.
+    #[must_use]
+    pub fn with_rate_limit(mut self, attempts: u32, per: Duration) -> Self {
+        Arc::make_mut(&mut self.shared).pace = Arc::new(Pace::with_rate_limit(attempts, per));
+        self
+    }
+
+    #[inline]
+    pub(crate) fn pace(&self) -> &Arc<Pace> {
+        &self.shared.pace
+    }
+
     /// Refuses calls that could make the account spend more than `credits`. Counts all credits in the book: charged, in
     /// flight, uncertain and unexplained since the ledger or the store was created. Default: no cap.
     ///
     /// Calls in flight and uncertain calls count with the current price of their method, and at least with their reserve. The
     /// cap holds as long as no call costs more. It can be exceeded by
-    /// - a call that costs more than it reserved, by the difference, for each such call in flight or uncertain at that time;
+    /// - calls that cost more than they reserved: by the difference, for each such call that is in flight or uncertain
+    ///   at the same time;
     /// - the first call of each method with [`Reserve::OneAtATime`];
     /// - a charge after its call was resolved as free, until the next comparison with the balance;
     /// - the first charge of a method that is documented as free;
@@ -126,16 +153,16 @@ impl Api {
         self
     }
 
-    /// Adds a budget: calls count in it and in the account. Holds as described for [`with_cap`](Self::with_cap). Replaces a
-    /// budget with the same label and period.
+    /// Adds a budget: calls count in it and in the account. A budget holds with the exceptions that
+    /// [`with_cap`](Self::with_cap) lists. Replaces a budget with the same label and period.
     #[must_use]
     pub fn with_budget(mut self, budget: Budget) -> Self {
         Arc::make_mut(&mut Arc::make_mut(&mut self.shared).limits).add(budget);
         self
     }
 
-    /// Sets the name of the service in a [store](crate::store), which keeps the answers of services apart. Default: host and
-    /// port of the base URL. Set the same name for each URL of the same service, such as a gateway's.
+    /// Sets the name of the service in a [store](crate::store), which keeps the answers of different services apart.
+    /// Use one name for all URLs of the same service, including a gateway's. Default: host and port of the base URL.
     #[must_use]
     pub fn with_service(mut self, name: &str) -> Self {
         Arc::make_mut(&mut self.shared).service = Some(name.into());
@@ -151,7 +178,7 @@ impl Api {
         &self.shared.limits
     }
 
-    /// Sets the ledger that counts credits. Default: a new one.
+    /// Sets the ledger that counts credits. Default: a new, empty one.
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         Arc::make_mut(&mut self.shared).ledger = ledger;
@@ -180,8 +207,8 @@ impl Api {
         self
     }
 
-    /// Adds an [`Attempt`](crate::call::Attempt) to the extensions of every request, for transports and layers. Default:
-    /// off, because it costs three allocations per request.
+    /// Adds an [`Attempt`](crate::call::Attempt) to the extensions of every request, for transports and layers. Off by
+    /// default, because it costs three allocations per request.
     #[must_use]
     pub fn with_attempt_extension(mut self) -> Self {
         Arc::make_mut(&mut self.shared).marks_attempts = true;
@@ -207,10 +234,19 @@ impl Api {
         self.shared.key.kind()
     }
 
-    /// Returns whether a call of `M` with this key can cost credits: its method can, or is documented as free and has charged
-    /// before. Test methods never do ("Test Methods").
+    /// Returns whether a call of `M` with this key can cost credits: the method is documented as paid, or it has
+    /// charged credits through this ledger or a client's store before. Test methods and the balance are always free.
     pub fn can_cost<M: ApiMethod>(&self) -> bool {
-        !self.calls_test_method::<M>() && (M::CAN_COST || self.ledger().has_charged(M::NAME))
+        // The balance is requested to resolve costs, so it never waits for them.
+        let may_charge = M::NAME != Balance::NAME;
+        !self.calls_test_method::<M>() && (M::CAN_COST || may_charge && self.ledger().has_charged(M::NAME))
+    }
+
+    /// Notes that a call of `M`, whose cost the store books, was charged, so that further calls can cost.
+    pub(crate) fn note_charge<M: ApiMethod>(&self, credits: u64) {
+        if !self.ledger().has_charged(M::NAME) {
+            self.ledger().set_price(M::NAME, Some(credits));
+        }
     }
 
     fn calls_test_method<M: ApiMethod>(&self) -> bool {
@@ -220,7 +256,7 @@ impl Api {
     /// Builds the HTTP request of a method. **Bypasses the ledger, its cap and the retry rules**: the request's cost is not
     /// booked. Use [`Client`](crate::Client) or [`Step`](crate::call::Step) for calls.
     ///
-    /// Cannot fail: key, base URL and query were checked before.
+    /// Cannot fail, because key, base URL and query are already checked.
     ///
     /// A test key requests the method's test method, or the method itself if it has no test method (balance). The body is the
     /// query in clear text, so do not print the request.
@@ -282,8 +318,8 @@ impl fmt::Debug for Api {
 /// Returns the form body of a method.
 fn form<M: ApiMethod>(method: &M) -> Bytes {
     let mut form = form_urlencoded::Serializer::new(String::with_capacity(64));
-    // The documented requests are flat structs of texts, which always serialise. A caller's method that fails or panics sends
-    // an empty form, which the service refuses, instead of a partial one.
+    // The documented requests are flat structs of texts, which always serialise. If the serialisation of a caller's
+    // method fails or panics, an empty form is sent, which the service refuses, instead of a partial one.
     match catch(|| method.serialize(serde_html_form::Serializer::new(&mut form)).is_ok()) {
         // Not shrunk to fit, which costs more than the extra allocation of `Bytes` for spare capacity.
         Some(true) => Bytes::from(form.finish()),

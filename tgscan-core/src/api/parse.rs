@@ -51,7 +51,7 @@ impl Api {
 
     /// Parses the outcome of a request for which the transport returned an error.
     ///
-    /// A body that was received completely before the failure is parsed like any other: JSON is self-delimiting.
+    /// A body that was complete before the failure is parsed as usual, because JSON is self-delimiting.
     pub(crate) fn parse_failed<M: ApiMethod>(
         &self,
         method: &M,

@@ -6,25 +6,29 @@ use tgscan_types::ApiMethod;
 
 use super::clock::{Clock, millis};
 use super::machine::{Action, Claimed, Moment, Renewed};
-use super::{Attempt, Call, InFlight, Step, Wait, not_in_time, too_late};
+use super::{Attempt, Call, Next, not_in_time, too_late};
 use crate::account::{BudgetUse, CapReached, Cost, LedgerTime, NotAdmitted, Reservation};
 use crate::panics::catch;
-use crate::store::StoreRefusal;
+use crate::store::{CallId, StoreRefusal};
 use crate::{Credits, Error, ErrorKind, Reply};
 
 impl<M: ApiMethod> Call<M> {
     /// Performs the machine's actions, up to the next one that needs a driver.
     #[inline]
-    pub(super) fn step(mut self, mut action: Action, clock: &impl Clock) -> Step<M> {
+    pub(crate) fn step(&mut self, mut action: Action, clock: &impl Clock) -> Next<M> {
         loop {
             action = match action {
                 Action::Send => {
-                    self.note_cost(1);
-                    return Step::Send(self.request(), InFlight { call: self });
+                    if let Some(action) = self.postponed(clock) {
+                        action
+                    } else {
+                        self.note_cost(1);
+                        return Next::Send(self.request());
+                    }
                 }
-                Action::Wait(duration) => return Step::Wait(Wait { call: self, duration }),
-                Action::Finish => return Step::Done(self.end()),
-                action if self.stored.is_some() => return self.ask(action, clock),
+                Action::Wait(duration) => return Next::Wait(duration),
+                Action::Finish => return Next::Done(self.end()),
+                action if self.concerns_store(action) => return self.ask(action, clock),
                 // Without a store, the ledger answers.
                 Action::Claim => self.admit(clock),
                 Action::Renew => self.renew(clock),
@@ -41,6 +45,34 @@ impl<M: ApiMethod> Call<M> {
         }
     }
 
+    /// Returns whether the store performs an action. A free call has no claim to pause or to renew.
+    #[inline]
+    fn concerns_store(&self, action: Action) -> bool {
+        let Some(stored) = &self.stored else { return false };
+        stored.claim.is_some() || !matches!(action, Action::Pause | Action::Renew)
+    }
+
+    /// Returns the action to perform instead if the attempt has to wait for its turn.
+    #[inline]
+    fn postponed(&mut self, clock: &impl Clock) -> Option<Action> {
+        if self.api.pace().is_limiting() { self.wait_for_turn(clock) } else { None }
+    }
+
+    #[cold]
+    fn wait_for_turn(&mut self, clock: &impl Clock) -> Option<Action> {
+        let now = self.now(clock);
+        let wait = self.api.pace().begin(&mut self.turn, clock.origin(), now.time)?;
+        let action = self.machine.postponed(wait, now);
+        if action == Action::Settle && self.machine.attempts == 1 {
+            self.last = Some(not_in_time::<M>(if self.machine.has_deadline() {
+                "the deadline of the call passes before the service's pause or the rate limit allows an attempt"
+            } else {
+                "`max_elapsed` of the call passes before the service's pause or the rate limit allows an attempt"
+            }));
+        }
+        Some(action)
+    }
+
     #[inline]
     fn request(&self) -> Request<Bytes> {
         if !self.api.marks_attempts() {
@@ -52,7 +84,7 @@ impl<M: ApiMethod> Call<M> {
         request
     }
 
-    /// Sets the cost of the call if it is dropped now.
+    /// Records the cost that the call has if it is dropped now, with `in_flight` attempts in flight.
     pub(super) fn note_cost(&mut self, in_flight: u32) {
         let Cost { charged, uncertain } = self.machine.cost;
         if let Some(claim) = self.stored.as_mut().and_then(|stored| stored.claim.as_mut()) {
@@ -73,6 +105,7 @@ impl<M: ApiMethod> Call<M> {
         let claimed = match self.api.ledger().admit(M::NAME, limits, millis(now.time), now.date) {
             Ok(reservation) => {
                 self.reservation = Some(reservation);
+                (self.wants_balance, self.last) = (false, None);
                 Claimed::Granted
             }
             Err(NotAdmitted::ComparisonRunning) => self.not_yet(None),
@@ -92,18 +125,24 @@ impl<M: ApiMethod> Call<M> {
         let renewed = match renewed {
             Ok(()) => Renewed::Confirmed,
             Err(NotAdmitted::ComparisonRunning) => Renewed::NotYet,
-            Err(NotAdmitted::Cap(cap)) => self.not_renewed(&cap),
+            Err(NotAdmitted::Cap(cap)) => self.not_renewed(cap),
         };
         self.machine.renewed(renewed, now, now)
     }
 
-    /// Returns whether to wait for another attempt. If not, the call ends with the error of its last attempt, which is more
-    /// specific than that of the cap.
-    pub(super) fn not_renewed(&self, cap: &CapReached) -> Renewed {
-        if self.waits_at_cap && cap.is_transient() { Renewed::NotYet } else { Renewed::Refused }
+    /// Returns whether to wait for room for another attempt. If not, the call ends with the error of its last
+    /// attempt, which is more specific than that of the cap.
+    pub(super) fn not_renewed(&mut self, cap: CapReached) -> Renewed {
+        if self.waits_at_cap && cap.is_transient() {
+            return Renewed::NotYet;
+        }
+        if self.machine.attempts == 1 {
+            self.refuse(ErrorKind::CapReached(cap));
+        }
+        Renewed::Refused
     }
 
-    /// Returns whether to wait after a refusal. Sets the error for the case that the call ends.
+    /// Returns whether to wait after a refusal. Sets the error with which the call ends otherwise.
     pub(super) fn not_yet(&mut self, cap: Option<CapReached>) -> Claimed {
         let would_fit = cap.as_ref().is_some_and(CapReached::would_fit_if_resolved);
         self.wants_balance = std::mem::take(&mut self.reconciles) && would_fit;
@@ -111,6 +150,21 @@ impl<M: ApiMethod> Call<M> {
             cap.as_ref().is_none_or(|cap| self.waits_at_cap && cap.is_transient()) || self.wants_balance;
         self.refuse(cap.map_or(ErrorKind::Store(StoreRefusal::ComparisonRunning), ErrorKind::CapReached));
         if can_wait { Claimed::NotYet } else { Claimed::Ended }
+    }
+
+    /// Returns the number of attempts, including the one in flight.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.machine.attempts
+    }
+
+    /// Returns the number of the claimed call in the store.
+    pub(crate) fn id(&self) -> Option<CallId> {
+        self.stored.as_ref()?.call
+    }
+
+    /// Returns the error of the call if it ends now.
+    pub(crate) fn error(&self) -> Option<&Error> {
+        self.last.as_ref()
     }
 
     pub(super) fn refuse(&mut self, kind: ErrorKind) {
@@ -151,13 +205,13 @@ impl<M: ApiMethod> Call<M> {
     }
 
     /// Returns the result of the call.
-    pub(super) fn end(mut self) -> Result<Reply<M::Answer>, Error> {
+    pub(super) fn end(&mut self) -> Result<Reply<M::Answer>, Error> {
         if let Some(reply) = self.stored.as_mut().and_then(|stored| stored.reply.take()) {
             return Ok(reply);
         }
-        // Without an error, the call's time was over before the first attempt.
+        // Without an error, a time limit passed before the first attempt.
         let error = self.last.take().unwrap_or_else(|| self.late());
-        Err(match self.stored.and_then(|stored| stored.call) {
+        Err(match self.stored.as_ref().and_then(|stored| stored.call) {
             Some(call) => error.with_call(call),
             None => error,
         })

@@ -8,7 +8,7 @@ use tgscan_types::ApiMethod;
 
 use super::clock::Clock;
 use super::machine::{Action, Claimed, Renewed};
-use super::{Asking, Call, InStore, Now, Step, Stored, too_late};
+use super::{Asking, Call, InStore, Next, Now, Step, Stored, too_late};
 use crate::account::Cost;
 use crate::reply::Storage;
 use crate::store::{
@@ -20,9 +20,9 @@ use crate::{Credits, Error, ErrorKind, Reply};
 impl<M: ApiMethod> Call<M> {
     /// Creates the request to the store for an action.
     #[cold]
-    pub(super) fn ask(mut self, action: Action, clock: &impl Clock) -> Step<M> {
+    pub(super) fn ask(&mut self, action: Action, clock: &impl Clock) -> Next<M> {
         let now = clock.now();
-        let Some(mut stored) = self.stored.take() else { return Step::Done(self.end()) };
+        let Some(mut stored) = self.stored.take() else { return Next::Done(self.end()) };
         stored.asked = now;
         let cost = self.machine.cost;
         let claim = stored.claim.as_ref().map(|claim| claim.call);
@@ -43,15 +43,35 @@ impl<M: ApiMethod> Call<M> {
             }
             // A free call that was charged. All other charged calls have a claim.
             (_, None) if cost != Cost::NONE => {
+                self.api.note_charge::<M>(cost.charged);
                 StoreRequest::Perform(Operation::Charge { method: M::NAME, cost, token: stored.token })
             }
             (_, None) => {
                 self.stored = Some(stored);
-                return Step::Done(self.end());
+                return Next::Done(self.end());
             }
         };
         self.stored = Some(stored);
-        Step::Ask(Asking { call: self, action, request })
+        Next::Ask(action, request)
+    }
+
+    /// Asks the account. The returned future does not borrow from `self`.
+    pub(crate) fn ask_account(
+        &self,
+        request: StoreRequest,
+    ) -> impl Future<Output = Answered> + Send + use<M> {
+        store::ask(self.stored.as_ref().map(|stored| stored.place.account.clone()), request)
+    }
+
+    /// Returns the known cost after the last attempt.
+    pub(crate) fn credits(&self) -> Option<Credits> {
+        let reply = self.stored.as_ref().and_then(|stored| stored.reply.as_ref());
+        reply.map(|reply| reply.credits).or_else(|| Some(self.error()?.credits()))
+    }
+
+    /// Returns the backoff before the next attempt, if there is one.
+    pub(crate) fn backoff(&self) -> Option<Duration> {
+        self.machine.pause()
     }
 
     fn claim(&self, stored: &Stored<M>) -> Claim {
@@ -74,23 +94,7 @@ impl<M: ApiMethod> Call<M> {
 impl<M: ApiMethod> Asking<M> {
     /// Asks the account. The returned future does not borrow from `self`.
     pub fn ask(&self) -> impl Future<Output = Answered> + Send + use<M> {
-        let account = self.call.stored.as_ref().map(|stored| stored.place.account.clone());
-        store::ask(account, self.request.clone())
-    }
-
-    /// Returns the known cost after the last attempt.
-    pub(crate) fn credits(&self) -> Option<Credits> {
-        let reply = self.call.stored.as_ref().and_then(|stored| stored.reply.as_ref());
-        reply.map(|reply| reply.credits).or_else(|| Some(self.error()?.credits()))
-    }
-
-    pub(crate) fn error(&self) -> Option<&Error> {
-        self.call.last.as_ref()
-    }
-
-    /// Returns the backoff before the next attempt, if there is one.
-    pub(crate) fn backoff(&self) -> Option<Duration> {
-        self.call.machine.pause()
+        self.call.ask_account(self.request.clone())
     }
 
     /// Reports the result of [`ask`](Self::ask).
@@ -98,70 +102,83 @@ impl<M: ApiMethod> Asking<M> {
         self.answered_at(answered, &now)
     }
 
+    pub(crate) fn answered_at(mut self, answered: Answered, clock: &impl Clock) -> Step<M> {
+        let next = self.call.asked(self.action, answered, clock);
+        Step::of(self.call, next, clock)
+    }
+}
+
+impl<M: ApiMethod> Call<M> {
     /// Reports that the store did not answer before the deadline. The store still writes a settlement later.
-    pub(crate) fn too_late(self, clock: &impl Clock) -> Step<M> {
-        if matches!(self.action, Action::Claim | Action::Lookup(_)) {
-            return Step::Done(Err(too_late::<M>()));
+    pub(crate) fn too_late(&mut self, action: Action, clock: &impl Clock) -> Next<M> {
+        if matches!(action, Action::Claim | Action::Lookup(_)) {
+            return Next::Done(Err(too_late::<M>()));
         }
         let error = StoreError::new("the store did not answer before the deadline of the call");
-        self.answered_at(Answered(Err(error)), clock)
+        self.asked(action, Answered(Err(error)), clock)
     }
 
-    pub(crate) fn answered_at(self, answered: Answered, clock: &impl Clock) -> Step<M> {
-        let Self { mut call, action, .. } = self;
+    /// Reports the account's answer.
+    pub(crate) fn asked(&mut self, action: Action, answered: Answered, clock: &impl Clock) -> Next<M> {
         let now = clock.now();
-        let asked = call.stored.as_ref().map_or(now, |stored| stored.asked);
+        let asked = self.stored.as_ref().map_or(now, |stored| stored.asked);
         let next = match (action, answered.0) {
-            (Action::Lookup(_), Ok(AccountReply::Ended(has_ended))) => call.machine.looked_up(has_ended, now),
+            (Action::Lookup(_), Ok(AccountReply::Ended(has_ended))) => self.machine.looked_up(has_ended, now),
             (Action::Claim, Ok(AccountReply::Stored(id, answer, age))) => {
-                return Step::Done(call.read_stored(id, answer, age));
+                return Next::Done(self.read_stored(id, answer, age));
             }
             (Action::Claim, Ok(AccountReply::Done(done))) => {
-                let claimed = call.claimed(done);
-                call.machine.claimed(claimed, asked, now)
+                let claimed = self.claimed(done);
+                self.machine.claimed(claimed, asked, now)
             }
             (Action::Renew, Ok(AccountReply::Done(done))) => {
                 let renewed = match done {
                     Done::Booked => Renewed::Confirmed,
                     Done::ComparisonRunning => Renewed::NotYet,
-                    Done::CapReached(cap) => call.not_renewed(&cap),
+                    Done::CapReached(cap) => self.not_renewed(cap),
                     _ => {
-                        call.last = Some(refused::<M>(StoreRefusal::ClaimLost));
+                        self.last = Some(self.claim_lost());
                         Renewed::Lost
                     }
                 };
-                call.machine.renewed(renewed, asked, now)
+                self.machine.renewed(renewed, asked, now)
             }
-            (Action::Renew, Err(_)) => call.machine.renewed(Renewed::Refused, asked, now),
-            (Action::Pause, result) => call.machine.paused(result.is_ok()),
+            (Action::Renew, Err(error)) => {
+                if self.last.is_none() {
+                    self.refuse(ErrorKind::Store(StoreRefusal::Failed(error)));
+                }
+                self.machine.renewed(Renewed::Refused, asked, now)
+            }
+            (Action::Pause, result) => self.machine.paused(result.is_ok()),
             (Action::Settle, result) => {
                 if let Ok(AccountReply::Done(Done::Raised(raised))) = &result {
-                    call.report(raised);
+                    self.report(raised);
                 }
-                if let Some(Stored { call: Some(id), reply: Some(reply), .. }) = call.stored.as_deref_mut() {
+                if let Some(Stored { call: Some(id), reply: Some(reply), .. }) = self.stored.as_deref_mut() {
                     let storage = result.map_or_else(Storage::NotStored, |_| Storage::Stored);
                     reply.set_stored(*id, (!reply.is_mismatched()).then_some(storage));
                 }
-                call.machine.settled()
+                self.machine.settled()
             }
             (_, Err(error)) => {
-                call.refuse(ErrorKind::Store(StoreRefusal::Failed(error)));
-                call.machine.claimed(Claimed::Ended, asked, now)
+                self.refuse(ErrorKind::Store(StoreRefusal::Failed(error)));
+                self.machine.claimed(Claimed::Ended, asked, now)
             }
-            (_, Ok(_)) => call.machine.claimed(Claimed::Ended, asked, now),
+            (_, Ok(_)) => self.machine.claimed(Claimed::Ended, asked, now),
         };
-        call.step(next, clock)
+        self.step(next, clock)
     }
-}
 
-impl<M: ApiMethod> Call<M> {
     fn claimed(&mut self, done: Done) -> Claimed {
+        self.wants_balance = false;
         let (refusal, claimed) = match done {
             Done::Granted(call) => {
                 if let Some(stored) = &mut self.stored {
                     stored.claim = Some(ClaimGuard::new(&stored.place.account, call));
                     stored.call = Some(call);
                 }
+                // Discards earlier refusals.
+                self.last = None;
                 return Claimed::Granted;
             }
             Done::ComparisonRunning => return self.not_yet(None),
@@ -176,9 +193,18 @@ impl<M: ApiMethod> Call<M> {
         claimed
     }
 
+    /// Returns the error of a call that sends no further attempt because its claim was lost.
+    fn claim_lost(&self) -> Error {
+        let uncertain = self.machine.cost.uncertain;
+        let credits = if uncertain > 0 { Credits::Uncertain } else { Credits::NotCharged };
+        // The attempt that was to be sent next is already counted.
+        let sent = self.machine.attempts.saturating_sub(1);
+        Error::new(M::NAME, ErrorKind::Store(StoreRefusal::ClaimLost), credits, sent)
+    }
+
     /// Parses a stored answer.
     fn read_stored(
-        self,
+        &self,
         call: store::CallId,
         answer: store::Answer,
         age: Duration,
@@ -190,8 +216,4 @@ impl<M: ApiMethod> Call<M> {
             Err(error) => Err(error.with_attempts(0).with_credits(Credits::NotCharged).with_call(call)),
         }
     }
-}
-
-fn refused<M: ApiMethod>(refusal: StoreRefusal) -> Error {
-    Error::new(M::NAME, ErrorKind::Store(refusal), Credits::NotCharged, 0)
 }

@@ -8,7 +8,7 @@ use tgscan_types::ApiMethod;
 
 use super::clock::Clock;
 use super::machine::Moment;
-use super::{Call, InFlight, Now, Step};
+use super::{Call, InFlight, Next, Now, Step};
 use crate::account::Reservation;
 use crate::retry::{Decision, Failure, RetryContext, decide, random, retry_after};
 use crate::store::{self, Settlement};
@@ -17,44 +17,67 @@ use crate::{Credits, Error, Reply, TransportError};
 impl<M: ApiMethod> InFlight<M> {
     /// Reports the outcome of the request.
     ///
-    /// A `Retry-After` that is a date is compared with the response's `Date`, or else with the date of `now`.
+    /// Compares a `Retry-After` date with the response's `Date`, or else with the date of `now`.
     pub fn received(self, response: Result<Response<Bytes>, TransportError>, now: Now) -> Step<M> {
         self.received_at(response, &now)
     }
 
-    /// Ends the call without sending the attempt.
-    pub(crate) fn cancel(mut self) {
-        self.call.note_cost(0);
-        self.call.reservation.iter_mut().for_each(Reservation::pause);
+    /// Returns whether it is too late to begin to write the request, because its claim in the store may have expired.
+    ///
+    /// Check this directly before writing, for example after waiting for a connection. If it returns `true`, do not
+    /// write the request, and report [`TransportError::never_sent`] to [`received`](Self::received). Always `false`
+    /// without a store.
+    pub fn is_late(&self, now: Now) -> bool {
+        self.send_by().is_some_and(|(confirmed, fence)| now.now().since(confirmed) > fence)
     }
 
-    /// Returns the time and the duration of the claim's last confirmation. The request must not be written after that.
+    /// Returns until when the request may be written; see [`Call::send_by`].
     pub(crate) fn send_by(&self) -> Option<(Moment, Duration)> {
-        let stored = self.call.stored.as_ref().filter(|stored| stored.claim.is_some())?;
-        Some((self.call.machine.confirmed(), stored.place.account.store().fence()))
+        self.call.send_by()
     }
 
-    /// Like [`received`](Self::received), but reads the clock only if necessary.
     pub(crate) fn received_at(
-        self,
+        mut self,
         response: Result<Response<Bytes>, TransportError>,
         clock: &impl Clock,
     ) -> Step<M> {
-        let call = self.call;
-        let result = match response {
-            Ok(response) => call.api.parse(call.method.get(), response),
-            Err(error) => call.api.parse_failed(call.method.get(), error),
-        };
-        match result {
-            Ok(reply) => call.answered(reply, clock),
-            Err(error) => call.not_answered(error, clock),
-        }
+        let next = self.call.received(response, clock);
+        Step::of(self.call, next, clock)
     }
 }
 
 impl<M: ApiMethod> Call<M> {
+    /// Ends the call without sending the attempt.
+    pub(crate) fn cancel(&mut self) {
+        self.note_cost(0);
+        self.reservation.iter_mut().for_each(Reservation::pause);
+    }
+
+    /// Returns when the claim was last confirmed, and how long the confirmation is valid; `None` without a claim. The
+    /// request must not be written later.
+    pub(crate) fn send_by(&self) -> Option<(Moment, Duration)> {
+        let stored = self.stored.as_ref().filter(|stored| stored.claim.is_some())?;
+        Some((self.machine.confirmed(), stored.place.account.store().fence()))
+    }
+
+    /// Reports the outcome of the request. Reads the clock only if necessary.
+    pub(crate) fn received(
+        &mut self,
+        response: Result<Response<Bytes>, TransportError>,
+        clock: &impl Clock,
+    ) -> Next<M> {
+        let result = match response {
+            Ok(response) => self.api.parse(self.method.get(), response),
+            Err(error) => self.api.parse_failed(self.method.get(), error),
+        };
+        match result {
+            Ok(reply) => self.answered(reply, clock),
+            Err(error) => self.not_answered(error, clock),
+        }
+    }
+
     #[inline]
-    fn answered(mut self, mut reply: Reply<M::Answer>, clock: &impl Clock) -> Step<M> {
+    fn answered(&mut self, mut reply: Reply<M::Answer>, clock: &impl Clock) -> Next<M> {
         // A mismatched answer does not show that this call was free.
         if reply.is_mismatched() && reply.credits == Credits::NotCharged && self.api.can_cost::<M>() {
             reply.credits = Credits::Uncertain;
@@ -66,7 +89,7 @@ impl<M: ApiMethod> Call<M> {
         }
         let Some(stored) = &mut self.stored else {
             self.settle_in_ledger(clock);
-            return Step::Done(Ok(reply));
+            return Next::Done(Ok(reply));
         };
         let response = reply.response();
         stored.settlement = Some(Settlement {
@@ -80,7 +103,7 @@ impl<M: ApiMethod> Call<M> {
         self.step(action, clock)
     }
 
-    fn not_answered(mut self, error: Error, clock: &impl Clock) -> Step<M> {
+    fn not_answered(&mut self, error: Error, clock: &impl Clock) -> Next<M> {
         let longest = self.api.retry().max_backoff;
         let retry_after =
             |response: &Response<Bytes>| retry_after(response.headers(), || clock.date(), longest);
@@ -97,16 +120,29 @@ impl<M: ApiMethod> Call<M> {
         };
         let decision = decide(self.api.retry(), &context);
         let error = error.with_attempts(self.machine.attempts);
+        if context.failure.is_too_many_requests() {
+            // A call that gives up still pauses the others, for its `Retry-After`.
+            let asked = context.retry_after.unwrap_or_default().min(longest);
+            let pause = if let Decision::RetryAfter(wait) = decision { wait } else { asked };
+            self.api.pace().pause(pause, clock.origin(), now.time);
+        }
         let action = self.machine.attempted(error.credits(), decision, now);
         if let Some(stored) = &mut self.stored {
-            let received = error.response().filter(|response| !response.body().is_empty());
+            let response = error.response().filter(|response| !response.body().is_empty());
+            let received = response
+                .map(|response| (response.status().as_u16(), response.body().clone(), error.credits()));
+            let people = response.map_or_else(Vec::new, |response| store::people_in(response.body()));
+            // The bytes of an earlier attempt may be the paid answer.
+            let (received, people) = match stored.settlement.take() {
+                Some(earlier) if received.is_none() => (earlier.received, earlier.people),
+                _ => (received, people),
+            };
             stored.settlement = Some(Settlement {
                 cost: self.machine.cost,
                 // Stored, so that an answer that this version cannot parse is not paid for again.
                 is_answered: error.is_decode(),
-                received: received
-                    .map(|response| (response.status().as_u16(), response.body().clone(), error.credits())),
-                people: received.map_or_else(Vec::new, |response| store::people_in(response.body())),
+                received,
+                people,
                 observed: None,
             });
         }

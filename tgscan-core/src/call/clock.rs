@@ -23,18 +23,41 @@ pub(crate) trait Clock {
     }
 }
 
+/// A clock that shows at least this time.
+pub(super) struct AtLeast<'a, C>(pub(super) &'a C, pub(super) Duration);
+
+impl<C: Clock> Clock for AtLeast<'_, C> {
+    fn time(&self) -> Duration {
+        self.0.time().max(self.1)
+    }
+
+    fn date(&self) -> Option<SystemTime> {
+        self.0.date()
+    }
+
+    fn origin(&self) -> u64 {
+        self.0.origin()
+    }
+}
+
 /// The current time, as reported by a driver.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
     time: Duration,
     date: Option<SystemTime>,
+    origin: u64,
 }
 
 impl Now {
-    /// Creates a time: the time since a fixed moment, which all drivers of a ledger must share, and the current date if it is
-    /// known. Periodic budgets and a `Retry-After` date need the date.
+    /// Creates a time. `time` counts from a fixed moment, which must be the same for all drivers of a ledger. `date` is
+    /// the current date if it is known; periodic budgets and `Retry-After` dates need it.
     pub fn new(time: Duration, date: Option<SystemTime>) -> Self {
-        Self { time, date }
+        Self { time, date, origin: 0 }
+    }
+
+    /// Reads a clock.
+    pub(crate) fn of(clock: &impl Clock) -> Self {
+        Self { time: clock.time(), date: clock.date(), origin: clock.origin() }
     }
 }
 
@@ -46,7 +69,7 @@ impl Clock for Now {
         self.date
     }
     fn origin(&self) -> u64 {
-        0
+        self.origin
     }
 }
 

@@ -93,13 +93,16 @@ enum State {
 /// The time limits of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TimeLimits {
-    /// For how long a store confirms a claim; `None` without a store.
+    /// How long the confirmation of a claim is valid; `None` without a store.
     pub(crate) fence: Option<Duration>,
-    /// The end of waiting before the first attempt.
+    /// The end of waits for room, for another call, and for a turn.
     pub(crate) wait_until: Duration,
     /// The end of the caller's wait. No attempt begins after that.
     pub(crate) deadline: Option<Duration>,
 }
+
+/// The maximum number of renewals of a claim before one attempt.
+const RENEWALS: u8 = 8;
 
 /// The state of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -109,6 +112,8 @@ pub(crate) struct Machine {
     /// When the claim was last confirmed.
     confirmed: Moment,
     is_paused: bool,
+    /// The number of renewals since the last attempt.
+    renewals: u8,
     /// The number of uncertain attempts in the book.
     booked: u32,
     waits: u32,
@@ -119,22 +124,25 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Begins a call. Claims it first if it can cost credits.
-    pub(crate) fn begin(limits: TimeLimits, can_cost: bool) -> (Self, Action) {
-        let (state, action) =
-            if can_cost { (State::Claiming, Action::Claim) } else { (State::Sending, Action::Send) };
-        let machine = Self {
+    /// Creates a call, which is claimed first if it can cost credits.
+    pub(crate) fn new(limits: TimeLimits, can_cost: bool) -> Self {
+        Self {
             limits,
-            state,
+            state: if can_cost { State::Claiming } else { State::Sending },
             confirmed: Moment::default(),
             is_paused: false,
+            renewals: 0,
             booked: 0,
             waits: 0,
             attempts: 1,
             cost: Cost::NONE,
             joined: None,
-        };
-        (machine, action)
+        }
+    }
+
+    /// Returns the first action.
+    pub(crate) fn begin(&self) -> Action {
+        if self.state == State::Claiming { Action::Claim } else { Action::Send }
     }
 
     /// Reports the outcome of a claim requested at `asked`.
@@ -189,6 +197,17 @@ impl Machine {
             return self.settle();
         }
         self.attempts += 1;
+        self.back_off(duration)
+    }
+
+    /// Reports that the next attempt has to wait for its turn.
+    pub(crate) fn postponed(&mut self, duration: Duration, now: Moment) -> Action {
+        let end = self.limits.deadline.unwrap_or(Duration::MAX).min(self.limits.wait_until);
+        if now.time.saturating_add(duration) >= end { self.settle() } else { self.back_off(duration) }
+    }
+
+    /// Waits before an attempt.
+    fn back_off(&mut self, duration: Duration) -> Action {
         // The ledger records every pause, a store only those after which the claim is renewed anyway. Pauses after an
         // uncertain attempt are not recorded, because the attempt may still be charged.
         if self.cost.uncertain == 0 && self.limits.fence.is_none_or(|fence| duration > fence) {
@@ -238,6 +257,11 @@ impl Machine {
         self.confirmed
     }
 
+    /// Returns whether the call waits before an attempt. The end of another call does not end this wait.
+    pub(crate) fn is_backing_off(&self) -> bool {
+        self.attempts > 1 || self.state == State::BackingOff
+    }
+
     pub(crate) fn has_deadline(&self) -> bool {
         self.limits.deadline.is_some()
     }
@@ -261,9 +285,12 @@ impl Machine {
         // An uncertain attempt is booked before another attempt is sent.
         if self.is_paused || self.cost.uncertain > self.booked || self.is_stale(now) {
             // Limited, because a slow store might never confirm the claim in time.
-            let may_wait = self.attempts > 1 || now.time < self.limits.wait_until;
+            let may_wait =
+                self.renewals < RENEWALS && (self.attempts > 1 || now.time < self.limits.wait_until);
+            self.renewals += 1;
             return if may_wait { self.enter(State::Renewing, Action::Renew) } else { self.settle() };
         }
+        self.renewals = 0;
         self.enter(State::Sending, Action::Send)
     }
 
@@ -310,5 +337,31 @@ impl Machine {
     /// Resets the duration of waits.
     pub(crate) fn reset_waits(&mut self) {
         self.waits = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claim_that_is_never_confirmed_in_time_is_given_back() {
+        let fence = Duration::from_secs(5);
+        let at = |seconds| Moment { time: Duration::from_secs(seconds), date: None };
+        let limits = TimeLimits { fence: Some(fence), wait_until: Duration::from_secs(60), deadline: None };
+        let mut machine = Machine::new(limits, true);
+        assert_eq!(machine.claimed(Claimed::Granted, at(0), at(0)), Action::Send);
+        let waits =
+            machine.attempted(Credits::NotCharged, Decision::RetryAfter(Duration::from_secs(6)), at(1));
+        assert_eq!(waits, Action::Pause);
+        machine.paused(true);
+        let (mut action, mut now) = (machine.waited(at(7)), 7);
+        // Each confirmation takes longer than it is valid.
+        while action == Action::Renew {
+            assert!(now < 200, "it is renewed without end");
+            action = machine.renewed(Renewed::Confirmed, at(now), at(now + 6));
+            now += 6;
+        }
+        assert_eq!(action, Action::Settle);
     }
 }

@@ -11,20 +11,21 @@ use crate::{Credits, ErrorKind};
 
 /// An [`Observer`] that records metrics with the program's recorder.
 ///
-/// Names follow the conventions of Prometheus. Each metric has the label `method` and those of
-/// [`with_label`](Self::with_label).
+/// Names follow the conventions of Prometheus. All metrics have the labels of [`with_label`](Self::with_label), and all
+/// but the last have the label `method`.
 ///
 /// | metric | type | further labels | counts |
 /// |---|---|---|---|
 /// | `tgscan_calls_total` | counter | `outcome` | finished calls |
-/// | `tgscan_call_duration_seconds` | histogram | `outcome` | the duration of calls |
-/// | `tgscan_attempts_total` | counter | `outcome` | requests sent |
+/// | `tgscan_call_duration_seconds` | histogram | `outcome` | the duration of finished calls |
+/// | `tgscan_attempts_total` | counter | `outcome` | finished attempts |
 /// | `tgscan_credits_charged_total` | counter | | credits certainly charged |
 /// | `tgscan_uncertain_calls_total` | counter | | uncertain calls |
-/// | `tgscan_budget_warnings_total` | counter | `budget`, `period`, `level`, and no `method` | calls of [`Observer::budget_used`]; `level` is `nearly` or `exhausted` |
+/// | `tgscan_budget_warnings_total` | counter | `budget`, `period` (both absent for the cap), `level` | calls of [`Observer::budget_used`]; `level` is `nearly` or `exhausted` |
 ///
-/// `outcome` is `ok`, `cached` for an answer from the store, `dropped` for a call whose future was dropped, or the kind of
-/// error: `invalid_query`, `cap_reached`, `store`, `transport`, `refused` by the service, `unexpected_response`, `decode`.
+/// `outcome` is `ok`, `cached` for an answer from the store, `dropped` for a call whose future was dropped, or the kind
+/// of error: `invalid_query`, `cap_reached`, `store`, `transport`, `refused` (by the service), `unexpected_response`,
+/// `decode`.
 ///
 /// ```
 /// use tgscan_core::call::MetricsObserver;
@@ -43,7 +44,8 @@ impl MetricsObserver {
         Self::default()
     }
 
-    /// Adds a label to every metric. Do not label by query or person: each value creates a permanent time series.
+    /// Adds a label to every metric. Do not use queries or people as values: each value creates a permanent time
+    /// series.
     #[must_use]
     pub fn with_label(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         let value = SharedString::from(value.into());

@@ -1,4 +1,4 @@
-//! The state machine of a call, without I/O, clock or randomness, for custom drivers; and the [`Observer`] of calls.
+//! The state machine of a call for custom drivers, without I/O, clock or randomness, and the [`Observer`] of calls.
 
 mod advance;
 mod asking;
@@ -20,14 +20,15 @@ use tgscan_types::ApiMethod;
 
 pub(crate) use clock::Clock;
 pub use clock::Now;
-pub(crate) use machine::Moment;
-use machine::{Action, Machine, TimeLimits};
+pub(crate) use machine::{Action, Moment};
+use machine::{Machine, TimeLimits};
 #[cfg(feature = "metrics")]
 pub use metrics::MetricsObserver;
 pub use observe::{Attempt, AttemptSummary, CallSummary, Observer};
 
 use crate::account::Reservation;
 use crate::error::{Error, ErrorKind};
+use crate::pace::Turn;
 use crate::panics::Contained;
 use crate::store::{self, Account, ClaimGuard, Lookup, Request as StoreRequest, Settlement, StorePolicy};
 use crate::transport::TransportErrorKind;
@@ -35,18 +36,26 @@ use crate::{Api, Credits, Reply, TransportError};
 
 /// The next step of a call.
 ///
-/// Each state is consumed to reach the next, so a call cannot be driven in the wrong order.
+/// Each step is consumed to get the next, so a call cannot be driven in the wrong order.
 ///
 /// [`blocking::call`](crate::blocking::call) drives a call on a thread, and [`Client`](crate::Client) asynchronously.
 pub enum Step<M: ApiMethod> {
     /// Ask the account in the store with [`Asking::ask`], then report with [`Asking::answered`].
     Ask(Asking<M>),
-    /// Send this request once, then report the outcome with [`InFlight::received`]. The body is the query: do not
-    /// print it.
+    /// Send this request once and immediately, then report the outcome with [`InFlight::received`]. If something delays
+    /// sending, check [`InFlight::is_late`] first. The body is the query: do not print it.
     Send(Request<Bytes>, InFlight<M>),
-    /// Wait, then continue with [`Wait::resume`].
+    /// Wait for [`Wait::duration`], then continue with [`Wait::resume`].
     Wait(Wait<M>),
     /// The call has finished.
+    Done(Result<Reply<M::Answer>, Error>),
+}
+
+/// The next step of a call, without the call, which is large and stays where it is.
+pub(crate) enum Next<M: ApiMethod> {
+    Ask(Action, StoreRequest),
+    Send(Request<Bytes>),
+    Wait(Duration),
     Done(Result<Reply<M::Answer>, Error>),
 }
 
@@ -72,7 +81,7 @@ pub(crate) struct InStore {
 }
 
 impl<M: ApiMethod> Step<M> {
-    /// Starts a call without a store. Returns [`Done`](Self::Done) immediately if a limit refuses it.
+    /// Starts a call without a store. Returns [`Done`](Self::Done) if a limit refuses the call.
     #[inline]
     pub fn begin(api: &Api, method: M, now: Now) -> Self {
         Self::begin_with(api, method, Options::default(), &now)
@@ -91,36 +100,27 @@ impl<M: ApiMethod> Step<M> {
         Self::begin_with(api, method, Options { store: Some(store), ..Options::default() }, &now)
     }
 
-    #[inline]
-    pub(crate) fn begin_with(api: &Api, method: M, options: Options, clock: &impl Clock) -> Self {
-        let Options { store, deadline, waits_at_cap, reconciles, observer } = options;
-        let began = clock.time();
-        let limits = TimeLimits {
-            fence: store.as_ref().map(|store| store.account.store().fence()),
-            wait_until: began.saturating_add(api.retry().max_elapsed),
-            deadline,
-        };
-        let (machine, action) = Machine::begin(limits, api.can_cost::<M>());
-        let call = Call {
-            api: api.clone(),
-            method: Contained::new(method),
-            machine,
-            reservation: None,
-            stored: store.map(|place| Box::new(Stored::new(place))),
-            last: None,
-            began,
-            number: api.count_call(),
-            waits_at_cap,
-            reconciles,
-            wants_balance: false,
-            observer,
-        };
-        call.step(action, clock)
+    fn begin_with(api: &Api, method: M, options: Options, clock: &impl Clock) -> Self {
+        let mut call = Call::new(api, method, options, clock.time());
+        let next = call.begin(clock);
+        Self::of(call, next, clock)
+    }
+
+    fn of(call: Call<M>, next: Next<M>, clock: &impl Clock) -> Self {
+        match next {
+            Next::Ask(action, request) => Self::Ask(Asking { call, action, request }),
+            Next::Send(request) => Self::Send(request, InFlight { call }),
+            Next::Wait(duration) => {
+                let until = clock.time().saturating_add(duration);
+                Self::Wait(Wait { call, duration, until })
+            }
+            Next::Done(result) => Self::Done(result),
+        }
     }
 }
 
 /// A call between two steps.
-struct Call<M: ApiMethod> {
+pub(crate) struct Call<M: ApiMethod> {
     api: Api,
     method: Contained<M>,
     machine: Machine,
@@ -128,7 +128,7 @@ struct Call<M: ApiMethod> {
     /// attempt is uncertain.
     reservation: Option<Reservation>,
     stored: Option<Box<Stored<M>>>,
-    /// The error of the call if it ended now.
+    /// The error with which the call ends if it ends now.
     last: Option<Error>,
     began: Duration,
     /// The number of the call, which gives each call a different jitter.
@@ -138,6 +138,41 @@ struct Call<M: ApiMethod> {
     /// Whether a comparison with the balance could make room.
     wants_balance: bool,
     observer: Option<Arc<dyn Observer>>,
+    /// Set while the call waits for its turn.
+    turn: Option<Turn>,
+}
+
+impl<M: ApiMethod> Call<M> {
+    #[inline]
+    pub(crate) fn new(api: &Api, method: M, options: Options, began: Duration) -> Self {
+        let Options { store, deadline, waits_at_cap, reconciles, observer } = options;
+        let limits = TimeLimits {
+            fence: store.as_ref().map(|store| store.account.store().fence()),
+            wait_until: began.saturating_add(api.retry().max_elapsed),
+            deadline,
+        };
+        Self {
+            api: api.clone(),
+            method: Contained::new(method),
+            machine: Machine::new(limits, api.can_cost::<M>()),
+            reservation: None,
+            stored: store.map(|place| Box::new(Stored::new(place))),
+            last: None,
+            began,
+            number: api.count_call(),
+            waits_at_cap,
+            reconciles,
+            wants_balance: false,
+            observer,
+            turn: None,
+        }
+    }
+
+    /// Returns the first step.
+    #[inline]
+    pub(crate) fn begin(&mut self, clock: &impl Clock) -> Next<M> {
+        self.step(self.machine.begin(), clock)
+    }
 }
 
 /// The additional state of a call with a store.
@@ -146,7 +181,7 @@ struct Stored<M: ApiMethod> {
     token: u64,
     /// The claimed call.
     call: Option<store::CallId>,
-    /// The claim. If it is dropped unsettled, it is settled with the cost known at that time.
+    /// The claim. If it is dropped unsettled, the call is settled with the cost known at that time.
     claim: Option<ClaimGuard>,
     /// The time of the last request to the store.
     asked: Moment,
@@ -171,13 +206,16 @@ impl<M: ApiMethod> Stored<M> {
 
 /// A request in flight.
 ///
-/// If dropped without a store, the attempt is uncertain in the ledger.
+/// If it is dropped, the attempt of a call that can cost credits is uncertain.
 #[must_use = "report the outcome with `received`"]
 pub struct InFlight<M: ApiMethod> {
     call: Call<M>,
 }
 
 /// A request to the account in the store.
+///
+/// If this is the settlement of a call, and is dropped before [`ask`](Self::ask) has been polled, the answer is lost
+/// and the call stays in flight until its store is closed.
 #[must_use = "send it with `ask`, then report with `answered`"]
 pub struct Asking<M: ApiMethod> {
     call: Call<M>,
@@ -185,11 +223,13 @@ pub struct Asking<M: ApiMethod> {
     request: StoreRequest,
 }
 
-/// A wait: before the next attempt, or for another call to end.
+/// A wait, for example before the next attempt or for another call to end.
 #[must_use = "continue with `resume`, or end the call with `give_up`"]
 pub struct Wait<M: ApiMethod> {
     call: Call<M>,
     duration: Duration,
+    /// The end of the wait.
+    until: Duration,
 }
 
 /// Returns the error of a call whose deadline passed before it was sent.

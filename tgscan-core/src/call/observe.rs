@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::account::BudgetUse;
 use crate::{Credits, Error, Storage};
 
-/// The attempt that a request belongs to. In the extensions of every request with
-/// [`Api::with_attempt_extension`](crate::Api::with_attempt_extension).
+/// The attempt that a request belongs to. [`Api::with_attempt_extension`](crate::Api::with_attempt_extension) adds it
+/// to the extensions of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -16,13 +16,13 @@ pub struct Attempt {
     pub number: u32,
 }
 
-/// A finished call.
+/// A finished or dropped call.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CallSummary<'a> {
     /// The API method.
     pub method: &'static str,
-    /// The number of requests sent.
+    /// The number of requests passed to the transport.
     pub attempts: u32,
     /// The time from the start to the end of the call, including backoffs.
     pub duration: Duration,
@@ -41,7 +41,7 @@ impl CallSummary<'_> {
     }
 }
 
-/// One attempt of a call.
+/// A finished attempt of a call.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AttemptSummary<'a> {
@@ -59,10 +59,10 @@ pub struct AttemptSummary<'a> {
     pub backoff: Option<Duration>,
 }
 
-/// Receives finished calls, for example to record metrics. Optionally receives attempts, dropped calls and budget warnings.
+/// Observes calls, for example to record metrics. Only [`call_finished`](Self::call_finished) is required.
 ///
-/// Methods run within the call, so they should be quick; their panics are caught. Their arguments never print the key, the
-/// query or the answer.
+/// Methods run within the call, so they should be quick. Their panics are caught. Their arguments never print the key,
+/// the query or the answer.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -97,19 +97,19 @@ pub struct AttemptSummary<'a> {
 /// # }).unwrap();
 /// ```
 pub trait Observer: Send + Sync {
-    /// Called once for each finished call, successful or not.
+    /// Called once for each finished call, whether it succeeded or failed.
     fn call_finished(&self, call: &CallSummary<'_>);
 
     /// Called after each attempt, including the last.
     fn attempt_finished(&self, _attempt: &AttemptSummary<'_>) {}
 
-    /// Called when the end of a call raises a budget or the cap above 80 % of its limit, and when there is no room for another
-    /// such call. Called once for each, for one of the clients that share the book; and again if resolved calls made room in the
-    /// meantime.
+    /// Called when the end of a call raises the use of a budget or the cap to 80 % of its limit, and when it leaves no
+    /// room for another such call. Only the client that made the call reports this. Each is reported once, and again
+    /// only if resolved calls made room in the meantime.
     fn budget_used(&self, _usage: &BudgetUse) {}
 
-    /// Called when the future of a call is dropped before it has finished, for example at a disconnect. A paid call in flight
-    /// is then uncertain. `error` is `None`.
+    /// Called when the future of a call is dropped before the call has finished, for example after a disconnect. A paid
+    /// call in flight is then uncertain. The summary has no `error`.
     fn call_dropped(&self, _call: &CallSummary<'_>) {}
 }
 

@@ -1,12 +1,12 @@
-//! Waits: before the next attempt, or for another call to end.
+//! Waits, for example before the next attempt or for another call to end.
 
 use std::task::Waker;
 use std::time::Duration;
 
 use tgscan_types::ApiMethod;
 
-use super::clock::Clock;
-use super::{Now, Step, Wait};
+use super::clock::{AtLeast, Clock};
+use super::{Call, Next, Now, Step, Wait};
 use crate::Error;
 
 impl<M: ApiMethod> Wait<M> {
@@ -15,27 +15,10 @@ impl<M: ApiMethod> Wait<M> {
         self.duration
     }
 
-    /// Returns the error of the call if it is given up now.
+    /// Returns the error with which [`give_up`](Self::give_up) ends the call; `None` if nothing has failed yet:
+    /// then it ends with a timeout.
     pub fn error(&self) -> Option<&Error> {
-        self.call.last.as_ref()
-    }
-
-    /// Returns whether this wait follows an attempt.
-    pub(crate) fn is_backoff(&self) -> bool {
-        self.call.machine.attempts > 1
-    }
-
-    /// Returns whether a comparison with the balance could end this wait.
-    pub(crate) fn wants_balance(&self) -> bool {
-        self.call.wants_balance
-    }
-
-    /// Wakes a task when a call ends in this process, which may end the wait early. Returns a count that changes each time.
-    pub(crate) fn watch(&self, waker: &Waker) -> u64 {
-        match &self.call.stored {
-            None => self.call.api.ledger().watch(waker),
-            Some(stored) => stored.place.account.writer().watch(waker),
-        }
+        self.call.error()
     }
 
     /// Continues after the wait.
@@ -44,18 +27,49 @@ impl<M: ApiMethod> Wait<M> {
     }
 
     /// Ends the call instead of waiting.
-    pub fn give_up(self, now: Now) -> Step<M> {
-        self.give_up_at(&now)
+    pub fn give_up(mut self, now: Now) -> Step<M> {
+        let next = self.call.give_up(&now);
+        Step::of(self.call, next, &now)
     }
 
     pub(crate) fn resume_at(mut self, clock: &impl Clock) -> Step<M> {
-        let now = self.call.now(clock);
-        let action = self.call.machine.waited(now);
-        self.call.step(action, clock)
+        let next = self.call.resume(self.until, clock);
+        Step::of(self.call, next, clock)
+    }
+}
+
+impl<M: ApiMethod> Call<M> {
+    /// Returns whether this wait is before an attempt.
+    pub(crate) fn is_backoff(&self) -> bool {
+        self.machine.is_backing_off()
     }
 
-    pub(crate) fn give_up_at(mut self, clock: &impl Clock) -> Step<M> {
-        let action = self.call.machine.give_up();
-        self.call.step(action, clock)
+    /// Returns whether a comparison with the balance could end this wait.
+    pub(crate) fn wants_balance(&self) -> bool {
+        self.wants_balance
+    }
+
+    /// Wakes a task when a call ends in this process, which may end the wait early. Returns the number of such events.
+    pub(crate) fn watch(&self, waker: &Waker) -> u64 {
+        match &self.stored {
+            None => self.api.ledger().watch(waker),
+            Some(stored) => stored.place.account.writer().watch(waker),
+        }
+    }
+
+    /// Continues after a wait that was to end at `until`.
+    pub(crate) fn resume(&mut self, until: Duration, clock: &impl Clock) -> Next<M> {
+        // A driver may have waited without its clock.
+        let is_over = self.machine.is_backing_off();
+        let clock = &AtLeast(clock, if is_over { until } else { Duration::ZERO });
+        let now = self.now(clock);
+        let action = self.machine.waited(now);
+        self.step(action, clock)
+    }
+
+    /// Ends the call instead of waiting.
+    pub(crate) fn give_up(&mut self, clock: &impl Clock) -> Next<M> {
+        let action = self.machine.give_up();
+        self.step(action, clock)
     }
 }

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use tgscan_types::ApiMethod;
 
 use super::waits::deadline_passed;
 use super::watch::Watch;
-use crate::call::{Clock, InFlight, Observer, Options, Step, Wait, too_late};
+use crate::call::{Call, Clock, Next, Observer, Options, too_late};
 use crate::panics::{CatchPanic, catch};
 use crate::store::{Sender, slot};
 use crate::transport::SendBy;
@@ -22,8 +22,14 @@ use crate::{Client, Credits, Error, ErrorKind, Reply, Transport, TransportError}
 /// The future of [`Transport::send`].
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'a>>;
 
-/// The channel to the caller of a call that runs in a separate task.
-type Caller<M> = Sender<Result<Reply<<M as ApiMethod>::Answer>, Error>>;
+/// The caller of a call that runs in a separate task.
+struct Caller<M: ApiMethod> {
+    sender: Sender<Result<Reply<M::Answer>, Error>>,
+    /// The number of attempts, or [`GIVEN_UP`] if the caller stopped waiting before the first one.
+    attempts: Arc<AtomicU32>,
+}
+
+const GIVEN_UP: u32 = u32::MAX;
 
 impl Client {
     /// Makes a call, in a separate task if it should outlive its caller. Fails immediately if the query is invalid.
@@ -35,7 +41,7 @@ impl Client {
         let running = self.shared.calls.begin::<M>()?;
         let can_cost = self.shared.api.can_cost::<M>();
         let deadline = self.shared.deadline.map(|deadline| self.now().saturating_add(deadline));
-        if self.shared.reconciles && can_cost && !self.shared.has_balance.load(Ordering::Relaxed) {
+        if self.shared.reconciles && can_cost && !self.has_baseline() {
             Box::pin(self.before(deadline, self.take_baseline())).await;
         }
         if can_cost && self.shared.spawn.is_some() && (self.shared.place.is_some() || deadline.is_some()) {
@@ -53,43 +59,60 @@ impl Client {
     ) -> Result<Reply<M::Answer>, Error> {
         let began = self.now();
         let watch = self.watch::<M>(began);
-        let step = self.begin(method, deadline, began);
+        let mut call = self.begin(method, deadline, began);
+        let next = call.begin(&ClientClock(self, began));
         // Stored answers and refused calls need no task.
-        let claimed = self.before(deadline, self.claim(step, began, deadline)).await;
-        let mut first = match claimed.unwrap_or_else(|| Step::Done(Err(too_late::<M>()))) {
-            Step::Done(result) => return ended(watch, result),
-            step => Unsent(Some(step)),
+        let claimed = self.before(deadline, self.claim(&mut call, next, began, deadline)).await;
+        let mut first = match claimed.unwrap_or_else(|| Next::Done(Err(too_late::<M>()))) {
+            Next::Done(result) => {
+                drop(call);
+                ended(watch, &result);
+                return result;
+            }
+            next => Unsent(Some(Box::new(Claimed { call, next, began, watch }))),
         };
+        let id = first.0.as_ref().and_then(|claimed| claimed.call.id());
         let (sender, receiver) = slot(|_| {});
-        let is_sent = Arc::new(AtomicBool::new(false));
-        let (client, sent) = (self.clone(), is_sent.clone());
+        let attempts = Arc::new(AtomicU32::new(0));
+        let caller = Caller { sender, attempts: attempts.clone() };
+        let client = self.clone();
         let task = Box::pin(async move {
+            let Some(mut claimed) = first.0.take() else { return };
             let is_late = deadline.is_some_and(|deadline| client.now_or(deadline) >= deadline);
-            let step = if is_late { None } else { first.0.take() };
-            sent.store(step.is_some(), Ordering::Relaxed);
-            drop(first);
-            let step = step.unwrap_or_else(|| Step::Done(Err(too_late::<M>())));
-            let first = First::Claimed(Box::new(Claimed { step, began, watch }));
-            let result = client.drive(first, deadline, Some(&sender)).await;
-            sender.send(result);
+            if is_late
+                || caller.attempts.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_err()
+            {
+                claimed.call.cancel();
+                claimed.next = Next::Done(Err(too_late::<M>()));
+            }
+            let result = client.drive(First::Claimed(claimed), deadline, Some(&caller)).await;
+            caller.sender.send(result);
             drop(running);
         });
         if let Some(spawn) = &self.shared.spawn {
             catch(|| spawn(task));
         }
-        let sent = || is_sent.load(Ordering::Relaxed);
-        let (error, credits) = match self.before(deadline, receiver).await {
-            Some(Some(result)) => return result,
-            Some(None) if sent() => {
-                (TransportError::new("the runtime dropped the call's task"), Credits::Uncertain)
-            }
-            Some(None) => {
-                (TransportError::never_sent("the runtime dropped the call's task"), Credits::NotCharged)
-            }
-            None if sent() => (deadline_passed(), Credits::Uncertain),
-            None => return Err(too_late::<M>()),
+        let ended = self.before(deadline, receiver).await;
+        if let Some(Some(result)) = ended {
+            return result;
+        }
+        // If the task has not sent anything yet, this keeps it from sending.
+        let sent = attempts
+            .compare_exchange(0, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed)
+            .err()
+            .unwrap_or_default();
+        let dropped = "the runtime dropped the call's task";
+        let (error, credits) = match (ended.is_some(), sent) {
+            (false, 0) => return Err(too_late::<M>()),
+            (false, _) => (deadline_passed(), Credits::Uncertain),
+            (true, 0) => (TransportError::never_sent(dropped), Credits::NotCharged),
+            (true, _) => (TransportError::new(dropped), Credits::Uncertain),
         };
-        Err(Error::new(M::NAME, ErrorKind::Transport(error.with_trusted_text()), credits, u32::from(sent())))
+        let error = Error::new(M::NAME, ErrorKind::Transport(error.with_trusted_text()), credits, sent);
+        Err(match id {
+            Some(id) => error.with_call(id),
+            None => error,
+        })
     }
 
     /// Runs a call to its end.
@@ -102,7 +125,7 @@ impl Client {
     }
 
     #[inline]
-    fn begin<M: ApiMethod>(&self, method: M, deadline: Option<Duration>, began: Duration) -> Step<M> {
+    fn begin<M: ApiMethod>(&self, method: M, deadline: Option<Duration>, began: Duration) -> Call<M> {
         let options = Options {
             store: self.shared.place.clone(),
             deadline,
@@ -110,20 +133,23 @@ impl Client {
             reconciles: self.shared.reconciles,
             observer: self.observer_of_limits(),
         };
-        Step::begin_with(&self.shared.api, method, options, &ClientClock(self, began))
+        Call::new(&self.shared.api, method, options, began)
     }
 
     /// Drives a call until it is claimed or has ended.
     async fn claim<M: ApiMethod>(
         &self,
-        mut step: Step<M>,
+        call: &mut Call<M>,
+        mut next: Next<M>,
         began: Duration,
         deadline: Option<Duration>,
-    ) -> Step<M> {
+    ) -> Next<M> {
         loop {
-            step = match step {
-                Step::Ask(_) | Step::Wait(_) => self.wait_or_ask(step, began, deadline, None).await,
-                step => return step,
+            next = match next {
+                Next::Ask(..) | Next::Wait(_) => {
+                    Box::pin(self.wait_or_ask(call, next, began, deadline, None)).await
+                }
+                next => return next,
             };
         }
     }
@@ -135,57 +161,85 @@ impl Client {
         deadline: Option<Duration>,
         caller: Option<&Caller<M>>,
     ) -> Result<Reply<M::Answer>, Error> {
-        let (began, mut watch, mut step);
-        match first {
-            First::Method(method) => {
-                began = self.now();
-                watch = self.watch::<M>(began);
-                step = self.begin(method, deadline, began);
+        let (began, mut watch);
+        let result = {
+            let (mut call, mut event);
+            match first {
+                First::Method(method) => {
+                    began = self.now();
+                    watch = self.watch::<M>(began);
+                    call = self.begin(method, deadline, began);
+                    event = Event::Begun;
+                }
+                First::Claimed(claimed) => {
+                    let next;
+                    Claimed { call, next, began, watch } = *claimed;
+                    event = Event::Waited(Box::new(next));
+                }
             }
-            First::Claimed(claimed) => Claimed { step, began, watch } = *claimed,
-        }
-        let result = loop {
-            // Moved into an inner scope: a step is large, and the future would keep it while it waits.
-            let (sending, sent) = {
-                let current = step;
-                match current {
-                    Step::Send(request, sent) => {
-                        if let Some(watch) = &mut watch {
-                            watch.sent();
+            loop {
+                let sending = {
+                    // In an inner scope, because `next` is large and the future would keep it while it waits.
+                    let next = self.next(&mut call, event, began, &mut watch);
+                    match next {
+                        Next::Send(request) => {
+                            if let Some(watch) = &mut watch {
+                                watch.sent();
+                            }
+                            if let Some(caller) = caller {
+                                caller.attempts.store(call.attempts(), Ordering::Relaxed);
+                            }
+                            CatchPanic::new(self.sending(request, &call))
                         }
-                        (CatchPanic::new(self.sending(request, &sent)), sent)
+                        Next::Done(result) => break result,
+                        other => {
+                            let waiting = self.wait_or_ask(&mut call, other, began, deadline, caller);
+                            event = Event::Waited(Box::new(Box::pin(waiting).await));
+                            continue;
+                        }
                     }
-                    Step::Done(result) => break result,
-                    other => {
-                        step = Box::pin(self.wait_or_ask(other, began, deadline, caller)).await;
-                        continue;
+                };
+                let response = match caller {
+                    // Only the caller's wait ends at the deadline. The attempt continues.
+                    Some(_) => sending.await,
+                    None if deadline.is_none() => sending.await,
+                    None => {
+                        let sent = Box::pin(self.before(deadline, sending)).await;
+                        sent.unwrap_or_else(|| Some(Err(deadline_passed())))
                     }
-                }
-            };
-            let response = match caller {
-                // Only the caller's wait ends at the deadline. The attempt continues.
-                Some(_) => sending.await,
-                None if deadline.is_none() => sending.await,
-                None => {
-                    let sent = Box::pin(self.before(deadline, sending)).await;
-                    sent.unwrap_or_else(|| Some(Err(deadline_passed())))
-                }
-            };
-            let response = response.unwrap_or_else(|| Err(panicked()));
-            step = {
-                // In an inner scope too, so that the future does not keep the clock.
-                let received = sent.received_at(response, &ClientClock(self, began));
-                if let Some(watch) = &mut watch {
-                    watch.received(&received);
-                }
-                received
-            };
+                };
+                event = Event::Received(response.unwrap_or_else(|| Err(panicked())));
+            }
         };
         if result.as_ref().is_ok_and(Reply::is_mismatched) {
-            // All answers on that connection may be off by one. The connection is not known here, so all are discarded.
+            // All later answers on that connection may be mismatched. It is not known here, so all connections are
+            // discarded.
             catch(|| self.shared.transport.discard_connections());
         }
-        ended(watch, result)
+        ended(watch, &result);
+        result
+    }
+
+    /// Reports an event to a call, and returns the next step.
+    #[inline]
+    fn next<M: ApiMethod>(
+        &self,
+        call: &mut Call<M>,
+        event: Event<M>,
+        began: Duration,
+        watch: &mut Option<Box<Watch>>,
+    ) -> Next<M> {
+        match event {
+            Event::Begun => call.begin(&ClientClock(self, began)),
+            Event::Waited(next) => *next,
+            Event::Received(response) => {
+                let next = call.received(response, &ClientClock(self, began));
+                if let Some(watch) = watch {
+                    watch.received(call, &next);
+                }
+                next
+            }
+        }
     }
 
     /// Returns the observer if there are limits to report.
@@ -197,54 +251,54 @@ impl Client {
     /// Performs a step that asks the store or waits.
     async fn wait_or_ask<M: ApiMethod>(
         &self,
-        step: Step<M>,
+        call: &mut Call<M>,
+        next: Next<M>,
         began: Duration,
         deadline: Option<Duration>,
         caller: Option<&Caller<M>>,
-    ) -> Step<M> {
+    ) -> Next<M> {
         let clock = ClientClock(self, began);
-        match step {
-            Step::Ask(asking) => {
+        match next {
+            Next::Ask(action, request) => {
                 // A separate task continues after the deadline.
                 let until = deadline.filter(|_| caller.is_none());
-                match self.before(until, asking.ask()).await {
-                    Some(answered) => asking.answered_at(answered, &clock),
-                    None => asking.too_late(&clock),
+                let asking = call.ask_account(request);
+                match self.before(until, asking).await {
+                    Some(answered) => call.asked(action, answered, &clock),
+                    None => call.too_late(action, &clock),
                 }
             }
-            Step::Wait(wait) if wait.wants_balance() => {
-                self.before(deadline, self.reconcile_once()).await;
-                wait.resume_at(&clock)
+            Next::Wait(_) if call.wants_balance() => {
+                self.before(deadline, Box::pin(self.reconcile_once())).await;
+                call.resume(Duration::ZERO, &clock)
             }
-            Step::Wait(wait) => {
-                let Some(wait) = self.pause(wait, caller).await else {
-                    return Step::Done(Err(too_late::<M>()));
-                };
-                if caller.is_some_and(Sender::is_closed) {
-                    return wait.give_up_at(&clock);
+            Next::Wait(duration) => {
+                let until = clock.time().saturating_add(duration);
+                self.pause(call, duration, caller).await;
+                if caller.is_some_and(|caller| caller.sender.is_closed()) {
+                    return call.give_up(&clock);
                 }
-                wait.resume_at(&clock)
+                call.resume(until, &clock)
             }
             other => other,
         }
     }
 
-    /// Waits for the duration, until a call ends that may end the wait, or until the caller is dropped.
+    /// Waits for the duration. Ends early if the caller is dropped or, except in a backoff, if another call ends.
     fn pause<M: ApiMethod>(
         &self,
-        wait: Wait<M>,
+        call: &mut Call<M>,
+        duration: Duration,
         caller: Option<&Caller<M>>,
-    ) -> impl Future<Output = Option<Wait<M>>> {
-        let mut sleep = CatchPanic::new(self.shared.timer.sleep(wait.duration()));
-        // A backoff does not end early.
-        let changes = (!wait.is_backoff()).then(|| wait.watch(Waker::noop()));
-        let mut wait = Some(wait);
+    ) -> impl Future<Output = ()> {
+        let mut sleep = CatchPanic::new(self.shared.timer.sleep(duration));
+        // The end of another call does not end a backoff.
+        let changes = (!call.is_backoff()).then(|| call.watch(Waker::noop()));
         poll_fn(move |context| {
-            let is_gone = caller.is_some_and(|caller| caller.poll_closed(context.waker()).is_ready());
-            let is_woken = changes.is_some()
-                && wait.as_ref().is_some_and(|wait| Some(wait.watch(context.waker())) != changes);
+            let is_gone = caller.is_some_and(|caller| caller.sender.poll_closed(context.waker()).is_ready());
+            let is_woken = changes.is_some() && Some(call.watch(context.waker())) != changes;
             if is_gone || is_woken || Pin::new(&mut sleep).poll(context).is_ready() {
-                return Poll::Ready(wait.take());
+                return Poll::Ready(());
             }
             Poll::Pending
         })
@@ -253,11 +307,11 @@ impl Client {
     /// Returns the future of [`Transport::send`].
     // Inlined, because a request is expensive to move.
     #[inline]
-    fn sending<M: ApiMethod>(&self, mut request: Request<Bytes>, sent: &InFlight<M>) -> Sending<'_> {
+    fn sending<M: ApiMethod>(&self, mut request: Request<Bytes>, call: &Call<M>) -> Sending<'_> {
         if !self.shared.extensions.is_empty() {
             request.extensions_mut().extend(self.shared.extensions.clone());
         }
-        if let Some((confirmed, fence)) = sent.send_by() {
+        if let Some((confirmed, fence)) = call.send_by() {
             let client = self.clone();
             let is_late = move || ClientClock(&client, Duration::MAX).now().since(confirmed) > fence;
             request.extensions_mut().insert(SendBy::new(is_late));
@@ -268,14 +322,21 @@ impl Client {
 }
 
 /// Reports the end of a call to its observer.
-fn ended<T>(watch: Option<Box<Watch>>, result: Result<Reply<T>, Error>) -> Result<Reply<T>, Error> {
+fn ended<T>(watch: Option<Box<Watch>>, result: &Result<Reply<T>, Error>) {
     if let Some(watch) = watch {
-        watch.finished(&result);
+        watch.finished(result);
     }
-    result
 }
 
-/// The start of driving a call. Boxed parts keep the future of a call small.
+/// An event of a call.
+enum Event<M: ApiMethod> {
+    Begun,
+    /// A wait or a request to the store has ended.
+    Waited(Box<Next<M>>),
+    Received(Result<Response<Bytes>, TransportError>),
+}
+
+/// How the driving of a call starts. A claimed call is boxed, to keep the future of a call small.
 enum First<M: ApiMethod> {
     Method(M),
     Claimed(Box<Claimed<M>>),
@@ -283,18 +344,19 @@ enum First<M: ApiMethod> {
 
 /// A claimed call.
 struct Claimed<M: ApiMethod> {
-    step: Step<M>,
+    call: Call<M>,
+    next: Next<M>,
     began: Duration,
     watch: Option<Box<Watch>>,
 }
 
-/// The first attempt of a task. Cancelled if the task is dropped before it runs.
-struct Unsent<M: ApiMethod>(Option<Step<M>>);
+/// The claimed call of a task that has not run yet. Cancelled if the task is dropped before it runs.
+struct Unsent<M: ApiMethod>(Option<Box<Claimed<M>>>);
 
 impl<M: ApiMethod> Drop for Unsent<M> {
     fn drop(&mut self) {
-        if let Some(Step::Send(_, attempt)) = self.0.take() {
-            attempt.cancel();
+        if let Some(mut claimed) = self.0.take() {
+            claimed.call.cancel();
         }
     }
 }
@@ -304,7 +366,7 @@ fn panicked() -> TransportError {
     TransportError::new("the transport panicked").with_trusted_text()
 }
 
-/// The clock of a client. If the timer panics, the time is the start of the call, so that no answer is lost.
+/// The clock of a client. If the timer panics, this returns the given time, so that no answer is lost.
 pub(super) struct ClientClock<'a>(pub(super) &'a Client, pub(super) Duration);
 
 impl Clock for ClientClock<'_> {

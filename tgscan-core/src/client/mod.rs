@@ -24,7 +24,9 @@ use crate::panics::catch;
 use crate::store::{Account, AccountName, Lookup, Store, StorePolicy, Task, next_token};
 use crate::{Api, Budget, Credits, Error, ErrorKind, Ledger, Reply, Reserve, RetryPolicy, Timer, Transport};
 
-/// Calls API methods over a [`Transport`]. Cheap to clone; clones share the ledger and the transport.
+/// Calls API methods over a [`Transport`].
+///
+/// Cheap to clone; clones share the ledger, the transport, the rate limit and the pauses after a 429.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -82,7 +84,7 @@ const LATE_CHARGE: Duration = Duration::from_secs(30);
 
 impl Client {
     /// Creates a client over any transport. The timer is the clock of your runtime, for backoffs, deadlines and reported
-    /// durations: `TokioTimer` of `tgscan-transport-hyper` on tokio, or a custom [`Timer`].
+    /// durations: `TokioTimer` of `tgscan-transport-hyper` for tokio, or a custom [`Timer`].
     pub fn new(api: Api, transport: impl Transport + 'static, timer: impl Timer + 'static) -> Self {
         let shared = Shared {
             api,
@@ -119,7 +121,7 @@ impl Client {
         self
     }
 
-    /// Replaces the ledger for this client and its clones.
+    /// Replaces the ledger. Existing clones of the client keep theirs.
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         let shared = Arc::make_mut(&mut self.shared);
@@ -127,20 +129,30 @@ impl Client {
         self.with_api(|api| api.with_ledger(ledger))
     }
 
-    /// Replaces the retry policy for this client and its clones.
+    /// Replaces the retry policy. Existing clones of the client keep theirs.
     #[must_use]
     pub fn with_retry(self, policy: RetryPolicy) -> Self {
         self.with_api(|api| api.with_retry(policy))
     }
 
-    /// Sets the cap for this client and its clones; see [`Api::with_cap`].
+    /// Limits the rate of attempts for this client and its later clones; see [`Api::with_rate_limit`].
+    #[must_use]
+    pub fn with_rate_limit(self, attempts: u32, per: Duration) -> Self {
+        self.with_api(|api| api.with_rate_limit(attempts, per))
+    }
+
+    /// Returns the remaining time of the pause after a 429; `None` if there is no pause.
+    pub fn paused_for(&self) -> Option<Duration> {
+        self.shared.api.pace().paused_for(self.shared.timer_origin, self.now())
+    }
+
+    /// Sets the cap; see [`Api::with_cap`]. Existing clones of the client keep theirs.
     #[must_use]
     pub fn with_cap(self, credits: u64, reserve: Reserve) -> Self {
         self.with_api(|api| api.with_cap(credits, reserve))
     }
 
-    /// Adds a budget for this client and its clones; see [`Api::with_budget`]. A clone can have another budget, for example for
-    /// each tenant.
+    /// Adds a budget; see [`Api::with_budget`]. Clones can have different budgets, for example one for each tenant.
     #[must_use]
     pub fn with_budget(self, budget: Budget) -> Self {
         self.with_api(|api| api.with_budget(budget))
@@ -155,8 +167,8 @@ impl Client {
     /// Records calls that can cost credits in a store, which replaces the ledger: no question is paid for twice and no paid
     /// answer is lost, across crashes, restarts and machines. See [`store`](crate::store).
     ///
-    /// Answers up to the policy's `max_age` come from the store and are free; see [`Reply::storage`]. A call waits for another
-    /// call in flight with the same question. If the store fails, nothing is sent.
+    /// Stored answers up to the policy's `max_age` are returned for free; see [`Reply::storage`]. If another call with
+    /// the same question is in flight, a call waits for its answer. If the store fails, nothing is sent.
     #[must_use]
     pub fn with_store(mut self, store: Arc<dyn Store>, policy: StorePolicy) -> Self {
         let name = AccountName::new(policy.account(), self.api().service());
@@ -172,8 +184,8 @@ impl Client {
         self.shared.place.as_ref().map(|place| &place.account)
     }
 
-    /// Sets which answers calls accept. Set it on a clone to request a new answer, or only a stored one, for a single call.
-    /// Has no effect without a store.
+    /// Sets which answers calls accept: stored, new, or both. Set it on a clone to change a single call. Has no effect
+    /// without a store; call it after [`with_store`](Self::with_store).
     #[must_use]
     pub fn with_lookup(mut self, lookup: Lookup) -> Self {
         if let Some(place) = &mut Arc::make_mut(&mut self.shared).place {
@@ -183,26 +195,27 @@ impl Client {
     }
 
     /// Sets the function that spawns tasks, such as `|task| drop(tokio::spawn(task))`. A paid call with a store or a
-    /// [deadline](Self::with_deadline) then runs in a separate task: if its future is dropped, it continues, and is booked and
-    /// stored. Otherwise, a call dropped in flight is uncertain. Clients from `tgscan-transport-hyper` set this.
+    /// [deadline](Self::with_deadline) then runs in a separate task: if its future is dropped, the call continues, and
+    /// is booked and stored. Without this, a call dropped in flight is uncertain. Clients from `tgscan-transport-hyper`
+    /// set this.
     #[must_use]
     pub fn with_spawn(mut self, spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.shared).spawn = Some(Arc::new(spawn));
         self
     }
 
-    /// Sets the observer of attempts and calls. Replaces an earlier one.
+    /// Sets the observer of calls. Replaces an earlier one.
     #[must_use]
     pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
         Arc::make_mut(&mut self.shared).observer = Some(Arc::new(observer));
         self
     }
 
-    /// Sets how long an uncertain call may still be charged after its end. [`reconcile`](Self::reconcile) waits for this
-    /// duration before it trusts the balance. Default: 30 s.
+    /// Sets how long an uncertain call may still be charged after its end. [`reconcile`](Self::reconcile) waits for the
+    /// rest of this duration before it requests the balance. Default: 30 s.
     ///
-    /// Assumption: an abandoned request is charged within the default time limit of a request. The next comparison reports a
-    /// later charge as `Outcome::Unexplained`, and it counts against the cap.
+    /// Assumption: an abandoned request is charged within the default time limit of a request. A later charge counts
+    /// against the cap after the next comparison, which reports it as `Outcome::Unexplained`.
     #[must_use]
     pub fn with_late_charge_window(mut self, window: Duration) -> Self {
         Arc::make_mut(&mut self.shared).late_charge = window;
@@ -210,10 +223,10 @@ impl Client {
     }
 
     /// Resolves uncertain calls automatically: if a cap or budget would refuse a call because of them, the client first
-    /// [reconciles](Self::reconcile), at most once for each change of the book. Such a call waits for the duration of
-    /// [`with_late_charge_window`](Self::with_late_charge_window).
+    /// [reconciles](Self::reconcile), at most once for each change of the book. Such a call can wait for the duration
+    /// of [`with_late_charge_window`](Self::with_late_charge_window).
     ///
-    /// Requests the balance (free) before the first paid call, as the baseline of comparisons.
+    /// Also requests the balance (free) before the first paid call, as the baseline of comparisons.
     #[must_use]
     pub fn with_auto_reconcile(mut self) -> Self {
         Arc::make_mut(&mut self.shared).reconciles = true;
@@ -254,12 +267,12 @@ impl Client {
         self
     }
 
-    /// Returns base URL, key, retry policy and ledger.
+    /// Returns the [`Api`] that builds this client's requests.
     pub fn api(&self) -> &Api {
         &self.shared.api
     }
 
-    /// Returns the ledger, which all clones share. A client with a store has its [`book`](Self::book) there instead.
+    /// Returns the ledger, which all clones share. A client with a store does not use it; see [`book`](Self::book).
     pub fn ledger(&self) -> &Ledger {
         self.shared.api.ledger()
     }
@@ -278,7 +291,7 @@ impl Client {
         self.call(method)
     }
 
-    /// Returns the remaining credits. Free. See [`Balance`].
+    /// Requests the remaining credits of the account. Free. See [`Balance`].
     ///
     /// # Errors
     /// See [`send`](Self::send).
@@ -300,7 +313,9 @@ impl Client {
         self.call(method)
     }
 
-    /// Returns which data the service has about a user. Free, but the balance must not be zero. See [`UserCheck`].
+    /// Checks which data the service has about a user. Free, but requires a balance above zero. See [`UserCheck`].
+    ///
+    /// Takes a [`UserQuery`] or its text, as [`search`](Self::search).
     ///
     /// # Errors
     /// See [`send`](Self::send).
@@ -318,8 +333,8 @@ impl Client {
     /// a separate task ([`with_spawn`](Self::with_spawn)).
     ///
     /// # Errors
-    /// If a cap or the store refuses the call, if no complete response is received, or if the response is not a successful answer
-    /// that matches the schema. The error keeps the received bytes and states the cost, as far as it is known.
+    /// If a cap or the store refuses the call, no complete response is received, or the response is not a successful
+    /// answer that matches the schema. The error keeps the received bytes, and states the cost as far as it is known.
     pub fn send<M: ApiMethod>(
         &self,
         method: M,

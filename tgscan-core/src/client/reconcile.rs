@@ -1,6 +1,6 @@
 //! Compares the book with the balance.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tgscan_types::Balance;
@@ -12,7 +12,7 @@ use crate::{Client, Credits, Error, ErrorKind};
 
 /// The maximum wait for calls in flight; longer than an attempt.
 const MAX_WAIT: Duration = Duration::from_secs(45);
-/// The interval of checks whether calls in flight have ended.
+/// The interval at which calls in flight are checked for their end.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A comparison, which delays new attempts until it ends or is dropped.
@@ -36,20 +36,33 @@ impl Drop for ComparisonGuard<'_> {
     }
 }
 
+/// A comparison that makes room for a call. If it is dropped before it is conclusive, the next call may compare again.
+struct Reconciling<'a> {
+    reconciled: &'a AtomicU64,
+    result: u64,
+}
+
+impl Drop for Reconciling<'_> {
+    fn drop(&mut self) {
+        self.reconciled.store(self.result, Ordering::Relaxed);
+    }
+}
+
 impl Client {
-    /// Requests the balance (free), compares the book with it, and resolves uncertain calls if possible: in the client's store,
-    /// for all processes that share it, or else in the ledger.
+    /// Compares the book with the balance, which is free to request, and resolves uncertain calls if possible. With a
+    /// store, this applies to all processes that share it.
     ///
-    /// If a call is uncertain, this first waits until late charges are no longer possible
-    /// ([`with_late_charge_window`](Self::with_late_charge_window)). Then it delays new attempts until the attempts in flight and
-    /// the request for the balance have ended, for at most 40 s. The first comparison only records the balance, so make it
-    /// before spending.
+    /// The first comparison only records the balance, so call this before the first paid call.
+    ///
+    /// If a call is uncertain, this first waits until it can no longer be charged late
+    /// ([`with_late_charge_window`](Self::with_late_charge_window)). Then it waits for the attempts in flight, and
+    /// requests the balance. Each of these two steps delays new attempts, for at most 40 s.
     ///
     /// Trusts the balance: spending by other programs on the same account is attributed to this client. Use one ledger or
     /// store for each account, and record purchases.
     ///
     /// # Errors
-    /// If the balance could not be read, or the store fails.
+    /// If the request for the balance fails, or the store fails.
     pub async fn reconcile(&self) -> Result<Reconciliation, Error> {
         let mut guard = ComparisonGuard { client: self, token: next_token(), is_started: false };
         let (mut has_waited, mut until) = (false, None);
@@ -90,8 +103,14 @@ impl Client {
         }
     }
 
-    /// Records a baseline balance before the first paid call, to resolve uncertain calls later. Ignores failures, since the
-    /// call then fails too.
+    /// Returns whether a balance is recorded. Resolving the calls of a ledger by hand discards the balance.
+    pub(super) fn has_baseline(&self) -> bool {
+        self.shared.has_balance.load(Ordering::Relaxed)
+            && (self.shared.place.is_some() || self.ledger().has_baseline())
+    }
+
+    /// Records a baseline balance before the first paid call, to resolve uncertain calls later. Ignores failures,
+    /// because the call then probably fails too.
     pub(super) async fn take_baseline(&self) {
         let is_known = match self.book().await {
             Ok(book) if book.balance().is_some() => true,
@@ -101,19 +120,18 @@ impl Client {
         self.shared.has_balance.store(is_known, Ordering::Relaxed);
     }
 
-    /// Reconciles to make room for a call, at most once for each change of the book.
+    /// Reconciles to make room for a call, unless the book has not changed since the last such comparison.
     pub(super) async fn reconcile_once(&self) {
         let Ok(before) = self.book().await else { return };
         if self.shared.reconciled.swap(before.revision(), Ordering::Relaxed) == before.revision() {
             return;
         }
+        let mut attempt = Reconciling { reconciled: &self.shared.reconciled, result: u64::MAX };
         let report = self.reconcile().await;
         if report.is_ok_and(|report| report.outcome.is_conclusive()) {
             if let Ok(after) = self.book().await {
-                self.shared.reconciled.store(after.revision(), Ordering::Relaxed);
+                attempt.result = after.revision();
             }
-        } else {
-            self.shared.reconciled.store(u64::MAX, Ordering::Relaxed);
         }
     }
 

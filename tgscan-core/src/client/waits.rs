@@ -13,15 +13,16 @@ use crate::panics::{self, CatchPanic};
 use crate::transport::TransportErrorKind;
 use crate::{Client, Credits, Error, ErrorKind, TransportError};
 
-/// The remaining work after [`Client::drain`].
+/// The work that remains after [`Client::drain`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
     /// Calls that have not ended.
     pub calls: u64,
-    /// Settlements that are not written to the store yet. Until then, their calls are uncertain there.
+    /// Settlements that are not written to the store yet. If the process ends first, their calls are uncertain.
     pub unwritten: u64,
-    /// Settlements that were dropped after the store failed for an hour.
+    /// Settlements that were dropped, because the store failed for about an hour or dropped the task that writes them.
+    /// Their calls are uncertain once the store is closed.
     pub lost: u64,
 }
 
@@ -69,19 +70,20 @@ impl Drop for Running {
 }
 
 impl Client {
-    /// Limits a caller's wait for a call, including the store, the balance, attempts and backoffs. Set it on a clone to limit a
-    /// single call. Default: no limit.
+    /// Limits how long a caller waits for a call, including the store, requests for the balance, attempts and backoffs.
+    /// Set it on a clone to limit a single call. Default: no limit.
     ///
-    /// No attempt begins after the deadline. If the client can [spawn](Self::with_spawn), an attempt in flight continues, and is
-    /// booked and stored; the caller gets an uncertain timeout. Otherwise, the attempt ends and is uncertain.
+    /// No attempt begins after the deadline. If the client can [spawn](Self::with_spawn), an attempt in flight
+    /// continues, and is booked and stored; its caller receives a timeout with uncertain credits. Otherwise, the
+    /// attempt ends and is uncertain.
     ///
-    /// All time limits:
+    /// These limits apply to a call:
     ///
     /// | limit | on | default |
     /// |---|---|---|
-    /// | `attempt_timeout` and others of the transport, `CallLimits` for one call | one attempt | 30 s |
+    /// | `attempt_timeout` and other limits of the transport; `CallLimits` for one call | one attempt | 30 s |
     /// | [`RetryPolicy::max_backoff`](crate::RetryPolicy) | one backoff; a longer `Retry-After` ends the call | 30 s |
-    /// | [`RetryPolicy::max_elapsed`](crate::RetryPolicy) | from the start of a call to the start of its last attempt, including waits for room or for another call with the same question | 60 s |
+    /// | [`RetryPolicy::max_elapsed`](crate::RetryPolicy) | from the start of a call to the start of its last attempt, including waits for room, for another call with the same question, and for a turn under the rate limit | 60 s |
     /// | `with_deadline` | the caller's wait | no limit |
     /// | [`Store::fence`](crate::store::Store::fence) | from the confirmation of a claim to an attempt | 5 s |
     /// | [`with_late_charge_window`](Self::with_late_charge_window) | from the end of an uncertain call to a comparison | 30 s |
@@ -92,17 +94,17 @@ impl Client {
         self
     }
 
-    /// Makes calls wait while calls in flight leave no room under a cap or budget, instead of failing with
-    /// `ErrorKind::CapReached`. Calls still fail if waiting cannot help. Waits up to
-    /// [`RetryPolicy::max_elapsed`](crate::RetryPolicy).
+    /// Makes calls wait instead of failing with `ErrorKind::CapReached` while calls in flight leave no room under a
+    /// cap or budget. They wait for up to [`RetryPolicy::max_elapsed`](crate::RetryPolicy), and still fail
+    /// immediately if waiting cannot help.
     #[must_use]
     pub fn with_wait_at_cap(mut self) -> Self {
         Arc::make_mut(&mut self.shared).waits_at_cap = true;
         self
     }
 
-    /// Shuts down this client and its clones: refuses new calls, waits up to `limit` for calls in flight and for unwritten
-    /// settlements, and returns the remaining ones.
+    /// Shuts down this client and its clones: refuses new calls, waits up to `limit` for calls in flight and unwritten
+    /// settlements, and returns how many remain.
     pub async fn drain(&self, limit: Duration) -> Drained {
         let calls = &self.shared.calls;
         calls.running.fetch_or(CLOSED, Ordering::AcqRel);

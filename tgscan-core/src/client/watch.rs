@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tgscan_types::ApiMethod;
 
-use crate::call::{AttemptSummary, CallSummary, Observer, Step};
+use crate::call::{AttemptSummary, Call, CallSummary, Next, Observer};
 use crate::panics::catch;
 use crate::{Client, Credits, Error, Reply};
 
@@ -51,13 +51,13 @@ impl Watch {
         }
     }
 
-    pub(super) fn received<M: ApiMethod>(&mut self, step: &Step<M>) {
-        let (credits, error, backoff) = match step {
-            Step::Send(..) => return,
-            Step::Wait(wait) => (wait.error().map(Error::credits), wait.error(), Some(wait.duration())),
-            Step::Ask(asking) => (asking.credits(), asking.error(), asking.backoff()),
-            Step::Done(Ok(reply)) => (Some(reply.credits), None, None),
-            Step::Done(Err(error)) => (Some(error.credits()), Some(error), None),
+    pub(super) fn received<M: ApiMethod>(&mut self, call: &Call<M>, next: &Next<M>) {
+        let (credits, error, backoff) = match next {
+            Next::Send(_) => return,
+            Next::Wait(duration) => (call.error().map(Error::credits), call.error(), Some(*duration)),
+            Next::Ask(..) => (call.credits(), call.error(), call.backoff()),
+            Next::Done(Ok(reply)) => (Some(reply.credits), None, None),
+            Next::Done(Err(error)) => (Some(error.credits()), Some(error), None),
         };
         let credits = credits.unwrap_or(Credits::NotCharged);
         self.credits = credits;

@@ -11,7 +11,7 @@ use crate::panics::catch;
 use crate::redact::Redactor;
 use crate::refusal::{Classifier, Refusal};
 
-/// The service's error envelope ("Result of Failed API Request").
+/// The service's error envelope ("Result of Failed API Request" in its documentation).
 pub struct ApiError {
     message: String,
     /// The message without key and query, for printing.
@@ -37,13 +37,13 @@ impl ApiError {
         error
     }
 
-    /// Returns why the service refused the call, by the classifier of [`Api::with_refusals`](crate::Api::with_refusals) or else
-    /// by the HTTP status.
+    /// Returns why the service refused the call: the classifier of [`Api::with_refusals`](crate::Api::with_refusals)
+    /// decides, or else the HTTP status.
     pub fn refusal(&self) -> Refusal {
         self.refusal
     }
 
-    /// Returns the service's message, exactly as sent. It may contain the query, which `Display` removes.
+    /// Returns the service's message, exactly as received. It may contain the query; `Display` removes it.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -77,7 +77,7 @@ impl UnexpectedResponse {
         Self { problem, content_type, response }
     }
 
-    /// Returns why and where the response is not an envelope.
+    /// Returns why the response is not an envelope, with JSON path and byte offset.
     pub fn problem(&self) -> &ReadError {
         &self.problem
     }

@@ -18,7 +18,7 @@ use crate::{
 
 /// A failed call: its cause, its cost, and the received response.
 ///
-/// Cheap to clone, so that callers of the same question can share it.
+/// Cheap to clone.
 ///
 /// `Debug` and `Display` show neither the API key, nor the query, nor the body.
 #[derive(Clone)]
@@ -26,9 +26,10 @@ pub struct Error {
     inner: Arc<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     method: &'static str,
-    kind: ErrorKind,
+    kind: Arc<ErrorKind>,
     credits: Credits,
     attempts: u32,
     call: Option<CallId>,
@@ -62,28 +63,22 @@ impl Error {
             }
             _ => None,
         };
-        Self { inner: Arc::new(Inner { method, kind, credits, attempts, call }) }
+        Self { inner: Arc::new(Inner { method, kind: Arc::new(kind), credits, attempts, call }) }
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
-        // The error is not shared before the call has ended.
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.attempts = attempts;
-        }
+        Arc::make_mut(&mut self.inner).attempts = attempts;
         self
     }
 
     pub(crate) fn with_credits(mut self, credits: Credits) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.credits = credits;
-        }
+        Arc::make_mut(&mut self.inner).credits = credits;
         self
     }
 
     pub(crate) fn with_call(mut self, call: CallId) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.call = inner.call.or(Some(call));
-        }
+        // An observer may hold a clone.
+        Arc::make_mut(&mut self.inner).call.get_or_insert(call);
         self
     }
 
@@ -97,62 +92,64 @@ impl Error {
         &self.inner.kind
     }
 
-    /// Returns the cost of the last attempt, as far as it is known. Earlier attempts cost nothing, unless
-    /// [`RetryPolicy::resend_uncertain`](crate::RetryPolicy) is set: then the call is uncertain if the last
-    /// attempt was free, and may have paid twice if it was charged.
+    /// Returns the cost of the last attempt, as far as it is known. By default, earlier attempts were free.
+    ///
+    /// With [`RetryPolicy::resend_uncertain`](crate::RetryPolicy), an earlier attempt can be uncertain. Then this
+    /// returns [`Credits::Uncertain`] if the last attempt was free; if it was charged, the call may have been paid
+    /// for twice.
     pub fn credits(&self) -> Credits {
         self.inner.credits
     }
 
-    /// Returns the number of requests passed to the transport; 0 if the call was refused before.
+    /// Returns the number of requests passed to the transport; 0 if the call was refused before the first.
     pub fn attempts(&self) -> u32 {
         self.inner.attempts
     }
 
-    /// Returns the id of the failed call in the client's store, or of the earlier call that blocks the question. `None` without
-    /// a store, and if the call was not claimed.
+    /// Returns the id of the failed call in the client's store, or else of the other call that blocks its question.
+    /// `None` without a store, and if there is no such call.
     pub fn call(&self) -> Option<CallId> {
         self.inner.call
     }
 
     /// Returns whether a time limit passed.
     pub fn is_timeout(&self) -> bool {
-        matches!(&self.inner.kind, ErrorKind::Transport(error) if error.is_timeout())
+        matches!(&*self.inner.kind, ErrorKind::Transport(error) if error.is_timeout())
     }
 
     /// Returns whether the transport failed.
     pub fn is_transport(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::Transport(_))
+        matches!(*self.inner.kind, ErrorKind::Transport(_))
     }
 
     /// Returns whether the service answered with an error envelope.
     pub fn is_api(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::Api(_))
+        matches!(*self.inner.kind, ErrorKind::Api(_))
     }
 
     /// Returns whether the response was not the service's envelope.
     pub fn is_unexpected_response(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::UnexpectedResponse(_))
+        matches!(*self.inner.kind, ErrorKind::UnexpectedResponse(_))
     }
 
     /// Returns whether a successful answer did not match the schema.
     pub fn is_decode(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::Decode(_))
+        matches!(*self.inner.kind, ErrorKind::Decode(_))
     }
 
     /// Returns whether the query was refused before anything was sent.
     pub fn is_invalid_query(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::InvalidQuery(_))
+        matches!(*self.inner.kind, ErrorKind::InvalidQuery(_))
     }
 
     /// Returns whether a cap or a budget refused the call before anything was sent.
     pub fn is_cap_reached(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::CapReached(_))
+        matches!(*self.inner.kind, ErrorKind::CapReached(_))
     }
 
-    /// Returns why the client's store refused the call before anything was sent, if it did.
+    /// Returns why the client's store refused the call, or a further attempt of it.
     pub fn store_refusal(&self) -> Option<&StoreRefusal> {
-        match &self.inner.kind {
+        match &*self.inner.kind {
             ErrorKind::Store(refusal) => Some(refusal),
             _ => None,
         }
@@ -160,7 +157,7 @@ impl Error {
 
     /// Returns whether the request was delivered, if the transport failed.
     pub fn delivery(&self) -> Option<Delivery> {
-        match &self.inner.kind {
+        match &*self.inner.kind {
             ErrorKind::Transport(error) => Some(error.delivery()),
             _ => None,
         }
@@ -168,28 +165,29 @@ impl Error {
 
     /// Returns why the service refused the call, if it answered with an error envelope.
     pub fn refusal(&self) -> Option<Refusal> {
-        match &self.inner.kind {
+        match &*self.inner.kind {
             ErrorKind::Api(error) => Some(error.refusal()),
             _ => None,
         }
     }
 
-    /// Returns the HTTP status of a complete or partial response.
+    /// Returns the HTTP status of the complete or partial response; `None` if no response started.
     pub fn status(&self) -> Option<StatusCode> {
         self.response().map(Response::status)
     }
 
     /// Returns the service's message, if it answered with an error envelope. The message may contain the query.
     pub fn message(&self) -> Option<&str> {
-        match &self.inner.kind {
+        match &*self.inner.kind {
             ErrorKind::Api(error) => Some(error.message()),
             _ => None,
         }
     }
 
-    /// Returns the complete or partial response: status, headers, and the received bytes of the body.
+    /// Returns the complete or partial response: status, headers, and the received bytes of the body. `None` if no
+    /// response started.
     pub fn response(&self) -> Option<&Response<Bytes>> {
-        match &self.inner.kind {
+        match &*self.inner.kind {
             ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) | ErrorKind::Store(_) => None,
             ErrorKind::Transport(error) => error.partial(),
             ErrorKind::Api(error) => Some(error.response()),
@@ -211,7 +209,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.inner.method)?;
-        match &self.inner.kind {
+        match &*self.inner.kind {
             ErrorKind::InvalidQuery(error) => error.fmt(f)?,
             ErrorKind::CapReached(error) => error.fmt(f)?,
             ErrorKind::Store(refusal) => refusal.fmt(f)?,
@@ -240,10 +238,10 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {
-    /// Returns the cause. Omits a transport's cause whose text may quote the request; see
+    /// Returns the cause. Omits the cause of a transport error if its text may quote the request; see
     /// [`TransportError::with_trusted_text`].
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.inner.kind {
+        match &*self.inner.kind {
             ErrorKind::InvalidQuery(error) => Some(error),
             ErrorKind::CapReached(error) => Some(error),
             ErrorKind::Store(refusal) => Some(refusal),

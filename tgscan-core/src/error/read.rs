@@ -9,10 +9,10 @@ use tgscan_types::{Envelope, ErrorResult, repair_json};
 
 use crate::probe;
 
-/// Why a body could not be parsed, and where.
+/// The reason and the position of a parse error.
 ///
-/// Shows the JSON path, the byte offset and the expected type, never values of the answer. After `reparse` the path is hidden
-/// too, because its names may be from the answer.
+/// Shows the JSON path, the byte offset and the expected type, never values of the answer. `reparse` also hides the
+/// path, because names in it may come from the answer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReadError {
     path: String,
@@ -23,12 +23,12 @@ pub struct ReadError {
 }
 
 impl ReadError {
-    /// Returns the JSON path, such as `result.groups[3].id`; empty for the document itself.
+    /// Returns the JSON path of the problem, such as `result.groups[3].id`; empty for the document itself.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Returns the byte offset in the body.
+    /// Returns the byte offset of the problem in the body.
     pub fn offset(&self) -> usize {
         self.offset
     }

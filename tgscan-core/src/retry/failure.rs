@@ -11,7 +11,7 @@ use crate::{Credits, Refusal, TransportError, probe, transport::Delivery};
 pub enum Failure {
     /// Never sent, but a later attempt may succeed: no connection, a connect timeout.
     NeverSent,
-    /// Never sent, and a later attempt fails too: no trusted TLS session, refused by a proxy or the transport.
+    /// Never sent, and a later attempt would fail too: no trusted TLS session, refused by a proxy or the transport.
     Unsendable,
     /// Maybe sent: a timeout or a broken connection before the response.
     MaybeSent,
@@ -172,6 +172,18 @@ impl Failure {
         }
     }
 
+    /// Returns whether the service or a gateway refused the request because there were too many.
+    pub(crate) fn is_too_many_requests(self) -> bool {
+        match self {
+            Self::ResponseBroken(status)
+            | Self::ResponseTooLarge(status)
+            | Self::Unexpected(status)
+            | Self::Api(Refusal::Other, status) => status == StatusCode::TOO_MANY_REQUESTS,
+            Self::Api(refusal, _) => refusal == Refusal::TooManyRequests,
+            _ => false,
+        }
+    }
+
     /// Returns whether the same request may succeed later.
     pub fn is_transient(self) -> bool {
         match self {
@@ -183,7 +195,7 @@ impl Failure {
             Self::Unexpected(status) | Self::Api(Refusal::Other, status) => {
                 StatusRule::of(status).is_transient
             }
-            // The body would be too large again, unless the status is a 429, which passes.
+            // The body would be too large again. A 429 is temporary.
             Self::ResponseTooLarge(status) => status == StatusCode::TOO_MANY_REQUESTS,
             // An undecodable answer would be repeated, and may have been paid for.
             Self::Unsendable | Self::Api(_, _) | Self::Undecodable => false,

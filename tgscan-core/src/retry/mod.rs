@@ -79,9 +79,10 @@ pub(crate) fn random(seed: u64, count: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Returns the wait that `Retry-After` requests: a number of seconds, possibly with a fraction, or a date. A date is compared
-/// with the response's `Date`, or else with the driver's clock. Any other value means the longest wait, including the two
-/// obsolete date formats, which senders must not generate (RFC 9110, 5.6.7). Of several values, the longest counts.
+/// Returns the wait that `Retry-After` requests: a number of seconds, possibly with a fraction, or a date. A date is
+/// compared with the response's `Date`, or else with the driver's clock. Any other value means the longest wait. This
+/// includes the two obsolete date formats, which senders must not generate (RFC 9110, 5.6.7). Of several values, the
+/// longest wait counts.
 pub(crate) fn retry_after(
     headers: &http::HeaderMap,
     driver: impl FnOnce() -> Option<SystemTime>,

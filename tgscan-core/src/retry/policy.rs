@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Limits of backoffs and of the number of attempts. The rules themselves are fixed: [Credits](crate::_credits) lists them.
+/// Limits of backoffs and of the number of attempts. [Credits](crate::_credits) lists the rules, which only
+/// [`resend_uncertain`](Self::resend_uncertain) changes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,18 +18,19 @@ use std::time::Duration;
 pub struct RetryPolicy {
     /// Maximum number of attempts; 0 means 1. Default: 4.
     pub max_attempts: u32,
-    /// Upper bound of the first backoff. Doubles with each further backoff. Default: 250 ms.
+    /// Upper bound of the first backoff. The bound doubles with each further backoff. Default: 250 ms.
     pub base_backoff: Duration,
     /// Maximum duration of one backoff. A longer `Retry-After` ends the call. Default: 30 s.
     pub max_backoff: Duration,
     /// Maximum time from the start of the call to the start of its last attempt. Default: 60 s.
     pub max_elapsed: Duration,
-    /// Seed of the jitter. Use a different seed in each process, so that they do not retry in step. Default: 0.
+    /// Seed of the jitter. Use a different seed in each process, so that processes do not retry simultaneously.
+    /// Default: 0.
     pub seed: u64,
     /// Whether to send a call that costs credits again even if the earlier attempt may have been processed. Default: `false`.
     ///
-    /// **This can pay twice for one answer.** Each such attempt has its own reserve in the book and stays
-    /// uncertain there. It cannot be made safe, since the service has no idempotency key.
+    /// **This can pay twice for one answer**, and cannot be made safe, because the service has no idempotency key. Each
+    /// uncertain attempt keeps a separate reserve in the book.
     pub resend_uncertain: bool,
 }
 

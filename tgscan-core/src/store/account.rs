@@ -23,11 +23,11 @@ const MAX_ROUNDS: u32 = 100;
 /// How long dropping the last handle waits for unwritten operations.
 const CLOSE: Duration = Duration::from_secs(5);
 
-/// An account in a store, to look up, resolve and erase calls. Clients use it internally
-/// ([`Client::with_store`](crate::Client::with_store)).
+/// An account in a store: looks up, resolves and erases calls. [`Client::account`](crate::Client::account) returns the
+/// account of a client.
 ///
-/// Clones share one queue of operations, and so do clones of a client. Dropping the last clone waits up to 5 s for unwritten
-/// operations.
+/// Clones share one queue of operations, and so do clones of a client. Dropping the last clone blocks the thread for up
+/// to 5 s, until all operations are written.
 #[derive(Clone)]
 pub struct Account {
     writer: Arc<Writer>,
@@ -67,7 +67,7 @@ impl Account {
         Ok(self.store().account(self.name()).await?.0.book)
     }
 
-    /// Lists unresolved calls, oldest first: uncertain calls, and calls that were charged and not answered.
+    /// Lists unresolved calls, oldest first: uncertain calls, and calls that were charged but not answered.
     ///
     /// # Errors
     /// If the store fails.
@@ -75,7 +75,7 @@ impl Account {
         self.read_all(self.find(Index::Unresolved).await?).await
     }
 
-    /// Marks the calls in flight of dead owners as uncertain. Each transaction on the account does this too.
+    /// Marks the calls in flight of dead owners as uncertain. Every transaction on the account also does this.
     ///
     /// # Errors
     /// If the store fails.
@@ -83,7 +83,7 @@ impl Account {
         self.perform(Operation::EndComparison { token: next_token() }).await.map(drop)
     }
 
-    /// Lists the answered calls with a question and their stored answers, the latest first.
+    /// Lists the answered calls of a question with their stored answers, latest first.
     ///
     /// # Errors
     /// If the store fails.
@@ -97,7 +97,7 @@ impl Account {
         Ok(history)
     }
 
-    /// Returns a call and its answer.
+    /// Returns a call, and its answer if one is stored. `None` if there is no such call.
     ///
     /// # Errors
     /// If the store fails.
@@ -105,7 +105,8 @@ impl Account {
         self.store().call(self.name(), call).await
     }
 
-    /// Lists up to `limit` calls after `after`, ascending. Calls that ended as not charged are not listed.
+    /// Lists up to `limit` calls with ids above `after`, in ascending order. Calls that ended as not charged are not
+    /// listed.
     ///
     /// # Errors
     /// If the store fails.
@@ -113,7 +114,8 @@ impl Account {
         self.store().calls(self.name(), after, limit).await
     }
 
-    /// Lists up to `limit` entries of the journal after `after`: comparisons, purchases, and changes by hand.
+    /// Lists up to `limit` entries of the journal with numbers above `after`, in ascending order: comparisons,
+    /// purchases, and changes by hand.
     ///
     /// # Errors
     /// If the store fails.
@@ -121,7 +123,7 @@ impl Account {
         self.store().journal(self.name(), after, limit).await
     }
 
-    /// Lists calls and charged credits by day (UTC) and API method.
+    /// Lists calls and charged credits by day (in UTC) and API method.
     ///
     /// # Errors
     /// If the store fails.
@@ -154,9 +156,9 @@ impl Account {
         Ok(rows.into_iter().map(row).collect())
     }
 
-    /// Resolves or corrects a call by hand: sets its total cost to `credits`, and allows its question again. Returns the
-    /// credits that were certainly charged before. Changes nothing and returns `None` if there is no such call or it is in
-    /// flight.
+    /// Resolves or corrects a call by hand: sets its total cost to `credits`, and unblocks its question. Returns the
+    /// credits that were booked as charged before. If there is no such call or it is in flight, changes nothing and
+    /// returns `None`.
     ///
     /// # Errors
     /// If the store fails.
@@ -170,12 +172,14 @@ impl Account {
     /// Records a purchase of `credits`, so that comparisons with the balance stay exact.
     ///
     /// # Errors
-    /// If the store fails. If the error [is in doubt](StoreError::is_in_doubt), the purchase is recorded later.
+    /// If the store fails. If the error [is in doubt](StoreError::is_in_doubt), the store keeps trying: do not record
+    /// the purchase again.
     pub async fn record_purchase(&self, credits: u64) -> Result<(), StoreError> {
         self.perform(Operation::Purchase { credits, token: next_token() }).await.map(drop)
     }
 
-    /// Replaces the price of an API method, for example after a wrong `op_cost`. Returns the old price.
+    /// Replaces the price of an API method, given its `ApiMethod::NAME`, for example after a wrong `op_cost`. `None`
+    /// means unknown. Returns the old price.
     ///
     /// # Errors
     /// If the store fails.
@@ -186,8 +190,8 @@ impl Account {
         }
     }
 
-    /// Removes expired questions and answers, and those older than `keep_for`. Returns the number of removed questions.
-    /// Questions blocked by a call stay.
+    /// Removes expired questions and answers, and those whose calls ended more than `keep_for` ago. Keeps questions
+    /// that a call blocks. Returns the number of removed questions.
     ///
     /// # Errors
     /// If the store fails.
@@ -233,8 +237,8 @@ impl Account {
         Ok(Erased { questions: calls.len() as u64, answers })
     }
 
-    /// Removes every question about a person and every answer that names the person, by all usernames and ids that these
-    /// answers connect. Also removes them from the disk, as far as the store can. The bill keeps its rows.
+    /// Removes every question about a person and every answer that names the person. Follows all usernames and ids that
+    /// these answers connect. Also removes them from the disk, as far as the store can. The bill keeps its rows.
     ///
     /// # Errors
     /// If the store fails, or concurrent calls keep naming the person.
@@ -306,7 +310,7 @@ impl Account {
 fn check_progress(last: &mut Vec<CallId>, calls: &[CallId]) -> Result<(), StoreError> {
     if last == calls {
         return Err(StoreError::new(
-            "the store does not remove questions and answers; check its implementation",
+            "the store did not remove questions and answers; check its implementation",
         ));
     }
     calls.clone_into(last);

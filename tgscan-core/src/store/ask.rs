@@ -18,7 +18,7 @@ pub(crate) enum Request {
     Perform(Operation),
 }
 
-/// The reply of an account. Report it with [`Asking::answered`](crate::call::Asking::answered).
+/// The reply of an account. Pass it to [`Asking::answered`](crate::call::Asking::answered).
 #[derive(Debug)]
 pub struct Answered(pub(crate) Result<AccountReply, StoreError>);
 
@@ -31,7 +31,7 @@ pub(crate) enum AccountReply {
     Done(Done),
 }
 
-/// Sends a request to an account. Converts panics of the store, which may be the caller's code, to errors.
+/// Sends a request to an account. Converts panics of the store, which may be the caller's code, into errors.
 pub(crate) async fn ask(account: Option<Account>, request: Request) -> Answered {
     let Some(account) = account else { return Answered(Err(StoreError::new("the call has no store"))) };
     let reply = CatchPanic::new(Box::pin(async move {

@@ -9,7 +9,7 @@ use super::{Answer, Call, CallId, Event, JournalEntry, OwnerId, QuestionRow};
 use crate::account::{Book, CLOCK_SLACK, Cost, Entry, JointResolution};
 
 /// The number of tokens that an account remembers, to book each operation once.
-const TOKENS: usize = 16;
+pub(crate) const TOKENS: usize = 16;
 
 /// Runs operations in order. Returns their outcomes and the changes to write. A refused operation changes nothing.
 ///
@@ -209,8 +209,8 @@ impl Work {
         let is_ours =
             |call: &&Call| call.token == (self.writer, claim.token) && !call.is_answered && !call.is_resolved;
         if let Some(call) = blocking.filter(is_ours) {
-            // Granted earlier by a commit in doubt. Its claim is released because nothing was sent, even if the question has an
-            // answer by now, or the call is uncertain because its owner was lost in the meantime.
+            // Granted earlier by a commit in doubt. Nothing was sent, so the caller releases this claim, even if the
+            // question has been answered or the owner was lost in the meantime.
             return Done::Granted(call.id);
         }
         let joined = claim.joined.and_then(|id| self.calls.get(&id));

@@ -16,7 +16,7 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// Creates an error after which nothing was written. The text should state the problem and its remedy.
+    /// Creates an error of an operation that wrote nothing. The text should state the problem and its remedy.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), source: None, is_in_doubt: false }
     }
@@ -28,7 +28,7 @@ impl StoreError {
         self
     }
 
-    /// Marks the transaction as possibly written, because the reply to its commit was lost.
+    /// Marks the transaction as possibly written, for example because the reply to its commit was lost.
     #[must_use]
     pub fn in_doubt(mut self) -> Self {
         self.is_in_doubt = true;
@@ -62,13 +62,13 @@ impl Error for StoreError {
     }
 }
 
-/// Why the store refused to send a paid call, or to send it again.
+/// The reason for which a store refused a paid call, or a further attempt of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StoreRefusal {
     /// The store failed.
     Failed(StoreError),
-    /// Another call with the same question is in flight, and did not end in time.
+    /// Another call with the same question is in flight, and did not end within the time limit of this call.
     InFlight {
         /// The other call.
         call: CallId,
@@ -84,9 +84,9 @@ pub enum StoreRefusal {
         /// The cost of the earlier call, if it is known.
         charged: Option<u64>,
     },
-    /// A comparison with the balance did not end in time.
+    /// A comparison with the balance did not end within the time limit of this call.
     ComparisonRunning,
-    /// No stored answer is recent enough for [`Lookup::Stored`](super::Lookup::Stored).
+    /// No recent answer is stored, and [`Lookup::Stored`](super::Lookup::Stored) accepts no new one.
     NotStored,
     /// The call lost its claim while it waited, because its owner was considered dead. Another process may have sent the
     /// question.
@@ -124,11 +124,11 @@ impl fmt::Display for StoreRefusal {
                 "not sent, because a comparison with the balance did not end in time; try again later",
             ),
             Self::NotStored => {
-                f.write_str("not sent, because only a stored answer was requested and no recent one exists")
+                f.write_str("not sent, because only a stored answer was accepted and no recent one is stored")
             }
-            Self::ClaimLost => {
-                f.write_str("not sent again, because the call lost its claim while it waited; ask again")
-            }
+            Self::ClaimLost => f.write_str(
+                "not sent again, because the call lost its claim while it waited; repeat the call",
+            ),
         }
     }
 }

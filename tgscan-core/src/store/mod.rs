@@ -6,24 +6,26 @@
 //! memory.
 //!
 //! ```text
-//!  claim (durable) ─► granted ─► attempt … ─► settle (durable) ─► reply
-//!      ├► stored answer (≤ max_age): 0 credits      ├ answered: response bytes, credits, time
-//!      ├► in flight elsewhere: wait, ask again      ├ not charged: the claim is gone
-//!      ├► uncertain since …: an error, nothing sent └ unanswered: stays, counts against the cap
-//!      └► the account's cap or a budget is reached
+//!  claim (durable) ─► granted ─► attempts ─► settle (durable) ─► reply
+//!      ├► stored answer (≤ max_age): 0 credits      ├ answered: keeps response, credits, time
+//!      ├► in flight elsewhere: wait, claim again    ├ not charged: the call is removed
+//!      ├► uncertain or unanswered: an error         └ unanswered: blocks the question, counts
+//!      └► cap or budget reached: an error             against the cap
 //! ```
 //!
 //! # Write a store
-//! A [`Store`] contains no rules. A transaction loads the rows in [`Needs`], passes them to the rules of this crate, and writes
-//! the [`Changes`] that they return. Requirements:
-//! 1. **One transaction at a time for each account.** No other transaction on the account loads between the load and the write.
+//! A [`Store`] contains no rules. A transaction loads the rows in [`Needs`], passes them to the rules of this crate
+//! ([`Decide`]), and writes the [`Changes`] that they return. Requirements:
+//! 1. **One transaction at a time for each account.** Between the load and the write of a transaction, no other
+//!    transaction on the account loads.
 //! 2. **Durable and atomic.** When [`Store::transact`] returns, all changes survive a crash. If it fails, no change is written,
 //!    or the error is [in doubt](StoreError::in_doubt).
-//! 3. **Owners.** Claims belong to an owner, which is an open store. An owner is alive as long as its lock or lease lasts, which
-//!    each transaction renews. Calls in flight of a dead owner are in [`Loaded::lost`]. An owner's number is never reused.
-//! 4. **Indexes** follow from the rows; see [`Index`].
-//! 5. **Limits.** Every function returns in bounded time, even if the disk or the network does not respond, because the callers
-//!    of claims and settlements wait for it.
+//! 3. **Owners.** Claims belong to an owner, which is an open store. An owner is alive as long as its lock or lease
+//!    lasts. In each transaction, the lease must still last for at least [`Store::fence`]; if not, renew it first.
+//!    Calls in flight of a dead owner are in [`Loaded::lost`]. An owner's number is never reused.
+//! 4. **Indexes** are derived from the rows; see [`Index`].
+//! 5. **Limits.** Every function returns within a time limit, even if the disk or the network does not respond, because
+//!    the callers of claims and settlements wait for it.
 //!
 //! `tgscan-mock` has a conformance suite that checks these requirements, and the promises that depend on them.
 
@@ -68,7 +70,7 @@ pub(crate) use slot::{Sender, slot};
 pub use transaction::{AccountRow, Changes, Loaded, Needs};
 pub(crate) use writer::next_token;
 
-/// A future that a store or runtime runs to completion.
+/// A task that a store or runtime runs to completion.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Returns the changes to write for the loaded rows. May run again if a transaction is repeated.
@@ -78,13 +80,13 @@ pub type Decide = Box<dyn FnMut(Loaded) -> Changes + Send>;
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Index {
-    /// Calls whose [`due_at`](Call::due_at) has passed, the earliest first.
+    /// Calls whose [`due_at`](Call::due_at) has passed, earliest first.
     Due,
-    /// Calls whose [`people`](Call::people) include one of these.
+    /// Calls whose [`people`](Call::people) include one of these usernames or ids, by ascending id.
     People(Vec<String>),
-    /// [Unresolved](Call::is_unresolved) calls.
+    /// [Unresolved](Call::is_unresolved) calls, by ascending id.
     Unresolved,
-    /// Answered calls with this question, by its [key](Question::key), the latest first.
+    /// Answered calls of the question with this [key](Question::key), latest first.
     Question(String),
 }
 
@@ -109,14 +111,15 @@ pub trait Store: Send + Sync {
     /// If nothing was written, or if it is [in doubt](StoreError::in_doubt).
     async fn transact(&self, account: &AccountName, needs: Needs, decide: Decide) -> Result<(), StoreError>;
 
-    /// Returns an account's row, and the time in milliseconds since 1970.
+    /// Returns the row of an account, and the time in milliseconds since 1970. If the account does not exist, the row
+    /// is the default.
     ///
     /// # Errors
     /// If the store fails.
     async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError>;
 
-    /// Returns the row of a question by its key, the answer of its latest answered call, and the time. Does not wait for
-    /// transactions.
+    /// Returns the row of the question with this key, the answer of its latest answered call, and the time in
+    /// milliseconds since 1970. If the question does not exist, the row is the default. Does not wait for transactions.
     ///
     /// # Errors
     /// If the store fails.
@@ -126,7 +129,7 @@ pub trait Store: Send + Sync {
         question: &str,
     ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError>;
 
-    /// Returns a call and its answer. Does not wait for transactions.
+    /// Returns a call, and its answer if one is stored. Does not wait for transactions.
     ///
     /// # Errors
     /// If the store fails.
@@ -136,7 +139,7 @@ pub trait Store: Send + Sync {
         call: CallId,
     ) -> Result<Option<(Call, Option<Answer>)>, StoreError>;
 
-    /// Lists up to `limit` calls after `after`, ascending.
+    /// Lists up to `limit` calls with ids above `after`, in ascending order.
     ///
     /// # Errors
     /// If the store fails.
@@ -147,7 +150,7 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Call>, StoreError>;
 
-    /// Finds up to `limit` calls by an index.
+    /// Finds up to `limit` calls by an index, in its order.
     ///
     /// # Errors
     /// If the store fails.
@@ -158,7 +161,7 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<CallId>, StoreError>;
 
-    /// Lists up to `limit` entries of the journal after `after`, ascending.
+    /// Lists up to `limit` entries of the journal with numbers above `after`, in ascending order.
     ///
     /// # Errors
     /// If the store fails.
@@ -178,7 +181,7 @@ pub trait Store: Send + Sync {
     /// Removes deleted rows from the disk, as far as the store can.
     ///
     /// # Errors
-    /// If that fails. The text states the remedy.
+    /// If deleted rows remain on the disk. The text states the remedy.
     async fn compact(&self) -> Result<(), StoreError>;
 
     /// Runs a task to completion on a thread or runtime of the store, independently of the caller.
@@ -187,8 +190,8 @@ pub trait Store: Send + Sync {
     /// Waits for this duration, in a task of [`spawn`](Self::spawn).
     async fn pause(&self, duration: Duration);
 
-    /// Returns for how long a claim or renewal is confirmed. An attempt that begins later renews it first. At most half of
-    /// a lease.
+    /// Returns how long the confirmation of a claim is valid. An attempt that begins later renews the claim first. Must
+    /// be at most half of a lease. Default: 5 s.
     fn fence(&self) -> Duration {
         Duration::from_secs(5)
     }

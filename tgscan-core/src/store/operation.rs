@@ -67,13 +67,13 @@ pub(crate) struct Claim {
     pub(crate) max_age: Option<Duration>,
     /// Whether to accept only a stored answer.
     pub(crate) stored_only: bool,
-    /// For how long question and answer may be kept.
+    /// How long question and answer are kept after the end of the call.
     pub(crate) keep_for: Duration,
-    /// The age from which an uncertain call no longer blocks its question.
+    /// The age from which a call that ended without an answer no longer blocks its question.
     pub(crate) pay_again_after: Option<Duration>,
     /// A call whose answer is accepted at any age, because the caller waited for it.
     pub(crate) joined: Option<CallId>,
-    /// For how long the claim is confirmed.
+    /// How long the confirmation of the claim is valid.
     pub(crate) fence: Duration,
     /// Identifies the claim if its transaction runs twice.
     pub(crate) token: u64,

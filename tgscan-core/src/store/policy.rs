@@ -22,13 +22,13 @@ pub struct StorePolicy {
     pub(crate) pay_again_after: Option<Duration>,
 }
 
-/// Which answers a call accepts.
+/// The answers that a call accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lookup {
     /// A stored answer if it is recent enough, or else a new answer.
     #[default]
     StoredOrNew,
-    /// A new answer, even if one is stored. Joins a call in flight with the same question.
+    /// A new answer, even if one is stored. If a call with the same question is in flight, its answer counts as new.
     New,
     /// A stored answer if it is recent enough, or else [`StoreRefusal::NotStored`](super::StoreRefusal::NotStored).
     Stored,
@@ -37,14 +37,15 @@ pub enum Lookup {
 impl StorePolicy {
     /// Creates a policy.
     ///
-    /// `account` is the label of the account whose credits are spent, which keeps accounts in one store apart: use one label
-    /// for each account. `max_age` is the maximum age of a stored answer. `keep_for` is how long questions and answers are
-    /// kept after a call has ended, at least one minute.
+    /// `account` is a label for the account whose credits are spent; use a different label for each account in a store.
+    /// `max_age` is the maximum age of stored answers that calls accept. `keep_for` is how long questions and answers
+    /// are kept after the end of a call; the minimum is one minute.
     pub fn new(account: impl Into<String>, max_age: Duration, keep_for: Duration) -> Self {
         Self { account: account.into(), max_age, keep_for: keep_for.max(MIN_KEEP_FOR), pay_again_after: None }
     }
 
-    /// Allows sending a question again if its earlier uncertain call is at least `age` old. **This may pay twice.**
+    /// Allows sending a question again if the earlier call that blocks it has ended and was claimed at least `age` ago.
+    /// This applies to uncertain calls, and to calls that were charged but not answered. **This may pay twice.**
     /// Default: never.
     #[must_use]
     pub fn pay_again_after(mut self, age: Duration) -> Self {
@@ -55,10 +56,5 @@ impl StorePolicy {
     /// Returns the account's label.
     pub fn account(&self) -> &str {
         &self.account
-    }
-
-    /// Returns how long questions and answers are kept.
-    pub fn keep_for(&self) -> Duration {
-        self.keep_for
     }
 }

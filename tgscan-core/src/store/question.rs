@@ -1,4 +1,4 @@
-//! Accounts and questions, in a comparable form.
+//! The names of accounts, and questions in a canonical form.
 
 use std::fmt;
 
@@ -7,12 +7,13 @@ use tgscan_types::ApiMethod;
 
 use crate::{Api, KeyKind};
 
-/// The name of an account in a store: a label, and the service that its credits are for.
+/// The name of an account in a store: a label and a service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountName {
     /// The label that the caller chose.
     pub label: String,
-    /// The service; see [`Api::with_service`]. Keeps the answers of a mock apart from those of the service.
+    /// The service that the account belongs to; see [`Api::with_service`]. Keeps the answers of a mock apart from those
+    /// of the real service.
     pub service: String,
 }
 
@@ -23,7 +24,7 @@ impl AccountName {
     }
 }
 
-/// A paid question: live or test, API method, and the canonical form body, in which usernames are in lower case. Equal
+/// A paid question: live or test, the API method, and the canonical form body, with usernames in lower case. Equal
 /// questions of an account share an answer.
 ///
 /// `Debug` hides the query.
@@ -56,7 +57,7 @@ impl Question {
         Self::new(api.key_kind() == KeyKind::Live, M::NAME, String::from_utf8_lossy(&form))
     }
 
-    /// Returns a unique text for the question within an account, for the key of a table.
+    /// Returns a text that identifies the question within an account, for use as the key of a table.
     pub fn key(&self) -> String {
         // A form has no line break, so the last line break ends the name of the method.
         format!("{}\n{}\n{}", u8::from(self.is_live), self.method, self.form)

@@ -22,7 +22,7 @@ pub type OwnerId = u64;
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Call {
-    /// The id of the call; not part of the bytes.
+    /// The id of the call; not part of [`to_bytes`](Call::to_bytes).
     #[serde(skip)]
     pub id: CallId,
     /// The call's entry in the account's book.
@@ -43,13 +43,13 @@ pub struct Call {
     /// The latest start of an attempt without a renewal.
     #[serde(rename = "s")]
     pub(crate) send_by: u64,
-    /// For how long question and answer may be kept, in milliseconds.
+    /// How long question and answer are kept after the end of the call, in milliseconds.
     #[serde(rename = "k")]
     pub(crate) keep_for: u64,
     /// The time at which question and answer expire.
     #[serde(rename = "x")]
     pub expires_at: u64,
-    /// The time of the settlement.
+    /// The time of the settlement, or of the loss of the owner; `None` while the call is in flight.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<u64>,
     /// Whether the response answers the question.
@@ -61,7 +61,7 @@ pub struct Call {
     /// The uncertain call with the same question that this call replaces, as allowed by the policy.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub(crate) replaces: Option<CallId>,
-    /// The people named by question and answer, by username in lower case or id.
+    /// The people that question and answer name: usernames in lower case, and ids.
     #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<String>,
 }
@@ -76,7 +76,7 @@ pub enum CallState {
     Answered,
     /// The call ended without an answer, and may have been charged. It blocks its question.
     Uncertain,
-    /// The call was charged and not answered. It blocks its question until it is resolved by hand.
+    /// The call was charged but not answered. It blocks its question until it is resolved by hand.
     Unanswered,
     /// The call ended without an answer, and its cost was resolved by a comparison or by hand.
     Resolved,
@@ -122,13 +122,14 @@ impl Call {
         matches!(self.state(), CallState::InFlight | CallState::Uncertain | CallState::Unanswered)
     }
 
-    /// Returns whether the call may have been charged, or was charged and not answered. A store keeps an index of these calls.
+    /// Returns whether the call ended and may have been charged, or was charged but not answered. A store keeps an
+    /// index of these calls.
     pub fn is_unresolved(&self) -> bool {
         self.entry.is_uncertain() || self.state() == CallState::Unanswered
     }
 
-    /// Returns when question and answer are due for removal; `None` if they are removed, or while the call blocks its
-    /// question. A store keeps an index of this time.
+    /// Returns when question and answer are due for removal, in milliseconds since 1970; `None` if they are removed, or
+    /// while the call blocks its question. A store keeps an index of this time.
     pub fn due_at(&self) -> Option<u64> {
         (self.question.is_some() && !self.blocks_question()).then_some(self.expires_at)
     }
@@ -168,10 +169,11 @@ impl fmt::Debug for Call {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct QuestionRow {
-    /// The call that blocks the question, or blocked it last.
+    /// The call that blocks the question, or the last one that did.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub blocking: Option<CallId>,
-    /// The latest answered call, the time of its answer, and the time at which the answer expires.
+    /// The latest answered call, the time of its answer, and the time at which the answer expires, both in milliseconds
+    /// since 1970.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub answered: Option<(CallId, u64, u64)>,
 }
@@ -201,7 +203,8 @@ impl QuestionRow {
         self.blocking.is_none() && self.answered.is_none()
     }
 
-    /// Returns the age of the latest answer, if it may be used. An answer from the future was stored by a wrong clock.
+    /// Returns the age of the latest answer, if it may be used. Ignores an answer from the future, which a wrong clock
+    /// stored.
     pub(crate) fn age(&self, now: u64) -> Option<Duration> {
         let (_, at, expires_at) = self.answered?;
         (at <= now.saturating_add(CLOCK_SLACK) && now < expires_at)
@@ -233,7 +236,7 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// An entry of an account's journal, which records the changes of its book other than calls.
+/// An entry of an account's journal, which records all changes of its book except those by calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JournalEntry {
@@ -263,7 +266,7 @@ pub enum Event {
     Resolved {
         /// The call.
         call: CallId,
-        /// The credits that were certainly charged before.
+        /// The credits that were booked as charged before.
         was: u64,
         /// The new cost, in credits.
         is: u64,
@@ -299,15 +302,15 @@ impl JournalEntry {
     }
 }
 
-/// The credits spent on a day with an API method.
+/// The calls of one API method on one day, and their cost.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct BillRow {
-    /// The day in UTC on which the calls were claimed, as `YYYY-MM-DD`.
+    /// The day on which the calls were claimed (in UTC), as `YYYY-MM-DD`.
     pub date: String,
-    /// The API method; empty for calls that a comparison resolved together.
+    /// The API method; empty for the total cost of calls that a comparison resolved together.
     pub method: String,
-    /// The number of calls, without those that ended as not charged.
+    /// The number of calls, except those that ended as not charged; 0 if `method` is empty.
     pub calls: u64,
     /// The credits that were certainly charged.
     pub charged: u64,

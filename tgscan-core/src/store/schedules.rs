@@ -1,8 +1,9 @@
 //! The queue of operations under many schedules of threads.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -174,6 +175,39 @@ fn schedules_write_every_settlement() {
         queue.wait_until_idle(HOUR);
         assert_eq!(queue.unwritten(), (0, 0));
         assert_eq!(store.tables.lock().unwrap().account.book.totals().charged, 2);
+    });
+}
+
+/// Reads the number of unwritten operations when it is woken.
+struct AtWake {
+    queue: Arc<Writer>,
+    unwritten: Mutex<Option<u64>>,
+}
+
+impl Wake for AtWake {
+    fn wake(self: Arc<Self>) {
+        *self.unwritten.lock().unwrap() = Some(self.queue.unwritten().0);
+    }
+}
+
+#[test]
+fn schedules_count_a_failed_settlement_before_its_caller_continues() {
+    check(|| {
+        let (store, queue) = writer(Memory { failures: Mutex::new(vec![Some(true)]), ..Memory::default() });
+        let at_wake = Arc::new(AtWake { queue: queue.clone(), unwritten: Mutex::new(None) });
+        // The transaction waits until its caller does.
+        let tables = store.tables.lock().unwrap();
+        let mut charge = queue.submit(Operation::Charge {
+            method: "search",
+            cost: Cost { charged: 1, uncertain: 0 },
+            token: next_token(),
+        });
+        let waker = Waker::from(at_wake.clone());
+        assert!(Pin::new(&mut charge).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(tables);
+        queue.wait_until_idle(HOUR);
+        assert_eq!(*at_wake.unwritten.lock().unwrap(), Some(1));
+        assert_eq!(queue.unwritten(), (0, 0));
     });
 }
 

@@ -19,7 +19,7 @@ struct State<T> {
 
 pub(crate) struct Sender<T>(Arc<Mutex<State<T>>>);
 
-/// A future of the value; `None` if the sender was dropped without sending.
+/// A future that returns the value, or `None` if the sender is dropped without sending.
 pub(crate) struct Receiver<T>(Arc<Mutex<State<T>>>);
 
 /// Creates a channel for one value. If the receiver is dropped before it has taken the value, `unclaimed` is called with it.

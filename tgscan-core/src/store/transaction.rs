@@ -12,9 +12,9 @@ use crate::account::Book;
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Needs {
-    /// Questions, by [key](super::Question::key). Load their rows and the calls that block them.
+    /// Questions, by [key](super::Question::key). Load their rows, and the calls in [`QuestionRow::blocking`].
     pub questions: Vec<String>,
-    /// Calls. Load them and the rows of their questions.
+    /// Calls. Load them, and the rows of their questions.
     pub calls: Vec<CallId>,
     /// Whether to load all unresolved calls of the account.
     pub unresolved: bool,
@@ -27,7 +27,7 @@ pub struct Needs {
 #[serde(default)]
 #[non_exhaustive]
 pub struct AccountRow {
-    /// The totals.
+    /// The account's book.
     pub book: Book,
     /// The last call that was claimed.
     pub(crate) last_call: CallId,
@@ -61,7 +61,7 @@ impl AccountRow {
 pub struct Loaded {
     /// The time, in milliseconds since 1970.
     pub now: u64,
-    /// The owner of new claims, whose lease was renewed in this transaction.
+    /// The owner of new claims, which is alive during this transaction.
     pub owner: OwnerId,
     /// The account's row; the default if it does not exist.
     pub account: AccountRow,
@@ -69,7 +69,8 @@ pub struct Loaded {
     pub questions: Vec<(String, QuestionRow)>,
     /// The calls in [`Needs`].
     pub calls: Vec<Call>,
-    /// Calls in flight whose owners are dead. The rows of their questions are in `questions`.
+    /// The ids of all calls in flight whose owners are dead. The calls are in `calls`, and the rows of their questions
+    /// in `questions`.
     pub lost: Vec<CallId>,
     /// The entries of the journal in [`Needs`].
     pub journal: Vec<(u64, JournalEntry)>,
@@ -83,7 +84,7 @@ pub struct Changes {
     pub account: Option<AccountRow>,
     /// Rows of questions; `None` removes one.
     pub questions: Vec<(String, Option<QuestionRow>)>,
-    /// Calls before and after. `None` after removes one, together with its answer.
+    /// Calls before and after the change. `None` before adds a call; `None` after removes it, together with its answer.
     pub calls: Vec<(Option<Call>, Option<Call>)>,
     /// Answers; `None` removes one.
     pub answers: Vec<(CallId, Option<Answer>)>,
@@ -92,7 +93,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Returns whether there is nothing to write.
+    /// Returns whether there is nothing to write, so that the transaction can be rolled back.
     pub fn is_empty(&self) -> bool {
         self.account.is_none()
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use super::decide::decide;
+use super::decide::{TOKENS, decide};
 use super::operation::{Done, Operation, Settlement, needs};
 use super::slot::{Receiver, Sender, slot};
 use super::{AccountName, Index, Loaded, OwnerId, Store, StoreError};
@@ -22,7 +22,7 @@ const EXPIRE_EVERY: u64 = 16;
 const EXPIRE: usize = 64;
 /// The pauses before a failed transaction is repeated, in milliseconds.
 const PAUSES: [u64; 6] = [50, 100, 300, 1000, 3000, 10_000];
-/// The number of failures after which an operation is dropped: about an hour.
+/// The number of failures after which an operation is dropped, after about an hour.
 const MAX_FAILURES: usize = 360;
 
 /// The queue of operations on an account.
@@ -90,7 +90,9 @@ impl Drop for Running {
         if let (Some(writer), false) = (&writer, self.is_done) {
             let mut queue = writer.lock();
             let left = std::mem::take(&mut queue.waiting);
-            queue.lost += left.iter().filter(|job| job.sender.is_none()).count() as u64;
+            let lost = left.iter().filter(|job| job.sender.is_none()).count() as u64;
+            queue.lost += lost;
+            queue.unwritten = queue.unwritten.saturating_sub(lost);
             queue.is_running = false;
             drop(queue);
             drop(left);
@@ -180,7 +182,8 @@ impl Writer {
         queue.waiting.push_back(job);
         if !std::mem::replace(&mut queue.is_running, true) {
             drop(queue);
-            // If the task is dropped unfinished, for example by a runtime that shuts down, `Running` reports to its callers.
+            // If the task is dropped unfinished, for example when a runtime shuts down, `Running` reports to the
+            // callers.
             self.tasks.change(|running| *running += 1);
             let running = Running { writer: Some(self.clone()), tasks: self.tasks.clone(), is_done: false };
             let task = async move {
@@ -198,7 +201,7 @@ impl Writer {
         loop {
             let mut batch = {
                 let mut queue = self.lock();
-                let count = queue.waiting.len().min(BATCH);
+                let count = batch_length(&queue.waiting);
                 let batch: Vec<Job> = queue.waiting.drain(..count).collect();
                 if batch.is_empty() {
                     queue.is_running = false;
@@ -233,8 +236,9 @@ impl Writer {
             match (job.sender, done) {
                 (Some(sender), done) => sender.send(Ok(done)),
                 (None, done) => {
-                    self.lock().unwritten -= 1;
+                    // The released claim is unwritten, too.
                     self.release(&done);
+                    self.lock().unwritten -= 1;
                 }
             }
         }
@@ -260,13 +264,14 @@ impl Writer {
 
     /// Reports a failed transaction to the callers, and queues the operations again that must not be lost.
     async fn keep_unwritten(self: &Arc<Self>, batch: Vec<Job>, error: &StoreError) {
-        let mut failures = 0;
+        let (mut failures, mut first) = (0, Vec::new());
         for mut job in batch {
             // An earlier failure may have been in doubt.
             let must_be_written = job.sender.is_none() || job.operation.must_be_written(error.is_in_doubt());
             if let Some(sender) = job.sender.take() {
-                sender.send(Err(error.clone()));
+                // Counted first, because the caller may end the process if nothing is unwritten.
                 self.lock().unwritten += u64::from(must_be_written);
+                sender.send(Err(error.clone()));
             } else {
                 job.failures += 1;
                 failures = failures.max(job.failures);
@@ -274,10 +279,14 @@ impl Writer {
             let mut queue = self.lock();
             if job.failures > MAX_FAILURES {
                 (queue.unwritten, queue.lost) = (queue.unwritten - 1, queue.lost + 1);
+            } else if must_be_written && has_token(&job.operation) {
+                first.push(job);
             } else if must_be_written {
                 queue.waiting.push_back(job);
             }
         }
+        // Before others, which would displace their tokens.
+        first.into_iter().rev().for_each(|job| self.lock().waiting.push_front(job));
         let pause = PAUSES[failures.min(PAUSES.len() - 1)];
         self.store.pause(Duration::from_millis(pause)).await;
     }
@@ -287,7 +296,7 @@ impl Writer {
         if !due.is_empty() {
             let forget = Operation::Remove { calls: due, is_erasing: false };
             let job = Job { operation: forget, sender: None, journal: None, failures: 0 };
-            // If this fails, the calls are due the next time too.
+            // If this fails, the calls are still due at the next removal.
             let _ = self.transact(&[job]).await;
         }
     }
@@ -311,4 +320,19 @@ impl Writer {
         let done = std::mem::take(&mut *outcomes.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(done)
     }
+}
+
+/// Returns how many of the waiting operations share a transaction. Operations that are recognised by their tokens are limited to
+/// the number of remembered tokens, so that the transaction can be repeated.
+fn batch_length(waiting: &VecDeque<Job>) -> usize {
+    let mut tokens = 0;
+    let fits = |job: &&Job| {
+        tokens += usize::from(has_token(&job.operation));
+        tokens <= TOKENS
+    };
+    waiting.iter().take(BATCH).take_while(fits).count()
+}
+
+fn has_token(operation: &Operation) -> bool {
+    matches!(operation, Operation::Charge { .. } | Operation::Purchase { .. })
 }

@@ -34,7 +34,7 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
 /// Turns a closure into a transport.
 ///
-/// This is a function because an `impl` for closures would overlap with the `impl` for `Arc`.
+/// A function, because an `impl` for closures would overlap with the `impl` for `Arc`.
 ///
 /// ```
 /// use bytes::Bytes;

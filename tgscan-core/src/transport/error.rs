@@ -9,15 +9,16 @@ use http::Response;
 use crate::panics::catch;
 use crate::redact::Redactor;
 
-/// Whether a request without a complete response was delivered.
+/// The delivery of a request without a complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// The service cannot have processed the request: it was not sent completely, or was returned unprocessed
-    /// (`REFUSED_STREAM` of HTTP/2).
+    /// The service cannot have processed the request: it was not sent completely, or the server refused it unprocessed
+    /// (HTTP/2 `REFUSED_STREAM`).
     NeverSent,
     /// The service may have received and processed the request.
     MaybeSent,
-    /// The response started: the service has processed the request or is processing it.
+    /// The response started and broke off. The service may have processed the request; the status and the received body
+    /// decide.
     ResponseStarted,
 }
 
@@ -37,7 +38,7 @@ impl fmt::Display for Delivery {
 pub enum TransportErrorKind {
     /// The name was not resolved, or no connection was made.
     Connect,
-    /// No trusted TLS session was established; not retried.
+    /// No trusted TLS session was established. Not retried.
     Tls,
     /// A time limit passed.
     Timeout,
@@ -65,7 +66,7 @@ impl fmt::Display for TransportErrorKind {
     }
 }
 
-/// Why a [`Transport`](super::Transport) returned no complete response.
+/// The error of a [`Transport`](super::Transport) that received no complete response.
 ///
 /// ```
 /// use tgscan_core::{TransportError, transport::{Delivery, TransportErrorKind}};
@@ -98,7 +99,7 @@ impl TransportError {
         Self::with_delivery(Delivery::MaybeSent, None, source.into())
     }
 
-    /// Creates an error for a request that the service certainly cannot process.
+    /// Creates an error for a request that the service certainly has not processed and will not process.
     pub fn never_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::with_delivery(Delivery::NeverSent, None, source.into())
     }
@@ -137,9 +138,9 @@ impl TransportError {
 
     /// Prints the causes without redaction, for sources that never quote the request.
     ///
-    /// By default, the client replaces text in the causes that looks like the key or the query, because a foreign error may
-    /// quote the request. That can affect other text: a query of `host` replaces every "host". Do not use this if a cause
-    /// quotes the peer, such as a reason phrase, because peers may echo requests.
+    /// By default, the client replaces text in the causes that looks like the key or the query, because a foreign error
+    /// may quote the request. This can affect other text: with the query `host`, every word "host" is replaced. Do not
+    /// trust causes that quote the peer, such as a reason phrase, because peers may echo requests.
     #[must_use]
     pub fn with_trusted_text(mut self) -> Self {
         self.inner.has_trusted_text = true;
@@ -228,8 +229,8 @@ impl fmt::Debug for TransportError {
 }
 
 impl StdError for TransportError {
-    /// Returns the cause if its text [is trusted](TransportError::with_trusted_text), because error reporters print sources. See
-    /// [`cause`](TransportError::cause) for any cause.
+    /// Returns the cause only if its text [is trusted](TransportError::with_trusted_text), because error reporters
+    /// print sources. [`cause`](TransportError::cause) always returns it.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.inner.has_trusted_text.then_some(&*self.inner.source as _)
     }

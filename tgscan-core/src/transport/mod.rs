@@ -19,32 +19,33 @@ pub(crate) use send::Transport;
 #[cfg(feature = "tower")]
 pub use service::ServiceTransport;
 
-/// The time limit for writing a request, in the extensions of requests with a claim in a store. A transport must not begin to
-/// write a request whose limit [has passed](Self::has_passed), for example after waiting for a connection. It returns
-/// [`TransportError::never_sent`] instead.
+/// The latest time at which a transport may begin to write a request. [`Client`](crate::Client) and
+/// [`blocking`](crate::blocking) add it to the extensions of requests with a claim in a store.
 ///
-/// If the process is suspended, the claim may expire, and another process may send and pay for the same question.
+/// Check this directly before writing, for example after waiting for a connection. If the limit
+/// [has passed](Self::has_passed), do not write the request, and return [`TransportError::never_sent`]. The claim may
+/// have expired, for example while the process was suspended, so another process may have sent and paid for the same
+/// question.
 #[derive(Clone)]
 pub struct SendBy(Arc<dyn Fn() -> bool + Send + Sync>);
 
 impl SendBy {
-    /// Creates a limit that has passed once `has_passed` returns `true`. For tests of a transport;
-    /// [`Client`](crate::Client) creates the limits of its requests.
+    /// Creates a limit that has passed once `has_passed` returns `true`, for tests of a transport.
     pub fn new(has_passed: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(has_passed))
     }
 
-    /// Checks a request before it is written.
+    /// Checks that the limit of a request, if it has one, has not passed. Call this before writing the request.
     ///
     /// # Errors
-    /// If its `SendBy` has passed: "never sent".
+    /// If the limit has passed: a timeout, never sent.
     pub fn check<B>(request: &Request<B>) -> Result<(), TransportError> {
         match request.extensions().get::<Self>() {
-            Some(send_by) if send_by.has_passed() => {
-                Err(TransportError::never_sent("the request waited longer than its claim is confirmed")
-                    .with_kind(TransportErrorKind::Timeout)
-                    .with_trusted_text())
-            }
+            Some(send_by) if send_by.has_passed() => Err(TransportError::never_sent(
+                "the confirmation of the claim expired before the request was written",
+            )
+            .with_kind(TransportErrorKind::Timeout)
+            .with_trusted_text()),
             _ => Ok(()),
         }
     }

@@ -17,6 +17,7 @@ mod golden;
 mod inputs;
 mod json;
 mod limits;
+mod pace;
 mod panics;
 mod regressions;
 mod robust;

@@ -1,4 +1,4 @@
-//! Measures the store in a file: `cargo bench --package tgscan-store`, with `TGSCAN_ANSWERS=1000000` in full size.
+//! Measures the store in a file: `cargo bench --package tgscan-store`. Set `TGSCAN_ANSWERS=1000000` for the full size.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints measurements")]
 
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use tgscan_core::{Api, Client, transport_fn};
 use tgscan_mock::{Mock, VirtualTimer};
 use tgscan_store::FileStore;
 
-/// How many calls run concurrently.
+/// The number of concurrent calls.
 const CONCURRENT: usize = 64;
 
 fn main() {
-    // What `cargo test --benches` calls it for.
+    // `cargo test --benches` only checks that this runs.
     let is_test = !std::env::args().any(|argument| argument == "--bench");
     let usual = if is_test { 200 } else { 20_000 };
     let answers: u64 = std::env::var("TGSCAN_ANSWERS").map_or(usual, |text| text.parse().unwrap());
@@ -63,7 +63,7 @@ fn main() {
     }
     println!("a stored answer among {answers}: {:?}", began.elapsed() / u32::try_from(looks).unwrap());
 
-    // As a kill leaves it: not closed.
+    // A copy of the open file, as a killed process leaves it.
     let killed = directory.path().join("killed");
     std::fs::copy(&path, &killed).unwrap();
     drop((client, store));
@@ -85,7 +85,7 @@ fn main() {
     }
 }
 
-/// A client whose searches are answered without a network.
+/// Returns a client whose searches are answered without a network.
 fn client(store: &Arc<FileStore>, bodies: &Arc<[String]>) -> Client {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     let bodies = bodies.clone();
@@ -104,7 +104,7 @@ fn name(number: u64) -> String {
     format!("name_{number}")
 }
 
-/// Answers of the mock.
+/// Returns answers of the mock.
 fn bodies() -> Vec<String> {
     let client = Mock::builder().credits(1_000_000).build().unwrap().client();
     let ask = |number| block_on(client.search(name(number))).unwrap().raw().clone();
@@ -131,7 +131,7 @@ fn ratio(one: Duration, other: Duration) -> f64 {
     one.as_secs_f64() / other.as_secs_f64()
 }
 
-/// The memory of this process, on systems that report it.
+/// Returns the resident memory of this process, or 0 on systems that do not report it.
 fn resident_mb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

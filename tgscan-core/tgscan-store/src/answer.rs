@@ -1,10 +1,10 @@
-//! How an answer is written: 19 bytes and its body.
+//! Encodes answers: a head of 19 bytes, then the body.
 
 use tgscan_core::Credits;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::store::Answer;
 
-/// How many bytes stand before the body.
+/// The length of the head in bytes: status, time, and cost.
 pub(crate) const HEAD: usize = 19;
 
 pub(crate) fn encode(answer: &Answer) -> Vec<u8> {
@@ -22,11 +22,12 @@ pub(crate) fn encode(answer: &Answer) -> Vec<u8> {
     bytes
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Option<Answer> {
+pub(crate) fn decode(bytes: Vec<u8>) -> Option<Answer> {
+    let bytes = Bytes::from(bytes);
     let (status, rest) = bytes.split_first_chunk()?;
     let (at, rest) = rest.split_first_chunk()?;
     let (tag, rest) = rest.split_first()?;
-    let (credits, body) = rest.split_first_chunk()?;
+    let credits = rest.first_chunk()?;
     let credits = match tag {
         0 => Credits::NotCharged,
         1 => Credits::Charged(u64::from_le_bytes(*credits)),
@@ -34,5 +35,5 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Answer> {
         _ => return None,
     };
     let (status, at) = (u16::from_le_bytes(*status), u64::from_le_bytes(*at));
-    Some(Answer { status, body: Bytes::copy_from_slice(body), credits, at })
+    Some(Answer { status, body: bytes.slice(HEAD..), credits, at })
 }

@@ -10,7 +10,7 @@ mod memory;
 mod postgres;
 mod tables;
 
-// A page of documentation and nothing else, as a module so that rustdoc shows it.
+// Pages of documentation, as modules so that rustdoc shows them.
 #[doc = include_str!("retention.md")]
 pub mod _retention {}
 #[doc = include_str!("production.md")]
@@ -18,7 +18,7 @@ pub mod _production {}
 
 pub use clock::Clock;
 #[cfg(feature = "redb")]
-pub use file::FileStore;
+pub use file::{FileStore, Salvage, Salvaged, Unreadable};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;

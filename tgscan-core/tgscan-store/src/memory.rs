@@ -15,12 +15,12 @@ use tgscan_core::store::{
 };
 
 use crate::Clock;
-use crate::tables::{self, Pairs, Reads, Table, Writes};
+use crate::tables::{self, Pairs, Reads, Writes};
 
-/// A store in memory: joins equal questions that are asked concurrently, and answers repeated ones, in one process.
+/// A store in memory, for one process: sends equal concurrent questions once, and answers repeated ones.
 ///
-/// Nothing survives the process. Clones share the data. Answers are held until they expire; each call's row (about
-/// 300 bytes) stays.
+/// The data is lost when the process ends. Clones share it. Answers are kept until they expire, and each call's row
+/// (about 300 bytes) is kept permanently.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     memory: Arc<Mutex<Memory>>,
@@ -29,7 +29,7 @@ pub struct MemoryStore {
 }
 
 #[derive(Default)]
-struct Memory(BTreeMap<(Table, Vec<u8>), Vec<u8>>);
+struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl MemoryStore {
     /// Creates an empty store.
@@ -44,7 +44,7 @@ impl MemoryStore {
         self
     }
 
-    /// Loses the owner of every call in flight, as if its process had died: for tests.
+    /// Marks the owner of every call in flight as lost, as if its process had crashed. For tests.
     pub fn simulate_crash(&self) {
         self.owner.fetch_add(1, Ordering::Relaxed);
     }
@@ -63,8 +63,8 @@ impl MemoryStore {
         read: impl FnOnce(&Memory, u32) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let memory = self.lock();
-        match tables::account(&*memory, account)? {
-            Some((number, _)) => read(&memory, number),
+        match tables::number(&*memory, account)? {
+            Some(number) => read(&memory, number),
             None => Ok(T::default()),
         }
     }
@@ -150,7 +150,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    /// Runs the task on this thread: nothing in it waits.
+    /// Runs the task on this thread, because operations of this store never wait.
     fn spawn(&self, mut task: Task) {
         let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
@@ -159,32 +159,25 @@ impl Store for MemoryStore {
 }
 
 impl Reads for Memory {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.get(&(table, key.to_vec())).cloned())
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.get(key).cloned())
     }
 
-    fn range(
-        &self,
-        table: Table,
-        from: &[u8],
-        to: &[u8],
-        limit: usize,
-        is_descending: bool,
-    ) -> Result<Pairs, StoreError> {
+    fn range(&self, from: &[u8], to: &[u8], limit: usize, is_descending: bool) -> Result<Pairs, StoreError> {
         if from >= to {
             return Ok(Vec::new());
         }
-        let bounds = (Bound::Included((table, from.to_vec())), Bound::Excluded((table, to.to_vec())));
-        let rows = self.0.range(bounds).map(|((_, key), value)| (key.clone(), value.clone()));
+        let rows = self.0.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+        let rows = rows.map(|(key, value)| (key.clone(), value.clone()));
         Ok(if is_descending { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
     }
 }
 
 impl Writes for Memory {
-    fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
+    fn set(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
         match value {
-            Some(value) => self.0.insert((table, key.to_vec()), value.to_vec()),
-            None => self.0.remove(&(table, key.to_vec())),
+            Some(value) => self.0.insert(key.to_vec(), value.to_vec()),
+            None => self.0.remove(key),
         };
         Ok(())
     }

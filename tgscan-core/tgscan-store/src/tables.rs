@@ -1,4 +1,4 @@
-//! Rows and their indexes in ordered tables of bytes: the same for memory and for a file.
+//! Rows and their indexes in ordered tables of bytes, shared by the stores in memory and in a file.
 
 use tgscan_core::store::{
     AccountName, AccountRow, Answer, Call, CallId, Changes, Index, JournalEntry, Loaded, Needs, OwnerId,
@@ -7,45 +7,29 @@ use tgscan_core::store::{
 
 use crate::answer;
 
-/// A table. Keys begin with the number of the account, except in [`Table::Accounts`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A table: the first byte of its keys. The number of the account follows, except in [`Table::Accounts`].
+///
+/// All tables are in one tree, so that a transaction changes few pages. The tables that stay small are adjacent.
+#[derive(Clone, Copy)]
 pub(crate) enum Table {
     /// By label and service, as JSON: the number of the account, and its row.
     Accounts,
-    /// By key: its row.
-    Questions,
+    /// Calls in flight by owner and id.
+    InFlight,
+    /// Unresolved calls by id.
+    Unresolved,
+    /// By number: the entry.
+    Journal,
     /// By id: the call.
     Calls,
     /// By the id of the call: the answer.
     Answers,
-    /// By number: the entry.
-    Journal,
-    /// Calls in flight by id: the owner.
-    InFlight,
-    /// Unresolved calls by id.
-    Unresolved,
     /// Calls by the time at which they are due, and id.
     Due,
+    /// By key: the row of the question. Then its answered calls, by key and id.
+    Questions,
     /// Calls by a person that they name, and id.
     People,
-    /// Answered calls by the key of their question, and id.
-    History,
-}
-
-impl Table {
-    #[cfg(feature = "redb")]
-    pub(crate) const ALL: [Self; 10] = [
-        Self::Accounts,
-        Self::Questions,
-        Self::Calls,
-        Self::Answers,
-        Self::Journal,
-        Self::InFlight,
-        Self::Unresolved,
-        Self::Due,
-        Self::People,
-        Self::History,
-    ];
 }
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -54,35 +38,58 @@ pub(crate) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Reads tables, in one snapshot.
 pub(crate) trait Reads {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>>;
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// Up to `limit` rows with keys from `from` (inclusive) to `to` (exclusive), ascending, or descending from the end.
-    fn range(&self, table: Table, from: &[u8], to: &[u8], limit: usize, is_descending: bool)
-    -> Result<Pairs>;
+    /// Returns up to `limit` rows with keys from `from` (inclusive) to `to` (exclusive), ascending, or descending from
+    /// the end.
+    fn range(&self, from: &[u8], to: &[u8], limit: usize, is_descending: bool) -> Result<Pairs>;
 }
 
 /// Writes tables, in one transaction.
 pub(crate) trait Writes: Reads {
-    fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) -> Result<()>;
+    /// Sets or removes a row.
+    fn set(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()>;
 }
 
-/// The number of an account, and its row.
+/// Returns the number of an account, and its row.
 pub(crate) fn account(tables: &impl Reads, name: &AccountName) -> Result<Option<(u32, AccountRow)>> {
-    let Some(value) = tables.get(Table::Accounts, &account_key(name))? else { return Ok(None) };
+    let Some(value) = tables.get(&account_key(name))? else { return Ok(None) };
     let (number, row) = value.split_first_chunk().ok_or_else(damaged)?;
     Ok(Some((u32::from_be_bytes(*number), AccountRow::from_bytes(row)?)))
 }
 
-pub(crate) fn accounts(tables: &impl Reads) -> Result<Vec<AccountName>> {
-    let rows = tables.range(Table::Accounts, &[], &[0xff], usize::MAX, false)?;
-    let name = |(key, _): (Vec<u8>, Vec<u8>)| {
-        let (label, service): (String, String) = serde_json::from_slice(&key).ok()?;
-        Some(AccountName::new(label, service))
-    };
-    rows.into_iter().map(|row| name(row).ok_or_else(damaged)).collect()
+/// Returns the number of an account.
+pub(crate) fn number(tables: &impl Reads, name: &AccountName) -> Result<Option<u32>> {
+    let Some(value) = tables.get(&account_key(name))? else { return Ok(None) };
+    value.first_chunk().map(|number| Some(u32::from_be_bytes(*number))).ok_or_else(damaged)
 }
 
-/// Loads the rows for a decision. Calls in flight of other owners are lost: there is one owner at a time.
+pub(crate) fn accounts(tables: &impl Reads) -> Result<Vec<AccountName>> {
+    let rows = tables.range(&[Table::Accounts as u8], &[Table::Accounts as u8 + 1], usize::MAX, false)?;
+    rows.iter().map(|(key, _)| account_name(key).ok_or_else(damaged)).collect()
+}
+
+/// Returns the name in a key of [`Table::Accounts`].
+fn account_name(key: &[u8]) -> Option<AccountName> {
+    let (label, service): (String, String) = serde_json::from_slice(key.get(1..)?).ok()?;
+    Some(AccountName::new(label, service))
+}
+
+/// Returns the number and the name in a row of [`Table::Accounts`].
+#[cfg(feature = "redb")]
+pub(crate) fn account_of_row(key: &[u8], value: &[u8]) -> Option<(u32, AccountName)> {
+    let number = value.first_chunk().map(|number| u32::from_be_bytes(*number))?;
+    Some((number, account_name(key)?))
+}
+
+/// Returns the number of the account and the id in a key of [`Table::Calls`] or [`Table::Answers`].
+#[cfg(feature = "redb")]
+pub(crate) fn call_of_key(key: &[u8]) -> Option<(u32, CallId)> {
+    let (number, id) = key.get(1..)?.split_first_chunk()?;
+    Some((u32::from_be_bytes(*number), CallId::from_be_bytes(id.try_into().ok()?)))
+}
+
+/// Loads the rows for a decision. Calls in flight of other owners are lost, because only one owner is alive at a time.
 pub(crate) fn load(
     tables: &impl Reads,
     account: Option<(u32, AccountRow)>,
@@ -103,13 +110,8 @@ pub(crate) fn load(
     if needs.unresolved {
         ids.extend(find(tables, number, &Index::Unresolved, usize::MAX, now)?);
     }
-    for (key, value) in
-        tables.range(Table::InFlight, &prefix(number), &prefix(number + 1), usize::MAX, false)?
-    {
-        if value != owner.to_be_bytes() {
-            loaded.lost.push(id_of(&key)?);
-        }
-    }
+    let (from, to) = (pair_key(Table::InFlight, number, 0, 0), pair_key(Table::InFlight, number, owner, 0));
+    loaded.lost = ids_of(&tables.range(&from, &to, usize::MAX, false)?)?;
     ids.extend(&loaded.lost);
     ids.sort_unstable();
     ids.dedup();
@@ -123,7 +125,7 @@ pub(crate) fn load(
         loaded.calls.push(call);
     }
     for entry in &needs.journal {
-        let value = tables.get(Table::Journal, &key(number, *entry))?;
+        let value = tables.get(&key(Table::Journal, number, *entry))?;
         loaded.journal.extend(
             value.map(|value| JournalEntry::from_bytes(&value)).transpose()?.map(|row| (*entry, row)),
         );
@@ -146,52 +148,51 @@ pub(crate) fn apply(
     };
     let mut value = number.to_be_bytes().to_vec();
     value.extend(row.to_bytes());
-    tables.set(Table::Accounts, &account_key(name), Some(&value))?;
+    tables.set(&account_key(name), Some(&value))?;
     for (key, row) in &changes.questions {
         let row = row.as_ref().map(QuestionRow::to_bytes);
-        tables.set(Table::Questions, &text_key(number, key), row.as_deref())?;
+        tables.set(&text_key(Table::Questions, number, key), row.as_deref())?;
     }
     for (before, after) in &changes.calls {
         let Some(id) = after.as_ref().or(before.as_ref()).map(|call| call.id) else { continue };
         let (old, new) = (entries(number, before.as_ref()), entries(number, after.as_ref()));
-        for (table, key, _) in old.iter().filter(|entry| !new.contains(entry)) {
-            tables.set(*table, key, None)?;
+        for key in old.iter().filter(|key| !new.contains(key)) {
+            tables.set(key, None)?;
         }
-        for (table, key, value) in new.iter().filter(|entry| !old.contains(entry)) {
-            tables.set(*table, key, Some(value))?;
+        for key in new.iter().filter(|key| !old.contains(key)) {
+            tables.set(key, Some(&[]))?;
         }
         let value = after.as_ref().map(Call::to_bytes);
-        tables.set(Table::Calls, &key(number, id), value.as_deref())?;
+        tables.set(&key(Table::Calls, number, id), value.as_deref())?;
     }
     for (call, answer) in &changes.answers {
         let value = answer.as_ref().map(answer::encode);
-        tables.set(Table::Answers, &key(number, *call), value.as_deref())?;
+        tables.set(&key(Table::Answers, number, *call), value.as_deref())?;
     }
     for (entry, row) in &changes.journal {
-        tables.set(Table::Journal, &key(number, *entry), Some(&row.to_bytes()))?;
+        tables.set(&key(Table::Journal, number, *entry), Some(&row.to_bytes()))?;
     }
     Ok(())
 }
 
-/// The entries of a call in the indexes.
-fn entries(number: u32, call: Option<&Call>) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
+/// Returns the keys of a call in the indexes.
+fn entries(number: u32, call: Option<&Call>) -> Vec<Vec<u8>> {
     let Some(call) = call else { return Vec::new() };
     let mut entries = Vec::new();
-    let mut add = |table, key, value| entries.push((table, key, value));
     if call.entry.is_in_flight() {
-        add(Table::InFlight, key(number, call.id), call.owner.to_be_bytes().to_vec());
+        entries.push(pair_key(Table::InFlight, number, call.owner, call.id));
     }
     if call.is_unresolved() {
-        add(Table::Unresolved, key(number, call.id), Vec::new());
+        entries.push(key(Table::Unresolved, number, call.id));
     }
     if let Some(due) = call.due_at() {
-        add(Table::Due, due_key(number, due, call.id), Vec::new());
+        entries.push(pair_key(Table::Due, number, due, call.id));
     }
     for person in &call.people {
-        add(Table::People, text_id_key(number, person, call.id), Vec::new());
+        entries.push(text_id_key(Table::People, number, person, call.id));
     }
     if let (true, Some(question)) = (call.is_answered, &call.question) {
-        add(Table::History, text_id_key(number, &question.key(), call.id), Vec::new());
+        entries.push(text_id_key(Table::Questions, number, &question.key(), call.id));
     }
     entries
 }
@@ -204,56 +205,57 @@ pub(crate) fn find(
     limit: usize,
     now: u64,
 ) -> Result<Vec<CallId>> {
-    let all = |table, from: Vec<u8>, to: Vec<u8>, is_descending| {
-        let rows = tables.range(table, &from, &to, limit, is_descending)?;
-        rows.iter().map(|(key, _)| id_of(key)).collect::<Result<Vec<_>>>()
+    let all = |from: Vec<u8>, to: Vec<u8>| ids_of(&tables.range(&from, &to, limit, false)?);
+    let with_text = |table, text: &str, is_descending| {
+        let of = |id| text_id_key(table, number, text, id);
+        ids_of(&tables.range(&of(0), &of(CallId::MAX), limit, is_descending)?)
     };
     match index {
-        Index::Due => all(Table::Due, prefix(number), due_key(number, now.saturating_add(1), 0), false),
-        Index::Unresolved => all(Table::Unresolved, prefix(number), prefix(number + 1), false),
+        Index::Due => {
+            let due = |at| pair_key(Table::Due, number, at, 0);
+            all(due(0), due(now.saturating_add(1)))
+        }
+        Index::Unresolved => {
+            let id = |id| key(Table::Unresolved, number, id);
+            all(id(0), id(CallId::MAX))
+        }
         Index::People(people) => {
             let mut found = Vec::new();
             for person in people {
-                found.extend(all(
-                    Table::People,
-                    text_id_key(number, person, 0),
-                    text_id_key(number, person, CallId::MAX),
-                    false,
-                )?);
+                found.extend(with_text(Table::People, person, false)?);
             }
             found.sort_unstable();
             found.dedup();
             found.truncate(limit);
             Ok(found)
         }
-        Index::Question(key) => {
-            all(Table::History, text_id_key(number, key, 0), text_id_key(number, key, CallId::MAX), true)
-        }
+        Index::Question(key) => with_text(Table::Questions, key, true),
         _ => Ok(Vec::new()),
     }
 }
 
 pub(crate) fn question(tables: &impl Reads, number: u32, key: &str) -> Result<Option<QuestionRow>> {
     tables
-        .get(Table::Questions, &text_key(number, key))?
+        .get(&text_key(Table::Questions, number, key))?
         .map(|value| QuestionRow::from_bytes(&value))
         .transpose()
 }
 
 pub(crate) fn call(tables: &impl Reads, number: u32, id: CallId) -> Result<Option<Call>> {
-    tables.get(Table::Calls, &key(number, id))?.map(|value| Call::from_bytes(id, &value)).transpose()
+    tables.get(&key(Table::Calls, number, id))?.map(|value| Call::from_bytes(id, &value)).transpose()
 }
 
 pub(crate) fn answer(tables: &impl Reads, number: u32, id: CallId) -> Result<Option<Answer>> {
     tables
-        .get(Table::Answers, &key(number, id))?
-        .map(|value| answer::decode(&value).ok_or_else(damaged))
+        .get(&key(Table::Answers, number, id))?
+        .map(|value| answer::decode(value).ok_or_else(damaged))
         .transpose()
 }
 
 pub(crate) fn calls(tables: &impl Reads, number: u32, after: CallId, limit: usize) -> Result<Vec<Call>> {
-    let from = key(number, after.saturating_add(1));
-    let rows = tables.range(Table::Calls, &from, &prefix(number + 1), limit, false)?;
+    let (from, to) =
+        (key(Table::Calls, number, after.saturating_add(1)), key(Table::Calls, number, CallId::MAX));
+    let rows = tables.range(&from, &to, limit, false)?;
     rows.iter().map(|(key, value)| Call::from_bytes(id_of(key)?, value)).collect()
 }
 
@@ -263,38 +265,42 @@ pub(crate) fn journal(
     after: u64,
     limit: usize,
 ) -> Result<Vec<(u64, JournalEntry)>> {
-    let from = key(number, after.saturating_add(1));
-    let rows = tables.range(Table::Journal, &from, &prefix(number + 1), limit, false)?;
+    let (from, to) =
+        (key(Table::Journal, number, after.saturating_add(1)), key(Table::Journal, number, CallId::MAX));
+    let rows = tables.range(&from, &to, limit, false)?;
     rows.iter().map(|(key, value)| Ok((id_of(key)?, JournalEntry::from_bytes(value)?))).collect()
 }
 
 fn account_key(name: &AccountName) -> Vec<u8> {
-    serde_json::to_vec(&(&name.label, &name.service)).unwrap_or_default()
+    let mut key = vec![Table::Accounts as u8];
+    key.extend(serde_json::to_vec(&(&name.label, &name.service)).unwrap_or_default());
+    key
 }
 
-fn prefix(number: u32) -> Vec<u8> {
-    number.to_be_bytes().to_vec()
+fn key(table: Table, number: u32, id: u64) -> Vec<u8> {
+    [&[table as u8][..], &number.to_be_bytes(), &id.to_be_bytes()].concat()
 }
 
-fn key(number: u32, id: u64) -> Vec<u8> {
-    [&number.to_be_bytes()[..], &id.to_be_bytes()].concat()
+fn pair_key(table: Table, number: u32, first: u64, id: CallId) -> Vec<u8> {
+    [&[table as u8][..], &number.to_be_bytes(), &first.to_be_bytes(), &id.to_be_bytes()].concat()
 }
 
-fn due_key(number: u32, at: u64, id: CallId) -> Vec<u8> {
-    [&number.to_be_bytes()[..], &at.to_be_bytes(), &id.to_be_bytes()].concat()
+/// Returns the key of a text. No such key is a prefix of another, because it ends with 0xff, which no text contains.
+fn text_key(table: Table, number: u32, text: &str) -> Vec<u8> {
+    [&[table as u8][..], &number.to_be_bytes(), text.as_bytes(), &[0xff]].concat()
 }
 
-fn text_key(number: u32, text: &str) -> Vec<u8> {
-    [&number.to_be_bytes()[..], text.as_bytes()].concat()
+fn text_id_key(table: Table, number: u32, text: &str, id: CallId) -> Vec<u8> {
+    let mut key = text_key(table, number, text);
+    key.extend(id.to_be_bytes());
+    key
 }
 
-/// No text is the beginning of another one here, because a zero byte ends it.
-fn text_id_key(number: u32, text: &str, id: CallId) -> Vec<u8> {
-    let text = text.replace('\0', "");
-    [&number.to_be_bytes()[..], text.as_bytes(), &[0], &id.to_be_bytes()].concat()
+fn ids_of(rows: &Pairs) -> Result<Vec<CallId>> {
+    rows.iter().map(|(key, _)| id_of(key)).collect()
 }
 
-/// The id at the end of a key.
+/// Returns the id at the end of a key.
 fn id_of(key: &[u8]) -> Result<CallId> {
     key.last_chunk().map(|id| CallId::from_be_bytes(*id)).ok_or_else(damaged)
 }

@@ -47,7 +47,7 @@ fn print_line(line: &str) -> Result<(), String> {
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| format!("cannot print: {error}"))
 }
 
-/// Prints a line for people. Continues if stderr is closed.
+/// Prints a line to stderr. Ignores a closed stderr.
 fn warn(message: &str) {
     let _ = writeln!(std::io::stderr(), "tgscan-mock: {message}");
 }

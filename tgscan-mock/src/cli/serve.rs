@@ -19,7 +19,8 @@ pub(crate) struct Serve {
     /// TOML file with these settings, costs and faults
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address to listen on, by number or name; port 0 selects a free port and prints it [default: 127.0.0.1:8089]
+    /// Address to listen on, an IP address or a name with a port; port 0 selects a free one and prints it [default:
+    /// 127.0.0.1:8089]
     #[arg(long)]
     address: Option<String>,
     /// Allow an address that other machines can reach
@@ -39,13 +40,13 @@ pub(crate) struct Serve {
     repeat: Option<RepeatName>,
     #[arg(long, value_enum, help = "HTTP status of error envelopes [default: by_cause]")]
     error_status: Option<ErrorStatusName>,
-    /// Refuse forms with another content type, as documented
+    /// Refuse bodies that are not sent as a form, as documented
     #[arg(long)]
     strict: bool,
     /// Answer as existing clients expect: errors with status 200, ids as numbers
     #[arg(long)]
     like_service: bool,
-    /// Answer in the manner that `tgscan probe` wrote to this file
+    /// Imitate the service that `tgscan probe` recorded in this file
     #[arg(long, value_name = "FILE")]
     like: Option<PathBuf>,
     /// Latency of each answer in milliseconds [default: 0]
@@ -84,7 +85,7 @@ pub(crate) struct Serve {
     /// Compress answers with gzip for clients that accept it
     #[arg(long)]
     gzip: bool,
-    /// Print only the address
+    /// Print nothing but the address
     #[arg(long)]
     quiet: bool,
 }

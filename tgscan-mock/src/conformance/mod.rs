@@ -24,15 +24,13 @@
 //! report.assert_passed();
 //! # }
 //! ```
-//!
-//! The suite works with any runtime: its server and its clock run on their own threads. A transport that needs a
-//! runtime must find it where [`run`] is awaited.
+//! The suite works with any runtime: its server and its clock run on their own threads. Await [`run`] inside the
+//! runtime that your transport needs, if any.
 //!
 //! Over `Scheme::Https` the server offers HTTP/2 and HTTP/1.1. `run_gzip` (feature `gzip`) runs the same suite over
 //! compressed answers, for a transport that accepts them.
-//!
-//! Each line has a severity: a broken rule about money or secrets differs from one that only loses a detail, and "maybe
-//! sent" where "response started" was possible is a warning.
+//! Each failure has a [`Severity`]: it puts money or secrets at risk, or it only loses a detail. "Maybe sent" where
+//! "response started" was possible is a warning.
 //!
 //! The suite cannot detect whether an HTTP/2 stream that the server refused is sent again without the core's knowledge,
 //! or whether secrets are written to logs.
@@ -76,7 +74,7 @@ struct Setup {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Endpoint {
-    /// Base URL, which requests contain already.
+    /// Base URL. The requests already contain it.
     pub url: String,
     /// The authority to trust, as PEM; `None` without TLS.
     pub ca_pem: Option<String>,
@@ -84,7 +82,7 @@ pub struct Endpoint {
     pub time_limit: Duration,
     /// The largest body that the transport must accept, in bytes: 64 KiB.
     pub max_body_size: usize,
-    /// The mock behind the endpoint. Without TLS, it can be the transport under test.
+    /// The mock behind the endpoint. Without TLS, it can itself be the transport under test.
     pub mock: Mock,
 }
 
@@ -170,7 +168,7 @@ fn one_attempt(api: Api, transport: impl Transport + 'static) -> Client {
 
 /// Runs the suite on the transports that `make` returns, one per case.
 ///
-/// Takes some seconds, since time limits must really pass.
+/// Takes several seconds, because it waits for real time limits.
 pub async fn run<T, F>(scheme: Scheme, make: F) -> Report
 where
     T: Transport + fmt::Debug + 'static,

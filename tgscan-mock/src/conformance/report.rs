@@ -5,7 +5,7 @@ use std::fmt;
 /// The severity of a broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// It could be better: "maybe sent" where "response started" was possible. The suite still passes.
+    /// Could be better: "maybe sent" where "response started" was possible. The suite still passes.
     Warning,
     /// A part of the response is lost or changed, but no credit is at stake.
     Detail,
@@ -44,9 +44,9 @@ impl<T: Into<String>> From<T> for Problem {
 pub struct Case {
     /// The rule or the fault.
     pub name: String,
-    /// The description of the broken rule, if it was broken.
+    /// A description of the failure; `None` if the case passed.
     pub problem: Option<String>,
-    /// The severity of the broken rule.
+    /// The severity of the failure; `None` if the case passed.
     pub severity: Option<Severity>,
 }
 
@@ -77,10 +77,10 @@ impl Report {
         self.failures().next().is_none()
     }
 
-    /// Panics if a case failed.
+    /// Asserts that every case passed; warnings are allowed.
     ///
     /// # Panics
-    /// If a case failed, with the table.
+    /// With the table of results, if a case failed.
     pub fn assert_passed(&self) {
         assert!(self.is_passed(), "the transport does not conform:\n{self}");
     }

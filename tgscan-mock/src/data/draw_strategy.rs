@@ -94,12 +94,12 @@ pub(super) fn keep_back<T>(list: &mut Vec<T>) -> bool {
     is_any
 }
 
-/// Cuts a text to its first character.
+/// Cuts a string to its first character.
 pub(super) fn first_char(text: &mut String) -> bool {
     keep_chars::<1>(text)
 }
 
-/// Cuts a text to at most `MOST` characters.
+/// Cuts a string to at most `MOST` characters.
 pub(super) fn keep_chars<const MOST: usize>(text: &mut String) -> bool {
     let cut = text.char_indices().nth(MOST).map(|(at, _)| at);
     cut.is_some_and(|at| {
@@ -108,7 +108,7 @@ pub(super) fn keep_chars<const MOST: usize>(text: &mut String) -> bool {
     })
 }
 
-/// Cuts a text to `LEAST` characters, then by one character at a time.
+/// Cuts a string to `LEAST` characters, then by one character at a time.
 pub(super) fn shorten<const LEAST: usize>(text: &mut String, step: usize) -> bool {
     if step == 0 { keep_chars::<LEAST>(text) } else { text.chars().count() > LEAST && text.pop().is_some() }
 }
@@ -195,7 +195,7 @@ impl<T: Clone + fmt::Debug> ValueTree for DrawTree<T> {
     }
 
     fn complicate(&mut self) -> bool {
-        // The step went too far, and from the value before it would fail again.
+        // The step went too far, and would fail again from the earlier value, so it is not repeated.
         let Some(before) = self.before.take() else { return false };
         self.now = Some(before);
         self.place += 1;

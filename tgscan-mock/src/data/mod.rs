@@ -68,11 +68,12 @@ pub enum Profile {
     /// Like real Telegram data: usernames, titles in many scripts and with emoji, plausible ids, counts and dates.
     #[default]
     Typical,
-    /// As unusual as the documentation allows: empty and huge lists, empty texts, right-to-left and zero-width
+    /// As unusual as the documentation allows: empty and huge lists, empty strings, right-to-left and zero-width
     /// characters, extreme ids, odd dates.
     Extreme,
-    /// Beyond the documentation, but accepted by a tolerant reader: as `Extreme`, with unknown fields, null or missing
-    /// lists and texts, ids as number or text, and `result` before `status`. Violates the mock's OpenAPI document.
+    /// Beyond the documentation, but accepted by a tolerant reader: like `Extreme`, with unknown fields, null or
+    /// missing lists and strings, ids as numbers or strings, and `result` before `status`. Violates the mock's OpenAPI
+    /// document.
     Undocumented,
 }
 
@@ -94,7 +95,7 @@ pub trait Generate: ApiMethod<Answer: fmt::Debug> + fmt::Debug {
     fn apply_billing(&self, answer: &mut Self::Answer, billing: &Billing);
 }
 
-/// A function over the types of API methods, for [`visit_all`].
+/// A generic callback for [`visit_all`], which calls it once for each API method.
 pub trait GenerateVisitor {
     /// Visits the API method `M`.
     fn visit<M: Generate>(&mut self);
@@ -111,13 +112,13 @@ pub struct Billing {
 }
 
 impl Billing {
-    /// Creates a billing.
+    /// Creates a billing with this cost and this balance after the call.
     pub fn new(op_cost: u64, num_credits: i64) -> Self {
         Self { op_cost, num_credits }
     }
 }
 
-/// Draws one value of a strategy. The same seed gives the same value on every machine.
+/// Draws one value from a strategy. The same seed gives the same value on every machine.
 ///
 /// # Panics
 /// If the strategy rejects too many values; those of this crate reject none.

@@ -1,6 +1,6 @@
 //! Seeds, mixed from the inputs of an answer.
 
-/// A seed mixed from numbers and texts. Unlike std's hashers, stable across versions of Rust and machines.
+/// A seed mixed from numbers and strings. Unlike std's hashers, stable across versions of Rust and machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seed(u64);
 
@@ -9,7 +9,7 @@ impl Seed {
         Self(mix(seed))
     }
 
-    /// Mixes in a text (FNV-1a, then [`mix`]).
+    /// Mixes in a string (FNV-1a, then [`mix`]).
     pub(crate) fn and_text(self, text: &str) -> Self {
         let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64 ^ self.0, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

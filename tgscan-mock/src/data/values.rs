@@ -121,7 +121,7 @@ pub(super) const PLACES: [&str; 32] = [
     "‼️",
 ];
 
-/// Valid but unusual texts: emoji sequences, right-to-left, zero-width, combining, control, quoting.
+/// Valid but unusual strings: emoji sequences, right-to-left, zero-width, combining, control, quoting.
 const UNUSUAL: [&str; 16] = [
     "",
     " ",
@@ -354,7 +354,7 @@ pub(super) fn date(profile: Profile) -> DrawStrategy<String> {
     }
 }
 
-/// Draws an unusual text, sometimes a long one.
+/// Draws an unusual string, sometimes a long one.
 fn draw_unusual_text(_: Profile, rng: &mut Rng) -> String {
     let text = rng.one_of(&UNUSUAL);
     match rng.between(0, 15) {

@@ -6,8 +6,8 @@ use super::rng::Rng;
 
 /// Returns a successful envelope around `result`, written unusually but with the same meaning.
 ///
-/// It has unknown fields anywhere, null or missing empty lists and texts, `id_history[].id` as a number, white space,
-/// and `result` before `status`.
+/// It has unknown fields anywhere, empty lists and strings as null or missing, `id_history[].id` as a number, white
+/// space, and `result` before `status`.
 pub(crate) fn unusual_form(result: &Value, seed: u64) -> String {
     let mut rng = Rng::new(seed);
     let mut result = result.clone();
@@ -44,13 +44,13 @@ fn vary(value: &mut Value, rng: &mut Rng) {
                 fields.insert("unknown".into(), json!([{"id": null, "op_cost": "x"}, 1.5e300, "\u{202e}"]));
             }
         }
-        // Items of a list are never removed; readers are not lenient about texts in lists.
+        // Items of a list are never removed; readers are not lenient about strings in lists.
         Value::Array(items) => items.iter_mut().for_each(|item| vary(item, rng)),
         _ => {}
     }
 }
 
-/// Replaces empty lists, empty texts and nulls by null, or removes them.
+/// Replaces empty lists, empty strings and nulls with null, or removes them.
 fn empty_as_nothing(fields: &mut Map<String, Value>, rng: &mut Rng) {
     let is_empty = |value: &Value| match value {
         Value::Array(items) => items.is_empty(),

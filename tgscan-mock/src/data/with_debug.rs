@@ -6,7 +6,7 @@ use std::ops::Deref;
 use proptest::strategy::Strategy;
 use tgscan_core::types::Reveal;
 
-/// A value whose `Debug` shows everything, from [`with_debug`].
+/// A value with a `Debug` that shows everything. Returned by strategies from [`with_debug`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct WithDebug<T>(pub T);
 
@@ -24,7 +24,7 @@ impl<T: Reveal> fmt::Debug for WithDebug<T> {
     }
 }
 
-/// Returns a strategy of the same values with a `Debug` that shows everything, so that proptest prints a readable
+/// Returns a strategy for the same values with a `Debug` that shows everything, so that proptest prints a readable
 /// minimal input.
 ///
 /// Random data is not personal. If you mix in real data, keep this output out of logs.

@@ -1,7 +1,7 @@
 //! The people and groups of a seed. Every method gives the same answer about a person, by name in any case or by id.
 //!
-//! Nothing is stored but the usernames that callers brought. A person follows from the seed and the id. The id follows
-//! from the username: usernames of the world end with it, for others it is a hash.
+//! Only usernames from callers are stored. A person is derived from the seed and the id. The id is derived from the
+//! username: usernames of the world end with it; for others it is a hash.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -21,7 +21,7 @@ use super::values::{FIRST_NAMES, LEAST_GROUP_ID, LEAST_USER_ID, MOST_USER_ID, PL
 const GROUPS: u64 = 20_000;
 /// Distance between the ids of two groups.
 const IDS_PER_GROUP: u64 = 90_001;
-/// The range of ids for usernames that callers brought.
+/// The range of ids for usernames from callers.
 const NAMED_IDS: (u64, u64) = (5_000_000_000, 8_999_999_999);
 /// The largest id with a username; longer numbers would make the username too long.
 const MOST_NAMED_ID: i64 = 9_999_999_999_999_999;

@@ -19,15 +19,15 @@ pub(crate) enum KeyState {
 /// A limit above any real balance and far below an overflow.
 const MOST_CREDITS: i64 = 1_000_000_000_000_000;
 
-/// The state of the mock's account. Always, `granted - spent = credits`.
+/// The state of the mock's account. `granted - spent` always equals `credits`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Account {
     /// Credits on the balance.
     pub credits: i64,
-    /// Credits taken by calls.
+    /// Credits charged for calls.
     pub spent: u64,
-    /// Credits ever put on the balance.
+    /// Credits added to the balance so far, including the initial ones.
     pub granted: i64,
     /// Number of calls that were charged.
     pub charged_calls: u64,

@@ -82,7 +82,7 @@ pub struct MockBuilder {
     unknown: Option<(u64, UnknownAccounts)>,
     is_strict: bool,
     writes_numbers: bool,
-    manner: Manner,
+    manner: Option<Manner>,
     script: Script,
 }
 
@@ -104,7 +104,7 @@ impl MockBuilder {
             unknown: None,
             is_strict: false,
             writes_numbers: false,
-            manner: Manner::default(),
+            manner: None,
             script: Script::default(),
         }
     }
@@ -221,8 +221,8 @@ impl MockBuilder {
         self
     }
 
-    /// Refuses forms with another content type, as the documentation requires. By default they are accepted, since
-    /// existing clients send them and the service seems to accept them.
+    /// Refuses bodies without the content type `application/x-www-form-urlencoded`, as the documentation requires. By
+    /// default they are accepted, since existing clients send them and the service seems to accept them.
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.is_strict = true;
@@ -240,16 +240,16 @@ impl MockBuilder {
         self
     }
 
-    /// Answers in the manner of another service, which `tgscan probe` found: its refusals, its headers, and the fields and types
-    /// of its answers. [`Manner::differences`] lists the rest.
+    /// Imitates a service that `tgscan probe` recorded: its refusals, its headers, and the fields and types of its
+    /// answers. [`Manner::differences`] lists the parts that are not imitated.
     #[must_use]
     pub fn like(mut self, manner: Manner) -> Self {
         self.is_strict = manner.is_strict().unwrap_or(self.is_strict);
-        self.manner = manner;
+        self.manner = Some(manner);
         self
     }
 
-    /// Scripts the first requests as [`Mock::script_steps`] does, also after [`Mock::reset`].
+    /// Scripts the first requests as [`Mock::script_steps`] does, and again after each [`Mock::reset`].
     #[cfg(feature = "server")]
     #[must_use]
     pub fn script_steps(mut self, steps: impl IntoIterator<Item = super::ScriptStep>) -> Self {
@@ -267,8 +267,9 @@ impl MockBuilder {
         self
     }
 
-    /// Sets the time from a request to its answer: real time over a socket, virtual time of [`Mock::timer`] in process,
-    /// where other tasks run meanwhile. Without a latency, a call in process completes without yielding.
+    /// Sets the time from a request to its answer. Default: zero. Over a socket it is real time; in process it is
+    /// virtual time of [`Mock::timer`], during which other tasks run. Without a latency, a call in process completes
+    /// without yielding.
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = Some(latency);

@@ -158,7 +158,7 @@ fn explain(error: &str) -> String {
     }
 }
 
-/// Shortens a text of the request to one short line.
+/// Shortens a string from the request to one short line.
 fn printable(text: &str) -> String {
     text.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::shape;
 
-/// The largest body of [`FaultKind::Oversized`], so that a typing error does not use all memory.
+/// The largest body of [`FaultKind::Oversized`], so that a typo does not use all memory.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
 
 /// A way to fail, on one of three layers: socket, HTTP, envelope.
@@ -21,20 +21,20 @@ pub enum FaultKind {
     Reset,
     /// Socket: the request is read, then the connection is closed without an answer.
     Close,
-    /// Socket: the request is read, and no response ever comes.
+    /// Socket: the request is read, and no response is ever sent.
     Stall,
     /// Socket: the connection is closed after N bytes of the body.
     CutBody(usize),
     /// Socket: nothing follows after N bytes of the body.
     StallBody(usize),
-    /// Socket: after N bytes of the body, single bytes follow without an end. Only a limit on the total time ends it,
-    /// not one on the pauses.
+    /// Socket: after N bytes of the body, single bytes follow endlessly. Only a limit on the total time ends it; a
+    /// limit on pauses does not.
     TrickleBody(usize),
-    /// Socket: the whole answer comes in pieces of a few bytes, with pauses.
+    /// Socket: the whole answer is sent in pieces of a few bytes, with pauses.
     SlowBody,
-    /// HTTP: 429 with an error envelope, and a `Retry-After` of N seconds.
+    /// HTTP: 429 with an error envelope and, if N is given, a `Retry-After` of N seconds.
     TooManyRequests(Option<u64>),
-    /// HTTP: 503 with an error envelope, and a `Retry-After` of N seconds.
+    /// HTTP: 503 with an error envelope and, if N is given, a `Retry-After` of N seconds.
     Unavailable(Option<u64>),
     /// HTTP: a gateway's HTML page with this status, from 200 to 599 but not 204, 205 or 304, which have no body.
     HtmlPage(StatusCode),
@@ -67,7 +67,7 @@ pub enum FaultKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Charges {
     Never,
-    /// It can come before or after the request is processed.
+    /// It can happen before or after the request is processed.
     Either,
     /// It changes the answer of a processed request.
     Always,
@@ -102,13 +102,13 @@ pub enum Class {
 }
 
 impl Fault {
-    /// Creates a fault that, if possible, comes before the request is processed.
+    /// Creates a fault that happens before the request is processed, if its kind allows that.
     pub fn new(kind: FaultKind) -> Self {
         let is_charged = kind.charges() == Charges::Always;
         Self { kind, is_charged, latency: None, message: None }
     }
 
-    /// Moves the fault to after the request was processed and charged. Faults that refuse the request, such as 429,
+    /// Makes the fault happen after the request was processed and charged. Faults that refuse the request, such as 429,
     /// stay uncharged.
     #[must_use]
     pub fn charged(mut self) -> Self {

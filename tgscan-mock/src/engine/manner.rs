@@ -32,10 +32,10 @@ const OWN_HEADERS: [&str; 12] = [
     "www-authenticate",
 ];
 
-/// The manner in which a service answers: statuses and texts of its refusals, its headers, and the forms of its answers. Read
-/// from a file that `tgscan probe` wrote; see [`MockBuilder::like`](super::MockBuilder::like).
+/// The recorded behaviour of a service: statuses and texts of its refusals, its headers, and the forms of its answers.
+/// Deserialized from a file that `tgscan probe` wrote; see [`MockBuilder::like`](super::MockBuilder::like).
 ///
-/// The file has no keys, queries and answers, so the mock's own data take this form.
+/// The file has no keys, queries or answers; the mock writes its own data in these forms.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(try_from = "File")]
 pub struct Manner {
@@ -91,7 +91,7 @@ impl Manner {
         Some(self.get(name)?.body == "ok")
     }
 
-    /// Returns whether forms with another content type are refused, if the file states it.
+    /// Returns whether bodies that are not sent as a form are refused, if the file states it.
     pub(super) fn is_strict(&self) -> Option<bool> {
         self.is_accepted("text_content_type").map(|is_accepted| !is_accepted)
     }
@@ -101,7 +101,7 @@ impl Manner {
         self.get("gzip").is_some_and(|probe| probe.content_encoding.as_deref() == Some("gzip"))
     }
 
-    /// Lists parts of the file that the mock does not reproduce, in one line each.
+    /// Returns the parts of the file that the mock does not reproduce, one per line.
     pub fn differences(&self) -> Vec<String> {
         let accepted = [
             ("get", "a request with GET"),

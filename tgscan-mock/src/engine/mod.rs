@@ -74,7 +74,7 @@ pub(crate) use step::{MOST_LATENCY_MS, fault_json};
 use crate::VirtualTimer;
 use crate::data::{Profile, World};
 
-/// A mock of the TgScan API. Cheap to clone; clones share the account.
+/// A mock of the TgScan API. Cheap to clone; clones share their settings and state, such as the account.
 ///
 /// It is a [`Transport`](tgscan_core::Transport): use it in place of the real one. Answers depend only on the seed and
 /// the query, not on the order of concurrent requests.
@@ -133,7 +133,7 @@ struct Settings {
     unknown: UnknownAccounts,
     is_strict: bool,
     writes_numbers: bool,
-    manner: Manner,
+    manner: Option<Manner>,
     /// Whether requests that no expectation accepts are answered as without expectations.
     answers_unexpected: bool,
     script: Script,
@@ -205,7 +205,7 @@ impl Mock {
         Client::new(Api::new(self.first_key(kind)).with_service("mock"), self.clone(), self.timer().clone())
     }
 
-    /// Returns the virtual timer of this mock's latency and of its clients' backoffs.
+    /// Returns the virtual timer for this mock's latency and its clients' backoffs.
     pub fn timer(&self) -> &VirtualTimer {
         &self.engine.timer
     }
@@ -240,7 +240,8 @@ impl Mock {
         self.state().account.set_credits(credits);
     }
 
-    /// Returns the requests received so far, oldest first. Only the last requests are kept; see [`dropped_requests`](Self::dropped_requests).
+    /// Returns the requests received so far, oldest first. Only the latest are kept, up to 1,000 and 16 MiB; see
+    /// [`dropped_requests`](Self::dropped_requests).
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state().recording.requests()
     }
@@ -251,7 +252,7 @@ impl Mock {
         self.state().recording.len()
     }
 
-    /// Returns how many recorded requests were evicted to bound memory.
+    /// Returns the number of requests that were removed from the record to limit its memory.
     pub fn dropped_requests(&self) -> u64 {
         self.state().recording.dropped()
     }
@@ -261,7 +262,7 @@ impl Mock {
         self.engine.settings().seed
     }
 
-    /// Resets settings, account, recording, script and counts to their state after the build, and removes expectations.
+    /// Resets settings, account, recorded requests, script and counts to their initial state, and removes expectations.
     pub fn reset(&self) {
         let start = &self.engine.start;
         self.engine.set(Arc::clone(start));

@@ -60,7 +60,7 @@ pub struct RecordedRequest {
     pub charged: u64,
     /// The fault that was applied.
     pub fault: Option<Fault>,
-    /// The reason for which the mock refused the request.
+    /// The reason that the mock refused the request.
     pub refusal: Option<String>,
     /// When the mock's server had read the request; `None` in process.
     pub received: Option<SystemTime>,

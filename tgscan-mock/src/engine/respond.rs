@@ -53,7 +53,8 @@ struct Plan {
 }
 
 impl Mock {
-    /// Responds to a request by the expectations and the script. Changes only these, the account and the recording.
+    /// Responds to a request as the expectations and the script determine. Changes only these, the account and the
+    /// recording.
     pub fn respond(&self, request: &Request<Bytes>) -> Outcome {
         self.respond_at(request, None)
     }
@@ -64,12 +65,7 @@ impl Mock {
         checked.record.received = now;
         let plan = {
             let State { expected, script, .. } = &mut *self.state();
-            let target = checked.record.target();
-            let is_usual = |expected: &Expectations| {
-                expected.is_empty() || (checked.settings.answers_unexpected && !expected.accepts(&target))
-            };
-            let matched =
-                if is_usual(expected) { Ok(None) } else { expected.match_request(&target).map(Some) };
+            let matched = match_request(expected, &checked);
             matched.map(|matched| {
                 let mut plan = Plan::default();
                 let action = matched.map_or(Action::Usual, |(matched, action, latency)| {
@@ -141,7 +137,8 @@ impl Mock {
         latency: Option<Duration>,
     ) -> Outcome {
         record.refusal = Some(refusal.message.clone());
-        let response = settings.manner.refusal(&refusal).unwrap_or_else(|| {
+        let stated = settings.manner.as_ref().and_then(|manner| manner.refusal(&refusal));
+        let response = stated.unwrap_or_else(|| {
             let status = settings.error_status.of(refusal.status);
             let mut response = json(status, Bytes::from(refusal.envelope()));
             check::headers_of(status, response.headers_mut());
@@ -182,8 +179,8 @@ impl Mock {
         let is_pinned = matches!(source, Source::Pinned(_));
         let (body, cost) = self.draft(route, record, source, settings)?;
         let mut response = json(StatusCode::OK, body);
-        if !is_pinned {
-            settings.manner.answer(route.info().name, &mut response);
+        if let Some(manner) = settings.manner.as_ref().filter(|_| !is_pinned) {
+            manner.answer(route.info().name, &mut response);
         }
         // Before charging, since a fault that changes nothing is refused.
         let mut outcome = match fault {
@@ -284,7 +281,8 @@ impl Engine {
         let route = check::http_method(request)
             .and(key)
             .and_then(|key| {
-                let stated = settings.manner.key_fits(key, is_test, info.name);
+                let manner = settings.manner.as_ref();
+                let stated = manner.and_then(|manner| manner.key_fits(key, is_test, info.name));
                 stated.unwrap_or_else(|| check::key_fits(key, is_test, &info))
             })
             .and_then(|()| if settings.is_strict { check::content_type(request) } else { Ok(()) })
@@ -292,6 +290,21 @@ impl Engine {
             .map(|()| route);
         CheckedRequest { record, route, settings, latency }
     }
+}
+
+/// Finds the expectation for a request. `Ok(None)` stands for the usual answer.
+fn match_request(
+    expected: &mut Expectations,
+    checked: &CheckedRequest<'_>,
+) -> Result<Option<(Match, Action, Option<Duration>)>, String> {
+    if expected.is_empty() {
+        return Ok(None);
+    }
+    let target = checked.record.target();
+    if checked.settings.answers_unexpected && !expected.accepts(&target) {
+        return Ok(None);
+    }
+    expected.match_request(&target).map(Some)
 }
 
 fn changes_nothing(fault: &Fault) -> Refusal {

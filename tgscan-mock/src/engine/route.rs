@@ -75,7 +75,7 @@ pub(super) struct DrawOptions {
     pub(super) world: World,
     /// A strategy from a test, in place of the default one.
     pub(super) from: Option<AnyStrategy>,
-    /// Whether ids that are documented as texts are written as numbers.
+    /// Whether ids that are documented as strings are written as numbers.
     pub(super) writes_numbers: bool,
 }
 
@@ -133,7 +133,7 @@ fn write<M: Generate>(request: &M, mut answer: M::Answer, draw: &DrawOptions) ->
     Ok(if draw.writes_numbers { ids_as_numbers(&body) } else { body }.into())
 }
 
-/// Replaces texts by numbers in ids. Inside other texts, quotes are escaped, so they cannot match.
+/// Replaces strings with numbers in ids. Inside other strings, quotes are escaped, so they cannot match.
 fn ids_as_numbers(body: &[u8]) -> Vec<u8> {
     const ID: &[u8] = br#""id":""#;
     let mut numbers = Vec::with_capacity(body.len());

@@ -115,7 +115,7 @@ impl ScriptStep {
         let message = match fields.remove("message") {
             None => None,
             Some(Value::String(message)) => Some(message),
-            Some(_) => return Err("`message` must be a text".into()),
+            Some(_) => return Err("`message` must be a string".into()),
         };
         let latency =
             match fields.remove("latency_ms") {

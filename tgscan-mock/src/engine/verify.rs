@@ -18,9 +18,9 @@ impl Mock {
     /// Adds an expected call and its response. From now on, a request that no expectation matches, or one too many, is
     /// refused with an error envelope that gives the reason, and makes [`verify`](Self::verify) fail.
     ///
-    /// The handle that was built verifies all expectations when it is dropped, unless they were verified before,
-    /// including those of its clones. Expectations that are added to a clone after that are verified when the clone is
-    /// dropped.
+    /// The original handle, which is not a clone, verifies all expectations when it is dropped, including those of its
+    /// clones, unless they were verified before. Expectations that are added to a clone after that are verified when
+    /// the clone is dropped.
     ///
     /// If several expectations match a request, the first one that accepts another call applies.
     ///

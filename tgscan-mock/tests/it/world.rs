@@ -221,7 +221,7 @@ fn shapes_are_as_documented() {
     let client = builder().build().unwrap().client();
     let answers: Vec<_> = (100_000..).take(PEOPLE).map(|id: i64| search(&client, &id.to_string())).collect();
     let mut table =
-        String::from("| of 10,000 people | half | nine of ten | 99 of 100 | most |\n|---|---|---|---|---|\n");
+        String::from("| of 10,000 people | median | 90% | 99% | maximum |\n|---|---|---|---|---|\n");
     let mut row = |label: &str, mut numbers: Vec<u64>| {
         numbers.sort_unstable();
         let [half, nine, many] = [50, 90, 99].map(|percent| numbers[PEOPLE * percent / 100]);
@@ -237,8 +237,8 @@ fn shapes_are_as_documented() {
     let unnamed = groups.iter().filter(|group| group.username.is_none()).count() * 100 / groups.len();
     let text = format!(
         "{table}\n{}, {}; {unnamed} % of their groups have no username. Each account is known, and a \
-         search costs 1 credit and one more for each 50 groups that it lists, unless `unknown`, `cost` and `cost_grows` \
-         say otherwise.\n",
+         search costs 1 credit and one more for each 50 groups that it lists, unless `unknown_accounts`, `cost` or \
+         `cost_grows` change that.\n",
         share("have no username", &|answer| answer.user.as_ref().unwrap().username.is_none()),
         share("have no last name", &|answer| answer.user.as_ref().unwrap().last_name.is_none()),
     );

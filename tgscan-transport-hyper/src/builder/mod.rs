@@ -99,7 +99,8 @@ impl HyperTransportBuilder {
     /// Sets the time limit from the start of an attempt to the first byte of the response, including connecting. Default:
     /// as long as `attempt_timeout` allows.
     ///
-    /// Use it for large answers over slow connections. A paid call that exceeds it is "maybe sent" and not sent again.
+    /// Use it with a long `attempt_timeout`, for large answers over slow connections. A paid call that exceeds it is
+    /// "maybe sent" and not sent again.
     pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
         self.first_byte_timeout = Some(timeout);
         self
@@ -112,8 +113,8 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Sets the maximum size of a response body, in bytes. Default: 64 MiB. A longer body is an error that keeps exactly this
-    /// number of bytes.
+    /// Sets the maximum size of a response body, in bytes. Default: 64 MiB. A longer body fails with an error that
+    /// keeps exactly the first `bytes` bytes.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
@@ -134,8 +135,9 @@ impl HyperTransportBuilder {
     /// Allows plain `http` to other hosts and through remote proxies. Default: `false`, which allows loopback hosts and
     /// proxies on this machine.
     ///
-    /// **Everyone on the way can read the API key and spend its credits.** Intended for a sidecar in a private network. The
-    /// base URL must allow it too, with [`Api::with_plain_http_base_url`](tgscan_core::Api::with_plain_http_base_url).
+    /// **Anyone on the network path can read the API key and spend its credits.** Intended for a sidecar in a private
+    /// network. The base URL must allow it too, with
+    /// [`Api::with_plain_http_base_url`](tgscan_core::Api::with_plain_http_base_url).
     pub fn allow_plain_http(mut self, allow: bool) -> Self {
         self.allow_plain_http = allow;
         self

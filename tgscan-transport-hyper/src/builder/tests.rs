@@ -18,7 +18,7 @@ fn rejects_invalid_settings_with_a_remedy() {
         (new().first_byte_timeout(zero), "`first_byte_timeout` is zero"),
         (new().read_timeout(zero), "`read_timeout` is zero"),
         (new().max_body_size(0), "`max_body_size` is zero"),
-        (new().user_agent("a\r\nb"), "give a text like `my-app/1.0`"),
+        (new().user_agent("a\r\nb"), "give a value like `my-app/1.0`"),
         (new().user_agent(""), "`user_agent` is empty"),
         (new().extra_roots_pem(""), "contains no certificate"),
         (new().extra_roots_pem("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"), "contains no"),

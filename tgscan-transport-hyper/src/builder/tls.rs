@@ -6,7 +6,7 @@ use super::HyperTransportBuilder;
 use crate::tls::Trusted;
 
 impl HyperTransportBuilder {
-    /// Trusts the certificates in a PEM text, in addition to Mozilla's roots. Can be called repeatedly.
+    /// Trusts the certificates in PEM data, in addition to Mozilla's roots. Can be called repeatedly.
     ///
     /// Use it for a gateway with a private certificate authority, or for the mock's server.
     pub fn extra_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {

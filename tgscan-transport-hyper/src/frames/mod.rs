@@ -38,7 +38,7 @@ const PRIORITY: u8 = 32;
 /// The received frames of one connection.
 #[derive(Default)]
 pub(crate) struct Frames {
-    /// The header of the next frame, of which `filled` bytes are received.
+    /// The header of the next frame; `filled` bytes of it are received.
     header: [u8; HEADER],
     filled: usize,
     /// The remaining bytes of the current frame.

@@ -1,4 +1,4 @@
-//! The lines of a head, with the framing headers apart.
+//! The lines of a head, with the framing headers separated.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -41,7 +41,7 @@ enum State {
     /// Nothing is inspected: a body follows, or nothing is expected.
     #[default]
     Passing,
-    /// A head follows, of which `partial` is received and `searched` bytes contain no end.
+    /// A head follows; `partial` is its received part, whose first `searched` bytes contain no end.
     Head { partial: BytesMut, searched: usize },
     /// A body follows, after which the idle limit starts.
     Body { body: Body, keep_alive: Duration },

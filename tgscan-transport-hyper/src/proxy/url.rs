@@ -133,7 +133,7 @@ impl Credentials {
         base64(&[&self.user[..], b":", &self.password[..]].concat())
     }
 
-    /// Returns whether a text contains the password, plain or encoded.
+    /// Returns whether a string contains the password, plain or encoded.
     pub(super) fn is_in(&self, text: &str) -> bool {
         let shows = |secret: &[u8]| {
             !secret.is_empty() && text.as_bytes().windows(secret.len()).any(|window| window == secret)

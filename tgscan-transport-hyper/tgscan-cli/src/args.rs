@@ -11,13 +11,13 @@ use tgscan_core::types::UserQuery;
 /// The service.
 pub(crate) const BASE_URL: &str = "https://api.tgdev.io";
 
-/// What holds for every command. Without a flag, values come from the environment or the configuration file.
+/// The flags of every command. Without a flag, values come from the environment or the configuration file.
 #[derive(Args)]
 pub(crate) struct Global {
-    /// A file with the API key; without it, the key comes from TGSCAN_API_KEY or is asked for
+    /// Read the API key from this file; by default from TGSCAN_API_KEY, else from a prompt
     #[arg(long, global = true, value_name = "FILE", help_heading = "Account")]
     pub(crate) key_file: Option<PathBuf>,
-    /// The key is a test key: call the test methods, which answer with random data and cost nothing
+    /// Treat the key as a test key: call the test methods, which return random data and cost nothing
     #[arg(long, global = true, hide_short_help = true, help_heading = "Account")]
     pub(crate) test_key: bool,
     #[arg(
@@ -27,20 +27,20 @@ pub(crate) struct Global {
         value_name = "URL",
         help_heading = "Account",
         // No doc comment, in which a bare URL is an error.
-        help = "Another base URL than the service's, such as a mock's or a gateway's [default: https://api.tgdev.io]"
+        help = "Send requests to this base URL, such as that of a mock or a gateway [default: https://api.tgdev.io]"
     )]
     pub(crate) base_url: Option<String>,
-    /// A PEM file with root certificates to trust beside Mozilla's
+    /// Trust the root certificates in this PEM file, in addition to Mozilla's
     #[arg(long, global = true, hide_short_help = true, value_name = "FILE", help_heading = "Account")]
     pub(crate) ca: Option<PathBuf>,
     /// Spend at most N credits in this run; costs are known only afterwards, so a single search can exceed it
     ///
-    /// The service states no prices. One search begins at a time until a cost is known, and again when little is left, so that the
-    /// limit is exceeded by less than one search. This cannot be promised if a search costs more than 4 times the highest
-    /// cost so far while several are in flight; --max-cost-per-search makes it exact.
+    /// The service states no prices. Searches run one at a time until a cost is known, and again when little is left,
+    /// so the limit is exceeded by less than the cost of one search. The exception: a search costs more than 4 times
+    /// the highest cost so far while several are in flight. --max-cost-per-search makes the limit exact.
     #[arg(long, global = true, value_name = "N", help_heading = "Account")]
     pub(crate) max_credits: Option<u64>,
-    /// The most that one search costs: --max-credits is then never exceeded
+    /// Assume that a search costs at most N credits; --max-credits is then never exceeded
     #[arg(long, global = true, hide_short_help = true, value_name = "N", help_heading = "Account")]
     pub(crate) max_cost_per_search: Option<u64>,
     /// Use the values of this profile in the configuration file [env: TGSCAN_PROFILE]
@@ -49,7 +49,7 @@ pub(crate) struct Global {
     /// Keep answers in this file, or in postgres://…, and pay for no question twice [env: TGSCAN_STORE]
     #[arg(long, global = true, value_name = "FILE|URL", help_heading = "Store")]
     pub(crate) store: Option<String>,
-    /// Use no store
+    /// Do not use a store
     #[arg(long, global = true, hide_short_help = true, conflicts_with = "store", help_heading = "Store")]
     pub(crate) no_store: bool,
     /// Use stored answers up to this age [default: 7days]
@@ -58,13 +58,13 @@ pub(crate) struct Global {
     /// Remove questions and answers after this time [default: 30days]
     #[arg(long, global = true, hide_short_help = true, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Store")]
     pub(crate) keep_for: Option<Duration>,
-    /// The account that pays, where several share the store [default: default]
+    /// Label of the account that pays, if several share the store [default: default]
     #[arg(long, global = true, hide_short_help = true, value_name = "LABEL", help_heading = "Store")]
     pub(crate) account: Option<String>,
-    /// Ask again where an earlier call may have been charged: this can pay twice for one answer
+    /// Ask again even if an earlier call may have been charged; this can pay twice for one answer
     #[arg(long, global = true, hide_short_help = true, help_heading = "Store")]
     pub(crate) pay_again: bool,
-    /// How long one request may take, such as 10s [default: 30s]
+    /// Time limit for each request, such as 10s [default: 30s]
     #[arg(long, global = true, hide_short_help = true, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// When to use colours; NO_COLOR is respected
@@ -141,7 +141,7 @@ pub(crate) struct Format {
 #[derive(Args, Clone, Copy)]
 #[group(multiple = false)]
 pub(crate) struct LookupFlags {
-    /// Ask anew, also if an answer is stored
+    /// Ask again even if an answer is stored
     #[arg(long)]
     pub(crate) fresh: bool,
     /// Print a stored answer or fail; send nothing
@@ -153,24 +153,24 @@ pub(crate) struct LookupFlags {
 pub(crate) enum StoreCommand {
     /// Print the bill, by account, day and API method
     Bill(Format),
-    /// List calls that brought no answer and were charged, or may have been
+    /// List calls that returned no answer but were, or may have been, charged
     Uncertain(Format),
-    /// Resolve one of them by hand, or correct the cost of a call
+    /// Resolve an uncertain call by hand, or correct the cost of a call
     Resolve {
-        /// The call, as `tgscan store uncertain` lists it
+        /// Number of the call, from `tgscan store uncertain`
         call: u64,
-        /// Its cost, in credits; 0 for nothing
+        /// Its cost in credits; 0 if it was not charged
         credits: u64,
     },
     /// Compare the bill with the balance (free), and resolve uncertain calls
     Reconcile {
-        /// How long after a call it may still be charged
+        /// How long after its end a call may still be charged
         #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
         late_charge: Duration,
     },
-    /// Record bought credits, so that comparing with the balance stays exact
+    /// Record bought credits, so that later comparisons with the balance stay exact
     Purchase {
-        /// How many were bought
+        /// Number of credits bought
         credits: u64,
     },
     /// Remove questions and answers that are older than --keep-for
@@ -180,12 +180,16 @@ pub(crate) enum StoreCommand {
         /// A username, a t.me link or a numeric id
         #[arg(value_name = "ACCOUNT")]
         person: UserQuery,
-        /// Do not ask whether to remove them
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
     /// Print calls with their answers as JSON lines
-    Export,
+    Export {
+        /// Print the readable calls of a damaged file that no process has open; the file is not changed
+        #[arg(long)]
+        damaged: bool,
+    },
     /// Verify every page and row of the store's file
     Check,
     /// Print the totals of the account

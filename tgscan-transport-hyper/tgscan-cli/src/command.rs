@@ -13,9 +13,9 @@ const EXAMPLES: &str = "\
 Examples:
   tgscan init                                    set up the key, and keep answers
   tgscan search some_username                    the groups of an account
-  tgscan search some_username --json             the same for a program
+  tgscan search some_username --json             the same, as JSON for a program
   tgscan batch list.txt --out out.csv            a list, one account per line
-  tgscan batch list.txt --out out.csv --dry-run  the cost of that
+  tgscan batch list.txt --out out.csv --dry-run  its plan and cost
   tgscan --max-credits 100 batch list.txt -o out.jsonl
   tgscan overlap alice_1 bob_1 carol_1           the groups that they share
   tgscan report --list list.txt -o case.html     a page to read, print and keep
@@ -24,10 +24,10 @@ Examples:
 Environment:
   TGSCAN_API_KEY     the API key
   TGSCAN_CONFIG      the configuration file
-  TGSCAN_PROFILE     as --profile
+  TGSCAN_PROFILE     same as --profile
   TGSCAN_STORE, TGSCAN_MAX_AGE, TGSCAN_KEEP_FOR, TGSCAN_ACCOUNT, TGSCAN_KEY_FILE, TGSCAN_TEST_KEY, TGSCAN_BASE_URL,
   TGSCAN_CA, TGSCAN_MAX_CREDITS, TGSCAN_MAX_COST_PER_SEARCH
-                     as the flags with these names
+                     same as the flags with these names
   TGSCAN_PAGER, PAGER  shows long tables on a terminal
   HTTPS_PROXY, ALL_PROXY, NO_PROXY  proxies
   NO_COLOR           no colours
@@ -39,7 +39,7 @@ Exit codes:
   3  the service refused the API key
   4  no credits are left, or the limit is reached
   5  the network or the service failed
-  6  it is not certain whether something was charged
+  6  something may have been charged
   7  an answer is not as documented, or answers another question
   129, 130, 143  ended by a hangup, by Ctrl-C, or by a request to terminate";
 
@@ -73,7 +73,7 @@ pub(crate) enum Command {
     Search(SearchCommand),
     /// Find groups with many of the same users; costs credits
     Similar(SimilarCommand),
-    /// Show the known facts about an account; free
+    /// Show which facts about an account are known; free
     Check(UserCommand),
     /// Show how many credits are left; free
     Balance(Output),
@@ -88,9 +88,9 @@ pub(crate) enum Command {
     Overlap(crate::overlap::OverlapCommand),
     /// Write a page about several accounts and their groups, from stored answers; free
     Report(crate::report::ReportCommand),
-    /// Find out how the service answers, with a test key and for free
+    /// Record how the service answers, with a test key; free
     Probe(crate::probe::ProbeCommand),
-    /// Set up the API key, and whether answers are kept
+    /// Set up the API key, and a store for answers if you want one
     Init(crate::init::InitCommand),
     /// Print the configuration in effect and where it comes from
     Config,

@@ -1,4 +1,4 @@
-//! From flags to a client and a store.
+//! Creates the client and the store that the flags select.
 
 use std::io::{IsTerminal, Read};
 use std::path::Path;
@@ -8,40 +8,33 @@ use std::time::Duration;
 use tgscan_core::store::{Account, AccountName, Lookup, Question, Store, StorePolicy};
 use tgscan_core::types::ApiMethod;
 use tgscan_core::{Api, ApiKey, Client, Error, KeyKind, Transport, TransportError, transport_fn};
-use tgscan_store::FileStore;
+use tgscan_store::{FileStore, Salvage};
 use tgscan_transport_hyper::HyperTransport;
 
 use crate::args::{Global, LookupFlags};
 use crate::exit::{Code, Failure};
 use crate::limit::Limit;
+use crate::location::is_database;
 use crate::settings::{API_KEY, KEEP_FOR, MAX_AGE};
 use crate::show::escape;
 use crate::verbose::Verbose;
-use crate::{files, print, words};
+use crate::{files, location, print, words};
 
 /// The account of a store without `--account`.
 const DEFAULT_ACCOUNT: &str = "default";
 
-/// Where API keys come from.
+/// The page that issues API keys.
 pub(crate) const KEY_PAGE: &str = "https://tgdev.io/tgscan/api";
 
-/// A client as the flags say.
+/// Creates the client that the flags select.
 pub(crate) async fn client(global: &Global) -> Result<Client, Failure> {
-    with_store(global, |transport| transport, false).await
+    client_through(global, |transport| transport).await
 }
 
-/// A client that connects while the caller does something else, and with something around its transport.
-pub(crate) async fn warm_client<T: Transport + 'static>(
-    global: &Global,
-    wrap: impl FnOnce(Arc<dyn Transport>) -> T,
-) -> Result<Client, Failure> {
-    with_store(global, wrap, true).await
-}
-
-/// A client that compares the store with the balance, and asks nothing through it.
+/// Creates a client that compares the store with the balance, and sends no questions.
 pub(crate) async fn client_to_reconcile(global: &Global) -> Result<Client, Failure> {
     let store = existing_store(global).await?;
-    let client = without_store(global, api_key(global)?, |transport| transport, false)?;
+    let client = without_store(global, api_key(global)?, |transport| transport)?;
     let (known, service) = (store.accounts().await?, client.api().service());
     let name = AccountName::new(label(global), service);
     if !known.contains(&name) {
@@ -50,12 +43,12 @@ pub(crate) async fn client_to_reconcile(global: &Global) -> Result<Client, Failu
     Ok(client.with_store(store, StorePolicy::new(label(global), Duration::ZERO, Duration::ZERO)))
 }
 
-/// A client with a key that is not configured yet, and without a store.
+/// Creates a client with a key that is not configured yet, and without a store.
 pub(crate) fn client_with_key(global: &Global, key: &str) -> Result<Client, Failure> {
-    without_store(global, parse_key(global, key)?, |transport| transport, false)
+    without_store(global, parse_key(global, key)?, |transport| transport)
 }
 
-/// A client that takes stored answers alone: it sends nothing, and needs no key.
+/// Creates a client that uses only stored answers: it sends nothing, and needs no key.
 pub(crate) async fn stored_only_client(global: &Global) -> Result<Client, Failure> {
     let store = existing_store(global).await?;
     let nothing = transport_fn(|_| async {
@@ -65,13 +58,12 @@ pub(crate) async fn stored_only_client(global: &Global) -> Result<Client, Failur
     Ok(client.with_store(store, policy(global)).with_lookup(Lookup::Stored))
 }
 
-async fn with_store<T: Transport + 'static>(
+/// Creates a client whose transport is wrapped by `wrap`.
+pub(crate) async fn client_through<T: Transport + 'static>(
     global: &Global,
     wrap: impl FnOnce(Arc<dyn Transport>) -> T,
-    is_warm: bool,
 ) -> Result<Client, Failure> {
-    let key = api_key(global)?;
-    let client = without_store(global, key, wrap, is_warm)?;
+    let client = without_store(global, api_key(global)?, wrap)?;
     Ok(match store(global).await? {
         Some(store) => client.with_store(store, policy(global)),
         None => client,
@@ -80,17 +72,17 @@ async fn with_store<T: Transport + 'static>(
 
 /// Records a first balance before anything is spent, so that later ones can resolve uncertain calls. Free.
 ///
-/// One caller does this before the jobs begin: with `Client::with_auto_reconcile`, all of them would at the same time.
+/// Called once before the jobs begin: with `Client::with_auto_reconcile`, all jobs would do this concurrently.
 pub(crate) async fn see_balance(client: &Client) -> Result<(), Error> {
     let Some(account) = client.account() else { return Ok(()) };
-    // A store that fails is reported by the call.
+    // If the store fails, the call reports it.
     if account.book().await.is_ok_and(|book| book.balance().is_none()) {
         client.reconcile().await?;
     }
     Ok(())
 }
 
-/// A client of the same store that takes stored answers of any age.
+/// Creates a client over the same store that uses only stored answers, of any age.
 pub(crate) fn any_stored(global: &Global, client: &Client) -> Client {
     let Some(account) = client.account() else { return client.clone() };
     let keep_for = global.keep_for.unwrap_or(KEEP_FOR);
@@ -98,20 +90,20 @@ pub(crate) fn any_stored(global: &Global, client: &Client) -> Client {
     client.clone().with_store(account.store().clone(), policy).with_lookup(Lookup::Stored)
 }
 
-/// An API whose key is never sent; only its kind matters.
+/// Creates an API whose key is never sent; only its kind matters.
 pub(crate) fn keyless_api(global: &Global) -> Result<Api, Failure> {
     let key = if global.test_key { ApiKey::test("none") } else { ApiKey::live("none") };
     api(global, key.map_err(|error| Failure::usage(error.to_string()))?)
 }
 
-/// The question that a method asks, as the store keeps it.
+/// Returns the question of a method as the store records it.
 pub(crate) fn question<M: ApiMethod>(api: &Api, method: &M) -> Question {
     let request = api.request(method.canonical().as_ref().unwrap_or(method));
     let is_live = api.key_kind() == KeyKind::Live;
     Question::new(is_live, M::NAME, String::from_utf8_lossy(request.body()).into_owned())
 }
 
-/// The limit of this run.
+/// Returns the limit of this run.
 pub(crate) async fn limit<M: ApiMethod>(global: &Global, client: &Client) -> Result<Limit, Failure> {
     let book = client.book().await.map_err(|error| Failure::of_call(&error, global))?;
     let highest = book.price(M::NAME);
@@ -122,23 +114,17 @@ fn without_store<T: Transport + 'static>(
     global: &Global,
     key: ApiKey,
     wrap: impl FnOnce(Arc<dyn Transport>) -> T,
-    is_warm: bool,
 ) -> Result<Client, Failure> {
     let api = api(global, key)?;
     let transport = transport(global, true)?;
-    if is_warm {
-        let (warming, to) = (transport.clone(), api.clone());
-        // If it fails, the first call will say so.
-        tokio::spawn(async move { warming.warm_up(&to).await });
-    }
-    // Its timer, its seed and its tasks, whatever carries the calls.
+    // Takes the timer, the seed and the tasks from the hyper transport, even if another one carries the calls.
     let client = transport.clone().client(api);
     let carrier: Arc<dyn Transport> =
         if global.verbose { Arc::new(Verbose::new(transport)) } else { Arc::new(transport) };
     Ok(client.with_transport(wrap(carrier)))
 }
 
-/// The API with its key, and a transport that changes no response.
+/// Returns the API with its key, and a transport that changes no response.
 pub(crate) fn for_probe(global: &Global) -> Result<(Api, Arc<dyn Transport>), Failure> {
     let (api, transport) = (api(global, api_key(global)?)?, transport(global, false)?);
     Ok((api, if global.verbose { Arc::new(Verbose::new(transport)) } else { Arc::new(transport) }))
@@ -167,7 +153,7 @@ fn label(global: &Global) -> &str {
     global.account.as_deref().unwrap_or(DEFAULT_ACCOUNT)
 }
 
-/// The account that `--account` and `--base-url` name, or the only one with that label in the store.
+/// Returns the account that `--account` and `--base-url` name, or the only one with that label in the store.
 pub(crate) async fn account(global: &Global, store: Arc<dyn Store>) -> Result<Account, Failure> {
     let name = AccountName::new(label(global), keyless_api(global)?.service());
     let known = store.accounts().await?;
@@ -175,7 +161,7 @@ pub(crate) async fn account(global: &Global, store: Arc<dyn Store>) -> Result<Ac
         return Ok(Account::new(store, name));
     }
     if known.is_empty() {
-        return Err(Failure::usage("the store is empty: nothing was asked through it yet"));
+        return Err(Failure::usage("the store is empty: it has no calls yet"));
     }
     let mut same = known.iter().filter(|known| known.label == name.label);
     if let (Some(only), None) = (same.next(), same.next()) {
@@ -191,7 +177,7 @@ fn no_account(what: &str, known: &[AccountName]) -> Failure {
     Failure::usage(format!("the store has no account {what}:{lines}"))
 }
 
-/// The accounts of the store; those with the label of `--account` if it is given.
+/// Returns the accounts of the store, or those with the label of `--account` if it is given.
 pub(crate) async fn accounts(global: &Global, store: &Arc<dyn Store>) -> Result<Vec<Account>, Failure> {
     let known = store.accounts().await?;
     let mut names = known.clone();
@@ -204,26 +190,15 @@ pub(crate) async fn accounts(global: &Global, store: &Arc<dyn Store>) -> Result<
     Ok(names.into_iter().map(|name| Account::new(store.clone(), name)).collect())
 }
 
-/// The store in effect; creates the file if it does not exist.
+/// Opens the store in effect; creates the file if it does not exist.
 pub(crate) async fn store(global: &Global) -> Result<Option<Arc<dyn Store>>, Failure> {
-    let Some(location) = &global.store else { return Ok(None) };
-    if is_database(location) {
-        return postgres(location).await.map(Some);
+    match &global.store {
+        Some(location) => location::open(location, "--store").await.map(Some),
+        None => Ok(None),
     }
-    let location = location.clone();
-    // Opening may read much, and may wait for a disk.
-    let opened = tokio::task::spawn_blocking(move || {
-        files::create_parent(Path::new(&location))
-            .map_err(|error| Failure::new(Code::Other, format!("--store {location}: {error}")))?;
-        FileStore::open(location).map_err(|error| {
-            Failure::new(Code::Other, format!("--store: {}", words::translated(&error.to_string())))
-        })
-    });
-    let opened = opened.await.map_err(|_| Failure::new(Code::Other, "the store cannot be opened"))?;
-    Ok(Some(Arc::new(opened?)))
 }
 
-/// The store in effect, which must exist.
+/// Opens the store in effect, which must exist.
 pub(crate) async fn existing_store(global: &Global) -> Result<Arc<dyn Store>, Failure> {
     existing_store_path(global)?;
     let missing = || Failure::usage("this needs --store FILE, --store postgres://…, or `tgscan init`");
@@ -232,18 +207,38 @@ pub(crate) async fn existing_store(global: &Global) -> Result<Arc<dyn Store>, Fa
 
 /// Verifies the file of the store in effect. Returns the number of its rows.
 pub(crate) async fn check_store(global: &Global) -> Result<u64, Failure> {
-    existing_store_path(global)?;
-    let location = global.store.clone().unwrap_or_default();
-    if is_database(&location) {
-        return Err(Failure::usage(
-            "this needs --store FILE; PostgreSQL verifies its pages itself (`data_checksums`)",
-        ));
-    }
+    let location = existing_file(global, "PostgreSQL verifies its pages itself (`data_checksums`)")?;
     let checked = tokio::task::spawn_blocking(move || FileStore::check(location)).await;
     let checked = checked.map_err(|_| Failure::new(Code::Other, "the store cannot be verified"))?;
     checked.map_err(|error| {
+        let failure =
+            Failure::new(Code::Other, format!("--store: {}", words::translated(&error.to_string())));
+        if error.to_string().contains("damaged") {
+            failure.and("; `tgscan store export --damaged` prints its readable calls")
+        } else {
+            failure
+        }
+    })
+}
+
+/// Reads the file of the store in effect, which may be damaged.
+pub(crate) async fn salvage_store(global: &Global) -> Result<Salvage, Failure> {
+    let location = existing_file(global, "restore a damaged database from a backup")?;
+    let read = tokio::task::spawn_blocking(move || FileStore::salvage(location)).await;
+    let read = read.map_err(|_| Failure::new(Code::Other, "the store cannot be read"))?;
+    read.map_err(|error| {
         Failure::new(Code::Other, format!("--store: {}", words::translated(&error.to_string())))
     })
+}
+
+/// Returns the file of the store in effect. For a database, the error has this reason.
+fn existing_file(global: &Global, reason: &str) -> Result<String, Failure> {
+    existing_store_path(global)?;
+    let location = global.store.clone().unwrap_or_default();
+    if is_database(&location) {
+        return Err(Failure::usage(format!("this needs --store FILE; {reason}")));
+    }
+    Ok(location)
 }
 
 fn existing_store_path(global: &Global) -> Result<(), Failure> {
@@ -256,32 +251,13 @@ fn existing_store_path(global: &Global) -> Result<(), Failure> {
     }
 }
 
-fn is_database(location: &str) -> bool {
-    location.starts_with("postgres://") || location.starts_with("postgresql://")
-}
-
-#[cfg(feature = "postgres")]
-async fn postgres(url: &str) -> Result<Arc<dyn Store>, Failure> {
-    let connected = tgscan_store::PostgresStore::connect(url).await;
-    Ok(Arc::new(connected.map_err(|error| {
-        Failure::new(Code::Other, format!("--store: {}", words::translated(&error.to_string())))
-    })?))
-}
-
-#[cfg(not(feature = "postgres"))]
-async fn postgres(_: &str) -> Result<Arc<dyn Store>, Failure> {
-    Err(Failure::usage(
-        "--store: this program was built without PostgreSQL; build it with the feature `postgres`",
-    ))
-}
-
 fn policy(global: &Global) -> StorePolicy {
     let max_age = global.max_age.unwrap_or(MAX_AGE);
     let policy = StorePolicy::new(label(global), max_age, global.keep_for.unwrap_or(KEEP_FOR));
     if global.pay_again { policy.pay_again_after(Duration::ZERO) } else { policy }
 }
 
-/// Which answers the flags accept.
+/// Returns which answers the flags accept.
 pub(crate) fn lookup(global: &Global, flags: LookupFlags) -> Result<Lookup, Failure> {
     if (flags.fresh || flags.stored_only) && global.store.is_none() {
         let flag = if flags.fresh { "--fresh" } else { "--stored-only" };
@@ -294,7 +270,8 @@ pub(crate) fn lookup(global: &Global, flags: LookupFlags) -> Result<Lookup, Fail
     })
 }
 
-/// The API key from a file, the environment, or the terminal; never an argument, which others on a machine can read.
+/// Reads the API key from a file, the environment, or the terminal; never from an argument, which other users of the
+/// machine can read.
 fn api_key(global: &Global) -> Result<ApiKey, Failure> {
     let text = if let Some(path) = &global.key_file {
         read_key_file(path)?
@@ -311,7 +288,7 @@ fn api_key(global: &Global) -> Result<ApiKey, Failure> {
     parse_key(global, &text)
 }
 
-/// Reads a key from a text.
+/// Parses a key.
 pub(crate) fn parse_key(global: &Global, text: &str) -> Result<ApiKey, Failure> {
     let key = if global.test_key { ApiKey::test(text.trim()) } else { ApiKey::live(text.trim()) };
     key.map_err(|error| {
@@ -319,7 +296,7 @@ pub(crate) fn parse_key(global: &Global, text: &str) -> Result<ApiKey, Failure> 
     })
 }
 
-/// Where the API key comes from.
+/// Describes the source of the API key.
 pub(crate) fn key_source(global: &Global) -> String {
     match &global.key_file {
         Some(path) => format!("the file {}", escape(&path.display().to_string())),
@@ -328,17 +305,23 @@ pub(crate) fn key_source(global: &Global) -> String {
     }
 }
 
+/// Whether the key is the one of the configuration file, which `tgscan init` replaces.
+pub(crate) fn is_key_from_init(global: &Global) -> bool {
+    let is_given = global.given.iter().any(|(flag, _)| *flag == "--key-file");
+    global.key_file.is_some() && !is_given && std::env::var_os("TGSCAN_KEY_FILE").is_none()
+}
+
 fn read_key_file(path: &Path) -> Result<String, Failure> {
     let fail = |error| Failure::usage(format!("the key file {}: {error}", path.display()));
     let mut file = std::fs::File::open(path).map_err(fail)?;
     if files::is_exposed(&file) {
         let path = escape(&path.display().to_string());
         print::note(&format!(
-            "warning: others can read the key file {path}; `chmod 600 {path}` prevents that"
+            "warning: other users can read the key file {path}; `chmod 600 {path}` prevents that"
         ));
     }
     let mut text = String::new();
-    // A key is short; something else may be endless.
+    // A key is short; another file may be endless.
     (&mut file).take(64 * 1024).read_to_string(&mut text).map_err(fail)?;
     Ok(text)
 }

@@ -1,13 +1,13 @@
-//! Cells that spreadsheets do not run.
+//! CSV cells that spreadsheets do not run as formulas.
 
 use std::borrow::Cow;
 
 /// Characters that make a spreadsheet read a cell as a formula (OWASP, "CSV Injection").
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
-/// Puts an apostrophe before a text that a spreadsheet would run as a formula. A number is no formula.
+/// Puts an apostrophe before a text that a spreadsheet would run as a formula. Integers stay unchanged.
 pub(crate) fn neutralised(text: &str) -> Cow<'_, str> {
-    if text.starts_with(FORMULA) && text.parse::<i64>().is_err() {
+    if is_formula(text) && text.parse::<i64>().is_err() {
         return Cow::Owned(format!("'{text}"));
     }
     Cow::Borrowed(text)
@@ -15,7 +15,12 @@ pub(crate) fn neutralised(text: &str) -> Cow<'_, str> {
 
 /// Returns the text of a cell that [`neutralised`] wrote.
 pub(crate) fn original(cell: &str) -> &str {
-    cell.strip_prefix('\'').filter(|text| text.starts_with(FORMULA)).unwrap_or(cell)
+    cell.strip_prefix('\'').filter(|text| is_formula(text)).unwrap_or(cell)
+}
+
+/// Includes texts with apostrophes before a formula, so that every text is read back as it was.
+fn is_formula(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(FORMULA)
 }
 
 #[cfg(test)]
@@ -24,7 +29,7 @@ mod tests {
 
     #[test]
     fn formulas_are_neutralised_and_read_back() {
-        for text in ["=1+1", "+7 999", "-cmd|' /C calc'!A0", "@alice_1", "\tx", "\rx"] {
+        for text in ["=1+1", "+7 999", "-cmd|' /C calc'!A0", "@alice_1", "\tx", "\rx", "'=1", "''-5"] {
             let cell = neutralised(text);
             assert_eq!(cell, format!("'{text}"));
             assert_eq!(original(&cell), text);

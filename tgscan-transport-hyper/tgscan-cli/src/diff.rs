@@ -1,4 +1,4 @@
-//! What changed between two stored answers about an account.
+//! Compares two stored answers about an account.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -67,7 +67,7 @@ pub(crate) async fn run(global: &Global, command: DiffCommand) -> Result<Code, F
     Ok(Code::Done)
 }
 
-/// The stored answers that can be read, the latest first.
+/// Returns the stored answers that can be read, the latest first.
 async fn history(global: &Global, account: &Account, method: Search) -> Result<Vec<Dated>, Failure> {
     let api = connect::keyless_api(global)?;
     let question = connect::question(&api, &method);
@@ -131,7 +131,7 @@ fn changes(old: &SearchAnswer, new: &SearchAnswer) -> Vec<Change> {
     changes
 }
 
-/// The groups by their ids, else by username or title.
+/// Returns the groups by id, else by username or title.
 fn by_key(answer: &SearchAnswer) -> BTreeMap<String, &SearchGroup> {
     let key = |group: &SearchGroup| match (group.id, &group.username) {
         (Some(id), _) => id.to_string(),

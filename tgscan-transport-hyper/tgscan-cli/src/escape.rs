@@ -1,11 +1,11 @@
-//! Strangers' texts on a terminal.
+//! Makes untrusted texts safe for a terminal.
 
 use std::borrow::Cow;
 
 /// The longest text that is shown.
 const LONGEST: usize = 4096;
 
-/// The text with everything that could steer a terminal, or turn its direction, written out.
+/// Escapes the characters that could control a terminal or change the direction of its text.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len().min(LONGEST));
     for c in text.chars().take(LONGEST) {
@@ -20,7 +20,7 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Data that is printed on a terminal: as it is, but characters that could steer the terminal are written as in JSON.
+/// Prepares data for a terminal: unchanged, except for characters that could control it, which are escaped as in JSON.
 pub(crate) fn for_terminal(data: &[u8]) -> Cow<'_, [u8]> {
     let text = String::from_utf8_lossy(data);
     let is_harmless = |c: char| matches!(c, '\n' | '\t') || !is_steering(c);
@@ -49,7 +49,7 @@ fn is_steering(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A text that is written from right to left, in an isolate: terminals would else turn the whole row (Unicode Standard Annex
+/// Puts a right-to-left text into an isolate; otherwise terminals would reverse the whole row (Unicode Standard Annex
 /// 9, P2).
 pub(crate) fn isolate(text: &str) -> Cow<'_, str> {
     let is_right_to_left = |c: char| {

@@ -1,4 +1,4 @@
-//! How the program ends, and why.
+//! Exit codes, and the error that ends the program.
 
 use std::fmt;
 use std::io;
@@ -31,7 +31,7 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// Why the program ends, in the words of the command line.
+/// An error that ends the program, in the words of the command line.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: Code,
@@ -47,7 +47,7 @@ impl Failure {
         Self::new(Code::Usage, text)
     }
 
-    /// The reader of the output went away, which is no failure.
+    /// Ends the program silently, because the reader of the output closed it, which is not an error.
     pub(crate) fn closed_pipe() -> Self {
         Self::new(Code::Done, "")
     }
@@ -63,7 +63,7 @@ impl Failure {
         self.code
     }
 
-    /// Whether there is nothing to say.
+    /// Returns whether there is no text to print.
     pub(crate) fn is_quiet(&self) -> bool {
         self.text.is_empty()
     }
@@ -89,7 +89,7 @@ impl Failure {
     }
 }
 
-/// A number with its noun.
+/// Formats a number with its noun, such as `2 credits`.
 pub(crate) fn counted(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -1,4 +1,4 @@
-//! Why a call failed, in the words of the command line.
+//! Explains failed calls in the words of the command line.
 
 use tgscan_core::bytes::Bytes;
 use tgscan_core::store::StoreRefusal;
@@ -9,7 +9,7 @@ use crate::exit::{Code, Failure, counted};
 use crate::{connect, help, words};
 
 impl Failure {
-    /// Why a call failed; with the origin of the key, if the service refuses it.
+    /// Explains a failed call, with the source of the key if the service refuses it.
     pub(crate) fn of_call(error: &Error, global: &Global) -> Self {
         let failure = Self::new(code_of(error), explain(error, global));
         if error.refusal() == Some(Refusal::InvalidKey) {
@@ -19,10 +19,10 @@ impl Failure {
     }
 }
 
-/// Why `--max-credits` refuses a call.
+/// The text when `--max-credits` refuses a call.
 pub(crate) const LIMIT_REACHED: &str = "--max-credits leaves no room for this call; nothing was sent";
 
-/// A response that may have been paid for, without an answer that can be read.
+/// Returns the response of a call that may have been charged, if its answer cannot be read.
 pub(crate) fn received(error: &Error) -> Option<&Bytes> {
     // Pages of gateways are no answers.
     let response = error.response().filter(|response| response.status().is_success())?;
@@ -30,7 +30,7 @@ pub(crate) fn received(error: &Error) -> Option<&Bytes> {
     Some(response.body()).filter(|body| is_paid && !body.is_empty())
 }
 
-/// The exit code of a call that failed.
+/// Returns the exit code of a failed call.
 pub(crate) fn code_of(error: &Error) -> Code {
     if error.credits() == Credits::Uncertain {
         return Code::Uncertain;
@@ -52,7 +52,7 @@ pub(crate) fn code_of(error: &Error) -> Code {
     }
 }
 
-/// The error in a line, with flags where the SDK names functions.
+/// Describes an error in one line, with flags in place of the SDK's functions.
 pub(crate) fn explain(error: &Error, global: &Global) -> String {
     let cost = match error.credits() {
         Credits::NotCharged => "nothing was charged".to_owned(),
@@ -62,13 +62,13 @@ pub(crate) fn explain(error: &Error, global: &Global) -> String {
     match error.kind() {
         ErrorKind::CapReached(_) => LIMIT_REACHED.to_owned(),
         ErrorKind::Store(StoreRefusal::Uncertain { call, charged: Some(credits), .. }) => format!(
-            "call {call} asked the same, cost {} and brought no usable answer; nothing was sent. To ask again and pay \
+            "call {call} asked the same, cost {} and returned no usable answer; nothing was sent. To ask again and pay \
              again: --pay-again, or first `{}`",
             counted(*credits, "credit"),
             help::command(global, &format!("store resolve {call} {credits}")),
         ),
         ErrorKind::Store(StoreRefusal::Uncertain { call, .. }) => format!(
-            "call {call} asked the same and may have been charged; nothing was sent. `{}` finds out (free), then ask again",
+            "call {call} asked the same and may have been charged; nothing was sent. `{}` determines its cost (free); then ask again",
             help::command(global, "store reconcile")
         ),
         ErrorKind::Store(StoreRefusal::InFlight { call, age }) => format!(
@@ -83,7 +83,7 @@ pub(crate) fn explain(error: &Error, global: &Global) -> String {
                 .to_owned()
         }
         ErrorKind::Store(StoreRefusal::NotStored) => {
-            "the store has no answer that is young enough, and `--stored-only` sends nothing".to_owned()
+            "the store has no answer that is recent enough, and `--stored-only` sends nothing".to_owned()
         }
         ErrorKind::Store(StoreRefusal::Failed(error)) => {
             format!("the store failed, so nothing was sent: {}", words::translated(&error.to_string()))

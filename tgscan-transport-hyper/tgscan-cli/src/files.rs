@@ -1,4 +1,4 @@
-//! Files with personal data, and answers that cannot be written where they belong.
+//! Files with personal data, and a file for answers that cannot be written to the output.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::exit::{Code, Failure};
 use crate::print;
+use crate::show::escape;
 
-/// Options for a file that its owner alone can read, if it is created.
+/// Returns options that create a file which only its owner can read.
 pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
@@ -17,7 +18,7 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
-/// Returns whether others than its owner can read a file.
+/// Returns whether users other than its owner can read a file.
 #[cfg(unix)]
 pub(crate) fn is_exposed(file: &File) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -29,7 +30,7 @@ pub(crate) fn is_exposed(_: &File) -> bool {
     false
 }
 
-/// Creates the folders of a file, for its owner alone.
+/// Creates the folders of a file, which only their owner can read.
 pub(crate) fn create_parent(path: &Path) -> io::Result<()> {
     let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
     let mut builder = std::fs::DirBuilder::new();
@@ -38,7 +39,7 @@ pub(crate) fn create_parent(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(parent)
 }
 
-/// A file that a command writes anew as a whole.
+/// A file that a command replaces as a whole.
 pub(crate) struct Whole<'a> {
     /// The flag that names it, for messages.
     pub(crate) flag: &'static str,
@@ -50,7 +51,7 @@ pub(crate) struct Whole<'a> {
     pub(crate) force: bool,
 }
 
-/// How far from the beginning of a file its mark is searched for.
+/// The number of bytes at the beginning of a file that can contain its mark.
 const HEAD: u64 = 4096;
 
 impl Whole<'_> {
@@ -93,7 +94,7 @@ impl Whole<'_> {
 
     fn replace(&self, content: &[u8]) -> io::Result<()> {
         create_parent(self.path)?;
-        // A link keeps its place.
+        // A symbolic link stays a link.
         let path = std::fs::canonicalize(self.path).unwrap_or_else(|_| self.path.to_owned());
         let mut name = path.clone().into_os_string();
         name.push(format!(".{}.new", std::process::id()));
@@ -112,10 +113,12 @@ impl Whole<'_> {
     }
 }
 
-/// Where answers go that were paid for and cannot be written as rows.
+/// The file for paid answers that cannot be written as rows.
 pub(crate) struct SetAside {
     path: PathBuf,
     file: Option<File>,
+    /// The files with answers: one, or two if writing to the first one failed.
+    used: Vec<PathBuf>,
     pub(crate) count: u64,
 }
 
@@ -130,10 +133,11 @@ impl SetAside {
             }
             None => PathBuf::from("tgscan.set-aside.jsonl"),
         };
-        Self { path, file: None, count: 0 }
+        Self { path, file: None, used: Vec::new(), count: 0 }
     }
 
-    /// Appends the response for an account, and returns its place. In a temporary folder if there is no room beside the output.
+    /// Appends the response for an account, and returns the path of the file. Uses the temporary folder if the file
+    /// beside the output cannot be written.
     pub(crate) fn keep(&mut self, account: &str, why: &str, credits: u64, body: &[u8]) -> io::Result<&Path> {
         let line = json!({
             "asked": account,
@@ -142,26 +146,43 @@ impl SetAside {
             "response": String::from_utf8_lossy(body),
         });
         let line = format!("{line}\n");
-        if self.append(line.as_bytes()).is_err() {
-            self.path = std::env::temp_dir().join(format!("tgscan-{}.set-aside.jsonl", std::process::id()));
-            // New, because others can write there too.
-            self.file = Some(private().write(true).create_new(true).open(&self.path)?);
+        if let Err(error) = self.append(line.as_bytes()) {
+            let path = std::env::temp_dir().join(format!("tgscan-{}.set-aside.jsonl", std::process::id()));
+            if self.path == path {
+                return Err(error);
+            }
+            // Must not exist yet, because other users can create files in this folder.
+            let file = private().append(true).create_new(true).open(&path)?;
+            (self.path, self.file) = (path, Some(file));
             self.append(line.as_bytes())?;
         }
         self.count += 1;
+        if self.used.last() != Some(&self.path) {
+            self.used.push(self.path.clone());
+        }
         Ok(&self.path)
     }
 
+    /// Appends a line. If that fails, the part that was written is removed.
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             empty => empty.insert(private().append(true).create(true).open(&self.path)?),
         };
-        file.write_all(line)
+        // Locked, so that no line of another process is removed. Some file systems have no locks.
+        let _ = fs4::FileExt::lock(&*file);
+        let length = file.metadata()?.len();
+        let written = file.write_all(line);
+        if written.is_err() {
+            let _ = file.set_len(length);
+        }
+        let _ = fs4::FileExt::unlock(&*file);
+        written
     }
 
-    /// Returns where answers were set aside, if any were.
-    pub(crate) fn used(&self) -> Option<&Path> {
-        (self.count > 0).then_some(&*self.path)
+    /// Returns the paths of the files that have answers, for messages; `None` if no answers were set aside.
+    pub(crate) fn used(&self) -> Option<String> {
+        let paths: Vec<_> = self.used.iter().map(|path| escape(&path.display().to_string())).collect();
+        (!paths.is_empty()).then(|| paths.join(" and "))
     }
 }

@@ -1,9 +1,9 @@
-//! Commands to type next.
+//! Formats the commands to type next.
 
 use crate::args::Global;
-use crate::settings::hidden;
+use crate::location::hidden;
 
-/// A command with the flags of this one that it needs, ready to paste.
+/// Returns a command, ready to paste, with the flags of this one that it needs.
 pub(crate) fn command(global: &Global, subcommand: &str) -> String {
     let mut command = format!("tgscan {subcommand}");
     for (flag, value) in &global.given {
@@ -12,13 +12,13 @@ pub(crate) fn command(global: &Global, subcommand: &str) -> String {
     command
 }
 
-/// This command, ready to paste.
+/// Returns this command, ready to paste.
 pub(crate) fn again() -> String {
     let words = std::env::args().skip(1).map(|word| quoted(&hidden(&word)));
     std::iter::once("tgscan".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// A word for a shell.
+/// Quotes a word for a shell, if necessary.
 pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -9,7 +9,7 @@ use crate::args::Global;
 use crate::exit::{Code, Failure};
 use crate::settings::{self, File, KEEP_FOR, MAX_AGE, Values};
 use crate::show::escape;
-use crate::{connect, files, print};
+use crate::{connect, files, print, toml_text};
 
 /// How answers are kept.
 #[derive(Args)]
@@ -88,7 +88,7 @@ fn read(path: &Path, profile: Option<&str>, force: bool) -> Result<File, Failure
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
         Err(error) => return Err(wrong(&error)),
     };
-    let file: File = toml::from_str(&text).map_err(|error| wrong(&error))?;
+    let file: File = toml_text::parse(&text).map_err(|problem| wrong(&problem))?;
     let is_set = match profile {
         Some(name) => file.profiles.contains_key(name),
         None => !file.values.is_empty(),
@@ -101,7 +101,7 @@ fn read(path: &Path, profile: Option<&str>, force: bool) -> Result<File, Failure
     Ok(file)
 }
 
-/// The key's file beside the configuration.
+/// Returns the path of the key file, beside the configuration.
 fn key_path(config: &Path, profile: Option<&str>) -> PathBuf {
     config.with_file_name(profile.map_or_else(|| "key".to_owned(), |name| format!("key-{}", file_name(name))))
 }
@@ -110,12 +110,12 @@ fn store_name(profile: Option<&str>) -> String {
     profile.map_or_else(|| "answers.tgscan".to_owned(), |name| format!("answers-{}.tgscan", file_name(name)))
 }
 
-/// A name as a part of a file's name.
+/// Replaces characters other than letters, digits and hyphens by underscores.
 fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
-/// Asks for the balance (free).
+/// Requests the balance (free).
 async fn test(global: &Global, text: &str) -> Result<i64, Failure> {
     let client = connect::client_with_key(global, text)?;
     let reply = client
@@ -147,7 +147,7 @@ fn save(path: &Path, file: &mut File, profile: Option<&str>, values: &Values) ->
     write_private(path, text.as_bytes())
 }
 
-/// The answers of a person: on the terminal, or line by line on standard input.
+/// The user's answers, from the terminal or line by line from standard input.
 struct Answers {
     is_terminal: bool,
 }

@@ -1,18 +1,18 @@
 //! The limit of `--max-credits` on one run.
 //!
-//! It belongs to the process and not to the store, whose budgets last: two runs at the same time each have their own, and
-//! uncertain calls of earlier runs do not count.
+//! Unlike the budgets of a store, it belongs to the process: concurrent runs have separate limits, and uncertain calls
+//! of earlier runs do not count.
 
 use tgscan_core::Credits;
 
-/// How much more than the highest cost so far another call is expected to cost at most, while several are in flight.
+/// The highest expected cost of a call while several are in flight, as a multiple of the highest cost so far.
 const HEADROOM: u64 = 4;
 
 /// Whether a call may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Go,
-    /// When a call in flight has ended.
+    /// Ask again when a call in flight has ended.
     Wait,
     Refused,
 }
@@ -22,7 +22,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Limit {
     /// `None` without `--max-credits`.
     credits: Option<u64>,
-    /// The most that one call costs, as the user says.
+    /// The maximum cost of one call, from `--max-cost-per-search`.
     per_call: Option<u64>,
     /// The highest cost seen.
     highest: Option<u64>,
@@ -40,8 +40,9 @@ impl Limit {
 
     /// Returns whether another call may begin, and counts it if it may.
     ///
-    /// With a cost per call, all calls in flight fit. Without one, a single call in flight must fit at the highest cost so
-    /// far, and several at four times that; no more calls are in flight than have ended, so that costs are learned first.
+    /// With a maximum cost per call, all calls in flight must fit at that cost. Without one, a single call in flight
+    /// must fit at the highest cost so far, and several at four times that. The number of calls in flight is at most the
+    /// number of calls that have ended, but at least one, so that costs are learned first.
     pub(crate) fn begin(&mut self) -> Verdict {
         let verdict = self.verdict();
         self.in_flight += u64::from(verdict == Verdict::Go);
@@ -70,7 +71,7 @@ impl Limit {
         }
     }
 
-    /// What uncertain calls of this run may have cost: anything, while nothing is known of costs.
+    /// Returns the possible cost of this run's uncertain calls: unlimited while no cost is known.
     fn uncertain_credits(&self) -> u64 {
         match self.per_call.max(self.highest) {
             _ if self.uncertain == 0 => 0,

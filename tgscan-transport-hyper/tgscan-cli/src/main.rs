@@ -19,6 +19,7 @@ mod help;
 mod hint;
 mod init;
 mod limit;
+mod location;
 mod one;
 mod overlap;
 mod print;
@@ -29,6 +30,7 @@ mod settings;
 mod show;
 mod signals;
 mod store;
+mod toml_text;
 mod verbose;
 mod waiting;
 mod words;
@@ -49,7 +51,9 @@ fn main() -> std::process::ExitCode {
     }
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return report(&Failure::new(Code::Other, format!("no runtime: {error}"))),
+        Err(error) => {
+            return report(&Failure::new(Code::Other, format!("cannot start the runtime: {error}")));
+        }
     };
     let done = runtime.block_on(run(arguments));
     // A thread that waits for input from a terminal would not end.
@@ -93,7 +97,7 @@ async fn run(arguments: Arguments) -> Result<Code, Failure> {
 }
 
 fn man(dir: Option<&std::path::Path>) -> Result<Code, Failure> {
-    let fail = |error| Failure::new(Code::Other, format!("no man page: {error}"));
+    let fail = |error| Failure::new(Code::Other, format!("cannot write the man page: {error}"));
     if let Some(dir) = dir {
         std::fs::create_dir_all(dir)
             .and_then(|()| clap_mangen::generate_to(Arguments::command(), dir))

@@ -52,17 +52,22 @@ pub(crate) struct SimilarCommand {
 }
 
 pub(crate) async fn search(global: &Global, command: SearchCommand) -> Result<Code, Failure> {
-    run(global, (command.output, command.selection), command.lookup, Search { query: command.query }).await
+    let asked = command.query.as_str().into_owned();
+    run(global, (command.output, command.selection), command.lookup, (asked, Search { query: command.query }))
+        .await
 }
 
 pub(crate) async fn similar(global: &Global, command: SimilarCommand) -> Result<Code, Failure> {
+    let asked = command.usernames.iter().map(Username::as_str).collect::<Vec<_>>().join(" ");
     let query = GroupQuery::new(command.usernames).map_err(|error| Failure::usage(error.to_string()))?;
-    run(global, (command.output, Selection::default()), command.lookup, SimilarGroups { query }).await
+    run(global, (command.output, Selection::default()), command.lookup, (asked, SimilarGroups { query }))
+        .await
 }
 
 pub(crate) async fn check(global: &Global, command: UserCommand) -> Result<Code, Failure> {
-    run(global, (command.output, Selection::default()), command.lookup, UserCheck { query: command.query })
-        .await
+    let asked = command.query.as_str().into_owned();
+    let method = UserCheck { query: command.query };
+    run(global, (command.output, Selection::default()), command.lookup, (asked, method)).await
 }
 
 pub(crate) async fn balance(global: &Global, output: Output) -> Result<Code, Failure> {
@@ -71,12 +76,12 @@ pub(crate) async fn balance(global: &Global, output: Output) -> Result<Code, Fai
     show::answer(&reply, output, Selection::default()).map(|()| Code::Done)
 }
 
-/// Sends a call, and ends it if a signal comes.
-async fn run<M: ApiMethod>(
+/// Sends a call and prints its answer. A signal ends it, unless it is a paid call in flight: that takes a second one.
+async fn run<M: ApiMethod + Clone>(
     global: &Global,
     output: (Output, Selection),
     flags: LookupFlags,
-    method: M,
+    (asked, method): (String, M),
 ) -> Result<Code, Failure>
 where
     M::Answer: Show,
@@ -85,20 +90,21 @@ where
     if flags.stored_only {
         let client = connect::stored_only_client(global).await?;
         let result = client.send(method).await;
-        return finish::<M>(global, &client, output, result).await;
+        return finish::<M>(global, &client, output, &asked, result).await;
     }
     let (control, in_flight) = (Control::default(), InFlight::new());
-    let client = connect::warm_client(global, |transport| Gate::new(transport, control.clone())).await?;
+    let client = connect::client_through(global, |transport| Gate::new(transport, control.clone())).await?;
     let client = client.with_lookup(lookup);
+    let can_cost = client.api().can_cost::<M>();
+    if can_cost && lookup == Lookup::StoredOrNew && client.account().is_some() {
+        // A stored answer needs no connection, no balance, and no room under a limit.
+        let stored = client.clone().with_lookup(Lookup::Stored).send(method.clone()).await;
+        if stored.is_ok() {
+            return finish::<M>(global, &client, output, &asked, stored).await;
+        }
+    }
     let mut limit = connect::limit::<M>(global, &client).await?;
     if M::CAN_COST && limit.begin() != Verdict::Go {
-        // A stored answer needs no room.
-        if lookup == Lookup::StoredOrNew && client.account().is_some() {
-            let result = client.clone().with_lookup(Lookup::Stored).send(method).await;
-            if result.is_ok() {
-                return finish::<M>(global, &client, output, result).await;
-            }
-        }
         return Err(Failure::new(Code::NoCredits, LIMIT_REACHED));
     }
     if M::CAN_COST && !global.test_key {
@@ -113,7 +119,7 @@ where
     let result = loop {
         tokio::select! {
             result = &mut call => break result,
-            _ = tick.tick() => waiting.tick(control.pause()),
+            _ = tick.tick() => waiting.tick(client.paused_for()),
             signal = signals.next() => {
                 control.stop();
                 waiting.finish();
@@ -122,17 +128,17 @@ where
                 }
                 stopped_by = Some(signal);
                 print::note(
-                    "the request was sent and may be charged, so its answer is waited for; Ctrl-C again stops immediately",
+                    "the request was sent and may be charged, so this waits for its answer; Ctrl-C again stops immediately",
                 );
             }
         }
     };
     waiting.finish();
-    let code = finish::<M>(global, &client, output, result).await?;
+    let code = finish::<M>(global, &client, output, &asked, result).await?;
     Ok(stopped_by.map_or(code, Signal::code))
 }
 
-/// The possible cost of an interrupted call, and the remedy.
+/// Describes the possible cost of an interrupted call, and the remedy.
 fn stopped<M: ApiMethod>(global: &Global, signal: Signal, is_sent: bool, limit: &Limit) -> Failure {
     if !M::CAN_COST || !is_sent {
         return Failure::new(signal.code(), "stopped; nothing was charged");
@@ -142,18 +148,20 @@ fn stopped<M: ApiMethod>(global: &Global, signal: Signal, is_sent: bool, limit: 
         None => "credits; no earlier cost is known".to_owned(),
     };
     let help = if global.store.is_some() {
-        format!("`{}` finds out (free)", help::command(global, "store reconcile"))
+        format!("`{}` determines its cost (free)", help::command(global, "store reconcile"))
     } else {
         format!("`{}` shows the credits left", help::command(global, "balance"))
     };
     Failure::new(signal.code(), format!("stopped; the call was sent and may have cost {cost}. {help}"))
 }
 
-/// Prints the answer, and on standard error its cost and the remaining credits.
+/// Prints the answer, and on standard error its cost and the remaining credits. If a paid answer cannot be printed,
+/// sets it aside, unless it is in the store.
 async fn finish<M: ApiMethod>(
     global: &Global,
     client: &Client,
     (output, selection): (Output, Selection),
+    asked: &str,
     result: Result<Reply<M::Answer>, Error>,
 ) -> Result<Code, Failure>
 where
@@ -162,7 +170,7 @@ where
     let reply = match result {
         Ok(reply) => reply,
         Err(error) => {
-            let kept = keep_received(&error, output)?;
+            let kept = keep_received(&error, output, asked);
             return Err(Failure::of_call(&error, global).and(&kept));
         }
     };
@@ -170,9 +178,14 @@ where
         print::note("warning: this answers another question, and may be another account's data");
     }
     let printed = show::answer(&reply, output, selection);
-    if printed.as_ref().is_err_and(|failure| !failure.is_quiet()) {
-        // It was paid for.
-        print::note(&format!("not written: {}", String::from_utf8_lossy(reply.raw()).trim_end()));
+    if printed.is_err() && reply.credits != Credits::NotCharged {
+        let kept = match reply.storage() {
+            Some(Storage::Stored) => {
+                "the answer is in the store, and asking again prints it (free)".to_owned()
+            }
+            _ => set_aside(asked, "the output cannot be written", reply.credits.charged(), reply.raw()),
+        };
+        print::note(&format!("not written; {kept}"));
     }
     if let Some(Storage::NotStored(error)) = reply.storage() {
         print::note(&format!("warning: the answer could not be stored: {error}"));
@@ -187,33 +200,41 @@ where
     Ok(if reply.is_mismatched() { Code::Undecodable } else { Code::Done })
 }
 
-/// The cost of an answer, and the remaining credits.
+/// Describes the cost of an answer, and the remaining credits.
 async fn cost<A>(client: &Client, reply: &Reply<A>) -> String {
     if let Some(Storage::Cached { age, .. }) = reply.storage() {
         let age = std::time::Duration::from_secs(age.as_secs());
-        // The balance is not asked for: nothing is sent for a stored answer.
+        // Without the balance: nothing is sent for a stored answer.
         return format!("stored {} ago, nothing charged", humantime::format_duration(age));
     }
-    // Free; if that fails, the answer is as good.
+    // Free. If this fails, the balance is left out.
     match client.balance().await {
         Ok(left) => format!("{}, {} left", reply.credits, left.answer.num_credits),
         Err(_) => reply.credits.to_string(),
     }
 }
 
-/// Prints or keeps a response that may have been paid for. Returns its place.
-fn keep_received(error: &Error, output: Output) -> Result<String, Failure> {
+/// Prints or sets aside the response of a failed call that may have been paid for. Returns the end of the error text,
+/// which states where the response is.
+fn keep_received(error: &Error, output: Output, asked: &str) -> String {
+    let mut text = String::new();
     if let (true, Some(response)) = (output.raw, error.response()) {
-        print::bytes(response.body())?;
-        return Ok(String::new());
+        match print::bytes(response.body()) {
+            Ok(()) => return text,
+            Err(failure) if failure.is_quiet() => {}
+            Err(failure) => text = format!("; {failure}"),
+        }
+    } else if error.is_decode() && error.attempts() == 0 {
+        return "; --raw prints the stored answer (free)".to_owned();
     }
-    if error.is_decode() && error.attempts() == 0 {
-        return Ok("; --raw prints the stored answer (free)".to_owned());
-    }
-    let Some(body) = received(error) else { return Ok(String::new()) };
-    let mut aside = SetAside::beside(None::<&Path>);
-    match aside.keep(error.method(), "it cannot be read", error.credits().charged(), body) {
-        Ok(path) => Ok(format!("; the response is kept in {}", path.display())),
-        Err(_) => Ok(format!("; the response: {}", String::from_utf8_lossy(body))),
+    let Some(body) = received(error) else { return text };
+    text + "; " + &set_aside(asked, "it cannot be read", error.credits().charged(), body)
+}
+
+/// Sets aside a response that was paid for. Returns its location, or its text if it cannot be written.
+fn set_aside(asked: &str, why: &str, credits: u64, body: &[u8]) -> String {
+    match SetAside::beside(None::<&Path>).keep(asked, why, credits, body) {
+        Ok(path) => format!("the response is kept in {}", show::escape(&path.display().to_string())),
+        Err(_) => format!("the response: {}", String::from_utf8_lossy(body).trim_end()),
     }
 }

@@ -1,4 +1,4 @@
-//! Writes to standard output and standard error, whose readers may go away.
+//! Writes to standard output and standard error, which may be closed.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::{Command, Stdio};
@@ -6,20 +6,21 @@ use std::process::{Command, Stdio};
 use crate::escape::for_terminal;
 use crate::exit::Failure;
 
-/// Prints data as they are; on a terminal, without sequences that could steer it.
+/// Prints data unchanged; on a terminal, escapes characters that could control it.
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let written = if out.is_terminal() { out.write_all(&for_terminal(bytes)) } else { out.write_all(bytes) };
     written.and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
 }
 
-/// Prints text that may have colours, which are left out where they do not belong.
+/// Prints text, with its colours only where they are supported and wanted.
 pub(crate) fn text(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
 }
 
-/// Prints text for people: through the pager, if there is a terminal and one is set, as `gh` does.
+/// Prints text for the user: through the pager if there is a terminal and one is set, as `gh` does. If the pager
+/// fails, prints the text directly.
 pub(crate) fn page(content: &str) -> Result<(), Failure> {
     let pager = ["TGSCAN_PAGER", "PAGER"].into_iter().find_map(std::env::var_os);
     let Some(pager) = pager.filter(|pager| !pager.is_empty() && pager != "cat") else { return text(content) };
@@ -29,7 +30,7 @@ pub(crate) fn page(content: &str) -> Result<(), Failure> {
     let mut command = Command::new("sh");
     command.arg("-c").arg(pager).stdin(Stdio::piped());
     if std::env::var_os("LESS").is_none() {
-        // Ends if all fits the screen, shows colours, and leaves the text there.
+        // F exits if the text fits the screen, R shows colours, X leaves the text on the screen.
         command.env("LESS", "FRX");
     }
     let Ok(mut child) = command.spawn() else { return text(content) };
@@ -37,14 +38,14 @@ pub(crate) fn page(content: &str) -> Result<(), Failure> {
         let is_plain = anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never;
         let content =
             if is_plain { anstream::adapter::strip_str(content).to_string() } else { content.to_owned() };
-        // It may end before it has read all.
+        // The pager may end before it has read everything.
         let _ = stdin.write_all(content.as_bytes());
     }
-    let _ = child.wait();
-    Ok(())
+    // The status is 126 or 127 if the shell cannot start the pager, and also not 0 if the pager rejects a flag.
+    if child.wait().is_ok_and(|status| status.success()) { Ok(()) } else { text(content) }
 }
 
-/// Prints a line for people, away from the data. A closed standard error is no failure.
+/// Prints a line for the user to standard error. Ignores a closed standard error.
 pub(crate) fn note(line: &str) {
     let mut out = anstream::stderr().lock();
     let _ = writeln!(out, "{line}");

@@ -10,16 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{BASE_URL, Global};
 use crate::exit::Failure;
+use crate::location::hidden;
+use crate::toml_text;
 
 pub(crate) const API_KEY: &str = "TGSCAN_API_KEY";
-/// Where the configuration file is, instead of in the platform's folder.
+/// The variable with the path of the configuration file, which overrides the platform's folder.
 const CONFIG: &str = "TGSCAN_CONFIG";
 const PROFILE: &str = "TGSCAN_PROFILE";
-/// How long stored answers are used and kept, if nothing else is said.
+/// The default time for which stored answers are used.
 pub(crate) const MAX_AGE: Duration = Duration::from_hours(7 * 24);
+/// The default time after which questions and answers are removed.
 pub(crate) const KEEP_FOR: Duration = Duration::from_hours(30 * 24);
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Flag(&'static str),
@@ -67,7 +70,7 @@ pub(crate) struct Values {
     pub(crate) account: Option<String>,
 }
 
-/// A configuration file. The values of a profile come before those outside of it.
+/// A configuration file. The values of a profile take precedence over those outside it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct File {
     #[serde(flatten)]
@@ -83,12 +86,12 @@ pub(crate) struct Settings {
     pub(crate) lines: Vec<(&'static str, String, Source)>,
 }
 
-/// This program's folder for data on this platform.
+/// Returns this program's folder for data on this platform.
 pub(crate) fn data_folder() -> Option<PathBuf> {
     Some(choose_native_strategy().ok()?.data_dir().join("tgscan"))
 }
 
-/// Where the configuration file is, or would be.
+/// Returns the path of the configuration file, whether it exists or not.
 pub(crate) fn path() -> Option<PathBuf> {
     std::env::var_os(CONFIG)
         .filter(|path| !path.is_empty())
@@ -136,7 +139,7 @@ pub(crate) fn resolve(global: &mut Global) -> Result<Settings, Failure> {
     Ok(Settings { file: path.filter(|_| is_there), profile, lines })
 }
 
-/// The flags that name the key, the service, and the store.
+/// Returns the flags that name the key, the service, and the store.
 fn given(global: &Global) -> Vec<(&'static str, String)> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     [
@@ -230,7 +233,7 @@ fn stores(pick: &mut Picker, global: &mut Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Picks each value from the first place that has it, and notes where that is.
+/// Picks each value from the first source that has it, and records the source.
 struct Picker {
     layers: Vec<(Source, Values)>,
     lines: Vec<(&'static str, String, Source)>,
@@ -293,16 +296,7 @@ impl Picker {
     }
 }
 
-/// A URL without its password.
-pub(crate) fn hidden(value: &str) -> String {
-    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
-    match rest.split_once('@') {
-        Some((_, host)) => format!("{scheme}://…@{host}"),
-        None => value.to_owned(),
-    }
-}
-
-/// An environment variable that has a text.
+/// Returns the value of an environment variable, if it is text and not empty.
 pub(crate) fn text_of(variable: &str) -> Option<String> {
     std::env::var_os(variable).map(OsString::into_string)?.ok().filter(|text| !text.is_empty())
 }
@@ -310,7 +304,7 @@ pub(crate) fn text_of(variable: &str) -> Option<String> {
 fn read(path: &Path) -> Result<(File, bool), Failure> {
     let wrong = |error: &dyn fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok((toml::from_str(&text).map_err(|error| wrong(&error))?, true)),
+        Ok(text) => Ok((toml_text::parse(&text).map_err(|problem| wrong(&problem))?, true)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((File::default(), false)),
         Err(error) => Err(wrong(&error)),
     }
@@ -318,7 +312,11 @@ fn read(path: &Path) -> Result<(File, bool), Failure> {
 
 fn layers(file: File, profile: Option<&str>, path: Option<&Path>) -> Result<Vec<(Source, Values)>, Failure> {
     let path = path.map(|path| path.display().to_string()).unwrap_or_default();
-    let base: Values = file.values.try_into().map_err(|error| Failure::usage(format!("{path}: {error}")))?;
+    let base: Values = file.values.try_into().map_err(|error: toml::de::Error| {
+        let shown = error.to_string();
+        let place = shown.lines().find(|line| line.starts_with("in `")).unwrap_or_default();
+        Failure::usage(format!("{path}: {} {place}", toml_text::without_values(error.message())))
+    })?;
     let mut layers = vec![(Source::File(None), base)];
     if let Some(name) = profile {
         let Some(values) = file.profiles.get(name) else {

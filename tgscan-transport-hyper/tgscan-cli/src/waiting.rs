@@ -1,13 +1,13 @@
-//! Shows on a terminal that something is waited for.
+//! Shows on a terminal that the program is waiting.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How long nothing is shown.
+/// The time before the line appears.
 const SILENCE: Duration = Duration::from_secs(1);
-/// How often it is drawn.
+/// The interval between two drawings.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// A line that appears after a second.
@@ -21,7 +21,7 @@ impl Waiting {
         let is_shown = std::io::stderr().is_terminal() && !is_quiet;
         let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
-        // Cut to the width of the terminal, which is asked for anew for each drawing.
+        // Cut to the width of the terminal, which is queried for each drawing.
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
             bar.set_style(style);
         }
@@ -46,7 +46,7 @@ impl Waiting {
     }
 }
 
-/// Why requests wait, and how long.
+/// Describes the reason and the length of a pause.
 pub(crate) fn rate_limited(pause: Duration) -> String {
     format!("rate limited: continuing in {} s", pause.as_millis().div_ceil(1000))
 }

@@ -16,7 +16,7 @@ const NAMES: [(&str, &str); 12] = [
     ("`StorePolicy::new`", "--account"),
 ];
 
-/// A text of the SDK in the words of the command line.
+/// Translates a text of the SDK into the words of the command line.
 pub(crate) fn translated(text: &str) -> String {
     NAMES.iter().fold(text.to_owned(), |text, (name, word)| text.replace(name, word))
 }

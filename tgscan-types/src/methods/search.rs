@@ -26,10 +26,10 @@ pub struct Search {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchAnswer {
-    /// The account as it is known now; absent if the service knows nothing about it.
+    /// The account as it is known now; `None` if the service knows nothing about it.
     ///
-    /// Assumption: a null, missing or entirely empty `user` (id 0 and no name) means that. The documentation does not
-    /// describe it; existing clients test for each of these.
+    /// Assumption: a null, missing or empty `user` (id 0 and no names) means an unknown account. The documentation does
+    /// not describe this; existing clients test for each of these forms.
     #[serde(default)]
     pub user: Option<SearchUser>,
     /// Former usernames of the account. The documentation does not state an order.
@@ -109,7 +109,7 @@ pub struct SearchMeta {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SearchGroup {
-    /// Telegram numeric id of the group; older documentation does not list it, so it can be absent.
+    /// Telegram numeric id of the group; may be absent, because older documentation does not list it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<i64>,
     /// Username of the group, without `@`; absent for private groups.

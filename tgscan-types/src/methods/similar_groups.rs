@@ -56,7 +56,8 @@ pub struct SimilarGroup {
     /// Title of the group.
     #[serde(default)]
     pub title: String,
-    /// Number of users: in the group or in common with the query, the documentation does not say which.
+    /// Number of users. The documentation does not say whether these are all users of the group, or those in common
+    /// with the query.
     pub num_users: u64,
 }
 

@@ -10,7 +10,8 @@ use crate::lenient::{echo, whole};
 use crate::object::read_from_objects;
 use crate::{ApiMethod, UserQuery};
 
-/// Checks which data the service has about an account, without the data. Free, but the balance must not be zero.
+/// Checks for which fields of an account the service has data, without returning the data. Free, but the balance must
+/// not be zero.
 ///
 /// Source: "Basic User Check".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +26,7 @@ pub struct UserCheck {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserCheckAnswer {
-    /// The fields that the service has data for; absent if it sent no `user`.
+    /// The fields that the service has data for; `None` if it sent no `user`.
     ///
     /// Assumption: no `user` means an unknown account, as in a search.
     #[serde(default)]

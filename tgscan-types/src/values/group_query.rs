@@ -10,10 +10,10 @@ use super::{InvalidQuery, Username, deserialize_from_wire};
 
 /// Groups to compare with: 1 to 10 usernames ("May be multiple usernames, delimited with comma. Maximum 10").
 ///
-/// Usernames are compared without regard to case. Of repeated usernames only the first is kept. Queries are equal if
-/// they list the same usernames in the same order. An argument of type `impl TryInto<GroupQuery, Error:
-/// Into<InvalidQuery>>` accepts text with commas, arrays, slices and vectors of texts or [`Username`]s, a [`Username`]
-/// and a `GroupQuery`.
+/// Usernames are compared without regard to case, and a repeated username is kept once. Queries are equal if they list
+/// the same usernames in the same order. An argument of type `impl TryInto<GroupQuery, Error: Into<InvalidQuery>>`
+/// accepts a comma-separated string, arrays, slices and vectors of strings or [`Username`]s, a [`Username`] and a
+/// `GroupQuery`.
 ///
 /// ```
 /// use tgscan_types::GroupQuery;
@@ -39,10 +39,10 @@ impl GroupQuery {
         Self::join(usernames.into_iter().map(Ok))
     }
 
-    /// Parses usernames as people write and paste them, one per item.
+    /// Parses one username per item, in any form that [`Username`] accepts.
     ///
     /// # Errors
-    /// If an item is not a [`Username`] (the error says which), or if the number of usernames is not allowed.
+    /// If an item is not a [`Username`] (the error has its position), or if the number of usernames is not allowed.
     pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Self, InvalidQuery> {
         Self::join(texts.into_iter().map(|text| text.as_ref().parse()))
     }
@@ -125,7 +125,7 @@ impl GroupQuery {
     }
 }
 
-/// Removes blanks and `@` around a username.
+/// Removes white space and `@` around a username.
 fn bare(name: &str) -> &str {
     let name = name.trim();
     name.strip_prefix('@').unwrap_or(name)

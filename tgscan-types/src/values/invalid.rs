@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 
-/// An invalid query, refused before anything is sent. Its message gives the fault and how to correct it.
+/// An invalid query. Nothing was sent. The message states the fault and how to correct it.
 ///
 /// It does not contain the input, which is personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::{InvalidQuery, deserialize_from_wire};
 
 /// Telegram numeric id of an account: 1 to [`i64::MAX`].
 ///
-/// Parsing accepts blanks around the digits, and `tg://user?id=…`. It refuses phone numbers.
+/// Parsing accepts white space around the digits, and `tg://user?id=…`. It rejects phone numbers.
 ///
 /// Assumption: ids of users are positive, as in Telegram's API, where negative ids are chats.
 ///

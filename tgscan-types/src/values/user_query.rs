@@ -7,10 +7,11 @@ use super::invalid::Reason;
 use super::pasted::{self, Pasted};
 use super::{InvalidQuery, UserId, Username, deserialize_from_wire};
 
-/// An account to look for: "a username (without `@`) or Telegram numeric ID".
-/// Text of digits only is an id, any other text a username; see [`Username`] for the accepted forms. Usernames are
-/// compared without regard to case. An argument of type `impl TryInto<UserQuery, Error: Into<InvalidQuery>>` accepts
-/// text, a [`Username`], a [`UserId`], an `i64` and a `UserQuery`.
+/// An account to look up: "a username (without `@`) or Telegram numeric ID".
+///
+/// A string of digits only is an id, any other string a username; see [`Username`] for the accepted forms. Usernames
+/// are compared without regard to case. An argument of type `impl TryInto<UserQuery, Error: Into<InvalidQuery>>`
+/// accepts a string, a [`Username`], a [`UserId`], an `i64` and a `UserQuery`.
 ///
 /// ```
 /// use tgscan_types::UserQuery;
@@ -29,7 +30,7 @@ pub enum UserQuery {
 }
 
 impl UserQuery {
-    /// Returns the query as it is sent: a username without `@`, or the digits of the id.
+    /// Returns the query in its wire form: a username without `@`, or the digits of the id.
     pub fn as_str(&self) -> Cow<'_, str> {
         match self {
             Self::Username(username) => Cow::Borrowed(username.as_str()),
@@ -57,8 +58,8 @@ impl UserQuery {
         }
     }
 
-    /// Returns whether an answer's `search_query` is this query, without regard to case, a leading `@` and blanks
-    /// around it.
+    /// Returns whether an answer's `search_query` is this query, without regard to case, a leading `@` and surrounding
+    /// white space.
     ///
     /// An empty one matches: it does not contradict the query.
     pub(crate) fn is_echoed_by(&self, echo: &str) -> bool {

@@ -10,13 +10,12 @@ use super::{InvalidQuery, deserialize_from_wire};
 
 /// Username of an account or group, without `@`: 4 to 32 ASCII letters, digits and underscores.
 ///
-/// It begins with a letter, does not end with an underscore, and has no two underscores in a row. Usernames are
-/// compared without regard to case, as Telegram does; the case is kept.
+/// It begins with a letter, does not end with an underscore, and has no two underscores in a row. The case is kept, but
+/// ignored in comparisons, as Telegram does.
 ///
-/// Parsing accepts blanks and invisible characters around the username, one leading `@`, and links such as
-/// `https://t.me/some_username/123`, `some_username.t.me` or `tg://resolve?domain=some_username`. It refuses phone
-/// numbers and links without a username (invites, sticker sets, proxies, …), and the error says which of them was
-/// given.
+/// Parsing accepts white space and invisible characters around the username, one leading `@`, and links such as
+/// `https://t.me/some_username/123`, `some_username.t.me` or `tg://resolve?domain=some_username`. It rejects phone
+/// numbers and links without a username (invites, sticker sets, proxies, …), with an error that names the kind of link.
 ///
 /// Assumption: the service accepts the usernames that Telegram allows; the API's documentation only says "username
 /// (without `@`)". Telegram's rules are from `account.checkUsername` (characters, at most 32), its FAQ (at least 5,

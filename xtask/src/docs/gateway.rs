@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// The gateway's own errors: status, codes, and remedy.
-const ERRORS: [(u16, &[&str], &str); 18] = [
+const ERRORS: [(u16, &[&str], &str); 19] = [
     (400, &["bad_query"], "correct the query; nothing was sent"),
     (401, &["invalid_key"], "send a local key in `Api-Key`"),
     (
@@ -41,6 +41,7 @@ const ERRORS: [(u16, &[&str], &str); 18] = [
         "nothing was sent; try again",
     ),
     (503, &["service_unavailable"], "the service is unavailable; try again later"),
+    (504, &["not_sent"], "nothing was sent; try again"),
     (504, &["still_running"], "the call continues; repeat the question to get its answer"),
     (504, &["no_answer"], "the call may have been charged; the next answer to this question is `uncertain`"),
 ];

@@ -138,6 +138,15 @@ fn budget_never_moves_to_an_earlier_period() {
 }
 
 #[test]
+fn totals_at_a_time_are_those_of_a_call_that_begins_then() {
+    let mut book = Book::default();
+    let _call = book.admit(METHOD.into(), &budgeted("team", 3, Period::Day), Some(9 * DAY)).unwrap();
+    for (time, calls) in [(9 * DAY, 1), (3 * DAY, 1), (10 * DAY - 1, 1), (10 * DAY, 0)] {
+        assert_eq!(book.budget_at("team", Period::Day, time).in_flight_calls, calls, "{time}");
+    }
+}
+
+#[test]
 fn earlier_periods_are_removed_when_nothing_can_change_them() {
     let mut book = Book::default();
     let limits = budgeted("team", 9, Period::Day);

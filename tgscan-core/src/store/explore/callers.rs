@@ -29,7 +29,8 @@ impl World {
     /// Starts a call.
     pub(super) fn ask(&mut self, case: Case<'_>, index: usize, commit: Commit) {
         let limits = TimeLimits { fence: Some(FENCE), wait_until: Duration::MAX, deadline: None };
-        let (machine, action) = Machine::begin(limits, true);
+        let machine = Machine::new(limits, true);
+        let action = machine.begin();
         self.callers[index] = CallerState { asks: self.callers[index].asks + 1, ..CallerState::default() };
         self.act(index, machine, action);
         self.perform(case, index, commit);
@@ -172,6 +173,13 @@ impl World {
             Action::Renew if case.fault == Fault::SendsWithoutRenewing => Action::Send,
             action => action,
         };
+        self.act(index, machine, action);
+    }
+
+    /// Lets an attempt wait for its turn.
+    pub(super) fn postpone(&mut self, index: usize) {
+        let Phase::Ready(mut machine, Action::Send) = self.callers[index].phase.clone() else { return };
+        let action = machine.postponed(Duration::from_secs(10), self.moment());
         self.act(index, machine, action);
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Event {
     /// A wait is over.
     Resumes(usize),
     Sends(usize),
+    /// An attempt of a caller waits for its turn.
+    Postpones(usize),
     /// The attempt of a caller ends.
     AttemptEnds(usize, End),
     /// A caller is dropped.
@@ -130,7 +132,12 @@ impl World {
                 return;
             }
             Phase::CheckedCap(_) => events.push(Event::Asks(index, Commit::Done)),
-            Phase::Ready(_, Action::Send) => events.push(Event::Sends(index)),
+            Phase::Ready(_, Action::Send) => {
+                events.push(Event::Sends(index));
+                if self.counts.postponed < case.scenario.postponed {
+                    events.push(Event::Postpones(index));
+                }
+            }
             Phase::Ready(_, Action::Wait(duration)) => {
                 if self.has_waited(index, *duration) {
                     events.push(Event::Resumes(index));
@@ -174,6 +181,10 @@ impl World {
             Event::ReceivesReply(index) => self.receive_reply(index),
             Event::Resumes(index) => self.resume(case, index),
             Event::Sends(index) => self.send(case, index),
+            Event::Postpones(index) => {
+                self.counts.postponed += 1;
+                self.postpone(index);
+            }
             Event::AttemptEnds(index, end) => self.end(case, index, end),
             Event::Drops(index) => {
                 self.counts.drops += 1;

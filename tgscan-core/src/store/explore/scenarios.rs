@@ -55,6 +55,8 @@ pub(super) struct Scenario {
     /// The possible lapses of time in milliseconds, and the processes that are suspended meanwhile.
     pub(super) passes: &'static [(u64, [bool; 2])],
     pub(super) max_passes: u8,
+    /// The number of attempts that wait 10 s for their turn.
+    pub(super) postponed: u8,
     /// Whether other events can happen between a transaction and its reply.
     pub(super) has_slow_replies: bool,
     pub(super) crashes: u8,
@@ -112,6 +114,7 @@ const BASE: Scenario = Scenario {
     max_attempts: 3,
     passes: &[],
     max_passes: 0,
+    postponed: 0,
     has_slow_replies: false,
     crashes: 0,
     drops: 0,
@@ -233,6 +236,21 @@ pub(super) const CAP: Scenario = Scenario {
     max_attempts: 2,
     passes: &[(16_000, AWAKE)],
     max_passes: 1,
+    crashes: 1,
+    drops: 1,
+    ..BASE
+};
+
+/// Attempts wait for their turn, while processes are suspended, crash, and drop their callers.
+pub(super) const POSTPONED: Scenario = Scenario {
+    name: "postponed",
+    callers: &[caller(0, 0, 1), caller(1, 0, 1), caller(1, 1, 1)],
+    cap: Some(1),
+    ends: &[End::Answered, End::Lost, End::Delayed(10)],
+    max_attempts: 2,
+    passes: &[(16_000, FIRST_SUSPENDED), (16_000, AWAKE)],
+    max_passes: 1,
+    postponed: 2,
     crashes: 1,
     drops: 1,
     ..BASE

@@ -56,6 +56,11 @@ fn promises_hold_if_callers_share_a_cap() {
 }
 
 #[test]
+fn promises_hold_if_attempts_wait_for_their_turn() {
+    assert_promises_hold(&scenarios::POSTPONED);
+}
+
+#[test]
 fn promises_hold_if_all_events_combine() {
     assert_promises_hold(&scenarios::ALL);
 }

@@ -38,6 +38,7 @@ pub(super) enum Comparing {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Counts {
     pub(super) passes: u8,
+    pub(super) postponed: u8,
     pub(super) crashes: u8,
     pub(super) drops: u8,
     pub(super) failures: u8,

@@ -1,6 +1,7 @@
 //! Tests of the asynchronous client with a scripted transport and a virtual clock.
 
 mod reconcile;
+mod tasks;
 
 use std::future::Future;
 use std::pin::pin;

@@ -1,5 +1,8 @@
 //! Comparisons with the balance.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 
 #[test]
@@ -117,6 +120,91 @@ fn auto_reconcile_makes_room_once_for_each_uncertain_call() {
     // The cap is reached by charged credits, so reconciling cannot help.
     assert!(block_on(client.similar_groups(groups())).unwrap_err().is_cap_reached());
     assert_eq!((script.sent(), clock.waits().len()), (4, 1));
+}
+
+#[test]
+fn retry_after_is_obeyed_after_a_comparison_made_room() {
+    let limited = with_header(response(429, "slow down"), "retry-after", "2");
+    let script = Script::new([Ok(balance(10)), maybe_sent(), Ok(balance(10)), Ok(limited), Ok(charged())]);
+    let clock = Clock::default();
+    let client = script.client(live().with_cap(1, Reserve::PerCall(1)), &clock).with_auto_reconcile();
+    block_on(client.similar_groups(groups())).unwrap_err();
+    let reply = block_on(client.similar_groups(groups())).unwrap();
+    assert_eq!((reply.attempts, script.sent()), (2, 5));
+    let [late_charges, backoff] = clock.waits()[..] else { panic!("{:?}", clock.waits()) };
+    assert!(late_charges == Duration::from_secs(30) && backoff >= Duration::from_secs(2), "{backoff:?}");
+}
+
+/// A clock whose waits end only when the test permits.
+struct Pausable(Clock, Arc<AtomicBool>);
+
+#[tgscan_core::async_trait]
+impl Timer for Pausable {
+    fn now(&self) -> Duration {
+        self.0.now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        if !self.1.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.0.sleep(duration).await;
+    }
+}
+
+#[test]
+fn comparison_that_was_dropped_is_repeated() {
+    let script = Script::new([Ok(balance(10)), maybe_sent(), Ok(balance(10)), Ok(charged())]);
+    let api = live().with_cap(1, Reserve::PerCall(1));
+    let ends = Arc::new(AtomicBool::new(false));
+    let timer = Pausable(Clock::default(), ends.clone());
+    let client = Client::new(api, script.transport(), timer).with_auto_reconcile();
+    block_on(client.similar_groups(groups())).unwrap_err();
+    assert!(is_pending(client.similar_groups(groups())), "it waits for late charges");
+    ends.store(true, Ordering::Relaxed);
+    assert_eq!(block_on(client.similar_groups(groups())).unwrap().credits, Credits::Charged(1));
+    assert_eq!(script.sent(), 4);
+}
+
+#[test]
+fn balance_is_recorded_again_after_calls_were_resolved_by_hand() {
+    let script = Script::new([
+        Ok(balance(10)),
+        maybe_sent(),
+        Ok(balance(10)),
+        maybe_sent(),
+        Ok(balance(10)),
+        Ok(charged()),
+    ]);
+    let api = live().with_cap(1, Reserve::PerCall(1));
+    let client = script.client(api, &Clock::default()).with_auto_reconcile();
+    block_on(client.similar_groups(groups())).unwrap_err();
+    client.ledger().resolve_uncertain(0);
+    block_on(client.similar_groups(groups())).unwrap_err();
+    assert_eq!(block_on(client.similar_groups(groups())).unwrap().credits, Credits::Charged(1));
+    assert_eq!(script.sent(), 6);
+}
+
+#[test]
+fn balance_is_free_although_a_response_to_it_stated_a_cost() {
+    let search = r#"{"status":"ok","result":{"user":{"id":1},"meta":{"search_query":"a","known_num_groups":0,"num_groups":0,"op_cost":2}}}"#;
+    let script = Script::new([
+        Ok(balance(10)),
+        Ok(response(200, search)),
+        Ok(balance(8)),
+        maybe_sent(),
+        Ok(balance(7)),
+    ]);
+    let client = script.client(live().with_cap(3, Reserve::PerCall(1)), &Clock::default());
+    block_on(async {
+        client.reconcile().await.unwrap();
+        assert_eq!(client.balance().await.unwrap_err().credits(), Credits::Charged(2));
+        assert_eq!(client.balance().await.unwrap().credits, Credits::NotCharged);
+        client.similar_groups(groups()).await.unwrap_err();
+        // The cap has no room for another call.
+        assert_eq!(client.reconcile().await.unwrap().outcome, tgscan_core::Outcome::Resolved(1));
+    });
+    assert_eq!(client.ledger().book().totals().charged, 3);
 }
 
 #[test]

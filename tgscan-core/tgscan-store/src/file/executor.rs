@@ -11,7 +11,7 @@ use tgscan_core::store::{StoreError, Task};
 
 use super::database::guarded;
 
-/// The thread of a store. Dropping it waits until all tasks have ended, unless the thread itself drops it.
+/// The thread of a store. Dropping this waits until all tasks have ended, unless the thread itself drops it.
 pub(super) struct Executor {
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
@@ -34,7 +34,7 @@ struct State {
 }
 
 struct Job {
-    /// `None` while it runs, and after it has ended.
+    /// `None` while the task runs, and after it has ended.
     task: Mutex<Option<Task>>,
     queue: Weak<Queue>,
 }
@@ -62,7 +62,7 @@ impl Executor {
         job.wake();
     }
 
-    /// Waits, in a task.
+    /// Waits for this duration, in a task.
     pub(super) async fn pause(&self, duration: Duration) {
         let until = Instant::now() + duration;
         std::future::poll_fn(|context| {
@@ -85,7 +85,7 @@ impl Queue {
     fn serve(&self) {
         while let Some(job) = self.next() {
             let task = job.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // It was woken twice.
+            // The job was woken twice.
             let Some(mut task) = task else { continue };
             let waker = Waker::from(job.clone());
             let polled = guarded(|| Ok(task.as_mut().poll(&mut Context::from_waker(&waker))));
@@ -101,7 +101,7 @@ impl Queue {
         }
     }
 
-    /// Waits for the next task that can continue; `None` when the store is closed and all tasks have ended.
+    /// Waits for the next task that can continue. Returns `None` once the store is closed and all tasks have ended.
     fn next(&self) -> Option<Arc<Job>> {
         let mut state = self.lock();
         loop {
@@ -156,7 +156,7 @@ pub(super) async fn on_thread<T: Send + 'static>(
         drop(slot);
         waker.into_iter().for_each(Waker::wake);
     });
-    thread.map_err(|error| StoreError::new("a thread cannot be started").with_source(error))?;
+    thread.map_err(|error| StoreError::new("cannot start a thread").with_source(error))?;
     std::future::poll_fn(|context| {
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         slot.1 = Some(context.waker().clone());

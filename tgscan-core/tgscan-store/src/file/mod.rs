@@ -1,5 +1,5 @@
 //! A store in a file, for one process.
-#![expect(clippy::result_large_err, reason = "it is redb's own error, and no path that is taken often")]
+#![expect(clippy::result_large_err, reason = "the error type is redb's, and errors are rare")]
 
 mod check;
 mod codec;
@@ -8,10 +8,12 @@ mod executor;
 mod open;
 mod pages;
 mod rewrite;
+mod salvage;
+mod tree;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,22 +25,23 @@ use tgscan_core::store::{
 
 use crate::Clock;
 use crate::tables;
-use database::{EARLIER_FAILURE, META, Snapshot, Transaction, explain, guarded};
+use database::{EARLIER_FAILURE, META, Rows, explain, guarded};
 use executor::Executor;
 use open::Opened;
 use pages::Pages;
+pub use salvage::{Salvage, Salvaged, Unreadable};
 
-/// A store in one file, for one process: with redb, an embedded database.
+/// A store in one file, for one process. Uses the embedded database redb.
 ///
-/// Claims and answers are on disk (`fsync`) before a call continues; those of concurrent calls share a flush. Calls
-/// that were in flight when the process died are uncertain when the file is opened again. Another process that opens the
-/// file meanwhile gets an error.
+/// Claims and answers are on disk (`fsync`) before a call continues; concurrent calls share a flush. Calls that were in
+/// flight when the process died are uncertain when the file is opened again. While the file is open, other processes
+/// that open it get an error.
 ///
-/// Clones share the file; it is closed when the last one and the calls in flight are gone. Works in any runtime, and
-/// without one: it has its own thread. A stored answer is read on the caller's thread.
+/// Clones share the file. It is closed after the last clone is dropped and the calls in flight have ended. Works with
+/// any runtime or none, because the store has its own thread. Stored answers are read on the caller's thread.
 ///
-/// Each page of the file has a checksum, which is verified when the page is read: a damaged file returns right answers or
-/// errors.
+/// Each page of the file has a checksum, which is verified when the page is read: reading damaged data is an error.
+/// [`salvage`](Self::salvage) reads the undamaged rows of a damaged file.
 ///
 /// ```
 /// # let directory = std::env::temp_dir().join(format!("tgscan-store-doc-{}", std::process::id()));
@@ -57,74 +60,83 @@ pub struct FileStore {
 }
 
 struct Shared {
-    /// Absolute, and without links, so that the file is the same wherever the process goes.
+    /// Absolute and without links, so that it stays valid if the working directory changes.
     path: PathBuf,
     clock: Clock,
     store: RwLock<Open>,
     /// Held by a transaction, and while the file is rewritten. Locked before `store`.
     writing: Mutex<()>,
-    owner: OwnerId,
+    /// Set by the first transaction, so that a process that only reads does not write to the file.
+    owner: OnceLock<OwnerId>,
     executor: Executor,
 }
 
+type Snapshot = Rows<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>;
+
 /// The open file, which stays locked.
 struct Open {
-    /// `None` after a failure, until it is opened again.
+    /// `None` after a failure, until the database is opened again.
     database: Option<Database>,
     pages: Pages,
 }
 
 impl FileStore {
-    /// Opens a store, or creates one where there is no file. The file can be read by its owner alone.
+    /// Opens the store in a file, or creates the file if it does not exist. Only the owner of a new file can read it.
     ///
     /// # Errors
-    /// If the file is not a store, is of another version, is damaged, is open in another process, or cannot be read and
-    /// written. Nothing is changed then.
+    /// If the file is not a store, has an unknown version, is damaged, is open in another process, or cannot be read
+    /// and written. An existing file is then unchanged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open_with_clock(path, Clock::default())
     }
 
-    /// As [`open`](Self::open), with another clock.
+    /// Like [`open`](Self::open), with another clock.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with_clock(path: impl AsRef<Path>, clock: Clock) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let named = |error: StoreError| name(path, &error);
-        // A link that leads nowhere yet is followed by the creation.
-        let absolute = std::path::absolute(path).map_err(|error| named(open::io("is not a path", &error)))?;
-        let absolute = std::fs::canonicalize(&absolute).unwrap_or(absolute);
-        let Opened { database, pages } = open::open(&absolute).map_err(named)?;
-        open::remove_left_behind(&absolute);
-        let owner = next_owner(&database).map_err(named)?;
-        let executor = Executor::start().map_err(|error| named(open::io("has no thread", &error)))?;
+        let absolute = std::path::absolute(path)
+            .map_err(|error| name(path, &open::io("is not a valid path", &error)))?;
+        // A dangling link is kept, and the file is created at its target.
+        let target = std::fs::canonicalize(&absolute).unwrap_or_else(|_| open::target(absolute.clone()));
+        let named = |error: StoreError| match target.try_exists() {
+            Ok(false) if target != absolute => {
+                StoreError::new(format!("{}: links to {}, which {error}", path.display(), target.display()))
+            }
+            _ => name(path, &error),
+        };
+        let Opened { database, pages } = open::open(&target).map_err(named)?;
+        open::remove_left_behind(&target);
+        let executor = Executor::start().map_err(|error| named(open::io("cannot start a thread", &error)))?;
         let store = RwLock::new(Open { database: Some(database), pages });
-        let shared = Shared { path: absolute, clock, store, writing: Mutex::default(), owner, executor };
+        let (writing, owner) = (Mutex::default(), OnceLock::new());
+        let shared = Shared { path: target, clock, store, writing, owner, executor };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Reads in a snapshot, on this thread; the default if there is no such account.
+    /// Reads in a snapshot, on this thread. Returns the default if the account does not exist.
     fn read<T: Default>(
         &self,
         account: &AccountName,
-        read: impl Fn(&Snapshot<'_>, u32) -> Result<T, StoreError>,
+        read: impl Fn(&Snapshot, u32) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.snapshot(|snapshot| match tables::account(snapshot, account)? {
-            Some((number, _)) => read(snapshot, number),
+        self.snapshot(|snapshot| match tables::number(snapshot, account)? {
+            Some(number) => read(snapshot, number),
             None => Ok(T::default()),
         })
     }
 
-    fn snapshot<T>(&self, read: impl Fn(&Snapshot<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn snapshot<T>(&self, read: impl Fn(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut is_repeated = false;
         loop {
             let store = self.shared.opened()?;
             let result = guarded(|| {
                 let transaction = database(&store)?.begin_read().map_err(|error| explain(&error.into()))?;
-                read(&Snapshot(&transaction))
+                read(&Rows::read(&transaction)?)
             });
             drop(store);
-            // A write on another thread has failed just now.
+            // A write on another thread has just failed.
             if !is_repeated && result.as_ref().is_err_and(|error| error.to_string() == EARLIER_FAILURE) {
                 is_repeated = true;
                 self.shared.close();
@@ -135,7 +147,7 @@ impl FileStore {
     }
 }
 
-/// The open database.
+/// Returns the open database.
 fn database(store: &Open) -> Result<&Database, StoreError> {
     store.database.as_ref().ok_or_else(|| StoreError::new(EARLIER_FAILURE))
 }
@@ -157,12 +169,19 @@ impl Shared {
         let now = self.clock.now();
         let mut is_committing = false;
         let written = guarded(|| {
-            let transaction = database(&store)?.begin_write().map_err(|error| explain(&error.into()))?;
+            let database = database(&store)?;
+            let owner = if let Some(owner) = self.owner.get() {
+                *owner
+            } else {
+                let owner = next_owner(database)?;
+                *self.owner.get_or_init(|| owner)
+            };
+            let transaction = database.begin_write().map_err(|error| explain(&error.into()))?;
             let changes = {
-                let mut tables = Transaction::new(&transaction);
+                let mut tables = Rows::write(&transaction)?;
                 let row = tables::account(&tables, account)?;
                 let number = row.as_ref().map(|(number, _)| *number);
-                let changes = decide(tables::load(&tables, row, needs, self.owner, now)?);
+                let changes = decide(tables::load(&tables, row, needs, owner, now)?);
                 tables::apply(&mut tables, account, number, &changes)?;
                 changes
             };
@@ -174,10 +193,10 @@ impl Shared {
         });
         drop(store);
         written.map_err(|error| {
-            // redb asks for that after a failed write. Committed rows are in the file.
+            // redb requires this after a failed write. Committed rows are in the file.
             self.close();
             let error = self.named(&error);
-            // The pages may be on disk although their flush failed.
+            // The pages may be on disk even if their flush failed.
             if is_committing { error.in_doubt() } else { error }
         })
     }
@@ -190,7 +209,7 @@ impl Shared {
         self.store.write().unwrap_or_else(PoisonError::into_inner).database.take();
     }
 
-    /// The open database, which is opened again if it was closed after a failure. The file stays locked.
+    /// Returns the open database. Opens it again if it was closed after a failure; the file stays locked.
     fn opened(&self) -> Result<RwLockReadGuard<'_, Open>, StoreError> {
         loop {
             let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
@@ -207,7 +226,7 @@ impl Shared {
     }
 }
 
-/// The number of this process as an owner, which no earlier one had.
+/// Returns a new owner number, which is never reused.
 fn next_owner(database: &Database) -> Result<OwnerId, StoreError> {
     let next = || -> Result<OwnerId, redb::Error> {
         let transaction = database.begin_write()?;
@@ -297,12 +316,12 @@ impl Store for FileStore {
     }
 
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
-        self.snapshot(|snapshot| tables::accounts(snapshot))
+        self.snapshot(tables::accounts)
     }
 
     async fn compact(&self) -> Result<(), StoreError> {
         let shared = self.shared.clone();
-        // Not on the caller's thread, because it takes long.
+        // Not on the caller's thread, because this takes long.
         executor::on_thread(move || shared.rewrite()).await
     }
 

@@ -1,4 +1,4 @@
-//! Opens the file, or creates it, in one step that leaves a whole store or nothing.
+//! Opens or creates the file. Creation is atomic: it leaves a complete store or none.
 
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -8,15 +8,14 @@ use std::path::{Path, PathBuf};
 use redb::{Database, Error};
 use tgscan_core::store::StoreError;
 
-use super::database::{META, definition, explain, guarded};
+use super::database::{META, ROWS, explain, guarded};
 use super::pages::{MAGIC, Pages, VERSION};
-use crate::tables::Table;
 
-/// The memory in which redb keeps pages.
+/// The size of redb's cache of pages, in bytes.
 const CACHE: usize = 8 * 1024 * 1024;
-/// The end of the name of an incomplete new store, after a random number.
+/// The suffix of the file of an incomplete new store, after a random number.
 const DRAFT: &str = ".new";
-/// The end of the name of a copy that has not replaced the store yet.
+/// The suffix of a copy that has not replaced the store yet.
 pub(super) const REWRITE: &str = "rewrite";
 
 /// An open database, and its locked file.
@@ -25,7 +24,17 @@ pub(super) struct Opened {
     pub(super) pages: Pages,
 }
 
-/// Opens the store in a file, or creates it. Touches nothing before it holds the file's lock.
+/// Follows symbolic links to a file that may not exist.
+pub(super) fn target(mut path: PathBuf) -> PathBuf {
+    // As many as Linux follows.
+    for _ in 0..40 {
+        let Ok(next) = std::fs::read_link(&path) else { break };
+        path = path.parent().map(|folder| folder.join(&next)).unwrap_or(next);
+    }
+    path
+}
+
+/// Opens the store in a file, or creates it. Changes nothing before it holds the file's lock.
 pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
     loop {
         match OpenOptions::new().read(true).write(true).open(path) {
@@ -49,13 +58,15 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
     }
 }
 
-/// Creates a store under a temporary name, and links it to its place; `None` if another process was faster.
+/// Creates a store under a temporary name, then links it to `path`. Returns `None` if another process created it first.
 fn create(path: &Path) -> Result<Option<Opened>, StoreError> {
-    // Process numbers are not unique: containers that share a volume may have the same ones.
+    // Not the process id alone: containers that share a volume may have the same ids.
     let number = RandomState::new().hash_one(std::process::id());
     let draft = beside(path, &format!("{number}{DRAFT}"));
     let made = create_at(&draft).and_then(|opened| match std::fs::hard_link(&draft, path) {
         Ok(()) => Ok(Some(opened)),
+        // The link was created after the caller followed links.
+        Err(_) if path.is_symlink() && !path.exists() => Err(StoreError::new("is a link to a missing file")),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
         // Some file systems have no links. Renaming could replace a file that was created in between.
         Err(_) if !path.exists() => std::fs::rename(&draft, path)
@@ -69,7 +80,7 @@ fn create(path: &Path) -> Result<Option<Opened>, StoreError> {
     Ok(made)
 }
 
-/// Creates an empty store in a new file that its owner alone can read.
+/// Creates an empty store in a new file that only its owner can read.
 pub(super) fn create_at(path: &Path) -> Result<Opened, StoreError> {
     let _ = std::fs::remove_file(path);
     let mut options = OpenOptions::new();
@@ -81,9 +92,7 @@ pub(super) fn create_at(path: &Path) -> Result<Opened, StoreError> {
     let database = build_new(&pages)?;
     let write = || -> Result<(), Error> {
         let transaction = database.begin_write()?;
-        for table in Table::ALL {
-            transaction.open_table(definition(table))?;
-        }
+        transaction.open_table(ROWS)?;
         transaction.open_table(META)?;
         transaction.commit()?;
         Ok(())
@@ -92,7 +101,7 @@ pub(super) fn create_at(path: &Path) -> Result<Opened, StoreError> {
     Ok(Opened { database, pages })
 }
 
-/// The name of a file beside this one, which the store alone uses.
+/// Returns the path of a temporary file of the store, beside this one.
 pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -101,8 +110,8 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Removes files that dead processes left behind: an old name of the store's file, or a copy of it, would keep erased data.
-/// The store's lock is held, so a process that is creating the same store finds this one instead.
+/// Removes temporary files of dead processes: other links to the store's file, and copies of it, could keep erased
+/// data. The caller holds the store's lock, so a process that is creating the same store will find this one instead.
 pub(super) fn remove_left_behind(path: &Path) {
     let Some(directory) = path.parent().and_then(|parent| std::fs::read_dir(parent).ok()) else { return };
     let start = beside(path, "").file_name().unwrap_or_default().to_owned();
@@ -116,7 +125,7 @@ pub(super) fn remove_left_behind(path: &Path) {
     }
 }
 
-/// Makes a new name in a directory durable.
+/// Makes new names in the file's directory durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
@@ -139,7 +148,7 @@ fn build_new(pages: &Pages) -> Result<Database, StoreError> {
     database
 }
 
-/// Whether a path leads to an open file.
+/// Returns whether a path still refers to this open file.
 fn is_same(path: &Path, file: &File) -> bool {
     #[cfg(unix)]
     {
@@ -152,20 +161,20 @@ fn is_same(path: &Path, file: &File) -> bool {
     }
     #[cfg(not(unix))]
     {
-        // An open file cannot be replaced there.
+        // Other systems cannot replace an open file.
         let _ = file;
         path.exists()
     }
 }
 
-/// Refuses a file that is not a store, or one of another version.
+/// Refuses a file that is not a store, or has another version.
 fn check(mut file: &File) -> Result<(), StoreError> {
     let mut start = [0; MAGIC.len() + 4];
     match file.read_exact(&mut start) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
             return Err(StoreError::new(
-                "is empty or cut off; restore it from a backup, or remove it to start anew",
+                "is empty or truncated; restore it from a backup, or remove it to start with an empty store",
             ));
         }
         Err(error) => return Err(io("cannot be read", &error)),
@@ -178,7 +187,7 @@ fn check(mut file: &File) -> Result<(), StoreError> {
     match version.filter(|version| *version != VERSION) {
         None => Ok(()),
         Some(other) => Err(StoreError::new(format!(
-            "has version {other} of the store's format, and this program knows version {VERSION}; use a newer one"
+            "has version {other} of the store's format, but this program supports version {VERSION}; use a newer program"
         ))),
     }
 }

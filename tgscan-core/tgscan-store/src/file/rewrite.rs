@@ -1,20 +1,19 @@
-//! Copies the store into a new file that takes its place, so that nothing erased is left in old pages.
+//! Copies the store into a new file that replaces it, so that no erased data is left in old pages.
 
 use std::path::Path;
 use std::sync::PoisonError;
 
-use redb::{Database, Error, ReadTransaction, ReadableTable, WriteTransaction};
+use redb::{Database, Error, Key, ReadTransaction, ReadableTable, TableDefinition, Value, WriteTransaction};
 use tgscan_core::store::StoreError;
 
-use super::database::{META, definition, explain, guarded};
+use super::database::{META, ROWS, explain, guarded};
 use super::open::{Opened, REWRITE, beside, create_at, io, sync_directory};
 use super::{Open, Shared, database};
-use crate::tables::Table;
 
 impl Shared {
-    /// Rewrites the file. Whatever fails, exactly one file is left, and it is the one in use.
+    /// Rewrites the file. After a failure, one file is left, and it is the one in use.
     ///
-    /// Answers can be read meanwhile. Transactions wait.
+    /// Meanwhile, answers can be read, and transactions wait.
     pub(super) fn rewrite(&self) -> Result<(), StoreError> {
         let _writing = self.writing();
         let copy = beside(&self.path, REWRITE);
@@ -22,13 +21,13 @@ impl Shared {
         let copied = database(&old).and_then(|old| copy_to(old, &self.path, &copy));
         drop(old);
         let replaced = copied.and_then(|new| {
-            // None reads the old file while the new one takes its place.
+            // No thread reads the old file while the new one replaces it.
             let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
             std::fs::rename(&copy, &self.path).map_err(|error| {
                 let advice = "if the file is mounted alone, mount its directory";
                 StoreError::new(format!("cannot be replaced: {error}; {advice}"))
             })?;
-            // From here on the old file has no name, so the new one is in use, whatever follows.
+            // The old file has no name now, so the new one must be used even if a later step fails.
             let Opened { database, pages } = new;
             Ok(std::mem::replace(&mut *store, Open { database: Some(database), pages }))
         });
@@ -37,14 +36,14 @@ impl Shared {
             Err(error) => {
                 let _ = std::fs::remove_file(&copy);
                 Err(self.named(&StoreError::new(format!(
-                    "was erased from, but not rewritten, so that old pages remain: {error}; erase again"
+                    "the data was erased, but the file was not rewritten, so old pages remain: {error}; erase again"
                 ))))
             }
         }
     }
 }
 
-/// Copies all rows, with the mode and the owner of the file.
+/// Copies all rows into a new file with the same mode and owner.
 fn copy_to(old: &Database, path: &Path, copy: &Path) -> Result<Opened, StoreError> {
     let new = create_at(copy)?;
     guarded(|| copy_all(old, &new.database).map_err(|error| explain(&error)))?;
@@ -55,7 +54,7 @@ fn copy_to(old: &Database, path: &Path, copy: &Path) -> Result<Opened, StoreErro
         let made = std::fs::metadata(copy).map_err(|error| io("cannot be read", &error))?;
         if (made.uid(), made.gid()) != (data.uid(), data.gid()) {
             std::os::unix::fs::chown(copy, Some(data.uid()), Some(data.gid()))
-                .map_err(|error| io("belongs to a user that cannot be kept", &error))?;
+                .map_err(|error| io("has an owner that cannot be kept", &error))?;
         }
     }
     // After the owner, whose change may clear bits of the mode.
@@ -66,21 +65,18 @@ fn copy_to(old: &Database, path: &Path, copy: &Path) -> Result<Opened, StoreErro
 
 fn copy_all(old: &Database, new: &Database) -> Result<(), Error> {
     let (from, to) = (old.begin_read()?, new.begin_write()?);
-    for table in Table::ALL {
-        copy(&from, &to, table)?;
-    }
-    let mut meta = to.open_table(META)?;
-    for entry in from.open_table(META)?.iter()? {
-        let (key, value) = entry?;
-        meta.insert(key.value(), value.value())?;
-    }
-    drop(meta);
+    copy(&from, &to, ROWS)?;
+    copy(&from, &to, META)?;
     to.commit()?;
     Ok(())
 }
 
-fn copy(from: &ReadTransaction, to: &WriteTransaction, table: Table) -> Result<(), Error> {
-    let (from, mut to) = (from.open_table(definition(table))?, to.open_table(definition(table))?);
+fn copy<K: Key + 'static, V: Value + 'static>(
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+    table: TableDefinition<'_, K, V>,
+) -> Result<(), Error> {
+    let (from, mut to) = (from.open_table(table)?, to.open_table(table)?);
     for entry in from.iter()? {
         let (key, value) = entry?;
         to.insert(key.value(), value.value())?;

@@ -12,9 +12,9 @@ use tokio_postgres::{Error, Row, SimpleQueryMessage, Statement};
 use super::client::Session;
 use super::direct::is_direct;
 
-/// What sessions of this store rely on. Plain index scans serve its statements whatever the tables' statistics say, and
-/// skip entries of old rows that an earlier scan has found. The server waits for the rest of a transaction's messages without
-/// a limit, and notices after 11 s that the network is silent.
+/// The settings that the store needs in its sessions. Plain index scans suit its statements for any statistics of the
+/// tables, and skip entries of old rows that an earlier scan has found. The server waits for the rest of a
+/// transaction's messages without a limit, so keepalives make it notice a silent network after 11 s.
 const SESSION: &str = "
     SET statement_timeout TO {limit}; SET lock_timeout TO {limit};
     SET idle_in_transaction_session_timeout TO {idle}; SET search_path TO pg_catalog;
@@ -42,15 +42,15 @@ pub(super) struct Connection {
     client: Session,
     /// The schema of the tables.
     schema: String,
-    /// How long a statement may take.
+    /// The time limit of a statement.
     limit: Duration,
     /// The statements prepared on the server. `None` behind a pooler, which may give each transaction another session.
     prepared: Option<Mutex<HashMap<&'static str, Statement>>>,
-    /// Whether a statement was not answered in time. The network may be silent, which the client does not notice.
+    /// Whether a statement was not answered in time. The client does not notice if the network is silent.
     is_silent: AtomicBool,
 }
 
-/// A statement that is running. If it is dropped, its connection is not used again.
+/// A running statement. If it is dropped, its connection is not used again.
 struct Running<'a>(Option<&'a AtomicBool>);
 
 impl Drop for Running<'_> {
@@ -62,7 +62,7 @@ impl Drop for Running<'_> {
 }
 
 impl Connection {
-    /// Takes over a new connection. If it leads to the server and not to a pooler, sets up the session and prepares
+    /// Wraps a new connection. If it is to the server itself and not to a pooler, sets up the session and prepares
     /// `statements`.
     pub(super) async fn new(
         client: Session,
@@ -75,7 +75,7 @@ impl Connection {
         let connection =
             Self { client, schema: schema.to_owned(), limit, prepared, is_silent: AtomicBool::new(false) };
         if is_direct {
-            connection.client.batch_execute(&with_limits(SESSION, limit)).await?;
+            connection.client.set_up(&with_limits(SESSION, limit)).await?;
             try_join_all(statements.iter().map(|sql| connection.prepare(sql))).await?;
         }
         Ok(connection)
@@ -86,10 +86,11 @@ impl Connection {
         if self.prepared.is_some() {
             return self.client.batch_execute(BEGIN).await;
         }
-        self.client.batch_execute(&begin_anywhere(self.limit)).await
+        self.client.set_up(&begin_anywhere(self.limit)).await.map(drop)
     }
 
-    /// Runs a statement without parameters in a separate transaction, in one message. Returns the number in its first row.
+    /// Runs a statement without parameters in a separate transaction, in one message. Returns the number in its first
+    /// row, if there is one.
     pub(super) async fn change(&self, sql: &str) -> Result<Option<i64>, Error> {
         let mut running = Running(Some(&self.is_silent));
         let begin = begin_anywhere(self.limit);

@@ -14,11 +14,11 @@ use super::client::Session;
 /// The length of a request to cancel a statement: its length, a code, a process number and a secret.
 const CANCEL: usize = 16;
 
-/// Returns whether the connection leads to the server itself. A pooler invents the process number that cancels a
-/// statement, because it shares the server's sessions among its clients.
+/// Returns whether the connection is to the server itself. A pooler makes up the process number for cancelling
+/// statements, because it shares the server's sessions among its clients.
 pub(super) async fn is_direct(client: &Session) -> bool {
     let (near, mut far) = duplex(2 * CANCEL);
-    // The client asks for TLS first, wherever the connection has it.
+    // The client requests TLS first if the connection uses it.
     let answered = far.write_all(b"S").await;
     let announced = async {
         let mut bytes = Vec::new();
@@ -32,7 +32,7 @@ pub(super) async fn is_direct(client: &Session) -> bool {
     answered.is_ok() && written.is_ok() && announced == Some(client.process)
 }
 
-/// Passes a stream on as it is.
+/// Passes a stream through unchanged, without TLS.
 struct Unencrypted;
 
 impl TlsConnect<DuplexStream> for Unencrypted {

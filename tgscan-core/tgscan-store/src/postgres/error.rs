@@ -1,21 +1,22 @@
-//! Why the database failed.
+//! The failures of the database.
 
 use tgscan_core::store::StoreError;
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
 
-/// Why a transaction failed.
+/// The failure of a transaction.
 pub(super) enum Failure {
     Database(Error),
     Store(StoreError),
     /// The reply to the commit was lost.
     InDoubt(Error),
-    /// The lease ends too soon, or has passed.
+    /// The lease has expired, or expires too soon.
     Lease,
 }
 
 impl Failure {
-    /// The error of a statement that was sent together with a commit. Only a server that continues reports a rollback.
+    /// Converts the error of a statement that was sent together with a commit. The transaction was rolled back if the
+    /// server reported the error and kept the connection; otherwise it is in doubt.
     pub(super) fn in_doubt(error: Error) -> Self {
         if has_ended(&error) { Self::InDoubt(error) } else { Self::Database(error) }
     }
@@ -27,12 +28,12 @@ impl From<Error> for Failure {
     }
 }
 
-/// Whether the connection ended, so that its last statements may have taken effect.
+/// Returns whether the connection ended, so that its last statements may have taken effect.
 fn has_ended(error: &Error) -> bool {
     error.as_db_error().is_none_or(|refused| refused.parsed_severity() != Some(Severity::Error))
 }
 
-/// Whether a transaction that failed so before its commit can be run again.
+/// Returns whether a transaction that failed with this error before its commit can be run again.
 pub(super) fn may_repeat(error: &Error) -> bool {
     has_ended(error)
         || error.code().is_some_and(|code| {
@@ -40,7 +41,7 @@ pub(super) fn may_repeat(error: &Error) -> bool {
         })
 }
 
-/// Describes an error, without the password and without parameters.
+/// Describes an error, without the password and the parameters.
 pub(super) fn explain(name: &str, error: &Error) -> StoreError {
     let Some(refused) = error.as_db_error() else {
         // Its text describes the connection, and never quotes a statement.
@@ -55,11 +56,11 @@ pub(super) fn explain(name: &str, error: &Error) -> StoreError {
     let code = refused.code();
     let what =
         if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
-            "the server refuses user or password".to_owned()
+            "the server refuses the user or the password".to_owned()
         } else if *code == SqlState::DISK_FULL {
             "the server's disk is full".to_owned()
         } else if *code == SqlState::INSUFFICIENT_PRIVILEGE {
-            format!("a right is missing: {}", refused.message())
+            format!("the role lacks a privilege: {}", refused.message())
         } else {
             // The message names tables and settings; details, which may quote a row, are left out.
             format!("{} ({})", refused.message(), code.code())

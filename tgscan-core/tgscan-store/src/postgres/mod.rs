@@ -32,25 +32,26 @@ use session::{Shared, renew_lease};
 use target::Target;
 use transaction::{answer_of, call_of, hash};
 
-/// How long connecting, a transaction or a read may take at most.
+/// The time limit of connecting, of a transaction and of a read.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long a store that no longer answers keeps its calls in flight.
+/// The default lease: how long a store that stops responding keeps its calls in flight.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// A parameter of a statement that is read with.
+/// A parameter of a statement that reads.
 type Parameter = (Box<dyn ToSql + Send + Sync>, Type);
 
 /// A store in `PostgreSQL`, for any number of processes and machines that share an account.
 ///
-/// Concurrent claims and settlements of an account in one process share a transaction. Each open store is an owner with a
-/// lease of 15 s, which a thread of the store renews: when the process dies, or is cut off or suspended for longer, its
-/// calls in flight are uncertain for everyone. A store that comes back in time keeps them. Times are the server's.
+/// Concurrent claims and settlements of an account in one process share a transaction. Each open store is an owner with
+/// a lease of 15 s, which a thread of the store renews. If the process crashes, or is disconnected or suspended for
+/// longer than that, its calls in flight become uncertain for all processes. All times are by the server's clock.
 ///
-/// Behind a pooler, which is detected when connecting, statements are not prepared on the server and do not depend on the
-/// session, so transaction poolers work. Everything that waits for the server is limited to 10 s, or to two thirds of a
-/// shorter lease.
+/// Poolers are detected when connecting. Behind one, statements are not prepared and do not depend on the session, so
+/// transaction poolers work. Each operation on the server is limited to 10 s, or to two thirds of the lease if that is
+/// shorter.
 ///
-/// Needs `PostgreSQL` 11 or newer, and the right to create a schema, or tables in an existing schema.
+/// Needs `PostgreSQL` 11 or newer. Creating missing tables needs the privilege to create a schema, or tables in an
+/// existing one.
 #[derive(Clone)]
 pub struct PostgresStore {
     shared: Arc<Shared>,
@@ -59,20 +60,21 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects to `postgres://user:password@host/database`, and creates missing tables in the schema `tgscan`.
     ///
-    /// TLS is used, and the certificate and its name are verified, unless the address is on this machine or the URL says
-    /// `sslmode=disable`. `sslrootcert` names a file with the authorities to trust instead of Mozilla's.
+    /// Uses TLS, and verifies the certificate and its name, unless the address is on this machine or the URL has
+    /// `sslmode=disable`. `sslrootcert` names a file with certificate authorities to trust instead of Mozilla's.
     ///
     /// # Errors
-    /// If the connection string is invalid, the server cannot be reached, refuses, or takes no writes, or the tables are of
-    /// another version. No error shows the password.
+    /// If the connection string is invalid, the server cannot be reached, refuses the connection, or is read-only, or
+    /// the tables have another version. No error shows the password.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::connect_with(url, "tgscan", LEASE).await
     }
 
-    /// As [`connect`](Self::connect), with the tables in another schema, and a lease of another length: at least 1 s.
+    /// Like [`connect`](Self::connect), with another schema for the tables and another lease, which is at least 1 s.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect), and if the name has other characters than `a-z`, `0-9` and `_`.
+    /// As [`connect`](Self::connect), and if the name of the schema is not 1 to 63 characters of `a-z`, `0-9` and `_`,
+    /// or starts with a digit.
     pub async fn connect_with(url: &str, schema: &str, lease: Duration) -> Result<Self, StoreError> {
         let lease = lease.max(Duration::from_secs(1));
         let target = Target::parse(url, schema)?.with_limit(LIMIT.min(lease * 2 / 3));
@@ -95,7 +97,7 @@ impl PostgresStore {
         Ok(Self { shared })
     }
 
-    /// Runs work on the store's thread, whatever runtime the caller has.
+    /// Runs work on the store's thread, so that any runtime of the caller works.
     async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -139,7 +141,7 @@ impl PostgresStore {
         .await
     }
 
-    /// The number of an account; `None` if it has no row.
+    /// Returns the number of an account, or `None` if it has no row.
     async fn number(&self, account: &AccountName) -> Result<Option<i32>, StoreError> {
         if let Some(number) = self.shared.accounts().get(account) {
             return Ok(Some(*number));
@@ -167,9 +169,9 @@ impl PostgresStore {
     }
 }
 
-/// Starts a thread with a runtime, which lasts until the sender is dropped.
+/// Starts a thread with a runtime. Both run until the sender is dropped.
 fn start_runtime() -> Result<(Handle, oneshot::Sender<()>), StoreError> {
-    let failed = |error| StoreError::new("the store's thread cannot be started").with_source(error);
+    let failed = |error| StoreError::new("cannot start the store's thread").with_source(error);
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let handle = runtime.handle().clone();
     let (stop, stopped) = oneshot::channel();
@@ -177,7 +179,7 @@ fn start_runtime() -> Result<(Handle, oneshot::Sender<()>), StoreError> {
         .name("tgscan-store".into())
         .spawn(move || {
             let _ = runtime.block_on(stopped);
-            // Tasks that still run, such as settlements, have lost their store by now.
+            // Tasks that still run, such as settlements, no longer have a store.
             runtime.shutdown_timeout(Duration::from_secs(1));
         })
         .map_err(failed)?;
@@ -313,18 +315,18 @@ impl Store for PostgresStore {
     }
 }
 
-/// An account's name in the database.
+/// Returns the name of an account as stored in the database.
 fn account_bytes(account: &AccountName) -> Vec<u8> {
     serde_json::to_vec(&(&account.label, &account.service)).unwrap_or_default()
 }
 
-/// A number as the database has it.
+/// Converts a number for the database.
 fn number(value: u64) -> Result<i64, Failure> {
     i64::try_from(value)
         .map_err(|_| Failure::Store(StoreError::new(format!("{value} is too large for the database"))))
 }
 
-/// As [`number`], for reads: no row has a larger one.
+/// Like [`number`], for reads: a number that is too large matches no row.
 fn number_of(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -18,7 +18,7 @@ use super::target::Target;
 use super::transaction::{STATEMENTS, load, write};
 use super::{account_bytes, number_of, too_slow, unsigned};
 
-/// How often a transaction is repeated.
+/// How often a transaction is repeated at most.
 const REPEATS: u32 = 5;
 
 /// An open store.
@@ -30,7 +30,7 @@ pub(super) struct Shared {
     pub(super) lease: Duration,
     pub(super) owner: AtomicU64,
     pub(super) renewing: AsyncMutex<()>,
-    /// Connections for transactions that none uses now.
+    /// Idle connections for transactions.
     pub(super) idle: Mutex<Vec<Connection>>,
     /// The connection for reads.
     pub(super) reader: AsyncMutex<Option<Arc<Connection>>>,
@@ -48,7 +48,7 @@ impl Shared {
         match &*reader {
             Some(client) if !client.is_closed() => Ok(client.clone()),
             _ => {
-                // Its statements are prepared when they are first used: none relies on another.
+                // Its statements are prepared at first use, because their order does not matter.
                 let client = Arc::new(self.target.connect(&[]).await?);
                 *reader = Some(client.clone());
                 Ok(client)
@@ -56,7 +56,7 @@ impl Shared {
         }
     }
 
-    /// A connection for a transaction.
+    /// Returns a connection for a transaction.
     async fn client(&self) -> Result<Connection, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
@@ -71,7 +71,7 @@ impl Shared {
         }
     }
 
-    /// The number of an account, whose row is created if it is missing.
+    /// Returns the number of an account. Creates its row if it is missing.
     async fn ensure(&self, client: &Connection, account: &AccountName) -> Result<i32, Failure> {
         if let Some(number) = self.accounts().get(account) {
             return Ok(*number);
@@ -81,13 +81,13 @@ impl Shared {
         client.query(insert, &[(&name, Type::BYTEA)]).await?;
         let select = "SELECT number FROM {schema}.accounts WHERE name = $1";
         let found = client.query(select, &[(&name, Type::BYTEA)]).await?;
-        let gone = || Failure::Store(StoreError::new("the account's row is gone"));
+        let gone = || Failure::Store(StoreError::new("the account's row was removed"));
         let number = found.first().ok_or_else(gone)?.get(0);
         self.accounts().insert(account.clone(), number);
         Ok(number)
     }
 
-    /// Runs a transaction, again if it failed before its commit in a way that passes.
+    /// Runs a transaction. Repeats it after a transient failure before its commit.
     pub(super) async fn transact(
         &self,
         account: &AccountName,
@@ -148,9 +148,9 @@ impl Shared {
         (self.lease / 3).min(Duration::from_secs(5))
     }
 
-    /// Renews the lease, or becomes a new owner if it has passed.
+    /// Renews the lease. If it has expired, becomes a new owner.
     pub(super) async fn renew(&self) -> Result<(), StoreError> {
-        // One after the other, so that they become one new owner.
+        // One at a time, so that concurrent renewals create one new owner.
         let _renewing = self.renewing.lock().await;
         let (id, lease) = (number_of(self.owner()), millis(self.lease));
         let update = format!(
@@ -187,7 +187,7 @@ pub(super) async fn renew_lease(shared: Weak<Shared>) {
     loop {
         let Some(store) = shared.upgrade() else { return };
         let pause = store.lease / 3;
-        // What fails is tried again, and a store without a lease writes nothing.
+        // A failed renewal is tried again, and a store without a lease writes nothing.
         let _ = timeout(pause, store.renew()).await;
         drop(store);
         tokio::time::sleep(pause).await;

@@ -1,12 +1,12 @@
-//! Opens a database: creates missing tables.
+//! Opens a database, and creates missing tables.
 
 use std::time::Duration;
 
 use tgscan_core::store::{OwnerId, StoreError};
 use tokio::time::timeout;
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+use super::client::Session;
 use super::connection::{Connection, begin_anywhere};
 use super::error::{Failure, explain};
 use super::session::new_owner;
@@ -35,10 +35,10 @@ impl Target {
         }
     }
 
-    async fn create_tables(&self, client: &Client) -> Result<(), Failure> {
+    async fn create_tables(&self, client: &Session) -> Result<(), Failure> {
         let schema = &self.schema;
-        client.batch_execute(&begin_anywhere(self.limit)).await?;
-        // Two that open an empty database concurrently make its tables one after the other.
+        client.set_up(&begin_anywhere(self.limit)).await?;
+        // Processes that open an empty database concurrently create its tables one after the other.
         let lock = "SELECT pg_advisory_xact_lock(hashtext('tgscan-store'), hashtext($1))";
         client.execute_typed(lock, &[(schema, Type::TEXT)]).await?;
         let exists = "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'meta')";

@@ -25,10 +25,10 @@ use super::{LIMIT, too_slow};
 /// The pause before a server that is starting is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Why there is no connection.
+/// A failed connection attempt.
 struct Refused {
     error: StoreError,
-    /// Whether a server is starting or recovering.
+    /// Whether the server is starting or recovering.
     is_starting: bool,
 }
 
@@ -38,18 +38,18 @@ impl From<StoreError> for Refused {
     }
 }
 
-/// Where and how to connect.
+/// The hosts of the database, and the settings of a connection.
 #[derive(Clone)]
 pub(super) struct Target {
     config: Config,
     pub(super) schema: String,
-    /// How long connecting, a transaction or a read may take.
+    /// The time limit of connecting, of a transaction and of a read.
     pub(super) limit: Duration,
     tls: Tls,
     roots: Option<PathBuf>,
 }
 
-/// When TLS is used. Wherever it is, the certificate and its name are verified.
+/// When TLS is used. With TLS, the certificate and its name are always verified.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tls {
     Never,
@@ -58,8 +58,19 @@ enum Tls {
     Always,
 }
 
+impl Tls {
+    /// Whether a connection to an address needs TLS. A loopback address may be written as one of IPv6.
+    fn is_needed(self, address: IpAddr) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Remote => !address.to_canonical().is_loopback(),
+            Self::Always => true,
+        }
+    }
+}
+
 impl Target {
-    /// Parses a connection string, which no error quotes: it may hold a password.
+    /// Parses a connection string. Errors do not quote it, because it may contain a password.
     pub(super) fn parse(text: &str, schema: &str) -> Result<Self, StoreError> {
         let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let starts_well = schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
@@ -84,7 +95,7 @@ impl Target {
             target.tls = Tls::Never;
         }
         target.config.application_name("tgscan-store");
-        // Checked here, because a pooler does not pass it on.
+        // `greet` checks this, because a pooler does not forward the setting.
         target.config.target_session_attrs(TargetSessionAttrs::Any);
         Ok(target)
     }
@@ -94,7 +105,8 @@ impl Target {
         self
     }
 
-    /// Takes out what tokio-postgres does not know: `sslrootcert`, and the modes `verify-ca` and `verify-full`.
+    /// Removes the settings that tokio-postgres does not support: `sslrootcert`, and the modes `verify-ca` and
+    /// `verify-full`.
     fn take_tls_settings(&mut self, text: &str) -> Result<String, StoreError> {
         let is_url = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
         if !is_url && text.contains("://") {
@@ -110,7 +122,9 @@ impl Target {
             _ => ("", ' ', text),
         };
         if !is_url && (text.contains(['\'', '"', '\\']) || !text.contains('=')) {
-            return Err(invalid("it is no URL, and quoted values of settings are not supported; use a URL"));
+            return Err(invalid(
+                "it is not a URL, and quoted values of settings are not supported; use a URL",
+            ));
         }
         let mut rest = Vec::new();
         for setting in settings.split(separator).filter(|setting| !setting.is_empty()) {
@@ -138,7 +152,7 @@ impl Target {
         })
     }
 
-    /// The hosts, for errors.
+    /// Returns the hosts, for errors.
     pub(super) fn name(&self) -> String {
         let hosts = self.config.get_hosts().iter().map(|host| match host {
             Host::Tcp(host) => host.clone(),
@@ -196,7 +210,7 @@ impl Target {
         Err(refused)
     }
 
-    /// Connects to a host, at an address if that is known.
+    /// Connects to a host, at its address if that is given.
     async fn connect_to(
         &self,
         host: Option<&Host>,
@@ -221,33 +235,37 @@ impl Target {
                 let place = (address.as_deref().unwrap_or(&name), port);
                 let stream = TcpStream::connect(place).await.map_err(failed)?;
                 stream.set_nodelay(true).map_err(failed)?;
-                let address: IpAddr = stream.peer_addr().map_err(failed)?.ip().to_canonical();
-                if self.tls == Tls::Never || self.tls == Tls::Remote && address.is_loopback() {
-                    self.start(stream, NoTls, SslMode::Disable, &name).await?
-                } else {
-                    let tls = MakeRustlsConnect::new(self.tls_config()?);
-                    self.start(stream, tls, SslMode::Require, &name).await?
-                }
+                let address = stream.peer_addr().map_err(failed)?.ip();
+                self.start_at(stream, address, &name).await?
             }
         };
         Ok(self.greet(client).await?)
     }
 
-    /// Checks that a server takes writes. In one message, whatever the limits of its session are.
+    /// Logs in over a connection to an address, with TLS if that is needed.
+    async fn start_at(&self, stream: TcpStream, address: IpAddr, name: &str) -> Result<Session, Refused> {
+        if !self.tls.is_needed(address) {
+            return self.start(stream, NoTls, SslMode::Disable, name).await;
+        }
+        let tls = MakeRustlsConnect::new(self.tls_config()?);
+        self.start(stream, tls, SslMode::Require, name).await
+    }
+
+    /// Checks that a server accepts writes. Uses one message, so that short time limits of the session do not matter.
     async fn greet(&self, mut client: Session) -> Result<Session, StoreError> {
         let limit = self.limit.as_millis();
         let select = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout TO {limit};
              SELECT pg_is_in_recovery(), pg_backend_pid(); COMMIT"
         );
-        let messages = client.simple_query(&select).await.map_err(|error| explain(&self.name(), &error))?;
+        let messages = client.set_up(&select).await.map_err(|error| explain(&self.name(), &error))?;
         let row = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
         if row.and_then(|row| row.get(0)) != Some("f") {
             return Err(StoreError::new(format!(
-                "{}: the server takes no writes; it is a standby",
+                "{}: the server takes no writes, because it is a standby; add the primary's host",
                 self.name()
             )));
         }
@@ -280,7 +298,7 @@ impl Target {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         if let Some(path) = &self.roots {
             let failed =
-                |_| StoreError::new(format!("{}: has no certificates that can be read", path.display()));
+                |_| StoreError::new(format!("{}: contains no readable certificates", path.display()));
             roots = RootCertStore::empty();
             for certificate in CertificateDer::pem_file_iter(path).map_err(failed)? {
                 let added = roots.add(certificate.map_err(failed)?);
@@ -313,4 +331,61 @@ fn percent_decoded(text: &str) -> Result<String, StoreError> {
         };
     }
     String::from_utf8(bytes).map_err(|_| invalid("a part of it is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    fn target(settings: &str) -> Target {
+        Target::parse(&format!("postgres://app:s3cret@localhost/main?{settings}"), "tgscan").unwrap()
+    }
+
+    const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+    #[test]
+    fn only_loopback_addresses_need_no_tls() {
+        let is_needed = |settings, address: &str| target(settings).tls.is_needed(address.parse().unwrap());
+        for address in ["127.0.0.1", "127.9.8.7", "::1", "::ffff:127.0.0.1"] {
+            assert!(!is_needed("sslmode=prefer", address) && !is_needed("", address), "{address}");
+            assert!(is_needed("sslmode=require", address), "{address}");
+        }
+        let remote =
+            ["10.0.0.1", "172.17.0.1", "192.168.1.2", "128.0.0.1", "0.0.0.0", "169.254.1.1", "192.0.2.1"];
+        let remote_v6 =
+            ["::ffff:10.0.0.1", "::ffff:192.0.2.1", "::127.0.0.1", "::", "fe80::1", "fd00::1", "2001:db8::1"];
+        for address in remote.into_iter().chain(remote_v6) {
+            assert!(is_needed("sslmode=prefer", address) && is_needed("", address), "{address}");
+            assert!(!is_needed("sslmode=disable", address), "{address}");
+        }
+    }
+
+    #[test]
+    fn remote_server_without_tls_receives_only_a_request_for_it() {
+        for address in ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"] {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let here = listener.local_addr().unwrap();
+            let received = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let (mut request, mut rest) = ([0; 8], Vec::new());
+                stream.read_exact(&mut request).unwrap();
+                if request == TLS_REQUEST {
+                    stream.write_all(b"N").unwrap();
+                    let _ = stream.read_to_end(&mut rest);
+                }
+                (request, rest)
+            });
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let refused = runtime.block_on(async {
+                let stream = TcpStream::connect(here).await.unwrap();
+                // As if the connection led there.
+                target("").start_at(stream, address.parse().unwrap(), "localhost").await.err().unwrap()
+            });
+            assert!(refused.error.to_string().contains("TLS"), "{address}: {}", refused.error);
+            assert_eq!(received.join().unwrap(), (TLS_REQUEST, Vec::new()), "{address}");
+        }
+    }
 }

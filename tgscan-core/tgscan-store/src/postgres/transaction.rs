@@ -15,13 +15,14 @@ use super::{number, unsigned};
 use crate::answer;
 
 const LOCK: &str = "SELECT row FROM {schema}.accounts WHERE number = $1 FOR UPDATE";
-/// Apart, because the columns of a row are computed before its lock is waited for.
+/// Separate from [`LOCK`], because the server computes the columns of a row before it waits for the lock.
 const TIME: &str = "SELECT {now}, (SELECT lease_until - {now} FROM {schema}.owners WHERE id = $1),
     (SELECT version FROM {schema}.meta)";
-/// Calls, and questions, which have names.
+/// Loads calls and questions. Only rows of questions have a name.
 ///
-/// The owner's number is compared twice, so that its own calls, which are many, are not read. A lease that lasts for more
-/// than an hour was written while the clock was ahead. `OFFSET 0` keeps the planner from reading whole tables for a join.
+/// The owner's number is compared twice, so that the index skips the owner's calls, of which there are many. A lease
+/// that lasts for more than an hour was written while the clock was ahead, and counts as expired. `OFFSET 0` keeps
+/// the planner from reading whole tables for a join.
 const ROWS: &str = "
     WITH lost AS MATERIALIZED (
         SELECT c.id, c.key FROM (
@@ -50,7 +51,8 @@ const ROWS: &str = "
         SELECT row, name FROM {schema}.questions WHERE account = $1 AND key = wanted.key OFFSET 0
     ) q";
 const JOURNAL: &str = "SELECT number, row FROM {schema}.journal WHERE account = $1 AND number = ANY ($2)";
-/// Writes rows of all tables that most transactions change, in one statement, because each costs a message and a reply.
+/// Writes the tables that most transactions change in one statement, because each statement costs a message and a
+/// reply.
 const SET: &str = "
     WITH account AS (UPDATE {schema}.accounts SET row = $2 WHERE number = $1),
     calls AS (
@@ -90,8 +92,8 @@ pub(super) const STATEMENTS: [&str; 10] = [
     SET_JOURNAL,
 ];
 
-/// Begins a transaction, locks the account, and loads the needed rows, in one round trip. Returns how much longer the
-/// owner's lease lasts, in milliseconds.
+/// Begins a transaction, locks the account, and loads the needed rows, in one round trip. Also returns the remaining
+/// time of the owner's lease, in milliseconds.
 pub(super) async fn load(
     connection: &Connection,
     account: i32,
@@ -111,7 +113,7 @@ pub(super) async fn load(
         (&needs.unresolved as _, Type::BOOL),
     ]);
     let of_journal: Parameters<'_> = vec![(&account, Type::INT4), (&journal, Type::INT8_ARRAY)];
-    // One after the other on the connection, and all of them before the first answer comes.
+    // Sent in this order, without waiting for replies.
     let (begun, locked, time, rows, journal) = join!(
         connection.begin(),
         connection.query(LOCK, &lock),
@@ -127,7 +129,7 @@ pub(super) async fn load(
     begun?;
     let (locked, time) = (locked?, time?);
     let ([locked], [time]) = (&locked[..], &time[..]) else {
-        return Err(Failure::Store(StoreError::new("the account's row is gone")));
+        return Err(Failure::Store(StoreError::new("the account's row was removed")));
     };
     check_version(time.get(2)).map_err(Failure::Store)?;
     let mut loaded = Loaded { now: unsigned(time.get(0)), owner, ..Loaded::default() };
@@ -194,7 +196,7 @@ pub(super) async fn write(connection: &Connection, account: i32, changes: &Chang
             vec![(&rows.journal_numbers, Type::INT8_ARRAY), (&rows.journal, Type::BYTEA_ARRAY)],
         ),
     ];
-    // In this order on the connection, and all of them before the first answer comes.
+    // Sent in this order, without waiting for replies.
     let (written, committed) = join!(join_all(statements), connection.commit());
     // A commit after a statement that failed is a rollback, and reports no error.
     written.into_iter().try_for_each(|result| result.map_err(Failure::in_doubt))?;
@@ -238,7 +240,7 @@ struct Rows {
     removed_answers: Vec<i64>,
     people: Vec<Vec<u8>>,
     people_ids: Vec<i64>,
-    /// Calls that no longer name anyone.
+    /// Calls that no longer name a person.
     unnamed: Vec<i64>,
     journal_numbers: Vec<i64>,
     journal: Vec<Vec<u8>>,
@@ -304,19 +306,19 @@ impl Rows {
     }
 }
 
-/// The key of a question in the database: of one length, however long the question is.
+/// Returns the key of a question in the database: a hash, so that long questions fit into an index.
 pub(super) fn hash(key: &str) -> Vec<u8> {
     ring::digest::digest(&ring::digest::SHA256, key.as_bytes()).as_ref().to_vec()
 }
 
-/// A call and its answer, from columns `row`, `id` and `answer`.
+/// Returns a call and its answer from the columns `row`, `id` and `answer`.
 pub(super) fn call_of(row: &Row) -> Result<(Call, Option<Answer>), StoreError> {
     Ok((Call::from_bytes(unsigned(row.get("id")), row.get("row"))?, answer_of(row)?))
 }
 
-/// An answer, from a column of that name.
+/// Returns the answer in the column `answer`.
 pub(super) fn answer_of(row: &Row) -> Result<Option<Answer>, StoreError> {
-    let answer: Option<&[u8]> = row.get("answer");
+    let answer: Option<Vec<u8>> = row.get("answer");
     let damaged = || StoreError::new("an answer in the store is damaged");
     answer.map(|bytes| answer::decode(bytes).ok_or_else(damaged)).transpose()
 }

@@ -2,16 +2,16 @@
 
 use tgscan_core::store::StoreError;
 
-/// The version of the tables that this program knows.
+/// The version of the tables that this program supports.
 const VERSION: i32 = 1;
 
-/// Refuses tables of another version, also if another program changed them while a store is open.
+/// Refuses tables of another version. Also checked in each transaction, because another program may change the tables.
 pub(super) fn check_version(version: Option<i32>) -> Result<(), StoreError> {
     if version == Some(VERSION) {
         return Ok(());
     }
     let version = version.map_or("no version".to_owned(), |version| format!("version {version}"));
     Err(StoreError::new(format!(
-        "the store's tables have {version}, and this program knows version {VERSION}; use the version of the program that fits"
+        "the store's tables have {version}, but this program supports version {VERSION}; use a matching version of the program"
     )))
 }

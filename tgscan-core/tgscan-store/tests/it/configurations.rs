@@ -189,10 +189,10 @@ fn role_with_few_rights_uses_a_schema_of_an_administrator() {
     execute(&admin, &["CREATE ROLE few LOGIN NOSUPERUSER", "REVOKE CREATE ON DATABASE postgres FROM PUBLIC"]);
     let url = admin.replace("user=postgres", "user=few");
     let error = open(&url, "few_rights").unwrap_err().to_string();
-    assert!(error.contains("a right is missing: permission denied for database"), "{error}");
+    assert!(error.contains("the role lacks a privilege: permission denied for database"), "{error}");
     drop(open(&admin, "few_rights").unwrap());
     let error = open(&url, "few_rights").unwrap_err().to_string();
-    assert!(error.contains("a right is missing: permission denied for schema few_rights"), "{error}");
+    assert!(error.contains("the role lacks a privilege: permission denied for schema few_rights"), "{error}");
     // The statements of the page on production.
     execute(
         &admin,

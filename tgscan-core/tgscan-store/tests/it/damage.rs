@@ -21,14 +21,14 @@ use tgscan_store::{Clock, FileStore};
 use crate::support::memory_directory;
 
 /// The number of corruptions; a long run has 1,000.
-const COUNT: &str = "TGSCAN_CORRUPTIONS";
+pub(crate) const COUNT: &str = "TGSCAN_CORRUPTIONS";
 /// Set for the process that opens the damaged files.
 const INSIDE: &str = "TGSCAN_TEST_DAMAGE";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The questions of the first account, by their outcome.
-const ANSWERED: u64 = 60;
+pub(crate) const ANSWERED: u64 = 60;
 const UNCERTAIN: u64 = 5;
-const PAGE: usize = 4100;
+pub(crate) const PAGE: usize = 4096;
 
 #[test]
 fn corrupted_file_gives_right_answers_or_errors_and_no_panic() {
@@ -76,11 +76,11 @@ fn clock() -> Clock {
     Clock::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
 }
 
-fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
+pub(crate) fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(FileStore::open_with_clock(path, clock())?))
 }
 
-fn account(store: &Arc<dyn Store>, label: &str) -> Account {
+pub(crate) fn account(store: &Arc<dyn Store>, label: &str) -> Account {
     Account::new(store.clone(), AccountName::new(label, "mock"))
 }
 
@@ -99,10 +99,7 @@ fn client(store: &Arc<dyn Store>, label: &str) -> (Client, Arc<AtomicUsize>) {
             if name.starts_with("lost") {
                 return Err(TransportError::new("the connection was closed"));
             }
-            let long = "x".repeat(name.len() * name.len() * 40 % 9000);
-            Ok(Response::new(Bytes::from(format!(
-                r#"{{"status":"ok","result":{{"user":{{"id":7,"first_name":"{long}"}},"meta":{{"search_query":"{name}","known_num_groups":0,"num_groups":0,"op_cost":2}}}}}}"#
-            ))))
+            Ok(Response::new(Bytes::from(body(&name))))
         }
     });
     let client = Client::new(
@@ -115,16 +112,24 @@ fn client(store: &Arc<dyn Store>, label: &str) -> (Client, Arc<AtomicUsize>) {
     (client, sent)
 }
 
-fn answered(number: u64) -> String {
+/// The answer about a name.
+pub(crate) fn body(name: &str) -> String {
+    let long = "x".repeat(name.len() * name.len() * 40 % 9000);
+    format!(
+        r#"{{"status":"ok","result":{{"user":{{"id":7,"first_name":"{long}"}},"meta":{{"search_query":"{name}","known_num_groups":0,"num_groups":0,"op_cost":2}}}}}}"#
+    )
+}
+
+pub(crate) fn answered(number: u64) -> String {
     format!("answered_{}{number}", "a".repeat(usize::try_from(number % 20).unwrap()))
 }
 
 /// Everything that a store returns, in comparable form.
-type Contents = Vec<(String, Vec<u8>)>;
+pub(crate) type Contents = Vec<(String, Vec<u8>)>;
 
 /// A file with answers, uncertain calls, a call in flight and budgets, and its contents. Closed, or as a process leaves it
 /// that is killed.
-fn file(directory: &Path, is_closed: bool) -> (Vec<u8>, Contents) {
+pub(crate) fn file(directory: &Path, is_closed: bool) -> (Vec<u8>, Contents) {
     let path = directory.join("whole");
     let store = open(&path).unwrap();
     let (main, _) = client(&store, "main");
@@ -207,7 +212,7 @@ fn parts(store: &Arc<dyn Store>) -> Vec<(String, Result<Vec<u8>, StoreError>)> {
 }
 
 /// Damages a file. Returns how.
-fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) -> String {
+pub(crate) fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) -> String {
     // Half of the damage is where something is.
     let used: Vec<usize> = bytes
         .chunks(PAGE)
@@ -221,8 +226,7 @@ fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) -> String {
         _ => rng.usize(..bytes.len()),
     };
     let at = place(rng, bytes);
-    // Pages of the store begin after 4096 bytes.
-    let page = |at: usize| 4096 + at.saturating_sub(4096) / PAGE * PAGE;
+    let page = |at: usize| at / PAGE * PAGE;
     match rng.u8(..7) {
         0 | 1 => {
             let count = rng.usize(1..=8);
@@ -242,9 +246,9 @@ fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) -> String {
             format!("cut at {at}")
         }
         4 => {
-            let start = if rng.bool() { page(at) } else { at / 4096 * 4096 };
+            let start = page(at);
             let end = (start + PAGE).min(bytes.len());
-            bytes[start.min(end)..end].fill(0);
+            bytes[start..end].fill(0);
             format!("zeroed at {start}")
         }
         5 => {
@@ -277,7 +281,8 @@ enum Seen {
 fn use_all(path: &Path, expected: &Contents, number: usize) -> Seen {
     let is_clear = |error: &dyn Display| {
         let text = error.to_string();
-        let remedies = ["restore it from a backup", "choose another file", "start anew", "use a newer one"];
+        let remedies =
+            ["restore it from a backup", "choose another file", "remove it to start", "use a newer program"];
         text.contains(&path.display().to_string()) && remedies.iter().any(|remedy| text.contains(remedy))
     };
     let store = match open(path) {

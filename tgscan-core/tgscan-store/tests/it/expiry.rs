@@ -123,13 +123,13 @@ fn answer_of_a_call_that_took_longer_than_answers_are_kept_is_not_paid_for_again
     assert_eq!((searches(&mock), mock.account().spent), (1, 2));
 }
 
-/// Counts the rows that the last transaction loaded.
+/// Counts the rows that transactions loaded.
 #[derive(Default)]
 struct Counting(Mutex<usize>);
 
 impl Change for Counting {
     fn loaded(&self, loaded: &mut Loaded) {
-        *self.0.lock().unwrap() = loaded.calls.len() + loaded.questions.len();
+        *self.0.lock().unwrap() += loaded.calls.len() + loaded.questions.len();
     }
 }
 
@@ -140,7 +140,8 @@ fn question_asked_often_costs_the_same_as_one_asked_once(open: fn() -> Subject) 
     let mut loaded = Vec::new();
     for _ in 0..40 {
         block_on(client.search("alice_1")).unwrap();
-        loaded.push(*store.change.0.lock().unwrap());
+        // Those of the claim and the settlement.
+        loaded.push(std::mem::take(&mut *store.change.0.lock().unwrap()));
     }
     assert_eq!(loaded[1..], vec![loaded[1]; 39], "{}", subject.name);
     assert_eq!(searches(&mock), 40);

@@ -38,8 +38,8 @@ fn file_that_is_no_store_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     for (content, says) in [
-        (&b""[..], "is empty or cut off"),
-        (b"re", "is empty or cut off"),
+        (&b""[..], "is empty or truncated"),
+        (b"re", "is empty or truncated"),
         (b"query,credits\nalice,1\n", "is not a store of this SDK"),
         (b"redb and then something else", "is not a store of this SDK"),
         (b"tgscan store\x01\0\0\0 and then something else", "is damaged"),
@@ -53,6 +53,55 @@ fn file_that_is_no_store_is_refused_and_left_alone() {
     std::fs::create_dir(&path).unwrap();
     assert!(refused(&path).contains("cannot be opened"), "{}", refused(&path));
     assert!(refused(&directory.path().join("no/such/directory")).contains("cannot be created"));
+}
+
+#[cfg(unix)]
+#[test]
+fn dangling_link_is_followed_or_refused() {
+    use std::os::unix::fs::symlink;
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    for (target, link) in [("missing/x", "link"), ("link", "second"), ("itself", "itself")] {
+        symlink(target, path(link)).unwrap();
+        let error = refused(&path(link));
+        assert!(error.contains(link), "{error}");
+        assert_eq!(error.contains("missing/x"), target != "itself", "{error}");
+        assert_eq!(std::fs::read_link(path(link)).unwrap(), Path::new(target), "it is left alone");
+    }
+    // Relative to the link, and through another one.
+    std::fs::create_dir(path("other")).unwrap();
+    symlink("../store", path("other/link")).unwrap();
+    symlink("other/link", path("new")).unwrap();
+    let store = FileStore::open(path("new")).unwrap();
+    assert!(refused(&path("store")).contains("another process"), "it is the same file");
+    drop(store);
+    assert_eq!(std::fs::read_link(path("new")).unwrap(), Path::new("other/link"));
+    assert!(std::fs::symlink_metadata(path("store")).unwrap().is_file());
+}
+
+#[test]
+fn file_that_is_only_read_is_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let open = || Arc::new(FileStore::open(&path).unwrap());
+    let ask = |store: &Arc<FileStore>| {
+        let reply = block_on(client(store, |query| answer(query, "null")).search("alice_1")).unwrap();
+        reply.credits.charged()
+    };
+    assert_eq!(ask(&open()), 1);
+    let before = (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap().modified().unwrap());
+    for _ in 0..2 {
+        assert_eq!(ask(&open()), 0, "it is stored");
+    }
+    let after = (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap().modified().unwrap());
+    assert!(before == after, "the file was written");
+    // A file that is read first is written later.
+    let store = open();
+    assert_eq!(ask(&store), 0);
+    let client = client(&store, |query| answer(query, "null"));
+    assert_eq!(block_on(client.search("bob_1")).unwrap().credits.charged(), 1);
+    drop((client, store));
+    assert!(FileStore::check(&path).unwrap() > 0);
 }
 
 #[test]
@@ -86,7 +135,7 @@ fn truncated_file_is_refused() {
         std::fs::write(&path, &whole[..part]).unwrap();
         let error = refused(&path);
         assert!(
-            error.contains("damaged") || error.contains("cut off") || error.contains("failed"),
+            error.contains("damaged") || error.contains("truncated") || error.contains("failed"),
             "{error}"
         );
         assert_eq!(std::fs::read(&path).unwrap().len(), part, "nothing is overwritten");

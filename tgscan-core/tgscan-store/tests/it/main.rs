@@ -31,6 +31,9 @@ mod mistakes;
 mod network;
 #[path = "../support/over.rs"]
 mod over;
+mod pace;
+#[cfg(all(feature = "postgres", unix))]
+mod partition;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(all(feature = "postgres", unix))]
@@ -40,6 +43,8 @@ mod received;
 mod reports;
 #[cfg(all(feature = "redb", target_os = "linux"))]
 mod rewriting;
+#[cfg(feature = "redb")]
+mod salvage;
 #[cfg(feature = "postgres")]
 #[path = "../support/postgres.rs"]
 mod server;

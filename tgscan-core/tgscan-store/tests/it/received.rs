@@ -8,7 +8,7 @@ use tgscan_core::bytes::Bytes;
 use tgscan_core::http::Response;
 use tgscan_core::store::{CallState, Lookup, Store, StoreError};
 use tgscan_core::transport::Delivery;
-use tgscan_core::{Credits, Storage, TransportError, transport_fn};
+use tgscan_core::{Credits, RetryPolicy, Storage, TransportError, transport_fn};
 use tgscan_mock::VirtualTimer;
 
 use crate::over::{Change, Over};
@@ -45,6 +45,28 @@ fn bytes_that_are_no_answer_are_stored_and_read_back(open: fn() -> Subject) {
         let client = subject.client(&mock()).with_lookup(Lookup::Stored);
         assert!(block_on(client.search("alice_1")).is_err());
     }
+}
+
+fn bytes_of_an_uncertain_attempt_are_kept_when_the_call_is_sent_again(open: fn() -> Subject) {
+    let (subject, sent) = (open(), AtomicU32::new(0));
+    let transport = transport_fn(move |_| {
+        let is_first = sent.fetch_add(1, Ordering::Relaxed) == 0;
+        let response = Response::new(Bytes::from(&WHOLE[..60]));
+        async move {
+            Err(if is_first {
+                TransportError::response_started(response, "the connection was closed")
+            } else {
+                TransportError::never_sent("the connection was refused")
+            })
+        }
+    });
+    let mut retry = RetryPolicy::default();
+    retry.resend_uncertain = true;
+    let client = subject.client(&mock()).with_retry(retry).with_transport(transport);
+    let error = block_on(client.search("alice_1")).unwrap_err();
+    assert_eq!((error.credits(), error.attempts()), (Credits::Uncertain, 4));
+    let answer = block_on(subject.account().call(error.call().unwrap())).unwrap().unwrap().1.unwrap();
+    assert_eq!(answer.body, &WHOLE.as_bytes()[..60], "{}", subject.name);
 }
 
 /// Panics in one transaction, before or after it was written.
@@ -194,6 +216,7 @@ fn call_that_a_store_confirms_too_late_names_the_limit_and_costs_nothing() {
 }
 
 with_each_store! {
+    bytes_of_an_uncertain_attempt_are_kept_when_the_call_is_sent_again,
     bytes_that_are_no_answer_are_stored_and_read_back,
     panic_of_the_store_loses_no_answer,
     claim_of_a_store_that_panics_is_given_back,

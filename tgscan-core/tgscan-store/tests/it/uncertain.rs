@@ -1,15 +1,21 @@
 //! Uncertain calls, and the limits that they count against.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
 use futures_executor::block_on;
 use tgscan_core::bytes::Bytes;
-use tgscan_core::call::Step;
-use tgscan_core::http::{Request, StatusCode};
-use tgscan_core::store::{CallState, Lookup, StoreRefusal};
-use tgscan_core::{Api, ApiKey, Credits, ErrorKind, Storage};
+use tgscan_core::call::{AttemptSummary, CallSummary, Now, Observer, Step};
+use tgscan_core::http::{Request, Response, StatusCode};
+use tgscan_core::store::{CallState, Lookup, StoreError, StoreRefusal};
+use tgscan_core::{Api, ApiKey, Credits, ErrorKind, RetryPolicy, Storage, TransportError, transport_fn};
 use tgscan_core::{Outcome, Reserve};
-use tgscan_mock::types::Search;
-use tgscan_mock::{Fault, FaultKind};
+use tgscan_mock::types::{Search, UserCheck};
+use tgscan_mock::{Fault, FaultKind, Mock};
 
+use crate::over::{Change, Over};
 use crate::support::{HOUR, Subject, mock, policy, refusal, searches, with_each_store};
 
 fn uncertain_question_is_not_sent_again_until_it_is_settled(open: fn() -> Subject) {
@@ -169,7 +175,132 @@ fn blocking_call_that_panics_in_flight_is_uncertain(open: fn() -> Subject) {
     assert_eq!(block_on(subject.account().unresolved()).unwrap().len(), 1);
 }
 
+#[test]
+fn lost_claim_is_reported_with_the_attempts_before_it() {
+    let subject = Arc::new(Mutex::new(Subject::memory()));
+    let sent = Arc::clone(&subject);
+    let transport = transport_fn(move |_| {
+        sent.lock().unwrap().reopen();
+        async { Err(TransportError::new("the connection was reset")) }
+    });
+    let mut retry = RetryPolicy::default();
+    retry.resend_uncertain = true;
+    let client = subject.lock().unwrap().client(&mock()).with_retry(retry).with_transport(transport);
+    let error = block_on(client.search("alice_1")).unwrap_err();
+    assert!(matches!(refusal(&error), StoreRefusal::ClaimLost), "{error}");
+    assert_eq!((error.credits(), error.attempts()), (Credits::Uncertain, 1));
+    let totals = block_on(subject.lock().unwrap().account().book()).unwrap().totals();
+    assert_eq!(totals.uncertain_attempts, 1);
+}
+
+fn free_method_that_charged_once_goes_through_the_store(open: fn() -> Subject) {
+    let subject = open();
+    let mock = Mock::builder().seed(7).cost::<UserCheck>(3).build().unwrap();
+    let client = subject.client(&mock);
+    assert_eq!(block_on(client.user_check("alice_1")).unwrap().credits, Credits::Charged(3));
+    mock.script::<UserCheck>([Fault::new(FaultKind::Reset).charged()]);
+    let lost = block_on(client.user_check("bob_1")).unwrap_err();
+    assert_eq!((lost.credits(), lost.attempts()), (Credits::Uncertain, 1));
+    let totals = block_on(subject.account().book()).unwrap().totals();
+    assert_eq!((totals.charged, totals.uncertain_attempts), (3, 1));
+}
+
+/// Keeps the errors of attempts.
+#[derive(Clone, Default)]
+struct Errors(Arc<Mutex<Vec<Option<tgscan_core::Error>>>>);
+
+impl Observer for Errors {
+    fn call_finished(&self, _: &CallSummary<'_>) {}
+
+    fn attempt_finished(&self, attempt: &AttemptSummary<'_>) {
+        self.0.lock().unwrap().push(attempt.error.cloned());
+    }
+}
+
+#[test]
+fn error_names_its_call_although_an_observer_keeps_it() {
+    let (subject, mock, errors) = (Subject::memory(), mock(), Errors::default());
+    let client = subject.client(&mock).with_observer(errors.clone());
+    mock.script::<Search>([Fault::new(FaultKind::Reset).charged()]);
+    let lost = block_on(client.search("alice_1")).unwrap_err();
+    assert!(lost.call().is_some() && errors.0.lock().unwrap()[0].is_some(), "{lost}");
+}
+
+#[test]
+fn refusal_before_the_grant_is_no_error_of_the_attempt() {
+    let (subject, mock, errors) = (Subject::memory(), mock(), Errors::default());
+    let client = subject.client(&mock).with_observer(errors.clone());
+    // The first one is refused and free, and the second one waits for it.
+    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope(StatusCode::BAD_REQUEST))]);
+    let (first, second) =
+        block_on(futures_util::future::join(client.search("alice_1"), client.search("alice_1")));
+    assert!(first.is_err() || second.is_err());
+    let errors = errors.0.lock().unwrap();
+    let sent = mock.requests().len();
+    assert_eq!(errors.iter().filter(|error| error.is_none()).count(), sent - 1, "{errors:?}");
+}
+
+fn charges_of_a_free_method_are_booked_once_after_a_commit_in_doubt(open: fn() -> Subject) {
+    const CALLS: u32 = 40;
+    let (subject, arrived) = (open(), Arc::new(AtomicU32::new(0)));
+    let transport = transport_fn(move |request: Request<Bytes>| {
+        let (form, arrived) = (String::from_utf8(request.body().to_vec()).unwrap(), arrived.clone());
+        arrived.fetch_add(1, Ordering::Relaxed);
+        async move {
+            std::future::poll_fn(|context| {
+                context.waker().wake_by_ref();
+                if arrived.load(Ordering::Relaxed) == CALLS { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            let query = form.strip_prefix("query=").unwrap();
+            Ok(Response::new(Bytes::from(format!(
+                r#"{{"status":"ok","result":{{"user":{{"username":true,"first_name":true,"last_name":false}},"meta":{{"search_query":"{query}","known_num_groups":1,"op_cost":3}}}}}}"#
+            ))))
+        }
+    });
+    let store = Arc::new(Over::new(subject.store.clone(), InDoubtOnce(AtomicU32::new(0))));
+    let client = mock().client().with_transport(transport).with_store(store, policy());
+    let names: Vec<String> = (0..CALLS).map(|number| format!("name_{number}")).collect();
+    let calls = names.iter().map(|name| client.user_check(name.as_str()));
+    let replies = block_on(futures_util::future::join_all(calls));
+    assert!(
+        replies.iter().all(|reply| reply.as_ref().is_ok_and(|reply| reply.credits == Credits::Charged(3)))
+    );
+    let totals = block_on(subject.account().book()).unwrap().totals();
+    assert_eq!(totals.charged, 3 * u64::from(CALLS));
+}
+
+/// A store whose commits are in doubt, every second time.
+struct InDoubtOnce(AtomicU32);
+
+impl Change for InDoubtOnce {
+    fn after(&self) -> Result<(), StoreError> {
+        match self.0.fetch_add(1, Ordering::Relaxed) % 2 {
+            0 => Err(StoreError::new("the reply to the commit was lost").in_doubt()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn step_with_a_store_says_when_its_request_is_late(open: fn() -> Subject) {
+    let (subject, start) = (open(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let at = |time| Now::new(time, Some(start + time));
+    let api = Api::new(ApiKey::live("k3y").unwrap()).with_service("mock");
+    let query = Search { query: "alice_1".parse().unwrap() };
+    let step =
+        Step::begin_stored(&api, &subject.account(), &policy(), Lookup::New, query, at(Duration::ZERO));
+    let Step::Ask(asking) = step else { panic!("{step:?}") };
+    let answered = block_on(asking.ask());
+    let step = asking.answered(answered, at(Duration::ZERO));
+    let Step::Send(_, in_flight) = step else { panic!("{step:?}") };
+    let fence = subject.store.fence();
+    assert!(!in_flight.is_late(at(fence)) && in_flight.is_late(at(fence + Duration::from_millis(1))));
+}
+
 with_each_store! {
+    free_method_that_charged_once_goes_through_the_store,
+    charges_of_a_free_method_are_booked_once_after_a_commit_in_doubt,
+    step_with_a_store_says_when_its_request_is_late,
     uncertain_question_is_not_sent_again_until_it_is_settled,
     policy_may_pay_again_after_a_time,
     balance_settles_what_is_uncertain_also_after_a_purchase,

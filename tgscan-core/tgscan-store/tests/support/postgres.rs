@@ -132,7 +132,11 @@ pub(crate) fn keep(
     ready.recv().unwrap().unwrap_or_else(|said| panic!("the server does not start:\n{said}"))
 }
 
+/// Finds a program of the server, of the latest version or in the folder `TGSCAN_POSTGRES`.
 pub(crate) fn program(name: &str) -> PathBuf {
+    if let Some(other) = std::env::var_os("TGSCAN_POSTGRES") {
+        return Path::new(&other).join(name);
+    }
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.filter_map(|entry| Some(entry.ok()?.path())).collect())
         .unwrap_or_default();

@@ -35,6 +35,8 @@ struct State {
     /// The fault and its message.
     fault: Option<(u64, Fault)>,
     is_silent: bool,
+    /// The connections that lost a message in the silence.
+    lost: usize,
 }
 
 struct Network {
@@ -44,6 +46,8 @@ struct Network {
     state: Mutex<State>,
     /// Notified when a silence ends.
     cleared: Notify,
+    /// Notified when a message is lost in a silence.
+    lost: Notify,
 }
 
 /// A proxy on a port of the loopback interface.
@@ -63,6 +67,7 @@ impl Proxy {
             starting: AtomicU32::new(0),
             state: Mutex::default(),
             cleared: Notify::new(),
+            lost: Notify::new(),
         });
         let shared = network.clone();
         let listening = tokio::spawn(async move {
@@ -88,8 +93,23 @@ impl Proxy {
 
     /// Sets the fault of the message with this number, counted from now on.
     pub(crate) fn set(&self, number: u64, fault: Fault) {
-        *self.network.state.lock().unwrap() =
-            State { messages: 0, fault: Some((number, fault)), is_silent: false };
+        *self.network.state.lock().unwrap() = State { fault: Some((number, fault)), ..State::default() };
+    }
+
+    /// Lets nothing arrive any more, in both directions, on all connections.
+    pub(crate) fn silence(&self) {
+        *self.network.state.lock().unwrap() = State { is_silent: true, ..State::default() };
+    }
+
+    /// Waits until this number of connections have lost a message in the silence.
+    pub(crate) async fn lost(&self, connections: usize) {
+        loop {
+            let changed = self.network.lost.notified();
+            if self.network.state.lock().unwrap().lost >= connections {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Ends a silence. Returns how many messages there were, and whether the fault happened.
@@ -171,6 +191,8 @@ impl Network {
                 }
                 // A message that was sent into a silence is lost with its connection.
                 Some(Fault::Silent) => {
+                    self.state.lock().unwrap().lost += 1;
+                    self.lost.notify_one();
                     cleared.await;
                     return;
                 }

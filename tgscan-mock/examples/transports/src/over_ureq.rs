@@ -12,13 +12,13 @@ use ureq::Agent;
 
 use crate::Settings;
 
-/// The largest number of idle connections.
+/// The maximum number of idle agents, each with its connection.
 const MAX_IDLE: usize = 8;
 
 /// A transport over ureq (HTTP/1.1), on tokio's blocking threads.
 ///
-/// Each call has its own agent and connection, so that dropping its future can end its request: a blocked thread cannot
-/// be stopped, but the agent's connection can be shut down.
+/// Concurrent calls use separate agents and connections, so that dropping a call's future can end its request: a
+/// blocked thread cannot be stopped, but the agent's connection can be shut down. Later calls reuse idle agents.
 #[derive(Clone)]
 pub struct UreqTransport {
     settings: Settings,

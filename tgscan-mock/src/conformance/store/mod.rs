@@ -43,10 +43,11 @@ const STEPS: usize = 40;
 
 /// A store that the suite can open and crash.
 pub trait StoreUnderTest {
-    /// Opens the store: empty at first, and with its durable data after a crash. The suite drops the previous handle before.
+    /// Opens the store: empty the first time, with its durable data after a crash. The suite drops the previous handle
+    /// first.
     fn open(&mut self) -> Arc<dyn Store>;
 
-    /// Ends the owner like a crash: when the store is opened again, its calls in flight belong to a lost owner.
+    /// Simulates a crash of the owner: when the store is opened again, its calls in flight belong to a lost owner.
     fn crash(&mut self);
 
     /// Moves the store's clock forward.
@@ -73,13 +74,13 @@ pub enum Rule {
     Isolation,
     /// Charged ≤ lost by the account ≤ charged + in flight + uncertain. The calls and the journal explain the totals.
     Accounting,
-    /// Uncertain calls can be resolved by a comparison and by hand, also after a purchase.
+    /// Uncertain calls can be resolved by a comparison and by hand, even after a purchase.
     Resolving,
     /// Erasing a person removes questions and answers, but keeps their cost.
     Erasing,
     /// The claim of a dropped caller is released.
     Release,
-    /// Indexes follow from the rows.
+    /// Indexes agree with the rows.
     Indexes,
 }
 
@@ -114,7 +115,7 @@ impl fmt::Display for Rule {
             Self::Resolving => "uncertain calls can be resolved by comparison and by hand",
             Self::Erasing => "erasing removes questions and answers only",
             Self::Release => "the claim of a dropped caller is released",
-            Self::Indexes => "indexes follow from the rows",
+            Self::Indexes => "indexes agree with the rows",
         })
     }
 }
@@ -132,7 +133,8 @@ fn check(holds: bool, rule: Rule, what: impl FnOnce() -> String) -> Result {
     if holds { Ok(()) } else { Err(BrokenRule { rule, what: what() }) }
 }
 
-/// Runs random courses from a seed, each on a new, empty store. The report contains a shortened course for each broken rule.
+/// Runs `courses` random sequences of steps, each on a new, empty store. The report has a shortened sequence for each
+/// broken rule. The same seed gives the same sequences.
 pub async fn run<S: StoreUnderTest>(seed: u64, courses: u64, new: impl Fn() -> S) -> Report {
     let mut found: Vec<(Rule, String)> = Vec::new();
     for course in 0..courses {

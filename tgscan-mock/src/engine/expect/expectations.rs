@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Action, Expected};
 
-/// How many mismatches are stored with their texts; others are only counted.
+/// The maximum number of mismatches to store with their text; others are only counted.
 const MOST_MISMATCHES: usize = 20;
 
 /// The parts of a request that expectations match.
@@ -35,7 +35,7 @@ impl fmt::Display for Target<'_> {
     }
 }
 
-/// Formats a form for people, without its escapes.
+/// Formats a form for display, without its escapes.
 pub(super) fn readable(form: &str) -> String {
     let pairs = form_urlencoded::parse(form.as_bytes()).map(|(name, value)| format!("{name}={value}"));
     pairs.collect::<Vec<_>>().join("&")
@@ -96,9 +96,9 @@ impl Entry {
 /// The progress of an expectation.
 #[cfg(feature = "server")]
 pub(crate) struct Progress {
-    /// The expected call, for people.
+    /// The expected call, for display.
     pub(crate) call: String,
-    /// The expected number of calls, for people.
+    /// The expected number of calls, for display.
     pub(crate) expected: String,
     pub(crate) calls: u64,
     pub(crate) refused: u64,

@@ -27,8 +27,8 @@ pub(super) use report::report;
 /// An expected call of the API method `M`: the queries that it matches, the number of calls, and their responses.
 ///
 /// Pass it to [`Mock::expect`](crate::Mock::expect). It counts every matching request, whatever the response: a request
-/// with an invalid key counts, and is refused. Without a number it expects one call, or one for each answer and fault
-/// in its sequence; refused requests do not use up the sequence.
+/// with an invalid key counts, and is refused. By default it expects one call, or one for each answer and fault in its
+/// sequence; refused requests do not use up the sequence.
 ///
 /// ```
 /// use tgscan_mock::types::{Search, SearchAnswer, UserQuery};
@@ -201,14 +201,15 @@ impl<M: ApiMethod> Expect<M> {
         self
     }
 
-    /// Expects the calls after those of all earlier expectations in order. By then these must have their minimum number
-    /// of calls, and they accept no more. Expectations without an order accept calls at any time.
+    /// Expects these calls after those of all earlier expectations that are in order. When the first one arrives, the
+    /// earlier expectations must have their minimum number of calls, and they accept no more. Expectations without an
+    /// order accept calls at any time.
     pub fn in_order(mut self) -> Self {
         self.expected.is_ordered = true;
         self
     }
 
-    /// Sets the latency of these calls; see [`MockBuilder::latency`](crate::MockBuilder::latency). A fault with a
+    /// Sets the latency of these calls; see [`MockBuilder::latency`](crate::MockBuilder::latency). A fault with its own
     /// latency keeps it.
     pub fn after(mut self, latency: Duration) -> Self {
         self.expected.latency = Some(latency);
@@ -256,7 +257,7 @@ impl<M: ApiMethod> Expect<M> {
     /// Fails the next call with this fault.
     ///
     /// # Panics
-    /// If it cannot apply to an answer of `M`, as [`Mock::script`](crate::Mock::script).
+    /// If the fault cannot apply to an answer of `M`, as for [`Mock::script`](crate::Mock::script).
     #[track_caller]
     pub fn then_fault(self, fault: impl Into<Fault>) -> Self {
         self.then(Action::fault::<M>(fault.into()))
@@ -293,7 +294,7 @@ impl<M: ApiMethod> Expect<M> {
     /// Fails every call after the sequence with this fault.
     ///
     /// # Panics
-    /// If it cannot apply to an answer of `M`, as [`Mock::script`](crate::Mock::script).
+    /// If the fault cannot apply to an answer of `M`, as for [`Mock::script`](crate::Mock::script).
     #[track_caller]
     pub fn always_fault(self, fault: impl Into<Fault>) -> Self {
         self.always(Action::fault::<M>(fault.into()))

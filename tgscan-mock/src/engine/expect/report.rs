@@ -5,7 +5,8 @@ use std::fmt;
 use super::expectations::{Entry, Expectations, Target, plural};
 use super::rerun::rerun;
 
-/// A report of unmet expectations: which, by which criterion, the nearest request, and how to run the test again.
+/// A report of unmet expectations: for each, the criterion that failed and the nearest request; then the command that
+/// runs the test again.
 ///
 /// `Debug` is the same as `Display`, because a failing `unwrap` prints it. It shows queries, unlike the SDK's errors:
 /// they come from the test, and a mismatch is unreadable without them.

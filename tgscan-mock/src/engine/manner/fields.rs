@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 type Types<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
-/// Returns the body with these fields, or `None` if it stays as it is.
+/// Returns the body with these fields, or `None` if it does not change.
 pub(super) fn reshaped(body: &Bytes, types: &Types<'_>) -> Option<Bytes> {
     if types.is_empty() {
         return None;

@@ -68,7 +68,7 @@ fn changes_json(call: &Call<'_>, changes: &Changes) -> Value {
     })
 }
 
-/// Converts a request to JSON without its headers, and with shortened texts.
+/// Converts a request to JSON without its headers, and with shortened strings.
 fn summary(recorded: &Recorded) -> Value {
     let mut json = numbered(recorded);
     if let Some(fields) = json.as_object_mut() {

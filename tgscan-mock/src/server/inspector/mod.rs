@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderValue, Response};
 
-/// Allows only the files of this page. Trusted types make the browser refuse to parse a text as HTML.
+/// Allows only the files of this page. With trusted types, the browser refuses to parse a string as HTML.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";

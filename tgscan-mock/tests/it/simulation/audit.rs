@@ -41,6 +41,7 @@ pub(super) type Checked<T = ()> = Result<T, (Promise, String, Option<usize>)>;
 pub(super) struct CallRecord {
     is_paid: bool,
     may_resend: bool,
+    is_admitted: bool,
     pub(super) attempts: Vec<Attempt>,
     /// The last delivered response.
     delivered: Option<Response<Bytes>>,
@@ -96,26 +97,40 @@ impl Audit {
     /// Adds a call. Returns its number.
     pub(super) fn add_call(&mut self, is_paid: bool, may_resend: bool) -> usize {
         let (attempts, log) = (Vec::new(), Vec::new());
-        self.calls.push(CallRecord { is_paid, may_resend, attempts, delivered: None, log });
+        self.calls.push(CallRecord {
+            is_paid,
+            may_resend,
+            is_admitted: false,
+            attempts,
+            delivered: None,
+            log,
+        });
         self.calls.len() - 1
     }
 
     /// Records an admitted attempt. Returns its number within the call.
     pub(super) fn sent(&mut self, call: usize, before: &Book) -> Checked<usize> {
+        self.admitted(call, before)?;
         let record = &mut self.calls[call];
-        let number = record.attempts.len();
         record.attempts.push(Attempt::default());
+        Ok(record.attempts.len() - 1)
+    }
+
+    /// Records that the call was admitted, before its first attempt or before it waits for its turn.
+    pub(super) fn admitted(&mut self, call: usize, before: &Book) -> Checked {
+        let record = &mut self.calls[call];
+        let is_first = !std::mem::replace(&mut record.is_admitted, true);
         let now = self.ledger.book();
         if !record.is_paid {
             self.check(now == *before, Promise::LedgerBounds, Some(call), || "a free call is booked".into())?;
-        } else if number == 0 {
+        } else if is_first {
             self.admitted_cap = self.cap;
             let (totals, cap) = (now.totals(), self.cap.unwrap_or(u64::MAX));
             self.check(totals.committed() <= cap, Promise::CapHolds, Some(call), || {
                 format!("admitted under a cap of {cap} with {totals:?}")
             })?;
         }
-        Ok(number)
+        Ok(())
     }
 
     /// Checks the refusal of a call by the cap.

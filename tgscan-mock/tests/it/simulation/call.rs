@@ -31,7 +31,8 @@ pub(super) trait Call {
 /// The next step of a call.
 pub(super) enum NextStep {
     Send(Request<Bytes>),
-    Wait(Duration, Reported),
+    /// Without an attempt so far, a call that waits for its turn has nothing to report.
+    Wait(Duration, Option<Reported>),
     Done(Reported),
 }
 
@@ -120,8 +121,7 @@ impl<M: Generate> Stage<M> {
         match step {
             Step::Send(request, sent) => (Self::Sent(sent), NextStep::Send(request)),
             Step::Wait(wait) => {
-                let error = wait.error().expect("a call without a store waits for a reason");
-                let next = NextStep::Wait(wait.duration(), Reported::error(error));
+                let next = NextStep::Wait(wait.duration(), wait.error().map(Reported::error));
                 (Self::Waiting(wait), next)
             }
             Step::Ask(_) => panic!("there is no store"),

@@ -266,9 +266,15 @@ impl<'a> Run<'a> {
             NextStep::Wait(wait, reported) => {
                 live.is_waiting = true;
                 let attempt = live.attempt;
-                self.audit.log_event(call, self.events.now(), format!("{:?}, waits", reported.credits));
-                if live.sends > 0 {
-                    self.audit.check_report(call, &reported)?;
+                let credits = reported.as_ref().map(|reported| reported.credits);
+                self.audit.log_event(call, self.events.now(), format!("{credits:?}, waits"));
+                match reported.filter(|_| live.sends > 0) {
+                    Some(reported) => self.audit.check_report(call, &reported)?,
+                    None if credits.is_none() => {
+                        self.stats.count("waits for its turn before the first attempt");
+                        self.audit.admitted(call, before)?;
+                    }
+                    None => {}
                 }
                 // Timers fire slightly late.
                 let delay = self.rng.millis(2);
@@ -286,7 +292,9 @@ impl<'a> Run<'a> {
             self.stats.count(if live.is_waiting { "refused after a wait" } else { "refused immediately" });
             self.audit.refused(call, reported, before)?;
         }
-        if !reported.is_refused {
+        if live.sends == 0 && !reported.is_refused {
+            self.stats.count("its turn comes too late");
+        } else if !reported.is_refused {
             self.audit.log_event(call, self.events.now(), format!("{:?}, done", reported.credits));
             self.audit.check_report(call, reported)?;
         }

@@ -101,10 +101,10 @@ fn from_csv(mut file: File) -> Result<Answers, String> {
     Ok(answers)
 }
 
-/// The places of the columns that a report uses.
+/// The indices of the columns that a report uses.
 struct Columns {
     account: usize,
-    /// How many rows an account has, and which one this is.
+    /// The columns with the number of rows of the account, and the number of this row.
     rows: usize,
     row: usize,
     /// `user_id`, `username`, `first_name`, `last_name`, `username_history`, `id_history`, `known_num_groups`.
@@ -169,7 +169,7 @@ fn given(cell: &str) -> Option<String> {
     (!cell.is_empty()).then(|| cell.to_owned())
 }
 
-/// The entries of a cell with a history: a text, and a date in brackets.
+/// Iterates over the entries of a cell with a history: a name or id, and a date in brackets.
 fn history(cell: &str) -> impl Iterator<Item = (&str, &str)> {
     cell.split("; ").filter(|entry| !entry.is_empty()).map(|entry| {
         let dated = entry.strip_suffix(')').and_then(|entry| entry.split_once(" ("));

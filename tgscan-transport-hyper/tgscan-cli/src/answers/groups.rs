@@ -12,7 +12,7 @@ use super::Known;
 pub(crate) struct Group {
     /// The group as the newest answer has it.
     pub(crate) group: SearchGroup,
-    /// The accounts by their places, ascending, each with the date at which it was last seen there.
+    /// The accounts by index, ascending, each with the date on which it was last seen in the group.
     pub(crate) members: Vec<(usize, String)>,
 }
 
@@ -28,7 +28,7 @@ impl Group {
     }
 }
 
-/// What makes two groups equal.
+/// The identity of a group.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
     Id(i64),
@@ -37,7 +37,7 @@ enum Key {
     Alone(usize),
 }
 
-/// Joins the groups of all accounts: the most shared first, then by title.
+/// Merges the groups of all accounts, sorted by number of accounts (largest first), then by title.
 pub(crate) fn groups(known: &[Known]) -> Vec<Group> {
     let listed = || known.iter().flat_map(|known| &known.answer.groups);
     // Older answers have no ids of groups. `None` if several ids had the username.

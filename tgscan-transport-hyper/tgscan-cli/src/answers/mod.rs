@@ -1,4 +1,5 @@
-//! The latest known answer about each of several accounts, from the store and from output files. Sends nothing.
+//! An answer about each of several accounts: the latest one in the store, else the first one in the output files. Sends
+//! nothing.
 
 mod file;
 mod groups;
@@ -19,7 +20,7 @@ use crate::{help, print};
 
 pub(crate) use groups::{Group, groups};
 
-/// Which accounts, and where their answers are.
+/// The accounts, and the sources of their answers.
 #[derive(Args)]
 pub(crate) struct Sources {
     /// Usernames, t.me links or numeric ids
@@ -28,29 +29,29 @@ pub(crate) struct Sources {
     /// A list of accounts: one per line, or a CSV file; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
-    /// A CSV column of the list with accounts, by name or number from 1; can be given several times
+    /// CSV column of the list with accounts, by name or by number from 1; repeatable
     #[arg(long, value_name = "NAME|N", requires = "list")]
     column: Vec<String>,
     /// All accounts with a stored answer
     #[arg(long, conflicts_with_all = ["accounts", "list"])]
     all: bool,
-    /// Also use the answers in a file that `tgscan batch --out` wrote; without accounts, all of its accounts
+    /// Also use the answers in a file from `tgscan batch --out`; without ACCOUNT and --list, about all accounts in it
     #[arg(long, value_name = "FILE")]
     from: Vec<PathBuf>,
 }
 
 /// An account with its latest answer.
 pub(crate) struct Known {
-    /// As it was asked for.
+    /// The account as the user gave it.
     pub(crate) query: UserQuery,
     pub(crate) answer: SearchAnswer,
     pub(crate) origin: Origin,
 }
 
-/// Where an answer comes from.
+/// The source of an answer.
 #[derive(Clone)]
 pub(crate) enum Origin {
-    /// The store, with the time at which the answer came.
+    /// The store, with the time at which the answer was received.
     Store(SystemTime),
     /// An output file, and when it was last changed: its rows have no times.
     File(PathBuf, Option<SystemTime>),
@@ -62,7 +63,7 @@ pub(crate) struct Missing {
     pub(crate) why: &'static str,
 }
 
-/// Why an account has no answer.
+/// The reason that an account has no answer.
 pub(crate) const NOT_STORED: &str = "no stored answer";
 const UNREADABLE: &str = "the stored answer cannot be read; `tgscan search --raw --stored-only` prints it";
 
@@ -71,14 +72,14 @@ const UNREADABLE: &str = "the stored answer cannot be read; `tgscan search --raw
 pub(crate) struct Collected {
     pub(crate) known: Vec<Known>,
     pub(crate) missing: Vec<Missing>,
-    /// Accounts that were asked for again under another name or id, and the first.
+    /// Accounts that were given again under another name or id, each with the first one.
     pub(crate) repeated: Vec<(UserQuery, UserQuery)>,
-    /// Whether lines of the list or rows of a file were refused.
+    /// Whether lines of the list or rows of a file were invalid.
     pub(crate) has_bad_lines: bool,
 }
 
 impl Known {
-    /// Returns the account's current username with an `@`, else the account as it was asked for.
+    /// Returns the account's current username with an `@`, else the account as the user gave it.
     pub(crate) fn name(&self) -> String {
         let user = self.answer.user.as_ref();
         match user.and_then(|user| user.username.as_deref()).filter(|username| !username.is_empty()) {
@@ -93,7 +94,7 @@ impl Known {
     }
 }
 
-/// An account as it was asked for, with an `@` before a username.
+/// Formats an account as the user gave it, with an `@` before a username.
 pub(crate) fn shown(query: &UserQuery) -> String {
     match query {
         UserQuery::Username(username) => format!("@{}", username.as_str()),
@@ -101,10 +102,12 @@ pub(crate) fn shown(query: &UserQuery) -> String {
     }
 }
 
-/// Collects the answers that the flags name. Reports lines that are refused.
+/// Collects the answers that the flags name. Reports invalid lines.
 pub(crate) async fn collect(global: &Global, sources: &Sources) -> Result<Collected, Failure> {
     if sources.accounts.is_empty() && sources.list.is_none() && !sources.all && sources.from.is_empty() {
-        return Err(Failure::usage("which accounts? Name them, or give --list FILE, --all or --from FILE"));
+        return Err(Failure::usage(
+            "no accounts were given; name them, or give --list FILE, --all or --from FILE",
+        ));
     }
     let mut collected = Collected::default();
     let mut wanted = sources.accounts.clone();
@@ -156,7 +159,7 @@ pub(crate) async fn collect(global: &Global, sources: &Sources) -> Result<Collec
 }
 
 impl Collected {
-    /// Adds an account, unless it is there under another name. Accounts with equal ids are one.
+    /// Adds an account, unless it was added under another name. Accounts with equal ids are one.
     fn add(&mut self, known: Known) {
         let same = known.id().and_then(|id| self.known.iter().find(|other| other.id() == Some(id)));
         match same {
@@ -165,11 +168,11 @@ impl Collected {
         }
     }
 
-    /// Reports accounts without an answer with the command that buys them, and accounts that are counted once.
+    /// Reports accounts without an answer, with the command that looks them up, and accounts that were given twice.
     pub(crate) fn report(&self, global: &Global, sources: &Sources) {
         for (query, first) in &self.repeated {
             print::note(&format!(
-                "{} and {} are the same account, and count once",
+                "{} and {} are the same account, and are counted once",
                 escape(&shown(first)),
                 escape(&shown(query))
             ));
@@ -199,10 +202,10 @@ impl Collected {
     }
 }
 
-/// How many accounts a message lists.
+/// The maximum number of accounts in a message.
 const LISTED: usize = 10;
 
-/// The command that looks up accounts without a stored answer.
+/// Returns the command that looks up accounts without a stored answer.
 fn buy(global: &Global, sources: &Sources, names: &[&UserQuery]) -> String {
     let file = |path: &Path| help::quoted(&path.display().to_string());
     // Without a store, the answers go to the file from which they are read.

@@ -11,7 +11,7 @@ use crate::args::Global;
 use crate::connect;
 use crate::exit::Failure;
 
-/// How many calls are read together.
+/// The number of calls per read.
 const PAGE: usize = 500;
 
 /// The account of a store, to read from.

@@ -10,12 +10,12 @@ use super::work::Found;
 use crate::args::Global;
 use crate::exit::{Code, counted};
 use crate::explain::code_of;
-use crate::help;
+use crate::{connect, help};
 
-/// How many accounts are named that failed for the same reason.
+/// The maximum number of accounts to name for each reason of failure.
 const NAMED: u64 = 5;
 
-/// Why a batch stopped before the end of the list.
+/// The reason that a batch stopped before the end of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     Key,
@@ -30,11 +30,11 @@ pub(crate) enum Stop {
 pub(crate) struct Bill {
     is_search: bool,
     repeated: u64,
-    /// In the output file already.
+    /// Accounts that were already in the output file.
     before: u64,
-    /// How many accounts the run has to look up.
+    /// The number of accounts to look up in this run.
     total: u64,
-    /// Accounts by how they ended.
+    /// Accounts by result.
     pub(crate) new: u64,
     pub(crate) stored: u64,
     unknown: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Bill {
     pub(crate) only_stored: u64,
 }
 
-/// Why calls fail.
+/// The reason that a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
     UncertainBefore,
@@ -139,7 +139,7 @@ impl Bill {
         is_shown
     }
 
-    /// How many accounts are done, whichever way.
+    /// Returns the number of accounts that are done, whatever the result.
     pub(crate) fn done(&self) -> u64 {
         self.new + self.stored + self.unknown + self.mismatched + self.failures()
     }
@@ -148,14 +148,14 @@ impl Bill {
         self.failed.values().sum()
     }
 
-    /// How the batch ends.
+    /// Returns the exit code.
     pub(crate) fn code(&self, has_bad_lines: bool) -> Code {
         let stopped = self.stopped.and_then(|stop| match stop {
             Stop::Key => Some(Code::Refused),
             Stop::Balance | Stop::Limit => Some(Code::NoCredits),
             Stop::Store => Some(Code::Other),
             Stop::Signal(code) => Some(code),
-            // Its own error says so.
+            // The error of the output has its own exit code.
             Stop::Output => None,
         });
         let uncertain = (self.uncertain > 0).then_some(Code::Uncertain);
@@ -167,7 +167,7 @@ impl Bill {
         stopped.or(uncertain).or_else(failed).or(mismatched).unwrap_or(bad)
     }
 
-    /// The lines of the bill; `in_flight` calls had not ended.
+    /// Returns the lines of the bill. `in_flight` is the number of calls that have not ended.
     pub(crate) fn text(&self, global: &Global, in_flight: u64) -> String {
         let mut lines: Vec<(u64, &str)> = vec![
             (self.new, if self.is_search { "searched" } else { "answered" }),
@@ -202,11 +202,12 @@ impl Bill {
         text + &self.next(global, uncertain)
     }
 
-    /// Why the batch stopped, and the next command.
+    /// Returns the reason that the batch stopped, and the next command.
     fn next(&self, global: &Global, uncertain: u64) -> String {
         let stopped = match self.stopped {
             Some(Stop::Key) => {
-                Some(format!("the service refuses the API key from {}", crate::connect::key_source(global)))
+                let source = connect::key_source(global);
+                Some(format!("the service refuses the API key from {source}; replace it before you continue"))
             }
             Some(Stop::Balance) => Some("no credits are left; buy some before you continue".to_owned()),
             Some(Stop::Limit) => {
@@ -214,7 +215,7 @@ impl Bill {
                 Some(format!("--max-credits {limit} leaves no room for another search"))
             }
             Some(Stop::Store) => Some("the store failed".to_owned()),
-            Some(Stop::Output) => Some("the output takes no more rows".to_owned()),
+            Some(Stop::Output) => Some("the output could not be written".to_owned()),
             Some(Stop::Signal(_)) => Some("stopped by a signal".to_owned()),
             None => None,
         };
@@ -222,14 +223,15 @@ impl Bill {
         let before = self.failed.get(&Reason::UncertainBefore).copied().unwrap_or(0);
         let is_unclear = uncertain + before > 0;
         let mut commands = Vec::new();
+        if self.stopped == Some(Stop::Key) && connect::is_key_from_init(global) {
+            commands.push(help::command(global, "init --force"));
+        }
         if is_unclear && global.store.is_some() {
             commands.push(help::command(global, "store reconcile"));
         }
         if let Some(count) = self.failed.get(&Reason::ChargedBefore).filter(|_| !is_unclear) {
             let _ = write!(text, "\n--pay-again asks and pays again for {}", counted(*count, "account"));
             commands.push(help::command(global, "store uncertain"));
-        } else if self.stopped == Some(Stop::Key) {
-            commands = vec!["tgscan init --force".to_owned()];
         } else if is_unclear || stopped.is_some() || self.failures() > 0 {
             // Accounts that are done cost nothing again.
             commands.push(help::again());

@@ -10,7 +10,7 @@ use crate::show::Show;
 pub(crate) enum Method {
     /// The groups that the account is known to be in; costs credits
     Search,
-    /// The known facts about the account; free
+    /// Which facts about the account are known; free
     Check,
     /// Groups similar to this one; costs credits
     Similar,

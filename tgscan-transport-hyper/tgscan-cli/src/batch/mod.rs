@@ -1,4 +1,4 @@
-//! A list of accounts: searched concurrently, interrupted and continued, and billed at the end.
+//! Looks up a list of accounts: concurrently, resumably, and with a bill at the end.
 
 mod args;
 mod bill;
@@ -28,7 +28,7 @@ use crate::explain::{explain, received};
 use crate::files::SetAside;
 use crate::gate::{Control, Gate};
 use crate::limit::Limit;
-use crate::show::{Show, escape};
+use crate::show::Show;
 use crate::signals::{Signal, Signals};
 use crate::{connect, hint, print};
 use bill::{Bill, Stop};
@@ -39,8 +39,13 @@ use output::Output;
 use progress::Progress;
 use work::{Ending, Found, Policy, Work};
 
-/// How long settlements that the store has not written are waited for.
+/// The time limit for settlements that the store has not written yet.
 const DRAIN: Duration = Duration::from_secs(10);
+/// The time to wait, after a second signal, for results of calls that have ended.
+const LAST: Duration = Duration::from_millis(100);
+
+/// The maximum time that a call waits for its turn under `--rate`, in seconds.
+const LONGEST_TURN: usize = 20;
 
 pub(crate) async fn run(global: &Global, command: BatchCommand) -> Result<Code, Failure> {
     for (flag, is_given) in [("--fresh", command.fresh), ("--refresh", command.refresh)] {
@@ -49,7 +54,7 @@ pub(crate) async fn run(global: &Global, command: BatchCommand) -> Result<Code, 
         }
     }
     if command.method != Method::Search && (command.check_first || command.refresh) {
-        return Err(Failure::usage("--check-first and --refresh are about searches"));
+        return Err(Failure::usage("--check-first and --refresh need --method search"));
     }
     match command.method {
         Method::Search => look_up::<Search>(global, command).await,
@@ -60,7 +65,14 @@ pub(crate) async fn run(global: &Global, command: BatchCommand) -> Result<Code, 
 
 async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<Code, Failure> {
     let control = Control::default();
-    let client = connect::warm_client(global, |transport| Gate::new(transport, control.clone())).await?;
+    let mut client =
+        connect::client_through(global, |transport| Gate::new(transport, control.clone())).await?;
+    let mut jobs = usize::from(command.jobs);
+    if let Some(rate) = command.rate {
+        client = client.with_rate_limit(rate.get(), Duration::from_secs(1));
+        // With more jobs, calls would wait longer than this and fail.
+        jobs = jobs.min(usize::try_from(rate.get()).unwrap_or(jobs).saturating_mul(LONGEST_TURN));
+    }
     let list = read::<M>(&command)?;
     let has_bad_lines = !list.bad.is_empty();
     let lookup = if command.fresh { Lookup::New } else { Lookup::StoredOrNew };
@@ -77,7 +89,7 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
     }
     let (output, done) = Output::open::<M::Answer>(&command, list.header.as_ref())?;
     let accounts = left_to_do(list.accounts, &done);
-    // Before anything is paid, so that none is lost.
+    // Before anything is paid, so that no answer is lost to a signal.
     let mut signals = Signals::listen()?;
     let (left, limit) = tokio::select! {
         prepared = prepare::<M>(global, &client) => prepared?,
@@ -93,24 +105,25 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
         failure: None,
         control: control.clone(),
     };
-    let jobs = usize::from(command.jobs);
-    let (sender, endings) = mpsc::channel(jobs);
+    let window = (jobs * WINDOW).max(if global.store.is_some() { WINDOW_WITH_STORE } else { 0 });
+    // Has room for every result that may wait to be written, so that sending one never blocks a job.
+    let (sender, endings) = mpsc::channel(window);
     let policy = Policy {
         checks_first: command.check_first,
         lookup,
         refresh: command.refresh.then(|| connect::any_stored(global, &client)),
-        window: jobs * if global.store.is_some() { WINDOW_WITH_STORE } else { WINDOW },
+        window,
     };
     let work = Arc::new(Work::new(client.clone(), accounts, policy, control, limit));
     for _ in 0..jobs {
         tokio::spawn(work.clone().run::<M>(sender.clone()));
     }
     drop(sender);
-    let is_abandoned = batch.follow(endings, Order::new(command.unordered), signals).await;
-    batch.finish(&client, is_abandoned, has_bad_lines).await
+    let abandoned = batch.follow(&client, endings, Order::new(command.unordered), signals).await;
+    batch.finish(&client, abandoned, has_bad_lines).await
 }
 
-/// Asks for the balance (free), which says early that a key is wrong. Returns it, and the limit of this run.
+/// Requests the balance (free), which detects a wrong key early. Returns the balance and the limit of this run.
 async fn prepare<M: Question>(global: &Global, client: &Client) -> Result<(i64, Limit), Failure> {
     let left = client.balance().await.map_err(|error| Failure::of_call(&error, global))?;
     if M::CAN_COST && !global.test_key {
@@ -119,23 +132,21 @@ async fn prepare<M: Question>(global: &Global, client: &Client) -> Result<(i64, 
     Ok((left.answer.num_credits, connect::limit::<M>(global, client).await?))
 }
 
-/// Reads the list, and reports lines that are refused.
+/// Reads the list, and reports invalid lines.
 fn read<M: Question>(command: &BatchCommand) -> Result<List, Failure> {
     let is_csv = |path: &PathBuf| path.extension().is_some_and(|end| end == "csv");
     let keeps_columns = command.out.as_ref().is_none_or(is_csv);
     let mut list = input::read(&command.file, &command.column, keeps_columns)?;
-    list.refuse_unless(
-        |query| M::about(query).is_some(),
-        "this is asked about usernames only, and not about ids",
-    );
+    list.refuse_unless(|query| M::about(query).is_some(), "this method takes usernames only, not ids");
     list.report_bad_lines();
     Ok(list)
 }
 
-/// How many answers for each job may wait for an earlier one to be written. Few without a store, because a killed program
-/// loses them.
+/// The number of answers per job that may wait for an earlier one to be written. Small, because without a store a
+/// killed program loses them.
 const WINDOW: usize = 2;
-const WINDOW_WITH_STORE: usize = 16;
+/// The number of answers that may wait if a store has them.
+const WINDOW_WITH_STORE: usize = 512;
 
 /// The state of a batch.
 struct Batch<'a> {
@@ -144,19 +155,21 @@ struct Batch<'a> {
     progress: Progress,
     output: Output,
     set_aside: SetAside,
-    /// Why the output cannot be written.
+    /// The error of writing the output.
     failure: Option<Failure>,
     control: Control,
 }
 
 impl Batch<'_> {
-    /// Takes endings until all jobs have ended. Returns whether calls were left in flight, because a second signal came.
+    /// Takes results until all jobs have ended or a second signal arrives. After a second signal, returns the number of
+    /// calls in flight.
     async fn follow<A: Show>(
         &mut self,
+        client: &Client,
         mut endings: mpsc::Receiver<Ending<A>>,
         mut order: Order<Ending<A>>,
         mut signals: Signals,
-    ) -> bool {
+    ) -> Option<u64> {
         let mut tick = tokio::time::interval(crate::waiting::TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let is_abandoned = loop {
@@ -174,12 +187,20 @@ impl Batch<'_> {
                         self.end(&ending);
                     }
                 }
-                _ = tick.tick() => self.progress.tick(&self.bill, self.control.pause()),
+                _ = tick.tick() => self.progress.tick(&self.bill, client.paused_for()),
             }
         };
-        // Calls before these were stopped.
+        let mut in_flight = None;
+        if is_abandoned {
+            // These calls have ended, and may have been paid for.
+            while let Ok(Some(ending)) = tokio::time::timeout(LAST, endings.recv()).await {
+                order.add(ending.number, ending);
+            }
+            in_flight = Some(client.drain(Duration::ZERO).await.calls);
+        }
+        // A stopped call has no result, so the results after it still wait for their turn.
         order.rest().for_each(|ending| self.end(&ending));
-        is_abandoned
+        in_flight
     }
 
     fn stop(&mut self, why: Stop) {
@@ -207,7 +228,7 @@ impl Batch<'_> {
             Ok(found) => self.write(account, found),
             Err(error) => {
                 if is_shown {
-                    let (line, query) = (account.line, account.query.as_str());
+                    let (line, query) = (account.first.line, account.query.as_str());
                     self.progress.say(&format!("line {line}: {query}: {}", explain(error, self.global)));
                 }
                 self.keep_received(account, error);
@@ -223,7 +244,7 @@ impl Batch<'_> {
         self.progress.update(&self.bill);
     }
 
-    /// Writes rows. Once that has failed, paid answers that are not in a store are set aside.
+    /// Writes rows. After a failure to write, sets aside new answers that are not in a store.
     fn write<A: Show>(&mut self, account: &Account, found: &Found<A>) {
         if self.failure.is_none() {
             let Err(failure) = self.output.write(account, found) else { return };
@@ -240,7 +261,7 @@ impl Batch<'_> {
 
     fn keep_mismatched<A>(&mut self, account: &Account, found: &Found<A>) {
         let Some(reply) = &found.reply else { return };
-        let (line, query) = (account.line, account.query.as_str());
+        let (line, query) = (account.first.line, account.query.as_str());
         self.progress.say(&format!(
             "line {line}: {query}: the answer is to another question and may be another account's; it is set aside and not written"
         ));
@@ -261,21 +282,17 @@ impl Batch<'_> {
         }
     }
 
-    /// Waits for the store, and prints the bill.
+    /// Waits for the store, and prints the bill. `abandoned` is the number of calls that a second signal left in flight.
     async fn finish(
         mut self,
         client: &Client,
-        is_abandoned: bool,
+        abandoned: Option<u64>,
         has_bad_lines: bool,
     ) -> Result<Code, Failure> {
         self.progress.finish();
-        let drained = client.drain(if is_abandoned { Duration::ZERO } else { DRAIN }).await;
-        if let Some(path) = self.set_aside.used() {
-            print::note(&format!(
-                "{} set aside in {}",
-                counted(self.set_aside.count, "answer"),
-                escape(&path.display().to_string())
-            ));
+        let drained = client.drain(if abandoned.is_some() { Duration::ZERO } else { DRAIN }).await;
+        if let Some(paths) = self.set_aside.used() {
+            print::note(&format!("{} set aside in {paths}", counted(self.set_aside.count, "answer")));
         }
         if drained.unwritten > 0 {
             print::note(&format!(
@@ -290,7 +307,7 @@ impl Batch<'_> {
             }
             Failure::new(failure.code(), "")
         });
-        let in_flight = if is_abandoned { drained.calls } else { 0 };
+        let in_flight = abandoned.unwrap_or(0);
         if !self.global.quiet && self.bill.charged > 0 && self.global.store.is_none() {
             hint::keep_answers();
         }

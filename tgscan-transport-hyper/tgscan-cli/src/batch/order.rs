@@ -1,12 +1,12 @@
-//! Brings endings into the order of the list.
+//! Sorts results into the order of the list.
 
 use std::collections::BTreeMap;
 
-/// Values that came before an earlier one.
+/// Values that wait for an earlier one.
 pub(crate) struct Order<T> {
     next: usize,
     waiting: BTreeMap<usize, T>,
-    /// Whether values are passed on as they come.
+    /// Whether values are returned in the order of arrival.
     is_unordered: bool,
 }
 
@@ -20,7 +20,7 @@ impl<T> Order<T> {
         self.waiting.insert(number, value);
     }
 
-    /// Takes the next value whose turn it is.
+    /// Takes the next value in order, if it has arrived.
     pub(crate) fn take(&mut self) -> Option<T> {
         let first = self.waiting.first_entry()?;
         if !self.is_unordered && *first.key() != self.next {
@@ -30,7 +30,7 @@ impl<T> Order<T> {
         Some(first.remove())
     }
 
-    /// Takes all that is left, in order, once no more values come.
+    /// Takes the remaining values in order, despite gaps. Call this after the last one has arrived.
     pub(crate) fn rest(&mut self) -> impl Iterator<Item = T> + use<T> {
         std::mem::take(&mut self.waiting).into_values()
     }

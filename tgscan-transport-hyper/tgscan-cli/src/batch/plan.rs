@@ -64,7 +64,7 @@ pub(crate) async fn print<M: Question>(
     print::text(&text)
 }
 
-/// What searches cost so far.
+/// The costs of searches so far.
 struct Costs {
     calls: u64,
     charged: u64,
@@ -89,7 +89,7 @@ impl Costs {
         let mut text = String::new();
         match self.highest {
             _ if to_pay == 0 || !M::CAN_COST => text += &format!("{:>9}  credits\n", 0),
-            None => text += "        ?  credits: no search was paid for yet, so that the cost is unknown\n",
+            None => text += "        ?  credits: no search has been paid for yet, so the cost is unknown\n",
             Some(highest) => {
                 let average = |count: u64| {
                     u64::try_from(
@@ -105,7 +105,7 @@ impl Costs {
                 if let Some(limit) = limit {
                     let fits = limit / highest.max(1);
                     text += &format!(
-                        "{:>9}  searches at least fit --max-credits {limit}, at the highest cost so far\n",
+                        "{:>9}  searches or more fit --max-credits {limit} at the highest cost so far\n",
                         fits.min(to_pay)
                     );
                 }

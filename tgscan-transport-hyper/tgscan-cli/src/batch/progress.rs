@@ -1,4 +1,4 @@
-//! How far a batch is: a bar on a terminal, else a line now and then.
+//! Shows the progress of a batch: a bar on a terminal, else a line every few seconds.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::bill::Bill;
 use crate::print;
 use crate::waiting::rate_limited;
 
-/// How often a line is printed where there is no terminal.
+/// The interval between lines without a terminal.
 const EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) struct Progress {
@@ -32,7 +32,7 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(total as u64), target);
-        // `wide_msg` is cut to the width of the terminal, which is asked for anew for each drawing.
+        // `wide_msg` is cut to the width of the terminal, which is queried for each drawing.
         if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len}  {wide_msg}") {
             bar.set_style(style);
         }
@@ -51,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// Shows that the batch is running, also while no call ends.
+    /// Shows that the batch is running, even while no call ends.
     pub(crate) fn tick(&mut self, bill: &Bill, pause: Option<Duration>) {
         if let (true, Some(pause), None) = (self.lines, pause, self.pause) {
             print::note(&rate_limited(pause));
@@ -77,7 +77,7 @@ impl Progress {
         )
     }
 
-    /// Says something above the bar.
+    /// Prints a line above the bar.
     pub(crate) fn say(&self, line: &str) {
         self.bar.suspend(|| print::note(line));
     }

@@ -1,4 +1,4 @@
-//! The jobs: each takes the next account, to the end of the list or until the batch stops.
+//! The jobs: each takes the next account until the list ends or the batch stops.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use super::method::Question;
 use crate::gate::{Control, InFlight};
 use crate::limit::{Limit, Verdict};
 
-/// How often a question is asked to which the service says that there are too many requests.
+/// The maximum number of attempts for a question while the service answers 429.
 const PATIENCE: u32 = 20;
 
 /// The result for an account.
@@ -24,17 +24,17 @@ pub(crate) struct Found<A> {
 }
 
 impl<A> Found<A> {
-    /// Its cost, as far as that is known.
+    /// Returns its known cost in credits.
     pub(crate) fn credits(&self) -> u64 {
         self.reply.as_ref().map_or(0, |reply| reply.credits.charged())
     }
 
-    /// Whether it came from the store.
+    /// Returns whether it came from the store.
     pub(crate) fn is_stored(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| matches!(reply.storage(), Some(Storage::Cached { .. })))
     }
 
-    /// Whether it answers another question.
+    /// Returns whether it answers another question.
     pub(crate) fn is_mismatched(&self) -> bool {
         self.reply.as_ref().is_some_and(Reply::is_mismatched)
     }
@@ -45,20 +45,20 @@ pub(crate) struct Ending<A> {
     pub(crate) account: Account,
     /// `None` if `--max-credits` leaves no room for it.
     pub(crate) result: Option<Result<Found<A>, Error>>,
-    /// Its place in the list.
+    /// Its position in the list.
     pub(crate) number: usize,
-    /// Held until the account is written, so that few answers wait for an earlier one.
+    /// Held until the account is written, to limit the number of answers that wait for an earlier one.
     pub(crate) _window: OwnedSemaphorePermit,
 }
 
 /// Which answers are accepted.
 pub(crate) struct Policy {
-    /// Whether nothing is searched of which the free check knows nothing.
+    /// Whether to skip accounts about which the free check knows nothing.
     pub(crate) checks_first: bool,
     pub(crate) lookup: Lookup,
-    /// Takes stored answers of any age, if the number of known groups has not changed since.
+    /// The client for `--refresh`: it returns stored answers of any age, and sends nothing.
     pub(crate) refresh: Option<Client>,
-    /// How many answers may wait to be written.
+    /// The maximum number of answers that wait to be written.
     pub(crate) window: usize,
 }
 
@@ -88,7 +88,7 @@ impl Work {
         Self { client, accounts, policy, next, control, limit, ended: Notify::new(), window }
     }
 
-    /// Does one job. A call that is not in flight when the batch stops ends without an ending: it costs nothing.
+    /// Runs one job. A call that is not in flight when the batch stops is dropped without a result: it costs nothing.
     pub(crate) async fn run<M: Question>(self: Arc<Self>, endings: mpsc::Sender<Ending<M::Answer>>) {
         let request = InFlight::new();
         let client = self.client.clone().with_lookup(self.policy.lookup).with_extension(request.clone());
@@ -96,13 +96,10 @@ impl Work {
         while !self.control.is_stopped() {
             request.reset();
             let permit = tokio::select! {
-                permit = async {
-                    self.control.wait().await;
-                    self.window.clone().acquire_owned().await
-                } => permit,
+                permit = self.window.clone().acquire_owned() => permit,
                 () = self.control.stopped_and_idle(&request) => return,
             };
-            // It is never closed.
+            // The semaphore is never closed.
             let Ok(permit) = permit else { return };
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(account) = self.accounts.get(number) else { return };
@@ -118,14 +115,14 @@ impl Work {
         }
     }
 
-    /// Looks an account up; `None` if the limit leaves no room.
+    /// Looks up an account. Returns `None` if the limit leaves no room.
     async fn look_up<M: Question>(
         &self,
         client: &Client,
         stored: &Client,
         query: &UserQuery,
     ) -> Option<Result<Found<M::Answer>, Error>> {
-        // Lists are checked for accounts that cannot be asked about.
+        // Never `None`: the list has only accounts that the method accepts.
         let method = M::about(query)?;
         let mut fresh = None;
         if let Some(refresh) = &self.policy.refresh {
@@ -161,7 +158,7 @@ impl Work {
         )
     }
 
-    /// Asks the service; again after its pause, if there were too many requests. `None` if the limit leaves no room.
+    /// Sends the question, and repeats it after a 429. Returns `None` if the limit leaves no room.
     async fn send<M: Question>(
         &self,
         client: &Client,
@@ -176,7 +173,6 @@ impl Work {
             if !is_early {
                 return Some(result);
             }
-            self.control.wait().await;
         }
         self.send_once::<M>(client, query).await
     }
@@ -197,7 +193,7 @@ impl Work {
         Some(result)
     }
 
-    /// Whether the free check knows as many groups as the stored answer; `None` without a stored answer.
+    /// Returns whether the free check knows as many groups as the stored answer, or `None` without a stored answer.
     async fn unchanged(
         &self,
         client: &Client,
@@ -213,10 +209,10 @@ impl Work {
         Ok(Some(now == stored.answer.meta.known_num_groups))
     }
 
-    /// Waits until another search fits the limit; `None` if none will.
+    /// Waits until another search fits the limit. Returns `None` if none can.
     async fn room(&self) -> Option<Room<'_>> {
         loop {
-            // Listened to before the limit is looked at, so that no end is missed.
+            // Subscribed before the limit is checked, so that no notification is missed.
             let ended = self.ended.notified();
             tokio::pin!(ended);
             ended.as_mut().enable();
@@ -234,7 +230,7 @@ impl Work {
     }
 }
 
-/// A place under the limit, given back when it is dropped.
+/// Room for one call under the limit, released on drop.
 struct Room<'a> {
     work: &'a Work,
     credits: Credits,
@@ -247,7 +243,7 @@ impl Drop for Room<'_> {
     }
 }
 
-/// Whether every further call would end the same way.
+/// Returns whether every further call would fail the same way.
 pub(crate) fn is_final(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Store(StoreRefusal::Failed(_)) => true,

@@ -12,7 +12,7 @@ pub(super) const GEXF_MARK: &str = "<creator>tgscan</creator>";
 pub(super) const NODES: &str = "Id,Label,kind,telegram_id,username,link";
 pub(super) const EDGES: &str = "Source,Target,Type,seen";
 
-/// The node of an account: equal in each graph, so that graphs can be joined.
+/// Returns the node of an account: the same in every graph, so that graphs can be joined.
 fn account_node(known: &Known) -> String {
     known.id().map_or_else(
         || format!("account:{}", known.query.as_str().to_lowercase()),
@@ -20,7 +20,7 @@ fn account_node(known: &Known) -> String {
     )
 }
 
-/// The node of a group, which is at this place.
+/// Returns the node of the group with this index.
 fn group_node(place: usize, group: &Group) -> String {
     match (group.group.id, group.username()) {
         (Some(id), _) => format!("group:{id}"),
@@ -29,7 +29,7 @@ fn group_node(place: usize, group: &Group) -> String {
     }
 }
 
-/// The cells of each node, in the order of [`NODES`].
+/// Returns the cells of each node, in the order of [`NODES`].
 fn all_nodes(known: &[Known], groups: &[Group]) -> Vec<[String; 6]> {
     let account = |known: &Known| {
         let user = known.answer.user.as_ref();
@@ -47,7 +47,7 @@ fn all_nodes(known: &[Known], groups: &[Group]) -> Vec<[String; 6]> {
     known.iter().map(account).chain(groups.iter().enumerate().map(group)).collect()
 }
 
-/// The cells of each edge, in the order of [`EDGES`].
+/// Returns the cells of each edge, in the order of [`EDGES`].
 fn all_edges(known: &[Known], groups: &[Group]) -> Vec<[String; 4]> {
     let edges = groups.iter().enumerate().flat_map(|(place, group)| {
         let target = group_node(place, group);

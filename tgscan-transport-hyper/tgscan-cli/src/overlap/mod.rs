@@ -20,19 +20,19 @@ pub(crate) struct OverlapCommand {
     sources: Sources,
     #[command(flatten)]
     format: Format,
-    /// Show groups of at least N of the accounts
+    /// Show groups that at least N of the accounts share
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     at_least: u16,
-    /// Write accounts and groups as a GEXF graph, for Gephi and others; `-` prints it instead of the table
+    /// Write accounts and groups as a GEXF graph, for Gephi and similar tools; `-` prints it instead of the table
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "csv"])]
     gexf: Option<PathBuf>,
     /// Write accounts and groups as CSV with the columns Id and Label
     #[arg(long, value_name = "FILE")]
     nodes: Option<PathBuf>,
-    /// Write who is in which group as CSV with the columns Source and Target
+    /// Write memberships in groups as CSV with the columns Source and Target
     #[arg(long, value_name = "FILE")]
     edges: Option<PathBuf>,
-    /// Replace these files also if another program wrote them
+    /// Replace these files even if another program wrote them
     #[arg(long)]
     force: bool,
 }
@@ -102,13 +102,13 @@ fn show(collected: &Collected, groups: &[Group], command: &OverlapCommand) -> Re
     print::page(&table.to_string())
 }
 
-/// The id, the title and the link of a group.
+/// Returns the id, the title and the link of a group.
 fn cells(group: &Group) -> [String; 3] {
     let id = group.group.id.map(|id| id.to_string()).unwrap_or_default();
     [id, group.group.title.clone(), group.group.link().unwrap_or_default()]
 }
 
-/// The accounts in a group.
+/// Returns the accounts in a group.
 fn names(known: &[Known], group: &Group, separator: &str) -> String {
     let names: Vec<String> = group.members.iter().map(|(member, _)| known[*member].name()).collect();
     names.join(separator)
@@ -142,7 +142,7 @@ fn as_json(collected: &Collected, groups: &[Group]) -> Value {
     json!({"accounts": accounts, "missing": missing, "groups": groups})
 }
 
-/// A text without the characters that XML 1.0 excludes, and without those that steer its direction.
+/// Escapes the characters that control the direction of text, and replaces those that XML 1.0 excludes.
 fn xml_text(text: &str) -> String {
     escape(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }

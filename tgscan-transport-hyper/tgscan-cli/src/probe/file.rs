@@ -17,7 +17,7 @@ pub(super) const MARK: &str = "# Written by `tgscan probe`";
 pub(super) struct File {
     version: u32,
     program: &'static str,
-    /// How a limit is stated: `seconds`, `date` or `nothing`; absent if none was met.
+    /// How a 429 states the time to wait: `seconds`, `date` or `nothing`; absent without a 429.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<&'static str>,
     pub(super) probes: Vec<Probe>,
@@ -52,7 +52,7 @@ impl File {
         }
     }
 
-    /// Records a 429. Returns for how long it asks to wait, if it states seconds.
+    /// Records a 429. Returns the wait that it asks for, if it states seconds.
     pub(super) fn saw_limit(&mut self, response: &Response<Bytes>) -> Option<Duration> {
         let text = response.headers().get("retry-after").map(|value| value.to_str().unwrap_or_default());
         let seconds = text.and_then(|text| text.parse().ok());
@@ -71,7 +71,7 @@ impl File {
 }
 
 impl Probe {
-    /// A request that brought no response.
+    /// Creates the probe of a request without a response.
     pub(super) fn without_response(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -87,7 +87,7 @@ impl Probe {
         }
     }
 
-    /// In a line, for people.
+    /// Describes the response in one line.
     pub(super) fn summary(&self) -> String {
         let message = self.message.as_deref().map(|message| format!(", {:?}", crate::show::escape(message)));
         if self.body == "none" {

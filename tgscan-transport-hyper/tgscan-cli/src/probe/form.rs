@@ -11,7 +11,7 @@ use super::file::Probe;
 
 /// The longest text of an error that is kept, in characters.
 const LONGEST: usize = 200;
-/// The longest name of a field, and how many fields are kept.
+/// The longest name of a field, and the maximum number of fields.
 const LONGEST_NAME: usize = 60;
 const MOST_FIELDS: usize = 200;
 

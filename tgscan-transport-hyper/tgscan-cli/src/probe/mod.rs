@@ -1,4 +1,4 @@
-//! Finds out how the service answers, with a test key and for free.
+//! Records how the service answers, with a test key and for free.
 
 mod file;
 mod form;
@@ -24,7 +24,7 @@ use form::Secrets;
 
 /// The longest time to wait after a 429, and for which the service may ask.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-/// How many times a request is sent that meets 429.
+/// The maximum number of attempts for a request that gets 429.
 const ATTEMPTS: u32 = 3;
 
 #[derive(Args)]
@@ -32,13 +32,13 @@ pub(crate) struct ProbeCommand {
     /// Write the forms of the responses to this file
     #[arg(long, short, value_name = "FILE", default_value = "probe.toml")]
     out: PathBuf,
-    /// Do not ask whether to send the requests
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// How long to wait between requests
+    /// Time to wait between requests
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "1s")]
     pause: Duration,
-    /// Replace the file also if another program wrote it
+    /// Replace the file even if another program wrote it
     #[arg(long)]
     force: bool,
 }
@@ -61,9 +61,9 @@ pub(crate) async fn run(
     print::note(table.to_string().trim_end());
     let base = escape(global.base_url());
     print::note(&format!(
-        "These {} requests go to {base}, one every {}. They cost nothing: a test key pays for nothing, and methods that cost credits \
-         are asked by their test paths. The queries are made up. The file gets statuses, names of headers, types of fields, \
-         patterns of dates and texts of errors; no key, no query and no answer.",
+        "These {} requests go to {base}, one every {}. They cost nothing: a test key is never charged, and methods that cost credits \
+         are called at their test paths. The queries are made up. The file will contain statuses, names of headers, types of \
+         fields, patterns of dates and texts of errors, but no key, query or answer.",
         requests.len(),
         humantime::format_duration(command.pause),
     ));

@@ -23,13 +23,13 @@ use crate::show::{cut, escape};
 pub(crate) struct ReportCommand {
     #[command(flatten)]
     sources: Sources,
-    /// Write the page to this file, which your user alone can read; `-` prints it
+    /// Write the page to this file, which only you can read; `-` prints it
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
     /// The title of the page
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
-    /// Replace the file also if another program wrote it
+    /// Replace the file even if another program wrote it
     #[arg(long)]
     force: bool,
 }
@@ -74,7 +74,7 @@ impl Case<'_> {
     }
 }
 
-/// The most columns that a text takes on the page.
+/// The maximum width of a text on the page, in columns.
 const WIDEST: usize = 160;
 
 /// A text of the service for the page: in one line, not too long, with characters that steer its direction written out.
@@ -82,13 +82,13 @@ fn text(text: &str) -> String {
     cut(&escape(text), WIDEST)
 }
 
-/// The same as an element that keeps its direction to itself. Most texts are ASCII, and need none.
+/// Wraps a text in an element that isolates its direction. Most texts are ASCII, and need none.
 fn isolated(shown: &str) -> Markup {
     let shown = text(shown);
     html! { @if shown.is_ascii() { (shown) } @else { bdi { (shown) } } }
 }
 
-/// The title of a group, for one without a title its username or id.
+/// Returns the title of a group, else its username or id.
 fn title_of(group: &SearchGroup) -> String {
     let username = group.username.as_deref().unwrap_or_default();
     match (group.title.trim(), username, group.id) {

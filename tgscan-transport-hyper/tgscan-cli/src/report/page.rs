@@ -123,7 +123,7 @@ fn answers(case: &Case<'_>) -> Markup {
             }
             @for (query, first) in &collected.repeated {
                 p.soft {
-                    (isolated(&shown(first))) " and " (isolated(&shown(query))) " are the same account, and count once."
+                    (isolated(&shown(first))) " and " (isolated(&shown(query))) " are the same account, and are counted once."
                 }
             }
         }
@@ -176,7 +176,7 @@ fn shared(case: &Case<'_>) -> Markup {
         section aria-labelledby="shared" {
             h2 #shared { "Accounts and groups" }
             @if groups == 0 {
-                p { "No group is in the answers about several of these accounts." }
+                p { "The answers show no group that several of these accounts share." }
             }
             @if groups > 0 {
                 @if picture::fits(accounts, groups) {
@@ -184,7 +184,7 @@ fn shared(case: &Case<'_>) -> Markup {
                 } @else {
                     p {
                         "There is no picture: it is readable up to " (picture::MOST_ACCOUNTS) " accounts and "
-                        (picture::MOST_GROUPS) " shared groups, and these are " (accounts) " and " (groups)
+                        (picture::MOST_GROUPS) " shared groups, and this page has " (accounts) " and " (groups)
                         ". The tables have all of them."
                     }
                     (matrix::list(case))

@@ -31,7 +31,7 @@ pub(crate) struct Answer {
     pub(crate) credits: Option<Credits>,
     /// How the store was involved: `stored`, `cached`, or `not-stored`.
     pub(crate) storage: Option<&'static str>,
-    /// How old a cached answer is.
+    /// The age of a cached answer.
     age: Option<Duration>,
     pub(crate) call: Option<CallId>,
     retry_after: Option<HeaderValue>,
@@ -40,7 +40,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Creates an answer that is not of the service's protocol.
+    /// Creates an answer outside the service's protocol.
     pub(crate) fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self {
             status,
@@ -85,6 +85,12 @@ impl Answer {
         let message =
             "the call did not end in time. It continues, and its answer will be stored: ask again for it";
         Self::refusal(StatusCode::GATEWAY_TIMEOUT, "still_running", message).again_after(5)
+    }
+
+    /// The deadline of the caller passed before the store had recorded the call.
+    pub(crate) fn not_sent() -> Self {
+        let message = "the gateway could not begin the call in time, and nothing was sent; try again";
+        Self::refusal(StatusCode::GATEWAY_TIMEOUT, "not_sent", message).again_after(5)
     }
 
     /// The deadline of the caller of a free call passed.
@@ -139,7 +145,7 @@ impl Answer {
                 Self::refusal(StatusCode::GATEWAY_TIMEOUT, "no_answer", &message)
             }
             ErrorKind::Api(refused) => refused_by_service(error, refused),
-            // It may have been paid for, so the caller gets it as it is.
+            // It may have been paid for, so the caller gets it unchanged.
             ErrorKind::Decode(answer) => {
                 let page = Self::page(StatusCode::OK, "application/json", answer.response().body().clone());
                 Self { storage: (error.attempts() == 0).then_some("cached"), ..page }
@@ -199,7 +205,7 @@ fn cap_reached(cap: &CapReached) -> Answer {
         None => ("cap_reached", "the cap of the gateway"),
     };
     let help = if cap.would_fit_if_resolved() {
-        "; calls that may have been charged count too, until `tgscan store reconcile` or `tgscan store resolve` settles them"
+        "; calls that may have been charged count too, until `tgscan store reconcile` or `tgscan store resolve` resolves them"
     } else {
         ""
     };
@@ -222,19 +228,22 @@ fn store_refusal(refusal: &StoreRefusal) -> Answer {
         )
         .again_after(5),
         StoreRefusal::Uncertain { call, charged, .. } => {
-            let what = match charged {
-                Some(credits) => format!("cost {credits} credits and brought no answer"),
-                None => "may have been charged and brought no answer".to_owned(),
+            let message = match charged {
+                Some(credits) => format!(
+                    "call {call} asked the same, cost {credits} credits and returned no answer, so nothing was sent; \
+                     `tgscan store resolve {call} {credits}` lets the question be asked (and paid) again"
+                ),
+                None => format!(
+                    "call {call} asked the same, may have been charged and returned no answer, so nothing was sent; \
+                     resolve it with `tgscan store reconcile`, or with `tgscan store resolve {call} CREDITS` if you \
+                     know its cost"
+                ),
             };
-            let message = format!(
-                "call {call} asked the same and {what}, so nothing was sent; settle it with `tgscan store reconcile`, or \
-                 with `tgscan store resolve {call} CREDITS` if you know its cost"
-            );
             Answer::refusal(StatusCode::CONFLICT, "uncertain", &message)
         }
         StoreRefusal::ComparisonRunning => unavailable(
             "comparing",
-            "a comparison with the balance holds calls back, and nothing was sent; try again",
+            "a comparison with the balance is in progress, and nothing was sent; try again",
         )
         .again_after(5),
         _ => Answer::refusal(StatusCode::GATEWAY_TIMEOUT, "no_answer", &refusal.to_string()),
@@ -266,7 +275,7 @@ fn refused_by_service(error: &Error, refused: &ApiError) -> Answer {
 fn consequence(error: &Error) -> String {
     match (error.credits(), error.call()) {
         (Credits::Uncertain, Some(call)) => format!(
-            "; it may have been charged, so the same question is not sent again until call {call} is settled with \
+            "; it may have been charged, so the same question is not sent again until call {call} is resolved with \
              `tgscan store reconcile` or `tgscan store resolve {call} CREDITS`"
         ),
         (Credits::Uncertain, None) => "; it may have been charged".to_owned(),

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 #[derive(Args)]
 pub(crate) struct ServeCommand {
-    /// The configuration file; SIGHUP makes a running gateway read it again
+    /// Configuration file; a running gateway reloads it on SIGHUP
     #[arg(long, global = true, value_name = "FILE", default_value = "gateway.toml")]
     pub(crate) config: PathBuf,
     /// Listen on an address that other machines can reach; needs TLS, or --plain
@@ -21,7 +21,7 @@ pub(crate) struct ServeCommand {
 
 #[derive(Subcommand)]
 pub(crate) enum ServeSubcommand {
-    /// Check the configuration file, and listen to nothing
+    /// Check the configuration file, and do not start the gateway
     Check,
     /// Manage the local keys, which programs send to the gateway
     #[command(subcommand)]
@@ -38,7 +38,7 @@ pub(crate) enum KeysCommand {
 
 #[derive(Args)]
 pub(crate) struct AddKey {
-    /// Who uses the key: 1 to 64 letters, digits, `.`, `_` and `-`; also the label of its budgets
+    /// Name of the key: 1 to 64 letters, digits, `.`, `_` and `-`; also the label of its budgets
     pub(crate) name: String,
     /// Spend at most N credits with this key
     #[arg(long, value_name = "N")]
@@ -49,10 +49,10 @@ pub(crate) struct AddKey {
     /// Spend at most N credits per calendar month (UTC) with this key
     #[arg(long, value_name = "N")]
     pub(crate) per_month: Option<u64>,
-    /// Allow this API method only; repeat it for more
+    /// Allow only this API method; repeatable
     #[arg(long = "method", value_name = "METHOD")]
     pub(crate) methods: Vec<String>,
-    /// A key for the test methods, which answer with random data and cost nothing
+    /// Create a key for the test methods, which return random data and cost nothing
     #[arg(long)]
     pub(crate) test: bool,
 }

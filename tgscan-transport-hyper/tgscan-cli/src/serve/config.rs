@@ -10,6 +10,8 @@ use tgscan_core::types::registry;
 
 use super::key_hash::KeyHash;
 use crate::exit::Failure;
+use crate::location::is_database;
+use crate::toml_text;
 
 /// The configuration, as the file has it.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -52,7 +54,7 @@ pub(crate) struct Service {
     pub(crate) key_file: Option<PathBuf>,
     /// A file with the test key.
     pub(crate) test_key_file: Option<PathBuf>,
-    /// Root certificates to trust beside Mozilla's.
+    /// Root certificates to trust in addition to Mozilla's.
     pub(crate) ca: Option<PathBuf>,
     /// How often uncertain calls are resolved by comparing with the balance.
     #[serde(deserialize_with = "some_duration")]
@@ -145,19 +147,13 @@ pub(crate) enum Kind {
     Test,
 }
 
-/// Where a store is. `Debug` shows no password.
+/// The location of a store. `Debug` shows no password.
 #[derive(Clone, Deserialize, PartialEq)]
 pub(crate) struct Location(pub(crate) String);
 
-impl Location {
-    pub(crate) fn is_postgres(&self) -> bool {
-        self.0.starts_with("postgres://") || self.0.starts_with("postgresql://")
-    }
-}
-
 impl std::fmt::Debug for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.is_postgres() { "Location(postgres://…)" } else { "Location(file)" })
+        f.write_str(if is_database(&self.0) { "Location(postgres://…)" } else { "Location(file)" })
     }
 }
 
@@ -168,13 +164,9 @@ impl Config {
         Self::parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(|problem| failure(path, &problem))
     }
 
-    /// Reads a text. Errors say the line, and quote no value: one could be a password.
+    /// Parses a configuration. Errors name the line but quote no value, because it could be a password.
     pub(crate) fn parse(text: &str, directory: &Path) -> Result<Self, String> {
-        let mut config: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
-            let problem = without_values(error.message());
-            line.map_or(problem.clone(), |line| format!("line {line}: {problem}"))
-        })?;
+        let mut config: Self = toml_text::parse(text)?;
         config.check()?;
         config.resolve(directory);
         Ok(config)
@@ -199,10 +191,10 @@ impl Config {
             check_name(&key.name)?;
             let earlier = &self.keys[..at];
             if earlier.iter().any(|other| other.name == key.name) {
-                return Err(format!("the name {:?} is there twice", key.name));
+                return Err(format!("two keys have the name {:?}", key.name));
             }
             if earlier.iter().any(|other| other.hash == key.hash) {
-                return Err(format!("the key of {:?} has another name too", key.name));
+                return Err(format!("the key of {:?} is also listed under another name", key.name));
             }
             let methods = key.methods.iter().flatten();
             for method in methods {
@@ -222,7 +214,7 @@ impl Config {
         for file in files.into_iter().flatten().chain(tls) {
             *file = directory.join(&*file);
         }
-        if let Some(store) = self.store.as_mut().filter(|store| !store.is_postgres()) {
+        if let Some(store) = self.store.as_mut().filter(|store| !is_database(&store.0)) {
             store.0 = directory.join(&store.0).to_string_lossy().into_owned();
         }
     }
@@ -259,20 +251,11 @@ pub(crate) fn check_method(method: &str) -> Result<(), String> {
         return Ok(());
     }
     let names: Vec<_> = infos.iter().map(|info| info.name).collect();
-    Err(format!("a key's `methods` are among `{}`", names.join("`, `")))
+    Err(format!("a key's `methods` must be among `{}`", names.join("`, `")))
 }
 
 fn failure(path: &Path, problem: &str) -> Failure {
     Failure::usage(format!("{}: {problem}", path.display()))
-}
-
-/// A message of the reader without the values that it quotes.
-fn without_values(message: &str) -> String {
-    let quotes_value = message.starts_with("invalid type") || message.starts_with("invalid value");
-    match message.find("expected").filter(|_| quotes_value) {
-        Some(at) => message[at..].trim_end().to_owned(),
-        None => message.trim_end().to_owned(),
-    }
 }
 
 fn loopback() -> SocketAddr {

@@ -1,4 +1,4 @@
-//! From a request to an answer: the URLs of the service, and those of operation.
+//! Answers requests to the URLs of the service, and to those for operation.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +13,11 @@ use tgscan_core::types::registry::MethodInfo;
 use super::answer::{Answer, bad_query};
 use super::config::Kind;
 use super::key_hash::KeyHash;
+use super::local_key::LocalKey;
 use super::log::Entry;
 use super::metrics;
 use super::routes::Route;
-use super::state::{Gateway, LocalKey, State};
+use super::state::{Gateway, State};
 
 /// Name of the header that carries the key ("API Authentication").
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
@@ -45,7 +46,7 @@ pub(crate) async fn handle(
     answer.into_response()
 }
 
-/// The pages of operation, which need no key.
+/// Answers the paths for operation, which need no key.
 async fn operation(gateway: &Gateway, is_local: bool, request: &Request<Incoming>) -> Option<Answer> {
     if request.method() != Method::GET {
         return None;
@@ -64,14 +65,14 @@ async fn operation(gateway: &Gateway, is_local: bool, request: &Request<Incoming
     }
 }
 
-/// Checks a request in the order in which it costs least, reads its body, and makes the call. An error is an answer too.
+/// Checks a request, cheap checks first, reads its body, and makes the call. An error is an answer too.
 async fn answer(
     gateway: &Gateway,
     state: &State,
     request: Request<Incoming>,
     entry: &mut Entry,
 ) -> Result<Answer, Box<Answer>> {
-    // A body whose length is stated in two ways can hide a second request, so there is one way to state it.
+    // A body with two statements of its length can hide a second request, so only one is accepted.
     if request.headers().contains_key(TRANSFER_ENCODING) {
         let message = "send the form with a `Content-Length`, and without `Transfer-Encoding`";
         return Err(Answer::refusal(StatusCode::LENGTH_REQUIRED, "length_required", message).last().into());
@@ -90,17 +91,10 @@ async fn answer(
     }
     let limits = &state.config.limits;
     let body = read(request, limits.body_bytes, limits.body_timeout).await?;
-    // If the deadline passes, a call that can cost credits continues in its task.
-    let calling = (route.call)(key.client.clone(), body);
-    let answer = tokio::time::timeout(limits.deadline, calling).await;
-    Ok(answer.unwrap_or_else(|_| match (key.kind, route.info.can_cost) {
-        (Kind::Live, true) => Answer::still_running(),
-        // It has ended with the caller's wait.
-        _ => Answer::too_late(),
-    }))
+    Ok(route.answer_within(limits.deadline, key, body).await)
 }
 
-/// The API method of a path, and whether it is the path of a test method.
+/// Returns the API method of a path, and whether it is the path of a test method.
 fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bool), Box<Answer>> {
     let known = routes.iter().find_map(|route| match route.info {
         MethodInfo { path: live, .. } if live == path => Some((route, false)),
@@ -115,7 +109,7 @@ fn find<'a>(routes: &'a [Route], path: &str) -> Result<(&'a Route, bool), Box<An
     })
 }
 
-/// The local key of a request.
+/// Returns the local key of a request.
 fn authenticate<'a>(state: &'a State, headers: &HeaderMap) -> Result<&'a LocalKey, Box<Answer>> {
     let refused =
         |message| Box::new(Answer::refusal(StatusCode::UNAUTHORIZED, "invalid_key", message).last());
@@ -129,7 +123,7 @@ fn authenticate<'a>(state: &'a State, headers: &HeaderMap) -> Result<&'a LocalKe
     let found = hash.find(state.keys.iter().map(|key| &key.hash));
     found
         .and_then(|at| state.keys.get(at))
-        .ok_or_else(|| refused("unknown API key: it is no local key of this gateway"))
+        .ok_or_else(|| refused("unknown API key: it is not a local key of this gateway"))
 }
 
 /// "You can use only test API keys with test methods."

@@ -1,6 +1,4 @@
-//! Local keys: 128 random bits each, of which the configuration has the hash.
-//!
-//! A hash without salt or stretching suffices, because the keys are random: there is no list of likely ones to try.
+//! Local keys: 128 random bits each. The configuration has their hashes.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::http::handle;
 use super::metrics;
@@ -21,7 +22,7 @@ use super::state::Gateway;
 
 /// More than any client sends.
 const MAX_HEADERS: usize = 64;
-/// How long to wait when the system has no further sockets.
+/// The pause when the system has no free sockets.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 /// The response to a connection above the limit.
 const TOO_MANY: &str = concat!(
@@ -30,12 +31,13 @@ const TOO_MANY: &str = concat!(
     r#"{"status":"error","result":{"message":"the gateway has too many connections","code":"too_many_connections"}}"#,
 );
 
-/// Serves until `stop` is ready, then waits up to `limit` for requests in flight. Returns whether all have ended.
+/// Serves until `stop` is ready, then waits up to `limits.drain` for requests in flight. Returns whether all have ended,
+/// and the end of that limit.
 pub(crate) async fn serve(
     gateway: Arc<Gateway>,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
-) -> bool {
+) -> (bool, Instant) {
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(gateway.state().config.limits.connections));
     let accept = async {
@@ -66,8 +68,8 @@ pub(crate) async fn serve(
     }
     drop(listener);
     gateway.close();
-    let limit = gateway.state().config.limits.drain;
-    tokio::time::timeout(limit, graceful.shutdown()).await.is_ok()
+    let until = Instant::now() + gateway.state().config.limits.drain;
+    (tokio::time::timeout_at(until, graceful.shutdown()).await.is_ok(), until)
 }
 
 async fn connection(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
@@ -104,7 +106,7 @@ async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .max_buf_size(limits.head_bytes)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
-    // How a connection ended is the caller's affair.
+    // The error of a connection concerns only its caller.
     let _ = watcher.watch(connection).await;
 }
 

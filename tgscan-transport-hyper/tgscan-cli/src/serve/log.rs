@@ -13,12 +13,12 @@ use tgscan_core::store::CallId;
 
 use super::answer::Answer;
 
-/// How many lines wait to be written. Further ones are dropped and counted, so that a reader that stopped reading stops
-/// no caller.
+/// The maximum number of waiting lines. Further lines are dropped and counted, so that a reader that stops reading
+/// blocks no caller.
 const WAITING: usize = 10_000;
-/// How many bytes are written together.
+/// The number of bytes per write.
 const BATCH: usize = 64 * 1024;
-/// How long the end of the program waits for lines to be written.
+/// The time limit for writing the remaining lines at exit.
 const CLOSE: Duration = Duration::from_secs(2);
 
 /// Writes lines on a separate thread.

@@ -1,8 +1,9 @@
 //! Metrics for Prometheus: of calls, by the SDK's own observer; of requests; and of the book, read when they are asked for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use serde_json::json;
 use tgscan_core::Book;
 use tgscan_core::account::BudgetUse;
@@ -18,7 +19,7 @@ use crate::exit::{Code, Failure};
 pub(crate) fn install() -> Result<Registry, Failure> {
     let registry = Registry::default();
     metrics::set_global_recorder(registry.clone())
-        .map_err(|error| Failure::new(Code::Other, format!("no metrics: {error}")))?;
+        .map_err(|error| Failure::new(Code::Other, format!("cannot set up metrics: {error}")))?;
     describe();
     Ok(registry)
 }
@@ -38,7 +39,7 @@ fn describe() {
     describe_gauge!("tgscan_budget_left_credits", "Credits left in a budget.");
 }
 
-/// Counts a request by how it ended.
+/// Counts a request by its outcome.
 pub(crate) fn count(code: &'static str) {
     counter!("tgscan_requests_total", "code" => code).increment(1);
 }
@@ -59,10 +60,15 @@ impl Drop for Connection {
     }
 }
 
-/// Records whether the store answers, and the totals of its book.
-pub(crate) fn record_book(book: Option<&Book>, config: &Config) {
+/// Records whether the store answers, and the totals of its book at its time. Removes budgets that are no longer
+/// configured.
+pub(crate) fn record_book(registry: &Registry, book: Option<&(Book, u64)>, config: &Config) {
+    registry.retain_gauges("tgscan_budget_left_credits", |gauge| {
+        let is_same = |name: &str, period| gauge.labels().map(Label::value).eq([name, period]);
+        config.keys.iter().any(|key| budgets(key).any(|(_, _, period)| is_same(&key.name, period)))
+    });
     gauge!("tgscan_store_up").set(if book.is_some() { 1.0 } else { 0.0 });
-    let Some(book) = book else { return };
+    let Some((book, now)) = book else { return };
     let totals = book.totals();
     for (state, credits) in [
         ("charged", totals.charged),
@@ -75,7 +81,7 @@ pub(crate) fn record_book(book: Option<&Book>, config: &Config) {
     gauge!("tgscan_cap_left_credits").set(number(totals.remaining(config.cap)));
     for key in &config.keys {
         for (limit, period, name) in budgets(key) {
-            let left = book.budget(&key.name, period).remaining(limit);
+            let left = book.budget_at(&key.name, period, *now).remaining(limit);
             let left = number(left);
             gauge!("tgscan_budget_left_credits", "name" => key.name.clone(), "period" => name).set(left);
         }
@@ -97,43 +103,63 @@ fn number(credits: u64) -> f64 {
     credits as f64
 }
 
-/// Hears of the calls of a local key.
-struct Watch {
+/// Observes the calls of a local key.
+pub(crate) struct Watch(Arc<Watched>);
+
+struct Watched {
     metrics: MetricsObserver,
     name: String,
     log: Arc<Log>,
 }
 
-/// Watches the calls of a local key.
-pub(crate) fn watched(client: Client, name: &str, log: &Arc<Log>) -> Client {
-    let metrics = MetricsObserver::new().with_label("name", name.to_owned());
-    client.with_observer(Watch { metrics, name: name.to_owned(), log: log.clone() })
+/// Observes one call.
+struct CallWatch {
+    watched: Arc<Watched>,
+    /// Whether the call was dropped before it was claimed, so that nothing was sent.
+    is_unsent: Arc<AtomicBool>,
 }
 
-impl Observer for Watch {
+impl Watch {
+    pub(crate) fn new(name: &str, log: &Arc<Log>) -> Self {
+        let metrics = MetricsObserver::new().with_label("name", name.to_owned());
+        Self(Arc::new(Watched { metrics, name: name.to_owned(), log: log.clone() }))
+    }
+
+    /// Returns a client for one call, and a flag that is set if the call is dropped before it was claimed.
+    pub(crate) fn one_call(&self, client: &Client) -> (Client, Arc<AtomicBool>) {
+        let is_unsent = Arc::<AtomicBool>::default();
+        let watch = CallWatch { watched: self.0.clone(), is_unsent: is_unsent.clone() };
+        (client.clone().with_observer(watch), is_unsent)
+    }
+}
+
+impl Observer for CallWatch {
     fn call_finished(&self, call: &CallSummary<'_>) {
-        self.metrics.call_finished(call);
+        self.watched.metrics.call_finished(call);
     }
 
     fn attempt_finished(&self, attempt: &AttemptSummary<'_>) {
-        self.metrics.attempt_finished(attempt);
+        self.watched.metrics.attempt_finished(attempt);
     }
 
     fn call_dropped(&self, call: &CallSummary<'_>) {
-        self.metrics.call_dropped(call);
+        // A claimed call continues in its task.
+        self.is_unsent.store(call.attempts == 0, Ordering::Relaxed);
+        self.watched.metrics.call_dropped(call);
     }
 
     fn budget_used(&self, usage: &BudgetUse) {
-        self.metrics.budget_used(usage);
+        let Watched { metrics, name, log } = &*self.watched;
+        metrics.budget_used(usage);
         let period = usage.budget.as_ref().map(|(_, period)| format!("{period:?}").to_lowercase());
         let details = json!({
-            "name": self.name,
+            "name": name,
             "budget": usage.budget.as_ref().map_or("cap", |(label, _)| label),
             "period": period,
             "limit": usage.limit,
             "used": usage.used,
             "level": if usage.is_exhausted { "exhausted" } else { "nearly" },
         });
-        self.log.event("budget_warning", details);
+        log.event("budget_warning", details);
     }
 }

@@ -1,11 +1,13 @@
 //! The gateway: speaks the service's own protocol, so that a program in any language gets the promises of this SDK by
 //! changing its base URL and its key. `SERVE.md` is its page.
 //!
-//! Everything about credits is the SDK's: a [`Client`](tgscan_core::Client) for each local key, with the key's budgets, over one
-//! store. The gateway checks keys, limits what callers can use up, and turns replies and errors into responses.
+//! The SDK does everything about credits: each local key has a [`Client`](tgscan_core::Client) with the key's budgets,
+//! all over one store. The gateway checks keys, limits the resources of callers, and turns replies and errors into
+//! responses.
 //!
-//! On hyper's connections and not on axum, because a dozen fixed paths need no router, and all limits are the connection's.
-//! HTTP/1.1 only: that is what clients of the service speak, and it has no streams to be reset at speed.
+//! Built on hyper's connections rather than axum, because a dozen fixed paths need no router, and all limits apply to
+//! connections. HTTP/1.1 only: clients of the service speak it, and it has no streams that a caller could reset
+//! rapidly.
 
 mod answer;
 pub(crate) mod args;
@@ -14,6 +16,7 @@ mod http;
 mod key_hash;
 mod keys;
 mod listen;
+mod local_key;
 mod log;
 mod metrics;
 mod recorder;
@@ -51,7 +54,7 @@ pub(crate) async fn run(global: &Global, command: ServeCommand) -> Result<Code, 
     }
 }
 
-/// Refuses the flags of other commands, because one without effect could be a cap.
+/// Refuses the flags of other commands, because a flag without effect could be a cap.
 fn refuse_flags(global: &Global) -> Result<(), Failure> {
     let given = [
         ("--key-file", global.key_file.is_some()),
@@ -70,14 +73,14 @@ fn refuse_flags(global: &Global) -> Result<(), Failure> {
         ("--timeout", global.timeout.is_some()),
     ];
     match given.into_iter().find(|(_, is_given)| *is_given) {
-        Some((flag, _)) => {
-            Err(Failure::usage(format!("`tgscan serve` takes no {flag}; set it in the configuration file")))
-        }
+        Some((flag, _)) => Err(Failure::usage(format!(
+            "`tgscan serve` takes no {flag}: its settings are in its configuration file"
+        ))),
         None => Ok(()),
     }
 }
 
-/// Other machines reach the gateway only if that is asked for twice: by the address, and by a flag.
+/// Requires both the address and a flag before other machines can reach the gateway.
 fn check_address(config: &Config, command: &ServeCommand) -> Result<(), Failure> {
     let address = config.listen;
     if command.plain && config.tls.is_some() {
@@ -114,11 +117,10 @@ async fn serve(command: &ServeCommand) -> Result<Code, Failure> {
     gateway.log.event("listening", json!({ "address": address.to_string() }));
     let reloading = tokio::spawn(reloading);
     let reconciling = tokio::spawn(reconcile(gateway.clone()));
-    let has_ended = listen::serve(gateway.clone(), listener, stopped).await;
+    let (has_ended, until) = listen::serve(gateway.clone(), listener, stopped).await;
     reloading.abort();
     reconciling.abort();
-    let limit = gateway.state().config.limits.drain;
-    let left = gateway.drain(limit).await;
+    let left = gateway.drain(until).await;
     let is_whole = has_ended && left == tgscan_core::Drained::default();
     gateway.log.event(
         "stopped",
@@ -157,7 +159,7 @@ fn reload(gateway: &Gateway, path: &Path) {
     }
 }
 
-/// Resolves uncertain calls by comparing with the balance, as often as the configuration says.
+/// Resolves uncertain calls by comparing with the balance, at the configured interval.
 async fn reconcile(gateway: Arc<Gateway>) {
     let Some(every) = gateway.state().config.service.reconcile_every else { return };
     loop {

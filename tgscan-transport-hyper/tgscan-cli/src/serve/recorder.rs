@@ -35,7 +35,7 @@ struct Number(AtomicU64);
 
 #[derive(Default)]
 struct Buckets {
-    /// How many values are up to each bound, and above all.
+    /// The number of values up to each bound, and above the last one.
     counts: [AtomicU64; BOUNDS.len() + 1],
     /// The bits of their sum.
     sum: Number,
@@ -96,6 +96,12 @@ impl Registry {
     fn describe(&self, name: &KeyName, help: &SharedString) {
         let mut all = self.0.help.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(name.as_str().to_owned(), help.to_string());
+    }
+
+    /// Removes the gauges of this name that `is_kept` does not select.
+    pub(crate) fn retain_gauges(&self, name: &str, is_kept: impl Fn(&Key) -> bool) {
+        let mut gauges = self.0.gauges.write().unwrap_or_else(PoisonError::into_inner);
+        gauges.retain(|key, _| key.name() != name || is_kept(key));
     }
 
     /// Returns the text for Prometheus, by name and labels.

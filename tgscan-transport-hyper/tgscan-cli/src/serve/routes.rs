@@ -1,6 +1,8 @@
 //! The routes of the API methods.
 
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tgscan_core::Client;
@@ -8,6 +10,8 @@ use tgscan_core::types::ApiMethod;
 use tgscan_core::types::registry::{self, MethodInfo, MethodVisitor};
 
 use super::answer::{Answer, bad_query};
+use super::config::Kind;
+use super::local_key::LocalKey;
 
 type Calling = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -15,6 +19,20 @@ type Calling = Pin<Box<dyn Future<Output = Answer> + Send>>;
 pub(crate) struct Route {
     pub(super) info: MethodInfo,
     pub(super) call: fn(Client, Bytes) -> Calling,
+}
+
+impl Route {
+    /// Makes a call of a local key, and waits for its answer until the deadline. If the deadline passes, a claimed call
+    /// that can cost credits continues in its task; others end.
+    pub(super) async fn answer_within(&self, deadline: Duration, key: &LocalKey, form: Bytes) -> Answer {
+        let (client, is_unsent) = key.watch.one_call(&key.client);
+        let answer = tokio::time::timeout(deadline, (self.call)(client, form)).await;
+        answer.unwrap_or_else(|_| match (key.kind, self.info.can_cost) {
+            (Kind::Live, true) if is_unsent.load(Ordering::Relaxed) => Answer::not_sent(),
+            (Kind::Live, true) => Answer::still_running(),
+            _ => Answer::too_late(),
+        })
+    }
 }
 
 /// Returns a route for each documented API method.
@@ -46,5 +64,111 @@ fn explain(error: &str) -> String {
     match error.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
         Some(name) => format!("the required argument `{name}` is missing"),
         None => format!("invalid query: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::Arc;
+
+    use tgscan_core::store::{
+        AccountName, AccountRow, Answer as Stored, Call, CallId, Decide, Index, JournalEntry, Needs,
+        QuestionRow, Store, StoreError, StorePolicy, Task,
+    };
+    use tgscan_core::types::Search;
+    use tgscan_core::{Api, ApiKey, async_trait, transport_fn};
+    use tgscan_store::MemoryStore;
+    use tgscan_transport_hyper::TokioTimer;
+
+    use super::*;
+    use crate::serve::key_hash::KeyHash;
+    use crate::serve::log::Log;
+    use crate::serve::metrics::Watch;
+
+    /// A store that never answers.
+    struct Silent;
+
+    #[async_trait]
+    impl Store for Silent {
+        async fn transact(&self, _: &AccountName, _: Needs, _: Decide) -> Result<(), StoreError> {
+            pending().await
+        }
+
+        async fn account(&self, _: &AccountName) -> Result<(AccountRow, u64), StoreError> {
+            pending().await
+        }
+
+        async fn answer(
+            &self,
+            _: &AccountName,
+            _: &str,
+        ) -> Result<(QuestionRow, Option<Stored>, u64), StoreError> {
+            pending().await
+        }
+
+        async fn call(
+            &self,
+            _: &AccountName,
+            _: CallId,
+        ) -> Result<Option<(Call, Option<Stored>)>, StoreError> {
+            pending().await
+        }
+
+        async fn calls(&self, _: &AccountName, _: CallId, _: usize) -> Result<Vec<Call>, StoreError> {
+            pending().await
+        }
+
+        async fn find(&self, _: &AccountName, _: Index, _: usize) -> Result<Vec<CallId>, StoreError> {
+            pending().await
+        }
+
+        async fn journal(
+            &self,
+            _: &AccountName,
+            _: u64,
+            _: usize,
+        ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
+            pending().await
+        }
+
+        async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
+            pending().await
+        }
+
+        async fn compact(&self) -> Result<(), StoreError> {
+            pending().await
+        }
+
+        fn spawn(&self, _: Task) {}
+
+        async fn pause(&self, _: Duration) {
+            pending::<()>().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn deadline_tells_a_call_that_was_sent_from_one_that_was_not() {
+        let route = routes().into_iter().find(|route| route.info.name == Search::NAME).unwrap();
+        let stores: [(Arc<dyn Store>, _); 2] =
+            [(Arc::new(Silent), "not_sent"), (Arc::new(MemoryStore::new()), "still_running")];
+        for (store, code) in stores {
+            let api = Api::new(ApiKey::live("k3y").unwrap());
+            let day = Duration::from_hours(24);
+            let client = Client::new(api, transport_fn(|_| pending()), TokioTimer::new())
+                .with_spawn(|task| drop(tokio::spawn(task)))
+                .with_store(store, StorePolicy::new("default", day, day));
+            let key = LocalKey {
+                name: "a".to_owned(),
+                hash: KeyHash::of(b"key"),
+                kind: Kind::Live,
+                methods: None,
+                client,
+                watch: Watch::new("a", &Arc::new(Log::start())),
+            };
+            let form = Bytes::from_static(b"query=alice_1");
+            let answer = route.answer_within(Duration::from_millis(500), &key, form).await;
+            assert_eq!(answer.code, code);
+        }
     }
 }

@@ -7,19 +7,21 @@ use std::time::Duration;
 use tgscan_core::error::InvalidApiKey;
 use tgscan_core::store::{Store, StorePolicy};
 use tgscan_core::{Api, ApiKey, Book, Budget, Client, Drained, Reserve, RetryPolicy};
-use tgscan_store::FileStore;
 use tgscan_transport_hyper::HyperTransport;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::config::{Config, Key, Kind, Location};
-use super::key_hash::KeyHash;
+use super::local_key::LocalKey;
 use super::log::Log;
+use super::metrics::Watch;
 use super::recorder::Registry;
 use super::routes::{Route, routes};
 use super::{metrics, tls};
-use crate::exit::{Code, Failure};
+use crate::exit::Failure;
+use crate::location;
 
-/// How long the store may take to say that it is there.
+/// The time limit for the store to answer a readiness check.
 const READY: Duration = Duration::from_secs(2);
 
 /// A running gateway.
@@ -45,25 +47,10 @@ pub(crate) struct State {
     pub(crate) tls: Option<TlsAcceptor>,
 }
 
-/// A local key, and the client that makes its calls.
-pub(crate) struct LocalKey {
-    pub(crate) name: String,
-    pub(crate) hash: KeyHash,
-    pub(crate) kind: Kind,
-    methods: Option<Vec<String>>,
-    pub(crate) client: Client,
-}
-
 /// Clients that begin no calls once their state is gone.
 struct Retired {
     state: Weak<State>,
     clients: Vec<Client>,
-}
-
-impl LocalKey {
-    pub(crate) fn allows(&self, method: &str) -> bool {
-        self.methods.as_ref().is_none_or(|methods| methods.iter().any(|allowed| allowed == method))
-    }
 }
 
 impl Gateway {
@@ -90,7 +77,7 @@ impl Gateway {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts a new configuration into effect, or leaves the old one as it is.
+    /// Puts a new configuration into effect, or keeps the old one.
     pub(crate) fn reload(&self, config: Config) -> Result<(), Failure> {
         let changes = self.state().config.fixed_changes(&config);
         if !changes.is_empty() {
@@ -123,15 +110,14 @@ impl Gateway {
         self.is_draining.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for calls in flight and for the store, and returns the calls and settlements that are left.
-    pub(crate) async fn drain(&self, limit: Duration) -> Drained {
+    /// Waits until this time for calls in flight and for the store. Returns the calls and settlements that are left.
+    pub(crate) async fn drain(&self, until: Instant) -> Drained {
         let retired = std::mem::take(&mut *self.retired.lock().unwrap_or_else(PoisonError::into_inner));
         let mut clients = self.state().clients();
         clients.extend(retired.into_iter().flat_map(|retired| retired.clients));
-        let until = tokio::time::Instant::now() + limit;
         let mut left = Drained::default();
         for client in clients {
-            let drained = client.drain(until.saturating_duration_since(tokio::time::Instant::now())).await;
+            let drained = client.drain(until.saturating_duration_since(Instant::now())).await;
             left.calls += drained.calls;
             left.unwritten += drained.unwritten;
             left.lost += drained.lost;
@@ -155,12 +141,16 @@ impl Gateway {
     /// Returns the metrics as Prometheus reads them.
     pub(crate) async fn metrics(&self) -> String {
         let book = self.book().await;
-        metrics::record_book(book.as_ref(), &self.state().config);
+        metrics::record_book(&self.metrics, book.as_ref(), &self.state().config);
         self.metrics.render()
     }
 
-    async fn book(&self) -> Option<Book> {
-        tokio::time::timeout(READY, self.client().book()).await.ok()?.ok()
+    /// Returns the book and the store's time, in milliseconds since 1970.
+    async fn book(&self) -> Option<(Book, u64)> {
+        let client = self.client();
+        let row = self.store.account(client.account()?.name());
+        let (row, now) = tokio::time::timeout(READY, row).await.ok()?.ok()?;
+        Some((row.book, now))
     }
 }
 
@@ -207,7 +197,8 @@ impl State {
                 hash: key.hash.clone(),
                 kind: key.kind,
                 methods: key.methods.clone(),
-                client: metrics::watched(client?, &key.name, log),
+                client: client?,
+                watch: Watch::new(&key.name, log),
             })
         });
         let keys = keys.collect();
@@ -262,23 +253,5 @@ async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
             "no store: set `store` in the configuration, or TGSCAN_STORE, to a file or postgres://…",
         ));
     };
-    let failed = |error: &dyn std::fmt::Display| Failure::new(Code::Other, format!("the store: {error}"));
-    if location.is_postgres() {
-        return postgres(&location.0).await;
-    }
-    // Opening may read much, and may wait for a disk.
-    let opened = tokio::task::spawn_blocking(move || FileStore::open(location.0)).await;
-    let opened = opened.map_err(|_| Failure::new(Code::Other, "the store cannot be opened"))?;
-    Ok(Arc::new(opened.map_err(|error| failed(&error))?))
-}
-
-#[cfg(feature = "postgres")]
-async fn postgres(url: &str) -> Result<Arc<dyn Store>, Failure> {
-    let connected = tgscan_store::PostgresStore::connect(url).await;
-    Ok(Arc::new(connected.map_err(|error| Failure::new(Code::Other, format!("the store: {error}")))?))
-}
-
-#[cfg(not(feature = "postgres"))]
-async fn postgres(_: &str) -> Result<Arc<dyn Store>, Failure> {
-    Err(Failure::usage("this program was built without PostgreSQL; build it with the feature `postgres`"))
+    location::open(&location.0, "the store").await
 }

@@ -1,4 +1,4 @@
-//! How each answer looks: for people, and as rows.
+//! Formats each answer, as text and as rows.
 
 use tgscan_core::types::{
     BalanceAnswer, SearchAnswer, SearchGroup, SearchUser, SimilarGroup, SimilarGroupsAnswer, UserCheckAnswer,
@@ -11,7 +11,7 @@ fn at(username: &str) -> String {
     if username.is_empty() { String::new() } else { format!("@{username}") }
 }
 
-/// Texts of the service in one line, which fits the screen.
+/// Joins texts of the service into one line that fits the screen.
 fn line(parts: &[&str]) -> String {
     let parts: Vec<String> = parts.iter().filter(|part| !part.is_empty()).map(|part| escape(part)).collect();
     let most = screen_width().unwrap_or(100).saturating_sub(10);
@@ -131,7 +131,7 @@ impl Show for SearchAnswer {
     }
 }
 
-/// Entries with their dates in one cell.
+/// Joins entries with their dates into one cell.
 fn history<'a>(entries: impl Iterator<Item = (String, &'a str)>) -> String {
     let entry =
         |(text, date): (String, &str)| if date.is_empty() { text } else { format!("{text} ({date})") };

@@ -1,9 +1,10 @@
-//! Answers for people, and for programs.
+//! Prints answers as text, JSON and CSV.
 
 mod answers;
 mod selection;
 mod table;
 
+use std::borrow::Cow;
 use std::io::IsTerminal;
 
 use serde::{Deserialize, Serialize};
@@ -24,26 +25,28 @@ pub(crate) trait Show: Serialize {
     /// The names of the columns of its rows.
     const COLUMNS: &'static [&'static str];
 
-    /// For people.
+    /// Formats the answer as text.
     fn show(&self, selection: Selection) -> String;
 
-    /// As rows: one for each group, and at least one.
+    /// Formats the answer as rows: one for each group, and at least one.
     fn rows(&self, selection: Selection) -> Vec<Vec<String>>;
 
-    /// Whether the service knows nothing about the query.
+    /// Returns whether the service knows nothing about the query.
     fn nothing_known(&self) -> bool;
 }
 
-/// The answer as it came, without its envelope. What only a lenient reader understands is written anew.
-pub(crate) fn result_json<A: Serialize>(reply: &Reply<A>) -> Result<String, Failure> {
+/// Returns the answer as received, without its envelope. If only a lenient reader can parse it, it is serialised again.
+pub(crate) fn result_json<A: Serialize>(reply: &Reply<A>) -> Result<Cow<'_, str>, Failure> {
     #[derive(Deserialize)]
-    struct Raw {
-        result: Box<RawValue>,
+    struct Raw<'a> {
+        #[serde(borrow)]
+        result: &'a RawValue,
     }
     let body = reply.raw().strip_prefix(BYTE_ORDER_MARK).unwrap_or(reply.raw());
-    match serde_json::from_slice::<Raw>(body) {
-        Ok(raw) => Ok(raw.result.get().to_owned()),
+    match serde_json::from_slice::<Raw<'_>>(body) {
+        Ok(raw) => Ok(raw.result.get().into()),
         Err(_) => serde_json::to_string(&reply.answer)
+            .map(Cow::from)
             .map_err(|error| Failure::new(Code::Undecodable, error.to_string())),
     }
 }
@@ -69,7 +72,7 @@ pub(crate) fn answer<A: Show>(reply: &Reply<A>, output: Output, selection: Selec
 /// Makes Excel read a file as UTF-8.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Rows as CSV, safe for spreadsheets if `is_safe`.
+/// Formats rows as CSV, safe for spreadsheets if `is_safe`.
 pub(crate) fn csv_rows(rows: &[Vec<String>], is_safe: bool) -> Result<Vec<u8>, Failure> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let cell = |cell: &String| if is_safe { neutralised(cell).into_owned() } else { cell.clone() };
@@ -78,7 +81,7 @@ pub(crate) fn csv_rows(rows: &[Vec<String>], is_safe: bool) -> Result<Vec<u8>, F
     writer.into_inner().map_err(|error| Failure::new(Code::Other, error.to_string()))
 }
 
-/// Rows with the names of their columns, for people or programs.
+/// Rows with the names of their columns, for printing.
 pub(crate) struct Rows {
     names: Vec<&'static str>,
     rows: Vec<Vec<String>>,
@@ -122,7 +125,7 @@ impl Rows {
     }
 }
 
-/// How wide the screen is: the terminal, else what `COLUMNS` says.
+/// Returns the width of the terminal, else the value of `COLUMNS`.
 fn screen_width() -> Option<usize> {
     let stdout = std::io::stdout();
     if stdout.is_terminal() {

@@ -1,15 +1,15 @@
-//! Which groups of an answer are shown, and in which order.
+//! Selects and sorts the groups of an answer.
 
 use clap::{Args, ValueEnum};
 use tgscan_core::types::{SearchGroup, unix_millis};
 
-/// Which groups tables and CSV have; JSON has all.
+/// The groups in tables and CSV; JSON has all.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct Selection {
-    /// Show groups only where the account was seen on this date or later, in tables and CSV
+    /// Show only groups in which the account was seen on or after this date, in tables and CSV
     #[arg(long, value_name = "DATE", value_parser = date)]
     since: Option<i64>,
-    /// The order of the groups in tables and CSV [default: seen, the newest first]
+    /// Order of the groups in tables and CSV [default: seen, newest first]
     #[arg(long, value_name = "ORDER", value_enum)]
     sort: Option<Sort>,
 }
@@ -17,7 +17,7 @@ pub(crate) struct Selection {
 /// An order of groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Sort {
-    /// When the account was last seen there, the newest first
+    /// Date on which the account was last seen there, newest first
     Seen,
     Title,
     Id,
@@ -28,7 +28,7 @@ fn date(text: &str) -> Result<i64, String> {
 }
 
 impl Selection {
-    /// Selects from groups that come the newest first. A date that cannot be read excludes nothing.
+    /// Selects from groups that are sorted newest first. Keeps groups whose date cannot be read.
     pub(super) fn of<'a>(&self, mut groups: Vec<&'a SearchGroup>) -> Vec<&'a SearchGroup> {
         if let Some(since) = self.since {
             groups.retain(|group| unix_millis(&group.date_updated).is_none_or(|seen| seen >= since));

@@ -1,4 +1,4 @@
-//! Columns for people.
+//! Tables for the terminal.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{escape, isolate};
 
-/// How wide a column gets at most, but for the last one.
+/// The maximum width of a column, except the last one.
 const WIDEST: usize = 48;
 /// Columns up to this width are not cut to fit the terminal: dates, ids, numbers. Wider ones get at least as much.
 const NARROWEST: usize = 16;
-/// What separates columns.
+/// The number of spaces between columns.
 const GAP: usize = 2;
 
 /// Rows of texts, in columns. The last column is not cut: links are copied.
@@ -37,7 +37,7 @@ impl Table {
         self.rows.push(cells.map(escape).to_vec());
     }
 
-    /// The width of each column, in at most `screen` columns if that is possible.
+    /// Returns the width of each column, for a total of at most `screen` if possible.
     fn widths(&self, screen: Option<usize>) -> Vec<usize> {
         let count = self.rows.first().map_or(0, Vec::len);
         let widest = |column: usize| {
@@ -83,7 +83,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// How many columns a text takes as it is drawn: an emoji of several code points takes two.
+/// Returns the number of terminal columns that a text takes: an emoji of several code points takes two.
 pub(super) fn width(text: &str) -> usize {
     text.width()
 }

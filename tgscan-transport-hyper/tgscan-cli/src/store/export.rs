@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tgscan_core::store::{Account, Call, CallState};
+use tgscan_core::store::{Account, AccountName, Answer, Call, CallId, CallState};
 
 use super::{PAGE, question};
-use crate::exit::{Code, Failure};
-use crate::print;
+use crate::args::Global;
+use crate::exit::{Code, Failure, counted};
+use crate::{connect, print};
 
 pub(crate) async fn run(accounts: &[Account]) -> Result<Code, Failure> {
     for account in accounts {
@@ -18,9 +19,8 @@ pub(crate) async fn run(accounts: &[Account]) -> Result<Code, Failure> {
             after = last.id;
             let mut lines = Vec::new();
             for call in &page {
-                let written = serde_json::to_writer(&mut lines, &line(account, call).await?);
-                written.map_err(|error| Failure::new(Code::Other, error.to_string()))?;
-                lines.push(b'\n');
+                let answer = account.call(call.id).await?.and_then(|(_, answer)| answer);
+                line(Some(account.name()), call.id, Some(call), answer.as_ref()).write(&mut lines)?;
             }
             print::bytes(&lines)?;
         }
@@ -28,22 +28,59 @@ pub(crate) async fn run(accounts: &[Account]) -> Result<Code, Failure> {
     Ok(Code::Done)
 }
 
-/// A call as it is exported.
+/// Prints the readable calls of a damaged file.
+pub(crate) async fn run_damaged(global: &Global) -> Result<Code, Failure> {
+    let mut salvage = connect::salvage_store(global).await?;
+    let (mut read, mut unreadable_calls) = (0_u64, 0_u64);
+    for row in &mut salvage {
+        // A call whose account is unreadable may belong to the account that was named.
+        let is_other = |name: &AccountName| global.account.as_ref().is_some_and(|label| *label != name.label);
+        if row.account.as_ref().is_some_and(is_other) {
+            continue;
+        }
+        let mut lines = Vec::new();
+        let line = line(row.account.as_ref(), row.id, row.call.as_ref(), row.answer.as_ref());
+        Line { account_number: row.account.is_none().then_some(row.account_number), ..line }
+            .write(&mut lines)?;
+        print::bytes(&lines)?;
+        read += 1;
+        unreadable_calls += u64::from(row.call.is_none());
+    }
+    let unreadable = salvage.unreadable();
+    if unreadable.is_empty() {
+        print::note(&format!("the store is whole: {}", counted(read, "call")));
+        return Ok(Code::Done);
+    }
+    Err(Failure::new(
+        Code::Other,
+        format!(
+            "the store is damaged: {} printed, {unreadable_calls} of them with their answer only; unreadable are {} of these calls, and the rows in {}. Restore the file from a backup, then compare with the balance (`tgscan store reconcile`)",
+            counted(read, "call"),
+            counted(unreadable.answers, "answer"),
+            counted(unreadable.pages, "damaged page"),
+        ),
+    ))
+}
+
+/// A call as it is exported. Unreadable fields of a damaged file are null.
 #[derive(Serialize)]
 struct Line<'a> {
-    account: &'a str,
-    service: &'a str,
+    account: Option<&'a str>,
+    service: Option<&'a str>,
+    /// The account's number in the file, if its name is unreadable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_number: Option<u32>,
     call: u64,
-    method: &'a str,
+    method: Option<&'a str>,
     question: Option<String>,
     live: Option<bool>,
-    claimed_at: String,
-    state: &'static str,
-    credits: u64,
+    claimed_at: Option<String>,
+    state: Option<&'static str>,
+    credits: Option<u64>,
     answer: Option<Body>,
 }
 
-/// An answer: as it came if it is JSON in one line, else as text.
+/// An answer: as received if it is JSON in one line, else as text.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Body {
@@ -51,29 +88,51 @@ enum Body {
     Text(String),
 }
 
-async fn line<'a>(account: &'a Account, call: &'a Call) -> Result<Line<'a>, Failure> {
-    let answer = account.call(call.id).await?.and_then(|(_, answer)| answer);
+fn line<'a>(
+    account: Option<&'a AccountName>,
+    id: CallId,
+    call: Option<&'a Call>,
+    answer: Option<&Answer>,
+) -> Line<'a> {
     let body = answer.map(|answer| match serde_json::from_slice::<Box<RawValue>>(&answer.body) {
         Ok(json) if !json.get().contains(['\n', '\r']) => Body::Json(json),
         _ => Body::Text(String::from_utf8_lossy(&answer.body).into_owned()),
     });
-    Ok(Line {
-        account: &account.name().label,
-        service: &account.name().service,
-        call: call.id,
-        method: call.entry.method(),
-        question: call.question.as_ref().map(|_| question(call)),
-        live: call.question.as_ref().map(|question| question.is_live),
-        claimed_at: humantime::format_rfc3339_millis(call.claimed_at()).to_string(),
-        state: match call.state() {
-            CallState::InFlight => "in flight",
-            CallState::Answered => "answered",
-            CallState::Uncertain => "uncertain",
-            CallState::Unanswered => "unanswered",
-            CallState::Resolved => "resolved",
-            _ => "unknown",
-        },
-        credits: call.entry.charged(),
+    let asked = call.filter(|call| call.question.is_some());
+    Line {
+        account: account.map(|name| &*name.label),
+        service: account.map(|name| &*name.service),
+        account_number: None,
+        call: id,
+        method: call.map(|call| call.entry.method()),
+        question: asked.map(question),
+        live: asked.and_then(|call| Some(call.question.as_ref()?.is_live)),
+        claimed_at: call.map(|call| humantime::format_rfc3339_millis(call.claimed_at()).to_string()),
+        state: call.map(state),
+        // The row of the answer has the cost too.
+        credits: call
+            .map(|call| call.entry.charged())
+            .or_else(|| answer.map(|answer| answer.credits.charged())),
         answer: body,
-    })
+    }
+}
+
+impl Line<'_> {
+    fn write(&self, lines: &mut Vec<u8>) -> Result<(), Failure> {
+        serde_json::to_writer(&mut *lines, self)
+            .map_err(|error| Failure::new(Code::Other, error.to_string()))?;
+        lines.push(b'\n');
+        Ok(())
+    }
+}
+
+fn state(call: &Call) -> &'static str {
+    match call.state() {
+        CallState::InFlight => "in flight",
+        CallState::Answered => "answered",
+        CallState::Uncertain => "uncertain",
+        CallState::Unanswered => "unanswered",
+        CallState::Resolved => "resolved",
+        _ => "unknown",
+    }
 }

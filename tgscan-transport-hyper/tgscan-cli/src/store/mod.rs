@@ -14,7 +14,7 @@ use crate::exit::{Code, Failure, counted};
 use crate::show::{Rows, escape};
 use crate::{connect, print};
 
-/// How many calls are read together.
+/// The number of calls per read.
 const PAGE: usize = 500;
 
 pub(crate) async fn run(global: &Global, command: StoreCommand) -> Result<Code, Failure> {
@@ -26,6 +26,9 @@ pub(crate) async fn run(global: &Global, command: StoreCommand) -> Result<Code, 
         print::note(&format!("the store is whole: {} verified", counted(rows, "row")));
         return Ok(Code::Done);
     }
+    if let StoreCommand::Export { damaged: true } = command {
+        return export::run_damaged(global).await;
+    }
     let store = connect::existing_store(global).await?;
     match command {
         StoreCommand::Bill(format) => bill(&connect::accounts(global, &store).await?, format).await,
@@ -33,7 +36,7 @@ pub(crate) async fn run(global: &Global, command: StoreCommand) -> Result<Code, 
         StoreCommand::Erase { person, yes } => {
             erase::run(&connect::accounts(global, &store).await?, &person, yes).await
         }
-        StoreCommand::Export => export::run(&connect::accounts(global, &store).await?).await,
+        StoreCommand::Export { .. } => export::run(&connect::accounts(global, &store).await?).await,
         StoreCommand::Uncertain(format) => uncertain(&connect::account(global, store).await?, format).await,
         StoreCommand::Info(format) => info(&connect::account(global, store).await?, format).await,
         StoreCommand::Resolve { call, credits } => {
@@ -70,7 +73,7 @@ async fn bill(accounts: &[Account], format: Format) -> Result<Code, Failure> {
         let name = account.name();
         for row in account.bill().await? {
             total = total.saturating_add(row.charged);
-            // What several calls cost together has no method.
+            // The joint cost of several calls has no method.
             let method = if row.method.is_empty() { "(several)".to_owned() } else { row.method };
             let (calls, charged) = (row.calls.to_string(), row.charged.to_string());
             rows.add(vec![name.label.clone(), name.service.clone(), row.date, method, calls, charged]);
@@ -107,7 +110,7 @@ async fn uncertain(account: &Account, format: Format) -> Result<Code, Failure> {
         return Ok(Code::Done);
     }
     if calls.iter().any(|call| call.entry.is_uncertain()) {
-        print::note("`tgscan store reconcile` finds out what uncertain calls cost (free)");
+        print::note("`tgscan store reconcile` determines the cost of uncertain calls (free)");
     }
     if let Some((call, cost)) = charged {
         print::note(&format!(
@@ -117,7 +120,7 @@ async fn uncertain(account: &Account, format: Format) -> Result<Code, Failure> {
     Ok(Code::Uncertain)
 }
 
-/// The query of a call, as it was given.
+/// Returns the query of a call, as the user gave it.
 fn question(call: &Call) -> String {
     let form = call.question.as_ref().map(|question| question.form.as_str()).unwrap_or_default();
     form.strip_prefix("query=").unwrap_or(form).replace("%2C", ",")
@@ -173,7 +176,7 @@ async fn info(account: &Account, format: Format) -> Result<Code, Failure> {
     Ok(Code::Done)
 }
 
-/// Credits that calls may cost.
+/// Formats the credits that calls may cost.
 fn amount(credits: u64, count: u64, noun: &str, is_open: bool) -> String {
     if count == 0 {
         return "0".to_owned();

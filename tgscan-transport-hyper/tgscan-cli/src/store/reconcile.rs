@@ -30,7 +30,7 @@ pub(crate) async fn run(global: &Global, late_charge: Duration) -> Result<Code, 
     report_rest(&account, &seen).await
 }
 
-/// The cost of the uncertain calls that are resolved now.
+/// Describes the cost of the uncertain calls that are resolved now.
 async fn settled(account: &Account, before: &[Call]) -> Result<String, Failure> {
     let mut table = Table::new(["CALL", "METHOD", "QUESTION", "COST"]);
     let mut count = 0;
@@ -73,11 +73,11 @@ fn conclusion(outcome: Outcome) -> String {
         Outcome::TooEarly => {
             "a call became uncertain in the meantime and may still be charged; compare again later".to_owned()
         }
-        _ => "nothing follows from this balance; compare again".to_owned(),
+        _ => "this balance is inconclusive; compare again".to_owned(),
     }
 }
 
-/// The remaining uncertain calls, as `info` and `uncertain` show them.
+/// Prints the remaining uncertain calls, as `info` and `uncertain` do, and returns the exit code.
 async fn report_rest(account: &Account, seen: &Reconciliation) -> Result<Code, Failure> {
     let left = account.unresolved().await?;
     for call in &left {
@@ -85,7 +85,7 @@ async fn report_rest(account: &Account, seen: &Reconciliation) -> Result<Code, F
         let cost = call.entry.charged();
         print::note(&if !call.entry.is_uncertain() {
             format!(
-                "{asked} cost {} and brought no usable answer: `tgscan store resolve {} {cost}` lets it be asked (and paid) again",
+                "{asked} cost {} and returned no usable answer: `tgscan store resolve {} {cost}` lets it be asked (and paid) again",
                 counted(cost, "credit"),
                 call.id
             )

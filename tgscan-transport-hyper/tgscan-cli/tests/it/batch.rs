@@ -144,6 +144,17 @@ fn all_jobs_pause_together_after_too_many_requests() {
 }
 
 #[test]
+fn rate_limits_the_requests_per_second() {
+    let bench = Bench::new(1000);
+    bench.write("list", list(12));
+    let began = std::time::Instant::now();
+    let ran = bench.run(&["batch", "list", "--jobs", "8", "--rate", "10", "--out", "out.jsonl"]);
+    assert_eq!((ran.code, bench.spent()), (Some(0), 12 * PRICE), "{ran:?}");
+    // The balance and 12 searches, of which the first waits for nothing.
+    assert!(began.elapsed() >= Duration::from_millis(1150), "{:?}", began.elapsed());
+}
+
+#[test]
 fn account_is_asked_again_after_more_pauses_than_a_call_has_attempts() {
     let bench = Bench::new(1000);
     bench.write("list", list(2));
@@ -262,7 +273,7 @@ fn batch_checks_and_finds_similar_groups_too() {
     assert_eq!(checked.out.lines().count(), 4);
     assert!(checked.err.contains("3  answered"), "{checked:?}");
     let similar = bench.run(&["batch", "list", "--method", "similar", "--csv", "--limit", "1"]);
-    assert!(similar.err.contains("line 3: this is asked about usernames only"), "{similar:?}");
+    assert!(similar.err.contains("line 3: this method takes usernames only"), "{similar:?}");
     assert!(
         similar.out.starts_with("account,found,group_username,group_title,num_users,group_link,"),
         "{similar:?}"

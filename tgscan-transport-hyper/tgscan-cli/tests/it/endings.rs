@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tgscan_core::http::StatusCode;
 use tgscan_mock::types::{Balance, Search};
 use tgscan_mock::{Fault, FaultKind, Mock};
 
@@ -11,7 +12,7 @@ use crate::support::{Bench, PRICE, Ran, STORE, accounts, charged, list};
 
 const SIGNALS: [(&str, i32); 3] = [("-INT", 130), ("-TERM", 143), ("-HUP", 129)];
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
@@ -30,7 +31,7 @@ fn slow_by(millis: u64) -> Bench {
 }
 
 /// Waits until the mock has charged for this many searches.
-fn wait_for(bench: &Bench, child: &mut Child, searches: u64) {
+pub(crate) fn wait_for(bench: &Bench, child: &mut Child, searches: u64) {
     while bench.mock.account().charged_calls < searches && child.try_wait().unwrap().is_none() {
         std::thread::yield_now();
     }
@@ -153,7 +154,7 @@ fn interrupted_search_says_what_it_may_have_cost() {
     wait_for(&bench, &mut child, 2);
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     signal(&child, "-INT");
-    assert!(lines.any(|line| line.unwrap().contains("may be charged, so its answer is waited for")));
+    assert!(lines.any(|line| line.unwrap().contains("may be charged, so this waits for its answer")));
     signal(&child, "-INT");
     let err: Vec<String> = lines.map(Result::unwrap).collect();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{err:?}");
@@ -187,6 +188,7 @@ enum Ending {
     FullDisk,
     ReaderGone,
     EmptyBalance,
+    WrongKey,
     TooManyRequests,
     ResetAfterCharge,
 }
@@ -202,6 +204,7 @@ fn batch_of_500_keeps_every_paid_answer_through_every_ending() {
         FullDisk,
         ReaderGone,
         EmptyBalance,
+        WrongKey,
         TooManyRequests,
         ResetAfterCharge,
     ];
@@ -210,6 +213,12 @@ fn batch_of_500_keeps_every_paid_answer_through_every_ending() {
         bench.write("list", list(500));
         match ending {
             EmptyBalance => bench.mock.set_credits(300),
+            // It is withdrawn during the batch.
+            WrongKey => {
+                bench.mock.script::<Search>((0..500).map(|n| {
+                    (n >= 60).then(|| Fault::new(FaultKind::ErrorEnvelope(StatusCode::UNAUTHORIZED)))
+                }));
+            }
             TooManyRequests => bench.mock.script::<Search>(
                 (0..400).map(|n| (n % 50 == 7).then(|| Fault::new(FaultKind::TooManyRequests(Some(0))))),
             ),
@@ -246,6 +255,11 @@ fn batch_of_500_keeps_every_paid_answer_through_every_ending() {
         if [EmptyBalance, FullDisk].contains(&ending) {
             bench.mock.set_credits(10_000);
             bench.run_stored(&["store", "purchase", "9999"]);
+        }
+        if ending == WrongKey {
+            let source = "refuses the API key from the environment variable TGSCAN_API_KEY; replace it";
+            assert!(ran.code == Some(3) && ran.err.contains(source), "{ran:?}");
+            bench.mock.clear_script();
         }
         if ending == FullDisk {
             std::fs::remove_file(bench.path("link.jsonl")).unwrap();

@@ -19,3 +19,4 @@ mod report;
 mod screens;
 mod setup;
 mod support;
+mod unwritten;

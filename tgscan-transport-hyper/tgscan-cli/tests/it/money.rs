@@ -66,7 +66,7 @@ fn reconcile_reports_each_call_and_what_is_left() {
     assert_eq!(bench.run_stored(&["search", "carol_1"]).code, Some(7));
     let left = bench.run_stored(&["store", "reconcile", "--late-charge", "0s"]);
     assert!(
-        left.err.contains("call 3 (search carol_1) cost 2 credits and brought no usable answer"),
+        left.err.contains("call 3 (search carol_1) cost 2 credits and returned no usable answer"),
         "{left:?}"
     );
     assert!(left.err.contains("tgscan store resolve 3 2"), "{left:?}");
@@ -238,12 +238,13 @@ fn store_commands_create_nothing_and_erase_asks() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn full_output_shows_the_answer_and_its_cost() {
+fn full_output_keeps_the_answer_and_shows_its_cost() {
     let bench = Bench::new(100);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let ran = Ran::of(bench.command(&["search", "alice_1", "--json"]).stdout(full).output().unwrap());
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.err.contains("op_cost") && ran.err.contains("2 credits charged, 98 left"), "{ran:?}");
+    assert!(ran.err.contains("not written; the response is kept in tgscan.set-aside.jsonl"), "{ran:?}");
+    assert!(ran.err.contains("2 credits charged, 98 left"), "{ran:?}");
     // The same for a batch.
     bench.write("list", list(2));
     symlink("/dev/full", bench.path("out.jsonl")).unwrap();

@@ -119,7 +119,8 @@ fn uncertain_call_is_listed_resolved_and_reconciled() {
     let again = bench.run_stored(&["search", "alice_1"]);
     assert_eq!(again.code, Some(6));
     assert!(
-        again.err.contains("`tgscan store reconcile --base-url") && again.err.contains("finds out (free)"),
+        again.err.contains("`tgscan store reconcile --base-url")
+            && again.err.contains("determines its cost (free)"),
         "{again:?}"
     );
     let listed = bench.run_stored(&["store", "uncertain"]);
@@ -200,6 +201,45 @@ fn person_is_erased_and_calls_are_exported() {
     let exported = bench.run_stored(&["store", "export"]);
     assert!(!exported.out.to_lowercase().contains("alice_1"), "{exported:?}");
     assert!(bench.run_stored(&["store", "bill"]).err.contains("2 credits in all"));
+}
+
+#[test]
+fn damaged_store_is_exported_as_far_as_it_can_be_read() {
+    let bench = Bench::new(100);
+    for name in ["alice_1", "bob_1"] {
+        bench.run_stored(&["search", name]);
+    }
+    let whole = bench.run_stored(&["store", "export"]);
+    let exported = bench.run_stored(&["store", "export", "--damaged"]);
+    assert_eq!((exported.code, &exported.out), (Some(0), &whole.out), "{exported:?}");
+    assert!(exported.err.contains("the store is whole: 2 calls"), "{exported:?}");
+    // The head, without which no other command opens the file.
+    let intact = std::fs::read(bench.path("store")).unwrap();
+    let mut bytes = intact.clone();
+    bytes[..2048].fill(0xff);
+    std::fs::write(bench.path("store"), &bytes).unwrap();
+    let refused = bench.run_stored(&["store", "export"]);
+    assert!(refused.code == Some(1) && refused.out.is_empty(), "{refused:?}");
+    let exported = bench.run_stored(&["store", "export", "--damaged"]);
+    assert_eq!((exported.code, &exported.out), (Some(1), &whole.out), "{exported:?}");
+    assert!(
+        exported.err.contains("2 calls printed") && exported.err.contains("1 damaged page"),
+        "{exported:?}"
+    );
+    assert!(std::fs::read(bench.path("store")).unwrap() == bytes, "the file was changed");
+    // A page of a table.
+    let mut bytes = intact;
+    for page in bytes[4096..].chunks_mut(4100).filter(|page| page.windows(7).any(|text| text == b"alice_1")) {
+        page[4099] ^= 1;
+    }
+    std::fs::write(bench.path("store"), &bytes).unwrap();
+    let checked = bench.run_stored(&["store", "check"]);
+    assert!(
+        checked.code == Some(1) && checked.err.contains("`tgscan store export --damaged`"),
+        "{checked:?}"
+    );
+    let other = bench.run_stored(&["--account", "other", "store", "export", "--damaged"]);
+    assert!(!other.out.contains("bob_1"), "{other:?}");
 }
 
 #[test]

@@ -56,6 +56,48 @@ fn csv_has_a_row_for_each_group_with_ids_dates_and_histories() {
 }
 
 #[test]
+fn repeated_accounts_are_paid_once_and_each_row_keeps_its_columns() {
+    let bench = Bench::new(1000);
+    bench.expect(Expect::<Search>::any().always_answer(answer()));
+    bench
+        .write("list.csv", "case,account,also\n1,@alice_1,t.me/alice_1\n2,bob_1,\n3,https://t.me/Alice_1,\n");
+    let batch =
+        ["batch", "list.csv", "--column", "account", "--column", "also", "--jobs", "1", "--out", "out.csv"];
+    let ran = bench.run_stored(&batch);
+    assert!(ran.code == Some(0) && ran.err.contains("2  repeated in the list"), "{ran:?}");
+    let whole = std::fs::read_to_string(bench.path("out.csv")).unwrap();
+    let rows = csv(&bench.path("out.csv"));
+    let shown: Vec<_> = ["case", "account", "group_id", "credits", "rows", "row"]
+        .iter()
+        .fold(vec![String::new(); rows.len()], |texts, name| {
+            texts.iter().zip(&rows).map(|(text, row)| format!("{text}{} ", row[*name])).collect()
+        });
+    assert_eq!(
+        shown,
+        [
+            "1 '@alice_1 -1001 2 4 1 ",
+            "1 '@alice_1 -1002  4 2 ",
+            "3 https://t.me/Alice_1 -1001  4 3 ",
+            "3 https://t.me/Alice_1 -1002  4 4 ",
+            "2 bob_1 -1001 2 2 1 ",
+            "2 bob_1 -1002  2 2 ",
+        ]
+    );
+    // Cut between the rows of a repeated account, it is written again.
+    let rows = whole.lines().count();
+    for cut in 1..rows {
+        let kept: String = whole.split_inclusive('\n').take(cut).collect();
+        bench.write("out.csv", kept);
+        assert_eq!(bench.run_stored(&batch).code, Some(0));
+        assert_eq!(csv(&bench.path("out.csv")).len(), rows - 1, "{cut}");
+    }
+    assert_eq!(bench.spent(), 2 * PRICE);
+    // Without columns, a line is an account.
+    let lines = bench.run_stored(&["batch", "list.csv", "--column", "account", "--out", "out.jsonl"]);
+    assert_eq!((lines.code, accounts(&bench.path("out.jsonl")).len()), (Some(0), 2), "{lines:?}");
+}
+
+#[test]
 fn fields_select_columns_and_other_columns_are_refused_later() {
     let bench = Bench::new(1000);
     bench.write("list", list(2));
@@ -64,7 +106,7 @@ fn fields_select_columns_and_other_columns_are_refused_later() {
     let text = std::fs::read_to_string(bench.path("out.csv")).unwrap();
     assert!(text.starts_with("account,group_id,group_title,rows,row\n"), "{text}");
     let all = bench.run(&["batch", "list", "--out", "out.csv"]);
-    assert!(all.code == Some(2) && all.err.contains("other columns"), "{all:?}");
+    assert!(all.code == Some(2) && all.err.contains("its columns are not those"), "{all:?}");
     assert_eq!(std::fs::read_to_string(bench.path("out.csv")).unwrap(), text, "left unchanged");
     assert_eq!(bench.spent(), 2 * PRICE);
 }
@@ -191,7 +233,7 @@ fn files_with_personal_data_are_for_their_owner_alone() {
     let key = bench.write("key", tgscan_mock::Mock::LIVE_KEY);
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let ran = bench.run(&["--key-file", "key", "balance"]);
-    assert!(ran.code == Some(0) && ran.err.contains("others can read the key file key"), "{ran:?}");
+    assert!(ran.code == Some(0) && ran.err.contains("other users can read the key file key"), "{ran:?}");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(bench.run(&["--key-file", "key", "balance"]).err, "");
 }

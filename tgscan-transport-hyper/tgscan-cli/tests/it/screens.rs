@@ -1,7 +1,10 @@
 //! The screens, word for word. To accept a change: `UPDATE_SNAPSHOTS=yes cargo test --package tgscan-cli screens`.
 
 use std::fmt::Write;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use tgscan_mock::types::{Search, SearchAnswer, SearchGroup, SearchUser};
 use tgscan_mock::{Expect, Fault, FaultKind, Mock};
@@ -165,6 +168,43 @@ fn progress_fits_the_terminal_and_waiting_is_visible() {
     assert!(shown.contains("waiting for the answer: 1 s"), "{shown:?}");
 }
 
+#[test]
+fn progress_follows_a_resized_terminal() {
+    let bench = Bench::with(Mock::builder().seed(11).latency(Duration::from_millis(30)).build().unwrap());
+    bench.write("list", crate::support::list(120));
+    let batch = ["batch", "list", "--out", "out.jsonl", "--jobs", "1"];
+    let mut child = crate::support::on_terminal(&bench, 100, &batch).stdout(Stdio::piped()).spawn().unwrap();
+    let mut screen = BufReader::new(child.stdout.take().unwrap());
+    // The text between two returns is one line.
+    let mut next_width = || loop {
+        let mut drawn = Vec::new();
+        assert!(
+            screen.read_until(b'\r', &mut drawn).unwrap() > 0,
+            "the batch ended before the line was drawn"
+        );
+        let drawn = strip(&String::from_utf8(drawn).unwrap());
+        if let Some(start) = drawn.find("/120  ") {
+            break drawn[start..].trim_end().chars().count() + drawn[..start].trim_start().chars().count();
+        }
+    };
+    let is_narrow = |width: usize| width <= 30;
+    let is_wide = |width: usize| width > 60;
+    while !is_wide(next_width()) {}
+    for (columns, fits) in [("30", &is_narrow as &dyn Fn(usize) -> bool), ("90", &is_wide)] {
+        let tty = std::fs::read_to_string(bench.path("tty")).unwrap();
+        let resized = Command::new("stty").args(["-F", tty.trim(), "cols", columns]).status().unwrap();
+        assert!(resized.success());
+        while !fits(next_width()) {}
+        for _ in 0..5 {
+            let width = next_width();
+            assert!(fits(width), "{columns} columns: {width}");
+        }
+    }
+    std::io::copy(&mut screen, &mut std::io::sink()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(crate::support::accounts(&bench.path("out.jsonl")).len(), 120);
+}
+
 /// A text without the sequences that move the cursor and colour it.
 fn strip(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
@@ -189,7 +229,7 @@ fn plan_says_what_searches_cost_so_far_and_where_the_limit_stops() {
         "       10  would be searched",
         "       20  credits at the average cost so far",
         "       20  credits at the highest cost so far (2)",
-        "        3  searches at least fit --max-credits 7, at the highest cost so far",
+        "        3  searches or more fit --max-credits 7 at the highest cost so far",
         "      998  credits are left",
     ] {
         assert!(ran.out.contains(line), "{line}: {ran:?}");

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use tgscan_mock::Mock;
+use tgscan_core::http::StatusCode;
+use tgscan_mock::types::Search;
+use tgscan_mock::{Fault, FaultKind, Mock};
 
 use crate::support::{Bench, PRICE, Ran};
 
@@ -46,6 +48,25 @@ fn init_keeps_the_key_and_answers_and_a_repeated_question_is_free() {
     assert_eq!(bench.spent(), 2 * PRICE);
     let again = init(&bench, &[], "another\n");
     assert!(again.code == Some(2) && again.err.contains("--force"), "{again:?}");
+}
+
+#[test]
+fn batch_whose_key_is_withdrawn_continues_after_init() {
+    let bench = Bench::new(100);
+    let typed = format!("{}\n\n\n\n", Mock::LIVE_KEY);
+    init(&bench, &[], &typed);
+    bench.write("list", crate::support::list(3));
+    let refused = || Fault::new(FaultKind::ErrorEnvelope(StatusCode::UNAUTHORIZED));
+    bench.mock.script::<Search>([None, Some(refused()), Some(refused())]);
+    let batch = ["batch", "list", "--jobs", "1", "--out", "out.jsonl"];
+    let ran = configured(&bench, &batch);
+    assert!(ran.code == Some(3) && ran.err.contains("refuses the API key from the file"), "{ran:?}");
+    let next = "next: tgscan init --force && tgscan batch list --jobs 1 --out out.jsonl\n";
+    assert!(ran.err.ends_with(next), "{ran:?}");
+    bench.mock.clear_script();
+    assert_eq!(init(&bench, &["--force"], &typed).code, Some(0));
+    assert_eq!(configured(&bench, &batch).code, Some(0));
+    assert_eq!(bench.spent(), 3 * PRICE);
 }
 
 #[test]
@@ -122,6 +143,8 @@ fn wrong_configuration_says_what_is_wrong_and_where() {
     for (text, flags, says) in [
         ("max_credit = 7\n", &[][..], "unknown field `max_credit`"),
         ("max_credits = \"many\"\n", &[], "max_credits"),
+        ("max_age = \"7days\"\nstore = postgres://me:s3cret@host/db\n", &[], "line 2: "),
+        ("[profiles.a]\nmax_credits = \"s3cret\"\n", &["--profile", "a"], "expected"),
         ("max_age = \"soon\"\nstore = \"s\"\n", &[], "max_age in the configuration file"),
         ("[profiles.a]\n", &["--profile", "b"], "has no such profile; it has: a"),
     ] {
@@ -130,6 +153,28 @@ fn wrong_configuration_says_what_is_wrong_and_where() {
         let ran = Ran::of(command.env("TGSCAN_CONFIG", "config.toml").output().unwrap());
         assert!(ran.code == Some(2) && ran.err.contains(says), "{says}: {ran:?}");
         assert!(ran.err.contains("config.toml") || ran.err.contains("configuration file"), "{ran:?}");
+        assert!(!ran.err.contains("s3cret"), "{ran:?}");
+    }
+}
+
+#[test]
+fn wrong_connection_string_becomes_no_file_and_is_not_shown() {
+    let bench = Bench::new(100);
+    for store in [
+        "\"postgres://me:s3cret@localhost:1/db\"",
+        "Postgres://me:s3cret@localhost:1/db",
+        "mysql://me:s3cret@localhost:1/db",
+        "host=localhost port=1 user=me password=s3cret",
+        " postgres://me:s3cret@localhost:1/db",
+        "postgres://localhost:1/db?user=me&password=s3cret",
+    ] {
+        let mut command = bench.command(&["search", "alice_1"]);
+        let ran = Ran::of(command.env("TGSCAN_STORE", store).output().unwrap());
+        assert!(ran.code != Some(0) && bench.spent() == 0, "{ran:?}");
+        assert!(!ran.err.contains("s3cret") && ran.err.contains("--store: "), "{ran:?}");
+        let names = std::fs::read_dir(bench.path("")).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert!(names.iter().all(|name| !name.to_string_lossy().contains("s3cret")), "{names:?}");
     }
 }
 

@@ -169,23 +169,30 @@ impl Ran {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> String {
-        let command = bench.command(arguments);
-        let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap());
-        let words: Vec<String> =
-            std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
-        let line = format!("stty cols {columns} rows 24; exec {}", words.join(" "));
-        let mut script = Command::new("script");
-        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => script.env(name, value),
-                None => script.env_remove(name),
-            };
-        }
-        script.env_remove("PAGER").envs(environment.iter().copied());
-        script.env("TERM", "xterm").current_dir(bench.directory.path()).stdin(Stdio::null());
+        let mut script = on_terminal(bench, columns, arguments);
+        script.envs(environment.iter().copied());
         String::from_utf8(script.output().unwrap().stdout).unwrap()
     }
+}
+
+/// The program on a terminal of a width, whose device is written to the file `tty`.
+pub(crate) fn on_terminal(bench: &Bench, columns: u16, arguments: &[&str]) -> Command {
+    let command = bench.command(arguments);
+    let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap());
+    let words: Vec<String> =
+        std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
+    let line = format!("tty > tty; stty cols {columns} rows 24; exec {}", words.join(" "));
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    script.env_remove("PAGER");
+    script.env("TERM", "xterm").current_dir(bench.directory.path()).stdin(Stdio::null());
+    script
 }
 
 /// The accounts in a file of rows, in order.

@@ -3,6 +3,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a failed unwrap in a test's helper is a failed test")]
 
 mod attacks;
+mod budgets;
 mod clients;
 mod cluster;
 mod config;

@@ -1,7 +1,7 @@
 //! Health, metrics, logs, budgets that end, shutdown.
 
 use std::io::{Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tgscan_mock::Expect;
 use tgscan_mock::types::Search;
@@ -27,7 +27,7 @@ fn openapi_document_names_the_urls_and_the_codes() {
 }
 
 /// The value of a metric with all these parts in its line.
-fn metric(gateway: &Gateway, parts: &[&str]) -> Option<f64> {
+pub(crate) fn metric(gateway: &Gateway, parts: &[&str]) -> Option<f64> {
     let text = gateway.get("/metrics").body;
     let line =
         text.lines().find(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
@@ -165,6 +165,26 @@ fn a_second_signal_ends_the_wait() {
     let again = world.start();
     let refused = again.search(&key, "some_name");
     assert_eq!((refused.status, &*refused.code()), (409, "uncertain"));
+}
+
+#[test]
+fn shutdown_waits_no_longer_than_its_limit() {
+    let world = World::new(100);
+    world.configure("", "[limits]\ndrain = \"4s\"");
+    let key = world.key("a", &[]);
+    let gateway = world.start();
+    world.mock.expect(Expect::<Search>::any().after(Duration::from_mins(1)).always_default());
+    let mut caller = gateway.connect();
+    write!(caller, "POST /tgscan/v1/search HTTP/1.1\r\nHost: a\r\nApi-Key: {key}\r\nContent-Length: 15\r\n\r\nquery=some_name").unwrap();
+    while world.server.requests_in_flight() < 1 {
+        std::thread::yield_now();
+    }
+    let began = Instant::now();
+    gateway.signal("-TERM");
+    assert_eq!(gateway.wait_for("stopped")["calls_left"], 1);
+    let took = began.elapsed();
+    assert!((Duration::from_secs(4)..Duration::from_secs(7)).contains(&took), "{took:?}");
+    assert_eq!(gateway.ended().0, Some(6));
 }
 
 #[test]

@@ -1,22 +1,32 @@
 //! The file's pages, each with a checksum, below redb.
 //!
-//! redb trusts the pages that it reads: it would panic at some damaged ones, and take others for the data. Here each page is
-//! verified when it is read, so that damage is an error. Version 1 of the format:
+//! redb trusts the pages that it reads: damaged pages could make it panic or return wrong data. Here, each page is
+//! verified when it is read, so damage is an error. Version 1 of the format, with all numbers in little-endian order:
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 0 to 15 | [`MAGIC`], and the version as 4 bytes, little-endian as all numbers |
+//! | 0 to 15 | [`MAGIC`], and the version as 4 bytes |
 //! | 512 to 1023 | the first copy of the head |
 //! | 1024 to 1535 | the second copy of the head |
-//! | from 4096 | pages 1, 2, …: 4096 bytes, and the CRC-32 of the page's number (8 bytes) and these bytes |
+//! | from 4096 | groups: each is a page with 1024 checksums, then the 1024 pages that they belong to, from page 1 on |
 //!
-//! A head is the CRC-32 of the rest, a serial number (8 bytes), the number of pages (8 bytes), and the 320 bytes that redb
-//! keeps at the beginning of its page 0. A new head overwrites the copy that is not known to be on disk, and is copied over
-//! the other one when it is. So a crash leaves one whole head, and damage to one copy loses nothing. If the copies differ,
-//! the process died during a commit, and redb decides by the checksums in its tree whether that commit is complete.
+//! A page has 4096 bytes. Its checksum is the CRC-32 of its number (8 bytes) and its content. Changed checksums are
+//! written when redb flushes its pages.
+//!
+//! A head consists of the CRC-32 of the rest, a serial number (8 bytes), the number of pages (8 bytes), and the first
+//! 320 bytes of redb's page 0. A new head overwrites the copy that is not known to be on disk, and once it is on disk,
+//! also the other copy. So a crash leaves one complete head, and damage to one copy loses nothing.
+//!
+//! In an existing file, a page with a wrong checksum is damaged, with one exception. If the copies of the head
+//! differ, the process died during a commit or directly after it. If redb's bytes then require a recovery, and the
+//! commit did not have two phases, redb decides by the checksums in its tree whether the commit is complete. For
+//! that, pages with a wrong checksum may be read.
 
 #[cfg(test)]
 mod tests;
+
+mod flags;
+mod sums;
 
 use std::fmt;
 use std::fs::File;
@@ -27,20 +37,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 
+pub(super) use flags::{FLAGS, is_verified_when_opened};
+use sums::Sums;
+
 /// The first bytes of a store.
 pub(super) const MAGIC: &[u8; 12] = b"tgscan store";
 /// The version of the format.
 pub(super) const VERSION: u32 = 1;
 
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 const CHECKSUM: usize = 4;
-/// The bytes of redb's head.
-const HEAD: usize = 320;
-/// Where the copies of the head are, each in a separate sector.
+/// The number of pages in a group, whose checksums are in one page. Small in tests, so that files have several groups.
+const GROUP: u64 = if cfg!(test) { 8 } else { (PAGE / CHECKSUM) as u64 };
+/// The length of redb's head, in bytes.
+pub(super) const HEAD: usize = 320;
+/// The offsets of the copies of the head, each in a separate sector.
 const COPIES: [u64; 2] = [512, 1024];
-/// The bytes of a copy.
+/// The length of a copy, in bytes.
 const COPY: usize = CHECKSUM + 16 + HEAD;
-/// Where page 1 is.
+/// The offset of the first group.
 const FIRST: u64 = 4096;
 
 /// The locked file. Clones share it, so that it stays locked while redb opens it again.
@@ -48,24 +63,27 @@ const FIRST: u64 = 4096;
 pub(super) struct Pages {
     file: Arc<dyn StorageBackend>,
     head: Arc<Mutex<Head>>,
-    /// Whether pages with a wrong checksum may be read: of a new file, or of an incomplete commit.
+    sums: Arc<Mutex<Sums>>,
+    /// Whether pages with a wrong checksum may be read. They occur in a new file, and after an incomplete commit.
     is_lenient: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
 struct Head {
     serial: u64,
-    /// The number of pages, with page 0.
+    /// The number of pages, including page 0.
     pages: u64,
     bytes: [u8; HEAD],
     /// The copy that the next head is written to.
     next: usize,
-    /// Whether the latest head has to be copied when it is on disk.
+    /// Whether the latest head must be written to the other copy once it is on disk.
     is_new: bool,
+    /// Whether heads are kept in memory, because no page was written since the file was opened.
+    is_held: bool,
 }
 
 impl Pages {
-    /// Locks a file, which is empty if it `is_new`.
+    /// Locks a file, which must be empty if `is_new`.
     pub(super) fn lock(file: File, is_new: bool) -> std::result::Result<Self, redb::Error> {
         Ok(Self::over(Arc::new(FileBackend::new(file)?), is_new)?)
     }
@@ -75,24 +93,20 @@ impl Pages {
             let start = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
             file.write(0, &start)?;
         }
-        let head = Head { serial: 0, pages: 0, bytes: [0; HEAD], next: 0, is_new: false };
+        let head = Head { serial: 0, pages: 0, bytes: [0; HEAD], next: 0, is_new: false, is_held: false };
         let is_lenient = Arc::new(AtomicBool::new(is_new));
-        Ok(Self { file, head: Arc::new(Mutex::new(head)), is_lenient })
+        Ok(Self { file, head: Arc::new(Mutex::new(head)), sums: Arc::default(), is_lenient })
     }
 
-    /// Reads the head of a file that was written before.
+    /// Reads the head of an existing file.
     pub(super) fn load(&self) -> Result<()> {
-        let mut heads: Vec<(usize, Head)> = COPIES
-            .iter()
-            .enumerate()
-            .filter_map(|(copy, at)| Some((copy, Head::decode(&self.file.read(*at, COPY).ok()?)?)))
-            .collect();
-        heads.sort_by_key(|(_, head)| head.serial);
+        let mut heads = self.heads();
         let is_recovering = matches!(&heads[..], [(_, old), (_, new)] if old.serial != new.serial);
         let len = self.file.len()?;
         let mut latest = heads.pop().ok_or_else(|| damaged("both copies of its head are damaged"))?;
         if is_recovering {
-            // The length of the file may not have reached the disk. Before the older head is overwritten, the newer one has to.
+            // The length of the file may not have reached the disk. The newer head must reach it before the older is
+            // overwritten.
             if len < end(latest.1.pages) {
                 latest = heads.pop().unwrap_or(latest);
             }
@@ -100,12 +114,55 @@ impl Pages {
         }
         let (copy, mut head) = latest;
         if len < end(head.pages) {
-            return Err(Error::new(ErrorKind::UnexpectedEof, "it is shorter than its head says"));
+            return Err(Error::new(ErrorKind::UnexpectedEof, "it is shorter than its head states"));
         }
-        head.next = 1 - copy;
+        (head.next, head.is_held) = (1 - copy, true);
+        *self.sums() = Sums::default();
+        self.is_lenient.store(is_recovering && is_verified_when_opened(&head.bytes), Ordering::Relaxed);
         *self.head() = head;
-        self.is_lenient.store(is_recovering, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Reads the undamaged copies of the head, the latest last.
+    fn heads(&self) -> Vec<(usize, Head)> {
+        let mut heads: Vec<(usize, Head)> = COPIES
+            .iter()
+            .enumerate()
+            .filter_map(|(copy, at)| Some((copy, Head::decode(&self.file.read(*at, COPY).ok()?)?)))
+            .collect();
+        heads.sort_by_key(|(_, head)| head.serial);
+        heads
+    }
+
+    /// Reads redb's bytes in the head of a damaged file. Also returns whether all pages of that commit are known to
+    /// be on disk.
+    pub(super) fn head_of_damaged(&self) -> Option<([u8; HEAD], bool)> {
+        let heads = self.heads();
+        let is_flushed = matches!(&heads[..], [(_, one), (_, other)] if one.serial == other.serial);
+        let (_, latest) = heads.last()?;
+        Some((latest.bytes, is_flushed || !is_verified_when_opened(&latest.bytes)))
+    }
+
+    /// Reads pages of a damaged file. Also returns whether all their checksums are right. `None` if they cannot be
+    /// read.
+    pub(super) fn read_damaged(&self, first: u64, count: usize) -> Option<(Vec<u8>, bool)> {
+        let (mut read, mut is_intact) = (Vec::new(), true);
+        for (first, count) in in_groups(first, count) {
+            let part = self.file.read(place(first), count * PAGE).ok()?;
+            let mut sums = self.sums();
+            for (page, content) in (first..).zip(part.chunks_exact(PAGE)) {
+                is_intact &= sums.get(&*self.file, page).is_ok_and(|sum| sum == checksum(page, content));
+            }
+            drop(sums);
+            read.extend(part);
+        }
+        Some((read, is_intact))
+    }
+
+    /// Returns the number of pages, including page 0, by the length of the file.
+    pub(super) fn count_by_length(&self) -> u64 {
+        let pages = self.file.len().unwrap_or(0).saturating_sub(FIRST) / PAGE as u64;
+        1 + pages / (GROUP + 1) * GROUP + (pages % (GROUP + 1)).saturating_sub(1)
     }
 
     /// Refuses every damaged page from now on.
@@ -117,8 +174,27 @@ impl Pages {
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the head to the copy that is not known to be on disk.
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a head that was held, before the first page is written.
+    fn release_head(&self) -> Result<()> {
+        let mut head = self.head();
+        if !std::mem::take(&mut head.is_held) {
+            return Ok(());
+        }
+        self.write_head(&mut head)?;
+        drop(head);
+        self.sync_data(false)
+    }
+
+    /// Writes the head to the copy that is not known to be on disk. Until the first page is written, the head is held
+    /// in memory instead: it marks the file as open, and a process that only reads would flush it twice for nothing.
     fn write_head(&self, head: &mut Head) -> Result<()> {
+        if head.is_held {
+            return Ok(());
+        }
         head.serial += 1;
         head.is_new = true;
         self.file.write(COPIES[head.next], &head.encode())
@@ -139,7 +215,7 @@ impl Head {
         let (serial, rest) = content.split_first_chunk()?;
         let (pages, bytes) = rest.split_first_chunk()?;
         let (serial, pages) = (u64::from_le_bytes(*serial), u64::from_le_bytes(*pages));
-        Some(Self { serial, pages, bytes: bytes.try_into().ok()?, next: 0, is_new: false })
+        Some(Self { serial, pages, bytes: bytes.try_into().ok()?, next: 0, is_new: false, is_held: false })
     }
 }
 
@@ -154,27 +230,35 @@ impl StorageBackend for Pages {
         }
         let (first, count) = span(offset, len)?;
         if first.saturating_add(count as u64) > self.head().pages {
-            return Err(damaged("a reference leads beyond its end"));
+            return Err(damaged("a reference points beyond its end"));
         }
-        let stored = self.file.read(place(first), count * (PAGE + CHECKSUM))?;
-        let mut read = Vec::with_capacity(len);
-        for (page, bytes) in (first..).zip(stored.chunks_exact(PAGE + CHECKSUM)) {
-            let (content, expected) = bytes.split_at(PAGE);
-            let actual = checksum(page, content);
-            if actual != expected {
-                if !self.is_lenient.load(Ordering::Relaxed) {
-                    return Err(damaged(&format!("page {page} has a wrong checksum")));
+        let mut read = Vec::new();
+        for (first, count) in in_groups(first, count) {
+            let part = self.file.read(place(first), count * PAGE)?;
+            let mut sums = self.sums();
+            for (page, content) in (first..).zip(part.chunks_exact(PAGE)) {
+                let actual = checksum(page, content);
+                if actual != sums.get(&*self.file, page)? {
+                    if !self.is_lenient.load(Ordering::Relaxed) {
+                        return Err(damaged(&format!("page {page} has a wrong checksum")));
+                    }
+                    // A power loss may have kept the page and lost its checksum. redb verifies the content before it
+                    // uses the page. If redb refuses the content, the page is free.
+                    sums.set(&*self.file, page, actual)?;
                 }
-                // A power loss may have kept the page and lost its checksum. redb verifies the content itself before it uses the
-                // page. If it refuses it, the page is free.
-                self.file.write(place(page) + PAGE as u64, &actual)?;
             }
-            read.extend_from_slice(content);
+            drop(sums);
+            if read.is_empty() {
+                read = part;
+            } else {
+                read.extend(part);
+            }
         }
         Ok(read)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
+        self.release_head()?;
         let pages = len / PAGE as u64;
         let mut head = self.head();
         let is_shorter = pages < head.pages;
@@ -190,7 +274,11 @@ impl StorageBackend for Pages {
     }
 
     fn sync_data(&self, eventual: bool) -> Result<()> {
-        let written = self.head().serial;
+        let Head { serial: written, is_held, .. } = *self.head();
+        if is_held {
+            return Ok(());
+        }
+        self.sums().write(&*self.file)?;
         self.file.sync_data(eventual)?;
         let mut head = self.head();
         if head.is_new && head.serial == written {
@@ -207,33 +295,56 @@ impl StorageBackend for Pages {
             head.bytes = data.try_into().map_err(|_| damaged("its head has another length"))?;
             return self.write_head(&mut head);
         }
-        let (first, _) = span(offset, data.len())?;
-        let mut stored = Vec::with_capacity(data.len() / PAGE * (PAGE + CHECKSUM));
-        for (page, bytes) in (first..).zip(data.chunks_exact(PAGE)) {
-            stored.extend_from_slice(bytes);
-            stored.extend(checksum(page, bytes));
+        self.release_head()?;
+        let (first, count) = span(offset, data.len())?;
+        let mut data = data;
+        for (first, count) in in_groups(first, count) {
+            let (part, rest) = data.split_at(count * PAGE);
+            let mut sums = self.sums();
+            for (page, content) in (first..).zip(part.chunks_exact(PAGE)) {
+                sums.set(&*self.file, page, checksum(page, content))?;
+            }
+            drop(sums);
+            self.file.write(place(first), part)?;
+            data = rest;
         }
-        self.file.write(place(first), &stored)
+        Ok(())
     }
 }
 
-/// The pages of a range, as the first and their count.
+/// Returns the first page of a range, and the number of pages.
 fn span(offset: u64, len: usize) -> Result<(u64, usize)> {
     let page = PAGE as u64;
     if offset == 0 || offset % page != 0 || len % PAGE != 0 {
-        return Err(damaged("a reference leads between pages"));
+        return Err(damaged("a reference does not point to a page"));
     }
     Ok((offset / page, len / PAGE))
 }
 
-/// Where a page is in the file.
-fn place(page: u64) -> u64 {
-    FIRST.saturating_add((page - 1).saturating_mul((PAGE + CHECKSUM) as u64))
+/// Splits a range of pages into parts, each within one group.
+fn in_groups(mut first: u64, mut count: usize) -> impl Iterator<Item = (u64, usize)> {
+    std::iter::from_fn(move || {
+        let left = usize::try_from(GROUP - (first - 1) % GROUP).unwrap_or(count);
+        let part = (first, count.min(left));
+        first += part.1 as u64;
+        count -= part.1;
+        (part.1 > 0).then_some(part)
+    })
 }
 
-/// The length of a file with this number of pages.
+/// Returns the offset in the file of a group's checksums.
+fn place_of_sums(group: u64) -> u64 {
+    FIRST.saturating_add(group.saturating_mul((GROUP + 1) * PAGE as u64))
+}
+
+/// Returns the offset of a page in the file.
+fn place(page: u64) -> u64 {
+    place_of_sums((page - 1) / GROUP).saturating_add(((page - 1) % GROUP + 1) * PAGE as u64)
+}
+
+/// Returns the length of a file with this number of pages.
 fn end(pages: u64) -> u64 {
-    place(pages.max(1))
+    if pages > 1 { place(pages - 1).saturating_add(PAGE as u64) } else { FIRST }
 }
 
 fn checksum(page: u64, bytes: &[u8]) -> [u8; CHECKSUM] {

@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = args().skip(1).collect();
     let [list, found, credits] = &arguments[..] else { return Err("usage: batch LIST FOUND CREDITS".into()) };
     let client = HyperTransport::builder().build()?.client(api()?);
-    // Calls wait while others in flight hold the rest of the cap. Then the credits are spent.
+    // A call waits while the cap has no room for it but calls in flight may free some. Without those, it fails.
     let client = client.with_cap(credits.parse()?, Reserve::PerCall(PRICE)).with_wait_at_cap();
 
     let done = finished_accounts(found)?;

@@ -3,7 +3,8 @@
 mod table;
 mod text;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -16,7 +17,7 @@ use crate::exit::Failure;
 use crate::print;
 use crate::show::escape;
 
-/// How many invalid lines are shown.
+/// The maximum number of invalid lines to print.
 const SHOWN: usize = 20;
 /// Words that stand for an empty cell.
 const NOTHING: [&str; 12] =
@@ -40,16 +41,31 @@ const HEADERS: [&str; 12] = [
 /// An account in the list.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
-    /// Where it stands first, from 1.
-    pub(crate) line: u64,
     pub(crate) query: UserQuery,
-    /// As it is written in the list.
+    pub(crate) first: Row,
+    /// The other rows of the list with this account, if rows keep their columns.
+    pub(crate) repeats: Vec<Row>,
+}
+
+impl Account {
+    /// The rows of the list with this account, at least one.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
+        std::iter::once(&self.first).chain(&self.repeats)
+    }
+}
+
+/// A row of the list that names an account.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// Its line, counted from 1.
+    pub(crate) line: u64,
+    /// The account as written there.
     pub(crate) written: Box<str>,
     /// The list's columns.
     pub(crate) columns: Option<Box<StringRecord>>,
 }
 
-/// A line that is refused.
+/// An invalid line.
 #[derive(Debug)]
 pub(crate) struct Bad {
     pub(crate) line: u64,
@@ -61,12 +77,13 @@ pub(crate) struct Bad {
 pub(crate) struct List {
     pub(crate) accounts: Vec<Account>,
     pub(crate) bad: Vec<Bad>,
-    /// How many lines repeat an account.
+    /// The number of lines that repeat an account.
     pub(crate) repeated: u64,
     /// The names of the list's columns.
     pub(crate) header: Option<StringRecord>,
-    seen: HashSet<UserQuery>,
-    /// Whether accounts keep the list's columns.
+    /// The place of each account in `accounts`.
+    seen: HashMap<UserQuery, usize>,
+    /// Whether rows keep the list's columns.
     keeps_columns: bool,
 }
 
@@ -80,12 +97,28 @@ impl List {
             return self.refuse(line, &format!("{text:?} stands for an empty cell"));
         }
         match text.parse::<UserQuery>() {
-            Ok(query) if self.seen.insert(query.clone()) => {
-                let columns = columns.filter(|_| self.keeps_columns).cloned().map(Box::new);
-                self.accounts.push(Account { line, query, written: text.into(), columns });
-            }
-            Ok(_) => self.repeated += 1,
+            Ok(query) => self.add_account(query, line, text, columns),
             Err(error) => self.refuse(line, &error.to_string()),
+        }
+    }
+
+    fn add_account(&mut self, query: UserQuery, line: u64, text: &str, columns: Option<&StringRecord>) {
+        let columns = columns.filter(|_| self.keeps_columns).cloned().map(Box::new);
+        let row = Row { line, written: text.into(), columns };
+        match self.seen.entry(query) {
+            Entry::Vacant(entry) => {
+                let query = entry.key().clone();
+                entry.insert(self.accounts.len());
+                self.accounts.push(Account { query, first: row, repeats: Vec::new() });
+            }
+            Entry::Occupied(entry) => {
+                self.repeated += 1;
+                let Some(account) = self.accounts.get_mut(*entry.get()) else { return };
+                // A row that names an account in two columns is one row.
+                if row.columns.is_some() && account.rows().last().is_some_and(|last| last.line != line) {
+                    account.repeats.push(row);
+                }
+            }
         }
     }
 
@@ -95,11 +128,11 @@ impl List {
         let (good, bad): (Vec<_>, Vec<_>) = all.into_iter().partition(|account| can_ask(&account.query));
         self.accounts = good;
         for account in bad {
-            self.refuse(account.line, why);
+            self.refuse(account.first.line, why);
         }
     }
 
-    /// Reports the lines that are refused.
+    /// Reports the invalid lines.
     pub(crate) fn report_bad_lines(&self) {
         for bad in self.bad.iter().take(SHOWN) {
             print::note(&format!("line {}: {}", bad.line, bad.why));
@@ -118,7 +151,7 @@ fn is_header(text: &str) -> bool {
     HEADERS.iter().any(|word| word.eq_ignore_ascii_case(text.trim()))
 }
 
-/// Reads a file, or standard input for `-`. Accounts keep the list's columns if `keeps_columns`.
+/// Reads a file, or standard input for `-`. Rows keep the list's columns if `keeps_columns`.
 pub(crate) fn read(path: &Path, columns: &[String], keeps_columns: bool) -> Result<List, Failure> {
     let named = |failure: Failure| Failure::usage(format!("{}: {failure}", path.display()));
     let has_end = |wanted: &str| path.extension().is_some_and(|end| end.eq_ignore_ascii_case(wanted));
@@ -128,11 +161,14 @@ pub(crate) fn read(path: &Path, columns: &[String], keeps_columns: bool) -> Resu
         Box::new(File::open(path).map_err(|error| named(Failure::usage(error.to_string())))?)
     };
     let text = text::read(source).map_err(named)?;
-    if !columns.is_empty() || has_end("csv") || has_end("tsv") {
-        table::read(&text, has_end("tsv"), columns, keeps_columns).map_err(named)
+    let mut list = if !columns.is_empty() || has_end("csv") || has_end("tsv") {
+        table::read(&text, has_end("tsv"), columns, keeps_columns).map_err(named)?
     } else {
-        Ok(read_lines(&text))
-    }
+        read_lines(&text)
+    };
+    // Frees the memory.
+    list.seen = HashMap::new();
+    Ok(list)
 }
 
 fn read_lines(text: &str) -> List {
@@ -164,7 +200,7 @@ mod tests {
         let queries: Vec<_> =
             list.accounts.iter().map(|account| account.query.as_str().into_owned()).collect();
         assert_eq!(queries, ["Alice_1", "bob_1", "136817688", "carol_1", "dave_1"]);
-        assert_eq!((list.accounts[3].line, &*list.accounts[0].written), (8, "@Alice_1"));
+        assert_eq!((list.accounts[3].first.line, &*list.accounts[0].first.written), (8, "@Alice_1"));
         assert_eq!(list.repeated, 1);
         assert_eq!(list.bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), [7, 9, 10, 11]);
         assert!(list.bad.iter().all(|bad| !bad.why.contains('\u{1b}')), "{:?}", list.bad);

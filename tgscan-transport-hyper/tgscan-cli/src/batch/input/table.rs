@@ -6,7 +6,7 @@ use super::{List, is_header};
 use crate::exit::Failure;
 use crate::show::escape;
 
-/// How many lines a quoted cell may span.
+/// The maximum number of lines in a quoted cell.
 const LONGEST_CELL: u64 = 50;
 
 /// Reads the columns with accounts.
@@ -74,7 +74,7 @@ fn add(list: &mut List, line: u64, record: &StringRecord, at: &[usize]) {
     }
 }
 
-/// What separates columns, the text after a line `sep=`, and how many lines that skips.
+/// Returns the text after a line `sep=`, the delimiter of its columns, and the number of skipped lines.
 fn delimiter(text: &str, is_tsv: bool) -> (&str, u8, u64) {
     let first = text.lines().next().unwrap_or_default();
     if let Some(&[separator]) = first.strip_prefix("sep=").map(str::as_bytes) {
@@ -122,7 +122,7 @@ fn check_quotes(text: &str, start: &csv::Position, end: &csv::Position, line: u6
     Ok(())
 }
 
-/// The places of columns that are given by number.
+/// Returns the indices of columns that are given by number.
 fn numbers(columns: &[String]) -> Result<Option<Vec<usize>>, Failure> {
     let numbers: Option<Vec<usize>> = columns.iter().map(|column| column.parse().ok()).collect();
     match numbers {
@@ -132,7 +132,7 @@ fn numbers(columns: &[String]) -> Result<Option<Vec<usize>>, Failure> {
     }
 }
 
-/// The places of columns in the header.
+/// Returns the indices of columns in the header.
 fn find(head: &StringRecord, columns: &[String]) -> Result<Vec<usize>, Failure> {
     let names: Vec<&str> = head.iter().map(str::trim).collect();
     let known = escape(&names.join(", "));

@@ -1,4 +1,4 @@
-//! Reads a file as text, whatever wrote it.
+//! Reads a text file in UTF-8 or UTF-16.
 
 use std::io::Read;
 
@@ -9,7 +9,7 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// The largest list.
 const LARGEST: usize = 256 * 1024 * 1024;
 
-/// Reads UTF-8 with or without a byte order mark, and UTF-16. Bytes that are no text are replaced.
+/// Reads UTF-8 with or without a byte order mark, and UTF-16. Replaces invalid bytes.
 pub(super) fn read(mut source: impl Read) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let (mut line, mut length) = (1_u64, 0_usize);

@@ -2,7 +2,7 @@
 
 use csv::StringRecord;
 
-use crate::batch::input::Account;
+use crate::batch::input::{Account, Row};
 use crate::batch::work::Found;
 use crate::exit::Failure;
 use crate::show::{Selection, Show, csv_rows, escape};
@@ -11,12 +11,12 @@ use crate::show::{Selection, Show, csv_rows, escape};
 const BEFORE: &str = "found";
 const AFTER: [&str; 2] = ["credits", "stored"];
 
-/// The columns: those of the list, the account, the fields, and at last how many rows the account has and which this is. With
-/// these two at the end, a row that was cut off is recognised.
+/// The columns: those of the list, the account, the fields, then the number of rows of the account and the number of
+/// this row. An incomplete row lacks one of these two, so it is recognised.
 pub(crate) struct Columns {
     /// The names of the list's columns.
     own: Vec<String>,
-    /// The names of the chosen fields, and their places among all.
+    /// The names of the chosen fields, and their indices among all fields.
     fields: Vec<(String, usize)>,
     /// Whether cells are neutralised for spreadsheets.
     is_safe: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Creates the columns of an answer; all fields, if none are chosen.
+    /// Creates the columns of an answer, with all fields if none are chosen.
     pub(super) fn new<A: Show>(
         header: Option<&StringRecord>,
         chosen: &[String],
@@ -58,7 +58,7 @@ impl Columns {
         Ok(Self { own, fields, is_safe, selection })
     }
 
-    /// The names of all columns.
+    /// Returns the names of all columns.
     pub(super) fn names(&self) -> Vec<String> {
         let account = std::iter::once("account".to_owned());
         let fields = self.fields.iter().map(|(name, _)| name.clone());
@@ -70,12 +70,12 @@ impl Columns {
         csv_rows(&[self.names()], self.is_safe)
     }
 
-    /// The place of the account.
+    /// Returns the index of the account's column.
     pub(super) fn account(&self) -> usize {
         self.own.len()
     }
 
-    /// An account's rows: one per group, or a single one without.
+    /// Returns an account's rows: for each of its rows in the list, one per group, or a single one without groups.
     pub(super) fn rows<A: Show>(&self, account: &Account, found: &Found<A>) -> Result<Vec<u8>, Failure> {
         let answer = found.reply.as_ref().map(|reply| &reply.answer);
         let rows = answer.map_or_else(
@@ -83,31 +83,30 @@ impl Columns {
             |answer| answer.rows(self.selection),
         );
         let is_found = answer.is_some_and(|answer| !answer.nothing_known());
-        let own = |at: usize| {
-            account.columns.as_ref().and_then(|columns| columns.get(at)).map(one_line).unwrap_or_default()
-        };
-        let count = rows.len();
-        let row = |(number, row): (usize, Vec<String>)| {
-            // In the first row alone, so that they can be added up.
+        let count = rows.len() * (1 + account.repeats.len());
+        let listed = account.rows().flat_map(|listed| rows.iter().map(move |row| (listed, row)));
+        let row = |(number, (listed, row)): (usize, (&Row, &Vec<String>))| {
+            let own = |at: usize| listed.columns.as_ref()?.get(at).map(one_line);
+            // Only in the first row, so that the sum of the column is the cost.
             let credits = if number == 0 { found.credits().to_string() } else { String::new() };
             let all: Vec<String> = std::iter::once(is_found.to_string())
-                .chain(row)
+                .chain(row.iter().cloned())
                 .chain([credits, found.is_stored().to_string()])
                 .collect();
             let fields = self.fields.iter().map(|(_, at)| one_line(&all[*at]));
             (0..self.own.len())
-                .map(own)
-                .chain(std::iter::once(one_line(&account.written)))
+                .map(|at| own(at).unwrap_or_default())
+                .chain(std::iter::once(one_line(&listed.written)))
                 .chain(fields)
                 .chain([count.to_string(), (number + 1).to_string()])
                 .collect()
         };
-        let rows: Vec<Vec<String>> = rows.into_iter().enumerate().map(row).collect();
+        let rows: Vec<Vec<String>> = listed.enumerate().map(row).collect();
         csv_rows(&rows, self.is_safe)
     }
 }
 
-/// A text without line breaks, so that a row is a line.
+/// Removes line breaks from a text, so that a row is a line.
 fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }

@@ -22,7 +22,7 @@ use crate::{files, print};
 use columns::Columns;
 use resume::Resumed;
 
-/// Where the rows go, and how.
+/// The destination and the format of the rows.
 pub(crate) struct Output {
     /// `None` for standard output.
     file: Option<Target>,
@@ -32,7 +32,7 @@ pub(crate) struct Output {
 struct Target {
     path: PathBuf,
     file: File,
-    /// How long it is with whole rows; `None` for a device or a pipe.
+    /// The length of its whole rows, in bytes; `None` for a device or a pipe.
     whole: Option<u64>,
 }
 
@@ -42,8 +42,8 @@ enum Format {
 }
 
 impl Output {
-    /// Opens the output that the flags name, and finds the accounts that are in it. Rows that were cut off are removed; other
-    /// programs' files are refused unchanged.
+    /// Opens the output that the flags name, and finds the accounts that are in it. Removes an incomplete last row.
+    /// Refuses files of other programs, and leaves them unchanged.
     pub(crate) fn open<A: Show>(
         command: &BatchCommand,
         header: Option<&StringRecord>,
@@ -59,7 +59,7 @@ impl Output {
         Ok((output, done))
     }
 
-    /// Finds the accounts that are in the output of the flags, and changes nothing.
+    /// Finds the accounts that are in the output that the flags name, and changes nothing.
     pub(crate) fn done<A: Show>(
         command: &BatchCommand,
         header: Option<&StringRecord>,
@@ -117,7 +117,7 @@ impl Output {
 }
 
 impl Format {
-    /// The settings of the flags, for answers of this kind.
+    /// Returns the format that the flags select, for answers of this kind.
     fn of<A: Show>(command: &BatchCommand, header: Option<&StringRecord>) -> Result<Self, Failure> {
         let is_csv = match command.out.as_deref().map(|path| path.extension().and_then(|end| end.to_str())) {
             None => command.csv || command.excel || !command.fields.is_empty(),

@@ -1,4 +1,4 @@
-//! Finds the accounts whose rows are in a file, and where its last whole row ends.
+//! Finds the accounts whose rows are in a file, and the end of its last whole row.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -14,13 +14,13 @@ use crate::csv_cells::original;
 #[derive(Default)]
 pub(super) struct Resumed {
     pub(super) done: HashSet<UserQuery>,
-    /// Where its last whole row ends.
+    /// The end of its last whole row, in bytes.
     pub(super) whole: u64,
     /// Whether only the newline of its last row is missing.
     pub(super) needs_newline: bool,
 }
 
-/// The lines of a file with their ends: from where, and whether they end in a newline.
+/// Iterates over the lines of a file, newlines included, each with the position of its end.
 fn lines(file: &File) -> impl Iterator<Item = io::Result<(u64, Vec<u8>)>> {
     let mut reader = BufReader::new(file);
     let mut end = 0;
@@ -37,7 +37,7 @@ fn lines(file: &File) -> impl Iterator<Item = io::Result<(u64, Vec<u8>)>> {
     })
 }
 
-/// Reads JSON lines. The error says why the file is not this program's.
+/// Reads JSON lines. The inner error states why the file is not from this program.
 pub(super) fn json_lines(file: &File) -> io::Result<Result<Resumed, String>> {
     #[derive(Deserialize)]
     struct Row {
@@ -55,18 +55,18 @@ pub(super) fn json_lines(file: &File) -> io::Result<Result<Resumed, String>> {
             }
             // A row that was cut off, after rows of this program or where one would begin.
             None if !is_whole && (number > 1 || is_start(&line)) => {}
-            None => return Ok(Err(format!("line {number} is not one of this program's"))),
+            None => return Ok(Err(format!("line {number} was not written by this program"))),
         }
     }
     Ok(Ok(found))
 }
 
-/// Whether a text may be the start of a row.
+/// Returns whether a line may be the start of a row.
 fn is_start(line: &[u8]) -> bool {
     line.starts_with(br#"{"account":""#)
 }
 
-/// Reads CSV. The error says why the file is not this program's.
+/// Reads CSV. The inner error states why the file is not from this program.
 pub(super) fn csv(file: &File, columns: &Columns) -> io::Result<Result<Resumed, String>> {
     let names = columns.names();
     let mut found = Resumed::default();
@@ -81,9 +81,9 @@ pub(super) fn csv(file: &File, columns: &Columns) -> io::Result<Result<Resumed, 
             if head != names {
                 let is_ours = head.contains(&"account") && head.ends_with(&["rows", "row"]);
                 return Ok(Err(if is_ours {
-                    "it has other columns than this run would write".to_owned()
+                    "its columns are not those that this run would write".to_owned()
                 } else {
-                    "line 1 is not one of this program's".to_owned()
+                    "line 1 was not written by this program".to_owned()
                 }));
             }
             (found.whole, found.needs_newline) = (end, !is_whole);
@@ -97,7 +97,7 @@ pub(super) fn csv(file: &File, columns: &Columns) -> io::Result<Result<Resumed, 
             if !is_whole {
                 break;
             }
-            return Ok(Err(format!("line {number} is not one of this program's")));
+            return Ok(Err(format!("line {number} was not written by this program")));
         };
         if row == 1 {
             next = 1;

@@ -8,14 +8,17 @@ use crate::show::{Show, result_json};
 /// One line: the account as it is written in the list, whether anything was found, its cost, and the answer as received.
 pub(super) fn json<A: Show>(account: &Account, found: &Found<A>) -> Result<Vec<u8>, Failure> {
     let (found_any, answer) = match &found.reply {
-        None => (false, "null".to_owned()),
-        // A line break in JSON is never part of a text.
-        Some(reply) => (!reply.answer.nothing_known(), result_json(reply)?.replace(['\n', '\r'], " ")),
+        None => (false, "null".into()),
+        Some(reply) => (!reply.answer.nothing_known(), result_json(reply)?),
     };
     let account = serde_json::Value::from(account.query.as_str().as_ref());
     let (credits, is_stored) = (found.credits(), found.is_stored());
-    let row = format!(
-        "{{\"account\":{account},\"found\":{found_any},\"credits\":{credits},\"stored\":{is_stored},\"answer\":{answer}}}\n"
-    );
-    Ok(row.into_bytes())
+    let mut row = format!(
+        "{{\"account\":{account},\"found\":{found_any},\"credits\":{credits},\"stored\":{is_stored},\"answer\":{answer}}}"
+    )
+    .into_bytes();
+    // A line break in JSON is never part of a text.
+    row.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    row.push(b'\n');
+    Ok(row)
 }
