@@ -10,7 +10,9 @@ use tgscan_core::bytes::Bytes;
 use tgscan_core::call::{AttemptSummary, CallSummary, Now, Observer, Step};
 use tgscan_core::http::{Request, Response, StatusCode};
 use tgscan_core::store::{CallState, Lookup, StoreError, StoreRefusal};
-use tgscan_core::{Api, ApiKey, Credits, ErrorKind, RetryPolicy, Storage, TransportError, transport_fn};
+use tgscan_core::{
+    Api, ApiKey, Credits, ErrorKind, RetryPolicy, Storage, Transport, TransportError, transport_fn,
+};
 use tgscan_core::{Outcome, Reserve};
 use tgscan_mock::types::{Search, UserCheck};
 use tgscan_mock::{Fault, FaultKind, Mock};
@@ -229,7 +231,20 @@ fn error_names_its_call_although_an_observer_keeps_it() {
 #[test]
 fn refusal_before_the_grant_is_no_error_of_the_attempt() {
     let (subject, mock, errors) = (Subject::memory(), mock(), Errors::default());
-    let client = subject.client(&mock).with_observer(errors.clone());
+    let service = mock.clone();
+    let transport = transport_fn(move |request: Request<Bytes>| {
+        let (service, mut is_first) = (service.clone(), true);
+        async move {
+            // The other call claims in the meantime.
+            std::future::poll_fn(|context| {
+                context.waker().wake_by_ref();
+                if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }
+            })
+            .await;
+            service.send(request).await
+        }
+    });
+    let client = subject.client(&mock).with_transport(transport).with_observer(errors.clone());
     // The first one is refused and free, and the second one waits for it.
     mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope(StatusCode::BAD_REQUEST))]);
     let (first, second) =
