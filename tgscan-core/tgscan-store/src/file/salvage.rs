@@ -83,7 +83,7 @@ pub struct Salvaged {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unreadable {
-    /// The number of damaged pages in the tree that leads to the rows.
+    /// The number of damaged pages in the tree that leads to the rows, and 1 if both copies of the head are damaged.
     pub pages: u64,
     /// The number of answers that cannot be read although their calls can.
     pub answers: u64,
