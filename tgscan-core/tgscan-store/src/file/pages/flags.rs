@@ -4,8 +4,8 @@ use super::HEAD;
 
 /// The offset of the flags in redb's head.
 pub(in crate::file) const FLAGS: usize = 9;
-const RECOVERY_REQUIRED: u8 = 2;
-const TWO_PHASE_COMMIT: u8 = 4;
+pub(super) const RECOVERY_REQUIRED: u8 = 2;
+pub(super) const TWO_PHASE_COMMIT: u8 = 4;
 
 /// Returns whether redb verifies the whole tree when it opens the file. It does so after a crash, unless the last
 /// commit had two phases: then its pages were flushed before the head named it.

@@ -78,8 +78,9 @@ struct Head {
     next: usize,
     /// Whether the latest head must be written to the other copy once it is on disk.
     is_new: bool,
-    /// Whether heads are kept in memory, because no page was written since the file was opened.
-    is_held: bool,
+    /// redb's bytes at its last flush, while heads are kept in memory: until the first page is written after the file
+    /// was opened.
+    held: Option<[u8; HEAD]>,
 }
 
 impl Pages {
@@ -93,7 +94,7 @@ impl Pages {
             let start = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
             file.write(0, &start)?;
         }
-        let head = Head { serial: 0, pages: 0, bytes: [0; HEAD], next: 0, is_new: false, is_held: false };
+        let head = Head { serial: 0, pages: 0, bytes: [0; HEAD], next: 0, is_new: false, held: None };
         let is_lenient = Arc::new(AtomicBool::new(is_new));
         Ok(Self { file, head: Arc::new(Mutex::new(head)), sums: Arc::default(), is_lenient })
     }
@@ -116,7 +117,7 @@ impl Pages {
         if len < end(head.pages) {
             return Err(Error::new(ErrorKind::UnexpectedEof, "it is shorter than its head states"));
         }
-        (head.next, head.is_held) = (1 - copy, true);
+        (head.next, head.held) = (1 - copy, Some(head.bytes));
         *self.sums() = Sums::default();
         self.is_lenient.store(is_recovering && is_verified_when_opened(&head.bytes), Ordering::Relaxed);
         *self.head() = head;
@@ -178,21 +179,33 @@ impl Pages {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a head that was held, before the first page is written.
+    /// Writes the head that was held, before the first page is written.
     fn release_head(&self) -> Result<()> {
-        let mut head = self.head();
-        if !std::mem::take(&mut head.is_held) {
+        let Some(flushed) = self.head().held.take() else {
             return Ok(());
+        };
+        // Checksums that a recovery accepted must be on disk before a head that requires them.
+        if self.sums().write(&*self.file)? {
+            self.file.sync_data(false)?;
         }
+        // redb may have written the head of a commit already, before the pages of that commit.
+        let mut head = self.head();
+        let latest = std::mem::replace(&mut head.bytes, flushed);
         self.write_head(&mut head)?;
         drop(head);
-        self.sync_data(false)
+        self.sync_data(false)?;
+        if latest == flushed {
+            return Ok(());
+        }
+        let mut head = self.head();
+        head.bytes = latest;
+        self.write_head(&mut head)
     }
 
     /// Writes the head to the copy that is not known to be on disk. Until the first page is written, the head is held
     /// in memory instead: it marks the file as open, and a process that only reads would flush it twice for nothing.
     fn write_head(&self, head: &mut Head) -> Result<()> {
-        if head.is_held {
+        if head.held.is_some() {
             return Ok(());
         }
         head.serial += 1;
@@ -215,7 +228,7 @@ impl Head {
         let (serial, rest) = content.split_first_chunk()?;
         let (pages, bytes) = rest.split_first_chunk()?;
         let (serial, pages) = (u64::from_le_bytes(*serial), u64::from_le_bytes(*pages));
-        Some(Self { serial, pages, bytes: bytes.try_into().ok()?, next: 0, is_new: false, is_held: false })
+        Some(Self { serial, pages, bytes: bytes.try_into().ok()?, next: 0, is_new: false, held: None })
     }
 }
 
@@ -270,14 +283,23 @@ impl StorageBackend for Pages {
         if head.serial > 0 {
             self.write_head(&mut head)?;
         }
-        if is_shorter { self.file.set_len(end(pages)) } else { Ok(()) }
+        drop(head);
+        if is_shorter {
+            self.sync_data(false)?;
+            self.file.set_len(end(pages))?;
+        }
+        Ok(())
     }
 
     fn sync_data(&self, eventual: bool) -> Result<()> {
-        let Head { serial: written, is_held, .. } = *self.head();
-        if is_held {
-            return Ok(());
-        }
+        let written = {
+            let mut head = self.head();
+            if head.held.is_some() {
+                head.held = Some(head.bytes);
+                return Ok(());
+            }
+            head.serial
+        };
         self.sums().write(&*self.file)?;
         self.file.sync_data(eventual)?;
         let mut head = self.head();

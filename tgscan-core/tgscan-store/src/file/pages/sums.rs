@@ -31,13 +31,15 @@ impl Sums {
         Ok(())
     }
 
-    /// Writes the checksums that changed.
-    pub(super) fn write(&mut self, file: &dyn StorageBackend) -> Result<()> {
-        for (group, changed) in std::mem::take(&mut self.changed) {
+    /// Writes the checksums that changed. Returns whether there are any.
+    pub(super) fn write(&mut self, file: &dyn StorageBackend) -> Result<bool> {
+        let changed = std::mem::take(&mut self.changed);
+        let is_changed = !changed.is_empty();
+        for (group, changed) in changed {
             let place = place_of_sums(group) + changed.start as u64;
             file.write(place, &self.group(file, group)?[changed])?;
         }
-        Ok(())
+        Ok(is_changed)
     }
 
     fn group(&mut self, file: &dyn StorageBackend, group: u64) -> Result<&mut Vec<u8>> {

@@ -27,15 +27,20 @@ impl Disk {
 
     /// Returns the content of the disk if the power is lost now.
     fn lose_power(&self, rng: &mut Rng) -> Self {
+        // Mostly all or nothing of a range is lost with a disk that orders its writes.
+        let share = [0.0, 0.5, 0.95, 1.0][rng.usize(..4)];
+        self.lose_power_with(share, rng)
+    }
+
+    /// Keeps a share of the unflushed sectors.
+    fn lose_power_with(&self, share: f64, rng: &mut Rng) -> Self {
         let platters = self.platters();
         let mut left = platters.flushed.clone();
         if rng.bool() {
-            left.resize(platters.current.len().max(left.len()), 0);
+            left.resize(platters.current.len(), 0);
         }
         let sectors =
             platters.unflushed.iter().flat_map(|range| range.start / SECTOR..range.end.div_ceil(SECTOR));
-        // Mostly all or nothing of a range is lost with a disk that orders its writes.
-        let share = [0.0, 0.5, 0.95, 1.0][rng.usize(..4)];
         for sector in sectors {
             let start = sector * SECTOR;
             let end = (start + SECTOR).min(left.len()).min(platters.current.len());
@@ -166,7 +171,7 @@ fn power_loss_keeps_what_was_committed() {
     }
     drop(database);
     let mut disk = disk;
-    for _ in 0..100 {
+    for _ in 0..200 {
         let left = Mutex::new(rng.u32(..60));
         let failing = Failing { disk: disk.clone(), left };
         let pages = Pages::over(Arc::new(failing), false).unwrap();
@@ -189,7 +194,100 @@ fn power_loss_keeps_what_was_committed() {
         assert!((committed..=tried).contains(&found), "{found} of {committed} to {tried}");
         committed = found;
     }
-    assert!(committed > 100);
+    assert!(committed > 200);
+}
+
+#[test]
+fn head_of_the_first_commit_is_not_flushed_before_its_pages() {
+    let disk = Disk::default();
+    drop(build(&Pages::over(Arc::new(disk.clone()), true).unwrap()).unwrap());
+    disk.sync_data(false).unwrap();
+    let pages = Pages::over(Arc::new(disk.clone()), false).unwrap();
+    pages.load().unwrap();
+    let [open, commit] = [1, 2].map(head_with);
+    pages.write(0, &open).unwrap();
+    pages.sync_data(false).unwrap();
+    assert_eq!(disk.platters().unflushed, [], "a process that only reads writes nothing");
+
+    // redb may write the head before the pages.
+    pages.write(0, &commit).unwrap();
+    pages.write(5 * PAGE as u64, &[3; PAGE]).unwrap();
+    let heads = |disk: &Disk| {
+        Pages::over(Arc::new(disk.clone()), false)
+            .unwrap()
+            .heads()
+            .into_iter()
+            .map(|(_, head)| head.bytes)
+            .collect()
+    };
+    let lost: Vec<_> = heads(&disk.lose_power_with(0.0, &mut Rng::with_seed(3)));
+    assert_eq!(lost.last(), Some(&open));
+    let kept: Vec<_> = heads(&disk.lose_power_with(1.0, &mut Rng::with_seed(3)));
+    assert_eq!(kept, [open, commit], "the head of the commit replaces one copy only");
+    pages.sync_data(false).unwrap();
+    let done: Vec<_> = heads(&disk);
+    assert_eq!(done, [commit, commit]);
+}
+
+#[test]
+fn page_accepted_by_a_recovery_stays_readable_after_another_power_loss() {
+    let disk = Disk::default();
+    let pages = Pages::over(Arc::new(disk.clone()), true).unwrap();
+    let recovering = head_with(flags::RECOVERY_REQUIRED);
+    pages.write(0, &recovering).unwrap();
+    pages.set_len(16 * PAGE as u64).unwrap();
+    pages.sync_data(false).unwrap();
+    pages.write(0, &recovering).unwrap();
+    pages.write(5 * PAGE as u64, &[3; PAGE]).unwrap();
+    // The power is lost now. The page and the head reached the disk, and the checksum did not.
+    let crashed = disk.lose_power_with(1.0, &mut Rng::with_seed(4));
+
+    for left in 0..9 {
+        for seed in 0..50 {
+            let mut rng = Rng::with_seed(seed);
+            let disk = Disk(Arc::new(Mutex::new(crashed.platters().clone())));
+            let failing = Failing { disk: disk.clone(), left: Mutex::new(left) };
+            // redb finds that the commit is complete, says so with a commit of two phases, and goes on.
+            let go_on = || {
+                let pages = Pages::over(Arc::new(failing), false)?;
+                pages.load()?;
+                pages.read(5 * PAGE as u64, PAGE)?;
+                pages.write(0, &head_with(flags::RECOVERY_REQUIRED | flags::TWO_PHASE_COMMIT))?;
+                pages.sync_data(false)?;
+                pages.write(6 * PAGE as u64, &[4; PAGE])
+            };
+            let went_on = go_on().is_ok();
+            assert!(if left == 0 { !went_on } else { went_on || left < 8 });
+            let pages = Pages::over(Arc::new(disk.lose_power_with(0.5, &mut rng)), false).unwrap();
+            pages.load().unwrap();
+            assert_eq!(pages.read(5 * PAGE as u64, PAGE).unwrap(), [3; PAGE], "{left} {seed}");
+        }
+    }
+}
+
+#[test]
+fn shorter_length_reaches_the_disk_after_the_head_that_states_it() {
+    for seed in 0..50 {
+        let mut rng = Rng::with_seed(seed);
+        let disk = Disk::default();
+        let pages = Pages::over(Arc::new(disk.clone()), true).unwrap();
+        pages.write(0, &head_with(0)).unwrap();
+        for number in [40, 20] {
+            pages.set_len(number * PAGE as u64).unwrap();
+            pages.write(7 * PAGE as u64, &[5; PAGE]).unwrap();
+            pages.sync_data(false).unwrap();
+        }
+        pages.set_len(10 * PAGE as u64).unwrap();
+        let pages = Pages::over(Arc::new(disk.lose_power_with(0.5, &mut rng)), false).unwrap();
+        pages.load().unwrap();
+        assert_eq!(pages.read(7 * PAGE as u64, PAGE).unwrap(), [5; PAGE]);
+    }
+}
+
+fn head_with(flags: u8) -> [u8; HEAD] {
+    let mut head = [0; HEAD];
+    head[FLAGS] = flags;
+    head
 }
 
 #[test]
