@@ -9,27 +9,28 @@ mod open;
 mod pages;
 mod rewrite;
 mod salvage;
+mod shared;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redb::Database;
 use tgscan_core::store::{
-    AccountName, AccountRow, Answer, Call, CallId, Changes, Decide, Index, JournalEntry, Needs, OwnerId,
-    QuestionRow, Store, StoreError, Task,
+    AccountName, AccountRow, Answer, Call, CallId, Decide, Index, JournalEntry, Needs, QuestionRow, Store,
+    StoreError, Task,
 };
 
 use crate::Clock;
 use crate::tables;
-use database::{EARLIER_FAILURE, META, Rows, explain, guarded};
+use database::{EARLIER_FAILURE, Rows, explain, guarded};
 use executor::Executor;
-use open::Opened;
-use pages::Pages;
 pub use salvage::{Salvage, Salvaged, Unreadable};
+use shared::{Shared, database, name};
 
 /// A store in one file, for one process. Uses the embedded database redb.
 ///
@@ -59,26 +60,7 @@ pub struct FileStore {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    /// Absolute and without links, so that it stays valid if the working directory changes.
-    path: PathBuf,
-    clock: Clock,
-    store: RwLock<Open>,
-    /// Held by a transaction, and while the file is rewritten. Locked before `store`.
-    writing: Mutex<()>,
-    /// Set by the first transaction, so that a process that only reads does not write to the file.
-    owner: OnceLock<OwnerId>,
-    executor: Executor,
-}
-
 type Snapshot = Rows<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>;
-
-/// The open file, which stays locked.
-struct Open {
-    /// `None` after a failure, until the database is opened again.
-    database: Option<Database>,
-    pages: Pages,
-}
 
 impl FileStore {
     /// Opens the store in a file, or creates the file if it does not exist. Only the owner of a new file can read it.
@@ -106,13 +88,10 @@ impl FileStore {
             }
             _ => name(path, &error),
         };
-        let Opened { database, pages } = open::open(&target).map_err(named)?;
+        let opened = open::open(&target).map_err(named)?;
         open::remove_left_behind(&target);
         let executor = Executor::start().map_err(|error| named(open::io("cannot start a thread", &error)))?;
-        let store = RwLock::new(Open { database: Some(database), pages });
-        let (writing, owner) = (Mutex::default(), OnceLock::new());
-        let shared = Shared { path: target, clock, store, writing, owner, executor };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(Shared::new(target, clock, opened, executor)) })
     }
 
     /// Reads in a snapshot, on this thread. Returns the default if the account does not exist.
@@ -145,105 +124,6 @@ impl FileStore {
             return result.map_err(|error| self.shared.named(&error));
         }
     }
-}
-
-/// Returns the open database.
-fn database(store: &Open) -> Result<&Database, StoreError> {
-    store.database.as_ref().ok_or_else(|| StoreError::new(EARLIER_FAILURE))
-}
-
-impl Shared {
-    fn named(&self, error: &StoreError) -> StoreError {
-        name(&self.path, error)
-    }
-
-    /// Runs a transaction, which is durable when this returns.
-    fn write(
-        &self,
-        account: &AccountName,
-        needs: &Needs,
-        decide: &mut (dyn FnMut(tgscan_core::store::Loaded) -> Changes + Send),
-    ) -> Result<(), StoreError> {
-        let _writing = self.writing();
-        let store = self.opened()?;
-        let now = self.clock.now();
-        let mut is_committing = false;
-        let written = guarded(|| {
-            let database = database(&store)?;
-            let owner = if let Some(owner) = self.owner.get() {
-                *owner
-            } else {
-                let owner = next_owner(database)?;
-                *self.owner.get_or_init(|| owner)
-            };
-            let transaction = database.begin_write().map_err(|error| explain(&error.into()))?;
-            let changes = {
-                let mut tables = Rows::write(&transaction)?;
-                let row = tables::account(&tables, account)?;
-                let number = row.as_ref().map(|(number, _)| *number);
-                let changes = decide(tables::load(&tables, row, needs, owner, now)?);
-                tables::apply(&mut tables, account, number, &changes)?;
-                changes
-            };
-            if !changes.is_empty() {
-                is_committing = true;
-                transaction.commit().map_err(|error| explain(&error.into()))?;
-            }
-            Ok(())
-        });
-        drop(store);
-        written.map_err(|error| {
-            // redb requires this after a failed write. Committed rows are in the file.
-            self.close();
-            let error = self.named(&error);
-            // The pages may be on disk even if their flush failed.
-            if is_committing { error.in_doubt() } else { error }
-        })
-    }
-
-    fn writing(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn close(&self) {
-        self.store.write().unwrap_or_else(PoisonError::into_inner).database.take();
-    }
-
-    /// Returns the open database. Opens it again if it was closed after a failure; the file stays locked.
-    fn opened(&self) -> Result<RwLockReadGuard<'_, Open>, StoreError> {
-        loop {
-            let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
-            if store.database.is_some() {
-                return Ok(store);
-            }
-            drop(store);
-            let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-            if store.database.is_none() {
-                let database = open::build(&store.pages).map_err(|error| self.named(&error))?;
-                store.database = Some(database);
-            }
-        }
-    }
-}
-
-/// Returns a new owner number, which is never reused.
-fn next_owner(database: &Database) -> Result<OwnerId, StoreError> {
-    let next = || -> Result<OwnerId, redb::Error> {
-        let transaction = database.begin_write()?;
-        let owner = {
-            let mut meta = transaction.open_table(META)?;
-            let last = redb::ReadableTable::get(&meta, "owner")?.map_or(0, |last| last.value());
-            meta.insert("owner", last + 1)?;
-            last + 1
-        };
-        transaction.commit()?;
-        Ok(owner)
-    };
-    guarded(|| next().map_err(|error| explain(&error)))
-}
-
-fn name(path: &Path, error: &StoreError) -> StoreError {
-    StoreError::new(format!("{}: {error}", path.display()))
 }
 
 #[async_trait]

@@ -22,7 +22,12 @@ pub(super) const REWRITE: &str = "rewrite";
 pub(super) struct Opened {
     pub(super) database: Database,
     pub(super) pages: Pages,
+    /// The same file, for its identity.
+    pub(super) file: File,
 }
+
+/// How often a file is opened that other processes replace meanwhile.
+const ATTEMPTS: u32 = 100;
 
 /// Follows symbolic links to a file that may not exist.
 pub(super) fn target(mut path: PathBuf) -> PathBuf {
@@ -36,16 +41,15 @@ pub(super) fn target(mut path: PathBuf) -> PathBuf {
 
 /// Opens the store in a file, or creates it. Changes nothing before it holds the file's lock.
 pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
-    loop {
+    for _ in 0..ATTEMPTS {
         match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => {
                 check(&file)?;
-                let opened = file.try_clone().map_err(|error| io("cannot be opened", &error))?;
-                let pages = Pages::lock(file, false).map_err(|error| explain(&error))?;
+                let (pages, file) = lock(file, false)?;
                 // Another process may have replaced the file before this one had the lock.
-                if is_same(path, &opened) {
+                if is_same(path, &file) {
                     let database = build(&pages)?;
-                    return Ok(Opened { database, pages });
+                    return Ok(Opened { database, pages, file });
                 }
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -56,6 +60,12 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
             Err(error) => return Err(io("cannot be opened for reading and writing", &error)),
         }
     }
+    Err(StoreError::new("is being replaced while it is opened; use a local file system, and one process"))
+}
+
+fn lock(file: File, is_new: bool) -> Result<(Pages, File), StoreError> {
+    let same = file.try_clone().map_err(|error| io("cannot be opened", &error))?;
+    Ok((Pages::lock(file, is_new).map_err(|error| explain(&error))?, same))
 }
 
 /// Creates a store under a temporary name, then links it to `path`. Returns `None` if another process created it first.
@@ -75,9 +85,7 @@ fn create(path: &Path) -> Result<Option<Opened>, StoreError> {
         Err(_) => Ok(None),
     });
     let _ = std::fs::remove_file(&draft);
-    let made = made?;
-    sync_directory(path)?;
-    Ok(made)
+    made
 }
 
 /// Creates an empty store in a new file that only its owner can read.
@@ -88,7 +96,7 @@ pub(super) fn create_at(path: &Path) -> Result<Opened, StoreError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(|error| io("cannot be created", &error))?;
-    let pages = Pages::lock(file, true).map_err(|error| explain(&error))?;
+    let (pages, file) = lock(file, true)?;
     let database = build_new(&pages)?;
     let write = || -> Result<(), Error> {
         let transaction = database.begin_write()?;
@@ -98,7 +106,7 @@ pub(super) fn create_at(path: &Path) -> Result<Opened, StoreError> {
         Ok(())
     };
     write().map_err(|error| explain(&error))?;
-    Ok(Opened { database, pages })
+    Ok(Opened { database, pages, file })
 }
 
 /// Returns the path of a temporary file of the store, beside this one.
@@ -125,11 +133,15 @@ pub(super) fn remove_left_behind(path: &Path) {
     }
 }
 
-/// Makes new names in the file's directory durable.
-pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
+/// Makes new names in the file's directory durable. Other systems than Unix cannot flush a directory.
+pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    #[cfg(test)]
+    super::tests::flush_of_directory()?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let synced = File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(|error| io("is in place, but its directory cannot be flushed", &error))
+    File::open(directory)?.sync_all()
 }
 
 /// Opens the database in a locked file.
@@ -149,7 +161,7 @@ fn build_new(pages: &Pages) -> Result<Database, StoreError> {
 }
 
 /// Returns whether a path still refers to this open file.
-fn is_same(path: &Path, file: &File) -> bool {
+pub(super) fn is_same(path: &Path, file: &File) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

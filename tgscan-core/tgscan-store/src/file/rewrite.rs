@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use redb::{Database, Error, Key, ReadTransaction, ReadableTable, TableDefinition, Value, WriteTransaction};
 use tgscan_core::store::StoreError;
 
 use super::database::{META, ROWS, explain, guarded};
-use super::open::{Opened, REWRITE, beside, create_at, io, sync_directory};
-use super::{Open, Shared, database};
+use super::open::{Opened, REWRITE, beside, create_at, io, remove_left_behind};
+use super::shared::{Shared, UNFLUSHED, database};
 
 impl Shared {
     /// Rewrites the file. After a failure, one file is left, and it is the one in use.
@@ -23,16 +24,20 @@ impl Shared {
         let replaced = copied.and_then(|new| {
             // No thread reads the old file while the new one replaces it.
             let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+            self.check_place(&store)?;
+            self.is_named.store(false, Ordering::Relaxed);
             std::fs::rename(&copy, &self.path).map_err(|error| {
                 let advice = "if the file is mounted alone, mount its directory";
                 StoreError::new(format!("cannot be replaced: {error}; {advice}"))
             })?;
             // The old file has no name now, so the new one must be used even if a later step fails.
-            let Opened { database, pages } = new;
-            Ok(std::mem::replace(&mut *store, Open { database: Some(database), pages }))
+            Ok(std::mem::replace(&mut *store, new.into()))
         });
         match replaced {
-            Ok(_old) => sync_directory(&self.path).map_err(|error| self.named(&error)),
+            Ok(_old) => {
+                remove_left_behind(&self.path);
+                self.name_durably().map_err(|error| self.named(&io(UNFLUSHED, &error)))
+            }
             Err(error) => {
                 let _ = std::fs::remove_file(&copy);
                 Err(self.named(&StoreError::new(format!(
@@ -60,6 +65,8 @@ fn copy_to(old: &Database, path: &Path, copy: &Path) -> Result<Opened, StoreErro
     // After the owner, whose change may clear bits of the mode.
     std::fs::set_permissions(copy, data.permissions())
         .map_err(|error| io("has a mode that cannot be kept", &error))?;
+    // Flushes the owner and the mode.
+    new.file.sync_all().map_err(|error| io("cannot be flushed", &error))?;
     Ok(new)
 }
 

@@ -116,7 +116,8 @@ fn pause_without_a_retry_after_is_the_backoff_and_a_longer_one_is_cut() {
 }
 
 fn rate_limit_spaces_the_attempts_of_all_clones(open: fn() -> Subject) {
-    let service = Service::new(&[]).stored(&open());
+    let subject = open();
+    let service = Service::new(&[]).stored(&subject);
     let client = service.client.clone().with_rate_limit(4, Duration::from_secs(1));
     let calls = (0..9).map(|number| {
         let client = client.clone();

@@ -114,6 +114,26 @@ fn file_that_cannot_be_replaced_stays_in_use_and_the_error_says_what_to_do() {
     assert!(!bytes.windows(7).any(|window| window == b"alice_1"));
 }
 
+#[test]
+fn file_that_was_replaced_or_removed_while_open_takes_no_more_rows() {
+    let directory = memory_directory();
+    let [path, other] = ["store", "other"].map(|name| directory.path().join(name));
+    let (store, client) = open(&path);
+    block_on(client.search("alice_1")).unwrap();
+    drop(FileStore::open(&other).unwrap());
+    std::fs::rename(&other, &path).unwrap();
+    let restored = std::fs::read(&path).unwrap();
+
+    let error = block_on(client.search("bob_1")).unwrap_err();
+    assert!(error.to_string().contains("was replaced or removed while it was open"), "{error}");
+    assert_eq!(error.credits(), Credits::NotCharged);
+    block_on(store.compact()).unwrap_err();
+    assert_eq!(std::fs::read(&path).unwrap(), restored, "the other file is unchanged");
+    std::fs::remove_file(&path).unwrap();
+    block_on(client.search("bob_1")).unwrap_err();
+    assert_eq!(names(directory.path()), [""; 0]);
+}
+
 /// A directory that cannot be opened cannot be flushed, and its entries can be replaced.
 #[test]
 fn failed_flush_of_the_directory_is_reported_and_the_new_file_is_in_use() {

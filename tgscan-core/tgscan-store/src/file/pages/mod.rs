@@ -15,12 +15,14 @@
 //!
 //! A head consists of the CRC-32 of the rest, a serial number (8 bytes), the number of pages (8 bytes), and the first
 //! 320 bytes of redb's page 0. A new head overwrites the copy that is not known to be on disk, and once it is on disk,
-//! also the other copy. So a crash leaves one complete head, and damage to one copy loses nothing.
+//! also the other copy. So a crash leaves one complete head. Damage to one copy loses nothing, unless the other is older.
+//! A sector of 512 bytes is written whole or not at all.
 //!
 //! In an existing file, a page with a wrong checksum is damaged, with one exception. If the copies of the head
 //! differ, the process died during a commit or directly after it. If redb's bytes then require a recovery, and the
 //! commit did not have two phases, redb decides by the checksums in its tree whether the commit is complete. For
-//! that, pages with a wrong checksum may be read.
+//! that, pages with a wrong checksum may be read. A process whose own commit failed takes the head before it instead:
+//! after a failed flush, the system may have dropped pages that it still returns to readers.
 
 #[cfg(test)]
 mod tests;
@@ -78,6 +80,8 @@ struct Head {
     next: usize,
     /// Whether the latest head must be written to the other copy once it is on disk.
     is_new: bool,
+    /// The latest head that is known to be on disk, by its serial number.
+    durable: Option<u64>,
     /// redb's bytes at its last flush, while heads are kept in memory: until the first page is written after the file
     /// was opened.
     held: Option<[u8; HEAD]>,
@@ -89,35 +93,40 @@ impl Pages {
         Ok(Self::over(Arc::new(FileBackend::new(file)?), is_new)?)
     }
 
-    fn over(file: Arc<dyn StorageBackend>, is_new: bool) -> Result<Self> {
+    pub(super) fn over(file: Arc<dyn StorageBackend>, is_new: bool) -> Result<Self> {
         if is_new {
             let start = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
             file.write(0, &start)?;
         }
-        let head = Head { serial: 0, pages: 0, bytes: [0; HEAD], next: 0, is_new: false, held: None };
+        let head =
+            Head { serial: 0, pages: 0, bytes: [0; HEAD], next: 0, is_new: false, durable: None, held: None };
         let is_lenient = Arc::new(AtomicBool::new(is_new));
         Ok(Self { file, head: Arc::new(Mutex::new(head)), sums: Arc::default(), is_lenient })
     }
 
     /// Reads the head of an existing file.
     pub(super) fn load(&self) -> Result<()> {
+        let durable = self.head().durable;
         let mut heads = self.heads();
-        let is_recovering = matches!(&heads[..], [(_, old), (_, new)] if old.serial != new.serial);
         let len = self.file.len()?;
         let mut latest = heads.pop().ok_or_else(|| damaged("both copies of its head are damaged"))?;
-        if is_recovering {
-            // The length of the file may not have reached the disk. The newer head must reach it before the older is
-            // overwritten.
-            if len < end(latest.1.pages) {
-                latest = heads.pop().unwrap_or(latest);
+        let mut is_recovering = false;
+        if let Some(older) = heads.pop().filter(|older| older.1.serial != latest.1.serial) {
+            // The length of the file may not have reached the disk. And if this process failed to flush the newer head,
+            // the system may have dropped its pages, although reading still returns them.
+            is_recovering =
+                len >= end(latest.1.pages) && durable.is_none_or(|known| latest.1.serial <= known);
+            if !is_recovering {
+                latest = older;
             }
+            // The head must reach the disk before the other is overwritten.
             self.file.sync_data(false)?;
         }
         let (copy, mut head) = latest;
         if len < end(head.pages) {
             return Err(Error::new(ErrorKind::UnexpectedEof, "it is shorter than its head states"));
         }
-        (head.next, head.held) = (1 - copy, Some(head.bytes));
+        (head.next, head.durable, head.held) = (1 - copy, Some(head.serial), Some(head.bytes));
         *self.sums() = Sums::default();
         self.is_lenient.store(is_recovering && is_verified_when_opened(&head.bytes), Ordering::Relaxed);
         *self.head() = head;
@@ -186,7 +195,11 @@ impl Pages {
         };
         // Checksums that a recovery accepted must be on disk before a head that requires them.
         if self.sums().write(&*self.file)? {
-            self.file.sync_data(false)?;
+            self.file.sync_data(false).inspect_err(|_| {
+                // The recovered commit was never reported as complete. The next recovery takes the commit before it.
+                let mut head = self.head();
+                head.durable = head.durable.map(|serial| serial - 1);
+            })?;
         }
         // redb may have written the head of a commit already, before the pages of that commit.
         let mut head = self.head();
@@ -208,7 +221,8 @@ impl Pages {
         if head.held.is_some() {
             return Ok(());
         }
-        head.serial += 1;
+        head.serial =
+            head.serial.checked_add(1).ok_or_else(|| damaged("the number of its head is too large"))?;
         head.is_new = true;
         self.file.write(COPIES[head.next], &head.encode())
     }
@@ -228,7 +242,15 @@ impl Head {
         let (serial, rest) = content.split_first_chunk()?;
         let (pages, bytes) = rest.split_first_chunk()?;
         let (serial, pages) = (u64::from_le_bytes(*serial), u64::from_le_bytes(*pages));
-        Some(Self { serial, pages, bytes: bytes.try_into().ok()?, next: 0, is_new: false, held: None })
+        Some(Self {
+            serial,
+            pages,
+            bytes: bytes.try_into().ok()?,
+            next: 0,
+            is_new: false,
+            durable: None,
+            held: None,
+        })
     }
 }
 
@@ -303,6 +325,7 @@ impl StorageBackend for Pages {
         self.sums().write(&*self.file)?;
         self.file.sync_data(eventual)?;
         let mut head = self.head();
+        head.durable = Some(written);
         if head.is_new && head.serial == written {
             head.next = 1 - head.next;
             head.is_new = false;

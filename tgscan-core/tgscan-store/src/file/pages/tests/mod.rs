@@ -1,92 +1,14 @@
 //! A machine that loses power during a write: some sectors of the unflushed pages are on the disk, and others are not.
 
+mod disk;
+
+use disk::{Disk, Failing, Forgetful, Platters};
 use fastrand::Rng;
 use redb::{Database, ReadableTable, TableDefinition};
 
 use super::*;
 
-const SECTOR: usize = 512;
 const TABLE: TableDefinition<'_, u64, Vec<u8>> = TableDefinition::new("numbers");
-
-/// A disk in memory.
-#[derive(Clone, Debug, Default)]
-struct Disk(Arc<Mutex<Platters>>);
-
-#[derive(Clone, Debug, Default)]
-struct Platters {
-    flushed: Vec<u8>,
-    current: Vec<u8>,
-    /// Ranges that were written since the last flush.
-    unflushed: Vec<std::ops::Range<usize>>,
-}
-
-impl Disk {
-    fn platters(&self) -> MutexGuard<'_, Platters> {
-        self.0.lock().unwrap()
-    }
-
-    /// Returns the content of the disk if the power is lost now.
-    fn lose_power(&self, rng: &mut Rng) -> Self {
-        // Mostly all or nothing of a range is lost with a disk that orders its writes.
-        let share = [0.0, 0.5, 0.95, 1.0][rng.usize(..4)];
-        self.lose_power_with(share, rng)
-    }
-
-    /// Keeps a share of the unflushed sectors.
-    fn lose_power_with(&self, share: f64, rng: &mut Rng) -> Self {
-        let platters = self.platters();
-        let mut left = platters.flushed.clone();
-        if rng.bool() {
-            left.resize(platters.current.len(), 0);
-        }
-        let sectors =
-            platters.unflushed.iter().flat_map(|range| range.start / SECTOR..range.end.div_ceil(SECTOR));
-        for sector in sectors {
-            let start = sector * SECTOR;
-            let end = (start + SECTOR).min(left.len()).min(platters.current.len());
-            if start < end && rng.f64() < share {
-                left[start..end].copy_from_slice(&platters.current[start..end]);
-            }
-        }
-        Self(Arc::new(Mutex::new(Platters { flushed: left.clone(), current: left, unflushed: Vec::new() })))
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> Result<u64> {
-        Ok(self.platters().current.len() as u64)
-    }
-
-    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
-        let start = usize::try_from(offset).unwrap();
-        let bytes = self.platters().current.get(start..start + len).map(<[u8]>::to_vec);
-        bytes.ok_or_else(|| ErrorKind::UnexpectedEof.into())
-    }
-
-    fn set_len(&self, len: u64) -> Result<()> {
-        self.platters().current.resize(usize::try_from(len).unwrap(), 0);
-        Ok(())
-    }
-
-    fn sync_data(&self, _: bool) -> Result<()> {
-        let mut platters = self.platters();
-        platters.flushed = platters.current.clone();
-        platters.unflushed.clear();
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
-        let start = usize::try_from(offset).unwrap();
-        let mut platters = self.platters();
-        let end = start + data.len();
-        if platters.current.len() < end {
-            platters.current.resize(end, 0);
-        }
-        platters.current[start..end].copy_from_slice(data);
-        platters.unflushed.push(start..end);
-        Ok(())
-    }
-}
 
 fn build(pages: &Pages) -> std::result::Result<Database, redb::DatabaseError> {
     let mut builder = Database::builder();
@@ -94,42 +16,6 @@ fn build(pages: &Pages) -> std::result::Result<Database, redb::DatabaseError> {
     let database = builder.create_with_backend(pages.clone());
     pages.be_strict();
     database
-}
-
-/// A disk that fails after a number of writes and flushes.
-#[derive(Debug)]
-struct Failing {
-    disk: Disk,
-    left: Mutex<u32>,
-}
-
-impl Failing {
-    fn count(&self) -> Result<()> {
-        let mut left = self.left.lock().unwrap();
-        *left = left.checked_sub(1).ok_or_else(|| Error::other("the power is lost"))?;
-        Ok(())
-    }
-}
-
-impl StorageBackend for Failing {
-    fn len(&self) -> Result<u64> {
-        self.disk.len()
-    }
-    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
-        self.disk.read(offset, len)
-    }
-    fn set_len(&self, len: u64) -> Result<()> {
-        self.count()?;
-        self.disk.set_len(len)
-    }
-    fn sync_data(&self, eventual: bool) -> Result<()> {
-        self.count()?;
-        self.disk.sync_data(eventual)
-    }
-    fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
-        self.count()?;
-        self.disk.write(offset, data)
-    }
 }
 
 /// Writes rows of random length in one transaction. Returns whether it is durable.
@@ -198,6 +84,63 @@ fn power_loss_keeps_what_was_committed() {
 }
 
 #[test]
+fn pages_of_a_failed_flush_are_not_used_again() {
+    let mut failed = 0;
+    for seed in 0..15 {
+        let mut rng = Rng::with_seed(seed);
+        let disk = Disk::default();
+        let database = build(&Pages::over(Arc::new(disk.clone()), true).unwrap()).unwrap();
+        (1..25).for_each(|number| assert!(write(&database, number, &mut rng)));
+        drop(database);
+        // The power is lost before the process begins, so that it recovers.
+        let left = Mutex::new(rng.u32(..30));
+        let pages = Pages::over(Arc::new(Failing { disk: disk.clone(), left }), false).unwrap();
+        pages.load().unwrap();
+        let mut reported = 24;
+        if let Ok(database) = build(&pages) {
+            while reported < 26 && write(&database, reported + 1, &mut rng) {
+                reported += 1;
+            }
+        }
+        let crashed = disk.lose_power(&mut rng);
+        let copy = |disk: &Disk| Disk(Arc::new(Mutex::new(disk.platters().clone())));
+        let pages = Pages::over(Arc::new(copy(&crashed)), false).unwrap();
+        pages.load().unwrap();
+        let before = last(&build(&pages).unwrap());
+        for fails in 1..9 {
+            let disk = copy(&crashed);
+            let file = Forgetful { disk: disk.clone(), fails: Mutex::new(fails) };
+            let pages = Pages::over(Arc::new(file), false).unwrap();
+            let mut committed = reported;
+            for _ in 0..5 {
+                // As the store does after a failure.
+                let Ok(database) =
+                    pages.load().map_err(redb::DatabaseError::from).and_then(|()| build(&pages))
+                else {
+                    continue;
+                };
+                let found = last(&database);
+                assert!(found >= committed, "{found} of {committed}");
+                // A commit of this process that can be read after a failure must last. The commit that was recovered was
+                // never reported, so it may be given up.
+                if found > before {
+                    committed = found;
+                }
+                if write(&database, found + 1, &mut rng) {
+                    committed = found + 1;
+                } else {
+                    failed += 1;
+                }
+            }
+            let pages = Pages::over(Arc::new(disk.lose_power_with(0.0, &mut rng)), false).unwrap();
+            pages.load().unwrap();
+            assert_eq!(last(&build(&pages).unwrap()), committed, "flush {fails} failed");
+        }
+    }
+    assert!(failed > 20, "{failed}");
+}
+
+#[test]
 fn head_of_the_first_commit_is_not_flushed_before_its_pages() {
     let disk = Disk::default();
     drop(build(&Pages::over(Arc::new(disk.clone()), true).unwrap()).unwrap());
@@ -247,7 +190,7 @@ fn page_accepted_by_a_recovery_stays_readable_after_another_power_loss() {
             let mut rng = Rng::with_seed(seed);
             let disk = Disk(Arc::new(Mutex::new(crashed.platters().clone())));
             let failing = Failing { disk: disk.clone(), left: Mutex::new(left) };
-            // redb finds that the commit is complete, says so with a commit of two phases, and goes on.
+            // redb finds that the commit is complete, says so with a commit of two phases, and continues.
             let go_on = || {
                 let pages = Pages::over(Arc::new(failing), false)?;
                 pages.load()?;
@@ -282,6 +225,27 @@ fn shorter_length_reaches_the_disk_after_the_head_that_states_it() {
         pages.load().unwrap();
         assert_eq!(pages.read(7 * PAGE as u64, PAGE).unwrap(), [5; PAGE]);
     }
+}
+
+#[test]
+fn damaged_page_is_refused_where_only_a_new_length_was_lost() {
+    let disk = Disk::default();
+    let pages = Pages::over(Arc::new(disk.clone()), true).unwrap();
+    pages.write(0, &head_with(flags::RECOVERY_REQUIRED)).unwrap();
+    pages.set_len(16 * PAGE as u64).unwrap();
+    pages.write(5 * PAGE as u64, &[3; PAGE]).unwrap();
+    pages.sync_data(false).unwrap();
+    disk.sync_data(false).unwrap();
+    pages.set_len(40 * PAGE as u64).unwrap();
+    let crashed = disk.lose_power_with(1.0, &mut Rng::with_seed(4));
+    let shorter = usize::try_from(end(16)).unwrap();
+    crashed.platters().current.truncate(shorter);
+    let pages = Pages::over(Arc::new(crashed.clone()), false).unwrap();
+    pages.load().unwrap();
+    assert_eq!(pages.read(5 * PAGE as u64, PAGE).unwrap(), [3; PAGE]);
+    crashed.platters().current[usize::try_from(place(5)).unwrap()] ^= 1;
+    let error = pages.read(5 * PAGE as u64, PAGE).unwrap_err().to_string();
+    assert_eq!(error, "page 5 has a wrong checksum");
 }
 
 fn head_with(flags: u8) -> [u8; HEAD] {
