@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::amount::clamp;
-use super::{Book, Budget, BudgetKey, Entry, Period, Reserve, Totals};
+use super::book::Tally;
+use super::{Book, Budget, Entry, Period, Reserve, Totals};
 
 /// The limits that a client's calls must fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -81,7 +82,8 @@ impl CapReached {
 }
 
 impl Book {
-    /// Admits a call if it fits all limits. `date` is in milliseconds since 1970, if it is known.
+    /// Admits a call if it fits all limits. `date` is in milliseconds since 1970, if it is known. A refusal changes no
+    /// amount, but may move charges of periods that a wrong clock has begun.
     pub(crate) fn admit(
         &mut self,
         method: Cow<'static, str>,
@@ -90,7 +92,11 @@ impl Book {
     ) -> Result<Entry, CapReached> {
         let budgets = self.budget_keys(limits, date)?;
         let mut entry = Entry { method, reserve: limits.reserve(), budgets, ..Entry::default() };
-        self.check(&entry, limits, 1)?;
+        // Also if the call is refused, because otherwise they would refuse every later call.
+        for key in &entry.budgets {
+            self.move_charges(key);
+        }
+        self.check(&entry, limits, 1, true)?;
         (entry.is_in_flight, entry.is_sending) = (true, true);
         self.add_call(&entry);
         Ok(entry)
@@ -104,7 +110,7 @@ impl Book {
         limits: &Limits,
     ) -> Result<(), CapReached> {
         let more = u64::from(uncertain.saturating_sub(entry.uncertain));
-        self.check(entry, limits, more).map_err(|cap| self.as_if_ended(cap, entry, more))?;
+        self.check(entry, limits, more, false).map_err(|cap| self.as_if_ended(cap, entry, more))?;
         self.add_attempt(entry, uncertain);
         Ok(())
     }
@@ -129,33 +135,15 @@ impl Book {
         CapReached { totals, ..cap }
     }
 
-    /// Returns the budget periods in which a call counts. A budget's period never moves backwards.
-    fn budget_keys(&self, limits: &Limits, date: Option<u64>) -> Result<Vec<BudgetKey>, CapReached> {
-        let key = |budget: &Budget| {
-            let Budget { label, period, .. } = budget;
-            let periods = self.budgets.iter().filter(|(key, _)| key.label == *label && key.period == *period);
-            let latest = periods.map(|(key, _)| key.number).max().unwrap_or(0);
-            let number = match (period, date) {
-                (Period::Total, _) => 0,
-                (_, Some(date)) => period.number(date).max(latest),
-                (_, None) => {
-                    return Err(CapReached {
-                        budget: Some(label.clone()),
-                        limit: budget.limit,
-                        totals: self.budget(label, *period),
-                        reserve: None,
-                        is_undated: true,
-                    });
-                }
-            };
-            Ok(BudgetKey { label: label.clone(), period: *period, number })
-        };
-        // The usual case, without the cost of collecting results.
-        if limits.budgets.is_empty() { Ok(Vec::new()) } else { limits.budgets.iter().map(key).collect() }
-    }
-
-    /// Checks whether `attempts` more attempts of a call fit the limits.
-    fn check(&mut self, entry: &Entry, limits: &Limits, attempts: u64) -> Result<(), CapReached> {
+    /// Checks whether `attempts` more attempts of a call fit the limits. A call that `is_new` counts in the current period,
+    /// and others in their own.
+    fn check(
+        &mut self,
+        entry: &Entry,
+        limits: &Limits,
+        attempts: u64,
+        is_new: bool,
+    ) -> Result<(), CapReached> {
         if attempts == 0 || limits.is_empty() {
             return Ok(());
         }
@@ -177,16 +165,19 @@ impl Book {
             }
         }
         for (budget, key) in limits.budgets.iter().zip(&entry.budgets) {
-            let Some((_, tally)) = self.budgets.iter().find(|(known, _)| known == key) else {
-                if needed > budget.limit.into() {
-                    return Err(refused(Some(budget), budget.limit, Totals::default()));
-                }
-                continue;
+            let (mut committed, mut is_open) = (needed, false);
+            let mut add = |tally: &Tally| {
+                let reserved = self.amount(tally, |calls| calls.in_flight + calls.uncertain);
+                committed += tally.charged + reserved.credits;
+                is_open |= reserved.is_open;
             };
-            let reserved = self.amount(tally, |calls| calls.in_flight + calls.uncertain);
-            if reserved.is_open || tally.charged + reserved.credits + needed > budget.limit.into() {
-                let totals = self.budget(&budget.label, budget.period);
-                return Err(refused(Some(budget), budget.limit, totals));
+            if is_new {
+                self.counted(key).for_each(add);
+            } else if let Some((_, tally)) = self.budgets.iter().find(|(known, _)| known == key) {
+                add(tally);
+            }
+            if is_open || committed > budget.limit.into() {
+                return Err(refused(Some(budget), budget.limit, self.period_totals(key)));
             }
         }
         Ok(())

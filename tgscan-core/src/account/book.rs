@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::amount::clamp;
 use super::barrier::Barrier;
 use super::joint::JointResolution;
-use super::{BudgetKey, Cost, Entry, Period};
+use super::{BudgetKey, Cost, Entry};
 
 /// The totals of an account and its budgets: the charged, uncertain and reserved credits of its calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub(super) struct Method {
 pub(super) struct Tally {
     pub(super) charged: u128,
     pub(super) exposures: Vec<Exposure>,
+    /// The later period whose charges were moved here, because the clock went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) moved_from: Option<u32>,
 }
 
 /// Calls of one method with the same reserve, counted in attempts.
@@ -115,29 +118,15 @@ impl Book {
         Totals { unexplained: clamp(self.unexplained), ..self.totals_of(&self.account) }
     }
 
-    /// Returns the totals of a budget in its latest period, which may have ended; zero if no call has counted in it.
-    pub fn budget(&self, label: &str, period: Period) -> Totals {
-        let latest = self.latest(label, period);
-        latest.map_or_else(Totals::default, |(_, tally)| self.totals_of(tally))
-    }
-
-    /// Returns the totals of a budget in the period of a call that begins at `time`, in milliseconds since 1970; zero if
-    /// no call has counted in it.
-    pub fn budget_at(&self, label: &str, period: Period, time: u64) -> Totals {
-        // If the clock went back, calls count in the latest period.
-        let latest = self.latest(label, period).filter(|(key, _)| key.number >= period.number(time));
-        latest.map_or_else(Totals::default, |(_, tally)| self.totals_of(tally))
-    }
-
-    fn latest(&self, label: &str, period: Period) -> Option<&(BudgetKey, Tally)> {
-        let mine = self.budgets.iter().filter(|(key, _)| key.label == label && key.period == period);
-        mine.max_by_key(|(key, _)| key.number)
-    }
-
     /// Returns the price of an API method, given its `ApiMethod::NAME`: the highest `op_cost` so far. `None` before the
     /// first charge.
     pub fn price(&self, method: &str) -> Option<u64> {
         self.methods.iter().find(|known| known.name == method)?.price
+    }
+
+    /// Returns the API methods that were charged, with their prices.
+    pub(crate) fn prices(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.methods.iter().filter_map(|method| Some((&*method.name, method.price?)))
     }
 
     /// Returns the balance that the next comparison starts from: that of the last conclusive comparison other than
@@ -158,7 +147,7 @@ impl Book {
         std::mem::replace(&mut self.methods[method].price, price)
     }
 
-    fn totals_of(&self, tally: &Tally) -> Totals {
+    pub(super) fn totals_of(&self, tally: &Tally) -> Totals {
         let (in_flight, uncertain) =
             (self.amount(tally, |calls| calls.in_flight), self.amount(tally, |calls| calls.uncertain));
         Totals {
@@ -204,15 +193,6 @@ impl Book {
             self.methods.push(Method { name, price: None });
             self.methods.len() - 1
         })
-    }
-
-    /// Returns the tally of a period of a budget.
-    pub(super) fn tally(&mut self, key: &BudgetKey) -> &mut Tally {
-        let at = self.budgets.iter().position(|(known, _)| known == key).unwrap_or_else(|| {
-            self.budgets.push((key.clone(), Tally::default()));
-            self.budgets.len() - 1
-        });
-        &mut self.budgets[at].1
     }
 
     /// Changes the counts of an entry in the account and in each of its budgets.
@@ -348,20 +328,6 @@ impl Book {
     /// Discards the time at which calls became uncertain, because the clock now counts from another moment.
     pub(super) fn discard_times(&mut self) {
         self.has_undated |= self.uncertain_at.is_some();
-    }
-
-    /// Removes earlier periods of budgets that can no longer change.
-    fn remove_ended_periods(&mut self) {
-        if self.budgets.len() < 2 {
-            return;
-        }
-        let latest: Vec<_> = self.budgets.iter().map(|(key, _)| key.clone()).collect();
-        let is_latest = |key: &BudgetKey| {
-            let mut same =
-                latest.iter().filter(|other| other.label == key.label && other.period == key.period);
-            same.all(|other| other.number <= key.number)
-        };
-        self.budgets.retain(|(key, tally)| !tally.exposures.is_empty() || is_latest(key));
     }
 }
 

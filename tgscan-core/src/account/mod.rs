@@ -15,6 +15,7 @@ pub(crate) mod compare;
 mod entry;
 mod joint;
 pub(crate) mod ledger;
+mod periods;
 #[cfg(test)]
 mod tests;
 mod usage;

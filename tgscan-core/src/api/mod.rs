@@ -145,7 +145,8 @@ impl Api {
     ///   at the same time;
     /// - the first call of each method with [`Reserve::OneAtATime`];
     /// - a charge after its call was resolved as free, until the next comparison with the balance;
-    /// - the first charge of a method that is documented as free;
+    /// - the charges of a method that is documented as free, until the client knows of one: immediately for its own, and
+    ///   within a minute for those that other processes recorded in the store;
     /// - requests built with [`request`](Self::request), which are not booked.
     #[must_use]
     pub fn with_cap(mut self, credits: u64, reserve: Reserve) -> Self {
@@ -237,15 +238,24 @@ impl Api {
     /// Returns whether a call of `M` with this key can cost credits: the method is documented as paid, or it has
     /// charged credits through this ledger or a client's store before. Test methods and the balance are always free.
     pub fn can_cost<M: ApiMethod>(&self) -> bool {
-        // The balance is requested to resolve costs, so it never waits for them.
-        let may_charge = M::NAME != Balance::NAME;
-        !self.calls_test_method::<M>() && (M::CAN_COST || may_charge && self.ledger().has_charged(M::NAME))
+        let may_charge = M::CAN_COST || Self::may_charge::<M>() && self.ledger().has_charged(M::NAME);
+        may_charge && !self.calls_test_method::<M>()
     }
 
-    /// Notes that a call of `M`, whose cost the store books, was charged, so that further calls can cost.
-    pub(crate) fn note_charge<M: ApiMethod>(&self, credits: u64) {
-        if !self.ledger().has_charged(M::NAME) {
-            self.ledger().set_price(M::NAME, Some(credits));
+    /// Returns whether calls of `M` are considered free, but only until one is charged.
+    pub(crate) fn is_free_until_charged<M: ApiMethod>(&self) -> bool {
+        Self::may_charge::<M>() && !self.calls_test_method::<M>() && !self.can_cost::<M>()
+    }
+
+    /// Returns whether a charge of `M` counts. The balance is requested to resolve costs, so it never waits for them.
+    fn may_charge<M: ApiMethod>() -> bool {
+        M::NAME != Balance::NAME
+    }
+
+    /// Notes that a call of a method, whose cost the store books, was charged, so that further calls can cost.
+    pub(crate) fn note_charge(&self, method: &str, credits: u64) {
+        if !self.ledger().has_charged(method) {
+            self.ledger().set_price(method, Some(credits));
         }
     }
 

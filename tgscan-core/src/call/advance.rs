@@ -1,7 +1,7 @@
 //! Advances a call to its next step. Asks the ledger for calls without a store.
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use tgscan_types::ApiMethod;
 
 use super::clock::{Clock, millis};
@@ -88,7 +88,7 @@ impl<M: ApiMethod> Call<M> {
     pub(super) fn note_cost(&mut self, in_flight: u32) {
         let Cost { charged, uncertain } = self.machine.cost;
         if let Some(claim) = self.stored.as_mut().and_then(|stored| stored.claim.as_mut()) {
-            claim.if_dropped = Cost { charged, uncertain: uncertain + in_flight };
+            claim.settlement.cost = Cost { charged, uncertain: uncertain + in_flight };
         }
     }
 
@@ -145,11 +145,16 @@ impl<M: ApiMethod> Call<M> {
     /// Returns whether to wait after a refusal. Sets the error with which the call ends otherwise.
     pub(super) fn not_yet(&mut self, cap: Option<CapReached>) -> Claimed {
         let would_fit = cap.as_ref().is_some_and(CapReached::would_fit_if_resolved);
-        self.wants_balance = std::mem::take(&mut self.reconciles) && would_fit;
+        self.wants_balance = would_fit && std::mem::take(&mut self.reconciles);
         let can_wait =
             cap.as_ref().is_none_or(|cap| self.waits_at_cap && cap.is_transient()) || self.wants_balance;
         self.refuse(cap.map_or(ErrorKind::Store(StoreRefusal::ComparisonRunning), ErrorKind::CapReached));
         if can_wait { Claimed::NotYet } else { Claimed::Ended }
+    }
+
+    /// Returns the responses of the attempts so far that may have been charged.
+    pub(crate) fn received_responses(&self) -> Vec<Response<Bytes>> {
+        self.last.as_ref().map_or_else(Vec::new, Error::paid_responses)
     }
 
     /// Returns the number of attempts, including the one in flight.

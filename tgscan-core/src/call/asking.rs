@@ -35,15 +35,15 @@ impl<M: ApiMethod> Call<M> {
             }
             (Action::Pause, Some(call)) => StoreRequest::Perform(Operation::Pause { call }),
             (_, Some(call)) => {
-                stored.claim.take().into_iter().for_each(ClaimGuard::disarm);
-                let mut settlement =
-                    stored.settlement.take().unwrap_or_else(|| Settlement::without_response(cost));
-                settlement.observed = self.observer.is_some().then(|| self.api.limits().clone());
+                let settlement = stored.claim.take().map(ClaimGuard::disarm);
+                let settlement = settlement.unwrap_or_else(|| Settlement::without_response(cost));
+                let observed = self.observer.is_some().then(|| self.api.limits().clone());
+                let settlement = Settlement { cost, observed, ..settlement };
                 StoreRequest::Perform(Operation::Settle { call, settlement })
             }
             // A free call that was charged. All other charged calls have a claim.
             (_, None) if cost != Cost::NONE => {
-                self.api.note_charge::<M>(cost.charged);
+                self.api.note_charge(M::NAME, cost.charged);
                 StoreRequest::Perform(Operation::Charge { method: M::NAME, cost, token: stored.token })
             }
             (_, None) => {
@@ -199,7 +199,8 @@ impl<M: ApiMethod> Call<M> {
         let credits = if uncertain > 0 { Credits::Uncertain } else { Credits::NotCharged };
         // The attempt that was to be sent next is already counted.
         let sent = self.machine.attempts.saturating_sub(1);
-        Error::new(M::NAME, ErrorKind::Store(StoreRefusal::ClaimLost), credits, sent)
+        let error = Error::new(M::NAME, ErrorKind::Store(StoreRefusal::ClaimLost), credits, sent);
+        error.with_earlier(self.received_responses())
     }
 
     /// Parses a stored answer.

@@ -92,13 +92,15 @@ impl<M: ApiMethod> Call<M> {
             return Next::Done(Ok(reply));
         };
         let response = reply.response();
-        stored.settlement = Some(Settlement {
-            cost: self.machine.cost,
-            is_answered: !reply.is_mismatched(),
-            received: Some((response.status().as_u16(), response.body().clone(), reply.credits)),
-            people: store::people_of(self.method.get(), Some(&reply.answer)),
-            observed: None,
-        });
+        if let Some(claim) = &mut stored.claim {
+            claim.settlement = Settlement {
+                cost: self.machine.cost,
+                is_answered: !reply.is_mismatched(),
+                received: Some((response.status().as_u16(), response.body().clone(), reply.credits)),
+                people: store::people_of(self.method.get(), Some(&reply.answer)),
+                observed: None,
+            };
+        }
         stored.reply = Some(reply);
         self.step(action, clock)
     }
@@ -127,31 +129,27 @@ impl<M: ApiMethod> Call<M> {
             self.api.pace().pause(pause, clock.origin(), now.time);
         }
         let action = self.machine.attempted(error.credits(), decision, now);
-        if let Some(stored) = &mut self.stored {
-            let response = error.response().filter(|response| !response.body().is_empty());
-            let received = response
-                .map(|response| (response.status().as_u16(), response.body().clone(), error.credits()));
-            let people = response.map_or_else(Vec::new, |response| store::people_in(response.body()));
-            // The bytes of an earlier attempt may be the paid answer.
-            let (received, people) = match stored.settlement.take() {
-                Some(earlier) if received.is_none() => (earlier.received, earlier.people),
-                _ => (received, people),
-            };
-            stored.settlement = Some(Settlement {
-                cost: self.machine.cost,
-                // Stored, so that an answer that this version cannot parse is not paid for again.
-                is_answered: error.is_decode(),
-                received,
-                people,
-                observed: None,
-            });
+        let response = error.response().filter(|response| !response.body().is_empty());
+        let claim = self.stored.as_mut().and_then(|stored| stored.claim.as_mut());
+        if let (Some(claim), Some(response)) = (claim, response) {
+            keep(&mut claim.settlement, response, error.credits());
+            // Stored, so that an answer that this version cannot parse is not paid for again.
+            claim.settlement.is_answered = error.is_decode();
         }
         self.note_cost(0);
-        // An earlier uncertain attempt makes the whole call uncertain.
-        self.last = Some(match error.credits() {
-            Credits::NotCharged if self.machine.cost.uncertain > 0 => error.with_credits(Credits::Uncertain),
-            _ => error,
-        });
+        let error = error.with_earlier(self.received_responses());
+        self.last = Some(if self.machine.cost.uncertain > 0 { error.of_uncertain_call() } else { error });
         self.step(action, clock)
+    }
+}
+
+/// Keeps a response with a settlement, unless that of an earlier attempt is more likely to be the paid answer.
+fn keep(settlement: &mut Settlement, response: &Response<Bytes>, credits: Credits) {
+    let rank = |status: u16, credits: Credits| (credits != Credits::NotCharged, (200..300).contains(&status));
+    let status = response.status().as_u16();
+    let earlier = settlement.received.as_ref().map(|(status, _, credits)| rank(*status, *credits));
+    if earlier.is_none_or(|earlier| earlier <= rank(status, credits)) {
+        settlement.received = Some((status, response.body().clone(), credits));
+        settlement.people = store::people_in(response.body());
     }
 }

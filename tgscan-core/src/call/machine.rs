@@ -234,8 +234,8 @@ impl Machine {
                 Some(wait) => self.enter(State::Delayed, Action::Wait(wait)),
                 None => self.settle(),
             },
-            Renewed::Refused => self.settle(),
-            Renewed::Lost => self.finish(),
+            // Without a claim, the settlement still records the received bytes.
+            Renewed::Refused | Renewed::Lost => self.settle(),
         }
     }
 

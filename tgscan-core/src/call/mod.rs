@@ -30,7 +30,7 @@ use crate::account::Reservation;
 use crate::error::{Error, ErrorKind};
 use crate::pace::Turn;
 use crate::panics::Contained;
-use crate::store::{self, Account, ClaimGuard, Lookup, Request as StoreRequest, Settlement, StorePolicy};
+use crate::store::{self, Account, ClaimGuard, Lookup, Request as StoreRequest, StorePolicy};
 use crate::transport::TransportErrorKind;
 use crate::{Api, Credits, Reply, TransportError};
 
@@ -185,22 +185,13 @@ struct Stored<M: ApiMethod> {
     claim: Option<ClaimGuard>,
     /// The time of the last request to the store.
     asked: Moment,
-    settlement: Option<Settlement>,
     reply: Option<Reply<M::Answer>>,
 }
 
 impl<M: ApiMethod> Stored<M> {
     fn new(place: InStore) -> Self {
         let token = store::next_token();
-        Self {
-            place,
-            token,
-            call: None,
-            claim: None,
-            asked: Moment::default(),
-            settlement: None,
-            reply: None,
-        }
+        Self { place, token, call: None, claim: None, asked: Moment::default(), reply: None }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -11,25 +10,16 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_types::ApiMethod;
 
+use super::caller::Caller;
 use super::waits::deadline_passed;
 use super::watch::Watch;
-use crate::call::{Call, Clock, Next, Observer, Options, too_late};
+use crate::call::{Call, Clock, Next, Observer, Options};
 use crate::panics::{CatchPanic, catch};
-use crate::store::{Sender, slot};
 use crate::transport::SendBy;
-use crate::{Client, Credits, Error, ErrorKind, Reply, Transport, TransportError};
+use crate::{Client, Error, Reply, Transport, TransportError};
 
 /// The future of [`Transport::send`].
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'a>>;
-
-/// The caller of a call that runs in a separate task.
-struct Caller<M: ApiMethod> {
-    sender: Sender<Result<Reply<M::Answer>, Error>>,
-    /// The number of attempts, or [`GIVEN_UP`] if the caller stopped waiting before the first one.
-    attempts: Arc<AtomicU32>,
-}
-
-const GIVEN_UP: u32 = u32::MAX;
 
 impl Client {
     /// Makes a call, in a separate task if it should outlive its caller. Fails immediately if the query is invalid.
@@ -39,80 +29,29 @@ impl Client {
     ) -> Result<Reply<M::Answer>, Error> {
         let method = method?;
         let running = self.shared.calls.begin::<M>()?;
-        let can_cost = self.shared.api.can_cost::<M>();
         let deadline = self.shared.deadline.map(|deadline| self.now().saturating_add(deadline));
-        if self.shared.reconciles && can_cost && !self.has_baseline() {
-            Box::pin(self.before(deadline, self.take_baseline())).await;
+        if self.reads_charges::<M>() || self.needs_baseline::<M>() {
+            Box::pin(self.prepare::<M>(deadline)).await;
         }
+        let can_cost = self.shared.api.can_cost::<M>();
         if can_cost && self.shared.spawn.is_some() && (self.shared.place.is_some() || deadline.is_some()) {
             return Box::pin(self.call_in_task(method, deadline, running)).await;
         }
         self.run(method, deadline).await
     }
 
-    /// Claims a call, runs it in a separate task, and waits for it until the deadline.
-    async fn call_in_task<M: ApiMethod>(
-        &self,
-        method: M,
-        deadline: Option<Duration>,
-        running: super::Running,
-    ) -> Result<Reply<M::Answer>, Error> {
-        let began = self.now();
-        let watch = self.watch::<M>(began);
-        let mut call = self.begin(method, deadline, began);
-        let next = call.begin(&ClientClock(self, began));
-        // Stored answers and refused calls need no task.
-        let claimed = self.before(deadline, self.claim(&mut call, next, began, deadline)).await;
-        let mut first = match claimed.unwrap_or_else(|| Next::Done(Err(too_late::<M>()))) {
-            Next::Done(result) => {
-                drop(call);
-                ended(watch, &result);
-                return result;
-            }
-            next => Unsent(Some(Box::new(Claimed { call, next, began, watch }))),
-        };
-        let id = first.0.as_ref().and_then(|claimed| claimed.call.id());
-        let (sender, receiver) = slot(|_| {});
-        let attempts = Arc::new(AtomicU32::new(0));
-        let caller = Caller { sender, attempts: attempts.clone() };
-        let client = self.clone();
-        let task = Box::pin(async move {
-            let Some(mut claimed) = first.0.take() else { return };
-            let is_late = deadline.is_some_and(|deadline| client.now_or(deadline) >= deadline);
-            if is_late
-                || caller.attempts.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_err()
-            {
-                claimed.call.cancel();
-                claimed.next = Next::Done(Err(too_late::<M>()));
-            }
-            let result = client.drive(First::Claimed(claimed), deadline, Some(&caller)).await;
-            caller.sender.send(result);
-            drop(running);
-        });
-        if let Some(spawn) = &self.shared.spawn {
-            catch(|| spawn(task));
+    /// Prepares the book for a call.
+    async fn prepare<M: ApiMethod>(&self, deadline: Option<Duration>) {
+        if self.reads_charges::<M>() {
+            self.before(deadline, self.note_charges_of_others()).await;
         }
-        let ended = self.before(deadline, receiver).await;
-        if let Some(Some(result)) = ended {
-            return result;
+        if self.needs_baseline::<M>() {
+            self.before(deadline, self.take_baseline()).await;
         }
-        // If the task has not sent anything yet, this keeps it from sending.
-        let sent = attempts
-            .compare_exchange(0, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed)
-            .err()
-            .unwrap_or_default();
-        let dropped = "the runtime dropped the call's task";
-        let (error, credits) = match (ended.is_some(), sent) {
-            (false, 0) => return Err(too_late::<M>()),
-            (false, _) => (deadline_passed(), Credits::Uncertain),
-            (true, 0) => (TransportError::never_sent(dropped), Credits::NotCharged),
-            (true, _) => (TransportError::new(dropped), Credits::Uncertain),
-        };
-        let error = Error::new(M::NAME, ErrorKind::Transport(error.with_trusted_text()), credits, sent);
-        Err(match id {
-            Some(id) => error.with_call(id),
-            None => error,
-        })
+    }
+
+    fn needs_baseline<M: ApiMethod>(&self) -> bool {
+        self.shared.reconciles && self.shared.api.can_cost::<M>() && !self.has_baseline()
     }
 
     /// Runs a call to its end.
@@ -125,7 +64,12 @@ impl Client {
     }
 
     #[inline]
-    fn begin<M: ApiMethod>(&self, method: M, deadline: Option<Duration>, began: Duration) -> Call<M> {
+    pub(super) fn begin<M: ApiMethod>(
+        &self,
+        method: M,
+        deadline: Option<Duration>,
+        began: Duration,
+    ) -> Call<M> {
         let options = Options {
             store: self.shared.place.clone(),
             deadline,
@@ -137,7 +81,7 @@ impl Client {
     }
 
     /// Drives a call until it is claimed or has ended.
-    async fn claim<M: ApiMethod>(
+    pub(super) async fn claim<M: ApiMethod>(
         &self,
         call: &mut Call<M>,
         mut next: Next<M>,
@@ -155,7 +99,7 @@ impl Client {
     }
 
     /// Drives a call to its end. `caller` is the waiting caller of a separate task.
-    async fn drive<M: ApiMethod>(
+    pub(super) async fn drive<M: ApiMethod>(
         &self,
         first: First<M>,
         deadline: Option<Duration>,
@@ -187,7 +131,7 @@ impl Client {
                                 watch.sent();
                             }
                             if let Some(caller) = caller {
-                                caller.attempts.store(call.attempts(), Ordering::Relaxed);
+                                caller.progress.sent(&call);
                             }
                             CatchPanic::new(self.sending(request, &call))
                         }
@@ -322,7 +266,7 @@ impl Client {
 }
 
 /// Reports the end of a call to its observer.
-fn ended<T>(watch: Option<Box<Watch>>, result: &Result<Reply<T>, Error>) {
+pub(super) fn ended<T>(watch: Option<Box<Watch>>, result: &Result<Reply<T>, Error>) {
     if let Some(watch) = watch {
         watch.finished(result);
     }
@@ -337,28 +281,17 @@ enum Event<M: ApiMethod> {
 }
 
 /// How the driving of a call starts. A claimed call is boxed, to keep the future of a call small.
-enum First<M: ApiMethod> {
+pub(super) enum First<M: ApiMethod> {
     Method(M),
     Claimed(Box<Claimed<M>>),
 }
 
 /// A claimed call.
-struct Claimed<M: ApiMethod> {
-    call: Call<M>,
-    next: Next<M>,
-    began: Duration,
-    watch: Option<Box<Watch>>,
-}
-
-/// The claimed call of a task that has not run yet. Cancelled if the task is dropped before it runs.
-struct Unsent<M: ApiMethod>(Option<Box<Claimed<M>>>);
-
-impl<M: ApiMethod> Drop for Unsent<M> {
-    fn drop(&mut self) {
-        if let Some(mut claimed) = self.0.take() {
-            claimed.call.cancel();
-        }
-    }
+pub(super) struct Claimed<M: ApiMethod> {
+    pub(super) call: Call<M>,
+    pub(super) next: Next<M>,
+    pub(super) began: Duration,
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 /// Returns the error of a request whose transport panicked.

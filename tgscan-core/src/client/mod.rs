@@ -1,7 +1,11 @@
 //! The asynchronous client: drives calls with a transport and a timer.
 
+mod caller;
+mod charged;
+mod comparisons;
 mod drive;
 mod reconcile;
+mod task;
 mod waits;
 mod watch;
 
@@ -16,6 +20,7 @@ use tgscan_types::{
     SimilarGroupsAnswer, UserCheck, UserCheckAnswer, UserQuery,
 };
 
+use comparisons::Comparisons;
 pub use waits::Drained;
 use waits::{Calls, Running};
 
@@ -75,8 +80,10 @@ struct Shared {
     calls: Arc<Calls>,
     /// Whether the book has a baseline balance.
     has_balance: Arc<AtomicBool>,
-    /// The book's revision at the last comparison for a call.
-    reconciled: Arc<AtomicU64>,
+    /// When to read again which free methods were charged, in milliseconds by the timer.
+    charges_due: Arc<AtomicU64>,
+    /// The comparisons for calls.
+    comparisons: Arc<Comparisons>,
 }
 
 /// Assumption: an abandoned request is charged within the default time limit of a request.
@@ -101,7 +108,8 @@ impl Client {
             spawn: None,
             calls: Arc::default(),
             has_balance: Arc::default(),
-            reconciled: Arc::new(AtomicU64::new(u64::MAX)),
+            charges_due: Arc::default(),
+            comparisons: Arc::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -111,6 +119,7 @@ impl Client {
     pub fn with_timer(mut self, timer: impl Timer + 'static) -> Self {
         let shared = Arc::make_mut(&mut self.shared);
         (shared.timer, shared.timer_origin) = (Arc::new(timer), next_token());
+        shared.charges_due = Arc::default();
         self
     }
 
@@ -125,7 +134,8 @@ impl Client {
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         let shared = Arc::make_mut(&mut self.shared);
-        (shared.has_balance, shared.reconciled) = (Arc::default(), Arc::new(AtomicU64::new(u64::MAX)));
+        (shared.has_balance, shared.comparisons) = (Arc::default(), Arc::default());
+        shared.charges_due = Arc::default();
         self.with_api(|api| api.with_ledger(ledger))
     }
 
@@ -175,7 +185,7 @@ impl Client {
         let place = InStore { account: Account::new(store, name), policy, lookup: Lookup::default() };
         let shared = Arc::make_mut(&mut self.shared);
         (shared.place, shared.has_balance) = (Some(place), Arc::default());
-        shared.reconciled = Arc::new(AtomicU64::new(u64::MAX));
+        (shared.comparisons, shared.charges_due) = (Arc::default(), Arc::default());
         self
     }
 
@@ -224,7 +234,8 @@ impl Client {
 
     /// Resolves uncertain calls automatically: if a cap or budget would refuse a call because of them, the client first
     /// [reconciles](Self::reconcile), at most once for each change of the book. Such a call can wait for the duration
-    /// of [`with_late_charge_window`](Self::with_late_charge_window).
+    /// of [`with_late_charge_window`](Self::with_late_charge_window). A client and its clones compare once at a time:
+    /// other calls that need room wait for the comparison, and use its result.
     ///
     /// Also requests the balance (free) before the first paid call, as the baseline of comparisons.
     #[must_use]

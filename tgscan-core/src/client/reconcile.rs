@@ -1,10 +1,11 @@
 //! Compares the book with the balance.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tgscan_types::Balance;
 
+use super::comparisons::{Comparisons, RunningComparison};
 use crate::account::{Book, Comparison, ComparisonStart, LedgerTime, Outcome, Reconciliation};
 use crate::panics::catch;
 use crate::store::{Done, Operation, StoreError, StoreRefusal, next_token};
@@ -19,6 +20,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 struct ComparisonGuard<'a> {
     client: &'a Client,
     token: u64,
+    /// Whether the book may have the barrier of this comparison.
     is_started: bool,
 }
 
@@ -33,18 +35,6 @@ impl Drop for ComparisonGuard<'_> {
                 catch(|| account.writer().submit_alone(Operation::EndComparison { token: self.token }));
             }
         }
-    }
-}
-
-/// A comparison that makes room for a call. If it is dropped before it is conclusive, the next call may compare again.
-struct Reconciling<'a> {
-    reconciled: &'a AtomicU64,
-    result: u64,
-}
-
-impl Drop for Reconciling<'_> {
-    fn drop(&mut self) {
-        self.reconciled.store(self.result, Ordering::Relaxed);
     }
 }
 
@@ -67,7 +57,7 @@ impl Client {
         let mut guard = ComparisonGuard { client: self, token: next_token(), is_started: false };
         let (mut has_waited, mut until) = (false, None);
         let comparison = loop {
-            match self.start_comparison(guard.token).await? {
+            match self.start_comparison(&mut guard).await? {
                 ComparisonStart::Started(comparison) => break comparison,
                 ComparisonStart::TooEarly(wait) if !has_waited => {
                     has_waited = true;
@@ -76,7 +66,6 @@ impl Client {
                 // Another call has become uncertain.
                 ComparisonStart::TooEarly(_) => return self.inconclusive(Outcome::TooEarly).await,
                 ComparisonStart::Busy => {
-                    guard.is_started = true;
                     let until = *until.get_or_insert_with(|| self.now().saturating_add(MAX_WAIT));
                     if self.now() >= until {
                         return self.inconclusive(Outcome::CallsInFlight).await;
@@ -85,7 +74,6 @@ impl Client {
                 }
             }
         };
-        guard.is_started = true;
         let balance = Box::pin(self.run(Balance {}, None)).await?.answer.num_credits;
         let report = self.finish_comparison(comparison, balance).await?;
         guard.is_started = false;
@@ -112,44 +100,56 @@ impl Client {
     /// Records a baseline balance before the first paid call, to resolve uncertain calls later. Ignores failures,
     /// because the call then probably fails too.
     pub(super) async fn take_baseline(&self) {
+        let comparisons = self.shared.comparisons.clone();
+        let Some(comparison) = self.begin_comparison(&comparisons).await else { return };
         let is_known = match self.book().await {
             Ok(book) if book.balance().is_some() => true,
             Ok(_) => self.reconcile().await.is_ok_and(|report| report.outcome.is_conclusive()),
             Err(_) => false,
         };
         self.shared.has_balance.store(is_known, Ordering::Relaxed);
+        comparison.end(comparisons.revision());
     }
 
-    /// Reconciles to make room for a call, unless the book has not changed since the last such comparison.
+    /// Reconciles to make room for a call, unless the book has not changed since the last such comparison. If another
+    /// caller compares, waits for the end of that comparison instead.
     pub(super) async fn reconcile_once(&self) {
+        let comparisons = self.shared.comparisons.clone();
+        let Some(comparison) = self.begin_comparison(&comparisons).await else { return };
         let Ok(before) = self.book().await else { return };
-        if self.shared.reconciled.swap(before.revision(), Ordering::Relaxed) == before.revision() {
+        if comparisons.revision() == Some(before.revision()) {
             return;
         }
-        let mut attempt = Reconciling { reconciled: &self.shared.reconciled, result: u64::MAX };
-        let report = self.reconcile().await;
-        if report.is_ok_and(|report| report.outcome.is_conclusive()) {
-            if let Ok(after) = self.book().await {
-                attempt.result = after.revision();
-            }
-        }
+        let is_conclusive = self.reconcile().await.is_ok_and(|report| report.outcome.is_conclusive());
+        let after = if is_conclusive { self.book().await.ok() } else { None };
+        comparison.end(after.map(|after| after.revision()));
     }
 
-    async fn start_comparison(&self, token: u64) -> Result<ComparisonStart, Error> {
-        let late_charge = self.shared.late_charge;
-        match self.account() {
+    /// Begins a comparison for a call. If one is running, waits for its end instead, for at most as long as a comparison
+    /// may wait, and returns `None`.
+    async fn begin_comparison<'a>(&self, comparisons: &'a Comparisons) -> Option<RunningComparison<'a>> {
+        let limit = self.shared.late_charge.saturating_add(2 * MAX_WAIT);
+        self.before(Some(self.now().saturating_add(limit)), comparisons.begin()).await.flatten()
+    }
+
+    /// Starts a comparison, unless attempts are running. Notes in the guard whether the book may have a barrier then,
+    /// also if this future is dropped.
+    async fn start_comparison(&self, guard: &mut ComparisonGuard<'_>) -> Result<ComparisonStart, Error> {
+        let (token, late_charge) = (guard.token, self.shared.late_charge);
+        let was_started = std::mem::replace(&mut guard.is_started, true);
+        let started = match self.account() {
             None => Ok(self.ledger().start_comparison_at(token, late_charge, self.instant())),
-            Some(account) => {
-                match account
-                    .perform(Operation::StartComparison { token, late_charge })
-                    .await
-                    .map_err(failed)?
-                {
-                    Done::Started(start) => Ok(start),
-                    _ => Ok(ComparisonStart::Busy),
-                }
-            }
-        }
+            Some(account) => match account.perform(Operation::StartComparison { token, late_charge }).await {
+                Ok(Done::Started(start)) => Ok(start),
+                Ok(_) => Ok(ComparisonStart::Busy),
+                Err(error) => Err(error),
+            },
+        };
+        guard.is_started = match &started {
+            Ok(start) => !matches!(start, ComparisonStart::TooEarly(_)),
+            Err(error) => was_started || error.is_in_doubt(),
+        };
+        started.map_err(failed)
     }
 
     async fn finish_comparison(&self, comparison: Comparison, balance: i64) -> Result<Reconciliation, Error> {

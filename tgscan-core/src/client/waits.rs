@@ -19,7 +19,8 @@ use crate::{Client, Credits, Error, ErrorKind, TransportError};
 pub struct Drained {
     /// Calls that have not ended.
     pub calls: u64,
-    /// Settlements that are not written to the store yet. If the process ends first, their calls are uncertain.
+    /// Claims and settlements that are not written to the store yet, including those of dropped callers. If the process
+    /// ends first, their calls are uncertain.
     pub unwritten: u64,
     /// Settlements that were dropped, because the store failed for about an hour or dropped the task that writes them.
     /// Their calls are uncertain once the store is closed.

@@ -33,6 +33,10 @@ struct Inner {
     credits: Credits,
     attempts: u32,
     call: Option<CallId>,
+    /// The responses of earlier attempts that may have been charged.
+    earlier: Vec<Response<Bytes>>,
+    /// Whether the last attempt certainly was free, although the call is uncertain.
+    is_last_free: bool,
 }
 
 /// The cause of a failed call.
@@ -63,7 +67,8 @@ impl Error {
             }
             _ => None,
         };
-        Self { inner: Arc::new(Inner { method, kind: Arc::new(kind), credits, attempts, call }) }
+        let (kind, earlier, is_last_free) = (Arc::new(kind), Vec::new(), false);
+        Self { inner: Arc::new(Inner { method, kind, credits, attempts, call, earlier, is_last_free }) }
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
@@ -79,6 +84,30 @@ impl Error {
     pub(crate) fn with_call(mut self, call: CallId) -> Self {
         // An observer may hold a clone.
         Arc::make_mut(&mut self.inner).call.get_or_insert(call);
+        self
+    }
+
+    /// Makes a free error uncertain, because an earlier attempt is.
+    pub(crate) fn of_uncertain_call(mut self) -> Self {
+        if self.inner.credits == Credits::NotCharged {
+            let inner = Arc::make_mut(&mut self.inner);
+            (inner.credits, inner.is_last_free) = (Credits::Uncertain, true);
+        }
+        self
+    }
+
+    /// Returns the responses of all attempts so far that have a body and may have been charged.
+    pub(crate) fn paid_responses(&self) -> Vec<Response<Bytes>> {
+        let is_free = self.inner.is_last_free || self.inner.credits == Credits::NotCharged;
+        let last = self.last_response().filter(|response| !is_free && !response.body().is_empty());
+        self.inner.earlier.iter().chain(last).cloned().collect()
+    }
+
+    /// Keeps the responses of earlier attempts.
+    pub(crate) fn with_earlier(mut self, earlier: Vec<Response<Bytes>>) -> Self {
+        if !earlier.is_empty() {
+            Arc::make_mut(&mut self.inner).earlier = earlier;
+        }
         self
     }
 
@@ -186,7 +215,20 @@ impl Error {
 
     /// Returns the complete or partial response: status, headers, and the received bytes of the body. `None` if no
     /// response started.
+    ///
+    /// If the last attempt received no response, this is the last of the [earlier ones](Self::earlier_responses).
     pub fn response(&self) -> Option<&Response<Bytes>> {
+        self.last_response().or(self.inner.earlier.last())
+    }
+
+    /// Returns the responses of earlier attempts of the call that have a body and may have been charged, in the order of
+    /// the attempts. Always empty without [`RetryPolicy::resend_uncertain`](crate::RetryPolicy).
+    pub fn earlier_responses(&self) -> &[Response<Bytes>] {
+        &self.inner.earlier
+    }
+
+    /// Returns the response of the last attempt.
+    fn last_response(&self) -> Option<&Response<Bytes>> {
         match &*self.inner.kind {
             ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) | ErrorKind::Store(_) => None,
             ErrorKind::Transport(error) => error.partial(),

@@ -233,7 +233,7 @@ impl Account {
     /// If the store fails.
     pub async fn find_person(&self, person: &UserQuery) -> Result<Erased, StoreError> {
         let calls = self.read_all(self.calls_of(person).await?).await?;
-        let answers = calls.iter().filter(|call| call.ended_at.is_some()).count() as u64;
+        let answers = calls.iter().filter(|call| call.is_answered).count() as u64;
         Ok(Erased { questions: calls.len() as u64, answers })
     }
 

@@ -50,17 +50,33 @@ pub(crate) async fn ask(account: Option<Account>, request: Request) -> Answered 
 async fn perform_claim(account: &Account, mut claim: Claim) -> Result<AccountReply, StoreError> {
     let key = claim.question.key();
     let stored = async || account.store().answer(account.name(), &key).await;
-    // A stored answer needs no transaction.
-    if let (Some(max_age), None) = (claim.max_age, claim.joined) {
+    let recent = async |max_age: Duration| {
         let (row, answer, now) = stored().await?;
-        if let (Some(age), Some((call, ..)), Some(answer)) =
-            (row.age(now).filter(|age| *age <= max_age), row.answered, answer)
-        {
-            return Ok(AccountReply::Stored(call, answer, age));
+        let age = row.age(now).filter(|age| *age <= max_age);
+        let found = age.zip(row.answered).zip(answer);
+        Ok(found.map(|((age, (call, ..)), answer)| AccountReply::Stored(call, answer, age)))
+    };
+    // A stored answer needs no transaction.
+    let max_age = claim.max_age.filter(|_| claim.joined.is_none());
+    let is_expected = claim.stored_only || !account.writer().expects_new_question();
+    if let (Some(max_age), true) = (max_age, is_expected) {
+        if let Some(reply) = recent(max_age).await? {
+            account.writer().note_question(false);
+            return Ok(reply);
         }
     }
     loop {
-        let done = account.perform(Operation::Claim(claim.clone())).await?;
+        let done = match (account.perform(Operation::Claim(claim.clone())).await, max_age) {
+            (Ok(done), _) => done,
+            (Err(error), Some(max_age)) if !is_expected => {
+                // A store that cannot write may still have the answer.
+                account.writer().note_question(false);
+                let found: Result<_, StoreError> = recent(max_age).await;
+                return found.ok().flatten().ok_or(error);
+            }
+            (Err(error), _) => return Err(error),
+        };
+        account.writer().note_question(!matches!(done, Done::Answered));
         if !matches!(done, Done::Answered) {
             return Ok(AccountReply::Done(done));
         }
@@ -73,28 +89,35 @@ async fn perform_claim(account: &Account, mut claim: Claim) -> Result<AccountRep
     }
 }
 
-/// An unsettled claim. If it is dropped, it is settled with the cost known at that time.
+/// An unsettled claim. If it is dropped, its settlement is written.
 pub(crate) struct ClaimGuard {
     account: Option<Account>,
     pub(crate) call: CallId,
-    pub(crate) if_dropped: Cost,
+    /// The settlement as of now: the cost, and the received bytes.
+    pub(crate) settlement: Settlement,
 }
 
 impl ClaimGuard {
     pub(crate) fn new(account: &Account, call: CallId) -> Self {
-        Self { account: Some(account.clone()), call, if_dropped: Cost::NONE }
+        let settlement = Settlement::without_response(Cost::NONE);
+        Self { account: Some(account.clone()), call, settlement }
     }
 
-    /// Leaves the settlement to the caller.
-    pub(crate) fn disarm(mut self) {
+    /// Leaves the settlement to the caller, and returns it.
+    pub(crate) fn disarm(mut self) -> Settlement {
         self.account = None;
+        self.take()
+    }
+
+    fn take(&mut self) -> Settlement {
+        std::mem::replace(&mut self.settlement, Settlement::without_response(Cost::NONE))
     }
 }
 
 impl Drop for ClaimGuard {
     fn drop(&mut self) {
         if let Some(account) = self.account.take() {
-            let settlement = Settlement::without_response(self.if_dropped);
+            let settlement = self.take();
             catch(|| account.writer().submit_alone(Operation::Settle { call: self.call, settlement }));
         }
     }

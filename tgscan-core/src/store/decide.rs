@@ -11,7 +11,7 @@ use crate::account::{Book, CLOCK_SLACK, Cost, Entry, JointResolution};
 /// The number of tokens that an account remembers, to book each operation once.
 pub(crate) const TOKENS: usize = 16;
 
-/// Runs operations in order. Returns their outcomes and the changes to write. A refused operation changes nothing.
+/// Runs operations in order. Returns their outcomes and the changes to write. A refused operation changes no amount.
 ///
 /// `writer` distinguishes the tokens of processes.
 pub(crate) fn decide(operations: &[Operation], loaded: Loaded, writer: OwnerId) -> (Vec<Done>, Changes) {
@@ -81,8 +81,10 @@ impl Work {
         changes.journal =
             self.written.into_iter().filter_map(|at| Some((at, journal.remove(&at)?))).collect();
         let clock_alone = AccountRow { clock: self.row.clock, ..self.loaded.account.clone() };
-        let is_changed =
-            self.row != clock_alone || !changes.calls.is_empty() || !changes.questions.is_empty();
+        let is_changed = self.row != clock_alone
+            || !changes.calls.is_empty()
+            || !changes.questions.is_empty()
+            || !changes.answers.is_empty();
         changes.account = is_changed.then_some(self.row);
         changes
     }

@@ -10,20 +10,21 @@ impl Work {
         self.calls.remove(&id);
     }
 
-    /// Removes question and answer of a call, but keeps its cost. Returns whether it may have had an answer.
+    /// Removes question and answer of a call, but keeps its cost. Returns whether it was answered.
     pub(super) fn forget(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.get_mut(&id) else { return false };
-        let has_answer = call.ended_at.is_some();
+        // A call without an answer may have the response of its last attempt.
+        let (is_answered, has_response) = (call.is_answered, call.ended_at.is_some());
         call.people.clear();
         if let Some(question) = call.question.take() {
             let row = self.questions.entry(question.key()).or_default();
             row.unblock(call);
             row.answered = row.answered.filter(|(answered, ..)| *answered != id);
         }
-        if has_answer {
+        if has_response {
             self.answers.insert(id, None);
         }
-        has_answer
+        is_answered
     }
 
     /// Limits the expiry of a call to `keep_for` milliseconds after its end, or after now if a wrong clock recorded a later end.

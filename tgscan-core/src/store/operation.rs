@@ -46,6 +46,17 @@ impl Operation {
         matches!(self, Self::Claim(_))
     }
 
+    /// Returns whether the operation depends on the time of uncertain attempts, or of a comparison.
+    fn needs_exact_time(&self) -> bool {
+        match self {
+            Self::StartComparison { .. } | Self::FinishComparison { .. } => true,
+            Self::Settle { settlement: Settlement { cost, .. }, .. } | Self::Charge { cost, .. } => {
+                cost.uncertain > 0
+            }
+            _ => false,
+        }
+    }
+
     /// Returns whether the operation is repeated after a failure, so that no cost is lost. A repeated claim is released.
     pub(crate) fn must_be_written(&self, is_in_doubt: bool) -> bool {
         match self {
@@ -149,6 +160,7 @@ pub(crate) enum Done {
 pub(crate) fn needs(operations: &[Operation], journal: Vec<u64>) -> Needs {
     let mut needs = Needs { journal, ..Needs::default() };
     for operation in operations {
+        needs.exact_time |= operation.needs_exact_time();
         match operation {
             Operation::Claim(claim) => {
                 needs.questions.push(claim.question.key());

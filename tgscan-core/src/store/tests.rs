@@ -28,6 +28,26 @@ fn claim(token: u64) -> Operation {
     })
 }
 
+#[test]
+fn comparisons_and_uncertain_attempts_need_the_exact_time() {
+    let settle = |uncertain| Operation::Settle {
+        call: 1,
+        settlement: Settlement::without_response(Cost { charged: 0, uncertain }),
+    };
+    let charge =
+        |uncertain| Operation::Charge { method: "a", cost: Cost { charged: 0, uncertain }, token: 1 };
+    let start = Operation::StartComparison { token: 1, late_charge: HOUR };
+    let cases = [
+        (vec![claim(1), settle(0), charge(0), Operation::EndComparison { token: 1 }], false),
+        (vec![start, claim(1)], true),
+        (vec![settle(1), claim(1)], true),
+        (vec![charge(1)], true),
+    ];
+    for (operations, expected) in cases {
+        assert_eq!(needs(&operations, Vec::new()).exact_time, expected, "{operations:?}");
+    }
+}
+
 /// Returns the stored rows after these changes of an empty account.
 fn rows(changes: Changes) -> (Vec<(String, QuestionRow)>, Vec<Call>) {
     let questions = changes.questions.into_iter().filter_map(|(key, row)| Some((key, row?)));

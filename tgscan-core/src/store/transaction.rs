@@ -20,6 +20,9 @@ pub struct Needs {
     pub unresolved: bool,
     /// Entries of the journal, by number.
     pub journal: Vec<u64>,
+    /// Whether [`Loaded::now`] must not be an estimate, because other owners compare it with their time: comparisons
+    /// start and end, or attempts become uncertain. Other times may differ by a second.
+    pub exact_time: bool,
 }
 
 /// The row of an account.
@@ -107,6 +110,7 @@ impl fmt::Debug for Needs {
             .field("calls", &self.calls)
             .field("unresolved", &self.unresolved)
             .field("journal", &self.journal)
+            .field("exact_time", &self.exact_time)
             .finish()
     }
 }

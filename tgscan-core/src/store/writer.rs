@@ -1,7 +1,7 @@
 //! Combines concurrent operations on an account into one transaction.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -20,6 +20,8 @@ const BATCH: usize = 256;
 const EXPIRE_EVERY: u64 = 16;
 /// The maximum number of answers in such a removal.
 const EXPIRE: usize = 64;
+/// The number of new questions in a row after which the next one is claimed without looking for a stored answer.
+const NEW_IN_A_ROW: u32 = 8;
 /// The pauses before a failed transaction is repeated, in milliseconds.
 const PAUSES: [u64; 6] = [50, 100, 300, 1000, 3000, 10_000];
 /// The number of failures after which an operation is dropped, after about an hour.
@@ -33,6 +35,8 @@ pub(crate) struct Writer {
     tasks: Arc<Tasks>,
     /// The owner of the first transaction, which distinguishes its tokens from those of other processes.
     first_owner: Arc<OnceLock<OwnerId>>,
+    /// The number of questions in a row without a stored answer.
+    new_in_a_row: AtomicU32,
 }
 
 /// Returns a token that is unique in this process.
@@ -45,7 +49,7 @@ pub(crate) fn next_token() -> u64 {
 struct Queue {
     waiting: VecDeque<Job>,
     is_running: bool,
-    /// The number of unwritten operations without a caller.
+    /// The number of unwritten operations that must not be lost, including those whose caller waits.
     unwritten: u64,
     /// The number of dropped operations.
     lost: u64,
@@ -90,9 +94,9 @@ impl Drop for Running {
         if let (Some(writer), false) = (&writer, self.is_done) {
             let mut queue = writer.lock();
             let left = std::mem::take(&mut queue.waiting);
-            let lost = left.iter().filter(|job| job.sender.is_none()).count() as u64;
-            queue.lost += lost;
-            queue.unwritten = queue.unwritten.saturating_sub(lost);
+            let count = |is_counted: fn(&&Job) -> bool| left.iter().filter(is_counted).count() as u64;
+            queue.lost += count(|job| job.sender.is_none() || job.operation.must_be_written(false));
+            queue.unwritten = queue.unwritten.saturating_sub(count(|job| job.is_counted));
             queue.is_running = false;
             drop(queue);
             drop(left);
@@ -106,10 +110,12 @@ impl Drop for Running {
 /// An operation and its caller.
 struct Job {
     operation: Operation,
-    /// The waiting caller, if there is one.
+    /// The caller, if there is one.
     sender: Option<Sender<Result<Done, StoreError>>>,
     /// An entry of the journal that the operation needs.
     journal: Option<u64>,
+    /// Whether the operation counts as unwritten.
+    is_counted: bool,
     /// The number of failures without a caller.
     failures: usize,
 }
@@ -122,6 +128,7 @@ impl Writer {
             queue: Mutex::default(),
             tasks: Arc::default(),
             first_owner: Arc::default(),
+            new_in_a_row: AtomicU32::new(0),
         })
     }
 
@@ -141,17 +148,18 @@ impl Writer {
                 writer.release(&done);
             }
         });
-        self.push(Job { operation, sender: Some(sender), journal: None, failures: 0 });
+        // The caller may be dropped before the operation is written.
+        let is_counted = operation.must_be_written(true);
+        self.push(Job { operation, sender: Some(sender), journal: None, is_counted, failures: 0 });
         receiver
     }
 
     /// Runs an operation without a caller, and repeats it until it is written.
     pub(crate) fn submit_alone(self: &Arc<Self>, operation: Operation) {
-        self.lock().unwritten += 1;
-        self.push(Job { operation, sender: None, journal: None, failures: 0 });
+        self.push(Job { operation, sender: None, journal: None, is_counted: true, failures: 0 });
     }
 
-    /// Returns the numbers of unwritten operations without a caller, and of dropped operations.
+    /// Returns the numbers of unwritten operations that must not be lost, and of dropped operations.
     pub(crate) fn unwritten(&self) -> (u64, u64) {
         let queue = self.lock();
         (queue.unwritten, queue.lost)
@@ -173,12 +181,25 @@ impl Writer {
         queue.ends
     }
 
+    /// Records whether a question had a stored answer.
+    pub(crate) fn note_question(&self, is_new: bool) {
+        let count = if is_new { self.new_in_a_row.load(Ordering::Relaxed).saturating_add(1) } else { 0 };
+        self.new_in_a_row.store(count, Ordering::Relaxed);
+    }
+
+    /// Returns whether to claim a question without looking for a stored answer: the last ones were new, and no
+    /// transaction runs that the claim would wait for. A claim also finds a stored answer, but takes longer for it.
+    pub(crate) fn expects_new_question(&self) -> bool {
+        self.new_in_a_row.load(Ordering::Relaxed) >= NEW_IN_A_ROW && !self.lock().is_running
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(self: &Arc<Self>, job: Job) {
         let mut queue = self.lock();
+        queue.unwritten += u64::from(job.is_counted);
         queue.waiting.push_back(job);
         if !std::mem::replace(&mut queue.is_running, true) {
             drop(queue);
@@ -212,7 +233,10 @@ impl Writer {
             };
             // Skips claims whose caller was dropped.
             batch.retain(|job| {
-                !job.operation.is_claim() || job.sender.as_ref().is_none_or(|sender| !sender.is_closed())
+                let is_dropped =
+                    job.operation.is_claim() && job.sender.as_ref().is_some_and(Sender::is_closed);
+                self.lock().unwritten -= u64::from(is_dropped);
+                !is_dropped
             });
             match self.transact(&batch).await {
                 Ok(done) => self.report(batch, done),
@@ -233,14 +257,15 @@ impl Writer {
                 continue;
             }
             has_ended |= matches!(job.operation, Operation::Settle { .. });
-            match (job.sender, done) {
-                (Some(sender), done) => sender.send(Ok(done)),
-                (None, done) => {
-                    // The released claim is unwritten, too.
-                    self.release(&done);
-                    self.lock().unwritten -= 1;
-                }
+            let is_claim = job.operation.is_claim();
+            // Before the caller continues, because it may read the number.
+            self.lock().unwritten -= u64::from(job.is_counted && !is_claim);
+            match job.sender {
+                Some(sender) => sender.send(Ok(done)),
+                None => self.release(&done),
             }
+            // After a claim was released, because the release is unwritten, too.
+            self.lock().unwritten -= u64::from(job.is_counted && is_claim);
         }
         if !has_ended {
             return;
@@ -269,8 +294,8 @@ impl Writer {
             // An earlier failure may have been in doubt.
             let must_be_written = job.sender.is_none() || job.operation.must_be_written(error.is_in_doubt());
             if let Some(sender) = job.sender.take() {
-                // Counted first, because the caller may end the process if nothing is unwritten.
-                self.lock().unwritten += u64::from(must_be_written);
+                // Before the caller continues, because it may end the process if nothing is unwritten.
+                self.lock().unwritten -= u64::from(job.is_counted && !must_be_written);
                 sender.send(Err(error.clone()));
             } else {
                 job.failures += 1;
@@ -295,7 +320,7 @@ impl Writer {
         let Ok(due) = self.store.find(&self.account, Index::Due, EXPIRE).await else { return };
         if !due.is_empty() {
             let forget = Operation::Remove { calls: due, is_erasing: false };
-            let job = Job { operation: forget, sender: None, journal: None, failures: 0 };
+            let job = Job { operation: forget, sender: None, journal: None, is_counted: false, failures: 0 };
             // If this fails, the calls are still due at the next removal.
             let _ = self.transact(&[job]).await;
         }

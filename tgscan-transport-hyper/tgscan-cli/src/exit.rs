@@ -59,8 +59,17 @@ impl Failure {
         Self::new(Code::Other, format!("the output cannot be written: {error}"))
     }
 
+    /// The reader of the output does not read. Ends the program with the exit code of a signal.
+    pub(crate) fn stalled(code: Code) -> Self {
+        Self::new(code, "the output cannot be written: its reader does not read")
+    }
+
     pub(crate) fn code(&self) -> Code {
         self.code
+    }
+
+    pub(crate) fn with_code(self, code: Code) -> Self {
+        Self { code, ..self }
     }
 
     /// Returns whether there is no text to print.

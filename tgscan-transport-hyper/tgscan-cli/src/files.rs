@@ -39,6 +39,57 @@ pub(crate) fn create_parent(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(parent)
 }
 
+/// Waits until the name of a new file is on the disk.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    // Other systems cannot open a folder.
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    // The name is in the folder of the file, even if `path` is a link to it.
+    let path = std::fs::canonicalize(path)?;
+    path.parent().map_or(Ok(()), |parent| match File::open(parent) {
+        Ok(folder) => folder.sync_all(),
+        // A folder that cannot be read can still have files.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
+    })
+}
+
+/// Follows symbolic links to the file that they name, which may not exist yet.
+fn followed(path: &Path) -> io::Result<PathBuf> {
+    match std::fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other,
+    }
+    let mut followed = path.to_owned();
+    // Links in a circle are another error above.
+    while let Ok(target) = std::fs::read_link(&followed) {
+        followed = followed.parent().unwrap_or(Path::new("")).join(target);
+        let folder = followed.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if folder.is_some_and(|folder| !folder.is_dir()) {
+            let text = format!("it is a link to {}, whose folder does not exist", followed.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+        }
+    }
+    Ok(followed)
+}
+
+/// Creates or replaces a file when all of its content is on the disk. A symbolic link stays a link.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    create_parent(path)?;
+    let path = followed(path)?;
+    let mut name = path.clone().into_os_string();
+    name.push(format!(".{}.new", std::process::id()));
+    let mut file = private().write(true).create_new(true).open(&name)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    drop(file);
+    let replaced = written.and_then(|()| std::fs::rename(&name, &path));
+    if replaced.is_err() {
+        let _ = std::fs::remove_file(&name);
+    }
+    replaced
+}
+
 /// A file that a command replaces as a whole.
 pub(crate) struct Whole<'a> {
     /// The flag that names it, for messages.
@@ -55,13 +106,20 @@ pub(crate) struct Whole<'a> {
 const HEAD: u64 = 4096;
 
 impl Whole<'_> {
-    /// Refuses a file that this program did not write.
+    /// Refuses a file that this program did not write or that cannot be replaced.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        let Ok(metadata) = std::fs::metadata(self.path) else { return Ok(()) };
+        if self.path.as_os_str() == "-" {
+            return Ok(());
+        }
+        let path = followed(self.path).map_err(|error| self.failure(&error.to_string()))?;
+        let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
         if metadata.is_dir() {
             return Err(self.failure("it is a folder"));
         }
-        if self.force || !metadata.is_file() || metadata.len() == 0 || self.path.as_os_str() == "-" {
+        if !self.force && metadata.is_file() && metadata.permissions().readonly() {
+            return Err(self.failure("it is read-only; choose another file or give --force"));
+        }
+        if self.force || !metadata.is_file() || metadata.len() == 0 {
             return Ok(());
         }
         let mut head = Vec::new();
@@ -85,33 +143,20 @@ impl Whole<'_> {
             Ok(metadata) if !metadata.is_file() => {
                 OpenOptions::new().write(true).open(self.path).and_then(|mut file| file.write_all(content))
             }
-            _ => self.replace(content),
+            _ => replace(self.path, content),
         };
         written.map_err(|error| {
             Failure::new(Code::Other, format!("{} {}: {error}", self.flag, self.path.display()))
         })
     }
 
-    fn replace(&self, content: &[u8]) -> io::Result<()> {
-        create_parent(self.path)?;
-        // A symbolic link stays a link.
-        let path = std::fs::canonicalize(self.path).unwrap_or_else(|_| self.path.to_owned());
-        let mut name = path.clone().into_os_string();
-        name.push(format!(".{}.new", std::process::id()));
-        let mut file = private().write(true).create_new(true).open(&name)?;
-        let written = file.write_all(content).and_then(|()| file.sync_all());
-        drop(file);
-        let replaced = written.and_then(|()| std::fs::rename(&name, &path));
-        if replaced.is_err() {
-            let _ = std::fs::remove_file(&name);
-        }
-        replaced
-    }
-
     fn failure(&self, why: &str) -> Failure {
         Failure::usage(format!("{} {}: {why}", self.flag, self.path.display()))
     }
 }
+
+/// The reason for setting an answer aside that cannot be written.
+pub(crate) const UNWRITTEN: &str = "the output cannot be written";
 
 /// The file for paid answers that cannot be written as rows.
 pub(crate) struct SetAside {
@@ -151,6 +196,9 @@ impl SetAside {
             if self.path == path {
                 return Err(error);
             }
+            if let Some(full) = self.file.take() {
+                let _ = full.sync_all();
+            }
             // Must not exist yet, because other users can create files in this folder.
             let file = private().append(true).create_new(true).open(&path)?;
             (self.path, self.file) = (path, Some(file));
@@ -163,8 +211,17 @@ impl SetAside {
         Ok(&self.path)
     }
 
+    /// Returns the file, to wait until its answers are on the disk.
+    pub(crate) fn file(&self) -> Option<File> {
+        self.file.as_ref()?.try_clone().ok()
+    }
+
     /// Appends a line. If that fails, the part that was written is removed.
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.file.is_none() && std::fs::metadata(&self.path).is_ok_and(|metadata| !metadata.is_file()) {
+            // Opening a named pipe could wait forever.
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+        }
         let file = match &mut self.file {
             Some(file) => file,
             empty => empty.insert(private().append(true).create(true).open(&self.path)?),

@@ -14,8 +14,23 @@ pub(crate) fn command(global: &Global, subcommand: &str) -> String {
 
 /// Returns this command, ready to paste.
 pub(crate) fn again() -> String {
-    let words = std::env::args().skip(1).map(|word| quoted(&hidden(&word)));
+    let words = std::env::args_os().skip(1).map(|word| match word.into_string() {
+        Ok(word) => quoted(&hidden(&word)),
+        Err(word) => printed(word.as_encoded_bytes()),
+    });
     std::iter::once("tgscan".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// Quotes a word that is not UTF-8, such as a path, for a shell.
+fn printed(word: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in word {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'.' | b'/' | b'_' => text.push(char::from(*byte)),
+            _ => text += &format!("\\{byte:03o}"),
+        }
+    }
+    format!("\"$(printf '{text}')\"")
 }
 
 /// Quotes a word for a shell, if necessary.
@@ -29,7 +44,7 @@ pub(crate) fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::{printed, quoted};
 
     #[test]
     fn words_are_quoted_for_a_shell() {
@@ -42,5 +57,6 @@ mod tests {
         ] {
             assert_eq!(quoted(word), is);
         }
+        assert_eq!(printed(b"-a%/\xff.x"), r#""$(printf '\055a\045/\377.x')""#);
     }
 }

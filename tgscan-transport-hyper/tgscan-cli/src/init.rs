@@ -127,13 +127,7 @@ async fn test(global: &Global, text: &str) -> Result<i64, Failure> {
 
 fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let fail = |error| Failure::new(Code::Other, format!("{}: {error}", path.display()));
-    files::create_parent(path).map_err(fail)?;
-    // Beside it first, so that it is never half written, and never readable by others.
-    let new = path.with_extension("new");
-    let _ = std::fs::remove_file(&new);
-    let mut file = files::private().write(true).create_new(true).open(&new).map_err(fail)?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(fail)?;
-    std::fs::rename(&new, path).map_err(fail)
+    files::replace(path, content).map_err(fail)
 }
 
 fn save(path: &Path, file: &mut File, profile: Option<&str>, values: &Values) -> Result<(), Failure> {

@@ -1,5 +1,4 @@
 //! The TgScan API on the command line.
-#![expect(clippy::print_stderr, reason = "a command line talks to people")]
 #![expect(clippy::format_push_string, reason = "short texts for people, where no allocation matters")]
 
 mod answers;
@@ -14,6 +13,7 @@ mod escape;
 mod exit;
 mod explain;
 mod files;
+mod finish;
 mod gate;
 mod help;
 mod hint;
@@ -39,6 +39,7 @@ use clap::{CommandFactory, Parser};
 
 use command::{Arguments, Command};
 use exit::{Code, Failure};
+use signals::Signal;
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
@@ -52,16 +53,17 @@ fn main() -> std::process::ExitCode {
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return report(&Failure::new(Code::Other, format!("cannot start the runtime: {error}")));
+            return report(&Failure::new(Code::Other, format!("cannot start the runtime: {error}"))).into();
         }
     };
-    let done = runtime.block_on(run(arguments));
-    // A thread that waits for input from a terminal would not end.
+    let code = runtime.block_on(async {
+        let code = run(arguments).await.unwrap_or_else(|failure| report(&failure));
+        finish::finish_notes(Signal::of(code)).await;
+        code
+    });
+    // A thread that waits for input from a terminal, or for the reader of the output, would not end.
     runtime.shutdown_background();
-    match done {
-        Ok(code) => code.into(),
-        Err(failure) => report(&failure),
-    }
+    code.into()
 }
 
 async fn run(arguments: Arguments) -> Result<Code, Failure> {
@@ -109,11 +111,11 @@ fn man(dir: Option<&std::path::Path>) -> Result<Code, Failure> {
     print::bytes(&page).map(|()| Code::Done)
 }
 
-fn report(failure: &Failure) -> std::process::ExitCode {
+fn report(failure: &Failure) -> Code {
     if !failure.is_quiet() {
-        eprintln!("tgscan: {failure}");
+        print::note(&format!("tgscan: {failure}"));
     }
-    failure.code().into()
+    failure.code()
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use tgscan_core::{Client, Credits, Error, Reply, Storage};
 use crate::args::{Global, LookupFlags, Output};
 use crate::exit::{Code, Failure, counted};
 use crate::explain::{LIMIT_REACHED, received};
-use crate::files::SetAside;
+use crate::files::{SetAside, UNWRITTEN};
 use crate::gate::{Control, Gate, InFlight};
 use crate::limit::{Limit, Verdict};
-use crate::show::{self, Selection, Show};
+use crate::show::{self, Printout, Selection, Show};
 use crate::signals::{Signal, Signals};
 use crate::waiting::{TICK, Waiting};
 use crate::{connect, help, hint, print};
@@ -73,7 +73,7 @@ pub(crate) async fn check(global: &Global, command: UserCommand) -> Result<Code,
 pub(crate) async fn balance(global: &Global, output: Output) -> Result<Code, Failure> {
     let client = connect::client(global).await?;
     let reply = client.balance().await.map_err(|error| Failure::of_call(&error, global))?;
-    show::answer(&reply, output, Selection::default()).map(|()| Code::Done)
+    show::answer(&reply, output, Selection::default())?.print().map(|()| Code::Done)
 }
 
 /// Sends a call and prints its answer. A signal ends it, unless it is a paid call in flight: that takes a second one.
@@ -87,12 +87,22 @@ where
     M::Answer: Show,
 {
     let lookup = connect::lookup(global, flags)?;
+    let control = Control::default();
+    let end = |client: &Client, signals, stopped_by| End {
+        global,
+        client: client.clone(),
+        output,
+        asked: asked.clone(),
+        control: control.clone(),
+        signals,
+        stopped_by,
+    };
     if flags.stored_only {
         let client = connect::stored_only_client(global).await?;
         let result = client.send(method).await;
-        return finish::<M>(global, &client, output, &asked, result).await;
+        return end(&client, Signals::listen()?, None).finish::<M>(result).await;
     }
-    let (control, in_flight) = (Control::default(), InFlight::new());
+    let in_flight = InFlight::new();
     let client = connect::client_through(global, |transport| Gate::new(transport, control.clone())).await?;
     let client = client.with_lookup(lookup);
     let can_cost = client.api().can_cost::<M>();
@@ -100,7 +110,7 @@ where
         // A stored answer needs no connection, no balance, and no room under a limit.
         let stored = client.clone().with_lookup(Lookup::Stored).send(method.clone()).await;
         if stored.is_ok() {
-            return finish::<M>(global, &client, output, &asked, stored).await;
+            return end(&client, Signals::listen()?, None).finish::<M>(stored).await;
         }
     }
     let mut limit = connect::limit::<M>(global, &client).await?;
@@ -134,8 +144,7 @@ where
         }
     };
     waiting.finish();
-    let code = finish::<M>(global, &client, output, &asked, result).await?;
-    Ok(stopped_by.map_or(code, Signal::code))
+    end(&client, signals, stopped_by).finish::<M>(result).await
 }
 
 /// Describes the possible cost of an interrupted call, and the remedy.
@@ -155,86 +164,128 @@ fn stopped<M: ApiMethod>(global: &Global, signal: Signal, is_sent: bool, limit: 
     Failure::new(signal.code(), format!("stopped; the call was sent and may have cost {cost}. {help}"))
 }
 
-/// Prints the answer, and on standard error its cost and the remaining credits. If a paid answer cannot be printed,
-/// sets it aside, unless it is in the store.
-async fn finish<M: ApiMethod>(
-    global: &Global,
-    client: &Client,
-    (output, selection): (Output, Selection),
-    asked: &str,
-    result: Result<Reply<M::Answer>, Error>,
-) -> Result<Code, Failure>
-where
-    M::Answer: Show,
-{
-    let reply = match result {
-        Ok(reply) => reply,
-        Err(error) => {
-            let kept = keep_received(&error, output, asked);
-            return Err(Failure::of_call(&error, global).and(&kept));
-        }
-    };
-    if reply.is_mismatched() {
-        print::note("warning: this answers another question, and may be another account's data");
-    }
-    let printed = show::answer(&reply, output, selection);
-    if printed.is_err() && reply.credits != Credits::NotCharged {
-        let kept = match reply.storage() {
-            Some(Storage::Stored) => {
-                "the answer is in the store, and asking again prints it (free)".to_owned()
+/// The end of a call: its answer is printed, and signals stop that.
+struct End<'a> {
+    global: &'a Global,
+    client: Client,
+    output: (Output, Selection),
+    /// The question.
+    asked: String,
+    control: Control,
+    signals: Signals,
+    stopped_by: Option<Signal>,
+}
+
+impl End<'_> {
+    /// Prints the answer, and on standard error its cost and the remaining credits. If a paid answer cannot be printed,
+    /// sets it aside, unless it is in the store.
+    async fn finish<M: ApiMethod>(mut self, result: Result<Reply<M::Answer>, Error>) -> Result<Code, Failure>
+    where
+        M::Answer: Show,
+    {
+        let reply = match result {
+            Ok(reply) => reply,
+            Err(error) => {
+                let kept = self.keep_received(&error).await;
+                let failure = Failure::of_call(&error, self.global).and(&kept);
+                return Err(match self.stopped_by {
+                    Some(signal) => failure.with_code(signal.code()),
+                    None => failure,
+                });
             }
-            _ => set_aside(asked, "the output cannot be written", reply.credits.charged(), reply.raw()),
         };
-        print::note(&format!("not written; {kept}"));
+        if reply.is_mismatched() {
+            print::note("warning: this answers another question, and may be another account's data");
+        }
+        let (output, selection) = self.output;
+        let printed = match show::answer(&reply, output, selection) {
+            Ok(printout) => self.print(printout).await,
+            Err(failure) => Err(failure),
+        };
+        if printed.is_err() && reply.credits != Credits::NotCharged {
+            let kept = match reply.storage() {
+                Some(Storage::Stored) => {
+                    "the answer is in the store, and asking again prints it (free)".to_owned()
+                }
+                _ => set_aside(&self.asked, UNWRITTEN, reply.credits.charged(), reply.raw()),
+            };
+            print::note(&format!("not written; {kept}"));
+        }
+        if let Some(Storage::NotStored(error)) = reply.storage() {
+            print::note(&format!("warning: the answer could not be stored: {error}"));
+        }
+        if !self.global.quiet {
+            print::note(&self.cost(&reply).await);
+            if matches!(reply.credits, Credits::Charged(_)) && self.global.store.is_none() {
+                hint::keep_answers();
+            }
+        }
+        printed?;
+        let code = if reply.is_mismatched() { Code::Undecodable } else { Code::Done };
+        Ok(self.stopped_by.map_or(code, Signal::code))
     }
-    if let Some(Storage::NotStored(error)) = reply.storage() {
-        print::note(&format!("warning: the answer could not be stored: {error}"));
+
+    /// Prints a text, unless its reader has stopped reading when a signal arrives.
+    async fn print(&mut self, printout: Printout) -> Result<(), Failure> {
+        let printed = self.signals.finish_write(&mut self.stopped_by, move || printout.print()).await;
+        if self.stopped_by.is_some() {
+            self.control.stop();
+        }
+        let code = self.stopped_by.map_or(Code::Other, Signal::code);
+        printed.unwrap_or_else(|| Err(Failure::stalled(code)))
     }
-    if !global.quiet {
-        print::note(&cost(client, &reply).await);
-        if matches!(reply.credits, Credits::Charged(_)) && global.store.is_none() {
-            hint::keep_answers();
+
+    /// Describes the cost of an answer, and the remaining credits. A signal leaves the latter out.
+    async fn cost<A>(&mut self, reply: &Reply<A>) -> String {
+        if let Some(Storage::Cached { age, .. }) = reply.storage() {
+            let age = std::time::Duration::from_secs(age.as_secs());
+            // Without the balance: nothing is sent for a stored answer.
+            return format!("stored {} ago, nothing charged", humantime::format_duration(age));
+        }
+        // Free. If this fails, the balance is left out.
+        let left = tokio::select! {
+            left = self.client.balance() => left.ok(),
+            signal = self.signals.next() => {
+                self.stopped_by = Some(signal);
+                None
+            }
+        };
+        match left {
+            Some(left) => format!("{}, {} left", reply.credits, left.answer.num_credits),
+            None => reply.credits.to_string(),
         }
     }
-    printed?;
-    Ok(if reply.is_mismatched() { Code::Undecodable } else { Code::Done })
-}
 
-/// Describes the cost of an answer, and the remaining credits.
-async fn cost<A>(client: &Client, reply: &Reply<A>) -> String {
-    if let Some(Storage::Cached { age, .. }) = reply.storage() {
-        let age = std::time::Duration::from_secs(age.as_secs());
-        // Without the balance: nothing is sent for a stored answer.
-        return format!("stored {} ago, nothing charged", humantime::format_duration(age));
-    }
-    // Free. If this fails, the balance is left out.
-    match client.balance().await {
-        Ok(left) => format!("{}, {} left", reply.credits, left.answer.num_credits),
-        Err(_) => reply.credits.to_string(),
-    }
-}
-
-/// Prints or sets aside the response of a failed call that may have been paid for. Returns the end of the error text,
-/// which states where the response is.
-fn keep_received(error: &Error, output: Output, asked: &str) -> String {
-    let mut text = String::new();
-    if let (true, Some(response)) = (output.raw, error.response()) {
-        match print::bytes(response.body()) {
-            Ok(()) => return text,
-            Err(failure) if failure.is_quiet() => {}
-            Err(failure) => text = format!("; {failure}"),
+    /// Prints or sets aside the response of a failed call that may have been paid for. Returns the end of the error text,
+    /// which states where the response is.
+    async fn keep_received(&mut self, error: &Error) -> String {
+        let mut text = String::new();
+        let is_raw = self.output.0.raw;
+        if let (true, Some(response)) = (is_raw, error.response()) {
+            match self.print(Printout::Bytes(response.body().to_vec())).await {
+                Ok(()) => return text,
+                Err(failure) if failure.is_quiet() => {}
+                Err(failure) => text = format!("; {failure}"),
+            }
+        } else if error.is_decode() && error.attempts() == 0 {
+            return "; --raw prints the stored answer (free)".to_owned();
         }
-    } else if error.is_decode() && error.attempts() == 0 {
-        return "; --raw prints the stored answer (free)".to_owned();
+        let Some(body) = received(error) else { return text };
+        text + "; " + &set_aside(&self.asked, "it cannot be read", error.credits().charged(), body)
     }
-    let Some(body) = received(error) else { return text };
-    text + "; " + &set_aside(asked, "it cannot be read", error.credits().charged(), body)
 }
 
 /// Sets aside a response that was paid for. Returns its location, or its text if it cannot be written.
 fn set_aside(asked: &str, why: &str, credits: u64, body: &[u8]) -> String {
-    match SetAside::beside(None::<&Path>).keep(asked, why, credits, body) {
-        Ok(path) => format!("the response is kept in {}", show::escape(&path.display().to_string())),
+    let mut aside = SetAside::beside(None::<&Path>);
+    match aside.keep(asked, why, credits, body) {
+        Ok(path) => {
+            let text = format!("the response is kept in {}", show::escape(&path.display().to_string()));
+            match aside.file().map_or(Ok(()), |file| file.sync_all()) {
+                Ok(()) => text,
+                Err(error) => format!("{text}, which may not be on the disk: {error}"),
+            }
+        }
         Err(_) => format!("the response: {}", String::from_utf8_lossy(body).trim_end()),
     }
 }

@@ -2,9 +2,13 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, mpsc};
+use std::time::Duration;
 
 use crate::escape::for_terminal;
 use crate::exit::Failure;
+use crate::signals::Paging;
 
 /// Prints data unchanged; on a terminal, escapes characters that could control it.
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
@@ -33,6 +37,8 @@ pub(crate) fn page(content: &str) -> Result<(), Failure> {
         // F exits if the text fits the screen, R shows colours, X leaves the text on the screen.
         command.env("LESS", "FRX");
     }
+    // Before the pager can receive a signal.
+    let paging = Paging::begin();
     let Ok(mut child) = command.spawn() else { return text(content) };
     if let Some(mut stdin) = child.stdin.take() {
         let is_plain = anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never;
@@ -42,13 +48,51 @@ pub(crate) fn page(content: &str) -> Result<(), Failure> {
         let _ = stdin.write_all(content.as_bytes());
     }
     // The status is 126 or 127 if the shell cannot start the pager, and also not 0 if the pager rejects a flag.
-    if child.wait().is_ok_and(|status| status.success()) { Ok(()) } else { text(content) }
+    let is_shown = child.wait().is_ok_and(|status| status.success());
+    drop(paging);
+    if is_shown { Ok(()) } else { text(content) }
 }
 
-/// Prints a line for the user to standard error. Ignores a closed standard error.
+/// A line for standard error, and a sender that is dropped when it is printed.
+type Note = (Option<String>, mpsc::Sender<()>);
+
+/// The thread that prints notes, because the reader of standard error may stop reading.
+static PRINTER: LazyLock<Option<mpsc::Sender<Note>>> = LazyLock::new(|| {
+    let (sender, notes) = mpsc::channel::<Note>();
+    let print = move || notes.iter().for_each(|(line, _done)| line.iter().for_each(|line| print_note(line)));
+    std::thread::Builder::new().spawn(print).is_ok().then_some(sender)
+});
+
+/// Whether a note was not printed in time.
+static IS_STALLED: AtomicBool = AtomicBool::new(false);
+
+/// The time to wait until a note is printed. Later notes do not wait.
+const NOTE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Prints a line for the user to standard error. Ignores a closed standard error. If its reader does not read, the line
+/// is printed later.
 pub(crate) fn note(line: &str) {
+    let Some(printer) = &*PRINTER else { return print_note(line) };
+    let (sender, done) = mpsc::channel();
+    if printer.send((Some(line.to_owned()), sender)).is_err() {
+        return;
+    }
+    let limit = if IS_STALLED.load(Ordering::Relaxed) { Duration::ZERO } else { NOTE_LIMIT };
+    if done.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+        IS_STALLED.store(true, Ordering::Relaxed);
+    }
+}
+
+fn print_note(line: &str) {
     let mut out = anstream::stderr().lock();
     let _ = writeln!(out, "{line}");
+}
+
+/// Returns a receiver of the end of notes that are still being printed.
+pub(crate) fn notes() -> Option<mpsc::Receiver<()>> {
+    let (true, Some(printer)) = (IS_STALLED.load(Ordering::Relaxed), &*PRINTER) else { return None };
+    let (sender, done) = mpsc::channel();
+    printer.send((None, sender)).ok().map(|()| done)
 }
 
 /// Asks a question on the terminal, and returns whether it is confirmed. Without a terminal, fails with `without`.

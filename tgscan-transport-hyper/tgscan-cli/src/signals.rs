@@ -1,6 +1,12 @@
 //! Signals that ask the program to end.
 
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
 use crate::exit::{Code, Failure};
+
+/// The time to wait, after a signal, for a write to end. A reader may have stopped reading.
+pub(crate) const WRITE_LIMIT: Duration = Duration::from_secs(3);
 
 /// A signal that asks the program to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +28,39 @@ impl Signal {
             Self::Hangup => Code::HungUp,
         }
     }
+
+    /// Returns the signal with an exit code.
+    pub(crate) fn of(code: Code) -> Option<Self> {
+        [Self::Interrupt, Self::Terminate, Self::Hangup].into_iter().find(|signal| signal.code() == code)
+    }
+}
+
+/// The pager: not started, running, or ended.
+static PAGER: AtomicU8 = AtomicU8::new(0);
+const RUNNING: u8 = 1;
+const ENDED: u8 = 2;
+
+/// A pager that may be running. Meanwhile, Ctrl-C is for the pager.
+pub(crate) struct Paging(());
+
+impl Paging {
+    pub(crate) fn begin() -> Self {
+        PAGER.store(RUNNING, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Paging {
+    fn drop(&mut self) {
+        PAGER.store(ENDED, Ordering::Relaxed);
+    }
+}
+
+/// Returns whether an interrupt is for the pager: while it runs, and once after its end, because the interrupt may be
+/// noticed late.
+fn is_for_pager() -> bool {
+    PAGER.compare_exchange(ENDED, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        || PAGER.load(Ordering::Relaxed) == RUNNING
 }
 
 /// The signals that arrive from now on.
@@ -47,12 +86,17 @@ impl Signals {
         ))
     }
 
-    /// Waits for the next one. Can be dropped and called again without losing any.
+    /// Waits for the next one that is not for a pager. Can be dropped and called again without losing any.
     pub(crate) async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.0.recv() => Signal::Interrupt,
-            _ = self.1.recv() => Signal::Terminate,
-            _ = self.2.recv() => Signal::Hangup,
+        loop {
+            let signal = tokio::select! {
+                _ = self.0.recv() => Signal::Interrupt,
+                _ = self.1.recv() => Signal::Terminate,
+                _ = self.2.recv() => Signal::Hangup,
+            };
+            if signal != Signal::Interrupt || !is_for_pager() {
+                return signal;
+            }
         }
     }
 }
@@ -67,11 +111,15 @@ impl Signals {
         Ok(Self)
     }
 
-    /// Waits for the next one.
+    /// Waits for the next one that is not for a pager.
     pub(crate) async fn next(&mut self) -> Signal {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        loop {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            if !is_for_pager() {
+                return Signal::Interrupt;
+            }
         }
-        Signal::Interrupt
     }
 }

@@ -137,6 +137,88 @@ fn budget_never_moves_to_an_earlier_period() {
     }
 }
 
+/// Settles a call at this time, if its limits admit it.
+fn spend(book: &mut Book, limits: &Limits, date: u64, credits: u64) -> Result<(), CapReached> {
+    let mut entry = book.admit(METHOD.into(), limits, Some(date))?;
+    book.settle(&mut entry, charged(credits), None, Some(0));
+    Ok(())
+}
+
+#[test]
+fn clock_that_was_ahead_for_a_call_neither_locks_a_budget_nor_empties_it() {
+    for (period, ahead) in [(Period::Day, DAY), (Period::Day, 365 * DAY), (Period::Month, 365 * DAY)] {
+        let today = 20_000 * DAY;
+        let (mut book, limits) = (Book::default(), budgeted("team", 10, period));
+        spend(&mut book, &limits, today, 3).unwrap();
+        // A call of the wrong clock counts, and finds the rest of its period empty.
+        spend(&mut book, &limits, today + ahead, 2).unwrap();
+        assert_eq!(book.budget_at("team", period, today).charged, 5, "{period:?}");
+        spend(&mut book, &limits, today, 2).unwrap();
+        assert_eq!(
+            (book.budget("team", period).charged, book.budget_at("team", period, today).charged),
+            (7, 7)
+        );
+        spend(&mut book, &limits, today, 2).unwrap();
+        let refused = spend(&mut book, &limits, today, 2).unwrap_err();
+        assert_eq!((refused.totals.charged, refused.reserve), (9, Some(3)), "{period:?}");
+        // The next period is a new one.
+        let next = today + 40 * DAY;
+        assert_eq!(book.budget_at("team", period, next).charged, 0);
+        spend(&mut book, &limits, next, 3).unwrap();
+        assert_eq!((book.budget("team", period).charged, book.totals().charged), (3, 12));
+    }
+}
+
+#[test]
+fn budget_used_up_by_a_clock_that_was_ahead_is_full_for_one_period() {
+    let (mut book, limits) = (Book::default(), budgeted("team", 5, Period::Day));
+    spend(&mut book, &limits, 400 * DAY, 4).unwrap();
+    assert!(spend(&mut book, &limits, 9 * DAY, 2).is_err());
+    assert_eq!(book.budget("team", Period::Day).charged, 4);
+    spend(&mut book, &limits, 10 * DAY, 2).unwrap();
+    spend(&mut book, &limits, 400 * DAY, 2).unwrap();
+}
+
+#[test]
+fn call_claimed_by_a_clock_that_was_ahead_counts_until_it_ends_and_is_charged_once() {
+    let (mut book, limits) = (Book::default(), budgeted("team", 5, Period::Day));
+    let mut ahead = book.admit(METHOD.into(), &limits, Some(400 * DAY)).unwrap();
+    spend(&mut book, &limits, 9 * DAY, 2).unwrap();
+    assert_eq!(amounts(book.budget_at("team", Period::Day, 9 * DAY)), (2, 2, 0, 0));
+    let refused = spend(&mut book, &limits, 9 * DAY, 2).unwrap_err();
+    assert!(refused.is_transient(), "{refused}");
+    book.renew(&mut ahead, 1, &limits).unwrap();
+    book.settle(&mut ahead, Cost { charged: 2, uncertain: 0 }, None, Some(0));
+    assert!(spend(&mut book, &limits, 9 * DAY, 2).is_err());
+    assert_eq!(book.budget_at("team", Period::Day, 9 * DAY).charged, 4);
+    spend(&mut book, &limits, 10 * DAY, 1).unwrap();
+    assert_eq!(book.totals().charged, 5);
+}
+
+#[test]
+fn clock_that_goes_back_and_returns_gives_no_new_budget() {
+    let (mut book, limits) = (Book::default(), budgeted("team", 7, Period::Day));
+    spend(&mut book, &limits, 400 * DAY, 2).unwrap();
+    spend(&mut book, &limits, 9 * DAY, 2).unwrap();
+    assert_eq!(book.budget_at("team", Period::Day, 400 * DAY).charged, 4);
+    spend(&mut book, &limits, 400 * DAY, 2).unwrap();
+    let totals = book.budget("team", Period::Day);
+    assert_eq!((totals.charged, book.totals().charged), (6, 6));
+    assert!(spend(&mut book, &limits, 400 * DAY, 2).is_err());
+    assert!(spend(&mut book, &limits, 9 * DAY, 2).is_err());
+    spend(&mut book, &limits, 401 * DAY, 2).unwrap();
+}
+
+#[test]
+fn clocks_that_differ_a_little_share_a_period() {
+    let (mut book, limits) = (Book::default(), budgeted("team", 3, Period::Day));
+    spend(&mut book, &limits, 9 * DAY, 2).unwrap();
+    assert!(spend(&mut book, &limits, 9 * DAY - 60_000, 2).is_err());
+    assert_eq!(book.budget_at("team", Period::Day, 9 * DAY - 60_000).charged, 2);
+    let periods: Vec<_> = book.budgets.iter().map(|(key, _)| key.number).collect();
+    assert_eq!(periods, [9], "the budget does not move to an earlier period");
+}
+
 #[test]
 fn totals_at_a_time_are_those_of_a_call_that_begins_then() {
     let mut book = Book::default();

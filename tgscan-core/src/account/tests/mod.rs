@@ -3,6 +3,7 @@
 mod comparisons;
 mod limits;
 mod properties;
+mod refusals;
 mod schedules;
 
 use super::*;

@@ -46,6 +46,31 @@ fn call_with_an_uncertain_attempt_is_uncertain_after_a_free_one() {
 }
 
 #[test]
+fn error_keeps_the_bytes_of_earlier_attempts_that_may_have_been_charged() {
+    let cut = || {
+        let partial = response(200, &SIMILAR[..40]);
+        Err(TransportError::response_started(partial, "the connection was closed"))
+    };
+    let never_sent = || Err(TransportError::never_sent("the connection was refused"));
+    let page = || Ok(response(502, "<html>Bad Gateway</html>"));
+    let mut policy = resending();
+    policy.max_attempts = 3;
+    for (second, last, status, earlier) in [
+        (never_sent(), never_sent(), 200, vec![200]),
+        (never_sent(), page(), 502, vec![200]),
+        (page(), Ok(response(429, "busy")), 429, vec![200, 502]),
+    ] {
+        let wait = waits(begin(&live().with_retry(policy), similar()).received(cut(), at(NOW)));
+        let wait = waits(again(wait).received(second, at(NOW)));
+        let error = done(again(wait).received(last, at(NOW))).unwrap_err();
+        let kept = error.earlier_responses();
+        assert_eq!(kept[0].body(), &SIMILAR.as_bytes()[..40], "{error}");
+        assert_eq!(kept.iter().map(|kept| kept.status().as_u16()).collect::<Vec<_>>(), earlier, "{error}");
+        assert_eq!(error.response().unwrap().status().as_u16(), status, "{error}");
+    }
+}
+
+#[test]
 fn returns_first_error_if_the_cap_leaves_no_room_for_another_attempt() {
     let api = live().with_retry(resending()).with_cap(1, Reserve::PerCall(1));
     let wait = waits(begin(&api, similar()).received(maybe_sent(), at(NOW)));

@@ -1,5 +1,6 @@
 //! Tests of the asynchronous client with a scripted transport and a virtual clock.
 
+mod comparisons;
 mod reconcile;
 mod tasks;
 

@@ -31,3 +31,34 @@ fn task_that_starts_after_its_caller_gave_up_sends_nothing() {
     let totals = client.ledger().book().totals();
     assert_eq!((totals.in_flight_calls, totals.uncertain_attempts), (0, 0));
 }
+
+#[test]
+fn deadline_during_a_later_attempt_keeps_the_bytes_of_earlier_ones() {
+    let outcomes = Arc::new(Mutex::new(vec![Err(TransportError::response_started(
+        response(200, &SIMILAR[..40]),
+        "the connection was closed",
+    ))]));
+    let transport = transport_fn(move |_| {
+        let outcome = outcomes.lock().unwrap().pop();
+        async move {
+            match outcome {
+                Some(outcome) => outcome,
+                None => std::future::pending().await,
+            }
+        }
+    });
+    let mut retry = RetryPolicy::default();
+    retry.resend_uncertain = true;
+    let tasks = Arc::new(Mutex::new(Vec::new()));
+    let spawned = tasks.clone();
+    let client = Client::new(live().with_retry(retry), transport, Still)
+        .with_deadline(Duration::from_secs(5))
+        .with_spawn(move |mut task| {
+            assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            spawned.lock().unwrap().push(task);
+        });
+    let error = block_on(client.similar_groups(groups())).unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!((error.credits(), error.attempts()), (Credits::Uncertain, 2));
+    assert_eq!(error.response().unwrap().body(), &SIMILAR.as_bytes()[..40]);
+}

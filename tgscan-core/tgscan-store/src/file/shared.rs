@@ -85,6 +85,8 @@ impl Shared {
                     let owner = next_owner(database)?;
                     *self.owner.get_or_init(|| owner)
                 };
+                // Without redb's quick repair. It would avoid reading the whole file after a crash, but a paid call alone takes
+                // 6 to 17 times as long with it, and 64 concurrent calls 3 to 5 times.
                 let transaction = database.begin_write().map_err(|error| explain(&error.into()))?;
                 let changes = {
                     let mut tables = Rows::write(&transaction)?;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row, SimpleQueryMessage, Statement};
 
@@ -81,12 +82,25 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Begins a transaction.
-    pub(super) async fn begin(&self) -> Result<(), Error> {
-        if self.prepared.is_some() {
-            return self.client.batch_execute(BEGIN).await;
+    /// Returns whether the connection is to the server itself, so that the settings of its session apply.
+    pub(super) fn is_direct(&self) -> bool {
+        self.prepared.is_some()
+    }
+
+    /// Begins a transaction, and locks an account. Returns whether statements that were sent together with this ran in
+    /// the transaction.
+    pub(super) async fn begin(&self, account: i32) -> Result<bool, Error> {
+        let lock = self.text(&format!("SELECT FROM {{schema}}.accounts WHERE number = {account} FOR UPDATE"));
+        if self.is_direct() {
+            return self.client.batch_execute(&format!("{BEGIN}; {lock}")).await.map(|()| true);
         }
-        self.client.set_up(&begin_anywhere(self.limit)).await.map(drop)
+        let begin = format!("{}; {lock}", begin_anywhere(self.limit));
+        match self.client.simple_query(&begin).await {
+            Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
+                self.client.set_up(&format!("ROLLBACK; {begin}")).await.map(|_| false)
+            }
+            result => result.map(|_| true),
+        }
     }
 
     /// Runs a statement without parameters in a separate transaction, in one message. Returns the number in its first
@@ -171,8 +185,13 @@ impl Connection {
     }
 }
 
+/// Returns the time between load and write after which a transaction is not committed. A suspended process holds an
+/// account's lock for less time than others wait for it.
+pub(super) fn idle_limit(limit: Duration) -> Duration {
+    limit * 3 / 10
+}
+
 fn with_limits(sql: &str, limit: Duration) -> String {
-    let (limit, idle) = (limit.as_millis(), (limit * 3 / 10).as_millis());
-    // A suspended process holds an account's lock for less time than others wait for it.
+    let (limit, idle) = (limit.as_millis(), idle_limit(limit).as_millis());
     sql.replace("{limit}", &limit.to_string()).replace("{idle}", &idle.to_string())
 }

@@ -1,16 +1,23 @@
 //! A store in PostgreSQL, for any number of processes and machines.
 
 mod client;
+mod columns;
+mod conditions;
 mod connection;
 mod direct;
 mod error;
+mod known;
+mod load;
 mod session;
 mod setup;
+mod statements;
 mod target;
-mod transaction;
+mod transact;
 mod version;
+mod write;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -28,21 +35,26 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use error::Failure;
+use load::{answer_of, call_of};
 use session::{Shared, renew_lease};
 use target::Target;
-use transaction::{answer_of, call_of, hash};
 
 /// The time limit of connecting, of a transaction and of a read.
 const LIMIT: Duration = Duration::from_secs(10);
 /// The default lease: how long a store that stops responding keeps its calls in flight.
 const LEASE: Duration = Duration::from_secs(15);
 
+/// The shortest and the longest lease. Other stores consider a lease of more than an hour expired, because it was set while
+/// the server's clock was ahead. Half of that leaves room for a clock that is set back.
+const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 60);
+
 /// A parameter of a statement that reads.
 type Parameter = (Box<dyn ToSql + Send + Sync>, Type);
 
 /// A store in `PostgreSQL`, for any number of processes and machines that share an account.
 ///
-/// Concurrent claims and settlements of an account in one process share a transaction. Each open store is an owner with
+/// Concurrent claims and settlements of an account in one process share a transaction. A transaction is one round trip
+/// if no other store has changed the account since the last one. Each open store is an owner with
 /// a lease of 15 s, which a thread of the store renews. If the process crashes, or is disconnected or suspended for
 /// longer than that, its calls in flight become uncertain for all processes. All times are by the server's clock.
 ///
@@ -70,13 +82,18 @@ impl PostgresStore {
         Self::connect_with(url, "tgscan", LEASE).await
     }
 
-    /// Like [`connect`](Self::connect), with another schema for the tables and another lease, which is at least 1 s.
+    /// Like [`connect`](Self::connect), with another schema for the tables and another lease, of 1 s to 30 min.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect), and if the name of the schema is not 1 to 63 characters of `a-z`, `0-9` and `_`,
-    /// or starts with a digit.
+    /// As [`connect`](Self::connect), if the name of the schema is not 1 to 63 characters of `a-z`, `0-9` and `_`,
+    /// or starts with a digit, and if the lease is shorter or longer.
     pub async fn connect_with(url: &str, schema: &str, lease: Duration) -> Result<Self, StoreError> {
-        let lease = lease.max(Duration::from_secs(1));
+        if !LEASES.contains(&lease) {
+            return Err(StoreError::new(format!(
+                "the lease of {} s must be 1 s to 30 min (1800 s)",
+                lease.as_secs_f64()
+            )));
+        }
         let target = Target::parse(url, schema)?.with_limit(LIMIT.min(lease * 2 / 3));
         let (runtime, stop) = start_runtime()?;
         let opening = target.clone();
@@ -92,6 +109,9 @@ impl PostgresStore {
             idle: Mutex::new(vec![client]),
             reader: AsyncMutex::new(None),
             accounts: Mutex::default(),
+            contended: Mutex::default(),
+            known: Mutex::default(),
+            in_doubt: Mutex::default(),
         });
         runtime.spawn(renew_lease(Arc::downgrade(&shared)));
         Ok(Self { shared })
@@ -337,6 +357,15 @@ fn count(limit: usize) -> i64 {
 
 fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or_default()
+}
+
+/// Returns the key of a question in the database: a hash, so that long questions fit into an index.
+fn hash(key: &str) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, key.as_bytes()).as_ref().to_vec()
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn too_slow(target: &Target) -> StoreError {

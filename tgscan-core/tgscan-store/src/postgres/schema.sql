@@ -12,7 +12,7 @@ CREATE TABLE owners (
     lease_until bigint NOT NULL
 );
 
--- Label and service, and the account's totals. Every change of an account locks its row first.
+-- Label and service, and the account's totals. Every change of an account also updates this row.
 CREATE TABLE accounts (
     number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name bytea NOT NULL UNIQUE,
@@ -37,7 +37,7 @@ CREATE TABLE calls (
 CREATE INDEX calls_in_flight ON calls (account, owner) WHERE owner IS NOT NULL;
 CREATE INDEX calls_unresolved ON calls (account, id) WHERE is_unresolved;
 CREATE INDEX calls_due ON calls (account, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX calls_key ON calls (account, key, id) WHERE key IS NOT NULL;
+CREATE INDEX calls_key ON calls (account, key, id) WHERE is_answered AND key IS NOT NULL;
 
 -- The calls of each question.
 CREATE TABLE questions (

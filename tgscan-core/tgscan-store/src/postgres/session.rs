@@ -1,11 +1,11 @@
-//! Connections, transactions and the lease of an open store.
+//! Connections and the lease of an open store.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tgscan_core::store::{AccountName, Decide, Needs, OwnerId, StoreError};
+use tgscan_core::store::{AccountName, OwnerId, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::time::timeout;
@@ -13,13 +13,11 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use super::connection::Connection;
-use super::error::{Failure, explain, may_repeat};
+use super::error::{Failure, explain};
+use super::known::Known;
+use super::statements::STATEMENTS;
 use super::target::Target;
-use super::transaction::{STATEMENTS, load, write};
-use super::{account_bytes, number_of, too_slow, unsigned};
-
-/// How often a transaction is repeated at most.
-const REPEATS: u32 = 5;
+use super::{account_bytes, millis, number_of, unsigned};
 
 /// An open store.
 pub(super) struct Shared {
@@ -36,6 +34,12 @@ pub(super) struct Shared {
     pub(super) reader: AsyncMutex<Option<Arc<Connection>>>,
     /// The numbers of accounts.
     pub(super) accounts: Mutex<HashMap<AccountName, i32>>,
+    /// Accounts that other stores change too, and how many more transactions lock them.
+    pub(super) contended: Mutex<HashMap<i32, u32>>,
+    /// The known rows of accounts.
+    pub(super) known: Mutex<HashMap<i32, Known>>,
+    /// Accounts with a write whose outcome is unknown, and when that was noticed.
+    pub(super) in_doubt: Mutex<HashMap<i32, Instant>>,
 }
 
 impl Shared {
@@ -57,22 +61,26 @@ impl Shared {
     }
 
     /// Returns a connection for a transaction.
-    async fn client(&self) -> Result<Connection, StoreError> {
+    pub(super) async fn client(&self) -> Result<Connection, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(client) if !client.is_closed() => Ok(client),
-            _ => self.target.connect(&STATEMENTS).await,
+            _ => {
+                // This may be another server, after a failover.
+                self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                self.target.connect(&STATEMENTS).await
+            }
         }
     }
 
-    fn put_back(&self, client: Connection) {
+    pub(super) fn put_back(&self, client: Connection) {
         if !client.is_closed() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
         }
     }
 
     /// Returns the number of an account. Creates its row if it is missing.
-    async fn ensure(&self, client: &Connection, account: &AccountName) -> Result<i32, Failure> {
+    pub(super) async fn ensure(&self, client: &Connection, account: &AccountName) -> Result<i32, Failure> {
         if let Some(number) = self.accounts().get(account) {
             return Ok(*number);
         }
@@ -87,60 +95,7 @@ impl Shared {
         Ok(number)
     }
 
-    /// Runs a transaction. Repeats it after a transient failure before its commit.
-    pub(super) async fn transact(
-        &self,
-        account: &AccountName,
-        needs: &Needs,
-        decide: &mut Decide,
-    ) -> Result<(), StoreError> {
-        let running = async {
-            let mut repeats = 0;
-            loop {
-                let client = self.client().await?;
-                let failure = match self.attempt(&client, account, needs, decide).await {
-                    Ok(()) => {
-                        self.put_back(client);
-                        return Ok(());
-                    }
-                    Err(failure) => failure,
-                };
-                // The connection is dropped, which ends its transaction.
-                drop(client);
-                repeats += 1;
-                match failure {
-                    Failure::Lease if repeats <= REPEATS => self.renew().await?,
-                    Failure::Lease => {
-                        return Err(StoreError::new("the store's lease cannot be renewed in time"));
-                    }
-                    Failure::Database(error) if may_repeat(&error) && repeats <= REPEATS => {}
-                    Failure::Database(error) => return Err(self.explain(&error)),
-                    Failure::InDoubt(error) => return Err(self.explain(&error).in_doubt()),
-                    Failure::Store(error) => return Err(error),
-                }
-            }
-        };
-        timeout(self.target.limit, running).await.unwrap_or_else(|_| Err(too_slow(&self.target).in_doubt()))
-    }
-
-    async fn attempt(
-        &self,
-        client: &Connection,
-        account: &AccountName,
-        needs: &Needs,
-        decide: &mut Decide,
-    ) -> Result<(), Failure> {
-        let number = self.ensure(client, account).await?;
-        let (loaded, lease_left) = load(client, number, self.owner(), needs).await?;
-        // The confirmation of a claim must not outlast the lease.
-        if lease_left < i64::try_from(self.fence().as_millis()).unwrap_or(i64::MAX) {
-            return Err(Failure::Lease);
-        }
-        let changes = decide(loaded);
-        write(client, number, &changes).await
-    }
-
-    fn owner(&self) -> OwnerId {
+    pub(super) fn owner(&self) -> OwnerId {
         self.owner.load(Ordering::Acquire)
     }
 
@@ -176,10 +131,6 @@ pub(super) async fn new_owner(client: &Connection, lease: Duration) -> Result<Ow
     let insert =
         format!("INSERT INTO {{schema}}.owners (lease_until) VALUES ({{now}} + {lease}) RETURNING id");
     Ok(unsigned(client.change(&insert).await?.unwrap_or_default()))
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Renews the lease as long as the store is open.

@@ -10,9 +10,9 @@ use super::client::Session;
 use super::connection::{Connection, begin_anywhere};
 use super::error::{Failure, explain};
 use super::session::new_owner;
+use super::statements::STATEMENTS;
 use super::target::Target;
 use super::too_slow;
-use super::transaction::STATEMENTS;
 use super::version::check_version;
 
 const SCHEMA: &str = include_str!("schema.sql");

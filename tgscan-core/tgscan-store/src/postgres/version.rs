@@ -3,7 +3,7 @@
 use tgscan_core::store::StoreError;
 
 /// The version of the tables that this program supports.
-const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 1;
 
 /// Refuses tables of another version. Also checked in each transaction, because another program may change the tables.
 pub(super) fn check_version(version: Option<i32>) -> Result<(), StoreError> {

@@ -1,13 +1,17 @@
 //! Which answers come from a store, and which are kept in it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_executor::block_on;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::http::{Request, Response, StatusCode};
-use tgscan_core::store::{Call, Lookup, StoreRefusal};
+use tgscan_core::store::{Call, Lookup, StoreError, StoreRefusal};
 use tgscan_core::{Api, ApiKey, Client, Credits, ErrorKind, Storage, transport_fn};
 use tgscan_mock::types::{Search, SimilarGroups};
 use tgscan_mock::{Fault, FaultKind, VirtualTimer};
 
+use crate::over::{Change, Over};
 use crate::support::{HOUR, Subject, mock, policy, refusal, searches, with_each_store};
 
 fn has_answer(subject: &Subject, call: &Call) -> bool {
@@ -34,6 +38,60 @@ fn stored_answer_costs_nothing_and_tells_its_age(open: fn() -> Subject) {
     }
     assert_eq!((searches(&mock), mock.account().spent), (1, 2));
     assert_eq!(block_on(client.book()).unwrap().totals().charged, 2);
+}
+
+fn stored_answer_is_found_after_many_new_questions(open: fn() -> Subject) {
+    let (subject, mock) = (open(), mock());
+    let client = subject.client(&mock);
+    for round in 0..2 {
+        for number in 0..20 {
+            block_on(client.search(format!("name_{round}_{number}").as_str())).unwrap();
+        }
+        for _ in 0..2 {
+            let again = block_on(client.search("name_0_1")).unwrap();
+            assert_eq!((again.credits, again.attempts), (Credits::NotCharged, 0), "{}", subject.name);
+        }
+    }
+    assert_eq!(searches(&mock), 40);
+}
+
+/// Writes nothing while this is set.
+struct ReadOnly(AtomicBool);
+
+impl Change for ReadOnly {
+    fn before(&self) -> Result<(), StoreError> {
+        if self.0.load(Ordering::Relaxed) { Err(StoreError::new("read-only")) } else { Ok(()) }
+    }
+}
+
+fn stored_answer_is_found_after_new_questions_if_the_store_cannot_write(open: fn() -> Subject) {
+    let (mut subject, mock) = (open(), mock());
+    let over = Over::new(subject.store.clone(), ReadOnly(AtomicBool::new(false)));
+    let change = over.change.clone();
+    subject.store = Arc::new(over);
+    let client = subject.client(&mock);
+    let is_read_only = |is| change.0.store(is, Ordering::Relaxed);
+    for lookup in [Lookup::default(), Lookup::New] {
+        is_read_only(false);
+        for name in [
+            "alice_1", "name_1", "name_2", "name_3", "name_4", "name_5", "name_6", "name_7", "name_8",
+            "name_9",
+        ] {
+            let client = client.clone().with_lookup(Lookup::New);
+            assert_eq!(block_on(client.search(name)).unwrap().credits, Credits::Charged(2));
+        }
+        is_read_only(true);
+        let reply = block_on(client.clone().with_lookup(lookup).search("alice_1"));
+        if lookup == Lookup::New {
+            let error = reply.unwrap_err().to_string();
+            assert!(error.contains("read-only"), "{error}");
+        } else {
+            assert_eq!(reply.unwrap().credits, Credits::NotCharged, "{}", subject.name);
+        }
+    }
+    let error = block_on(client.search("bob_1")).unwrap_err();
+    assert!(error.to_string().contains("read-only"), "{error}");
+    assert_eq!(searches(&mock), 20);
 }
 
 fn answers_expire_by_age_and_lookups_choose(open: fn() -> Subject) {
@@ -181,6 +239,8 @@ fn nothing_prints_query_or_answer(open: fn() -> Subject) {
 
 with_each_store! {
     stored_answer_costs_nothing_and_tells_its_age,
+    stored_answer_is_found_after_many_new_questions,
+    stored_answer_is_found_after_new_questions_if_the_store_cannot_write,
     answers_expire_by_age_and_lookups_choose,
     equal_groups_in_another_order_are_one_question,
     older_answer_stands_again_when_a_new_one_cannot_be_had,

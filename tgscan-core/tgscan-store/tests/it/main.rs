@@ -8,9 +8,12 @@
 
 #[cfg(all(feature = "postgres", unix))]
 mod administration;
+#[cfg(all(feature = "postgres", unix))]
+mod alone;
 mod answers;
 #[cfg(feature = "redb")]
 mod check;
+mod clocks;
 #[cfg(all(feature = "postgres", unix))]
 mod configurations;
 mod conformance;
@@ -21,6 +24,8 @@ mod creation;
 mod damage;
 #[cfg(all(feature = "redb", target_os = "linux"))]
 mod disk;
+#[cfg(all(feature = "postgres", unix))]
+mod doubt;
 mod expiry;
 #[cfg(feature = "redb")]
 mod file;

@@ -24,7 +24,7 @@ const LEASE: Duration = Duration::from_secs(15);
 /// A schema on the test's server.
 #[derive(Clone)]
 pub(crate) struct Database {
-    schema: String,
+    pub(crate) schema: String,
 }
 
 pub(crate) fn runtime() -> &'static Runtime {
@@ -42,6 +42,11 @@ impl Database {
 
     pub(crate) fn open(&self) -> PostgresStore {
         self.try_open().unwrap()
+    }
+
+    /// Opens it over another connection string.
+    pub(crate) fn open_at(&self, url: &str) -> PostgresStore {
+        runtime().block_on(PostgresStore::connect_with(url, &self.schema, LEASE)).unwrap()
     }
 
     fn try_open(&self) -> Result<PostgresStore, StoreError> {
@@ -78,7 +83,7 @@ impl Database {
         ));
     }
 
-    fn execute(&self, sql: &str) {
+    pub(crate) fn execute(&self, sql: &str) {
         runtime().block_on(async {
             let connected = tokio_postgres::connect(&server().url(), tokio_postgres::NoTls).await;
             let (client, connection) = connected.unwrap();
@@ -91,7 +96,7 @@ impl Database {
     }
 
     /// A client whose searches are answered when this is notified.
-    fn slow_client(&self) -> (Client, Arc<Notify>) {
+    pub(crate) fn slow_client(&self) -> (Client, Arc<Notify>) {
         let answer = Arc::new(Notify::new());
         let notified = answer.clone();
         let transport = transport_fn(move |_: Request<Bytes>| {
@@ -110,7 +115,7 @@ impl Database {
 }
 
 /// Starts a search of `alice_1`, and waits until it is claimed.
-fn claimed(
+pub(crate) fn claimed(
     client: &Client,
     other: &Client,
 ) -> tokio::task::JoinHandle<Result<tgscan_core::Reply<tgscan_core::types::SearchAnswer>, tgscan_core::Error>>
@@ -242,6 +247,25 @@ fn store_whose_lease_has_passed_goes_on_as_a_new_owner() {
     }
     let calls = runtime().block_on(client.account().unwrap().calls(0, 10)).unwrap();
     assert!(matches!(&calls[..], [first, second] if first.owner != second.owner), "{calls:?}");
+}
+
+#[test]
+fn lease_outside_of_its_range_is_refused_before_connecting() {
+    let connect = |lease| {
+        let connecting = PostgresStore::connect_with("postgres://user@127.0.0.1:1/db", "tgscan", lease);
+        runtime().block_on(connecting).unwrap_err().to_string()
+    };
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    for lease in
+        [Duration::ZERO, Duration::from_millis(999), minutes(30) + Duration::from_nanos(1), Duration::MAX]
+    {
+        let error = connect(lease);
+        assert!(error.contains("1 s to 30 min"), "{lease:?}: {error}");
+    }
+    for lease in [Duration::from_secs(1), minutes(30)] {
+        let error = connect(lease);
+        assert!(error.contains("127.0.0.1") && error.contains("refused"), "{lease:?}: {error}");
+    }
 }
 
 #[test]

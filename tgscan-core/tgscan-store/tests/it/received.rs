@@ -1,18 +1,20 @@
 //! Received bytes are stored, whatever they are and whatever happens to the store.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Waker};
+use std::time::{Duration, SystemTime};
 
 use futures_executor::block_on;
 use tgscan_core::bytes::Bytes;
-use tgscan_core::http::Response;
-use tgscan_core::store::{CallState, Lookup, Store, StoreError};
+use tgscan_core::http::{Response, StatusCode};
+use tgscan_core::store::{CallId, CallState, Lookup, Store, StoreError, StoreRefusal};
 use tgscan_core::transport::Delivery;
-use tgscan_core::{Credits, RetryPolicy, Storage, TransportError, transport_fn};
+use tgscan_core::{Credits, RetryPolicy, Storage, Timer, Transport, TransportError, transport_fn};
 use tgscan_mock::VirtualTimer;
 
 use crate::over::{Change, Over};
-use crate::support::{Subject, mock, policy, searches, with_each_store};
+use crate::support::{HOUR, Subject, mock, policy, searches, with_each_store};
 
 const WHOLE: &str = r#"{"status":"ok","result":{"meta":{"search_query":"alice_1","known_num_groups":0,"num_groups":0,"op_cost":2},"user":{"id":1}}}"#;
 
@@ -67,6 +69,123 @@ fn bytes_of_an_uncertain_attempt_are_kept_when_the_call_is_sent_again(open: fn()
     assert_eq!((error.credits(), error.attempts()), (Credits::Uncertain, 4));
     let answer = block_on(subject.account().call(error.call().unwrap())).unwrap().unwrap().1.unwrap();
     assert_eq!(answer.body, &WHOLE.as_bytes()[..60], "{}", subject.name);
+}
+
+/// Returns a transport whose first attempt breaks off after 60 bytes, and which then answers with `next`.
+fn cut_then(
+    next: impl Fn() -> Outcome + Send + Sync + 'static,
+    at_first: impl Fn() + Send + Sync + 'static,
+) -> impl Transport + 'static {
+    let sent = AtomicU32::new(0);
+    transport_fn(move |_| {
+        let outcome = if sent.fetch_add(1, Ordering::Relaxed) == 0 {
+            at_first();
+            let response = Response::new(Bytes::from(&WHOLE[..60]));
+            Some(Err(TransportError::response_started(response, "the connection was closed")))
+        } else {
+            next()
+        };
+        async move {
+            match outcome {
+                Some(outcome) => outcome,
+                None => std::future::pending().await,
+            }
+        }
+    })
+}
+
+/// The outcome of an attempt; `None` if it never ends.
+type Outcome = Option<Result<Response<Bytes>, TransportError>>;
+
+fn resending() -> RetryPolicy {
+    let mut retry = RetryPolicy::default();
+    retry.resend_uncertain = true;
+    retry
+}
+
+fn stored(subject: &Subject, call: CallId) -> Bytes {
+    block_on(subject.account().call(call)).unwrap().unwrap().1.unwrap().body
+}
+
+fn bytes_that_may_be_paid_are_not_replaced_by_a_free_or_failed_response(open: fn() -> Subject) {
+    for (status, body) in [(429, "busy"), (502, "<html>Bad Gateway</html>")] {
+        let subject = open();
+        let page = move || {
+            let mut page = Response::new(Bytes::from(body));
+            *page.status_mut() = StatusCode::from_u16(status).unwrap();
+            Some(Ok(page))
+        };
+        let client = subject.client(&mock()).with_retry(resending()).with_transport(cut_then(page, || {}));
+        let error = block_on(client.search("alice_1")).unwrap_err();
+        assert_eq!((error.response().unwrap().body(), error.attempts()), (&Bytes::from(body), 4));
+        assert_eq!(error.earlier_responses()[0].body(), &WHOLE.as_bytes()[..60]);
+        assert_eq!(stored(&subject, error.call().unwrap()), &WHOLE.as_bytes()[..60], "{}", subject.name);
+    }
+}
+
+#[test]
+fn bytes_are_kept_when_the_call_loses_its_claim() {
+    // The clock stands still, so that only the answer of the call's row changes.
+    let clock = tgscan_store::Clock::new(|| SystemTime::UNIX_EPOCH + 1000 * HOUR);
+    let (memory, mock) = (tgscan_store::MemoryStore::new().with_clock(clock), mock());
+    let crashing = memory.clone();
+    let transport = cut_then(|| panic!("sent again"), move || crashing.simulate_crash());
+    let client = mock.client().with_store(Arc::new(memory.clone()), policy());
+    let client = client.with_retry(resending()).with_transport(transport);
+    let error = block_on(client.search("alice_1")).unwrap_err();
+    assert!(matches!(error.store_refusal(), Some(StoreRefusal::ClaimLost)), "{error}");
+    assert_eq!((error.credits(), error.attempts()), (Credits::Uncertain, 1));
+    assert_eq!(error.response().unwrap().body(), &WHOLE.as_bytes()[..60]);
+    let account = client.account().unwrap();
+    let (call, answer) = block_on(account.call(error.call().unwrap())).unwrap().unwrap();
+    assert_eq!((call.state(), &answer.unwrap().body[..]), (CallState::Uncertain, &WHOLE.as_bytes()[..60]));
+    let totals = block_on(client.book()).unwrap().totals();
+    assert_eq!((totals.in_flight_calls, totals.uncertain_attempts), (0, 1));
+}
+
+fn bytes_are_kept_when_the_call_is_dropped(open: fn() -> Subject) {
+    // In the backoff after the first attempt, and during the second one.
+    for is_sent_again in [false, true] {
+        let (subject, is_waiting) = (open(), Arc::new(AtomicBool::new(false)));
+        let waiting = is_waiting.clone();
+        let second = move || {
+            waiting.store(true, Ordering::Relaxed);
+            None
+        };
+        let first = is_waiting.clone();
+        let transport = cut_then(second, move || first.store(!is_sent_again, Ordering::Relaxed));
+        let mut retry = resending();
+        if !is_sent_again {
+            (retry.base_backoff, retry.max_backoff) = (HOUR, HOUR);
+            retry.max_elapsed = 2 * HOUR;
+        }
+        let client = mock().client().with_store(subject.store.clone(), policy());
+        let client = client.with_timer(Stopped(!is_sent_again)).with_retry(retry).with_transport(transport);
+        let mut call = Box::pin(client.search("alice_1"));
+        while !is_waiting.load(Ordering::Relaxed) {
+            assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        drop(call);
+        drop(client);
+        let calls = block_on(subject.account().unresolved()).unwrap();
+        let [call] = &calls[..] else { panic!("{calls:?}") };
+        assert_eq!(stored(&subject, call.id), &WHOLE.as_bytes()[..60], "{}", subject.name);
+    }
+}
+
+/// A stopped clock, whose sleeps end immediately or never.
+struct Stopped(bool);
+
+#[tgscan_core::async_trait]
+impl Timer for Stopped {
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+    async fn sleep(&self, _: Duration) {
+        if self.0 {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Panics in one transaction, before or after it was written.
@@ -216,6 +335,8 @@ fn call_that_a_store_confirms_too_late_names_the_limit_and_costs_nothing() {
 }
 
 with_each_store! {
+    bytes_are_kept_when_the_call_is_dropped,
+    bytes_that_may_be_paid_are_not_replaced_by_a_free_or_failed_response,
     bytes_of_an_uncertain_attempt_are_kept_when_the_call_is_sent_again,
     bytes_that_are_no_answer_are_stored_and_read_back,
     panic_of_the_store_loses_no_answer,

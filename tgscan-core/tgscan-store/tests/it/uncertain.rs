@@ -207,6 +207,30 @@ fn free_method_that_charged_once_goes_through_the_store(open: fn() -> Subject) {
     assert_eq!((totals.charged, totals.uncertain_attempts), (3, 1));
 }
 
+fn free_method_that_charged_reserves_in_other_processes_too(open: fn() -> Subject) {
+    let subject = open();
+    let mock = || Mock::builder().seed(7).cost::<UserCheck>(3).build().unwrap();
+    let (first, second) = (mock(), mock());
+    let other = subject.client(&second).with_cap(8, Reserve::PerCall(1));
+    assert_eq!(block_on(other.user_check("alice_1")).unwrap().credits, Credits::Charged(3));
+    // Before its first call, another process reads that the method was charged.
+    let client = subject.client(&first).with_cap(5, Reserve::PerCall(1));
+    let refused = block_on(client.user_check("bob_1")).unwrap_err();
+    assert!(refused.is_cap_reached(), "{refused}");
+    assert_eq!(first.requests().len(), 0);
+}
+
+fn charge_of_a_free_method_is_known_to_other_processes_after_a_minute(open: fn() -> Subject) {
+    let subject = open();
+    let free = Mock::builder().seed(7).build().unwrap();
+    let client = subject.client(&free).with_cap(5, Reserve::PerCall(1));
+    block_on(client.user_check("alice_1")).unwrap();
+    let paid = Mock::builder().seed(7).cost::<UserCheck>(3).build().unwrap();
+    assert_eq!(block_on(subject.client(&paid).user_check("bob_1")).unwrap().credits, Credits::Charged(3));
+    free.timer().advance(Duration::from_secs(60));
+    assert!(block_on(client.user_check("carol_1")).unwrap_err().is_cap_reached());
+}
+
 /// Keeps the errors of attempts.
 #[derive(Clone, Default)]
 struct Errors(Arc<Mutex<Vec<Option<tgscan_core::Error>>>>);
@@ -313,7 +337,9 @@ fn step_with_a_store_says_when_its_request_is_late(open: fn() -> Subject) {
 }
 
 with_each_store! {
+    charge_of_a_free_method_is_known_to_other_processes_after_a_minute,
     free_method_that_charged_once_goes_through_the_store,
+    free_method_that_charged_reserves_in_other_processes_too,
     charges_of_a_free_method_are_booked_once_after_a_commit_in_doubt,
     step_with_a_store_says_when_its_request_is_late,
     uncertain_question_is_not_sent_again_until_it_is_settled,

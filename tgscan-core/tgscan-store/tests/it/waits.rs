@@ -9,9 +9,9 @@ use std::time::Duration;
 use futures_executor::block_on;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::http::{Request, Response};
-use tgscan_core::store::{Lookup, StoreRefusal, Task};
+use tgscan_core::store::{Lookup, StoreError, StoreRefusal, Task};
 use tgscan_core::transport::Delivery;
-use tgscan_core::{Api, ApiKey, Client, Credits, Timer, TransportError, transport_fn};
+use tgscan_core::{Api, ApiKey, Client, Credits, Storage, Timer, TransportError, transport_fn};
 use tgscan_mock::types::Search;
 use tgscan_mock::{Fault, FaultKind, VirtualTimer};
 
@@ -156,6 +156,99 @@ fn deadline_ends_the_wait_for_a_store_that_does_not_answer() {
     assert_eq!((error.credits(), error.attempts(), searches(&mock)), (Credits::NotCharged, 0, 0));
     assert_eq!(timer.now(), HOUR);
     store.change.0.lock().unwrap().clear();
+}
+
+/// Runs the tasks that a silent store was given so far.
+fn run_tasks(store: &Over<Silent>) {
+    let tasks = std::mem::take(&mut *store.change.0.lock().unwrap());
+    tasks.into_iter().for_each(block_on);
+}
+
+#[test]
+fn comparison_dropped_while_it_starts_blocks_no_call() {
+    // Dropped before and after its first transaction.
+    for is_written in [false, true] {
+        let (subject, mock) = (Subject::memory(), mock());
+        let store = Arc::new(Over::new(subject.store.clone(), Silent::default()));
+        let client = mock.client().with_store(store.clone(), policy());
+        let mut comparing = Box::pin(client.reconcile());
+        assert!(!poll_once(comparing.as_mut()));
+        if is_written {
+            run_tasks(&store);
+        }
+        drop(comparing);
+        run_tasks(&store);
+        block_on(subject.client(&mock).search("alice_1")).unwrap();
+        assert_eq!(mock.timer().now(), Duration::ZERO, "the call did not wait");
+    }
+}
+
+/// A store whose first commit is in doubt, and written.
+#[derive(Default)]
+struct FirstInDoubt(AtomicBool);
+
+impl Change for FirstInDoubt {
+    fn after(&self) -> Result<(), StoreError> {
+        if self.0.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(StoreError::new("the reply to the commit was lost").in_doubt())
+    }
+}
+
+#[test]
+fn comparison_whose_start_is_in_doubt_blocks_no_call() {
+    let (subject, mock) = (Subject::memory(), mock());
+    let store = Arc::new(Over::new(subject.store.clone(), FirstInDoubt::default()));
+    let client = mock.client().with_store(store, policy());
+    block_on(client.reconcile()).unwrap_err();
+    drop(client);
+    block_on(subject.client(&mock).search("alice_1")).unwrap();
+    assert_eq!(mock.timer().now(), Duration::ZERO, "the call did not wait");
+}
+
+#[test]
+fn drain_counts_calls_that_are_dropped_during_a_transaction() {
+    // Dropped during its claim, and during its settlement.
+    for is_claimed in [false, true] {
+        let (subject, mock) = (Subject::memory(), mock());
+        let store = Arc::new(Over::new(subject.store.clone(), Silent::default()));
+        let client = mock.client().with_store(store.clone(), policy());
+        let mut call = Box::pin(client.search("alice_1"));
+        assert!(!poll_once(call.as_mut()));
+        if is_claimed {
+            run_tasks(&store);
+            while store.change.0.lock().unwrap().is_empty() {
+                assert!(!poll_once(call.as_mut()));
+            }
+        }
+        drop(call);
+        let left = block_on(client.drain(Duration::from_secs(1)));
+        assert_eq!((left.calls, left.unwritten, left.lost), (0, 1, 0), "{is_claimed}");
+        run_tasks(&store);
+        let left = block_on(client.drain(Duration::from_secs(1)));
+        assert_eq!((left.calls, left.unwritten, left.lost), (0, 0, 0), "{is_claimed}");
+        let totals = block_on(subject.account().book()).unwrap().totals();
+        assert_eq!((totals.charged, totals.in_flight_calls), (if is_claimed { 2 } else { 0 }, 0));
+    }
+}
+
+#[test]
+fn settlement_whose_task_is_dropped_is_lost() {
+    let (subject, mock) = (Subject::memory(), mock());
+    let store = Arc::new(Over::new(subject.store.clone(), Silent::default()));
+    let client = mock.client().with_store(store.clone(), policy());
+    let mut call = Box::pin(client.search("alice_1"));
+    assert!(!poll_once(call.as_mut()));
+    run_tasks(&store);
+    while store.change.0.lock().unwrap().is_empty() {
+        assert!(!poll_once(call.as_mut()));
+    }
+    store.change.0.lock().unwrap().clear();
+    let reply = block_on(call).unwrap();
+    assert!(matches!(reply.storage(), Some(Storage::NotStored(_))), "{:?}", reply.storage());
+    let left = block_on(client.drain(Duration::from_secs(1)));
+    assert_eq!((left.calls, left.unwritten, left.lost), (0, 0, 1));
 }
 
 #[test]

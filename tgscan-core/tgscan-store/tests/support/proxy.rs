@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 /// The fate of a message. Connections that were made before stay as they are afterwards, others are whole.
@@ -48,6 +48,8 @@ struct Network {
     cleared: Notify,
     /// Notified when a message is lost in a silence.
     lost: Notify,
+    /// Whether all connections are closed, old and new.
+    is_down: watch::Sender<bool>,
 }
 
 /// A proxy on a port of the loopback interface.
@@ -68,6 +70,7 @@ impl Proxy {
             state: Mutex::default(),
             cleared: Notify::new(),
             lost: Notify::new(),
+            is_down: watch::Sender::new(false),
         });
         let shared = network.clone();
         let listening = tokio::spawn(async move {
@@ -101,6 +104,11 @@ impl Proxy {
         *self.network.state.lock().unwrap() = State { is_silent: true, ..State::default() };
     }
 
+    /// Closes all connections, and new ones until the faults are cleared.
+    pub(crate) fn disconnect(&self) {
+        self.network.is_down.send_replace(true);
+    }
+
     /// Waits until this number of connections have lost a message in the silence.
     pub(crate) async fn lost(&self, connections: usize) {
         loop {
@@ -112,10 +120,11 @@ impl Proxy {
         }
     }
 
-    /// Ends a silence. Returns how many messages there were, and whether the fault happened.
+    /// Ends a silence, and accepts connections again. Returns how many messages there were, and whether the fault happened.
     pub(crate) fn clear(&self) -> (u64, bool) {
         let state = std::mem::take(&mut *self.network.state.lock().unwrap());
         self.network.cleared.notify_waiters();
+        self.network.is_down.send_replace(false);
         (state.messages, state.fault.is_none())
     }
 }
@@ -142,7 +151,9 @@ impl Network {
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
         // Whichever ends first ends the other.
+        let mut is_down = self.is_down.subscribe();
         tokio::select! {
+            _ = is_down.wait_for(|is_down| *is_down) => {}
             () = self.pass(from_client, to_server, true) => {}
             () = self.pass(from_server, to_client, false) => {}
         }

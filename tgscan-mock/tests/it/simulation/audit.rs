@@ -43,8 +43,8 @@ pub(super) struct CallRecord {
     may_resend: bool,
     is_admitted: bool,
     pub(super) attempts: Vec<Attempt>,
-    /// The last delivered response.
-    delivered: Option<Response<Bytes>>,
+    /// The delivered responses, with the numbers of their attempts.
+    delivered: Vec<(usize, Response<Bytes>)>,
     log: Vec<(Duration, String)>,
 }
 
@@ -102,7 +102,7 @@ impl Audit {
             may_resend,
             is_admitted: false,
             attempts,
-            delivered: None,
+            delivered: Vec::new(),
             log,
         });
         self.calls.len() - 1
@@ -175,31 +175,51 @@ impl Audit {
         let cut = |response: &Response<Bytes>, at: usize| {
             response.clone().map(|body| body.slice(..at.min(body.len()).min(max_body_size)))
         };
-        self.calls[call].delivered = match wire {
-            Some(Wire::Whole(response) | Wire::Slow(response)) => Some(cut(response, max_body_size)),
-            Some(Wire::Partial(response, at, _)) => Some(cut(response, *at)),
-            Some(Wire::Nothing(_) | Wire::Refused) | None => None,
+        let response = match wire {
+            Some(Wire::Whole(response) | Wire::Slow(response)) => cut(response, max_body_size),
+            Some(Wire::Partial(response, at, _)) => cut(response, *at),
+            Some(Wire::Nothing(_) | Wire::Refused) | None => return,
         };
+        let record = &mut self.calls[call];
+        record.delivered.push((record.attempts.len() - 1, response));
+    }
+
+    /// Checks that a report has the last response, or else an earlier one, and that an error has the paid responses of all
+    /// earlier attempts.
+    fn check_bytes(&self, call: usize, reported: &Reported) -> Checked {
+        let record = &self.calls[call];
+        let last_attempt = record.attempts.len() - 1;
+        let is_equal = |sent: &Response<Bytes>, kept: &Response<Bytes>| {
+            (sent.status(), sent.headers(), sent.body()) == (kept.status(), kept.headers(), kept.body())
+        };
+        let last = record.delivered.iter().find(|(at, _)| *at == last_attempt).map(|(_, sent)| sent);
+        let expected = last.or(reported.earlier.last());
+        let is_kept = match (expected, &reported.response) {
+            (None, None) => true,
+            (Some(sent), Some(kept)) => is_equal(sent, kept),
+            _ => false,
+        };
+        self.check(is_kept, Promise::BytesKept, Some(call), || {
+            let len = |response: Option<&Response<Bytes>>| response.map(|response| response.body().len());
+            let kept = len(reported.response.as_ref());
+            format!("{:?} bytes were received, but {kept:?} are kept", len(expected))
+        })?;
+        let is_paid = |at: usize, sent: &Response<Bytes>| {
+            at < last_attempt && record.attempts[at].charged > 0 && !sent.body().is_empty()
+        };
+        let mut paid = record.delivered.iter().filter(|(at, sent)| is_paid(*at, sent));
+        let all_are_kept = reported.is_reply
+            || !record.is_paid
+            || paid.all(|(_, sent)| reported.earlier.iter().any(|kept| is_equal(sent, kept)));
+        self.check(all_are_kept, Promise::BytesKept, Some(call), || {
+            "the bytes of an earlier paid attempt are lost".into()
+        })
     }
 
     /// Checks the reported end of an attempt. May be called twice for one attempt.
     pub(super) fn check_report(&mut self, call: usize, reported: &Reported) -> Checked {
+        self.check_bytes(call, reported)?;
         let record = &self.calls[call];
-        let is_kept = match (&record.delivered, &reported.response) {
-            (None, None) => true,
-            (Some(sent), Some(kept)) => {
-                (sent.status(), sent.headers(), sent.body()) == (kept.status(), kept.headers(), kept.body())
-            }
-            _ => false,
-        };
-        self.check(is_kept, Promise::BytesKept, Some(call), || {
-            let len = |response: &Option<Response<Bytes>>| response.as_ref().map(|r| r.body().len());
-            format!(
-                "{:?} bytes were received, but {:?} are kept",
-                len(&record.delivered),
-                len(&reported.response)
-            )
-        })?;
         let number = record.attempts.len() - 1;
         let was_uncertain = record.attempts[..number]
             .iter()

@@ -46,6 +46,8 @@ pub(super) struct Reported {
     pub(super) is_refused: bool,
     pub(super) cap_reached: Option<CapReached>,
     pub(super) response: Option<Response<Bytes>>,
+    /// The responses of earlier attempts.
+    pub(super) earlier: Vec<Response<Bytes>>,
 }
 
 impl Reported {
@@ -58,6 +60,7 @@ impl Reported {
             is_refused: false,
             cap_reached: None,
             response: Some(reply.response().clone()),
+            earlier: Vec::new(),
         }
     }
 
@@ -73,6 +76,7 @@ impl Reported {
                 _ => None,
             },
             response: error.response().cloned(),
+            earlier: error.earlier_responses().to_vec(),
         }
     }
 }

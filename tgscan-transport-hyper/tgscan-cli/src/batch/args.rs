@@ -21,7 +21,10 @@ pub(crate) struct BatchCommand {
     /// CSV column with accounts, by name or by number from 1; repeatable
     #[arg(long, value_name = "NAME|N")]
     pub(crate) column: Vec<String>,
-    /// Append the answers to this .jsonl or .csv file, and skip accounts that are already in it
+    /// Append the answers to this .jsonl, .ndjson or .csv file, and skip accounts that are already in it
+    ///
+    /// When the command ends, also by a signal, the rows are on the disk. A power failure before that can lose rows;
+    /// their answers are safe in a store.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Print CSV instead of JSON lines to standard output

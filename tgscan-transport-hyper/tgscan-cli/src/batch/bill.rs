@@ -10,6 +10,7 @@ use super::work::Found;
 use crate::args::Global;
 use crate::exit::{Code, counted};
 use crate::explain::code_of;
+use crate::signals::Signal;
 use crate::{connect, help};
 
 /// The maximum number of accounts to name for each reason of failure.
@@ -22,7 +23,7 @@ pub(crate) enum Stop {
     Balance,
     Limit,
     Store,
-    Signal(Code),
+    Signal(Signal),
     Output,
 }
 
@@ -144,6 +145,14 @@ impl Bill {
         self.new + self.stored + self.unknown + self.mismatched + self.failures()
     }
 
+    /// Returns the signal that stopped the batch.
+    pub(crate) fn signal(&self) -> Option<Signal> {
+        match self.stopped {
+            Some(Stop::Signal(signal)) => Some(signal),
+            _ => None,
+        }
+    }
+
     pub(crate) fn failures(&self) -> u64 {
         self.failed.values().sum()
     }
@@ -154,7 +163,7 @@ impl Bill {
             Stop::Key => Some(Code::Refused),
             Stop::Balance | Stop::Limit => Some(Code::NoCredits),
             Stop::Store => Some(Code::Other),
-            Stop::Signal(code) => Some(code),
+            Stop::Signal(signal) => Some(signal.code()),
             // The error of the output has its own exit code.
             Stop::Output => None,
         });

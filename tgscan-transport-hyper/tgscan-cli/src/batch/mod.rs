@@ -2,6 +2,7 @@
 
 mod args;
 mod bill;
+mod follow;
 pub(crate) mod input;
 mod method;
 mod order;
@@ -13,37 +14,32 @@ mod work;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tgscan_core::Client;
 use tgscan_core::store::Lookup;
 use tgscan_core::types::{Search, SimilarGroups, UserCheck, UserQuery};
-use tgscan_core::{Client, Error, Refusal, Storage};
 use tokio::sync::mpsc;
 
 pub(crate) use args::BatchCommand;
 
 use crate::args::Global;
 use crate::exit::{Code, Failure, counted};
-use crate::explain::{explain, received};
 use crate::files::SetAside;
 use crate::gate::{Control, Gate};
 use crate::limit::Limit;
-use crate::show::Show;
-use crate::signals::{Signal, Signals};
+use crate::signals::Signals;
 use crate::{connect, hint, print};
-use bill::{Bill, Stop};
+use bill::Bill;
 use input::{Account, List};
 use method::{Method, Question};
 use order::Order;
-use output::Output;
+use output::{Output, Writer};
 use progress::Progress;
-use work::{Ending, Found, Policy, Work};
+use work::{Policy, Work};
 
 /// The time limit for settlements that the store has not written yet.
 const DRAIN: Duration = Duration::from_secs(10);
-/// The time to wait, after a second signal, for results of calls that have ended.
-const LAST: Duration = Duration::from_millis(100);
-
 /// The maximum time that a call waits for its turn under `--rate`, in seconds.
 const LONGEST_TURN: usize = 20;
 
@@ -101,7 +97,8 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
         bill: Bill::new(command.method == Method::Search, list.repeated, done.len(), accounts.len()),
         progress: Progress::new(accounts.len(), left, global.quiet),
         set_aside: SetAside::beside(command.out.as_deref()),
-        output,
+        signals,
+        signalled_at: None,
         failure: None,
         control: control.clone(),
     };
@@ -119,7 +116,8 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
         tokio::spawn(work.clone().run::<M>(sender.clone()));
     }
     drop(sender);
-    let abandoned = batch.follow(&client, endings, Order::new(command.unordered), signals).await;
+    let writer = Writer::new(output);
+    let abandoned = batch.follow(&client, endings, Order::new(command.unordered), writer).await;
     batch.finish(&client, abandoned, has_bad_lines).await
 }
 
@@ -153,135 +151,16 @@ struct Batch<'a> {
     global: &'a Global,
     bill: Bill,
     progress: Progress,
-    output: Output,
     set_aside: SetAside,
+    signals: Signals,
+    /// The time of the first signal.
+    signalled_at: Option<Instant>,
     /// The error of writing the output.
     failure: Option<Failure>,
     control: Control,
 }
 
 impl Batch<'_> {
-    /// Takes results until all jobs have ended or a second signal arrives. After a second signal, returns the number of
-    /// calls in flight.
-    async fn follow<A: Show>(
-        &mut self,
-        client: &Client,
-        mut endings: mpsc::Receiver<Ending<A>>,
-        mut order: Order<Ending<A>>,
-        mut signals: Signals,
-    ) -> Option<u64> {
-        let mut tick = tokio::time::interval(crate::waiting::TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let is_abandoned = loop {
-            tokio::select! {
-                biased;
-                signal = signals.next() => {
-                    if self.stop_at(signal) {
-                        break true;
-                    }
-                }
-                ending = endings.recv() => {
-                    let Some(ending) = ending else { break false };
-                    order.add(ending.number, ending);
-                    while let Some(ending) = order.take() {
-                        self.end(&ending);
-                    }
-                }
-                _ = tick.tick() => self.progress.tick(&self.bill, client.paused_for()),
-            }
-        };
-        let mut in_flight = None;
-        if is_abandoned {
-            // These calls have ended, and may have been paid for.
-            while let Ok(Some(ending)) = tokio::time::timeout(LAST, endings.recv()).await {
-                order.add(ending.number, ending);
-            }
-            in_flight = Some(client.drain(Duration::ZERO).await.calls);
-        }
-        // A stopped call has no result, so the results after it still wait for their turn.
-        order.rest().for_each(|ending| self.end(&ending));
-        in_flight
-    }
-
-    fn stop(&mut self, why: Stop) {
-        self.control.stop();
-        self.bill.stopped.get_or_insert(why);
-    }
-
-    /// Stops at a signal. Returns whether it is the second one.
-    fn stop_at(&mut self, signal: Signal) -> bool {
-        if matches!(self.bill.stopped, Some(Stop::Signal(_))) {
-            return true;
-        }
-        self.control.stop();
-        self.bill.stopped = Some(Stop::Signal(signal.code()));
-        self.progress.say("stopping: calls in flight end first; Ctrl-C again stops immediately");
-        false
-    }
-
-    fn end<A: Show>(&mut self, ending: &Ending<A>) {
-        let account = &ending.account;
-        let Some(result) = &ending.result else { return self.stop(Stop::Limit) };
-        let is_shown = self.bill.add(result);
-        match result {
-            Ok(found) if found.is_mismatched() => self.keep_mismatched(account, found),
-            Ok(found) => self.write(account, found),
-            Err(error) => {
-                if is_shown {
-                    let (line, query) = (account.first.line, account.query.as_str());
-                    self.progress.say(&format!("line {line}: {query}: {}", explain(error, self.global)));
-                }
-                self.keep_received(account, error);
-                if work::is_final(error) {
-                    self.stop(match error.refusal() {
-                        Some(Refusal::InvalidKey) => Stop::Key,
-                        Some(_) => Stop::Balance,
-                        None => Stop::Store,
-                    });
-                }
-            }
-        }
-        self.progress.update(&self.bill);
-    }
-
-    /// Writes rows. After a failure to write, sets aside new answers that are not in a store.
-    fn write<A: Show>(&mut self, account: &Account, found: &Found<A>) {
-        if self.failure.is_none() {
-            let Err(failure) = self.output.write(account, found) else { return };
-            self.failure = Some(failure);
-            self.stop(Stop::Output);
-        }
-        let Some(reply) = found.reply.as_ref().filter(|_| !found.is_stored()) else { return };
-        if reply.storage().is_some_and(|storage| matches!(storage, Storage::Stored)) {
-            self.bill.only_stored += 1;
-            return;
-        }
-        self.keep(account, "the output cannot be written", found.credits(), reply.raw());
-    }
-
-    fn keep_mismatched<A>(&mut self, account: &Account, found: &Found<A>) {
-        let Some(reply) = &found.reply else { return };
-        let (line, query) = (account.first.line, account.query.as_str());
-        self.progress.say(&format!(
-            "line {line}: {query}: the answer is to another question and may be another account's; it is set aside and not written"
-        ));
-        self.keep(account, "it answers another question", found.credits(), reply.raw());
-    }
-
-    /// Sets aside a response that cannot be read and may have been paid for.
-    fn keep_received(&mut self, account: &Account, error: &Error) {
-        if let Some(body) = received(error) {
-            self.keep(account, "it cannot be read", error.credits().charged(), body);
-        }
-    }
-
-    fn keep(&mut self, account: &Account, why: &str, credits: u64, body: &[u8]) {
-        if self.set_aside.keep(&account.query.as_str(), why, credits, body).is_err() {
-            let body = String::from_utf8_lossy(body);
-            self.progress.say(&format!("not written: {}: {}", account.query.as_str(), body.trim_end()));
-        }
-    }
-
     /// Waits for the store, and prints the bill. `abandoned` is the number of calls that a second signal left in flight.
     async fn finish(
         mut self,
@@ -290,7 +169,18 @@ impl Batch<'_> {
         has_bad_lines: bool,
     ) -> Result<Code, Failure> {
         self.progress.finish();
-        let drained = client.drain(if abandoned.is_some() { Duration::ZERO } else { DRAIN }).await;
+        let limit = if abandoned.is_some() { Duration::ZERO } else { DRAIN };
+        let drained = tokio::select! {
+            drained = client.drain(limit) => Some(drained),
+            signal = self.signals.next() => {
+                self.stop_at(signal);
+                None
+            }
+        };
+        let drained = match drained {
+            Some(drained) => drained,
+            None => client.drain(Duration::ZERO).await,
+        };
         if let Some(paths) = self.set_aside.used() {
             print::note(&format!("{} set aside in {paths}", counted(self.set_aside.count, "answer")));
         }

@@ -51,22 +51,43 @@ pub(crate) fn result_json<A: Serialize>(reply: &Reply<A>) -> Result<Cow<'_, str>
     }
 }
 
-/// Prints an answer.
-pub(crate) fn answer<A: Show>(reply: &Reply<A>, output: Output, selection: Selection) -> Result<(), Failure> {
+/// A text for standard output.
+pub(crate) enum Printout {
+    /// Printed unchanged.
+    Bytes(Vec<u8>),
+    /// Shown by the pager, if there is one.
+    Text(String),
+}
+
+impl Printout {
+    pub(crate) fn print(&self) -> Result<(), Failure> {
+        match self {
+            Self::Bytes(bytes) => print::bytes(bytes),
+            Self::Text(text) => print::page(text),
+        }
+    }
+}
+
+/// Formats an answer.
+pub(crate) fn answer<A: Show>(
+    reply: &Reply<A>,
+    output: Output,
+    selection: Selection,
+) -> Result<Printout, Failure> {
     if output.raw {
-        return print::bytes(reply.raw());
+        return Ok(Printout::Bytes(reply.raw().to_vec()));
     }
     if output.json {
-        return print::bytes(format!("{}\n", result_json(reply)?).as_bytes());
+        return Ok(Printout::Bytes(format!("{}\n", result_json(reply)?).into_bytes()));
     }
     if output.csv || output.excel {
         let mut bytes = if output.excel { BYTE_ORDER_MARK.to_vec() } else { Vec::new() };
         let mut rows = vec![A::COLUMNS.iter().map(ToString::to_string).collect()];
         rows.extend(reply.answer.rows(selection));
         bytes.extend(csv_rows(&rows, true)?);
-        return print::bytes(&bytes);
+        return Ok(Printout::Bytes(bytes));
     }
-    print::page(&reply.answer.show(selection))
+    Ok(Printout::Text(reply.answer.show(selection)))
 }
 
 /// Makes Excel read a file as UTF-8.

@@ -6,7 +6,7 @@ use tgscan_core::types::{SearchGroup, unix_millis};
 /// The groups in tables and CSV; JSON has all.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct Selection {
-    /// Show only groups in which the account was seen on or after this date, in tables and CSV
+    /// Show only groups in which the account was seen on or after this date, or on an unreadable date, in tables and CSV
     #[arg(long, value_name = "DATE", value_parser = date)]
     since: Option<i64>,
     /// Order of the groups in tables and CSV [default: seen, newest first]

@@ -8,15 +8,18 @@
 
 mod batch;
 mod cases;
+mod durable;
 mod endings;
 mod lists;
 mod money;
 mod one;
 mod outputs;
 mod overlap;
+mod paths;
 mod probe;
 mod report;
 mod screens;
 mod setup;
+mod stalled;
 mod support;
 mod unwritten;

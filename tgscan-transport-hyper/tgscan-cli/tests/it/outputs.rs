@@ -139,7 +139,7 @@ fn rows_cut_anywhere_are_written_again_and_none_is_lost_or_doubled() {
 fn complete_last_row_without_a_newline_is_kept() {
     let bench = Bench::new(1000);
     bench.write("list", list(2));
-    for name in ["out.csv", "out.jsonl"] {
+    for name in ["out.csv", "out.jsonl", "out.ndjson"] {
         let batch = ["batch", "list", "--out", name];
         bench.run(&batch);
         let whole = std::fs::read_to_string(bench.path(name)).unwrap();
@@ -170,7 +170,7 @@ fn file_of_another_program_is_never_changed() {
         assert_eq!(std::fs::read_to_string(bench.path(name)).unwrap(), content, "{name}");
     }
     let other = bench.run(&["batch", "list", "--out", "list.txt"]);
-    assert!(other.code == Some(2) && other.err.contains("must end in .jsonl or .csv"), "{other:?}");
+    assert!(other.code == Some(2) && other.err.contains("must end in .jsonl, .ndjson or .csv"), "{other:?}");
     assert_eq!(bench.spent(), 0);
 }
 

@@ -1,20 +1,18 @@
 //! Paid answers that the output does not take.
 
 use std::fs::File;
-use std::io::Read;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tgscan_mock::types::{Search, SearchAnswer, SearchGroup};
+use tgscan_mock::types::{Search, SearchAnswer};
 use tgscan_mock::{Expect, Fault, FaultKind};
 
-use crate::endings::{signal, wait_for};
-use crate::support::{Bench, PRICE, Ran, STORE, charged, list};
+use crate::support::{Bench, PRICE, Ran, STORE, list};
 
-const ASIDE: &str = "tgscan.set-aside.jsonl";
+pub(crate) const ASIDE: &str = "tgscan.set-aside.jsonl";
 
 /// Runs it with a standard output that its reader has closed. Not a pipe: its reader lives on in any process that another
 /// test starts just now.
@@ -31,7 +29,7 @@ fn on_full_disk(bench: &Bench, arguments: &[&str]) -> Ran {
 }
 
 /// The accounts in a file of set-aside answers, each in a whole line.
-fn set_aside(path: &Path) -> Vec<String> {
+pub(crate) fn set_aside(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     assert!(text.is_empty() || text.ends_with('\n'), "the last line is not whole: {text}");
     let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
@@ -126,30 +124,4 @@ fn answers_set_aside_on_a_full_disk_continue_in_the_temporary_folder() {
     assert!(!first.is_empty() && !second.is_empty(), "{first:?} {second:?}");
     let names: Vec<String> = (0..12).map(|number| format!("name_{number}")).collect();
     assert_eq!([first, second].concat(), names);
-}
-
-#[test]
-fn second_signal_loses_no_answer_that_has_arrived() {
-    let bench = Bench::new(1000);
-    bench.write("list", list(50));
-    let mut answer = SearchAnswer::default();
-    // A row that fills a pipe, so that the other answers wait.
-    answer.groups = vec![SearchGroup::new(-1, "x".repeat(200_000))];
-    answer.meta.op_cost = PRICE;
-    (answer.meta.num_groups, answer.meta.known_num_groups) = (1, 1);
-    bench.expect(Expect::<Search>::any().always_answer(answer));
-    let mut child = bench.command(&["batch", "list", "--jobs", "4", "--unordered"]).spawn().unwrap();
-    // As many as may wait to be written.
-    wait_for(&bench, &mut child, 8);
-    signal(&child, "-INT");
-    signal(&child, "-TERM");
-    let mut out = String::new();
-    let mut stdout = child.stdout.take().unwrap();
-    let reader = std::thread::spawn(move || stdout.read_to_string(&mut out).map(|_| out));
-    let err = Ran::of(child.wait_with_output().unwrap()).err;
-    let rows = reader.join().unwrap().unwrap().lines().count() as u64;
-    let unknown = err.lines().find_map(|line| line.strip_suffix(" may have been charged"));
-    let unknown: u64 = unknown.map_or(0, |line| line.split_whitespace().next().unwrap().parse().unwrap());
-    assert_eq!(charged(&err), rows * PRICE, "{err}");
-    assert_eq!(rows + unknown, bench.spent() / PRICE, "{err}");
 }

@@ -28,6 +28,7 @@
 mod tests;
 
 mod flags;
+mod head;
 mod sums;
 
 use std::fmt;
@@ -40,6 +41,7 @@ use redb::StorageBackend;
 use redb::backends::FileBackend;
 
 pub(super) use flags::{FLAGS, is_verified_when_opened};
+use head::{COPY, Head};
 use sums::Sums;
 
 /// The first bytes of a store.
@@ -55,8 +57,6 @@ const GROUP: u64 = if cfg!(test) { 8 } else { (PAGE / CHECKSUM) as u64 };
 pub(super) const HEAD: usize = 320;
 /// The offsets of the copies of the head, each in a separate sector.
 const COPIES: [u64; 2] = [512, 1024];
-/// The length of a copy, in bytes.
-const COPY: usize = CHECKSUM + 16 + HEAD;
 /// The offset of the first group.
 const FIRST: u64 = 4096;
 
@@ -68,23 +68,6 @@ pub(super) struct Pages {
     sums: Arc<Mutex<Sums>>,
     /// Whether pages with a wrong checksum may be read. They occur in a new file, and after an incomplete commit.
     is_lenient: Arc<AtomicBool>,
-}
-
-#[derive(Clone)]
-struct Head {
-    serial: u64,
-    /// The number of pages, including page 0.
-    pages: u64,
-    bytes: [u8; HEAD],
-    /// The copy that the next head is written to.
-    next: usize,
-    /// Whether the latest head must be written to the other copy once it is on disk.
-    is_new: bool,
-    /// The latest head that is known to be on disk, by its serial number.
-    durable: Option<u64>,
-    /// redb's bytes at its last flush, while heads are kept in memory: until the first page is written after the file
-    /// was opened.
-    held: Option<[u8; HEAD]>,
 }
 
 impl Pages {
@@ -225,32 +208,6 @@ impl Pages {
             head.serial.checked_add(1).ok_or_else(|| damaged("the number of its head is too large"))?;
         head.is_new = true;
         self.file.write(COPIES[head.next], &head.encode())
-    }
-}
-
-impl Head {
-    fn encode(&self) -> Vec<u8> {
-        let content = [&self.serial.to_le_bytes()[..], &self.pages.to_le_bytes(), &self.bytes].concat();
-        [&crc32fast::hash(&content).to_le_bytes()[..], &content].concat()
-    }
-
-    fn decode(copy: &[u8]) -> Option<Self> {
-        let (checksum, content) = copy.split_first_chunk()?;
-        if *checksum != crc32fast::hash(content).to_le_bytes() {
-            return None;
-        }
-        let (serial, rest) = content.split_first_chunk()?;
-        let (pages, bytes) = rest.split_first_chunk()?;
-        let (serial, pages) = (u64::from_le_bytes(*serial), u64::from_le_bytes(*pages));
-        Some(Self {
-            serial,
-            pages,
-            bytes: bytes.try_into().ok()?,
-            next: 0,
-            is_new: false,
-            durable: None,
-            held: None,
-        })
     }
 }
 

@@ -3,9 +3,10 @@
 mod columns;
 mod resume;
 mod rows;
+mod writer;
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -21,15 +22,22 @@ use crate::{files, print};
 
 use columns::Columns;
 use resume::Resumed;
+pub(crate) use writer::{Unwritten, Writer};
 
 /// The destination and the format of the rows.
 pub(crate) struct Output {
-    /// `None` for standard output.
-    file: Option<Target>,
+    sink: Sink,
     format: Format,
 }
 
-struct Target {
+/// The destination of rows.
+pub(crate) enum Sink {
+    /// Standard output.
+    Standard,
+    File(Target),
+}
+
+pub(crate) struct Target {
     path: PathBuf,
     file: File,
     /// The length of its whole rows, in bytes; `None` for a device or a pipe.
@@ -50,11 +58,11 @@ impl Output {
     ) -> Result<(Self, HashSet<UserQuery>), Failure> {
         let format = Format::of::<A>(command, header)?;
         let Some(path) = &command.out else {
-            let mut output = Self { file: None, format };
+            let mut output = Self { sink: Sink::Standard, format };
             output.begin(command.excel)?;
             return Ok((output, HashSet::new()));
         };
-        let mut output = Self { file: Some(Target::open(path)?), format };
+        let mut output = Self { sink: Sink::File(Target::open(path)?), format };
         let done = output.resume(command.excel)?;
         Ok((output, done))
     }
@@ -74,7 +82,7 @@ impl Output {
 
     /// Reads the file, and repairs its end.
     fn resume(&mut self, has_mark: bool) -> Result<HashSet<UserQuery>, Failure> {
-        let Some(target) = &mut self.file else { return Ok(HashSet::new()) };
+        let Sink::File(target) = &mut self.sink else { return Ok(HashSet::new()) };
         let Some(length) = target.whole else { return Ok(HashSet::new()) };
         let found = self.format.resume(&target.path, &target.file)?;
         if found.whole < length {
@@ -83,7 +91,7 @@ impl Output {
         }
         target.whole = Some(found.whole);
         if found.needs_newline {
-            self.append(b"\n")?;
+            self.sink.write(b"\n")?;
         }
         if found.whole == 0 {
             self.begin(has_mark)?;
@@ -96,23 +104,25 @@ impl Output {
         let Format::Csv(columns) = &self.format else { return Ok(()) };
         let mark = if has_mark { BYTE_ORDER_MARK } else { b"" };
         let head = [mark, &columns.head()?].concat();
-        self.append(&head)
+        self.sink.write(&head)
+    }
+}
+
+impl Sink {
+    /// Writes rows.
+    fn write(&mut self, rows: &[u8]) -> Result<(), Failure> {
+        match self {
+            Self::Standard => print::bytes(rows),
+            Self::File(target) => target.write(rows),
+        }
     }
 
-    /// Writes one account's rows, in one piece.
-    pub(crate) fn write<A: Show>(&mut self, account: &Account, found: &Found<A>) -> Result<(), Failure> {
-        let rows = match &self.format {
-            Format::JsonLines => rows::json(account, found)?,
-            Format::Csv(columns) => columns.rows(account, found)?,
-        };
-        self.append(&rows)
-    }
-
-    fn append(&mut self, rows: &[u8]) -> Result<(), Failure> {
-        let Some(target) = &mut self.file else { return print::bytes(rows) };
-        target.write(rows)?;
-        target.whole = target.whole.map(|whole| whole + rows.len() as u64);
-        Ok(())
+    /// Waits until the rows in a file are on the disk.
+    pub(crate) fn sync(&self) -> Result<(), Failure> {
+        match self {
+            Self::File(target) if target.whole.is_some() => target.sync(),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -123,7 +133,7 @@ impl Format {
             None => command.csv || command.excel || !command.fields.is_empty(),
             Some(Some("csv")) => true,
             Some(Some("jsonl" | "ndjson")) => false,
-            Some(_) => return Err(Failure::usage("--out: the file must end in .jsonl or .csv")),
+            Some(_) => return Err(Failure::usage("--out: the file must end in .jsonl, .ndjson or .csv")),
         };
         for (flag, is_given) in [
             ("--fields", !command.fields.is_empty()),
@@ -139,6 +149,14 @@ impl Format {
         } else {
             Format::JsonLines
         })
+    }
+
+    /// Formats the rows of an account.
+    fn rows<A: Show>(&self, account: &Account, found: &Found<A>) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::JsonLines => rows::json(account, found),
+            Self::Csv(columns) => columns.rows(account, found),
+        }
     }
 
     /// Reads a file of this format.
@@ -160,12 +178,13 @@ impl Format {
 impl Target {
     fn open(path: &Path) -> Result<Self, Failure> {
         let fail = |error| Failure::usage(format!("--out {}: {error}", path.display()));
-        let file = files::private().read(true).append(true).create(true).open(path).map_err(fail)?;
-        let metadata = file.metadata().map_err(fail)?;
-        if !metadata.is_file() {
-            // A device or a pipe has nothing to continue from.
+        if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            // A device or a pipe has nothing to continue from. It is not opened for reading, because a pipe whose only
+            // reader is this program never reports that its reader has gone.
+            let file = OpenOptions::new().write(true).open(path).map_err(fail)?;
             return Ok(Self { path: path.to_owned(), file, whole: None });
         }
+        let file = files::private().read(true).append(true).create(true).open(path).map_err(fail)?;
         if fs4::FileExt::try_lock(&file).is_err() {
             return Err(Failure::usage(format!("--out {}: another run writes to this file", path.display())));
         }
@@ -175,12 +194,21 @@ impl Target {
     }
 
     /// Appends rows. If that fails, the part that was written is removed.
-    fn write(&self, rows: &[u8]) -> Result<(), Failure> {
-        (&self.file).write_all(rows).map_err(|error| {
+    fn write(&mut self, rows: &[u8]) -> Result<(), Failure> {
+        self.file.write_all(rows).map_err(|error| {
             if let Some(whole) = self.whole {
                 let _ = self.file.set_len(whole);
             }
             Failure::new(Code::Other, format!("--out {} cannot be written: {error}", self.path.display()))
+        })?;
+        self.whole = self.whole.map(|whole| whole + rows.len() as u64);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), Failure> {
+        self.file.sync_all().and_then(|()| files::sync_parent(&self.path)).map_err(|error| {
+            let path = self.path.display();
+            Failure::new(Code::Other, format!("--out {path}: rows may not be on the disk: {error}"))
         })
     }
 }
