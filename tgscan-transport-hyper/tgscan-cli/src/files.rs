@@ -197,7 +197,7 @@ impl SetAside {
                 return Err(error);
             }
             if let Some(full) = self.file.take() {
-                let _ = full.sync_all();
+                let _ = full.sync_all().and_then(|()| sync_parent(&self.path));
             }
             // Must not exist yet, because other users can create files in this folder.
             let file = private().append(true).create_new(true).open(&path)?;
@@ -211,9 +211,11 @@ impl SetAside {
         Ok(&self.path)
     }
 
-    /// Returns the file, to wait until its answers are on the disk.
-    pub(crate) fn file(&self) -> Option<File> {
-        self.file.as_ref()?.try_clone().ok()
+    /// Returns a function that waits until the answers and the name of their file are on the disk.
+    pub(crate) fn sync(&self) -> impl FnOnce() -> io::Result<()> + Send + use<> {
+        let file = self.file.as_ref().and_then(|file| file.try_clone().ok());
+        let path = self.path.clone();
+        move || file.map_or(Ok(()), |file| file.sync_all().and_then(|()| sync_parent(&path)))
     }
 
     /// Appends a line. If that fails, the part that was written is removed.

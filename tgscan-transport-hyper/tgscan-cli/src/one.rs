@@ -281,7 +281,7 @@ fn set_aside(asked: &str, why: &str, credits: u64, body: &[u8]) -> String {
     match aside.keep(asked, why, credits, body) {
         Ok(path) => {
             let text = format!("the response is kept in {}", show::escape(&path.display().to_string()));
-            match aside.file().map_or(Ok(()), |file| file.sync_all()) {
+            match aside.sync()() {
                 Ok(()) => text,
                 Err(error) => format!("{text}, which may not be on the disk: {error}"),
             }

@@ -88,12 +88,11 @@ impl Batch<'_> {
 
     /// Waits until the rows are on the disk.
     async fn sync<A: Show>(&mut self, writer: Writer<A>) {
-        let (sink, aside) = (writer.into_sink(), self.set_aside.file());
+        let (sink, sync_aside) = (writer.into_sink(), self.set_aside.sync());
         let mut stopped_by = self.bill.signal();
         let sync = move || {
             let rows = sink.map_or(Ok(()), |sink| sink.sync());
-            let answers = aside.map_or(Ok(()), |file| file.sync_all());
-            rows.and(answers.map_err(|error| {
+            rows.and(sync_aside().map_err(|error| {
                 Failure::new(Code::Other, format!("answers set aside may not be on the disk: {error}"))
             }))
         };
