@@ -221,8 +221,8 @@ impl Client {
         self
     }
 
-    /// Sets how long an uncertain call may still be charged after its end. [`reconcile`](Self::reconcile) waits for the
-    /// rest of this duration before it requests the balance. Default: 30 s.
+    /// Sets how long an uncertain call may still be charged after its end, or after its lost claim was last valid.
+    /// [`reconcile`](Self::reconcile) waits for the rest of this duration before it requests the balance. Default: 30 s.
     ///
     /// Assumption: an abandoned request is charged within the default time limit of a request. A later charge counts
     /// against the cap after the next comparison, which reports it as `Outcome::Unexplained`.

@@ -45,8 +45,9 @@ impl Client {
     /// The first comparison only records the balance, so call this before the first paid call.
     ///
     /// If a call is uncertain, this first waits until it can no longer be charged late
-    /// ([`with_late_charge_window`](Self::with_late_charge_window)). Then it waits for the attempts in flight, and
-    /// requests the balance. Each of these two steps delays new attempts, for at most 40 s.
+    /// ([`with_late_charge_window`](Self::with_late_charge_window)). Then it waits up to 45 s for the attempts in flight,
+    /// and requests the balance. Each of these two steps delays new attempts, for at most 40 s. A call in a backoff
+    /// after a free attempt delays no comparison.
     ///
     /// Trusts the balance: spending by other programs on the same account is attributed to this client. Use one ledger or
     /// store for each account, and record purchases.

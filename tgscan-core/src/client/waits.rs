@@ -82,7 +82,7 @@ impl Client {
     ///
     /// | limit | on | default |
     /// |---|---|---|
-    /// | `attempt_timeout` and other limits of the transport; `CallLimits` for one call | one attempt | 30 s |
+    /// | `attempt_timeout` and other limits of the transport; `AttemptLimits` for one call | one attempt | 30 s |
     /// | [`RetryPolicy::max_backoff`](crate::RetryPolicy) | one backoff; a longer `Retry-After` ends the call | 30 s |
     /// | [`RetryPolicy::max_elapsed`](crate::RetryPolicy) | from the start of a call to the start of its last attempt, including waits for room, for another call with the same question, and for a turn under the rate limit | 60 s |
     /// | `with_deadline` | the caller's wait | no limit |
