@@ -22,7 +22,7 @@
 //! | proxy (feature `proxy`) | none | the route of requests is the program's decision; `proxy_from_environment` delegates it to the environment |
 //! | [`allow_plain_http`](HyperTransportBuilder::allow_plain_http) | no | plain `http` shows the API key to anyone on the network path |
 //!
-//! These limits hold per attempt. Limit a whole call with
+//! The time and size limits apply to each attempt. Limit a whole call with
 //! [`Client::with_deadline`](tgscan_core::Client::with_deadline), and change the limits of one call with [`AttemptLimits`].
 //!
 //! # Delivery
@@ -32,8 +32,8 @@
 #![doc = include_str!("delivery.md")]
 //!
 //! A request that hyper returns unsent goes over the next connection, so the row about idle connections says "an
-//! answer". This crate sends no other request twice. A request is also "never sent" if its connection ends without
-//! having written anything after it received the request.
+//! answer". This crate sends no other request twice. A request is also "never sent" if its connection ended and wrote
+//! nothing after it received the request.
 //!
 //! A call checks an idle connection before it uses it: its age, on the monotonic clock and on the wall clock, and the
 //! state of its socket, as the operating system reports it. So a call never uses a connection that ended while the
@@ -42,13 +42,13 @@
 //!
 //! # Design questions
 //!
-//! **Why no ready-made pool?** The pooled client of hyper-util serves any number of hosts: for each call it writes
-//! `host`, hashes the name of the host and allocates futures, and it does not report whether a request that failed on a
-//! pooled connection was written. hyper's own connections do:
+//! **Why no ready-made pool?** The pooled client of hyper-util does not report whether a request that failed on a pooled
+//! connection was written. hyper's own connections do:
 //! [`try_send_request`](https://docs.rs/hyper/latest/hyper/client/conn/http1/struct.SendRequest.html#method.try_send_request)
 //! returns a request if, and only if, no part of it was sent. They also need 27% fewer instructions for a call without
-//! decoding (`gates` in `xtask/bench`). The composable pools of hyper-util would allocate an error for each HTTP/1.1
-//! call.
+//! decoding (`gates` in `xtask/bench`): the pooled client serves any number of hosts, so for each call it writes `host`,
+//! hashes the name of the host and allocates futures. The composable pools of hyper-util would allocate an error for each
+//! HTTP/1.1 call.
 //!
 //! **Why gzip, and neither brotli nor zstd?** A typical answer of 100 groups has 10,264 bytes. gzip reduces it to 2,661 at its
 //! usual level, brotli to 2,405 at the level of common servers (5), zstd to 2,755 at its default level (3). So brotli would
