@@ -45,10 +45,10 @@
 //! **Why no ready-made pool?** The pooled client of hyper-util does not report whether a request that failed on a pooled
 //! connection was written. hyper's own connections do:
 //! [`try_send_request`](https://docs.rs/hyper/latest/hyper/client/conn/http1/struct.SendRequest.html#method.try_send_request)
-//! returns a request if, and only if, no part of it was sent. They also need 27% fewer instructions for a call without
-//! decoding (`gates` in `xtask/bench`): the pooled client serves any number of hosts, so for each call it writes `host`,
-//! hashes the name of the host and allocates futures. The composable pools of hyper-util would allocate an error for each
-//! HTTP/1.1 call.
+//! returns a request if, and only if, no part of it was sent. They also need fewer instructions for a call without
+//! decoding, 19,774 instead of 33,492 (`xtask/bench/RESULTS.md`): the pooled client serves any number of hosts, so for
+//! each call it writes `host`, hashes the name of the host and allocates futures. The composable pools of hyper-util would
+//! allocate an error for each HTTP/1.1 call.
 //!
 //! **Why gzip, and neither brotli nor zstd?** A typical answer of 100 groups has 10,264 bytes. gzip reduces it to 2,661 at its
 //! usual level, brotli to 2,405 at the level of common servers (5), zstd to 2,755 at its default level (3). So brotli would
