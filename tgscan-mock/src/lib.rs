@@ -28,9 +28,10 @@
 //!
 //! # Assumptions
 //!
-//! The documentation leaves some points open. The docs of the mock mark each choice as an assumption: the HTTP status
-//! of error envelopes ([`ErrorStatus`]), the price of calls ([`MockBuilder::cost`]), and that the balance method also
-//! accepts a test key. Do not rely on them; change the settings to test the alternatives.
+//! The service's documentation leaves some points open. The docs of the mock mark each choice as an assumption, such as
+//! the HTTP status of error envelopes ([`ErrorStatus`]), the price of calls ([`MockBuilder::cost`]), the response to an
+//! unknown account ([`UnknownAccounts`]), and that the balance method also accepts a test key. Do not rely on them;
+//! change the settings to test the alternatives.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
