@@ -22,7 +22,7 @@ pub enum Step {
     Doc,
     /// Checks each library with each feature alone, and with none. `clippy` checks all features together.
     Features,
-    /// Tests the packages of a release with the oldest supported Rust and the oldest allowed versions of dependencies.
+    /// Checks the packages of a release with the oldest supported Rust and the oldest allowed versions of dependencies.
     Msrv,
     /// Kills processes with a store at random moments, 300 times for each kind of store.
     Kill,
@@ -70,7 +70,7 @@ impl Step {
                 ".ci/advisories",
             ],
             // The first is the README's command. The second adds PostgreSQL, the third another version of it (without a program to
-            // make a standby), the fourth the transport's `aws-lc-rs`. `msrv` tests its `platform-verifier` and `tracing`.
+            // make a standby), the fourth the transport's `aws-lc-rs` and `platform-verifier`.
             Self::Test => &[
                 "cargo test --workspace",
                 "cargo test --workspace --features tgscan-store/postgres --tests --locked -- --ignored",
@@ -87,9 +87,8 @@ impl Step {
                  --package tgscan-transport-hyper --package tgscan-mock \
                  --each-feature --exclude-all-features clippy --no-deps --lib --locked --quiet -- -D warnings"]
             }
-            // Without the mock, which requires a newer Rust, and the conformance suite, which takes longest. A plain `.ci/msrv`
-            // runs both.
-            Self::Msrv => &[".ci/msrv --exclude tgscan-mock -- --skip conformance"],
+            // Without the mock, which requires a newer Rust. `.ci/msrv test` also runs the tests.
+            Self::Msrv => &[".ci/msrv check --exclude tgscan-mock"],
             Self::Kill => &[
                 "TGSCAN_KILLS=300 cargo test --workspace --features tgscan-store/postgres --test kill --locked",
             ],
