@@ -18,9 +18,9 @@ pub(crate) const API_KEY: &str = "TGSCAN_API_KEY";
 const CONFIG: &str = "TGSCAN_CONFIG";
 const PROFILE: &str = "TGSCAN_PROFILE";
 /// The default time for which stored answers are used.
-pub(crate) const MAX_AGE: Duration = Duration::from_hours(7 * 24);
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The default time after which questions and answers are removed.
-pub(crate) const KEEP_FOR: Duration = Duration::from_hours(30 * 24);
+pub(crate) const KEEP_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -82,8 +82,13 @@ fn outdated(root: &Path) -> Result<Vec<(&'static str, String)>, String> {
 
 fn pages(root: &Path) -> Result<Vec<Page>, String> {
     let methods = methods::table(&read(root, methods::CLIENT)?);
-    let versions = (rust_version(root, "Cargo.toml")?, rust_version(root, "tgscan-mock/Cargo.toml")?);
-    let rust_version = format!("Rust {} or newer; `tgscan-mock` needs {}.", versions.0, versions.1);
+    let of = |manifest| rust_version(root, manifest);
+    let rust_version = format!(
+        "Rust {} or newer; `tgscan-mock` needs {}, and `tgscan-cli` {}.",
+        of("Cargo.toml")?,
+        of("tgscan-mock/Cargo.toml")?,
+        of("tgscan-transport-hyper/tgscan-cli/Cargo.toml")?
+    );
     Ok(vec![
         Page { path: "README.md", sections: vec![("rust-version", rust_version)] },
         Page { path: "tgscan-core/README.md", sections: vec![("methods", methods)] },

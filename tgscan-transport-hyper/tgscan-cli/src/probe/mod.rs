@@ -23,7 +23,7 @@ use file::{File, Probe};
 use form::Secrets;
 
 /// The longest time to wait after a 429, and for which the service may ask.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The maximum number of attempts for a request that gets 429.
 const ATTEMPTS: u32 = 3;
 

@@ -154,7 +154,7 @@ mod tests {
             [(Arc::new(Silent), "not_sent"), (Arc::new(MemoryStore::new()), "still_running")];
         for (store, code) in stores {
             let api = Api::new(ApiKey::live("k3y").unwrap());
-            let day = Duration::from_hours(24);
+            let day = Duration::from_secs(24 * 60 * 60);
             let client = Client::new(api, transport_fn(|_| pending()), TokioTimer::new())
                 .with_spawn(|task| drop(tokio::spawn(task)))
                 .with_store(store, StorePolicy::new("default", day, day));
