@@ -76,3 +76,55 @@ fn refused_attempt_of_unknown_price_is_uncertain_without_a_limit() {
     assert!(refused.totals.is_in_flight_open && !refused.totals.is_uncertain_open);
     assert_eq!(refused.totals.uncertain, 3);
 }
+
+#[test]
+fn each_uncertain_attempt_of_a_call_needs_its_own_room() {
+    let mut book = Book::default();
+    let limits = capped(14, 5);
+    let mut call = book.admit(METHOD.into(), &limits, None).unwrap();
+    assert_eq!(book.renew(&mut call, 2, &limits).unwrap_err().reserve, Some(10));
+    book.renew(&mut call, 1, &limits).unwrap();
+}
+
+#[test]
+fn another_attempt_needs_room_in_the_period_of_its_call_only() {
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+    let mut book = Book::default();
+    let mut limits = Limits::default();
+    limits.add(Budget::new("a", 10, Period::Day, Reserve::PerCall(5)));
+    for _ in 0..2 {
+        let mut full = book.admit(METHOD.into(), &limits, Some(DAY)).unwrap();
+        book.settle(&mut full, charged(5), None, None);
+    }
+    let mut call = book.admit(METHOD.into(), &limits, Some(2 * DAY)).unwrap();
+    book.renew(&mut call, 1, &limits).unwrap();
+    let refused = book.renew(&mut call, 2, &limits).unwrap_err();
+    assert_eq!(refused.budget.as_deref(), Some("a"));
+}
+
+#[test]
+fn call_of_unknown_price_fills_its_budget() {
+    let mut book = Book::default();
+    let mut limits = Limits::default();
+    limits.add(Budget::new("a", 100, Period::Total, Reserve::OneAtATime));
+    let first = book.admit(METHOD.into(), &limits, None).unwrap();
+    assert!(book.admit(METHOD.into(), &limits, None).unwrap_err().is_transient());
+    book.lose_owner(&mut { first }, None);
+    assert!(book.admit(METHOD.into(), &limits, None).unwrap_err().would_fit_if_resolved());
+}
+
+#[test]
+fn refusal_is_worded_by_what_fills_the_limit() {
+    let text = |unexplained, is_in_flight_open, is_uncertain_open| {
+        let totals = Totals { unexplained, is_in_flight_open, is_uncertain_open, ..Totals::default() };
+        CapReached { budget: None, limit: 1, totals, reserve: Some(2), is_undated: false }.to_string()
+    };
+    let start = "not sent, because it could exceed the cap of 1 credits: 0 charged, 0 in flight, 0 uncertain";
+    let end = "; raise the limit to spend more";
+    assert_eq!(text(0, false, false), format!("{start}, and this call reserves 2{end}"));
+    assert_eq!(text(3, false, false), format!("{start}, 3 unexplained, and this call reserves 2{end}"));
+    for (in_flight, uncertain) in [(true, false), (false, true), (true, true)] {
+        let expected = format!("{start}, and the price of an earlier call is unknown{end}");
+        assert_eq!(text(0, in_flight, uncertain), expected);
+    }
+}
