@@ -5,6 +5,7 @@ mod limits;
 mod properties;
 mod refusals;
 mod schedules;
+mod settlements;
 
 use super::*;
 

@@ -1,0 +1,116 @@
+//! Settlements, also those that arrive late.
+
+use std::time::Duration;
+
+use super::*;
+
+const LIMITS: Limits = Limits { cap: None, budgets: Vec::new() };
+const WINDOW: Duration = Duration::from_millis(30);
+
+/// Admits a call that reserves one credit for each attempt.
+fn admit(book: &mut Book) -> Entry {
+    book.admit(METHOD.into(), &capped(100, 1), None).unwrap()
+}
+
+/// Returns the time for which a comparison that begins at `now` waits for late charges.
+fn wait(book: &Book, now: u64) -> u64 {
+    match book.clone().start_comparison(1, WINDOW, now) {
+        ComparisonStart::Started(_) => 0,
+        ComparisonStart::TooEarly(wait) => u64::try_from(wait.as_millis()).unwrap(),
+        ComparisonStart::Busy => panic!("an attempt is running"),
+    }
+}
+
+#[test]
+fn charge_of_a_free_method_sets_its_price_and_ends_the_call() {
+    let mut book = Book::default();
+    book.charge(METHOD.into(), charged(3), None);
+    assert_eq!((book.price(METHOD), amounts(book.totals())), (Some(3), (3, 0, 0, 0)));
+    assert_eq!(book.totals().in_flight_calls, 0);
+    book.charge(METHOD.into(), uncertain(1), None);
+    assert_eq!(amounts(book.totals()), (3, 0, 3, 0));
+}
+
+#[test]
+fn settlement_releases_the_reserves_of_all_attempts() {
+    let mut book = Book::default();
+    let mut call = admit(&mut book);
+    book.renew(&mut call, 1, &LIMITS).unwrap();
+    assert_eq!(book.totals().in_flight_calls, 2);
+    book.settle(&mut call, Cost { charged: 2, uncertain: 1 }, None, Some(0));
+    assert_eq!((amounts(book.totals()), book.totals().in_flight_calls), ((2, 0, 2, 0), 0));
+}
+
+#[test]
+fn late_settlement_replaces_the_number_of_uncertain_attempts() {
+    for attempts in 0..3 {
+        let mut book = Book::default();
+        let mut call = admit(&mut book);
+        book.lose_owner(&mut call, Some(0));
+        assert_eq!(book.totals().uncertain_attempts, 1);
+        book.settle(&mut call, uncertain(attempts), None, Some(0));
+        assert_eq!(book.totals().uncertain_attempts, u64::from(attempts));
+    }
+}
+
+#[test]
+fn comparison_waits_after_the_last_end_of_an_uncertain_attempt() {
+    let mut book = Book::default();
+    let mut call = admit(&mut book);
+    book.renew(&mut call, 1, &LIMITS).unwrap();
+    book.settle(&mut call, uncertain(1), None, Some(100));
+    assert_eq!(wait(&book, 110), 20, "the earlier attempt may be charged until now");
+
+    book.settle(&mut call, uncertain(1), None, Some(105));
+    assert_eq!(wait(&book, 110), 20, "no more attempts are uncertain");
+    book.settle(&mut call, uncertain(3), None, Some(105));
+    assert_eq!(wait(&book, 110), 25, "more attempts are uncertain");
+    book.settle(&mut call, uncertain(2), None, Some(109));
+    assert_eq!(wait(&book, 110), 25, "fewer attempts are uncertain");
+}
+
+#[test]
+fn calls_of_known_cost_do_not_delay_a_comparison() {
+    let mut book = Book::default();
+    let mut uncertain_call = admit(&mut book);
+    book.settle(&mut uncertain_call, uncertain(1), None, Some(100));
+    for cost in [Cost::NONE, charged(2)] {
+        let mut call = admit(&mut book);
+        book.settle(&mut call, cost, None, Some(105));
+    }
+    assert_eq!(wait(&book, 110), 20);
+    let mut call = admit(&mut book);
+    book.settle(&mut call, Cost::NONE, None, None);
+    assert_eq!(wait(&book, 110), 20, "the time of a free end does not matter");
+    let mut call = admit(&mut book);
+    book.settle(&mut call, uncertain(1), None, None);
+    assert_eq!(wait(&book, 110), 30, "an unknown time may be now");
+}
+
+#[test]
+fn only_changes_of_the_cost_overlap_a_comparison() {
+    let outcome = |cost, is_lost: bool| {
+        let mut book = Book::default();
+        let mut call = admit(&mut book);
+        book.pause(&mut call);
+        if is_lost {
+            book.renew(&mut call, 0, &LIMITS).unwrap();
+            book.lose_owner(&mut call, Some(0));
+        }
+        let ComparisonStart::Started(comparison) = book.start_comparison(1, WINDOW, 1000) else {
+            panic!("an attempt is running")
+        };
+        book.settle(&mut call, cost, None, Some(1000));
+        book.finish_comparison(comparison, 50, 1000, 1, &mut []).0.outcome
+    };
+    assert_eq!(outcome(Cost::NONE, false), Outcome::Baseline);
+    assert_eq!(outcome(uncertain(1), true), Outcome::Baseline);
+    for (cost, is_lost) in [
+        (charged(1), false),
+        (uncertain(1), false),
+        (Cost::NONE, true),
+        (Cost { charged: 1, uncertain: 1 }, true),
+    ] {
+        assert_eq!(outcome(cost, is_lost), Outcome::Overlapped, "{cost:?}");
+    }
+}
