@@ -53,11 +53,6 @@ impl Budget {
     pub fn new(label: impl Into<String>, limit: u64, period: Period, reserve: Reserve) -> Self {
         Self { label: label.into(), limit, period, reserve }
     }
-
-    /// Returns the label.
-    pub fn label(&self) -> &str {
-        &self.label
-    }
 }
 
 /// One period of a budget.

@@ -114,3 +114,20 @@ fn only_changes_of_the_cost_overlap_a_comparison() {
         assert_eq!(outcome(cost, is_lost), Outcome::Overlapped, "{cost:?}");
     }
 }
+
+#[test]
+fn late_settlement_of_a_call_before_the_baseline_leaves_it_to_a_person() {
+    let mut book = Book::default();
+    let mut call = admit(&mut book);
+    book.settle(&mut call, uncertain(2), None, Some(0));
+    let compare = |book: &mut Book, entries: &mut [&mut Entry]| {
+        let ComparisonStart::Started(comparison) = book.start_comparison(1, WINDOW, 1000) else {
+            panic!("not started")
+        };
+        book.finish_comparison(comparison, 50, 1000, 1, entries).0
+    };
+    assert_eq!(compare(&mut book, &mut [&mut call]).outcome, Outcome::Baseline);
+    book.settle(&mut call, uncertain(1), None, Some(500));
+    let report = compare(&mut book, &mut []);
+    assert_eq!((report.outcome, report.uncertain_attempts), (Outcome::Agrees, 1));
+}
