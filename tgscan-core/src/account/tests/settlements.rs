@@ -88,6 +88,16 @@ fn calls_of_known_cost_do_not_delay_a_comparison() {
 }
 
 #[test]
+fn resolved_calls_do_not_delay_a_comparison() {
+    let mut book = Book::default();
+    let mut call = admit(&mut book);
+    book.settle(&mut call, uncertain(1), None, Some(100));
+    assert_eq!(wait(&book, 110), 20);
+    book.resolve(&mut call, 1, None);
+    assert_eq!(wait(&book, 110), 0);
+}
+
+#[test]
 fn only_changes_of_the_cost_overlap_a_comparison() {
     let outcome = |cost, is_lost: bool| {
         let mut book = Book::default();
