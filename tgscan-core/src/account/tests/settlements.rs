@@ -98,6 +98,16 @@ fn resolved_calls_do_not_delay_a_comparison() {
 }
 
 #[test]
+fn time_in_the_future_delays_a_comparison_within_the_slack_of_the_clock_only() {
+    for (ahead, expected) in [(CLOCK_SLACK, CLOCK_SLACK + 30), (CLOCK_SLACK + 1, 30)] {
+        let mut book = Book::default();
+        let mut call = admit(&mut book);
+        book.settle(&mut call, uncertain(1), None, Some(110 + ahead));
+        assert_eq!(wait(&book, 110), expected);
+    }
+}
+
+#[test]
 fn only_changes_of_the_cost_overlap_a_comparison() {
     let outcome = |cost, is_lost: bool| {
         let mut book = Book::default();
