@@ -43,6 +43,8 @@ mod openapi;
 pub mod outcome {
     pub use crate::engine::{Class, End, Outcome, Wire};
 }
+#[cfg(any(feature = "openapi", feature = "server"))]
+mod schema;
 #[cfg(feature = "server")]
 mod server;
 mod timer;
@@ -53,6 +55,7 @@ pub use engine::{
     RecordedRequest, Repeat, UnknownAccounts, UnmetExpectations,
 };
 #[cfg(feature = "server")]
+#[doc(hidden)]
 pub use engine::{MethodCost, ScriptStep};
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;

@@ -1,35 +1,33 @@
 //! `tgscan-mock`: the mock as a server, for clients in any language.
 
-mod config;
 mod log;
 mod sample;
 mod serve;
+mod settings;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-
-/// A mock of the TgScan API with random data and an account with credits. Free of charge.
-#[derive(Parser)]
-#[command(name = "tgscan-mock", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serves the API over HTTP or HTTPS until it is stopped.
-    Serve(Box<serve::Serve>),
-    /// Prints one answer.
-    Sample(sample::Sample),
-}
+use clap::{Args, Command, FromArgMatches};
+use sample::Sample;
+use settings::Settings;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Serve(serve) => serve.run(),
-        Command::Sample(sample) => sample.run(),
+    let serve = Settings::augment_args(Command::new("serve"));
+    let sample = Sample::augment_args(Command::new("sample"));
+    let command = Command::new("tgscan-mock")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A mock of the TgScan API with random data and an account with credits. Free of charge")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(serve.about("Serves the API over HTTP or HTTPS until it is stopped"))
+        .subcommand(sample.about("Prints one answer"));
+    let result = match command.get_matches().remove_subcommand() {
+        Some((name, flags)) if name == "serve" => serve::run(&flags),
+        Some((_, flags)) => Sample::from_arg_matches(&flags)
+            .map_err(|error| error.to_string())
+            .and_then(|sample| sample.run()),
+        None => Ok(()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,10 +6,10 @@ use tgscan_mock::types::{
     ApiMethod,
     registry::{MethodVisitor, infos, visit_all},
 };
-use tgscan_mock::{Mock, outcome::Wire};
+use tgscan_mock::{Mock, data::Profile, outcome::Wire};
 
-use crate::config::{ProfileName, request};
 use crate::print_line;
+use crate::settings::{named, one_line};
 
 /// Flags of `sample`.
 #[derive(Args)]
@@ -21,9 +21,9 @@ pub(crate) struct Sample {
     /// Seed of the answer, as for a server
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Kind of random data
-    #[arg(long, value_enum, default_value_t = ProfileName::Typical)]
-    profile: ProfileName,
+    /// Kind of random data: typical, extreme or undocumented
+    #[arg(long, value_parser = named::<Profile>, default_value = "typical")]
+    profile: Profile,
     /// Answer of the test method
     #[arg(long)]
     test: bool,
@@ -64,7 +64,7 @@ fn draw<M: ApiMethod>(sample: &Sample) -> Result<String, String> {
         (None, false) => return Err(format!("{} needs a query", M::NAME)),
         (query, _) => request::<M>(query.as_deref())?,
     };
-    let builder = Mock::builder().seed(sample.seed).profile(sample.profile.into());
+    let builder = Mock::builder().seed(sample.seed).profile(sample.profile);
     let mock = builder.build().map_err(|error| error.to_string())?;
     let key = if sample.test { mock.test_key() } else { mock.live_key() };
     match mock.respond(&Api::new(key).request(&request)).wire {
@@ -73,4 +73,12 @@ fn draw<M: ApiMethod>(sample: &Sample) -> Result<String, String> {
         }
         other => Err(format!("the mock sent no answer: {other:?}")),
     }
+}
+
+/// Returns the request of `M` with this query in the wire form.
+fn request<M: ApiMethod>(query: Option<&str>) -> Result<M, String> {
+    let fields: Vec<(&str, &str)> = query.map(|query| ("query", query)).into_iter().collect();
+    serde_html_form::to_string(&fields)
+        .map_err(|error| error.to_string())
+        .and_then(|form| serde_html_form::from_str(&form).map_err(|error| one_line(&error.to_string())))
 }

@@ -27,7 +27,7 @@
 //! The suite works with any runtime: its server and its clock run on their own threads. Await [`run`] inside the
 //! runtime that your transport needs, if any.
 //!
-//! Over `Scheme::Https` the server offers HTTP/2 and HTTP/1.1. `run_gzip` (feature `gzip`) runs the same suite over
+//! Over `Scheme::Https` the server offers HTTP/2 and HTTP/1.1. `run_gzip` runs the same suite over
 //! compressed answers, for a transport that accepts them.
 //! Each failure has a [`Severity`]: it puts money or secrets at risk, or it only loses a detail. "Maybe sent" where
 //! "response started" was possible is a warning.
@@ -178,7 +178,6 @@ where
 }
 
 /// Runs the suite over compressed answers. A transport that does not accept gzip fails it.
-#[cfg(feature = "gzip")]
 pub async fn run_gzip<T, F>(scheme: Scheme, make: F) -> Report
 where
     T: Transport + fmt::Debug + 'static,

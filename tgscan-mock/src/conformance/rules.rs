@@ -17,6 +17,7 @@ use super::clock::{pause, until, within};
 use super::faults::query;
 use super::report::{Problem, Report};
 use super::{Bench, CALL_LIMIT, Endpoint, Setup};
+use crate::server::ContentCoding;
 use crate::{FaultKind, Mock, RecordedRequest};
 
 pub(super) async fn run<T, F>(setup: Setup, make: &F, report: &mut Report)
@@ -25,8 +26,7 @@ where
     F: Fn(&Endpoint) -> T,
 {
     let bench = || Bench::new(setup, make);
-    #[cfg(feature = "gzip")]
-    if setup.coding == crate::server::ContentCoding::Gzip {
+    if setup.coding == ContentCoding::Gzip {
         report.add("answers are compressed", on(bench(), compressed).await);
     }
     report.add("headers and body arrive as they were built", on(bench(), arrives_intact).await);
@@ -55,12 +55,14 @@ where
     }
 }
 
-#[cfg(feature = "gzip")]
 async fn compressed<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
     bench.client().search(query()).await.map_err(|error| error.to_string())?;
-    match bench.server.compressed_answers() {
-        0 => Err("the answer was not compressed: set the transport to accept gzip".into()),
-        _ => Ok(()),
+    let arrived = bench.mock.requests().pop().ok_or("no request arrived")?;
+    match ContentCoding::Gzip.accepted_by(&arrived.headers) {
+        ContentCoding::Identity => {
+            Err("the answer was not compressed: set the transport to accept gzip".into())
+        }
+        ContentCoding::Gzip => Ok(()),
     }
 }
 

@@ -15,11 +15,6 @@ impl Date {
     /// 2026-01-01.
     pub(crate) const DEFAULT: Self = Self(20_454);
 
-    /// Returns the first date in random data as text.
-    pub(crate) fn first() -> String {
-        Self(FIRST_DAY).text()
-    }
-
     /// Creates a date from the days since 1970-01-01.
     pub(crate) fn of_day(day: u64) -> Self {
         Self(day)

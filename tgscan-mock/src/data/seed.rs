@@ -1,4 +1,4 @@
-//! Seeds, mixed from the inputs of an answer.
+//! Seeds, mixed from the inputs of an answer, and random numbers from a seed.
 
 /// A seed mixed from numbers and strings. Unlike std's hashers, stable across versions of Rust and machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +36,43 @@ impl Seed {
 }
 
 /// Spreads every bit of the input over all bits of the output: the finaliser of `SplitMix64`.
-pub(super) fn mix(number: u64) -> u64 {
+fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// A random number generator for one value (`SplitMix64`).
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Returns a number from `from` to `to`, both included.
+    pub(crate) fn between(&mut self, from: u64, to: u64) -> u64 {
+        // The odd number next to 2^64 divided by the golden ratio.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let width = u128::from(to - from) + 1;
+        from + u64::try_from((u128::from(mix(self.0)) * width) >> 64).unwrap_or_default()
+    }
+
+    /// Returns `true` in `cases` of 10 cases.
+    pub(super) fn in_ten(&mut self, cases: u64) -> bool {
+        self.between(1, 10) <= cases
+    }
+
+    /// Returns an index below `length`.
+    pub(crate) fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.between(0, length as u64 - 1)).unwrap_or_default()
+    }
+
+    /// Returns one of several values.
+    pub(super) fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.index(values.len())]
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +90,15 @@ mod tests {
         ];
         assert!(others.iter().all(|other| *other != base));
         // Pinned, because seeds are written into tests.
-        assert_eq!(base.value(), Seed::new(7).and_text("search").and_text("query=a").and(0).value());
         assert_eq!(Seed::new(0).value(), 0xe220_a839_7b1d_cdaf);
+    }
+
+    #[test]
+    fn between_covers_its_range() {
+        let mut rng = Rng::new(3);
+        let drawn: std::collections::BTreeSet<u64> = (0..200).map(|_| rng.between(5, 9)).collect();
+        assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [5, 6, 7, 8, 9]);
+        assert_eq!(rng.between(4, 4), 4);
+        rng.between(0, u64::MAX);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::rng::Rng;
+use super::seed::Rng;
 
 /// Returns a successful envelope around `result`, written unusually but with the same meaning.
 ///
@@ -11,11 +11,7 @@ use super::rng::Rng;
 pub(crate) fn unusual_form(result: &Value, seed: u64) -> String {
     let mut rng = Rng::new(seed);
     let mut result = result.clone();
-    if let Some(Value::Array(ids)) = result.get_mut("id_history") {
-        for entry in ids {
-            id_as_number(entry, &mut rng);
-        }
-    }
+    ids_as_numbers(&mut result, || rng.in_ten(5));
     vary(&mut result, &mut rng);
     let space = if rng.in_ten(5) { "\n \t" } else { "" };
     if rng.in_ten(5) {
@@ -25,13 +21,13 @@ pub(crate) fn unusual_form(result: &Value, seed: u64) -> String {
     }
 }
 
-fn id_as_number(entry: &mut Value, rng: &mut Rng) {
-    if !rng.in_ten(5) {
-        return;
-    }
-    let Some(id) = entry.get_mut("id") else { return };
-    if let Some(number) = id.as_str().and_then(|text| text.parse::<i64>().ok()) {
-        *id = json!(number);
+/// Replaces strings with numbers in those ids of the id history for which `is_chosen` returns true.
+pub(crate) fn ids_as_numbers(result: &mut Value, mut is_chosen: impl FnMut() -> bool) {
+    let entries = result.get_mut("id_history").and_then(Value::as_array_mut);
+    for id in entries.into_iter().flatten().filter_map(|entry| entry.get_mut("id")) {
+        if let Some(number) = id.as_str().and_then(|text| text.parse::<i64>().ok()).filter(|_| is_chosen()) {
+            *id = json!(number);
+        }
     }
 }
 

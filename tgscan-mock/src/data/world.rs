@@ -13,9 +13,8 @@ use tgscan_core::types::{
 };
 
 use super::date::{Date, FIRST_DAY};
-use super::rng::Rng;
-use super::seed::Seed;
-use super::values::{FIRST_NAMES, LEAST_GROUP_ID, LEAST_USER_ID, MOST_USER_ID, PLACES, TITLES, WORDS};
+use super::seed::{Rng, Seed};
+use super::values::{FIRST_NAMES, LEAST_GROUP_ID, PLACES, TITLES, WORDS};
 
 /// Number of groups in the world.
 const GROUPS: u64 = 20_000;
@@ -32,10 +31,10 @@ const MOST_NAMES: usize = 100_000;
 /// The people and groups of a seed. Cheap to clone; clones share the callers' usernames.
 #[derive(Clone)]
 pub struct World {
-    seed: u64,
-    today: Date,
+    pub(crate) seed: u64,
+    pub(crate) today: Date,
     /// Percentage of unknown people.
-    unknown_percent: u64,
+    pub(crate) unknown_percent: u64,
     /// The callers' usernames by id.
     names: Arc<Mutex<HashMap<i64, String>>>,
 }
@@ -66,17 +65,13 @@ impl World {
     }
 
     /// Returns the world of another seed on the same day.
-    #[cfg(feature = "server")]
     pub(crate) fn with_seed(&self, seed: u64) -> Self {
         Self { seed, names: Arc::default(), ..self.clone() }
     }
 
     /// Returns another world for each number.
     pub(crate) fn other(&self, number: u64) -> Self {
-        if number == 0 {
-            return self.clone();
-        }
-        Self { seed: Seed::new(self.seed).and(number).value(), names: Arc::default(), ..self.clone() }
+        if number == 0 { self.clone() } else { self.with_seed(Seed::new(self.seed).and(number).value()) }
     }
 
     /// Finds a person, or returns `None` if the person is unknown.
@@ -90,25 +85,6 @@ impl World {
         };
         let is_unknown = self.rng("unknown", bits(person.id)).between(1, 100) <= self.unknown_percent;
         (!is_unknown).then_some(person)
-    }
-
-    /// Draws a person.
-    pub(super) fn any_person(&self, rng: &mut Rng) -> Person {
-        self.person(rng.between_signed(LEAST_USER_ID, MOST_USER_ID), None)
-    }
-
-    /// Draws the username of a group that has one.
-    pub(super) fn group_username(&self, rng: &mut Rng) -> String {
-        loop {
-            if let Some(username) = self.group(popular(rng)).username {
-                return username;
-            }
-        }
-    }
-
-    /// Draws the title of a group.
-    pub(super) fn group_title(&self, rng: &mut Rng) -> String {
-        group_title(&mut self.rng("group", popular(rng)))
     }
 
     /// Returns the person with a username, in any case.
@@ -253,7 +229,7 @@ impl World {
     }
 
     /// Draws a day on which something happened.
-    pub(super) fn day(&self, rng: &mut Rng) -> u64 {
+    fn day(&self, rng: &mut Rng) -> u64 {
         rng.between(FIRST_DAY, self.today.day().max(FIRST_DAY))
     }
 }
@@ -268,16 +244,10 @@ fn numbered(rng: &mut Rng, suffix: &str, number: u64) -> String {
     format!("{}_{}{suffix}{number}", rng.one_of(&WORDS), rng.one_of(&WORDS))
 }
 
-/// Draws the title of a group, its first value.
+/// Draws the title of a group.
 fn group_title(rng: &mut Rng) -> String {
     let (start, place) = (rng.one_of(&TITLES), rng.one_of(&PLACES));
-    let mut title = String::with_capacity(start.len() + 1 + place.len());
-    title.push_str(start);
-    if rng.in_ten(7) {
-        title.push(' ');
-        title.push_str(place);
-    }
-    title
+    if rng.in_ten(7) { format!("{start} {place}") } else { start.to_owned() }
 }
 
 /// Draws a group, popular groups more often.

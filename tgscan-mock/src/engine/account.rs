@@ -82,9 +82,9 @@ pub(crate) struct Cost {
 
 impl Cost {
     /// Returns the cost of a form whose answer has this number of groups.
-    pub(crate) fn of(&self, form: &str, num_groups: impl FnOnce() -> u64) -> u64 {
+    pub(crate) fn of(&self, form: &str, num_groups: u64) -> u64 {
         self.by_form.get(form).copied().unwrap_or_else(|| {
-            self.usual.saturating_add(self.groups_per_credit.map_or(0, |groups| num_groups() / groups))
+            self.usual.saturating_add(self.groups_per_credit.map_or(0, |groups| num_groups / groups))
         })
     }
 }

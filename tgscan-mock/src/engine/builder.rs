@@ -2,7 +2,6 @@
 
 #[cfg(feature = "server")]
 use std::collections::BTreeMap;
-use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::AtomicBool;
@@ -10,12 +9,13 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use http::StatusCode;
+use serde::Deserialize;
 use tgscan_core::ApiKey;
 use tgscan_core::types::{ApiMethod, registry::infos};
 
 use super::account::{Cost, KeyState};
 use super::script::Script;
-use super::{Engine, Manner, Mock, Settings, State, route};
+use super::{Engine, Manner, Mock, Settings, State};
 use crate::VirtualTimer;
 use crate::data::{Date, Profile, World};
 
@@ -24,7 +24,8 @@ use crate::data::{Date, Profile, World};
 const GROUPS_PER_CREDIT: NonZeroU64 = NonZeroU64::new(50).unwrap();
 
 /// The answer to a repeated query.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Repeat {
     /// The same answer every time, as from a database.
     #[default]
@@ -36,7 +37,8 @@ pub enum Repeat {
 /// The HTTP status of error envelopes.
 ///
 /// Assumption: the documentation does not state it, so a client must understand both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorStatus {
     /// The status that fits the cause: 400, 401, 402, 403, 404, 405 or 415.
     #[default]
@@ -57,7 +59,8 @@ impl ErrorStatus {
 /// The response to a query for an unknown account.
 ///
 /// Assumption: the documentation does not state it; existing clients test for both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UnknownAccounts {
     /// A successful answer without data, at the usual cost.
     #[default]
@@ -69,29 +72,15 @@ pub enum UnknownAccounts {
 /// A builder for a [`Mock`]. Every setting has a default.
 #[derive(Clone)]
 pub struct MockBuilder {
-    seed: u64,
-    credits: i64,
-    profile: Profile,
-    repeat: Repeat,
-    error_status: ErrorStatus,
-    keys: Vec<(String, KeyState)>,
-    costs: HashMap<&'static str, Cost>,
-    max_body_size: usize,
-    latency: Option<Duration>,
+    settings: Settings,
     today: String,
-    unknown: Option<(u64, UnknownAccounts)>,
-    is_strict: bool,
-    writes_numbers: bool,
-    manner: Option<Manner>,
-    script: Script,
 }
 
 impl MockBuilder {
     pub(super) fn new() -> Self {
         let usual = Cost { usual: 1, groups_per_credit: Some(GROUPS_PER_CREDIT), ..Cost::default() };
         let paid = infos().into_iter().filter(|method| method.can_cost);
-        Self {
-            seed: 0,
+        let settings = Settings {
             credits: 1000,
             profile: Profile::Typical,
             repeat: Repeat::Same,
@@ -100,47 +89,49 @@ impl MockBuilder {
             costs: paid.map(|method| (method.name, usual.clone())).collect(),
             max_body_size: 64 * 1024 * 1024,
             latency: None,
-            today: Date::DEFAULT.text(),
-            unknown: None,
+            unknown: UnknownAccounts::Blank,
             is_strict: false,
             writes_numbers: false,
             manner: None,
+            answers_unexpected: false,
             script: Script::default(),
-        }
+            world: World::new(0, Date::DEFAULT, 0),
+        };
+        Self { settings, today: Date::DEFAULT.text() }
     }
 
     /// Sets the seed of all answers. Default: 0.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.settings.world.seed = seed;
         self
     }
 
     /// Sets the credits on the balance. Default: 1,000.
     #[must_use]
     pub fn credits(mut self, credits: i64) -> Self {
-        self.credits = credits;
+        self.settings.credits = credits;
         self
     }
 
     /// Sets the kind of random data. Default: [`Profile::Typical`].
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
-        self.profile = profile;
+        self.settings.profile = profile;
         self
     }
 
     /// Sets the answer to a repeated query. Default: [`Repeat::Same`].
     #[must_use]
     pub fn repeat(mut self, repeat: Repeat) -> Self {
-        self.repeat = repeat;
+        self.settings.repeat = repeat;
         self
     }
 
     /// Sets the HTTP status of error envelopes. Default: [`ErrorStatus::ByCause`].
     #[must_use]
     pub fn error_status(mut self, error_status: ErrorStatus) -> Self {
-        self.error_status = error_status;
+        self.settings.error_status = error_status;
         self
     }
 
@@ -163,7 +154,7 @@ impl MockBuilder {
     }
 
     fn key(mut self, key: impl Into<String>, state: KeyState) -> Self {
-        self.keys.push((key.into(), state));
+        self.settings.keys.push((key.into(), state));
         self
     }
 
@@ -174,7 +165,7 @@ impl MockBuilder {
     /// documentation of the API states no price.
     #[must_use]
     pub fn cost<M: ApiMethod>(mut self, credits: u64) -> Self {
-        let cost = self.costs.entry(M::NAME).or_default();
+        let cost = self.settings.costs.entry(M::NAME).or_default();
         (cost.usual, cost.groups_per_credit) = (credits, None);
         self
     }
@@ -184,15 +175,8 @@ impl MockBuilder {
     pub fn cost_of<M: ApiMethod>(mut self, request: &M, credits: u64) -> Self {
         // A request that does not serialise cannot be sent, so its cost does not matter.
         if let Ok(form) = serde_html_form::to_string(request) {
-            self.costs.entry(M::NAME).or_default().by_form.insert(form, credits);
+            self.settings.costs.entry(M::NAME).or_default().by_form.insert(form, credits);
         }
-        self
-    }
-
-    /// Adds one credit to the cost of `M` per `groups_per_credit` groups in the answer.
-    #[must_use]
-    pub fn cost_grows<M: ApiMethod>(mut self, groups_per_credit: NonZeroU64) -> Self {
-        self.costs.entry(M::NAME).or_default().groups_per_credit = Some(groups_per_credit);
         self
     }
 
@@ -201,8 +185,9 @@ impl MockBuilder {
     /// # Errors
     /// If a name is not a paid method, or if a query is invalid.
     #[cfg(feature = "server")]
+    #[doc(hidden)]
     pub fn costs(mut self, costs: &BTreeMap<String, super::MethodCost>) -> Result<Self, InvalidMock> {
-        super::costs::set(&mut self.costs, costs).map_err(InvalidMock)?;
+        super::costs::set(&mut self.settings.costs, costs).map_err(InvalidMock)?;
         Ok(self)
     }
 
@@ -210,7 +195,7 @@ impl MockBuilder {
     /// Default: 0.
     #[must_use]
     pub fn unknown_accounts(mut self, percent: u64, unknown: UnknownAccounts) -> Self {
-        self.unknown = Some((percent, unknown));
+        (self.settings.world.unknown_percent, self.settings.unknown) = (percent, unknown);
         self
     }
 
@@ -225,7 +210,7 @@ impl MockBuilder {
     /// default they are accepted, since existing clients send them and the service seems to accept them.
     #[must_use]
     pub fn strict(mut self) -> Self {
-        self.is_strict = true;
+        self.settings.is_strict = true;
         self
     }
 
@@ -235,8 +220,8 @@ impl MockBuilder {
     /// Assumption: these clients work with the live service, so it answers like this.
     #[must_use]
     pub fn like_service(mut self) -> Self {
-        self.error_status = ErrorStatus::AlwaysOk;
-        self.writes_numbers = true;
+        self.settings.error_status = ErrorStatus::AlwaysOk;
+        self.settings.writes_numbers = true;
         self
     }
 
@@ -244,17 +229,18 @@ impl MockBuilder {
     /// answers. [`Manner::differences`] lists the parts that are not imitated.
     #[must_use]
     pub fn like(mut self, manner: Manner) -> Self {
-        self.is_strict = manner.is_strict().unwrap_or(self.is_strict);
-        self.manner = Some(manner);
+        self.settings.is_strict = manner.is_strict().unwrap_or(self.settings.is_strict);
+        self.settings.manner = Some(manner);
         self
     }
 
     /// Scripts the first requests as [`Mock::script_steps`] does, and again after each [`Mock::reset`].
     #[cfg(feature = "server")]
+    #[doc(hidden)]
     #[must_use]
     pub fn script_steps(mut self, steps: impl IntoIterator<Item = super::ScriptStep>) -> Self {
         for step in steps {
-            self.script.push_step(step);
+            self.settings.script.push_step(step);
         }
         self
     }
@@ -263,7 +249,7 @@ impl MockBuilder {
     /// transport.
     #[must_use]
     pub fn max_body_size(mut self, bytes: usize) -> Self {
-        self.max_body_size = bytes;
+        self.settings.max_body_size = bytes;
         self
     }
 
@@ -272,7 +258,7 @@ impl MockBuilder {
     /// without yielding.
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
-        self.latency = Some(latency);
+        self.settings.latency = Some(latency);
         self
     }
 
@@ -280,53 +266,36 @@ impl MockBuilder {
     ///
     /// # Errors
     /// If the credits are negative, or a key, date or percentage is invalid, or a key is given twice.
-    pub fn build(self) -> Result<Mock, InvalidMock> {
-        if self.credits < 0 {
-            return Err(InvalidMock(format!("the credits are {}; give 0 or more", self.credits)));
+    pub fn build(mut self) -> Result<Mock, InvalidMock> {
+        if self.settings.credits < 0 {
+            return Err(InvalidMock(format!("the credits are {}; give 0 or more", self.settings.credits)));
         }
-        if self.today.parse::<Date>().is_err() {
+        let Ok(today) = self.today.parse() else {
             return Err(InvalidMock(format!("today is {:?}; give a date from 2016-01-01 on", self.today)));
+        };
+        let World { seed, unknown_percent, .. } = self.settings.world;
+        if unknown_percent > 100 {
+            return Err(InvalidMock(format!("{unknown_percent} of 100 accounts are unknown; give 0 to 100")));
         }
-        if let Some((percent @ 101.., _)) = self.unknown {
-            return Err(InvalidMock(format!("{percent} of 100 accounts are unknown; give 0 to 100")));
-        }
-        check_keys(&self.keys)?;
-        Ok(self.defaults())
+        check_keys(&self.settings.keys)?;
+        self.settings.world = World::new(seed, today, unknown_percent);
+        Ok(self.with_default_keys())
     }
 
-    /// Builds the mock, with default keys if no keys were given.
-    pub(super) fn defaults(mut self) -> Mock {
+    /// Builds a mock without checks, with default keys if no keys were given.
+    pub(super) fn with_default_keys(self) -> Mock {
+        let mut settings = self.settings;
         for (key, kind) in [(Mock::LIVE_KEY, KeyState::Live), (Mock::TEST_KEY, KeyState::Test)] {
-            let is_given = self.keys.iter().any(|(known, state)| *state == kind || known == key);
+            let is_given = settings.keys.iter().any(|(known, state)| *state == kind || known == key);
             if !is_given {
-                self.keys.push((key.to_owned(), kind));
+                settings.keys.push((key.to_owned(), kind));
             }
         }
-        let today = self.today.parse().unwrap_or(Date::DEFAULT);
-        let settings = Settings {
-            seed: self.seed,
-            credits: self.credits,
-            profile: self.profile,
-            repeat: self.repeat,
-            error_status: self.error_status,
-            keys: self.keys,
-            costs: self.costs,
-            max_body_size: self.max_body_size,
-            latency: self.latency,
-            unknown: self.unknown.map(|(_, unknown)| unknown).unwrap_or_default(),
-            is_strict: self.is_strict,
-            writes_numbers: self.writes_numbers,
-            manner: self.manner,
-            answers_unexpected: false,
-            script: self.script,
-            world: World::new(self.seed, today, self.unknown.map_or(0, |(percent, _)| percent)),
-        };
-        let routes = route::all(settings.profile);
-        let (state, timer) = (Mutex::new(State::new(&settings)), VirtualTimer::beginning(today));
+        let state = Mutex::new(State::new(&settings));
+        let timer = VirtualTimer::beginning(settings.world.today);
         let start = Arc::new(settings);
         let settings = RwLock::new(Arc::clone(&start));
-        let first_is_gone = AtomicBool::new(false);
-        let engine = Engine { start, settings, routes, state, timer, first_is_gone };
+        let engine = Engine { start, settings, state, timer, first_is_gone: AtomicBool::new(false) };
         Mock { engine: Arc::new(engine), is_first: true, expects: AtomicBool::new(false) }
     }
 }
@@ -349,16 +318,16 @@ impl fmt::Debug for MockBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the keys, which are secrets.
         f.debug_struct("MockBuilder")
-            .field("seed", &self.seed)
-            .field("credits", &self.credits)
-            .field("profile", &self.profile)
+            .field("seed", &self.settings.world.seed)
+            .field("credits", &self.settings.credits)
+            .field("profile", &self.settings.profile)
             .finish_non_exhaustive()
     }
 }
 
 /// Invalid settings of a mock. The message says how to correct them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidMock(pub(super) String);
+pub struct InvalidMock(pub(crate) String);
 
 impl std::error::Error for InvalidMock {}
 

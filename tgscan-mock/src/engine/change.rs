@@ -4,27 +4,39 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::account::KeyState;
 use super::builder::check_keys;
 use super::object::from_object;
 use super::step::MOST_LATENCY_MS;
-use super::{InvalidMock, MethodCost, Mock, Settings, costs};
+use super::{InvalidMock, MethodCost, Mock, State, costs};
 
-/// A change from the control paths. Missing fields keep their values.
-#[derive(Default, Deserialize)]
+/// Changes of settings. Missing fields keep their values.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, remote = "Self")]
 pub(crate) struct Change {
-    pub(crate) credits: Option<i64>,
+    /// Balance in credits, limited to a quadrillion.
+    #[schemars(range(min = i64::MIN, max = i64::MAX))]
+    credits: Option<i64>,
+    /// Seed of all later answers.
+    #[schemars(range(max = u64::MAX))]
     seed: Option<u64>,
+    /// Latency of each answer in milliseconds.
+    #[schemars(range(max = MOST_LATENCY_MS))]
     latency_ms: Option<u64>,
+    /// Costs by API method; missing methods keep theirs.
     #[serde(default)]
+    #[schemars(schema_with = "costs::schema::<MethodCost>")]
     costs: BTreeMap<String, MethodCost>,
+    /// All live keys, replacing the earlier ones. A key is visible ASCII and has one kind.
     live_keys: Option<Vec<String>>,
+    /// All test keys, replacing the earlier ones. A key is visible ASCII and has one kind.
     test_keys: Option<Vec<String>>,
+    /// All revoked keys, replacing the earlier ones. A key is visible ASCII and has one kind.
     revoked_keys: Option<Vec<String>>,
+    /// Whether requests that no expectation accepts are answered as without expectations, instead of refused.
     answers_unexpected: Option<bool>,
 }
 
@@ -37,7 +49,6 @@ impl Mock {
         let mut state = self.state();
         let mut settings = (*self.engine.settings()).clone();
         if let Some(seed) = change.seed {
-            settings.seed = seed;
             settings.world = settings.world.with_seed(seed);
         }
         if let Some(latency) = change.latency_ms {
@@ -68,26 +79,58 @@ impl Mock {
     }
 }
 
+/// Settings, account and counts. `granted - spent = credits`, always.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "State")]
+pub(crate) struct CurrentState {
+    seed: u64,
+    latency_ms: u64,
+    /// Costs by API method.
+    #[schemars(schema_with = "costs::schema::<costs::CurrentCost>")]
+    costs: BTreeMap<String, costs::CurrentCost>,
+    num_live_keys: usize,
+    num_test_keys: usize,
+    num_revoked_keys: usize,
+    /// Whether requests that no expectation accepts are answered as without expectations.
+    answers_unexpected: bool,
+    credits: i64,
+    spent: u64,
+    granted: i64,
+    charged_calls: u64,
+    /// Number of recorded requests.
+    requests: usize,
+    /// Number of requests that were dropped from the recording.
+    dropped_requests: u64,
+    /// Number of remaining steps of the script.
+    faults_left: usize,
+}
+
 impl Mock {
-    /// Returns the settings that a change can set, and the numbers of keys instead of the keys.
-    pub(crate) fn settings_json(&self) -> Value {
+    pub(crate) fn current_state(&self) -> CurrentState {
         let settings = self.engine.settings();
         let keys = |kind| settings.keys.iter().filter(|(_, state)| *state == kind).count();
-        json!({
-            "seed": settings.seed,
-            "latency_ms": milliseconds(&settings),
-            "costs": costs::to_json(&settings.costs),
-            "num_live_keys": keys(KeyState::Live),
-            "num_test_keys": keys(KeyState::Test),
-            "num_revoked_keys": keys(KeyState::Revoked),
-            "answers_unexpected": settings.answers_unexpected,
-        })
+        let State { account, recording, script, .. } = &*self.state();
+        CurrentState {
+            seed: settings.world.seed,
+            latency_ms: milliseconds(settings.latency.unwrap_or_default()),
+            costs: costs::current(&settings.costs),
+            num_live_keys: keys(KeyState::Live),
+            num_test_keys: keys(KeyState::Test),
+            num_revoked_keys: keys(KeyState::Revoked),
+            answers_unexpected: settings.answers_unexpected,
+            credits: account.credits,
+            spent: account.spent,
+            granted: account.granted,
+            charged_calls: account.charged_calls,
+            requests: recording.kept.len(),
+            dropped_requests: recording.dropped,
+            faults_left: script.left(),
+        }
     }
 }
 
-fn milliseconds(settings: &Settings) -> u64 {
-    let latency = settings.latency.unwrap_or_default().as_millis();
-    u64::try_from(latency).unwrap_or(u64::MAX)
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -103,7 +146,7 @@ mod tests {
                 scope.spawn(|| change(format!(r#"{{"seed": {number}}}"#)));
                 scope.spawn(|| change(format!(r#"{{"latency_ms": {number}}}"#)));
             });
-            assert_eq!((mock.seed(), milliseconds(&mock.engine.settings())), (number, number));
+            assert_eq!((mock.seed(), mock.current_state().latency_ms), (number, number));
         }
     }
 }

@@ -6,11 +6,10 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use serde::Serialize;
-use serde::de::value::MapDeserializer;
 use tgscan_core::types::{ApiMethod, registry::MethodInfo};
 
 use super::account::KeyState;
-use super::refusal::{Cause, Refusal};
+use super::refusal::Refusal;
 
 /// Name of the header with the key ("API Authentication").
 pub(super) static API_KEY: HeaderName = HeaderName::from_static("api-key");
@@ -21,7 +20,7 @@ pub(super) fn http_method(request: &Request<Bytes>) -> Result<(), Refusal> {
         return Ok(());
     }
     let message = format!("the HTTP method is {}; send POST", printable(request.method().as_str()));
-    Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message).because(Cause::HttpMethod))
+    Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message).like_probe("get"))
 }
 
 /// Adds the headers that a refusal with this status must have (RFC 9110, 15.5.2 and 15.5.6).
@@ -37,13 +36,13 @@ pub(super) fn headers_of(status: StatusCode, headers: &mut HeaderMap) {
 /// Finds the kind of the key in the only `Api-Key` header ("API Authentication").
 pub(super) fn key(request: &Request<Bytes>, keys: &[(String, KeyState)]) -> Result<KeyState, Refusal> {
     let refuse_for =
-        |message: &str, cause| Err(Refusal::new(StatusCode::UNAUTHORIZED, message).because(cause));
-    let refuse = |message: &str| refuse_for(message, Cause::WrongKey);
+        |message: &str, probe| Err(Refusal::new(StatusCode::UNAUTHORIZED, message).like_probe(probe));
+    let refuse = |message: &str| refuse_for(message, "wrong_key");
     let mut sent = request.headers().get_all(&API_KEY).iter();
     let key = match (sent.next(), sent.next()) {
         (Some(key), None) => key,
         (None, _) => {
-            return refuse_for("missing API key: send it in an `Api-Key` header", Cause::MissingKey);
+            return refuse_for("missing API key: send it in an `Api-Key` header", "missing_key");
         }
         (Some(_), Some(_)) => {
             return refuse("invalid API key: there is more than one `Api-Key` header; send one");
@@ -73,7 +72,7 @@ pub(super) fn key_fits(key: KeyState, is_test: bool, method: &MethodInfo) -> Res
         _ => return Ok(()),
     };
     let refusal = Refusal::new(StatusCode::FORBIDDEN, message);
-    Err(if key == KeyState::Test { refusal.because(Cause::TestKeyForLiveMethod) } else { refusal })
+    Err(if key == KeyState::Test { refusal.like_probe("live_check") } else { refusal })
 }
 
 /// Requires the content type of a form, as curl's `--data` sends it. An empty body needs none.
@@ -87,7 +86,7 @@ pub(super) fn content_type(request: &Request<Bytes>) -> Result<(), Refusal> {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!("the body has no content type; send a form as `{FORM}`"),
         )
-        .because(Cause::TextContentType));
+        .like_probe("text_content_type"));
     };
     let essence = sent.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     if essence.eq_ignore_ascii_case(FORM.as_bytes()) {
@@ -98,23 +97,14 @@ pub(super) fn content_type(request: &Request<Bytes>) -> Result<(), Refusal> {
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         format!("the body's content type is `{essence}`; send a form as `{FORM}`"),
     )
-    .because(if essence.contains("json") { Cause::JsonBody } else { Cause::TextContentType }))
+    .like_probe(if essence.contains("json") { "json_body" } else { "text_content_type" }))
 }
 
 /// Reads a form body as a request of `M`: each argument once, no unknown ones, each value in its exact form.
 pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String), Refusal> {
-    // The fast path: a form as the SDK writes it has each argument once and no unknown ones. Grouping values by name
-    // would take most of the time here.
-    let pairs = MapDeserializer::<_, serde::de::value::Error>::new(form_urlencoded::parse(body));
-    if let Ok(request) = M::deserialize(pairs) {
-        match serde_html_form::to_string(&request) {
-            Ok(form) if form.as_bytes() == body => return Ok((request, form)),
-            _ => {}
-        }
-    }
     let refuse_for =
-        |message: String, cause| Err(Refusal::new(StatusCode::BAD_REQUEST, message).because(cause));
-    let refuse = |message| refuse_for(message, Cause::InvalidQuery);
+        |message: String, probe| Err(Refusal::new(StatusCode::BAD_REQUEST, message).like_probe(probe));
+    let refuse = |message| refuse_for(message, "invalid_query");
     if std::str::from_utf8(body).is_err() {
         return refuse("invalid query: the form body is not UTF-8".into());
     }
@@ -127,14 +117,14 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
         Ok(request) => request,
         Err(error) => {
             let error = error.to_string();
-            let cause = match error.starts_with("missing field") {
-                true if body.starts_with(b"{") => Cause::JsonBody,
-                true => Cause::MissingQuery,
-                false if error.contains("usernames; one call takes") => Cause::TooManyUsernames,
-                false if error.contains("is an `@`") => Cause::AtSign,
-                false => Cause::InvalidQuery,
+            let probe = match error.starts_with("missing field") {
+                true if body.starts_with(b"{") => "json_body",
+                true => "missing_query",
+                false if error.contains("usernames; one call takes") => "too_many_usernames",
+                false if error.contains("is an `@`") => "at_sign",
+                false => "invalid_query",
             };
-            return refuse_for(explain(&error), cause);
+            return refuse_for(explain(&error), probe);
         }
     };
     let form = serde_html_form::to_string(&request)
@@ -144,7 +134,7 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
         let takes = if known.is_empty() { "none".into() } else { format!("`{}`", known.join("`, `")) };
         // Not "unknown argument": with an argument called `token`, clients would take it for an invalid key.
         let message = format!("one argument too many: `{}`; this method takes {takes}", printable(unknown));
-        return refuse_for(message, Cause::ExtraArgument);
+        return refuse_for(message, "extra_argument");
     }
     drop(known);
     Ok((request, form))

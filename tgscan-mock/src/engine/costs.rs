@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
 use tgscan_core::types::ApiMethod;
 use tgscan_core::types::registry::{MethodVisitor, infos, visit_all};
 
@@ -12,33 +13,32 @@ use super::account::Cost;
 use super::check;
 use super::object::from_object;
 
-/// The cost of an API method, read from TOML or JSON.
-///
-/// ```
-/// use std::collections::BTreeMap;
-/// use tgscan_mock::{MethodCost, Mock};
-///
-/// let costs: BTreeMap<String, MethodCost> =
-///     serde_json::from_str(r#"{"search": {"usual": 2, "queries": {"alice": 9}}}"#)?;
-/// let mock = Mock::builder().costs(&costs)?.build()?;
-///
-/// let wrong = BTreeMap::from([("user_check".to_owned(), MethodCost::default())]);
-/// assert_eq!(Mock::builder().costs(&wrong).unwrap_err().to_string(), "costs.user_check: this method is free");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// The cost of an API method.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, remote = "Self")]
+#[doc(hidden)]
 pub struct MethodCost {
-    /// The cost without regard to the answer.
+    /// Cost without regard to the answer.
     usual: Option<u64>,
-    /// Adds one credit for each of this number of groups in the answer.
+    /// Number of groups in the answer that cost one more credit.
     groups_per_credit: Option<NonZeroU64>,
-    /// Costs by query.
+    /// Costs by query, e.g. `alice`.
     #[serde(default)]
     queries: BTreeMap<String, u64>,
 }
 
 from_object!(MethodCost);
+
+/// The current cost of an API method.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct CurrentCost {
+    /// Cost without regard to the answer.
+    usual: u64,
+    /// Number of groups in the answer that cost one more credit.
+    groups_per_credit: Option<NonZeroU64>,
+    /// Costs by query, e.g. `alice`.
+    queries: BTreeMap<String, u64>,
+}
 
 /// Sets the costs of methods, or returns an error for the first invalid one.
 pub(super) fn set(
@@ -88,17 +88,26 @@ impl MethodVisitor for Set<'_> {
     }
 }
 
-/// Writes the costs of all methods as [`MethodCost`]s.
-pub(super) fn to_json(costs: &HashMap<&'static str, Cost>) -> Value {
-    let query = |form: &str| {
-        form_urlencoded::parse(form.as_bytes()).map(|(_, query)| query.into_owned()).collect::<String>()
+/// Returns the costs of all methods.
+pub(super) fn current(costs: &HashMap<&'static str, Cost>) -> BTreeMap<String, CurrentCost> {
+    let query = |(form, credits): (&String, &u64)| {
+        let query = form_urlencoded::parse(form.as_bytes()).map(|(_, query)| query.into_owned()).collect();
+        (query, *credits)
     };
-    let json = |cost: &Cost| {
-        let queries: Map<_, _> =
-            cost.by_form.iter().map(|(form, credits)| (query(form), (*credits).into())).collect();
-        json!({ "usual": cost.usual, "groups_per_credit": cost.groups_per_credit, "queries": queries })
+    let cost = |cost: &Cost| CurrentCost {
+        usual: cost.usual,
+        groups_per_credit: cost.groups_per_credit,
+        queries: cost.by_form.iter().map(query).collect(),
     };
-    costs.iter().map(|(method, cost)| ((*method).to_owned(), json(cost))).collect::<Map<_, _>>().into()
+    costs.iter().map(|(method, of)| ((*method).to_owned(), cost(of))).collect()
+}
+
+/// Returns the schema of the costs by API method.
+pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let cost = generator.subschema_for::<T>();
+    let paid = infos().into_iter().filter(|method| method.can_cost);
+    let properties: Map<_, _> = paid.map(|method| (method.name.to_owned(), json!(cost))).collect();
+    json_schema!({ "type": "object", "additionalProperties": false, "properties": properties })
 }
 
 /// Returns the form of a query as the SDK writes it.

@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::shape;
 
 /// The largest body of [`FaultKind::Oversized`], so that a typo does not use all memory.
-const MOST_BYTES: usize = 256 * 1024 * 1024;
+pub(super) const MOST_BYTES: usize = 256 * 1024 * 1024;
 
 /// A way to fail, on one of three layers: socket, HTTP, envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -293,6 +293,7 @@ impl FaultKind {
     }
 
     /// Returns whether only the client's time limit ends the request.
+    #[doc(hidden)]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Stall | Self::StallBody(_) | Self::TrickleBody(_))
     }

@@ -3,122 +3,212 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
+use super::change::CurrentState;
 use super::expect::Progress;
-use super::{End, Mock, NextStep, RecordedRequest, State, Wire};
+use super::recording::{Entry, Recording};
+use super::step::{fault_json, method_schema};
+use super::{KeyUsed, Mock, State, Wire};
 
 /// The largest part of an answer that is kept, in bytes.
 const MOST_BODY: usize = 64 * 1024;
 /// The largest size of all kept answers in bytes. Answers are removed before their requests.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
-/// The largest number of tasks that wait for changes.
-const MOST_WAITING: usize = 100;
 /// The largest numbers of script steps and expectations in [`Changes`].
 const MOST_LISTED: usize = 100;
+/// The longest text in [`Changes`], in characters.
+const MOST_TEXT: usize = 300;
 
-/// The answers and durations of requests, by number.
+/// The part of a recorded request that only the server knows.
 #[derive(Default)]
-pub(super) struct Journal {
-    entries: BTreeMap<u64, Entry>,
-    /// The size of the kept answers.
-    bytes: usize,
-    /// The number of requests that ended.
-    ended: u64,
-}
-
-#[derive(Default)]
-struct Entry {
-    answer: Option<Sent>,
-    took: Option<Duration>,
-    /// The value of [`Journal::ended`] at the end of the request.
-    ended: u64,
-}
-
-/// An answer as the server sent it, before compression.
-#[derive(Clone)]
-pub(crate) struct Sent {
-    /// The HTTP method of the request.
-    pub(crate) http_method: &'static str,
+pub(super) struct Exchange {
+    http_method: Option<&'static str>,
     /// The body of the request, if it is not the recorded form.
-    pub(crate) request_body: Option<String>,
-    pub(crate) status: Option<StatusCode>,
-    pub(crate) headers: HeaderMap,
-    /// The body, or its first part.
-    pub(crate) body: Bytes,
-    /// The size of the whole body.
-    pub(crate) size: usize,
-    /// If a fault stopped the body: the number of bytes that were sent, and how it ended.
-    pub(crate) cut: Option<(usize, End)>,
+    body: Option<String>,
+    answer: Option<SentAnswer>,
+    took: Option<Duration>,
+    /// The revision of the recording when the request came or ended.
+    revision: u64,
 }
 
-impl Sent {
-    fn of(http_method: &'static str, wire: &Wire) -> Self {
-        let (response, cut) = match wire {
-            Wire::Whole(response) | Wire::Slow(response) => (response, None),
-            Wire::Partial(response, at, end) => (response, Some((*at, *end))),
-            Wire::Nothing(end) => return Self::nothing(http_method, *end),
-            Wire::Refused => return Self::nothing(http_method, End::Reset),
-        };
-        let whole = response.body();
-        // A slice would keep the whole body in memory.
-        let body =
-            if whole.len() > MOST_BODY { Bytes::copy_from_slice(&whole[..MOST_BODY]) } else { whole.clone() };
-        let (status, headers) = (Some(response.status()), response.headers().clone());
-        Self { http_method, request_body: None, status, headers, body, size: whole.len(), cut }
-    }
+/// An answer as the server sent it.
+#[derive(Clone, Serialize, JsonSchema)]
+pub(crate) struct SentAnswer {
+    /// HTTP status, if there was one.
+    status: Option<u16>,
+    /// Values by name.
+    headers: BTreeMap<String, Vec<String>>,
+    /// The body, or its first 64 KiB, before compression.
+    body: String,
+    /// Number of bytes of the body that are kept.
+    kept_bytes: usize,
+    /// Number of bytes of the whole body.
+    bytes: usize,
+    /// Number of bytes of the body that were sent before a fault; null for the whole body.
+    cut_at: Option<usize>,
+    /// How a fault ended the connection.
+    #[schemars(extend("enum" = ["reset", "close", "stall", "trickle", null]))]
+    end: Option<&'static str>,
+}
 
-    fn nothing(http_method: &'static str, end: End) -> Self {
-        Self {
-            http_method,
-            request_body: None,
-            status: None,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            size: 0,
-            cut: Some((0, end)),
-        }
+/// A received request.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Request")]
+pub(crate) struct ShownRequest {
+    /// The number of the request, counted from the start of the mock.
+    number: u64,
+    /// API method; null for an unknown path.
+    #[schemars(schema_with = "method_schema")]
+    method: Option<&'static str>,
+    /// Whether the path belongs to a test method.
+    is_test: bool,
+    path: String,
+    /// The part of the URL after `?`.
+    url_query: Option<String>,
+    /// Values by name, without the API key.
+    headers: BTreeMap<String, Vec<String>>,
+    /// The form as the SDK writes it; empty if it is invalid.
+    form: String,
+    /// The body, without API keys, if it is not the form as the SDK writes it.
+    body: Option<String>,
+    /// Kind of the key; null for a missing or unknown one.
+    #[schemars(extend("enum" = ["live", "test", null]))]
+    key: Option<&'static str>,
+    /// HTTP status of the response, if there was one.
+    status: Option<u16>,
+    /// Credits that the request cost.
+    charged: u64,
+    /// The fault that was applied, as in `/_mock/faults`.
+    fault: Option<Map<String, Value>>,
+    /// Reason of the mock for refusing the request.
+    refusal: Option<String>,
+    /// Time at which the request was read, in milliseconds since 1970.
+    received_ms: Option<u64>,
+    /// Milliseconds until the answer was sent or given up; null while it is in flight, and for requests in process.
+    took_ms: Option<f64>,
+}
+
+/// A request with its answer.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct AnsweredRequest {
+    #[serde(flatten)]
+    request: ShownRequest,
+    /// HTTP method; null for requests in process.
+    http_method: Option<&'static str>,
+    /// The answer; null if it is no longer kept, and for requests in process.
+    answer: Option<SentAnswer>,
+}
+
+/// The changes since an earlier read. Texts are cut after 300 characters.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Changes {
+    /// The value of `after` for the next read.
+    cursor: String,
+    /// The number of the oldest request that is kept, or of the next one.
+    oldest: u64,
+    /// The requests that came or ended, oldest first.
+    requests: Vec<ShownRequest>,
+    state: CurrentState,
+    /// The next steps of the script, as in `/_mock/faults`, at most 100.
+    script: Vec<Map<String, Value>>,
+    /// The first expectations, at most 100.
+    expectations: Vec<Progress>,
+    /// Number of all expectations.
+    num_expectations: usize,
+    /// Descriptions of the first unexpected requests.
+    unexpected: Vec<String>,
+    /// Number of further unexpected requests.
+    more_unexpected: u64,
+}
+
+impl Exchange {
+    pub(super) fn begun(revision: &mut u64) -> Self {
+        *revision += 1;
+        Self { revision: *revision, ..Self::default() }
     }
 
     /// Returns the size of its large parts in bytes.
-    fn bytes(&self) -> usize {
-        self.body.len() + self.request_body.as_ref().map_or(0, String::len)
+    fn size(&self) -> usize {
+        let answer = self.answer.as_ref().map_or(0, |answer| answer.body.len());
+        answer + self.body.as_ref().map_or(0, String::len)
     }
 }
 
-/// A recorded request with its number, and its duration if it ended.
-pub(crate) struct Recorded {
-    pub(crate) number: u64,
-    pub(crate) request: RecordedRequest,
-    /// The body, if it is not the recorded form.
-    pub(crate) body: Option<String>,
-    pub(crate) took: Option<Duration>,
+impl SentAnswer {
+    fn of(wire: &Wire) -> Self {
+        let (response, cut) = match wire {
+            Wire::Whole(response) | Wire::Slow(response) => (Some(response), None),
+            Wire::Partial(response, at, end) => (Some(response), Some((*at, end.name()))),
+            Wire::Nothing(end) => (None, Some((0, end.name()))),
+            Wire::Refused => (None, Some((0, "reset"))),
+        };
+        let whole: &[u8] = response.map_or(&[], |response| response.body());
+        let kept = &whole[..whole.len().min(MOST_BODY)];
+        Self {
+            status: response.map(|response| response.status().as_u16()),
+            headers: response.map(|response| lists(response.headers(), usize::MAX)).unwrap_or_default(),
+            body: String::from_utf8_lossy(kept).into_owned(),
+            kept_bytes: kept.len(),
+            bytes: whole.len(),
+            cut_at: cut.map(|(at, _)| at),
+            end: cut.map(|(_, end)| end),
+        }
+    }
 }
 
-/// A moment in the history of a mock. Its requests and their ends are counted, and neither count is ever reset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Position {
-    /// The number of the next request.
-    pub(crate) next: u64,
-    /// The number of requests that ended.
-    pub(crate) ended: u64,
+impl ShownRequest {
+    fn of(number: u64, entry: &Entry, most_text: usize) -> Self {
+        let Entry { request, exchange } = entry;
+        let text = |text: &String| shortened(text, most_text);
+        Self {
+            number,
+            method: request.method,
+            is_test: request.is_test,
+            path: text(&request.path),
+            url_query: request.url_query.as_ref().map(text),
+            headers: lists(&request.headers, most_text),
+            form: text(&request.form),
+            body: exchange.body.as_ref().map(text),
+            key: match request.key {
+                KeyUsed::None => None,
+                KeyUsed::Live => Some("live"),
+                KeyUsed::Test => Some("test"),
+            },
+            status: request.status.map(|status| status.as_u16()),
+            charged: request.charged,
+            fault: request.fault.as_ref().map(fault_json),
+            refusal: request.refusal.as_ref().map(text),
+            received_ms: request.received.map(since_1970),
+            took_ms: exchange.took.map(|took| took.as_secs_f64() * 1000.0),
+        }
+    }
 }
 
-/// The changes since a [`Position`], and the lists that are short enough to return whole.
-pub(crate) struct Changes {
-    pub(crate) position: Position,
-    /// The number of the oldest kept request.
-    pub(crate) oldest: u64,
-    /// The requests that came or ended.
-    pub(crate) requests: Vec<Recorded>,
-    pub(crate) script: Vec<NextStep>,
-    pub(crate) expectations: Vec<Progress>,
-    pub(crate) num_expectations: usize,
-    /// Descriptions of unexpected requests, and the number of further ones.
-    pub(crate) unexpected: (Vec<String>, u64),
+/// Returns the milliseconds since 1970.
+pub(crate) fn since_1970(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Converts headers to lists of values by name.
+fn lists(headers: &HeaderMap, most_text: usize) -> BTreeMap<String, Vec<String>> {
+    let text = |value: &http::HeaderValue| shortened(&String::from_utf8_lossy(value.as_bytes()), most_text);
+    let values = |name| headers.get_all(name).iter().map(text).collect();
+    headers.keys().map(|name| (name.to_string(), values(name))).collect()
 }
 
 impl Mock {
@@ -130,73 +220,67 @@ impl Mock {
         request: &Request<Bytes>,
         wire: &Wire,
     ) {
-        let mut answer = Sent::of(http_method, wire);
+        let answer = SentAnswer::of(wire);
         let settings = self.engine.settings();
-        let mut state = self.state();
-        let State { recording, journal, .. } = &mut *state;
-        journal.remove_before(recording.oldest_number());
+        let recording = &mut self.state().recording;
         // A reset may have removed the request.
-        let Some(record) = recording.request(number) else { return };
+        let Some(Entry { request: record, exchange }) = recording.entry(number) else { return };
         if record.form.as_bytes() != request.body() {
             // A client that sends its key in the wrong place must not find it here.
             let body = String::from_utf8_lossy(request.body()).into_owned();
-            answer.request_body =
+            exchange.body =
                 Some(settings.keys.iter().fold(body, |body, (key, _)| body.replace(key, "(an API key)")));
         }
-        journal.add(number, answer);
+        (exchange.http_method, exchange.answer) = (Some(http_method), Some(answer));
+        recording.remove_answers();
     }
 
     /// Adds the duration of a request that ended.
     pub(crate) fn record_end(&self, number: u64, took: Duration) {
         let waiting = {
             let mut state = self.state();
-            state.journal.end(number, took);
+            let revision = state.recording.revision + 1;
+            let Some(Entry { exchange, .. }) = state.recording.entry(number) else { return };
+            (exchange.took, exchange.revision) = (Some(took), revision);
+            state.recording.revision = revision;
             std::mem::take(&mut state.waiting)
         };
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// Returns the changes since a position. A position in the future counts as the beginning.
-    pub(crate) fn changes(&self, since: Position) -> Changes {
-        let state = self.state();
-        let State { recording, journal, script, expected, .. } = &*state;
-        let position = position(&state);
-        let is_known = since.next <= position.next && since.ended <= position.ended;
-        let since = if is_known { since } else { Position::default() };
-        let ended = |number| journal.entries.get(&number).map_or(0, |entry| entry.ended);
-        let is_new = |number| number >= since.next || ended(number) > since.ended;
-        let requests = recording.numbered().filter(|(number, _)| is_new(*number));
-        let requests = requests.map(|(number, request)| journal.recorded(number, request));
-        let (unexpected, more) = expected.unexpected();
+    /// Returns all recorded requests, oldest first.
+    pub(crate) fn shown_requests(&self) -> Vec<ShownRequest> {
+        self.state().recording.shown(0, usize::MAX).collect()
+    }
+
+    /// Returns the changes since a revision. One in the future counts as the beginning. The cursor begins with `server`.
+    pub(crate) fn changes(&self, server: u64, since: u64) -> Changes {
+        let current = self.current_state();
+        let State { recording, script, expected, .. } = &*self.state();
+        let since = if since > recording.revision { 0 } else { since };
+        let (unexpected, more_unexpected) = expected.unexpected();
         Changes {
-            position,
+            cursor: format!("{server}.{}", recording.revision),
             oldest: recording.oldest_number(),
-            requests: requests.collect(),
+            requests: recording.shown(since, MOST_TEXT).collect(),
+            state: current,
             script: script.first_steps(MOST_LISTED),
-            expectations: expected.progress(MOST_LISTED),
+            expectations: expected.progress(MOST_LISTED, |call| shortened(call, MOST_TEXT)),
             num_expectations: expected.len(),
-            unexpected: (unexpected.to_vec(), more),
+            unexpected: unexpected.iter().map(|text| shortened(text, MOST_TEXT)).collect(),
+            more_unexpected,
         }
     }
 
-    /// Waits until the position differs from this one. Other changes, such as those of the balance, do not end the wait.
-    pub(crate) async fn wait_for_change(&self, since: Position) {
+    /// Waits until the revision differs from this one. Other changes, such as those of the balance, do not end the wait.
+    pub(crate) async fn wait_for_change(&self, since: u64) {
         poll_fn(|context| {
             let full = {
                 let mut state = self.state();
-                if position(&state) != since {
+                if state.recording.revision != since {
                     return Poll::Ready(());
                 }
-                // Those of tasks that stopped waiting would stay until the next request.
-                let full = if state.waiting.len() < MOST_WAITING {
-                    Vec::new()
-                } else {
-                    std::mem::take(&mut state.waiting)
-                };
-                if !state.waiting.iter().any(|waiting| waiting.will_wake(context.waker())) {
-                    state.waiting.push(context.waker().clone());
-                }
-                full
+                state.wait(context)
             };
             full.into_iter().for_each(Waker::wake);
             Poll::Pending
@@ -205,55 +289,40 @@ impl Mock {
     }
 
     /// Returns a recorded request with its answer, if the server kept it.
-    pub(crate) fn recorded_request(&self, number: u64) -> Option<(Recorded, Option<Sent>)> {
-        let state = self.state();
-        let recorded = state.journal.recorded(number, state.recording.request(number)?);
-        Some((recorded, state.journal.entries.get(&number).and_then(|entry| entry.answer.clone())))
+    pub(crate) fn answered_request(&self, number: u64) -> Option<AnsweredRequest> {
+        let recording = &mut self.state().recording;
+        let entry = recording.entry(number)?;
+        let Exchange { http_method, ref answer, .. } = entry.exchange;
+        let request = ShownRequest::of(number, entry, usize::MAX);
+        Some(AnsweredRequest { request, http_method, answer: answer.clone() })
     }
 }
 
-fn position(state: &State) -> Position {
-    Position { next: state.recording.next_number(), ended: state.journal.ended }
-}
-
-impl Journal {
-    fn recorded(&self, number: u64, request: &RecordedRequest) -> Recorded {
-        let entry = self.entries.get(&number);
-        let answer = entry.and_then(|entry| entry.answer.as_ref());
-        Recorded {
-            number,
-            request: request.clone(),
-            body: answer.and_then(|answer| answer.request_body.clone()),
-            took: entry.and_then(|entry| entry.took),
-        }
+impl Recording {
+    /// Returns the request with this number, if it is kept.
+    fn entry(&mut self, number: u64) -> Option<&mut Entry> {
+        let index = usize::try_from(number.checked_sub(self.oldest_number())?).ok()?;
+        self.kept.get_mut(index)
     }
 
-    fn add(&mut self, number: u64, answer: Sent) {
-        self.bytes += answer.bytes();
-        self.entries.insert(number, Entry { answer: Some(answer), ..Entry::default() });
-        if self.bytes > MOST_BYTES {
-            let answers = self.entries.range_mut(..number).filter_map(|(_, entry)| entry.answer.take());
-            // To half, so that the search for the oldest answer is rare.
-            for answer in answers {
-                self.bytes -= answer.bytes();
-                if self.bytes <= MOST_BYTES / 2 {
-                    break;
-                }
+    /// Returns the requests that came or ended after a revision, with texts of at most this number of characters.
+    fn shown(&self, since: u64, most_text: usize) -> impl Iterator<Item = ShownRequest> {
+        let new = (self.oldest_number()..)
+            .zip(&self.kept)
+            .filter(move |(_, entry)| entry.exchange.revision > since);
+        new.map(move |(number, entry)| ShownRequest::of(number, entry, most_text))
+    }
+
+    /// Removes the oldest answers until the size of all is within the limit. The newest answer stays.
+    fn remove_answers(&mut self) {
+        let mut bytes: usize = self.kept.iter().map(|entry| entry.exchange.size()).sum();
+        let older = self.kept.len().saturating_sub(1);
+        for Entry { exchange, .. } in self.kept.iter_mut().take(older) {
+            if bytes <= MOST_BYTES {
+                break;
             }
-        }
-    }
-
-    fn end(&mut self, number: u64, took: Duration) {
-        if let Some(entry) = self.entries.get_mut(&number) {
-            self.ended += 1;
-            (entry.took, entry.ended) = (Some(took), self.ended);
-        }
-    }
-
-    /// Removes the entries of requests that are no longer recorded.
-    fn remove_before(&mut self, oldest: u64) {
-        while let Some(entry) = self.entries.first_entry().filter(|entry| *entry.key() < oldest) {
-            self.bytes -= entry.remove().answer.map_or(0, |answer| answer.bytes());
+            bytes -= exchange.size();
+            (exchange.answer, exchange.body) = (None, None);
         }
     }
 }
@@ -272,10 +341,9 @@ mod tests {
 
     fn kept(mock: &Mock) -> (usize, usize, usize) {
         let state = mock.state();
-        let entries = &state.journal.entries;
-        let bodies = entries.values().filter_map(|entry| entry.answer.as_ref()).map(Sent::bytes);
-        assert_eq!(bodies.clone().sum::<usize>(), state.journal.bytes);
-        (entries.len(), bodies.clone().count(), bodies.sum())
+        let exchanges = state.recording.kept.iter().map(|entry| &entry.exchange);
+        let answers = exchanges.clone().filter(|exchange| exchange.answer.is_some()).count();
+        (state.recording.kept.len(), answers, exchanges.map(Exchange::size).sum())
     }
 
     #[test]
@@ -287,20 +355,20 @@ mod tests {
             mock.record_answer(number, "POST", &request("alice"), &large);
             assert!(kept(&mock).2 <= MOST_BYTES);
         }
-        let (entries, answers, _) = kept(&mock);
-        assert!(entries == 500 && answers >= MOST_BYTES / MOST_BODY / 2, "{answers}");
-        let (_, newest) = mock.recorded_request(500).unwrap();
-        assert_eq!(newest.map(|answer| (answer.body.len(), answer.size)), Some((MOST_BODY, 2 * MOST_BODY)));
-        assert!(mock.recorded_request(1).is_some_and(|(_, oldest)| oldest.is_none()));
+        let (requests, answers, _) = kept(&mock);
+        assert!(requests == 500 && answers >= MOST_BYTES / MOST_BODY / 2, "{answers}");
+        let newest = mock.answered_request(500).unwrap().answer;
+        assert_eq!(newest.map(|answer| (answer.kept_bytes, answer.bytes)), Some((MOST_BODY, 2 * MOST_BODY)));
+        assert!(mock.answered_request(1).is_some_and(|oldest| oldest.answer.is_none()));
         for _ in 0..1000 {
             mock.respond(&request("alice"));
         }
         let number = mock.respond(&request("alice")).number;
         mock.record_answer(number, "POST", &request("alice"), &Wire::Refused);
-        assert_eq!(kept(&mock), (1, 1, 0));
+        assert_eq!(kept(&mock), (1000, 1, 0));
         // The end of a request that was removed changes nothing.
-        let before = mock.changes(Position::default()).position;
+        let before = mock.changes(0, 0).cursor;
         mock.record_end(1, Duration::ZERO);
-        assert_eq!(mock.changes(before).position, before);
+        assert_eq!(mock.changes(0, 0).cursor, before);
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::account::KeyState;
-use super::refusal::{Cause, Refusal};
+use super::refusal::Refusal;
 
 /// The only version of the file.
 const VERSION: u32 = 1;
@@ -123,9 +123,9 @@ impl Manner {
 
     /// Decides whether a test key fits a live method, where the file states it.
     pub(super) fn key_fits(&self, key: KeyState, is_test: bool, method: &str) -> Option<Result<(), Refusal>> {
-        let (name, cause) = match method {
-            "balance" => ("balance", Cause::TestKeyForBalance),
-            "user_check" => ("live_check", Cause::TestKeyForLiveMethod),
+        let name = match method {
+            "balance" => "balance",
+            "user_check" => "live_check",
             _ => return None,
         };
         if key != KeyState::Test || is_test {
@@ -135,13 +135,13 @@ impl Manner {
             Ok(())
         } else {
             let message = "invalid API key: this is a live method, and the API key is a test one";
-            Err(Refusal::new(StatusCode::FORBIDDEN, message).because(cause))
+            Err(Refusal::new(StatusCode::FORBIDDEN, message).like_probe(name))
         })
     }
 
     /// Returns the response to a refused request, if the file has it.
     pub(super) fn refusal(&self, refusal: &Refusal) -> Option<Response<Bytes>> {
-        let probe = self.get(refusal.cause?.name()).filter(|probe| probe.body != "ok")?;
+        let probe = self.get(refusal.probe?).filter(|probe| probe.body != "ok")?;
         let message = probe.message.as_deref().unwrap_or(&refusal.message);
         let body = match &*probe.body {
             "error" => format!(r#"{{"status":"error","result":{{"message":{}}}}}"#, json!(message)),

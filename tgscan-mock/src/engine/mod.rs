@@ -29,7 +29,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tgscan_core::{Api, ApiKey, Client};
@@ -41,17 +41,13 @@ pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat, UnknownAccounts
 pub(crate) use change::Change;
 #[cfg(feature = "server")]
 pub use costs::MethodCost;
-#[cfg(feature = "server")]
-pub(crate) use expect::Progress;
 use expect::{AnyStrategy, Expectations};
 pub use expect::{Expect, UnmetExpectations};
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]
 pub(crate) use fault::{SLOW_PAUSE, TRICKLE_PAUSE};
 #[cfg(feature = "server")]
-use journal::Journal;
-#[cfg(feature = "server")]
-pub(crate) use journal::{Changes, Position, Recorded, Sent};
+pub(crate) use journal::since_1970;
 pub use manner::Manner;
 #[cfg(feature = "server")]
 pub(crate) use object::from_object;
@@ -59,20 +55,22 @@ pub(crate) use object::from_object;
 pub use outcome::{End, Outcome, Wire};
 use recording::Recording;
 pub use recording::{KeyUsed, RecordedRequest};
-use route::Route;
 #[cfg(feature = "openapi")]
 pub(crate) use route::each_method;
-pub use route::visit_all;
 #[cfg(feature = "server")]
-pub(crate) use script::NextStep;
+pub(crate) use route::has_path;
+pub use route::visit_all;
 use script::Script;
 #[cfg(feature = "server")]
 pub use step::ScriptStep;
 #[cfg(feature = "server")]
-pub(crate) use step::{MOST_LATENCY_MS, fault_json};
+pub(crate) use step::{MOST_LATENCY_MS, required_method_schema};
 
 use crate::VirtualTimer;
 use crate::data::{Profile, World};
+
+/// The largest number of tasks that wait for the next request.
+const MOST_WAITING: usize = 100;
 
 /// A mock of the TgScan API. Cheap to clone; clones share their settings and state, such as the account.
 ///
@@ -111,7 +109,6 @@ struct Engine {
     start: Arc<Settings>,
     /// The current settings.
     settings: RwLock<Arc<Settings>>,
-    routes: Vec<Route>,
     state: Mutex<State>,
     timer: VirtualTimer,
     /// Whether the handle that was built was dropped.
@@ -121,7 +118,6 @@ struct Engine {
 /// The part of a mock that requests do not change.
 #[derive(Clone)]
 struct Settings {
-    seed: u64,
     credits: i64,
     profile: Profile,
     repeat: Repeat,
@@ -146,8 +142,6 @@ struct State {
     /// The number of calls by method and query, if answers depend on it.
     query_counts: HashMap<String, u64>,
     recording: Recording,
-    #[cfg(feature = "server")]
-    journal: Journal,
     script: Script,
     expected: Expectations,
     /// Tasks that wait for the next request.
@@ -160,12 +154,21 @@ impl State {
             account: Account::new(settings.credits),
             query_counts: HashMap::new(),
             recording: Recording::default(),
-            #[cfg(feature = "server")]
-            journal: Journal::default(),
             script: settings.script.clone(),
             expected: Expectations::default(),
             waiting: Vec::new(),
         }
+    }
+
+    /// Wakes this task at the next request. Returns the tasks to wake now: those that stopped waiting would stay until the
+    /// next request.
+    fn wait(&mut self, context: &Context<'_>) -> Vec<Waker> {
+        let full =
+            if self.waiting.len() < MOST_WAITING { Vec::new() } else { std::mem::take(&mut self.waiting) };
+        if !self.waiting.iter().any(|waiting| waiting.will_wake(context.waker())) {
+            self.waiting.push(context.waker().clone());
+        }
+        full
     }
 }
 
@@ -183,7 +186,7 @@ impl Mock {
 
     /// Creates a mock with 1,000 credits, the default keys, seed 0, and the default costs.
     pub fn new() -> Self {
-        MockBuilder::new().defaults()
+        MockBuilder::new().with_default_keys()
     }
 
     /// Returns a builder with the default settings.
@@ -243,23 +246,17 @@ impl Mock {
     /// Returns the requests received so far, oldest first. Only the latest are kept, up to 1,000 and 16 MiB; see
     /// [`dropped_requests`](Self::dropped_requests).
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.state().recording.requests()
-    }
-
-    /// Returns the number of recorded requests.
-    #[cfg(feature = "server")]
-    pub(crate) fn num_requests(&self) -> usize {
-        self.state().recording.len()
+        self.state().recording.kept.iter().map(|entry| entry.request.clone()).collect()
     }
 
     /// Returns the number of requests that were removed from the record to limit its memory.
     pub fn dropped_requests(&self) -> u64 {
-        self.state().recording.dropped()
+        self.state().recording.dropped
     }
 
     /// Returns the seed of all answers.
     pub fn seed(&self) -> u64 {
-        self.engine.settings().seed
+        self.engine.settings().world.seed
     }
 
     /// Resets settings, account, recorded requests, script and counts to their initial state, and removes expectations.
@@ -268,12 +265,7 @@ impl Mock {
         self.engine.set(Arc::clone(start));
         let waiting = {
             let mut state = self.state();
-            let new = State {
-                recording: state.recording.restarted(),
-                #[cfg(feature = "server")]
-                journal: std::mem::take(&mut state.journal),
-                ..State::new(start)
-            };
+            let new = State { recording: state.recording.restarted(), ..State::new(start) };
             std::mem::replace(&mut *state, new).waiting
         };
         waiting.into_iter().for_each(Waker::wake);

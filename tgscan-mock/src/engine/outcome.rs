@@ -54,6 +54,18 @@ pub enum End {
     Trickle,
 }
 
+impl End {
+    #[cfg(feature = "server")]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Close => "close",
+            Self::Stall => "stall",
+            Self::Trickle => "trickle",
+        }
+    }
+}
+
 impl Outcome {
     /// Creates a successful answer.
     pub(super) fn answer(response: Response<Bytes>) -> Self {

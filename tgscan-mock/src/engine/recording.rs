@@ -9,6 +9,8 @@ use super::account::KeyState;
 use super::check::API_KEY;
 use super::expect::Target;
 use super::fault::Fault;
+#[cfg(feature = "server")]
+use super::journal::Exchange;
 
 /// The largest number of recorded requests.
 const CAPACITY: usize = 1000;
@@ -100,23 +102,38 @@ impl RecordedRequest {
     }
 }
 
+/// A recorded request.
+pub(super) struct Entry {
+    pub(super) request: RecordedRequest,
+    #[cfg(feature = "server")]
+    pub(super) exchange: Exchange,
+}
+
 #[derive(Default)]
 pub(super) struct Recording {
-    kept: VecDeque<RecordedRequest>,
+    pub(super) kept: VecDeque<Entry>,
     bytes: usize,
-    dropped: u64,
+    pub(super) dropped: u64,
     /// The number of requests before the last reset.
     before: u64,
+    /// Counts the requests and their ends. Never reset.
+    #[cfg(feature = "server")]
+    pub(super) revision: u64,
 }
 
 impl Recording {
     /// Returns an empty recording whose requests continue the numbers of this one.
     pub(super) fn restarted(&self) -> Self {
-        Self { before: self.next_number() - 1, ..Self::default() }
+        Self {
+            before: self.next_number() - 1,
+            #[cfg(feature = "server")]
+            revision: self.revision,
+            ..Self::default()
+        }
     }
 
     /// Returns the number of the next request, counted from 1.
-    pub(super) fn next_number(&self) -> u64 {
+    fn next_number(&self) -> u64 {
         self.oldest_number() + self.kept.len() as u64
     }
 
@@ -126,47 +143,21 @@ impl Recording {
     }
 
     /// Adds a request. Returns its number.
-    pub(super) fn push(&mut self, record: RecordedRequest) -> u64 {
+    pub(super) fn push(&mut self, request: RecordedRequest) -> u64 {
         let number = self.next_number();
-        self.bytes += record.size();
-        self.kept.push_back(record);
+        self.bytes += request.size();
+        self.kept.push_back(Entry {
+            request,
+            #[cfg(feature = "server")]
+            exchange: Exchange::begun(&mut self.revision),
+        });
         // The latest request stays, whatever its size.
         while self.kept.len() > CAPACITY || (self.bytes > MOST_BYTES && self.kept.len() > 1) {
             let Some(oldest) = self.kept.pop_front() else { break };
-            self.bytes -= oldest.size();
+            self.bytes -= oldest.request.size();
             self.dropped += 1;
         }
         number
-    }
-
-    pub(super) fn requests(&self) -> Vec<RecordedRequest> {
-        self.kept.iter().cloned().collect()
-    }
-
-    /// Returns the kept requests with their numbers, oldest first.
-    #[cfg(feature = "server")]
-    pub(super) fn numbered(&self) -> impl Iterator<Item = (u64, &RecordedRequest)> {
-        (self.oldest_number()..).zip(&self.kept)
-    }
-
-    /// Returns the request with this number, if it is kept.
-    #[cfg(feature = "server")]
-    pub(super) fn request(&self, number: u64) -> Option<&RecordedRequest> {
-        self.kept.get(usize::try_from(number.checked_sub(self.oldest_number())?).ok()?)
-    }
-
-    /// Returns the matched parts of the requests.
-    pub(super) fn targets(&self) -> impl Iterator<Item = Target<'_>> {
-        self.kept.iter().map(RecordedRequest::target)
-    }
-
-    #[cfg(feature = "server")]
-    pub(super) fn len(&self) -> usize {
-        self.kept.len()
-    }
-
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped
     }
 }
 

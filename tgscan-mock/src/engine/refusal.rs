@@ -11,58 +11,18 @@ use tgscan_core::types::{Envelope, ErrorResult};
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
-    /// The cause, if a [`Manner`](super::Manner) can have another response to it.
-    pub(super) cause: Option<Cause>,
-}
-
-/// A cause of refusals that `tgscan probe` asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    MissingKey,
-    WrongKey,
-    TestKeyForBalance,
-    TestKeyForLiveMethod,
-    HttpMethod,
-    TextContentType,
-    JsonBody,
-    MissingQuery,
-    InvalidQuery,
-    TooManyUsernames,
-    AtSign,
-    ExtraArgument,
-    UnknownPath,
-    TrailingSlash,
-}
-
-impl Cause {
-    /// Returns the name of the probe.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::MissingKey => "missing_key",
-            Self::WrongKey => "wrong_key",
-            Self::TestKeyForBalance => "balance",
-            Self::TestKeyForLiveMethod => "live_check",
-            Self::HttpMethod => "get",
-            Self::TextContentType => "text_content_type",
-            Self::JsonBody => "json_body",
-            Self::MissingQuery => "missing_query",
-            Self::InvalidQuery => "invalid_query",
-            Self::TooManyUsernames => "too_many_usernames",
-            Self::AtSign => "at_sign",
-            Self::ExtraArgument => "extra_argument",
-            Self::UnknownPath => "unknown_path",
-            Self::TrailingSlash => "trailing_slash",
-        }
-    }
+    /// The request of `tgscan probe` with the same cause, to which a [`Manner`](super::Manner) can have another response.
+    pub(super) probe: Option<&'static str>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), cause: None }
+        Self { status, message: message.into(), probe: None }
     }
 
-    pub(super) fn because(mut self, cause: Cause) -> Self {
-        self.cause = Some(cause);
+    /// Sets the request of `tgscan probe` with the same cause.
+    pub(super) fn like_probe(mut self, name: &'static str) -> Self {
+        self.probe = Some(name);
         self
     }
 

@@ -11,10 +11,10 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use super::expect::{Action, AnyStrategy, Expectations, Match, Pinned};
 use super::recording::{KeyUsed, RecordedRequest};
 use super::refusal::Refusal;
-use super::route::{self, DrawOptions, Route};
+use super::route::{self, Draw, Route};
 use super::script::TakenStep;
-use super::{Engine, Fault, Mock, Outcome, Repeat, Settings, State, UnknownAccounts, Wire, check};
-use crate::data::{Billing, Profile, Seed};
+use super::{Engine, Fault, Mock, Outcome, Repeat, Settings, State, Wire, check};
+use crate::data::Seed;
 
 /// The largest number of queries that [`Repeat::Varied`] counts.
 const MOST_COUNTED: usize = 100_000;
@@ -30,11 +30,11 @@ enum Source {
 }
 
 /// A request and the result of checking it.
-struct CheckedRequest<'a> {
+struct CheckedRequest {
     /// The record of the request.
     record: RecordedRequest,
     /// The route of a valid request, or the first reason to refuse it.
-    route: Result<&'a Route, Refusal>,
+    route: Result<&'static Route, Refusal>,
     /// The settings when the request arrived.
     settings: Arc<Settings>,
     /// The latency of the answer, unless a fault sets another.
@@ -97,7 +97,7 @@ impl Mock {
         self.finish(self.engine.check(request), Plan { fault: fault.cloned(), ..Plan::default() })
     }
 
-    fn finish(&self, checked: CheckedRequest<'_>, plan: Plan) -> Outcome {
+    fn finish(&self, checked: CheckedRequest, plan: Plan) -> Outcome {
         let CheckedRequest { mut record, route, settings, latency } = checked;
         let Plan { fault, source, step, matched } = plan;
         let fault = fault.or_else(|| step.as_ref()?.fault.clone());
@@ -180,14 +180,14 @@ impl Mock {
         let (body, cost) = self.draft(route, record, source, settings)?;
         let mut response = json(StatusCode::OK, body);
         if let Some(manner) = settings.manner.as_ref().filter(|_| !is_pinned) {
-            manner.answer(route.info().name, &mut response);
+            manner.answer(route.info.name, &mut response);
         }
         // Before charging, since a fault that changes nothing is refused.
         let mut outcome = match fault {
             None => Outcome::answer(response),
             Some(fault) => Outcome::with_fault(fault, response).ok_or_else(|| changes_nothing(fault))?,
         };
-        outcome.charged = self.state().account.charge(&route.info(), cost, record.is_test)?;
+        outcome.charged = self.state().account.charge(&route.info, cost, record.is_test)?;
         Ok(outcome)
     }
 
@@ -200,10 +200,16 @@ impl Mock {
         settings: &Settings,
     ) -> Result<(Bytes, u64), Refusal> {
         let RecordedRequest { ref path, ref form, .. } = *record;
-        let mut seed = Seed::new(settings.seed).and_text(path).and_text(form);
+        let from = match source {
+            // The account must be charged the cost that the answer states.
+            Source::Pinned(Pinned { body, op_cost }) => return Ok((body, op_cost.unwrap_or_default())),
+            Source::Sampled(strategy) => Some(strategy),
+            Source::Usual => None,
+        };
+        let mut seed = Seed::new(settings.world.seed).and_text(path).and_text(form);
         let mut world = settings.world.clone();
-        if settings.repeat == Repeat::Varied && !matches!(source, Source::Pinned(_)) {
-            let mut state = self.state();
+        let mut state = self.state();
+        if settings.repeat == Repeat::Varied {
             if state.query_counts.len() >= MOST_COUNTED {
                 // Counts begin again.
                 state.query_counts.clear();
@@ -212,32 +218,10 @@ impl Mock {
             (seed, world) = (seed.and(*count), world.other(*count));
             *count += 1;
         }
-        let is_usual = matches!(source, Source::Usual) && settings.profile == Profile::Typical;
-        let is_unknown = || {
-            is_usual && settings.unknown == UnknownAccounts::Error && route.num_groups(form, &world).is_none()
-        };
-        if is_unknown() {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, "unknown account"));
-        }
-        let num_groups = || if is_usual { route.num_groups(form, &world).unwrap_or_default() } else { 0 };
-        let usual = || settings.costs.get(route.info().name).map_or(0, |cost| cost.of(form, num_groups));
-        let (cost, from) = match source {
-            // The account must be charged the cost that the answer states.
-            Source::Pinned(Pinned { body, op_cost }) => return Ok((body, op_cost.unwrap_or_else(usual))),
-            Source::Sampled(strategy) => (usual(), Some(strategy)),
-            Source::Usual => (usual(), None),
-        };
         // An answer with the balance is free, so the balance is the same before and after.
-        let billing = Billing::new(cost, self.state().account.credits);
-        let Settings { profile, writes_numbers, .. } = *settings;
-        let draw = DrawOptions { profile, seed: seed.value(), billing, world, from, writes_numbers };
-        Ok((route.draw(form, &draw)?, cost))
-    }
-
-    /// Returns whether a path belongs to an API method.
-    #[cfg(feature = "server")]
-    pub(crate) fn has_path(&self, path: &str) -> bool {
-        route::find(&self.engine.routes, path).is_ok()
+        let num_credits = state.account.credits;
+        drop(state);
+        (route.draw)(form, Draw { settings, seed: seed.value(), world, from, num_credits })
     }
 
     /// Refuses a request whose body could not be read.
@@ -256,7 +240,7 @@ impl Mock {
 }
 
 impl Engine {
-    fn check(&self, request: &Request<Bytes>) -> CheckedRequest<'_> {
+    fn check(&self, request: &Request<Bytes>) -> CheckedRequest {
         let settings = self.settings();
         let latency = settings.latency;
         let key = check::key(request, &settings.keys);
@@ -264,17 +248,17 @@ impl Engine {
         record.key = key.as_ref().map_or(KeyUsed::None, |key| (*key).into());
         record.url_query = request.uri().query().map(str::to_owned);
         let path = request.uri().path();
-        let (route, is_test) = match route::find(&self.routes, path) {
+        let (route, is_test) = match route::find(path) {
             Ok(found) => found,
             Err(refusal) => {
                 path.clone_into(&mut record.path);
                 return CheckedRequest { record, route: Err(refusal), settings, latency };
             }
         };
-        let info = route.info();
+        let info = &route.info;
         (record.method, record.is_test) = (Some(info.name), is_test);
         record.path = info.test_path.filter(|_| is_test).unwrap_or(info.path).into();
-        let read = route.form(request.body()).map(|form| {
+        let read = (route.form)(request.body()).map(|form| {
             record.is_exact = form.as_bytes() == request.body();
             record.form = form;
         });
@@ -283,7 +267,7 @@ impl Engine {
             .and_then(|key| {
                 let manner = settings.manner.as_ref();
                 let stated = manner.and_then(|manner| manner.key_fits(key, is_test, info.name));
-                stated.unwrap_or_else(|| check::key_fits(key, is_test, &info))
+                stated.unwrap_or_else(|| check::key_fits(key, is_test, info))
             })
             .and_then(|()| if settings.is_strict { check::content_type(request) } else { Ok(()) })
             .and(read)
@@ -295,7 +279,7 @@ impl Engine {
 /// Finds the expectation for a request. `Ok(None)` stands for the usual answer.
 fn match_request(
     expected: &mut Expectations,
-    checked: &CheckedRequest<'_>,
+    checked: &CheckedRequest,
 ) -> Result<Option<(Match, Action, Option<Duration>)>, String> {
     if expected.is_empty() {
         return Ok(None);

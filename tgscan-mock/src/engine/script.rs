@@ -60,6 +60,7 @@ impl Mock {
 
     /// Scripts steps that were read from a file or sent by another program, as [`script`](Self::script) does.
     #[cfg(feature = "server")]
+    #[doc(hidden)]
     pub fn script_steps(&self, steps: impl IntoIterator<Item = ScriptStep>) {
         let mut state = self.state();
         for step in steps {
@@ -86,10 +87,6 @@ pub(super) fn accept(checked: Result<(), String>) {
         panic!("{why}");
     }
 }
-
-/// A remaining step: its method, or `None` for any; and its fault, or `None` for a normal answer.
-#[cfg(feature = "server")]
-pub(crate) type NextStep = (Option<&'static str>, Option<Fault>);
 
 /// The faults of the next requests.
 #[derive(Clone, Default)]
@@ -140,14 +137,14 @@ impl Script {
         self.steps.entry(taken.queue).or_default().insert(taken.number, taken.fault);
     }
 
-    /// Returns the first remaining steps in order, at most this number.
+    /// Returns the first remaining steps in order, at most this number, as [`ScriptStep`]s.
     #[cfg(feature = "server")]
-    pub(super) fn first_steps(&self, most: usize) -> Vec<NextStep> {
-        let queues =
-            self.steps.iter().map(|(method, steps)| steps.iter().take(most).map(|step| (*method, step)));
-        let steps: BTreeMap<u64, NextStep> =
-            queues.flatten().map(|(method, (number, fault))| (*number, (method, fault.clone()))).collect();
-        steps.into_values().take(most).collect()
+    pub(super) fn first_steps(&self, most: usize) -> Vec<serde_json::Map<String, serde_json::Value>> {
+        let queues = self.steps.iter().flat_map(|(method, steps)| {
+            steps.iter().take(most).map(|(number, fault)| (*number, (*method, fault)))
+        });
+        let steps = queues.collect::<BTreeMap<_, _>>().into_values().take(most);
+        steps.map(|(method, fault)| super::step::step_json(method, fault.as_ref())).collect()
     }
 
     /// Returns the number of remaining steps.

@@ -8,7 +8,7 @@ use tgscan_core::types::Envelope;
 use crate::data::{Generate, GenerateVisitor, Profile, sample, visit_all};
 
 /// How many answers per method are merged, enough to contain every field.
-const SAMPLES: u64 = 32;
+const SAMPLES: u64 = 16;
 
 /// Merged answers by method name, with every field and one element per list.
 struct Shapes(Vec<(&'static str, Value)>);

@@ -1,37 +1,24 @@
 //! Scripted faults in configuration files and in the server's control paths.
 
+mod schema;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tgscan_core::types::registry::infos;
 
-use super::fault::{Fault, FaultKind};
+use super::change::milliseconds;
+use super::fault::{Fault, FaultKind, MOST_BYTES};
+pub(super) use schema::method_schema;
+pub(crate) use schema::required_method_schema;
 
-/// A step of a script, read from TOML or JSON, for the next requests of a method or of any method.
-///
-/// ```
-/// use tgscan_mock::{Mock, ScriptStep};
-///
-/// let steps: Vec<ScriptStep> = serde_json::from_str(
-///     r#"[{"kind": "answer"},
-///         {"kind": "reset", "charged": true, "method": "search"},
-///         {"kind": "too_many_requests", "retry_after": 2},
-///         {"kind": "html_page", "status": 502},
-///         {"kind": "field_missing", "field": "/result/meta/op_cost"}]"#,
-/// )?;
-/// let mock = Mock::new();
-/// mock.script_steps(steps);
-/// assert_eq!(mock.script_left(), 5);
-///
-/// // Contradictory settings are errors.
-/// let wrong = serde_json::from_str::<ScriptStep>(r#"{"kind": "refuse", "charged": true}"#).unwrap_err();
-/// assert!(wrong.to_string().contains("`refuse` is never charged"));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
+/// A step of a script, for the next requests of a method or of any method.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(hidden)]
 pub struct ScriptStep {
     pub(super) method: Option<&'static str>,
     /// `None` answers the request normally.
@@ -42,31 +29,94 @@ pub struct ScriptStep {
 
 /// [`FaultKind`] with named fields. Variants without fields have braces, because serde rejects unknown fields only
 /// there.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum Form {
+    /// The request is answered normally.
     Answer {},
+    /// The connection is refused.
     Refuse {},
+    /// The connection is reset without an answer.
     Reset {},
+    /// The connection is closed without an answer.
     Close {},
+    /// The connection stays open without an answer.
     Stall {},
-    CutBody { at: usize },
-    StallBody { at: usize },
-    TrickleBody { at: usize },
+    /// The connection is closed within the body.
+    CutBody {
+        /// Number of bytes of the body before the fault.
+        at: usize,
+    },
+    /// The connection stays open within the body, without further bytes.
+    StallBody {
+        /// Number of bytes of the body before the fault.
+        at: usize,
+    },
+    /// Single bytes follow endlessly within the body.
+    TrickleBody {
+        /// Number of bytes of the body before the fault.
+        at: usize,
+    },
+    /// The answer comes in small pieces.
     SlowBody {},
-    TooManyRequests { retry_after: Option<u64> },
-    Unavailable { retry_after: Option<u64> },
-    HtmlPage { status: u16 },
-    GatewayJson { status: u16 },
-    Redirect { status: u16 },
-    Oversized { bytes: usize },
+    /// 429 with an error envelope.
+    TooManyRequests {
+        /// Seconds of `Retry-After`.
+        retry_after: Option<u64>,
+    },
+    /// 503 with an error envelope.
+    Unavailable {
+        /// Seconds of `Retry-After`.
+        retry_after: Option<u64>,
+    },
+    /// A gateway's page with this status, which must allow a body.
+    HtmlPage {
+        #[schemars(range(min = 200, max = 599))]
+        status: u16,
+    },
+    /// A gateway's JSON with this status, which must allow a body: `{"status":"error","message":…}`, which is not the
+    /// service's envelope.
+    GatewayJson {
+        #[schemars(range(min = 200, max = 599))]
+        status: u16,
+    },
+    /// A redirect to another host with this status.
+    Redirect {
+        #[schemars(extend("enum" = [301, 302, 303, 307, 308]))]
+        status: u16,
+    },
+    /// The answer, padded to at least this number of bytes.
+    Oversized {
+        #[schemars(range(max = MOST_BYTES))]
+        bytes: usize,
+    },
+    /// The answer has the content type `text/html`.
     WrongContentType {},
+    /// The answer has repeated headers.
     RepeatedHeaders {},
-    ErrorEnvelope { status: u16 },
+    /// An error envelope with this status, which must allow a body. A 4xx status and 503 are never charged.
+    ErrorEnvelope {
+        #[schemars(range(min = 200, max = 599))]
+        status: u16,
+    },
+    /// The answer has status 500.
     OkUnder500 {},
-    FieldMissing { field: String },
-    FieldMistyped { field: String },
-    CutJson { at: usize },
+    /// A field of the answer is missing.
+    FieldMissing {
+        /// A JSON pointer (RFC 6901) into the body, e.g. `/result/meta/op_cost`. If no answer of the method has the field,
+        /// the error lists all fields. If only the answer to a request lacks it, the request is refused and the step is kept.
+        field: String,
+    },
+    /// A field of the answer has another type.
+    FieldMistyped {
+        /// A JSON pointer (RFC 6901) into the body, as for `field_missing`.
+        field: String,
+    },
+    /// The JSON ends early, in a body that is complete for HTTP.
+    CutJson {
+        /// Number of bytes of the body before the fault.
+        at: usize,
+    },
 }
 
 // By hand, because the derive would borrow `&'static str` from the input.
@@ -232,18 +282,30 @@ const MOST_TIMES: usize = 100_000;
 pub(crate) const MOST_LATENCY_MS: u64 = 60 * 60 * 1000;
 
 /// Writes a fault as a [`ScriptStep`].
-pub(crate) fn fault_json(fault: &Fault) -> Value {
-    let mut json = serde_json::to_value(Form::of(fault.kind())).unwrap_or_default();
-    if let Some(fields) = json.as_object_mut() {
-        fields.insert("charged".into(), fault.is_charged().into());
-        if let Some(message) = fault.message() {
-            fields.insert("message".into(), message.into());
-        }
-        if let Some(latency) = fault.latency() {
-            fields.insert("latency_ms".into(), u64::try_from(latency.as_millis()).unwrap_or(u64::MAX).into());
-        }
+pub(crate) fn fault_json(fault: &Fault) -> Map<String, Value> {
+    let mut fields = fields(&Form::of(fault.kind()));
+    fields.insert("charged".into(), fault.is_charged().into());
+    if let Some(message) = fault.message() {
+        fields.insert("message".into(), message.into());
     }
-    json
+    if let Some(latency) = fault.latency() {
+        fields.insert("latency_ms".into(), milliseconds(latency).into());
+    }
+    fields
+}
+
+/// Writes a step with one request.
+pub(super) fn step_json(method: Option<&'static str>, fault: Option<&Fault>) -> Map<String, Value> {
+    let mut step = fault.map_or_else(|| fields(&Form::Answer {}), fault_json);
+    step.insert("method".into(), method.into());
+    step
+}
+
+fn fields(form: &Form) -> Map<String, Value> {
+    match serde_json::to_value(form) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
 }
 
 #[cfg(test)]
@@ -261,7 +323,7 @@ mod tests {
         let gateway = Fault::new(FaultKind::GatewayJson(StatusCode::SERVICE_UNAVAILABLE));
         let gateway = gateway.with_message("no healthy upstream");
         for fault in Fault::all(1000).into_iter().chain([slow, worded, gateway]) {
-            let json = fault_json(&fault).to_string();
+            let json = Value::Object(fault_json(&fault)).to_string();
             assert_eq!(read(&json), Ok(ScriptStep { method: None, fault: Some(fault), times: 1 }), "{json}");
         }
         let answered = ScriptStep { method: Some("search"), fault: None, times: 1 };

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::panic::{Location, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tgscan_core::Timer;
@@ -59,15 +59,14 @@ impl Mock {
     ) -> Result<(), UnmetExpectations> {
         let mut time = timer.sleep(limit);
         poll_fn(|context| {
-            {
+            let full = {
                 let mut state = self.state();
                 if state.expected.is_satisfied() {
                     return Poll::Ready(());
                 }
-                if !state.waiting.iter().any(|waiting| waiting.will_wake(context.waker())) {
-                    state.waiting.push(context.waker().clone());
-                }
-            }
+                state.wait(context)
+            };
+            full.into_iter().for_each(Waker::wake);
             time.as_mut().poll(context)
         })
         .await;
@@ -77,11 +76,12 @@ impl Mock {
     /// Checks that all expectations are met, that every request was expected, and that no script step is left.
     ///
     /// # Errors
-    /// If they are not: the criterion that failed, the nearest request, the seed, and how to run the test again.
+    /// If they are not: the criterion that failed, the nearest request, and the seed.
     pub fn verify(&self) -> Result<(), UnmetExpectations> {
         let mut state = self.state();
         state.expected.is_verified = true;
-        let requests: Vec<Target<'_>> = state.recording.targets().collect();
+        let requests: Vec<Target<'_>> =
+            state.recording.kept.iter().map(|entry| entry.request.target()).collect();
         report(&state.expected, &requests, state.script.left(), self.seed())
     }
 

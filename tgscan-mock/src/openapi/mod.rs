@@ -4,12 +4,13 @@
 
 mod responses;
 
-use schemars::generate::{Contract, SchemaSettings};
+use schemars::generate::Contract;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use tgscan_core::types::{ApiMethod, ErrorResult};
 
 use crate::engine::each_method;
+use crate::schema::{generator, plain};
 
 /// Returns the OpenAPI document of all API methods and their test methods.
 ///
@@ -18,19 +19,10 @@ use crate::engine::each_method;
 /// assert!(document["paths"]["/tgscan/v1/search"]["post"].is_object());
 /// ```
 pub fn openapi() -> Value {
-    let mut document = Document { paths: Map::new(), schemas: generator() };
+    // Written answers have every documented field.
+    let mut document = Document { paths: Map::new(), schemas: generator(Contract::Serialize) };
     each_method!(document);
     document.finish()
-}
-
-fn generator() -> SchemaGenerator {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.definitions_path = "/components/schemas".into();
-        settings.meta_schema = None;
-        // Written answers have every documented field.
-        settings.contract = Contract::Serialize;
-    });
-    settings.into_generator()
 }
 
 struct Document {
@@ -132,23 +124,4 @@ const TEST: &str = "Test method: takes test keys only, returns random data in th
 
 fn key(description: &str) -> Value {
     json!({ "type": "apiKey", "in": "header", "name": "Api-Key", "description": description })
-}
-
-/// Replaces links between Rust types by the types' names.
-fn plain(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                match field {
-                    Value::String(text) if name == "description" => {
-                        *text =
-                            text.replace("[`", "`").replace("`]", "`").replace('\n', " ").replace("  ", " ");
-                    }
-                    _ => plain(field),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(plain),
-        _ => {}
-    }
 }

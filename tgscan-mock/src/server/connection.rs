@@ -10,16 +10,18 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::body::MockBody;
 use super::connections::Open;
-use super::control::Unread;
+use super::control::Refused;
 use super::service::{Connection, InFlight, Service};
 use super::socket::{Reset, Socket};
-use super::{control, log, version};
+use super::{control, log};
 use crate::engine::{End, Wire};
 
 /// The largest request body in bytes. The longest valid form has 10 usernames of 32 characters.
@@ -82,12 +84,18 @@ async fn serve(stream: TcpStream, acceptor: Acceptor, service: Arc<Service>, ope
 async fn speak_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, connection: Connection) {
     let connection = Arc::new(connection);
     let service = service_fn(move |request| respond(InFlight::of(connection.clone(), &request), request));
+    let mut http = Builder::new(TokioExecutor::new());
+    // No dates, so that the same seed gives the same bytes.
+    // No limit for the head of a request, which would set a timer for each.
+    // One buffer per response: copying a small body is cheaper than a vectored write.
+    http.http1().auto_date_header(false).header_read_timeout(None).writev(false);
+    http.http2().auto_date_header(false).timer(TokioTimer::new());
     // The client notices a broken connection.
-    let _ = version::serve(stream, service).await;
+    let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// Reads the body, or returns why it cannot be read. Incomplete requests are not processed.
-async fn read(request: Request<Incoming>) -> (Request<Bytes>, Option<Unread>) {
+async fn read(request: Request<Incoming>) -> (Request<Bytes>, Option<Refused>) {
     let (head, body) = request.into_parts();
     let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let bad = |why: &str| Some((StatusCode::BAD_REQUEST, why.to_owned()));
@@ -109,7 +117,7 @@ async fn read(request: Request<Incoming>) -> (Request<Bytes>, Option<Unread>) {
 async fn respond(mut in_flight: InFlight, request: Request<Incoming>) -> io::Result<Response<MockBody>> {
     let connection = in_flight.connection.clone();
     let Connection { service, reset } = &*connection;
-    let Service { mock, connections, coding, log, started_ms } = &**service;
+    let Service { mock, coding, log, started_ms, .. } = &**service;
     let coding = coding.accepted_by(request.headers());
     let (request, unread) = read(request).await;
     let wire = if let Some(response) = control::answer(mock, *started_ms, &request, unread.as_ref()).await {
@@ -123,7 +131,7 @@ async fn respond(mut in_flight: InFlight, request: Request<Incoming>) -> io::Res
         mock.record_answer(outcome.number, log::http_method(request.method()), &request, &outcome.wire);
         in_flight.number = Some(outcome.number);
         if let Some(log) = log {
-            log(&log::line(mock, &request, &outcome));
+            log(&log::line(&request, &outcome));
         }
         if let Some(latency) = outcome.latency {
             tokio::time::sleep(latency).await;
@@ -131,7 +139,7 @@ async fn respond(mut in_flight: InFlight, request: Request<Incoming>) -> io::Res
         outcome.wire
     };
     let ended = || io::Error::other("a fault of the mock ended the connection");
-    match coding.apply(wire, connections) {
+    match coding.apply(wire) {
         Wire::Whole(response) => Ok(response.map(|body| MockBody::whole(body, in_flight))),
         Wire::Slow(response) => Ok(response.map(|body| MockBody::slow(body, in_flight))),
         Wire::Partial(response, at, end) => {

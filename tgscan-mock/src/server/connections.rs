@@ -10,8 +10,6 @@ use tokio::sync::Notify;
 pub(super) struct Connections {
     open: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
-    #[cfg(feature = "gzip")]
-    compressed: Arc<AtomicUsize>,
     close: Arc<Notify>,
 }
 
@@ -44,16 +42,6 @@ impl Connections {
 
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
-    }
-
-    #[cfg(feature = "gzip")]
-    pub(super) fn count_compressed(&self) {
-        self.compressed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    #[cfg(feature = "gzip")]
-    pub(super) fn compressed(&self) -> usize {
-        self.compressed.load(Ordering::Relaxed)
     }
 
     /// Makes the server's thread close its connections, now or when it next waits.

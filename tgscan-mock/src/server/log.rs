@@ -2,8 +2,7 @@
 
 use http::{Method, Request};
 
-use crate::Mock;
-use crate::engine::{End, Outcome, Wire};
+use crate::engine::{Outcome, Wire, has_path};
 
 /// Returns the name of an HTTP method, or `?` for an unknown one, which could be a query or a key in the wrong place.
 pub(super) fn http_method(method: &Method) -> &'static str {
@@ -20,27 +19,18 @@ pub(super) fn http_method(method: &Method) -> &'static str {
 }
 
 /// Contains only known paths and HTTP methods: an unknown one could be a query or a key in the wrong place.
-pub(super) fn line<B>(mock: &Mock, request: &Request<B>, outcome: &Outcome) -> String {
+pub(super) fn line<B>(request: &Request<B>, outcome: &Outcome) -> String {
     let http_method = http_method(request.method());
     let path = match request.uri().path() {
-        path if mock.has_path(path) => path,
+        path if has_path(path) => path,
         _ => "(unknown path)",
     };
     let answer = match &outcome.wire {
         Wire::Whole(response) => response.status().as_u16().to_string(),
         Wire::Slow(response) => format!("{} slowly", response.status().as_u16()),
-        Wire::Partial(response, _, end) => format!("{} then {}", response.status().as_u16(), word(*end)),
-        Wire::Nothing(end) => word(*end).into(),
-        Wire::Refused => word(End::Reset).into(),
+        Wire::Partial(response, _, end) => format!("{} then {}", response.status().as_u16(), end.name()),
+        Wire::Nothing(end) => end.name().into(),
+        Wire::Refused => "reset".into(),
     };
     format!("{http_method} {path}: {answer}, charged {}", outcome.charged)
-}
-
-fn word(end: End) -> &'static str {
-    match end {
-        End::Reset => "reset",
-        End::Close => "closed",
-        End::Stall => "silent",
-        End::Trickle => "trickling",
-    }
 }

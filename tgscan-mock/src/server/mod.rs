@@ -1,12 +1,6 @@
-//! The mock on a socket: HTTP/1.1 and, with its feature, HTTP/2, in clear text or over TLS.
+//! The mock on a socket: HTTP/1.1 and HTTP/2, in clear text or over TLS.
 
 mod body;
-// Content codings of answers.
-#[cfg(feature = "gzip")]
-#[path = "coding/gzip.rs"]
-mod coding;
-#[cfg(not(feature = "gzip"))]
-#[path = "coding/identity.rs"]
 mod coding;
 mod connection;
 mod connections;
@@ -17,13 +11,6 @@ mod service;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
-// Versions of HTTP.
-#[cfg(feature = "http2")]
-#[path = "version/both.rs"]
-mod version;
-#[cfg(not(feature = "http2"))]
-#[path = "version/http1.rs"]
-mod version;
 
 use std::fmt;
 use std::io;
@@ -39,6 +26,7 @@ use self::service::Service;
 #[cfg(feature = "tls")]
 use self::tls::Tls;
 use crate::Mock;
+use crate::engine::since_1970;
 
 /// The address and protocol of a [`MockServer`].
 #[derive(Clone, Debug)]
@@ -103,7 +91,6 @@ impl ServerOptions {
 
     /// Compresses answers with gzip if the request's `accept-encoding` allows it. Faults that cut, stall or slow a body
     /// then count compressed bytes. Default: no compression.
-    #[cfg(feature = "gzip")]
     #[must_use]
     pub fn gzip(mut self) -> Self {
         self.coding = ContentCoding::Gzip;
@@ -211,7 +198,7 @@ impl MockServer {
         let connections = Connections::default();
         let shared = connections.clone();
         let (coding, log) = (options.coding, options.log);
-        let started_ms = control::since_1970(SystemTime::now());
+        let started_ms = since_1970(SystemTime::now());
         let service = Service { mock: served, connections: shared, coding, log, started_ms };
         let thread = std::thread::Builder::new().name("tgscan-mock".into()).spawn(move || {
             runtime.block_on(async {
@@ -246,14 +233,9 @@ impl MockServer {
     }
 
     /// Returns the number of requests in flight, without those to control paths.
+    #[doc(hidden)]
     pub fn requests_in_flight(&self) -> usize {
         self.connections.requests()
-    }
-
-    /// Returns the number of compressed answers, complete or not.
-    #[cfg(feature = "gzip")]
-    pub fn compressed_answers(&self) -> usize {
-        self.connections.compressed()
     }
 
     /// Returns the certificate of the authority that signed the server's certificate as PEM, or `None` without TLS.

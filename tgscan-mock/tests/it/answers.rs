@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_executor::block_on;
 use http::Request;
 use tgscan_mock::core::{Credits, Transport, transport::TransportErrorKind};
-use tgscan_mock::data::{Billing, Generate, GenerateVisitor, Profile, sample};
+use tgscan_mock::data::{Generate, GenerateVisitor, Profile, sample};
 use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
 use tgscan_mock::{FaultKind, KeyUsed, Mock, Repeat, data::visit_all, types};
 
@@ -252,7 +252,7 @@ fn only_answers_without_a_query_depend_on_the_balance() {
                 let request = sample(&M::requests(), seed);
                 let fitted = [1, 2].map(|credits| {
                     let mut answer = sample(&M::answers(Profile::Typical), seed);
-                    request.apply_billing(&mut answer, &Billing::new(1, credits));
+                    request.apply_billing(&mut answer, 1, credits);
                     serde_json::to_string(&answer).unwrap()
                 });
                 let asks_nothing = serde_html_form::to_string(&request).unwrap().is_empty();

@@ -42,8 +42,9 @@ fn requests_can_be_read_without_keys() {
     let (_, mut requests) = control(server.address(), "GET", "requests", "");
     let received = requests[0]["received_ms"].take().as_u64().unwrap();
     assert!(received > 1_700_000_000_000, "{received}");
+    requests[0]["took_ms"].take();
     let expected = json!({"method": "search", "path": "/tgscan/v1/search", "form": "query=some_username",
-        "key": "live", "status": 200, "charged": 1, "fault": null, "refusal": null, "url_query": null, "received_ms": null,
+        "number": 1, "is_test": false, "body": null, "took_ms": null, "key": "live", "status": 200, "charged": 1, "fault": null, "refusal": null, "url_query": null, "received_ms": null,
         "headers": {"connection": ["close"], "content-length": ["19"], "host": ["mock"],
             "content-type": ["application/x-www-form-urlencoded"]}});
     assert_eq!(requests[0], expected);
@@ -203,6 +204,88 @@ fn control_document_has_each_path_with_its_http_methods() {
     let (_, unknown) = control(server.address(), "GET", "nothing", "");
     let known = unknown["error"].as_str().unwrap().matches("/_mock/").count();
     assert_eq!(paths.len(), known, "{unknown}");
+}
+
+/// Returns whether a value has the shape of a schema: the keywords that the document uses for answers.
+fn fits(document: &Value, schema: &Value, value: &Value) -> bool {
+    let fits = |schema: &Value, value: &Value| fits(document, schema, value);
+    if let Some(reference) = schema["$ref"].as_str() {
+        return fits(document.pointer(&reference[1..]).unwrap(), value);
+    }
+    let name = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let is_type = |known: &Value| known == name || known == "number" && name == "integer";
+    let of_type = match &schema["type"] {
+        Value::Array(types) => types.iter().any(is_type),
+        Value::Null => true,
+        known => is_type(known),
+    };
+    let any = |keyword: &str, fits: &dyn Fn(&Value) -> bool| {
+        schema[keyword].as_array().is_none_or(|options| options.iter().any(fits))
+    };
+    let items = value.as_array().into_iter().flatten().all(|item| fits(&schema["items"], item));
+    let required = schema["required"].as_array().into_iter().flatten();
+    let fields = value.as_object().into_iter().flatten().all(|(name, field)| {
+        match (&schema["properties"][name], &schema["additionalProperties"]) {
+            (Value::Null, Value::Null) => schema["properties"].is_null(),
+            (Value::Null, others) => *others != false && (*others == true || fits(others, field)),
+            (property, _) => fits(property, field),
+        }
+    });
+    of_type
+        && any("anyOf", &|option| fits(option, value))
+        && any("enum", &|option| option == value)
+        && items
+        && fields
+        && (!value.is_object()
+            || required.into_iter().all(|name| value.get(name.as_str().unwrap()).is_some()))
+}
+
+#[test]
+fn answers_have_the_shape_of_the_control_document() {
+    let mock = Mock::new();
+    let server = started(&mock);
+    let (_, document) = control(server.address(), "GET", "control.json", "");
+    let state = &document["components"]["schemas"]["State"];
+    assert_eq!(state["required"].as_array().unwrap().len(), state["properties"].as_object().unwrap().len());
+    let mut checked = 0;
+    let mut check = |http_method: &str, path: &str, body: &str| {
+        let name = path.split('?').next().unwrap();
+        let operation = &document["paths"][format!("/_mock/{name}")][http_method.to_lowercase()];
+        let (status, answer) = control(server.address(), http_method, path, body);
+        let schema = &operation["responses"][status.to_string()]["content"]["application/json"]["schema"];
+        assert!(schema.is_object() && fits(&document, schema, &answer), "{http_method} {path}: {answer}");
+        checked += 1;
+    };
+    let change = r#"{"costs": {"search": {"usual": 2, "queries": {"carol": 3}}}}"#;
+    check("PUT", "state", change);
+    check("PUT", "state", "[]");
+    check("POST", "faults", r#"[{"kind": "html_page", "status": 502, "charged": true, "latency_ms": 1}]"#);
+    for key in [Mock::LIVE_KEY, Mock::LIVE_KEY, "a-wrong-key"] {
+        send(server.address(), &search(key));
+    }
+    check("POST", "faults", r#"[{"kind": "answer"}, {"kind": "cut_body", "at": 3, "method": "balance"}]"#);
+    check("POST", "expectations", r#"[{"method": "search", "times": 2}, {"method": "balance"}]"#);
+    send(server.address(), &search(Mock::LIVE_KEY));
+    for path in ["state", "requests", "changes", "faults", "expectations", "openapi.json", "control.json"] {
+        check("GET", path, "");
+    }
+    for number in ["1", "2", "3", "99", "none"] {
+        check("GET", &format!("request?number={number}"), "");
+    }
+    check("DELETE", "faults", "");
+    check("DELETE", "expectations", "");
+    check("POST", "reset", "");
+    assert_eq!(checked, 20);
+    let wrong = json!({"satisfied": true});
+    assert!(!fits(&document, &json!({"$ref": "#/components/schemas/Verdict"}), &wrong));
 }
 
 #[test]

@@ -2,16 +2,14 @@
 
 use std::fmt::Debug;
 
-use futures_executor::block_on;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tgscan_mock::Mock;
 use tgscan_mock::data::visit_all;
-use tgscan_mock::data::{Billing, Generate, GenerateVisitor, Profile, sample};
-use tgscan_mock::types::{Reveal, Search, SimilarGroups, UserCheck};
+use tgscan_mock::data::{Generate, GenerateVisitor, Profile, sample};
+use tgscan_mock::types::{Search, SimilarGroups};
 
 #[test]
 fn every_answer_and_request_round_trips() {
@@ -91,7 +89,7 @@ fn answers_shrink_to_the_simplest() {
     assert!(simplest.groups.is_empty() && simplest.username_history.is_empty());
     let user = simplest.user.unwrap();
     assert_eq!((user.username, user.last_name), (None, None));
-    assert_eq!(user.first_name.chars().count(), 1);
+    assert_eq!(user.first_name, "Anna");
 }
 
 #[test]
@@ -107,36 +105,10 @@ fn failing_answers_shrink_to_a_minimal_failure() {
     let minimal = tree.current();
     assert_eq!((minimal.groups.len(), minimal.meta.num_groups, minimal.meta.known_num_groups), (2, 2, 2));
     for group in &minimal.groups {
-        let written = serde_json::to_value(group).unwrap();
-        let title = group.title.chars().next().unwrap().to_string();
-        let expected =
-            json!({"id": 1_000_000_000, "username": null, "title": title, "date_updated": "2016-01-01"});
-        assert_eq!(written, expected);
+        let expected = json!({"id": 1_000_000_000, "username": null, "title": "Book club", "date_updated": "2016-01-01"});
+        assert_eq!(serde_json::to_value(group).unwrap(), expected);
     }
     assert_eq!(minimal.meta.search_query, "100000");
-}
-
-#[test]
-fn a_drawn_person_is_found_by_a_mock() {
-    let mock = Mock::builder().credits(1_000_000).build().unwrap();
-    let client = mock.client();
-    let mut groups = 0;
-    for seed in 0..300 {
-        let drawn = sample(&Search::answers(Profile::Typical), seed);
-        let mut found = block_on(client.search(drawn.meta.search_query.as_str())).unwrap().answer;
-        found.meta.op_cost = drawn.meta.op_cost;
-        assert_eq!(found.reveal(), drawn.reveal());
-        groups += found.groups.len();
-        let drawn = sample(&UserCheck::answers(Profile::Typical), seed);
-        let found = block_on(client.user_check(drawn.meta.search_query.as_str())).unwrap().answer;
-        assert_eq!(found.reveal(), drawn.reveal());
-        let drawn = sample(&SimilarGroups::answers(Profile::Typical), seed);
-        let query = drawn.meta.search_query.join(",");
-        let mut found = block_on(client.similar_groups(query.as_str())).unwrap().answer;
-        found.meta.op_cost = drawn.meta.op_cost;
-        assert_eq!(found.reveal(), drawn.reveal());
-    }
-    assert!(groups > 1000, "{groups}");
 }
 
 proptest! {
@@ -147,7 +119,7 @@ proptest! {
         request in Search::requests(), profile in prop_oneof![Just(Profile::Typical), Just(Profile::Extreme)], seed: u64,
     ) {
         let mut answer = sample(&Search::answers(profile), seed);
-        request.apply_billing(&mut answer, &Billing::new(4, 9));
+        request.apply_billing(&mut answer, 4, 9);
         prop_assert_eq!(usize::try_from(answer.meta.num_groups).unwrap(), answer.groups.len());
         prop_assert!(answer.meta.num_groups <= answer.meta.known_num_groups);
         prop_assert_eq!(answer.meta.op_cost, 4);

@@ -161,7 +161,6 @@ fn a_mismatch_names_the_criterion_and_the_nearest() {
         "`search` with `query=alice_b` is expected 1 time, and was called 0 times; the query differs: the nearest \
          request was live `search` with `query=alice_c`",
         "seed: 77, as in `Mock::builder().seed(77)`",
-        "to run it again: cargo test -p tgscan-mock -- --exact expect::a_mismatch_names_the_criterion_and_the_nearest",
     ] {
         assert!(report.contains(says), "{report}");
     }

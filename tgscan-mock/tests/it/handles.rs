@@ -57,7 +57,7 @@ fn a_clone_dropped_by_a_task_does_not_verify() {
     let clone = mock.clone();
     std::thread::spawn(move || drop(clone)).join().unwrap();
     let says = dropped(mock).unwrap();
-    assert!(says.contains("-- --exact handles::a_clone_dropped_by_a_task_does_not_verify"), "{says}");
+    assert!(says.contains("is expected 1 time, and was called 0 times"), "{says}");
 }
 
 #[test]
@@ -180,7 +180,6 @@ fn failing_test_shows_the_unexpected_call() {
         "- `search` with `query=alice` is expected 1 time, and was called 0 times; the query differs: the nearest \
          request was live `search` with `query=bobby`",
         "- unexpected request: live `search` with `query=bobby`",
-        "to run it again: cargo test -p tgscan-mock -- --exact handles::failing_test_shows",
     ] {
         assert!(printed.contains(says), "{says}: {printed}");
     }

@@ -38,10 +38,9 @@ fn answers_are_compressed_if_the_request_accepts_it() {
     for mut request in seven_urls(&in_process) {
         let expected = answer(&in_process, &request);
         assert_eq!(&send(server.address(), &request).1, expected.body());
-        let before = server.compressed_answers();
         request.headers_mut().insert("accept-encoding", "br, gzip".parse().unwrap());
         let (status, compressed) = send(server.address(), &request);
-        assert_eq!((status.as_str(), server.compressed_answers()), ("HTTP/1.1 200 OK", before + 1));
+        assert_eq!(status, "HTTP/1.1 200 OK");
         let mut expanded = Vec::new();
         flate2::read::GzDecoder::new(&compressed[..]).read_to_end(&mut expanded).unwrap();
         assert_eq!(&expanded, answer(&in_process, &request).body());

@@ -35,8 +35,9 @@ use std::time::Duration;
 use tgscan_core::store::Store;
 
 use super::Report;
+use crate::data::Rng;
 use course::play;
-use step::{Rng, Step};
+use step::Step;
 
 /// The number of steps of a course.
 const STEPS: usize = 40;
@@ -55,32 +56,21 @@ pub trait StoreUnderTest {
 }
 
 /// A requirement on stores; see [`tgscan_core::store`].
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Rule {
-    /// A claim is stored before its request is sent, and survives a crash.
     DurableClaim,
-    /// An answer survives a crash, byte for byte.
     DurableAnswer,
-    /// Equal questions that are asked concurrently are sent once.
     OneClaim,
-    /// A call whose owner was lost, or which ended without an answer, blocks its question until it is resolved.
     Uncertain,
-    /// A cap counts the calls of all owners.
     Cap,
-    /// Answers older than `max_age` are not used. Due questions and answers are removed.
     Expiry,
-    /// Accounts do not mix.
     Isolation,
-    /// Charged ≤ lost by the account ≤ charged + in flight + uncertain. The calls and the journal explain the totals.
     Accounting,
-    /// Uncertain calls can be resolved by a comparison and by hand, even after a purchase.
     Resolving,
-    /// Erasing a person removes questions and answers, but keeps their cost.
     Erasing,
-    /// The claim of a dropped caller is released.
     Release,
-    /// Indexes agree with the rows.
     Indexes,
 }
 
@@ -104,16 +94,16 @@ impl Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::DurableClaim => "a claim survives a crash",
+            Self::DurableClaim => "a claim is stored before its request is sent, and survives a crash",
             Self::DurableAnswer => "an answer survives a crash, byte for byte",
-            Self::OneClaim => "equal questions are sent once",
-            Self::Uncertain => "an uncertain call blocks its question",
-            Self::Cap => "a cap counts all owners",
+            Self::OneClaim => "equal questions that are asked concurrently are sent once",
+            Self::Uncertain => "an uncertain or unanswered call blocks its question until it is resolved",
+            Self::Cap => "a cap counts the calls of all owners",
             Self::Expiry => "questions and answers expire",
             Self::Isolation => "accounts do not mix",
             Self::Accounting => "totals, calls and journal agree with the service",
             Self::Resolving => "uncertain calls can be resolved by comparison and by hand",
-            Self::Erasing => "erasing removes questions and answers only",
+            Self::Erasing => "erasing a person removes questions and answers, and keeps their cost",
             Self::Release => "the claim of a dropped caller is released",
             Self::Indexes => "indexes agree with the rows",
         })

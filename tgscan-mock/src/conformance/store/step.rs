@@ -1,24 +1,7 @@
 //! The steps of a course.
 
 use super::model::Answers;
-use crate::data;
-
-/// Random numbers from a seed.
-pub(super) struct Rng(data::Rng);
-
-impl Rng {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(data::Rng::new(seed))
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0.next() % bound
-    }
-
-    fn index(&mut self, bound: usize) -> usize {
-        usize::try_from(self.below(bound as u64)).unwrap_or_default()
-    }
-}
+use crate::data::Rng;
 
 /// A step. Selects a call by its index among the possible ones, so that a course can be shortened.
 #[derive(Clone, Copy, Debug)]
@@ -98,14 +81,14 @@ impl Step {
 
     pub(super) fn random(rng: &mut Rng) -> Self {
         let (account, person) = (rng.index(super::model::ACCOUNTS.len()), rng.index(2));
-        match rng.below(32) {
+        match rng.between(0, 31) {
             0..=12 => Self::Ask {
                 account,
                 person,
                 answers: [Answers::StoredOrNew, Answers::StoredOrNew, Answers::New, Answers::Stored]
                     [rng.index(4)],
-                is_capped: rng.below(3) == 0,
-                reply: match rng.below(8) {
+                is_capped: rng.index(3) == 0,
+                reply: match rng.index(8) {
                     0 => Reply::Reset { is_charged: false },
                     1 => Reply::Reset { is_charged: true },
                     2 => Reply::Refused,

@@ -95,14 +95,18 @@ impl Entry {
 
 /// The progress of an expectation.
 #[cfg(feature = "server")]
+#[derive(serde::Serialize, schemars::JsonSchema)]
 pub(crate) struct Progress {
-    /// The expected call, for display.
-    pub(crate) call: String,
-    /// The expected number of calls, for display.
-    pub(crate) expected: String,
-    pub(crate) calls: u64,
-    pub(crate) refused: u64,
-    pub(crate) is_met: bool,
+    /// The expected call.
+    call: String,
+    /// The expected number of calls, such as `2 times`.
+    expected: String,
+    /// Number of requests that matched.
+    calls: u64,
+    /// How many of them were refused and returned their step.
+    refused: u64,
+    /// Whether there were enough calls.
+    is_met: bool,
 }
 
 /// A request that matched: its expectation and its step of the sequence.
@@ -122,8 +126,6 @@ pub(crate) struct Expectations {
     pub(crate) is_verified: bool,
     /// Whether dropping a handle verifies them.
     pub(crate) is_verified_by_drop: bool,
-    /// The command that runs the test again.
-    pub(super) rerun: Option<String>,
 }
 
 impl Expectations {
@@ -135,7 +137,6 @@ impl Expectations {
         let (refused, returned) = (0, BTreeSet::new());
         self.entries.push(Entry { expected, calls: 0, refused, returned, place, is_over: false });
         self.is_verified = false;
-        self.rerun = self.rerun.take().or_else(super::rerun::rerun);
     }
 
     /// Returns whether every expectation is met and every request was expected.
@@ -145,9 +146,9 @@ impl Expectations {
 
     /// Returns the progress of the first expectations, at most this number.
     #[cfg(feature = "server")]
-    pub(crate) fn progress(&self, most: usize) -> Vec<Progress> {
+    pub(crate) fn progress(&self, most: usize, shortened: impl Fn(&str) -> String) -> Vec<Progress> {
         let progress = |entry: &Entry| Progress {
-            call: entry.expected.to_string(),
+            call: shortened(&entry.expected.to_string()),
             expected: entry.expected_count(),
             calls: entry.calls,
             refused: entry.refused,

@@ -2,7 +2,6 @@
 
 mod expectations;
 mod report;
-mod rerun;
 
 use std::any::Any;
 use std::fmt;

@@ -3,10 +3,8 @@
 use std::fmt;
 
 use super::expectations::{Entry, Expectations, Target, plural};
-use super::rerun::rerun;
 
-/// A report of unmet expectations: for each, the criterion that failed and the nearest request; then the command that
-/// runs the test again.
+/// A report of unmet expectations: for each, the criterion that failed and the nearest request; then the seed.
 ///
 /// `Debug` is the same as `Display`, because a failing `unwrap` prints it. It shows queries, unlike the SDK's errors:
 /// they come from the test, and a mismatch is unreadable without them.
@@ -50,8 +48,6 @@ pub(crate) fn report(
         text.push(format!("- and {}", plural(expectations.more_mismatches, "more unexpected request")));
     }
     text.push(format!("seed: {seed}, as in `Mock::builder().seed({seed})`"));
-    let rerun = expectations.rerun.clone().or_else(rerun);
-    text.extend(rerun.map(|line| format!("to run it again: {line}")));
     Err(UnmetExpectations(text.join("\n")))
 }
 

@@ -2,82 +2,75 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tgscan_core::types::registry::infos;
 
-use super::{Answer, Call, bytes, read};
 use crate::data::{Generate, GenerateVisitor, visit_all};
-use crate::engine::{MOST_LATENCY_MS, from_object};
+use crate::engine::{MOST_LATENCY_MS, from_object, required_method_schema};
 use crate::{Expect, Mock, ScriptStep};
 
-/// One expected call.
-#[derive(Deserialize)]
+/// An expected call.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, remote = "Self")]
-struct ExpectedCall {
-    /// The API method.
+pub(super) struct Expectation {
+    #[schemars(schema_with = "required_method_schema")]
     method: String,
-    /// The name in reports.
+    /// Name in the report.
     name: Option<String>,
-    /// The exact query, or `None` for any.
+    /// The exact query; any if left out.
     query: Option<String>,
-    /// The exact number of calls.
+    /// Exact number of calls; 1 if left out.
     times: Option<u64>,
-    /// Whether it comes after the earlier ones.
+    /// Whether the calls come after those of earlier expectations in order.
     #[serde(default)]
     in_order: bool,
     /// The `result` of each answer, in place of a random one.
+    #[schemars(with = "Option<Map<String, Value>>")]
     answer: Option<Value>,
-    /// The fault of each call.
+    /// Fault of each call. Excludes `answer`. Leave out its `method` and `times`, which are those of the expectation.
     fault: Option<ScriptStep>,
-    /// The latency of each call.
+    /// Latency of each call in milliseconds, in place of the mock's.
+    #[schemars(range(max = MOST_LATENCY_MS))]
     latency_ms: Option<u64>,
 }
 
-from_object!(ExpectedCall);
+from_object!(Expectation);
 
-pub(super) fn expectations(call: &Call<'_>) -> Option<Answer> {
-    let mock = call.mock;
-    match *call.http_method {
-        Method::GET => {}
-        Method::POST => {
-            let calls = match read::<Vec<ExpectedCall>>(call.body) {
-                Ok(calls) => calls,
-                Err(wrong) => return Some(Err(wrong)),
-            };
-            // All or none, so that an invalid test does not run with a part of its expectations.
-            let mut add = Vec::new();
-            for call in calls {
-                match AddVisitor::of(call) {
-                    Ok(adding) => add.push(adding),
-                    Err(why) => return Some(Err((StatusCode::BAD_REQUEST, why))),
-                }
-            }
-            for add in add {
-                add(mock);
-            }
-        }
-        Method::DELETE => mock.clear_expectations(),
-        _ => return None,
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Verdict {
+    satisfied: bool,
+    /// The missing calls and the unexpected requests.
+    report: Option<String>,
+}
+
+impl Verdict {
+    pub(super) fn of(mock: &Mock) -> Self {
+        let report = mock.verify().err().map(|unmet| unmet.to_string());
+        Self { satisfied: report.is_none(), report }
     }
-    let result = mock.verify();
-    Some(Ok(bytes(&json!({
-        "satisfied": result.is_ok(),
-        "report": result.err().map(|unmet| unmet.to_string()),
-    }))))
+}
+
+/// Adds all expectations, or none if one is invalid, so that an invalid test does not run with a part of them.
+pub(super) fn expect(mock: &Mock, calls: Vec<Expectation>) -> Result<(), String> {
+    let adding: Vec<Add> = calls.into_iter().map(AddVisitor::of).collect::<Result<_, _>>()?;
+    for add in adding {
+        add(mock);
+    }
+    Ok(())
 }
 
 type Add = Box<dyn FnOnce(&Mock)>;
 
 /// A visitor that reads an expectation with the types of its method.
 struct AddVisitor {
-    call: Option<ExpectedCall>,
+    call: Option<Expectation>,
     add: Option<Result<Add, String>>,
 }
 
 impl AddVisitor {
-    fn of(call: ExpectedCall) -> Result<Add, String> {
+    fn of(call: Expectation) -> Result<Add, String> {
         let name = call.method.clone();
         let mut adding = Self { call: Some(call), add: None };
         visit_all(&mut adding);
@@ -92,15 +85,15 @@ impl GenerateVisitor for AddVisitor {
     fn visit<M: Generate>(&mut self) {
         if let Some(call) = self.call.take_if(|call| call.method == M::NAME) {
             self.add = Some(
-                expect::<M>(call)
+                typed::<M>(call)
                     .map(|expect| -> Add { Box::new(move |mock: &Mock| mock.expect_by_control(expect)) }),
             );
         }
     }
 }
 
-fn expect<M: Generate>(call: ExpectedCall) -> Result<Expect<M>, String> {
-    let ExpectedCall { method, name, query, times, in_order, answer, fault, latency_ms } = call;
+fn typed<M: Generate>(call: Expectation) -> Result<Expect<M>, String> {
+    let Expectation { method, name, query, times, in_order, answer, fault, latency_ms } = call;
     let mut expect = match query {
         None => Expect::<M>::any(),
         Some(query) => {

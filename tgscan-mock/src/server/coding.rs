@@ -9,7 +9,6 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderMap, HeaderValue, Response};
 
 use crate::engine::Wire;
-use crate::server::connections::Connections;
 
 /// The content coding of answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +25,7 @@ const EMPTY_MEMBER: [u8; 20] = [31, 139, 8, 0, 0, 0, 0, 0, 0, 255, 3, 0, 0, 0, 0
 
 impl ContentCoding {
     /// Returns this coding if the request accepts it (RFC 9110, 12.5.3).
-    pub(in crate::server) fn accepted_by(self, headers: &HeaderMap) -> Self {
+    pub(crate) fn accepted_by(self, headers: &HeaderMap) -> Self {
         let codings = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
         let takes_gzip = codings.flat_map(|value| value.split(',')).any(|coding| {
             let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
@@ -40,12 +39,11 @@ impl ContentCoding {
     }
 
     /// Compresses the body. The length of a partial body counts compressed bytes.
-    pub(in crate::server) fn apply(self, wire: Wire, connections: &Connections) -> Wire {
+    pub(super) fn apply(self, wire: Wire) -> Wire {
         let is_compressed = self == Self::Gzip && !matches!(wire, Wire::Nothing(_) | Wire::Refused);
         if !is_compressed {
             return wire;
         }
-        connections.count_compressed();
         match wire {
             Wire::Whole(response) => Wire::Whole(coded(response)),
             Wire::Slow(response) => Wire::Slow(coded(response)),
@@ -59,7 +57,7 @@ impl ContentCoding {
     }
 
     /// Returns bytes that add no content after the body, however often they are repeated.
-    pub(in crate::server) fn filler(self) -> &'static [u8] {
+    pub(super) fn filler(self) -> &'static [u8] {
         match self {
             Self::Identity => b" ",
             Self::Gzip => &EMPTY_MEMBER,
