@@ -65,14 +65,14 @@ impl ApiKey {
     fn new(kind: KeyKind, key: String) -> Result<Self, InvalidApiKey> {
         let secret = Secret(Zeroizing::new(key.into_bytes()));
         if secret.0.is_empty() {
-            return Err(InvalidApiKey::Empty);
+            return Err(InvalidApiKey { byte: None });
         }
         if let Some(index) = secret.0.iter().position(|b| !b.is_ascii_graphic()) {
-            return Err(InvalidApiKey::Character { position: index + 1, what: describe(secret.0[index]) });
+            return Err(InvalidApiKey { byte: Some((index + 1, describe(secret.0[index]))) });
         }
         // `Bytes::from_owner` and `from_maybe_shared` do not copy, so no copy stays uncleared.
         let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(secret))
-            .map_err(|_| InvalidApiKey::Character { position: 1, what: "not visible ASCII" })?;
+            .map_err(|_| InvalidApiKey { byte: Some((1, "not visible ASCII")) })?;
         header.set_sensitive(true);
         Ok(Self { kind, header })
     }
@@ -111,27 +111,18 @@ fn describe(byte: u8) -> &'static str {
 
 /// An invalid API key. The text never contains the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InvalidApiKey {
-    /// The key is empty.
-    Empty,
-    /// The key has an invalid character.
-    #[non_exhaustive]
-    Character {
-        /// The position in bytes, counted from 1.
-        position: usize,
-        /// A description of the character.
-        what: &'static str,
-    },
+pub struct InvalidApiKey {
+    /// The position of the invalid byte, counted from 1, and its description; `None` if the key is empty.
+    byte: Option<(usize, &'static str)>,
 }
 
 impl std::error::Error for InvalidApiKey {}
 
 impl fmt::Display for InvalidApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the API key is empty; give the key from your account page"),
-            Self::Character { position, what } => write!(
+        match self.byte {
+            None => f.write_str("the API key is empty; give the key from your account page"),
+            Some((position, what)) => write!(
                 f,
                 "byte {position} of the API key is {what}; a key consists of visible ASCII characters \
                  (check for a line break or space at its end)"

@@ -31,33 +31,33 @@ impl BaseUrl {
         use InvalidBaseUrl as Invalid;
         // `http::Uri` drops a fragment silently.
         if text.contains('#') {
-            return Err(Invalid::HasQuery);
+            return Err(Invalid::HAS_QUERY);
         }
-        let uri: Uri = text.parse().map_err(|_| Invalid::Unreadable)?;
+        let uri: Uri = text.parse().map_err(|_| Invalid::UNREADABLE)?;
         let parts = uri.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err(Invalid::Relative);
+            return Err(Invalid::RELATIVE);
         };
         if scheme != Scheme::HTTPS && scheme != Scheme::HTTP {
-            return Err(Invalid::Scheme);
+            return Err(Invalid::SCHEME);
         }
         if authority.as_str().contains('@') {
-            return Err(Invalid::UserInfo);
+            return Err(Invalid::USER_INFO);
         }
         if !is_host_and_port(&authority) {
-            return Err(Invalid::Unreadable);
+            return Err(Invalid::UNREADABLE);
         }
         if scheme == Scheme::HTTP && !allow_plain_http && !is_loopback_host(authority.host()) {
-            return Err(Invalid::PlainHttp);
+            return Err(Invalid::PLAIN_HTTP);
         }
         let path = parts.path_and_query.as_ref();
         if path.and_then(PathAndQuery::query).is_some() {
-            return Err(Invalid::HasQuery);
+            return Err(Invalid::HAS_QUERY);
         }
         let prefix = path.map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
         // `http::Uri` is limited to 65,534 bytes, of which the methods' paths need few.
         if prefix.len() > 4096 {
-            return Err(Invalid::TooLong);
+            return Err(Invalid::TOO_LONG);
         }
         Ok(Self { scheme, authority, prefix })
     }
@@ -118,44 +118,28 @@ pub fn is_loopback_host(host: &str) -> bool {
 
 /// An invalid base URL. The text states the problem and its remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InvalidBaseUrl {
-    /// The text is not a URL.
-    Unreadable,
-    /// The URL has no scheme or no host.
-    Relative,
-    /// The URL's scheme is neither `https` nor `http`.
-    Scheme,
-    /// The URL would send the API key unencrypted to another host.
-    PlainHttp,
-    /// The URL contains a user name or password.
-    UserInfo,
-    /// The URL has a query string or fragment.
-    HasQuery,
-    /// The URL's path is longer than 4096 bytes.
-    TooLong,
+pub struct InvalidBaseUrl(&'static str);
+
+impl InvalidBaseUrl {
+    const UNREADABLE: Self = Self("the base URL is invalid; give one like `https://api.tgdev.io`");
+    const RELATIVE: Self =
+        Self("the base URL has no scheme or host; give an absolute one like `https://api.tgdev.io`");
+    const SCHEME: Self = Self("the base URL's scheme is not supported; give one that starts with `https://`");
+    const PLAIN_HTTP: Self = Self(
+        "the base URL is plain `http` to another host, which exposes the API key on the network; \
+         use `https`, or allow it explicitly with `Api::with_plain_http_base_url`",
+    );
+    const USER_INFO: Self =
+        Self("the base URL contains a user name or password; remove it, the API key is sent in a header");
+    const HAS_QUERY: Self = Self("the base URL has a query string or fragment; remove it");
+    const TOO_LONG: Self = Self("the base URL's path is longer than 4096 bytes; shorten it");
 }
 
 impl std::error::Error for InvalidBaseUrl {}
 
 impl fmt::Display for InvalidBaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unreadable => "the base URL is invalid; give one like `https://api.tgdev.io`",
-            Self::Relative => {
-                "the base URL has no scheme or host; give an absolute one like `https://api.tgdev.io`"
-            }
-            Self::Scheme => "the base URL's scheme is not supported; give one that starts with `https://`",
-            Self::PlainHttp => {
-                "the base URL is plain `http` to another host, which exposes the API key on the network; \
-                 use `https`, or allow it explicitly with `Api::with_plain_http_base_url`"
-            }
-            Self::UserInfo => {
-                "the base URL contains a user name or password; remove it, the API key is sent in a header"
-            }
-            Self::HasQuery => "the base URL has a query string or fragment; remove it",
-            Self::TooLong => "the base URL's path is longer than 4096 bytes; shorten it",
-        })
+        f.write_str(self.0)
     }
 }
 
@@ -186,32 +170,32 @@ mod tests {
     fn refuses_invalid_base_urls() {
         use InvalidBaseUrl as Invalid;
         for (wrong, why) in [
-            ("", Invalid::Unreadable),
-            ("https://", Invalid::Unreadable),
-            ("https://a b", Invalid::Unreadable),
-            ("https://host:", Invalid::Unreadable),
-            ("https://host:99999", Invalid::Unreadable),
-            ("https://host:+80", Invalid::Unreadable),
-            ("http://[::1]elsewhere:80", Invalid::Unreadable),
-            ("https://host[::1]:80", Invalid::Unreadable),
-            ("http://[127.0.0.1]:80", Invalid::Unreadable),
-            ("https://a[b]", Invalid::Unreadable),
-            ("https://[]", Invalid::Unreadable),
-            ("https://:80", Invalid::Unreadable),
-            ("api.tgdev.io", Invalid::Relative),
-            ("/tgscan", Invalid::Relative),
-            ("ftp://api.tgdev.io", Invalid::Scheme),
-            ("http://api.tgdev.io", Invalid::PlainHttp),
-            ("http://127.0.0.1.example.com", Invalid::PlainHttp),
-            ("http://localhost.example.com", Invalid::PlainHttp),
-            ("https://user:password@api.tgdev.io", Invalid::UserInfo),
-            ("https://api.tgdev.io/?a=1", Invalid::HasQuery),
-            ("https://api.tgdev.io/#a", Invalid::HasQuery),
+            ("", Invalid::UNREADABLE),
+            ("https://", Invalid::UNREADABLE),
+            ("https://a b", Invalid::UNREADABLE),
+            ("https://host:", Invalid::UNREADABLE),
+            ("https://host:99999", Invalid::UNREADABLE),
+            ("https://host:+80", Invalid::UNREADABLE),
+            ("http://[::1]elsewhere:80", Invalid::UNREADABLE),
+            ("https://host[::1]:80", Invalid::UNREADABLE),
+            ("http://[127.0.0.1]:80", Invalid::UNREADABLE),
+            ("https://a[b]", Invalid::UNREADABLE),
+            ("https://[]", Invalid::UNREADABLE),
+            ("https://:80", Invalid::UNREADABLE),
+            ("api.tgdev.io", Invalid::RELATIVE),
+            ("/tgscan", Invalid::RELATIVE),
+            ("ftp://api.tgdev.io", Invalid::SCHEME),
+            ("http://api.tgdev.io", Invalid::PLAIN_HTTP),
+            ("http://127.0.0.1.example.com", Invalid::PLAIN_HTTP),
+            ("http://localhost.example.com", Invalid::PLAIN_HTTP),
+            ("https://user:password@api.tgdev.io", Invalid::USER_INFO),
+            ("https://api.tgdev.io/?a=1", Invalid::HAS_QUERY),
+            ("https://api.tgdev.io/#a", Invalid::HAS_QUERY),
         ] {
             assert_eq!(BaseUrl::parse(wrong, false).expect_err(wrong), why, "{wrong}");
         }
         let long = |bytes: usize| format!("https://api.tgdev.io/{}", "a".repeat(bytes - 1));
-        assert_eq!(BaseUrl::parse(&long(4097), false).unwrap_err(), Invalid::TooLong);
+        assert_eq!(BaseUrl::parse(&long(4097), false).unwrap_err(), Invalid::TOO_LONG);
         BaseUrl::parse(&long(4096), false).unwrap();
         BaseUrl::parse("http://api.tgdev.io", true).unwrap();
     }

@@ -57,20 +57,19 @@ pub fn drive<M: ApiMethod>(
     loop {
         step = match step {
             Step::Send(mut request, in_flight) => {
-                if let Some((confirmed, fence)) = in_flight.send_by() {
-                    request
-                        .extensions_mut()
-                        .insert(SendBy::new(move || clock.now().since(confirmed) > fence));
+                if let Some(confirmation) = in_flight.confirmation() {
+                    let is_late = move || confirmation.has_passed(&clock);
+                    request.extensions_mut().insert(SendBy::new(is_late));
                 }
-                in_flight.received_at(send(request), &clock)
+                in_flight.received(send(request), Now::of(&clock))
             }
             Step::Ask(asking) => {
                 let answered = block_on(asking.ask());
-                asking.answered_at(answered, &clock)
+                asking.answered(answered, Now::of(&clock))
             }
             Step::Wait(wait) => {
                 sleep(wait.duration());
-                wait.resume_at(&clock)
+                wait.resume(Now::of(&clock))
             }
             Step::Done(result) => return result,
         };

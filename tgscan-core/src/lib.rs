@@ -66,6 +66,6 @@ pub use retry::policy::RetryPolicy;
 /// The schemas: request and answer types, validated values, the envelope.
 pub use tgscan_types as types;
 pub use timer::Timer;
+pub use transport::Transport;
 pub use transport::adapters::transport_fn;
 pub use transport::error::TransportError;
-pub use transport::send::Transport;

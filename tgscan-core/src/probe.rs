@@ -30,6 +30,17 @@ pub(crate) fn op_cost(body: &[u8]) -> Option<u64> {
     }
 }
 
+/// Returns whether a body has an `op_cost` other than 0 at any place, even if its value cannot be read.
+pub(crate) fn mentions_cost(body: &[u8]) -> bool {
+    const NAME: &[u8] = br#""op_cost""#;
+    let mentions = (0..body.len()).filter_map(|at| body[at..].strip_prefix(NAME));
+    let mut values = mentions.map(|rest| rest.trim_ascii_start().strip_prefix(b":").unwrap_or(rest));
+    let is_zero = |value: &[u8]| {
+        value.strip_prefix(b"0").and_then(<[u8]>::first).is_some_and(|next| b",} \t\r\n".contains(next))
+    };
+    values.any(|value| !is_zero(value.trim_ascii_start()))
+}
+
 #[derive(Clone, Copy)]
 enum Leaf {
     Ok,
@@ -171,6 +182,23 @@ mod tests {
         assert_eq!(status(br#"{"result":[1,"x"],"status":"error","#), Some(Status::Error));
         assert_eq!(status(br#"{"status":{"status":"ok"}}"#), None);
         assert_eq!(status(b"{\"x\":\"\xff\",\"status\":\"ok\"}"), Some(Status::Ok));
+    }
+
+    #[test]
+    fn finds_costs_that_cannot_be_read() {
+        for (body, expected) in [
+            (r#"{"op_cost":3}"#, true),
+            (r#"{"op_cost" : 2.5}"#, true),
+            (r#"{"op_cost":0.5}"#, true),
+            (r#"{"a":{"op_cost":0},"op_cost":"three"}"#, true),
+            (r#"{"op_cost":0"#, true),
+            (r#"{"op_cost""#, true),
+            (r#"{"a":{"op_cost":0},"op_cost" : 0 }"#, false),
+            (r#"{"message":"the \"op_cost\""}"#, false),
+            ("", false),
+        ] {
+            assert_eq!(mentions_cost(body.as_bytes()), expected, "{body}");
+        }
     }
 
     #[test]

@@ -68,29 +68,8 @@ const MAX_DISTANCE: usize = 2;
 const CHARGES: [&str; 9] =
     ["charged", "billed", "debited", "deducted", "withdrawn", "consumed", "spent", "refunded", "cost"];
 /// Words that are ignored.
-const FILLERS: [&str; 21] = [
-    "a",
-    "an",
-    "the",
-    "is",
-    "are",
-    "was",
-    "were",
-    "be",
-    "been",
-    "has",
-    "have",
-    "you",
-    "your",
-    "this",
-    "of",
-    "on",
-    "more",
-    "any",
-    "left",
-    "remaining",
-    "in",
-];
+const FILLERS: &str =
+    "a an the is are was were be been has have you your this of on more any left remaining in";
 
 impl Refusal {
     /// Classifies the text of an error envelope; the default classifier. Returns `None` if the text matches no reason
@@ -108,7 +87,8 @@ impl Refusal {
     pub fn from_message(message: &str) -> Option<Self> {
         let lower = message.to_lowercase();
         let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        let words: Vec<&str> = words.filter(|word| !FILLERS.contains(word)).collect();
+        let words: Vec<&str> =
+            words.filter(|word| !FILLERS.split(' ').any(|filler| filler == *word)).collect();
         let has = |phrase: &&str| positions(&words, phrase).next().is_some();
         if CHARGES.iter().any(has) {
             return None;

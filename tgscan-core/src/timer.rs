@@ -1,6 +1,5 @@
 //! Time for the asynchronous client.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -18,20 +17,5 @@ pub trait Timer: Send + Sync {
     /// in a response without a `Date`. Default: `None`.
     fn date(&self) -> Option<SystemTime> {
         None
-    }
-}
-
-#[async_trait]
-impl<T: Timer + ?Sized> Timer for Arc<T> {
-    fn now(&self) -> Duration {
-        (**self).now()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        (**self).sleep(duration).await;
-    }
-
-    fn date(&self) -> Option<SystemTime> {
-        (**self).date()
     }
 }

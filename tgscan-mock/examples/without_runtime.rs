@@ -89,7 +89,7 @@ mod tests {
         let mock = Mock::new();
         mock.script_any([tgscan_mock::Fault::new(FaultKind::Reset).charged()]);
         let error = over(&mock).call(Search { query: "some_username".parse().unwrap() }).unwrap_err();
-        assert!(error.is_transport());
+        assert!(error.delivery().is_some());
         assert_eq!(over(&mock).call(Balance {}).unwrap().answer.num_credits, 999);
     }
 }

@@ -26,6 +26,7 @@ impl Wire {
     ///
     /// # Errors
     /// If the response is incomplete or larger than `max_body_size`.
+    #[doc(hidden)]
     pub fn into_result(self, max_body_size: usize) -> Result<Response<Bytes>, TransportError> {
         match self {
             Self::Whole(response) | Self::Slow(response) => capped(response, max_body_size),

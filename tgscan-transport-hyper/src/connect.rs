@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,16 +12,33 @@ use rustls::ClientConfig;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use tgscan_core::transport::is_loopback_host;
 use tokio_rustls::TlsConnector;
-use tower_service::Service;
 
-#[cfg(not(feature = "proxy"))]
-pub(crate) use crate::direct::{ProxySettings, Route, is_proxy_remote, proxy_address};
-#[cfg(feature = "proxy")]
-pub(crate) use crate::proxy::{ProxySettings, Route, is_proxy_remote, proxy_address};
+use crate::proxy::Route;
 use crate::socket::Socket;
 use crate::tcp::Tcp;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// A call that cannot begin, with the remedy. Another attempt would fail too.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) &'static str);
+
+impl StdError for Refused {}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+const TO_HOST: Refused = Refused(
+    "plain `http` to another host would show the API key to anyone on the network path; use `https`, or allow it \
+     explicitly with `allow_plain_http`",
+);
+const THROUGH_PROXY: Refused = Refused(
+    "plain `http` through a proxy on another machine would show the API key to anyone on the network path; use `https`, \
+     exclude loopback hosts from the proxy, or allow it explicitly with `allow_plain_http`",
+);
 
 /// Connects with one limit for DNS, TCP and TLS together.
 ///
@@ -37,10 +54,11 @@ pub(crate) struct Connector {
 impl Connector {
     pub(crate) async fn connect(&self, uri: Uri) -> Result<Socket, BoxError> {
         self.check(&uri)?;
-        match tokio::time::timeout(self.timeout, self.connect_untimed(uri)).await {
-            Ok(connected) => connected,
-            Err(_) => Err(ConnectTimeout(self.timeout).into()),
-        }
+        let connected = tokio::time::timeout(self.timeout, self.connect_untimed(uri)).await;
+        connected.unwrap_or_else(|_| {
+            let passed = format!("`connect_timeout` of {:?} passed", self.timeout);
+            Err(io::Error::new(io::ErrorKind::TimedOut, passed).into())
+        })
     }
 
     /// Returns whether requests to this URI must stay on this machine.
@@ -49,13 +67,13 @@ impl Connector {
     }
 
     /// Checks the names before connecting.
-    fn check(&self, uri: &Uri) -> Result<(), PlainHttp> {
+    fn check(&self, uri: &Uri) -> Result<(), Refused> {
         if !self.is_local_only(uri) {
             Ok(())
         } else if !uri.host().is_some_and(is_loopback_host) {
-            Err(PlainHttp::ToHost)
-        } else if is_proxy_remote(&self.route, uri) {
-            Err(PlainHttp::ThroughProxy)
+            Err(TO_HOST)
+        } else if self.route.is_remote_proxy(uri) {
+            Err(THROUGH_PROXY)
         } else {
             Ok(())
         }
@@ -64,16 +82,14 @@ impl Connector {
     async fn connect_untimed(&self, uri: Uri) -> Result<Socket, BoxError> {
         let is_local_only = self.is_local_only(&uri);
         let name = server_name(&uri)?;
-        let mut route = self.route.clone();
-        poll_fn(|context| route.poll_ready(context)).await?;
-        let tcp = route.call(uri).await?.into_inner();
+        let tcp = self.route.connect(uri).await?;
         if let Some(name) = name {
             let connector = TlsConnector::from(Arc::clone(&self.tls));
             return Ok(Socket::tls(connector.connect(name, Tcp::new(tcp)).await?));
         }
         // The name was checked before; this checks the address that it resolved to.
         if is_local_only && !tcp.peer_addr()?.ip().to_canonical().is_loopback() {
-            return Err(PlainHttp::ToHost.into());
+            return Err(TO_HOST.into());
         }
         Ok(Socket::plain(Tcp::new(tcp)))
     }
@@ -87,40 +103,4 @@ fn server_name(uri: &Uri) -> Result<Option<ServerName<'static>>, InvalidDnsNameE
     let host = uri.host().unwrap_or_default();
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     ServerName::try_from(address.unwrap_or(host).to_owned()).map(Some)
-}
-
-/// The connect timeout passed.
-#[derive(Debug)]
-pub(crate) struct ConnectTimeout(Duration);
-
-impl StdError for ConnectTimeout {}
-
-impl fmt::Display for ConnectTimeout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`connect_timeout` of {:?} passed", self.0)
-    }
-}
-
-/// Plain `http` would leave this machine.
-#[derive(Debug)]
-pub(crate) enum PlainHttp {
-    ToHost,
-    ThroughProxy,
-}
-
-impl StdError for PlainHttp {}
-
-impl fmt::Display for PlainHttp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ToHost => {
-                "plain `http` to another host would show the API key to anyone on the network path; use `https`, or \
-                 allow it explicitly with `allow_plain_http`"
-            }
-            Self::ThroughProxy => {
-                "plain `http` through a proxy on another machine would show the API key to anyone on the network \
-                 path; use `https`, exclude loopback hosts from the proxy, or allow it explicitly with `allow_plain_http`"
-            }
-        })
-    }
 }

@@ -9,11 +9,15 @@ use http::uri::Scheme;
 use rustls::pki_types::InvalidDnsNameError;
 use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
 
-use crate::connect::{ConnectTimeout, PlainHttp, Route, proxy_address};
+use crate::connect::Refused;
 use crate::outgoing::{Handover, Withdrawn};
 use crate::pool::{ConnectError, SendError};
-use crate::runtime::RuntimeError;
+use crate::proxy::{ProxyError, Route};
 use crate::tls::explain;
+
+pub(crate) fn refused(why: &'static str) -> TransportError {
+    TransportError::never_sent(why).with_kind(Kind::Refused).with_trusted_text()
+}
 
 /// Converts an error from before the response head.
 pub(crate) fn before_head(error: SendError, handover: &Handover, target: &Target<'_>) -> TransportError {
@@ -51,16 +55,15 @@ fn too_late(target: &Target<'_>) -> String {
 }
 
 /// Converts an error of connecting.
-pub(crate) fn while_connecting(error: ConnectError, target: &Target<'_>) -> TransportError {
-    if let Some(refused) = find::<PlainHttp>(&error) {
-        return TransportError::never_sent(refused.to_string()).with_kind(Kind::Refused).with_trusted_text();
+fn while_connecting(error: ConnectError, target: &Target<'_>) -> TransportError {
+    if let Some(Refused(why)) = find(&error) {
+        return refused(why);
     }
-    if let Some(error) = find::<RuntimeError>(&error) {
-        return TransportError::never_sent(error.remedy()).with_kind(Kind::Refused).with_trusted_text();
-    }
-    let proxy = proxy_cause(&error);
+    let proxy = find::<ProxyError>(&error);
+    let is_permanent = proxy.is_some_and(|proxy| proxy.is_permanent);
     let is_trusted = !quotes_peer(&error);
-    let is_ended = || !proxy.is && target.uri.scheme() == Some(&Scheme::HTTPS) && ended_in_handshake(&error);
+    let is_ended =
+        || proxy.is_none() && target.uri.scheme() == Some(&Scheme::HTTPS) && ended_in_handshake(&error);
     let (kind, context) = if is_timeout(&error) {
         (Kind::Timeout, format!("connecting to {target}"))
     } else if let Some(why) = no_session(&error, target) {
@@ -71,7 +74,7 @@ pub(crate) fn while_connecting(error: ConnectError, target: &Target<'_>) -> Tran
         (Kind::Connect, format!("connecting to {target}"))
     };
     let failed = TransportError::never_sent(Cause { context, error: Box::new(error) });
-    with_trust(failed.with_kind(if proxy.is_permanent { Kind::Refused } else { kind }), is_trusted)
+    with_trust(failed.with_kind(if is_permanent { Kind::Refused } else { kind }), is_trusted)
 }
 
 /// Converts a timeout from before the response head.
@@ -80,11 +83,10 @@ pub(crate) fn timed_out_before_head(
     handover: &Handover,
     target: &Target<'_>,
 ) -> TransportError {
-    let host = target;
     let failed = if handover.never_sent() {
-        TransportError::never_sent(format!("{passed} while connecting to {host}"))
+        TransportError::never_sent(format!("{passed} while connecting to {target}"))
     } else {
-        TransportError::new(format!("{passed} without an answer from {host}"))
+        TransportError::new(format!("{passed} without an answer from {target}"))
     };
     failed.with_kind(Kind::Timeout).with_trusted_text()
 }
@@ -138,47 +140,20 @@ fn kind(error: &(dyn StdError + 'static)) -> Kind {
 }
 
 fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
-    find::<ConnectTimeout>(error).is_some()
-        || find::<hyper::Error>(error).is_some_and(hyper::Error::is_timeout)
+    find::<hyper::Error>(error).is_some_and(hyper::Error::is_timeout)
         || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-}
-
-/// The part of a proxy in an error.
-#[derive(Clone, Copy, Default)]
-struct ProxyCause {
-    is: bool,
-    is_permanent: bool,
-    quotes_proxy: bool,
-}
-
-#[cfg(feature = "proxy")]
-fn proxy_cause(error: &(dyn StdError + 'static)) -> ProxyCause {
-    find::<crate::proxy::ProxyError>(error).map_or_else(ProxyCause::default, |error| ProxyCause {
-        is: true,
-        is_permanent: error.is_permanent,
-        quotes_proxy: error.quotes_proxy,
-    })
-}
-
-#[cfg(not(feature = "proxy"))]
-fn proxy_cause(_: &(dyn StdError + 'static)) -> ProxyCause {
-    ProxyCause::default()
 }
 
 /// Returns whether an error prints text from the peer, which may repeat the request: names in a certificate, the debug data
 /// of a GOAWAY, a proxy's reason.
 fn quotes_peer(error: &(dyn StdError + 'static)) -> bool {
-    find::<rustls::Error>(error).is_some() || is_goaway(error) || proxy_cause(error).quotes_proxy
+    find::<rustls::Error>(error).is_some()
+        || is_goaway(error)
+        || find::<ProxyError>(error).is_some_and(|error| error.quotes_proxy)
 }
 
-#[cfg(feature = "http2")]
 fn is_goaway(error: &(dyn StdError + 'static)) -> bool {
     find::<h2::Error>(error).is_some_and(h2::Error::is_go_away)
-}
-
-#[cfg(not(feature = "http2"))]
-fn is_goaway(_: &(dyn StdError + 'static)) -> bool {
-    false
 }
 
 /// Marks an error as printable if its text never quotes the request.
@@ -196,17 +171,11 @@ fn ended_in_handshake(error: &(dyn StdError + 'static)) -> bool {
 
 /// Returns whether the server did not process the request, so that it can be sent again (RFC 9113, 8.7): it reset the stream
 /// with `REFUSED_STREAM`, or its GOAWAY names a last stream below this one. h2 reports the GOAWAY to no other stream.
-#[cfg(feature = "http2")]
 fn is_refused(error: &(dyn StdError + 'static)) -> bool {
     find::<h2::Error>(error).is_some_and(|error| {
         let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
         error.is_remote() && (is_refused || error.is_go_away())
     })
-}
-
-#[cfg(not(feature = "http2"))]
-fn is_refused(_: &(dyn StdError + 'static)) -> bool {
-    false
 }
 
 /// Returns the first error of type `E` in the chain of an error and its sources.
@@ -263,7 +232,7 @@ impl fmt::Display for Target<'_> {
         if let Some(port) = self.uri.port_u16() {
             write!(f, ":{port}")?;
         }
-        match proxy_address(self.route, self.uri) {
+        match self.route.proxy_address(self.uri) {
             Some(proxy) => write!(f, " through the proxy {proxy}"),
             None => Ok(()),
         }

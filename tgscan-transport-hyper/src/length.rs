@@ -1,18 +1,39 @@
-//! Parses `content-length`.
+//! Reads `content-length`.
 
-/// Returns the length if all values agree on one. Each value may be a list.
-pub(crate) fn agreed<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<u64> {
-    let mut all = values.into_iter().flat_map(|value| value.split(|byte| *byte == b','));
-    let first = number(all.next()?)?;
-    all.all(|text| number(text) == Some(first)).then_some(first)
+/// The common value of all fields with one name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Once<T> {
+    #[default]
+    Missing,
+    Agreed(T),
+    /// The values differ, or one is invalid.
+    Unclear,
 }
 
-fn number(text: &[u8]) -> Option<u64> {
-    let text = text.trim_ascii();
-    let digits = text.iter().all(u8::is_ascii_digit);
-    // hyper reserves the two greatest values.
-    let number = std::str::from_utf8(text).ok()?.parse::<u64>().ok()?;
-    (digits && number <= u64::MAX - 2).then_some(number)
+impl<T: Copy + PartialEq> Once<T> {
+    pub(crate) fn add(&mut self, value: Option<T>) {
+        *self = match (*self, value) {
+            (Self::Missing, Some(value)) => Self::Agreed(value),
+            (Self::Agreed(before), Some(value)) if before == value => Self::Agreed(value),
+            _ => Self::Unclear,
+        };
+    }
+
+    pub(crate) fn agreed(self) -> Option<T> {
+        if let Self::Agreed(value) = self { Some(value) } else { None }
+    }
+}
+
+impl Once<u64> {
+    /// Adds a value of `content-length`, which may be a list.
+    pub(crate) fn add_length(&mut self, value: &[u8]) {
+        for number in value.split(|byte| *byte == b',') {
+            let number = number.trim_ascii();
+            let digits = std::str::from_utf8(number).ok().filter(|_| number.iter().all(u8::is_ascii_digit));
+            // hyper reserves the two greatest values.
+            self.add(digits.and_then(|digits| digits.parse().ok()).filter(|length| *length <= u64::MAX - 2));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -32,7 +53,11 @@ mod tests {
             (&["18446744073709551613"], Some(u64::MAX - 2)),
             (&["18446744073709551614"], None),
         ] {
-            assert_eq!(agreed(values.iter().map(|value| value.as_bytes())), length, "{values:?}");
+            let mut lengths = Once::Missing;
+            for value in values {
+                lengths.add_length(value.as_bytes());
+            }
+            assert_eq!(lengths.agreed(), length, "{values:?}");
         }
     }
 }

@@ -1,28 +1,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 //!
-//! # Defaults
+//! # Limits
 //!
-//! | setting | default | reason |
-//! |---|---|---|
-//! | [`connect_timeout`](HyperTransportBuilder::connect_timeout) | 10 s | covers DNS, TCP and TLS together; a failure here is never sent, so failing early costs nothing |
-//! | [`attempt_timeout`](HyperTransportBuilder::attempt_timeout) | 30 s | per attempt, from its start to the last byte of the body; hand-written clients of this service use 10 s to 30 s |
-//! | [`first_byte_timeout`](HyperTransportBuilder::first_byte_timeout) | none | bounded by `attempt_timeout` |
-//! | [`read_timeout`](HyperTransportBuilder::read_timeout) | none | bounded by `attempt_timeout`; an answer that has begun is paid for |
-//! | [`max_body_size`](HyperTransportBuilder::max_body_size) | 64 MiB | far above any documented answer, far below the memory of a server |
-//! | [`pool_idle_timeout`](HyperTransportBuilder::pool_idle_timeout) | 50 s | below the 60 s to 75 s after which common servers and gateways close idle connections |
-//! | [`pool_max_idle_per_host`](HyperTransportBuilder::pool_max_idle_per_host) | 256 | bounds the sockets that a burst over HTTP/1.1 leaves behind, and exceeds the usual number of concurrent calls; HTTP/2 needs one |
-//! | [`tcp_keepalive`](HyperTransportBuilder::tcp_keepalive) | 15 s | keeps NAT and firewall entries alive, and detects a vanished peer within 45 s |
-//! | [`tcp_nodelay`](HyperTransportBuilder::tcp_nodelay) | yes | a request is one small write that should not wait |
-//! | [`user_agent`](HyperTransportBuilder::user_agent) | `tgscan-rust/` and the version | |
-//! | [`http1_only`](HyperTransportBuilder::http1_only) | no | TLS negotiates HTTP/2 or HTTP/1.1; plain `http` is HTTP/1.1 |
-//! | root certificates | Mozilla's | the same everywhere, also in container images without any; [`extra_roots_pem`](HyperTransportBuilder::extra_roots_pem) adds more, [`only_extra_roots`](HyperTransportBuilder::only_extra_roots) removes Mozilla's |
-//! | [`crypto_provider`](HyperTransportBuilder::crypto_provider) | ring | needs only a C compiler |
-//! | gzip (feature `gzip`) | no | answers are small, and enabling a feature should not change requests |
-//! | proxy (feature `proxy`) | none | the route of requests is the program's decision; `proxy_from_environment` delegates it to the environment |
-//! | [`allow_plain_http`](HyperTransportBuilder::allow_plain_http) | no | plain `http` shows the API key to anyone on the network path |
-//!
-//! The time and size limits apply to each attempt. Limit a whole call with
+//! The methods of [`HyperTransportBuilder`] state their defaults. Its limits hold per attempt. Limit a whole call with
 //! [`Client::with_deadline`](tgscan_core::Client::with_deadline), and change the limits of one call with [`AttemptLimits`].
 //!
 //! # Delivery
@@ -45,16 +26,12 @@
 //! **Why no ready-made pool?** The pooled client of hyper-util does not report whether a request that failed on a pooled
 //! connection was written. hyper's own connections do:
 //! [`try_send_request`](https://docs.rs/hyper/latest/hyper/client/conn/http1/struct.SendRequest.html#method.try_send_request)
-//! returns a request if, and only if, no part of it was sent. They also need fewer instructions for a call without
-//! decoding, 19,774 instead of 33,492 (`xtask/bench/RESULTS.md`): the pooled client serves any number of hosts, so for
-//! each call it writes `host`, hashes the name of the host and allocates futures. The composable pools of hyper-util would
-//! allocate an error for each HTTP/1.1 call.
+//! returns a request if, and only if, no part of it was sent. They also need fewer instructions for a call; see
+//! `xtask/bench/RESULTS.md`.
 //!
-//! **Why gzip, and neither brotli nor zstd?** A typical answer of 100 groups has 10,264 bytes. gzip reduces it to 2,661 at its
-//! usual level, brotli to 2,405 at the level of common servers (5), zstd to 2,755 at its default level (3). So brotli would
-//! save another 2% of the answer, and zstd nothing. A brotli decoder in Rust adds three crates and 190 KB to a program; a zstd
-//! decoder adds 130 KB, or a C library; gzip adds 60 KB. An answer with another coding is returned unchanged, with its
-//! `content-encoding`.
+//! **Why gzip, and neither brotli nor zstd?** gzip reduces a typical answer of 100 groups from 10,264 bytes to 2,661. brotli would
+//! save another 2% of the answer, and zstd nothing, for two or three times as much code. An answer with another coding is returned
+//! unchanged, with its `content-encoding`.
 //!
 //! **Why are answers inspected before hyper reads them?** hyper rejects an answer with a malformed head, such as one with
 //! two values of `content-length` or a NUL in some header. h2 rejects an answer with a header that HTTP/2 forbids, such as
@@ -66,14 +43,11 @@
 //! header block or with frames that violate framing or flow control. The latter end the connection, with all calls that wait
 //! on it. Each of these calls is "maybe sent": if it is paid, its credits are uncertain, and it is not sent again.
 //!
-//! **Why a custom implementation of `CONNECT`, SOCKS5 and `NO_PROXY`?** hyper-util connects directly if it cannot parse
-//! a proxy's URL, and does not report how a proxy refused.
-//!
 //! # Runtime
 //!
 //! Calls need a tokio runtime of either kind with I/O and time enabled. Without one they fail as never sent, with an error
-//! that names the missing part. (tokio's own panic about it is printed once per runtime; in a program built with
-//! `panic = "abort"` it ends the program.) Building a transport needs no runtime. A connection serves only calls of the
+//! that names the missing part. (tokio's own panic about it is printed too; in a program built with `panic = "abort"`
+//! it ends the program.) Building a transport needs no runtime. A connection serves only calls of the
 //! runtime that opened it, because it makes no progress while that runtime does not run. The transport keeps the connections
 //! of the 16 most recently used pairs of runtime and host.
 //!
@@ -89,8 +63,6 @@
 mod build_error;
 mod builder;
 mod connect;
-#[cfg(not(feature = "proxy"))]
-mod direct;
 mod failure;
 mod frames;
 mod heads;
@@ -99,9 +71,7 @@ mod length;
 mod limits;
 mod outgoing;
 mod pool;
-#[cfg(feature = "http2")]
 mod probe;
-#[cfg(feature = "proxy")]
 mod proxy;
 mod runtime;
 mod since;
@@ -111,7 +81,6 @@ mod timer;
 mod tls;
 #[cfg(feature = "tracing")]
 mod traced;
-mod traffic;
 mod transport;
 #[cfg(not(feature = "tracing"))]
 mod untraced;

@@ -11,15 +11,6 @@ use tokio::time::{Instant, Sleep};
 /// The maximum of every timeout: adding [`Duration::MAX`] to a clock would overflow.
 pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The limits of an attempt.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) attempt_timeout: Duration,
-    pub(crate) first_byte_timeout: Option<Duration>,
-    pub(crate) read_timeout: Option<Duration>,
-    pub(crate) max_body_size: usize,
-}
-
 /// Overrides the transport's limits for the attempts of a call. Unset limits keep the transport's value.
 ///
 /// ```
@@ -38,7 +29,6 @@ pub(crate) struct Limits {
 #[must_use = "limits apply only in the extensions of a request"]
 pub struct AttemptLimits {
     attempt_timeout: Option<Duration>,
-    first_byte_timeout: Option<Duration>,
     read_timeout: Option<Duration>,
     max_body_size: Option<usize>,
 }
@@ -55,12 +45,6 @@ impl AttemptLimits {
         self
     }
 
-    /// Overrides [`HyperTransportBuilder::first_byte_timeout`](crate::HyperTransportBuilder::first_byte_timeout).
-    pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
-        self.first_byte_timeout = Some(timeout);
-        self
-    }
-
     /// Overrides [`HyperTransportBuilder::read_timeout`](crate::HyperTransportBuilder::read_timeout).
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = Some(timeout);
@@ -72,81 +56,75 @@ impl AttemptLimits {
         self.max_body_size = Some(bytes);
         self
     }
-}
 
-impl Limits {
-    /// Returns these limits with the overrides of a call.
-    pub(crate) fn overridden_by(mut self, call: &AttemptLimits) -> Self {
-        self.attempt_timeout = call.attempt_timeout.unwrap_or(self.attempt_timeout);
-        self.first_byte_timeout = call.first_byte_timeout.or(self.first_byte_timeout);
-        self.read_timeout = call.read_timeout.or(self.read_timeout);
-        self.max_body_size = call.max_body_size.unwrap_or(self.max_body_size);
-        self
+    /// Returns these limits, and those of the transport where they are unset.
+    pub(crate) fn or(self, transport: &Self) -> Self {
+        Self {
+            attempt_timeout: self.attempt_timeout.or(transport.attempt_timeout),
+            read_timeout: self.read_timeout.or(transport.read_timeout),
+            max_body_size: self.max_body_size.or(transport.max_body_size),
+        }
     }
 
-    /// Returns the name of the first timeout that is zero.
-    pub(crate) fn zero_timeout(&self) -> Option<&'static str> {
+    /// Returns the name of the first limit that is zero.
+    pub(crate) fn zero(&self) -> Option<&'static str> {
+        let is_zero = |timeout| timeout == Some(Duration::ZERO);
         [
-            ("attempt_timeout", Some(self.attempt_timeout)),
-            ("first_byte_timeout", self.first_byte_timeout),
-            ("read_timeout", self.read_timeout),
+            ("attempt_timeout", is_zero(self.attempt_timeout)),
+            ("read_timeout", is_zero(self.read_timeout)),
+            ("max_body_size", self.max_body_size == Some(0)),
         ]
         .into_iter()
-        .find_map(|(setting, timeout)| (timeout == Some(Duration::ZERO)).then_some(setting))
+        .find_map(|(limit, is_zero)| is_zero.then_some(limit))
+    }
+
+    /// Returns whether the limit of a pause exceeds that of the whole attempt.
+    pub(crate) fn is_read_timeout_too_long(&self) -> bool {
+        self.read_timeout.is_some_and(|timeout| timeout > self.attempt())
+    }
+
+    fn attempt(&self) -> Duration {
+        self.attempt_timeout.unwrap_or(Duration::from_secs(30))
+    }
+
+    pub(crate) fn body_size(&self) -> usize {
+        self.max_body_size.unwrap_or(64 << 20)
     }
 }
 
 /// The limits of an attempt that has begun.
 #[derive(Clone, Copy)]
 pub(crate) struct Running<'a> {
-    began: Instant,
-    limits: &'a Limits,
-}
-
-/// The part of the response that an attempt waits for.
-#[derive(Clone, Copy)]
-pub(crate) enum Stage {
-    /// The head, since the start of the attempt.
-    Head,
-    /// The next chunk of the body, from now on.
-    Chunk,
+    limits: &'a AttemptLimits,
+    end: Instant,
 }
 
 impl<'a> Running<'a> {
-    pub(crate) fn begin(limits: &'a Limits) -> Self {
-        Self { began: Instant::now(), limits }
-    }
-
-    pub(crate) fn max_body_size(&self) -> usize {
-        self.limits.max_body_size
+    pub(crate) fn begin(limits: &'a AttemptLimits) -> Self {
+        Self { limits, end: Instant::now() + limits.attempt().min(MAX_TIMEOUT) }
     }
 
     /// Returns the deadline of the whole attempt.
-    fn end(&self) -> Instant {
-        self.began + self.limits.attempt_timeout.min(MAX_TIMEOUT)
+    pub(crate) fn end(&self) -> Instant {
+        self.end
     }
 
-    /// Returns the deadline of a stage.
-    pub(crate) fn deadline(&self, stage: Stage) -> Instant {
-        let end = self.end();
-        let from = || if let Stage::Head = stage { self.began } else { Instant::now() };
-        self.setting(stage).1.map_or(end, |limit| end.min(from() + limit.min(MAX_TIMEOUT)))
+    pub(crate) fn body_size(&self) -> usize {
+        self.limits.body_size()
     }
 
-    fn setting(&self, stage: Stage) -> (&'static str, Option<Duration>) {
-        match stage {
-            Stage::Head => ("first_byte_timeout", self.limits.first_byte_timeout),
-            Stage::Chunk => ("read_timeout", self.limits.read_timeout),
-        }
+    /// Returns the deadline of the next chunk of the body.
+    pub(crate) fn chunk_deadline(&self) -> Instant {
+        let pause = self.limits.read_timeout;
+        pause.map_or(self.end, |pause| self.end.min(Instant::now() + pause.min(MAX_TIMEOUT)))
     }
 
     /// Describes a passed deadline, with the setting that it comes from.
-    pub(crate) fn passed(&self, deadline: Instant, stage: Stage) -> String {
-        let (setting, limit) = match self.setting(stage) {
-            (setting, Some(limit)) if deadline < self.end() => (setting, limit),
-            _ => ("attempt_timeout", self.limits.attempt_timeout),
-        };
-        format!("`{setting}` of {limit:?} passed")
+    pub(crate) fn passed(&self, deadline: Instant) -> String {
+        match self.limits.read_timeout {
+            Some(pause) if deadline < self.end => format!("`read_timeout` of {pause:?} passed"),
+            _ => format!("`attempt_timeout` of {:?} passed", self.limits.attempt()),
+        }
     }
 }
 
@@ -191,21 +169,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn earlier_deadline_applies_and_names_its_setting() {
         let second = Duration::from_secs(1);
-        let limits = Limits {
-            attempt_timeout: 4 * second,
-            first_byte_timeout: Some(2 * second),
-            read_timeout: Some(3 * second),
-            max_body_size: 1,
-        };
-        let passed = |running: &Running<'_>, stage| running.passed(running.deadline(stage), stage);
+        let limits = AttemptLimits::new().attempt_timeout(4 * second).read_timeout(3 * second);
+        let passed = |running: &Running<'_>| running.passed(running.chunk_deadline());
         let running = Running::begin(&limits);
-        assert_eq!(passed(&running, Stage::Head), "`first_byte_timeout` of 2s passed");
-        assert_eq!(passed(&running, Stage::Chunk), "`read_timeout` of 3s passed");
+        assert_eq!(running.passed(running.end()), "`attempt_timeout` of 4s passed");
+        assert_eq!(passed(&running), "`read_timeout` of 3s passed");
         tokio::time::advance(2 * second).await;
-        assert_eq!(passed(&running, Stage::Chunk), "`attempt_timeout` of 4s passed", "since the start");
-        let call = AttemptLimits::new().attempt_timeout(second).first_byte_timeout(5 * second);
-        let limits = limits.overridden_by(&call);
-        let running = Running::begin(&limits);
-        assert_eq!(passed(&running, Stage::Head), "`attempt_timeout` of 1s passed");
+        assert_eq!(passed(&running), "`attempt_timeout` of 4s passed", "since the start");
+        let limits = AttemptLimits::new().attempt_timeout(second).or(&limits);
+        assert_eq!(passed(&Running::begin(&limits)), "`attempt_timeout` of 1s passed");
     }
 }

@@ -5,9 +5,11 @@
 //! tokio reports as pending asks the operating system. hyper reads before it writes, so it then closes the connection and
 //! sends nothing.
 
-use std::io::{self, ErrorKind, IoSlice, Read};
+use std::io::{self, ErrorKind, Read};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -15,8 +17,6 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::coop::poll_proceed;
-
-use crate::traffic::Traffic;
 
 /// The time for which a check of an HTTP/2 connection stays valid.
 pub(crate) const CHECK_VALIDITY: Duration = Duration::from_millis(1);
@@ -69,23 +69,6 @@ impl Tcp {
         buffer.advance(count);
         Poll::Ready(Ok(()))
     }
-
-    /// Writes, unless the connection has ended: buffered bytes of a request must not be written after that.
-    fn write(
-        mut self: Pin<&mut Self>,
-        write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        if self.traffic.has_ended() {
-            return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
-        }
-        let written = write(Pin::new(&mut self.stream));
-        match &written {
-            Poll::Ready(Ok(_)) => self.traffic.wrote(),
-            Poll::Ready(Err(_)) => self.traffic.end(),
-            Poll::Pending => {}
-        }
-        written
-    }
 }
 
 impl AsyncRead for Tcp {
@@ -108,8 +91,22 @@ impl AsyncRead for Tcp {
 }
 
 impl AsyncWrite for Tcp {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.write(|stream| stream.poll_write(context, bytes))
+    /// Writes, unless the connection has ended: buffered bytes of a request must not be written after that.
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.traffic.has_ended() {
+            return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
+        }
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        match &written {
+            Poll::Ready(Ok(_)) => self.traffic.wrote(),
+            Poll::Ready(Err(_)) => self.traffic.end(),
+            Poll::Pending => {}
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -119,16 +116,77 @@ impl AsyncWrite for Tcp {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
+}
 
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+/// The traffic of one connection. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Traffic(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    /// The number of successful writes.
+    writes: AtomicU64,
+    has_ended: AtomicBool,
+    needs_check: AtomicBool,
+}
+
+impl Traffic {
+    /// Returns whether both belong to one connection.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.write(|stream| stream.poll_write_vectored(context, pieces))
+    /// Records a successful write.
+    pub(crate) fn wrote(&self) {
+        self.0.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records the end of the connection: nothing is written after it.
+    pub(crate) fn end(&self) {
+        self.0.has_ended.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.has_ended.load(Ordering::Acquire)
+    }
+
+    /// Makes the socket check its state before it reads again, and returns the number of writes so far. Call this before the
+    /// connection receives a request.
+    pub(crate) fn begin_request(&self) -> u64 {
+        self.0.needs_check.store(true, Ordering::Relaxed);
+        self.0.writes.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether a request is coming and the socket has not been checked since.
+    pub(crate) fn needs_check(&self) -> bool {
+        self.0.needs_check.load(Ordering::Relaxed)
+    }
+
+    /// Records a check of the socket.
+    pub(crate) fn checked(&self) {
+        self.0.needs_check.store(false, Ordering::Relaxed);
+    }
+
+    /// Returns whether the connection ended without another write. One task writes and ends it, so that a call that sees the
+    /// end sees all writes.
+    pub(crate) fn ended_after(&self, writes: u64) -> bool {
+        self.has_ended() && self.0.writes.load(Ordering::Relaxed) == writes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ended_after_needs_the_end_and_no_further_write() {
+        let traffic = Traffic::default();
+        traffic.wrote();
+        let before = traffic.begin_request();
+        assert!(!traffic.ended_after(before));
+        traffic.end();
+        assert!(traffic.ended_after(before));
+        traffic.wrote();
+        assert!(!traffic.ended_after(before));
     }
 }

@@ -1,11 +1,9 @@
 //! The client's timer on tokio.
 
-use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use tgscan_core::{Timer, async_trait};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::runtime;
@@ -39,7 +37,7 @@ impl Timer for TokioTimer {
     }
 
     async fn sleep(&self, duration: Duration) {
-        if runtime::current().and_then(runtime::check_time).is_ok() {
+        if runtime::current().and_then(|_| runtime::check_time()).is_ok() {
             tokio::time::sleep(duration).await;
         } else {
             sleep_on_a_thread(duration).await;
@@ -53,54 +51,16 @@ impl Timer for TokioTimer {
 
 /// Sleeps on a new thread.
 async fn sleep_on_a_thread(duration: Duration) {
-    let alarm = Arc::new(Alarm::default());
-    let at_end = Arc::clone(&alarm);
-    let thread = std::thread::Builder::new().name("tgscan-timer".to_owned()).spawn(move || {
+    let (alarm, ended) = oneshot::channel();
+    let sleep = move || {
         #[expect(clippy::disallowed_methods, reason = "there is no tokio timer, so a thread waits")]
         std::thread::sleep(duration);
-        at_end.ring();
-    });
-    if thread.is_ok() {
-        poll_fn(|context| alarm.poll(context)).await;
-    } else {
-        // No thread is available. Blocking here delays other tasks, but keeps the backoff.
-        #[expect(clippy::disallowed_methods, reason = "there is no tokio timer, so a thread waits")]
-        std::thread::sleep(duration);
-    }
-}
-
-#[derive(Default)]
-struct Alarm(Mutex<AlarmState>);
-
-#[derive(Default)]
-struct AlarmState {
-    is_over: bool,
-    waiting: Option<Waker>,
-}
-
-impl Alarm {
-    fn ring(&self) {
-        let mut state = self.locked();
-        state.is_over = true;
-        let waiting = state.waiting.take();
-        drop(state);
-        if let Some(waker) = waiting {
-            waker.wake();
-        }
-    }
-
-    fn poll(&self, context: &Context<'_>) -> Poll<()> {
-        let mut state = self.locked();
-        if state.is_over {
-            return Poll::Ready(());
-        }
-        state.waiting = Some(context.waker().clone());
-        Poll::Pending
-    }
-
-    fn locked(&self) -> MutexGuard<'_, AlarmState> {
-        // No code panics while holding the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        // An error means that the waiting future was dropped.
+        let _ = alarm.send(());
+    };
+    // Without a thread, the retry is not delayed.
+    if std::thread::Builder::new().name("tgscan-timer".to_owned()).spawn(sleep).is_ok() {
+        let _ = ended.await;
     }
 }
 

@@ -8,19 +8,18 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::USER_AGENT;
+use http::header::{ACCEPT_ENCODING, USER_AGENT};
 use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, Uri};
-use tgscan_core::types::Balance;
-use tgscan_core::{Api, Client, Transport, TransportError, transport::TransportErrorKind};
+use tgscan_core::{Api, Client, Transport, TransportError};
 use tokio::time::sleep_until;
 
-use crate::connect::Route;
-use crate::failure::Target;
-use crate::incoming::{Coding, Reading};
-use crate::limits::{AttemptLimits, Limits, Running, Stage, before};
+use crate::failure::{Target, refused};
+use crate::incoming::Reading;
+use crate::limits::{AttemptLimits, Running, before};
 use crate::outgoing::Outgoing;
-use crate::pool::{Pool, Pools};
+use crate::pool::Pools;
+use crate::proxy::Route;
 #[cfg(feature = "tracing")]
 use crate::traced::{AttemptSpan, in_current_span, with_attempt_extension};
 #[cfg(not(feature = "tracing"))]
@@ -31,7 +30,7 @@ type Answer = Result<Response<Bytes>, TransportError>;
 
 /// A [`Transport`] over pooled HTTP/1.1 and HTTP/2 connections. Cheap to clone; clones share the connections.
 ///
-/// The [crate documentation](crate) lists its guarantees and defaults.
+/// The [crate documentation](crate) lists its guarantees.
 ///
 /// Dropping the future of a call closes its HTTP/1.1 connection or resets its HTTP/2 stream.
 #[derive(Clone)]
@@ -39,12 +38,12 @@ pub struct HyperTransport {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    pools: Pools,
-    user_agent: HeaderValue,
-    route: Route,
-    coding: Coding,
-    limits: Limits,
+pub(crate) struct Inner {
+    pub(crate) pools: Pools,
+    pub(crate) user_agent: HeaderValue,
+    pub(crate) route: Route,
+    pub(crate) gzip: bool,
+    pub(crate) limits: AttemptLimits,
 }
 
 impl HyperTransport {
@@ -53,14 +52,8 @@ impl HyperTransport {
         HyperTransportBuilder::default()
     }
 
-    pub(crate) fn new(
-        pools: Pools,
-        user_agent: HeaderValue,
-        route: Route,
-        coding: Coding,
-        limits: Limits,
-    ) -> Self {
-        Self { inner: Arc::new(Inner { pools, user_agent, route, coding, limits }) }
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
     }
 
     /// Creates a client for `api` over this transport, with a [`TokioTimer`]. With a store, each paid call runs in a
@@ -75,36 +68,6 @@ impl HyperTransport {
             retry.seed = RandomState::new().build_hasher().finish();
         }
         Client::new(with_attempt_extension(api.with_retry(retry)), self, TokioTimer::new()).with_spawn(spawn)
-    }
-
-    /// Opens a connection to the base URL of `api`, unless one is open, so that the first call does not wait for DNS,
-    /// TCP and TLS. Sends no request.
-    ///
-    /// Use it in a program that has other work before its first call, such as reading its input:
-    ///
-    /// ```
-    /// use tgscan_transport_hyper::{Api, ApiKey, HyperTransport};
-    ///
-    /// # async fn warm() -> Result<(), Box<dyn std::error::Error>> {
-    /// let transport = HyperTransport::builder().build()?;
-    /// let api = Api::new(ApiKey::live("0123456789abcdef")?);
-    /// let warming = tokio::spawn({
-    ///     let (transport, api) = (transport.clone(), api.clone());
-    ///     // If this fails, the call reports it.
-    ///     async move { transport.warm_up(&api).await }
-    /// });
-    /// let client = transport.client(api);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// Returns an error if no connection opens within `connect_timeout`.
-    pub async fn warm_up(&self, api: &Api) -> Result<(), TransportError> {
-        let request = api.request(&Balance {});
-        let pool = self.pool(Some(request.uri())).map_err(refused)?;
-        let target = Target { uri: request.uri(), route: &self.inner.route };
-        pool.warm_up().await.map_err(|error| failure::while_connecting(error, &target))
     }
 
     /// Rejects unsupported URIs.
@@ -150,34 +113,20 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
 
 /// The settings of one request.
 struct Prepared {
-    coding: Coding,
+    accepts_gzip: bool,
     /// The limits of the call, if it overrides the transport's.
-    limits: Option<Box<Limits>>,
-}
-
-fn refused(why: &'static str) -> TransportError {
-    TransportError::never_sent(why).with_kind(TransportErrorKind::Refused).with_trusted_text()
+    limits: Option<Box<AttemptLimits>>,
 }
 
 impl HyperTransport {
-    /// Returns the pool for a URI in the current runtime.
-    fn pool(&self, uri: Option<&Uri>) -> Result<Arc<Pool>, &'static str> {
-        match uri.map(|uri| self.inner.pools.here(uri)) {
-            Some(Ok(Some(pool))) => Ok(pool),
-            Some(Err(error)) => Err(error.remedy()),
-            _ => Err("the request's URI has no valid host; give an absolute URI"),
-        }
-    }
-
     /// Checks the request and adds the transport's headers. Sends nothing.
     fn prepare(&self, request: &mut Request<Bytes>) -> Result<Prepared, &'static str> {
-        let Inner { user_agent, coding, limits, .. } = &*self.inner;
+        let Inner { user_agent, gzip, limits, .. } = &*self.inner;
         let call = request.extensions().get::<AttemptLimits>();
-        let limits = call.map(|call| Box::new(limits.overridden_by(call)));
+        let limits = call.map(|call| Box::new(call.or(limits)));
         Self::check(request.uri())?;
         // The builder validated the transport's limits.
-        if limits.as_ref().is_some_and(|limits| limits.zero_timeout().is_some() || limits.max_body_size == 0)
-        {
+        if limits.as_ref().is_some_and(|limits| limits.zero().is_some()) {
             return Err("a limit in the `AttemptLimits` of this call is zero; set a greater one");
         }
         let headers = request.headers_mut();
@@ -185,37 +134,42 @@ impl HyperTransport {
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, user_agent.clone());
         }
-        Ok(Prepared { coding: coding.ask(headers), limits })
+        // A caller who asks for a coding gets the answer in that coding.
+        let accepts_gzip = *gzip && !headers.contains_key(ACCEPT_ENCODING);
+        if accepts_gzip {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        Ok(Prepared { accepts_gzip, limits })
     }
 
     // An `async fn` would store its arguments twice. The future stays below 1 KiB, up to which common allocators are fast.
     fn attempt(&self, request: Request<Bytes>, prepared: Prepared) -> impl Future<Output = Answer> + Send {
-        let Prepared { coding, limits } = prepared;
+        let Prepared { accepts_gzip, limits } = prepared;
         let (request, handover) = Outgoing::wrap(request);
         let mut request = Some(request);
         async move {
             // At the first poll, because the future may have been created in another runtime.
-            let pool = self.pool(request.as_ref().map(Request::uri)).map_err(refused)?;
+            let pool = self.inner.pools.here(request.as_ref().map(Request::uri)).map_err(refused)?;
             let running = Running::begin(limits.as_deref().unwrap_or(&self.inner.limits));
-            let deadline = running.deadline(Stage::Head);
+            let deadline = running.end();
             let mut timer = pin!(sleep_until(deadline));
             let (mut reading, lease) = {
                 let responding = pin!(pool.request(&mut request, &handover));
                 let target = || Target { uri: pool.uri(), route: &self.inner.route };
                 match before(|| deadline, timer.as_mut(), responding).await {
                     Some(Ok((response, lease))) => {
-                        (Reading::begin(response, coding, running.max_body_size()), lease)
+                        (Reading::begin(response, accepts_gzip, running.body_size()), lease)
                     }
                     Some(Err(error)) => return Err(failure::before_head(error, &handover, &target())),
                     None => {
-                        let passed = running.passed(timer.deadline(), Stage::Head);
+                        let passed = running.passed(deadline);
                         return Err(failure::timed_out_before_head(&passed, &handover, &target()));
                     }
                 }
             };
             let ended = reading.finish(running, timer).await;
             if ended.is_ok() || reading.is_at_end() {
-                lease.give_back();
+                lease.give_back(reading.headers());
             }
             reading.into_answer(ended)
         }

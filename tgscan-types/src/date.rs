@@ -52,12 +52,13 @@ fn days(date: &str) -> Option<i64> {
         let [day, month, year] = parts(date.split('.'))?;
         return (year.len() == 4).then(|| civil(number(year)?, number(month)?, number(day)?))?;
     }
-    let mut words: Vec<&str> = date.split([' ', ',']).filter(|word| !word.is_empty()).collect();
-    if words.first().is_some_and(|first| is_weekday(first)) {
-        words.remove(0);
-    }
+    let words: Vec<&str> = date.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let is_word = |word: &str| word.starts_with(|c: char| c.is_ascii_alphabetic());
     let (day, month, year) = match words[..] {
-        [month, day, year] if month.starts_with(|c: char| c.is_ascii_alphabetic()) => (day, month, year),
+        // A weekday comes first.
+        [weekday, month, day, year] if is_word(weekday) && is_word(month) => (day, month, year),
+        [weekday, day, month, year] if is_word(weekday) => (day, month, year),
+        [month, day, year] if is_word(month) => (day, month, year),
         [day, month, year] => (day, month, year),
         _ => return None,
     };
@@ -75,33 +76,12 @@ fn number(digits: &str) -> Option<i64> {
     is_number.then(|| digits.parse().ok())?
 }
 
+/// Returns the number of a month by the first three letters of its English name.
 fn named_month(name: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
-    let at = MONTHS.iter().position(|month| is_name_or_short(name, month))?;
+    const MONTHS: &str = "jan feb mar apr may jun jul aug sep oct nov dec";
+    let short = name.get(..3)?.to_ascii_lowercase();
+    let at = MONTHS.split(' ').position(|month| month == short)?;
     i64::try_from(at + 1).ok()
-}
-
-fn is_weekday(name: &str) -> bool {
-    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-        .iter()
-        .any(|day| is_name_or_short(name, day))
-}
-
-fn is_name_or_short(name: &str, full: &str) -> bool {
-    name.eq_ignore_ascii_case(full) || full.get(..3).is_some_and(|short| name.eq_ignore_ascii_case(short))
 }
 
 /// Converts days since 1970-01-01 to year, month and day. Source: Howard Hinnant, "chrono-Compatible Low-Level Date

@@ -59,14 +59,6 @@ impl<T: Serialize + ?Sized> Reveal for T {}
 #[derive(PartialEq, Eq)]
 pub struct Revealed<'a, T: ?Sized>(&'a T);
 
-impl<T: ?Sized> Clone for Revealed<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T: ?Sized> Copy for Revealed<'_, T> {}
-
 impl<T: Serialize + ?Sized> fmt::Debug for Revealed<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let json =

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
@@ -21,8 +22,9 @@ pub enum Envelope<T> {
 }
 
 /// The `result` of a failed API request.
-#[derive(Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct ErrorResult {
     /// Short error description from the service. It may repeat the query, so `Debug` hides it.
@@ -32,6 +34,12 @@ pub struct ErrorResult {
 impl<'de> Deserialize<'de> for ErrorResult {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ErrorResultVisitor)
+    }
+}
+
+impl Serialize for ErrorResult {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
     }
 }
 
@@ -48,29 +56,13 @@ impl<'de> de::Visitor<'de> for ErrorResultVisitor {
         f.write_str("an object with `message`, or a text")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ErrorResult, A::Error> {
-        let mut message: Option<String> = None;
-        while let Some(key) = map.next_key()? {
-            match key {
-                ErrorKey::Message if message.is_some() => return Err(de::Error::duplicate_field("message")),
-                ErrorKey::Message => message = Some(map.next_value()?),
-                ErrorKey::Other => _ = map.next_value::<IgnoredAny>()?,
-            }
-        }
-        message.map(ErrorResult::new).ok_or_else(|| de::Error::missing_field("message"))
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ErrorResult, A::Error> {
+        ErrorResult::deserialize(MapAccessDeserializer::new(map))
     }
 
     fn visit_str<E: de::Error>(self, message: &str) -> Result<ErrorResult, E> {
         Ok(ErrorResult::new(message))
     }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum ErrorKey {
-    Message,
-    #[serde(other)]
-    Other,
 }
 
 impl ErrorResult {

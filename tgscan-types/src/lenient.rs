@@ -111,28 +111,23 @@ impl de::Visitor<'_> for EchoVisitor {
 pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    let list: Option<Growing<T>> = Option::deserialize(deserializer)?;
-    Ok(list.map_or_else(Vec::new, |Growing(items)| items))
-}
-
-struct Growing<T>(Vec<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Growing<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(GrowingVisitor(PhantomData))
-    }
+    deserializer.deserialize_any(GrowingVisitor(PhantomData))
 }
 
 struct GrowingVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> de::Visitor<'de> for GrowingVisitor<T> {
-    type Value = Growing<T>;
+    type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a sequence")
     }
 
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut elements: A) -> Result<Growing<T>, A::Error> {
+    fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
         /// The number of elements from which the list grows in smaller steps. Below it, the unused memory is
         /// negligible.
         const LARGE: usize = 1024;
@@ -147,7 +142,7 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for GrowingVisitor<T> {
             }
             items.push(item);
         }
-        Ok(Growing(items))
+        Ok(items)
     }
 }
 
@@ -156,7 +151,8 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for GrowingVisitor<T> {
 /// Writers whose only number type is a float (Lua, PHP, spreadsheets) write 1 as `1.0` or `1e0`; database drivers write
 /// a decimal as `"1"`. The value is the same, and an error would lose a paid answer.
 pub(crate) fn whole<'de, D: Deserializer<'de>, T: Whole>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_any(WholeVisitor(PhantomData))
+    let null = || de::Error::invalid_type(de::Unexpected::Unit, &T::EXPECTED);
+    optional_whole(deserializer)?.ok_or_else(null)
 }
 
 /// Reads as [`whole`] does, and null as `None`.
@@ -164,39 +160,7 @@ pub(crate) fn optional_whole<'de, D: Deserializer<'de>, T: Whole>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     // Not through `Option`, which would dispatch on each number twice.
-    deserializer.deserialize_any(OptionalVisitor(WholeVisitor(PhantomData)))
-}
-
-struct OptionalVisitor<T>(WholeVisitor<T>);
-
-impl<T: Whole> de::Visitor<'_> for OptionalVisitor<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.expecting(f)
-    }
-
-    fn visit_unit<E>(self) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    #[inline]
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Option<T>, E> {
-        self.0.visit_u64(number).map(Some)
-    }
-
-    #[inline]
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Option<T>, E> {
-        self.0.visit_i64(number).map(Some)
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Option<T>, E> {
-        self.0.visit_f64(number).map(Some)
-    }
-
-    fn visit_str<E: de::Error>(self, number: &str) -> Result<Option<T>, E> {
-        self.0.visit_str(number).map(Some)
-    }
+    deserializer.deserialize_any(WholeVisitor(PhantomData))
 }
 
 /// A type of whole numbers in answers.
@@ -216,38 +180,41 @@ impl Whole for u64 {
 struct WholeVisitor<T>(PhantomData<T>);
 
 impl<T: Whole> de::Visitor<'_> for WholeVisitor<T> {
-    type Value = T;
+    type Value = Option<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(T::EXPECTED)
     }
 
-    #[inline]
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
-        T::try_from(number).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+    fn visit_unit<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
     }
 
     #[inline]
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
-        T::try_from(number).map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Option<T>, E> {
+        let wrong = |_| E::invalid_value(de::Unexpected::Unsigned(number), &self);
+        T::try_from(number).map(Some).map_err(wrong)
+    }
+
+    #[inline]
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Option<T>, E> {
+        let wrong = |_| E::invalid_value(de::Unexpected::Signed(number), &self);
+        T::try_from(number).map(Some).map_err(wrong)
     }
 
     #[cold]
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
-        whole_float(number)
-            .and_then(|number| T::try_from(number).ok())
-            .ok_or_else(|| E::invalid_type(de::Unexpected::Float(number), &self))
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Option<T>, E> {
+        let whole = whole_float(number).and_then(|number| T::try_from(number).ok());
+        whole.map(Some).ok_or_else(|| E::invalid_type(de::Unexpected::Float(number), &self))
     }
 
     #[cold]
-    fn visit_str<E: de::Error>(self, number: &str) -> Result<T, E> {
-        let integer = number.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
-        let signed = || number.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
-        let float = || T::try_from(whole_float(number.parse().ok()?)?).ok();
-        integer
-            .or_else(signed)
-            .or_else(float)
-            .ok_or_else(|| E::invalid_type(de::Unexpected::Other("other text"), &self))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Option<T>, E> {
+        let unsigned = || T::try_from(text.parse::<u64>().ok()?).ok();
+        let signed = || T::try_from(text.parse::<i64>().ok()?).ok();
+        let float = || T::try_from(whole_float(text.parse().ok()?)?).ok();
+        let whole = unsigned().or_else(signed).or_else(float);
+        whole.map(Some).ok_or_else(|| E::invalid_type(de::Unexpected::Other("other text"), &self))
     }
 }
 

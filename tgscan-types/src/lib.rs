@@ -14,7 +14,6 @@ mod repair;
 #[cfg(feature = "schema")]
 mod schema;
 mod values;
-mod views;
 
 pub use api_method::ApiMethod;
 #[doc(hidden)]

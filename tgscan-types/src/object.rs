@@ -54,20 +54,24 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for ObjectVisitor<V> {
     }
 }
 
-/// Implements `Deserialize` for the structs of an answer, from objects only, each through a private struct with the
-/// same fields.
+/// Implements `Deserialize` for the structs of an answer, from objects only, and `Serialize`.
 ///
-/// The private struct derives with `#[serde(remote = "…")]`, which generates a function that can be wrapped; a derive
-/// on the public struct would generate the finished impl. The compiler checks that the fields agree.
-/// `#[serde(default)]` at a field of the public struct is for its schema.
-macro_rules! read_from_objects {
-    ($($name:ident by $reader:ident),+ $(,)?) => {$(
+/// With `#[serde(remote = "Self")]`, the derives generate functions instead of these impls, so that reading can be wrapped.
+macro_rules! from_object {
+    ($($name:ident),+ $(,)?) => {$(
         impl<'de> serde::Deserialize<'de> for $name {
             #[inline]
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $reader::deserialize($crate::object::Object(deserializer))
+                Self::deserialize($crate::object::Object(deserializer))
+            }
+        }
+
+        impl serde::Serialize for $name {
+            #[inline]
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                Self::serialize(self, serializer)
             }
         }
     )+};
 }
-pub(crate) use read_from_objects;
+pub(crate) use from_object;

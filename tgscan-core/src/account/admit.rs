@@ -96,9 +96,10 @@ impl Book {
         for key in &entry.budgets {
             self.move_charges(key);
         }
-        self.check(&entry, limits, 1, true)?;
+        let method = self.method(entry.method.clone());
+        self.check(&entry, method, limits, 1, true)?;
         (entry.is_in_flight, entry.is_sending) = (true, true);
-        self.add_call(&entry);
+        self.add_call(&entry, method);
         Ok(entry)
     }
 
@@ -110,14 +111,15 @@ impl Book {
         limits: &Limits,
     ) -> Result<(), CapReached> {
         let more = u64::from(uncertain.saturating_sub(entry.uncertain));
-        self.check(entry, limits, more, false).map_err(|cap| self.as_if_ended(cap, entry, more))?;
+        let method = self.method(entry.method.clone());
+        let checked = self.check(entry, method, limits, more, false);
+        checked.map_err(|cap| self.as_if_ended(cap, entry, method, more))?;
         self.add_attempt(entry, uncertain);
         Ok(())
     }
 
     /// Returns the refusal with the totals after the end of the call, because a call cannot wait for its own end.
-    fn as_if_ended(&mut self, cap: CapReached, entry: &Entry, uncertain: u64) -> CapReached {
-        let method = self.method(entry.method.clone());
+    fn as_if_ended(&self, cap: CapReached, entry: &Entry, method: usize, uncertain: u64) -> CapReached {
         let reserve = self.reserved(method, entry.reserve);
         let credits = |attempts: u64| reserve.unwrap_or(1).saturating_mul(attempts);
         let booked = u64::from(entry.uncertain);
@@ -138,8 +140,9 @@ impl Book {
     /// Checks whether `attempts` more attempts of a call fit the limits. A call that `is_new` counts in the current period,
     /// and others in their own.
     fn check(
-        &mut self,
+        &self,
         entry: &Entry,
+        method: usize,
         limits: &Limits,
         attempts: u64,
         is_new: bool,
@@ -147,7 +150,6 @@ impl Book {
         if attempts == 0 || limits.is_empty() {
             return Ok(());
         }
-        let method = self.method(entry.method.clone());
         let reserve = self.reserved(method, entry.reserve);
         let needed = u128::from(reserve.unwrap_or(1)) * u128::from(attempts);
         let refused = |budget: Option<&Budget>, limit, totals| CapReached {

@@ -196,8 +196,7 @@ impl Book {
     }
 
     /// Changes the counts of an entry in the account and in each of its budgets.
-    fn update_counts(&mut self, entry: &Entry, change: impl Fn(&mut Exposure)) {
-        let method = self.method(entry.method.clone());
+    fn update_counts(&mut self, entry: &Entry, method: usize, change: impl Fn(&mut Exposure)) {
         self.account.change(method, entry.reserve, &change);
         for key in &entry.budgets {
             self.tally(key).change(method, entry.reserve, &change);
@@ -214,8 +213,8 @@ impl Book {
     }
 
     /// Counts an admitted call and its first attempt.
-    pub(super) fn add_call(&mut self, entry: &Entry) {
-        self.update_counts(entry, |calls| calls.in_flight += 1);
+    pub(super) fn add_call(&mut self, entry: &Entry, method: usize) {
+        self.update_counts(entry, method, |calls| calls.in_flight += 1);
         self.sending += 1;
     }
 
@@ -236,7 +235,8 @@ impl Book {
     pub(super) fn add_attempt(&mut self, entry: &mut Entry, uncertain: u32) {
         let more = u64::from(uncertain.saturating_sub(entry.uncertain));
         // Counted as in flight until the call ends, so that a comparison does not resolve them earlier.
-        self.update_counts(entry, |calls| calls.in_flight += more);
+        let method = self.method(entry.method.clone());
+        self.update_counts(entry, method, |calls| calls.in_flight += more);
         entry.uncertain = entry.uncertain.max(uncertain);
         self.sending += u64::from(!std::mem::replace(&mut entry.is_sending, true));
     }
@@ -251,30 +251,33 @@ impl Book {
         joint: Option<&mut JointResolution>,
         at: Option<u64>,
     ) {
+        let method = self.method(entry.method.clone());
         if cost.charged > 0 {
-            let method = self.method(entry.method.clone());
             self.methods[method].price = self.methods[method].price.max(Some(cost.charged));
         }
-        self.set_cost(entry, cost, joint, at);
+        self.set_cost(entry, method, cost, joint, at);
     }
 
     /// Books the loss of the owner of a call in flight. Returns whether the call certainly cost nothing.
     pub(crate) fn lose_owner(&mut self, entry: &mut Entry, at: Option<u64>) -> bool {
         let uncertain = entry.uncertain + u32::from(entry.is_sending);
         let cost = Cost { charged: entry.charged, uncertain };
-        self.set_cost(entry, cost, None, at);
+        let method = self.method(entry.method.clone());
+        self.set_cost(entry, method, cost, None, at);
         cost == Cost::NONE
     }
 
     /// Resolves a call by hand: sets its total cost to `credits`.
     pub(crate) fn resolve(&mut self, entry: &mut Entry, credits: u64, joint: Option<&mut JointResolution>) {
-        self.set_cost(entry, Cost { charged: credits, uncertain: 0 }, joint, None);
+        let method = self.method(entry.method.clone());
+        self.set_cost(entry, method, Cost { charged: credits, uncertain: 0 }, joint, None);
     }
 
     /// Books a charged call that was considered free when it was sent.
     pub(crate) fn charge(&mut self, method: Cow<'static, str>, cost: Cost, at: Option<u64>) -> Entry {
         let mut entry = Entry { method, is_in_flight: true, is_sending: true, ..Entry::default() };
-        self.add_call(&entry);
+        let method = self.method(entry.method.clone());
+        self.add_call(&entry, method);
         self.settle(&mut entry, cost, None, at);
         entry
     }
@@ -283,6 +286,7 @@ impl Book {
     fn set_cost(
         &mut self,
         entry: &mut Entry,
+        method: usize,
         cost: Cost,
         joint: Option<&mut JointResolution>,
         at: Option<u64>,
@@ -297,7 +301,7 @@ impl Book {
         }
         let (was, is) = (u64::from(entry.uncertain), u64::from(cost.uncertain));
         let (ends_now, is_old) = (entry.is_in_flight, entry.is_before_baseline);
-        self.update_counts(entry, |calls| {
+        self.update_counts(entry, method, |calls| {
             // Saturating, because a store may have lost the totals but not the call.
             if ends_now {
                 calls.in_flight = calls.in_flight.saturating_sub(1 + was);

@@ -226,9 +226,9 @@ impl Reservation {
     }
 
     /// Books the settlement. The time matters only for uncertain attempts.
-    pub(crate) fn settle(mut self, cost: Cost, now: Option<LedgerTime>) {
+    pub(crate) fn settle(&mut self, cost: Cost, now: Option<LedgerTime>) {
         self.is_settled = true;
-        let Self { ledger, entry, .. } = &mut self;
+        let Self { ledger, entry, .. } = self;
         ledger.change(|state| {
             let now = now.map(|now| state.book_time(now));
             state.book.settle(entry, cost, None, now);
@@ -237,13 +237,13 @@ impl Reservation {
 
     /// Like [`settle`](Self::settle), but returns the limits whose use this raised to 80 % or to the limit.
     pub(crate) fn settle_with_warnings(
-        mut self,
+        &mut self,
         cost: Cost,
         now: Option<LedgerTime>,
         limits: &Limits,
     ) -> Vec<BudgetUse> {
         self.is_settled = true;
-        let Self { ledger, entry, .. } = &mut self;
+        let Self { ledger, entry, .. } = self;
         ledger.change(|state| {
             let now = now.map(|now| state.book_time(now));
             state.book.settle_with_warnings(entry, limits, |book, entry| book.settle(entry, cost, None, now))

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http::{HeaderName, HeaderValue, Method, Request};
 use tgscan_types::{ApiMethod, Balance};
 
 use crate::account::{Budget, Limits};
@@ -287,9 +287,9 @@ impl Api {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.shared.base.join(path);
         let is_empty = request.body().is_empty();
-        // With room for the transport's headers, because growing the map costs more than these insertions.
-        *request.headers_mut() = HeaderMap::with_capacity(6);
         let headers = request.headers_mut();
+        // Room for the transport's headers, because growing the map costs more than these insertions.
+        headers.reserve(6);
         // Constants, because cloning a header value is a function call.
         headers.insert(const { HeaderName::from_static(API_KEY) }, self.shared.key.header());
         headers.insert(CONTENT_TYPE, const { HeaderValue::from_static(FORM) });

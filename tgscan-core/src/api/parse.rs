@@ -105,11 +105,15 @@ impl Api {
         self.error::<M>(kind)
     }
 
-    /// Creates the error of an attempt, with the stated cost or the credits that the failure implies.
+    /// Creates the error of an attempt, with the stated cost or the credits that the failure implies. If a cost is stated
+    /// but cannot be read, it is uncertain.
     pub(crate) fn error<M: ApiMethod>(&self, kind: ErrorKind) -> Error {
         let error = Error::new(M::NAME, kind, Credits::NotCharged, 1);
-        let op_cost = error.response().and_then(|response| probe::op_cost(response.body()));
-        let credits = self.credits::<M>(op_cost, Failure::of(&error));
+        let body = error.response().map(Response::body);
+        let op_cost = body.and_then(|body| probe::op_cost(body));
+        let is_unread = op_cost.is_none() && body.is_some_and(|body| probe::mentions_cost(body));
+        let failure = Failure::of(&error).filter(|_| !is_unread);
+        let credits = self.credits::<M>(op_cost, failure);
         error.with_credits(credits)
     }
 

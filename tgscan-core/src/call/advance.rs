@@ -1,34 +1,154 @@
-//! Advances a call to its next step. Asks the ledger for calls without a store.
+//! A call: reports events to its machine, and performs the machine's actions up to the next one that needs a driver.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_types::ApiMethod;
 
-use super::clock::{Clock, millis};
-use super::machine::{Action, Claimed, Moment, Renewed};
-use super::{Attempt, Call, Next, not_in_time, too_late};
-use crate::account::{BudgetUse, CapReached, Cost, LedgerTime, NotAdmitted, Reservation};
-use crate::panics::catch;
-use crate::store::{CallId, StoreRefusal};
-use crate::{Credits, Error, ErrorKind, Reply};
+use super::clock::Clock;
+use super::machine::{Action, Machine, Moment, TimeLimits};
+use super::store::{InStore, Stored};
+use super::{Attempt, Observer};
+use crate::account::Reservation;
+use crate::error::{Error, ErrorKind};
+use crate::pace::Turn;
+use crate::panics::Contained;
+use crate::store::{Answered, CallId};
+use crate::transport::TransportErrorKind;
+use crate::{Api, Credits, Reply, TransportError};
+
+/// The options of a call.
+#[derive(Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) store: Option<InStore>,
+    /// The end of the caller's wait.
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) waits_at_cap: bool,
+    /// Whether the driver can compare the book with the balance to make room.
+    pub(crate) reconciles: bool,
+    /// Notified of budgets that are nearly or completely used.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+/// The next step of a call, without the call, which is large and stays where it is.
+pub(crate) enum Next<M: ApiMethod> {
+    Ask(Action),
+    Send,
+    Wait(Duration),
+    Done(Result<Reply<M::Answer>, Error>),
+}
+
+/// An event of a call, to which it responds with its next step.
+pub(crate) enum Event {
+    /// The start of the call.
+    Begun,
+    /// The call continues with its request in another task.
+    Claimed,
+    /// The outcome of a request; `None` if the transport panicked.
+    Received(Option<Result<Response<Bytes>, TransportError>>),
+    /// The reply of the account.
+    Answered(Action, Answered),
+    /// The account did not reply before the deadline. The store still writes a settlement later.
+    NotAnswered(Action),
+    /// The end of a wait that was to end at this time.
+    Waited(Duration),
+    /// The driver ends the call instead of waiting.
+    GivenUp,
+}
+
+/// A call between two steps.
+pub(crate) struct Call<M: ApiMethod> {
+    pub(super) api: Api,
+    pub(super) method: Contained<M>,
+    pub(super) machine: Machine,
+    /// The reservation of a call without a store that can cost credits. If it is dropped with an attempt in flight, the
+    /// attempt is uncertain.
+    pub(super) reservation: Option<Reservation>,
+    pub(super) stored: Option<Box<Stored<M>>>,
+    /// The error with which the call ends if it ends now.
+    pub(super) last: Option<Error>,
+    pub(super) began: Duration,
+    /// The call waited until this time, even if its driver waited without its clock.
+    not_before: Duration,
+    /// The number of the call, which gives each call a different jitter.
+    pub(super) number: u64,
+    pub(super) waits_at_cap: bool,
+    pub(super) reconciles: bool,
+    /// Whether a comparison with the balance could make room.
+    pub(super) wants_balance: bool,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    /// Set while the call waits for its turn.
+    turn: Option<Turn>,
+}
 
 impl<M: ApiMethod> Call<M> {
+    #[inline]
+    pub(crate) fn new(api: &Api, method: M, options: Options, began: Duration) -> Self {
+        let Options { store, deadline, waits_at_cap, reconciles, observer } = options;
+        let limits = TimeLimits {
+            fence: store.as_ref().map(|store| store.account.store().fence()),
+            wait_until: began.saturating_add(api.retry().max_elapsed),
+            deadline,
+        };
+        Self {
+            api: api.clone(),
+            method: Contained::new(method),
+            machine: Machine::new(limits, api.can_cost::<M>()),
+            reservation: None,
+            stored: store.map(|place| Box::new(Stored::new(place))),
+            last: None,
+            began,
+            not_before: Duration::ZERO,
+            number: api.count_call(),
+            waits_at_cap,
+            reconciles,
+            wants_balance: false,
+            observer,
+            turn: None,
+        }
+    }
+
+    /// Reports an event, and returns the next step. Reads the clock only if necessary.
+    pub(crate) fn next(&mut self, event: Event, clock: &impl Clock) -> Next<M> {
+        match event {
+            Event::Begun => self.step(self.machine.begin(), clock),
+            Event::Claimed => Next::Send,
+            Event::Received(response) => self.received(response, clock),
+            Event::Answered(action, answered) => self.answered(action, answered.0, clock),
+            Event::NotAnswered(action) => self.not_answered(action, clock),
+            Event::Waited(until) => {
+                if self.machine.is_backing_off() {
+                    self.not_before = until;
+                }
+                let action = self.machine.waited(self.now(clock));
+                self.step(action, clock)
+            }
+            Event::GivenUp => {
+                let action = self.machine.give_up();
+                self.step(action, clock)
+            }
+        }
+    }
+
     /// Performs the machine's actions, up to the next one that needs a driver.
     #[inline]
-    pub(crate) fn step(&mut self, mut action: Action, clock: &impl Clock) -> Next<M> {
+    pub(super) fn step(&mut self, mut action: Action, clock: &impl Clock) -> Next<M> {
         loop {
             action = match action {
                 Action::Send => {
-                    if let Some(action) = self.postponed(clock) {
-                        action
-                    } else {
+                    let Some(action) = self.postponed(clock) else {
                         self.note_cost(1);
-                        return Next::Send(self.request());
-                    }
+                        return Next::Send;
+                    };
+                    action
                 }
                 Action::Wait(duration) => return Next::Wait(duration),
                 Action::Finish => return Next::Done(self.end()),
-                action if self.concerns_store(action) => return self.ask(action, clock),
+                action if self.concerns_store(action) => return Next::Ask(action),
                 // Without a store, the ledger answers.
                 Action::Claim => self.admit(clock),
                 Action::Renew => self.renew(clock),
@@ -45,13 +165,6 @@ impl<M: ApiMethod> Call<M> {
         }
     }
 
-    /// Returns whether the store performs an action. A free call has no claim to pause or to renew.
-    #[inline]
-    fn concerns_store(&self, action: Action) -> bool {
-        let Some(stored) = &self.stored else { return false };
-        stored.claim.is_some() || !matches!(action, Action::Pause | Action::Renew)
-    }
-
     /// Returns the action to perform instead if the attempt has to wait for its turn.
     #[inline]
     fn postponed(&mut self, clock: &impl Clock) -> Option<Action> {
@@ -64,7 +177,7 @@ impl<M: ApiMethod> Call<M> {
         let wait = self.api.pace().begin(&mut self.turn, clock.origin(), now.time)?;
         let action = self.machine.postponed(wait, now);
         if action == Action::Settle && self.machine.attempts == 1 {
-            self.last = Some(not_in_time::<M>(if self.machine.has_deadline() {
+            self.last = Some(not_in_time::<M>(if self.deadline().is_some() {
                 "the deadline of the call passes before the service's pause or the rate limit allows an attempt"
             } else {
                 "`max_elapsed` of the call passes before the service's pause or the rate limit allows an attempt"
@@ -73,83 +186,65 @@ impl<M: ApiMethod> Call<M> {
         Some(action)
     }
 
+    /// Builds the request of the current attempt, without extensions.
     #[inline]
-    fn request(&self) -> Request<Bytes> {
-        if !self.api.marks_attempts() {
-            // Returned directly, because changing a request copies it.
-            return self.api.request(self.method.get());
-        }
-        let mut request = self.api.request(self.method.get());
-        request.extensions_mut().insert(Attempt { method: M::NAME, number: self.machine.attempts });
-        request
+    pub(crate) fn request(&self) -> Request<Bytes> {
+        self.api.request(self.method.get())
     }
 
-    /// Records the cost that the call has if it is dropped now, with `in_flight` attempts in flight.
-    pub(super) fn note_cost(&mut self, in_flight: u32) {
-        let Cost { charged, uncertain } = self.machine.cost;
-        if let Some(claim) = self.stored.as_mut().and_then(|stored| stored.claim.as_mut()) {
-            claim.settlement.cost = Cost { charged, uncertain: uncertain + in_flight };
-        }
+    /// Returns the extension of the current attempt's request, if the transport wants it.
+    #[inline]
+    pub(crate) fn attempt(&self) -> Option<Attempt> {
+        let attempt = Attempt { method: M::NAME, number: self.machine.attempts };
+        self.api.marks_attempts().then_some(attempt)
+    }
+
+    /// Ends the call without sending the attempt.
+    pub(crate) fn cancel(&mut self) {
+        self.note_cost(0);
+        self.reservation.iter_mut().for_each(Reservation::pause);
+    }
+
+    /// Releases the reservation or claim of a call that has ended.
+    pub(crate) fn release(&mut self) {
+        (self.reservation, self.stored) = (None, None);
     }
 
     /// Returns the time, with the date only if it is needed: reading the date is the slowest part of a call in the ledger.
     pub(super) fn now(&self, clock: &impl Clock) -> Moment {
         let needs_date = self.stored.is_some() || self.api.limits().needs_date();
-        if needs_date { clock.now() } else { Moment { time: clock.time(), date: None } }
+        let now = if needs_date { clock.now() } else { Moment { time: clock.time(), date: None } };
+        Moment { time: now.time.max(self.not_before), ..now }
     }
 
-    /// Admits the call in the ledger.
-    fn admit(&mut self, clock: &impl Clock) -> Action {
-        let now = self.now(clock);
-        let limits = self.api.limits();
-        let claimed = match self.api.ledger().admit(M::NAME, limits, millis(now.time), now.date) {
-            Ok(reservation) => {
-                self.reservation = Some(reservation);
-                (self.wants_balance, self.last) = (false, None);
-                Claimed::Granted
+    /// Returns the result of the call.
+    fn end(&mut self) -> Result<Reply<M::Answer>, Error> {
+        if let Some(reply) = self.stored.as_mut().and_then(|stored| stored.reply.take()) {
+            return Ok(reply);
+        }
+        // Without an error, a time limit passed before the first attempt.
+        let error = self.last.take().unwrap_or_else(|| {
+            if self.deadline().is_some() {
+                return too_late::<M>();
             }
-            Err(NotAdmitted::ComparisonRunning) => self.not_yet(None),
-            Err(NotAdmitted::Cap(cap)) => self.not_yet(Some(cap)),
-        };
-        self.machine.claimed(claimed, now, now)
+            not_in_time::<M>("`max_elapsed` of the call passed before the store confirmed its claim")
+        });
+        Err(match self.id() {
+            Some(call) => error.with_call(call),
+            None => error,
+        })
     }
 
-    /// Renews the reservation for another attempt.
-    fn renew(&mut self, clock: &impl Clock) -> Action {
-        let now = self.now(clock);
-        let uncertain = self.machine.cost.uncertain;
-        let renewed = match &mut self.reservation {
-            Some(reservation) => reservation.renew(uncertain, self.api.limits(), millis(now.time)),
-            None => Ok(()),
-        };
-        let renewed = match renewed {
-            Ok(()) => Renewed::Confirmed,
-            Err(NotAdmitted::ComparisonRunning) => Renewed::NotYet,
-            Err(NotAdmitted::Cap(cap)) => self.not_renewed(cap),
-        };
-        self.machine.renewed(renewed, now, now)
+    pub(super) fn refuse(&mut self, kind: ErrorKind) {
+        self.last = Some(Error::new(M::NAME, kind, Credits::NotCharged, 0));
     }
+}
 
-    /// Returns whether to wait for room for another attempt. If not, the call ends with the error of its last
-    /// attempt, which is more specific than that of the cap.
-    pub(super) fn not_renewed(&mut self, cap: CapReached) -> Renewed {
-        if self.waits_at_cap && cap.is_transient() {
-            return Renewed::NotYet;
-        }
-        if self.machine.attempts == 1 {
-            self.refuse(ErrorKind::CapReached(cap));
-        }
-        Renewed::Refused
-    }
-
-    /// Returns whether to wait after a refusal. Sets the error with which the call ends otherwise.
-    pub(super) fn not_yet(&mut self, cap: Option<CapReached>) -> Claimed {
-        let would_fit = cap.as_ref().is_some_and(CapReached::would_fit_if_resolved);
-        self.wants_balance = would_fit && std::mem::take(&mut self.reconciles);
-        let can_wait =
-            cap.as_ref().is_none_or(|cap| self.waits_at_cap && cap.is_transient()) || self.wants_balance;
-        self.refuse(cap.map_or(ErrorKind::Store(StoreRefusal::ComparisonRunning), ErrorKind::CapReached));
-        if can_wait { Claimed::NotYet } else { Claimed::Ended }
+// What drivers ask of a call.
+impl<M: ApiMethod> Call<M> {
+    /// Returns the error of the call if it ends now.
+    pub(crate) fn error(&self) -> Option<&Error> {
+        self.last.as_ref()
     }
 
     /// Returns the responses of the attempts so far that may have been charged.
@@ -162,63 +257,68 @@ impl<M: ApiMethod> Call<M> {
         self.machine.attempts
     }
 
+    /// Returns when the call began.
+    pub(crate) fn began(&self) -> Duration {
+        self.began
+    }
+
+    /// Returns the end of the caller's wait.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.machine.deadline()
+    }
+
     /// Returns the number of the claimed call in the store.
     pub(crate) fn id(&self) -> Option<CallId> {
         self.stored.as_ref()?.call
     }
 
-    /// Returns the error of the call if it ends now.
-    pub(crate) fn error(&self) -> Option<&Error> {
-        self.last.as_ref()
+    /// Returns the known cost after the last attempt.
+    pub(crate) fn credits(&self) -> Option<Credits> {
+        let reply = self.stored.as_ref().and_then(|stored| stored.reply.as_ref());
+        reply.map(|reply| reply.credits).or_else(|| Some(self.error()?.credits()))
     }
 
-    pub(super) fn refuse(&mut self, kind: ErrorKind) {
-        self.last = Some(Error::new(M::NAME, kind, Credits::NotCharged, 0));
+    /// Returns the backoff before the next attempt, if there is one.
+    pub(crate) fn backoff(&self) -> Option<Duration> {
+        self.machine.pause()
     }
 
-    pub(super) fn settle_in_ledger(&mut self, clock: &impl Clock) {
-        let cost = self.machine.cost;
-        if let Some(reservation) = self.reservation.take() {
-            // The time matters only for uncertain attempts.
-            let now = (cost.uncertain > 0).then(|| LedgerTime::of(clock));
-            if self.observer.is_some() {
-                let raised = reservation.settle_with_warnings(cost, now, self.api.limits());
-                self.report(&raised);
-            } else {
-                reservation.settle(cost, now);
-            }
-        } else if cost != Cost::NONE {
-            // The method is documented as free, but charged.
-            self.api.ledger().charge(M::NAME, cost, LedgerTime::of(clock));
+    /// Returns whether a wait is before an attempt.
+    pub(crate) fn is_backoff(&self) -> bool {
+        self.machine.is_backing_off()
+    }
+
+    /// Returns whether a comparison with the balance could end a wait.
+    pub(crate) fn wants_balance(&self) -> bool {
+        self.wants_balance
+    }
+
+    /// Wakes a task when a call ends in this process, which may end the wait early. Returns the number of such events.
+    pub(crate) fn watch(&self, waker: &Waker) -> u64 {
+        match &self.stored {
+            None => self.api.ledger().watch(waker),
+            Some(stored) => stored.place.account.writer().watch(waker),
         }
     }
+}
 
-    /// Reports budgets that are nearly or completely used to the observer.
-    pub(super) fn report(&self, raised: &[BudgetUse]) {
-        if let Some(observer) = &self.observer {
-            for raised in raised {
-                catch(|| observer.budget_used(raised));
-            }
-        }
-    }
+/// Returns the error of a call whose deadline passed before it was sent.
+pub(crate) fn too_late<M: ApiMethod>() -> Error {
+    not_in_time::<M>("the deadline of the call passed before it was sent")
+}
 
-    fn late(&self) -> Error {
-        if self.machine.has_deadline() {
-            return too_late::<M>();
-        }
-        not_in_time::<M>("`max_elapsed` of the call passed before the store confirmed its claim")
-    }
+fn not_in_time<M: ApiMethod>(text: &'static str) -> Error {
+    let error = TransportError::never_sent(text).with_kind(TransportErrorKind::Timeout).with_trusted_text();
+    Error::new(M::NAME, ErrorKind::Transport(error), Credits::NotCharged, 0)
+}
 
-    /// Returns the result of the call.
-    pub(super) fn end(&mut self) -> Result<Reply<M::Answer>, Error> {
-        if let Some(reply) = self.stored.as_mut().and_then(|stored| stored.reply.take()) {
-            return Ok(reply);
-        }
-        // Without an error, a time limit passed before the first attempt.
-        let error = self.last.take().unwrap_or_else(|| self.late());
-        Err(match self.stored.as_ref().and_then(|stored| stored.call) {
-            Some(call) => error.with_call(call),
-            None => error,
-        })
+// Shows no query.
+impl<M: ApiMethod> fmt::Debug for Call<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("method", &M::NAME)
+            .field("machine", &self.machine)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
     }
 }

@@ -1,120 +1,87 @@
 //! Handles the outcome of an attempt.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::Response;
 use tgscan_types::ApiMethod;
 
 use super::clock::Clock;
-use super::machine::Moment;
-use super::{Call, InFlight, Next, Now, Step};
-use crate::account::Reservation;
+use super::machine::{Action, Moment};
+use super::{Call, Next};
 use crate::retry::{Decision, Failure, RetryContext, decide, random, retry_after};
 use crate::store::{self, Settlement};
 use crate::{Credits, Error, Reply, TransportError};
 
-impl<M: ApiMethod> InFlight<M> {
-    /// Reports the outcome of the request.
-    ///
-    /// Compares a `Retry-After` date with the response's `Date`, or else with the date of `now`.
-    pub fn received(self, response: Result<Response<Bytes>, TransportError>, now: Now) -> Step<M> {
-        self.received_at(response, &now)
-    }
-
-    /// Returns whether it is too late to begin to write the request, because its claim in the store may have expired.
-    ///
-    /// Check this directly before writing, for example after waiting for a connection. If it returns `true`, do not
-    /// write the request, and report [`TransportError::never_sent`] to [`received`](Self::received). Always `false`
-    /// without a store.
-    pub fn is_late(&self, now: Now) -> bool {
-        self.send_by().is_some_and(|(confirmed, fence)| now.now().since(confirmed) > fence)
-    }
-
-    /// Returns until when the request may be written; see [`Call::send_by`].
-    pub(crate) fn send_by(&self) -> Option<(Moment, Duration)> {
-        self.call.send_by()
-    }
-
-    pub(crate) fn received_at(
-        mut self,
-        response: Result<Response<Bytes>, TransportError>,
-        clock: &impl Clock,
-    ) -> Step<M> {
-        let next = self.call.received(response, clock);
-        Step::of(self.call, next, clock)
-    }
-}
-
 impl<M: ApiMethod> Call<M> {
-    /// Ends the call without sending the attempt.
-    pub(crate) fn cancel(&mut self) {
-        self.note_cost(0);
-        self.reservation.iter_mut().for_each(Reservation::pause);
-    }
-
-    /// Returns when the claim was last confirmed, and how long the confirmation is valid; `None` without a claim. The
-    /// request must not be written later.
-    pub(crate) fn send_by(&self) -> Option<(Moment, Duration)> {
-        let stored = self.stored.as_ref().filter(|stored| stored.claim.is_some())?;
-        Some((self.machine.confirmed(), stored.place.account.store().fence()))
-    }
-
     /// Reports the outcome of the request. Reads the clock only if necessary.
-    pub(crate) fn received(
+    pub(super) fn received(
         &mut self,
-        response: Result<Response<Bytes>, TransportError>,
+        response: Option<Result<Response<Bytes>, TransportError>>,
         clock: &impl Clock,
     ) -> Next<M> {
-        let result = match response {
-            Ok(response) => self.api.parse(self.method.get(), response),
-            Err(error) => self.api.parse_failed(self.method.get(), error),
+        let panicked = || TransportError::new("the transport panicked").with_trusted_text();
+        let mut result = match response {
+            Some(Ok(response)) => self.api.parse(self.method.get(), response),
+            Some(Err(error)) => self.api.parse_failed(self.method.get(), error),
+            None => self.api.parse_failed(self.method.get(), panicked()),
         };
-        match result {
-            Ok(reply) => self.answered(reply, clock),
-            Err(error) => self.not_answered(error, clock),
+        // Changed in place, because a reply is expensive to move.
+        if let Ok(reply) = &mut result {
+            self.succeeded(reply);
         }
+        if self.stored.is_none() && result.is_ok() {
+            self.settle_in_ledger(clock);
+            return Next::Done(result);
+        }
+        match (result, &mut self.stored) {
+            (Ok(reply), Some(stored)) => stored.reply = Some(reply),
+            (Ok(_), None) => {}
+            (Err(error), _) => return self.failed(error, clock),
+        }
+        self.step(Action::Settle, clock)
     }
 
+    /// Records a successful answer.
     #[inline]
-    fn answered(&mut self, mut reply: Reply<M::Answer>, clock: &impl Clock) -> Next<M> {
+    fn succeeded(&mut self, reply: &mut Reply<M::Answer>) {
         // A mismatched answer does not show that this call was free.
         if reply.is_mismatched() && reply.credits == Credits::NotCharged && self.api.can_cost::<M>() {
             reply.credits = Credits::Uncertain;
         }
-        let action = self.machine.attempted(reply.credits, Decision::GiveUp, Moment::default());
+        self.machine.attempted(reply.credits, Decision::GiveUp, Moment::default());
         reply.attempts = self.machine.attempts;
         if self.machine.cost.uncertain > 0 && reply.credits == Credits::NotCharged {
             reply.credits = Credits::Uncertain;
         }
-        let Some(stored) = &mut self.stored else {
-            self.settle_in_ledger(clock);
-            return Next::Done(Ok(reply));
-        };
-        let response = reply.response();
-        if let Some(claim) = &mut stored.claim {
+        let claim = self.stored.as_mut().and_then(|stored| stored.claim.as_mut());
+        if let Some(claim) = claim {
+            let response = reply.response();
             claim.settlement = Settlement {
                 cost: self.machine.cost,
                 is_answered: !reply.is_mismatched(),
                 received: Some((response.status().as_u16(), response.body().clone(), reply.credits)),
                 people: store::people_of(self.method.get(), Some(&reply.answer)),
                 observed: None,
+                token: claim.settlement.token,
             };
         }
-        stored.reply = Some(reply);
-        self.step(action, clock)
     }
 
-    fn not_answered(&mut self, error: Error, clock: &impl Clock) -> Next<M> {
+    fn failed(&mut self, error: Error, clock: &impl Clock) -> Next<M> {
         let longest = self.api.retry().max_backoff;
         let retry_after =
             |response: &Response<Bytes>| retry_after(response.headers(), || clock.date(), longest);
         let now = self.now(clock);
+        // Every error of an attempt has a failure.
+        let failure = Failure::of(&error).unwrap_or(Failure::MaybeSent);
         let context = RetryContext {
             can_cost: self.api.can_cost::<M>(),
-            // Every error of an attempt has a failure.
-            failure: Failure::of(&error).unwrap_or(Failure::MaybeSent),
-            is_charged: matches!(error.credits(), Credits::Charged(_)),
+            failure,
+            is_charged: match error.credits() {
+                Credits::Charged(_) => true,
+                // A refusal that states a cost, which cannot be read.
+                Credits::Uncertain => failure.not_processed(),
+                Credits::NotCharged => false,
+            },
             retry_after: error.response().and_then(retry_after),
             attempts: self.machine.attempts,
             elapsed: now.time.saturating_sub(self.began),

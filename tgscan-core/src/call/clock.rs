@@ -23,23 +23,6 @@ pub(crate) trait Clock {
     }
 }
 
-/// A clock that shows at least this time.
-pub(super) struct AtLeast<'a, C>(pub(super) &'a C, pub(super) Duration);
-
-impl<C: Clock> Clock for AtLeast<'_, C> {
-    fn time(&self) -> Duration {
-        self.0.time().max(self.1)
-    }
-
-    fn date(&self) -> Option<SystemTime> {
-        self.0.date()
-    }
-
-    fn origin(&self) -> u64 {
-        self.0.origin()
-    }
-}
-
 /// The current time, as reported by a driver.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
@@ -74,11 +57,11 @@ impl Clock for Now {
 }
 
 impl LedgerTime {
-    pub(super) fn of(clock: &impl Clock) -> Self {
+    pub(crate) fn of(clock: &impl Clock) -> Self {
         Self { origin: clock.origin(), millis: millis(clock.time()) }
     }
 }
 
-pub(super) fn millis(time: Duration) -> u64 {
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -262,8 +262,9 @@ impl Machine {
         self.attempts > 1 || self.state == State::BackingOff
     }
 
-    pub(crate) fn has_deadline(&self) -> bool {
-        self.limits.deadline.is_some()
+    /// Returns the end of the caller's wait.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.limits.deadline
     }
 
     /// Returns the pause that is being booked.

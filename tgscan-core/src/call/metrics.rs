@@ -1,7 +1,6 @@
 //! Metrics of calls, through the facade of the `metrics` crate.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use ::metrics::{Label, SharedString};
 
@@ -61,7 +60,7 @@ impl MetricsObserver {
     fn finished(&self, call: &CallSummary<'_>, outcome: &'static str) {
         let labels = self.labels(&[("method", call.method), ("outcome", outcome)]);
         ::metrics::counter!("tgscan_calls_total", labels.clone()).increment(1);
-        ::metrics::histogram!("tgscan_call_duration_seconds", labels).record(seconds(call.duration));
+        ::metrics::histogram!("tgscan_call_duration_seconds", labels).record(call.duration.as_secs_f64());
         let labels = || self.labels(&[("method", call.method)]);
         match call.credits {
             Credits::Charged(credits) => {
@@ -124,13 +123,10 @@ fn kind(kind: &ErrorKind) -> &'static str {
     }
 }
 
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use ::metrics::{
         Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, Unit,

@@ -65,13 +65,11 @@ pub struct AttemptSummary<'a> {
 /// the query or the answer.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};
-/// use bytes::Bytes;
-/// use tgscan_core::{Api, ApiKey, Client, transport_fn, call::{CallSummary, Observer}};
+/// use tgscan_core::call::{CallSummary, Observer};
 ///
-/// #[derive(Clone, Default)]
-/// struct Failures(Arc<AtomicU64>);
+/// #[derive(Default)]
+/// struct Failures(AtomicU64);
 ///
 /// impl Observer for Failures {
 ///     fn call_finished(&self, call: &CallSummary<'_>) {
@@ -79,22 +77,7 @@ pub struct AttemptSummary<'a> {
 ///         self.0.fetch_add(u64::from(call.error.is_some()), Ordering::Relaxed);
 ///     }
 /// }
-///
-/// # struct MyTimer;
-/// # #[tgscan_core::async_trait]
-/// # impl tgscan_core::Timer for MyTimer {
-/// #     fn now(&self) -> std::time::Duration { std::time::Duration::ZERO }
-/// #     async fn sleep(&self, _: std::time::Duration) {}
-/// # }
-/// # futures_executor::block_on(async {
-/// let transport = transport_fn(|_| async { Ok(http::Response::new(Bytes::from_static(b"<html>"))) });
-/// let failures = Failures::default();
-/// let api = Api::new(ApiKey::live("0123456789abcdef")?);
-/// let client = Client::new(api, transport, MyTimer).with_observer(failures.clone());
-/// client.balance().await.unwrap_err();
-/// assert_eq!(failures.0.load(Ordering::Relaxed), 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// // client.with_observer(Failures::default())
 /// ```
 pub trait Observer: Send + Sync {
     /// Called once for each finished call, whether it succeeded or failed.

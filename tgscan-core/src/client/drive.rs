@@ -3,41 +3,152 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use tgscan_types::ApiMethod;
 
 use super::caller::Caller;
 use super::waits::deadline_passed;
 use super::watch::Watch;
-use crate::call::{Call, Clock, Next, Observer, Options};
+use crate::call::clock::millis;
+use crate::call::{Call, Clock, Event, Next, Observer, Options};
 use crate::panics::{CatchPanic, catch};
+use crate::store;
 use crate::transport::SendBy;
 use crate::{Client, Error, Reply, Transport, TransportError};
 
 /// The future of [`Transport::send`].
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'a>>;
 
+/// The time after which the store's book is read again.
+const CHARGES_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How the driving of a call starts.
+pub(super) enum First<M: ApiMethod> {
+    /// A call of the user.
+    Called(Result<M, Error>),
+    /// A call of the client itself, without a deadline.
+    Internal(M),
+    /// A claimed call. Boxed, to keep the future of a call small.
+    Claimed(Box<Claimed<M>>),
+}
+
+/// A claimed call.
+pub(super) struct Claimed<M: ApiMethod> {
+    pub(super) call: Call<M>,
+    pub(super) watch: Option<Box<Watch>>,
+}
+
 impl Client {
-    /// Makes a call, in a separate task if it should outlive its caller. Fails immediately if the query is invalid.
-    pub(super) async fn call<M: ApiMethod>(
+    /// Drives a call to its end, in a separate task if it should outlive its caller. `caller` is the waiting caller of
+    /// a call that runs in such a task.
+    // One `async fn`, because each nested one moves the answer twice more.
+    pub(super) async fn drive<M: ApiMethod>(
         &self,
-        method: Result<M, Error>,
+        first: First<M>,
+        caller: Option<&Caller<M>>,
     ) -> Result<Reply<M::Answer>, Error> {
-        let method = method?;
-        let running = self.shared.calls.begin::<M>()?;
-        let deadline = self.shared.deadline.map(|deadline| self.now().saturating_add(deadline));
-        if self.reads_charges::<M>() || self.needs_baseline::<M>() {
-            Box::pin(self.prepare::<M>(deadline)).await;
+        let (_running, mut watch, mut event);
+        let mut call = match first {
+            First::Called(method) => {
+                let method = method?;
+                let running = self.shared.calls.begin::<M>()?;
+                let deadline = self.shared.deadline.map(|deadline| self.now().saturating_add(deadline));
+                if self.reads_charges::<M>() || self.needs_baseline::<M>() {
+                    Box::pin(self.prepare::<M>(deadline)).await;
+                }
+                if self.runs_in_task::<M>() {
+                    return self.call_in_task(method, deadline, running).await;
+                }
+                _running = running;
+                let began = self.now();
+                (watch, event) = (self.watch::<M>(began), Event::Begun);
+                self.begin(method, deadline, began)
+            }
+            First::Internal(method) => {
+                let began = self.now();
+                (watch, event) = (self.watch::<M>(began), Event::Begun);
+                self.begin(method, None, began)
+            }
+            First::Claimed(claimed) => {
+                (watch, event) = (claimed.watch, Event::Claimed);
+                claimed.call
+            }
+        };
+        loop {
+            let sending = {
+                // In an inner scope, because `next` is large and the future would keep it while it waits.
+                let next = self.next(&mut call, event, &mut watch);
+                match next {
+                    Next::Send => {
+                        if let Some(watch) = &mut watch {
+                            watch.sent();
+                        }
+                        if let Some(caller) = caller {
+                            caller.progress.sent(&call);
+                        }
+                        self.sending(&call)
+                    }
+                    Next::Done(result) => return result,
+                    other => {
+                        event = Box::pin(self.wait_or_ask(&mut call, other, caller)).await;
+                        continue;
+                    }
+                }
+            };
+            event = Event::Received(match call.deadline() {
+                // Only the caller's wait ends at the deadline. An attempt in a separate task continues.
+                Some(_) if caller.is_none() => {
+                    let sent = Box::pin(self.before(call.deadline(), sending)).await;
+                    sent.unwrap_or_else(|| Some(Err(deadline_passed())))
+                }
+                _ => sending.await,
+            });
         }
-        let can_cost = self.shared.api.can_cost::<M>();
-        if can_cost && self.shared.spawn.is_some() && (self.shared.place.is_some() || deadline.is_some()) {
-            return Box::pin(self.call_in_task(method, deadline, running)).await;
+    }
+
+    /// Reports an event to a call and its next step to the observer.
+    fn next<M: ApiMethod>(
+        &self,
+        call: &mut Call<M>,
+        event: Event,
+        watch: &mut Option<Box<Watch>>,
+    ) -> Next<M> {
+        let is_received = matches!(event, Event::Received(_));
+        let next = call.next(event, &ClientClock(self, call.began()));
+        if let (Some(watch), true) = (watch.as_mut(), is_received) {
+            watch.received(call, &next);
         }
-        self.run(method, deadline).await
+        if let Next::Done(result) = &next {
+            call.release();
+            self.ended(watch.take(), result);
+        }
+        next
+    }
+
+    /// Returns whether other processes may have recorded a charge of `M` that this one does not know.
+    fn reads_charges<M: ApiMethod>(&self) -> bool {
+        self.shared.place.is_some() && self.shared.api.is_free_until_charged::<M>()
+    }
+
+    /// Notes the charges that other processes recorded: reads the store's book at most once per [`CHARGES_INTERVAL`]. Ignores
+    /// failures, because a free call does not need the store.
+    async fn note_charges_of_others(&self) {
+        let Some(account) = self.account() else { return };
+        let (now, due) = (self.now(), &self.shared.charges_due);
+        if millis(now) < due.load(Ordering::Relaxed) {
+            return;
+        }
+        due.store(millis(now.saturating_add(CHARGES_INTERVAL)), Ordering::Relaxed);
+        if let Ok(book) = account.book().await {
+            for (method, price) in book.prices() {
+                self.shared.api.note_charge(method, price);
+            }
+        }
     }
 
     /// Prepares the book for a call.
@@ -54,13 +165,9 @@ impl Client {
         self.shared.reconciles && self.shared.api.can_cost::<M>() && !self.has_baseline()
     }
 
-    /// Runs a call to its end.
-    pub(super) fn run<M: ApiMethod>(
-        &self,
-        method: M,
-        deadline: Option<Duration>,
-    ) -> impl Future<Output = Result<Reply<M::Answer>, Error>> {
-        self.drive(First::Method(method), deadline, None)
+    fn runs_in_task<M: ApiMethod>(&self) -> bool {
+        let has_reason = self.shared.place.is_some() || self.shared.deadline.is_some();
+        has_reason && self.shared.spawn.is_some() && self.shared.api.can_cost::<M>()
     }
 
     #[inline]
@@ -81,108 +188,13 @@ impl Client {
     }
 
     /// Drives a call until it is claimed or has ended.
-    pub(super) async fn claim<M: ApiMethod>(
-        &self,
-        call: &mut Call<M>,
-        mut next: Next<M>,
-        began: Duration,
-        deadline: Option<Duration>,
-    ) -> Next<M> {
+    pub(super) async fn claim<M: ApiMethod>(&self, call: &mut Call<M>) -> Next<M> {
+        let mut event = Event::Begun;
         loop {
-            next = match next {
-                Next::Ask(..) | Next::Wait(_) => {
-                    Box::pin(self.wait_or_ask(call, next, began, deadline, None)).await
-                }
+            event = match call.next(event, &ClientClock(self, call.began())) {
+                next @ (Next::Ask(_) | Next::Wait(_)) => Box::pin(self.wait_or_ask(call, next, None)).await,
                 next => return next,
             };
-        }
-    }
-
-    /// Drives a call to its end. `caller` is the waiting caller of a separate task.
-    pub(super) async fn drive<M: ApiMethod>(
-        &self,
-        first: First<M>,
-        deadline: Option<Duration>,
-        caller: Option<&Caller<M>>,
-    ) -> Result<Reply<M::Answer>, Error> {
-        let (began, mut watch);
-        let result = {
-            let (mut call, mut event);
-            match first {
-                First::Method(method) => {
-                    began = self.now();
-                    watch = self.watch::<M>(began);
-                    call = self.begin(method, deadline, began);
-                    event = Event::Begun;
-                }
-                First::Claimed(claimed) => {
-                    let next;
-                    Claimed { call, next, began, watch } = *claimed;
-                    event = Event::Waited(Box::new(next));
-                }
-            }
-            loop {
-                let sending = {
-                    // In an inner scope, because `next` is large and the future would keep it while it waits.
-                    let next = self.next(&mut call, event, began, &mut watch);
-                    match next {
-                        Next::Send(request) => {
-                            if let Some(watch) = &mut watch {
-                                watch.sent();
-                            }
-                            if let Some(caller) = caller {
-                                caller.progress.sent(&call);
-                            }
-                            CatchPanic::new(self.sending(request, &call))
-                        }
-                        Next::Done(result) => break result,
-                        other => {
-                            let waiting = self.wait_or_ask(&mut call, other, began, deadline, caller);
-                            event = Event::Waited(Box::new(Box::pin(waiting).await));
-                            continue;
-                        }
-                    }
-                };
-                let response = match caller {
-                    // Only the caller's wait ends at the deadline. The attempt continues.
-                    Some(_) => sending.await,
-                    None if deadline.is_none() => sending.await,
-                    None => {
-                        let sent = Box::pin(self.before(deadline, sending)).await;
-                        sent.unwrap_or_else(|| Some(Err(deadline_passed())))
-                    }
-                };
-                event = Event::Received(response.unwrap_or_else(|| Err(panicked())));
-            }
-        };
-        if result.as_ref().is_ok_and(Reply::is_mismatched) {
-            // All later answers on that connection may be mismatched. It is not known here, so all connections are
-            // discarded.
-            catch(|| self.shared.transport.discard_connections());
-        }
-        ended(watch, &result);
-        result
-    }
-
-    /// Reports an event to a call, and returns the next step.
-    #[inline]
-    fn next<M: ApiMethod>(
-        &self,
-        call: &mut Call<M>,
-        event: Event<M>,
-        began: Duration,
-        watch: &mut Option<Box<Watch>>,
-    ) -> Next<M> {
-        match event {
-            Event::Begun => call.begin(&ClientClock(self, began)),
-            Event::Waited(next) => *next,
-            Event::Received(response) => {
-                let next = call.received(response, &ClientClock(self, began));
-                if let Some(watch) = watch {
-                    watch.received(call, &next);
-                }
-                next
-            }
         }
     }
 
@@ -197,34 +209,30 @@ impl Client {
         &self,
         call: &mut Call<M>,
         next: Next<M>,
-        began: Duration,
-        deadline: Option<Duration>,
         caller: Option<&Caller<M>>,
-    ) -> Next<M> {
-        let clock = ClientClock(self, began);
+    ) -> Event {
+        let clock = ClientClock(self, call.began());
         match next {
-            Next::Ask(action, request) => {
+            Next::Ask(action) => {
                 // A separate task continues after the deadline.
-                let until = deadline.filter(|_| caller.is_none());
-                let asking = call.ask_account(request);
+                let until = call.deadline().filter(|_| caller.is_none());
+                let asking = store::ask(call.store_request(action, &clock));
                 match self.before(until, asking).await {
-                    Some(answered) => call.asked(action, answered, &clock),
-                    None => call.too_late(action, &clock),
+                    Some(answered) => Event::Answered(action, answered),
+                    None => Event::NotAnswered(action),
                 }
             }
             Next::Wait(_) if call.wants_balance() => {
-                self.before(deadline, Box::pin(self.reconcile_once())).await;
-                call.resume(Duration::ZERO, &clock)
+                self.before(call.deadline(), Box::pin(self.reconcile_once())).await;
+                Event::Waited(Duration::ZERO)
             }
             Next::Wait(duration) => {
                 let until = clock.time().saturating_add(duration);
                 self.pause(call, duration, caller).await;
-                if caller.is_some_and(|caller| caller.sender.is_closed()) {
-                    return call.give_up(&clock);
-                }
-                call.resume(until, &clock)
+                let is_gone = caller.is_some_and(|caller| caller.sender.is_closed());
+                if is_gone { Event::GivenUp } else { Event::Waited(until) }
             }
-            other => other,
+            Next::Send | Next::Done(_) => Event::Claimed,
         }
     }
 
@@ -248,55 +256,37 @@ impl Client {
         })
     }
 
-    /// Returns the future of [`Transport::send`].
+    /// Sends the request of a call.
     // Inlined, because a request is expensive to move.
     #[inline]
-    fn sending<M: ApiMethod>(&self, mut request: Request<Bytes>, call: &Call<M>) -> Sending<'_> {
-        if !self.shared.extensions.is_empty() {
-            request.extensions_mut().extend(self.shared.extensions.clone());
-        }
-        if let Some((confirmed, fence)) = call.send_by() {
-            let client = self.clone();
-            let is_late = move || ClientClock(&client, Duration::MAX).now().since(confirmed) > fence;
-            request.extensions_mut().insert(SendBy::new(is_late));
+    fn sending<M: ApiMethod>(&self, call: &Call<M>) -> CatchPanic<Sending<'_>> {
+        let mut request = call.request();
+        let (attempt, confirmation) = (call.attempt(), call.confirmation());
+        if attempt.is_some() || confirmation.is_some() || !self.shared.extensions.is_empty() {
+            let extensions = request.extensions_mut();
+            attempt.map(|attempt| extensions.insert(attempt));
+            extensions.extend(self.shared.extensions.clone());
+            if let Some(confirmation) = confirmation {
+                let client = self.clone();
+                let is_late = move || confirmation.has_passed(&ClientClock(&client, Duration::MAX));
+                extensions.insert(SendBy::new(is_late));
+            }
         }
         // Bypasses the `impl Transport` of `Arc`, which boxes the future a second time.
-        Transport::send(&*self.shared.transport, request)
+        CatchPanic::new(Transport::send(&*self.shared.transport, request))
     }
-}
 
-/// Reports the end of a call to its observer.
-pub(super) fn ended<T>(watch: Option<Box<Watch>>, result: &Result<Reply<T>, Error>) {
-    if let Some(watch) = watch {
-        watch.finished(result);
+    /// Reports the end of a call to its observer, and a mismatched answer to the transport.
+    pub(super) fn ended<T>(&self, watch: Option<Box<Watch>>, result: &Result<Reply<T>, Error>) {
+        if result.as_ref().is_ok_and(Reply::is_mismatched) {
+            // All later answers on that connection may be mismatched. It is not known here, so all connections are
+            // discarded.
+            catch(|| self.shared.transport.discard_connections());
+        }
+        if let Some(watch) = watch {
+            watch.finished(result);
+        }
     }
-}
-
-/// An event of a call.
-enum Event<M: ApiMethod> {
-    Begun,
-    /// A wait or a request to the store has ended.
-    Waited(Box<Next<M>>),
-    Received(Result<Response<Bytes>, TransportError>),
-}
-
-/// How the driving of a call starts. A claimed call is boxed, to keep the future of a call small.
-pub(super) enum First<M: ApiMethod> {
-    Method(M),
-    Claimed(Box<Claimed<M>>),
-}
-
-/// A claimed call.
-pub(super) struct Claimed<M: ApiMethod> {
-    pub(super) call: Call<M>,
-    pub(super) next: Next<M>,
-    pub(super) began: Duration,
-    pub(super) watch: Option<Box<Watch>>,
-}
-
-/// Returns the error of a request whose transport panicked.
-fn panicked() -> TransportError {
-    TransportError::new("the transport panicked").with_trusted_text()
 }
 
 /// The clock of a client. If the timer panics, this returns the given time, so that no answer is lost.

@@ -1,8 +1,6 @@
 //! The asynchronous client: drives calls with a transport and a timer.
 
 mod caller;
-mod charged;
-mod comparisons;
 mod drive;
 mod reconcile;
 mod task;
@@ -20,7 +18,8 @@ use tgscan_types::{
     SimilarGroupsAnswer, UserCheck, UserCheckAnswer, UserQuery,
 };
 
-use comparisons::Comparisons;
+use drive::First;
+use reconcile::Comparisons;
 pub use waits::Drained;
 use waits::{Calls, Running};
 
@@ -247,31 +246,7 @@ impl Client {
     /// Adds a value to the extensions of every request, for transports and layers. The value is never sent to the service.
     /// Replaces an earlier value of the same type.
     ///
-    /// A clone can have different values, for example for a single call:
-    ///
-    /// ```
-    /// use bytes::Bytes;
-    /// use tgscan_core::{Api, ApiKey, Client, transport_fn};
-    ///
-    /// #[derive(Clone)]
-    /// struct Tenant(u32);
-    ///
-    /// # struct MyTimer;
-    /// # #[tgscan_core::async_trait]
-    /// # impl tgscan_core::Timer for MyTimer {
-    /// #     fn now(&self) -> std::time::Duration { std::time::Duration::ZERO }
-    /// #     async fn sleep(&self, _: std::time::Duration) {}
-    /// # }
-    /// # futures_executor::block_on(async {
-    /// let transport = transport_fn(|request: http::Request<Bytes>| async move {
-    ///     assert_eq!(request.extensions().get::<Tenant>().map(|tenant| tenant.0), Some(7));
-    ///     Ok(http::Response::new(Bytes::from_static(br#"{"status":"ok","result":{"num_credits":5}}"#)))
-    /// });
-    /// let client = Client::new(Api::new(ApiKey::live("0123456789abcdef")?), transport, MyTimer);
-    /// client.clone().with_extension(Tenant(7)).balance().await?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// A clone can have different values, for example for a single call: `client.clone().with_extension(Tenant(7))`.
     #[must_use]
     pub fn with_extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         Arc::make_mut(&mut self.shared).extensions.insert(value);
@@ -299,7 +274,7 @@ impl Client {
         query: impl TryInto<UserQuery, Error: Into<InvalidQuery>>,
     ) -> impl Future<Output = Result<Reply<SearchAnswer>, Error>> + Send {
         let method = checked(query, |query| Search { query });
-        self.call(method)
+        self.drive(First::Called(method), None)
     }
 
     /// Requests the remaining credits of the account. Free. See [`Balance`].
@@ -321,7 +296,7 @@ impl Client {
         query: impl TryInto<GroupQuery, Error: Into<InvalidQuery>>,
     ) -> impl Future<Output = Result<Reply<SimilarGroupsAnswer>, Error>> + Send {
         let method = checked(query, |query| SimilarGroups { query });
-        self.call(method)
+        self.drive(First::Called(method), None)
     }
 
     /// Checks which data the service has about a user. Free, but requires a balance above zero. See [`UserCheck`].
@@ -335,7 +310,7 @@ impl Client {
         query: impl TryInto<UserQuery, Error: Into<InvalidQuery>>,
     ) -> impl Future<Output = Result<Reply<UserCheckAnswer>, Error>> + Send {
         let method = checked(query, |query| UserCheck { query });
-        self.call(method)
+        self.drive(First::Called(method), None)
     }
 
     /// Calls any API method, or its test method if the key is a test key.
@@ -350,8 +325,7 @@ impl Client {
         &self,
         method: M,
     ) -> impl Future<Output = Result<Reply<M::Answer>, Error>> + Send {
-        // Not an `async fn`, because each nested one moves the answer twice more.
-        self.call(Ok(method))
+        self.drive(First::Called(Ok(method)), None)
     }
 
     fn now(&self) -> Duration {

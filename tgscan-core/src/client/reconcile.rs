@@ -1,13 +1,17 @@
-//! Compares the book with the balance.
+//! Compares the book with the balance; for calls, one comparison at a time.
 
+use std::future::poll_fn;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tgscan_types::Balance;
 
-use super::comparisons::{Comparisons, RunningComparison};
+use super::drive::{ClientClock, First};
 use crate::account::{Book, Comparison, ComparisonStart, LedgerTime, Outcome, Reconciliation};
-use crate::panics::catch;
+use crate::call::clock::millis;
+use crate::panics::{self, catch};
 use crate::store::{Done, Operation, StoreError, StoreRefusal, next_token};
 use crate::{Client, Credits, Error, ErrorKind};
 
@@ -75,7 +79,8 @@ impl Client {
                 }
             }
         };
-        let balance = Box::pin(self.run(Balance {}, None)).await?.answer.num_credits;
+        let reply = Box::pin(self.drive(First::Internal(Balance {}), None)).await?;
+        let balance = reply.answer.num_credits;
         let report = self.finish_comparison(comparison, balance).await?;
         guard.is_started = false;
         Ok(report)
@@ -139,7 +144,11 @@ impl Client {
         let (token, late_charge) = (guard.token, self.shared.late_charge);
         let was_started = std::mem::replace(&mut guard.is_started, true);
         let started = match self.account() {
-            None => Ok(self.ledger().start_comparison_at(token, late_charge, self.instant())),
+            None => Ok(self.ledger().start_comparison_at(
+                token,
+                late_charge,
+                LedgerTime::of(&ClientClock(self, Duration::ZERO)),
+            )),
             Some(account) => match account.perform(Operation::StartComparison { token, late_charge }).await {
                 Ok(Done::Started(start)) => Ok(start),
                 Ok(_) => Ok(ComparisonStart::Busy),
@@ -155,7 +164,7 @@ impl Client {
 
     async fn finish_comparison(&self, comparison: Comparison, balance: i64) -> Result<Reconciliation, Error> {
         match self.account() {
-            None => Ok(self.ledger().finish_comparison(comparison, balance, self.millis())),
+            None => Ok(self.ledger().finish_comparison(comparison, balance, millis(self.now()))),
             Some(account) => {
                 match account
                     .perform(Operation::FinishComparison { comparison, balance })
@@ -172,17 +181,76 @@ impl Client {
     async fn inconclusive(&self, outcome: Outcome) -> Result<Reconciliation, Error> {
         Ok(self.book().await?.inconclusive(outcome))
     }
-
-    fn millis(&self) -> u64 {
-        u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn instant(&self) -> LedgerTime {
-        LedgerTime { origin: self.shared.timer_origin, millis: self.millis() }
-    }
 }
 
 fn failed(error: StoreError) -> Error {
     let kind = ErrorKind::Store(StoreRefusal::Failed(error));
     Error::new("balance", kind, Credits::NotCharged, 0)
+}
+
+/// The comparisons that a client and its clones start for calls.
+#[derive(Default)]
+pub(super) struct Comparisons {
+    state: Mutex<ComparisonState>,
+}
+
+#[derive(Default)]
+struct ComparisonState {
+    is_running: bool,
+    /// The number of comparisons that ended and were not dropped.
+    ended: u64,
+    /// The book's revision after the last comparison, if that was conclusive.
+    revision: Option<u64>,
+    waiting: Vec<Waker>,
+}
+
+/// A running comparison. If it is dropped before its [end](Self::end), another caller may compare.
+struct RunningComparison<'a>(&'a Comparisons);
+
+impl Comparisons {
+    /// Begins a comparison. If one is running, waits for its end instead, and returns `None`.
+    async fn begin(&self) -> Option<RunningComparison<'_>> {
+        let mut seen = None;
+        poll_fn(|context| {
+            let mut state = self.lock();
+            if *seen.get_or_insert(state.ended) != state.ended {
+                return Poll::Ready(None);
+            }
+            if !std::mem::replace(&mut state.is_running, true) {
+                return Poll::Ready(Some(RunningComparison(self)));
+            }
+            if !state.waiting.iter().any(|other| other.will_wake(context.waker())) {
+                state.waiting.push(context.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Returns the book's revision after the last comparison, if that was conclusive.
+    fn revision(&self) -> Option<u64> {
+        self.lock().revision
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ComparisonState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RunningComparison<'_> {
+    /// Ends the comparison, with the book's revision after it if it was conclusive. Callers that wait for it continue.
+    fn end(self, revision: Option<u64>) {
+        let mut state = self.0.lock();
+        (state.ended, state.revision) = (state.ended + 1, revision);
+    }
+}
+
+impl Drop for RunningComparison<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.is_running = false;
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_iter().for_each(panics::wake);
+    }
 }

@@ -53,7 +53,7 @@ impl Watch {
 
     pub(super) fn received<M: ApiMethod>(&mut self, call: &Call<M>, next: &Next<M>) {
         let (credits, error, backoff) = match next {
-            Next::Send(_) => return,
+            Next::Send => return,
             Next::Wait(duration) => (call.error().map(Error::credits), call.error(), Some(*duration)),
             Next::Ask(..) => (call.credits(), call.error(), call.backoff()),
             Next::Done(Ok(reply)) => (Some(reply.credits), None, None),

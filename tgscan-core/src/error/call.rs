@@ -146,29 +146,14 @@ impl Error {
         matches!(&*self.inner.kind, ErrorKind::Transport(error) if error.is_timeout())
     }
 
-    /// Returns whether the transport failed.
-    pub fn is_transport(&self) -> bool {
-        matches!(*self.inner.kind, ErrorKind::Transport(_))
-    }
-
     /// Returns whether the service answered with an error envelope.
     pub fn is_api(&self) -> bool {
         matches!(*self.inner.kind, ErrorKind::Api(_))
     }
 
-    /// Returns whether the response was not the service's envelope.
-    pub fn is_unexpected_response(&self) -> bool {
-        matches!(*self.inner.kind, ErrorKind::UnexpectedResponse(_))
-    }
-
     /// Returns whether a successful answer did not match the schema.
     pub fn is_decode(&self) -> bool {
         matches!(*self.inner.kind, ErrorKind::Decode(_))
-    }
-
-    /// Returns whether the query was refused before anything was sent.
-    pub fn is_invalid_query(&self) -> bool {
-        matches!(*self.inner.kind, ErrorKind::InvalidQuery(_))
     }
 
     /// Returns whether a cap or a budget refused the call before anything was sent.

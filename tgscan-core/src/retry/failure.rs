@@ -39,65 +39,52 @@ pub struct StatusRule {
     pub why: &'static str,
 }
 
-/// Statuses with a specific rule. All others are permanent, and do not show whether the request was processed.
-const STATUSES: [(u16, u16, bool, bool, &str); 12] = [
-    (
-        401,
-        401,
-        true,
-        false,
-        "the request has not been applied (RFC 9110, 15.5.2); the same key is refused again",
-    ),
-    (
-        408,
-        408,
-        false,
-        true,
-        "the server closed an unused connection, or gave up on reading (RFC 9110, 15.5.9)",
-    ),
-    (
-        409,
-        409,
-        false,
-        true,
-        "conflicts with the state of the resource, which may be temporary (RFC 9110, 15.5.10)",
-    ),
-    (
-        421,
-        421,
-        false,
-        true,
-        "sent to the wrong server; another connection may reach the right one (RFC 9110, 15.5.20)",
-    ),
-    (425, 425, false, true, "sent too early within a connection (RFC 8470, 5.2)"),
-    (429, 429, true, true, "refused before processing, because there were too many requests (RFC 6585, 4)"),
-    (500, 500, false, true, "failed during processing"),
-    (502, 502, false, true, "a gateway forwarded it and got no valid answer"),
-    (
-        503,
-        503,
-        false,
-        true,
-        "a gateway may have forwarded it and got no answer in time (Heroku's H12, Fastly, Varnish)",
-    ),
-    (504, 504, false, true, "a gateway forwarded it and got no answer in time"),
-    (520, 524, false, true, "Cloudflare reached the service and got no valid answer in time"),
-    (525, 529, false, true, "Cloudflare or the service is overloaded or misconfigured"),
-];
-
 impl StatusRule {
-    /// Returns the rule of a status.
+    /// Returns the rule of a status. A status without a specific rule is permanent, and does not show whether the request
+    /// was processed.
     pub fn of(status: StatusCode) -> Self {
-        let status = status.as_u16();
-        let rule = STATUSES.iter().find(|(from, to, ..)| (*from..=*to).contains(&status));
-        match rule {
-            Some(&(_, _, not_processed, is_transient, why)) => Self { not_processed, is_transient, why },
-            None => Self {
-                not_processed: false,
-                is_transient: false,
-                why: "does not show whether the request was processed, and would be repeated",
-            },
-        }
+        let transient = |why| (false, true, why);
+        let (not_processed, is_transient, why) = match status.as_u16() {
+            401 => (
+                true,
+                false,
+                "the request has not been applied (RFC 9110, 15.5.2); the same key is refused again",
+            ),
+            408 => {
+                transient("the server closed an unused connection, or gave up on reading (RFC 9110, 15.5.9)")
+            }
+            409 => transient(
+                "conflicts with the state of the resource, which may be temporary (RFC 9110, 15.5.10)",
+            ),
+            421 => transient(
+                "sent to the wrong server; another connection may reach the right one (RFC 9110, 15.5.20)",
+            ),
+            425 => transient("sent too early within a connection (RFC 8470, 5.2)"),
+            429 => {
+                (true, true, "refused before processing, because there were too many requests (RFC 6585, 4)")
+            }
+            500 => transient("failed during processing"),
+            502 => transient("a gateway forwarded it and got no valid answer"),
+            503 => transient(
+                "a gateway may have forwarded it and got no answer in time (Heroku's H12, Fastly, Varnish)",
+            ),
+            504 => transient("a gateway forwarded it and got no answer in time"),
+            520..=524 => transient("Cloudflare reached the service and got no valid answer in time"),
+            525..=529 => transient("Cloudflare or the service is overloaded or misconfigured"),
+            _ => (false, false, "does not show whether the request was processed, and would be repeated"),
+        };
+        Self { not_processed, is_transient, why }
+    }
+
+    /// Returns the first status of each specific rule.
+    fn statuses() -> impl Iterator<Item = StatusCode> {
+        let all = (100..600).filter_map(|status| StatusCode::from_u16(status).ok());
+        let mut previous = Self::of(StatusCode::CONTINUE);
+        let other = previous;
+        all.filter(move |status| {
+            let rule = Self::of(*status);
+            std::mem::replace(&mut previous, rule) != rule && rule != other
+        })
     }
 }
 
@@ -121,8 +108,14 @@ impl Failure {
             Self::Api(Refusal::Other, StatusCode::INTERNAL_SERVER_ERROR),
             Self::Api(Refusal::Other, StatusCode::SERVICE_UNAVAILABLE),
         ]);
-        let statuses = [200, 302, 400, 403, 407].into_iter().chain(STATUSES.iter().map(|(from, ..)| *from));
-        all.extend(statuses.filter_map(|status| StatusCode::from_u16(status).ok()).map(Self::Unexpected));
+        let others = [
+            StatusCode::OK,
+            StatusCode::FOUND,
+            StatusCode::BAD_REQUEST,
+            StatusCode::FORBIDDEN,
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        ];
+        all.extend(others.into_iter().chain(StatusRule::statuses()).map(Self::Unexpected));
         all.push(Self::Undecodable);
         all
     }

@@ -17,7 +17,8 @@ pub struct RetryContext {
     pub can_cost: bool,
     /// How the last attempt failed.
     pub failure: Failure,
-    /// Whether the response states a charge, even if the rest is broken or its status is a refusal.
+    /// Whether the response states a charge, even if the rest is broken, its status is a refusal, or the cost cannot be
+    /// read.
     pub is_charged: bool,
     /// The response's `Retry-After`.
     pub retry_after: Option<Duration>,

@@ -134,23 +134,21 @@ impl Account {
             *row = (row.0 + calls, row.1.saturating_add(charged));
         };
         let mut after = 0;
-        while let Some(last) = {
+        loop {
             let page = self.calls(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.id;
             for call in &page {
                 add(call.claimed_at, call.entry.method(), 1, call.entry.charged());
             }
-            page.last().map(|call| call.id)
-        } {
-            after = last;
         }
         after = 0;
-        while let Some(last) = {
+        loop {
             let page = self.journal(after, PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
             let shared = page.iter().map(|(_, entry)| (entry.at, entry.shared_credits()));
             shared.filter(|(_, credits)| *credits > 0).for_each(|(at, credits)| add(at, "", 0, credits));
-            page.last().map(|(number, _)| *number)
-        } {
-            after = last;
         }
         let row = |((date, method), (calls, charged))| BillRow { date, method, calls, charged };
         Ok(rows.into_iter().map(row).collect())
@@ -219,10 +217,9 @@ impl Account {
                 return Ok(removed);
             }
             check_progress(&mut last, &calls)?;
-            if let Done::Removed { questions, .. } =
-                self.perform(Operation::Remove { calls, is_erasing: false }).await?
-            {
-                removed += questions;
+            let remove = Operation::Remove { calls, is_erasing: false };
+            if let Done::Removed(erased) = self.perform(remove).await? {
+                removed += erased.questions;
             }
         }
     }
@@ -255,9 +252,9 @@ impl Account {
             rounds += 1;
             for page in calls.chunks(PAGE) {
                 let forget = Operation::Remove { calls: page.to_vec(), is_erasing: true };
-                if let Done::Removed { questions, answers } = self.perform(forget).await? {
-                    erased.questions += questions;
-                    erased.answers += answers;
+                if let Done::Removed(removed) = self.perform(forget).await? {
+                    erased.questions += removed.questions;
+                    erased.answers += removed.answers;
                 }
             }
         }
@@ -269,7 +266,7 @@ impl Account {
 
     /// Returns the calls that name a person, by all usernames and ids that these calls connect.
     async fn calls_of(&self, person: &UserQuery) -> Result<Vec<CallId>, StoreError> {
-        let mut names = BTreeSet::from([people::fold(&person.as_str())]);
+        let mut names: BTreeSet<_> = people::fold(&person.as_str()).into_iter().collect();
         let mut found = BTreeSet::new();
         loop {
             let calls = self.find(Index::People(names.iter().cloned().collect())).await?;
@@ -278,7 +275,7 @@ impl Account {
                 return Ok(found.into_iter().collect());
             }
             for call in self.read_all(new).await? {
-                names.extend(call.people);
+                names.extend(call.people.iter().filter_map(|name| people::fold(name)));
             }
         }
     }

@@ -32,8 +32,10 @@ pub(crate) enum AccountReply {
 }
 
 /// Sends a request to an account. Converts panics of the store, which may be the caller's code, into errors.
-pub(crate) async fn ask(account: Option<Account>, request: Request) -> Answered {
-    let Some(account) = account else { return Answered(Err(StoreError::new("the call has no store"))) };
+pub(crate) async fn ask(request: Option<(Account, Request)>) -> Answered {
+    let Some((account, request)) = request else {
+        return Answered(Err(StoreError::new("the call has no store")));
+    };
     let reply = CatchPanic::new(Box::pin(async move {
         match request {
             Request::Lookup(call) => {
@@ -98,8 +100,8 @@ pub(crate) struct ClaimGuard {
 }
 
 impl ClaimGuard {
-    pub(crate) fn new(account: &Account, call: CallId) -> Self {
-        let settlement = Settlement::without_response(Cost::NONE);
+    pub(crate) fn new(account: &Account, call: CallId, token: u64) -> Self {
+        let settlement = Settlement { token: Some(token), ..Settlement::without_response(Cost::NONE) };
         Self { account: Some(account.clone()), call, settlement }
     }
 
@@ -126,8 +128,7 @@ impl Drop for ClaimGuard {
 /// Returns the people named by a question and its answer.
 pub(crate) fn people_of<M: ApiMethod>(method: &M, answer: Option<&M::Answer>) -> Vec<String> {
     let people = catch(|| method.people(answer)).unwrap_or_default();
-    let mut people: Vec<_> =
-        people.iter().map(|name| people::fold(name)).filter(|name| !name.is_empty()).collect();
+    let mut people: Vec<_> = people.iter().filter_map(|name| people::fold(name)).collect();
     people.sort_unstable();
     people.dedup();
     people

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::operation::{Claim, Done, Operation, Settlement};
 use super::record::millis;
 use super::transaction::{AccountRow, Changes, Loaded};
-use super::{Answer, Call, CallId, Event, JournalEntry, OwnerId, QuestionRow};
+use super::{Answer, Call, CallId, Erased, Event, JournalEntry, OwnerId, QuestionRow};
 use crate::account::{Book, CLOCK_SLACK, Cost, Entry, JointResolution};
 
 /// The number of tokens that an account remembers, to book each operation once.
@@ -110,25 +110,20 @@ impl Work {
         match operation {
             Operation::Claim(claim) => self.claim(claim),
             Operation::Renew { call, uncertain, limits, fence } => {
-                let is_blocked = self.row.book.blocks_attempts(now);
-                let Some(call) = self.owned_call(*call) else { return Done::Lost };
-                if is_blocked {
+                let book = &mut self.row.book;
+                let Some(call) = owned(&mut self.calls, *call, self.loaded.owner) else { return Done::Lost };
+                if book.blocks_attempts(now) {
                     return Done::ComparisonRunning;
                 }
-                let mut entry = call.entry.clone();
-                if let Err(refused) = self.row.book.renew(&mut entry, *uncertain, limits) {
+                if let Err(refused) = book.renew(&mut call.entry, *uncertain, limits) {
                     return Done::CapReached(refused);
                 }
-                if let Some(call) = self.calls.get_mut(&call.id) {
-                    (call.entry, call.send_by) = (entry, now.saturating_add(millis(*fence)));
-                }
+                call.send_by = now.saturating_add(millis(*fence));
                 Done::Booked
             }
             Operation::Pause { call } => {
-                let Some(call) = self.owned_call(*call) else { return Done::Lost };
-                let mut entry = call.entry.clone();
-                self.row.book.pause(&mut entry);
-                self.calls.entry(call.id).and_modify(|call| call.entry = entry);
+                let Some(call) = owned(&mut self.calls, *call, self.loaded.owner) else { return Done::Lost };
+                self.row.book.pause(&mut call.entry);
                 Done::Booked
             }
             Operation::Settle { call, settlement } => self.settle(*call, settlement),
@@ -180,16 +175,16 @@ impl Work {
                 Done::Changed(was)
             }
             Operation::Remove { calls, is_erasing } => {
-                let (mut questions, mut answers) = (0, 0);
+                let mut removed = Erased::default();
                 for id in calls {
                     let Some(call) = self.calls.get(id) else { continue };
                     if call.question.is_some() && (*is_erasing || call.due_at().is_some_and(|due| due <= now))
                     {
-                        questions += 1;
-                        answers += u64::from(self.forget(*id));
+                        removed.questions += 1;
+                        removed.answers += u64::from(self.forget(*id));
                     }
                 }
-                Done::Removed { questions, answers }
+                Done::Removed(removed)
             }
             Operation::LimitExpiry { calls, keep_for, is_last } => {
                 for id in calls {
@@ -264,16 +259,17 @@ impl Work {
 
     fn settle(&mut self, id: CallId, settlement: &Settlement) -> Done {
         let now = self.loaded.now;
-        // A removed call was settled as free.
-        let Some(mut call) = self.calls.remove(&id) else { return Done::Booked };
+        let Settlement { cost, is_answered, received, people, observed, token } = settlement;
+        let is_free = *cost == Cost::NONE && !is_answered;
+        let is_ours = |call: &&Call| token.is_none_or(|token| call.token == (self.writer, token));
+        let Some(mut call) = self.calls.get(&id).filter(is_ours).cloned() else {
+            // A removed call was settled as free.
+            return if is_free { Done::Booked } else { Done::Lost };
+        };
         let mut joint = match self.joint(&call) {
             Ok(joint) => joint,
-            Err(number) => {
-                self.calls.insert(id, call);
-                return Done::NeedsJournal(number);
-            }
+            Err(number) => return Done::NeedsJournal(number),
         };
-        let Settlement { cost, is_answered, received, people, observed } = settlement;
         let mut settle =
             |book: &mut Book, entry: &mut Entry| book.settle(entry, *cost, joint.as_mut(), Some(now));
         let raised = if let Some(limits) = observed {
@@ -283,7 +279,6 @@ impl Work {
             Vec::new()
         };
         self.put_joint(&call, joint);
-        let is_free = *cost == Cost::NONE && !is_answered;
         let (has_question, is_resolved) = (call.question.is_some(), call.is_resolved);
         call.is_answered |= is_answered;
         call.ended_at = Some(now);
@@ -343,12 +338,6 @@ impl Work {
         }
     }
 
-    /// Returns a call in flight of the current owner.
-    fn owned_call(&self, id: CallId) -> Option<Call> {
-        let call = self.calls.get(&id)?;
-        (call.entry.is_in_flight() && call.owner == self.loaded.owner).then(|| call.clone())
-    }
-
     fn new_call(&mut self, token: u64) -> Call {
         self.row.last_call += 1;
         Call::new(self.row.last_call, self.loaded.owner, (self.writer, token), self.loaded.now)
@@ -377,4 +366,9 @@ impl Work {
         self.journal.insert(number, JournalEntry { at: self.loaded.now, event, joint });
         self.written.insert(number);
     }
+}
+
+/// Returns a call in flight of an owner.
+fn owned(calls: &mut BTreeMap<CallId, Call>, id: CallId, owner: OwnerId) -> Option<&mut Call> {
+    calls.get_mut(&id).filter(|call| call.entry.is_in_flight() && call.owner == owner)
 }

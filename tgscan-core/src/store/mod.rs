@@ -64,7 +64,7 @@ pub(crate) use people::in_body as people_in;
 pub use policy::{Lookup, StorePolicy};
 pub use question::{AccountName, Question};
 pub use record::{
-    Answer, BillRow, Call, CallId, CallState, Erased, Event, JournalEntry, OwnerId, QuestionRow,
+    Answer, BillRow, Call, CallId, CallState, Erased, Event, JournalEntry, OwnerId, QuestionRow, Row,
 };
 pub(crate) use slot::{Sender, slot};
 pub use transaction::{AccountRow, Changes, Loaded, Needs};
@@ -93,12 +93,7 @@ pub enum Index {
 // Omits names and queries.
 impl fmt::Debug for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Due => "Due",
-            Self::People(_) => "People(…)",
-            Self::Unresolved => "Unresolved",
-            Self::Question(_) => "Question(…)",
-        })
+        f.debug_struct("Index").finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{CallId, Needs, Question};
+use super::{CallId, Erased, Needs, Question};
 use crate::Credits;
 use crate::account::{BudgetUse, CapReached, Comparison, ComparisonStart, Cost, Limits, Reconciliation};
 
@@ -57,6 +57,14 @@ impl Operation {
         }
     }
 
+    /// Returns the length of the response that the operation stores, in bytes.
+    pub(crate) fn response_length(&self) -> usize {
+        match self {
+            Self::Settle { settlement: Settlement { received: Some((_, body, _)), .. }, .. } => body.len(),
+            _ => 0,
+        }
+    }
+
     /// Returns whether the operation is repeated after a failure, so that no cost is lost. A repeated claim is released.
     pub(crate) fn must_be_written(&self, is_in_doubt: bool) -> bool {
         match self {
@@ -102,12 +110,14 @@ pub(crate) struct Settlement {
     pub(crate) people: Vec<String>,
     /// The limits of the call, if its caller observes their use.
     pub(crate) observed: Option<Arc<Limits>>,
+    /// The token of the claim, if it is known: a database that was restored may have another call with the same id.
+    pub(crate) token: Option<u64>,
 }
 
 impl Settlement {
     /// Creates the settlement of a call without a response.
     pub(crate) fn without_response(cost: Cost) -> Self {
-        Self { cost, is_answered: false, received: None, people: Vec::new(), observed: None }
+        Self { cost, is_answered: false, received: None, people: Vec::new(), observed: None, token: None }
     }
 }
 
@@ -151,7 +161,7 @@ pub(crate) enum Done {
     /// The cost of a call or the price of a method before a change by hand.
     Changed(Option<u64>),
     /// The number of removed questions and answers.
-    Removed { questions: u64, answers: u64 },
+    Removed(Erased),
     /// The operation also needs this entry of the journal.
     NeedsJournal(u64),
 }

@@ -3,9 +3,15 @@
 use serde_json::Value;
 use tgscan_types::repair_json;
 
-/// Returns a username or id in the form of the index of people.
-pub(crate) fn fold(name: &str) -> String {
-    name.trim().trim_start_matches('@').to_ascii_lowercase()
+/// The maximum length of a recorded name, in bytes. Usernames and ids are shorter, and databases limit the length of an
+/// index entry.
+const MAX_LENGTH: usize = 255;
+
+/// Returns a username or id in the form of the index of people. Returns `None` for texts that name no person: an empty
+/// one and the id 0, as in answers about unknown users, and one that is too long.
+pub(crate) fn fold(name: &str) -> Option<String> {
+    let name = name.trim().trim_start_matches('@').to_ascii_lowercase();
+    (!matches!(&*name, "" | "0") && name.len() <= MAX_LENGTH).then_some(name)
 }
 
 /// Returns the people in a body that does not match its schema, by the names of its fields.
@@ -27,8 +33,8 @@ fn collect(value: &Value, people: &mut Vec<String>) {
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value {
-                    Value::String(text) if name == "username" || name == "id" => people.push(fold(text)),
-                    Value::Number(number) if name == "id" => people.push(number.to_string()),
+                    Value::String(text) if name == "username" || name == "id" => people.extend(fold(text)),
+                    Value::Number(number) if name == "id" => people.extend(fold(&number.to_string())),
                     _ => collect(value, people),
                 }
             }

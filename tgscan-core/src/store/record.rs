@@ -4,11 +4,33 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Question, StoreError};
+use super::{AccountRow, Question, StoreError};
 use crate::account::{CLOCK_SLACK, Entry, JointResolution};
 use crate::{Credits, Outcome};
+
+/// A row of a table, which a store keeps as JSON.
+pub trait Row: Serialize + DeserializeOwned {
+    /// Serialises the row.
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("derived types without maps always serialise")
+    }
+
+    /// Parses a stored row. Use [`Call::from_bytes`] for a call, whose id is not part of its row.
+    ///
+    /// # Errors
+    /// If the bytes are damaged.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+        serde_json::from_slice(bytes).map_err(|_| StoreError::new("a row of the store is damaged"))
+    }
+}
+
+impl Row for AccountRow {}
+impl Row for Call {}
+impl Row for QuestionRow {}
+impl Row for JournalEntry {}
 
 /// The id of a call, unique in its account and ascending in the order of claims.
 pub type CallId = u64;
@@ -16,13 +38,13 @@ pub type CallId = u64;
 /// The unique id of an owner of claims: an open store.
 pub type OwnerId = u64;
 
-/// The row of a claimed call, stored in the form of [`to_bytes`](Self::to_bytes).
+/// The row of a claimed call, stored in the form of [`Row::to_bytes`].
 ///
 /// Times are milliseconds since 1970 by the store's clock.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Call {
-    /// The id of the call; not part of [`to_bytes`](Call::to_bytes).
+    /// The id of the call; not part of [`Row::to_bytes`].
     #[serde(skip)]
     pub id: CallId,
     /// The call's entry in the account's book.
@@ -141,17 +163,12 @@ impl Call {
             .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    /// Serialises the call for a store.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        to_json(self)
-    }
-
     /// Parses a stored call.
     ///
     /// # Errors
     /// If the bytes are damaged.
     pub fn from_bytes(id: CallId, bytes: &[u8]) -> Result<Self, StoreError> {
-        Ok(Self { id, ..from_json(bytes)? })
+        Ok(Self { id, ..Row::from_bytes(bytes)? })
     }
 }
 
@@ -179,19 +196,6 @@ pub struct QuestionRow {
 }
 
 impl QuestionRow {
-    /// Serialises the row for a store.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        to_json(self)
-    }
-
-    /// Parses a stored row.
-    ///
-    /// # Errors
-    /// If the bytes are damaged.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        from_json(bytes)
-    }
-
     /// Unblocks the question of a call. If the call replaced another, that call blocks the question again.
     pub(crate) fn unblock(&mut self, call: &Call) {
         if self.blocking == Some(call.id) {
@@ -287,19 +291,6 @@ impl JournalEntry {
     pub fn shared_credits(&self) -> u64 {
         self.joint.as_ref().map_or(0, JointResolution::credits)
     }
-
-    /// Serialises the entry for a store.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        to_json(self)
-    }
-
-    /// Parses a stored entry.
-    ///
-    /// # Errors
-    /// If the bytes are damaged.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        from_json(bytes)
-    }
 }
 
 /// The calls of one API method on one day, and their cost.
@@ -334,12 +325,4 @@ pub struct Erased {
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-pub(crate) fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json::to_vec(value).expect("derived types without maps always serialise")
-}
-
-pub(crate) fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(bytes).map_err(|_| StoreError::new("a row of the store is damaged"))
 }

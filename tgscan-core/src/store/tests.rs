@@ -62,7 +62,8 @@ fn loaded() -> Loaded {
 fn equal_claims_in_one_transaction_use_one_row() {
     let received = Some((200, Bytes::from_static(b"{}"), Credits::Charged(1)));
     let cost = Cost { charged: 1, uncertain: 0 };
-    let settlement = Settlement { cost, is_answered: true, received, people: Vec::new(), observed: None };
+    let settlement =
+        Settlement { cost, is_answered: true, received, people: Vec::new(), observed: None, token: None };
     let operations = [claim(1), claim(2), claim(3)];
     assert_eq!(
         (needs(&operations, Vec::new()).questions.len(), needs(&operations, Vec::new()).calls.len()),

@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{from_json, to_json};
-use super::{Answer, Call, CallId, JournalEntry, OwnerId, QuestionRow, StoreError};
+use super::{Answer, Call, CallId, JournalEntry, OwnerId, QuestionRow};
 use crate::account::Book;
 
 /// The rows that operations need.
@@ -42,21 +41,6 @@ pub struct AccountRow {
     pub(crate) keep_for: u64,
     /// The last operations that must not be booked twice.
     pub(crate) tokens: Vec<(OwnerId, u64)>,
-}
-
-impl AccountRow {
-    /// Serialises the row for a store.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        to_json(self)
-    }
-
-    /// Parses a stored row.
-    ///
-    /// # Errors
-    /// If the bytes are damaged.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        from_json(bytes)
-    }
 }
 
 /// The loaded rows of an account, within a transaction that holds its lock.
@@ -102,30 +86,19 @@ impl Changes {
     }
 }
 
-// Omits the keys of questions, which contain the queries.
+// These omit questions and answers.
 impl fmt::Debug for Needs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Needs")
-            .field("questions", &self.questions.len())
-            .field("calls", &self.calls)
-            .field("unresolved", &self.unresolved)
-            .field("journal", &self.journal)
-            .field("exact_time", &self.exact_time)
-            .finish()
+        f.debug_struct("Needs").field("calls", &self.calls).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loaded")
-            .field("now", &self.now)
-            .field("owner", &self.owner)
             .field("account", &self.account)
-            .field("questions", &self.questions.iter().map(|(_, row)| row).collect::<Vec<_>>())
             .field("calls", &self.calls)
-            .field("lost", &self.lost)
-            .field("journal", &self.journal)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -133,10 +106,7 @@ impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Changes")
             .field("account", &self.account)
-            .field("questions", &self.questions.iter().map(|(_, row)| row).collect::<Vec<_>>())
             .field("calls", &self.calls)
-            .field("answers", &self.answers)
-            .field("journal", &self.journal)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -1,12 +1,16 @@
 //! Combines concurrent operations on an account into one transaction.
 
+mod batch;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use super::decide::{TOKENS, decide};
+use batch::{batch_length, has_token};
+
+use super::decide::decide;
 use super::operation::{Done, Operation, Settlement, needs};
 use super::slot::{Receiver, Sender, slot};
 use super::{AccountName, Index, Loaded, OwnerId, Store, StoreError};
@@ -14,8 +18,6 @@ use crate::account::Cost;
 use crate::panics::{self, CatchPanic, catch};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
-/// The maximum number of operations in a transaction.
-const BATCH: usize = 256;
 /// The number of transactions between removals of expired answers.
 const EXPIRE_EVERY: u64 = 16;
 /// The maximum number of answers in such a removal.
@@ -24,7 +26,7 @@ const EXPIRE: usize = 64;
 const NEW_IN_A_ROW: u32 = 8;
 /// The pauses before a failed transaction is repeated, in milliseconds.
 const PAUSES: [u64; 6] = [50, 100, 300, 1000, 3000, 10_000];
-/// The number of failures after which an operation is dropped, after about an hour.
+/// The number of failures, without other callers, after which an operation is dropped: after about an hour.
 const MAX_FAILURES: usize = 360;
 
 /// The queue of operations on an account.
@@ -32,6 +34,8 @@ pub(crate) struct Writer {
     store: Arc<dyn Store>,
     account: AccountName,
     queue: Mutex<Queue>,
+    /// The number of unwritten operations that must not be lost, including those whose caller waits.
+    unwritten: Arc<AtomicU64>,
     tasks: Arc<Tasks>,
     /// The owner of the first transaction, which distinguishes its tokens from those of other processes.
     first_owner: Arc<OnceLock<OwnerId>>,
@@ -49,8 +53,6 @@ pub(crate) fn next_token() -> u64 {
 struct Queue {
     waiting: VecDeque<Job>,
     is_running: bool,
-    /// The number of unwritten operations that must not be lost, including those whose caller waits.
-    unwritten: u64,
     /// The number of dropped operations.
     lost: u64,
     transactions: u64,
@@ -96,7 +98,6 @@ impl Drop for Running {
             let left = std::mem::take(&mut queue.waiting);
             let count = |is_counted: fn(&&Job) -> bool| left.iter().filter(is_counted).count() as u64;
             queue.lost += count(|job| job.sender.is_none() || job.operation.must_be_written(false));
-            queue.unwritten = queue.unwritten.saturating_sub(count(|job| job.is_counted));
             queue.is_running = false;
             drop(queue);
             drop(left);
@@ -110,14 +111,26 @@ impl Drop for Running {
 /// An operation and its caller.
 struct Job {
     operation: Operation,
+    /// Dropped when the operation is written, and before its caller continues, because the caller may read the number of
+    /// unwritten operations.
+    counted: Option<Counted>,
     /// The caller, if there is one.
     sender: Option<Sender<Result<Done, StoreError>>>,
     /// An entry of the journal that the operation needs.
     journal: Option<u64>,
-    /// Whether the operation counts as unwritten.
-    is_counted: bool,
     /// The number of failures without a caller.
     failures: usize,
+    /// Whether the operation is a settlement that failed.
+    runs_alone: bool,
+}
+
+/// An unwritten operation that must not be lost.
+struct Counted(Arc<AtomicU64>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Writer {
@@ -126,6 +139,7 @@ impl Writer {
             store,
             account,
             queue: Mutex::default(),
+            unwritten: Arc::default(),
             tasks: Arc::default(),
             first_owner: Arc::default(),
             new_in_a_row: AtomicU32::new(0),
@@ -149,20 +163,32 @@ impl Writer {
             }
         });
         // The caller may be dropped before the operation is written.
-        let is_counted = operation.must_be_written(true);
-        self.push(Job { operation, sender: Some(sender), journal: None, is_counted, failures: 0 });
+        let counted = operation.must_be_written(true).then(|| self.count());
+        self.push(Job {
+            operation,
+            counted,
+            sender: Some(sender),
+            journal: None,
+            failures: 0,
+            runs_alone: false,
+        });
         receiver
     }
 
     /// Runs an operation without a caller, and repeats it until it is written.
     pub(crate) fn submit_alone(self: &Arc<Self>, operation: Operation) {
-        self.push(Job { operation, sender: None, journal: None, is_counted: true, failures: 0 });
+        let counted = Some(self.count());
+        self.push(Job { operation, counted, sender: None, journal: None, failures: 0, runs_alone: false });
+    }
+
+    fn count(&self) -> Counted {
+        self.unwritten.fetch_add(1, Ordering::SeqCst);
+        Counted(self.unwritten.clone())
     }
 
     /// Returns the numbers of unwritten operations that must not be lost, and of dropped operations.
     pub(crate) fn unwritten(&self) -> (u64, u64) {
-        let queue = self.lock();
-        (queue.unwritten, queue.lost)
+        (self.unwritten.load(Ordering::SeqCst), self.lock().lost)
     }
 
     /// Blocks this thread until every operation is written, for at most `limit`.
@@ -199,7 +225,6 @@ impl Writer {
 
     fn push(self: &Arc<Self>, job: Job) {
         let mut queue = self.lock();
-        queue.unwritten += u64::from(job.is_counted);
         queue.waiting.push_back(job);
         if !std::mem::replace(&mut queue.is_running, true) {
             drop(queue);
@@ -233,10 +258,7 @@ impl Writer {
             };
             // Skips claims whose caller was dropped.
             batch.retain(|job| {
-                let is_dropped =
-                    job.operation.is_claim() && job.sender.as_ref().is_some_and(Sender::is_closed);
-                self.lock().unwritten -= u64::from(is_dropped);
-                !is_dropped
+                !job.operation.is_claim() || !job.sender.as_ref().is_some_and(Sender::is_closed)
             });
             match self.transact(&batch).await {
                 Ok(done) => self.report(batch, done),
@@ -251,21 +273,19 @@ impl Writer {
     /// Reports the outcomes of a durable transaction.
     fn report(self: &Arc<Self>, batch: Vec<Job>, done: Vec<Done>) {
         let mut has_ended = false;
-        for (job, done) in batch.into_iter().zip(done) {
+        for (mut job, done) in batch.into_iter().zip(done) {
             if let Done::NeedsJournal(number) = done {
                 self.lock().waiting.push_front(Job { journal: Some(number), ..job });
                 continue;
             }
             has_ended |= matches!(job.operation, Operation::Settle { .. });
-            let is_claim = job.operation.is_claim();
-            // Before the caller continues, because it may read the number.
-            self.lock().unwritten -= u64::from(job.is_counted && !is_claim);
+            // A claim counts until it has been released if its caller was dropped, because the release is unwritten, too.
+            let claim = job.counted.take().filter(|_| job.operation.is_claim());
             match job.sender {
                 Some(sender) => sender.send(Ok(done)),
                 None => self.release(&done),
             }
-            // After a claim was released, because the release is unwritten, too.
-            self.lock().unwritten -= u64::from(job.is_counted && is_claim);
+            drop(claim);
         }
         if !has_ended {
             return;
@@ -290,20 +310,21 @@ impl Writer {
     /// Reports a failed transaction to the callers, and queues the operations again that must not be lost.
     async fn keep_unwritten(self: &Arc<Self>, batch: Vec<Job>, error: &StoreError) {
         let (mut failures, mut first) = (0, Vec::new());
+        let has_callers = self.lock().waiting.iter().any(|job| job.sender.is_some());
         for mut job in batch {
             // An earlier failure may have been in doubt.
+            job.runs_alone = !has_token(&job.operation);
             let must_be_written = job.sender.is_none() || job.operation.must_be_written(error.is_in_doubt());
             if let Some(sender) = job.sender.take() {
-                // Before the caller continues, because it may end the process if nothing is unwritten.
-                self.lock().unwritten -= u64::from(job.is_counted && !must_be_written);
+                job.counted.take_if(|_| !must_be_written);
                 sender.send(Err(error.clone()));
             } else {
-                job.failures += 1;
+                job.failures += usize::from(!has_callers);
                 failures = failures.max(job.failures);
             }
             let mut queue = self.lock();
             if job.failures > MAX_FAILURES {
-                (queue.unwritten, queue.lost) = (queue.unwritten - 1, queue.lost + 1);
+                queue.lost += 1;
             } else if must_be_written && has_token(&job.operation) {
                 first.push(job);
             } else if must_be_written {
@@ -312,7 +333,7 @@ impl Writer {
         }
         // Before others, which would displace their tokens.
         first.into_iter().rev().for_each(|job| self.lock().waiting.push_front(job));
-        let pause = PAUSES[failures.min(PAUSES.len() - 1)];
+        let pause = if has_callers { PAUSES[0] } else { PAUSES[failures.min(PAUSES.len() - 1)] };
         self.store.pause(Duration::from_millis(pause)).await;
     }
 
@@ -320,7 +341,14 @@ impl Writer {
         let Ok(due) = self.store.find(&self.account, Index::Due, EXPIRE).await else { return };
         if !due.is_empty() {
             let forget = Operation::Remove { calls: due, is_erasing: false };
-            let job = Job { operation: forget, sender: None, journal: None, is_counted: false, failures: 0 };
+            let job = Job {
+                operation: forget,
+                counted: None,
+                sender: None,
+                journal: None,
+                failures: 0,
+                runs_alone: false,
+            };
             // If this fails, the calls are still due at the next removal.
             let _ = self.transact(&[job]).await;
         }
@@ -345,19 +373,4 @@ impl Writer {
         let done = std::mem::take(&mut *outcomes.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(done)
     }
-}
-
-/// Returns how many of the waiting operations share a transaction. Operations that are recognised by their tokens are limited to
-/// the number of remembered tokens, so that the transaction can be repeated.
-fn batch_length(waiting: &VecDeque<Job>) -> usize {
-    let mut tokens = 0;
-    let fits = |job: &&Job| {
-        tokens += usize::from(has_token(&job.operation));
-        tokens <= TOKENS
-    };
-    waiting.iter().take(BATCH).take_while(fits).count()
-}
-
-fn has_token(operation: &Operation) -> bool {
-    matches!(operation, Operation::Charge { .. } | Operation::Purchase { .. })
 }

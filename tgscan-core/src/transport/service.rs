@@ -15,41 +15,19 @@ use super::{SendBy, Transport, TransportError};
 /// clones the service, as usual in tower.
 ///
 /// ```
-/// # use std::future::{Ready, ready};
-/// # use std::task::{Context, Poll};
-/// use bytes::Bytes;
-/// use http::{Request, Response};
-/// use tgscan_core::{Api, ApiKey, Client, TransportError, transport::ServiceTransport};
+/// # use bytes::Bytes;
+/// # use http::{Request, Response};
+/// use tgscan_core::{Api, Client, Timer, TransportError, transport::ServiceTransport};
 ///
-/// /// Usually built with `tower::ServiceBuilder`.
-/// #[derive(Clone)]
-/// struct Offline;
-///
-/// impl tower_service::Service<Request<Bytes>> for Offline {
-///     type Response = Response<Bytes>;
-///     type Error = TransportError;
-///     type Future = Ready<Result<Response<Bytes>, TransportError>>;
-///
-///     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-///         Poll::Ready(Ok(()))
-///     }
-///
-///     fn call(&mut self, _: Request<Bytes>) -> Self::Future {
-///         ready(Err(TransportError::never_sent("there is no network here")))
-///     }
+/// /// `service` is usually built with `tower::ServiceBuilder`.
+/// fn client<S>(api: Api, service: S, timer: impl Timer + 'static) -> Client
+/// where
+///     S: tower_service::Service<Request<Bytes>, Response = Response<Bytes>, Error = TransportError>
+///         + Clone + Send + Sync + 'static,
+///     S::Future: Send,
+/// {
+///     Client::new(api, ServiceTransport::new(service), timer)
 /// }
-///
-/// # struct MyTimer;
-/// # #[tgscan_core::async_trait]
-/// # impl tgscan_core::Timer for MyTimer {
-/// #     fn now(&self) -> std::time::Duration { std::time::Duration::ZERO }
-/// #     async fn sleep(&self, _: std::time::Duration) {}
-/// # }
-/// let api = Api::new(ApiKey::live("0123456789abcdef")?);
-/// let client = Client::new(api, ServiceTransport::new(Offline), MyTimer);
-/// let error = futures_executor::block_on(client.balance()).unwrap_err();
-/// assert!(error.to_string().contains("there is no network here"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct ServiceTransport<S> {

@@ -203,7 +203,7 @@ fn attempt_after_an_uncertain_one_without_room_ends_with_its_error() {
         gate.let_pass(1);
         // Only the call itself is in flight, so it cannot wait for another to end.
         let Poll::Ready(Err(error)) = poll(&mut calling) else { panic!("still pending: {waits}") };
-        assert!(error.is_transport(), "{error}");
+        assert!(error.delivery().is_some(), "{error}");
         assert_eq!((error.credits(), error.attempts(), pending.len()), (Credits::Uncertain, 1, 0));
     }
 }

@@ -28,8 +28,7 @@ pub struct MemoryStore {
     clock: Clock,
 }
 
-#[derive(Default)]
-struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
+type Memory = BTreeMap<Vec<u8>, Vec<u8>>;
 
 impl MemoryStore {
     /// Creates an empty store.
@@ -160,14 +159,14 @@ impl Store for MemoryStore {
 
 impl Reads for Memory {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.get(key).cloned())
+        Ok(BTreeMap::get(self, key).cloned())
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize, is_descending: bool) -> Result<Pairs, StoreError> {
         if from >= to {
             return Ok(Vec::new());
         }
-        let rows = self.0.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+        let rows = BTreeMap::range::<[u8], _>(self, (Bound::Included(from), Bound::Excluded(to)));
         let rows = rows.map(|(key, value)| (key.clone(), value.clone()));
         Ok(if is_descending { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
     }
@@ -176,8 +175,8 @@ impl Reads for Memory {
 impl Writes for Memory {
     fn set(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
         match value {
-            Some(value) => self.0.insert(key.to_vec(), value.to_vec()),
-            None => self.0.remove(key),
+            Some(value) => self.insert(key.to_vec(), value.to_vec()),
+            None => self.remove(key),
         };
         Ok(())
     }
@@ -185,6 +184,6 @@ impl Writes for Memory {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").field("rows", &self.lock().0.len()).finish_non_exhaustive()
+        f.debug_struct("MemoryStore").field("rows", &self.lock().len()).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use tgscan_core::store::{
     AccountName, AccountRow, Answer, Call, CallId, Changes, Index, JournalEntry, Loaded, Needs, OwnerId,
-    QuestionRow, StoreError,
+    Question, QuestionRow, Row, StoreError,
 };
 
 use crate::answer;
@@ -117,7 +117,7 @@ pub(crate) fn load(
     ids.dedup();
     for id in ids {
         let Some(call) = call(tables, number, id)? else { continue };
-        if let Some(key) = call.question.as_ref().map(tgscan_core::store::Question::key) {
+        if let Some(key) = call.question.as_ref().map(Question::key) {
             if !loaded.questions.iter().any(|(known, _)| *known == key) {
                 loaded.questions.extend(question(tables, number, &key)?.map(|row| (key, row)));
             }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::account::KeyState;
 use super::builder::check_keys;
 use super::object::from_object;
-use super::step::MOST_LATENCY_MS;
+use super::step::{MOST_LATENCY_MS, milliseconds};
 use super::{InvalidMock, MethodCost, Mock, State, costs};
 
 /// Changes of settings. Missing fields keep their values.
@@ -127,10 +127,6 @@ impl Mock {
             faults_left: script.left(),
         }
     }
-}
-
-pub(super) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -6,57 +6,24 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::Request;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::change::CurrentState;
+use super::exchange::{Exchange, SentAnswer, lists, shortened};
 use super::expect::Progress;
 use super::recording::{Entry, Recording};
 use super::step::{fault_json, method_schema};
 use super::{KeyUsed, Mock, State, Wire};
 
-/// The largest part of an answer that is kept, in bytes.
-const MOST_BODY: usize = 64 * 1024;
 /// The largest size of all kept answers in bytes. Answers are removed before their requests.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// The largest numbers of script steps and expectations in [`Changes`].
 const MOST_LISTED: usize = 100;
 /// The longest text in [`Changes`], in characters.
 const MOST_TEXT: usize = 300;
-
-/// The part of a recorded request that only the server knows.
-#[derive(Default)]
-pub(super) struct Exchange {
-    http_method: Option<&'static str>,
-    /// The body of the request, if it is not the recorded form.
-    body: Option<String>,
-    answer: Option<SentAnswer>,
-    took: Option<Duration>,
-    /// The revision of the recording when the request came or ended.
-    revision: u64,
-}
-
-/// An answer as the server sent it.
-#[derive(Clone, Serialize, JsonSchema)]
-pub(crate) struct SentAnswer {
-    /// HTTP status, if there was one.
-    status: Option<u16>,
-    /// Values by name.
-    headers: BTreeMap<String, Vec<String>>,
-    /// The body, or its first 64 KiB, before compression.
-    body: String,
-    /// Number of bytes of the body that are kept.
-    kept_bytes: usize,
-    /// Number of bytes of the whole body.
-    bytes: usize,
-    /// Number of bytes of the body that were sent before a fault; null for the whole body.
-    cut_at: Option<usize>,
-    /// How a fault ended the connection.
-    #[schemars(extend("enum" = ["reset", "close", "stall", "trickle", null]))]
-    end: Option<&'static str>,
-}
 
 /// A received request.
 #[derive(Serialize, JsonSchema)]
@@ -128,41 +95,6 @@ pub(crate) struct Changes {
     more_unexpected: u64,
 }
 
-impl Exchange {
-    pub(super) fn begun(revision: &mut u64) -> Self {
-        *revision += 1;
-        Self { revision: *revision, ..Self::default() }
-    }
-
-    /// Returns the size of its large parts in bytes.
-    fn size(&self) -> usize {
-        let answer = self.answer.as_ref().map_or(0, |answer| answer.body.len());
-        answer + self.body.as_ref().map_or(0, String::len)
-    }
-}
-
-impl SentAnswer {
-    fn of(wire: &Wire) -> Self {
-        let (response, cut) = match wire {
-            Wire::Whole(response) | Wire::Slow(response) => (Some(response), None),
-            Wire::Partial(response, at, end) => (Some(response), Some((*at, end.name()))),
-            Wire::Nothing(end) => (None, Some((0, end.name()))),
-            Wire::Refused => (None, Some((0, "reset"))),
-        };
-        let whole: &[u8] = response.map_or(&[], |response| response.body());
-        let kept = &whole[..whole.len().min(MOST_BODY)];
-        Self {
-            status: response.map(|response| response.status().as_u16()),
-            headers: response.map(|response| lists(response.headers(), usize::MAX)).unwrap_or_default(),
-            body: String::from_utf8_lossy(kept).into_owned(),
-            kept_bytes: kept.len(),
-            bytes: whole.len(),
-            cut_at: cut.map(|(at, _)| at),
-            end: cut.map(|(_, end)| end),
-        }
-    }
-}
-
 impl ShownRequest {
     fn of(number: u64, entry: &Entry, most_text: usize) -> Self {
         let Entry { request, exchange } = entry;
@@ -195,20 +127,6 @@ impl ShownRequest {
 pub(crate) fn since_1970(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// Converts headers to lists of values by name.
-fn lists(headers: &HeaderMap, most_text: usize) -> BTreeMap<String, Vec<String>> {
-    let text = |value: &http::HeaderValue| shortened(&String::from_utf8_lossy(value.as_bytes()), most_text);
-    let values = |name| headers.get_all(name).iter().map(text).collect();
-    headers.keys().map(|name| (name.to_string(), values(name))).collect()
 }
 
 impl Mock {
@@ -332,6 +250,7 @@ mod tests {
     use http::Response;
 
     use super::*;
+    use crate::engine::exchange::MOST_BODY;
 
     fn request(query: &str) -> Request<Bytes> {
         Request::post("https://api.tgdev.io/tgscan/v1/search")

@@ -7,6 +7,7 @@ mod change;
 mod check;
 #[cfg(feature = "server")]
 mod costs;
+mod exchange;
 mod expect;
 mod fault;
 #[cfg(feature = "server")]

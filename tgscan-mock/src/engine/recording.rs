@@ -7,10 +7,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::account::KeyState;
 use super::check::API_KEY;
+#[cfg(feature = "server")]
+use super::exchange::Exchange;
 use super::expect::Target;
 use super::fault::Fault;
-#[cfg(feature = "server")]
-use super::journal::Exchange;
 
 /// The largest number of recorded requests.
 const CAPACITY: usize = 1000;

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tgscan_core::types::registry::infos;
 
-use super::change::milliseconds;
 use super::fault::{Fault, FaultKind, MOST_BYTES};
 pub(super) use schema::method_schema;
 pub(crate) use schema::required_method_schema;
@@ -306,6 +305,10 @@ fn fields(form: &Form) -> Map<String, Value> {
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
     }
+}
+
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

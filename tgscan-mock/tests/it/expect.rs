@@ -59,7 +59,7 @@ fn answers_and_faults_come_in_sequence() {
     let client = mock.client();
     block_on(async {
         assert_eq!(client.search(query("alice")).await.unwrap().answer.user.unwrap().id, 1);
-        assert!(client.search(query("alice")).await.unwrap_err().is_transport());
+        assert!(client.search(query("alice")).await.unwrap_err().delivery().is_some());
         assert_eq!(client.search(query("alice")).await.unwrap().answer.meta.search_query, "alice");
         assert_eq!(client.search(query("alice")).await.unwrap().answer.user.unwrap().id, 2);
     });

@@ -1,10 +1,5 @@
 //! The builder of a transport. `build` validates all settings together.
 
-mod connections;
-#[cfg(feature = "gzip")]
-mod gzip;
-#[cfg(feature = "proxy")]
-mod proxy;
 mod tls;
 
 use std::fmt;
@@ -14,11 +9,12 @@ use std::time::Duration;
 use http::HeaderValue;
 use hyper_util::client::legacy::connect::HttpConnector;
 
-use crate::connect::{Connector, ProxySettings, Route};
-use crate::incoming::Coding;
-use crate::limits::{Limits, MAX_TIMEOUT};
+use crate::connect::Connector;
+use crate::limits::{AttemptLimits, MAX_TIMEOUT};
 use crate::pool::{Opener, Pools, Settings};
+use crate::proxy::{ProxySettings, Route};
 use crate::tls::Tls;
+use crate::transport::Inner;
 use crate::{BuildError, HyperTransport};
 
 /// The interval of unanswered TCP keep-alive probes, and their number before the connection is closed. Systems default to
@@ -47,41 +43,33 @@ const HEAD_START: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct HyperTransportBuilder {
+    limits: AttemptLimits,
     connect_timeout: Duration,
-    attempt_timeout: Duration,
-    first_byte_timeout: Option<Duration>,
-    read_timeout: Option<Duration>,
     pool_idle_timeout: Duration,
-    tcp_keepalive: Option<Duration>,
-    tcp_nodelay: bool,
     pool_max_idle_per_host: usize,
-    max_body_size: usize,
+    tcp_keepalive: Option<Duration>,
     user_agent: String,
     http1_only: bool,
     allow_plain_http: bool,
+    gzip: bool,
     tls: Tls,
     route: ProxySettings,
-    coding: Coding,
 }
 
 impl Default for HyperTransportBuilder {
     fn default() -> Self {
         Self {
+            limits: AttemptLimits::new(),
             connect_timeout: Duration::from_secs(10),
-            attempt_timeout: Duration::from_secs(30),
-            first_byte_timeout: None,
-            read_timeout: None,
-            tcp_keepalive: Some(Duration::from_secs(15)),
-            tcp_nodelay: true,
             pool_idle_timeout: Duration::from_secs(50),
             pool_max_idle_per_host: 256,
-            max_body_size: 64 << 20,
+            tcp_keepalive: Some(Duration::from_secs(15)),
             user_agent: concat!("tgscan-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             http1_only: false,
             allow_plain_http: false,
+            gzip: false,
             tls: Tls::default(),
             route: ProxySettings::default(),
-            coding: Coding::default(),
         }
     }
 }
@@ -92,31 +80,60 @@ impl HyperTransportBuilder {
     /// Retries are further attempts. Limit the whole call with
     /// [`Client::with_deadline`](tgscan_core::Client::with_deadline).
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = timeout;
-        self
-    }
-
-    /// Sets the time limit from the start of an attempt to the first byte of the response, including connecting. Default:
-    /// as long as `attempt_timeout` allows.
-    ///
-    /// Use it with a long `attempt_timeout`, for large answers over slow connections. A paid call that exceeds it is
-    /// "maybe sent" and not sent again.
-    pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
-        self.first_byte_timeout = Some(timeout);
+        self.limits = self.limits.attempt_timeout(timeout);
         self
     }
 
     /// Sets the maximum pause within a response body. Default: as long as `attempt_timeout` allows, because an answer that
     /// has begun is paid for.
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
-        self.read_timeout = Some(timeout);
+        self.limits = self.limits.read_timeout(timeout);
         self
     }
 
     /// Sets the maximum size of a response body, in bytes. Default: 64 MiB. A longer body fails with an error that
     /// keeps exactly the first `bytes` bytes.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
-        self.max_body_size = bytes;
+        self.limits = self.limits.max_body_size(bytes);
+        self
+    }
+
+    /// Sets the time limit for DNS, TCP and TLS together. Default: 10 s.
+    ///
+    /// All addresses of a host share this time. `attempt_timeout` applies as well, so the shorter limit ends a slow
+    /// connect.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the maximum age of an idle connection. Default: 50 s.
+    ///
+    /// The default is below the 60 s to 75 s of common servers and gateways, so that the client closes first: a request
+    /// that crosses the server's close on the wire can end as "maybe sent", and a paid call is then not sent again. No
+    /// call uses an older connection, even if the runtime was blocked or the machine was suspended meanwhile. If an
+    /// HTTP/1.1 server announces its own limit (`Keep-Alive: timeout=5`), the connection is closed one second before
+    /// that.
+    pub fn pool_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.pool_idle_timeout = timeout;
+        self
+    }
+
+    /// Sets the maximum number of idle connections per host; 0 opens a new connection for each call. Default: 256.
+    ///
+    /// HTTP/2 needs only one. Over HTTP/1.1, more concurrent calls than this keep opening and closing connections.
+    pub fn pool_max_idle_per_host(mut self, count: usize) -> Self {
+        self.pool_max_idle_per_host = count;
+        self
+    }
+
+    /// Sets the idle time before TCP keep-alive probes; `None` disables them. Default: 15 s.
+    ///
+    /// Probes keep NAT and firewall entries alive, and detect a vanished peer: after three unanswered probes, at most
+    /// 10 s apart, the connection is closed, after 45 s with the default. A quiet HTTP/2 connection with calls in
+    /// flight is also pinged, and closed within 20 s if no reply arrives.
+    pub fn tcp_keepalive(mut self, silence: impl Into<Option<Duration>>) -> Self {
+        self.tcp_keepalive = silence.into();
         self
     }
 
@@ -143,55 +160,120 @@ impl HyperTransportBuilder {
         self
     }
 
+    /// Sends all requests through a proxy, including those to loopback hosts: `http://proxy.example:3128` (HTTP
+    /// `CONNECT`) or `socks5h://127.0.0.1:9050` (SOCKS5, such as Tor). Default: no proxy.
+    ///
+    /// Credentials go before the host, percent-encoded: `http://user:pass%40word@proxy.example:3128`. No `Debug` output and
+    /// no error shows them. [`build`](Self::build) rejects invalid and ambiguous URLs, such as one with an unescaped `@` or
+    /// `/` in the password.
+    ///
+    /// TLS runs through the tunnel, so the proxy sees the name of the host, but neither the key nor the query. It also
+    /// resolves that name, for `socks5` and `socks5h` alike. If the proxy fails, the call fails as "never sent", with the
+    /// proxy's status and reason, and never connects directly. A permanent refusal, such as 407 or 403, is not retried.
+    ///
+    /// Plain `http` through a remote proxy needs [`allow_plain_http`](Self::allow_plain_http), because the proxy and
+    /// anyone on the network path to it could read the API key.
+    ///
+    /// ```
+    /// use tgscan_transport_hyper::HyperTransport;
+    ///
+    /// let through_tor = HyperTransport::builder().proxy("socks5h://127.0.0.1:9050").build()?;
+    /// # Ok::<(), tgscan_transport_hyper::BuildError>(())
+    /// ```
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.route.explicit = Some(url.into());
+        self
+    }
+
+    /// Reads the proxy from the environment when the transport is built: `HTTPS_PROXY` for `https`, else `ALL_PROXY`,
+    /// except for hosts in `NO_PROXY`. The lower-case form of a name takes precedence. Default: `false`.
+    ///
+    /// `NO_PROXY` has the syntax of curl: `*` for all hosts, or a list of hosts (including their subdomains), addresses and
+    /// networks like `10.0.0.0/8`, separated by commas or spaces. Dots around a host and brackets around an address are
+    /// ignored. `host:8443` matches only that port. [`build`](Self::build) rejects invalid entries.
+    ///
+    /// Requests to loopback hosts always connect directly. Requests over plain `http` use only `ALL_PROXY`.
+    ///
+    /// Off by default, because the route of requests is the program's decision: neither a variable that was set for another
+    /// program nor a Cargo feature that another crate enables should change it.
+    pub fn proxy_from_environment(mut self, enable: bool) -> Self {
+        self.route.from_environment = enable;
+        self
+    }
+
+    /// Requests gzip-compressed answers and expands them. Default: `false`, because enabling a Cargo feature should not
+    /// change requests.
+    ///
+    /// [`max_body_size`](Self::max_body_size) limits both the compressed and the expanded body. An answer that expands
+    /// beyond it fails with an error that names the limit and keeps the part that was expanded. Replies and errors have
+    /// the expanded body, without the `content-encoding` and `content-length` of the compressed one. The answer is
+    /// returned unchanged if the request already has an `accept-encoding`, or if the answer has another coding.
+    ///
+    /// Padding after the compressed body is ignored. If the body is not gzip despite its `content-encoding`, the error names
+    /// the coding and has the body and headers as received. If the body turns invalid midway, the error has the expanded part,
+    /// and the received bytes as [`EncodedBody`](crate::EncodedBody).
+    ///
+    /// ```
+    /// use tgscan_transport_hyper::HyperTransport;
+    ///
+    /// // Receives at most 1 MiB, and expands it to at most 1 MiB.
+    /// let transport = HyperTransport::builder().gzip(true).max_body_size(1 << 20).build()?;
+    /// # Ok::<(), tgscan_transport_hyper::BuildError>(())
+    /// ```
+    #[cfg(feature = "gzip")]
+    pub fn gzip(mut self, enable: bool) -> Self {
+        self.gzip = enable;
+        self
+    }
+
     /// Validates the settings and builds the transport. Does not connect and needs no runtime.
     ///
     /// # Errors
     /// Returns an error that names the invalid setting and the remedy.
     pub fn build(self) -> Result<HyperTransport, BuildError> {
-        let limits = Limits {
-            attempt_timeout: self.attempt_timeout,
-            first_byte_timeout: self.first_byte_timeout,
-            read_timeout: self.read_timeout,
-            max_body_size: self.max_body_size,
-        };
-        if let Some(setting) = limits.zero_timeout().or_else(|| self.zero_timeout()) {
-            return Err(BuildError::ZeroTimeout { setting });
+        if let Some(limit) = self.limits.zero() {
+            let effect = match limit {
+                "max_body_size" => "every answer would be too large; give at least 1 byte",
+                _ => "every call would fail; give a longer time",
+            };
+            return Err(BuildError::new(format!("`{limit}` is zero, so {effect}")));
         }
-        for (settings, timeout) in [
-            ("`first_byte_timeout` and `attempt_timeout`", self.first_byte_timeout),
-            ("`read_timeout` and `attempt_timeout`", self.read_timeout),
+        for (setting, timeout, remedy) in [
+            ("connect_timeout", Some(self.connect_timeout), ", so every call would fail; give a longer time"),
+            (
+                "pool_idle_timeout",
+                Some(self.pool_idle_timeout),
+                "; give a longer time, or `pool_max_idle_per_host(0)` to keep no idle connection",
+            ),
+            ("tcp_keepalive", self.tcp_keepalive, "; give a longer time, or `None` to send no keep-alives"),
         ] {
-            if timeout.is_some_and(|timeout| timeout > self.attempt_timeout) {
-                let remedy = "`attempt_timeout` covers the whole attempt, so the other one must be shorter";
-                return Err(BuildError::ConflictingSettings { settings, remedy });
+            if timeout == Some(Duration::ZERO) {
+                return Err(BuildError::new(format!("`{setting}` is zero{remedy}")));
             }
         }
-        if self.max_body_size == 0 {
-            return Err(BuildError::ZeroMaxBodySize);
+        if self.limits.is_read_timeout_too_long() {
+            return Err(BuildError::conflict(
+                "`read_timeout` and `attempt_timeout`",
+                "`attempt_timeout` covers the whole attempt, so the other one must be shorter",
+            ));
         }
-        let user_agent = HeaderValue::from_str(&self.user_agent).map_err(|_| BuildError::UserAgent)?;
-        if user_agent.is_empty() {
-            return Err(BuildError::UserAgent);
-        }
-        let coding = self.coding;
+        let user_agent = HeaderValue::from_str(&self.user_agent).ok().filter(|value| !value.is_empty());
+        let user_agent = user_agent.ok_or_else(|| {
+            BuildError::new(
+                "`user_agent` is empty or has a character other than visible ASCII and spaces, such as a line break; \
+                 give a value like `my-app/1.0`",
+            )
+        })?;
+        let (gzip, limits) = (self.gzip, self.limits);
         let (pools, route) = self.pools()?;
-        Ok(HyperTransport::new(pools, user_agent, route, coding, limits))
-    }
-
-    fn zero_timeout(&self) -> Option<&'static str> {
-        [
-            ("connect_timeout", Some(self.connect_timeout)),
-            ("pool_idle_timeout", Some(self.pool_idle_timeout)),
-            ("tcp_keepalive", self.tcp_keepalive),
-        ]
-        .into_iter()
-        .find_map(|(setting, timeout)| (timeout == Some(Duration::ZERO)).then_some(setting))
+        Ok(HyperTransport::new(Inner { pools, user_agent, route, gzip, limits }))
     }
 
     fn pools(self) -> Result<(Pools, Route), BuildError> {
         let connect_timeout = self.connect_timeout.min(MAX_TIMEOUT);
         let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(self.tcp_nodelay);
+        // A request is one small write, which should not wait for more.
+        tcp.set_nodelay(true);
         tcp.set_keepalive(self.tcp_keepalive.map(|silence| silence.min(MAX_TIMEOUT)));
         tcp.set_keepalive_interval(self.tcp_keepalive.map(|silence| silence.min(PROBE_INTERVAL)));
         tcp.set_keepalive_retries(self.tcp_keepalive.map(|_| PROBES));
@@ -207,7 +289,7 @@ impl HyperTransportBuilder {
         let settings = Settings {
             idle_timeout: self.pool_idle_timeout.min(MAX_TIMEOUT),
             max_idle: self.pool_max_idle_per_host,
-            offers_http2: cfg!(feature = "http2") && !self.http1_only,
+            offers_http2: !self.http1_only,
         };
         Ok((Pools::new(Opener::new(connector, settings)), route))
     }
@@ -217,16 +299,8 @@ impl fmt::Debug for HyperTransportBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Omits roots and proxies: a PEM text can contain a private key, and a proxy's URL credentials.
         f.debug_struct("HyperTransportBuilder")
-            .field("connect_timeout", &self.connect_timeout)
-            .field("attempt_timeout", &self.attempt_timeout)
-            .field("first_byte_timeout", &self.first_byte_timeout)
-            .field("read_timeout", &self.read_timeout)
-            .field("pool_idle_timeout", &self.pool_idle_timeout)
-            .field("pool_max_idle_per_host", &self.pool_max_idle_per_host)
-            .field("max_body_size", &self.max_body_size)
+            .field("limits", &self.limits)
             .field("user_agent", &self.user_agent)
-            .field("http1_only", &self.http1_only)
-            .field("allow_plain_http", &self.allow_plain_http)
             .finish_non_exhaustive()
     }
 }

@@ -15,7 +15,6 @@ fn rejects_invalid_settings_with_a_remedy() {
         (new().attempt_timeout(zero), "`attempt_timeout` is zero"),
         (new().pool_idle_timeout(zero), "`pool_max_idle_per_host(0)`"),
         (new().tcp_keepalive(zero), "`tcp_keepalive` is zero"),
-        (new().first_byte_timeout(zero), "`first_byte_timeout` is zero"),
         (new().read_timeout(zero), "`read_timeout` is zero"),
         (new().max_body_size(0), "`max_body_size` is zero"),
         (new().user_agent("a\r\nb"), "give a value like `my-app/1.0`"),
@@ -27,7 +26,10 @@ fn rejects_invalid_settings_with_a_remedy() {
             new().extra_roots_pem("-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n"),
             "not valid PEM",
         ),
-        (new().extra_root_der(*b"no certificate"), "extra root certificate 1 is invalid"),
+        (
+            new().extra_roots_pem("-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n"),
+            "extra root certificate 1 is invalid",
+        ),
     ] {
         let error = build_error(builder);
         assert!(error.contains(expected), "{error}");
@@ -59,11 +61,10 @@ fn rejects_contradictory_settings_with_a_remedy() {
     with_alpn.alpn_protocols = vec![b"h2".to_vec()];
     let long = Duration::from_secs(31);
     for (builder, expected) in [
-        (new().first_byte_timeout(long), "the other one must be shorter"),
         (new().read_timeout(long), "`read_timeout` and `attempt_timeout`"),
         (new().only_extra_roots(), "add the authority to trust with `extra_roots_pem`"),
         (new().tls_config(config()).only_extra_roots(), "add the roots to your `ClientConfig`"),
-        (new().tls_config(config()).extra_root_der(*b"root"), "add the roots to your `ClientConfig`"),
+        (new().tls_config(config()).extra_roots_pem("root"), "add the roots to your `ClientConfig`"),
         (
             new().tls_config(config()).crypto_provider(config().crypto_provider().as_ref().clone()),
             "create your `ClientConfig` with that provider",

@@ -1,7 +1,5 @@
 //! The TLS settings of the builder.
 
-use rustls::pki_types::CertificateDer;
-
 use super::HyperTransportBuilder;
 use crate::tls::Trusted;
 
@@ -10,13 +8,7 @@ impl HyperTransportBuilder {
     ///
     /// Use it for a gateway with a private certificate authority, or for the mock's server.
     pub fn extra_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.tls.roots.add_pem(pem.into());
-        self
-    }
-
-    /// Trusts a certificate in DER form, in addition to Mozilla's roots. Can be called repeatedly.
-    pub fn extra_root_der(mut self, der: impl Into<Vec<u8>>) -> Self {
-        self.tls.roots.add_der(CertificateDer::from(der.into()));
+        self.tls.roots.push(pem.into());
         self
     }
 

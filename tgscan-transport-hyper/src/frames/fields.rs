@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::MAX_HEADER_LIST;
 use super::hpack::{encode, size_of_field};
-use crate::length::agreed;
+use crate::length::Once;
 
 /// The name that hides `content-length` from h2, which rejects a body of another length.
 const LENGTH: &str = "x-tgscan-content-length";
@@ -23,30 +23,6 @@ pub(super) struct Fields {
     size: usize,
 }
 
-/// The common value of all fields with one name.
-#[derive(Clone, Copy, Default)]
-enum Once<T> {
-    #[default]
-    Missing,
-    Agreed(T),
-    /// The values differ, or one is invalid.
-    Unclear,
-}
-
-impl<T: Copy + PartialEq> Once<T> {
-    fn add(&mut self, value: Option<T>) {
-        *self = match (*self, value) {
-            (Self::Missing, Some(value)) => Self::Agreed(value),
-            (Self::Agreed(before), Some(value)) if before == value => Self::Agreed(value),
-            _ => Self::Unclear,
-        };
-    }
-
-    fn agreed(self) -> Option<T> {
-        if let Self::Agreed(value) = self { Some(value) } else { None }
-    }
-}
-
 impl Fields {
     /// Adds a field unless it is invalid or forbidden (RFC 9113, 8.2 and 8.3).
     pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
@@ -56,7 +32,7 @@ impl Fields {
             return;
         }
         if name.eq_ignore_ascii_case(CONTENT_LENGTH.as_ref()) {
-            self.length.add(agreed([value]));
+            self.length.add_length(value);
             return;
         }
         self.size += size_of_field(name, value);
@@ -97,8 +73,9 @@ impl Fields {
 /// Restores `content-length` under its name. Returns the length, or `None` for a status without a body.
 pub(crate) fn restore_length<B>(response: &mut Response<B>) -> Option<u64> {
     let length = response.headers_mut().remove(LENGTH)?;
-    let number = agreed([length.as_bytes()]);
+    let mut number = Once::default();
+    number.add_length(length.as_bytes());
     response.headers_mut().insert(CONTENT_LENGTH, length);
     let has_body = !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    number.filter(|_| has_body)
+    number.agreed().filter(|_| has_body)
 }

@@ -15,19 +15,16 @@ pub(super) struct Decoder {
     size: usize,
     /// The server's limit on the size of the table.
     limit: usize,
-    /// The current field.
+}
+
+struct Entry {
     name: Vec<u8>,
     value: Vec<u8>,
 }
 
-struct Entry {
-    name: Box<[u8]>,
-    value: Box<[u8]>,
-}
-
 impl Default for Decoder {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), size: 0, limit: TABLE_SIZE, name: Vec::new(), value: Vec::new() }
+        Self { entries: VecDeque::new(), size: 0, limit: TABLE_SIZE }
     }
 }
 
@@ -45,9 +42,9 @@ impl Decoder {
                 }
                 // Literal with indexing.
                 1 => {
-                    self.literal(&mut block, 6)?;
-                    field(&self.name, &self.value);
-                    self.insert();
+                    let entry = self.literal(&mut block, 6)?;
+                    field(&entry.name, &entry.value);
+                    self.insert(entry);
                 }
                 // Table size update.
                 2 => {
@@ -56,8 +53,8 @@ impl Decoder {
                 }
                 // Literal without indexing.
                 _ => {
-                    self.literal(&mut block, 4)?;
-                    field(&self.name, &self.value);
+                    let Entry { name, value } = self.literal(&mut block, 4)?;
+                    field(&name, &value);
                 }
             }
         }
@@ -72,22 +69,16 @@ impl Decoder {
         self.entries.get(index - 1 - STATIC.len()).map(|entry| (&*entry.name, &*entry.value))
     }
 
-    fn literal(&mut self, block: &mut &[u8], prefix: u32) -> Option<()> {
-        match number(block, prefix)? {
-            0 => text(block, &mut self.name)?,
-            index => {
-                let mut name = std::mem::take(&mut self.name);
-                name.clear();
-                name.extend_from_slice(self.entry(index)?.0);
-                self.name = name;
-            }
-        }
-        text(block, &mut self.value)
+    fn literal(&self, block: &mut &[u8], prefix: u32) -> Option<Entry> {
+        let name = match number(block, prefix)? {
+            0 => text(block)?,
+            index => self.entry(index)?.0.to_vec(),
+        };
+        Some(Entry { name, value: text(block)? })
     }
 
-    fn insert(&mut self) {
-        let entry = Entry { name: self.name.as_slice().into(), value: self.value.as_slice().into() };
-        self.size += size_of_field(&self.name, &self.value);
+    fn insert(&mut self, entry: Entry) {
+        self.size += size_of_field(&entry.name, &entry.value);
         self.entries.push_front(entry);
         self.evict();
     }
@@ -128,18 +119,12 @@ fn number(block: &mut &[u8], prefix: u32) -> Option<usize> {
     None
 }
 
-fn text(block: &mut &[u8], text: &mut Vec<u8>) -> Option<()> {
+fn text(block: &mut &[u8]) -> Option<Vec<u8>> {
     let is_coded = block.first()? & 0x80 != 0;
     let length = number(block, 7)?;
     let (bytes, rest) = block.split_at_checked(length)?;
     *block = rest;
-    text.clear();
-    if is_coded {
-        huffman::decode(bytes, text)
-    } else {
-        text.extend_from_slice(bytes);
-        Some(())
-    }
+    if is_coded { huffman::decode(bytes) } else { Some(bytes.to_vec()) }
 }
 
 /// Appends a field as a literal, without indexing and Huffman code.

@@ -47,8 +47,9 @@ const CODES: Codes = {
     codes
 };
 
-/// Appends the decoded text. Returns `None` if the code is invalid.
-pub(super) fn decode(coded: &[u8], text: &mut Vec<u8>) -> Option<()> {
+/// Returns the decoded text, or `None` if the code is invalid.
+pub(super) fn decode(coded: &[u8]) -> Option<Vec<u8>> {
+    let mut text = Vec::with_capacity(coded.len() * 8 / 5);
     let (mut code, mut bits) = (0, 0);
     for byte in coded {
         for at in (0..8).rev() {
@@ -64,7 +65,7 @@ pub(super) fn decode(coded: &[u8], text: &mut Vec<u8>) -> Option<()> {
         }
     }
     // The last byte is padded with ones.
-    (bits < 8 && code + 1 == 1 << bits).then_some(())
+    (bits < 8 && code + 1 == 1 << bits).then_some(text)
 }
 
 #[cfg(test)]
@@ -74,8 +75,7 @@ mod tests {
     fn decoded(hex: &str) -> Option<Vec<u8>> {
         let coded: Vec<_> =
             (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
-        let mut text = Vec::new();
-        decode(&coded, &mut text).map(|()| text)
+        decode(&coded)
     }
 
     /// RFC 7541, C.4 and C.6.

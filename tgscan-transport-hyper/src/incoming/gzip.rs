@@ -1,37 +1,22 @@
-//! Expands gzip-compressed bodies while they are received, so that a decompression bomb stops at the cap.
+//! Expands gzip-compressed bodies, up to the cap.
 
-use std::{fmt, io};
+use std::fmt;
+use std::io::{self, Read};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, Entry};
+use flate2::bufread::GzDecoder;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, Entry};
 use http::{HeaderMap, HeaderValue, Response};
 use tgscan_core::transport::TransportErrorKind as Kind;
 
-use super::BodyError;
-use super::buffer::Buffer;
-use super::members::MemberDecoder;
+use super::too_large;
+use crate::failure::BodyFailure;
 
-/// The content coding that a request accepts.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Coding {
-    #[default]
-    Identity,
-    Gzip,
-}
-
-impl Coding {
-    /// Adds `accept-encoding`, and returns the coding to expand: identity if the request already has that header.
-    pub(crate) fn ask(self, headers: &mut HeaderMap) -> Self {
-        if self == Self::Identity || headers.contains_key(ACCEPT_ENCODING) {
-            return Self::Identity;
-        }
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        self
-    }
-}
+/// The first bytes of a member (RFC 1952, 2.3.1).
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Returns whether gzip is the only coding of a body. The list may span several headers, and `identity` does not count.
-fn is_gzip(headers: &HeaderMap) -> bool {
+pub(super) fn is_gzip(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(CONTENT_ENCODING).into_iter().map(HeaderValue::as_bytes);
     let codings = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
     let mut codings =
@@ -42,110 +27,70 @@ fn is_gzip(headers: &HeaderMap) -> bool {
     codings.next().is_some_and(is_gzip) && codings.next().is_none()
 }
 
-/// A body, expanded if it is gzip.
-pub(super) enum Content {
-    Plain { buffer: Buffer, cap: usize },
-    Gzip(Box<Gzip>),
-}
-
-impl Content {
-    /// Creates an empty body. Removes the headers that describe a compressed body.
-    pub(super) fn of(headers: &mut HeaderMap, coding: Coding, cap: usize) -> Self {
-        if coding == Coding::Identity || !is_gzip(headers) {
-            return Self::Plain { buffer: Buffer::new(cap), cap };
-        }
-        let mut about = HeaderMap::new();
-        for name in [CONTENT_ENCODING, CONTENT_LENGTH] {
-            if let Entry::Occupied(entry) = headers.entry(&name) {
-                about.extend(entry.remove_entry_mult().1.map(|value| (name.clone(), value)));
-            }
-        }
-        Self::Gzip(Box::new(Gzip {
-            members: MemberDecoder::new(cap),
-            compressed: Buffer::new(cap),
-            about,
-            cap,
-            is_failed: false,
-        }))
-    }
-
-    pub(super) fn push(&mut self, data: Bytes) -> Result<(), BodyError> {
-        match self {
-            Self::Plain { buffer, cap } => {
-                if buffer.push(data) {
-                    Ok(())
-                } else {
-                    Err(BodyError::too_large("body", *cap))
-                }
-            }
-            Self::Gzip(gzip) => gzip.push(data),
-        }
-    }
-
-    /// Checks after the last byte that the body is complete.
-    pub(super) fn end(&mut self) -> Result<(), BodyError> {
-        match self {
-            // No bytes are an empty body, such as that of a 204.
-            Self::Gzip(gzip) if gzip.compressed.len() > 0 => gzip.end(),
-            Self::Plain { .. } | Self::Gzip(_) => Ok(()),
-        }
-    }
-
-    /// Returns the response with its body, or with the received part.
-    pub(super) fn into_response<B>(self, mut response: Response<B>, is_whole: bool) -> Response<Bytes> {
-        match self {
-            Self::Plain { buffer, .. } => response.map(|_| buffer.into_bytes()),
-            Self::Gzip(gzip) => {
-                let Gzip { mut members, compressed, about, is_failed, .. } = *gzip;
-                let (expanded, body) = (members.expanded().into_bytes(), compressed.into_bytes());
-                if is_whole {
-                    return response.map(|_| expanded);
-                }
-                // A body that is not gzip. One that broke off within the gzip header is not a failure of the coding.
-                if is_failed && expanded.is_empty() {
-                    response.headers_mut().extend(about);
-                    return response.map(|_| body);
-                }
-                response.extensions_mut().insert(EncodedBody { headers: about, body });
-                response.map(|_| expanded)
-            }
-        }
-    }
-}
-
-pub(super) struct Gzip {
-    members: MemberDecoder,
-    /// The bytes as received.
-    compressed: Buffer,
-    /// The headers that describe the compressed body.
-    about: HeaderMap,
+/// Expands the body of a response and removes the headers that describe the compressed one. `ended` is the result of receiving
+/// the body. If it is not gzip at all, the response keeps its body and headers.
+pub(super) fn expand(
+    response: &mut Response<Bytes>,
+    ended: Result<(), BodyFailure>,
     cap: usize,
-    /// The bytes are not valid gzip.
-    is_failed: bool,
+) -> Result<(), BodyFailure> {
+    let received = response.body().clone();
+    let (mut expanded, decoded) = expanded(&received, cap);
+    // A body that broke off within the gzip header is not invalid.
+    let is_invalid = decoded.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::UnexpectedEof);
+    let ended = ended.and_then(|()| match decoded {
+        Ok(()) => Ok(()),
+        Err(_) if expanded.len() > cap => Err(too_large("expanded body", cap)),
+        Err(error) => Err(undecodable(&error)),
+    });
+    if is_invalid && expanded.is_empty() {
+        return ended;
+    }
+    let mut headers = HeaderMap::new();
+    for name in [CONTENT_ENCODING, CONTENT_LENGTH] {
+        if let Entry::Occupied(entry) = response.headers_mut().entry(&name) {
+            headers.extend(entry.remove_entry_mult().1.map(|value| (name.clone(), value)));
+        }
+    }
+    expanded.truncate(cap);
+    *response.body_mut() = expanded.into();
+    if ended.is_err() {
+        response.extensions_mut().insert(EncodedBody { headers, body: received });
+    }
+    ended
 }
 
-impl Gzip {
-    fn push(&mut self, mut data: Bytes) -> Result<(), BodyError> {
-        let room = self.cap - self.compressed.len();
-        let fits = self.compressed.push(data.clone());
-        data.truncate(room);
-        self.members.push(&data).map_err(|error| self.body_error(&error))?;
-        if fits { Ok(()) } else { Err(BodyError::too_large("compressed body", self.cap)) }
+/// Expands the members of a gzip body, at most to one byte beyond the cap. Ignores other bytes after the last member, such as
+/// padding, as gzip itself does. No bytes are an empty body, such as that of a 204.
+fn expanded(mut body: &[u8], cap: usize) -> (Vec<u8>, io::Result<()>) {
+    let mut expanded = Vec::new();
+    if body.is_empty() {
+        return (expanded, Ok(()));
     }
-
-    fn end(&mut self) -> Result<(), BodyError> {
-        self.members.end().map_err(|error| self.body_error(&error))
-    }
-
-    fn body_error(&mut self, error: &io::Error) -> BodyError {
-        if self.members.is_over_cap() {
-            return BodyError::too_large("expanded body", self.cap);
+    loop {
+        let room = (cap - expanded.len()) as u64;
+        let mut member = GzDecoder::new(body).take(room.saturating_add(1));
+        if let Err(error) = member.read_to_end(&mut expanded) {
+            return (expanded, Err(error));
         }
-        self.is_failed = true;
-        // A truncated body was valid gzip when it was sent.
-        let kind = if error.kind() == io::ErrorKind::UnexpectedEof { Kind::Broken } else { Kind::Other };
-        BodyError { kind, why: format!("the body does not decode from its content coding `gzip`: {error}") }
+        if expanded.len() > cap {
+            return (expanded, Err(io::Error::other("over the cap")));
+        }
+        body = member.into_inner().into_inner();
+        if !body.starts_with(&MAGIC) {
+            return (expanded, Ok(()));
+        }
     }
+}
+
+fn undecodable(error: &io::Error) -> BodyFailure {
+    let (kind, fault) = match error.kind() {
+        // A truncated body was valid gzip when it was sent.
+        io::ErrorKind::UnexpectedEof => (Kind::Broken, "it is truncated".to_owned()),
+        _ => (Kind::Other, error.to_string()),
+    };
+    let source = format!("the body does not decode from its content coding `gzip`: {fault}").into();
+    BodyFailure { kind, source, is_trusted: true }
 }
 
 /// The received bytes of a compressed body that could not be expanded completely.

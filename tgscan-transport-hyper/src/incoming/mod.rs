@@ -3,76 +3,50 @@
 mod buffer;
 #[cfg(feature = "gzip")]
 mod gzip;
-#[cfg(not(feature = "gzip"))]
-mod identity;
-#[cfg(feature = "gzip")]
-mod members;
 
 use std::future::poll_fn;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::{Response, Version};
+use http::{HeaderMap, Response, Version};
 use hyper::body::{Body, Incoming};
 use tgscan_core::{TransportError, transport::TransportErrorKind as Kind};
 use tokio::time::Sleep;
 
-#[cfg(feature = "gzip")]
-pub(crate) use self::gzip::Coding;
-#[cfg(feature = "gzip")]
-use self::gzip::Content;
+use self::buffer::Buffer;
 #[cfg(feature = "gzip")]
 pub use self::gzip::EncodedBody;
-#[cfg(not(feature = "gzip"))]
-pub(crate) use self::identity::Coding;
-#[cfg(not(feature = "gzip"))]
-use self::identity::Content;
 use crate::failure::BodyFailure;
-use crate::limits::{Running, Stage, before};
+use crate::limits::{Running, before};
 use crate::{failure, frames};
-
-/// A body that exceeds its cap or does not decode.
-struct BodyError {
-    kind: Kind,
-    why: String,
-}
-
-impl From<BodyError> for BodyFailure {
-    fn from(error: BodyError) -> Self {
-        Self { kind: error.kind, source: error.why.into(), is_trusted: true }
-    }
-}
-
-impl BodyError {
-    fn too_large(body: &str, cap: usize) -> Self {
-        Self {
-            kind: Kind::BodyTooLarge,
-            why: format!("the {body} is larger than `max_body_size` ({cap} bytes)"),
-        }
-    }
-}
 
 /// A response whose body is being read.
 pub(crate) struct Reading {
     response: Response<Incoming>,
-    content: Content,
+    buffer: Buffer,
+    /// The body is compressed and will be expanded.
+    is_compressed: bool,
+    cap: usize,
     /// The length that the head announced, and the number of received bytes, both before expansion.
     announced: Option<u64>,
     received: u64,
 }
 
 impl Reading {
-    /// Starts reading a body. `coding` is the one that the request accepted.
-    pub(crate) fn begin(mut response: Response<Incoming>, coding: Coding, cap: usize) -> Self {
+    /// Starts reading a body. The request accepted gzip if `accepts_gzip`.
+    pub(crate) fn begin(mut response: Response<Incoming>, accepts_gzip: bool, cap: usize) -> Self {
         let announced = match response.version() {
             Version::HTTP_2 => frames::restore_length(&mut response),
             _ => response.body().size_hint().exact(),
         };
-        let content = Content::of(response.headers_mut(), coding, cap);
-        Self { response, content, announced, received: 0 }
+        #[cfg(feature = "gzip")]
+        let is_compressed = accepts_gzip && gzip::is_gzip(response.headers());
+        #[cfg(not(feature = "gzip"))]
+        let is_compressed = accepts_gzip;
+        Self { response, buffer: Buffer::new(cap), is_compressed, cap, announced, received: 0 }
     }
 
-    /// Reads the whole body, with the timer of the attempt.
+    /// Receives the whole body, with the timer of the attempt.
     pub(crate) async fn finish(
         &mut self,
         running: Running<'_>,
@@ -80,27 +54,31 @@ impl Reading {
     ) -> Result<(), BodyFailure> {
         while !self.response.body().is_end_stream() {
             let frame = poll_fn(|context| Pin::new(self.response.body_mut()).poll_frame(context));
-            match before(|| running.deadline(Stage::Chunk), timer.as_mut(), frame).await {
+            match before(|| running.chunk_deadline(), timer.as_mut(), frame).await {
                 Some(Some(Ok(frame))) => {
                     // Ignores trailers.
-                    if let Ok(data) = frame.into_data() {
-                        self.received += data.len() as u64;
-                        self.content.push(data)?;
+                    let Ok(data) = frame.into_data() else { continue };
+                    self.received += data.len() as u64;
+                    if !self.buffer.push(data) {
+                        let body = if self.is_compressed { "compressed body" } else { "body" };
+                        return Err(too_large(body, self.cap));
                     }
                 }
                 Some(None) => break,
                 Some(Some(Err(error))) => return Err(failure::in_body(error, self.received, self.announced)),
                 None => {
-                    let passed = running.passed(timer.deadline(), Stage::Chunk);
+                    let passed = running.passed(timer.deadline());
                     let source = format!("{passed} within the body").into();
                     return Err(BodyFailure { kind: Kind::Timeout, source, is_trusted: true });
                 }
             }
         }
-        if let Some(announced) = self.announced.filter(|announced| self.received < *announced) {
-            return Err(failure::short_body(self.received, announced));
+        match self.announced {
+            Some(announced) if self.received < announced => {
+                Err(failure::short_body(self.received, announced))
+            }
+            _ => Ok(()),
         }
-        Ok(self.content.end()?)
     }
 
     /// Returns whether the whole body was received, even if it was not accepted.
@@ -108,13 +86,23 @@ impl Reading {
         self.response.body().is_end_stream()
     }
 
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
     /// Returns the response with its whole body, or an error with the received part.
     pub(crate) fn into_answer(
         self,
         ended: Result<(), BodyFailure>,
     ) -> Result<Response<Bytes>, TransportError> {
-        let Self { response, content, .. } = self;
-        let response = content.into_response(response, ended.is_ok());
+        let Self { response, buffer, .. } = self;
+        let response = response.map(|_| buffer.into_bytes());
+        #[cfg(feature = "gzip")]
+        let (mut response, mut ended) = (response, ended);
+        #[cfg(feature = "gzip")]
+        if self.is_compressed {
+            ended = gzip::expand(&mut response, ended, self.cap);
+        }
         match ended {
             Ok(()) => Ok(response),
             Err(BodyFailure { kind, source, is_trusted }) => {
@@ -123,4 +111,10 @@ impl Reading {
             }
         }
     }
+}
+
+/// Reports a body that exceeds its cap.
+fn too_large(body: &str, cap: usize) -> BodyFailure {
+    let why = format!("the {body} is larger than `max_body_size` ({cap} bytes)");
+    BodyFailure { kind: Kind::BodyTooLarge, source: why.into(), is_trusted: true }
 }

@@ -1,7 +1,5 @@
 //! The idle connections of a pool.
 
-use std::time::Duration;
-
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -14,16 +12,19 @@ pub(super) struct Idle {
     /// Most recently used last, so that in quiet times the others expire.
     #[expect(clippy::vec_box, reason = "they move between here and the calls")]
     connections: Vec<Box<Connection>>,
-    /// Closes expired connections.
     pub(super) sweeper: Option<Sweeper>,
 }
 
-/// A task that is aborted on drop.
-pub(super) struct Sweeper(pub(super) AbortHandle);
+/// A task that closes expired connections. Aborted on drop.
+pub(super) struct Sweeper {
+    /// The time of the next sweep.
+    pub(super) at: Instant,
+    pub(super) task: AbortHandle,
+}
 
 impl Drop for Sweeper {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -65,9 +66,8 @@ impl Idle {
 
     /// Closes expired connections, and returns the time of the next sweep, or `None` if no connection is left. Calls on a
     /// shared connection hold other handles.
-    pub(super) fn sweep(&mut self, timeout: Duration) -> Option<Instant> {
-        self.connections.retain(|idle| !idle.has_passed(timeout) && !idle.is_closed());
-        let oldest = self.connections.iter().map(|idle| idle.since().monotonic()).min();
-        oldest.map(|since| since + timeout)
+    pub(super) fn sweep(&mut self) -> Option<Instant> {
+        self.connections.retain(|idle| !idle.is_old() && !idle.is_closed());
+        self.connections.iter().map(|idle| idle.expiry()).min()
     }
 }

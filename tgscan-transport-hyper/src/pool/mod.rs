@@ -18,7 +18,7 @@ use tokio::runtime::Id;
 pub(crate) use self::open::{ConnectError, Opener, Settings};
 pub(crate) use self::origin::Pool;
 pub(crate) use self::send::SendError;
-use crate::runtime::{self, RuntimeError};
+use crate::runtime;
 
 /// The maximum number of pools, so that pools of ended runtimes do not accumulate.
 const POOLS: usize = 16;
@@ -51,23 +51,23 @@ impl Pools {
         Self { opener: Arc::new(opener), entries: Mutex::default() }
     }
 
-    /// Returns the pool for a URI in the current runtime, or `None` if the URI has no valid host.
-    pub(crate) fn here(&self, uri: &Uri) -> Result<Option<Arc<Pool>>, RuntimeError> {
-        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Ok(None) };
+    /// Returns the pool for a URI in the current runtime.
+    pub(crate) fn here(&self, uri: Option<&Uri>) -> Result<Arc<Pool>, &'static str> {
+        const NO_HOST: &str = "the request's URI has no valid host; give an absolute URI";
+        let origin = uri.and_then(|uri| uri.scheme().zip(uri.authority()));
+        let (scheme, authority) = origin.ok_or(NO_HOST)?;
         let here = runtime::current()?;
-        if let Some(pool) = find(&mut self.locked(), here, scheme, authority) {
-            return Ok(Some(pool));
-        }
-        runtime::check_time(here)?;
-        runtime::check_io(here)?;
         let mut pools = self.locked();
-        // Another thread of the runtime may have added it meanwhile.
-        if let Some(pool) = find(&mut pools, here, scheme, authority) {
-            return Ok(Some(pool));
+        if let Some(at) = pools.iter().position(|entry| entry.is_for(here, scheme, authority)) {
+            if at > 0 {
+                pools[..=at].rotate_right(1);
+            }
+            return Ok(Arc::clone(&pools[0].pool));
         }
-        let Some(pool) = Pool::new(Arc::clone(&self.opener), here, scheme, authority).map(Arc::new) else {
-            return Ok(None);
-        };
+        runtime::check_time()?;
+        runtime::check_io()?;
+        let pool = Pool::new(Arc::clone(&self.opener), here, scheme, authority).ok_or(NO_HOST)?;
+        let pool = Arc::new(pool);
         let (scheme, authority) = (scheme.clone(), authority.clone());
         let most = pools.len().min(POOLS - 1);
         let gone = pools.split_off(most);
@@ -76,7 +76,7 @@ impl Pools {
         for entry in gone {
             entry.pool.discard();
         }
-        Ok(Some(pool))
+        Ok(pool)
     }
 
     /// Closes idle connections, and those in use when their calls end.
@@ -91,12 +91,4 @@ impl Pools {
         // No code panics while holding the lock.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn find(pools: &mut [Entry], runtime: Id, scheme: &Scheme, authority: &Authority) -> Option<Arc<Pool>> {
-    let at = pools.iter().position(|entry| entry.is_for(runtime, scheme, authority))?;
-    if at > 0 {
-        pools[..=at].rotate_right(1);
-    }
-    Some(Arc::clone(&pools[0].pool))
 }

@@ -7,20 +7,16 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper::client::conn::http1;
-#[cfg(feature = "http2")]
 use hyper::client::conn::http2;
-#[cfg(feature = "http2")]
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connection::{Connection, Sender};
 use crate::connect::Connector;
-#[cfg(feature = "http2")]
 use crate::frames::MAX_HEADER_LIST;
 
 /// The interval and the timeout of pings on a quiet HTTP/2 connection with calls in flight. Without pings, calls on a dead
 /// connection would run into the attempt timeout one after the other, because a timeout closes the stream and not the
 /// connection.
-#[cfg(feature = "http2")]
 const PING: Duration = Duration::from_secs(10);
 
 /// The settings of a pool.
@@ -35,7 +31,6 @@ pub(crate) struct Settings {
 pub(crate) struct Opener {
     connector: Connector,
     http1: http1::Builder,
-    #[cfg(feature = "http2")]
     http2: http2::Builder<TokioExecutor>,
     pub(super) settings: Settings,
 }
@@ -50,7 +45,6 @@ impl Opener {
             .allow_obsolete_multiline_headers_in_responses(true)
             .allow_spaces_after_header_name_in_responses(true)
             .ignore_invalid_headers_in_responses(true);
-        #[cfg(feature = "http2")]
         let http2 = {
             let mut http2 = http2::Builder::new(TokioExecutor::new());
             http2
@@ -60,31 +54,27 @@ impl Opener {
                 .keep_alive_timeout(PING);
             http2
         };
-        Self {
-            connector,
-            http1,
-            #[cfg(feature = "http2")]
-            http2,
-            settings,
-        }
+        Self { connector, http1, http2, settings }
     }
 
     /// Opens a connection, driven by a task of the current runtime.
     pub(super) async fn open(&self, uri: Uri) -> Result<Box<Connection>, ConnectError> {
-        #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/2 changes it"))]
         let mut socket = self.connector.connect(uri).await.map_err(ConnectError::new)?;
         let traffic = socket.traffic().clone();
-        #[cfg(feature = "http2")]
         if socket.is_http2() {
             let prober = socket.prober();
             let (sender, connection) = self.http2.handshake(socket).await.map_err(ConnectError::new)?;
             // Its calls receive the error.
             tokio::spawn(async { drop(connection.await) });
-            return Ok(Box::new(Connection::new(Sender::Http2(sender, prober), traffic)));
+            return Ok(Box::new(Connection::new(
+                Sender::Http2(sender, prober),
+                traffic,
+                self.settings.idle_timeout,
+            )));
         }
         let (sender, connection) = self.http1.handshake(socket).await.map_err(ConnectError::new)?;
         tokio::spawn(async { drop(connection.await) });
-        Ok(Box::new(Connection::new(Sender::Http1(sender), traffic)))
+        Ok(Box::new(Connection::new(Sender::Http1(sender), traffic, self.settings.idle_timeout)))
     }
 }
 

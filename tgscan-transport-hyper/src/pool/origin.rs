@@ -12,7 +12,8 @@ use tokio::task::AbortHandle;
 use super::connection::Connection;
 use super::idle::Idle;
 use super::open::{ConnectError, Opener, Settings};
-use crate::runtime::RuntimeError;
+use crate::connect::Refused;
+use crate::runtime::NO_RUNTIME;
 
 /// The connections to a host, for the calls of one runtime.
 ///
@@ -115,8 +116,7 @@ impl Pool {
     /// Takes an idle connection that is known to be open without waiting.
     pub(super) fn take_known(&self) -> Option<Box<Connection>> {
         let connection = self.locked().idle.take()?;
-        let is_young = !connection.has_passed(self.settings().idle_timeout);
-        (is_young && !connection.is_closed() && connection.is_known()).then_some(connection)
+        (!connection.is_old() && !connection.is_closed() && connection.is_known()).then_some(connection)
     }
 
     /// Returns a connection for one request, and whether it was idle: an idle one that is still open, else the next one that
@@ -128,7 +128,7 @@ impl Pool {
                 Ok(connection) => (connection, true),
                 Err(waiting) => (waiting.connection().await?, false),
             };
-            let is_old = is_idle && connection.has_passed(self.settings().idle_timeout);
+            let is_old = is_idle && connection.is_old();
             if !is_old && !connection.is_closed() && (connection.is_known() || connection.probe().await) {
                 self.locked().idle.renew(&connection);
                 return Ok((connection, is_idle));
@@ -180,7 +180,7 @@ impl Pool {
         if task.is_some() {
             state.opening.push(number);
         } else {
-            self.fail(state, number, &ConnectError::new(RuntimeError::Runtime));
+            self.fail(state, number, &ConnectError::new(Refused(NO_RUNTIME)));
         }
         task
     }
@@ -231,11 +231,10 @@ impl Pool {
                 _ => return,
             }
         }
-        state.idle.put(connection, self.settings());
-        if state.is_discarded {
-            state.idle.clear();
-        } else {
-            self.start_sweeper(&mut state.idle);
+        if !state.is_discarded {
+            let expiry = connection.expiry();
+            state.idle.put(connection, self.settings());
+            self.sweep_at(&mut state.idle, expiry);
         }
     }
 
@@ -277,7 +276,7 @@ impl Waiting {
         let connection = (&mut self.receiver).await;
         // Keeps the opening for other calls.
         self.opening = None;
-        connection.unwrap_or_else(|_| Err(ConnectError::new(RuntimeError::Runtime)))
+        connection.unwrap_or_else(|_| Err(ConnectError::new(Refused(NO_RUNTIME))))
     }
 }
 

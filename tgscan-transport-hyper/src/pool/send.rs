@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::HOST;
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri};
 use hyper::body::Incoming;
 use tgscan_core::transport::SendBy;
 
@@ -42,7 +42,7 @@ impl Pool {
                 None => Box::pin(self.connection()).await.map_err(SendError::Connect)?,
             };
             if request.as_ref().is_some_and(|request| SendBy::check(request).is_err()) {
-                Lease { pool: Arc::clone(self), connection }.give_back();
+                Lease { pool: Arc::clone(self), connection }.give_back(&HeaderMap::new());
                 return Err(SendError::Late);
             }
             if let (Sender::Http1(_), Some(request)) = (&connection.sender, &mut *request) {
@@ -55,7 +55,6 @@ impl Pool {
             let writes = connection.traffic.begin_request();
             let sent = match &mut connection.sender {
                 Sender::Http1(sender) => sender.try_send_request(taken).await,
-                #[cfg(feature = "http2")]
                 Sender::Http2(sender, _) => sender.try_send_request(taken).await,
             };
             let mut error = match sent {
@@ -73,13 +72,6 @@ impl Pool {
             has_failed |= !is_idle;
             self.restore_target(request.insert(handed_back));
         }
-    }
-
-    /// Opens a connection unless one is idle.
-    pub(crate) async fn warm_up(self: Arc<Self>) -> Result<(), ConnectError> {
-        let (connection, _) = self.connection().await?;
-        self.put(connection);
-        Ok(())
     }
 
     /// Changes the target to a path, and adds the `host` header (RFC 9112, 3.2.1).
@@ -111,9 +103,10 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Returns the connection to the pool after the whole answer was read.
-    pub(crate) fn give_back(self) {
+    /// Returns the connection to the pool after the whole answer, which has these headers, was read.
+    pub(crate) fn give_back(self, headers: &HeaderMap) {
         let Self { pool, mut connection } = self;
+        connection.apply_keep_alive(headers);
         if connection.is_shared() {
             pool.locked().idle.renew(&connection);
         } else if connection.is_ready() {

@@ -1,7 +1,6 @@
 //! The task that closes expired connections of a pool.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
@@ -9,25 +8,27 @@ use super::idle::{Idle, Sweeper};
 use super::origin::Pool;
 
 impl Pool {
-    /// Starts the task that closes expired connections, unless it runs.
-    pub(super) fn start_sweeper(self: &Arc<Self>, idle: &mut Idle) {
-        if idle.sweeper.is_none() {
-            let sweep = sweep(Arc::downgrade(self), self.settings().idle_timeout);
-            idle.sweeper = self.spawn(sweep).map(Sweeper);
+    /// Sweeps the idle connections at this time, unless a sweep comes earlier.
+    pub(super) fn sweep_at(self: &Arc<Self>, idle: &mut Idle, at: Instant) {
+        if idle.sweeper.as_ref().is_none_or(|sweeper| sweeper.at > at) {
+            let task = self.spawn(sweep(Arc::downgrade(self), at));
+            idle.sweeper = task.map(|task| Sweeper { at, task });
         }
     }
 }
 
-async fn sweep(pool: Weak<Pool>, timeout: Duration) {
-    let mut next = Instant::now() + timeout;
+async fn sweep(pool: Weak<Pool>, mut at: Instant) {
     loop {
-        sleep_until(next).await;
+        sleep_until(at).await;
         let Some(pool) = pool.upgrade() else { return };
         let mut state = pool.locked();
-        let Some(at) = state.idle.sweep(timeout) else {
+        let Some(next) = state.idle.sweep() else {
             state.idle.sweeper = None;
             return;
         };
-        next = at;
+        at = next;
+        if let Some(sweeper) = &mut state.idle.sweeper {
+            sweeper.at = at;
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::net::IpAddr;
 
 use http::Uri;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::BoxError;
@@ -13,7 +14,7 @@ use super::url::{Credentials, Protocol, Proxy};
 use crate::heads::end_of_head;
 
 /// Opens a tunnel to the host of a URI over a connection to the proxy.
-pub(super) async fn open(proxy: &Proxy, stream: &TcpStream, uri: &Uri) -> Result<(), ProxyError> {
+pub(super) async fn open(proxy: &Proxy, stream: &mut TcpStream, uri: &Uri) -> Result<(), ProxyError> {
     let credentials = proxy.credentials.as_ref();
     let (host, port) = host_and_port(uri);
     match proxy.protocol {
@@ -34,7 +35,11 @@ const MAX_HEAD: usize = 64 << 10;
 const MAX_REASON: usize = 80;
 
 /// Requests a tunnel to `host:port`. The proxy resolves the name, so this machine sends no DNS query.
-async fn http(stream: &TcpStream, host: &str, credentials: Option<&Credentials>) -> Result<(), ProxyError> {
+async fn http(
+    stream: &mut TcpStream,
+    host: &str,
+    credentials: Option<&Credentials>,
+) -> Result<(), ProxyError> {
     let mut request = format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n");
     if let Some(credentials) = credentials {
         request.push_str("Proxy-Authorization: Basic ");
@@ -42,7 +47,7 @@ async fn http(stream: &TcpStream, host: &str, credentials: Option<&Credentials>)
         request.push_str("\r\n");
     }
     request.push_str("\r\n");
-    write(stream, request.as_bytes()).await.map_err(ProxyError::broken)?;
+    stream.write_all(request.as_bytes()).await.map_err(ProxyError::broken)?;
 
     let mut answer = Vec::new();
     loop {
@@ -50,9 +55,9 @@ async fn http(stream: &TcpStream, host: &str, credentials: Option<&Credentials>)
             if answer.len() > MAX_HEAD {
                 return Err(ProxyError::new("the proxy's answer to `CONNECT` is too long"));
             }
-            let mut piece = [0; 2048];
-            let count = read(stream, &mut piece).await.map_err(ProxyError::broken)?;
-            answer.extend_from_slice(&piece[..count]);
+            if stream.read_buf(&mut answer).await.map_err(ProxyError::broken)? == 0 {
+                return Err(ProxyError::broken(io::ErrorKind::UnexpectedEof.into()));
+            }
             continue;
         };
         let Some((code, reason)) = status(&answer) else {
@@ -106,7 +111,7 @@ const NO_METHOD: u8 = 0xff;
 
 /// Requests a tunnel. The proxy resolves the name, so this machine sends no DNS query.
 async fn socks5(
-    stream: &TcpStream,
+    stream: &mut TcpStream,
     host: &str,
     port: u16,
     credentials: Option<&Credentials>,
@@ -115,7 +120,7 @@ async fn socks5(
     // With credentials, the proxy may still require none.
     let offer: &[u8] =
         if credentials.is_some() { &[VERSION, 2, NO_PASSWORD, PASSWORD] } else { &[VERSION, 1, NO_PASSWORD] };
-    write(stream, offer).await.map_err(ProxyError::broken)?;
+    stream.write_all(offer).await.map_err(ProxyError::broken)?;
     let [version, method] = socks5_answer(stream).await?;
     match (version, method, credentials) {
         (VERSION, NO_PASSWORD, _) => {}
@@ -134,7 +139,7 @@ async fn socks5(
         _ => return Err(not_socks5()),
     }
 
-    write(stream, &request).await.map_err(ProxyError::broken)?;
+    stream.write_all(&request).await.map_err(ProxyError::broken)?;
     let [version, reply, _, kind] = socks5_answer(stream).await?;
     if version != VERSION {
         return Err(not_socks5());
@@ -150,23 +155,24 @@ async fn socks5(
         _ => return Err(not_socks5()),
     };
     let mut bound = [0; 255 + 2];
-    read_exact(stream, &mut bound[..length + 2]).await.map_err(ProxyError::broken)
+    stream.read_exact(&mut bound[..length + 2]).await.map_err(ProxyError::broken)?;
+    Ok(())
 }
 
-async fn socks5_answer<const N: usize>(stream: &TcpStream) -> Result<[u8; N], ProxyError> {
+async fn socks5_answer<const N: usize>(stream: &mut TcpStream) -> Result<[u8; N], ProxyError> {
     let mut answer = [0; N];
-    read_exact(stream, &mut answer).await.map_err(ProxyError::broken)?;
+    stream.read_exact(&mut answer).await.map_err(ProxyError::broken)?;
     Ok(answer)
 }
 
 /// Sends the credentials (RFC 1929). Their lengths fit, because the URL was checked.
-async fn log_in(stream: &TcpStream, credentials: &Credentials) -> Result<(), ProxyError> {
+async fn log_in(stream: &mut TcpStream, credentials: &Credentials) -> Result<(), ProxyError> {
     let mut request = vec![1];
     for text in [&credentials.user, &credentials.password] {
         request.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
         request.extend_from_slice(text);
     }
-    write(stream, &request).await.map_err(ProxyError::broken)?;
+    stream.write_all(&request).await.map_err(ProxyError::broken)?;
     match socks5_answer(stream).await? {
         [_, 0] => Ok(()),
         _ => Err(socks5_refused("it does not accept the user name and password in its URL")),
@@ -220,41 +226,6 @@ fn socks5_refusal(reply: u8) -> ProxyError {
         .permanent(is_permanent)
 }
 
-/// Writes all bytes to a proxy.
-async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        stream.writable().await?;
-        match stream.try_write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Reads at least one byte from a proxy.
-async fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        stream.readable().await?;
-        match stream.try_read(buffer) {
-            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection")),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result,
-        }
-    }
-}
-
-/// Fills the buffer from a proxy.
-async fn read_exact(stream: &TcpStream, mut buffer: &mut [u8]) -> io::Result<()> {
-    while !buffer.is_empty() {
-        let count = read(stream, buffer).await?;
-        buffer = &mut buffer[count..];
-    }
-    Ok(())
-}
-
 /// The proxy failed before anything was sent to the host.
 #[derive(Debug)]
 pub(crate) struct ProxyError {
@@ -272,7 +243,10 @@ impl ProxyError {
     }
 
     /// The connection to the proxy failed before a complete answer.
-    fn broken(source: io::Error) -> Self {
+    fn broken(mut source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::UnexpectedEof {
+            source = io::Error::new(source.kind(), "it closed the connection");
+        }
         Self { source: Some(source.into()), ..Self::new("the proxy did not connect to the host") }
     }
 

@@ -1,29 +1,25 @@
 //! TLS settings: trusted authorities, the crypto provider, and the offered HTTP versions.
 
 mod explain;
-mod provider;
-mod roots;
 
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::TrustAnchor;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, TrustAnchor};
 use rustls::{ClientConfig, RootCertStore};
 
 pub(crate) use self::explain::explain;
-pub(crate) use self::roots::Roots;
 use crate::BuildError;
 
 /// In order of preference (ALPN).
-#[cfg(feature = "http2")]
 const OFFERED: [&[u8]; 2] = [b"h2", b"http/1.1"];
-#[cfg(not(feature = "http2"))]
-const OFFERED: [&[u8]; 1] = [b"http/1.1"];
 
 /// The TLS settings of the builder.
 #[derive(Clone, Default)]
 pub(crate) struct Tls {
-    pub(crate) roots: Roots,
+    /// The extra roots, in PEM form.
+    pub(crate) roots: Vec<Vec<u8>>,
     pub(crate) trusted: Trusted,
     pub(crate) provider: Option<CryptoProvider>,
     /// A custom configuration that replaces the other settings.
@@ -45,25 +41,25 @@ impl Tls {
     pub(crate) fn config(self, http1_only: bool) -> Result<ClientConfig, BuildError> {
         let mut config = match self.config {
             Some(_) if !self.roots.is_empty() || self.trusted != Trusted::Mozilla => {
-                return Err(BuildError::ConflictingSettings {
-                    settings: "`tls_config` and roots of the builder",
-                    remedy: "add the roots to your `ClientConfig`, whose verifier replaces the builder's",
-                });
+                return Err(BuildError::conflict(
+                    "`tls_config` and roots of the builder",
+                    "add the roots to your `ClientConfig`, whose verifier replaces the builder's",
+                ));
             }
             Some(_) if self.provider.is_some() => {
-                return Err(BuildError::ConflictingSettings {
-                    settings: "`tls_config` and `crypto_provider`",
-                    remedy: "create your `ClientConfig` with that provider",
-                });
+                return Err(BuildError::conflict(
+                    "`tls_config` and `crypto_provider`",
+                    "create your `ClientConfig` with that provider",
+                ));
             }
             Some(config) if !config.alpn_protocols.is_empty() => {
-                return Err(BuildError::ConflictingSettings {
-                    settings: "`tls_config` and its `alpn_protocols`",
-                    remedy: "leave them empty; the transport sets them, and `http1_only` disables HTTP/2",
-                });
+                return Err(BuildError::conflict(
+                    "`tls_config` and its `alpn_protocols`",
+                    "leave them empty; the transport sets them, and `http1_only` disables HTTP/2",
+                ));
             }
             Some(config) => config,
-            None => default_config(self.roots, self.trusted, self.provider)?,
+            None => default_config(&self.roots, self.trusted, self.provider)?,
         };
         let offered = OFFERED.into_iter().filter(|version| !http1_only || *version == b"http/1.1");
         config.alpn_protocols = offered.map(<[u8]>::to_vec).collect();
@@ -72,30 +68,30 @@ impl Tls {
 }
 
 fn default_config(
-    roots: Roots,
+    roots: &[Vec<u8>],
     trusted: Trusted,
     provider: Option<CryptoProvider>,
 ) -> Result<ClientConfig, BuildError> {
-    let provider = Arc::new(provider.or_else(provider::linked).ok_or(BuildError::NoCryptoProvider)?);
+    let provider = Arc::new(provider.or_else(linked_provider).ok_or_else(no_provider)?);
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| BuildError::Tls { reason: error.to_string() })?;
+        .map_err(|error| BuildError::tls(&error))?;
+    let extra = certificates(roots)?;
     let builder = match trusted {
         Trusted::Mozilla => {
-            builder.with_root_certificates(store(webpki_roots::TLS_SERVER_ROOTS.to_vec(), roots)?)
+            builder.with_root_certificates(store(webpki_roots::TLS_SERVER_ROOTS.to_vec(), extra)?)
         }
         Trusted::ExtraRoots if roots.is_empty() => {
-            return Err(BuildError::ConflictingSettings {
-                settings: "`only_extra_roots` and no extra root",
-                remedy: "add the authority to trust with `extra_roots_pem`, or trust Mozilla's roots",
-            });
+            return Err(BuildError::conflict(
+                "`only_extra_roots` and no extra root",
+                "add the authority to trust with `extra_roots_pem`, or trust Mozilla's roots",
+            ));
         }
-        Trusted::ExtraRoots => builder.with_root_certificates(store(Vec::new(), roots)?),
+        Trusted::ExtraRoots => builder.with_root_certificates(store(Vec::new(), extra)?),
         #[cfg(feature = "platform-verifier")]
         Trusted::Platform => {
-            let verifier =
-                rustls_platform_verifier::Verifier::new_with_extra_roots(roots.certificates()?, provider)
-                    .map_err(|error| BuildError::Tls { reason: error.to_string() })?;
+            let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider)
+                .map_err(|error| BuildError::tls(&error))?;
             // rustls calls every verifier other than its own dangerous.
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
@@ -103,10 +99,82 @@ fn default_config(
     Ok(builder.with_no_client_auth())
 }
 
-fn store(base: Vec<TrustAnchor<'static>>, extra: Roots) -> Result<RootCertStore, BuildError> {
+/// Parses the certificates in PEM data, and checks that each is a valid root.
+fn certificates(pems: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>, BuildError> {
+    let mut all = Vec::new();
+    // Checked here, so that the error has the number of the certificate for every verifier.
+    let mut store = RootCertStore::empty();
+    for pem in pems {
+        let before = all.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| {
+                BuildError::new(format!(
+                    "the data for `extra_roots_pem` is not valid PEM: {error}; give the unchanged file"
+                ))
+            })?;
+            all.push(certificate.clone());
+            store.add(certificate).map_err(|error| {
+                let number = all.len();
+                BuildError::new(format!(
+                    "extra root certificate {number} is invalid: {error}; give a root certificate"
+                ))
+            })?;
+        }
+        if all.len() == before {
+            return Err(BuildError::new(
+                "the data for `extra_roots_pem` contains no certificate; give one with `-----BEGIN CERTIFICATE-----` \
+                 (a key or DER bytes are not PEM certificates)",
+            ));
+        }
+    }
+    Ok(all)
+}
+
+fn store(
+    base: Vec<TrustAnchor<'static>>,
+    extra: Vec<CertificateDer<'static>>,
+) -> Result<RootCertStore, BuildError> {
     let mut store = RootCertStore { roots: base };
-    for certificate in extra.certificates()? {
-        store.add(certificate).map_err(|error| BuildError::Tls { reason: error.to_string() })?;
+    for certificate in extra {
+        store.add(certificate).map_err(|error| BuildError::tls(&error))?;
     }
     Ok(store)
+}
+
+fn no_provider() -> BuildError {
+    BuildError::new(
+        "no crypto provider for TLS is available; enable the feature `ring` or `aws-lc-rs`, or set one with \
+         `crypto_provider` or `tls_config`",
+    )
+}
+
+/// Returns the default crypto provider.
+///
+/// Selected explicitly, because the process default of rustls panics if none or two are linked. If both features are enabled,
+/// ring is used, so that another crate that enables `aws-lc-rs` does not change the provider.
+#[cfg(feature = "ring")]
+#[expect(clippy::unnecessary_wraps, reason = "a build without both features has no provider")]
+fn linked_provider() -> Option<CryptoProvider> {
+    Some(rustls::crypto::ring::default_provider())
+}
+
+#[cfg(all(feature = "aws-lc-rs", not(feature = "ring")))]
+#[expect(clippy::unnecessary_wraps, reason = "a build without both features has no provider")]
+fn linked_provider() -> Option<CryptoProvider> {
+    Some(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+fn linked_provider() -> Option<CryptoProvider> {
+    None
+}
+
+#[cfg(test)]
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+mod tests {
+    #[test]
+    fn a_build_without_a_provider_names_the_features_to_enable() {
+        let error = crate::HyperTransport::builder().build().unwrap_err().to_string();
+        assert!(error.contains("enable the feature `ring` or `aws-lc-rs`"), "{error}");
+    }
 }

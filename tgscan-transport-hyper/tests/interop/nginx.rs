@@ -125,7 +125,7 @@ async fn keeps_the_error_page_of_nginx_if_the_mock_is_down() {
         [(&nginx.http, HyperTransport::builder()), (&nginx.https, nginx.trusted().gzip(true))]
     {
         let error = client(&nginx.mock, url, builder).search(query()).await.unwrap_err();
-        assert!(error.is_unexpected_response(), "{error}");
+        assert!(matches!(error.kind(), tgscan_core::ErrorKind::UnexpectedResponse(_)), "{error}");
         assert_eq!((error.credits(), error.attempts()), (Credits::Uncertain, 1));
         let page = error.response().unwrap();
         assert_eq!(

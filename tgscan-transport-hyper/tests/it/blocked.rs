@@ -23,13 +23,7 @@ fn multi_thread(threads: usize) -> Runtime {
 }
 
 fn ways() -> Vec<Way> {
-    vec![
-        Way::Direct,
-        #[cfg(feature = "proxy")]
-        Way::Connect,
-        #[cfg(feature = "proxy")]
-        Way::Socks,
-    ]
+    vec![Way::Direct, Way::Connect, Way::Socks]
 }
 
 /// Returns every protocol with each of its endings.
@@ -45,13 +39,9 @@ fn endings() -> Vec<(Protocol, Ending)> {
         (Protocol::Tls, Reset),
         (Protocol::Tls, Timeout408),
         (Protocol::Tls, KeyUpdate),
-        #[cfg(feature = "http2")]
         (Protocol::Http2, Fin),
-        #[cfg(feature = "http2")]
         (Protocol::Http2, Reset),
-        #[cfg(feature = "http2")]
         (Protocol::Http2, Ending::Goaway),
-        #[cfg(feature = "http2")]
         (Protocol::Http2, Ending::Ping),
     ]
 }
@@ -188,12 +178,7 @@ fn paid_call_whose_connection_ends_before_its_task_runs_is_not_uncertain() {
 /// The client's idle timeout passes while its runtime is blocked.
 #[test]
 fn call_after_block_uses_no_connection_that_is_too_old() {
-    for protocol in [
-        Protocol::Plain,
-        Protocol::Tls,
-        #[cfg(feature = "http2")]
-        Protocol::Http2,
-    ] {
+    for protocol in [Protocol::Plain, Protocol::Tls, Protocol::Http2] {
         let remote = Remote::start(protocol, Way::Direct, Ending::Fin);
         current_thread().block_on(async {
             let limit = Duration::from_millis(20);

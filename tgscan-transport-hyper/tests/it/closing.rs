@@ -96,7 +96,6 @@ async fn server_that_closes_idle_connections_gets_each_request_once() {
     assert!(server.connections() > calls() / 10, "connections were closed");
 }
 
-#[cfg(feature = "http2")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_that_sends_goaway_with_every_tenth_answer_gets_each_request_once() {
     use crate::tls_server::Authority;

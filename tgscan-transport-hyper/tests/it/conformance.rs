@@ -1,7 +1,5 @@
 //! Runs the transport conformance suite of `tgscan-mock`.
 
-use std::time::Duration;
-
 use tgscan_mock::conformance::{self, Endpoint, Report, Scheme};
 use tgscan_transport_hyper::{HyperTransport, HyperTransportBuilder};
 
@@ -62,16 +60,4 @@ async fn conforms_over_compressed_answers_and_https() {
 async fn conforms_over_compressed_answers_and_https_with_http1_only() {
     let configure: Configure = |builder| builder.gzip(true).http1_only(true);
     conformance::run_gzip(Scheme::Https, make(configure)).await.assert_passed();
-}
-
-/// Without an attempt timeout, an endless answer would never end the call. Other faults are reported correctly.
-#[tokio::test]
-async fn does_not_conform_without_an_attempt_timeout() {
-    let report = run(Scheme::Http, |builder| {
-        let limit = Duration::from_secs(1);
-        builder.attempt_timeout(Duration::from_secs(3600)).first_byte_timeout(limit).read_timeout(limit)
-    })
-    .await;
-    let failures: Vec<_> = report.failures().map(|case| case.name.as_str()).collect();
-    assert_eq!(failures, ["fault TrickleBody(20), charged"], "{report}");
 }

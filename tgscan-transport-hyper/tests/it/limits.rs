@@ -11,15 +11,6 @@ use tgscan_transport_hyper::{AttemptLimits, HyperTransport};
 use crate::server::{OK, Server, response};
 use crate::{SHORT, api, search, transport};
 
-#[tokio::test]
-async fn first_byte_timeout_ends_the_wait_for_the_head() {
-    let silent = Server::stalling("").await;
-    let transport = HyperTransport::builder().first_byte_timeout(SHORT).build().unwrap();
-    let error = transport.send(search(&silent.url())).await.unwrap_err();
-    assert_eq!((error.delivery(), error.kind()), (Delivery::MaybeSent, TransportErrorKind::Timeout));
-    assert!(error.to_string().contains("`first_byte_timeout` of 150ms passed without an answer"), "{error}");
-}
-
 /// Sends ten pieces with pauses. Together they take longer than the limit of each.
 async fn slow_server(pause: Duration) -> Server {
     Server::start(move |mut peer| async move {

@@ -9,21 +9,16 @@ mod delivery;
 #[cfg(unix)]
 mod descriptors;
 mod discard;
-#[cfg(feature = "http2")]
 mod fields;
-#[cfg(feature = "http2")]
 mod frames;
 #[cfg(feature = "gzip")]
 mod gzip;
 mod heads;
 
-#[cfg(feature = "http2")]
 mod http2;
 mod limits;
-#[cfg(feature = "proxy")]
 mod plain;
 mod pool;
-#[cfg(feature = "proxy")]
 mod proxy;
 mod refused;
 mod remote;
@@ -32,7 +27,6 @@ mod server;
 #[cfg(feature = "tracing")]
 mod spans;
 mod stale;
-#[cfg(feature = "http2")]
 mod table;
 mod tls;
 mod tls_server;

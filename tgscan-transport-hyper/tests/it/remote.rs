@@ -22,7 +22,6 @@ use crate::tls_server::{Authority, for_host};
 pub(crate) enum Protocol {
     Plain,
     Tls,
-    #[cfg(feature = "http2")]
     Http2,
 }
 
@@ -40,10 +39,8 @@ pub(crate) enum Ending {
     /// `close_notify`, then FIN.
     CloseNotify,
     Reset,
-    #[cfg(feature = "http2")]
     Goaway,
     /// A PING frame, then FIN.
-    #[cfg(feature = "http2")]
     Ping,
     /// `close_notify` without FIN.
     CloseNotifyAlone,
@@ -57,9 +54,7 @@ pub(crate) enum Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Direct,
-    #[cfg(feature = "proxy")]
     Connect,
-    #[cfg(feature = "proxy")]
     Socks,
 }
 
@@ -93,10 +88,7 @@ impl Remote {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let authority = Authority::new();
-        #[cfg(feature = "http2")]
         let alpn = if protocol == Protocol::Http2 { "h2" } else { "http/1.1" };
-        #[cfg(not(feature = "http2"))]
-        let alpn = "http/1.1";
         let acceptor = TlsAcceptor::from(Arc::new(authority.server(&for_host("127.0.0.1"), &[alpn])));
         let (sender, ended) = channel();
         let shared = Arc::new(Shared {
@@ -131,9 +123,7 @@ impl Remote {
         let builder = self.authority.trusted();
         match self.way {
             Way::Direct => builder,
-            #[cfg(feature = "proxy")]
             Way::Connect => builder.proxy(format!("http://{}", self.address)),
-            #[cfg(feature = "proxy")]
             Way::Socks => builder.proxy(format!("socks5://{}", self.address)),
         }
     }
@@ -213,15 +203,12 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
     }
     let stream = match shared.way {
         Way::Direct => stream,
-        #[cfg(feature = "proxy")]
         Way::Connect => connect_tunnel(stream).await,
-        #[cfg(feature = "proxy")]
         Way::Socks => socks_tunnel(stream).await,
     };
     match shared.protocol {
         Protocol::Plain => serve_http1(stream, &shared).await,
         Protocol::Tls => serve_http1(acceptor.accept(stream).await.unwrap(), &shared).await,
-        #[cfg(feature = "http2")]
         Protocol::Http2 => serve_http2(acceptor.accept(stream).await.unwrap(), &shared).await,
     }
     shared.ended.send(client).unwrap();
@@ -241,7 +228,6 @@ impl Stream for TlsStream<TcpStream> {
     }
 }
 
-#[cfg(feature = "proxy")]
 async fn connect_tunnel(mut stream: TcpStream) -> TcpStream {
     read_request(&mut stream).await.unwrap();
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
@@ -249,7 +235,6 @@ async fn connect_tunnel(mut stream: TcpStream) -> TcpStream {
 }
 
 /// RFC 1928: version and methods; version, command, a reserved byte, and an IPv4 address with its port.
-#[cfg(feature = "proxy")]
 async fn socks_tunnel(mut stream: TcpStream) -> TcpStream {
     stream.read_exact(&mut [0; 3]).await.unwrap();
     stream.write_all(&[5, 0]).await.unwrap();
@@ -298,7 +283,6 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<()> {
     Some(())
 }
 
-#[cfg(feature = "http2")]
 async fn serve_http2(stream: TlsStream<TcpStream>, shared: &Shared) {
     let mut http = h2::server::handshake(stream).await.unwrap();
     loop {

@@ -187,9 +187,6 @@ async fn events_of_lower_layers_contain_no_secret() {
     let client = authority.trusted().build().unwrap().client(api(&format!("{}/path_t0ken", server.url())));
     let _ = traced(&client, Search { query: QUERY.parse().unwrap() }).await;
     let seen = everything.take();
-    assert_seen(
-        &seen,
-        &["tgscan.attempt", "tgscan.call", if cfg!(feature = "http2") { "h2::" } else { "hyper" }],
-    );
+    assert_seen(&seen, &["tgscan.attempt", "tgscan.call", "h2::"]);
     assert_private(&seen);
 }

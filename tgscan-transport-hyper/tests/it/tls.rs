@@ -22,7 +22,7 @@ use crate::{balance, search, transport};
 #[tokio::test]
 async fn trusts_an_extra_root_and_negotiates_the_http_version() {
     let authority = Authority::new();
-    let negotiated = if cfg!(feature = "http2") { Version::HTTP_2 } else { Version::HTTP_11 };
+    let negotiated = Version::HTTP_2;
     for (alpn, http1_only, version) in [
         (BOTH, false, negotiated),
         (BOTH, true, Version::HTTP_11),
@@ -44,10 +44,10 @@ async fn trusts_an_extra_root_and_negotiates_the_http_version() {
 }
 
 #[tokio::test]
-async fn trusts_an_extra_der_root_for_a_host_name() {
+async fn trusts_an_extra_root_for_a_host_name() {
     let authority = Authority::new();
     let server = TlsServer::start(authority.server(&for_host("localhost"), BOTH), Ending::Complete).await;
-    let transport = HyperTransport::builder().extra_root_der(authority.0.der().to_vec()).build().unwrap();
+    let transport = authority.trusted().build().unwrap();
     let url = format!("https://localhost:{}", server.address.port());
     assert_eq!(transport.send(balance(&url)).await.unwrap().body(), OK);
 }

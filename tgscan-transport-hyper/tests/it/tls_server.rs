@@ -80,10 +80,6 @@ pub(crate) struct TlsServer {
 
 /// The way in which a server ends its answers. Requests without a body always get a complete answer.
 #[derive(Clone, Copy)]
-#[cfg_attr(
-    not(feature = "http2"),
-    expect(dead_code, reason = "only the tests of HTTP/2 use the other endings")
-)]
 pub(crate) enum Ending {
     Complete,
     /// Announces one more byte than these.

@@ -1,9 +1,8 @@
 //! The command line's words for functions and settings in texts of the SDK.
 
 /// Names in texts of the SDK, and their names on the command line.
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 11] = [
     ("`attempt_timeout`", "the time limit (--timeout)"),
-    ("`first_byte_timeout`", "the time limit (--timeout)"),
     ("`read_timeout`", "the time limit (--timeout)"),
     ("`connect_timeout`", "the time limit for connecting"),
     ("`max_elapsed` of the call", "the time for attempts"),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ApiMethod;
 use crate::lenient::whole;
-use crate::object::read_from_objects;
+use crate::object::from_object;
 
 /// Gets the account's balance. Free.
 ///
@@ -16,27 +16,20 @@ use crate::object::read_from_objects;
 pub struct Balance {}
 
 /// The answer to [`Balance`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct BalanceAnswer {
     /// Credits on the account's balance.
     ///
     /// Assumption: it can be negative. The documentation only says that it is a whole number, and an overdrawn account
     /// must still be readable.
+    #[serde(deserialize_with = "whole")]
     pub num_credits: i64,
 }
 
-// The structs that read the answer. `lenient.rs` explains how reading differs from writing.
-
-#[derive(Deserialize)]
-#[serde(remote = "BalanceAnswer")]
-struct ReadAnswer {
-    #[serde(deserialize_with = "whole")]
-    num_credits: i64,
-}
-
-read_from_objects!(BalanceAnswer by ReadAnswer);
+from_object!(BalanceAnswer);
 
 impl ApiMethod for Balance {
     type Answer = BalanceAnswer;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::debug::opaque_debug;
 use crate::lenient::{as_text, echo, list, null_as_empty, optional_whole, whole};
-use crate::object::read_from_objects;
+use crate::object::from_object;
 use crate::{ApiMethod, UserQuery};
 
 /// Finds the groups that an account is known to be in, and its former usernames and ids. Costs credits.
@@ -22,103 +22,113 @@ pub struct Search {
 }
 
 /// The answer to [`Search`].
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct SearchAnswer {
     /// The account as it is known now; `None` if the service knows nothing about it.
     ///
     /// Assumption: a null, missing or empty `user` (id 0 and no names) means an unknown account. The documentation does
     /// not describe this; existing clients test for each of these forms.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known_user")]
     pub user: Option<SearchUser>,
     /// Former usernames of the account. The documentation does not state an order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub username_history: Vec<UsernameEntry>,
     /// Former ids of the account. The documentation does not state an order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub id_history: Vec<IdEntry>,
     /// Counts and cost.
     pub meta: SearchMeta,
     /// The groups that the account is known to be in.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     pub groups: Vec<SearchGroup>,
 }
 
 /// The account found by a [`Search`].
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct SearchUser {
     /// Telegram numeric id.
+    #[serde(deserialize_with = "whole")]
     pub id: i64,
     /// Current username, without `@`.
     pub username: Option<String>,
     /// First name; empty if the service sent null.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub first_name: String,
     /// Last name.
     pub last_name: Option<String>,
 }
 
 /// A former username of an account.
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct UsernameEntry {
     /// The username, without `@`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub username: String,
     /// The date as sent. The documentation states no format.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub date: String,
 }
 
 /// A former id of an account.
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct IdEntry {
     /// The id. Documented as text; read from text or number, written as text.
-    #[serde(serialize_with = "as_text")]
+    #[serde(deserialize_with = "whole", serialize_with = "as_text")]
     #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^(?:0|-?[1-9][0-9]{0,18})$")))]
     pub id: i64,
     /// The date as sent. The documentation states no format.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub date: String,
 }
 
 /// Counts and cost of a [`Search`].
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct SearchMeta {
     /// The query as the service understood it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "echo")]
     pub search_query: String,
     /// Number of groups that the account is known to be in.
+    #[serde(deserialize_with = "whole")]
     pub known_num_groups: u64,
     /// Number of groups in this answer.
+    #[serde(deserialize_with = "whole")]
     pub num_groups: u64,
     /// Cost of the call in credits.
+    #[serde(deserialize_with = "whole")]
     pub op_cost: u64,
 }
 
 /// A group that an account is known to be in.
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct SearchGroup {
     /// Telegram numeric id of the group; may be absent, because older documentation does not list it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional_whole", skip_serializing_if = "Option::is_none")]
     pub id: Option<i64>,
     /// Username of the group, without `@`; absent for private groups.
     pub username: Option<String>,
     /// Title of the group.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub title: String,
     /// When the service last saw the account in the group, as sent. The documentation states no date format.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub date_updated: String,
 }
 
@@ -142,77 +152,7 @@ fn known_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Searc
     }))
 }
 
-// The structs that read the answer. `lenient.rs` explains how reading differs from writing.
-
-#[derive(Deserialize)]
-#[serde(remote = "SearchAnswer")]
-struct ReadAnswer {
-    #[serde(default, deserialize_with = "known_user")]
-    user: Option<SearchUser>,
-    #[serde(default, deserialize_with = "null_as_empty")]
-    username_history: Vec<UsernameEntry>,
-    #[serde(default, deserialize_with = "null_as_empty")]
-    id_history: Vec<IdEntry>,
-    meta: SearchMeta,
-    #[serde(default, deserialize_with = "list")]
-    groups: Vec<SearchGroup>,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "SearchUser")]
-struct ReadUser {
-    #[serde(deserialize_with = "whole")]
-    id: i64,
-    username: Option<String>,
-    #[serde(default, deserialize_with = "null_as_empty")]
-    first_name: String,
-    last_name: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "UsernameEntry")]
-struct ReadUsernameEntry {
-    #[serde(default, deserialize_with = "null_as_empty")]
-    username: String,
-    #[serde(default, deserialize_with = "null_as_empty")]
-    date: String,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "IdEntry")]
-struct ReadIdEntry {
-    #[serde(deserialize_with = "whole")]
-    id: i64,
-    #[serde(default, deserialize_with = "null_as_empty")]
-    date: String,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "SearchMeta")]
-struct ReadMeta {
-    #[serde(default, deserialize_with = "echo")]
-    search_query: String,
-    #[serde(deserialize_with = "whole")]
-    known_num_groups: u64,
-    #[serde(deserialize_with = "whole")]
-    num_groups: u64,
-    #[serde(deserialize_with = "whole")]
-    op_cost: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "SearchGroup")]
-struct ReadGroup {
-    #[serde(default, deserialize_with = "optional_whole")]
-    id: Option<i64>,
-    username: Option<String>,
-    #[serde(default, deserialize_with = "null_as_empty")]
-    title: String,
-    #[serde(default, deserialize_with = "null_as_empty")]
-    date_updated: String,
-}
-
-read_from_objects!(SearchAnswer by ReadAnswer, SearchUser by ReadUser, UsernameEntry by ReadUsernameEntry, IdEntry by ReadIdEntry, SearchMeta by ReadMeta, SearchGroup by ReadGroup);
+from_object!(SearchAnswer, SearchUser, UsernameEntry, IdEntry, SearchMeta, SearchGroup);
 
 impl ApiMethod for Search {
     type Answer = SearchAnswer;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::debug::opaque_debug;
 use crate::lenient::{echoes, list, null_as_empty, whole};
-use crate::object::read_from_objects;
+use crate::object::from_object;
 use crate::{ApiMethod, GroupQuery};
 
 /// Finds groups that are similar to the given ones, by the number of users in common. Costs credits.
@@ -22,42 +22,47 @@ pub struct SimilarGroups {
 }
 
 /// The answer to [`SimilarGroups`].
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct SimilarGroupsAnswer {
     /// The query and the cost.
     pub meta: SimilarGroupsMeta,
     /// The similar groups.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     pub groups: Vec<SimilarGroup>,
 }
 
 /// Query and cost of a [`SimilarGroups`] call.
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct SimilarGroupsMeta {
     /// The usernames as the service understood them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "echoes")]
     pub search_query: Vec<String>,
     /// Cost of the call in credits.
+    #[serde(deserialize_with = "whole")]
     pub op_cost: u64,
 }
 
 /// A group that is similar to the given ones.
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct SimilarGroup {
     /// Username of the group, without `@`; empty if the service sent null.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub username: String,
     /// Title of the group.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub title: String,
     /// Number of users. The documentation does not say whether these are all users of the group, or those in common
     /// with the query.
+    #[serde(deserialize_with = "whole")]
     pub num_users: u64,
 }
 
@@ -68,37 +73,7 @@ impl SimilarGroupsAnswer {
     }
 }
 
-// The structs that read the answer. `lenient.rs` explains how reading differs from writing.
-
-#[derive(Deserialize)]
-#[serde(remote = "SimilarGroupsAnswer")]
-struct ReadAnswer {
-    meta: SimilarGroupsMeta,
-    #[serde(default, deserialize_with = "list")]
-    groups: Vec<SimilarGroup>,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "SimilarGroupsMeta")]
-struct ReadMeta {
-    #[serde(default, deserialize_with = "echoes")]
-    search_query: Vec<String>,
-    #[serde(deserialize_with = "whole")]
-    op_cost: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "SimilarGroup")]
-struct ReadGroup {
-    #[serde(default, deserialize_with = "null_as_empty")]
-    username: String,
-    #[serde(default, deserialize_with = "null_as_empty")]
-    title: String,
-    #[serde(deserialize_with = "whole")]
-    num_users: u64,
-}
-
-read_from_objects!(SimilarGroupsAnswer by ReadAnswer, SimilarGroupsMeta by ReadMeta, SimilarGroup by ReadGroup);
+from_object!(SimilarGroupsAnswer, SimilarGroupsMeta, SimilarGroup);
 
 impl ApiMethod for SimilarGroups {
     type Answer = SimilarGroupsAnswer;

@@ -1,6 +1,6 @@
 //! Parsing pasted text: an `@name`, a link or an id, possibly with invisible characters around it.
 
-use super::invalid::Reason;
+use super::InvalidQuery;
 
 /// The meaning of a pasted text. The name or id is not validated yet.
 pub(super) enum Pasted<'a> {
@@ -54,10 +54,10 @@ const OTHER_LINKS: [(&str, &str); 32] = [
 ];
 
 /// Parses a pasted text.
-pub(super) fn read(text: &str) -> Result<Pasted<'_>, Reason> {
+pub(super) fn read(text: &str) -> Result<Pasted<'_>, InvalidQuery> {
     let text = trim(text);
     if is_phone_number(text) {
-        return Err(Reason::PhoneNumber);
+        return Err(InvalidQuery::phone_number());
     }
     if let Some(link) = strip_prefix_ignoring_case(text, "tg:") {
         return app_link(link.trim_start_matches('/'));
@@ -74,15 +74,17 @@ pub(super) fn read(text: &str) -> Result<Pasted<'_>, Reason> {
         return named(name).map(Pasted::Name);
     }
     match text.strip_prefix('@') {
-        _ if schemed.is_some() => Err(Reason::LinkElsewhere),
-        Some("") => Err(Reason::OnlyAt),
+        _ if schemed.is_some() => Err(InvalidQuery::link("the link does not lead to Telegram")),
+        Some("") => {
+            Err(InvalidQuery::new("there is no username after the `@`; give one, like `@some_username`"))
+        }
         Some(name) => Ok(Pasted::Name(name)),
         None => Ok(Pasted::Plain(text)),
     }
 }
 
 /// Parses the part of a link after the host, such as `/name/123?comment=4`.
-fn web_link(rest: &str) -> Result<Pasted<'_>, Reason> {
+fn web_link(rest: &str) -> Result<Pasted<'_>, InvalidQuery> {
     let path = rest.split(['?', '#']).next().unwrap_or(rest);
     let mut parts = path.split('/').skip_while(|part| part.is_empty());
     let first = parts.next().unwrap_or_default();
@@ -92,41 +94,47 @@ fn web_link(rest: &str) -> Result<Pasted<'_>, Reason> {
 }
 
 /// Parses the part of a link after `tg://`, such as `resolve?domain=name`.
-fn app_link(link: &str) -> Result<Pasted<'_>, Reason> {
+fn app_link(link: &str) -> Result<Pasted<'_>, InvalidQuery> {
     let (command, query) = link.split_once('?').unwrap_or((link, ""));
     let value = |name| query.split(['&', '#']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     match command.trim_end_matches('/').to_ascii_lowercase().as_str() {
-        "resolve" if value("phone").is_some() => Err(Reason::PhoneNumber),
+        "resolve" if value("phone").is_some() => Err(InvalidQuery::phone_number()),
         "resolve" => named(value("domain").unwrap_or_default()).map(Pasted::Name),
-        "user" => value("id").map(Pasted::Id).ok_or(Reason::LinkWithoutName),
-        command => Err(other_link(command).unwrap_or(Reason::LinkWithoutName)),
+        "user" => value("id").map(Pasted::Id).ok_or_else(without_name),
+        command => Err(other_link(command).unwrap_or_else(without_name)),
     }
 }
 
 /// Checks that a part of a link names an account or group.
-fn named(part: &str) -> Result<&str, Reason> {
+fn named(part: &str) -> Result<&str, InvalidQuery> {
     let part = part.strip_prefix('@').unwrap_or(part);
     if let Some(rest) = part.strip_prefix('+').or_else(|| strip_prefix_ignoring_case(part, "%2b")) {
         let is_number = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
-        return Err(if is_number { Reason::PhoneNumber } else { Reason::OtherLink("an invite link") });
+        return Err(if is_number { InvalidQuery::phone_number() } else { other("an invite link") });
     }
     if part.starts_with('$') {
-        return Err(Reason::OtherLink("a link to an invoice"));
+        return Err(other("a link to an invoice"));
     }
     if part.is_empty() {
-        return Err(Reason::LinkWithoutName);
+        return Err(without_name());
     }
     if part.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Reason::LinkToNumber);
+        return Err(InvalidQuery::link("the link has a number where a username belongs"));
     }
     other_link(part).map_or(Ok(part), Err)
 }
 
-fn other_link(part: &str) -> Option<Reason> {
-    OTHER_LINKS
-        .iter()
-        .find(|(first, _)| part.eq_ignore_ascii_case(first))
-        .map(|(_, kind)| Reason::OtherLink(kind))
+fn other_link(part: &str) -> Option<InvalidQuery> {
+    let (_, kind) = OTHER_LINKS.iter().find(|(first, _)| part.eq_ignore_ascii_case(first))?;
+    Some(other(kind))
+}
+
+fn other(kind: &str) -> InvalidQuery {
+    InvalidQuery::link(&format!("this is {kind}, which does not name a username"))
+}
+
+fn without_name() -> InvalidQuery {
+    InvalidQuery::link("the link does not name a username")
 }
 
 /// Returns whether the text is written like a phone number: with a plus sign, or with separators between digits.

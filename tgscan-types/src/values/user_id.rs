@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use super::invalid::Reason;
 use super::pasted::{self, Pasted};
 use super::{InvalidQuery, deserialize_from_wire};
 
@@ -19,7 +18,7 @@ use super::{InvalidQuery, deserialize_from_wire};
 /// assert_eq!(UserId::new(0).unwrap_err().to_string(), "the user id is 0; Telegram ids are 1 and above");
 /// # Ok::<(), tgscan_types::InvalidQuery>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UserId(i64);
 
 impl UserId {
@@ -29,8 +28,8 @@ impl UserId {
     /// If it is zero or negative.
     pub fn new(id: i64) -> Result<Self, InvalidQuery> {
         match id {
-            0 => Err(Reason::IdZero.into()),
-            ..0 => Err(Reason::IdNegative.into()),
+            0 => Err(InvalidQuery::new("the user id is 0; Telegram ids are 1 and above")),
+            ..0 => Err(InvalidQuery::new("the user id is negative; ids of users are 1 and above")),
             1.. => Ok(Self(id)),
         }
     }
@@ -44,23 +43,33 @@ impl UserId {
     pub(super) fn from_wire(text: &str) -> Result<Self, InvalidQuery> {
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Reason::IdNotDigits.into());
+            return Err(not_digits());
         }
         if digits.bytes().all(|b| b == b'0') {
-            return Err(Reason::IdZero.into());
+            return Self::new(0);
         }
         if text.starts_with('-') {
-            return Err(Reason::IdNegative.into());
+            return Self::new(-1);
         }
         if text.starts_with('+') {
-            return Err(Reason::PhoneNumber.into());
+            return Err(InvalidQuery::phone_number());
         }
         if text.starts_with('0') {
-            return Err(Reason::IdLeadingZero.into());
+            return Err(InvalidQuery::new(
+                "the number begins with 0, as a phone number may and a Telegram id never does; \
+                 give a username or the account's own numeric id",
+            ));
         }
         // Only digits are left, so parsing fails only if the number is too large.
-        Self::new(digits.parse().map_err(|_| Reason::IdTooLarge)?)
+        let id = digits.parse().map_err(|_| {
+            InvalidQuery::new(format!("the user id is too large; the largest possible one is {}", i64::MAX))
+        })?;
+        Self::new(id)
     }
+}
+
+fn not_digits() -> InvalidQuery {
+    InvalidQuery::new("the user id is not a whole number; give decimal digits only")
 }
 
 impl FromStr for UserId {
@@ -69,7 +78,7 @@ impl FromStr for UserId {
     fn from_str(text: &str) -> Result<Self, InvalidQuery> {
         match pasted::read(text)? {
             Pasted::Plain(text) | Pasted::Id(text) => Self::from_wire(text),
-            Pasted::Name(_) => Err(Reason::IdNotDigits.into()),
+            Pasted::Name(_) => Err(not_digits()),
         }
     }
 }

@@ -1,10 +1,8 @@
 //! The username of an account or group.
 
-use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use super::invalid::Reason;
 use super::pasted::{self, Pasted};
 use super::{InvalidQuery, deserialize_from_wire};
 
@@ -39,10 +37,10 @@ pub struct Username(String);
 
 impl Username {
     /// The shortest username, in characters. Source: Fragment, which sells usernames shorter than Telegram's usual 5.
-    pub const MIN_CHARS: usize = 4;
+    pub(crate) const MIN_CHARS: usize = 4;
 
     /// The longest username, in characters. Source: Telegram's limit.
-    pub const MAX_CHARS: usize = 32;
+    pub(crate) const MAX_CHARS: usize = 32;
 
     /// Returns the username without `@`.
     pub fn as_str(&self) -> &str {
@@ -56,28 +54,57 @@ impl Username {
 
     /// Reads the exact wire form: no `@`, no link.
     pub(super) fn from_wire(text: &str) -> Result<Self, InvalidQuery> {
-        if text.is_empty() {
-            return Err(Reason::EmptyUsername.into());
-        }
+        let fail = |fault: &'static str| Err(InvalidQuery::new(fault));
         if let Some((index, wrong)) = text.chars().enumerate().find(|(_, c)| !is_allowed(*c)) {
-            return Err(Reason::UsernameCharacter { position: index + 1, name: describe(wrong) }.into());
-        }
-        if text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Reason::UsernameOnlyDigits.into());
+            return Err(InvalidQuery::new(format!(
+                "character {} of the username is {}; only ASCII letters, digits and underscores are allowed",
+                index + 1,
+                describe(wrong)
+            )));
         }
         match text.as_bytes() {
-            [b'0'..=b'9', ..] => return Err(Reason::UsernameLeadingDigit.into()),
-            [b'_', ..] => return Err(Reason::UsernameLeadingUnderscore.into()),
-            [.., b'_'] => return Err(Reason::UsernameTrailingUnderscore.into()),
+            [] => return fail("the username is empty; give 4 to 32 letters, digits and underscores"),
+            digits if digits.iter().all(u8::is_ascii_digit) => {
+                return fail(
+                    "a username of digits only would be read as a Telegram numeric id; \
+                     give a username with a letter in it, or a user id where the method takes one",
+                );
+            }
+            [b'0'..=b'9', ..] => {
+                return fail(
+                    "the username begins with a digit, which Telegram does not allow; \
+                     give one that begins with a letter",
+                );
+            }
+            [b'_', ..] => {
+                return fail(
+                    "the username begins with an underscore, which Telegram does not allow; \
+                     give one that begins with a letter",
+                );
+            }
+            [.., b'_'] => {
+                return fail(
+                    "the username ends with an underscore, which Telegram does not allow; \
+                     give one that ends with a letter or digit",
+                );
+            }
             _ => {}
         }
         if let Some(index) = text.find("__") {
-            return Err(Reason::UsernameDoubledUnderscore { position: index + 2 }.into());
+            return Err(InvalidQuery::new(format!(
+                "character {} of the username is a second underscore in a row, which Telegram does not allow; \
+                 check it against the original",
+                index + 2
+            )));
         }
         match text.len() {
-            ..Self::MIN_CHARS => Err(Reason::UsernameTooShort { chars: text.len() }.into()),
+            chars @ ..Self::MIN_CHARS => Err(InvalidQuery::new(format!(
+                "the username has {chars} of at least 4 characters; give the whole username"
+            ))),
             Self::MIN_CHARS..=Self::MAX_CHARS => Ok(Self(text.to_owned())),
-            _ => Err(Reason::UsernameTooLong { chars: text.len() }.into()),
+            chars => Err(InvalidQuery::new(format!(
+                "the username has {chars} characters; Telegram allows at most 32"
+            ))),
         }
     }
 }
@@ -96,27 +123,10 @@ impl Hash for Username {
     }
 }
 
-impl Ord for Username {
-    fn cmp(&self, other: &Self) -> Ordering {
-        cmp_ignoring_case(&self.0, &other.0)
-    }
-}
-
-impl PartialOrd for Username {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 pub(super) fn hash_ignoring_case(text: &str, state: &mut impl Hasher) {
     text.bytes().for_each(|byte| state.write_u8(byte.to_ascii_lowercase()));
     // Ends the text as `str` does, so that ("a", "bc") and ("ab", "c") hash differently.
     state.write_u8(0xff);
-}
-
-pub(super) fn cmp_ignoring_case(one: &str, other: &str) -> Ordering {
-    let lower = |byte: u8| byte.to_ascii_lowercase();
-    one.bytes().map(lower).cmp(other.bytes().map(lower))
 }
 
 /// Returns the link to an account or group in an answer, or `None` if its name is empty, longer than any name, or has
@@ -140,7 +150,9 @@ impl FromStr for Username {
     fn from_str(text: &str) -> Result<Self, InvalidQuery> {
         match pasted::read(text)? {
             Pasted::Plain(text) | Pasted::Name(text) => Self::from_wire(text),
-            Pasted::Id(_) => Err(Reason::LinkToId.into()),
+            Pasted::Id(_) => {
+                Err(InvalidQuery::new("the link names an account by its numeric id; give a username here"))
+            }
         }
     }
 }
@@ -240,14 +252,11 @@ mod tests {
 
     #[test]
     fn compares_without_regard_to_case() {
-        use std::collections::{BTreeSet, HashSet};
+        use std::collections::HashSet;
         let names = ["Some_Name", "some_name", "SOME_NAME", "other_name"]
             .map(|name| name.parse::<Username>().unwrap());
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), 2);
-        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 2);
-        assert!(names[0] == names[1] && names[0] != names[3] && names[0] > names[3]);
-        // An underscore sorts before letters of either case.
-        assert!("a_bc".parse::<Username>().unwrap() < "AABC".parse().unwrap());
+        assert!(names[0] == names[1] && names[0] != names[3]);
         assert_eq!(names[0].as_str(), "Some_Name", "the case is kept");
     }
 

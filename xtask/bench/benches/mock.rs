@@ -132,9 +132,8 @@ fn mock(name: &str) -> Mock {
 
 /// Returns a strategy for answers with N groups.
 fn answers(groups: usize) -> SBoxedStrategy<SearchAnswer> {
-    let group = any::<i64>().prop_map(|id| {
-        SearchGroup::new(id, format!("Group {id}")).with_date_updated("2026-01-01")
-    });
+    let group = any::<i64>()
+        .prop_map(|id| SearchGroup::new(id, format!("Group {id}")).with_date_updated("2026-01-01"));
     vec(group, groups)
         .prop_map(|groups| {
             let mut answer = SearchAnswer::default();

@@ -17,13 +17,9 @@ const LIBRARIES: [(&str, &str, &[&str]); 5] = [
     ("tgscan-store", "tgscan-core/tgscan-store", &[]),
     // bytes, http: it is a `Transport`. core, types: of this workspace. rustls: custom crypto providers and TLS configurations.
     ("tgscan-transport-hyper", "tgscan-transport-hyper", &["bytes", "core", "http", "rustls", "types"]),
-    // bytes, http: it is a `Transport`. core, types: of this workspace. proptest: strategies. serde: scripted steps are
-    // deserialized. serde_json: only with the feature `openapi`.
-    (
-        "tgscan-mock",
-        "tgscan-mock",
-        &["bytes", "core", "http", "proptest", "serde_core", "serde_json", "types"],
-    ),
+    // bytes, http: it is a `Transport`. core, types: of this workspace. proptest: strategies. serde_json: only with the
+    // feature `openapi`.
+    ("tgscan-mock", "tgscan-mock", &["bytes", "core", "http", "proptest", "serde_json", "types"]),
 ];
 
 #[test]

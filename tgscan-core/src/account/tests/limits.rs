@@ -288,3 +288,75 @@ fn amounts_saturate() {
     );
     assert!(admit(&mut book, &capped(u64::MAX, 1)).is_err());
 }
+
+#[test]
+fn totals_of_a_budget_are_its_own() {
+    let mut book = Book::default();
+    settled(&mut book, &budgeted("a", 9, Period::Total), charged(3));
+    settled(&mut book, &budgeted("b", 9, Period::Total), charged(4));
+    assert_eq!(book.budget("a", Period::Total).charged, 3);
+    assert_eq!(book.budget("b", Period::Total).charged, 4);
+    assert_eq!(book.budget("a", Period::Day), Totals::default());
+}
+
+#[test]
+fn latest_totals_include_calls_that_clocks_ahead_have_claimed() {
+    let (mut book, limits) = (Book::default(), budgeted("a", 9, Period::Day));
+    for day in [3, 5, 1] {
+        book.admit(METHOD.into(), &limits, Some(day * DAY)).unwrap();
+        assert_eq!(book.budget("a", Period::Day), book.budget_at("a", Period::Day, day * DAY), "{day}");
+    }
+    assert_eq!(book.budget("a", Period::Day).in_flight_calls, 3);
+}
+
+#[test]
+fn period_of_a_budget_does_not_depend_on_another_budget() {
+    let mut book = Book::default();
+    book.admit(METHOD.into(), &budgeted("b", 9, Period::Day), Some(2 * DAY + 10_000)).unwrap();
+    let call = book.admit(METHOD.into(), &budgeted("a", 9, Period::Day), Some(2 * DAY - 10_000)).unwrap();
+    assert_eq!(call.budgets()[0].number, 1);
+}
+
+#[test]
+fn clock_that_returns_after_several_calls_gives_no_new_budget() {
+    let (mut book, limits) = (Book::default(), budgeted("a", 9, Period::Day));
+    for day in [5, 1, 1] {
+        spend(&mut book, &limits, day * DAY, 3).unwrap();
+    }
+    assert_eq!(book.budget_at("a", Period::Day, 5 * DAY).charged, 9);
+    spend(&mut book, &limits, 5 * DAY, 3).unwrap_err();
+}
+
+#[test]
+fn refused_call_begins_no_period() {
+    let (mut book, limits) = (Book::default(), budgeted("a", 1, Period::Day));
+    book.set_price(METHOD, Some(2));
+    let before = book.clone();
+    book.admit(METHOD.into(), &limits, Some(DAY)).unwrap_err();
+    assert_eq!(book, before);
+}
+
+#[test]
+fn two_latest_periods_of_each_budget_are_kept() {
+    let mut book = Book::default();
+    for day in 0..5 {
+        spend(&mut book, &budgeted("a", 9, Period::Day), day * DAY, 1).unwrap();
+        spend(&mut book, &budgeted("b", 9, Period::Day), (day + 10) * DAY, 1).unwrap();
+    }
+    let mut left: Vec<_> = book.budgets.iter().map(|(key, _)| (&*key.label, key.number)).collect();
+    left.sort_unstable();
+    assert_eq!(left, [("a", 3), ("a", 4), ("b", 13), ("b", 14)]);
+    // Each has its latest period.
+    assert_eq!(["a", "b"].map(|label| book.budget(label, Period::Day).charged), [1, 1]);
+}
+
+#[test]
+fn unexplained_credits_use_the_cap() {
+    let mut book = Book { unexplained: 4, ..Book::default() };
+    let limits = capped(10, 1);
+    let mut entry = admit(&mut book, &limits).unwrap();
+    let raised = book.settle_with_warnings(&mut entry, &limits, |book, entry| {
+        book.settle(entry, charged(4), None, None);
+    });
+    assert!(matches!(&raised[..], [raised] if raised.used == 8), "{raised:?}");
+}

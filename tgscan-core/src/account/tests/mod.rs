@@ -4,6 +4,7 @@ mod comparisons;
 mod limits;
 mod properties;
 mod refusals;
+mod reports;
 mod schedules;
 mod settlements;
 

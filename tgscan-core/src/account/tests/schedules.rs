@@ -26,7 +26,7 @@ fn schedules_never_lose_the_wake_up_of_a_waiting_call() {
             loop {
                 let seen = ledger.watch(Waker::noop());
                 match ledger.admit(METHOD, &capped(1, 1), 0, None) {
-                    Ok(reservation) => return reservation.settle(Cost::NONE, None),
+                    Ok(mut reservation) => return reservation.settle(Cost::NONE, None),
                     Err(_) => wait_for_change(ledger, seen),
                 }
             }
@@ -73,7 +73,7 @@ fn schedules_of_comparisons_and_calls_agree_with_the_balance() {
         let lost = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
         let (other, spent) = (ledger.clone(), lost.clone());
         let caller = thread::spawn(move || {
-            if let Ok(reservation) = other.admit(METHOD, &Limits::default(), 0, None) {
+            if let Ok(mut reservation) = other.admit(METHOD, &Limits::default(), 0, None) {
                 spent.store(1, std::sync::atomic::Ordering::SeqCst);
                 reservation.settle(uncertain(1), Some(LedgerTime { origin: 0, millis: 0 }));
             }

@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Case;
-use super::attempt::Attempt;
-use super::caller::{CallerState, Phase, StoreReply, release};
-use super::fault::Fault;
 use super::scenarios::End;
-use super::times::{FENCE, HOUR, PAY_AGAIN_AFTER};
+use super::state::{Attempt, CallerState, FENCE, HOUR, PAY_AGAIN_AFTER, Phase, StoreReply, release, settle};
 use super::world::{Commit, Failed, World};
+use super::{Case, Fault};
 use crate::Credits;
 use crate::account::{Cost, Limits};
-use crate::call::machine::{Action, Claimed, Machine, Renewed, TimeLimits};
+use crate::call::machine::{Action, Claimed, Machine, Moment, Renewed, TimeLimits};
 use crate::retry::Decision;
 use crate::store::{CallId, Claim, Done, Operation, Question, Settlement};
 
@@ -33,7 +30,14 @@ impl World {
         let action = machine.begin();
         self.callers[index] = CallerState { asks: self.callers[index].asks + 1, ..CallerState::default() };
         self.act(index, machine, action);
-        self.perform(case, index, commit);
+        if case.fault != Fault::ChecksCapBeforeLock {
+            self.perform(case, index, commit);
+            return;
+        }
+        let limits = case.scenario.limits(&case.scenario.callers[index]);
+        if self.tables.account.book.clone().admit("search".into(), &limits, Some(self.now)).is_err() {
+            self.callers[index].phase = Phase::Idle;
+        }
     }
 
     pub(super) fn claim(&self, case: Case<'_>, index: usize, joined: Option<CallId>) -> Operation {
@@ -145,18 +149,14 @@ impl World {
 
     /// Passes the reply of a transaction to its caller.
     pub(super) fn receive_reply(&mut self, index: usize) {
-        let Phase::ReplyPending(mut machine, reply, asked) = self.callers[index].phase.clone() else {
-            return;
-        };
-        let now = self.moment();
-        let action = match reply {
+        let Phase::ReplyPending(machine, reply, asked) = self.callers[index].phase.clone() else { return };
+        self.advance(index, machine, |machine, now| match reply {
             StoreReply::Claimed(claimed) => machine.claimed(claimed, asked, now),
             StoreReply::Renewed(renewed) => machine.renewed(renewed, asked, now),
             StoreReply::LookedUp(has_ended) => machine.looked_up(has_ended, now),
             StoreReply::Paused(is_booked) => machine.paused(is_booked),
             StoreReply::Settled => machine.settled(),
-        };
-        self.act(index, machine, action);
+        });
     }
 
     /// Returns whether a wait is over.
@@ -168,30 +168,26 @@ impl World {
 
     /// Continues after a wait.
     pub(super) fn resume(&mut self, case: Case<'_>, index: usize) {
-        let Phase::Ready(mut machine, Action::Wait(_)) = self.callers[index].phase.clone() else { return };
-        let action = match machine.waited(self.moment()) {
+        let Phase::Ready(machine, Action::Wait(_)) = self.callers[index].phase.clone() else { return };
+        self.advance(index, machine, |machine, now| match machine.waited(now) {
             Action::Renew if case.fault == Fault::SendsWithoutRenewing => Action::Send,
             action => action,
-        };
-        self.act(index, machine, action);
+        });
     }
 
     /// Lets an attempt wait for its turn.
     pub(super) fn postpone(&mut self, index: usize) {
-        let Phase::Ready(mut machine, Action::Send) = self.callers[index].phase.clone() else { return };
-        let action = machine.postponed(Duration::from_secs(10), self.moment());
-        self.act(index, machine, action);
+        let Phase::Ready(machine, Action::Send) = self.callers[index].phase.clone() else { return };
+        self.advance(index, machine, |machine, now| machine.postponed(Duration::from_secs(10), now));
     }
 
     /// Sends a request, unless the confirmation of the claim is too old.
     pub(super) fn send(&mut self, case: Case<'_>, index: usize) {
-        let Phase::Ready(mut machine, Action::Send) = self.callers[index].phase.clone() else { return };
+        let Phase::Ready(machine, Action::Send) = self.callers[index].phase.clone() else { return };
         let Some((call, day)) = self.callers[index].call else { return };
-        let now = self.moment();
-        if now.since(machine.confirmed()) > FENCE && case.fault != Fault::SendsWithoutRenewing {
+        if self.moment().since(machine.confirmed()) > FENCE && case.fault != Fault::SendsWithoutRenewing {
             let retry = Decision::RetryAfter(Duration::from_millis(200));
-            let action = machine.attempted(Credits::NotCharged, retry, now);
-            self.act(index, machine, action);
+            self.advance(index, machine, |machine, now| machine.attempted(Credits::NotCharged, retry, now));
             return;
         }
         let caller = &case.scenario.callers[index];
@@ -226,7 +222,7 @@ impl World {
 
     /// Ends the attempt of a caller.
     pub(super) fn end(&mut self, case: Case<'_>, index: usize, end: End) {
-        let Phase::AttemptRunning(mut machine) = self.callers[index].phase.clone() else { return };
+        let Phase::AttemptRunning(machine) = self.callers[index].phase.clone() else { return };
         let (credits, decision) = match end {
             End::Answered | End::Unanswered => (Credits::Charged(case.scenario.price), Decision::GiveUp),
             End::Refused => (Credits::NotCharged, Decision::GiveUp),
@@ -234,16 +230,14 @@ impl World {
             End::Lost => (Credits::Uncertain, Decision::GiveUp),
             End::Resent => (Credits::Uncertain, Decision::RetryAfter(Duration::from_secs(1))),
         };
-        if credits == Credits::NotCharged {
-            let mine = |attempt: &&mut Attempt| attempt.caller == Some(index);
-            self.attempts.iter_mut().find(mine).into_iter().for_each(|attempt| attempt.is_open = false);
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.caller == Some(index)) {
+            attempt.is_open &= credits != Credits::NotCharged;
         }
         if end == End::Resent {
             self.truth.allowed[case.scenario.callers[index].question] += 1;
         }
         self.callers[index].is_answered = end == End::Answered;
-        let action = machine.attempted(credits, decision, self.moment());
-        self.act(index, machine, action);
+        self.advance(index, machine, |machine, now| machine.attempted(credits, decision, now));
         self.detach_attempt(index);
     }
 
@@ -251,30 +245,31 @@ impl World {
     pub(super) fn drop_caller(&mut self, case: Case<'_>, index: usize) {
         let caller = std::mem::take(&mut self.callers[index]);
         self.callers[index].asks = caller.asks;
-        let in_flight = u32::from(case.fault != Fault::FreesDroppedCalls);
-        let settlement = match (&caller.phase, caller.call) {
-            (Phase::Idle | Phase::CheckedCap(_) | Phase::ReplyPending(_, StoreReply::Settled, _), _)
-            | (_, None) => None,
+        let settlement = caller.call.and_then(|(call, _)| match &caller.phase {
+            Phase::Idle | Phase::ReplyPending(_, StoreReply::Settled, _) => None,
             // The claim is released.
-            (Phase::ReplyPending(_, StoreReply::Claimed(_), _), Some((call, _))) => Some(release(call)),
-            (Phase::Ready(machine, Action::Settle), Some((call, _))) => {
-                Some(settlement(case, &caller, call, machine.cost))
+            Phase::ReplyPending(_, StoreReply::Claimed(_), _) => Some(release(call)),
+            Phase::Ready(machine, Action::Settle) => Some(settlement(case, &caller, call, machine.cost)),
+            Phase::AttemptRunning(machine) | Phase::Ready(machine, Action::Send) => {
+                let in_flight = u32::from(case.fault != Fault::FreesDroppedCalls);
+                let uncertain = machine.cost.uncertain + in_flight;
+                Some(settle(call, Cost { uncertain, ..machine.cost }))
             }
-            (phase, Some((call, _))) => {
-                let (machine, in_flight) = match phase {
-                    Phase::AttemptRunning(machine) | Phase::Ready(machine, Action::Send) => {
-                        (machine, in_flight)
-                    }
-                    Phase::Ready(machine, _) | Phase::ReplyPending(machine, ..) => (machine, 0),
-                    Phase::Idle | Phase::CheckedCap(_) => return,
-                };
-                let Cost { charged, uncertain } = machine.cost;
-                let cost = Cost { charged, uncertain: uncertain + in_flight };
-                Some(Operation::Settle { call, settlement: Settlement::without_response(cost) })
-            }
-        };
+            Phase::Ready(machine, _) | Phase::ReplyPending(machine, ..) => Some(settle(call, machine.cost)),
+        });
         self.processes[case.scenario.callers[index].process].unwritten.extend(settlement);
         self.detach_attempt(index);
+    }
+
+    /// Lets a caller take its next step.
+    fn advance(
+        &mut self,
+        index: usize,
+        mut machine: Machine,
+        step: impl FnOnce(&mut Machine, Moment) -> Action,
+    ) {
+        let action = step(&mut machine, self.moment());
+        self.act(index, machine, action);
     }
 
     /// Sets the next action of a caller.

@@ -1,16 +1,15 @@
 //! The events, and their effects.
 
-use super::Case;
-use super::caller::{CallerState, Phase};
-use super::fault::Fault;
-use super::promise::BrokenPromise;
-use super::scenarios::End;
-use super::times::LATE_CHARGE;
+use std::time::Duration;
+
+use super::promises::BrokenPromise;
+use super::scenarios::{End, Kind};
+use super::state::{CallerState, LATE_CHARGE, Phase};
 use super::world::{Commit, Comparing, World};
+use super::{Case, Fault};
 use crate::account::ComparisonStart;
 use crate::call::machine::Action;
 use crate::store::{CallId, Done, Operation};
-use std::time::Duration;
 
 /// The process that compares, and records purchases.
 const COMPARER: usize = 1;
@@ -22,8 +21,6 @@ const COMPARISON: u64 = 1 << 41;
 pub(super) enum Event {
     /// A caller claims its question.
     Asks(usize, Commit),
-    /// With a fault: a caller checks whether a call fits the cap before it claims.
-    ChecksCap(usize),
     /// A transaction of a caller runs.
     Commits(usize, Commit),
     /// The reply of a transaction arrives.
@@ -54,14 +51,30 @@ pub(super) enum Event {
     Resolves(CallId),
 }
 
+impl Event {
+    fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Asks(_, commit) | Self::Commits(_, commit) | Self::RecordsPurchase(commit) => {
+                (commit != Commit::Done).then_some(Kind::Failure)
+            }
+            Self::TimePasses(..) => Some(Kind::Pass),
+            Self::Postpones(_) => Some(Kind::Postponement),
+            Self::Crashes(_) => Some(Kind::Crash),
+            Self::Drops(_) => Some(Kind::Drop),
+            Self::Buys => Some(Kind::Purchase),
+            Self::Resolves(_) => Some(Kind::Resolution),
+            _ => None,
+        }
+    }
+}
+
 impl World {
     /// Returns the possible next events.
     pub(super) fn events(&self, case: Case<'_>) -> Vec<Event> {
-        let (scenario, counts) = (case.scenario, &self.counts);
-        let may_happen = |count: u8, limit: u8| count < limit && counts.incidents() < scenario.incidents;
+        let may_happen = |kind| self.may_happen(case, kind);
         let mut events = Vec::new();
         let mut commits = vec![Commit::Done];
-        if may_happen(counts.failures, scenario.failures) {
+        if may_happen(Kind::Failure) {
             commits.extend([Commit::Failed, Commit::InDoubt(false), Commit::InDoubt(true)]);
         }
         for index in 0..self.callers.len() {
@@ -72,39 +85,43 @@ impl World {
                 events.push(Event::Charges(at));
             }
         }
-        if counts.passes < scenario.max_passes {
-            events.extend(scenario.passes.iter().map(|(by, suspended)| Event::TimePasses(*by, *suspended)));
+        if may_happen(Kind::Pass) {
+            events.extend(
+                case.scenario.passes.iter().map(|(by, suspended)| Event::TimePasses(*by, *suspended)),
+            );
         }
         for process in 0..2 {
-            if may_happen(counts.crashes, scenario.crashes) {
+            if may_happen(Kind::Crash) {
                 events.push(Event::Crashes(process));
             }
             if !self.processes[process].unwritten.is_empty() {
                 events.push(Event::Writes(process));
             }
         }
-        match &self.comparing {
-            Comparing::No if may_happen(counts.comparisons, scenario.comparisons) => {
+        match (self.comparing.started, self.comparing.balance) {
+            (None, None) if self.comparing.is_waiting => {
+                events.extend([Event::StartsComparison, Event::EndsComparison]);
+            }
+            (None, None) if may_happen(Kind::Comparison) => {
                 events.push(Event::StartsComparison);
                 if case.fault == Fault::ReadsBalanceFirst {
                     events.push(Event::ReadsBalance);
                 }
             }
-            Comparing::No => {}
-            Comparing::Waiting => events.extend([Event::StartsComparison, Event::EndsComparison]),
-            Comparing::Started(_) => events.extend([Event::ReadsBalance, Event::EndsComparison]),
+            (None, None) => {}
+            (None, Some(_)) => events.push(Event::StartsComparison),
+            (Some(_), None) => events.extend([Event::ReadsBalance, Event::EndsComparison]),
             // As documented, a purchase is recorded before a comparison that sees it.
-            Comparing::Read(..) if self.truth.unrecorded_is_seen => {}
-            Comparing::Read(..) => events.push(Event::FinishesComparison),
-            Comparing::ReadFirst(_) => events.push(Event::StartsComparison),
+            (Some(_), Some(_)) if self.truth.unrecorded_is_seen => {}
+            (Some(_), Some(_)) => events.push(Event::FinishesComparison),
         }
-        if may_happen(counts.purchases, scenario.purchases) && self.truth.unrecorded == 0 {
+        if may_happen(Kind::Purchase) && self.truth.unrecorded == 0 {
             events.push(Event::Buys);
         }
         if self.truth.unrecorded > 0 && self.processes[COMPARER].unwritten.is_empty() {
             events.extend(commits.iter().map(|commit| Event::RecordsPurchase(*commit)));
         }
-        if may_happen(counts.resolutions, scenario.resolutions) {
+        if may_happen(Kind::Resolution) {
             let unanswered =
                 self.tables.calls.values().filter(|call| {
                     !call.entry.is_in_flight() && !call.is_answered && (call.blocks_question())
@@ -117,24 +134,26 @@ impl World {
         events
     }
 
+    fn may_happen(&self, case: Case<'_>, kind: Kind) -> bool {
+        let limit = case.scenario.at_most.iter().find(|(limited, _)| *limited == kind);
+        let incidents: u8 = self.counts[Kind::Crash as usize..].iter().sum();
+        limit.is_some_and(|(_, limit)| self.counts[kind as usize] < *limit)
+            && (kind < Kind::Crash || incidents < case.scenario.incidents)
+    }
+
     fn events_of(&self, case: Case<'_>, index: usize, commits: &[Commit], events: &mut Vec<Event>) {
         let CallerState { phase, asks, .. } = &self.callers[index];
         let caller = &case.scenario.callers[index];
         match phase {
             Phase::Idle => {
                 if *asks < caller.asks {
-                    if case.fault == Fault::ChecksCapBeforeLock {
-                        events.push(Event::ChecksCap(index));
-                    } else {
-                        events.extend(commits.iter().map(|commit| Event::Asks(index, *commit)));
-                    }
+                    events.extend(commits.iter().map(|commit| Event::Asks(index, *commit)));
                 }
                 return;
             }
-            Phase::CheckedCap(_) => events.push(Event::Asks(index, Commit::Done)),
             Phase::Ready(_, Action::Send) => {
                 events.push(Event::Sends(index));
-                if self.counts.postponed < case.scenario.postponed {
+                if self.may_happen(case, Kind::Postponement) {
                     events.push(Event::Postpones(index));
                 }
             }
@@ -151,75 +170,42 @@ impl World {
                 events.extend(ends.map(|end| Event::AttemptEnds(index, *end)));
             }
         }
-        if self.counts.drops < case.scenario.drops && self.counts.incidents() < case.scenario.incidents {
+        if self.may_happen(case, Kind::Drop) {
             events.push(Event::Drops(index));
         }
     }
 
     /// Applies an event.
     pub(super) fn apply(&mut self, case: Case<'_>, event: Event) -> Result<(), BrokenPromise> {
-        let failed = |commit: Commit| u8::from(commit != Commit::Done);
+        if let Some(kind) = event.kind() {
+            self.counts[kind as usize] += 1;
+        }
         match event {
-            Event::Asks(index, commit) => {
-                self.counts.failures += failed(commit);
-                if self.callers[index].phase == Phase::CheckedCap(false) {
-                    self.callers[index] =
-                        CallerState { asks: self.callers[index].asks + 1, ..CallerState::default() };
-                } else {
-                    self.ask(case, index, commit);
-                }
-            }
-            Event::ChecksCap(index) => {
-                let limits = case.scenario.limits(&case.scenario.callers[index]);
-                let fits = self.tables.account.book.clone().admit("search".into(), &limits, Some(self.now));
-                self.callers[index].phase = Phase::CheckedCap(fits.is_ok());
-            }
-            Event::Commits(index, commit) => {
-                self.counts.failures += failed(commit);
-                self.perform(case, index, commit);
-            }
+            Event::Asks(index, commit) => self.ask(case, index, commit),
+            Event::Commits(index, commit) => self.perform(case, index, commit),
             Event::ReceivesReply(index) => self.receive_reply(index),
             Event::Resumes(index) => self.resume(case, index),
             Event::Sends(index) => self.send(case, index),
-            Event::Postpones(index) => {
-                self.counts.postponed += 1;
-                self.postpone(index);
-            }
+            Event::Postpones(index) => self.postpone(index),
             Event::AttemptEnds(index, end) => self.end(case, index, end),
-            Event::Drops(index) => {
-                self.counts.drops += 1;
-                self.drop_caller(case, index);
-            }
+            Event::Drops(index) => self.drop_caller(case, index),
             Event::Charges(at) => self.charge(case, at)?,
-            Event::TimePasses(by, suspended) => {
-                self.counts.passes += 1;
-                self.pass(case, by, suspended);
-            }
-            Event::Crashes(process) => {
-                self.counts.crashes += 1;
-                self.crash(case, process);
-            }
+            Event::TimePasses(by, suspended) => self.pass(case, by, suspended),
+            Event::Crashes(process) => self.crash(case, process),
             Event::Writes(process) => self.write_next(case, process),
             Event::StartsComparison => self.start_comparison(case),
             Event::ReadsBalance => self.read_balance(),
             Event::FinishesComparison => self.finish_comparison(case)?,
             Event::EndsComparison => {
-                self.comparing = Comparing::No;
+                self.comparing = Comparing::default();
                 self.transact(case, COMPARER, &Operation::EndComparison { token: COMPARISON });
             }
             Event::Buys => {
-                self.counts.purchases += 1;
                 self.truth.bought += BOUGHT;
                 self.truth.unrecorded += BOUGHT;
             }
-            Event::RecordsPurchase(commit) => {
-                self.counts.failures += failed(commit);
-                self.record_purchase(case, commit);
-            }
-            Event::Resolves(call) => {
-                self.counts.resolutions += 1;
-                self.resolve(case, call);
-            }
+            Event::RecordsPurchase(commit) => self.record_purchase(case, commit),
+            Event::Resolves(call) => self.resolve(case, call),
         }
         self.normalize();
         Ok(())
@@ -230,33 +216,25 @@ impl World {
         let start =
             Operation::StartComparison { token: COMPARISON, late_charge: Duration::from_millis(late) };
         let Done::Started(start) = self.transact(case, COMPARER, &start) else { return };
-        self.comparing = match (start, &self.comparing) {
-            (ComparisonStart::Started(comparison), Comparing::ReadFirst(balance)) => {
-                Comparing::Read(comparison, *balance)
-            }
-            (ComparisonStart::Started(comparison), _) => {
-                self.counts.comparisons += 1;
-                Comparing::Started(comparison)
-            }
-            (ComparisonStart::Busy, _) => Comparing::Waiting,
-            (ComparisonStart::TooEarly(_), Comparing::ReadFirst(balance)) => Comparing::ReadFirst(*balance),
-            (ComparisonStart::TooEarly(_), _) => Comparing::No,
-        };
+        self.comparing.is_waiting = matches!(start, ComparisonStart::Busy);
+        if let ComparisonStart::Started(comparison) = start {
+            self.comparing.started = Some(comparison);
+            self.counts[Kind::Comparison as usize] += 1;
+        }
     }
 
     pub(super) fn read_balance(&mut self) {
         self.truth.unrecorded_is_seen = self.truth.unrecorded > 0;
-        self.comparing = match &self.comparing {
-            Comparing::Started(comparison) => Comparing::Read(*comparison, self.balance()),
-            _ => Comparing::ReadFirst(self.balance()),
-        };
+        self.comparing.balance = Some(self.balance());
     }
 
     pub(super) fn finish_comparison(&mut self, case: Case<'_>) -> Result<(), BrokenPromise> {
-        let Comparing::Read(comparison, balance) = self.comparing else { return Ok(()) };
+        let Comparing { started: Some(comparison), balance: Some(balance), .. } = self.comparing else {
+            return Ok(());
+        };
         let finish = Operation::FinishComparison { comparison, balance };
         let before = self.tables.clone();
-        self.comparing = Comparing::No;
+        self.comparing = Comparing::default();
         let done = self.transact(case, COMPARER, &finish);
         self.allow_resolved(&before);
         let resolved = self.tables.calls.values().filter(|call| call.entry.is_shared()).count();
@@ -265,7 +243,7 @@ impl World {
     }
 
     pub(super) fn record_purchase(&mut self, case: Case<'_>, commit: Commit) {
-        let token = (1 << 40) + u64::from(self.counts.purchases);
+        let token = (1 << 40) + u64::from(self.counts[Kind::Purchase as usize]);
         let purchase = Operation::Purchase { credits: BOUGHT, token };
         if case.fault == Fault::LosesPurchases {
             self.truth.record_purchases();

@@ -3,22 +3,39 @@
 use std::collections::HashSet;
 
 use super::Case;
-use super::attempt::Attempt;
 use super::fingerprint;
-use super::promise::{BrokenPromise, Promise, ensure};
 use super::scenarios::BUDGET;
-use super::times::LATE_CHARGE;
-use super::world::{Commit, Comparing, Counts, World};
+use super::state::{Attempt, LATE_CHARGE};
+use super::world::{Commit, Comparing, World};
 use crate::account::{Outcome, Period};
 use crate::store::Done;
 
+/// A promise of the SDK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    /// A question is paid for once, unless paying again is allowed.
+    PaidOnce,
+    /// charged ≤ lost ≤ charged + uncertain.
+    Accounted,
+    /// The cap and the budget hold.
+    CapHolds,
+    /// An answer that was reported as stored exists.
+    AnswerStored,
+    /// After all calls have ended, every call can be resolved and every question can be asked again.
+    NoPermanentLock,
+}
+
+/// A broken promise, and the details.
+#[derive(Debug)]
+pub(super) struct BrokenPromise(pub(super) Promise, pub(super) String);
+
+fn ensure(holds: bool, promise: Promise, text: impl FnOnce() -> String) -> Result<(), BrokenPromise> {
+    if holds { Ok(()) } else { Err(BrokenPromise(promise, text())) }
+}
+
 impl World {
     /// Checks this state, and the state after all calls end. `seen_at_rest` contains the end states that were checked before.
-    pub(super) fn check(
-        &self,
-        case: Case<'_>,
-        seen_at_rest: &mut HashSet<u128>,
-    ) -> Result<(), BrokenPromise> {
+    pub(super) fn check(&self, case: Case<'_>, seen_at_rest: &mut HashSet<u64>) -> Result<(), BrokenPromise> {
         self.check_accounts(case)?;
         self.check_answers()?;
         let mut ended = self.clone();
@@ -26,7 +43,7 @@ impl World {
             ended.drop_caller(case, index);
             ended.callers[index].asks = 0;
         }
-        ended.counts = Counts::default();
+        ended.counts = [0; 8];
         ended.normalize();
         if seen_at_rest.insert(fingerprint(&ended)) { ended.check_at_rest(case) } else { Ok(()) }
     }
@@ -91,7 +108,7 @@ impl World {
             }
         }
         // A comparison that never ends blocks calls for a limited time.
-        self.comparing = Comparing::No;
+        self.comparing = Comparing::default();
         self.pass(case, 2 * LATE_CHARGE, [false, false]);
         self.attempts.retain(|attempt: &Attempt| attempt.is_open);
         while self.truth.unrecorded > 0 {
@@ -100,16 +117,16 @@ impl World {
         self.check_accounts(case)?;
         for _ in 0..2 {
             self.start_comparison(case);
-            if self.comparing == Comparing::No {
+            if self.comparing == Comparing::default() {
                 self.pass(case, LATE_CHARGE, [false, false]);
             }
         }
-        let Comparing::Started(comparison) = self.comparing else {
+        if self.comparing.started.is_none() {
             let now = self.tables.account.book.totals();
             let text = format!("all calls have ended, but no comparison can start: {now:?}");
             return Err(BrokenPromise(Promise::NoPermanentLock, text));
-        };
-        self.comparing = Comparing::Read(comparison, self.balance());
+        }
+        self.comparing.balance = Some(self.balance());
         self.finish_comparison(case)?;
         self.check_accounts(case)?;
         let calls: Vec<_> =

@@ -13,7 +13,7 @@ pub(super) struct Caller {
     pub(super) asks: u8,
     /// Whether it has a budget.
     pub(super) has_budget: bool,
-    /// Whether it pays again for a question that has been uncertain for [`PAY_AGAIN_AFTER`](super::times::PAY_AGAIN_AFTER).
+    /// Whether it pays again for a question that has been uncertain for [`PAY_AGAIN_AFTER`](super::world::PAY_AGAIN_AFTER).
     pub(super) pays_again: bool,
     /// Whether it accepts a stored answer.
     pub(super) accepts_stored: bool,
@@ -36,6 +36,23 @@ pub(super) enum End {
     Resent,
 }
 
+/// A kind of event whose number is limited. The kinds from `Crash` on are incidents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(super) enum Kind {
+    Pass,
+    /// An attempt waits 10 s for its turn.
+    Postponement,
+    Crash,
+    /// A caller is dropped.
+    Drop,
+    /// A transaction fails or loses its reply.
+    Failure,
+    Comparison,
+    Purchase,
+    /// A call is resolved by hand.
+    Resolution,
+}
+
 /// The possible events, and how often they occur.
 #[expect(clippy::struct_excessive_bools, reason = "the options are independent")]
 pub(super) struct Scenario {
@@ -54,23 +71,13 @@ pub(super) struct Scenario {
     pub(super) max_attempts: u32,
     /// The possible lapses of time in milliseconds, and the processes that are suspended meanwhile.
     pub(super) passes: &'static [(u64, [bool; 2])],
-    pub(super) max_passes: u8,
-    /// The number of attempts that wait 10 s for their turn.
-    pub(super) postponed: u8,
     /// Whether other events can happen between a transaction and its reply.
     pub(super) has_slow_replies: bool,
-    pub(super) crashes: u8,
-    /// The number of dropped callers.
-    pub(super) drops: u8,
-    /// The number of transactions that fail or lose their reply.
-    pub(super) failures: u8,
     /// Whether a comparison precedes all calls.
     pub(super) has_baseline: bool,
-    pub(super) comparisons: u8,
-    pub(super) purchases: u8,
-    /// The number of calls resolved by hand.
-    pub(super) resolutions: u8,
-    /// The maximum total of crashes, drops, failures, comparisons, purchases and resolutions.
+    /// The maximum numbers of events.
+    pub(super) at_most: &'static [(Kind, u8)],
+    /// The maximum number of incidents in total.
     pub(super) incidents: u8,
     /// The maximum number of visited states.
     pub(super) max_states: usize,
@@ -113,16 +120,9 @@ const BASE: Scenario = Scenario {
     ends: &[End::Answered, End::Refused, End::Lost],
     max_attempts: 3,
     passes: &[],
-    max_passes: 0,
-    postponed: 0,
     has_slow_replies: false,
-    crashes: 0,
-    drops: 0,
-    failures: 0,
     has_baseline: false,
-    comparisons: 0,
-    purchases: 0,
-    resolutions: 0,
+    at_most: &[],
     incidents: u8::MAX,
     max_states: usize::MAX,
 };
@@ -133,8 +133,8 @@ pub(super) const SUSPENDED: Scenario = Scenario {
     callers: &[caller(0, 0, 1), caller(1, 0, 1)],
     ends: &[End::Answered, End::Refused, End::Lost, End::Delayed(10)],
     passes: &[(6_000, FIRST_SUSPENDED), (16_000, FIRST_SUSPENDED)],
-    max_passes: 2,
     has_slow_replies: true,
+    at_most: &[(Kind::Pass, 2)],
     ..BASE
 };
 
@@ -144,9 +144,8 @@ pub(super) const COMPARED: Scenario = Scenario {
     callers: &[caller(0, 0, 1), caller(1, 1, 1)],
     ends: &[End::Answered, End::Lost],
     passes: &[(16_000, FIRST_SUSPENDED), (61_000, AWAKE)],
-    max_passes: 2,
     has_baseline: true,
-    comparisons: 1,
+    at_most: &[(Kind::Pass, 2), (Kind::Comparison, 1)],
     ..BASE
 };
 
@@ -163,7 +162,7 @@ pub(super) const MIDNIGHT: Scenario = Scenario {
     ends: &[End::Answered, End::Lost, End::Delayed(1)],
     max_attempts: 2,
     passes: &[(3_000, AWAKE)],
-    max_passes: 2,
+    at_most: &[(Kind::Pass, 2)],
     ..BASE
 };
 
@@ -175,9 +174,7 @@ pub(super) const IN_DOUBT: Scenario = Scenario {
     ends: &[End::Answered, End::Refused, End::Lost, End::Delayed(10)],
     max_attempts: 2,
     passes: &[(16_000, FIRST_SUSPENDED)],
-    max_passes: 1,
-    failures: 2,
-    drops: 1,
+    at_most: &[(Kind::Pass, 1), (Kind::Failure, 2), (Kind::Drop, 1)],
     ..BASE
 };
 
@@ -187,11 +184,13 @@ pub(super) const PURCHASE: Scenario = Scenario {
     callers: &[caller(0, 0, 1)],
     ends: &[End::Answered, End::Lost],
     passes: &[(61_000, AWAKE)],
-    max_passes: 1,
-    comparisons: 2,
-    purchases: 1,
-    failures: 1,
-    crashes: 1,
+    at_most: &[
+        (Kind::Pass, 1),
+        (Kind::Comparison, 2),
+        (Kind::Purchase, 1),
+        (Kind::Failure, 1),
+        (Kind::Crash, 1),
+    ],
     ..BASE
 };
 
@@ -209,7 +208,7 @@ pub(super) const UNPRICED: Scenario = Scenario {
     ends: &[End::Answered, End::Refused, End::Lost, End::Resent],
     max_attempts: 2,
     passes: &[(61_000, AWAKE)],
-    max_passes: 2,
+    at_most: &[(Kind::Pass, 2)],
     ..BASE
 };
 
@@ -220,10 +219,8 @@ pub(super) const RESOLVED: Scenario = Scenario {
     ends: &[End::Answered, End::Unanswered, End::Lost],
     max_attempts: 2,
     passes: &[(61_000, FIRST_SUSPENDED)],
-    max_passes: 1,
     has_baseline: true,
-    comparisons: 1,
-    resolutions: 2,
+    at_most: &[(Kind::Pass, 1), (Kind::Comparison, 1), (Kind::Resolution, 2)],
     ..BASE
 };
 
@@ -235,9 +232,7 @@ pub(super) const CAP: Scenario = Scenario {
     ends: &[End::Answered, End::Refused, End::Lost, End::Delayed(10)],
     max_attempts: 2,
     passes: &[(16_000, AWAKE)],
-    max_passes: 1,
-    crashes: 1,
-    drops: 1,
+    at_most: &[(Kind::Pass, 1), (Kind::Crash, 1), (Kind::Drop, 1)],
     ..BASE
 };
 
@@ -249,10 +244,7 @@ pub(super) const POSTPONED: Scenario = Scenario {
     ends: &[End::Answered, End::Lost, End::Delayed(10)],
     max_attempts: 2,
     passes: &[(16_000, FIRST_SUSPENDED), (16_000, AWAKE)],
-    max_passes: 1,
-    postponed: 2,
-    crashes: 1,
-    drops: 1,
+    at_most: &[(Kind::Pass, 1), (Kind::Postponement, 2), (Kind::Crash, 1), (Kind::Drop, 1)],
     ..BASE
 };
 
@@ -263,15 +255,17 @@ pub(super) const ALL: Scenario = Scenario {
     cap: Some(2),
     ends: &[End::Answered, End::Lost, End::Delayed(10)],
     passes: &[(16_000, FIRST_SUSPENDED), (61_000, AWAKE)],
-    max_passes: 2,
-    crashes: 1,
-    drops: 1,
-    failures: 1,
     has_baseline: true,
-    comparisons: 1,
-    purchases: 1,
-    resolutions: 1,
     incidents: 3,
     max_states: 1_000_000,
+    at_most: &[
+        (Kind::Pass, 2),
+        (Kind::Crash, 1),
+        (Kind::Drop, 1),
+        (Kind::Failure, 1),
+        (Kind::Comparison, 1),
+        (Kind::Purchase, 1),
+        (Kind::Resolution, 1),
+    ],
     ..BASE
 };

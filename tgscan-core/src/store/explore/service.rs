@@ -1,8 +1,8 @@
 //! The service, and its actual charges.
 
 use super::Case;
-use super::attempt::Attempt;
-use super::promise::{BrokenPromise, Promise};
+use super::promises::{BrokenPromise, Promise};
+use super::state::Attempt;
 use super::tables::Tables;
 use super::world::World;
 use crate::store::CallState;

@@ -6,9 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::rc::Rc;
 
-use super::fault::Fault;
-use super::fingerprint;
-use super::times::{HOUR, LOST};
+use super::state::{HOUR, LOST};
+use super::{Fault, fingerprint};
 use crate::store::record::millis;
 use crate::store::{
     AccountRow, Call, CallId, Changes, Event, JournalEntry, Loaded, Needs, OwnerId, Question, QuestionRow,
@@ -25,7 +24,7 @@ pub(in crate::store) struct Tables {
 
 /// Copy-on-write tables, with a cached fingerprint.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shared(Rc<(Tables, OnceCell<u128>)>);
+pub(super) struct Shared(Rc<(Tables, OnceCell<u64>)>);
 
 impl Shared {
     pub(super) fn edit(&mut self) -> &mut Tables {

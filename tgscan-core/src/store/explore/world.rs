@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use super::attempt::{Attempt, Truth};
-use super::caller::{CallerState, Phase, release};
-use super::fault::Fault;
+use super::state::{Attempt, CallerState, LATE_CHARGE, Phase, Truth, release};
 use super::tables::Shared;
-use super::times::{LATE_CHARGE, LEASE};
-use super::{Case, fingerprint};
+use super::{Case, Fault, fingerprint};
 use crate::account::Comparison;
 use crate::call::machine::Moment;
 use crate::store::decide::decide;
@@ -15,6 +12,7 @@ use crate::store::operation::needs;
 use crate::store::record::millis;
 use crate::store::{Done, Operation, OwnerId};
 
+const LEASE: u64 = 15_000;
 /// The age from which times no longer matter.
 const OLD: u64 = 100_000;
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -23,34 +21,13 @@ const MIDNIGHT: u64 = 20_000 * DAY;
 /// The constant time of the monotonic clocks. Recorded moments become older instead.
 const UPTIME: Duration = Duration::from_secs(200);
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Comparing {
-    No,
-    /// Waiting until no attempt runs.
-    Waiting,
-    Started(Comparison),
-    Read(Comparison, i64),
-    /// With a fault: the balance is read before the comparison starts.
-    ReadFirst(i64),
-}
-
-/// The number of past events of each kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Counts {
-    pub(super) passes: u8,
-    pub(super) postponed: u8,
-    pub(super) crashes: u8,
-    pub(super) drops: u8,
-    pub(super) failures: u8,
-    pub(super) comparisons: u8,
-    pub(super) purchases: u8,
-    pub(super) resolutions: u8,
-}
-
-impl Counts {
-    pub(super) fn incidents(&self) -> u8 {
-        self.crashes + self.drops + self.failures + self.comparisons + self.purchases + self.resolutions
-    }
+/// The progress of a comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Comparing {
+    /// Whether it waits until no attempt runs.
+    pub(super) is_waiting: bool,
+    pub(super) started: Option<Comparison>,
+    pub(super) balance: Option<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,7 +40,8 @@ pub(super) struct Process {
 #[derive(Clone, Debug, Hash)]
 pub(super) struct World {
     pub(super) now: u64,
-    pub(super) counts: Counts,
+    /// The number of past events of each kind.
+    pub(super) counts: [u8; 8],
     pub(super) tables: Shared,
     pub(super) processes: [Process; 2],
     pub(super) callers: Vec<CallerState>,
@@ -98,19 +76,19 @@ impl World {
         tables.edit().account.clock = now;
         let mut world = Self {
             now,
-            counts: Counts::default(),
+            counts: [0; 8],
             tables,
             processes: [process.clone(), process],
             callers: case.scenario.callers.iter().map(|_| CallerState::default()).collect(),
             attempts: Vec::new(),
-            comparing: Comparing::No,
+            comparing: Comparing::default(),
             truth: Truth { allowed: [1, 1], ..Truth::default() },
         };
         if case.scenario.has_baseline {
             world.start_comparison(case);
             world.read_balance();
             let _ = world.finish_comparison(case);
-            world.counts = Counts::default();
+            world.counts = [0; 8];
             world.normalize();
         }
         world
@@ -268,7 +246,7 @@ impl World {
         for attempt in &mut self.attempts {
             attempt.is_open &= attempt.sent_at == 0 || now <= attempt.sent_at + LATE_CHARGE;
         }
-        if self.comparing == Comparing::No {
+        if self.comparing == Comparing::default() {
             self.tables.edit().account.book.remove_expired_barrier(now);
         }
     }
@@ -282,7 +260,7 @@ impl World {
             }
         }
         if process == 1 {
-            self.comparing = Comparing::No;
+            self.comparing = Comparing::default();
         }
         self.processes[process].unwritten.clear();
         if case.fault == Fault::StoresAnswersLater {
@@ -315,10 +293,7 @@ impl World {
         if self.tables.account.book.revision() != 0 || self.tables.account.clock != self.now {
             let account = &mut self.tables.edit().account;
             account.clock = self.now;
-            account.book.normalize(match &mut self.comparing {
-                Comparing::Started(comparison) | Comparing::Read(comparison, _) => Some(comparison),
-                _ => None,
-            });
+            account.book.normalize(self.comparing.started.as_mut());
         }
     }
 }

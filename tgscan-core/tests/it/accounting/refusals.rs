@@ -70,6 +70,34 @@ fn refusal_that_states_a_cost_was_charged() {
 }
 
 #[test]
+fn refusal_that_states_an_unreadable_cost_is_uncertain_and_sent_once() {
+    let (after, beside) = (r#""meta":{"op_cost":COST}"#, r#""op_cost":COST"#);
+    for (place, cost) in
+        [(after, "2.5"), (after, "-1"), (after, "1e20"), (after, "\"three\""), (after, "{}"), (beside, "3")]
+    {
+        let fields = place.replace("COST", cost);
+        for (status, message) in [(200, "try again later"), (429, "too many requests"), (409, "conflict")] {
+            let body = format!(r#"{{"status":"error","result":{{"message":"{message}",{fields}}}}}"#);
+            let api = live().with_cap(5, Reserve::PerCall(5));
+            let (result, sent) = play(&api, similar(), || Ok(response(status, body.clone())));
+            assert_eq!((sent, result.unwrap_err().credits()), (1, Credits::Uncertain), "{body}");
+            assert_eq!(api.ledger().book().totals().uncertain, 5, "{body}");
+        }
+    }
+    for free in [after, beside].map(|place| place.replace("COST", "0")) {
+        let body = format!(r#"{{"status":"error","result":{{"message":"invalid query",{free}}}}}"#);
+        let error = live().parse(&similar(), response(200, body)).unwrap_err();
+        assert_eq!(error.credits(), Credits::NotCharged, "{free}");
+    }
+    let cut = || {
+        let head = response(429, r#"{"result":{"meta":{"op_cost":1"#);
+        Err(TransportError::response_started(head, "the connection was closed"))
+    };
+    let (result, sent) = play(&live(), similar(), cut);
+    assert_eq!((sent, result.unwrap_err().credits()), (1, Credits::Uncertain));
+}
+
+#[test]
 fn cap_has_room_again_after_refusals_for_an_empty_balance_and_a_purchase() {
     let api = live().with_cap(5, Reserve::PerCall(1));
     let ledger = api.ledger();

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tgscan_core::types::{
     ApiMethod, Balance, GroupQuery, Search, SimilarGroups, UserCheck, UserId, UserQuery, Username,
 };
-use tgscan_core::{Api, ApiKey, error::InvalidBaseUrl, transport::is_loopback_host};
+use tgscan_core::{Api, ApiKey, transport::is_loopback_host};
 
 use crate::support::live;
 
@@ -21,7 +21,7 @@ pub(crate) fn query(text: &str, sent: &mut dyn FnMut(Request<Bytes>)) {
             assert_eq!(pasted.parse().as_ref(), Ok(&name), "{pasted}");
         }
         assert!(text.contains(name.as_str()), "{text}");
-        assert!((Username::MIN_CHARS..=Username::MAX_CHARS).contains(&name.as_str().len()), "{text}");
+        assert!((4..=32).contains(&name.as_str().len()), "{text}");
     }
     if let Some((id, wire)) = read::<UserId>(text) {
         assert!(text.contains(&wire), "{text}");
@@ -90,7 +90,7 @@ pub(crate) fn base_url(text: &str) {
     let key = || ApiKey::live("key").unwrap();
     let strict = Api::with_base_url(text, key());
     let plain = Api::with_plain_http_base_url(text, key());
-    if !matches!(strict, Err(InvalidBaseUrl::PlainHttp)) {
+    if !strict.as_ref().is_err_and(|error| error.to_string().contains("plain `http`")) {
         assert_eq!(strict.is_ok(), plain.is_ok(), "{text}");
     }
     let Ok(api) = plain else { return };

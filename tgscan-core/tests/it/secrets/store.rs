@@ -1,5 +1,7 @@
 //! Accounts and stores.
 
+use tgscan_core::store::Row as _;
+
 use super::*;
 
 /// Prints the types of an account's book.
@@ -137,6 +139,6 @@ pub(super) fn show_store(printer: &mut Printer) {
         let Step::Done(result) = step else { panic!("not done: {step:?}") };
         assert_eq!(result.is_ok(), lookup == Lookup::StoredOrNew);
     }
-    // A trait, numeric types, and types that only a store or a client can construct.
-    printer.0.extend(["Store", "CallId", "OwnerId", "BillRow", "SendBy"].map(ToOwned::to_owned));
+    // Traits, numeric types, and types that only a store or a client can construct.
+    printer.0.extend(["Store", "Row", "CallId", "OwnerId", "BillRow", "SendBy"].map(ToOwned::to_owned));
 }

@@ -7,16 +7,15 @@ use std::task::{Context, Poll};
 
 use futures_util::join;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio_postgres::Client;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
-
-use super::client::Session;
 
 /// The length of a request to cancel a statement: its length, a code, a process number and a secret.
 const CANCEL: usize = 16;
 
-/// Returns whether the connection is to the server itself. A pooler makes up the process number for cancelling
-/// statements, because it shares the server's sessions among its clients.
-pub(super) async fn is_direct(client: &Session) -> bool {
+/// Returns whether the connection is to the server itself, whose process has this number. A pooler makes up the process
+/// number for cancelling statements, because it shares the server's sessions among its clients.
+pub(super) async fn is_direct(client: &Client, process: i32) -> bool {
     let (near, mut far) = duplex(2 * CANCEL);
     // The client requests TLS first if the connection uses it.
     let answered = far.write_all(b"S").await;
@@ -29,7 +28,7 @@ pub(super) async fn is_direct(client: &Session) -> bool {
     // Written to memory, so nothing is cancelled.
     let token = client.cancel_token();
     let (written, announced) = join!(token.cancel_query_raw(near, Unencrypted), announced);
-    answered.is_ok() && written.is_ok() && announced == Some(client.process)
+    answered.is_ok() && written.is_ok() && announced == Some(process)
 }
 
 /// Passes a stream through unchanged, without TLS.

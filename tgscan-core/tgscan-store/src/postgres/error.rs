@@ -12,6 +12,8 @@ pub(super) enum Failure {
     InDoubt(Error),
     /// The lease has expired, or expires too soon.
     Lease,
+    /// The account has no row, or its row has another number.
+    NoAccount,
 }
 
 impl Failure {
@@ -20,11 +22,33 @@ impl Failure {
     pub(super) fn in_doubt(error: Error) -> Self {
         if has_ended(&error) { Self::InDoubt(error) } else { Self::Database(error) }
     }
+
+    /// Returns whether the server is starting or recovering.
+    pub(super) fn is_starting(&self) -> bool {
+        matches!(self, Self::Database(error) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW))
+    }
+
+    /// Describes the failure, without the password and the parameters.
+    pub(super) fn explain(self, name: &str) -> StoreError {
+        match self {
+            Self::Database(error) => explain(name, &error),
+            Self::InDoubt(error) => explain(name, &error).in_doubt(),
+            Self::Lease => StoreError::new("the store's lease cannot be renewed in time"),
+            Self::NoAccount => StoreError::new("the account's row was removed"),
+            Self::Store(error) => error,
+        }
+    }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Database(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }
 

@@ -1,8 +1,5 @@
 //! A store in PostgreSQL, for any number of processes and machines.
 
-mod client;
-mod columns;
-mod conditions;
 mod connection;
 mod direct;
 mod error;
@@ -10,7 +7,6 @@ mod known;
 mod load;
 mod session;
 mod setup;
-mod statements;
 mod target;
 mod transact;
 mod version;
@@ -25,16 +21,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tgscan_core::store::{
-    AccountName, AccountRow, Answer, Call, CallId, Decide, Index, JournalEntry, Needs, QuestionRow, Store,
-    StoreError, Task,
+    AccountName, AccountRow, Answer, Call, CallId, Decide, Index, JournalEntry, Needs, QuestionRow, Row as _,
+    Store, StoreError, Task,
 };
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::time::timeout;
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
-use error::Failure;
+use connection::Parameter;
 use load::{answer_of, call_of};
 use session::{Shared, renew_lease};
 use target::Target;
@@ -47,9 +43,6 @@ const LEASE: Duration = Duration::from_secs(15);
 /// The shortest and the longest lease. Other stores consider a lease of more than an hour expired, because it was set while
 /// the server's clock was ahead. Half of that leaves room for a clock that is set back.
 const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 60);
-
-/// A parameter of a statement that reads.
-type Parameter = (Box<dyn ToSql + Send + Sync>, Type);
 
 /// A store in `PostgreSQL`, for any number of processes and machines that share an account.
 ///
@@ -94,7 +87,7 @@ impl PostgresStore {
                 lease.as_secs_f64()
             )));
         }
-        let target = Target::parse(url, schema)?.with_limit(LIMIT.min(lease * 2 / 3));
+        let target = Target::parse(url, schema, LIMIT.min(lease * 2 / 3))?;
         let (runtime, stop) = start_runtime()?;
         let opening = target.clone();
         let opened = runtime.spawn(async move { opening.open(lease).await }).await;
@@ -109,9 +102,6 @@ impl PostgresStore {
             idle: Mutex::new(vec![client]),
             reader: AsyncMutex::new(None),
             accounts: Mutex::default(),
-            contended: Mutex::default(),
-            known: Mutex::default(),
-            in_doubt: Mutex::default(),
         });
         runtime.spawn(renew_lease(Arc::downgrade(&shared)));
         Ok(Self { shared })
@@ -126,8 +116,19 @@ impl PostgresStore {
         done.unwrap_or_else(|_| Err(ended()))
     }
 
-    /// Reads outside of transactions.
+    /// Reads rows outside of transactions. The first parameter is the name of the account.
     async fn read<T: Send + 'static>(
+        &self,
+        account: &AccountName,
+        sql: &'static str,
+        mut parameters: Vec<Parameter>,
+        map: impl Fn(&Row) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        parameters.insert(0, (Box::new(account_bytes(account)), Type::BYTEA));
+        self.read_all(sql, parameters, map).await
+    }
+
+    async fn read_all<T: Send + 'static>(
         &self,
         sql: &'static str,
         parameters: Vec<Parameter>,
@@ -135,10 +136,6 @@ impl PostgresStore {
     ) -> Result<Vec<T>, StoreError> {
         let shared = self.shared.clone();
         self.run(async move {
-            let parameters: Vec<(&(dyn ToSql + Sync), Type)> = parameters
-                .iter()
-                .map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone()))
-                .collect();
             let reading = async {
                 let mut is_repeated = false;
                 loop {
@@ -159,33 +156,6 @@ impl PostgresStore {
             rows.unwrap_or_else(|_| Err(too_slow(&shared.target)))?.iter().map(map).collect()
         })
         .await
-    }
-
-    /// Returns the number of an account, or `None` if it has no row.
-    async fn number(&self, account: &AccountName) -> Result<Option<i32>, StoreError> {
-        if let Some(number) = self.shared.accounts().get(account) {
-            return Ok(Some(*number));
-        }
-        let select = "SELECT number FROM {schema}.accounts WHERE name = $1";
-        let found =
-            self.read(select, vec![(Box::new(account_bytes(account)), Type::BYTEA)], |row| Ok(row.get(0)));
-        let number = found.await?.pop();
-        self.shared.accounts().extend(number.map(|number| (account.clone(), number)));
-        Ok(number)
-    }
-
-    /// Reads rows of an account.
-    async fn read_of<T: Send + 'static>(
-        &self,
-        account: &AccountName,
-        sql: &'static str,
-        mut parameters: Vec<Parameter>,
-        map: impl Fn(&Row) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<Vec<T>, StoreError> {
-        // No account has the number 0.
-        let number = self.number(account).await?.unwrap_or_default();
-        parameters.insert(0, (Box::new(number), Type::INT4));
-        self.read(sql, parameters, map).await
     }
 }
 
@@ -220,7 +190,7 @@ impl Store for PostgresStore {
 
     async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError> {
         let select = "SELECT {now}, (SELECT row FROM {schema}.accounts WHERE name = $1)";
-        let rows = self.read(select, vec![(Box::new(account_bytes(account)), Type::BYTEA)], |row| {
+        let rows = self.read(account, select, Vec::new(), |row| {
             let bytes: Option<&[u8]> = row.get(1);
             Ok((bytes.map(AccountRow::from_bytes).transpose()?.unwrap_or_default(), unsigned(row.get(0))))
         });
@@ -233,9 +203,9 @@ impl Store for PostgresStore {
         question: &str,
     ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
         let select = "SELECT q.row, a.answer, {now} FROM {schema}.meta
-            LEFT JOIN {schema}.questions q ON q.account = $1 AND q.key = $2
+            LEFT JOIN {schema}.questions q ON q.account = {account} AND q.key = $2
             LEFT JOIN {schema}.answers a ON a.account = q.account AND a.id = q.answered";
-        let found = self.read_of(account, select, vec![(Box::new(hash(question)), Type::BYTEA)], |row| {
+        let found = self.read(account, select, vec![(Box::new(hash(question)), Type::BYTEA)], |row| {
             let bytes: Option<&[u8]> = row.get(0);
             let question = bytes.map(QuestionRow::from_bytes).transpose()?.unwrap_or_default();
             Ok((question, answer_of(row)?, unsigned(row.get(2))))
@@ -249,8 +219,8 @@ impl Store for PostgresStore {
         call: CallId,
     ) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
         let select = "SELECT c.id, c.row, a.answer FROM {schema}.calls c
-            LEFT JOIN {schema}.answers a ON a.account = c.account AND a.id = c.id WHERE c.account = $1 AND c.id = $2";
-        Ok(self.read_of(account, select, vec![(Box::new(number_of(call)), Type::INT8)], call_of).await?.pop())
+            LEFT JOIN {schema}.answers a ON a.account = c.account AND a.id = c.id WHERE c.account = {account} AND c.id = $2";
+        Ok(self.read(account, select, vec![(Box::new(signed(call)), Type::INT8)], call_of).await?.pop())
     }
 
     async fn calls(
@@ -259,11 +229,11 @@ impl Store for PostgresStore {
         after: CallId,
         limit: usize,
     ) -> Result<Vec<Call>, StoreError> {
-        let select = "SELECT id, row FROM {schema}.calls WHERE account = $1 AND id > $2 ORDER BY id LIMIT $3";
+        let select =
+            "SELECT id, row FROM {schema}.calls WHERE account = {account} AND id > $2 ORDER BY id LIMIT $3";
         let parameters: Vec<Parameter> =
-            vec![(Box::new(number_of(after)), Type::INT8), (Box::new(count(limit)), Type::INT8)];
-        self.read_of(account, select, parameters, |row| Call::from_bytes(unsigned(row.get(0)), row.get(1)))
-            .await
+            vec![(Box::new(signed(after)), Type::INT8), (Box::new(count(limit)), Type::INT8)];
+        self.read(account, select, parameters, |row| Call::from_bytes(unsigned(row.get(0)), row.get(1))).await
     }
 
     async fn find(
@@ -275,23 +245,23 @@ impl Store for PostgresStore {
         let mut parameters: Vec<Parameter> = vec![(Box::new(count(limit)), Type::INT8)];
         let select = match index {
             Index::Due => {
-                "SELECT id FROM {schema}.calls WHERE account = $1 AND due_at <= (SELECT {now}) ORDER BY due_at, id LIMIT $2"
+                "SELECT id FROM {schema}.calls WHERE account = {account} AND due_at <= (SELECT {now}) ORDER BY due_at, id LIMIT $2"
             }
             Index::Unresolved => {
-                "SELECT id FROM {schema}.calls WHERE account = $1 AND is_unresolved ORDER BY id LIMIT $2"
+                "SELECT id FROM {schema}.calls WHERE account = {account} AND is_unresolved ORDER BY id LIMIT $2"
             }
             Index::People(people) => {
                 let people: Vec<Vec<u8>> = people.into_iter().map(String::into_bytes).collect();
                 parameters.push((Box::new(people), Type::BYTEA_ARRAY));
-                "SELECT DISTINCT id FROM {schema}.people WHERE account = $1 AND person = ANY ($3) ORDER BY id LIMIT $2"
+                "SELECT DISTINCT id FROM {schema}.people WHERE account = {account} AND person = ANY ($3) ORDER BY id LIMIT $2"
             }
             Index::Question(key) => {
                 parameters.push((Box::new(hash(&key)), Type::BYTEA));
-                "SELECT id FROM {schema}.calls WHERE account = $1 AND key = $3 AND is_answered ORDER BY id DESC LIMIT $2"
+                "SELECT id FROM {schema}.calls WHERE account = {account} AND key = $3 AND is_answered ORDER BY id DESC LIMIT $2"
             }
             _ => return Ok(Vec::new()),
         };
-        self.read_of(account, select, parameters, |row| Ok(unsigned(row.get(0)))).await
+        self.read(account, select, parameters, |row| Ok(unsigned(row.get(0)))).await
     }
 
     async fn journal(
@@ -300,16 +270,16 @@ impl Store for PostgresStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        let select = "SELECT number, row FROM {schema}.journal WHERE account = $1 AND number > $2 ORDER BY number LIMIT $3";
+        let select = "SELECT number, row FROM {schema}.journal WHERE account = {account} AND number > $2 ORDER BY number LIMIT $3";
         let parameters: Vec<Parameter> =
-            vec![(Box::new(number_of(after)), Type::INT8), (Box::new(count(limit)), Type::INT8)];
+            vec![(Box::new(signed(after)), Type::INT8), (Box::new(count(limit)), Type::INT8)];
         let entry = |row: &Row| Ok((unsigned(row.get(0)), JournalEntry::from_bytes(row.get(1))?));
-        self.read_of(account, select, parameters, entry).await
+        self.read(account, select, parameters, entry).await
     }
 
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
         let select = "SELECT name FROM {schema}.accounts ORDER BY name";
-        self.read(select, Vec::new(), |row| {
+        self.read_all(select, Vec::new(), |row| {
             let name: Result<(String, String), _> = serde_json::from_slice(row.get(0));
             let (label, service) = name.map_err(|_| StoreError::new("the name of an account is damaged"))?;
             Ok(AccountName::new(label, service))
@@ -340,14 +310,8 @@ fn account_bytes(account: &AccountName) -> Vec<u8> {
     serde_json::to_vec(&(&account.label, &account.service)).unwrap_or_default()
 }
 
-/// Converts a number for the database.
-fn number(value: u64) -> Result<i64, Failure> {
-    i64::try_from(value)
-        .map_err(|_| Failure::Store(StoreError::new(format!("{value} is too large for the database"))))
-}
-
-/// Like [`number`], for reads: a number that is too large matches no row.
-fn number_of(value: u64) -> i64 {
+/// Converts a number for the database. A number that is too large matches no row.
+fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tgscan_core::store::{AccountName, OwnerId, StoreError};
@@ -15,9 +15,13 @@ use tokio_postgres::types::Type;
 use super::connection::Connection;
 use super::error::{Failure, explain};
 use super::known::Known;
-use super::statements::STATEMENTS;
+use super::load::LOAD;
 use super::target::Target;
-use super::{account_bytes, millis, number_of, unsigned};
+use super::write::{REMOVE, WRITE};
+use super::{account_bytes, millis, signed, unsigned};
+
+/// The statements of a transaction, which its connections prepare.
+pub(super) const STATEMENTS: [&str; 3] = [LOAD, WRITE, REMOVE];
 
 /// An open store.
 pub(super) struct Shared {
@@ -32,19 +36,36 @@ pub(super) struct Shared {
     pub(super) idle: Mutex<Vec<Connection>>,
     /// The connection for reads.
     pub(super) reader: AsyncMutex<Option<Arc<Connection>>>,
-    /// The numbers of accounts.
-    pub(super) accounts: Mutex<HashMap<AccountName, i32>>,
-    /// Accounts that other stores change too, and how many more transactions lock them.
-    pub(super) contended: Mutex<HashMap<i32, u32>>,
-    /// The known rows of accounts.
-    pub(super) known: Mutex<HashMap<i32, Known>>,
-    /// Accounts with a write whose outcome is unknown, and when that was noticed.
-    pub(super) in_doubt: Mutex<HashMap<i32, Instant>>,
+    pub(super) accounts: Mutex<HashMap<AccountName, AccountState>>,
+}
+
+/// The state of an account in an open store.
+#[derive(Default)]
+pub(super) struct AccountState {
+    /// The number of the account, if it is known.
+    pub(super) number: Option<i32>,
+    pub(super) known: Option<Known>,
+    /// How many more transactions load the account, because another store changes it too.
+    pub(super) contended: u32,
+    /// The start of a write whose outcome is unknown.
+    pub(super) in_doubt: Option<Instant>,
 }
 
 impl Shared {
-    pub(super) fn accounts(&self) -> MutexGuard<'_, HashMap<AccountName, i32>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Reads or changes the state of an account.
+    pub(super) fn with_state<T>(
+        &self,
+        account: &AccountName,
+        change: impl FnOnce(&mut AccountState) -> T,
+    ) -> T {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        change(accounts.entry(account.clone()).or_default())
+    }
+
+    /// Forgets the numbers of all accounts.
+    fn forget_numbers(&self) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.values_mut().for_each(|state| state.number = None);
     }
 
     pub(super) async fn reader(&self) -> Result<Arc<Connection>, StoreError> {
@@ -52,6 +73,8 @@ impl Shared {
         match &*reader {
             Some(client) if !client.is_closed() => Ok(client.clone()),
             _ => {
+                // This may be another server, after a failover, or a restored database.
+                self.forget_numbers();
                 // Its statements are prepared at first use, because their order does not matter.
                 let client = Arc::new(self.target.connect(&[]).await?);
                 *reader = Some(client.clone());
@@ -60,39 +83,38 @@ impl Shared {
         }
     }
 
-    /// Returns a connection for a transaction.
-    pub(super) async fn client(&self) -> Result<Connection, StoreError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    /// Returns a connection for a transaction on an account, if possible the one with its known rows.
+    pub(super) async fn client(&self, account: &AccountName) -> Result<Connection, StoreError> {
+        let last = self.with_state(account, |state| state.known.as_ref().map(|known| known.connection));
+        let idle = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|client| !client.is_closed());
+            let at = idle.iter().position(|client| Some(client.number) == last);
+            at.map(|at| idle.swap_remove(at)).or_else(|| idle.pop())
+        };
         match idle {
-            Some(client) if !client.is_closed() => Ok(client),
-            _ => {
-                // This may be another server, after a failover.
-                self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                self.target.connect(&STATEMENTS).await
-            }
+            Some(client) => Ok(client),
+            None => self.target.connect(&STATEMENTS).await,
         }
     }
 
     pub(super) fn put_back(&self, client: Connection) {
-        if !client.is_closed() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
-        }
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
     }
 
     /// Returns the number of an account. Creates its row if it is missing.
     pub(super) async fn ensure(&self, client: &Connection, account: &AccountName) -> Result<i32, Failure> {
-        if let Some(number) = self.accounts().get(account) {
-            return Ok(*number);
+        if let Some(number) = self.with_state(account, |state| state.number) {
+            return Ok(number);
         }
-        let name = account_bytes(account);
-        let insert = "INSERT INTO {schema}.accounts (name) VALUES ($1) ON CONFLICT DO NOTHING";
-        client.query(insert, &[(&name, Type::BYTEA)]).await?;
-        let select = "SELECT number FROM {schema}.accounts WHERE name = $1";
-        let found = client.query(select, &[(&name, Type::BYTEA)]).await?;
-        let gone = || Failure::Store(StoreError::new("the account's row was removed"));
-        let number = found.first().ok_or_else(gone)?.get(0);
-        self.accounts().insert(account.clone(), number);
-        Ok(number)
+        let name = [(Box::new(account_bytes(account)) as _, Type::BYTEA)];
+        client
+            .query("INSERT INTO {schema}.accounts (name) VALUES ($1) ON CONFLICT DO NOTHING", &name)
+            .await?;
+        let found = client.query("SELECT {account}", &name).await?;
+        let number = found.first().and_then(|row| row.get(0));
+        self.with_state(account, |state| state.number = number);
+        number.ok_or(Failure::NoAccount)
     }
 
     pub(super) fn owner(&self) -> OwnerId {
@@ -107,7 +129,7 @@ impl Shared {
     pub(super) async fn renew(&self) -> Result<(), StoreError> {
         // One at a time, so that concurrent renewals create one new owner.
         let _renewing = self.renewing.lock().await;
-        let (id, lease) = (number_of(self.owner()), millis(self.lease));
+        let (id, lease) = (signed(self.owner()), millis(self.lease));
         let update = format!(
             "UPDATE {{schema}}.owners SET lease_until = {{now}} + {lease} WHERE id = {id} AND lease_until >= {{now}} RETURNING id"
         );

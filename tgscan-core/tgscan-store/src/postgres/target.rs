@@ -10,33 +10,20 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tgscan_core::store::StoreError;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::client::Session;
 use super::connection::Connection;
-use super::error::explain;
-use super::{LIMIT, too_slow};
+use super::error::Failure;
+use super::too_slow;
 
 /// The pause before a server that is starting is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// A failed connection attempt.
-struct Refused {
-    error: StoreError,
-    /// Whether the server is starting or recovering.
-    is_starting: bool,
-}
-
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        Self { error, is_starting: false }
-    }
-}
 
 /// The hosts of the database, and the settings of a connection.
 #[derive(Clone)]
@@ -71,7 +58,7 @@ impl Tls {
 
 impl Target {
     /// Parses a connection string. Errors do not quote it, because it may contain a password.
-    pub(super) fn parse(text: &str, schema: &str) -> Result<Self, StoreError> {
+    pub(super) fn parse(text: &str, schema: &str, limit: Duration) -> Result<Self, StoreError> {
         let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let starts_well = schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
         if !starts_well || schema.len() > 63 || !schema.chars().all(is_name) {
@@ -79,13 +66,8 @@ impl Target {
                 "the schema {schema:?} must be up to 63 lower-case letters, digits and underscores"
             )));
         }
-        let mut target = Self {
-            config: Config::new(),
-            schema: schema.to_owned(),
-            limit: LIMIT,
-            tls: Tls::Remote,
-            roots: None,
-        };
+        let mut target =
+            Self { config: Config::new(), schema: schema.to_owned(), limit, tls: Tls::Remote, roots: None };
         let text = target.take_tls_settings(text.trim())?;
         target.config = text.parse().map_err(|_| invalid("a part of it cannot be read"))?;
         if target.config.get_hosts().is_empty() && target.config.get_hostaddrs().is_empty() {
@@ -100,11 +82,6 @@ impl Target {
         Ok(target)
     }
 
-    pub(super) fn with_limit(mut self, limit: Duration) -> Self {
-        self.limit = limit;
-        self
-    }
-
     /// Removes the settings that tokio-postgres does not support: `sslrootcert`, and the modes `verify-ca` and
     /// `verify-full`.
     fn take_tls_settings(&mut self, text: &str) -> Result<String, StoreError> {
@@ -117,9 +94,9 @@ impl Target {
             return Err(invalid("it has more than one @; write @ in a password as %40"));
         }
         let (start, separator, settings) = match text.split_once('?') {
-            Some((start, settings)) if is_url => (start, '&', settings),
+            Some((start, settings)) if is_url => (format!("{start}?"), "&", settings),
             _ if is_url => return Ok(text.to_owned()),
-            _ => ("", ' ', text),
+            _ => (String::new(), " ", text),
         };
         if !is_url && (text.contains(['\'', '"', '\\']) || !text.contains('=')) {
             return Err(invalid(
@@ -131,7 +108,7 @@ impl Target {
             let (name, value) = setting.split_once('=').ok_or_else(|| invalid("a setting has no value"))?;
             match (name.trim(), value.trim()) {
                 ("sslmode", "verify-ca" | "verify-full" | "require") => self.tls = Tls::Always,
-                ("sslmode", "disable" | "prefer") => rest.push(setting.to_owned()),
+                ("sslmode", "disable" | "prefer") => rest.push(setting),
                 ("sslmode", _) => {
                     return Err(invalid(
                         "`sslmode` must be disable, prefer, require, verify-ca or verify-full",
@@ -139,17 +116,10 @@ impl Target {
                 }
                 ("sslrootcert", "system") => {}
                 ("sslrootcert", path) => self.roots = Some(percent_decoded(path)?.into()),
-                _ => rest.push(setting.to_owned()),
+                _ => rest.push(setting),
             }
         }
-        let rest = rest.join(&separator.to_string());
-        Ok(if is_url && rest.is_empty() {
-            start.to_owned()
-        } else if is_url {
-            format!("{start}?{rest}")
-        } else {
-            rest
-        })
+        Ok(start + &rest.join(separator))
     }
 
     /// Returns the hosts, for errors.
@@ -169,62 +139,56 @@ impl Target {
     /// Connects to the first host that takes writes, and prepares statements.
     pub(super) async fn connect(&self, statements: &[&'static str]) -> Result<Connection, StoreError> {
         let connecting = async {
-            let client = self.connect_to_any().await?;
-            let connection = Connection::new(client, &self.schema, self.limit, statements).await;
-            connection.map_err(|error| explain(&self.name(), &error))
+            let mut connection = self.connect_to_any().await?;
+            connection.prepare_all(statements).await?;
+            Ok(connection)
         };
-        tokio::time::timeout(self.limit, connecting).await.unwrap_or_else(|_| Err(too_slow(self)))
+        let connected = timeout(self.limit, connecting).await.unwrap_or_else(|_| Err(too_slow(self).into()));
+        connected.map_err(|failure: Failure| failure.explain(&self.name()))
     }
 
     /// Connects to the first host that takes writes. Tries again while a server is starting.
-    pub(super) async fn connect_to_any(&self) -> Result<Session, StoreError> {
+    pub(super) async fn connect_to_any(&self) -> Result<Connection, Failure> {
         let until = Instant::now() + self.limit * 4 / 5;
-        loop {
-            match self.connect_once().await {
-                Ok(session) => return Ok(session),
-                Err(refused) if !refused.is_starting || Instant::now() >= until => return Err(refused.error),
-                Err(_) => tokio::time::sleep(PAUSE).await,
-            }
-        }
-    }
-
-    async fn connect_once(&self) -> Result<Session, Refused> {
-        let mut refused = Refused::from(StoreError::new(format!("{}: no host", self.name())));
         let (hosts, addresses) = (self.config.get_hosts(), self.config.get_hostaddrs());
+        let ports = self.config.get_ports();
         let count = hosts.len().max(addresses.len());
         // A host that does not answer leaves time for the others.
         let limit = self.limit / u32::try_from(count).unwrap_or(u32::MAX).max(1);
         let limit = self.config.get_connect_timeout().map_or(limit, |shorter| limit.min(*shorter));
-        for index in 0..count {
-            let ports = self.config.get_ports();
-            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-            let connecting = self.connect_to(hosts.get(index), addresses.get(index).copied(), port);
-            let is_starting = refused.is_starting;
-            match tokio::time::timeout(limit, connecting).await {
-                Ok(Ok(session)) => return Ok(session),
-                Ok(Err(error)) => refused = error,
-                Err(_) => refused = too_slow(self).into(),
+        loop {
+            let (mut failure, mut is_starting) = (invalid("it names no host").into(), false);
+            for index in 0..count {
+                let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+                let connecting = self.connect_to(hosts.get(index), addresses.get(index).copied(), port);
+                match timeout(limit, connecting).await.unwrap_or_else(|_| Err(too_slow(self).into())) {
+                    Ok(connection) => return Ok(connection),
+                    Err(other) => failure = other,
+                }
+                is_starting |= failure.is_starting();
             }
-            refused.is_starting |= is_starting;
+            if !is_starting || Instant::now() >= until {
+                return Err(failure);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        Err(refused)
     }
 
-    /// Connects to a host, at its address if that is given.
+    /// Connects to a host, at its address if that is given. Refuses a standby.
     async fn connect_to(
         &self,
         host: Option<&Host>,
         address: Option<IpAddr>,
         port: u16,
-    ) -> Result<Session, Refused> {
+    ) -> Result<Connection, Failure> {
         let failed =
             |error: std::io::Error| StoreError::new(format!("{}: no connection: {error}", self.name()));
-        let client = match host {
+        let mut connection = match host {
             #[cfg(unix)]
             Some(Host::Unix(path)) => {
                 let path = path.join(format!(".s.PGSQL.{port}"));
                 let stream = tokio::net::UnixStream::connect(path).await.map_err(failed)?;
-                self.start(stream, NoTls, SslMode::Disable, "localhost").await?
+                self.start(stream, None, "localhost").await?
             }
             host => {
                 let address = address.map(|address| address.to_string());
@@ -236,81 +200,59 @@ impl Target {
                 let stream = TcpStream::connect(place).await.map_err(failed)?;
                 stream.set_nodelay(true).map_err(failed)?;
                 let address = stream.peer_addr().map_err(failed)?.ip();
-                self.start_at(stream, address, &name).await?
+                self.start(stream, Some(address), &name).await?
             }
         };
-        Ok(self.greet(client).await?)
-    }
-
-    /// Logs in over a connection to an address, with TLS if that is needed.
-    async fn start_at(&self, stream: TcpStream, address: IpAddr, name: &str) -> Result<Session, Refused> {
-        if !self.tls.is_needed(address) {
-            return self.start(stream, NoTls, SslMode::Disable, name).await;
+        if connection.greet().await? {
+            return Ok(connection);
         }
-        let tls = MakeRustlsConnect::new(self.tls_config()?);
-        self.start(stream, tls, SslMode::Require, name).await
+        Err(Failure::Store(StoreError::new(format!(
+            "{}: the server takes no writes, because it is a standby; add the primary's host",
+            self.name()
+        ))))
     }
 
-    /// Checks that a server accepts writes. Uses one message, so that short time limits of the session do not matter.
-    async fn greet(&self, mut client: Session) -> Result<Session, StoreError> {
-        let limit = self.limit.as_millis();
-        let select = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout TO {limit};
-             SELECT pg_is_in_recovery(), pg_backend_pid(); COMMIT"
-        );
-        let messages = client.set_up(&select).await.map_err(|error| explain(&self.name(), &error))?;
-        let row = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        if row.and_then(|row| row.get(0)) != Some("f") {
-            return Err(StoreError::new(format!(
-                "{}: the server takes no writes, because it is a standby; add the primary's host",
-                self.name()
-            )));
-        }
-        client.process = row.and_then(|row| row.get(1)?.parse().ok()).unwrap_or_default();
-        Ok(client)
-    }
-
-    async fn start<S, T>(&self, stream: S, mut tls: T, mode: SslMode, host: &str) -> Result<Session, Refused>
+    /// Logs in over a connection to an address of a host, with TLS if that is needed.
+    async fn start<S>(&self, stream: S, address: Option<IpAddr>, host: &str) -> Result<Connection, Failure>
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-        T: MakeTlsConnect<S> + Send,
-        T::Stream: Send + 'static,
-        T::TlsConnect: Send,
-        <T::TlsConnect as tokio_postgres::tls::TlsConnect<S>>::Future: Send,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let connect = tls
-            .make_tls_connect(host)
-            .map_err(|_| StoreError::new(format!("{}: the host's name cannot be verified", self.name())))?;
         let mut config = self.config.clone();
-        config.ssl_mode(mode);
-        let (client, connection) = config.connect_raw(stream, connect).await.map_err(|error| Refused {
-            error: explain(&self.name(), &error),
-            is_starting: error.code() == Some(&SqlState::CANNOT_CONNECT_NOW),
-        })?;
+        let is_encrypted = address.is_some_and(|address| self.tls.is_needed(address));
+        config.ssl_mode(if is_encrypted { SslMode::Require } else { SslMode::Disable });
+        let roots = if is_encrypted { self.trusted()? } else { RootCertStore::empty() };
+        let connect = MakeTlsConnect::<S>::make_tls_connect(
+            &mut MakeRustlsConnect::new(tls_config(roots)?),
+            if is_encrypted { host } else { "localhost" },
+        );
+        let connect = connect
+            .map_err(|_| StoreError::new(format!("{}: the host's name cannot be verified", self.name())))?;
+        let (client, connection) = config.connect_raw(stream, connect).await?;
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
-        Ok(Session { client, driver, process: 0 })
+        Ok(Connection::new(client, driver, &self.schema, self.limit))
     }
 
-    fn tls_config(&self) -> Result<ClientConfig, StoreError> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        if let Some(path) = &self.roots {
-            let failed =
-                |_| StoreError::new(format!("{}: contains no readable certificates", path.display()));
-            roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(path).map_err(failed)? {
-                let added = roots.add(certificate.map_err(failed)?);
-                added.map_err(|error| StoreError::new(format!("{}: {error}", path.display())))?;
-            }
+    /// Returns the trusted certificate authorities.
+    fn trusted(&self) -> Result<RootCertStore, StoreError> {
+        let Some(path) = &self.roots else {
+            return Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
+        };
+        let failed = |_| StoreError::new(format!("{}: contains no readable certificates", path.display()));
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(path).map_err(failed)? {
+            let added = roots.add(certificate.map_err(failed)?);
+            added.map_err(|error| StoreError::new(format!("{}: {error}", path.display())))?;
         }
-        Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| StoreError::new("TLS cannot be set up").with_source(error))?
-            .with_root_certificates(roots)
-            .with_no_client_auth())
+        Ok(roots)
     }
+}
+
+fn tls_config(roots: RootCertStore) -> Result<ClientConfig, StoreError> {
+    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| StoreError::new("TLS cannot be set up").with_source(error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
 }
 
 fn invalid(why: &str) -> StoreError {
@@ -341,7 +283,8 @@ mod tests {
     use super::*;
 
     fn target(settings: &str) -> Target {
-        Target::parse(&format!("postgres://app:s3cret@localhost/main?{settings}"), "tgscan").unwrap()
+        let url = format!("postgres://app:s3cret@localhost/main?{settings}");
+        Target::parse(&url, "tgscan", Duration::from_secs(10)).unwrap()
     }
 
     const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -382,9 +325,10 @@ mod tests {
             let refused = runtime.block_on(async {
                 let stream = TcpStream::connect(here).await.unwrap();
                 // As if the connection led there.
-                target("").start_at(stream, address.parse().unwrap(), "localhost").await.err().unwrap()
+                let refused = target("").start(stream, Some(address.parse().unwrap()), "localhost").await;
+                refused.err().unwrap().explain("the server").to_string()
             });
-            assert!(refused.error.to_string().contains("TLS"), "{address}: {}", refused.error);
+            assert!(refused.contains("TLS"), "{address}: {refused}");
             assert_eq!(received.join().unwrap(), (TLS_REQUEST, Vec::new()), "{address}");
         }
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tgscan_core::http::StatusCode;
-use tgscan_core::store::{AccountName, Call, CallState, Changes, Loaded, Lookup, Needs, Store};
-use tgscan_core::{Client, Credits};
+use tgscan_core::store::{AccountName, Call, CallState, Changes, Loaded, Lookup, Needs, Store, StorePolicy};
+use tgscan_core::{Client, Credits, Storage};
 use tgscan_mock::types::Search;
 use tgscan_mock::{Fault, FaultKind, Mock};
 use tgscan_store::PostgresStore;
@@ -199,4 +199,45 @@ fn tables_that_change_their_version_after_the_load_are_not_written() {
     let written = runtime().block_on(store.transact(&account, Needs::default(), Box::new(update)));
     let error = written.unwrap_err().to_string();
     assert!(error.contains("version 9"), "{error}");
+}
+
+#[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
+fn accounts_are_not_mixed_if_the_tables_are_replaced() {
+    let (database, mock) = (Database::new(), mock());
+    let client = client(&mock, database.open());
+    ask(&client, "alice_1");
+    // As an administrator restores a backup, in which the accounts have other numbers.
+    database.execute(&format!("DROP SCHEMA {} CASCADE", database.schema));
+    let store = Arc::new(database.open());
+    let policy = StorePolicy::new("other", Duration::from_secs(3600), Duration::from_secs(36_000));
+    let other = mock.client().with_timer(TokioTimer::new()).with_store(store, policy);
+    ask(&other, "bob_1");
+    let _ = runtime().block_on(client.search("carol_1"));
+    assert_eq!(ids(&other), [1]);
+    ask(&client, "dave_1");
+    assert_eq!(ids(&other), [1]);
+}
+
+#[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
+fn settlement_of_a_call_that_a_restored_database_lacks_is_not_booked_on_another_call() {
+    for is_reused in [false, true] {
+        let (database, mock) = (Database::new(), mock());
+        let (slow, answer) = database.slow_client();
+        let other = client(&mock, database.open());
+        let search = claimed(&slow, &other);
+        database.execute("DELETE FROM calls; DELETE FROM questions; UPDATE accounts SET row = '{}'");
+        if is_reused {
+            ask(&other, "bob_1");
+            assert_eq!(ids(&other), [1]);
+        }
+        answer.notify_one();
+        let reply = runtime().block_on(search).unwrap().unwrap();
+        assert!(matches!(reply.storage(), Some(Storage::NotStored(_))), "{:?}", reply.storage());
+        if is_reused {
+            let stored = other.clone().with_lookup(Lookup::Stored);
+            assert!(!runtime().block_on(stored.search("bob_1")).unwrap().is_mismatched());
+        }
+    }
 }

@@ -207,6 +207,24 @@ fn role_with_few_rights_uses_a_schema_of_an_administrator() {
     use_store(&url, "of_few");
 }
 
+#[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
+fn role_that_could_claim_but_not_settle_is_refused() {
+    let admin = server().url();
+    drop(open(&admin, "no_delete").unwrap());
+    execute(
+        &admin,
+        &[
+            "CREATE ROLE keeper LOGIN NOSUPERUSER",
+            "GRANT USAGE ON SCHEMA no_delete TO keeper",
+            "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA no_delete TO keeper",
+        ],
+    );
+    let url = admin.replace("user=postgres", "user=keeper");
+    let error = open(&url, "no_delete").unwrap_err().to_string();
+    assert!(error.ends_with("schema no_delete: the role lacks a privilege: DELETE on answers"), "{error}");
+}
+
 /// Settings that would break a store that relied on the server's defaults.
 const SETTINGS: [&str; 14] = [
     "default_transaction_isolation = 'serializable'",
@@ -258,5 +276,13 @@ fn database_may_have_another_encoding() {
         let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING {encoding} LOCALE 'C'");
         execute(&admin, &[&create]);
         use_store(&admin.replace("dbname=postgres", &format!("dbname={name}")), "tgscan");
+    }
+}
+
+#[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
+fn name_of_the_schema_may_be_a_keyword() {
+    for schema in ["user", "table"] {
+        use_store(&server().url(), schema);
     }
 }

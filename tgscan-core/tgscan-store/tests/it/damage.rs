@@ -13,7 +13,9 @@ use futures_executor::block_on;
 use futures_util::FutureExt;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::http::{Request, Response};
-use tgscan_core::store::{Account, AccountName, CallState, Question, Store, StoreError, StorePolicy};
+use tgscan_core::store::{
+    Account, AccountName, CallState, Question, Row as _, Store, StoreError, StorePolicy,
+};
 use tgscan_core::{Api, ApiKey, Budget, Client, Period, Reserve, TransportError, transport_fn};
 use tgscan_mock::VirtualTimer;
 use tgscan_store::{Clock, FileStore};

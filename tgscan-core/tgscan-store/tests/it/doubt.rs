@@ -37,7 +37,7 @@ fn change() -> Decide {
 async fn waiting(watcher: &Admin, count: i64, schema: &str, mut check: impl FnMut()) {
     let select = format!(
         "SELECT count(*) FROM pg_stat_activity
-         WHERE wait_event_type = 'Lock' AND state = 'active' AND query LIKE '%{schema}.accounts%'"
+         WHERE wait_event_type = 'Lock' AND state = 'active' AND query LIKE '%\"{schema}\".accounts%'"
     );
     while watcher.query_one(&select, &[]).await.unwrap().get::<_, i64>(0) != count {
         check();

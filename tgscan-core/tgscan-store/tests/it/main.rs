@@ -60,4 +60,5 @@ mod support;
 #[cfg(all(feature = "postgres", unix))]
 mod tls;
 mod uncertain;
+mod unwritten;
 mod waits;

@@ -54,7 +54,7 @@ fn wrong_price_is_replaced_and_recorded(open: fn() -> Subject) {
     let client = |transport| -> Client {
         subject.client(&mock).with_transport(transport).with_cap(1000, Reserve::PerCall(2))
     };
-    let wrong = client(Box::new(transport) as Box<dyn tgscan_core::Transport>);
+    let wrong = client(std::sync::Arc::new(transport) as std::sync::Arc<dyn tgscan_core::Transport>);
     block_on(wrong.search("alice_1")).unwrap();
     let account = subject.account();
     assert_eq!(block_on(account.book()).unwrap().totals().charged, u64::MAX);

@@ -78,7 +78,7 @@ impl Database {
     fn cut(&self) {
         self.execute(&format!(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-             WHERE application_name = 'tgscan-store' AND query LIKE '%{}.%'",
+             WHERE application_name = 'tgscan-store' AND query LIKE '%\"{}\".%'",
             self.schema
         ));
     }

@@ -71,6 +71,39 @@ fn bytes_of_an_uncertain_attempt_are_kept_when_the_call_is_sent_again(open: fn()
     assert_eq!(answer.body, &WHOLE.as_bytes()[..60], "{}", subject.name);
 }
 
+fn answer_with_a_long_username_is_stored_and_erased(open: fn() -> Subject) {
+    let subject = open();
+    // Without repeated parts, which an index could compress.
+    let part = |number: u32| format!("{:x}", number.wrapping_mul(2_654_435_761));
+    let name = (0..2000).map(part).collect::<Vec<_>>().concat();
+    let user = format!(r#""id":1,"username":"{name}""#);
+    let body = Bytes::from(WHOLE.replace(r#""id":1"#, &user));
+    let transport = transport_fn(move |_| {
+        let response = Response::new(body.clone());
+        async move { Ok(response) }
+    });
+    let client = subject.client(&mock()).with_transport(transport);
+    let reply = block_on(client.search("alice_1")).unwrap();
+    assert!(matches!(reply.storage(), Some(Storage::Stored)), "{}: {:?}", subject.name, reply.storage());
+    let erased = block_on(subject.account().erase(&"alice_1".parse().unwrap())).unwrap();
+    assert_eq!((erased.questions, erased.answers), (1, 1), "{}", subject.name);
+}
+
+fn erasing_a_person_keeps_undecodable_answers_about_unknown_users(open: fn() -> Subject) {
+    let subject = open();
+    // As the service answers if it knows nothing, but with a price that cannot be read.
+    let unknown = WHOLE.replace(r#""id":1"#, r#""id":0,"username":"""#).replace(r#":0,"num"#, r#":[],"num"#);
+    let transport = transport_fn(move |_| {
+        let response = Response::new(Bytes::from(unknown.clone()));
+        async move { Ok(response) }
+    });
+    let client = subject.client(&mock()).with_transport(transport);
+    let errors = ["alice_1", "bob_1"].map(|name| block_on(client.search(name)).unwrap_err());
+    assert!(errors.iter().all(tgscan_core::Error::is_decode), "{errors:?}");
+    let erased = block_on(subject.account().erase(&"alice_1".parse().unwrap())).unwrap();
+    assert_eq!((erased.questions, erased.answers), (1, 1), "{}", subject.name);
+}
+
 /// Returns a transport whose first attempt breaks off after 60 bytes, and which then answers with `next`.
 fn cut_then(
     next: impl Fn() -> Outcome + Send + Sync + 'static,
@@ -335,6 +368,8 @@ fn call_that_a_store_confirms_too_late_names_the_limit_and_costs_nothing() {
 }
 
 with_each_store! {
+    erasing_a_person_keeps_undecodable_answers_about_unknown_users,
+    answer_with_a_long_username_is_stored_and_erased,
     bytes_are_kept_when_the_call_is_dropped,
     bytes_that_may_be_paid_are_not_replaced_by_a_free_or_failed_response,
     bytes_of_an_uncertain_attempt_are_kept_when_the_call_is_sent_again,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tgscan_core::store::{Call, Changes};
+use tgscan_core::store::{Call, Changes, Row as _};
 
 use crate::over::Change;
 

@@ -1,13 +1,31 @@
 //! The OpenAPI document of the control paths, from their list and their types.
 
+use bytes::Bytes;
 use schemars::generate::Contract;
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::PREFIX;
-use super::operations::{OPERATIONS, Operation};
+use super::{Call, PREFIX, Refused};
 use crate::schema::{generator, plain};
+
+/// An HTTP method of a control path.
+pub(super) struct Operation {
+    pub(super) http_method: &'static str,
+    /// The path without its prefix.
+    pub(super) name: &'static str,
+    pub(super) summary: &'static str,
+    /// The name and the description of the parameter in the URL.
+    pub(super) parameter: Option<(&'static str, &'static str)>,
+    /// The schema of the body.
+    pub(super) body: Option<SchemaFn>,
+    /// The schema of the answer.
+    pub(super) answer: SchemaFn,
+    pub(super) act: Box<Act>,
+}
+
+type Act = dyn Fn(&Call<'_>) -> Result<Bytes, Refused> + Send + Sync;
+pub(super) type SchemaFn = fn(&mut SchemaGenerator) -> Schema;
 
 /// The answer to a refused request.
 #[derive(Serialize, JsonSchema)]
@@ -17,11 +35,11 @@ struct Error {
 }
 
 /// Returns the document.
-pub(super) fn control() -> Value {
+pub(super) fn control(operations: &[Operation]) -> Value {
     let mut read = generator(Contract::Deserialize);
     let mut written = generator(Contract::Serialize);
     let mut paths: Map<String, Value> = Map::new();
-    for operation in OPERATIONS.iter() {
+    for operation in operations {
         let path = paths.entry(format!("{PREFIX}{}", operation.name)).or_insert_with(|| json!({}));
         path[operation.http_method.to_lowercase()] = describe(operation, &mut read, &mut written);
     }

@@ -4,36 +4,19 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::StatusCode;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, value::RawValue};
 
+use super::document::{Operation, SchemaFn, control};
 use super::expect::{Verdict, expect};
-use super::{Call, Refused, document};
+use super::{Call, Refused};
 use crate::engine::Change;
 use crate::{InvalidMock, ScriptStep};
 
 /// The path that waits for changes.
 pub(super) const CHANGES: &str = "changes";
-
-/// An HTTP method of a control path.
-pub(super) struct Operation {
-    pub(super) http_method: &'static str,
-    /// The path without its prefix.
-    pub(super) name: &'static str,
-    pub(super) summary: &'static str,
-    /// The name and the description of the parameter in the URL.
-    pub(super) parameter: Option<(&'static str, &'static str)>,
-    /// The schema of the body.
-    pub(super) body: Option<SchemaFn>,
-    /// The schema of the answer.
-    pub(super) answer: SchemaFn,
-    pub(super) act: Box<Act>,
-}
-
-type Act = dyn Fn(&Call<'_>) -> Result<Bytes, Refused> + Send + Sync;
-type SchemaFn = fn(&mut SchemaGenerator) -> Schema;
 
 /// An OpenAPI document.
 #[derive(Serialize, JsonSchema)]
@@ -107,7 +90,9 @@ pub(super) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         operation("GET", "openapi.json", "Read the OpenAPI document of the API", |_| {
             document(include_str!("../../../openapi.json").to_owned())
         }),
-        operation("GET", "control.json", "Read this document", |_| document(document::control().to_string())),
+        operation("GET", "control.json", "Read this document", |_| {
+            document(control(&OPERATIONS).to_string())
+        }),
     ]
 });
 

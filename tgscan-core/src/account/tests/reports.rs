@@ -1,0 +1,129 @@
+//! What comparisons and entries report.
+
+use std::time::Duration;
+
+use super::*;
+
+const WINDOW: Duration = Duration::from_millis(30);
+
+fn compare(book: &mut Book, balance: i64, now: u64, entries: &mut [&mut Entry]) -> Reconciliation {
+    let start = book.start_comparison(1, WINDOW, now);
+    let ComparisonStart::Started(comparison) = start else { panic!("{start:?}") };
+    book.finish_comparison(comparison, balance, now, 7, entries).0
+}
+
+/// Books a settled call.
+fn call(book: &mut Book, cost: Cost) -> Entry {
+    let mut entry = book.admit(METHOD.into(), &capped(1_000, 5), None).unwrap();
+    book.settle(&mut entry, cost, None, Some(0));
+    entry
+}
+
+#[test]
+fn report_states_lost_charged_and_resolved_credits() {
+    let mut book = Book::default();
+    let first = compare(&mut book, 100, 0, &mut []);
+    assert_eq!((first.lost, first.charged, first.outcome), (0, 0, Outcome::Baseline));
+    call(&mut book, charged(2));
+    let mut uncertain_call = call(&mut book, uncertain(3));
+    let report = compare(&mut book, 110, 100, &mut []);
+    assert_eq!((report.lost, report.charged, report.outcome), (-10, 2, Outcome::Purchased(12)));
+    assert_eq!((report.resolved_attempts, report.uncertain_attempts, report.uncertain), (0, 3, 15));
+    let report = compare(&mut book, 90, 100, &mut [&mut uncertain_call]);
+    assert_eq!((report.lost, report.charged, report.outcome), (10, 2, Outcome::Resolved(8)));
+    assert_eq!((report.resolved_attempts, report.uncertain_attempts, report.uncertain), (3, 0, 0));
+    assert_eq!((uncertain_call.charged(), uncertain_call.comparison()), (8, Some(7)));
+}
+
+#[test]
+fn every_change_of_charged_or_uncertain_credits_raises_the_revision() {
+    let mut book = Book::default();
+    let mut last = book.revision();
+    let mut has_grown = |book: &Book| std::mem::replace(&mut last, book.revision()) < book.revision();
+    compare(&mut book, 100, 0, &mut []);
+    assert!(has_grown(&book), "a baseline");
+    let mut entry = call(&mut book, uncertain(1));
+    assert!(has_grown(&book), "an uncertain call");
+    book.purchase(10);
+    assert!(has_grown(&book), "a purchase");
+    let start = book.start_comparison(1, WINDOW, 100);
+    let ComparisonStart::Started(comparison) = start else { panic!("{start:?}") };
+    let (_, joint) = book.finish_comparison(comparison, 107, 100, 7, &mut [&mut entry]);
+    assert!(has_grown(&book), "a resolved call");
+    book.settle(&mut entry, charged(4), Some(&mut joint.unwrap()), Some(200));
+    assert!(has_grown(&book), "a late settlement");
+    call(&mut book, uncertain(1));
+    assert!(has_grown(&book), "another uncertain call");
+    book.resolve_all(1);
+    assert!(has_grown(&book), "a call resolved by hand");
+    assert!(!has_grown(&book), "no change");
+}
+
+#[test]
+fn calls_that_cost_nothing_together_cost_nothing_each() {
+    for (lost, is_shared) in [(0, false), (3, true)] {
+        let mut book = Book::default();
+        compare(&mut book, 100, 0, &mut []);
+        let mut calls = [call(&mut book, uncertain(1)), call(&mut book, uncertain(1))];
+        let [one, two] = &mut calls;
+        compare(&mut book, 100 - lost, 100, &mut [one, two]);
+        assert_eq!(calls.map(|call| call.is_shared), [is_shared; 2], "{lost}");
+    }
+}
+
+#[test]
+fn barrier_of_a_waiting_comparison_ends_after_its_limit_although_it_is_tried_again() {
+    let mut book = Book::default();
+    let _running = book.admit(METHOD.into(), &capped(1_000, 5), None).unwrap();
+    for now in [0, 30_000] {
+        assert_eq!(book.start_comparison(1, WINDOW, now), ComparisonStart::Busy);
+        assert!(book.blocks_attempts(now));
+    }
+    assert!(!book.blocks_attempts(40_000));
+}
+
+#[test]
+fn entry_describes_its_call() {
+    let mut book = Book::default();
+    let mut limits = capped(1_000, 5);
+    limits.add(Budget::new("a", 100, Period::Total, Reserve::PerCall(1)));
+    let mut entry = book.admit(METHOD.into(), &limits, None).unwrap();
+    let budgets = [BudgetKey { label: "a".to_owned(), period: Period::Total, number: 0 }];
+    assert_eq!((entry.method(), entry.reserve(), entry.budgets()), (METHOD, 5, &budgets[..]));
+    assert_eq!((entry.is_in_flight(), entry.charged(), entry.comparison()), (true, 0, None));
+    book.settle(&mut entry, charged(2), None, None);
+    assert_eq!((entry.is_in_flight(), entry.charged(), entry.comparison()), (false, 2, None));
+}
+
+#[test]
+fn ledger_has_a_baseline_after_its_first_comparison() {
+    let ledger = crate::Ledger::new();
+    assert!(!ledger.has_baseline());
+    let start = ledger.start_comparison(1, WINDOW, 0);
+    let ComparisonStart::Started(comparison) = start else { panic!("{start:?}") };
+    ledger.finish_comparison(comparison, 100, 0);
+    assert!(ledger.has_baseline());
+}
+
+#[test]
+fn ledger_reports_its_totals_and_warnings() {
+    let ledger = crate::Ledger::new();
+    let limits = capped(10, 1);
+    let mut reservation = ledger.admit(METHOD, &limits, 0, None).unwrap();
+    let raised = reservation.settle_with_warnings(charged(8), None, &limits);
+    assert!(
+        matches!(&raised[..], [raised] if raised.used == 8 && raised.is_exhausted),
+        "the next needs 8: {raised:?}"
+    );
+    assert!(format!("{ledger:?}").contains("charged: 8"), "{ledger:?}");
+}
+
+#[test]
+fn prices_are_those_of_charged_methods() {
+    let mut book = Book::default();
+    call(&mut book, uncertain(1));
+    assert_eq!(book.prices().count(), 0);
+    call(&mut book, charged(2));
+    book.charge("user_check".into(), charged(1), None);
+    assert_eq!(book.prices().collect::<Vec<_>>(), [(METHOD, 2), ("user_check", 1)]);
+}

@@ -1,0 +1,257 @@
+//! Exchanges operations of a call with its account in the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use tgscan_types::ApiMethod;
+
+use super::clock::Clock;
+use super::machine::{Action, Claimed, Moment, Renewed};
+use super::{Call, Next, too_late};
+use crate::account::{Cost, NotAdmitted};
+use crate::reply::Storage;
+use crate::store::{
+    self, Account, AccountReply, CallId, Claim, ClaimGuard, Done, Lookup, Operation, Question, Request,
+    Settlement, StoreError, StorePolicy, StoreRefusal,
+};
+use crate::{Api, Credits, Error, ErrorKind, Reply};
+
+/// The account of a call in a store, with the call's options for it.
+#[derive(Clone, Debug)]
+pub(crate) struct InStore {
+    pub(crate) account: Account,
+    pub(crate) policy: StorePolicy,
+    pub(crate) lookup: Lookup,
+}
+
+/// The additional state of a call with a store.
+pub(super) struct Stored<M: ApiMethod> {
+    pub(super) place: InStore,
+    token: u64,
+    /// The claimed call.
+    pub(super) call: Option<CallId>,
+    /// The claim. If it is dropped unsettled, the call is settled with the cost known at that time.
+    pub(super) claim: Option<ClaimGuard>,
+    /// The time of the last request to the store.
+    asked: Moment,
+    pub(super) reply: Option<Reply<M::Answer>>,
+}
+
+impl<M: ApiMethod> Stored<M> {
+    pub(super) fn new(place: InStore) -> Self {
+        let token = store::next_token();
+        Self { place, token, call: None, claim: None, asked: Moment::default(), reply: None }
+    }
+}
+
+impl<M: ApiMethod> Call<M> {
+    /// Returns whether the store performs an action. A free call has no claim, and is settled only if it was charged.
+    #[inline]
+    pub(super) fn concerns_store(&self, action: Action) -> bool {
+        let Some(stored) = &self.stored else { return false };
+        match action {
+            Action::Claim | Action::Lookup(_) => true,
+            Action::Settle => stored.claim.is_some() || self.machine.cost != Cost::NONE,
+            _ => stored.claim.is_some(),
+        }
+    }
+
+    /// Creates the request to the account for an action.
+    #[cold]
+    pub(crate) fn store_request(&mut self, action: Action, clock: &impl Clock) -> Option<(Account, Request)> {
+        let now = self.now(clock);
+        let Self { api, method, machine, observer, stored, .. } = self;
+        let stored = stored.as_deref_mut()?;
+        stored.asked = now;
+        let (cost, account) = (machine.cost, stored.place.account.clone());
+        let operation = match (action, stored.claim.as_ref().map(|claim| claim.call)) {
+            (Action::Lookup(call), _) => return Some((account, Request::Lookup(call))),
+            (Action::Claim, _) => Operation::Claim(claim(api, method.get(), stored, machine.joined)),
+            (Action::Renew, Some(call)) => {
+                let (limits, fence) = (api.limits().clone(), account.store().fence());
+                Operation::Renew { call, uncertain: cost.uncertain, limits, fence }
+            }
+            (Action::Pause, Some(call)) => Operation::Pause { call },
+            (_, Some(call)) => {
+                let observed = observer.is_some().then(|| api.limits().clone());
+                let settlement = stored.claim.take().map(ClaimGuard::disarm)?;
+                Operation::Settle { call, settlement: Settlement { cost, observed, ..settlement } }
+            }
+            // A free call that was charged. All other charged calls have a claim.
+            (_, None) => {
+                api.note_charge(M::NAME, cost.charged);
+                Operation::Charge { method: M::NAME, cost, token: stored.token }
+            }
+        };
+        Some((account, Request::Perform(operation)))
+    }
+
+    /// Reports that the account did not reply before the deadline.
+    pub(super) fn not_answered(&mut self, action: Action, clock: &impl Clock) -> Next<M> {
+        if matches!(action, Action::Claim | Action::Lookup(_)) {
+            return Next::Done(Err(too_late::<M>()));
+        }
+        let error = StoreError::new("the store did not answer before the deadline of the call");
+        self.answered(action, Err(error), clock)
+    }
+
+    /// Reports the account's reply.
+    pub(super) fn answered(
+        &mut self,
+        action: Action,
+        reply: Result<AccountReply, StoreError>,
+        clock: &impl Clock,
+    ) -> Next<M> {
+        let now = self.now(clock);
+        let asked = self.stored.as_ref().map_or(now, |stored| stored.asked);
+        let next = match (action, reply) {
+            (Action::Lookup(_), Ok(AccountReply::Ended(has_ended))) => self.machine.looked_up(has_ended, now),
+            (Action::Claim, Ok(AccountReply::Stored(id, answer, age))) => {
+                return Next::Done(self.read_stored(id, answer, age));
+            }
+            (Action::Claim, Ok(AccountReply::Done(done))) => {
+                let claimed = self.claimed(done);
+                self.machine.claimed(claimed, asked, now)
+            }
+            (Action::Renew, Ok(AccountReply::Done(done))) => {
+                let renewed = match done {
+                    Done::Booked => Renewed::Confirmed,
+                    Done::ComparisonRunning => Renewed::NotYet,
+                    Done::CapReached(cap) => self.not_renewed(NotAdmitted::Cap(cap)),
+                    _ => {
+                        self.last = Some(self.claim_lost());
+                        Renewed::Lost
+                    }
+                };
+                self.machine.renewed(renewed, asked, now)
+            }
+            (Action::Renew, Err(error)) => {
+                if self.last.is_none() {
+                    self.refuse(ErrorKind::Store(StoreRefusal::Failed(error)));
+                }
+                self.machine.renewed(Renewed::Refused, asked, now)
+            }
+            (Action::Pause, result) => self.machine.paused(result.is_ok()),
+            (Action::Settle, result) => {
+                let result = match result {
+                    Ok(AccountReply::Done(Done::Lost)) => Err(StoreError::new(
+                        "the store has no such call any more, as after the restoration of a backup",
+                    )),
+                    Ok(AccountReply::Done(Done::Raised(raised))) => {
+                        self.report(&raised);
+                        Ok(())
+                    }
+                    result => result.map(drop),
+                };
+                if let Some(Stored { call: Some(id), reply: Some(reply), .. }) = self.stored.as_deref_mut() {
+                    let storage = result.map_or_else(Storage::NotStored, |()| Storage::Stored);
+                    reply.set_stored(*id, (!reply.is_mismatched()).then_some(storage));
+                }
+                self.machine.settled()
+            }
+            (_, result) => {
+                if let Err(error) = result {
+                    self.refuse(ErrorKind::Store(StoreRefusal::Failed(error)));
+                }
+                self.machine.claimed(Claimed::Ended, asked, now)
+            }
+        };
+        self.step(next, clock)
+    }
+
+    fn claimed(&mut self, done: Done) -> Claimed {
+        self.wants_balance = false;
+        let (refusal, claimed) = match done {
+            Done::Granted(call) => {
+                if let Some(stored) = &mut self.stored {
+                    stored.claim = Some(ClaimGuard::new(&stored.place.account, call, stored.token));
+                    stored.call = Some(call);
+                }
+                // Discards earlier refusals.
+                self.last = None;
+                return Claimed::Granted;
+            }
+            Done::ComparisonRunning => return self.not_yet(NotAdmitted::ComparisonRunning),
+            Done::CapReached(cap) => return self.not_yet(NotAdmitted::Cap(cap)),
+            Done::InFlight { call, age } => (StoreRefusal::InFlight { call, age }, Claimed::InFlight(call)),
+            Done::Blocked { call, age, charged } => {
+                (StoreRefusal::Uncertain { call, age, charged }, Claimed::Ended)
+            }
+            _ => (StoreRefusal::NotStored, Claimed::Ended),
+        };
+        self.refuse(ErrorKind::Store(refusal));
+        claimed
+    }
+
+    /// Returns the error of a call that sends no further attempt because its claim was lost.
+    fn claim_lost(&self) -> Error {
+        let uncertain = self.machine.cost.uncertain;
+        let credits = if uncertain > 0 { Credits::Uncertain } else { Credits::NotCharged };
+        // The attempt that was to be sent next is already counted.
+        let sent = self.machine.attempts.saturating_sub(1);
+        let error = Error::new(M::NAME, ErrorKind::Store(StoreRefusal::ClaimLost), credits, sent);
+        error.with_earlier(self.received_responses())
+    }
+
+    /// Parses a stored answer.
+    fn read_stored(
+        &self,
+        call: CallId,
+        answer: store::Answer,
+        age: Duration,
+    ) -> Result<Reply<M::Answer>, Error> {
+        let mut response = Response::new(answer.body);
+        *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or_default();
+        match self.api.parse(self.method.get(), response) {
+            Ok(reply) => Ok(reply.into_stored(call, Storage::Cached { age, credits: answer.credits })),
+            Err(error) => Err(error.with_attempts(0).with_credits(Credits::NotCharged).with_call(call)),
+        }
+    }
+
+    /// Records the cost that the call has if it is dropped now, with `in_flight` attempts in flight.
+    #[inline]
+    pub(super) fn note_cost(&mut self, in_flight: u32) {
+        let Cost { charged, uncertain } = self.machine.cost;
+        if let Some(claim) = self.stored.as_mut().and_then(|stored| stored.claim.as_mut()) {
+            claim.settlement.cost = Cost { charged, uncertain: uncertain + in_flight };
+        }
+    }
+
+    /// Returns the confirmation of the claim; `None` without a claim. The request must not be written after its end.
+    #[inline]
+    pub(crate) fn confirmation(&self) -> Option<Confirmation> {
+        let stored = self.stored.as_ref().filter(|stored| stored.claim.is_some())?;
+        Some(Confirmation { at: self.machine.confirmed(), fence: stored.place.account.store().fence() })
+    }
+}
+
+fn claim<M: ApiMethod>(api: &Api, method: &M, stored: &Stored<M>, joined: Option<CallId>) -> Claim {
+    let InStore { account, policy, lookup } = &stored.place;
+    Claim {
+        question: Arc::new(Question::of(api, method)),
+        people: store::people_of(method, None),
+        limits: api.limits().clone(),
+        max_age: (*lookup != Lookup::New).then_some(policy.max_age.min(policy.keep_for)),
+        stored_only: *lookup == Lookup::Stored,
+        keep_for: policy.keep_for,
+        pay_again_after: policy.pay_again_after,
+        joined,
+        fence: account.store().fence(),
+        token: stored.token,
+    }
+}
+
+/// When the claim of a call was last confirmed, and how long the confirmation is valid.
+#[derive(Clone, Copy)]
+pub(crate) struct Confirmation {
+    at: Moment,
+    fence: Duration,
+}
+
+impl Confirmation {
+    /// Returns whether it is too late to write a request of the call.
+    pub(crate) fn has_passed(self, clock: &impl Clock) -> bool {
+        clock.now().since(self.at) > self.fence
+    }
+}
