@@ -71,7 +71,7 @@ fn instructions(counts: &Counts, gates: &mut Gates) {
     // Includes the ledger's price per method, the comparison of the echoed query, catching panics, retries, and the check for an
     // observer. The goal is 4,400: building and dropping the request take 2,300, the book's admission and settlement 1,100, and moving
     // request and reply 600.
-    gates.at_most(5_550.0, "instructions: a call, less decoding", of("call") - of("decode-5"));
+    gates.at_most(5_700.0, "instructions: a call, less decoding", of("call") - of("decode-5"));
     for name in ["decode-5", "decode-100"] {
         let ratio = of(name) / of(&format!("{name}-plain"));
         gates.at_most(0.87, &format!("instructions: {name}, to serde_json"), ratio);
