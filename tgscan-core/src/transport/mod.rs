@@ -26,10 +26,10 @@ pub use service::ServiceTransport;
 ///   body, as HTTP clients do;
 /// - return every complete response as `Ok`, including 4xx and 5xx;
 /// - limit the time of a request and the size of a response body; a timeout must be on by default;
-/// - report the correct [`Delivery`](Delivery) in its error; if in doubt, "maybe sent", as
+/// - report the correct [`Delivery`] in its error; if in doubt, "maybe sent", as
 ///   [`TransportError::new`] does;
 /// - keep the received part of a response that broke off ([`TransportError::response_started`]);
-/// - not begin to write a request whose [`SendBy`](super::SendBy) has passed;
+/// - not begin to write a request whose [`SendBy`] has passed;
 /// - stop, and free the connection, when the future is dropped;
 /// - show neither the `api-key` header nor the body in `Debug`, in errors or in logs.
 ///
@@ -54,7 +54,7 @@ pub trait Transport: Send + Sync {
     /// Sends the request and returns the response with its whole body.
     ///
     /// # Errors
-    /// If no complete response was received. The error states the [`Delivery`](Delivery).
+    /// If no complete response was received. The error states the [`Delivery`].
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError>;
 
     /// Discards all open connections. [`Client`](crate::Client) calls this after a response that answered a different

@@ -7,6 +7,7 @@ mod change;
 mod check;
 #[cfg(feature = "server")]
 mod costs;
+#[cfg(feature = "server")]
 mod exchange;
 mod expect;
 mod fault;
