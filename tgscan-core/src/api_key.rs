@@ -82,6 +82,15 @@ impl ApiKey {
         self.kind
     }
 
+    /// Returns the path to which requests of a method with this key go.
+    #[inline]
+    pub(crate) fn path(&self, live: &'static str, test: Option<&'static str>) -> &'static str {
+        match test {
+            Some(test) if self.kind == KeyKind::Test => test,
+            _ => live,
+        }
+    }
+
     /// Returns the value of the `Api-Key` header, marked sensitive.
     #[inline]
     pub(crate) fn header(&self) -> HeaderValue {

@@ -96,7 +96,7 @@ impl Book {
         for key in &entry.budgets {
             self.move_charges(key);
         }
-        let method = self.method(entry.method.clone());
+        let method = self.method(&entry.method);
         self.check(&entry, method, limits, 1, true)?;
         (entry.is_in_flight, entry.is_sending) = (true, true);
         self.add_call(&entry, method);
@@ -111,7 +111,7 @@ impl Book {
         limits: &Limits,
     ) -> Result<(), CapReached> {
         let more = u64::from(uncertain.saturating_sub(entry.uncertain));
-        let method = self.method(entry.method.clone());
+        let method = self.method(&entry.method);
         let checked = self.check(entry, method, limits, more, false);
         checked.map_err(|cap| self.as_if_ended(cap, entry, method, more))?;
         self.add_attempt(entry, uncertain);
@@ -139,6 +139,7 @@ impl Book {
 
     /// Checks whether `attempts` more attempts of a call fit the limits. A call that `is_new` counts in the current period,
     /// and others in their own.
+    #[inline]
     fn check(
         &self,
         entry: &Entry,

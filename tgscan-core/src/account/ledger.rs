@@ -196,6 +196,7 @@ impl Ledger {
         result
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic cannot leave the book inconsistent, because no critical section panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,6 +2,7 @@
 
 mod parse;
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,9 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request};
-use tgscan_types::{ApiMethod, Balance};
+use tgscan_types::{ApiMethod, Balance, registry};
 
 use crate::account::{Budget, Limits};
 use crate::base_url::{BaseUrl, InvalidBaseUrl};
@@ -55,6 +57,8 @@ pub struct Api {
 struct Shared {
     base: BaseUrl,
     key: ApiKey,
+    /// The requests of the documented methods, by path. Cloning one costs less than building it.
+    prepared: Vec<(&'static str, Parts)>,
     retry: RetryPolicy,
     ledger: Ledger,
     limits: Arc<Limits>,
@@ -93,9 +97,12 @@ impl Api {
     fn at(base: BaseUrl, key: ApiKey) -> Self {
         let (retry, ledger) = (RetryPolicy::default(), Ledger::new());
         let classifier: Classifier = |error| Refusal::from_message(error.message());
+        let paths = registry::infos().into_iter().map(|method| key.path(method.path, method.test_path));
+        let prepared = paths.map(|path| (path, prepare(&base, &key, path))).collect();
         let shared = Shared {
             base,
             key,
+            prepared,
             retry,
             ledger,
             limits: Arc::default(),
@@ -272,32 +279,22 @@ impl Api {
     /// query in clear text, so do not print the request.
     pub fn request<M: ApiMethod>(&self, method: &M) -> Request<Bytes> {
         // Checked at compile time, also for methods outside this crate.
-        let live = const { PathAndQuery::from_static(M::PATH) };
-        let test = const {
-            match M::TEST_PATH {
-                Some(path) => Some(PathAndQuery::from_static(path)),
-                None => None,
+        const {
+            std::mem::forget(PathAndQuery::from_static(M::PATH));
+            if let Some(test) = M::TEST_PATH {
+                std::mem::forget(PathAndQuery::from_static(test));
             }
-        };
-        let path = match test {
-            Some(test) if self.shared.key.kind() == KeyKind::Test => test,
-            _ => live,
-        };
-        let mut request = Request::new(form(method));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.shared.base.join(path);
-        let is_empty = request.body().is_empty();
-        let headers = request.headers_mut();
-        // Room for the transport's headers, because growing the map costs more than these insertions.
-        headers.reserve(6);
-        // Constants, because cloning a header value is a function call.
-        headers.insert(const { HeaderName::from_static(API_KEY) }, self.shared.key.header());
-        headers.insert(CONTENT_TYPE, const { HeaderValue::from_static(FORM) });
-        headers.insert(ACCEPT, const { HeaderValue::from_static(JSON) });
-        if is_empty {
+        }
+        let Shared { base, key, prepared, .. } = &*self.shared;
+        let path = key.path(M::PATH, M::TEST_PATH);
+        // Usually the same static text, so comparing the pointers is enough.
+        let known = prepared.iter().find(|(known, _)| std::ptr::eq(*known, path) || *known == path);
+        let parts = known.map_or_else(|| prepare(base, key, path), |(_, parts)| parts.clone());
+        let mut request = Request::from_parts(parts, form(method));
+        if request.body().is_empty() {
             // HTTP clients set any other length, but often omit a length of 0, and some servers refuse a POST without it
             // (RFC 9110, 8.6).
-            headers.insert(CONTENT_LENGTH, const { HeaderValue::from_static("0") });
+            request.headers_mut().insert(CONTENT_LENGTH, const { HeaderValue::from_static("0") });
         }
         request
     }
@@ -325,14 +322,61 @@ impl fmt::Debug for Api {
     }
 }
 
+/// Builds a request of a checked path.
+fn prepare(base: &BaseUrl, key: &ApiKey, path: &'static str) -> Parts {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = Method::POST;
+    parts.uri = base.join(PathAndQuery::from_static(path));
+    // Clones have as many slots: enough for the headers that a transport adds.
+    parts.headers.reserve(6);
+    parts.headers.extend([
+        (HeaderName::from_static(API_KEY), key.header()),
+        (CONTENT_TYPE, HeaderValue::from_static(FORM)),
+        (ACCEPT, HeaderValue::from_static(JSON)),
+    ]);
+    parts
+}
+
+/// A short form, in the allocation that counts the clones of its `Bytes`.
+struct ShortForm {
+    bytes: [u8; 56],
+    length: usize,
+}
+
+impl ShortForm {
+    fn bytes(form: &[u8]) -> Bytes {
+        let mut short = Self { bytes: [0; 56], length: form.len() };
+        match short.bytes.get_mut(..form.len()) {
+            Some([]) => Bytes::new(),
+            Some(start) => {
+                start.copy_from_slice(form);
+                Bytes::from_owner(short)
+            }
+            None => Bytes::copy_from_slice(form),
+        }
+    }
+}
+
+impl AsRef<[u8]> for ShortForm {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
 /// Returns the form body of a method.
 fn form<M: ApiMethod>(method: &M) -> Bytes {
-    let mut form = form_urlencoded::Serializer::new(String::with_capacity(64));
+    thread_local! {
+        /// A buffer for the forms of all calls.
+        static BUFFER: Cell<String> = const { Cell::new(String::new()) };
+    }
+    let mut text = BUFFER.try_with(Cell::take).unwrap_or_default();
+    text.clear();
+    let mut form = form_urlencoded::Serializer::new(&mut text);
     // The documented requests are flat structs of texts, which always serialise. If the serialisation of a caller's
     // method fails or panics, an empty form is sent, which the service refuses, instead of a partial one.
-    match catch(|| method.serialize(serde_html_form::Serializer::new(&mut form)).is_ok()) {
-        // Not shrunk to fit, which costs more than the extra allocation of `Bytes` for spare capacity.
-        Some(true) => Bytes::from(form.finish()),
-        Some(false) | None => Bytes::new(),
-    }
+    let written = catch(|| method.serialize(serde_html_form::Serializer::new(&mut form)).is_ok());
+    let form = if written == Some(true) { ShortForm::bytes(text.as_bytes()) } else { Bytes::new() };
+    // Fails only while the thread ends.
+    let _ = BUFFER.try_with(|buffer| buffer.set(text));
+    form
 }

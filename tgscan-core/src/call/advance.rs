@@ -17,7 +17,7 @@ use crate::account::Reservation;
 use crate::error::{Error, ErrorKind};
 use crate::pace::Turn;
 use crate::panics::Contained;
-use crate::store::{Answered, CallId};
+use crate::store::CallId;
 use crate::transport::TransportErrorKind;
 use crate::{Api, Credits, Reply, TransportError};
 
@@ -34,30 +34,14 @@ pub(crate) struct Options {
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
-/// The next step of a call, without the call, which is large and stays where it is.
-pub(crate) enum Next<M: ApiMethod> {
+/// The next step of a call, without the call and its result, which are large and stay where they are.
+#[derive(Clone, Copy)]
+pub(crate) enum Next {
     Ask(Action),
     Send,
     Wait(Duration),
-    Done(Result<Reply<M::Answer>, Error>),
-}
-
-/// An event of a call, to which it responds with its next step.
-pub(crate) enum Event {
-    /// The start of the call.
-    Begun,
-    /// The call continues with its request in another task.
-    Claimed,
-    /// The outcome of a request; `None` if the transport panicked.
-    Received(Option<Result<Response<Bytes>, TransportError>>),
-    /// The reply of the account.
-    Answered(Action, Answered),
-    /// The account did not reply before the deadline. The store still writes a settlement later.
-    NotAnswered(Action),
-    /// The end of a wait that was to end at this time.
-    Waited(Duration),
-    /// The driver ends the call instead of waiting.
-    GivenUp,
+    /// [`Call::end`] returns the result.
+    Done,
 }
 
 /// A call between two steps.
@@ -112,31 +96,30 @@ impl<M: ApiMethod> Call<M> {
         }
     }
 
-    /// Reports an event, and returns the next step. Reads the clock only if necessary.
-    pub(crate) fn next(&mut self, event: Event, clock: &impl Clock) -> Next<M> {
-        match event {
-            Event::Begun => self.step(self.machine.begin(), clock),
-            Event::Claimed => Next::Send,
-            Event::Received(response) => self.received(response, clock),
-            Event::Answered(action, answered) => self.answered(action, answered.0, clock),
-            Event::NotAnswered(action) => self.not_answered(action, clock),
-            Event::Waited(until) => {
-                if self.machine.is_backing_off() {
-                    self.not_before = until;
-                }
-                let action = self.machine.waited(self.now(clock));
-                self.step(action, clock)
-            }
-            Event::GivenUp => {
-                let action = self.machine.give_up();
-                self.step(action, clock)
-            }
+    /// Begins the call. Like all functions that return the next step, this reads the clock only if necessary.
+    #[inline]
+    pub(crate) fn begin(&mut self, clock: &impl Clock) -> Next {
+        self.step(self.machine.begin(), clock)
+    }
+
+    /// Reports the end of a wait that was to end at this time.
+    pub(crate) fn waited(&mut self, until: Duration, clock: &impl Clock) -> Next {
+        if self.machine.is_backing_off() {
+            self.not_before = until;
         }
+        let action = self.machine.waited(self.now(clock));
+        self.step(action, clock)
+    }
+
+    /// Ends the call instead of waiting.
+    pub(crate) fn give_up(&mut self, clock: &impl Clock) -> Next {
+        let action = self.machine.give_up();
+        self.step(action, clock)
     }
 
     /// Performs the machine's actions, up to the next one that needs a driver.
     #[inline]
-    pub(super) fn step(&mut self, mut action: Action, clock: &impl Clock) -> Next<M> {
+    pub(super) fn step(&mut self, mut action: Action, clock: &impl Clock) -> Next {
         loop {
             action = match action {
                 Action::Send => {
@@ -147,7 +130,7 @@ impl<M: ApiMethod> Call<M> {
                     action
                 }
                 Action::Wait(duration) => return Next::Wait(duration),
-                Action::Finish => return Next::Done(self.end()),
+                Action::Finish => return Next::Done,
                 action if self.concerns_store(action) => return Next::Ask(action),
                 // Without a store, the ledger answers.
                 Action::Claim => self.admit(clock),
@@ -205,11 +188,6 @@ impl<M: ApiMethod> Call<M> {
         self.reservation.iter_mut().for_each(Reservation::pause);
     }
 
-    /// Releases the reservation or claim of a call that has ended.
-    pub(crate) fn release(&mut self) {
-        (self.reservation, self.stored) = (None, None);
-    }
-
     /// Returns the time, with the date only if it is needed: reading the date is the slowest part of a call in the ledger.
     pub(super) fn now(&self, clock: &impl Clock) -> Moment {
         let needs_date = self.stored.is_some() || self.api.limits().needs_date();
@@ -217,9 +195,12 @@ impl<M: ApiMethod> Call<M> {
         Moment { time: now.time.max(self.not_before), ..now }
     }
 
-    /// Returns the result of the call.
-    fn end(&mut self) -> Result<Reply<M::Answer>, Error> {
-        if let Some(reply) = self.stored.as_mut().and_then(|stored| stored.reply.take()) {
+    /// Returns the result of a call that has ended, and releases its claim.
+    #[cold]
+    pub(crate) fn end(&mut self) -> Result<Reply<M::Answer>, Error> {
+        self.reservation = None;
+        let (call, reply) = self.stored.take().map_or((None, None), |stored| (stored.call, stored.reply));
+        if let Some(reply) = reply {
             return Ok(reply);
         }
         // Without an error, a time limit passed before the first attempt.
@@ -229,7 +210,7 @@ impl<M: ApiMethod> Call<M> {
             }
             not_in_time::<M>("`max_elapsed` of the call passed before the store confirmed its claim")
         });
-        Err(match self.id() {
+        Err(match call {
             Some(call) => error.with_call(call),
             None => error,
         })

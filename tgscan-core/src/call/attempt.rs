@@ -12,32 +12,51 @@ use crate::store::{self, Settlement};
 use crate::{Credits, Error, Reply, TransportError};
 
 impl<M: ApiMethod> Call<M> {
-    /// Reports the outcome of the request. Reads the clock only if necessary.
-    pub(super) fn received(
-        &mut self,
+    /// Parses the outcome of the request; `None` if the transport panicked.
+    #[inline]
+    pub(crate) fn parse(
+        &self,
         response: Option<Result<Response<Bytes>, TransportError>>,
-        clock: &impl Clock,
-    ) -> Next<M> {
+    ) -> Result<Reply<M::Answer>, Error> {
         let panicked = || TransportError::new("the transport panicked").with_trusted_text();
-        let mut result = match response {
+        match response {
             Some(Ok(response)) => self.api.parse(self.method.get(), response),
             Some(Err(error)) => self.api.parse_failed(self.method.get(), error),
             None => self.api.parse_failed(self.method.get(), panicked()),
-        };
-        // Changed in place, because a reply is expensive to move.
-        if let Ok(reply) = &mut result {
-            self.succeeded(reply);
         }
-        if self.stored.is_none() && result.is_ok() {
-            self.settle_in_ledger(clock);
-            return Next::Done(result);
+    }
+
+    /// Settles the call in its ledger if the result is a reply. Returns whether this ended the call. Otherwise, report the
+    /// result with [`received`](Self::received).
+    // A reply is expensive to move, so it stays where it is.
+    #[inline]
+    pub(crate) fn settle_reply(
+        &mut self,
+        result: &mut Result<Reply<M::Answer>, Error>,
+        clock: &impl Clock,
+    ) -> bool {
+        match result {
+            Ok(reply) if self.stored.is_none() => {
+                self.succeeded(reply);
+                self.settle_in_ledger(clock);
+                true
+            }
+            _ => false,
         }
-        match (result, &mut self.stored) {
-            (Ok(reply), Some(stored)) => stored.reply = Some(reply),
-            (Ok(_), None) => {}
-            (Err(error), _) => return self.failed(error, clock),
+    }
+
+    /// Reports the result of an attempt.
+    pub(crate) fn received(&mut self, result: Result<Reply<M::Answer>, Error>, clock: &impl Clock) -> Next {
+        match result {
+            Ok(mut reply) => {
+                self.succeeded(&mut reply);
+                if let Some(stored) = &mut self.stored {
+                    stored.reply = Some(reply);
+                }
+                self.step(Action::Settle, clock)
+            }
+            Err(error) => self.failed(error, clock),
         }
-        self.step(Action::Settle, clock)
     }
 
     /// Records a successful answer.
@@ -66,7 +85,8 @@ impl<M: ApiMethod> Call<M> {
         }
     }
 
-    fn failed(&mut self, error: Error, clock: &impl Clock) -> Next<M> {
+    #[cold]
+    fn failed(&mut self, error: Error, clock: &impl Clock) -> Next {
         let longest = self.api.retry().max_backoff;
         let retry_after =
             |response: &Response<Bytes>| retry_after(response.headers(), || clock.date(), longest);

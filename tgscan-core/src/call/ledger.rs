@@ -12,6 +12,7 @@ use crate::store::StoreRefusal;
 
 impl<M: ApiMethod> Call<M> {
     /// Admits the call in the ledger.
+    #[inline]
     pub(super) fn admit(&mut self, clock: &impl Clock) -> Action {
         let now = self.now(clock);
         let claimed = match self.api.ledger().admit(M::NAME, self.api.limits(), millis(now.time), now.date) {
@@ -38,6 +39,7 @@ impl<M: ApiMethod> Call<M> {
     }
 
     /// Books the settlement in the ledger.
+    #[inline]
     pub(super) fn settle_in_ledger(&mut self, clock: &impl Clock) {
         let cost = self.machine.cost;
         // The time matters only for uncertain attempts.

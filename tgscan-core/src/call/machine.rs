@@ -125,6 +125,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Creates a call, which is claimed first if it can cost credits.
+    #[inline]
     pub(crate) fn new(limits: TimeLimits, can_cost: bool) -> Self {
         Self {
             limits,
@@ -141,11 +142,13 @@ impl Machine {
     }
 
     /// Returns the first action.
+    #[inline]
     pub(crate) fn begin(&self) -> Action {
         if self.state == State::Claiming { Action::Claim } else { Action::Send }
     }
 
     /// Reports the outcome of a claim requested at `asked`.
+    #[inline]
     pub(crate) fn claimed(&mut self, claimed: Claimed, asked: Moment, now: Moment) -> Action {
         match claimed {
             Claimed::Granted => {
@@ -186,6 +189,7 @@ impl Machine {
     }
 
     /// Reports the cost of an attempt, and the decision after it.
+    #[inline]
     pub(crate) fn attempted(&mut self, credits: Credits, decision: Decision, now: Moment) -> Action {
         match credits {
             Credits::Charged(credits) => self.cost.charged = self.cost.charged.saturating_add(credits),
@@ -240,6 +244,7 @@ impl Machine {
     }
 
     /// Reports that the settlement was booked or failed.
+    #[inline]
     pub(crate) fn settled(&mut self) -> Action {
         self.finish()
     }
@@ -253,6 +258,7 @@ impl Machine {
     }
 
     /// Returns when the claim was last confirmed.
+    #[inline]
     pub(crate) fn confirmed(&self) -> Moment {
         self.confirmed
     }
@@ -263,6 +269,7 @@ impl Machine {
     }
 
     /// Returns the end of the caller's wait.
+    #[inline]
     pub(crate) fn deadline(&self) -> Option<Duration> {
         self.limits.deadline
     }
@@ -279,6 +286,7 @@ impl Machine {
         self.limits.fence.is_some_and(|fence| now.since(self.confirmed) > fence)
     }
 
+    #[inline]
     fn send_or_renew(&mut self, now: Moment) -> Action {
         if self.is_late(now) {
             return self.settle();
@@ -295,6 +303,7 @@ impl Machine {
         self.enter(State::Sending, Action::Send)
     }
 
+    #[inline]
     fn is_late(&self, now: Moment) -> bool {
         self.limits.deadline.is_some_and(|deadline| now.time >= deadline)
     }

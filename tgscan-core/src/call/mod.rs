@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_types::ApiMethod;
 
-pub(crate) use advance::{Call, Event, Next, Options, too_late};
+pub(crate) use advance::{Call, Next, Options, too_late};
 pub(crate) use clock::Clock;
 pub use clock::Now;
 use machine::Action;
@@ -94,11 +94,13 @@ impl<M: ApiMethod> Step<M> {
     }
 
     fn begin_with(api: &Api, method: M, options: Options, now: Now) -> Self {
-        Self::after(Call::new(api, method, options, now.time()), Event::Begun, now)
+        let mut call = Call::new(api, method, options, now.time());
+        let next = call.begin(&now);
+        Self::after(call, next, now)
     }
 
-    fn after(mut call: Call<M>, event: Event, now: Now) -> Self {
-        match call.next(event, &now) {
+    fn after(mut call: Call<M>, next: Next, now: Now) -> Self {
+        match next {
             Next::Ask(action) => {
                 Self::Ask(Asking { request: call.store_request(action, &now), call, action })
             }
@@ -111,7 +113,7 @@ impl<M: ApiMethod> Step<M> {
                 let until = call.now(&now).time.saturating_add(duration);
                 Self::Wait(Wait { call, duration, until })
             }
-            Next::Done(result) => Self::Done(result),
+            Next::Done => Self::Done(call.end()),
         }
     }
 }
@@ -120,8 +122,13 @@ impl<M: ApiMethod> InFlight<M> {
     /// Reports the outcome of the request.
     ///
     /// Compares a `Retry-After` date with the response's `Date`, or else with the date of `now`.
-    pub fn received(self, response: Result<Response<Bytes>, TransportError>, now: Now) -> Step<M> {
-        Step::after(self.call, Event::Received(Some(response)), now)
+    pub fn received(mut self, response: Result<Response<Bytes>, TransportError>, now: Now) -> Step<M> {
+        let mut result = self.call.parse(Some(response));
+        if self.call.settle_reply(&mut result, &now) {
+            return Step::Done(result);
+        }
+        let next = self.call.received(result, &now);
+        Step::after(self.call, next, now)
     }
 
     /// Returns whether it is too late to begin to write the request, because its claim in the store may have expired.
@@ -145,8 +152,9 @@ impl<M: ApiMethod> Asking<M> {
     }
 
     /// Reports the result of [`ask`](Self::ask).
-    pub fn answered(self, answered: Answered, now: Now) -> Step<M> {
-        Step::after(self.call, Event::Answered(self.action, answered), now)
+    pub fn answered(mut self, answered: Answered, now: Now) -> Step<M> {
+        let next = self.call.answered(self.action, answered, &now);
+        Step::after(self.call, next, now)
     }
 }
 
@@ -163,13 +171,15 @@ impl<M: ApiMethod> Wait<M> {
     }
 
     /// Continues after the wait.
-    pub fn resume(self, now: Now) -> Step<M> {
-        Step::after(self.call, Event::Waited(self.until), now)
+    pub fn resume(mut self, now: Now) -> Step<M> {
+        let next = self.call.waited(self.until, &now);
+        Step::after(self.call, next, now)
     }
 
     /// Ends the call instead of waiting.
-    pub fn give_up(self, now: Now) -> Step<M> {
-        Step::after(self.call, Event::GivenUp, now)
+    pub fn give_up(mut self, now: Now) -> Step<M> {
+        let next = self.call.give_up(&now);
+        Step::after(self.call, next, now)
     }
 }
 

@@ -12,8 +12,8 @@ use super::{Call, Next, too_late};
 use crate::account::{Cost, NotAdmitted};
 use crate::reply::Storage;
 use crate::store::{
-    self, Account, AccountReply, CallId, Claim, ClaimGuard, Done, Lookup, Operation, Question, Request,
-    Settlement, StoreError, StorePolicy, StoreRefusal,
+    self, Account, AccountReply, Answered, CallId, Claim, ClaimGuard, Done, Lookup, Operation, Question,
+    Request, Settlement, StoreError, StorePolicy, StoreRefusal,
 };
 use crate::{Api, Credits, Error, ErrorKind, Reply};
 
@@ -88,27 +88,24 @@ impl<M: ApiMethod> Call<M> {
     }
 
     /// Reports that the account did not reply before the deadline.
-    pub(super) fn not_answered(&mut self, action: Action, clock: &impl Clock) -> Next<M> {
+    pub(crate) fn not_answered(&mut self, action: Action, clock: &impl Clock) -> Next {
         if matches!(action, Action::Claim | Action::Lookup(_)) {
-            return Next::Done(Err(too_late::<M>()));
+            self.last = Some(too_late::<M>());
+            return Next::Done;
         }
         let error = StoreError::new("the store did not answer before the deadline of the call");
-        self.answered(action, Err(error), clock)
+        self.answered(action, Answered(Err(error)), clock)
     }
 
     /// Reports the account's reply.
-    pub(super) fn answered(
-        &mut self,
-        action: Action,
-        reply: Result<AccountReply, StoreError>,
-        clock: &impl Clock,
-    ) -> Next<M> {
+    pub(crate) fn answered(&mut self, action: Action, answered: Answered, clock: &impl Clock) -> Next {
         let now = self.now(clock);
         let asked = self.stored.as_ref().map_or(now, |stored| stored.asked);
-        let next = match (action, reply) {
+        let next = match (action, answered.0) {
             (Action::Lookup(_), Ok(AccountReply::Ended(has_ended))) => self.machine.looked_up(has_ended, now),
             (Action::Claim, Ok(AccountReply::Stored(id, answer, age))) => {
-                return Next::Done(self.read_stored(id, answer, age));
+                self.read_stored(id, answer, age);
+                return Next::Done;
             }
             (Action::Claim, Ok(AccountReply::Done(done))) => {
                 let claimed = self.claimed(done);
@@ -195,17 +192,19 @@ impl<M: ApiMethod> Call<M> {
     }
 
     /// Parses a stored answer.
-    fn read_stored(
-        &self,
-        call: CallId,
-        answer: store::Answer,
-        age: Duration,
-    ) -> Result<Reply<M::Answer>, Error> {
+    fn read_stored(&mut self, call: CallId, answer: store::Answer, age: Duration) {
         let mut response = Response::new(answer.body);
         *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or_default();
         match self.api.parse(self.method.get(), response) {
-            Ok(reply) => Ok(reply.into_stored(call, Storage::Cached { age, credits: answer.credits })),
-            Err(error) => Err(error.with_attempts(0).with_credits(Credits::NotCharged).with_call(call)),
+            Ok(reply) => {
+                let storage = Storage::Cached { age, credits: answer.credits };
+                if let Some(stored) = &mut self.stored {
+                    stored.reply = Some(reply.into_stored(call, storage));
+                }
+            }
+            Err(error) => {
+                self.last = Some(error.with_attempts(0).with_credits(Credits::NotCharged).with_call(call));
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use super::caller::Caller;
 use super::waits::deadline_passed;
 use super::watch::Watch;
 use crate::call::clock::millis;
-use crate::call::{Call, Clock, Event, Next, Observer, Options};
+use crate::call::{Call, Clock, Next, Observer, Options};
 use crate::panics::{CatchPanic, catch};
 use crate::store;
 use crate::transport::SendBy;
@@ -52,7 +52,8 @@ impl Client {
         first: First<M>,
         caller: Option<&Caller<M>>,
     ) -> Result<Reply<M::Answer>, Error> {
-        let (_running, mut watch, mut event);
+        let is_claimed = matches!(first, First::Claimed(_));
+        let (_running, mut watch);
         let mut call = match first {
             First::Called(method) => {
                 let method = method?;
@@ -66,68 +67,64 @@ impl Client {
                 }
                 _running = running;
                 let began = self.now();
-                (watch, event) = (self.watch::<M>(began), Event::Begun);
+                watch = self.watch::<M>(began);
                 self.begin(method, deadline, began)
             }
             First::Internal(method) => {
                 let began = self.now();
-                (watch, event) = (self.watch::<M>(began), Event::Begun);
+                watch = self.watch::<M>(began);
                 self.begin(method, None, began)
             }
             First::Claimed(claimed) => {
-                (watch, event) = (claimed.watch, Event::Claimed);
+                watch = claimed.watch;
                 claimed.call
             }
         };
+        let mut next = if is_claimed { Next::Send } else { call.begin(&ClientClock(self, call.began())) };
         loop {
-            let sending = {
-                // In an inner scope, because `next` is large and the future would keep it while it waits.
-                let next = self.next(&mut call, event, &mut watch);
-                match next {
-                    Next::Send => {
-                        if let Some(watch) = &mut watch {
-                            watch.sent();
-                        }
-                        if let Some(caller) = caller {
-                            caller.progress.sent(&call);
-                        }
-                        self.sending(&call)
+            let response = match next {
+                Next::Send => {
+                    if let Some(watch) = &mut watch {
+                        watch.sent();
                     }
-                    Next::Done(result) => return result,
-                    other => {
-                        event = Box::pin(self.wait_or_ask(&mut call, other, caller)).await;
-                        continue;
+                    if let Some(caller) = caller {
+                        caller.progress.sent(&call);
                     }
+                    let sending = self.sending(&call);
+                    match call.deadline() {
+                        // Only the caller's wait ends at the deadline. An attempt in a separate task continues.
+                        Some(_) if caller.is_none() => {
+                            let sent = Box::pin(self.before(call.deadline(), sending)).await;
+                            sent.unwrap_or_else(|| Some(Err(deadline_passed())))
+                        }
+                        _ => sending.await,
+                    }
+                }
+                Next::Ask(_) | Next::Wait(_) => {
+                    next = Box::pin(self.wait_or_ask(&mut call, next, caller)).await;
+                    continue;
+                }
+                Next::Done => {
+                    let result = call.end();
+                    self.ended(watch, &result);
+                    return result;
                 }
             };
-            event = Event::Received(match call.deadline() {
-                // Only the caller's wait ends at the deadline. An attempt in a separate task continues.
-                Some(_) if caller.is_none() => {
-                    let sent = Box::pin(self.before(call.deadline(), sending)).await;
-                    sent.unwrap_or_else(|| Some(Err(deadline_passed())))
+            let clock = ClientClock(self, call.began());
+            // Declared after the waits, because the future would keep it: it is large.
+            let mut result = call.parse(response);
+            if call.settle_reply(&mut result, &clock) {
+                if let Some(watch) = &mut watch {
+                    watch.received(&call, Next::Done, result.as_ref().ok());
                 }
-                _ => sending.await,
-            });
+                self.ended(watch, &result);
+                return result;
+            }
+            next = call.received(result, &clock);
+            if let Some(watch) = &mut watch {
+                watch.received(&call, next, None);
+            }
         }
-    }
-
-    /// Reports an event to a call and its next step to the observer.
-    fn next<M: ApiMethod>(
-        &self,
-        call: &mut Call<M>,
-        event: Event,
-        watch: &mut Option<Box<Watch>>,
-    ) -> Next<M> {
-        let is_received = matches!(event, Event::Received(_));
-        let next = call.next(event, &ClientClock(self, call.began()));
-        if let (Some(watch), true) = (watch.as_mut(), is_received) {
-            watch.received(call, &next);
-        }
-        if let Next::Done(result) = &next {
-            call.release();
-            self.ended(watch.take(), result);
-        }
-        next
     }
 
     /// Returns whether other processes may have recorded a charge of `M` that this one does not know.
@@ -188,14 +185,12 @@ impl Client {
     }
 
     /// Drives a call until it is claimed or has ended.
-    pub(super) async fn claim<M: ApiMethod>(&self, call: &mut Call<M>) -> Next<M> {
-        let mut event = Event::Begun;
-        loop {
-            event = match call.next(event, &ClientClock(self, call.began())) {
-                next @ (Next::Ask(_) | Next::Wait(_)) => Box::pin(self.wait_or_ask(call, next, None)).await,
-                next => return next,
-            };
+    pub(super) async fn claim<M: ApiMethod>(&self, call: &mut Call<M>) -> Next {
+        let mut next = call.begin(&ClientClock(self, call.began()));
+        while let Next::Ask(_) | Next::Wait(_) = next {
+            next = Box::pin(self.wait_or_ask(call, next, None)).await;
         }
+        next
     }
 
     /// Returns the observer if there are limits to report.
@@ -204,13 +199,13 @@ impl Client {
         (!self.shared.api.limits().is_empty()).then(|| observer.clone())
     }
 
-    /// Performs a step that asks the store or waits.
+    /// Performs a step that asks the store or waits. Returns the next step.
     async fn wait_or_ask<M: ApiMethod>(
         &self,
         call: &mut Call<M>,
-        next: Next<M>,
+        next: Next,
         caller: Option<&Caller<M>>,
-    ) -> Event {
+    ) -> Next {
         let clock = ClientClock(self, call.began());
         match next {
             Next::Ask(action) => {
@@ -218,21 +213,21 @@ impl Client {
                 let until = call.deadline().filter(|_| caller.is_none());
                 let asking = store::ask(call.store_request(action, &clock));
                 match self.before(until, asking).await {
-                    Some(answered) => Event::Answered(action, answered),
-                    None => Event::NotAnswered(action),
+                    Some(answered) => call.answered(action, answered, &clock),
+                    None => call.not_answered(action, &clock),
                 }
             }
             Next::Wait(_) if call.wants_balance() => {
                 self.before(call.deadline(), Box::pin(self.reconcile_once())).await;
-                Event::Waited(Duration::ZERO)
+                call.waited(Duration::ZERO, &clock)
             }
             Next::Wait(duration) => {
                 let until = clock.time().saturating_add(duration);
                 self.pause(call, duration, caller).await;
                 let is_gone = caller.is_some_and(|caller| caller.sender.is_closed());
-                if is_gone { Event::GivenUp } else { Event::Waited(until) }
+                if is_gone { call.give_up(&clock) } else { call.waited(until, &clock) }
             }
-            Next::Send | Next::Done(_) => Event::Claimed,
+            Next::Send | Next::Done => next,
         }
     }
 

@@ -31,8 +31,9 @@ impl Client {
             let watch = self.watch::<M>(began);
             let mut call = self.begin(method, deadline, began);
             // Stored answers and refused calls need no task.
-            let claimed = self.before(deadline, self.claim(&mut call)).await;
-            if let Next::Done(result) = claimed.unwrap_or_else(|| Next::Done(Err(too_late::<M>()))) {
+            let next = self.before(deadline, self.claim(&mut call)).await;
+            if !matches!(next, Some(Next::Send)) {
+                let result = if next.is_some() { call.end() } else { Err(too_late::<M>()) };
                 drop(call);
                 self.ended(watch, &result);
                 return result;

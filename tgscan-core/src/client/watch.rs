@@ -51,17 +51,22 @@ impl Watch {
         }
     }
 
-    pub(super) fn received<M: ApiMethod>(&mut self, call: &Call<M>, next: &Next<M>) {
-        let (credits, error, backoff) = match next {
+    pub(super) fn received<M: ApiMethod>(
+        &mut self,
+        call: &Call<M>,
+        next: Next,
+        reply: Option<&Reply<M::Answer>>,
+    ) {
+        let backoff = match next {
             Next::Send => return,
-            Next::Wait(duration) => (call.error().map(Error::credits), call.error(), Some(*duration)),
-            Next::Ask(..) => (call.credits(), call.error(), call.backoff()),
-            Next::Done(Ok(reply)) => (Some(reply.credits), None, None),
-            Next::Done(Err(error)) => (Some(error.credits()), Some(error), None),
+            Next::Wait(duration) => Some(duration),
+            Next::Ask(_) => call.backoff(),
+            Next::Done => None,
         };
+        let credits = reply.map(|reply| reply.credits).or_else(|| call.credits());
         let credits = credits.unwrap_or(Credits::NotCharged);
         self.credits = credits;
-        let duration = self.since(self.sent);
+        let (duration, error) = (self.since(self.sent), call.error());
         let attempt =
             AttemptSummary { method: self.method, number: self.attempts, duration, credits, error, backoff };
         catch(|| self.observer.attempt_finished(&attempt));
