@@ -66,6 +66,8 @@ impl<M: ApiMethod> Call<M> {
         if reply.is_mismatched() && reply.credits == Credits::NotCharged && self.api.can_cost::<M>() {
             reply.credits = Credits::Uncertain;
         }
+        // That of an earlier attempt.
+        self.last = None;
         self.machine.attempted(reply.credits, Decision::GiveUp, Moment::default());
         reply.attempts = self.machine.attempts;
         if self.machine.cost.uncertain > 0 && reply.credits == Credits::NotCharged {

@@ -253,6 +253,16 @@ fn error_names_its_call_although_an_observer_keeps_it() {
 }
 
 #[test]
+fn answer_after_a_refused_attempt_is_observed_without_an_error() {
+    let (subject, mock, errors) = (Subject::memory(), mock(), Errors::default());
+    let client = subject.client(&mock).with_observer(errors.clone());
+    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope(StatusCode::TOO_MANY_REQUESTS))]);
+    block_on(client.search("alice_1")).unwrap();
+    let errors = errors.0.lock().unwrap();
+    assert_eq!(errors.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false], "{errors:?}");
+}
+
+#[test]
 fn refusal_before_the_grant_is_no_error_of_the_attempt() {
     let (subject, mock, errors) = (Subject::memory(), mock(), Errors::default());
     let service = mock.clone();
