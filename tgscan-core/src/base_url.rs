@@ -201,19 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_states_the_remedy() {
-        for (wrong, says) in [
-            ("https://a b", "give one like `https://api.tgdev.io`"),
-            ("api.tgdev.io", "give an absolute one"),
-            ("ftp://api.tgdev.io", "starts with `https://`"),
-            ("http://api.tgdev.io", "with_plain_http_base_url"),
-            ("https://user@api.tgdev.io", "remove it, the API key is sent in a header"),
-            ("https://api.tgdev.io/?a=1", "has a query string or fragment; remove it"),
-            (&format!("https://api.tgdev.io/{}", "a".repeat(5000)), "longer than 4096 bytes"),
-        ] {
-            let error = BaseUrl::parse(wrong, false).expect_err(wrong).to_string();
-            assert!(error.contains(says), "{error}");
-        }
+    fn debug_hides_the_path() {
         assert_eq!(format!("{:?}", BaseUrl::parse("https://h:1/b/", false)), "Ok(https://h:1/…)");
     }
 }

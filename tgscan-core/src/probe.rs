@@ -1,6 +1,6 @@
 //! Reads single fields of a body that is truncated or does not match the schema.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -14,20 +14,28 @@ pub(crate) enum Status {
 
 /// Returns the `status` of an envelope, even if the rest is broken.
 pub(crate) fn status(body: &[u8]) -> Option<Status> {
-    match find(body, &["status"])? {
-        Leaf::Ok => Some(Status::Ok),
-        Leaf::Error => Some(Status::Error),
-        Leaf::Number(_) => None,
-    }
+    find(body, &["status"]).iter().rev().find_map(|text| match text.as_str() {
+        "ok" => Some(Status::Ok),
+        "error" => Some(Status::Error),
+        _ => None,
+    })
 }
 
 /// Returns the stated cost of an answer, even if the rest is broken: `result.meta.op_cost`, as in every documented answer
-/// with a cost.
+/// with a cost. If a cost is repeated, the greatest one counts, so that a paid answer never counts as free.
 pub(crate) fn op_cost(body: &[u8]) -> Option<u64> {
-    match find(body, &["result", "meta", "op_cost"])? {
-        Leaf::Number(credits) => Some(credits),
-        Leaf::Ok | Leaf::Error => None,
-    }
+    find(body, &["result", "meta", "op_cost"]).iter().filter_map(|text| whole(text)).max()
+}
+
+/// Reads a whole number, also one written as a float, which answers accept too.
+fn whole(text: &str) -> Option<u64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let float = || {
+        let number: f64 = text.parse().ok()?;
+        // Without the sign of -0.
+        if number <= EXACT { (number + 0.0).to_string().parse().ok() } else { None }
+    };
+    text.parse().ok().or_else(float)
 }
 
 /// Returns whether a body has an `op_cost` other than 0 at any place, even if its value cannot be read.
@@ -41,15 +49,9 @@ pub(crate) fn mentions_cost(body: &[u8]) -> bool {
     values.any(|value| !is_zero(value.trim_ascii_start()))
 }
 
-#[derive(Clone, Copy)]
-enum Leaf {
-    Ok,
-    Error,
-    Number(u64),
-}
-
-fn find(body: &[u8], path: &[&str]) -> Option<Leaf> {
-    let found = Cell::new(None);
+/// Returns the texts and numbers at a path of objects.
+fn find(body: &[u8], path: &[&str]) -> Vec<String> {
+    let found = RefCell::default();
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     // A number at the end may be truncated: `12` must not be read as 1.
     let whole = body.trim_ascii_end();
@@ -62,13 +64,21 @@ fn find(body: &[u8], path: &[&str]) -> Option<Leaf> {
     let mut json = serde_json::Deserializer::from_slice(body);
     // A later error does not affect a value that was already found.
     let _ = Probe { path, found: &found }.deserialize(&mut json);
-    found.get()
+    found.into_inner()
 }
 
 #[derive(Clone, Copy)]
 struct Probe<'a> {
     path: &'a [&'a str],
-    found: &'a Cell<Option<Leaf>>,
+    found: &'a RefCell<Vec<String>>,
+}
+
+impl Probe<'_> {
+    fn push(self, value: String) {
+        if self.path.is_empty() {
+            self.found.borrow_mut().push(value);
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Probe<'_> {
@@ -101,42 +111,17 @@ impl<'de> Visitor<'de> for Probe<'_> {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        if self.path.is_empty() {
-            // If a cost is repeated, the greater one counts, so that a paid answer never counts as free.
-            let seen = if let Some(Leaf::Number(seen)) = self.found.get() { seen } else { 0 };
-            self.found.set(Some(Leaf::Number(number.max(seen))));
-        }
+        self.push(number.to_string());
         Ok(())
     }
 
-    // A whole number written as a float, which answers accept too.
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<(), E> {
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        if number.fract() == 0.0 && (0.0..=EXACT).contains(&number) {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "whole, and within 2^53"
-            )]
-            return self.visit_u64(number as u64);
-        }
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.push(format!("{number:?}"));
         Ok(())
     }
 
-    // A number as text, which answers accept too.
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        match text {
-            _ if !self.path.is_empty() => {}
-            "ok" => self.found.set(Some(Leaf::Ok)),
-            "error" => self.found.set(Some(Leaf::Error)),
-            _ => {
-                return match (text.parse::<u64>(), text.parse::<f64>()) {
-                    (Ok(number), _) => self.visit_u64(number),
-                    (Err(_), Ok(number)) => self.visit_f64(number),
-                    (Err(_), Err(_)) => Ok(()),
-                };
-            }
-        }
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.push(text.to_owned());
         Ok(())
     }
 }
@@ -154,6 +139,9 @@ mod tests {
             (r#"{"result":{"meta":{"op_cost":9.0}}}"#, Some(9)),
             (r#"{"result":{"meta":{"op_cost":1e1}}}"#, Some(10)),
             (r#"{"result":{"meta":{"op_cost":1.5}}}"#, None),
+            (r#"{"result":{"meta":{"op_cost":-0}}}"#, Some(0)),
+            (r#"{"result":{"meta":{"op_cost":1e16}}}"#, None),
+            (r#"{"result":{"meta":{"op_cost":"NaN"}}}"#, None),
             (r#"{"result":{"meta":{"op_cost":9,"op_cost":0}}}"#, Some(9)),
             (r#"{"result":{"meta":{"op_cost":0,"op_cost":9}}}"#, Some(9)),
             (r#"{"result":{"meta":{"op_cost":9},"meta":{"op_cost":0}}}"#, Some(9)),

@@ -269,9 +269,20 @@ mod tests {
             assert_eq!(read(json), Some(2), "{json}");
         }
         assert_eq!(read(&format!("\"{}\"", u64::MAX)), Some(u64::MAX));
-        for json in
-            ["-2", "2.5", r#""-2""#, r#""2.5""#, r#""two""#, r#""""#, r#"" 2""#, "null", "true", "[2]"]
-        {
+        for json in [
+            "-2",
+            "2.5",
+            "1e300",
+            "9007199254740992.0",
+            r#""-2""#,
+            r#""2.5""#,
+            r#""two""#,
+            r#""""#,
+            r#"" 2""#,
+            "null",
+            "true",
+            "[2]",
+        ] {
             assert_eq!(read(json), None, "{json}");
         }
         let signed = |json: &str| whole::<_, i64>(&mut serde_json::Deserializer::from_str(json)).ok();

@@ -96,7 +96,7 @@ impl Book {
         for key in &entry.budgets {
             self.move_charges(key);
         }
-        let method = self.method(&entry.method);
+        let method = self.method(&entry);
         self.check(&entry, method, limits, 1, true)?;
         (entry.is_in_flight, entry.is_sending) = (true, true);
         self.add_call(&entry, method);
@@ -111,7 +111,7 @@ impl Book {
         limits: &Limits,
     ) -> Result<(), CapReached> {
         let more = u64::from(uncertain.saturating_sub(entry.uncertain));
-        let method = self.method(&entry.method);
+        let method = self.method(entry);
         let checked = self.check(entry, method, limits, more, false);
         checked.map_err(|cap| self.as_if_ended(cap, entry, method, more))?;
         self.add_attempt(entry, uncertain);

@@ -143,7 +143,7 @@ impl Book {
 
     /// Replaces the price of a method, for example after a wrong `op_cost`. Returns the old price.
     pub(crate) fn set_price(&mut self, method: &str, price: Option<u64>) -> Option<u64> {
-        let method = self.method(&Cow::Owned(method.to_owned()));
+        let method = self.method(&Entry { method: method.to_owned().into(), ..Entry::default() });
         std::mem::replace(&mut self.methods[method].price, price)
     }
 
@@ -183,9 +183,10 @@ impl Book {
         }
     }
 
-    /// Returns the index of a method. Adds the method if it is new.
+    /// Returns the index of a call's method. Adds the method if it is new.
     #[inline]
-    pub(super) fn method(&mut self, name: &Cow<'static, str>) -> usize {
+    pub(super) fn method(&mut self, entry: &Entry) -> usize {
+        let name = &entry.method;
         // Usually the same static string, so comparing the pointers is enough.
         let is_same =
             |known: &Method| std::ptr::eq(&raw const *known.name, &raw const **name) || known.name == *name;
@@ -236,7 +237,7 @@ impl Book {
     pub(super) fn add_attempt(&mut self, entry: &mut Entry, uncertain: u32) {
         let more = u64::from(uncertain.saturating_sub(entry.uncertain));
         // Counted as in flight until the call ends, so that a comparison does not resolve them earlier.
-        let method = self.method(&entry.method);
+        let method = self.method(entry);
         self.update_counts(entry, method, |calls| calls.in_flight += more);
         entry.uncertain = entry.uncertain.max(uncertain);
         self.sending += u64::from(!std::mem::replace(&mut entry.is_sending, true));
@@ -252,7 +253,7 @@ impl Book {
         joint: Option<&mut JointResolution>,
         at: Option<u64>,
     ) {
-        let method = self.method(&entry.method);
+        let method = self.method(entry);
         if cost.charged > 0 {
             self.methods[method].price = self.methods[method].price.max(Some(cost.charged));
         }
@@ -263,21 +264,21 @@ impl Book {
     pub(crate) fn lose_owner(&mut self, entry: &mut Entry, at: Option<u64>) -> bool {
         let uncertain = entry.uncertain + u32::from(entry.is_sending);
         let cost = Cost { charged: entry.charged, uncertain };
-        let method = self.method(&entry.method);
+        let method = self.method(entry);
         self.set_cost(entry, method, cost, None, at);
         cost == Cost::NONE
     }
 
     /// Resolves a call by hand: sets its total cost to `credits`.
     pub(crate) fn resolve(&mut self, entry: &mut Entry, credits: u64, joint: Option<&mut JointResolution>) {
-        let method = self.method(&entry.method);
+        let method = self.method(entry);
         self.set_cost(entry, method, Cost { charged: credits, uncertain: 0 }, joint, None);
     }
 
     /// Books a charged call that was considered free when it was sent.
     pub(crate) fn charge(&mut self, method: Cow<'static, str>, cost: Cost, at: Option<u64>) -> Entry {
         let mut entry = Entry { method, is_in_flight: true, is_sending: true, ..Entry::default() };
-        let method = self.method(&entry.method);
+        let method = self.method(&entry);
         self.add_call(&entry, method);
         self.settle(&mut entry, cost, None, at);
         entry

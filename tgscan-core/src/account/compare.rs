@@ -315,7 +315,7 @@ impl Book {
 
     /// Recalculates the charges of budgets for calls that were resolved together, when the cost of one becomes known.
     fn update_budget_shares(&mut self, known: &Entry, joint: &mut JointResolution) {
-        let method = self.method(&known.method);
+        let method = self.method(known);
         let reserved = u128::from(self.reserved(method, known.reserve).unwrap_or(1));
         for budget in &mut joint.budgets {
             if known.budgets.contains(&budget.key) {

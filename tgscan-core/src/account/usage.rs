@@ -43,7 +43,7 @@ impl Book {
 
     /// Returns the use of each limit of a call.
     fn levels(&mut self, entry: &Entry, limits: &Limits) -> Vec<(Level, BudgetUse)> {
-        let method = self.method(&entry.method);
+        let method = self.method(entry);
         let next = self.reserved(method, entry.reserve).unwrap_or(1);
         let level = |budget, limit: u64, used: u128| {
             let level = if used + u128::from(next) > limit.into() {

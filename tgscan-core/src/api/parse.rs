@@ -6,8 +6,7 @@ use tgscan_types::{ApiMethod, Envelope, repair_json};
 
 use super::{Api, form};
 use crate::error::{
-    ApiError, DecodeError, Error, ErrorKind, ReadError, UnexpectedResponse, is_object, read_text,
-    read_tracked,
+    ApiError, Error, ErrorKind, InvalidResponse, ReadError, is_object, read_text, read_tracked,
 };
 use crate::panics::catch;
 use crate::redact::Redactor;
@@ -96,10 +95,10 @@ impl Api {
             Ok(Ok(Envelope::Ok(_))) => ReadError::unstable(),
         };
         let kind = match probe::status(body) {
-            Some(probe::Status::Ok) => ErrorKind::Decode(DecodeError::new(problem, response)),
+            Some(probe::Status::Ok) => ErrorKind::Decode(InvalidResponse::undecodable(problem, response)),
             // An error without the service's message is from a gateway: `{"status":"error","message":…}`.
             Some(probe::Status::Error) | None => {
-                ErrorKind::UnexpectedResponse(UnexpectedResponse::new(problem, response, &redactor))
+                ErrorKind::UnexpectedResponse(InvalidResponse::unexpected(problem, response, &redactor))
             }
         };
         self.error::<M>(kind)

@@ -61,55 +61,34 @@ impl fmt::Display for ApiError {
     }
 }
 
-/// A complete response that is not the service's envelope, such as a gateway's HTML page.
-pub struct UnexpectedResponse {
+/// A complete response that is not the service's envelope, or not the answer that its envelope announces.
+pub struct InvalidResponse {
+    /// Describes the response without key and query, for printing.
+    description: String,
     problem: ReadError,
-    /// The `content-type` without key and query, for printing.
-    content_type: String,
     response: Response<Bytes>,
 }
 
-impl UnexpectedResponse {
-    pub(crate) fn new(problem: ReadError, response: Response<Bytes>, redactor: &Redactor<'_>) -> Self {
+impl InvalidResponse {
+    /// Creates the error of a response that is not an envelope, such as a gateway's HTML page.
+    pub(crate) fn unexpected(problem: ReadError, response: Response<Bytes>, redactor: &Redactor<'_>) -> Self {
         let content_type = response.headers().get(CONTENT_TYPE).map_or("no content type".into(), |value| {
             redactor.clean(&String::from_utf8_lossy(value.as_bytes()))
         });
-        Self { problem, content_type, response }
+        let (status, bytes) = (response.status().as_u16(), response.body().len());
+        let description =
+            format!("the response is not from the API (HTTP {status}, {content_type}, {bytes} bytes)");
+        Self { description, problem, response }
     }
 
-    /// Returns why the response is not an envelope, with JSON path and byte offset.
-    pub fn problem(&self) -> &ReadError {
-        &self.problem
-    }
-
-    /// Returns the whole response.
-    pub fn response(&self) -> &Response<Bytes> {
-        &self.response
-    }
-}
-
-impl fmt::Display for UnexpectedResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the response is not from the API (HTTP {}, {}, {} bytes): {}",
-            self.response.status().as_u16(),
-            self.content_type,
-            self.response.body().len(),
-            self.problem
-        )
-    }
-}
-
-/// A successful envelope whose `result` does not match the schema. Never retried, because it may have been paid for.
-pub struct DecodeError {
-    problem: ReadError,
-    response: Response<Bytes>,
-}
-
-impl DecodeError {
-    pub(crate) fn new(problem: ReadError, response: Response<Bytes>) -> Self {
-        Self { problem, response }
+    /// Creates the error of a successful envelope whose `result` does not match the schema. Never retried, because it may
+    /// have been paid for.
+    pub(crate) fn undecodable(problem: ReadError, response: Response<Bytes>) -> Self {
+        let (status, bytes) = (response.status().as_u16(), response.body().len());
+        let description = format!(
+            "the service reports success, but its answer does not match the schema (HTTP {status}, {bytes} bytes kept)"
+        );
+        Self { description, problem, response }
     }
 
     /// Returns why parsing failed, with JSON path and byte offset.
@@ -123,15 +102,9 @@ impl DecodeError {
     }
 }
 
-impl fmt::Display for DecodeError {
+impl fmt::Display for InvalidResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the service reports success, but its answer does not match the schema (HTTP {}, {} bytes kept): {}",
-            self.response.status().as_u16(),
-            self.response.body().len(),
-            self.problem
-        )
+        write!(f, "{}: {}", self.description, self.problem)
     }
 }
 
@@ -145,4 +118,4 @@ macro_rules! debug_as_display {
         }
     )+};
 }
-debug_as_display!(ApiError, UnexpectedResponse, DecodeError);
+debug_as_display!(ApiError, InvalidResponse);

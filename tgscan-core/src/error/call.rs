@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use tgscan_types::InvalidQuery;
 
-use super::{ApiError, DecodeError, ReadError, UnexpectedResponse, read_json};
+use super::{ApiError, InvalidResponse, ReadError, read_json};
 use crate::{
     Credits, Refusal, TransportError,
     account::CapReached,
@@ -54,9 +54,9 @@ pub enum ErrorKind {
     /// The service answered with an error envelope.
     Api(ApiError),
     /// The response is not the service's envelope, for example an error page of a gateway or proxy.
-    UnexpectedResponse(UnexpectedResponse),
+    UnexpectedResponse(InvalidResponse),
     /// The service reports success, but the answer does not match the schema. The answer may have been paid for and is kept.
-    Decode(DecodeError),
+    Decode(InvalidResponse),
 }
 
 impl Error {
@@ -218,8 +218,7 @@ impl Error {
             ErrorKind::InvalidQuery(_) | ErrorKind::CapReached(_) | ErrorKind::Store(_) => None,
             ErrorKind::Transport(error) => error.partial(),
             ErrorKind::Api(error) => Some(error.response()),
-            ErrorKind::UnexpectedResponse(error) => Some(error.response()),
-            ErrorKind::Decode(error) => Some(error.response()),
+            ErrorKind::UnexpectedResponse(error) | ErrorKind::Decode(error) => Some(error.response()),
         }
     }
 
@@ -242,8 +241,7 @@ impl fmt::Display for Error {
             ErrorKind::Store(refusal) => refusal.fmt(f)?,
             ErrorKind::Transport(error) => error.fmt(f)?,
             ErrorKind::Api(error) => error.fmt(f)?,
-            ErrorKind::UnexpectedResponse(error) => error.fmt(f)?,
-            ErrorKind::Decode(error) => error.fmt(f)?,
+            ErrorKind::UnexpectedResponse(error) | ErrorKind::Decode(error) => error.fmt(f)?,
         }
         write!(f, " [{}", self.inner.credits)?;
         if self.inner.attempts > 1 {

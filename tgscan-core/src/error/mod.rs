@@ -4,7 +4,7 @@ mod answer;
 pub(crate) mod call;
 mod read;
 
-pub use answer::{ApiError, DecodeError, UnexpectedResponse};
+pub use answer::{ApiError, InvalidResponse};
 pub(crate) use call::{Error, ErrorKind};
 pub use read::ReadError;
 

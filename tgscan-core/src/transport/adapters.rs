@@ -34,7 +34,7 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
 /// });
 /// let shared: std::sync::Arc<dyn Transport> = std::sync::Arc::new(canned);
 /// ```
-pub fn transport_fn<F, Answer>(send: F) -> FnTransport<F>
+pub fn transport_fn<F, Answer>(send: F) -> impl Transport + fmt::Debug
 where
     F: Fn(Request<Bytes>) -> Answer + Send + Sync,
     Answer: Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'static,
@@ -42,9 +42,7 @@ where
     FnTransport { send }
 }
 
-/// A closure as a transport; see [`transport_fn`].
-#[derive(Clone)]
-pub struct FnTransport<F> {
+struct FnTransport<F> {
     send: F,
 }
 

@@ -167,6 +167,11 @@ impl TransportError {
         self.inner.partial.take()
     }
 
+    /// Returns the transport's cause, for example to downcast it. Its text may quote the request.
+    pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        self.inner.source.as_ref()
+    }
+
     /// Returns whether a time limit passed.
     pub fn is_timeout(&self) -> bool {
         self.inner.kind == TransportErrorKind::Timeout
@@ -233,13 +238,6 @@ impl StdError for TransportError {
     /// print sources. [`cause`](TransportError::cause) always returns it.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.inner.has_trusted_text.then_some(&*self.inner.source as _)
-    }
-}
-
-impl TransportError {
-    /// Returns the transport's cause, for example to downcast it. Its text may quote the request.
-    pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {
-        self.inner.source.as_ref()
     }
 }
 

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 pub use crate::base_url::is_loopback_host;
-pub use adapters::FnTransport;
 pub(crate) use error::TransportError;
 pub use error::{Delivery, TransportErrorKind};
 #[cfg(feature = "tower")]

@@ -83,16 +83,6 @@ impl FromStr for UserId {
     }
 }
 
-super::try_from_text!(UserId);
-
-impl TryFrom<i64> for UserId {
-    type Error = InvalidQuery;
-
-    fn try_from(id: i64) -> Result<Self, InvalidQuery> {
-        Self::new(id)
-    }
-}
-
 impl serde::Serialize for UserId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)

@@ -157,14 +157,6 @@ impl FromStr for Username {
     }
 }
 
-impl From<&Username> for Username {
-    fn from(username: &Username) -> Self {
-        username.clone()
-    }
-}
-
-super::try_from_text!(Username);
-
 fn is_allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }

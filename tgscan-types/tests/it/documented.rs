@@ -1,7 +1,7 @@
 //! Every documented example answer, with its typing errors corrected, round-trips to the same bytes.
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Number, Value};
 use tgscan_types::{
     ApiMethod, BalanceAnswer, Envelope, ErrorResult, IdEntry, SearchAnswer, SearchGroup, SearchMeta,
     SearchUser, SimilarGroup, SimilarGroupsAnswer, SimilarGroupsMeta, UserCheckAnswer, UserCheckMeta,
@@ -128,29 +128,33 @@ fn refuses_a_list_in_place_of_an_object() {
 }
 
 #[test]
-fn reads_every_number_from_a_float() {
-    fn as_floats(value: &mut Value) -> usize {
+fn reads_every_number_from_a_float_or_a_text() {
+    fn replace(value: &mut Value, number: fn(&Number) -> Value) -> usize {
         match value {
-            Value::Number(number) => {
-                *value = number.as_f64().unwrap().into();
+            Value::Number(old) => {
+                *value = number(old);
                 1
             }
-            Value::Object(fields) => fields.values_mut().map(as_floats).sum(),
-            Value::Array(items) => items.iter_mut().map(as_floats).sum(),
+            Value::Object(fields) => fields.values_mut().map(|field| replace(field, number)).sum(),
+            Value::Array(items) => items.iter_mut().map(|item| replace(item, number)).sum(),
             _ => 0,
         }
     }
-    struct Floats(usize);
-    impl MethodVisitor for Floats {
+    struct Replaced(usize);
+    impl MethodVisitor for Replaced {
         fn visit<M: ApiMethod>(&mut self) {
             let plain: Value = serde_json::from_str(&fixture::<M>()).unwrap();
-            let mut floats = plain.clone();
-            self.0 += as_floats(&mut floats);
-            let answer: Envelope<M::Answer> = serde_json::from_str(&floats.to_string()).expect(M::NAME);
-            assert_eq!(serde_json::to_value(&answer).unwrap(), plain, "{}", M::NAME);
+            let float = |number: &Number| Value::from(number.as_f64().unwrap());
+            let text = |number: &Number| Value::from(number.to_string());
+            for number in [float, text] {
+                let mut other = plain.clone();
+                self.0 += replace(&mut other, number);
+                let answer: Envelope<M::Answer> = serde_json::from_str(&other.to_string()).expect(M::NAME);
+                assert_eq!(serde_json::to_value(&answer).unwrap(), plain, "{}", M::NAME);
+            }
         }
     }
-    let mut floats = Floats(0);
-    visit_all(&mut floats);
-    assert!(floats.0 >= 9, "{} numbers", floats.0);
+    let mut replaced = Replaced(0);
+    visit_all(&mut replaced);
+    assert!(replaced.0 >= 18, "{} numbers", replaced.0);
 }

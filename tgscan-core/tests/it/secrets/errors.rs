@@ -39,11 +39,7 @@ pub(super) fn show_error(printer: &mut Printer, error: &Error) {
         ErrorKind::CapReached(cap) => printer.display(cap),
         ErrorKind::Transport(error) => printer.display(error),
         ErrorKind::Api(error) => printer.display(error),
-        ErrorKind::UnexpectedResponse(error) => {
-            printer.display(error);
-            printer.display(error.problem());
-        }
-        ErrorKind::Decode(error) => {
+        ErrorKind::UnexpectedResponse(error) | ErrorKind::Decode(error) => {
             printer.display(error);
             printer.display(error.problem());
         }
