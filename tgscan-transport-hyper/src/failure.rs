@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use http::Uri;
 use http::uri::Scheme;
@@ -45,7 +46,7 @@ pub(crate) fn before_head(error: SendError, handover: &Handover, target: &Target
         format!("no answer from {target}")
     };
     let is_trusted = !quotes_peer(&error);
-    let source = Cause { context, error: Box::new(error) };
+    let source = Cause { context, error: Arc::new(error) };
     let failed = if never_sent { TransportError::never_sent(source) } else { TransportError::new(source) };
     with_trust(failed.with_kind(kind), is_trusted)
 }
@@ -55,25 +56,26 @@ fn too_late(target: &Target<'_>) -> String {
 }
 
 /// Converts an error of connecting.
-fn while_connecting(error: ConnectError, target: &Target<'_>) -> TransportError {
-    if let Some(Refused(why)) = find(&error) {
+fn while_connecting(failed: ConnectError, target: &Target<'_>) -> TransportError {
+    let error: &(dyn StdError + 'static) = &*failed;
+    if let Some(Refused(why)) = find(error) {
         return refused(why);
     }
-    let proxy = find::<ProxyError>(&error);
+    let proxy = find::<ProxyError>(error);
     let is_permanent = proxy.is_some_and(|proxy| proxy.is_permanent);
-    let is_trusted = !quotes_peer(&error);
+    let is_trusted = !quotes_peer(error);
     let is_ended =
-        || proxy.is_none() && target.uri.scheme() == Some(&Scheme::HTTPS) && ended_in_handshake(&error);
-    let (kind, context) = if is_timeout(&error) {
+        || proxy.is_none() && target.uri.scheme() == Some(&Scheme::HTTPS) && ended_in_handshake(error);
+    let (kind, context) = if is_timeout(error) {
         (Kind::Timeout, format!("connecting to {target}"))
-    } else if let Some(why) = no_session(&error, target) {
+    } else if let Some(why) = no_session(error, target) {
         (Kind::Tls, why)
     } else if is_ended() {
         (Kind::Connect, format!("{target} ended the connection within the TLS handshake"))
     } else {
         (Kind::Connect, format!("connecting to {target}"))
     };
-    let failed = TransportError::never_sent(Cause { context, error: Box::new(error) });
+    let failed = TransportError::never_sent(Cause { context, error: failed });
     with_trust(failed.with_kind(if is_permanent { Kind::Refused } else { kind }), is_trusted)
 }
 
@@ -106,12 +108,18 @@ pub(crate) fn in_body(error: hyper::Error, received: u64, announced: Option<u64>
         _ => "the body broke off".to_owned(),
     };
     let (kind, is_trusted) = (kind(&error), !quotes_peer(&error));
-    BodyFailure { kind, source: Box::new(Cause { context, error: Box::new(error) }), is_trusted }
+    BodyFailure { kind, source: Box::new(Cause { context, error: Arc::new(error) }), is_trusted }
 }
 
 /// Reports a body that ended regularly but is shorter than announced.
 pub(crate) fn short_body(received: u64, announced: u64) -> BodyFailure {
     BodyFailure { kind: Kind::Broken, source: broke_off(received, announced).into(), is_trusted: true }
+}
+
+/// Reports a stream that the server ended without an error, before the end of the body.
+pub(crate) fn ended_early() -> BodyFailure {
+    let source = "the server ended the stream before the end of the body".into();
+    BodyFailure { kind: Kind::Broken, source, is_trusted: true }
 }
 
 fn broke_off(received: u64, announced: u64) -> String {
@@ -200,7 +208,7 @@ fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
 #[derive(Debug)]
 struct Cause {
     context: String,
-    error: Box<dyn StdError + Send + Sync>,
+    error: Arc<dyn StdError + Send + Sync>,
 }
 
 impl fmt::Display for Cause {
@@ -211,11 +219,7 @@ impl fmt::Display for Cause {
 
 impl StdError for Cause {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        // Skips "no connection", which the context already says.
-        match self.error.downcast_ref::<ConnectError>().and_then(StdError::source) {
-            Some(source) => Some(source),
-            None => Some(self.error.as_ref()),
-        }
+        Some(&*self.error)
     }
 }
 

@@ -105,7 +105,7 @@ impl Transport for HyperTransport {
 }
 
 /// Spawns a call as a task, within the span of its caller. Outside a runtime the call is dropped, which books it as not sent.
-pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(in_current_span(task));
     }

@@ -1,14 +1,11 @@
 //! The fields of a header block, without those that make h2 reset the stream or end the connection.
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue};
 
 use super::MAX_HEADER_LIST;
 use super::hpack::{encode, size_of_field};
-use crate::length::Once;
-
-/// The name that hides `content-length` from h2, which rejects a body of another length.
-const LENGTH: &str = "x-tgscan-content-length";
+use crate::restore::{LENGTH, Once, STATUS};
 
 /// The maximum total size of the fields other than status and length. Fields beyond it are dropped.
 const MAX_OTHERS: usize = MAX_HEADER_LIST as usize - 1024;
@@ -50,6 +47,7 @@ impl Fields {
                 | "transfer-encoding"
                 | "upgrade"
                 | LENGTH
+                | STATUS
         );
         if !is_connection_specific && HeaderValue::from_bytes(value).is_ok() {
             encode(name.as_ref(), value, &mut self.others);
@@ -60,7 +58,12 @@ impl Fields {
     pub(super) fn into_block(self) -> Vec<u8> {
         let mut block = Vec::with_capacity(self.others.len() + 64);
         if let Some(code) = self.status.agreed() {
-            encode(b":status", &code, &mut block);
+            // HTTP/2 has no 101 (RFC 9113, 8.6). h2 would take the frames of its body for an error of the connection.
+            let is_101 = code == *b"101";
+            encode(b":status", if is_101 { b"200" } else { &code }, &mut block);
+            if is_101 {
+                encode(STATUS.as_bytes(), &code, &mut block);
+            }
         }
         if let Some(length) = self.length.agreed() {
             encode(LENGTH.as_bytes(), length.to_string().as_bytes(), &mut block);
@@ -68,14 +71,4 @@ impl Fields {
         block.extend_from_slice(&self.others);
         block
     }
-}
-
-/// Restores `content-length` under its name. Returns the length, or `None` for a status without a body.
-pub(crate) fn restore_length<B>(response: &mut Response<B>) -> Option<u64> {
-    let length = response.headers_mut().remove(LENGTH)?;
-    let mut number = Once::default();
-    number.add_length(length.as_bytes());
-    response.headers_mut().insert(CONTENT_LENGTH, length);
-    let has_body = !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    number.agreed().filter(|_| has_body)
 }

@@ -14,7 +14,6 @@ mod huffman;
 use bytes::{Buf, BytesMut};
 
 use self::fields::Fields;
-pub(crate) use self::fields::restore_length;
 use self::hpack::Decoder;
 
 /// The maximum size of an answer's headers for h2 (RFC 9113, 6.5.2), close to hyper's limit over HTTP/1.1. Some gateways

@@ -1,26 +1,23 @@
-//! Repairs a head in place: overwrites the bytes and lines that hyper would reject.
+//! Writes a head without the lines that hyper would reject.
 
 use std::ops::Range;
 
 use bytes::BytesMut;
 use memchr::{memchr, memchr2};
 
-use crate::length::Once;
+use crate::restore::{Once, STATUS, has_no_body};
 
 /// The maximum number of headers other than framing headers. hyper accepts 100 in all; this leaves room for the others. A
 /// greater limit in hyper would allocate in every call.
 const MAX_HEADERS: usize = 92;
-
-/// Overwrites a line, which hyper then skips, because it is not a header.
-const SKIPPED: u8 = b'(';
 
 /// A complete head.
 pub(super) struct Head {
     /// The length of the head.
     pub(super) end: usize,
     /// The start of the headers.
-    pub(super) headers_start: usize,
-    /// `None` if the first line is not a status line.
+    headers_start: usize,
+    /// `None` if the first line is not a status line. Such a head cannot be repaired.
     status: Option<Status>,
     headers: Headers,
 }
@@ -48,42 +45,62 @@ impl Head {
         self.status.as_ref().is_some_and(|status| status.code[0] == b'1' && status.code != *b"101")
     }
 
-    /// Returns whether hyper reads the head as it is. A head without a status line cannot be repaired.
-    pub(super) fn is_good(&self) -> bool {
+    /// Returns whether the body is chunked.
+    pub(super) fn is_chunked(&self) -> bool {
+        self.status.is_some() && self.headers.coding == Some(Coding::Chunked)
+    }
+
+    /// Returns whether hyper reads the head as it is, and nothing after it needs inspection.
+    pub(super) fn passes(&self) -> bool {
+        let has_no_body = self.status.as_ref().is_some_and(|status| has_no_body(status.code));
+        self.is_good() && !self.is_interim() && !self.is_chunked() && !has_no_body
+    }
+
+    /// Returns whether hyper reads the head as it is.
+    fn is_good(&self) -> bool {
         let status = self.status.as_ref();
         status.is_none_or(|status| !status.is_odd && !self.headers.is_odd() && !self.is_coded_http_1_0())
     }
 
-    /// Overwrites the bytes and lines that hyper would reject.
-    pub(super) fn repair(&self, bytes: &mut [u8]) {
-        let Some(status) = &self.status else { return };
-        status.repair(bytes);
-        if self.headers.is_odd() {
-            self.headers.repair(&mut bytes[self.headers_start..self.end], false);
-        }
-        if self.is_coded_http_1_0() {
-            bytes[b"HTTP/1.".len()] = b'1';
-        }
-    }
-
     /// Returns whether this is an answer over HTTP/1.0 with a transfer coding. hyper rejects one, so it becomes an answer over
     /// HTTP/1.1 that ends its connection: such a server may mishandle a second request.
-    pub(super) fn is_coded_http_1_0(&self) -> bool {
+    fn is_coded_http_1_0(&self) -> bool {
         let is_http_1_0 = self.status.as_ref().is_some_and(|status| status.minor == b'0');
-        is_http_1_0 && self.headers.is_coded
+        is_http_1_0 && self.headers.coding.is_some()
+    }
+
+    /// Writes the head, without the lines that hyper would reject. `has_rest` says whether bytes follow it.
+    pub(super) fn write(&self, bytes: &[u8], has_rest: bool, out: &mut BytesMut) {
+        let Headers { length, coding, .. } = self.headers;
+        let has_body = has_rest || coding.is_some() || !matches!(length, Once::Missing | Once::Agreed(0));
+        let is_coded_http_1_0 = self.is_coded_http_1_0();
+        match &self.status {
+            // hyper would drop the body.
+            Some(Status { minor, code, .. }) if has_body && has_no_body(*code) => {
+                Status::write(if is_coded_http_1_0 { b'1' } else { *minor }, *b"200", out);
+                out.extend_from_slice(&[STATUS.as_bytes(), b": ", code, b"\r\n"].concat());
+            }
+            Some(Status { minor, code, .. }) if !self.is_good() => {
+                Status::write(if is_coded_http_1_0 { b'1' } else { *minor }, *code, out);
+            }
+            _ => return out.extend_from_slice(&bytes[..self.end]),
+        }
+        if is_coded_http_1_0 {
+            out.extend_from_slice(b"connection: close\r\n");
+        }
+        self.headers.write(&bytes[self.headers_start..self.end], false, out);
     }
 }
 
-/// Repairs a head without its end: ends it after the last complete line. Its body ends with the connection.
-pub(super) fn repair_cut(bytes: &mut BytesMut) {
-    bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1));
-    if let Some((status_line, headers_start)) = line(bytes, 0) {
-        if let Some(status) = Status::read(&bytes[status_line]) {
-            status.repair(bytes);
-        }
-        Headers::default().repair(&mut bytes[headers_start..], true);
+/// Writes the whole lines of a head without its end. Its body ends with the connection.
+pub(super) fn write_cut(bytes: &[u8], out: &mut BytesMut) {
+    let Some((status_line, headers_start)) = line(bytes, 0) else { return };
+    match Status::read(&bytes[status_line]) {
+        Some(Status { minor, code, .. }) => Status::write(minor, code, out),
+        None => out.extend_from_slice(&bytes[..headers_start]),
     }
-    bytes.extend_from_slice(b"\r\n");
+    Headers::default().write(&bytes[headers_start..], true, out);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Returns the range of the line at `start`, without its line break, and the start of the next line.
@@ -97,17 +114,11 @@ fn line(bytes: &[u8], start: usize) -> Option<(Range<usize>, usize)> {
 struct Status {
     minor: u8,
     code: [u8; 3],
-    /// The positions of the code and of the end of the line.
-    code_start: usize,
-    end: usize,
     /// hyper would reject the line.
     is_odd: bool,
 }
 
 impl Status {
-    /// The position of the code in a valid line.
-    const CODE: usize = b"HTTP/1.1 ".len();
-
     fn read(line: &[u8]) -> Option<Self> {
         let (minor, rest) = line.strip_prefix(b"HTTP/1.")?.split_first()?;
         let after = rest.trim_ascii_start();
@@ -118,23 +129,16 @@ impl Status {
         if !matches!(minor, b'0' | b'1') || after.len() == rest.len() || !is_code || is_longer {
             return None;
         }
-        let code_start = line.len() - after.len();
-        let is_odd = code_start != Self::CODE
+        let is_odd = after.len() + 1 != rest.len()
             || rest[0] != b' '
             || reason.first().is_some_and(|first| *first != b' ')
             || reason.iter().any(u8::is_ascii_control);
-        Some(Self { minor: *minor, code: *code, code_start, end: line.len(), is_odd })
+        Some(Self { minor: *minor, code: *code, is_odd })
     }
 
-    /// Moves extra blanks behind the code, and overwrites control characters.
-    fn repair(&self, bytes: &mut [u8]) {
-        if self.is_odd {
-            bytes[Self::CODE - 1..self.code_start].fill(b' ');
-            bytes[Self::CODE..self.code_start + 3].rotate_left(self.code_start - Self::CODE);
-            let reason = &mut bytes[Self::CODE + 3..self.end];
-            reason.iter_mut().take(1).for_each(|first| *first = b' ');
-            reason.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b' ');
-        }
+    /// Writes the line with this version and code, and without its reason.
+    fn write(minor: u8, code: [u8; 3], out: &mut BytesMut) {
+        out.extend_from_slice(&[b"HTTP/1.", &[minor, b' '][..], &code, b"\r\n"].concat());
     }
 }
 
@@ -142,7 +146,8 @@ impl Status {
 #[derive(Default)]
 struct Headers {
     length: Once<u64>,
-    is_coded: bool,
+    /// The last transfer coding.
+    coding: Option<Coding>,
     /// The number of other headers.
     others: usize,
     /// Some line has a NUL or a bare carriage return, or the coding `identity`.
@@ -151,13 +156,19 @@ struct Headers {
     is_in_length: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Chunked,
+    Other,
+}
+
 enum Line<'a> {
     /// Has a NUL or a bare carriage return.
     Odd,
     /// Continues the line before (RFC 9112, 5.2).
     Continuation,
     Length(&'a [u8]),
-    Coding,
+    Coding(Coding),
     Identity,
     Other,
 }
@@ -175,8 +186,13 @@ impl<'a> Line<'a> {
         match name.len() {
             14 if name.eq_ignore_ascii_case(b"content-length") => Self::Length(value),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                let is_identity = value.trim_ascii().eq_ignore_ascii_case(b"identity");
-                if is_identity { Self::Identity } else { Self::Coding }
+                let last = value.rsplit(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+                if value.trim_ascii().eq_ignore_ascii_case(b"identity") {
+                    Self::Identity
+                } else {
+                    let is_chunked = last.eq_ignore_ascii_case(b"chunked");
+                    Self::Coding(if is_chunked { Coding::Chunked } else { Coding::Other })
+                }
             }
             _ => Self::Other,
         }
@@ -196,7 +212,7 @@ impl Headers {
                 self.length.add_length(value);
                 self.is_in_length = true;
             }
-            Line::Coding => self.is_coded = true,
+            Line::Coding(coding) => self.coding = Some(coding),
             Line::Other => self.others += 1,
             Line::Continuation => {}
         }
@@ -207,27 +223,30 @@ impl Headers {
         self.has_odd || self.length == Once::Unclear || self.others > MAX_HEADERS
     }
 
-    /// Overwrites the lines that hyper would reject, and those with the length if it is unclear. If the head `is_cut`, the body
-    /// ends with the connection.
-    fn repair(&self, bytes: &mut [u8], is_cut: bool) {
+    /// Writes the lines that hyper accepts, without those with the length if it is unclear. If the head `is_cut`, the body ends
+    /// with the connection.
+    fn write(&self, bytes: &[u8], is_cut: bool, out: &mut BytesMut) {
         let mut room = MAX_HEADERS;
         let mut start = 0;
+        let mut is_kept = false;
         while let Some((header, next)) = line(bytes, start) {
-            start = next;
-            let is_dropped = match Line::read(&bytes[header.clone()]) {
-                Line::Odd | Line::Identity => true,
-                Line::Length(_) => is_cut || self.length == Once::Unclear,
-                Line::Coding => is_cut,
-                Line::Continuation => room == 0,
-                Line::Other if room == 0 => true,
+            let is_end = header.is_empty();
+            is_kept = match Line::read(&bytes[header]) {
+                _ if is_end => true,
+                Line::Odd | Line::Identity => false,
+                Line::Length(_) => !is_cut && self.length != Once::Unclear,
+                Line::Coding(_) => !is_cut,
+                Line::Continuation => is_kept,
                 Line::Other => {
-                    room -= 1;
-                    false
+                    let has_room = room > 0;
+                    room = room.saturating_sub(1);
+                    has_room
                 }
             };
-            if is_dropped {
-                bytes[header].fill(SKIPPED);
+            if is_kept {
+                out.extend_from_slice(&bytes[start..next]);
             }
+            start = next;
         }
     }
 }
@@ -236,21 +255,16 @@ impl Headers {
 mod tests {
     use super::*;
 
-    fn repaired(head: &str) -> (String, Head) {
-        let before = head.as_bytes();
-        let mut bytes = head.as_bytes().to_vec();
-        let head = Head::read(&bytes).unwrap();
-        head.repair(&mut bytes);
-        let bytes = String::from_utf8(bytes).unwrap();
-        assert_eq!(head.is_good(), bytes.as_bytes() == before);
-        (bytes, head)
+    fn written(head: &str) -> String {
+        let mut out = BytesMut::new();
+        Head::read(head.as_bytes()).unwrap().write(head.as_bytes(), false, &mut out);
+        String::from_utf8(out.to_vec()).unwrap()
     }
 
     /// Returns the lines that are left of these headers.
     fn kept(headers: &str) -> String {
-        let (head, _) = repaired(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n"));
-        let lines = head.strip_prefix("HTTP/1.1 200 OK\r\n").unwrap().split_inclusive('\n');
-        lines.filter(|line| !line.starts_with('(') && !line.trim().is_empty()).collect()
+        let head = written(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n"));
+        head.split_once("\r\n").unwrap().1.strip_suffix("\r\n").unwrap().to_owned()
     }
 
     #[test]
@@ -263,7 +277,7 @@ mod tests {
             "HTTP/1.1 OK\r\n\r\n",
             "\r\n\r\n",
         ] {
-            assert_eq!(repaired(head).0, head);
+            assert_eq!(written(head), head);
         }
         for incomplete in ["", "HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nx: y\r\n\r"] {
             assert!(Head::read(incomplete.as_bytes()).is_none(), "{incomplete}");
@@ -282,7 +296,8 @@ mod tests {
         ] {
             assert_eq!(kept(headers), good);
         }
-        assert!(!kept("content-length: 3\r\n 4\r\n").contains("content-length"));
+        assert_eq!(kept("x: y\r\ncontent-length: 3\r\n 4\r\n"), "x: y\r\n");
+        assert_eq!(kept("x: y\r\nz: \0\r\n 4\r\n"), "x: y\r\n");
     }
 
     #[test]
@@ -297,29 +312,29 @@ mod tests {
 
     #[test]
     fn keeps_the_code_of_malformed_status_lines() {
-        for (odd, good) in [
-            ("HTTP/1.1  200 OK", "HTTP/1.1 200  OK"),
-            ("HTTP/1.1\t200 OK", "HTTP/1.1 200 OK"),
-            ("HTTP/1.1 \t 200", "HTTP/1.1 200  "),
-            ("HTTP/1.1 200 O\0K", "HTTP/1.1 200 O K"),
-            ("HTTP/1.1 200 \r", "HTTP/1.1 200  "),
+        for odd in [
+            "HTTP/1.1  200 OK",
+            "HTTP/1.1\t200 OK",
+            "HTTP/1.1 \t 200",
+            "HTTP/1.1 200 O\0K",
+            "HTTP/1.1 200 \r",
         ] {
-            assert_eq!(repaired(&format!("{odd}\r\n\r\n")).0, format!("{good}\r\n\r\n"));
+            assert_eq!(written(&format!("{odd}\r\nx: y\r\n\r\n")), "HTTP/1.1 200\r\nx: y\r\n\r\n");
         }
+        assert_eq!(written("HTTP/1.0  200\r\n\r\n"), "HTTP/1.0 200\r\n\r\n");
     }
 
     #[test]
     fn chunked_http_1_0_answer_becomes_http_1_1() {
-        let (head, read) = repaired("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-        assert!(head.starts_with("HTTP/1.1 200 OK\r\ntransfer-encoding"));
-        assert!(read.is_coded_http_1_0());
+        let coding = "transfer-encoding: chunked\r\n\r\n";
+        let head = written(&format!("HTTP/1.0 200 OK\r\n{coding}"));
+        assert_eq!(head, format!("HTTP/1.1 200\r\nconnection: close\r\n{coding}"));
     }
 
     #[test]
     fn cut_head_ends_after_its_last_line_and_has_no_length() {
-        let mut head = BytesMut::from("HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx: y\r\nz: ");
-        repair_cut(&mut head);
-        let head = String::from_utf8(head.to_vec()).unwrap();
-        assert!(head.ends_with("\r\nx: y\r\n\r\n") && !head.contains("length"), "{head}");
+        let mut out = BytesMut::new();
+        write_cut(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx: y\r\nz: ", &mut out);
+        assert_eq!(out, &b"HTTP/1.1 200\r\nx: y\r\n\r\n"[..]);
     }
 }

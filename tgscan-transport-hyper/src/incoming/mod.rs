@@ -16,9 +16,10 @@ use tokio::time::Sleep;
 use self::buffer::Buffer;
 #[cfg(feature = "gzip")]
 pub use self::gzip::EncodedBody;
+use crate::failure;
 use crate::failure::BodyFailure;
 use crate::limits::{Running, before};
-use crate::{failure, frames};
+use crate::restore::restore;
 
 /// A response whose body is being read.
 pub(crate) struct Reading {
@@ -35,10 +36,7 @@ pub(crate) struct Reading {
 impl Reading {
     /// Starts reading a body. The request accepted gzip if `accepts_gzip`.
     pub(crate) fn begin(mut response: Response<Incoming>, accepts_gzip: bool, cap: usize) -> Self {
-        let announced = match response.version() {
-            Version::HTTP_2 => frames::restore_length(&mut response),
-            _ => response.body().size_hint().exact(),
-        };
+        let announced = restore(&mut response).or_else(|| response.body().size_hint().exact());
         #[cfg(feature = "gzip")]
         let is_compressed = accepts_gzip && gzip::is_gzip(response.headers());
         #[cfg(not(feature = "gzip"))]
@@ -64,7 +62,14 @@ impl Reading {
                         return Err(too_large(body, self.cap));
                     }
                 }
-                Some(None) => break,
+                Some(None) => {
+                    // hyper takes a reset or GOAWAY with the code `NO_ERROR` for the end of a body.
+                    let is_cut = self.response.version() == Version::HTTP_2 && !self.is_at_end();
+                    if is_cut && self.announced.is_none() {
+                        return Err(failure::ended_early());
+                    }
+                    break;
+                }
                 Some(Some(Err(error))) => return Err(failure::in_body(error, self.received, self.announced)),
                 None => {
                     let passed = running.passed(timer.deadline());

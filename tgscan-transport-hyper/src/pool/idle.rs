@@ -4,7 +4,6 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::open::Settings;
 
 /// The open connections that are available to calls.
 #[derive(Default)]
@@ -15,16 +14,12 @@ pub(super) struct Idle {
     pub(super) sweeper: Option<Sweeper>,
 }
 
-/// A task that closes expired connections. Aborted on drop.
-pub(super) struct Sweeper {
-    /// The time of the next sweep.
-    pub(super) at: Instant,
-    pub(super) task: AbortHandle,
-}
+/// The task that closes expired connections. Aborted on drop.
+pub(super) struct Sweeper(pub(super) AbortHandle);
 
 impl Drop for Sweeper {
     fn drop(&mut self) {
-        self.task.abort();
+        self.0.abort();
     }
 }
 
@@ -34,11 +29,15 @@ impl Idle {
         self.connections.last()?.share().or_else(|| self.connections.pop())
     }
 
-    pub(super) fn put(&mut self, connection: Box<Connection>, settings: &Settings) {
+    /// Adds a connection, unless there are `most`. Returns the time of the first sweep if there is no sweeper.
+    pub(super) fn put(&mut self, connection: Box<Connection>, most: usize) -> Option<Instant> {
         let is_here = connection.is_shared() && self.position(&connection).is_some();
-        if !is_here && self.connections.len() < settings.max_idle {
-            self.connections.push(connection);
+        if is_here || self.connections.len() >= most {
+            return None;
         }
+        let expiry = connection.expiry();
+        self.connections.push(connection);
+        self.sweeper.is_none().then_some(expiry)
     }
 
     /// Records a use of a shared connection.
@@ -59,15 +58,14 @@ impl Idle {
         self.connections.iter().position(|idle| idle.traffic.is_of(&connection.traffic))
     }
 
-    pub(super) fn clear(&mut self) {
-        self.connections.clear();
-        self.sweeper = None;
-    }
-
     /// Closes expired connections, and returns the time of the next sweep, or `None` if no connection is left. Calls on a
     /// shared connection hold other handles.
     pub(super) fn sweep(&mut self) -> Option<Instant> {
         self.connections.retain(|idle| !idle.is_old() && !idle.is_closed());
-        self.connections.iter().map(|idle| idle.expiry()).min()
+        let next = self.connections.iter().map(|idle| idle.expiry()).min();
+        if next.is_none() {
+            self.sweeper = None;
+        }
+        next
     }
 }

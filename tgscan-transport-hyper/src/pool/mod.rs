@@ -7,7 +7,6 @@ mod idle;
 mod open;
 mod origin;
 mod send;
-mod sweep;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,7 +1,6 @@
 //! Opens connections: connects and negotiates the protocol.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,11 +58,11 @@ impl Opener {
 
     /// Opens a connection, driven by a task of the current runtime.
     pub(super) async fn open(&self, uri: Uri) -> Result<Box<Connection>, ConnectError> {
-        let mut socket = self.connector.connect(uri).await.map_err(ConnectError::new)?;
+        let mut socket = self.connector.connect(uri).await.map_err(connect_error)?;
         let traffic = socket.traffic().clone();
         if socket.is_http2() {
             let prober = socket.prober();
-            let (sender, connection) = self.http2.handshake(socket).await.map_err(ConnectError::new)?;
+            let (sender, connection) = self.http2.handshake(socket).await.map_err(connect_error)?;
             // Its calls receive the error.
             tokio::spawn(async { drop(connection.await) });
             return Ok(Box::new(Connection::new(
@@ -72,36 +71,16 @@ impl Opener {
                 self.settings.idle_timeout,
             )));
         }
-        let (sender, connection) = self.http1.handshake(socket).await.map_err(ConnectError::new)?;
+        let (sender, connection) = self.http1.handshake(socket).await.map_err(connect_error)?;
         tokio::spawn(async { drop(connection.await) });
         Ok(Box::new(Connection::new(Sender::Http1(sender), traffic, self.settings.idle_timeout)))
     }
 }
 
 /// A connection failed to open. Cloned for all calls that waited for it.
-#[derive(Clone)]
-pub(crate) struct ConnectError(Arc<dyn StdError + Send + Sync>);
+pub(crate) type ConnectError = Arc<dyn StdError + Send + Sync>;
 
-impl ConnectError {
-    pub(super) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(error.into().into())
-    }
-}
-
-impl fmt::Debug for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no connection")
-    }
-}
-
-impl StdError for ConnectError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&*self.0)
-    }
+/// Converts an error of opening a connection.
+pub(super) fn connect_error(error: impl Into<Box<dyn StdError + Send + Sync>>) -> ConnectError {
+    error.into().into()
 }

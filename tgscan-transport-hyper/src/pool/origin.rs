@@ -1,17 +1,20 @@
-//! The connections of one origin, and the calls that wait for one.
+//! The connections of one origin.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 use tokio::runtime::{Handle, Id};
-use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 
 use super::connection::Connection;
-use super::idle::Idle;
-use super::open::{ConnectError, Opener, Settings};
+use super::idle::{Idle, Sweeper};
+use super::open::{ConnectError, Opener, connect_error};
 use crate::connect::Refused;
 use crate::runtime::NO_RUNTIME;
 
@@ -27,37 +30,21 @@ pub(crate) struct Pool {
     pub(super) host: HeaderValue,
     may_speak_http2: bool,
     state: Mutex<State>,
+    /// Held by the call that opens a connection for all.
+    turn: tokio::sync::Mutex<()>,
+    /// Notified when a connection becomes idle.
+    returned: Notify,
 }
 
 #[derive(Default)]
 pub(super) struct State {
     pub(super) idle: Idle,
-    /// The calls that wait for a connection, oldest first.
-    waiting: VecDeque<Waiter>,
-    /// The numbers of the connections that are being opened.
-    opening: Vec<u64>,
-    last_number: u64,
     /// The server did not choose HTTP/2.
     speaks_http1: bool,
     is_discarded: bool,
-}
-
-struct Waiter {
-    number: u64,
-    connection: oneshot::Sender<Result<Box<Connection>, ConnectError>>,
-}
-
-impl State {
-    fn number(&mut self) -> u64 {
-        self.last_number += 1;
-        self.last_number
-    }
-
-    /// Ends the opening of a connection. Returns whether it was being opened.
-    fn remove_opening(&mut self, number: u64) -> bool {
-        let at = self.opening.iter().position(|opening| *opening == number);
-        at.map(|at| self.opening.swap_remove(at)).is_some()
-    }
+    /// The number of connections for all calls that failed to open, and the last error.
+    failures: u64,
+    error: Option<ConnectError>,
 }
 
 impl Pool {
@@ -79,12 +66,15 @@ impl Pool {
             None => HeaderValue::from_str(authority.host()),
         };
         Some(Self {
-            may_speak_http2: is_https && opener.settings.offers_http2,
+            // Without idle connections, no call finds one to share.
+            may_speak_http2: is_https && opener.settings.offers_http2 && opener.settings.max_idle > 0,
             opener,
             runtime,
             uri: Uri::from_parts(uri).ok()?,
             host: host.ok()?,
             state: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            returned: Notify::new(),
         })
     }
 
@@ -93,24 +83,23 @@ impl Pool {
         &self.uri
     }
 
-    pub(super) fn settings(&self) -> &Settings {
-        &self.opener.settings
-    }
-
     pub(super) fn locked(&self) -> MutexGuard<'_, State> {
         // No code panics while holding the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Spawns a task if the current runtime is that of the pool.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Option<JoinHandle<T>> {
         let here = Handle::try_current().ok().filter(|here| here.id() == self.runtime)?;
-        Some(here.spawn(task).abort_handle())
+        Some(here.spawn(task))
     }
 
     /// Returns whether the next connection may be HTTP/2, which all waiting calls can share.
-    fn opens_one_at_a_time(&self, state: &State) -> bool {
-        self.may_speak_http2 && !state.speaks_http1
+    fn opens_one_at_a_time(&self) -> bool {
+        self.may_speak_http2 && !self.locked().speaks_http1
     }
 
     /// Takes an idle connection that is known to be open without waiting.
@@ -124,9 +113,10 @@ impl Pool {
     pub(super) async fn connection(self: &Arc<Self>) -> Result<(Box<Connection>, bool), ConnectError> {
         let mut has_ended = false;
         loop {
-            let (connection, is_idle) = match self.take() {
-                Ok(connection) => (connection, true),
-                Err(waiting) => (waiting.connection().await?, false),
+            let idle = self.locked().idle.take();
+            let (connection, is_idle) = match idle {
+                Some(connection) => (connection, true),
+                None => self.next().await?,
             };
             let is_old = is_idle && connection.is_old();
             if !is_old && !connection.is_closed() && (connection.is_known() || connection.probe().await) {
@@ -136,105 +126,71 @@ impl Pool {
             self.locked().idle.remove(&connection);
             // A new connection can end by chance. A server that ends the next one too accepts none.
             if !is_idle && std::mem::replace(&mut has_ended, true) {
-                return Err(ConnectError::new(
-                    "the server ended new connections before a request could begin",
-                ));
+                return Err(connect_error("the server ended new connections before a request could begin"));
             }
         }
     }
 
-    fn take(self: &Arc<Self>) -> Result<Box<Connection>, Waiting> {
-        let mut state = self.locked();
-        if let Some(connection) = state.idle.take() {
-            return Ok(connection);
+    /// Returns the next connection that is opened or returned, and whether it was idle.
+    async fn next(self: &Arc<Self>) -> Result<(Box<Connection>, bool), ConnectError> {
+        let mut turn = None;
+        if self.opens_one_at_a_time() {
+            let failures = self.locked().failures;
+            turn = Some(self.turn.lock().await);
+            let mut state = self.locked();
+            if let Some(connection) = state.idle.take() {
+                return Ok((connection, true));
+            }
+            if let Some(error) = state.error.clone().filter(|_| state.failures != failures) {
+                return Err(error);
+            }
         }
-        let number = state.number();
-        let (sender, receiver) = oneshot::channel();
-        state.waiting.push_back(Waiter { number, connection: sender });
-        let is_opened = self.opens_one_at_a_time(&state) && !state.opening.is_empty();
-        let opening = if is_opened { None } else { self.open(&mut state, number) };
-        Err(Waiting { pool: Arc::clone(self), number, receiver, opening })
-    }
-
-    /// Opens a connection in a separate task.
-    fn open(self: &Arc<Self>, state: &mut State, number: u64) -> Option<AbortHandle> {
+        let turn = turn.filter(|_| self.opens_one_at_a_time());
         let pool = Arc::clone(self);
-        let task = self.spawn(async move {
-            // Created inside the task: a runtime that ends drops the task immediately, while this pool is locked.
-            let opening = Opening { pool, number };
-            let pool = &opening.pool;
-            let opened = pool.opener.open(pool.uri.clone()).await;
-            let mut state = pool.locked();
-            if !state.remove_opening(number) {
-                return;
+        let opening = self.spawn(async move { pool.opener.open(pool.uri.clone()).await });
+        let mut opening = Opening(Some(opening.ok_or_else(|| connect_error(Refused(NO_RUNTIME)))?));
+        let opened = loop {
+            let mut returned = pin!(self.returned.notified());
+            let opened = poll_fn(|context| match opening.poll(context) {
+                Poll::Ready(opened) => Poll::Ready(Some(opened)),
+                Poll::Pending => returned.as_mut().poll(context).map(|()| None),
+            });
+            if let Some(opened) = opened.await {
+                break opened;
             }
-            match opened {
-                Ok(connection) => {
-                    state.speaks_http1 = !connection.is_shared();
-                    pool.give(&mut state, connection);
-                    pool.open_for_waiting(&mut state);
+            let idle = self.locked().idle.take();
+            if let Some(connection) = idle {
+                opening.keep(self);
+                return Ok((connection, true));
+            }
+        };
+        match opened {
+            Ok(connection) => {
+                self.locked().speaks_http1 = !connection.is_shared();
+                connection.share().into_iter().for_each(|shared| self.put(shared));
+                Ok((connection, false))
+            }
+            Err(error) => {
+                if turn.is_some() {
+                    let mut state = self.locked();
+                    state.failures += 1;
+                    state.error = Some(error.clone());
                 }
-                Err(error) => pool.fail(&mut state, number, &error),
-            }
-        });
-        if task.is_some() {
-            state.opening.push(number);
-        } else {
-            self.fail(state, number, &ConnectError::new(Refused(NO_RUNTIME)));
-        }
-        task
-    }
-
-    /// Opens a connection for each waiting call, or one for all if it may be shared.
-    fn open_for_waiting(self: &Arc<Self>, state: &mut State) {
-        let most = if self.opens_one_at_a_time(state) { 1 } else { usize::MAX };
-        while state.opening.len() < state.waiting.len().min(most) {
-            let number = state.number();
-            if self.open(state, number).is_none() {
-                return;
+                Err(error)
             }
         }
     }
 
-    /// Reports an error of opening to the calls that waited for the connection.
-    fn fail(&self, state: &mut State, number: u64, error: &ConnectError) {
-        if self.opens_one_at_a_time(state) {
-            for waiter in state.waiting.drain(..) {
-                // An error means that the call was dropped.
-                let _ = waiter.connection.send(Err(error.clone()));
-            }
-            return;
-        }
-        // The call that it was opened for, or if that has another connection, the oldest.
-        let at = state.waiting.iter().position(|waiter| waiter.number == number).unwrap_or(0);
-        if state.opening.len() < state.waiting.len() {
-            if let Some(waiter) = state.waiting.remove(at) {
-                let _ = waiter.connection.send(Err(error.clone()));
-            }
-        }
-    }
-
-    /// Returns a connection to the pool: to a waiting call, else to the idle ones.
+    /// Adds a connection to the idle ones.
     pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>) {
         let mut state = self.locked();
-        if !state.is_discarded && self.settings().max_idle > 0 {
-            self.give(&mut state, connection);
-        }
-    }
-
-    fn give(self: &Arc<Self>, state: &mut State, mut connection: Box<Connection>) {
-        while let Some(waiter) = state.waiting.pop_front() {
-            let shared = connection.share();
-            match (waiter.connection.send(Ok(connection)), shared) {
-                (Err(Ok(back)), _) => connection = back,
-                (_, Some(shared)) => connection = shared,
-                _ => return,
-            }
-        }
         if !state.is_discarded {
-            let expiry = connection.expiry();
-            state.idle.put(connection, self.settings());
-            self.sweep_at(&mut state.idle, expiry);
+            if let Some(at) = state.idle.put(connection, self.opener.settings.max_idle) {
+                let task = self.spawn(sweep(Arc::downgrade(self), at));
+                state.idle.sweeper = task.map(|task| Sweeper(task.abort_handle()));
+            }
+            drop(state);
+            self.returned.notify_one();
         }
     }
 
@@ -242,58 +198,48 @@ impl Pool {
     pub(super) fn discard(&self) {
         let mut state = self.locked();
         state.is_discarded = true;
-        state.idle.clear();
+        state.idle = Idle::default();
     }
 }
 
-/// A connection that is being opened. Reports an error to the waiting calls if its task is dropped.
-struct Opening {
-    pool: Arc<Pool>,
-    number: u64,
+/// Closes expired connections until none is left.
+async fn sweep(pool: Weak<Pool>, mut at: Instant) {
+    loop {
+        sleep_until(at).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let Some(next) = pool.locked().idle.sweep() else { return };
+        at = next;
+    }
+}
+
+/// A connection that is being opened. Aborted on drop.
+struct Opening(Option<JoinHandle<Result<Box<Connection>, ConnectError>>>);
+
+impl Opening {
+    fn poll(&mut self, context: &mut std::task::Context<'_>) -> Poll<Result<Box<Connection>, ConnectError>> {
+        let Some(task) = &mut self.0 else { return Poll::Pending };
+        Pin::new(task).poll(context).map(|ended| {
+            ended.unwrap_or_else(|_| Err(connect_error("the task that opened the connection was stopped")))
+        })
+    }
+
+    /// Continues, for other calls.
+    fn keep(mut self, pool: &Arc<Pool>) {
+        if let Some(opening) = self.0.take() {
+            let owner = Arc::clone(pool);
+            pool.spawn(async move {
+                if let Ok(Ok(connection)) = opening.await {
+                    owner.put(connection);
+                }
+            });
+        }
+    }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        let mut state = self.pool.locked();
-        if state.remove_opening(self.number) {
-            let error = ConnectError::new("the task that opened the connection was stopped");
-            self.pool.fail(&mut state, self.number, &error);
-        }
-    }
-}
-
-/// A call that waits for a connection.
-pub(super) struct Waiting {
-    pool: Arc<Pool>,
-    number: u64,
-    receiver: oneshot::Receiver<Result<Box<Connection>, ConnectError>>,
-    /// The connection that is being opened for it.
-    opening: Option<AbortHandle>,
-}
-
-impl Waiting {
-    pub(super) async fn connection(mut self) -> Result<Box<Connection>, ConnectError> {
-        let connection = (&mut self.receiver).await;
-        // Keeps the opening for other calls.
-        self.opening = None;
-        connection.unwrap_or_else(|_| Err(ConnectError::new(Refused(NO_RUNTIME))))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.receiver.close();
-        if let Ok(Ok(connection)) = self.receiver.try_recv() {
-            self.pool.put(connection);
-            return;
-        }
-        let mut state = self.pool.locked();
-        state.waiting.retain(|waiter| waiter.number != self.number);
-        // The call was dropped, so its opening is aborted.
-        if let Some(opening) = self.opening.take() {
+        if let Some(opening) = &self.0 {
             opening.abort();
-            state.remove_opening(self.number);
-            self.pool.open_for_waiting(&mut state);
         }
     }
 }

@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use tgscan_core::transport::SendBy;
 
 use super::connection::{Connection, Sender};
-use super::open::ConnectError;
+use super::open::{ConnectError, connect_error};
 use super::origin::Pool;
 use crate::outgoing::{Handover, Outgoing};
 
@@ -49,7 +49,7 @@ impl Pool {
                 self.prepare_http1(request);
             }
             let Some(taken) = request.take() else {
-                return Err(SendError::Connect(ConnectError::new("there is no request")));
+                return Err(SendError::Connect(connect_error("there is no request")));
             };
             handover.give();
             let writes = connection.traffic.begin_request();

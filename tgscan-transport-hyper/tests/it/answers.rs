@@ -68,7 +68,7 @@ async fn keeps_the_received_part_of_a_body_that_breaks_off() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", ""),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n", "abc"),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n5\r\nde", "abcde"),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nnonsense\r\n", "abc"),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nnonsense", "abcnonsense"),
     ] {
         let server = Server::cutting(wire).await;
         let error = transport().send(search(&server.url())).await.unwrap_err();

@@ -103,7 +103,7 @@ fn assert_whole(error: &TransportError) {
 #[tokio::test]
 async fn keeps_a_whole_body_followed_by_reset_or_goaway() {
     let body = || frame(DATA, 0, 1, OK.as_bytes());
-    for reason in [2, 8] {
+    for reason in [0, 2, 8] {
         assert_whole(
             &error_from(vec![head(None), body(), frame(RST_STREAM, 0, 1, &[0, 0, 0, reason])]).await,
         );
@@ -230,4 +230,19 @@ fn next_frame(bytes: &mut Vec<u8>) -> Option<(u8, u8, u8)> {
         bytes.drain(..9 + length);
         (head[3], head[4], head[8])
     })
+}
+
+#[tokio::test]
+async fn keeps_the_body_of_a_status_without_a_body() {
+    for code in ["101", "204", "304"] {
+        let block = [&[0x08, 3][..], code.as_bytes()].concat();
+        let (authority, url) = serving(
+            vec![frame(HEADERS, END_HEADERS, 1, &block), frame(DATA, END_STREAM, 1, OK.as_bytes())],
+            false,
+        )
+        .await;
+        let answer = authority.trusted().build().unwrap().send(search(&url)).await.unwrap();
+        assert_eq!((answer.status().as_str(), &answer.body()[..]), (code, OK.as_bytes()));
+        assert!(answer.headers().is_empty(), "{:?}", answer.headers());
+    }
 }

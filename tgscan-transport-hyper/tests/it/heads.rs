@@ -162,3 +162,59 @@ async fn endless_head_is_a_response_that_broke_off() {
     assert_eq!(error.partial().unwrap().status(), 200);
     assert!(error.to_string().contains("head of the answer is larger than"), "{error}");
 }
+
+#[tokio::test]
+async fn keeps_the_body_of_a_status_without_a_body() {
+    for status in ["101 Switching Protocols", "204 No Content", "304 Not Modified"] {
+        for (headers, body) in [
+            ("content-length: 42\r\n", OK.to_owned()),
+            ("transfer-encoding: chunked\r\n", format!("2a\r\n{OK}\r\n0\r\n\r\n")),
+            ("", OK.to_owned()),
+        ] {
+            let server = cutting(format!("HTTP/1.1 {status}\r\n{headers}\r\n{body}").into_bytes()).await;
+            let answer = transport().send(search(&server.url())).await.unwrap();
+            assert_eq!((answer.status().as_str(), &answer.body()[..]), (&status[..3], OK.as_bytes()));
+            assert!(answer.headers().keys().all(|name| !name.as_str().starts_with("x-")), "{headers}");
+        }
+        // Without a body, the connection stays open.
+        let server = Server::answering(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")).await;
+        assert!(transport().send(search(&server.url())).await.unwrap().body().is_empty(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn reads_chunks_that_hyper_rejects() {
+    let long = "x".repeat(20_000);
+    for body in [
+        format!("  2a\r\n{OK}\r\n0\r\n\r\n"),
+        format!("2a\n{OK}\n0\n\n"),
+        format!("2a;{long}\r\n{OK}\r\n0\r\n\r\n"),
+        format!("2a\r\n{OK}0\r\n\r\n"),
+        format!("2a\r\n{OK}\r\n0\r\nno colon\r\n\r\n"),
+        format!("2a\r\n{OK}\r\n0\r\n{}\r\n", "x: y\r\n".repeat(5000)),
+    ] {
+        let server =
+            Server::answering(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}")).await;
+        let transport = transport();
+        for _ in 0..2 {
+            assert_eq!(transport.send(search(&server.url())).await.unwrap().body(), OK, "{body:.60}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn keeps_all_bytes_of_a_malformed_chunked_body() {
+    for (body, kept) in [
+        (OK.to_owned(), OK.to_owned()),
+        (format!("5\r\n{}\r\nzz\r\nrest", &OK[..5]), format!("{}zz\r\nrest", &OK[..5])),
+        (format!("5\r\n{OK}\r\n0\r\n\r\n"), format!("{OK}\r\n0\r\n\r\n")),
+        (format!("0x2a\r\n{OK}"), format!("0x2a\r\n{OK}")),
+        (format!("1ffffffffffffffff\r\n{OK}"), format!("1ffffffffffffffff\r\n{OK}")),
+    ] {
+        let wire = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}");
+        let server = cutting(wire.into_bytes()).await;
+        let error = transport().send(search(&server.url())).await.unwrap_err();
+        assert_eq!(error.delivery(), Delivery::ResponseStarted, "{error}");
+        assert_eq!(error.partial().unwrap().body(), &kept, "{body}");
+    }
+}

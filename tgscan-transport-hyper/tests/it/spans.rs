@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tgscan_core::types::Search;
 use tgscan_transport_hyper::traced;
@@ -9,6 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{DefaultGuard, Interest};
 use tracing::{Event, Metadata, Subscriber};
+use tracing_core::span::Current;
 
 use crate::server::{Server, response};
 use crate::tls_server::{Authority, BOTH, Ending, TlsServer, for_host};
@@ -18,8 +20,8 @@ use crate::{KEY, QUERY, api, impatient};
 #[derive(Clone, Default)]
 struct Everything {
     lines: Arc<Mutex<String>>,
-    /// The names of the spans by number, starting at 1, and the numbers of the entered ones.
-    spans: Arc<Mutex<(Vec<&'static str>, Vec<u64>)>>,
+    /// The spans by number, starting at 1, and the numbers of the entered ones.
+    spans: Arc<Mutex<(Vec<&'static Metadata<'static>>, Vec<u64>)>>,
 }
 
 struct Line<'a>(&'a mut String);
@@ -50,14 +52,14 @@ impl Subscriber for Everything {
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let mut spans = self.spans.lock().unwrap();
-        let (names, entered) = &mut *spans;
-        let parent = entered.last().map(|number| names[usize::try_from(*number).unwrap() - 1]);
+        let (all, entered) = &mut *spans;
+        let parent = entered.last().map(|number| all[usize::try_from(*number).unwrap() - 1].name());
         self.line(span.metadata().name(), |line| {
             span.record(line);
             write!(line.0, " parent={parent:?}").unwrap();
         });
-        names.push(span.metadata().name());
-        Id::from_u64(names.len().try_into().unwrap())
+        all.push(span.metadata());
+        Id::from_u64(all.len().try_into().unwrap())
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
@@ -74,8 +76,19 @@ impl Subscriber for Everything {
         self.spans.lock().unwrap().1.push(span.into_u64());
     }
 
-    fn exit(&self, _: &Id) {
-        self.spans.lock().unwrap().1.pop();
+    fn exit(&self, span: &Id) {
+        // Another thread may have entered a span meanwhile.
+        let entered = &mut self.spans.lock().unwrap().1;
+        let at = entered.iter().rposition(|number| *number == span.into_u64());
+        entered.remove(at.unwrap());
+    }
+
+    fn current_span(&self) -> Current {
+        let spans = self.spans.lock().unwrap();
+        let (all, entered) = &*spans;
+        entered.last().map_or(Current::none(), |number| {
+            Current::new(Id::from_u64(*number), all[usize::try_from(*number).unwrap() - 1])
+        })
     }
 }
 
@@ -189,4 +202,17 @@ async fn events_of_lower_layers_contain_no_secret() {
     let seen = everything.take();
     assert_seen(&seen, &["tgscan.attempt", "tgscan.call", "h2::"]);
     assert_private(&seen);
+}
+
+/// A paid call with a deadline runs in a task, here on a thread without a subscriber.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn attempt_of_a_spawned_call_is_a_child_of_the_callers_span() {
+    let everything = Everything::default();
+    let _collecting = collecting(&everything);
+    let server = Server::answering(response("200 OK", "", BODY)).await;
+    let client = crate::transport().client(api(&server.url())).with_deadline(Duration::from_secs(60));
+    let _ = traced(&client, Search { query: QUERY.parse().unwrap() }).await;
+    let seen = everything.take();
+    let attempt = seen.lines().find(|line| line.starts_with("tgscan.attempt")).unwrap();
+    assert!(attempt.ends_with("parent=Some(\"tgscan.call\")"), "{attempt}");
 }

@@ -1,18 +1,17 @@
 //! Compares two stored answers about an account.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tgscan_core::http::Response;
-use tgscan_core::store::{Account, Answer};
-use tgscan_core::types::{Search, SearchAnswer, SearchGroup, UserQuery};
+use tgscan_core::types::{SearchAnswer, SearchGroup, UserQuery};
 
+use crate::answers::Stored;
 use crate::args::Global;
 use crate::exit::{Code, Failure, counted};
+use crate::print;
 use crate::show::{Table, escape};
-use crate::{connect, print};
 
 #[derive(Args)]
 pub(crate) struct DiffCommand {
@@ -26,17 +25,12 @@ pub(crate) struct DiffCommand {
     json: bool,
 }
 
-/// An answer and when it was stored.
-struct Dated {
-    at: SystemTime,
-    answer: SearchAnswer,
-}
-
 pub(crate) async fn run(global: &Global, command: DiffCommand) -> Result<Code, Failure> {
-    let store = connect::existing_store(global).await?;
-    let account = connect::account(global, store).await?;
     let shown = escape(&command.query.as_str());
-    let mut answers = history(global, &account, Search { query: command.query }).await?;
+    let mut answers = Vec::new();
+    if let Some(store) = Stored::open(global, true).await? {
+        answers.extend(store.history(&command.query).await?.flatten());
+    }
     if answers.len() < 2 {
         return Err(Failure::usage(format!(
             "the store has {} about {shown}, and comparing needs two; `tgscan search {shown} --fresh` adds one (costs credits)",
@@ -46,15 +40,16 @@ pub(crate) async fn run(global: &Global, command: DiffCommand) -> Result<Code, F
     let new = answers.remove(0);
     let old = if command.oldest { answers.pop() } else { Some(answers.remove(0)) };
     let Some(old) = old else { return Ok(Code::Done) };
-    let changes = changes(&old.answer, &new.answer);
-    let time = |time| humantime::format_rfc3339_seconds(time).to_string();
+    let ((old_at, old), (new_at, new)) = (old, new);
+    let changes = changes(&old, &new);
+    let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
     if command.json {
         let changes: Vec<Value> = changes.iter().map(Change::json).collect();
-        let value = json!({"account": shown, "old": time(old.at), "new": time(new.at), "changes": changes});
+        let value = json!({"account": shown, "old": time(old_at), "new": time(new_at), "changes": changes});
         print::bytes(format!("{value}\n").as_bytes())?;
         return Ok(Code::Done);
     }
-    print::note(&format!("{shown}: {} compared with {}", time(new.at), time(old.at)));
+    print::note(&format!("{shown}: {} compared with {}", time(new_at), time(old_at)));
     if changes.is_empty() {
         print::note("no differences");
         return Ok(Code::Done);
@@ -65,19 +60,6 @@ pub(crate) async fn run(global: &Global, command: DiffCommand) -> Result<Code, F
     }
     print::text(&table.to_string())?;
     Ok(Code::Done)
-}
-
-/// Returns the stored answers that can be read, the latest first.
-async fn history(global: &Global, account: &Account, method: Search) -> Result<Vec<Dated>, Failure> {
-    let api = connect::keyless_api(global)?;
-    let question = connect::question(&api, &method);
-    let stored = account.history(&question).await?;
-    let read = |answer: &Answer| {
-        let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(answer.at))?;
-        let reply = api.parse(&method, Response::new(answer.body.clone())).ok()?;
-        Some(Dated { at, answer: reply.answer })
-    };
-    Ok(stored.iter().filter_map(|(_, answer)| read(answer)).collect())
 }
 
 /// One difference.

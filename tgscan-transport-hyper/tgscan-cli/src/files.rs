@@ -30,6 +30,17 @@ pub(crate) fn is_exposed(_: &File) -> bool {
     false
 }
 
+/// Returns whether an open file has no name any more.
+#[cfg(unix)]
+pub(crate) fn is_removed(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| std::os::unix::fs::MetadataExt::nlink(&metadata) == 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_removed(_: &File) -> bool {
+    false
+}
+
 /// Creates the folders of a file, which only their owner can read.
 pub(crate) fn create_parent(path: &Path) -> io::Result<()> {
     let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };

@@ -25,8 +25,8 @@ pub(crate) const KEEP_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    Flag(&'static str),
-    Environment(&'static str),
+    Flag(String),
+    Environment(String),
     /// The configuration file; with the profile, if it is in one.
     File(Option<String>),
     Default,
@@ -112,28 +112,20 @@ pub(crate) fn resolve(global: &mut Global) -> Result<Settings, Failure> {
     let mut pick = Picker { layers, lines: Vec::new() };
     let has_key = std::env::var_os(API_KEY).is_some();
     if has_key && global.key_file.is_none() {
-        pick.lines.push(("key", "(not shown)".to_owned(), Source::Environment(API_KEY)));
+        pick.lines.push(("key", "(not shown)".to_owned(), Source::Environment(API_KEY.to_owned())));
     } else {
-        let given = global.key_file.take().map(|path| path.display().to_string());
-        let file =
-            pick.text("key_file", "--key-file", "TGSCAN_KEY_FILE", given, |values| values.key_file.clone());
-        global.key_file = file.map(PathBuf::from);
+        global.key_file = pick.path("key_file", global.key_file.take());
     }
-    let test = pick.parsed(
-        ("test_key", "--test-key", "TGSCAN_TEST_KEY"),
-        global.test_key.then_some(true),
-        |values| values.test_key.map(|is_test| is_test.to_string()),
-        |text| text.parse().map_err(|_| "give true or false".to_owned()),
-        bool::to_string,
-    )?;
+    let is_test = |text: &str| text.parse().map_err(|_| "give true or false".to_owned());
+    let test = pick.parsed("test_key", global.test_key.then_some(true), is_test, bool::to_string)?;
     global.test_key = test.unwrap_or(false);
-    let base_url = pick.text("base_url", "--base-url", "TGSCAN_BASE_URL", global.base_url.take(), |values| {
-        values.base_url.clone()
-    });
+    let base_url = pick.text("base_url", global.base_url.take());
     global.base_url = Some(base_url.unwrap_or_else(|| pick.default("base_url", BASE_URL)));
-    let ca = global.ca.take().map(|path| path.display().to_string());
-    global.ca = pick.text("ca", "--ca", "TGSCAN_CA", ca, |values| values.ca.clone()).map(PathBuf::from);
-    limits(&mut pick, global)?;
+    global.ca = pick.path("ca", global.ca.take());
+    let credits = |text: &str| text.parse::<u64>().map_err(|_| "give a number of credits".to_owned());
+    global.max_credits = pick.parsed("max_credits", global.max_credits, credits, u64::to_string)?;
+    let most = global.max_cost_per_search;
+    global.max_cost_per_search = pick.parsed("max_cost_per_search", most, credits, u64::to_string)?;
     stores(&mut pick, global)?;
     let lines = pick.lines;
     Ok(Settings { file: path.filter(|_| is_there), profile, lines })
@@ -155,25 +147,6 @@ fn given(global: &Global) -> Vec<(&'static str, String)> {
     .collect()
 }
 
-fn limits(pick: &mut Picker, global: &mut Global) -> Result<(), Failure> {
-    let credits = |text: &str| text.parse::<u64>().map_err(|_| "give a number of credits".to_owned());
-    global.max_credits = pick.parsed(
-        ("max_credits", "--max-credits", "TGSCAN_MAX_CREDITS"),
-        global.max_credits,
-        |values| values.max_credits.map(|credits| credits.to_string()),
-        credits,
-        u64::to_string,
-    )?;
-    global.max_cost_per_search = pick.parsed(
-        ("max_cost_per_search", "--max-cost-per-search", "TGSCAN_MAX_COST_PER_SEARCH"),
-        global.max_cost_per_search,
-        |values| values.max_cost_per_search.map(|credits| credits.to_string()),
-        credits,
-        u64::to_string,
-    )?;
-    Ok(())
-}
-
 fn stores(pick: &mut Picker, global: &mut Global) -> Result<(), Failure> {
     if global.no_store {
         global.store = None;
@@ -186,33 +159,18 @@ fn stores(pick: &mut Picker, global: &mut Global) -> Result<(), Failure> {
                 )));
             }
         }
-        pick.lines.push(("store", "(none)".to_owned(), Source::Flag("--no-store")));
+        pick.lines.push(("store", "(none)".to_owned(), Source::Flag("--no-store".to_owned())));
         return Ok(());
     }
-    let given = global.store.take();
-    global.store = pick.text("store", "--store", "TGSCAN_STORE", given, |values| values.store.clone());
+    global.store = pick.text("store", global.store.take());
     let is_given = (global.max_age.is_some(), global.keep_for.is_some());
     let time = |text: &str| {
         humantime::parse_duration(text).map_err(|error| format!("{error}; give a time such as 7days"))
     };
     let shown = |time: &Duration| humantime::format_duration(*time).to_string();
-    global.max_age = pick.parsed(
-        ("max_age", "--max-age", "TGSCAN_MAX_AGE"),
-        global.max_age,
-        |values| values.max_age.clone(),
-        time,
-        shown,
-    )?;
-    global.keep_for = pick.parsed(
-        ("keep_for", "--keep-for", "TGSCAN_KEEP_FOR"),
-        global.keep_for,
-        |values| values.keep_for.clone(),
-        time,
-        shown,
-    )?;
-    global.account = pick.text("account", "--account", "TGSCAN_ACCOUNT", global.account.take(), |values| {
-        values.account.clone()
-    });
+    global.max_age = pick.parsed("max_age", global.max_age, time, shown)?;
+    global.keep_for = pick.parsed("keep_for", global.keep_for, time, shown)?;
+    global.account = pick.text("account", global.account.take());
     if global.store.is_none() {
         let flag = if is_given.0 { Some("--max-age") } else { is_given.1.then_some("--keep-for") };
         if let Some(flag) = flag {
@@ -235,57 +193,50 @@ fn stores(pick: &mut Picker, global: &mut Global) -> Result<(), Failure> {
 
 /// Picks each value from the first source that has it, and records the source.
 struct Picker {
-    layers: Vec<(Source, Values)>,
+    layers: Vec<(Source, toml::Table)>,
     lines: Vec<(&'static str, String, Source)>,
 }
 
 impl Picker {
-    fn find(
-        &self,
-        flag: &'static str,
-        variable: &'static str,
-        given: Option<String>,
-        of: impl Fn(&Values) -> Option<String>,
-    ) -> Option<(String, Source)> {
-        if let Some(value) = given {
-            return Some((value, Source::Flag(flag)));
-        }
-        if let Some(value) = text_of(variable) {
+    /// Returns the value without a flag, and its source.
+    fn find(&self, name: &str) -> Option<(String, Source)> {
+        let variable = format!("TGSCAN_{}", name.to_uppercase());
+        if let Some(value) = text_of(&variable) {
             return Some((value, Source::Environment(variable)));
         }
-        self.layers.iter().find_map(|(source, values)| Some((of(values)?, source.clone())))
+        let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        self.layers.iter().find_map(|(source, values)| Some((text(values.get(name)?), source.clone())))
     }
 
-    fn text(
-        &mut self,
-        name: &'static str,
-        flag: &'static str,
-        variable: &'static str,
-        given: Option<String>,
-        of: impl Fn(&Values) -> Option<String>,
-    ) -> Option<String> {
-        let (value, source) = self.find(flag, variable, given, of)?;
+    /// Picks a text. `given` is the value of the flag.
+    fn text(&mut self, name: &'static str, given: Option<String>) -> Option<String> {
+        let (value, source) = given.map(|value| (value, flag(name))).or_else(|| self.find(name))?;
         self.lines.push((name, hidden(&value), source));
         Some(value)
     }
 
+    fn path(&mut self, name: &'static str, given: Option<PathBuf>) -> Option<PathBuf> {
+        self.text(name, given.map(|path| path.display().to_string())).map(PathBuf::from)
+    }
+
     fn parsed<T>(
         &mut self,
-        (name, flag, variable): (&'static str, &'static str, &'static str),
+        name: &'static str,
         given: Option<T>,
-        of: impl Fn(&Values) -> Option<String>,
         parse: impl Fn(&str) -> Result<T, String>,
         show: impl Fn(&T) -> String,
     ) -> Result<Option<T>, Failure> {
-        if let Some(value) = given {
-            self.lines.push((name, show(&value), Source::Flag(flag)));
-            return Ok(Some(value));
-        }
-        let Some((text, source)) = self.find(flag, variable, None, of) else { return Ok(None) };
-        let value = parse(&text).map_err(|why| match &source {
-            Source::File(_) => Failure::usage(format!("{name} in the {source}: {why}")),
-            _ => Failure::usage(format!("{source}: {why}")),
-        })?;
+        let (value, source) = match (given, self.find(name)) {
+            (Some(value), _) => (value, flag(name)),
+            (None, None) => return Ok(None),
+            (None, Some((text, source))) => {
+                let value = parse(&text).map_err(|why| match &source {
+                    Source::File(_) => Failure::usage(format!("{name} in the {source}: {why}")),
+                    _ => Failure::usage(format!("{source}: {why}")),
+                })?;
+                (value, source)
+            }
+        };
         self.lines.push((name, show(&value), source));
         Ok(Some(value))
     }
@@ -294,6 +245,11 @@ impl Picker {
         self.lines.push((name, value.to_owned(), Source::Default));
         value.to_owned()
     }
+}
+
+/// Returns the flag with the name of a setting.
+fn flag(name: &str) -> Source {
+    Source::Flag(format!("--{}", name.replace('_', "-")))
 }
 
 /// Returns the value of an environment variable, if it is text and not empty.
@@ -310,14 +266,19 @@ fn read(path: &Path) -> Result<(File, bool), Failure> {
     }
 }
 
-fn layers(file: File, profile: Option<&str>, path: Option<&Path>) -> Result<Vec<(Source, Values)>, Failure> {
+fn layers(
+    file: File,
+    profile: Option<&str>,
+    path: Option<&Path>,
+) -> Result<Vec<(Source, toml::Table)>, Failure> {
     let path = path.map(|path| path.display().to_string()).unwrap_or_default();
-    let base: Values = file.values.try_into().map_err(|error: toml::de::Error| {
+    let wrong = |error: toml::de::Error| {
         let shown = error.to_string();
         let place = shown.lines().find(|line| line.starts_with("in `")).unwrap_or_default();
         Failure::usage(format!("{path}: {} {place}", toml_text::without_values(error.message())))
-    })?;
-    let mut layers = vec![(Source::File(None), base)];
+    };
+    Values::deserialize(file.values.clone()).map_err(wrong)?;
+    let mut layers = vec![(Source::File(None), file.values)];
     if let Some(name) = profile {
         let Some(values) = file.profiles.get(name) else {
             let known: Vec<&str> = file.profiles.keys().map(String::as_str).collect();
@@ -328,7 +289,9 @@ fn layers(file: File, profile: Option<&str>, path: Option<&Path>) -> Result<Vec<
             };
             return Err(Failure::usage(format!("--profile {name}: {path} has no such profile; {known}")));
         };
-        layers.insert(0, (Source::File(Some(name.to_owned())), values.clone()));
+        let values =
+            toml::Table::try_from(values).map_err(|error| Failure::usage(format!("{path}: {error}")))?;
+        layers.insert(0, (Source::File(Some(name.to_owned())), values));
     }
     Ok(layers)
 }

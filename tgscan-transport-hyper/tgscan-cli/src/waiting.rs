@@ -10,6 +10,18 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// The interval between two drawings.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
+/// Creates a bar on a terminal, and a hidden one elsewhere. `{wide_msg}` in its template is cut to the width of the terminal,
+/// which is queried for each drawing.
+pub(crate) fn bar(length: Option<u64>, is_quiet: bool, template: &str) -> ProgressBar {
+    let is_shown = std::io::stderr().is_terminal() && !is_quiet;
+    let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(length, target);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// A line that appears after a second.
 pub(crate) struct Waiting {
     bar: ProgressBar,
@@ -18,14 +30,7 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     pub(crate) fn new(is_quiet: bool) -> Self {
-        let is_shown = std::io::stderr().is_terminal() && !is_quiet;
-        let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        // Cut to the width of the terminal, which is queried for each drawing.
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
-            bar.set_style(style);
-        }
-        Self { bar, began: Instant::now() }
+        Self { bar: bar(None, is_quiet, "{spinner} {wide_msg}"), began: Instant::now() }
     }
 
     /// Draws the line; all requests wait for `pause`, if there is one.

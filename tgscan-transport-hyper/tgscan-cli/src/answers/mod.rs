@@ -19,6 +19,7 @@ use crate::show::escape;
 use crate::{help, print};
 
 pub(crate) use groups::{Group, groups};
+pub(crate) use stored::Stored;
 
 /// The accounts, and the sources of their answers.
 #[derive(Args)]

@@ -15,7 +15,7 @@ use crate::exit::Failure;
 const PAGE: usize = 500;
 
 /// The account of a store, to read from.
-pub(super) struct Stored {
+pub(crate) struct Stored {
     account: Account,
     api: Api,
     /// The store's time, in milliseconds since 1970.
@@ -31,7 +31,7 @@ pub(super) enum Latest {
 
 impl Stored {
     /// Opens the store in effect. Without one, or without its file, this is an error if `is_needed`.
-    pub(super) async fn open(global: &Global, is_needed: bool) -> Result<Option<Self>, Failure> {
+    pub(crate) async fn open(global: &Global, is_needed: bool) -> Result<Option<Self>, Failure> {
         if global.store.is_none() && !is_needed {
             return Ok(None);
         }
@@ -61,22 +61,28 @@ impl Stored {
         }
     }
 
-    /// Returns the latest answer about an account that is not due for removal.
-    pub(super) async fn latest(&self, query: &UserQuery) -> Result<Latest, Failure> {
+    /// Iterates over the answers about an account that are not due for removal, latest first. An unreadable one is `None`.
+    pub(crate) async fn history(
+        &self,
+        query: &UserQuery,
+    ) -> Result<impl Iterator<Item = Option<(SystemTime, SearchAnswer)>>, Failure> {
         let method = Search { query: query.clone() };
-        let question = connect::question(&self.api, &method);
+        let stored = self.account.history(&connect::question(&self.api, &method)).await?;
+        let kept = stored.into_iter().filter(|(call, _)| call.due_at().is_none_or(|due| due > self.now));
+        Ok(kept.map(move |(_, answer)| {
+            let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(answer.at))?;
+            let reply = self.api.parse(&method, Response::new(answer.body)).ok()?;
+            (!reply.is_mismatched()).then_some((at, reply.answer))
+        }))
+    }
+
+    /// Returns the latest readable answer about an account.
+    pub(super) async fn latest(&self, query: &UserQuery) -> Result<Latest, Failure> {
         let mut latest = Latest::Missing;
-        for (call, answer) in self.account.history(&question).await? {
-            if call.due_at().is_some_and(|due| due <= self.now) {
-                continue;
-            }
-            let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(answer.at));
-            let reply = self.api.parse(&method, Response::new(answer.body.clone()));
-            match (at, reply) {
-                (Some(at), Ok(reply)) if !reply.is_mismatched() => {
-                    return Ok(Latest::Answer(at, Box::new(reply.answer)));
-                }
-                _ => latest = Latest::Unreadable,
+        for answer in self.history(query).await? {
+            match answer {
+                Some((at, answer)) => return Ok(Latest::Answer(at, Box::new(answer))),
+                None => latest = Latest::Unreadable,
             }
         }
         Ok(latest)

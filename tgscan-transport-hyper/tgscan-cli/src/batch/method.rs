@@ -16,6 +16,17 @@ pub(crate) enum Method {
     Similar,
 }
 
+impl Method {
+    /// Returns the value of `--method`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Check => "check",
+            Self::Similar => "similar",
+        }
+    }
+}
+
 /// An API method that asks about one account.
 pub(crate) trait Question: ApiMethod<Answer: Show> {
     /// Creates the question; `None` if it cannot be asked about this account.

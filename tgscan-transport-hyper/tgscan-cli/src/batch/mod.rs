@@ -78,12 +78,12 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
         accounts
     };
     if command.dry_run {
-        let done = Output::done::<M::Answer>(&command, list.header.as_ref())?;
+        let done = Output::done::<M::Answer>(&command, list.header.as_ref(), global.test_key)?;
         let accounts = left_to_do(list.accounts, &done);
         plan::print::<M>(global, &client, &accounts, (command.check_first, lookup), done.len()).await?;
         return Ok(if has_bad_lines { Code::Usage } else { Code::Done });
     }
-    let (output, done) = Output::open::<M::Answer>(&command, list.header.as_ref())?;
+    let (output, done) = Output::open::<M::Answer>(&command, list.header.as_ref(), global.test_key)?;
     let accounts = left_to_do(list.accounts, &done);
     // Before anything is paid, so that no answer is lost to a signal.
     let mut signals = Signals::listen()?;

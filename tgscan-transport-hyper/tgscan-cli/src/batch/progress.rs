@@ -3,11 +3,11 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::bill::Bill;
 use crate::print;
-use crate::waiting::rate_limited;
+use crate::waiting::{bar, rate_limited};
 
 /// The interval between lines without a terminal.
 const EVERY: Duration = Duration::from_secs(5);
@@ -25,19 +25,9 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(total: usize, balance: i64, is_quiet: bool) -> Self {
-        let is_terminal = std::io::stderr().is_terminal();
-        let target = if is_terminal && !is_quiet {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(Some(total as u64), target);
-        // `wide_msg` is cut to the width of the terminal, which is queried for each drawing.
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len}  {wide_msg}") {
-            bar.set_style(style);
-        }
+        let bar = bar(Some(total as u64), is_quiet, "{spinner} {pos}/{len}  {wide_msg}");
         let now = Instant::now();
-        let lines = !is_terminal && !is_quiet;
+        let lines = !std::io::stderr().is_terminal() && !is_quiet;
         Self { bar, total: total as u64, balance, lines, began: now, last: now, pause: None }
     }
 

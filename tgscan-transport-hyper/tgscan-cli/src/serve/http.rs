@@ -48,7 +48,8 @@ pub(crate) async fn handle(
 
 /// Answers the paths for operation, which need no key.
 async fn operation(gateway: &Gateway, is_local: bool, request: &Request<Incoming>) -> Option<Answer> {
-    if request.method() != Method::GET {
+    // Load balancers also send HEAD.
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
     }
     match request.uri().path() {

@@ -14,10 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_io_timeout::TimeoutStream;
 
 use super::http::handle;
 use super::metrics;
-use super::stall::Stall;
 use super::state::Gateway;
 
 /// More than any client sends.
@@ -75,7 +75,10 @@ pub(crate) async fn serve(
 async fn connection(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
     let state = gateway.state();
     let _ = stream.set_nodelay(true);
-    let stream = Stall::new(stream, state.config.limits.body_timeout);
+    let mut stream = TimeoutStream::new(stream);
+    // A caller who does not read its answer.
+    stream.set_write_timeout(Some(state.config.limits.body_timeout));
+    let stream = Box::pin(stream);
     let Some(tls) = state.tls.clone() else {
         drop(state);
         return requests(gateway, stream, peer, watcher).await;
@@ -102,6 +105,8 @@ async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // A caller may end its side of the connection after its request.
+        .half_close(true)
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes)
         .max_headers(MAX_HEADERS)

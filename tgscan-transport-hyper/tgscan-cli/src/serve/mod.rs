@@ -21,7 +21,6 @@ mod log;
 mod metrics;
 mod recorder;
 mod routes;
-mod stall;
 mod state;
 mod tls;
 

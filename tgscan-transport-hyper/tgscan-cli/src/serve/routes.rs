@@ -63,6 +63,10 @@ async fn call<M: ApiMethod>(client: Client, form: Bytes) -> Answer {
 fn explain(error: &str) -> String {
     match error.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
         Some(name) => format!("the required argument `{name}` is missing"),
+        // A repeated argument is read as a list.
+        None if error == "unsupported value" => {
+            "invalid query: an argument is given more than once".to_owned()
+        }
         None => format!("invalid query: {error}"),
     }
 }

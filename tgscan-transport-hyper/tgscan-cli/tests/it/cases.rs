@@ -28,7 +28,7 @@ pub(crate) fn answer(name: &str, id: i64, groups: &[i64]) -> Value {
 
 /// A line of an output file.
 pub(crate) fn line(account: &str, answer: &Value) -> String {
-    let row = json!({"account": account, "found": !answer.is_null(), "credits": 2, "stored": false, "answer": answer});
+    let row = json!({"account": account, "method": "search", "found": !answer.is_null(), "credits": 2, "stored": false, "answer": answer});
     format!("{row}\n")
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
 }
 
 /// A mock whose answers take a while, so that calls are in flight at any time.
-fn slow() -> Bench {
+pub(crate) fn slow() -> Bench {
     slow_by(30)
 }
 

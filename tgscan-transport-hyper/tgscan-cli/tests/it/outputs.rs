@@ -266,3 +266,33 @@ fn file_is_whole_after_a_full_disk_and_the_next_run_continues_it() {
         assert_eq!((again.code, charged(&again.err)), (Some(0), 0), "{again:?}");
     }
 }
+
+#[test]
+fn output_of_another_method_or_kind_of_key_is_refused_and_unchanged() {
+    let bench = Bench::new(1000);
+    bench.write("list", list(2));
+    let refused = |arguments: &[&str], name: &str, why: &str| {
+        let before = std::fs::read(bench.path(name)).unwrap();
+        for flags in [&[][..], &["--dry-run"]] {
+            let ran = bench.run(&[arguments, &["--out", name], flags].concat());
+            assert!(ran.code == Some(2) && ran.err.contains(why), "{ran:?}");
+        }
+        assert_eq!(std::fs::read(bench.path(name)).unwrap(), before, "left unchanged");
+    };
+    let check = bench.run(&["batch", "list", "--method", "check", "--out", "check.jsonl"]);
+    assert_eq!(check.code, Some(0), "{check:?}");
+    refused(&["batch", "list"], "check.jsonl", "line 1 is of a run with --method check");
+    for (name, why) in [
+        ("test.jsonl", "line 1 is of a run with a test key"),
+        ("test.csv", "its columns are not those that this run would write"),
+    ] {
+        for is_second in [false, true] {
+            let mut test = bench.command(&["--test-key", "batch", "list", "--out", name]);
+            let test = Ran::of(test.env("TGSCAN_API_KEY", tgscan_mock::Mock::TEST_KEY).output().unwrap());
+            assert_eq!(test.code, Some(0), "{test:?}");
+            assert_eq!(test.err.contains("2  in the output already"), is_second, "{test:?}");
+        }
+        refused(&["batch", "list"], name, why);
+    }
+    assert_eq!(bench.spent(), 0);
+}

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use tgscan_mock::types::{Search, SearchAnswer};
 use tgscan_mock::{Expect, Fault, FaultKind};
 
+use crate::endings::slow;
 use crate::support::{Bench, PRICE, Ran, STORE, list};
 
 pub(crate) const ASIDE: &str = "tgscan.set-aside.jsonl";
@@ -124,4 +125,28 @@ fn answers_set_aside_on_a_full_disk_continue_in_the_temporary_folder() {
     assert!(!first.is_empty() && !second.is_empty(), "{first:?} {second:?}");
     let names: Vec<String> = (0..12).map(|number| format!("name_{number}")).collect();
     assert_eq!([first, second].concat(), names);
+}
+
+#[test]
+fn output_that_is_removed_during_a_run_ends_it_and_later_answers_are_set_aside() {
+    for name in ["out.jsonl", "out.csv"] {
+        let bench = slow();
+        bench.write("list", list(500));
+        let mut child = bench.command(&["batch", "list", "--out", name, "--jobs", "4"]).spawn().unwrap();
+        let lines = || std::fs::read_to_string(bench.path(name)).unwrap_or_default().lines().count();
+        while lines() < 3 && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        std::fs::rename(bench.path(name), bench.path("moved")).unwrap();
+        bench.write(name, "of another program");
+        let before = std::fs::read_to_string(bench.path("moved")).unwrap();
+        std::fs::remove_file(bench.path("moved")).unwrap();
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains("was removed or replaced during this run"), "{ran:?}");
+        let aside = set_aside(&bench.path(&format!("{name}.set-aside.jsonl")));
+        assert!(!aside.is_empty() && bench.spent() < 500 * PRICE, "{ran:?}");
+        assert!(!aside.iter().any(|asked| before.contains(asked.as_str())));
+        assert_eq!(std::fs::read_to_string(bench.path(name)).unwrap(), "of another program");
+    }
 }

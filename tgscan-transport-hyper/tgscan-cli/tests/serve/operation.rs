@@ -13,6 +13,11 @@ fn health_and_readiness_need_no_key() {
     let world = World::new(100);
     let gateway = world.start();
     assert_eq!((gateway.get("/healthz").status, &*gateway.get("/healthz").body), (200, "ok\n"));
+    let mut monitor = gateway.connect();
+    monitor.write_all(b"HEAD /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut head = String::new();
+    monitor.read_to_string(&mut head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK") && head.ends_with("\r\n\r\n"), "{head}");
     assert_eq!((gateway.get("/readyz").status, &*gateway.get("/readyz").body), (200, "ready\n"));
 }
 

@@ -1,6 +1,6 @@
 //! How calls end that brought no answer.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use http::StatusCode;
 use tgscan_mock::types::{Balance, Search};
@@ -157,4 +157,27 @@ fn balance_is_asked_for_each_time() {
         assert_eq!(gateway.post("/tgscan/v1/balance", &key, "").json()["result"]["num_credits"], 100);
     }
     world.mock.verify().unwrap();
+}
+
+#[test]
+fn a_caller_that_ends_its_side_after_the_requests_gets_all_answers() {
+    let world = World::new(100);
+    let key = world.key("a", &[]);
+    let gateway = world.start();
+    let request = |query: &str| {
+        format!(
+            "POST /tgscan/v1/search HTTP/1.1\r\nHost: a\r\nApi-Key: {key}\r\nContent-Length: {}\r\n\r\nquery={query}",
+            query.len() + 6
+        )
+    };
+    for requests in [vec!["one_name"], vec!["two_name", "three_name"]] {
+        let mut caller = gateway.connect();
+        let all: String = requests.iter().map(|query| request(query)).collect();
+        caller.write_all(all.as_bytes()).unwrap();
+        caller.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answers = String::new();
+        caller.read_to_string(&mut answers).unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), requests.len(), "{answers}");
+    }
+    assert_eq!(world.mock.account().charged_calls, 3);
 }

@@ -84,6 +84,7 @@ fn wrong_requests_get_envelopes_with_codes() {
         ("query=a", "at least 4 characters"),
         ("other=some_username", "`query` is missing"),
         ("query=%ff%fe", ""),
+        ("query=some_name&query=other_name", "an argument is given more than once"),
     ] {
         let response = gateway.post("/tgscan/v1/search", &key, form);
         assert_eq!(coded(&response), (400, "bad_query".to_owned()), "{form}");

@@ -22,6 +22,8 @@ pub(crate) struct Columns {
     is_safe: bool,
     /// Which groups have rows.
     selection: Selection,
+    /// Whether the answers are to a test key. They have one more column, so that live answers are not added to them.
+    is_test: bool,
 }
 
 impl Columns {
@@ -31,6 +33,7 @@ impl Columns {
         chosen: &[String],
         is_safe: bool,
         selection: Selection,
+        is_test: bool,
     ) -> Result<Self, Failure> {
         let known: Vec<&str> =
             std::iter::once(BEFORE).chain(A::COLUMNS.iter().copied()).chain(AFTER).collect();
@@ -50,20 +53,22 @@ impl Columns {
             chosen.iter().map(find).collect::<Result<Vec<_>, _>>()?
         };
         let taken = |name: &str| {
-            ["account", "rows", "row"].contains(&name) || fields.iter().any(|(field, _)| field == name)
+            ["account", "test", "rows", "row"].contains(&name)
+                || fields.iter().any(|(field, _)| field == name)
         };
         // The list may have columns with the same names.
         let own = |name: &str| if taken(name) { format!("list_{name}") } else { one_line(name) };
         let own = header.map(|header| header.iter().map(own).collect()).unwrap_or_default();
-        Ok(Self { own, fields, is_safe, selection })
+        Ok(Self { own, fields, is_safe, selection, is_test })
     }
 
     /// Returns the names of all columns.
     pub(super) fn names(&self) -> Vec<String> {
         let account = std::iter::once("account".to_owned());
         let fields = self.fields.iter().map(|(name, _)| name.clone());
+        let test = self.is_test.then(|| "test".to_owned());
         let rows = ["rows", "row"].map(str::to_owned);
-        self.own.iter().cloned().chain(account).chain(fields).chain(rows).collect()
+        self.own.iter().cloned().chain(account).chain(fields).chain(test).chain(rows).collect()
     }
 
     pub(super) fn head(&self) -> Result<Vec<u8>, Failure> {
@@ -98,6 +103,7 @@ impl Columns {
                 .map(|at| own(at).unwrap_or_default())
                 .chain(std::iter::once(one_line(&listed.written)))
                 .chain(fields)
+                .chain(self.is_test.then(|| "true".to_owned()))
                 .chain([count.to_string(), (number + 1).to_string()])
                 .collect()
         };

@@ -22,6 +22,7 @@ use crate::{files, print};
 
 use columns::Columns;
 use resume::Resumed;
+use rows::Kind;
 pub(crate) use writer::{Unwritten, Writer};
 
 /// The destination and the format of the rows.
@@ -45,7 +46,7 @@ pub(crate) struct Target {
 }
 
 enum Format {
-    JsonLines,
+    JsonLines(Kind),
     Csv(Columns),
 }
 
@@ -55,8 +56,9 @@ impl Output {
     pub(crate) fn open<A: Show>(
         command: &BatchCommand,
         header: Option<&StringRecord>,
+        is_test: bool,
     ) -> Result<(Self, HashSet<UserQuery>), Failure> {
-        let format = Format::of::<A>(command, header)?;
+        let format = Format::of::<A>(command, header, is_test)?;
         let Some(path) = &command.out else {
             let mut output = Self { sink: Sink::Standard, format };
             output.begin(command.excel)?;
@@ -71,8 +73,9 @@ impl Output {
     pub(crate) fn done<A: Show>(
         command: &BatchCommand,
         header: Option<&StringRecord>,
+        is_test: bool,
     ) -> Result<HashSet<UserQuery>, Failure> {
-        let format = Format::of::<A>(command, header)?;
+        let format = Format::of::<A>(command, header, is_test)?;
         let Some(path) = command.out.as_deref().filter(|path| path.is_file()) else {
             return Ok(HashSet::new());
         };
@@ -128,7 +131,11 @@ impl Sink {
 
 impl Format {
     /// Returns the format that the flags select, for answers of this kind.
-    fn of<A: Show>(command: &BatchCommand, header: Option<&StringRecord>) -> Result<Self, Failure> {
+    fn of<A: Show>(
+        command: &BatchCommand,
+        header: Option<&StringRecord>,
+        is_test: bool,
+    ) -> Result<Self, Failure> {
         let is_csv = match command.out.as_deref().map(|path| path.extension().and_then(|end| end.to_str())) {
             None => command.csv || command.excel || !command.fields.is_empty(),
             Some(Some("csv")) => true,
@@ -145,16 +152,17 @@ impl Format {
             }
         }
         Ok(if is_csv {
-            Format::Csv(Columns::new::<A>(header, &command.fields, !command.raw_cells, command.selection)?)
+            let (is_safe, selection) = (!command.raw_cells, command.selection);
+            Format::Csv(Columns::new::<A>(header, &command.fields, is_safe, selection, is_test)?)
         } else {
-            Format::JsonLines
+            Format::JsonLines(Kind { method: command.method, is_test })
         })
     }
 
     /// Formats the rows of an account.
     fn rows<A: Show>(&self, account: &Account, found: &Found<A>) -> Result<Vec<u8>, Failure> {
         match self {
-            Self::JsonLines => rows::json(account, found),
+            Self::JsonLines(kind) => rows::json(*kind, account, found),
             Self::Csv(columns) => columns.rows(account, found),
         }
     }
@@ -169,7 +177,7 @@ impl Format {
             ))
         };
         match self {
-            Self::JsonLines => resume::json_lines(file).map_err(fail)?.map_err(foreign),
+            Self::JsonLines(kind) => resume::json_lines(file, *kind).map_err(fail)?.map_err(foreign),
             Self::Csv(columns) => resume::csv(file, columns).map_err(fail)?.map_err(foreign),
         }
     }
@@ -195,6 +203,13 @@ impl Target {
 
     /// Appends rows. If that fails, the part that was written is removed.
     fn write(&mut self, rows: &[u8]) -> Result<(), Failure> {
+        if self.whole.is_some() && files::is_removed(&self.file) {
+            let path = self.path.display();
+            return Err(Failure::new(
+                Code::Other,
+                format!("--out {path} was removed or replaced during this run"),
+            ));
+        }
         self.file.write_all(rows).map_err(|error| {
             if let Some(whole) = self.whole {
                 let _ = self.file.set_len(whole);

@@ -8,7 +8,9 @@ use serde::Deserialize;
 use tgscan_core::types::UserQuery;
 
 use super::columns::Columns;
+use super::rows::Kind;
 use crate::csv_cells::original;
+use crate::show::escape;
 
 /// The content of a file.
 #[derive(Default)]
@@ -38,18 +40,28 @@ fn lines(file: &File) -> impl Iterator<Item = io::Result<(u64, Vec<u8>)>> {
 }
 
 /// Reads JSON lines. The inner error states why the file is not from this program.
-pub(super) fn json_lines(file: &File) -> io::Result<Result<Resumed, String>> {
+pub(super) fn json_lines(file: &File, kind: Kind) -> io::Result<Result<Resumed, String>> {
     #[derive(Deserialize)]
     struct Row {
         account: String,
+        method: String,
+        #[serde(default)]
+        test: bool,
     }
     let mut found = Resumed::default();
     for (number, line) in (1_u64..).zip(lines(file)) {
         let (end, line) = line?;
         let is_whole = line.ends_with(b"\n");
-        let account = serde_json::from_slice(&line).ok().and_then(|row: Row| row.account.parse().ok());
-        match account {
-            Some(account) => {
+        let row: Option<Row> = serde_json::from_slice(&line).ok();
+        match row.and_then(|row| Some((row.account.parse().ok()?, row))) {
+            Some((_, row)) if row.method != kind.method.name() => {
+                return Ok(Err(format!("line {number} is of a run with --method {}", escape(&row.method))));
+            }
+            Some((_, row)) if row.test != kind.is_test => {
+                let key = if row.test { "test" } else { "live" };
+                return Ok(Err(format!("line {number} is of a run with a {key} key")));
+            }
+            Some((account, _)) => {
                 found.done.insert(account);
                 (found.whole, found.needs_newline) = (end, !is_whole);
             }

@@ -1,4 +1,33 @@
-//! Reads `content-length`.
+//! The parts of a head that hyper must not see: it would drop or reject the body. Other headers carry them.
+
+use http::header::CONTENT_LENGTH;
+use http::{Response, StatusCode};
+
+/// Carries `content-length` over HTTP/2: h2 rejects a body of another length.
+pub(crate) const LENGTH: &str = "x-tgscan-content-length";
+
+/// Carries a status with [no body](has_no_body) that has one anyway.
+pub(crate) const STATUS: &str = "x-tgscan-status";
+
+/// Returns whether a status has no body (RFC 9110, 15.2.2, 15.3.5 and 15.4.5).
+pub(crate) fn has_no_body(code: [u8; 3]) -> bool {
+    matches!(&code, b"101" | b"204" | b"304")
+}
+
+/// Restores the status and `content-length`. Returns the length that [`LENGTH`] carried, or `None` for a status without a body.
+pub(crate) fn restore<B>(response: &mut Response<B>) -> Option<u64> {
+    let status =
+        response.headers_mut().remove(STATUS).and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok());
+    if let Some(status) = status {
+        *response.status_mut() = status;
+    }
+    let length = response.headers_mut().remove(LENGTH)?;
+    let mut number = Once::default();
+    number.add_length(length.as_bytes());
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    let has_body = !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    number.agreed().filter(|_| has_body)
+}
 
 /// The common value of all fields with one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
