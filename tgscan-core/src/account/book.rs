@@ -19,6 +19,9 @@ pub struct Book {
     /// Credits that the account lost and that no call explains.
     pub(super) unexplained: u128,
     pub(super) baseline: Option<Baseline>,
+    /// The time of the last comparison that found unexplained credits, and how many of these are still unexplained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last_unexplained: Option<(u64, u128)>,
     /// The number of calls that may have a running attempt.
     pub(super) sending: u64,
     /// Counts changes of charged and uncertain amounts, so that a comparison detects them.
@@ -269,18 +272,36 @@ impl Book {
         cost == Cost::NONE
     }
 
+    /// Books the loss of the owners of all calls in flight, if `calls` is their number and none had an earlier uncertain
+    /// attempt. Returns whether that is the case. For calls whose entries are damaged.
+    pub(crate) fn lose_last(&mut self, calls: usize, at: u64) -> bool {
+        if self.amount(&self.account, |calls| calls.in_flight).attempts != calls as u64 {
+            return false;
+        }
+        let tallies =
+            std::iter::once(&mut self.account).chain(self.budgets.iter_mut().map(|(_, tally)| tally));
+        for calls in tallies.flat_map(|tally| &mut tally.exposures) {
+            calls.uncertain += std::mem::take(&mut calls.in_flight);
+        }
+        self.sending = 0;
+        self.uncertain_at = self.uncertain_at.max(Some(at));
+        self.revision += 1;
+        true
+    }
+
     /// Resolves a call by hand: sets its total cost to `credits`.
     pub(crate) fn resolve(&mut self, entry: &mut Entry, credits: u64, joint: Option<&mut JointResolution>) {
         let method = self.method(entry);
         self.set_cost(entry, method, Cost { charged: credits, uncertain: 0 }, joint, None);
     }
 
-    /// Books a charged call that was considered free when it was sent.
-    pub(crate) fn charge(&mut self, method: Cow<'static, str>, cost: Cost, at: Option<u64>) -> Entry {
+    /// Books a charged call that was considered free when it was sent, at the time `began`.
+    pub(crate) fn charge(&mut self, method: Cow<'static, str>, cost: Cost, began: u64, now: u64) -> Entry {
         let mut entry = Entry { method, is_in_flight: true, is_sending: true, ..Entry::default() };
         let method = self.method(&entry);
         self.add_call(&entry, method);
-        self.settle(&mut entry, cost, None, at);
+        self.settle(&mut entry, cost, None, Some(now));
+        self.explain_charge(cost.charged, began);
         entry
     }
 

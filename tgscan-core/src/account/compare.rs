@@ -175,6 +175,8 @@ impl Book {
         };
         self.revision += 1;
         self.baseline = Some(Baseline { balance, charged: self.account.charged });
+        let unexplained = joint.as_ref().map_or(0, |joint| joint.unexplained);
+        self.last_unexplained = (unexplained > 0).then_some((now, unexplained));
         let report = self.inconclusive(outcome);
         let resolved_attempts = open.attempts.saturating_sub(self.comparable().attempts);
         (Reconciliation { lost, charged, resolved_attempts, ..report }, joint)
@@ -229,25 +231,31 @@ impl Book {
     ) -> JointResolution {
         self.account.charged += credits;
         self.unexplained += unexplained;
-        let mut joint =
-            JointResolution { credits, calls: entries.len() as u64, unexplained, budgets: Vec::new() };
+        // The entries of a ledger are not known, and those of a store may be damaged.
+        let count = |entries: &mut dyn Iterator<Item = &&mut Entry>, attempts: u64| {
+            let (calls, known) =
+                entries.fold((0, 0), |(calls, known), entry| (calls + 1, known + u64::from(entry.uncertain)));
+            calls + u64::from(known < attempts)
+        };
+        let calls = count(&mut entries.iter(), self.comparable().attempts);
+        let mut joint = JointResolution { credits, calls, unexplained, budgets: Vec::new() };
         for index in 0..self.budgets.len() {
             let (key, tally) = &self.budgets[index];
             let open = self.amount(tally, |calls| calls.uncertain.saturating_sub(calls.before_baseline));
             if open.attempts == 0 {
                 continue;
             }
-            let calls = entries.iter().filter(|entry| entry.budgets.contains(key)).count() as u64;
+            let mine = &mut entries.iter().filter(|entry| entry.budgets.contains(key));
+            let calls = count(mine, open.attempts);
             let reserve = (!open.is_open).then_some(open.credits);
-            let mut budget = BudgetShare { key: key.clone(), calls: calls.max(1), reserve, charged: 0 };
+            let mut budget = BudgetShare { key: key.clone(), calls, reserve, charged: 0 };
             budget.charged = JointResolution::budget_charge(credits, &budget);
             self.budgets[index].1.charged += budget.charged;
-            budget.calls = calls;
             joint.budgets.push(budget);
         }
         self.account.resolve();
         self.budgets.iter_mut().for_each(|(_, tally)| tally.resolve());
-        let is_shared = entries.len() > 1 && credits > 0;
+        let is_shared = calls > 1 && credits > 0;
         for entry in entries.iter_mut() {
             (entry.uncertain, entry.comparison, entry.is_shared) = (0, Some(number), is_shared);
         }
@@ -299,6 +307,18 @@ impl Book {
         }
         (entry.charged, entry.is_shared) = (credits, false);
         self.revision += 1;
+    }
+
+    /// Books the charge of a call without a reserve that was running during the last comparison: it explains credits that
+    /// no call explained.
+    pub(super) fn explain_charge(&mut self, charged: u64, began: u64) {
+        let Some((_, left)) = self.last_unexplained.filter(|(at, _)| began <= *at) else { return };
+        let mut joint = JointResolution { unexplained: left, ..JointResolution::default() };
+        let explained = u128::from(charged).min(left).min(self.unexplained);
+        // The charge itself is booked already.
+        self.account.charged -= explained;
+        self.transfer_unexplained(&mut joint, 0, explained);
+        self.last_unexplained = self.last_unexplained.map(|(at, _)| (at, joint.unexplained));
     }
 
     /// Moves credits that the baseline reflects from charged to unexplained, and the reverse.

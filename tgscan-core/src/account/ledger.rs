@@ -120,11 +120,12 @@ impl Ledger {
         state.changes
     }
 
-    /// Books a charged call that was considered free when it was sent.
-    pub(crate) fn charge(&self, method: &'static str, cost: Cost, now: LedgerTime) {
+    /// Books a charged call that was considered free when it began, `elapsed` ago.
+    pub(crate) fn charge(&self, method: &'static str, cost: Cost, elapsed: Duration, now: LedgerTime) {
         self.change(|state| {
             let now = state.book_time(now);
-            state.book.charge(method.into(), cost, Some(now));
+            let began = now.saturating_sub(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+            state.book.charge(method.into(), cost, began, now);
         });
     }
 
@@ -364,7 +365,7 @@ mod tests {
             &|| _ = ledger.resolve_uncertain(0),
             &|| _ = ledger.set_price(METHOD, Some(1)),
             &|| ledger.end_comparison(1),
-            &|| ledger.charge(METHOD, charged(1), LedgerTime { origin: 0, millis: 0 }),
+            &|| ledger.charge(METHOD, charged(1), Duration::ZERO, LedgerTime { origin: 0, millis: 0 }),
         ]
         .into_iter()
         .enumerate()

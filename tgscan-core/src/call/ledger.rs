@@ -52,7 +52,10 @@ impl<M: ApiMethod> Call<M> {
             Some(reservation) => reservation.settle(cost, now),
             None if cost == Cost::NONE => {}
             // The method is documented as free, but charged.
-            None => self.api.ledger().charge(M::NAME, cost, LedgerTime::of(clock)),
+            None => {
+                let elapsed = clock.time().saturating_sub(self.began);
+                self.api.ledger().charge(M::NAME, cost, elapsed, LedgerTime::of(clock));
+            }
         }
     }
 

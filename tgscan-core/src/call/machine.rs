@@ -339,11 +339,6 @@ impl Machine {
 
 #[cfg(test)]
 impl Machine {
-    /// Changes the recorded times.
-    pub(crate) fn age(&mut self, age: impl Fn(Moment) -> Moment) {
-        self.confirmed = age(self.confirmed);
-    }
-
     /// Resets the duration of waits.
     pub(crate) fn reset_waits(&mut self) {
         self.waits = 0;

@@ -70,9 +70,9 @@ impl<M: ApiMethod> Call<M> {
             (Action::Claim, _) => Operation::Claim(claim(api, method.get(), stored, machine.joined)),
             (Action::Renew, Some(call)) => {
                 let (limits, fence) = (api.limits().clone(), account.store().fence());
-                Operation::Renew { call, uncertain: cost.uncertain, limits, fence }
+                Operation::Renew { call, uncertain: cost.uncertain, limits, fence, token: stored.token }
             }
-            (Action::Pause, Some(call)) => Operation::Pause { call },
+            (Action::Pause, Some(call)) => Operation::Pause { call, token: stored.token },
             (_, Some(call)) => {
                 let observed = observer.is_some().then(|| api.limits().clone());
                 let settlement = stored.claim.take().map(ClaimGuard::disarm)?;
@@ -81,7 +81,8 @@ impl<M: ApiMethod> Call<M> {
             // A free call that was charged. All other charged calls have a claim.
             (_, None) => {
                 api.note_charge(M::NAME, cost.charged);
-                Operation::Charge { method: M::NAME, cost, token: stored.token }
+                let elapsed = now.time.saturating_sub(self.began);
+                Operation::Charge { method: M::NAME, cost, elapsed, token: stored.token }
             }
         };
         Some((account, Request::Perform(operation)))
@@ -135,9 +136,12 @@ impl<M: ApiMethod> Call<M> {
                     Ok(AccountReply::Done(Done::Lost)) => Err(StoreError::new(
                         "the store has no such call any more, as after the restoration of a backup",
                     )),
-                    Ok(AccountReply::Done(Done::Raised(raised))) => {
+                    Ok(AccountReply::Done(Done::Settled { raised, is_erased })) => {
                         self.report(&raised);
-                        Ok(())
+                        let error = || {
+                            StoreError::new("the question was erased or expired before its answer arrived")
+                        };
+                        if is_erased { Err(error()) } else { Ok(()) }
                     }
                     result => result.map(drop),
                 };

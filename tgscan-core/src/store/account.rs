@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tgscan_types::UserQuery;
 
-use super::operation::{Done, Operation};
+use super::operation::{Done, Operation, next_token};
 use super::record::{date, millis};
-use super::writer::{Writer, next_token};
+use super::writer::Writer;
 use super::{
-    AccountName, Answer, BillRow, Call, CallId, Erased, Index, JournalEntry, Question, Store, StoreError,
-    people,
+    AccountName, Answer, BillRow, Call, CallId, Erased, Found, Index, JournalEntry, Question, RowKey, Store,
+    StoreError, people,
 };
 use crate::account::{Book, CLOCK_SLACK};
 
@@ -64,7 +64,7 @@ impl Account {
     /// # Errors
     /// If the store fails.
     pub async fn book(&self) -> Result<Book, StoreError> {
-        Ok(self.store().account(self.name()).await?.0.book)
+        Ok(self.read(RowKey::Account).await?.account.book)
     }
 
     /// Lists unresolved calls, oldest first: uncertain calls, and calls that were charged but not answered.
@@ -102,7 +102,8 @@ impl Account {
     /// # Errors
     /// If the store fails.
     pub async fn call(&self, call: CallId) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
-        self.store().call(self.name(), call).await
+        let found = self.read(RowKey::Call(call)).await?;
+        Ok(found.call.map(|call| (call, found.answer)))
     }
 
     /// Lists up to `limit` calls with ids above `after`, in ascending order. Calls that ended as not charged are not
@@ -194,7 +195,7 @@ impl Account {
     /// # Errors
     /// If the store fails.
     pub async fn expire(&self, keep_for: Duration) -> Result<u64, StoreError> {
-        let (row, now) = self.store().account(self.name()).await?;
+        let Found { account: row, now, .. } = self.read(RowKey::Account).await?;
         let keep_for = millis(keep_for);
         // Only if `keep_for` was longer before, or a wrong clock set the expiry too late.
         if keep_for < row.keep_for || row.clock > now.saturating_add(CLOCK_SLACK) {
@@ -278,6 +279,10 @@ impl Account {
                 names.extend(call.people.iter().filter_map(|name| people::fold(name)));
             }
         }
+    }
+
+    pub(super) async fn read(&self, row: RowKey) -> Result<Found, StoreError> {
+        self.store().read(self.name(), row).await
     }
 
     async fn find(&self, index: Index) -> Result<Vec<CallId>, StoreError> {

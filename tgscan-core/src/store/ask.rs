@@ -6,7 +6,7 @@ use tgscan_types::ApiMethod;
 
 use super::operation::{Claim, Done, Operation, Settlement};
 use super::people;
-use super::{Account, Answer, CallId, QuestionRow, StoreError};
+use super::{Account, Answer, CallId, Found, RowKey, StoreError};
 use crate::account::Cost;
 use crate::panics::{CatchPanic, catch};
 
@@ -50,12 +50,12 @@ pub(crate) async fn ask(request: Option<(Account, Request)>) -> Answered {
 }
 
 async fn perform_claim(account: &Account, mut claim: Claim) -> Result<AccountReply, StoreError> {
-    let key = claim.question.key();
-    let stored = async || account.store().answer(account.name(), &key).await;
+    let question = RowKey::Question(claim.question.key());
+    let stored = async || account.read(question.clone()).await;
     let recent = async |max_age: Duration| {
-        let (row, answer, now) = stored().await?;
-        let age = row.age(now).filter(|age| *age <= max_age);
-        let found = age.zip(row.answered).zip(answer);
+        let Found { question, answer, now, .. } = stored().await?;
+        let age = question.age(now).filter(|age| *age <= max_age);
+        let found = age.zip(question.answered).zip(answer);
         Ok(found.map(|((age, (call, ..)), answer)| AccountReply::Stored(call, answer, age)))
     };
     // A stored answer needs no transaction.
@@ -82,7 +82,8 @@ async fn perform_claim(account: &Account, mut claim: Claim) -> Result<AccountRep
         if !matches!(done, Done::Answered) {
             return Ok(AccountReply::Done(done));
         }
-        if let (QuestionRow { answered: Some((call, ..)), .. }, Some(answer), now) = stored().await? {
+        let Found { question, answer, now, .. } = stored().await?;
+        if let (Some((call, ..)), Some(answer)) = (question.answered, answer) {
             let age = Duration::from_millis(now.saturating_sub(answer.at));
             return Ok(AccountReply::Stored(call, answer, age));
         }
@@ -101,7 +102,7 @@ pub(crate) struct ClaimGuard {
 
 impl ClaimGuard {
     pub(crate) fn new(account: &Account, call: CallId, token: u64) -> Self {
-        let settlement = Settlement { token: Some(token), ..Settlement::without_response(Cost::NONE) };
+        let settlement = Settlement::without_response(Cost::NONE, token);
         Self { account: Some(account.clone()), call, settlement }
     }
 
@@ -112,7 +113,7 @@ impl ClaimGuard {
     }
 
     fn take(&mut self) -> Settlement {
-        std::mem::replace(&mut self.settlement, Settlement::without_response(Cost::NONE))
+        std::mem::replace(&mut self.settlement, Settlement::without_response(Cost::NONE, 0))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::operation::{Claim, Done, Operation, Settlement};
-use super::record::millis;
+use super::record::{damaged as damaged_call, millis};
 use super::transaction::{AccountRow, Changes, Loaded};
-use super::{Answer, Call, CallId, Erased, Event, JournalEntry, OwnerId, QuestionRow};
+use super::{Answer, Call, CallId, Erased, Event, JournalEntry, OwnerId, QuestionRow, StoreError};
 use crate::account::{Book, CLOCK_SLACK, Cost, Entry, JointResolution};
 
 /// The number of tokens that an account remembers, to book each operation once.
@@ -92,10 +92,18 @@ impl Work {
     /// Marks calls of lost owners as uncertain. Removes those that were certainly free.
     fn lose_owners(&mut self) {
         let now = self.loaded.now;
+        let mut damaged = Vec::new();
         for id in std::mem::take(&mut self.loaded.lost) {
-            let Some(call) = self.calls.get_mut(&id).filter(|call| call.entry.is_in_flight()) else {
+            if self.row.damaged.contains(&id) {
+                continue;
+            }
+            let Some(call) = self.calls.get_mut(&id) else {
+                damaged.push(id);
                 continue;
             };
+            if !call.entry.is_in_flight() {
+                continue;
+            }
             // The latest time at which an attempt may have begun.
             let at = call.send_by.clamp(now, now.saturating_add(CLOCK_SLACK));
             call.ended_at = Some(now);
@@ -103,15 +111,22 @@ impl Work {
                 self.remove(id);
             }
         }
+        damaged.dedup();
+        if !damaged.is_empty() && self.row.book.lose_last(damaged.len(), now.saturating_add(CLOCK_SLACK)) {
+            self.row.damaged.extend(damaged);
+        }
     }
 
     fn run(&mut self, operation: &Operation) -> Done {
         let now = self.loaded.now;
+        if let Some(damaged) = operation.call().filter(|call| self.loaded.damaged_calls.contains(call)) {
+            return Done::Damaged(damaged_call(damaged));
+        }
         match operation {
             Operation::Claim(claim) => self.claim(claim),
-            Operation::Renew { call, uncertain, limits, fence } => {
+            Operation::Renew { call, uncertain, limits, fence, token } => {
+                let Some(mut call) = self.owned(*call, *token) else { return Done::Lost };
                 let book = &mut self.row.book;
-                let Some(call) = owned(&mut self.calls, *call, self.loaded.owner) else { return Done::Lost };
                 if book.blocks_attempts(now) {
                     return Done::ComparisonRunning;
                 }
@@ -119,17 +134,20 @@ impl Work {
                     return Done::CapReached(refused);
                 }
                 call.send_by = now.saturating_add(millis(*fence));
+                self.calls.insert(call.id, call);
                 Done::Booked
             }
-            Operation::Pause { call } => {
-                let Some(call) = owned(&mut self.calls, *call, self.loaded.owner) else { return Done::Lost };
+            Operation::Pause { call, token } => {
+                let Some(mut call) = self.owned(*call, *token) else { return Done::Lost };
                 self.row.book.pause(&mut call.entry);
+                self.calls.insert(call.id, call);
                 Done::Booked
             }
             Operation::Settle { call, settlement } => self.settle(*call, settlement),
-            Operation::Charge { method, cost, token } => {
+            Operation::Charge { method, cost, elapsed, token } => {
                 if self.record_token(*token) {
-                    let entry = self.row.book.charge((*method).into(), *cost, Some(now));
+                    let began = now.saturating_sub(millis(*elapsed));
+                    let entry = self.row.book.charge((*method).into(), *cost, began, now);
                     let call =
                         Call { entry, is_answered: true, ended_at: Some(now), ..self.new_call(*token) };
                     self.calls.insert(call.id, call);
@@ -201,6 +219,11 @@ impl Work {
     fn claim(&mut self, claim: &Claim) -> Done {
         let now = self.loaded.now;
         let key = claim.question.key();
+        if self.loaded.damaged_questions.contains(&key) {
+            return Done::Damaged(StoreError::new(
+                "the row of the question is damaged; restore it from a backup",
+            ));
+        }
         let row = self.questions.get(&key).cloned().unwrap_or_default();
         let blocking = row.blocking.and_then(|id| self.calls.get(&id));
         let is_ours =
@@ -218,6 +241,10 @@ impl Work {
         }
         if claim.stored_only {
             return Done::NotStored;
+        }
+        // It may have been paid for.
+        if let Some(call) = row.blocking.filter(|call| self.loaded.damaged_calls.contains(call)) {
+            return Done::Damaged(damaged_call(call));
         }
         let mut replaces = None;
         if let Some(call) = blocking.filter(|call| call.question.is_some() && call.blocks_question()) {
@@ -261,8 +288,7 @@ impl Work {
         let now = self.loaded.now;
         let Settlement { cost, is_answered, received, people, observed, token } = settlement;
         let is_free = *cost == Cost::NONE && !is_answered;
-        let is_ours = |call: &&Call| token.is_none_or(|token| call.token == (self.writer, token));
-        let Some(mut call) = self.calls.get(&id).filter(is_ours).cloned() else {
+        let Some(mut call) = self.claimed(id, *token).cloned() else {
             // A removed call was settled as free.
             return if is_free { Done::Booked } else { Done::Lost };
         };
@@ -299,7 +325,7 @@ impl Work {
         if is_free && !is_resolved {
             self.remove(id);
         }
-        if raised.is_empty() { Done::Booked } else { Done::Raised(raised) }
+        Done::Settled { raised, is_erased: received.is_some() && !has_question }
     }
 
     fn resolve(&mut self, id: CallId, credits: u64) -> Done {
@@ -338,6 +364,17 @@ impl Work {
         }
     }
 
+    /// Returns the call of a claim with this token.
+    fn claimed(&self, id: CallId, token: u64) -> Option<&Call> {
+        self.calls.get(&id).filter(|call| call.token == (self.writer, token))
+    }
+
+    /// Returns a copy of the call of a claim that this owner holds.
+    fn owned(&self, id: CallId, token: u64) -> Option<Call> {
+        let call = self.claimed(id, token)?;
+        (call.entry.is_in_flight() && call.owner == self.loaded.owner).then(|| call.clone())
+    }
+
     fn new_call(&mut self, token: u64) -> Call {
         self.row.last_call += 1;
         Call::new(self.row.last_call, self.loaded.owner, (self.writer, token), self.loaded.now)
@@ -366,9 +403,4 @@ impl Work {
         self.journal.insert(number, JournalEntry { at: self.loaded.now, event, joint });
         self.written.insert(number);
     }
-}
-
-/// Returns a call in flight of an owner.
-fn owned(calls: &mut BTreeMap<CallId, Call>, id: CallId, owner: OwnerId) -> Option<&mut Call> {
-    calls.get_mut(&id).filter(|call| call.entry.is_in_flight() && call.owner == owner)
 }

@@ -24,7 +24,9 @@
 //!    lasts. In each transaction, the lease must still last for at least [`Store::fence`]; if not, renew it first.
 //!    Calls in flight of a dead owner are in [`Loaded::lost`]. An owner's number is never reused.
 //! 4. **Indexes** are derived from the rows; see [`Index`].
-//! 5. **Limits.** Every function returns within a time limit, even if the disk or the network does not respond, because
+//! 5. **Damaged rows** fail only the operations on them: add rows with [`Loaded::add_call`],
+//!    [`Loaded::add_question`] and [`Loaded::add_journal`].
+//! 6. **Limits.** Every function returns within a time limit, even if the disk or the network does not respond, because
 //!    the callers of claims and settlements wait for it.
 //!
 //! `tgscan-mock` has a conformance suite that checks these requirements, and the promises that depend on them.
@@ -59,7 +61,7 @@ pub use account::Account;
 pub use ask::Answered;
 pub(crate) use ask::{AccountReply, ClaimGuard, Request, ask, people_of};
 pub use error::{StoreError, StoreRefusal};
-pub(crate) use operation::{Claim, Done, Operation, Settlement};
+pub(crate) use operation::{Claim, Done, Operation, Settlement, next_token};
 pub(crate) use people::in_body as people_in;
 pub use policy::{Lookup, StorePolicy};
 pub use question::{AccountName, Question};
@@ -67,8 +69,7 @@ pub use record::{
     Answer, BillRow, Call, CallId, CallState, Erased, Event, JournalEntry, OwnerId, QuestionRow, Row,
 };
 pub(crate) use slot::{Sender, slot};
-pub use transaction::{AccountRow, Changes, Loaded, Needs};
-pub(crate) use writer::next_token;
+pub use transaction::{AccountRow, Changes, Found, Loaded, Needs, RowKey};
 
 /// A task that a store or runtime runs to completion.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -106,33 +107,11 @@ pub trait Store: Send + Sync {
     /// If nothing was written, or if it is [in doubt](StoreError::in_doubt).
     async fn transact(&self, account: &AccountName, needs: Needs, decide: Decide) -> Result<(), StoreError>;
 
-    /// Returns the row of an account, and the time in milliseconds since 1970. If the account does not exist, the row
-    /// is the default.
+    /// Reads the row of an account, a question or a call. Does not wait for transactions.
     ///
     /// # Errors
     /// If the store fails.
-    async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError>;
-
-    /// Returns the row of the question with this key, the answer of its latest answered call, and the time in
-    /// milliseconds since 1970. If the question does not exist, the row is the default. Does not wait for transactions.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn answer(
-        &self,
-        account: &AccountName,
-        question: &str,
-    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError>;
-
-    /// Returns a call, and its answer if one is stored. Does not wait for transactions.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn call(
-        &self,
-        account: &AccountName,
-        call: CallId,
-    ) -> Result<Option<(Call, Option<Answer>)>, StoreError>;
+    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError>;
 
     /// Lists up to `limit` calls with ids above `after`, in ascending order.
     ///

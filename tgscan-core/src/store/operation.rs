@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{CallId, Erased, Needs, Question};
+use super::{CallId, Erased, Needs, Question, StoreError};
 use crate::Credits;
 use crate::account::{BudgetUse, CapReached, Comparison, ComparisonStart, Cost, Limits, Reconciliation};
 
@@ -16,13 +17,13 @@ pub(crate) enum Operation {
     /// Claims a question before it is sent.
     Claim(Claim),
     /// Confirms a claim before another attempt. `uncertain` is the number of uncertain attempts so far.
-    Renew { call: CallId, uncertain: u32, limits: Arc<Limits>, fence: Duration },
+    Renew { call: CallId, uncertain: u32, limits: Arc<Limits>, fence: Duration, token: u64 },
     /// Records that no attempt of a call is in flight. The claim is renewed before the next attempt.
-    Pause { call: CallId },
+    Pause { call: CallId, token: u64 },
     /// Books the settlement of a call.
     Settle { call: CallId, settlement: Settlement },
-    /// Books a charge for a call of a free method.
-    Charge { method: &'static str, cost: Cost, token: u64 },
+    /// Books a charge for a call of a free method that began `elapsed` ago.
+    Charge { method: &'static str, cost: Cost, elapsed: Duration, token: u64 },
     /// Starts a comparison, if no attempt is running.
     StartComparison { token: u64, late_charge: Duration },
     /// Compares with a balance.
@@ -42,6 +43,22 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    /// Returns the call that the operation changes.
+    pub(crate) fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Renew { call, .. }
+            | Self::Pause { call, .. }
+            | Self::Settle { call, .. }
+            | Self::Resolve { call, .. } => Some(*call),
+            _ => None,
+        }
+    }
+
+    /// Returns the token of a claim; otherwise 0.
+    pub(crate) fn token(&self) -> u64 {
+        if let Self::Claim(claim) = self { claim.token } else { 0 }
+    }
+
     pub(crate) fn is_claim(&self) -> bool {
         matches!(self, Self::Claim(_))
     }
@@ -49,10 +66,8 @@ impl Operation {
     /// Returns whether the operation depends on the time of uncertain attempts, or of a comparison.
     fn needs_exact_time(&self) -> bool {
         match self {
-            Self::StartComparison { .. } | Self::FinishComparison { .. } => true,
-            Self::Settle { settlement: Settlement { cost, .. }, .. } | Self::Charge { cost, .. } => {
-                cost.uncertain > 0
-            }
+            Self::StartComparison { .. } | Self::FinishComparison { .. } | Self::Charge { .. } => true,
+            Self::Settle { settlement: Settlement { cost, .. }, .. } => cost.uncertain > 0,
             _ => false,
         }
     }
@@ -94,7 +109,8 @@ pub(crate) struct Claim {
     pub(crate) joined: Option<CallId>,
     /// How long the confirmation of the claim is valid.
     pub(crate) fence: Duration,
-    /// Identifies the claim if its transaction runs twice.
+    /// Identifies the claim if its transaction runs twice, and in later operations: a database that was restored may have
+    /// another call with the same id.
     pub(crate) token: u64,
 }
 
@@ -110,14 +126,14 @@ pub(crate) struct Settlement {
     pub(crate) people: Vec<String>,
     /// The limits of the call, if its caller observes their use.
     pub(crate) observed: Option<Arc<Limits>>,
-    /// The token of the claim, if it is known: a database that was restored may have another call with the same id.
-    pub(crate) token: Option<u64>,
+    /// The token of the claim.
+    pub(crate) token: u64,
 }
 
 impl Settlement {
     /// Creates the settlement of a call without a response.
-    pub(crate) fn without_response(cost: Cost) -> Self {
-        Self { cost, is_answered: false, received: None, people: Vec::new(), observed: None, token: None }
+    pub(crate) fn without_response(cost: Cost, token: u64) -> Self {
+        Self { cost, is_answered: false, received: None, people: Vec::new(), observed: None, token }
     }
 }
 
@@ -136,8 +152,13 @@ impl fmt::Debug for Settlement {
 pub(crate) enum Done {
     /// The operation is booked.
     Booked,
-    /// The operation is booked, and raised the use of these limits to 80 % or more.
-    Raised(Vec<BudgetUse>),
+    /// The settlement is booked.
+    Settled {
+        /// The limits whose use it raised to 80 % or more.
+        raised: Vec<BudgetUse>,
+        /// Whether the response was not stored, because the question was erased or has expired.
+        is_erased: bool,
+    },
     /// The question may be sent.
     Granted(CallId),
     /// The question has an acceptable stored answer.
@@ -164,6 +185,14 @@ pub(crate) enum Done {
     Removed(Erased),
     /// The operation also needs this entry of the journal.
     NeedsJournal(u64),
+    /// A row of the operation is damaged.
+    Damaged(StoreError),
+}
+
+/// Returns a token that is unique in this process.
+pub(crate) fn next_token() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(1);
+    LAST.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Returns the rows that operations need.
@@ -176,19 +205,11 @@ pub(crate) fn needs(operations: &[Operation], journal: Vec<u64>) -> Needs {
                 needs.questions.push(claim.question.key());
                 needs.calls.extend(claim.joined);
             }
-            Operation::Renew { call, .. }
-            | Operation::Pause { call }
-            | Operation::Settle { call, .. }
-            | Operation::Resolve { call, .. } => needs.calls.push(*call),
             Operation::Remove { calls, .. } | Operation::LimitExpiry { calls, .. } => {
                 needs.calls.extend(calls);
             }
             Operation::FinishComparison { .. } => needs.unresolved = true,
-            Operation::Charge { .. }
-            | Operation::StartComparison { .. }
-            | Operation::EndComparison { .. }
-            | Operation::Purchase { .. }
-            | Operation::SetPrice { .. } => {}
+            _ => needs.calls.extend(operation.call()),
         }
     }
     needs.questions.sort_unstable();

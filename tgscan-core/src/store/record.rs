@@ -168,7 +168,8 @@ impl Call {
     /// # Errors
     /// If the bytes are damaged.
     pub fn from_bytes(id: CallId, bytes: &[u8]) -> Result<Self, StoreError> {
-        Ok(Self { id, ..Row::from_bytes(bytes)? })
+        let row = Row::from_bytes(bytes).map_err(|_| damaged(id))?;
+        Ok(Self { id, ..row })
     }
 }
 
@@ -321,6 +322,11 @@ pub struct Erased {
     pub questions: u64,
     /// The number of removed answers.
     pub answers: u64,
+}
+
+/// Returns the error of operations on a call whose row is damaged.
+pub(crate) fn damaged(call: CallId) -> StoreError {
+    StoreError::new(format!("the row of call {call} is damaged; restore it from a backup"))
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

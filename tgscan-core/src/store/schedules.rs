@@ -1,6 +1,6 @@
 //! The queue of operations under many schedules of threads.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -9,11 +9,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::explore::Tables;
-use super::operation::{Claim, Done, Operation, Settlement};
-use super::writer::{Writer, next_token};
+use super::operation::{Claim, Done, Operation, Settlement, next_token};
+use super::writer::Writer;
 use super::{
-    AccountName, AccountRow, Answer, Call, CallId, Decide, Index, JournalEntry, Needs, Question, QuestionRow,
-    Store, StoreError, Task,
+    AccountName, Call, CallId, Decide, Erased, Found, Index, JournalEntry, Needs, Question, RowKey, Store,
+    StoreError, Task,
 };
 use crate::account::Cost;
 use crate::sync::Mutex;
@@ -27,7 +27,11 @@ struct Memory {
     tables: Mutex<Tables>,
     /// The failures of the next transactions, last first. `Some(true)` fails after the write.
     failures: Mutex<Vec<Option<bool>>>,
+    /// Whether each transaction runs again after its commit.
+    repeats: bool,
     drops_tasks: bool,
+    /// Whether long pauses never end.
+    pauses: bool,
 }
 
 #[async_trait]
@@ -38,25 +42,17 @@ impl Store for Memory {
             return Err(StoreError::new("failed").in_doubt());
         }
         let mut tables = self.tables.lock().unwrap();
-        let changes = decide(tables.load_as(&needs, 1));
-        tables.write_all(changes);
+        let changes = decide(tables.load(&needs, 1, 1, |_| true));
+        tables.write(changes);
+        if self.repeats {
+            let changes = decide(tables.load(&needs, 1, 1, |_| true));
+            tables.write(changes);
+        }
         if failure.is_some() { Err(StoreError::new("failed").in_doubt()) } else { Ok(()) }
     }
 
-    async fn account(&self, _: &AccountName) -> Result<(AccountRow, u64), StoreError> {
-        Ok((self.tables.lock().unwrap().account.clone(), 0))
-    }
-
-    async fn answer(
-        &self,
-        _: &AccountName,
-        _: &str,
-    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
-        Ok((QuestionRow::default(), None, 0))
-    }
-
-    async fn call(&self, _: &AccountName, _: CallId) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
-        Ok(None)
+    async fn read(&self, _: &AccountName, _: RowKey) -> Result<Found, StoreError> {
+        Ok(Found { account: self.tables.lock().unwrap().account.clone(), ..Found::default() })
     }
 
     async fn calls(&self, _: &AccountName, _: CallId, _: usize) -> Result<Vec<Call>, StoreError> {
@@ -90,7 +86,11 @@ impl Store for Memory {
         }
     }
 
-    async fn pause(&self, _: Duration) {}
+    async fn pause(&self, duration: Duration) {
+        if self.pauses && duration > Duration::from_millis(50) {
+            pending::<()>().await;
+        }
+    }
 }
 
 fn writer(store: Memory) -> (Arc<Memory>, Arc<Writer>) {
@@ -165,6 +165,7 @@ fn schedules_write_every_settlement() {
             queue.submit_alone(Operation::Charge {
                 method: "search",
                 cost: Cost { charged: 1, uncertain: 0 },
+                elapsed: Duration::ZERO,
                 token: next_token(),
             });
         };
@@ -200,6 +201,7 @@ fn schedules_count_a_failed_settlement_before_its_caller_continues() {
         let mut charge = queue.submit(Operation::Charge {
             method: "search",
             cost: Cost { charged: 1, uncertain: 0 },
+            elapsed: Duration::ZERO,
             token: next_token(),
         });
         let waker = Waker::from(at_wake.clone());
@@ -215,7 +217,9 @@ fn schedules_count_a_failed_settlement_before_its_caller_continues() {
 fn schedules_wake_callers_that_wait_for_a_call_to_end() {
     check(|| {
         let (store, queue) = writer(Memory::default());
-        let call = granted(block_on(queue.submit(claim())).as_ref()).unwrap();
+        let claim = claim();
+        let token = claim.token();
+        let call = granted(block_on(queue.submit(claim)).as_ref()).unwrap();
         let seen = queue.watch(Waker::noop());
         let other = queue.clone();
         let other = thread::spawn(move || {
@@ -223,8 +227,8 @@ fn schedules_wake_callers_that_wait_for_a_call_to_end() {
                 if other.watch(context.waker()) == seen { Poll::Pending } else { Poll::Ready(()) }
             }));
         });
-        let settle = Operation::Settle { call, settlement: Settlement::without_response(Cost::NONE) };
-        assert!(matches!(block_on(queue.submit(settle)), Some(Ok(Done::Booked))));
+        let settle = Operation::Settle { call, settlement: Settlement::without_response(Cost::NONE, token) };
+        assert!(matches!(block_on(queue.submit(settle)), Some(Ok(Done::Settled { .. }))));
         other.join().unwrap();
         assert_eq!(in_flight(&store), 0);
     });
@@ -238,5 +242,38 @@ fn schedules_leave_no_caller_waiting_for_a_dropped_task() {
         let other = thread::spawn(move || block_on(other.submit(claim())).is_none());
         assert!(block_on(queue.submit(claim())).is_none() && other.join().unwrap());
         queue.wait_until_idle(HOUR);
+    });
+}
+
+#[test]
+fn schedules_report_changes_by_hand_if_their_transaction_runs_again_after_its_commit() {
+    check(|| {
+        let (store, queue) = writer(Memory { repeats: true, ..Memory::default() });
+        let run = |operation| block_on(queue.submit(operation)).unwrap().unwrap();
+        let claim = claim();
+        let token = claim.token();
+        let Done::Granted(call) = run(claim) else { panic!("not granted") };
+        let cost = Cost { charged: 2, uncertain: 0 };
+        let settlement = Settlement { is_answered: true, ..Settlement::without_response(cost, token) };
+        run(Operation::Settle { call, settlement });
+        assert!(matches!(run(Operation::Resolve { call, credits: 3 }), Done::Changed(Some(2))));
+        let price = Operation::SetPrice { method: "search".into(), price: Some(9) };
+        assert!(matches!(run(price), Done::Changed(Some(2))));
+        let removed = run(Operation::Remove { calls: vec![call], is_erasing: true });
+        assert!(matches!(removed, Done::Removed(Erased { questions: 1, answers: 1 })), "{removed:?}");
+        assert_eq!(store.tables.lock().unwrap().account.book.totals().charged, 3);
+    });
+}
+
+#[test]
+fn schedules_run_operations_of_callers_during_the_pause_after_a_failure() {
+    check(|| {
+        let failures = Mutex::new(vec![Some(false)]);
+        let (_, queue) = writer(Memory { failures, pauses: true, ..Memory::default() });
+        queue.submit_alone(Operation::EndComparison { token: 1 });
+        // The first claim may share the transaction that fails.
+        while granted(block_on(queue.submit(claim())).as_ref()).is_none() {}
+        queue.wait_until_idle(HOUR);
+        assert_eq!(queue.unwritten(), (0, 0));
     });
 }

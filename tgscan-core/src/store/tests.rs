@@ -6,16 +6,23 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::decide::decide;
+use super::explore::Tables;
 use super::operation::needs;
-use super::{Call, Changes, Claim, Done, Loaded, Operation, Question, QuestionRow, Settlement};
+use super::{
+    AccountRow, Call, Changes, Claim, Done, Loaded, Operation, OwnerId, Question, QuestionRow, Settlement,
+};
 use crate::Credits;
-use crate::account::{Cost, Limits};
+use crate::account::{Book, ComparisonStart, Cost, Limits, Outcome};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn claim(token: u64) -> Operation {
+    claim_of("query=alice_1", token)
+}
+
+fn claim_of(form: &str, token: u64) -> Operation {
     Operation::Claim(Claim {
-        question: Arc::new(Question::new(true, "search", "query=alice_1")),
+        question: Arc::new(Question::new(true, "search", form)),
         people: vec!["alice_1".to_owned()],
         limits: Arc::new(Limits::default()),
         max_age: Some(HOUR),
@@ -32,16 +39,16 @@ fn claim(token: u64) -> Operation {
 fn comparisons_and_uncertain_attempts_need_the_exact_time() {
     let settle = |uncertain| Operation::Settle {
         call: 1,
-        settlement: Settlement::without_response(Cost { charged: 0, uncertain }),
+        settlement: Settlement::without_response(Cost { charged: 0, uncertain }, 1),
     };
-    let charge =
-        |uncertain| Operation::Charge { method: "a", cost: Cost { charged: 0, uncertain }, token: 1 };
+    let cost = Cost { charged: 1, uncertain: 0 };
+    let charge = Operation::Charge { method: "a", cost, elapsed: HOUR, token: 1 };
     let start = Operation::StartComparison { token: 1, late_charge: HOUR };
     let cases = [
-        (vec![claim(1), settle(0), charge(0), Operation::EndComparison { token: 1 }], false),
+        (vec![claim(1), settle(0), Operation::EndComparison { token: 1 }], false),
         (vec![start, claim(1)], true),
         (vec![settle(1), claim(1)], true),
-        (vec![charge(1)], true),
+        (vec![charge], true),
     ];
     for (operations, expected) in cases {
         assert_eq!(needs(&operations, Vec::new()).exact_time, expected, "{operations:?}");
@@ -60,10 +67,7 @@ fn loaded() -> Loaded {
 
 #[test]
 fn equal_claims_in_one_transaction_use_one_row() {
-    let received = Some((200, Bytes::from_static(b"{}"), Credits::Charged(1)));
-    let cost = Cost { charged: 1, uncertain: 0 };
-    let settlement =
-        Settlement { cost, is_answered: true, received, people: Vec::new(), observed: None, token: None };
+    let settlement = answered(1);
     let operations = [claim(1), claim(2), claim(3)];
     assert_eq!(
         (needs(&operations, Vec::new()).questions.len(), needs(&operations, Vec::new()).calls.len()),
@@ -82,9 +86,130 @@ fn equal_claims_in_one_transaction_use_one_row() {
     };
     let operations = [Operation::Settle { call: 1, settlement }, claim(2), claim(3)];
     let (done, changes) = decide(&operations, doubled, 1);
-    assert!(matches!(done[..], [Done::Booked, Done::Answered, Done::Answered]));
+    assert!(matches!(done[..], [Done::Settled { .. }, Done::Answered, Done::Answered]));
     assert!(
         matches!(&changes.questions[..], [(_, Some(row))] if row.answered.is_some_and(|(call, ..)| call == 1))
     );
     assert!(matches!(&changes.calls[..], [(Some(_), Some(call))] if call.is_answered));
+}
+
+/// Runs operations on an account with one damaged call, which is lost.
+fn decide_with_damaged(account: AccountRow, operations: &[Operation]) -> (Vec<Done>, Changes) {
+    let mut loaded = Loaded { account, lost: vec![1], now: 1_700_000_000_000, owner: 2, ..Loaded::default() };
+    assert!(loaded.add_call(1, b"damaged").is_none());
+    decide(operations, loaded, 2)
+}
+
+#[test]
+fn damaged_row_of_a_lost_call_fails_only_the_operations_on_this_call() {
+    let (_, changes) = decide(&[claim(1)], loaded(), 1);
+    let settlement = Settlement::without_response(Cost::NONE, 1);
+    let (done, changes) = decide_with_damaged(
+        changes.account.unwrap(),
+        &[claim(2), Operation::Settle { call: 1, settlement }, Operation::Purchase { credits: 5, token: 3 }],
+    );
+    assert!(matches!(done[..], [Done::Granted(2), Done::Damaged(_), Done::Booked]), "{done:?}");
+    // The call is uncertain, so that a comparison can resolve it.
+    let totals = changes.account.as_ref().unwrap().book.totals();
+    assert_eq!((totals.in_flight_calls, totals.uncertain_attempts), (1, 1));
+    // It is counted once.
+    let (_, changes) = decide_with_damaged(changes.account.unwrap(), &[claim(4)]);
+    let totals = changes.account.as_ref().unwrap().book.totals();
+    assert_eq!((totals.in_flight_calls, totals.uncertain_attempts), (2, 1));
+}
+
+#[test]
+fn damaged_call_stays_in_flight_while_others_are() {
+    let (_, changes) = decide(&[claim(1), claim_of("query=other", 2)], loaded(), 1);
+    let (_, changes) = decide_with_damaged(changes.account.unwrap(), &[claim(3)]);
+    let totals = changes.account.unwrap().book.totals();
+    assert_eq!((totals.in_flight_calls, totals.uncertain_attempts), (3, 0));
+}
+
+#[test]
+fn question_with_a_damaged_row_or_call_is_not_asked_again() {
+    let blocking = |row: &[u8], call: Option<&[u8]>| {
+        let mut loaded = loaded();
+        loaded.add_question(Question::new(true, "search", "query=alice_1").key(), row);
+        call.map(|row| loaded.add_call(1, row).is_some());
+        decide(&[claim(1), claim_of("query=other", 2)], loaded, 1).0
+    };
+    for (row, call) in [(&b"damaged"[..], None), (br#"{"b":1}"#, Some(&b"damaged"[..]))] {
+        let done = blocking(row, call);
+        assert!(matches!(done[..], [Done::Damaged(_), Done::Granted(_)]), "{done:?}");
+    }
+}
+
+/// Runs operations of a process on the stored rows.
+fn run(tables: &mut Tables, owner: OwnerId, operations: &[Operation]) -> Vec<Done> {
+    let (done, changes) =
+        decide(operations, tables.load(&needs(operations, Vec::new()), owner, 1, |_| true), owner);
+    tables.write(changes);
+    done
+}
+
+fn answered(token: u64) -> Settlement {
+    let received = Some((200, Bytes::from_static(b"{}"), Credits::Charged(1)));
+    let cost = Cost { charged: 1, uncertain: 0 };
+    Settlement { is_answered: true, received, ..Settlement::without_response(cost, token) }
+}
+
+#[test]
+fn answer_to_an_erased_question_is_not_reported_as_stored() {
+    for is_erased in [false, true] {
+        let mut tables = Tables::default();
+        run(&mut tables, 1, &[claim(1)]);
+        if is_erased {
+            run(&mut tables, 1, &[Operation::Remove { calls: vec![1], is_erasing: true }]);
+        }
+        let done = run(&mut tables, 1, &[Operation::Settle { call: 1, settlement: answered(1) }]);
+        let reported = matches!(&done[..], [Done::Settled { is_erased, .. }] if *is_erased);
+        assert_eq!((reported, tables.answers.is_empty()), (is_erased, is_erased));
+    }
+}
+
+#[test]
+fn operations_of_a_claim_do_not_change_another_call_with_its_id() {
+    let mut tables = Tables::default();
+    // A restored database gives the id again, to the same owner.
+    run(&mut tables, 1, &[claim(1)]);
+    let mut operations = |token| {
+        let (limits, fence) = (Arc::default(), HOUR);
+        run(
+            &mut tables,
+            1,
+            &[
+                Operation::Pause { call: 1, token },
+                Operation::Renew { call: 1, uncertain: 1, limits, fence, token },
+                Operation::Settle { call: 1, settlement: answered(token) },
+            ],
+        )
+    };
+    assert!(matches!(operations(2)[..], [Done::Lost, Done::Lost, Done::Lost]));
+    assert!(matches!(operations(1)[..], [Done::Booked, Done::Booked, Done::Settled { .. }]));
+}
+
+#[test]
+fn charge_of_a_free_method_during_a_comparison_counts_once() {
+    let cost = Cost { charged: 3, uncertain: 0 };
+    let compare = |book: &mut Book, now, balance, charge_first| {
+        let start = book.start_comparison(1, HOUR, now);
+        let ComparisonStart::Started(comparison) = start else { panic!("{start:?}") };
+        if charge_first {
+            book.charge("user_check".into(), cost, now - 10, now);
+        }
+        book.finish_comparison(comparison, balance, now, 1, &mut []).0.outcome
+    };
+    for (began, expected) in [(150, (3, 2)), (201, (3, 5))] {
+        let mut book = Book::default();
+        assert_eq!(compare(&mut book, 100, 50, false), Outcome::Baseline);
+        // The balance reflects the charge, which is booked later, and 2 credits of another program.
+        assert_eq!(compare(&mut book, 200, 45, false), Outcome::Unexplained(5));
+        book.charge("user_check".into(), cost, began, 300);
+        let totals = book.totals();
+        assert_eq!((totals.charged, totals.unexplained), expected, "a call that began at {began}");
+        let next = if began <= 200 { (45, Outcome::Agrees) } else { (42, Outcome::Agrees) };
+        assert_eq!(compare(&mut book, 400, next.0, false), next.1);
+        assert_eq!(compare(&mut book, 500, next.0, true), Outcome::Overlapped);
+    }
 }

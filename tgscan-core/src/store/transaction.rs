@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Call, CallId, JournalEntry, OwnerId, QuestionRow};
+use super::{Answer, Call, CallId, JournalEntry, OwnerId, QuestionRow, Row as _};
 use crate::account::Book;
 
 /// The rows that operations need.
@@ -41,6 +41,38 @@ pub struct AccountRow {
     pub(crate) keep_for: u64,
     /// The last operations that must not be booked twice.
     pub(crate) tokens: Vec<(OwnerId, u64)>,
+    /// The last transaction that wrote this row.
+    pub(crate) written: (OwnerId, u64),
+    /// Lost calls whose rows are damaged, and that the book counts as uncertain.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) damaged: Vec<CallId>,
+}
+
+/// A row outside of a transaction.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RowKey {
+    /// The row of the account.
+    Account,
+    /// The row of the question with this [key](super::Question::key), and the answer of its latest answered call.
+    Question(String),
+    /// A call, and its answer.
+    Call(CallId),
+}
+
+/// The result of [`Store::read`](super::Store::read). Rows that do not exist, or were not requested, are the default.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The time, in milliseconds since 1970.
+    pub now: u64,
+    /// The row of the account.
+    pub account: AccountRow,
+    /// The row of the question.
+    pub question: QuestionRow,
+    /// The call.
+    pub call: Option<Call>,
+    /// The answer.
+    pub answer: Option<Answer>,
 }
 
 /// The loaded rows of an account, within a transaction that holds its lock.
@@ -56,11 +88,42 @@ pub struct Loaded {
     pub questions: Vec<(String, QuestionRow)>,
     /// The calls in [`Needs`].
     pub calls: Vec<Call>,
-    /// The ids of all calls in flight whose owners are dead. The calls are in `calls`, and the rows of their questions
-    /// in `questions`.
+    /// The ids of all calls in flight whose owners are dead. The calls are in `calls` or `damaged_calls`, and the rows of
+    /// their questions in `questions`.
     pub lost: Vec<CallId>,
     /// The entries of the journal in [`Needs`].
     pub journal: Vec<(u64, JournalEntry)>,
+    /// The keys of the questions in [`Needs`] whose rows are damaged. Only the operations on them fail.
+    pub damaged_questions: Vec<String>,
+    /// The ids of the calls in [`Needs`] whose rows are damaged. Only the operations on them fail.
+    pub damaged_calls: Vec<CallId>,
+}
+
+impl Loaded {
+    /// Parses and adds a question. Returns `None` if its row is damaged.
+    pub fn add_question(&mut self, key: String, row: &[u8]) -> Option<&QuestionRow> {
+        let Ok(row) = QuestionRow::from_bytes(row) else {
+            self.damaged_questions.push(key);
+            return None;
+        };
+        self.questions.push((key, row));
+        self.questions.last().map(|(_, row)| row)
+    }
+
+    /// Parses and adds a call. Returns `None` if its row is damaged.
+    pub fn add_call(&mut self, id: CallId, row: &[u8]) -> Option<&Call> {
+        let Ok(call) = Call::from_bytes(id, row) else {
+            self.damaged_calls.push(id);
+            return None;
+        };
+        self.calls.push(call);
+        self.calls.last()
+    }
+
+    /// Parses and adds an entry of the journal, unless its row is damaged.
+    pub fn add_journal(&mut self, number: u64, row: &[u8]) {
+        self.journal.extend(JournalEntry::from_bytes(row).ok().map(|entry| (number, entry)));
+    }
 }
 
 /// The rows to write. A store writes all of them durably, or nothing.
@@ -87,6 +150,12 @@ impl Changes {
 }
 
 // These omit questions and answers.
+impl fmt::Debug for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowKey").finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Needs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Needs").field("calls", &self.calls).finish_non_exhaustive()

@@ -3,17 +3,18 @@
 mod batch;
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use batch::{batch_length, has_token};
 
 use super::decide::decide;
-use super::operation::{Done, Operation, Settlement, needs};
+use super::operation::{Done, Operation, Settlement, needs, next_token};
 use super::slot::{Receiver, Sender, slot};
-use super::{AccountName, Index, Loaded, OwnerId, Store, StoreError};
+use super::{AccountName, Changes, Index, Loaded, OwnerId, Store, StoreError};
 use crate::account::Cost;
 use crate::panics::{self, CatchPanic, catch};
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -43,16 +44,12 @@ pub(crate) struct Writer {
     new_in_a_row: AtomicU32,
 }
 
-/// Returns a token that is unique in this process.
-pub(crate) fn next_token() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(1);
-    LAST.fetch_add(1, Ordering::Relaxed)
-}
-
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Job>,
     is_running: bool,
+    /// The task that runs the transactions, while it pauses after a failure.
+    paused: Option<Waker>,
     /// The number of dropped operations.
     lost: u64,
     transactions: u64,
@@ -60,6 +57,12 @@ struct Queue {
     watching: Vec<Waker>,
     /// The number of transactions that ended calls.
     ends: u64,
+}
+
+impl Queue {
+    fn has_callers(&self) -> bool {
+        self.waiting.iter().any(|job| job.sender.is_some())
+    }
 }
 
 /// The number of tasks that run the transactions of a queue and have not released its store.
@@ -124,6 +127,12 @@ struct Job {
     runs_alone: bool,
 }
 
+impl Job {
+    fn new(operation: Operation) -> Self {
+        Self { operation, counted: None, sender: None, journal: None, failures: 0, runs_alone: false }
+    }
+}
+
 /// An unwritten operation that must not be lost.
 struct Counted(Arc<AtomicU64>);
 
@@ -157,28 +166,22 @@ impl Writer {
     /// Runs an operation in the next transaction. Releases a claim whose caller was dropped in the meantime.
     pub(crate) fn submit(self: &Arc<Self>, operation: Operation) -> Receiver<Result<Done, StoreError>> {
         let writer = self.clone();
+        let token = operation.token();
         let (sender, receiver) = slot(move |done: Result<Done, StoreError>| {
             if let Ok(done) = done {
-                writer.release(&done);
+                writer.release(&done, token);
             }
         });
         // The caller may be dropped before the operation is written.
         let counted = operation.must_be_written(true).then(|| self.count());
-        self.push(Job {
-            operation,
-            counted,
-            sender: Some(sender),
-            journal: None,
-            failures: 0,
-            runs_alone: false,
-        });
+        self.push(Job { counted, sender: Some(sender), ..Job::new(operation) });
         receiver
     }
 
     /// Runs an operation without a caller, and repeats it until it is written.
     pub(crate) fn submit_alone(self: &Arc<Self>, operation: Operation) {
         let counted = Some(self.count());
-        self.push(Job { operation, counted, sender: None, journal: None, failures: 0, runs_alone: false });
+        self.push(Job { counted, ..Job::new(operation) });
     }
 
     fn count(&self) -> Counted {
@@ -226,20 +229,23 @@ impl Writer {
     fn push(self: &Arc<Self>, job: Job) {
         let mut queue = self.lock();
         queue.waiting.push_back(job);
-        if !std::mem::replace(&mut queue.is_running, true) {
-            drop(queue);
-            // If the task is dropped unfinished, for example when a runtime shuts down, `Running` reports to the
-            // callers.
-            self.tasks.change(|running| *running += 1);
-            let running = Running { writer: Some(self.clone()), tasks: self.tasks.clone(), is_done: false };
-            let task = async move {
-                if let Some(writer) = &running.writer {
-                    writer.run().await;
-                }
-                running.end();
-            };
-            catch(|| self.store.spawn(Box::pin(task)));
+        let paused = queue.paused.take();
+        let is_running = std::mem::replace(&mut queue.is_running, true);
+        drop(queue);
+        paused.into_iter().for_each(panics::wake);
+        if is_running {
+            return;
         }
+        // If the task is dropped unfinished, for example when a runtime shuts down, `Running` reports to the callers.
+        self.tasks.change(|running| *running += 1);
+        let running = Running { writer: Some(self.clone()), tasks: self.tasks.clone(), is_done: false };
+        let task = async move {
+            if let Some(writer) = &running.writer {
+                writer.run().await;
+            }
+            running.end();
+        };
+        catch(|| self.store.spawn(Box::pin(task)));
     }
 
     /// Runs transactions until the queue is empty.
@@ -274,16 +280,25 @@ impl Writer {
     fn report(self: &Arc<Self>, batch: Vec<Job>, done: Vec<Done>) {
         let mut has_ended = false;
         for (mut job, done) in batch.into_iter().zip(done) {
-            if let Done::NeedsJournal(number) = done {
-                self.lock().waiting.push_front(Job { journal: Some(number), ..job });
-                continue;
-            }
+            let done = match done {
+                Done::NeedsJournal(number) if job.journal != Some(number) => {
+                    self.lock().waiting.push_front(Job { journal: Some(number), ..job });
+                    continue;
+                }
+                Done::NeedsJournal(number) => Err(StoreError::new(format!(
+                    "entry {number} of the journal is damaged; restore it from a backup"
+                ))),
+                Done::Damaged(error) => Err(error),
+                done => Ok(done),
+            };
             has_ended |= matches!(job.operation, Operation::Settle { .. });
+            let token = job.operation.token();
             // A claim counts until it has been released if its caller was dropped, because the release is unwritten, too.
             let claim = job.counted.take().filter(|_| job.operation.is_claim());
-            match job.sender {
-                Some(sender) => sender.send(Ok(done)),
-                None => self.release(&done),
+            match (job.sender, done) {
+                (Some(sender), done) => sender.send(done),
+                (None, Ok(done)) => self.release(&done, token),
+                (None, Err(_)) => self.lock().lost += 1,
             }
             drop(claim);
         }
@@ -298,19 +313,17 @@ impl Writer {
     }
 
     /// Releases a claim whose caller was dropped.
-    fn release(self: &Arc<Self>, done: &Done) {
+    fn release(self: &Arc<Self>, done: &Done, token: u64) {
         if let Done::Granted(call) = *done {
-            self.submit_alone(Operation::Settle {
-                call,
-                settlement: Settlement::without_response(Cost::NONE),
-            });
+            let settlement = Settlement::without_response(Cost::NONE, token);
+            self.submit_alone(Operation::Settle { call, settlement });
         }
     }
 
     /// Reports a failed transaction to the callers, and queues the operations again that must not be lost.
     async fn keep_unwritten(self: &Arc<Self>, batch: Vec<Job>, error: &StoreError) {
         let (mut failures, mut first) = (0, Vec::new());
-        let has_callers = self.lock().waiting.iter().any(|job| job.sender.is_some());
+        let has_callers = self.lock().has_callers();
         for mut job in batch {
             // An earlier failure may have been in doubt.
             job.runs_alone = !has_token(&job.operation);
@@ -334,23 +347,26 @@ impl Writer {
         // Before others, which would displace their tokens.
         first.into_iter().rev().for_each(|job| self.lock().waiting.push_front(job));
         let pause = if has_callers { PAUSES[0] } else { PAUSES[failures.min(PAUSES.len() - 1)] };
-        self.store.pause(Duration::from_millis(pause)).await;
+        let mut pause = self.store.pause(Duration::from_millis(pause));
+        // A new caller ends the pause.
+        poll_fn(|context| {
+            let mut queue = self.lock();
+            if !has_callers && queue.has_callers() {
+                return Poll::Ready(());
+            }
+            queue.paused = Some(context.waker().clone());
+            drop(queue);
+            pause.as_mut().poll(context)
+        })
+        .await;
     }
 
     async fn expire_some(self: &Arc<Self>) {
         let Ok(due) = self.store.find(&self.account, Index::Due, EXPIRE).await else { return };
         if !due.is_empty() {
-            let forget = Operation::Remove { calls: due, is_erasing: false };
-            let job = Job {
-                operation: forget,
-                counted: None,
-                sender: None,
-                journal: None,
-                failures: 0,
-                runs_alone: false,
-            };
+            let remove = Operation::Remove { calls: due, is_erasing: false };
             // If this fails, the calls are still due at the next removal.
-            let _ = self.transact(&[job]).await;
+            let _ = self.transact(&[Job::new(remove)]).await;
         }
     }
 
@@ -359,9 +375,15 @@ impl Writer {
         let needs = needs(&operations, batch.iter().filter_map(|job| job.journal).collect());
         let outcomes = Arc::new(Mutex::new(Vec::new()));
         let (decided, first_owner) = (outcomes.clone(), self.first_owner.clone());
+        let number = next_token();
         let decide = Box::new(move |loaded: Loaded| {
             let writer = *first_owner.get_or_init(|| loaded.owner);
-            let (done, changes) = decide(&operations, loaded, writer);
+            if loaded.account.written == (writer, number) {
+                // Runs again after a commit in doubt that took effect.
+                return Changes::default();
+            }
+            let (done, mut changes) = decide(&operations, loaded, writer);
+            changes.account.iter_mut().for_each(|row| row.written = (writer, number));
             *decided.lock().unwrap_or_else(PoisonError::into_inner) = done;
             changes
         });

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tgscan_core::store::{
-    AccountName, AccountRow, Answer, Call, CallId, Decide, Index, JournalEntry, Needs, OwnerId, QuestionRow,
-    Store, StoreError, Task,
+    AccountName, Call, CallId, Decide, Found, Index, JournalEntry, Needs, OwnerId, RowKey, Store, StoreError,
+    Task,
 };
 
 use crate::Clock;
@@ -56,7 +56,7 @@ impl MemoryStore {
         self.owner.load(Ordering::Relaxed)
     }
 
-    fn read<T: Default>(
+    fn list<T: Default>(
         &self,
         account: &AccountName,
         read: impl FnOnce(&Memory, u32) -> Result<T, StoreError>,
@@ -84,33 +84,8 @@ impl Store for MemoryStore {
         tables::apply(&mut *memory, account, number, &decide(loaded))
     }
 
-    async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError> {
-        let row = tables::account(&*self.lock(), account)?;
-        Ok((row.map(|(_, row)| row).unwrap_or_default(), self.clock.now()))
-    }
-
-    async fn answer(
-        &self,
-        account: &AccountName,
-        question: &str,
-    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
-        let (row, answer) = self.read(account, |memory, number| {
-            let row = tables::question(memory, number, question)?.unwrap_or_default();
-            let answered = row.answered.map(|(call, ..)| tables::answer(memory, number, call)).transpose()?;
-            Ok((row, answered.flatten()))
-        })?;
-        Ok((row, answer, self.clock.now()))
-    }
-
-    async fn call(
-        &self,
-        account: &AccountName,
-        call: CallId,
-    ) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
-        self.read(account, |memory, number| {
-            let Some(row) = tables::call(memory, number, call)? else { return Ok(None) };
-            Ok(Some((row, tables::answer(memory, number, call)?)))
-        })
+    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError> {
+        tables::read(&*self.lock(), account, &row, self.clock.now())
     }
 
     async fn calls(
@@ -119,7 +94,7 @@ impl Store for MemoryStore {
         after: CallId,
         limit: usize,
     ) -> Result<Vec<Call>, StoreError> {
-        self.read(account, |memory, number| tables::calls(memory, number, after, limit))
+        self.list(account, |memory, number| tables::calls(memory, number, after, limit))
     }
 
     async fn find(
@@ -129,7 +104,7 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<CallId>, StoreError> {
         let now = self.clock.now();
-        self.read(account, |memory, number| tables::find(memory, number, &index, limit, now))
+        self.list(account, |memory, number| tables::find(memory, number, &index, limit, now))
     }
 
     async fn journal(
@@ -138,7 +113,7 @@ impl Store for MemoryStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        self.read(account, |memory, number| tables::journal(memory, number, after, limit))
+        self.list(account, |memory, number| tables::journal(memory, number, after, limit))
     }
 
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {

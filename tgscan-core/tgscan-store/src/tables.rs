@@ -1,8 +1,8 @@
 //! Rows and their indexes in ordered tables of bytes, shared by the stores in memory and in a file.
 
 use tgscan_core::store::{
-    AccountName, AccountRow, Answer, Call, CallId, Changes, Index, JournalEntry, Loaded, Needs, OwnerId,
-    Question, QuestionRow, Row, StoreError,
+    AccountName, AccountRow, Answer, Call, CallId, Changes, Found, Index, JournalEntry, Loaded, Needs,
+    OwnerId, Question, QuestionRow, Row, RowKey, StoreError,
 };
 
 use crate::answer;
@@ -89,6 +89,29 @@ pub(crate) fn call_of_key(key: &[u8]) -> Option<(u32, CallId)> {
     Some((u32::from_be_bytes(*number), CallId::from_be_bytes(id.try_into().ok()?)))
 }
 
+/// Reads a row outside of a transaction.
+pub(crate) fn read(tables: &impl Reads, name: &AccountName, row: &RowKey, now: u64) -> Result<Found> {
+    let mut found = Found { now, ..Found::default() };
+    if *row == RowKey::Account {
+        found.account = account(tables, name)?.map(|(_, row)| row).unwrap_or_default();
+        return Ok(found);
+    }
+    let Some(number) = number(tables, name)? else { return Ok(found) };
+    let answered = match row {
+        RowKey::Question(key) => {
+            found.question = question(tables, number, key)?.unwrap_or_default();
+            found.question.answered.map(|(call, ..)| call)
+        }
+        RowKey::Call(id) => {
+            found.call = call(tables, number, *id)?;
+            found.call.as_ref().map(|call| call.id)
+        }
+        _ => None,
+    };
+    found.answer = answered.map(|call| answer(tables, number, call)).transpose()?.flatten();
+    Ok(found)
+}
+
 /// Loads the rows for a decision. Calls in flight of other owners are lost, because only one owner is alive at a time.
 pub(crate) fn load(
     tables: &impl Reads,
@@ -102,9 +125,8 @@ pub(crate) fn load(
     loaded.account = row;
     let mut ids = needs.calls.clone();
     for key in &needs.questions {
-        if let Some(row) = question(tables, number, key)? {
-            ids.extend(row.blocking);
-            loaded.questions.push((key.clone(), row));
+        if let Some(row) = tables.get(&text_key(Table::Questions, number, key))? {
+            ids.extend(loaded.add_question(key.clone(), &row).and_then(|row| row.blocking));
         }
     }
     if needs.unresolved {
@@ -116,19 +138,18 @@ pub(crate) fn load(
     ids.sort_unstable();
     ids.dedup();
     for id in ids {
-        let Some(call) = call(tables, number, id)? else { continue };
-        if let Some(key) = call.question.as_ref().map(Question::key) {
-            if !loaded.questions.iter().any(|(known, _)| *known == key) {
-                loaded.questions.extend(question(tables, number, &key)?.map(|row| (key, row)));
+        let Some(row) = tables.get(&key(Table::Calls, number, id))? else { continue };
+        let question = loaded.add_call(id, &row).and_then(|call| call.question.as_ref().map(Question::key));
+        if let Some(key) = question.filter(|key| !loaded.questions.iter().any(|(known, _)| known == key)) {
+            if let Some(row) = tables.get(&text_key(Table::Questions, number, &key))? {
+                loaded.add_question(key, &row);
             }
         }
-        loaded.calls.push(call);
     }
     for entry in &needs.journal {
-        let value = tables.get(&key(Table::Journal, number, *entry))?;
-        loaded.journal.extend(
-            value.map(|value| JournalEntry::from_bytes(&value)).transpose()?.map(|row| (*entry, row)),
-        );
+        if let Some(row) = tables.get(&key(Table::Journal, number, *entry))? {
+            loaded.add_journal(*entry, &row);
+        }
     }
     Ok(loaded)
 }
@@ -234,18 +255,18 @@ pub(crate) fn find(
     }
 }
 
-pub(crate) fn question(tables: &impl Reads, number: u32, key: &str) -> Result<Option<QuestionRow>> {
+fn question(tables: &impl Reads, number: u32, key: &str) -> Result<Option<QuestionRow>> {
     tables
         .get(&text_key(Table::Questions, number, key))?
         .map(|value| QuestionRow::from_bytes(&value))
         .transpose()
 }
 
-pub(crate) fn call(tables: &impl Reads, number: u32, id: CallId) -> Result<Option<Call>> {
+fn call(tables: &impl Reads, number: u32, id: CallId) -> Result<Option<Call>> {
     tables.get(&key(Table::Calls, number, id))?.map(|value| Call::from_bytes(id, &value)).transpose()
 }
 
-pub(crate) fn answer(tables: &impl Reads, number: u32, id: CallId) -> Result<Option<Answer>> {
+fn answer(tables: &impl Reads, number: u32, id: CallId) -> Result<Option<Answer>> {
     tables
         .get(&key(Table::Answers, number, id))?
         .map(|value| answer::decode(value).ok_or_else(damaged))
@@ -307,4 +328,21 @@ fn id_of(key: &[u8]) -> Result<CallId> {
 
 pub(crate) fn damaged() -> StoreError {
     StoreError::new("a row of the store is damaged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_rows_of_calls_and_questions_do_not_fail_the_transaction() {
+        let mut memory = std::collections::BTreeMap::new();
+        for key in [key(Table::Calls, 0, 1), text_key(Table::Questions, 0, "question")] {
+            memory.insert(key, b"damaged".to_vec());
+        }
+        let mut needs = Needs::default();
+        (needs.questions, needs.calls) = (vec!["question".to_owned()], vec![1]);
+        let loaded = load(&memory, Some((0, AccountRow::default())), &needs, 1, 0).unwrap();
+        assert_eq!((loaded.damaged_questions, loaded.damaged_calls), (needs.questions, needs.calls));
+    }
 }

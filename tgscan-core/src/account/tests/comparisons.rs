@@ -97,12 +97,49 @@ fn calls_resolved_by_one_balance_share_its_loss() {
 }
 
 #[test]
-fn call_resolved_alone_gets_the_whole_loss() {
+fn call_that_a_comparison_resolved_alone_is_revised_by_a_late_settlement_or_by_hand() {
+    use Outcome::{Resolved, Unexplained};
+    // The first balance with its outcome and totals, a later cost with its totals, and the next balance.
+    for (balance, outcome, before, cost, after, next) in [
+        // The reserve explains 5 credits at most.
+        (92, Unexplained(3), (5, 0, 0, 3), charged(8), (8, 0, 0, 0), 92),
+        (96, Resolved(4), (4, 0, 0, 0), charged(1), (1, 0, 0, 3), 96),
+        // Charged after the comparison.
+        (100, Resolved(0), (0, 0, 0, 0), charged(4), (4, 0, 0, 0), 96),
+        (98, Resolved(2), (2, 0, 0, 0), uncertain(1), (2, 0, 0, 0), 98),
+    ] {
+        for is_by_hand in [false, cost.uncertain == 0] {
+            let mut stored = StoredBook::with_baseline(100);
+            let call = stored.call(&["first"], uncertain(1));
+            assert_eq!((stored.compare(balance), stored.account()), (outcome, before));
+            let entry = &stored.entries[call];
+            assert_eq!((entry.charged(), entry.is_shared()), (before.0, false));
+            assert_eq!(stored.budget("first"), before.0);
+            let unchanged = (cost.uncertain > 0).then(|| stored.book.clone());
+            if is_by_hand {
+                let StoredBook { book, entries, joints } = &mut stored;
+                book.resolve(&mut entries[call], cost.charged, Some(&mut joints[1]));
+            } else {
+                stored.settle(call, cost);
+                assert_eq!(stored.book.price(METHOD), (cost.charged > 0).then_some(cost.charged));
+            }
+            assert!(unchanged.is_none_or(|book| book == stored.book));
+            assert_eq!((stored.account(), stored.budget("first")), (after, after.0));
+            assert_eq!(stored.compare(next), Outcome::Agrees);
+        }
+    }
+}
+
+#[test]
+fn call_resolved_together_with_one_of_damaged_entry_has_no_known_cost() {
     let mut stored = StoredBook::with_baseline(100);
-    let call = stored.call(&["first"], uncertain(1));
-    assert_eq!(stored.compare(96), Outcome::Resolved(4));
-    let entry = &stored.entries[call];
-    assert_eq!((entry.charged(), entry.is_shared(), stored.budget("first")), (4, false, 4));
+    let [damaged, known] = [0, 1].map(|_| stored.call(&["first"], uncertain(1)));
+    stored.entries.swap_remove(damaged);
+    assert_eq!(stored.compare(93), Outcome::Resolved(7));
+    let (entry, joint) = (&stored.entries[known - 1], &stored.joints[1]);
+    assert_eq!((entry.is_shared(), entry.charged(), joint.calls, joint.credits()), (true, 0, 2, 7));
+    stored.settle(known - 1, charged(2));
+    assert_eq!((stored.account(), stored.budget("first")), ((7, 0, 0, 0), 7));
 }
 
 #[test]
@@ -122,49 +159,6 @@ fn late_settlement_of_one_call_revises_the_share_of_the_others() {
     stored.settle(third, charged(0));
     assert_eq!((stored.account(), stored.budget("second")), ((7, 0, 0, 1), 5));
     assert_eq!((stored.compare(92), stored.joints[1].credits()), (Outcome::Agrees, 0));
-}
-
-#[test]
-fn late_settlement_explains_unexplained_credits() {
-    let mut stored = StoredBook::with_baseline(100);
-    let call = stored.call(&["first"], uncertain(1));
-    // 5 at most by its reserve; 3 remain.
-    assert_eq!(stored.compare(92), Outcome::Unexplained(3));
-    assert_eq!((stored.account(), stored.budget("first")), ((5, 0, 0, 3), 5));
-    stored.settle(call, charged(8));
-    assert_eq!((stored.account(), stored.budget("first")), ((8, 0, 0, 0), 8));
-    assert_eq!((stored.compare(92), stored.book.price(METHOD)), (Outcome::Agrees, Some(8)));
-}
-
-#[test]
-fn late_settlement_of_a_call_that_was_charged_after_the_comparison_counts_in_the_next_one() {
-    let mut stored = StoredBook::with_baseline(100);
-    let call = stored.call(&["first"], uncertain(1));
-    assert_eq!(stored.compare(100), Outcome::Resolved(0));
-    stored.settle(call, charged(4));
-    assert_eq!((stored.account(), stored.budget("first")), ((4, 0, 0, 0), 4));
-    assert_eq!(stored.compare(96), Outcome::Agrees);
-}
-
-#[test]
-fn late_settlement_without_a_known_cost_changes_nothing() {
-    let mut stored = StoredBook::with_baseline(100);
-    let call = stored.call(&[], uncertain(1));
-    assert_eq!(stored.compare(98), Outcome::Resolved(2));
-    let before = stored.book.clone();
-    stored.settle(call, uncertain(1));
-    assert_eq!(stored.book, before);
-}
-
-#[test]
-fn correction_by_hand_makes_the_rest_unexplained() {
-    let mut stored = StoredBook::with_baseline(100);
-    let call = stored.call(&["first"], uncertain(1));
-    assert_eq!(stored.compare(96), Outcome::Resolved(4));
-    let StoredBook { book, entries, joints } = &mut stored;
-    book.resolve(&mut entries[call], 1, Some(&mut joints[1]));
-    assert_eq!((stored.account(), stored.budget("first")), ((1, 0, 0, 3), 1));
-    assert_eq!(stored.compare(96), Outcome::Agrees);
 }
 
 #[test]
@@ -235,7 +229,7 @@ fn comparison_is_inconclusive_if_the_book_changed_or_its_barrier_ended() {
     let finish =
         |book: &mut Book, comparison, now| book.finish_comparison(comparison, 10, now, 1, &mut []).0.outcome;
     let comparison = start(&mut book);
-    book.charge(METHOD.into(), charged(1), Some(LATER));
+    book.charge(METHOD.into(), charged(1), 0, LATER);
     assert_eq!(finish(&mut book, comparison, LATER), Outcome::Overlapped);
     let comparison = start(&mut book);
     assert_eq!(finish(&mut book, comparison, LATER + 40_000), Outcome::Overlapped);

@@ -29,29 +29,3 @@ fn uncertain(attempts: u32) -> Cost {
 fn amounts(totals: Totals) -> (u64, u64, u64, u64) {
     (totals.charged, totals.in_flight, totals.uncertain, totals.unexplained)
 }
-
-impl Book {
-    /// Changes all times.
-    pub(crate) fn age(&mut self, age: impl Fn(&mut u64)) {
-        self.uncertain_at.iter_mut().for_each(&age);
-        self.barrier.iter_mut().for_each(|barrier| age(&mut barrier.until));
-    }
-
-    /// Removes an expired barrier.
-    pub(crate) fn remove_expired_barrier(&mut self, now: u64) {
-        if !self.blocks_attempts(now) {
-            self.barrier = None;
-        }
-    }
-
-    /// Makes books with the same behaviour equal. Of a revision, only equality with that of the comparison matters.
-    pub(crate) fn normalize(&mut self, comparison: Option<&mut Comparison>) {
-        if let Some(comparison) = comparison {
-            comparison.revision = if comparison.revision == self.revision { 0 } else { u64::MAX };
-        }
-        self.revision = 0;
-        if self.totals().uncertain_attempts == 0 {
-            (self.uncertain_at, self.has_undated) = (None, false);
-        }
-    }
-}

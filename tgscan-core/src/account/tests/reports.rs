@@ -124,6 +124,6 @@ fn prices_are_those_of_charged_methods() {
     call(&mut book, uncertain(1));
     assert_eq!(book.prices().count(), 0);
     call(&mut book, charged(2));
-    book.charge("user_check".into(), charged(1), None);
+    book.charge("user_check".into(), charged(1), 0, 0);
     assert_eq!(book.prices().collect::<Vec<_>>(), [(METHOD, 2), ("user_check", 1)]);
 }

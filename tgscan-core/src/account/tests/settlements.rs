@@ -24,10 +24,10 @@ fn wait(book: &Book, now: u64) -> u64 {
 #[test]
 fn charge_of_a_free_method_sets_its_price_and_ends_the_call() {
     let mut book = Book::default();
-    book.charge(METHOD.into(), charged(3), None);
+    book.charge(METHOD.into(), charged(3), 0, 0);
     assert_eq!((book.price(METHOD), amounts(book.totals())), (Some(3), (3, 0, 0, 0)));
     assert_eq!(book.totals().in_flight_calls, 0);
-    book.charge(METHOD.into(), uncertain(1), None);
+    book.charge(METHOD.into(), uncertain(1), 0, 0);
     assert_eq!(amounts(book.totals()), (3, 0, 3, 0));
 }
 

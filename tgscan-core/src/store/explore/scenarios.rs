@@ -1,26 +1,22 @@
 //! The scenarios: the possible events of each exploration.
 
-use std::fmt;
-
+use super::state::DAY;
 use crate::account::{Budget, Limits, Period, Reserve};
 
-/// A caller in a process, with one question.
+/// A caller in a process, which asks one question once.
 #[derive(Clone, Copy)]
 pub(super) struct Caller {
     pub(super) process: usize,
     pub(super) question: usize,
-    /// The maximum number of its calls.
-    pub(super) asks: u8,
     /// Whether it has a budget.
     pub(super) has_budget: bool,
-    /// Whether it pays again for a question that has been uncertain for [`PAY_AGAIN_AFTER`](super::world::PAY_AGAIN_AFTER).
+    /// Whether it pays again for a question that has been uncertain for
+    /// [`PAY_AGAIN_AFTER`](super::state::PAY_AGAIN_AFTER).
     pub(super) pays_again: bool,
-    /// Whether it accepts a stored answer.
-    pub(super) accepts_stored: bool,
 }
 
 /// How an attempt may end for its caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// Answered, and charged.
     Answered,
@@ -54,7 +50,6 @@ pub(super) enum Kind {
 }
 
 /// The possible events, and how often they occur.
-#[expect(clippy::struct_excessive_bools, reason = "the options are independent")]
 pub(super) struct Scenario {
     pub(super) name: &'static str,
     pub(super) callers: &'static [Caller],
@@ -65,12 +60,12 @@ pub(super) struct Scenario {
     pub(super) is_unpriced: bool,
     /// The limit of the budget per day.
     pub(super) budget: u64,
-    /// Whether it begins 3 s before midnight.
-    pub(super) is_before_midnight: bool,
+    /// The time of the first event.
+    pub(super) start: u64,
     pub(super) ends: &'static [End],
     pub(super) max_attempts: u32,
-    /// The possible lapses of time in milliseconds, and the processes that are suspended meanwhile.
-    pub(super) passes: &'static [(u64, [bool; 2])],
+    /// The possible lapses of time in milliseconds, and whether the first process is suspended meanwhile.
+    pub(super) passes: &'static [(u64, bool)],
     /// Whether other events can happen between a transaction and its reply.
     pub(super) has_slow_replies: bool,
     /// Whether a comparison precedes all calls.
@@ -79,35 +74,33 @@ pub(super) struct Scenario {
     pub(super) at_most: &'static [(Kind, u8)],
     /// The maximum number of incidents in total.
     pub(super) incidents: u8,
-    /// The maximum number of visited states.
+    /// The maximum number of visited states. If there are more, those after few events are visited.
     pub(super) max_states: usize,
-}
-
-impl fmt::Display for Scenario {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
 }
 
 impl Scenario {
     pub(super) fn limits(&self, caller: &Caller) -> Limits {
         let reserve = if self.is_unpriced { Reserve::OneAtATime } else { Reserve::PerCall(self.price) };
-        let mut limits = Limits { cap: self.cap.map(|cap| (cap, reserve)), budgets: Vec::new() };
-        if caller.has_budget {
-            limits.add(Budget::new(BUDGET, self.budget, Period::Day, reserve));
-        }
-        limits
+        let budget = Budget::new(BUDGET, self.budget, Period::Day, reserve);
+        let budgets = if caller.has_budget { vec![budget] } else { Vec::new() };
+        Limits { cap: self.cap.map(|cap| (cap, reserve)), budgets }
     }
 }
 
 pub(super) const BUDGET: &str = "team";
+const MIDNIGHT_OF_SOME_DAY: u64 = 20_000 * DAY;
 
-const fn caller(process: usize, question: usize, asks: u8) -> Caller {
-    Caller { process, question, asks, has_budget: false, pays_again: false, accepts_stored: true }
+const fn caller(process: usize, question: usize) -> Caller {
+    Caller { process, question, has_budget: false, pays_again: false }
 }
 
-const AWAKE: [bool; 2] = [false, false];
-const FIRST_SUSPENDED: [bool; 2] = [true, false];
+const fn with_budget(caller: Caller) -> Caller {
+    Caller { has_budget: true, ..caller }
+}
+
+const fn paying_again(caller: Caller) -> Caller {
+    Caller { pays_again: true, ..caller }
+}
 
 const BASE: Scenario = Scenario {
     name: "",
@@ -116,7 +109,7 @@ const BASE: Scenario = Scenario {
     price: 1,
     is_unpriced: false,
     budget: 0,
-    is_before_midnight: false,
+    start: MIDNIGHT_OF_SOME_DAY + DAY / 2,
     ends: &[End::Answered, End::Refused, End::Lost],
     max_attempts: 3,
     passes: &[],
@@ -130,9 +123,9 @@ const BASE: Scenario = Scenario {
 /// A process is suspended in a backoff, in an attempt, or before the reply to its claim, and another one asks the question.
 pub(super) const SUSPENDED: Scenario = Scenario {
     name: "suspended",
-    callers: &[caller(0, 0, 1), caller(1, 0, 1)],
+    callers: &[caller(0, 0), caller(1, 0)],
     ends: &[End::Answered, End::Refused, End::Lost, End::Delayed(10)],
-    passes: &[(6_000, FIRST_SUSPENDED), (16_000, FIRST_SUSPENDED)],
+    passes: &[(6_000, true), (16_000, true)],
     has_slow_replies: true,
     at_most: &[(Kind::Pass, 2)],
     ..BASE
@@ -141,9 +134,9 @@ pub(super) const SUSPENDED: Scenario = Scenario {
 /// A process compares, while calls of both processes are lost, suspended and charged late.
 pub(super) const COMPARED: Scenario = Scenario {
     name: "compared",
-    callers: &[caller(0, 0, 1), caller(1, 1, 1)],
+    callers: &[caller(0, 0), caller(1, 1)],
     ends: &[End::Answered, End::Lost],
-    passes: &[(16_000, FIRST_SUSPENDED), (61_000, AWAKE)],
+    passes: &[(16_000, true), (61_000, false)],
     has_baseline: true,
     at_most: &[(Kind::Pass, 2), (Kind::Comparison, 1)],
     ..BASE
@@ -152,16 +145,12 @@ pub(super) const COMPARED: Scenario = Scenario {
 /// Two processes share a budget over midnight.
 pub(super) const MIDNIGHT: Scenario = Scenario {
     name: "midnight",
-    callers: &[
-        Caller { has_budget: true, ..caller(0, 0, 1) },
-        Caller { has_budget: true, ..caller(0, 1, 1) },
-        Caller { has_budget: true, ..caller(1, 1, 1) },
-    ],
+    callers: &[with_budget(caller(0, 0)), with_budget(caller(0, 1)), with_budget(caller(1, 1))],
     budget: 1,
-    is_before_midnight: true,
+    start: MIDNIGHT_OF_SOME_DAY - 3_000,
     ends: &[End::Answered, End::Lost, End::Delayed(1)],
     max_attempts: 2,
-    passes: &[(3_000, AWAKE)],
+    passes: &[(3_000, false)],
     at_most: &[(Kind::Pass, 2)],
     ..BASE
 };
@@ -169,11 +158,11 @@ pub(super) const MIDNIGHT: Scenario = Scenario {
 /// Transactions fail or lose their reply.
 pub(super) const IN_DOUBT: Scenario = Scenario {
     name: "in doubt",
-    callers: &[caller(0, 0, 1), caller(1, 0, 1)],
+    callers: &[caller(0, 0), caller(1, 0)],
     cap: Some(1),
     ends: &[End::Answered, End::Refused, End::Lost, End::Delayed(10)],
     max_attempts: 2,
-    passes: &[(16_000, FIRST_SUSPENDED)],
+    passes: &[(16_000, true)],
     at_most: &[(Kind::Pass, 1), (Kind::Failure, 2), (Kind::Drop, 1)],
     ..BASE
 };
@@ -181,9 +170,9 @@ pub(super) const IN_DOUBT: Scenario = Scenario {
 /// Credits are bought before, during and after comparisons.
 pub(super) const PURCHASE: Scenario = Scenario {
     name: "purchase",
-    callers: &[caller(0, 0, 1)],
+    callers: &[caller(0, 0)],
     ends: &[End::Answered, End::Lost],
-    passes: &[(61_000, AWAKE)],
+    passes: &[(61_000, false)],
     at_most: &[
         (Kind::Pass, 1),
         (Kind::Comparison, 2),
@@ -197,17 +186,13 @@ pub(super) const PURCHASE: Scenario = Scenario {
 /// The price of the method is unknown, and callers pay again after a minute.
 pub(super) const UNPRICED: Scenario = Scenario {
     name: "unpriced",
-    callers: &[
-        Caller { pays_again: true, ..caller(0, 0, 1) },
-        Caller { pays_again: true, ..caller(1, 0, 1) },
-        caller(1, 1, 1),
-    ],
+    callers: &[paying_again(caller(0, 0)), paying_again(caller(1, 0)), caller(1, 1)],
     cap: Some(5),
     price: 2,
     is_unpriced: true,
     ends: &[End::Answered, End::Refused, End::Lost, End::Resent],
     max_attempts: 2,
-    passes: &[(61_000, AWAKE)],
+    passes: &[(61_000, false)],
     at_most: &[(Kind::Pass, 2)],
     ..BASE
 };
@@ -215,10 +200,10 @@ pub(super) const UNPRICED: Scenario = Scenario {
 /// Calls are resolved by hand and by a comparison, and settled later.
 pub(super) const RESOLVED: Scenario = Scenario {
     name: "resolved",
-    callers: &[caller(0, 0, 1), caller(0, 1, 1)],
+    callers: &[caller(0, 0), caller(0, 1)],
     ends: &[End::Answered, End::Unanswered, End::Lost],
     max_attempts: 2,
-    passes: &[(61_000, FIRST_SUSPENDED)],
+    passes: &[(61_000, true)],
     has_baseline: true,
     at_most: &[(Kind::Pass, 1), (Kind::Comparison, 1), (Kind::Resolution, 2)],
     ..BASE
@@ -227,11 +212,11 @@ pub(super) const RESOLVED: Scenario = Scenario {
 /// Callers that share a small cap wait in backoffs, are dropped, and crash.
 pub(super) const CAP: Scenario = Scenario {
     name: "cap",
-    callers: &[caller(0, 0, 1), caller(0, 1, 1), caller(1, 1, 1)],
+    callers: &[caller(0, 0), caller(0, 1), caller(1, 1)],
     cap: Some(1),
     ends: &[End::Answered, End::Refused, End::Lost, End::Delayed(10)],
     max_attempts: 2,
-    passes: &[(16_000, AWAKE)],
+    passes: &[(16_000, false)],
     at_most: &[(Kind::Pass, 1), (Kind::Crash, 1), (Kind::Drop, 1)],
     ..BASE
 };
@@ -239,25 +224,23 @@ pub(super) const CAP: Scenario = Scenario {
 /// Attempts wait for their turn, while processes are suspended, crash, and drop their callers.
 pub(super) const POSTPONED: Scenario = Scenario {
     name: "postponed",
-    callers: &[caller(0, 0, 1), caller(1, 0, 1), caller(1, 1, 1)],
-    cap: Some(1),
+    callers: &[caller(0, 0), caller(1, 0), caller(1, 1)],
     ends: &[End::Answered, End::Lost, End::Delayed(10)],
-    max_attempts: 2,
-    passes: &[(16_000, FIRST_SUSPENDED), (16_000, AWAKE)],
+    passes: &[(16_000, true), (16_000, false)],
     at_most: &[(Kind::Pass, 1), (Kind::Postponement, 2), (Kind::Crash, 1), (Kind::Drop, 1)],
-    ..BASE
+    ..CAP
 };
 
-/// All events together: two processes, two questions, three attempts. Only the states after few events are visited.
+/// All events together: two processes, two questions, three attempts.
 pub(super) const ALL: Scenario = Scenario {
     name: "all",
-    callers: &[caller(0, 0, 1), Caller { pays_again: true, ..caller(1, 0, 1) }, caller(1, 1, 1)],
+    callers: &[caller(0, 0), paying_again(caller(1, 0)), caller(1, 1)],
     cap: Some(2),
     ends: &[End::Answered, End::Lost, End::Delayed(10)],
-    passes: &[(16_000, FIRST_SUSPENDED), (61_000, AWAKE)],
+    passes: &[(16_000, true), (61_000, false)],
     has_baseline: true,
     incidents: 3,
-    max_states: 1_000_000,
+    max_states: 500_000,
     at_most: &[
         (Kind::Pass, 2),
         (Kind::Crash, 1),
@@ -269,3 +252,6 @@ pub(super) const ALL: Scenario = Scenario {
     ],
     ..BASE
 };
+
+pub(super) const SCENARIOS: [&Scenario; 10] =
+    [&ALL, &SUSPENDED, &COMPARED, &MIDNIGHT, &IN_DOUBT, &PURCHASE, &UNPRICED, &RESOLVED, &CAP, &POSTPONED];

@@ -1,8 +1,8 @@
-//! The states of callers, attempts and the service, and the times of the model.
+//! The states of callers, attempts, processes and the service, and the names of the promises.
 
 use std::time::Duration;
 
-use crate::account::Cost;
+use crate::account::{Comparison, Cost};
 use crate::call::machine::{Action, Claimed, Machine, Moment, Renewed};
 use crate::store::{CallId, Operation, OwnerId, Settlement};
 
@@ -11,19 +11,19 @@ pub(super) const FENCE: Duration = Duration::from_secs(5);
 pub(super) const LATE_CHARGE: u64 = 60_000;
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const PAY_AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// Owners that have crashed, or whose lease has passed.
-pub(super) const LOST: OwnerId = 9;
+pub(super) const FORMS: [&str; 2] = ["query=a", "query=b"];
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) enum Phase {
     #[default]
-    Idle,
+    New,
     /// Ready to perform an action.
     Ready(Machine, Action),
     /// The reply to a transaction, requested at this moment, has not arrived.
     ReplyPending(Machine, StoreReply, Moment),
     /// Waits for the response.
     AttemptRunning(Machine),
+    Ended,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,12 +35,10 @@ pub(super) enum StoreReply {
     Settled,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct CallerState {
     pub(super) phase: Phase,
-    pub(super) asks: u8,
-    /// The claimed call, and the day of the claim.
-    pub(super) call: Option<(CallId, u64)>,
+    pub(super) call: Option<CallId>,
     /// The start of its wait.
     pub(super) since: u64,
     /// Whether its last attempt was answered.
@@ -48,26 +46,43 @@ pub(super) struct CallerState {
 }
 
 impl CallerState {
-    /// Changes the recorded moments.
-    pub(super) fn age(&mut self, age: impl Fn(Moment) -> Moment) {
-        match &mut self.phase {
-            Phase::Idle => {}
-            Phase::Ready(machine, _) | Phase::AttemptRunning(machine) => machine.age(age),
-            Phase::ReplyPending(machine, _, asked) => {
-                *asked = age(*asked);
-                machine.age(age);
-            }
+    pub(super) fn end(&mut self) -> Self {
+        std::mem::replace(self, Self { phase: Phase::Ended, ..Self::default() })
+    }
+
+    /// Ends the caller, if it has begun.
+    pub(super) fn crash(&mut self) {
+        if !matches!(self.phase, Phase::New) {
+            self.end();
         }
     }
 }
 
-/// Returns the operation that releases the claim of an unsent call.
-pub(super) fn release(call: CallId) -> Operation {
-    settle(call, Cost::NONE)
+pub(super) const LEASE: u64 = 15_000;
+pub(super) const DAY: u64 = 24 * 60 * 60 * 1000;
+/// The process that compares, and records purchases.
+pub(super) const COMPARER: usize = 1;
+/// The credits of a purchase.
+pub(super) const BOUGHT: u64 = 5;
+pub(super) const COMPARISON: u64 = 1 << 41;
+
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Process {
+    pub(super) owner: OwnerId,
+    pub(super) lease_until: u64,
+    /// The time of the monotonic clock, which stops while the process is suspended.
+    pub(super) uptime: Duration,
+    /// Operations that are written without a caller.
+    pub(super) unwritten: Vec<Operation>,
 }
 
-pub(super) fn settle(call: CallId, cost: Cost) -> Operation {
-    Operation::Settle { call, settlement: Settlement::without_response(cost) }
+/// The progress of a comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Comparing {
+    /// Whether it waits until no attempt runs.
+    pub(super) is_waiting: bool,
+    pub(super) started: Option<Comparison>,
+    pub(super) balance: Option<i64>,
 }
 
 /// An attempt that the service may have received.
@@ -81,23 +96,25 @@ pub(super) struct Attempt {
     pub(super) is_open: bool,
     /// The caller that waits for its response.
     pub(super) caller: Option<usize>,
-    /// The day on which its call was claimed, if it has a budget.
+}
+
+/// The actual cost of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ActualCost {
+    pub(super) call: CallId,
+    /// The day on which it was claimed, if it has a budget.
     pub(super) day: Option<u64>,
+    pub(super) credits: u64,
 }
 
 /// The actual charges and purchases, which the rules cannot see.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Truth {
-    /// The credits that the account lost.
-    pub(super) spent: u64,
+    pub(super) calls: Vec<ActualCost>,
     /// How often each question was paid for.
     pub(super) paid: [u64; 2],
     /// How often each question may be paid for.
     pub(super) allowed: [u64; 2],
-    /// The cost of each call.
-    pub(super) calls: Vec<(CallId, u64)>,
-    /// For each day, the cost of the calls with a budget that were claimed on that day.
-    pub(super) days: Vec<(u64, u64)>,
     /// Whether the answer to each question was reported as stored.
     pub(super) is_stored: [bool; 2],
     pub(super) bought: u64,
@@ -110,7 +127,52 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    pub(super) fn record_purchases(&mut self) {
-        (self.unrecorded, self.unrecorded_is_seen) = (0, false);
+    /// Returns the credits that the account lost.
+    pub(super) fn spent(&self) -> u64 {
+        self.calls.iter().map(|call| call.credits).sum()
     }
+
+    /// Returns the cost of the calls with a budget that were claimed on a day.
+    pub(super) fn spent_on(&self, day: u64) -> u64 {
+        self.calls.iter().filter(|call| call.day == Some(day)).map(|call| call.credits).sum()
+    }
+}
+
+/// The outcome of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Commit {
+    Done,
+    /// Nothing is written.
+    Failed,
+    /// The reply is lost. The value is whether the changes are written.
+    InDoubt(bool),
+}
+
+/// The transaction failed or is in doubt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed;
+
+/// A promise of the SDK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    /// A question is paid for once, unless paying again is allowed.
+    PaidOnce,
+    /// charged ≤ lost ≤ charged + uncertain.
+    Accounted,
+    /// The cap and the budget hold.
+    CapHolds,
+    /// An answer that was reported as stored exists.
+    AnswerStored,
+    /// After all calls have ended, every call can be resolved and every question can be asked again.
+    NoPermanentLock,
+}
+
+/// A broken promise, and the details.
+#[derive(Debug)]
+pub(super) struct BrokenPromise(pub(super) Promise, pub(super) String);
+
+pub(super) type Checked = Result<(), BrokenPromise>;
+
+pub(super) fn settle(call: CallId, cost: Cost, token: u64) -> Operation {
+    Operation::Settle { call, settlement: Settlement::without_response(cost, token) }
 }

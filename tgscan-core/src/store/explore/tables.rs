@@ -6,19 +6,17 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::rc::Rc;
 
-use super::state::{HOUR, LOST};
-use super::{Fault, fingerprint};
-use crate::store::record::millis;
+use super::fingerprint;
 use crate::store::{
-    AccountRow, Call, CallId, Changes, Event, JournalEntry, Loaded, Needs, OwnerId, Question, QuestionRow,
+    AccountRow, Call, CallId, Changes, JournalEntry, Loaded, Needs, OwnerId, Question, QuestionRow,
 };
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(in crate::store) struct Tables {
     pub(in crate::store) account: AccountRow,
     pub(in crate::store) calls: BTreeMap<CallId, Call>,
     pub(super) questions: BTreeMap<String, QuestionRow>,
-    pub(super) answers: BTreeSet<CallId>,
+    pub(in crate::store) answers: BTreeSet<CallId>,
     pub(super) journal: BTreeMap<u64, JournalEntry>,
 }
 
@@ -28,8 +26,8 @@ pub(super) struct Shared(Rc<(Tables, OnceCell<u64>)>);
 
 impl Shared {
     pub(super) fn edit(&mut self) -> &mut Tables {
-        let (tables, fingerprint) = Rc::make_mut(&mut self.0);
-        fingerprint.take();
+        let (tables, known) = Rc::make_mut(&mut self.0);
+        known.take();
         tables
     }
 }
@@ -50,125 +48,53 @@ impl Hash for Shared {
 }
 
 impl Tables {
-    /// Loads rows for the only owner.
-    pub(in crate::store) fn load_as(&self, needs: &Needs, owner: OwnerId) -> Loaded {
-        self.load(Fault::None, needs, owner, 1, |_| true)
-    }
-
-    pub(in crate::store) fn write_all(&mut self, changes: Changes) {
-        self.write(Fault::None, changes, 1);
-    }
-
-    pub(super) fn load(
+    /// Loads rows for an owner. Calls in flight of owners that are neither this one nor alive are lost.
+    pub(in crate::store) fn load(
         &self,
-        fault: Fault,
         needs: &Needs,
         owner: OwnerId,
         now: u64,
         is_alive: impl Fn(OwnerId) -> bool,
     ) -> Loaded {
         let mut loaded = Loaded { now, owner, account: self.account.clone(), ..Loaded::default() };
+        let questions = needs.questions.iter().filter_map(|key| self.questions.get(key));
         let mut ids: BTreeSet<CallId> = needs.calls.iter().copied().collect();
-        for key in &needs.questions {
-            if let Some(row) = self.questions.get(key) {
-                ids.extend(row.blocking);
-                loaded.questions.push((key.clone(), row.clone()));
-            }
-        }
+        ids.extend(questions.filter_map(|row| row.blocking));
         for call in self.calls.values() {
-            if needs.unresolved && call.is_unresolved() {
-                ids.insert(call.id);
-            }
             if call.entry.is_in_flight() && call.owner != owner && !is_alive(call.owner) {
                 loaded.lost.push(call.id);
-                ids.insert(call.id);
             }
+            ids.extend((needs.unresolved && call.is_unresolved()).then_some(call.id));
         }
-        for id in ids {
-            let Some(mut call) = self.calls.get(&id).cloned() else { continue };
-            if let Some(key) = call.question.as_ref().map(Question::key) {
-                let is_loaded = loaded.questions.iter().any(|(known, _)| *known == key);
-                if let (false, Some(row)) = (is_loaded, self.questions.get(&key)) {
-                    loaded.questions.push((key, row.clone()));
-                }
-            }
-            if fault == Fault::FreesCallsOfLostOwners && loaded.lost.contains(&id) {
-                loaded.account.book.pause(&mut call.entry);
-            }
-            loaded.calls.push(call);
-        }
-        for number in &needs.journal {
-            loaded.journal.extend(self.journal.get(number).map(|entry| (*number, entry.clone())));
-        }
+        ids.extend(&loaded.lost);
+        loaded.calls = ids.iter().filter_map(|id| self.calls.get(id).cloned()).collect();
+        let of_calls = loaded.calls.iter().filter_map(|call| call.question.as_ref().map(Question::key));
+        let keys: BTreeSet<String> = of_calls.chain(needs.questions.iter().cloned()).collect();
+        let row = |key: String| self.questions.get(&key).cloned().map(|row| (key, row));
+        loaded.questions = keys.into_iter().filter_map(row).collect();
+        let entry = |number: &u64| self.journal.get(number).map(|entry| (*number, entry.clone()));
+        loaded.journal = needs.journal.iter().filter_map(entry).collect();
         loaded
     }
 
-    pub(super) fn write(&mut self, fault: Fault, changes: Changes, now: u64) {
+    pub(in crate::store) fn write(&mut self, changes: Changes) {
         let Some(row) = changes.account else { return };
         self.account = row;
         for (key, row) in changes.questions {
-            match row {
-                Some(row) => drop(self.questions.insert(key, row)),
-                None => drop(self.questions.remove(&key)),
-            }
+            self.questions.remove(&key);
+            self.questions.extend(row.map(|row| (key, row)));
         }
         for (before, after) in changes.calls {
-            if let Some(call) = before {
-                self.calls.remove(&call.id);
-                self.answers.retain(|answer| *answer != call.id || after.is_some());
+            if let (Some(removed), None) = (before, &after) {
+                self.calls.remove(&removed.id);
+                self.answers.remove(&removed.id);
             }
             self.calls.extend(after.map(|call| (call.id, call)));
         }
         for (id, answer) in changes.answers {
-            if fault == Fault::KeepsOneAnswer {
-                self.answers.clear();
-            }
-            if answer.is_some() {
-                self.answers.insert(id);
-            } else {
-                self.answers.remove(&id);
-            }
+            self.answers.remove(&id);
+            self.answers.extend(answer.map(|_| id));
         }
         self.journal.extend(changes.journal);
-        self.normalize(now);
-    }
-
-    /// Makes equivalent tables equal, since no answer expires here.
-    fn normalize(&mut self, now: u64) {
-        let expires_at = now + millis(HOUR);
-        for call in self.calls.values_mut() {
-            call.expires_at = expires_at;
-            if !call.entry.is_in_flight() {
-                (call.token, call.send_by, call.owner) = ((LOST, 0), 0, LOST);
-                call.ended_at = Some(0);
-            }
-            if !call.blocks_question() {
-                call.claimed_at = 0;
-            }
-        }
-        self.questions.values_mut().for_each(|row| {
-            row.answered = row.answered.map(|(call, ..)| (call, now, expires_at));
-        });
-        self.journal.values_mut().for_each(|entry| (entry.at, entry.event) = (now, Event::Purchased(0)));
-    }
-
-    /// Assigns the calls of an owner to the lost owner.
-    pub(super) fn lose_owner(&mut self, owner: OwnerId) {
-        let calls = self.calls.values_mut().filter(|call| call.owner == owner);
-        calls.for_each(|call| call.owner = LOST);
-    }
-
-    /// Makes all times older.
-    pub(super) fn age(&mut self, age: impl Fn(&mut u64)) {
-        self.account.book.age(&age);
-        let age = |time: &mut u64| {
-            if *time > 0 {
-                age(time);
-            }
-        };
-        for call in self.calls.values_mut() {
-            age(&mut call.claimed_at);
-            age(&mut call.send_by);
-        }
     }
 }

@@ -1,41 +1,18 @@
-//! Two processes, their store, the service, and the time.
+//! Two processes, their store, and the service with its actual charges.
 
 use std::time::Duration;
 
-use super::state::{Attempt, CallerState, LATE_CHARGE, Phase, Truth, release};
-use super::tables::Shared;
+use super::state::{
+    Attempt, BOUGHT, BrokenPromise, COMPARER, COMPARISON, CallerState, Checked, Commit, Comparing, DAY,
+    FORMS, Failed, LATE_CHARGE, LEASE, Process, Promise, Truth, settle,
+};
+use super::tables::{Shared, Tables};
 use super::{Case, Fault, fingerprint};
-use crate::account::Comparison;
+use crate::account::{ComparisonStart, Cost};
 use crate::call::machine::Moment;
 use crate::store::decide::decide;
 use crate::store::operation::needs;
-use crate::store::record::millis;
-use crate::store::{Done, Operation, OwnerId};
-
-const LEASE: u64 = 15_000;
-/// The age from which times no longer matter.
-const OLD: u64 = 100_000;
-const DAY: u64 = 24 * 60 * 60 * 1000;
-/// Midnight of some day.
-const MIDNIGHT: u64 = 20_000 * DAY;
-/// The constant time of the monotonic clocks. Recorded moments become older instead.
-const UPTIME: Duration = Duration::from_secs(200);
-
-/// The progress of a comparison.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Comparing {
-    /// Whether it waits until no attempt runs.
-    pub(super) is_waiting: bool,
-    pub(super) started: Option<Comparison>,
-    pub(super) balance: Option<i64>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Process {
-    pub(super) lease_until: u64,
-    /// Operations that are written without a caller.
-    pub(super) unwritten: Vec<Operation>,
-}
+use crate::store::{CallId, CallState, Done, Loaded, Operation, OwnerId};
 
 #[derive(Clone, Debug, Hash)]
 pub(super) struct World {
@@ -50,35 +27,20 @@ pub(super) struct World {
     pub(super) truth: Truth,
 }
 
-/// The outcome of a commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Commit {
-    Done,
-    /// Nothing is written.
-    Failed,
-    /// The reply is lost. The value is whether the changes are written.
-    InDoubt(bool),
-}
-
-/// The transaction failed or is in doubt.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Failed;
-
-pub(super) fn owner(process: usize) -> OwnerId {
-    process as OwnerId + 1
-}
-
 impl World {
     pub(super) fn new(case: Case<'_>) -> Self {
-        let now = if case.scenario.is_before_midnight { MIDNIGHT - 3_000 } else { MIDNIGHT + DAY / 2 };
-        let process = Process { lease_until: now + LEASE, unwritten: Vec::new() };
-        let mut tables = Shared::default();
-        tables.edit().account.clock = now;
+        let now = case.scenario.start;
+        let process = |owner| Process {
+            owner,
+            lease_until: now + LEASE,
+            uptime: Duration::from_secs(200),
+            unwritten: Vec::new(),
+        };
         let mut world = Self {
             now,
             counts: [0; 8],
-            tables,
-            processes: [process.clone(), process],
+            tables: Shared::default(),
+            processes: [process(1), process(2)],
             callers: case.scenario.callers.iter().map(|_| CallerState::default()).collect(),
             attempts: Vec::new(),
             comparing: Comparing::default(),
@@ -88,64 +50,61 @@ impl World {
             world.start_comparison(case);
             world.read_balance();
             let _ = world.finish_comparison(case);
-            world.counts = [0; 8];
-            world.normalize();
         }
         world
     }
 
-    pub(super) fn moment(&self) -> Moment {
-        Moment { time: UPTIME, date: Some(self.now) }
+    pub(super) fn moment(&self, process: usize) -> Moment {
+        Moment { time: self.processes[process].uptime, date: Some(self.now) }
     }
 
     pub(super) fn day(&self) -> u64 {
         self.now / DAY
     }
 
-    pub(super) fn balance(&self) -> i64 {
-        let signed = |credits: u64| i64::try_from(credits).unwrap();
-        100 + signed(self.truth.bought) - signed(self.truth.spent)
-    }
-
     /// Renews the lease of a process. If the lease has expired, the process becomes another owner.
-    pub(super) fn renew_lease(&mut self, process: usize) {
-        let has_lease = self.processes[process].lease_until > self.now;
-        self.processes[process].lease_until = self.now + LEASE;
-        if !has_lease {
-            self.lose_owner(process);
-        }
-    }
-
-    fn lose_owner(&mut self, process: usize) {
-        if self.tables.calls.values().any(|call| call.owner == owner(process)) {
-            self.tables.edit().lose_owner(owner(process));
-        }
+    fn renew_lease(&mut self, process: usize) {
+        let process = &mut self.processes[process];
+        process.owner += if process.lease_until > self.now { 0 } else { 2 };
+        process.lease_until = self.now + LEASE;
     }
 
     /// Runs a transaction. Caches the result, because most transactions run in many states.
     pub(super) fn transact(&mut self, case: Case<'_>, process: usize, operation: &Operation) -> Done {
         self.renew_lease(process);
-        let are_alive = self.processes.each_ref().map(|process| process.lease_until > self.now);
-        let key = fingerprint(&(&self.tables, process, are_alive, self.now, operation));
-        if let Some((tables, done)) = case.known.borrow().get(&key) {
-            self.tables = tables.clone();
-            return done.clone();
-        }
-        let done = self.run(case.fault, process, are_alive, operation);
-        case.known.borrow_mut().insert(key, (self.tables.clone(), done.clone()));
+        let owners = self.processes.each_ref().map(|process| (process.owner, process.lease_until > self.now));
+        let key = fingerprint(&(&self.tables, process, owners, self.now, operation));
+        let known = case.known.borrow().get(&key).cloned();
+        let (tables, done) = known.unwrap_or_else(|| {
+            let done = self.run(case, process, operation);
+            case.known.borrow_mut().insert(key, (self.tables.clone(), done.clone()));
+            (self.tables.clone(), done)
+        });
+        self.tables = tables;
         done
     }
 
-    fn run(&mut self, fault: Fault, process: usize, are_alive: [bool; 2], operation: &Operation) -> Done {
-        let is_alive = |other| (0..2).any(|process| other == owner(process) && are_alive[process]);
-        let (owner, operations) = (owner(process), std::slice::from_ref(operation));
+    fn run(&mut self, case: Case<'_>, process: usize, operation: &Operation) -> Done {
+        let (owner, operations) = (self.processes[process].owner, std::slice::from_ref(operation));
+        let is_alive = |owner| {
+            self.processes.iter().any(|process| process.owner == owner && process.lease_until > self.now)
+        };
         let mut journal = Vec::new();
         loop {
             let needs = needs(operations, journal.clone());
-            let loaded = self.tables.load(fault, &needs, owner, self.now, is_alive);
-            let (mut done, changes) = decide(operations, loaded, owner);
+            let mut loaded = self.tables.load(&needs, owner, self.now, is_alive);
+            if case.fault == Fault::FreesCallsOfLostOwners {
+                let Loaded { account, calls, lost, .. } = &mut loaded;
+                let lost = calls.iter_mut().filter(|call| lost.contains(&call.id));
+                lost.for_each(|call| account.book.pause(&mut call.entry));
+            }
+            let (mut done, changes) = decide(operations, loaded, process as OwnerId + 1);
             if !changes.is_empty() {
-                self.tables.edit().write(fault, changes, self.now);
+                let tables = self.tables.edit();
+                if case.fault == Fault::KeepsOneAnswer && !changes.answers.is_empty() {
+                    tables.answers.clear();
+                }
+                tables.write(changes);
             }
             match done.remove(0) {
                 Done::NeedsJournal(number) => journal.push(number),
@@ -179,75 +138,30 @@ impl World {
         Err(Failed)
     }
 
-    /// With a fault: runs a transaction as if it were a millisecond earlier.
-    pub(super) fn commit_earlier(
-        &mut self,
-        case: Case<'_>,
-        process: usize,
-        operation: &Operation,
-        commit: Commit,
-    ) -> Result<Done, Failed> {
-        self.now -= 1;
-        let done = self.commit(case, process, operation, commit);
-        self.now += 1;
-        done
-    }
-
     /// Runs the first unwritten operation of a process.
     pub(super) fn write_next(&mut self, case: Case<'_>, process: usize) {
         let operation = self.processes[process].unwritten.remove(0);
-        let purchases = self.tables.journal.len();
-        match self.transact(case, process, &operation) {
-            Done::Granted(call) => self.processes[process].unwritten.push(release(call)),
-            _ if matches!(operation, Operation::Purchase { .. }) && self.tables.journal.len() > purchases => {
-                self.truth.record_purchases();
-            }
-            _ => {}
+        let entries = self.tables.journal.len();
+        if let Done::Granted(call) = self.transact(case, process, &operation) {
+            self.processes[process].unwritten.push(settle(call, Cost::NONE, operation.token()));
+        }
+        if matches!(operation, Operation::Purchase { .. }) && self.tables.journal.len() > entries {
+            (self.truth.unrecorded, self.truth.unrecorded_is_seen) = (0, false);
         }
     }
 
-    /// Advances the time, while some processes are suspended.
-    pub(super) fn pass(&mut self, case: Case<'_>, by: u64, are_suspended: [bool; 2]) {
-        let is_dated = case.scenario.is_before_midnight;
+    /// Advances the time, while the first process may be suspended.
+    pub(super) fn pass(&mut self, by: u64, is_suspended: bool) {
+        let running = usize::from(is_suspended)..2;
         // The stores of running processes renew their leases.
-        for (process, is_suspended) in are_suspended.into_iter().enumerate() {
-            if !is_suspended {
-                self.renew_lease(process);
-            }
-        }
-        if is_dated {
-            self.now += by;
-        } else {
-            // The clock stands still, and all times become older.
-            let age = |time: &mut u64| *time = time.saturating_sub(by).max(self.now - OLD);
-            self.tables.edit().age(age);
-            let open = self.attempts.iter_mut().filter(|attempt| attempt.sent_at > 0);
-            open.for_each(|attempt| age(&mut attempt.sent_at));
-            self.processes.iter_mut().for_each(|process| age(&mut process.lease_until));
-            self.callers.iter_mut().for_each(|caller| age(&mut caller.since));
-        }
-        for (process, is_suspended) in self.processes.iter_mut().zip(are_suspended) {
-            if !is_suspended {
-                process.lease_until = self.now + LEASE;
-            }
-        }
-        let (now, by) = (self.now, Duration::from_millis(by));
-        for (caller, config) in self.callers.iter_mut().zip(case.scenario.callers) {
-            // Monotonic clocks stop while a machine is suspended.
-            let uptime = if are_suspended[config.process] { Duration::ZERO } else { by };
-            caller.age(|moment| {
-                let date = moment.date.map(|date| if is_dated { date } else { date - millis(by) });
-                Moment {
-                    time: moment.time.saturating_sub(uptime),
-                    date: date.map(|date| date.max(now - OLD)),
-                }
-            });
+        running.clone().for_each(|process| self.renew_lease(process));
+        self.now += by;
+        for process in &mut self.processes[running] {
+            process.uptime += Duration::from_millis(by);
+            process.lease_until = self.now + LEASE;
         }
         for attempt in &mut self.attempts {
-            attempt.is_open &= attempt.sent_at == 0 || now <= attempt.sent_at + LATE_CHARGE;
-        }
-        if self.comparing == Comparing::default() {
-            self.tables.edit().account.book.remove_expired_barrier(now);
+            attempt.is_open &= self.now <= attempt.sent_at + LATE_CHARGE;
         }
     }
 
@@ -255,45 +169,127 @@ impl World {
     pub(super) fn crash(&mut self, case: Case<'_>, process: usize) {
         for index in 0..self.callers.len() {
             if case.scenario.callers[index].process == process {
-                self.callers[index].phase = Phase::Idle;
+                self.callers[index].crash();
                 self.detach_attempt(index);
             }
         }
-        if process == 1 {
+        if process == COMPARER {
             self.comparing = Comparing::default();
         }
-        self.processes[process].unwritten.clear();
         if case.fault == Fault::StoresAnswersLater {
             self.tables.edit().answers.clear();
         }
-        if case.fault != Fault::ReusesOwners {
-            self.lose_owner(process);
-        }
-        self.processes[process].lease_until = self.now + LEASE;
+        let crashed = &mut self.processes[process];
+        crashed.unwritten.clear();
+        crashed.owner += if case.fault == Fault::ReusesOwners { 0 } else { 2 };
+        crashed.lease_until = self.now + LEASE;
     }
 
     /// Marks the attempt of a caller as not waited for.
     pub(super) fn detach_attempt(&mut self, index: usize) {
-        self.attempts.iter_mut().filter(|attempt| attempt.caller == Some(index)).for_each(|attempt| {
-            attempt.caller = None;
-        });
+        let mine = self.attempts.iter_mut().filter(|attempt| attempt.caller == Some(index));
+        mine.for_each(|attempt| attempt.caller = None);
     }
 
     /// Makes equivalent states equal.
     pub(super) fn normalize(&mut self) {
         self.attempts.retain(|attempt| attempt.caller.is_some() || attempt.is_open && !attempt.is_charged);
-        for attempt in &mut self.attempts {
-            if attempt.is_charged || !attempt.is_open {
-                attempt.sent_at = 0;
-            }
-        }
         self.attempts.sort_unstable();
-        let tables = &self.tables;
-        self.truth.calls.retain(|(call, _)| tables.calls.contains_key(call));
-        if self.tables.account.book.revision() != 0 || self.tables.account.clock != self.now {
-            let account = &mut self.tables.edit().account;
-            account.clock = self.now;
-            account.book.normalize(self.comparing.started.as_mut());
+    }
+
+    /// Allows another payment for a question.
+    pub(super) fn allow_again(&mut self, question: usize) {
+        let may_be_paid =
+            |attempt: &&Attempt| attempt.question == question && attempt.is_open && !attempt.is_charged;
+        let open = self.attempts.iter().filter(may_be_paid).count() as u64;
+        self.truth.allowed[question] = self.truth.paid[question] + open + 1;
+    }
+
+    /// Runs an operation that may resolve calls. Allows another payment for their questions.
+    fn transact_resolving(&mut self, case: Case<'_>, process: usize, operation: &Operation) -> Done {
+        let before = self.tables.clone();
+        let done = self.transact(case, process, operation);
+        let is_resolved = |tables: &Tables, call| {
+            tables.calls.get(&call).is_some_and(|call| call.state() == CallState::Resolved)
+        };
+        let resolved = self
+            .tables
+            .calls
+            .values()
+            .filter(|call| is_resolved(&self.tables, call.id) && !is_resolved(&before, call.id));
+        let questions: Vec<_> = resolved.filter_map(|call| call.question.clone()).collect();
+        for question in questions {
+            self.allow_again(usize::from(question.form == FORMS[1]));
         }
+        done
+    }
+
+    /// Charges an attempt.
+    pub(super) fn charge(&mut self, case: Case<'_>, at: usize) -> Checked {
+        let attempt = &mut self.attempts[at];
+        attempt.is_charged = true;
+        let (question, call) = (attempt.question, attempt.call);
+        if let Some(cost) = self.truth.calls.iter_mut().find(|cost| cost.call == call) {
+            cost.credits += case.scenario.price;
+        }
+        self.truth.paid[question] += 1;
+        let (paid, allowed) = (self.truth.paid[question], self.truth.allowed[question]);
+        if paid > allowed {
+            let text =
+                format!("question {question} was paid for {paid} times, but only {allowed} are allowed");
+            return Err(BrokenPromise(Promise::PaidOnce, text));
+        }
+        Ok(())
+    }
+
+    pub(super) fn start_comparison(&mut self, case: Case<'_>) {
+        let late = if case.fault == Fault::ComparesBeforeLateCharges { 0 } else { LATE_CHARGE };
+        let late_charge = Duration::from_millis(late);
+        let start = Operation::StartComparison { token: COMPARISON, late_charge };
+        let Done::Started(start) = self.transact(case, COMPARER, &start) else { return };
+        self.comparing.is_waiting = matches!(start, ComparisonStart::Busy);
+        if let ComparisonStart::Started(comparison) = start {
+            self.comparing.started = Some(comparison);
+        }
+    }
+
+    pub(super) fn read_balance(&mut self) {
+        let signed = |credits: u64| i64::try_from(credits).unwrap();
+        self.truth.unrecorded_is_seen = self.truth.unrecorded > 0;
+        self.comparing.balance = Some(100 + signed(self.truth.bought) - signed(self.truth.spent()));
+    }
+
+    pub(super) fn finish_comparison(&mut self, case: Case<'_>) -> Checked {
+        let Comparing { started: Some(comparison), balance: Some(balance), .. } = self.comparing else {
+            return Ok(());
+        };
+        self.comparing = Comparing::default();
+        let finish = Operation::FinishComparison { comparison, balance };
+        let done = self.transact_resolving(case, COMPARER, &finish);
+        self.truth.is_joint |= self.tables.calls.values().any(|call| call.entry.is_shared());
+        self.check_comparison(&done)
+    }
+
+    pub(super) fn buy(&mut self) {
+        self.truth.bought += BOUGHT;
+        self.truth.unrecorded += BOUGHT;
+    }
+
+    pub(super) fn record_purchase(&mut self, case: Case<'_>, commit: Commit) {
+        let entries = self.tables.journal.len();
+        if case.fault != Fault::LosesPurchases {
+            let purchase = Operation::Purchase { credits: BOUGHT, token: 1 << 40 };
+            let _ = self.commit(case, COMPARER, &purchase, commit);
+        }
+        if case.fault == Fault::LosesPurchases || self.tables.journal.len() > entries {
+            (self.truth.unrecorded, self.truth.unrecorded_is_seen) = (0, false);
+        }
+    }
+
+    /// Resolves a call by hand at its actual cost.
+    pub(super) fn resolve(&mut self, case: Case<'_>, call: CallId) {
+        let cost = self.truth.calls.iter().find(|cost| cost.call == call);
+        let credits = cost.map_or(0, |cost| cost.credits);
+        self.transact_resolving(case, 0, &Operation::Resolve { call, credits });
     }
 }

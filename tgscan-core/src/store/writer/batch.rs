@@ -45,9 +45,9 @@ mod tests {
     /// Returns a settlement with a response of this length.
     fn settlement(length: usize, runs_alone: bool) -> Job {
         let received = Some((200, Bytes::from(vec![0; length]), Credits::Uncertain));
-        let settlement = Settlement { received, ..Settlement::without_response(Cost::NONE) };
+        let settlement = Settlement { received, ..Settlement::without_response(Cost::NONE, 1) };
         let operation = Operation::Settle { call: 1, settlement };
-        Job { operation, sender: None, journal: None, counted: None, failures: 0, runs_alone }
+        Job { runs_alone, ..Job::new(operation) }
     }
 
     #[test]

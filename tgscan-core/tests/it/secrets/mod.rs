@@ -24,8 +24,8 @@ use tgscan_core::{
     retry::{Decision, Failure, RetryContext, StatusRule},
     store::{
         Account, AccountName, AccountRow, Answer, Call, CallId, CallState, Changes, Decide, Erased, Event,
-        Index, JournalEntry, Loaded, Lookup, Needs, Question, QuestionRow, Store, StoreError, StorePolicy,
-        StoreRefusal, Task,
+        Found, Index, JournalEntry, Loaded, Lookup, Needs, Question, QuestionRow, RowKey, Store, StoreError,
+        StorePolicy, StoreRefusal, Task,
     },
     transport::{Delivery, TransportErrorKind},
     transport_fn,

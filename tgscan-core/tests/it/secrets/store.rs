@@ -40,19 +40,9 @@ impl Store for OneAnswer {
     async fn transact(&self, _: &AccountName, _: Needs, _: Decide) -> Result<(), StoreError> {
         Err(StoreError::new("the disk is full"))
     }
-    async fn account(&self, _: &AccountName) -> Result<(AccountRow, u64), StoreError> {
-        Ok(Default::default())
-    }
-    async fn answer(
-        &self,
-        _: &AccountName,
-        _: &str,
-    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
-        let row = QuestionRow::from_bytes(br#"{"a":[7,0,1000]}"#)?;
-        Ok((row, Some(stored_answer()), 0))
-    }
-    async fn call(&self, _: &AccountName, _: CallId) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
-        Ok(None)
+    async fn read(&self, _: &AccountName, _: RowKey) -> Result<Found, StoreError> {
+        let question = QuestionRow::from_bytes(br#"{"a":[7,0,1000]}"#)?;
+        Ok(Found { question, answer: Some(stored_answer()), ..Found::default() })
     }
     async fn calls(&self, _: &AccountName, _: CallId, _: usize) -> Result<Vec<Call>, StoreError> {
         Ok(Vec::new())
@@ -107,8 +97,12 @@ pub(super) fn show_store(printer: &mut Printer) {
     printer.debug(&Loaded {
         questions: vec![(question.key(), QuestionRow::default())],
         calls: vec![call.clone()],
+        damaged_questions: vec![question.key()],
         ..Loaded::default()
     });
+    let (call_found, answer) = (Some(call.clone()), Some(stored_answer()));
+    printer.debug(&Found { call: call_found, answer, ..Found::default() });
+    printer.debug(&RowKey::Question(question.key()));
     changes.questions.push((question.key(), None));
     changes.calls.push((Some(call), None));
     changes.answers.push((7, Some(stored_answer())));

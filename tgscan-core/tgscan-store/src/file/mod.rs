@@ -21,8 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tgscan_core::store::{
-    AccountName, AccountRow, Answer, Call, CallId, Decide, Index, JournalEntry, Needs, QuestionRow, Store,
-    StoreError, Task,
+    AccountName, Call, CallId, Decide, Found, Index, JournalEntry, Needs, RowKey, Store, StoreError, Task,
 };
 
 use crate::Clock;
@@ -95,7 +94,7 @@ impl FileStore {
     }
 
     /// Reads in a snapshot, on this thread. Returns the default if the account does not exist.
-    fn read<T: Default>(
+    fn list<T: Default>(
         &self,
         account: &AccountName,
         read: impl Fn(&Snapshot, u32) -> Result<T, StoreError>,
@@ -137,34 +136,8 @@ impl Store for FileStore {
         self.shared.write(account, &needs, &mut *decide)
     }
 
-    async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError> {
-        let row = self.snapshot(|snapshot| tables::account(snapshot, account))?;
-        Ok((row.map(|(_, row)| row).unwrap_or_default(), self.shared.clock.now()))
-    }
-
-    async fn answer(
-        &self,
-        account: &AccountName,
-        question: &str,
-    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
-        let (row, answer) = self.read(account, |snapshot, number| {
-            let row = tables::question(snapshot, number, question)?.unwrap_or_default();
-            let answered =
-                row.answered.map(|(call, ..)| tables::answer(snapshot, number, call)).transpose()?;
-            Ok((row, answered.flatten()))
-        })?;
-        Ok((row, answer, self.shared.clock.now()))
-    }
-
-    async fn call(
-        &self,
-        account: &AccountName,
-        call: CallId,
-    ) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
-        self.read(account, |snapshot, number| {
-            let Some(row) = tables::call(snapshot, number, call)? else { return Ok(None) };
-            Ok(Some((row, tables::answer(snapshot, number, call)?)))
-        })
+    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError> {
+        self.snapshot(|snapshot| tables::read(snapshot, account, &row, self.shared.clock.now()))
     }
 
     async fn calls(
@@ -173,7 +146,7 @@ impl Store for FileStore {
         after: CallId,
         limit: usize,
     ) -> Result<Vec<Call>, StoreError> {
-        self.read(account, |snapshot, number| tables::calls(snapshot, number, after, limit))
+        self.list(account, |snapshot, number| tables::calls(snapshot, number, after, limit))
     }
 
     async fn find(
@@ -183,7 +156,7 @@ impl Store for FileStore {
         limit: usize,
     ) -> Result<Vec<CallId>, StoreError> {
         let now = self.shared.clock.now();
-        self.read(account, |snapshot, number| tables::find(snapshot, number, &index, limit, now))
+        self.list(account, |snapshot, number| tables::find(snapshot, number, &index, limit, now))
     }
 
     async fn journal(
@@ -192,7 +165,7 @@ impl Store for FileStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        self.read(account, |snapshot, number| tables::journal(snapshot, number, after, limit))
+        self.list(account, |snapshot, number| tables::journal(snapshot, number, after, limit))
     }
 
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {

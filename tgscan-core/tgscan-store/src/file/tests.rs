@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use futures_executor::block_on;
 use redb::StorageBackend;
 use redb::backends::FileBackend;
-use tgscan_core::store::Changes;
+use tgscan_core::store::{AccountRow, Changes};
 
 use super::open::Opened;
 use super::pages::Pages;

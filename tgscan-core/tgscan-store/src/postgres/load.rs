@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use futures_util::join;
 use tgscan_core::store::{
-    AccountName, AccountRow, Answer, Call, JournalEntry, Loaded, Needs, OwnerId, QuestionRow, Row as _,
-    StoreError,
+    AccountName, AccountRow, Call, Found, Loaded, Needs, OwnerId, QuestionRow, Row as _, StoreError,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -106,31 +105,35 @@ fn snapshot(rows: &[Row], owner: OwnerId, since: Instant) -> Result<Snapshot, Fa
         if let Some((id, bytes)) = id.map(unsigned).zip(bytes) {
             match kind {
                 3 => {
-                    loaded.journal.push((id, JournalEntry::from_bytes(bytes)?));
+                    loaded.add_journal(id, bytes);
                     continue;
                 }
                 2 => loaded.lost.push(id),
                 _ => {}
             }
-            loaded.calls.push(Call::from_bytes(id, bytes)?);
+            loaded.add_call(id, bytes);
         }
         if let Some(name) = row.get::<_, Option<&[u8]>>(3) {
             let name = String::from_utf8_lossy(name).into_owned();
-            loaded.questions.push((name, QuestionRow::from_bytes(row.get(4))?));
+            loaded.add_question(name, row.get(4));
         }
     }
     let lease_left = account.get::<_, Option<i64>>(7).unwrap_or(-1);
     Ok(Snapshot { loaded, lease_left, version: Version { writer, at, since } })
 }
 
-/// Returns a call and its answer from the columns `row`, `id` and `answer`.
-pub(super) fn call_of(row: &Row) -> Result<(Call, Option<Answer>), StoreError> {
-    Ok((Call::from_bytes(unsigned(row.get("id")), row.get("row"))?, answer_of(row)?))
-}
-
-/// Returns the answer in the column `answer`.
-pub(super) fn answer_of(row: &Row) -> Result<Option<Answer>, StoreError> {
-    let answer: Option<Vec<u8>> = row.get("answer");
+/// Returns the rows in the columns `account`, `question`, `id`, `call` and `answer`, after the time.
+pub(super) fn found(row: &Row) -> Result<Found, StoreError> {
+    let bytes = |column: &str| row.get::<_, Option<&[u8]>>(column);
     let damaged = || StoreError::new("an answer in the store is damaged");
-    answer.map(|bytes| answer::decode(bytes).ok_or_else(damaged)).transpose()
+    let call = row.get::<_, Option<i64>>("id").zip(bytes("call"));
+    Ok(Found {
+        now: unsigned(row.get(0)),
+        account: bytes("account").map(AccountRow::from_bytes).transpose()?.unwrap_or_default(),
+        question: bytes("question").map(QuestionRow::from_bytes).transpose()?.unwrap_or_default(),
+        call: call.map(|(id, row)| Call::from_bytes(unsigned(id), row)).transpose()?,
+        answer: bytes("answer")
+            .map(|bytes| answer::decode(bytes.to_vec()).ok_or_else(damaged))
+            .transpose()?,
+    })
 }

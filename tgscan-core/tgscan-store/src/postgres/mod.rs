@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tgscan_core::store::{
-    AccountName, AccountRow, Answer, Call, CallId, Decide, Index, JournalEntry, Needs, QuestionRow, Row as _,
-    Store, StoreError, Task,
+    AccountName, Call, CallId, Decide, Found, Index, JournalEntry, Needs, Row as _, RowKey, Store,
+    StoreError, Task,
 };
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
@@ -31,7 +31,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use connection::Parameter;
-use load::{answer_of, call_of};
+use load::found;
 use session::{Shared, renew_lease};
 use target::Target;
 
@@ -117,7 +117,7 @@ impl PostgresStore {
     }
 
     /// Reads rows outside of transactions. The first parameter is the name of the account.
-    async fn read<T: Send + 'static>(
+    async fn select<T: Send + 'static>(
         &self,
         account: &AccountName,
         sql: &'static str,
@@ -188,39 +188,30 @@ impl Store for PostgresStore {
         self.run(async move { shared.transact(&account, &needs, &mut decide).await }).await
     }
 
-    async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError> {
-        let select = "SELECT {now}, (SELECT row FROM {schema}.accounts WHERE name = $1)";
-        let rows = self.read(account, select, Vec::new(), |row| {
-            let bytes: Option<&[u8]> = row.get(1);
-            Ok((bytes.map(AccountRow::from_bytes).transpose()?.unwrap_or_default(), unsigned(row.get(0))))
-        });
-        rows.await?.pop().ok_or_else(ended)
-    }
-
-    async fn answer(
-        &self,
-        account: &AccountName,
-        question: &str,
-    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
-        let select = "SELECT q.row, a.answer, {now} FROM {schema}.meta
-            LEFT JOIN {schema}.questions q ON q.account = {account} AND q.key = $2
-            LEFT JOIN {schema}.answers a ON a.account = q.account AND a.id = q.answered";
-        let found = self.read(account, select, vec![(Box::new(hash(question)), Type::BYTEA)], |row| {
-            let bytes: Option<&[u8]> = row.get(0);
-            let question = bytes.map(QuestionRow::from_bytes).transpose()?.unwrap_or_default();
-            Ok((question, answer_of(row)?, unsigned(row.get(2))))
-        });
-        found.await?.pop().ok_or_else(ended)
-    }
-
-    async fn call(
-        &self,
-        account: &AccountName,
-        call: CallId,
-    ) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
-        let select = "SELECT c.id, c.row, a.answer FROM {schema}.calls c
-            LEFT JOIN {schema}.answers a ON a.account = c.account AND a.id = c.id WHERE c.account = {account} AND c.id = $2";
-        Ok(self.read(account, select, vec![(Box::new(signed(call)), Type::INT8)], call_of).await?.pop())
+    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError> {
+        let found = match row {
+            RowKey::Question(key) => {
+                let select = "SELECT {now}, NULL::bytea AS account, q.row AS question, NULL::bigint AS id,
+                        NULL::bytea AS call, a.answer FROM {schema}.meta
+                    LEFT JOIN {schema}.questions q ON q.account = {account} AND q.key = $2
+                    LEFT JOIN {schema}.answers a ON a.account = q.account AND a.id = q.answered";
+                self.select(account, select, vec![(Box::new(hash(&key)), Type::BYTEA)], found).await?
+            }
+            RowKey::Call(call) => {
+                let select = "SELECT {now}, NULL::bytea AS account, NULL::bytea AS question, c.id,
+                        c.row AS call, a.answer FROM {schema}.meta
+                    LEFT JOIN {schema}.calls c ON c.account = {account} AND c.id = $2
+                    LEFT JOIN {schema}.answers a ON a.account = c.account AND a.id = c.id";
+                self.select(account, select, vec![(Box::new(signed(call)), Type::INT8)], found).await?
+            }
+            _ => {
+                let select = "SELECT {now}, a.row AS account, NULL::bytea AS question, NULL::bigint AS id,
+                        NULL::bytea AS call, NULL::bytea AS answer FROM {schema}.meta
+                    LEFT JOIN {schema}.accounts a ON a.name = $1";
+                self.select(account, select, Vec::new(), found).await?
+            }
+        };
+        found.into_iter().next().ok_or_else(ended)
     }
 
     async fn calls(
@@ -233,7 +224,8 @@ impl Store for PostgresStore {
             "SELECT id, row FROM {schema}.calls WHERE account = {account} AND id > $2 ORDER BY id LIMIT $3";
         let parameters: Vec<Parameter> =
             vec![(Box::new(signed(after)), Type::INT8), (Box::new(count(limit)), Type::INT8)];
-        self.read(account, select, parameters, |row| Call::from_bytes(unsigned(row.get(0)), row.get(1))).await
+        self.select(account, select, parameters, |row| Call::from_bytes(unsigned(row.get(0)), row.get(1)))
+            .await
     }
 
     async fn find(
@@ -261,7 +253,7 @@ impl Store for PostgresStore {
             }
             _ => return Ok(Vec::new()),
         };
-        self.read(account, select, parameters, |row| Ok(unsigned(row.get(0)))).await
+        self.select(account, select, parameters, |row| Ok(unsigned(row.get(0)))).await
     }
 
     async fn journal(
@@ -274,7 +266,7 @@ impl Store for PostgresStore {
         let parameters: Vec<Parameter> =
             vec![(Box::new(signed(after)), Type::INT8), (Box::new(count(limit)), Type::INT8)];
         let entry = |row: &Row| Ok((unsigned(row.get(0)), JournalEntry::from_bytes(row.get(1))?));
-        self.read(account, select, parameters, entry).await
+        self.select(account, select, parameters, entry).await
     }
 
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {

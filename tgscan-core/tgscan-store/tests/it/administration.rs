@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use tgscan_core::Credits;
-use tgscan_core::store::{AccountName, Question, Store, StorePolicy};
+use tgscan_core::store::{AccountName, Question, RowKey, Store, StorePolicy};
 use tgscan_mock::Mock;
 use tgscan_mock::types::Search;
 use tgscan_transport_hyper::TokioTimer;
@@ -158,8 +158,8 @@ fn erased_name_is_in_no_file_of_the_tables() {
     assert!(contains(&tables, b"other_7"), "the others are left");
     assert!(contains(&wal, b"erased_name"), "the write-ahead log keeps it, as the page says");
     let key = Question::new(true, "search", "query=other_7").key();
-    let found = runtime().block_on(store.answer(&AccountName::new("main", "mock"), &key)).unwrap();
-    assert!(found.1.is_some());
+    let found = runtime().block_on(store.read(&AccountName::new("main", "mock"), RowKey::Question(key)));
+    assert!(found.unwrap().answer.is_some());
 }
 
 fn hex(bytes: &[u8]) -> String {

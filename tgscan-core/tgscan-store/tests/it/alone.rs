@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tgscan_core::http::StatusCode;
-use tgscan_core::store::{AccountName, Call, CallState, Changes, Loaded, Lookup, Needs, Store, StorePolicy};
+use tgscan_core::store::{
+    AccountName, Call, CallState, Changes, Loaded, Lookup, Needs, RowKey, Store, StorePolicy,
+};
 use tgscan_core::{Client, Credits, Storage};
 use tgscan_mock::types::Search;
 use tgscan_mock::{Fault, FaultKind, Mock};
@@ -179,7 +181,7 @@ fn exact_time_is_not_estimated() {
     // So little that an estimate would be accepted.
     database.set_back(Duration::from_millis(900));
     let now = transact(true);
-    let (_, after) = runtime().block_on(store.account(&account)).unwrap();
+    let after = runtime().block_on(store.read(&account, RowKey::Account)).unwrap().now;
     assert!(now <= after, "{now} is later than {after}");
 }
 
@@ -240,4 +242,19 @@ fn settlement_of_a_call_that_a_restored_database_lacks_is_not_booked_on_another_
             assert!(!runtime().block_on(stored.search("bob_1")).unwrap().is_mismatched());
         }
     }
+}
+
+#[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
+fn damaged_row_of_a_lost_call_blocks_only_its_question() {
+    let (database, mock) = (Database::new(), mock());
+    let (slow, _answer) = database.slow_client();
+    let other = client(&mock, database.open());
+    let _search = claimed(&slow, &other);
+    database.execute("UPDATE calls SET row = 'damaged', owner = 0");
+    ask(&other, "bob_1");
+    let error = runtime().block_on(other.search("alice_1")).unwrap_err().to_string();
+    assert!(error.contains("the row of call 1 is damaged"), "{error}");
+    let totals = runtime().block_on(other.book()).unwrap().totals();
+    assert_eq!((totals.charged, totals.in_flight_calls, totals.uncertain_attempts), (2, 0, 1));
 }

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::http::{Request, Response};
 use tgscan_core::store::{
-    Account, AccountName, CallState, Question, Row as _, Store, StoreError, StorePolicy,
+    Account, AccountName, CallState, Question, Row as _, RowKey, Store, StoreError, StorePolicy,
 };
 use tgscan_core::{Api, ApiKey, Budget, Client, Period, Reserve, TransportError, transport_fn};
 use tgscan_mock::VirtualTimer;
@@ -182,7 +182,7 @@ fn parts(store: &Arc<dyn Store>) -> Vec<(String, Result<Vec<u8>, StoreError>)> {
         let mut add = |part: String, value: Result<Vec<u8>, StoreError>| {
             parts.push((format!("{label}: {part}"), value));
         };
-        add("row".into(), block_on(store.account(&name)).map(|(row, _)| row.to_bytes()));
+        add("row".into(), block_on(store.read(&name, RowKey::Account)).map(|found| found.account.to_bytes()));
         for id in 1..=ANSWERED + UNCERTAIN + 2 {
             let call = block_on(account.call(id)).map(|call| match call {
                 Some((call, answer)) => [call.to_bytes(), format!("{answer:?}").into_bytes()].concat(),
@@ -192,9 +192,9 @@ fn parts(store: &Arc<dyn Store>) -> Vec<(String, Result<Vec<u8>, StoreError>)> {
         }
         for number in 0..ANSWERED {
             let key = Question::new(true, "search", format!("query={}", answered(number))).key();
-            let answer = block_on(store.answer(&name, &key)).map(|(row, answer, _)| {
-                let body = answer.map(|answer| answer.body.to_vec()).unwrap_or_default();
-                [row.to_bytes(), body].concat()
+            let answer = block_on(store.read(&name, RowKey::Question(key))).map(|found| {
+                let body = found.answer.map(|answer| answer.body.to_vec()).unwrap_or_default();
+                [found.question.to_bytes(), body].concat()
             });
             add(format!("answer {number}"), answer);
         }

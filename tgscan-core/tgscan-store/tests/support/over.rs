@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tgscan_core::async_trait;
 use tgscan_core::store::{
-    AccountName, AccountRow, Answer, Call, CallId, Changes, Decide, Index, JournalEntry, Loaded, Needs,
-    QuestionRow, Store, StoreError, Task,
+    AccountName, Call, CallId, Changes, Decide, Found, Index, JournalEntry, Loaded, Needs, RowKey, Store,
+    StoreError, Task,
 };
 
 /// What differs from the store below.
@@ -84,24 +84,8 @@ impl<C: Change> Store for Over<C> {
         self.change.after()
     }
 
-    async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError> {
-        self.below.account(&self.change.name(account)).await
-    }
-
-    async fn answer(
-        &self,
-        account: &AccountName,
-        question: &str,
-    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
-        self.below.answer(&self.change.name(account), question).await
-    }
-
-    async fn call(
-        &self,
-        account: &AccountName,
-        call: CallId,
-    ) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
-        self.below.call(&self.change.name(account), call).await
+    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError> {
+        self.below.read(&self.change.name(account), row).await
     }
 
     async fn calls(

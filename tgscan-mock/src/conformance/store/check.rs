@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tgscan_core::store::{Account, Call, CallState, Index, Question};
+use tgscan_core::store::{Account, Call, CallState, Index, Question, RowKey};
 
 use super::course::{Course, failed};
 use super::model::{self, ACCOUNTS};
@@ -98,7 +98,7 @@ async fn read_in_pages(account: &Account) -> Result<Vec<Call>> {
 
 /// Checks that each index returns the matching calls.
 async fn check_indexes(account: &Account, calls: &[Call]) -> Result {
-    let now = account.store().account(account.name()).await.map_err(failed)?.1;
+    let now = account.store().read(account.name(), RowKey::Account).await.map_err(failed)?.now;
     let ids = |matches: &dyn Fn(&Call) -> bool| -> Vec<u64> {
         calls.iter().filter(|call| matches(call)).map(|call| call.id).collect()
     };

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tgscan_core::async_trait;
 use tgscan_core::store::{
-    AccountName, AccountRow, Answer, Call, CallId, Decide, Index, JournalEntry, Needs, QuestionRow, Store,
-    StoreError, Task,
+    AccountName, Call, CallId, Decide, Found, Index, JournalEntry, Needs, RowKey, Store, StoreError, Task,
 };
 
 /// A store handle of one process. After [`kill`](Self::kill), all operations fail.
@@ -33,24 +32,8 @@ impl Store for Process {
         self.store()?.transact(account, needs, decide).await
     }
 
-    async fn account(&self, account: &AccountName) -> Result<(AccountRow, u64), StoreError> {
-        self.store()?.account(account).await
-    }
-
-    async fn answer(
-        &self,
-        account: &AccountName,
-        question: &str,
-    ) -> Result<(QuestionRow, Option<Answer>, u64), StoreError> {
-        self.store()?.answer(account, question).await
-    }
-
-    async fn call(
-        &self,
-        account: &AccountName,
-        call: CallId,
-    ) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
-        self.store()?.call(account, call).await
+    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError> {
+        self.store()?.read(account, row).await
     }
 
     async fn calls(

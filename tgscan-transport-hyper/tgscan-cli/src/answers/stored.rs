@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tgscan_core::Api;
 use tgscan_core::http::Response;
-use tgscan_core::store::{Account, CallState};
+use tgscan_core::store::{Account, CallState, RowKey};
 use tgscan_core::types::{ApiMethod, Search, SearchAnswer, UserQuery};
 
 use crate::args::Global;
@@ -37,7 +37,7 @@ impl Stored {
         }
         let store = connect::existing_store(global).await?;
         let account = connect::account(global, store).await?;
-        let now = account.store().account(account.name()).await?.1;
+        let now = account.store().read(account.name(), RowKey::Account).await?.now;
         Ok(Some(Self { account, api: connect::keyless_api(global)?, now }))
     }
 

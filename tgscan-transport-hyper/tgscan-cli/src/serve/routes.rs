@@ -77,8 +77,8 @@ mod tests {
     use std::sync::Arc;
 
     use tgscan_core::store::{
-        AccountName, AccountRow, Answer as Stored, Call, CallId, Decide, Index, JournalEntry, Needs,
-        QuestionRow, Store, StoreError, StorePolicy, Task,
+        AccountName, Call, CallId, Decide, Found, Index, JournalEntry, Needs, RowKey, Store, StoreError,
+        StorePolicy, Task,
     };
     use tgscan_core::types::Search;
     use tgscan_core::{Api, ApiKey, async_trait, transport_fn};
@@ -99,23 +99,7 @@ mod tests {
             pending().await
         }
 
-        async fn account(&self, _: &AccountName) -> Result<(AccountRow, u64), StoreError> {
-            pending().await
-        }
-
-        async fn answer(
-            &self,
-            _: &AccountName,
-            _: &str,
-        ) -> Result<(QuestionRow, Option<Stored>, u64), StoreError> {
-            pending().await
-        }
-
-        async fn call(
-            &self,
-            _: &AccountName,
-            _: CallId,
-        ) -> Result<Option<(Call, Option<Stored>)>, StoreError> {
+        async fn read(&self, _: &AccountName, _: RowKey) -> Result<Found, StoreError> {
             pending().await
         }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tgscan_core::error::InvalidApiKey;
-use tgscan_core::store::{Store, StorePolicy};
+use tgscan_core::store::{RowKey, Store, StorePolicy};
 use tgscan_core::{Api, ApiKey, Book, Budget, Client, Drained, Reserve, RetryPolicy};
 use tgscan_transport_hyper::HyperTransport;
 use tokio::time::Instant;
@@ -148,9 +148,9 @@ impl Gateway {
     /// Returns the book and the store's time, in milliseconds since 1970.
     async fn book(&self) -> Option<(Book, u64)> {
         let client = self.client();
-        let row = self.store.account(client.account()?.name());
-        let (row, now) = tokio::time::timeout(READY, row).await.ok()?.ok()?;
-        Some((row.book, now))
+        let row = self.store.read(client.account()?.name(), RowKey::Account);
+        let found = tokio::time::timeout(READY, row).await.ok()?.ok()?;
+        Some((found.account.book, found.now))
     }
 }
 
