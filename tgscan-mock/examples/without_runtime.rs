@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn retries_after_a_backoff_if_not_processed() {
         let mock = Mock::new();
-        mock.script_any([FaultKind::TooManyRequests(Some(1)), FaultKind::Refuse]);
+        mock.script_any([FaultKind::TooManyRequests { retry_after: Some(1) }, FaultKind::Refuse]);
         let search = Search { query: "some_username".parse().unwrap() };
         over(&mock).call(search).unwrap();
         assert_eq!((mock.requests().len(), mock.account().spent), (3, 1));

@@ -50,13 +50,15 @@ mod server;
 mod timer;
 mod transport;
 
-pub use engine::{
-    Account, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyUsed, Manner, Mock, MockBuilder,
-    RecordedRequest, Repeat, UnknownAccounts, UnmetExpectations,
-};
+#[doc(hidden)]
+pub use engine::MethodCost;
 #[cfg(feature = "server")]
 #[doc(hidden)]
-pub use engine::{MethodCost, ScriptStep};
+pub use engine::ScriptStep;
+pub use engine::{
+    Account, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyKind, Manner, Mock, MockBuilder,
+    RecordedRequest, UnknownAccounts, UnmetExpectations,
+};
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;
 #[cfg(feature = "server")]

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use tgscan_core::{Timer, async_trait};
 
-use crate::data::Date;
+use crate::data::TODAY;
 
 /// A virtual [`Timer`]: when no other task can run, time advances to the end of the next sleep, so that tests of
 /// retries, latencies and deadlines take no time and have a fixed order.
@@ -45,11 +45,11 @@ impl VirtualTimer {
     /// Creates a timer at zero, which is 2026-01-01 00:00 UTC. The timer of a mock begins on its
     /// [`today`](crate::MockBuilder::today).
     pub fn new() -> Self {
-        Self::beginning(Date::DEFAULT)
+        Self::beginning(TODAY)
     }
 
-    pub(crate) fn beginning(today: Date) -> Self {
-        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(today.day() * SECONDS_PER_DAY);
+    pub(crate) fn beginning(today: u64) -> Self {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(today * SECONDS_PER_DAY);
         Self { state: Arc::default(), start }
     }
 
@@ -97,7 +97,23 @@ impl Timer for VirtualTimer {
     }
 
     async fn sleep(&self, duration: Duration) {
-        Sleep { timer: self.clone(), duration, place: None, polls: 0 }.await;
+        let sleep = Sleep::new(self, duration);
+        let mut polls = 0;
+        poll_fn(|context| {
+            let mut state = self.state();
+            // At the second poll, all tasks were polled since this sleep began: no other task can run now.
+            if polls > 0 {
+                let next = state.sleeping.first().filter(|_| polls < MOST_POLLS).unwrap_or(&sleep.place).0;
+                state.now = state.now.max(next);
+                if sleep.place.0 <= state.now {
+                    return Poll::Ready(());
+                }
+            }
+            polls += 1;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 
     fn date(&self) -> Option<SystemTime> {
@@ -105,50 +121,28 @@ impl Timer for VirtualTimer {
     }
 }
 
-/// A sleep, with its place among the others once it was polled.
-struct Sleep {
-    timer: VirtualTimer,
-    duration: Duration,
-    place: Option<(Duration, u64)>,
-    polls: u32,
-}
-
 /// After this number of polls, a sleep ignores sleeps that end earlier: they were abandoned.
 const MOST_POLLS: u32 = 1000;
 
-impl Future for Sleep {
-    type Output = ();
+/// The place of a sleep among the others, until dropped.
+struct Sleep<'a> {
+    timer: &'a VirtualTimer,
+    place: (Duration, u64),
+}
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let timer = self.timer.clone();
+impl<'a> Sleep<'a> {
+    fn new(timer: &'a VirtualTimer, duration: Duration) -> Self {
         let mut state = timer.state();
-        let Some(place) = self.place else {
-            state.last += 1;
-            let place = (state.now.saturating_add(self.duration), state.last);
-            state.sleeping.insert(place);
-            self.place = Some(place);
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        };
-        // All tasks were polled since this sleep began, and this one again: no other task can run now.
-        self.polls += 1;
-        let next = if self.polls < MOST_POLLS { state.sleeping.first() } else { Some(&place) };
-        if let Some((next, _)) = next {
-            state.now = state.now.max(*next);
-        }
-        if place.0 > state.now {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(())
+        state.last += 1;
+        let place = (state.now.saturating_add(duration), state.last);
+        state.sleeping.insert(place);
+        Self { timer, place }
     }
 }
 
-impl Drop for Sleep {
+impl Drop for Sleep<'_> {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.timer.state().sleeping.remove(&place);
-        }
+        self.timer.state().sleeping.remove(&self.place);
     }
 }
 
@@ -202,7 +196,7 @@ mod tests {
     fn a_sleep_that_is_not_polled_does_not_block_others() {
         let timer = VirtualTimer::new();
         let mut forgotten = timer.sleep(Duration::from_secs(1));
-        let _ = forgotten.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
+        let _ = forgotten.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
         block_on(timer.sleep(Duration::from_secs(5)));
         assert_eq!(timer.now(), Duration::from_secs(5));
     }
@@ -211,7 +205,7 @@ mod tests {
     fn a_dropped_sleep_does_not_block_others() {
         let timer = VirtualTimer::new();
         let mut short = timer.sleep(Duration::from_secs(1));
-        let _ = short.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
+        let _ = short.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
         drop(short);
         block_on(timer.sleep(Duration::from_secs(5)));
         assert_eq!(timer.now(), Duration::from_secs(5));

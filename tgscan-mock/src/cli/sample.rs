@@ -1,11 +1,8 @@
 //! `tgscan-mock sample`.
 
 use clap::Args;
-use tgscan_mock::core::Api;
-use tgscan_mock::types::{
-    ApiMethod,
-    registry::{MethodVisitor, infos, visit_all},
-};
+use http::Request;
+use tgscan_mock::types::registry::infos;
 use tgscan_mock::{Mock, data::Profile, outcome::Wire};
 
 use crate::print_line;
@@ -32,53 +29,31 @@ pub(crate) struct Sample {
 impl Sample {
     /// Prints one answer, with the same bytes as from a server with this seed.
     pub(crate) fn run(&self) -> Result<(), String> {
-        let mut draw = Draw { sample: self, body: None };
-        visit_all(&mut draw);
-        let names: Vec<&str> = infos().into_iter().map(|method| method.name).collect();
-        let unknown = || format!("unknown method {:?}; the methods are {}", self.method, names.join(", "));
-        print_line(&draw.body.ok_or_else(unknown)??)
-    }
-}
-
-struct Draw<'a> {
-    sample: &'a Sample,
-    /// `None` until the method is visited.
-    body: Option<Result<String, String>>,
-}
-
-impl MethodVisitor for Draw<'_> {
-    fn visit<M: ApiMethod>(&mut self) {
-        if M::NAME == self.sample.method {
-            self.body = Some(draw::<M>(self.sample));
+        let infos = infos();
+        let names: Vec<&str> = infos.iter().map(|method| method.name).collect();
+        let method = infos.iter().find(|method| method.name == self.method).ok_or_else(|| {
+            format!("unknown method {:?}; the methods are {}", self.method, names.join(", "))
+        })?;
+        let (path, key) = match (self.test, method.test_path) {
+            (true, None) => return Err(format!("{} has no test method", self.method)),
+            (true, Some(path)) => (path, Mock::TEST_KEY),
+            (false, _) => (method.path, Mock::LIVE_KEY),
+        };
+        let form =
+            serde_html_form::to_string(self.query.iter().map(|query| ("query", query)).collect::<Vec<_>>());
+        let request =
+            Request::post(path).header("api-key", key).body(form.map_err(text)?.into()).map_err(text)?;
+        let mock = Mock::builder().seed(self.seed).profile(self.profile).build().map_err(text)?;
+        let Wire::Whole(response) = mock.respond(&request).wire else {
+            return Err("the mock sent no whole answer".into());
+        };
+        match mock.requests().pop().and_then(|request| request.refusal) {
+            Some(refusal) => Err(one_line(&refusal)),
+            None => print_line(&String::from_utf8(response.into_body().into()).map_err(text)?),
         }
     }
 }
 
-fn draw<M: ApiMethod>(sample: &Sample) -> Result<String, String> {
-    if sample.test && M::TEST_PATH.is_none() {
-        return Err(format!("{} has no test method", M::NAME));
-    }
-    let asks_nothing = request::<M>(None).is_ok();
-    let request = match (&sample.query, asks_nothing) {
-        (Some(_), true) => return Err(format!("{} takes no query", M::NAME)),
-        (None, false) => return Err(format!("{} needs a query", M::NAME)),
-        (query, _) => request::<M>(query.as_deref())?,
-    };
-    let builder = Mock::builder().seed(sample.seed).profile(sample.profile);
-    let mock = builder.build().map_err(|error| error.to_string())?;
-    let key = if sample.test { mock.test_key() } else { mock.live_key() };
-    match mock.respond(&Api::new(key).request(&request)).wire {
-        Wire::Whole(response) => {
-            String::from_utf8(response.into_body().into()).map_err(|error| error.to_string())
-        }
-        other => Err(format!("the mock sent no answer: {other:?}")),
-    }
-}
-
-/// Returns the request of `M` with this query in the wire form.
-fn request<M: ApiMethod>(query: Option<&str>) -> Result<M, String> {
-    let fields: Vec<(&str, &str)> = query.map(|query| ("query", query)).into_iter().collect();
-    serde_html_form::to_string(&fields)
-        .map_err(|error| error.to_string())
-        .and_then(|form| serde_html_form::from_str(&form).map_err(|error| one_line(&error.to_string())))
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }

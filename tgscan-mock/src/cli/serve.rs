@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgMatches, FromArgMatches};
-use tgscan_mock::{Manner, Mock, MockServer, ServerOptions};
+use tgscan_mock::{Manner, Mock, MockBuilder, MockServer, ServerOptions};
 
 use crate::settings::{Settings, one_line};
 use crate::{log, print_line, warn};
@@ -57,54 +57,31 @@ fn manner(path: &Path) -> Result<Manner, String> {
 
 fn mock(settings: &Settings, manner: Option<Manner>) -> Result<Mock, String> {
     let mut builder = Mock::builder();
-    if let Some(manner) = manner {
-        builder = builder.like(manner);
-    }
-    if let Some(seed) = settings.seed {
-        builder = builder.seed(seed);
-    }
-    if let Some(credits) = settings.credits {
-        builder = builder.credits(credits);
-    }
-    if let Some(profile) = settings.profile {
-        builder = builder.profile(profile);
-    }
-    if let Some(repeat) = settings.repeat {
-        builder = builder.repeat(repeat);
-    }
-    if settings.strict == Some(true) {
-        builder = builder.strict();
-    }
-    if settings.like_service == Some(true) {
-        builder = builder.like_service();
-    }
-    if let Some(error_status) = settings.error_status {
-        builder = builder.error_status(error_status);
-    }
-    if let Some(milliseconds) = settings.latency_ms {
-        builder = builder.latency(Duration::from_millis(milliseconds));
-    }
-    if let Some(today) = &settings.today {
-        builder = builder.today(today);
-    }
-    if settings.unknown_percent.is_some() || settings.unknown.is_some() {
-        let unknown = settings.unknown.unwrap_or_default();
-        builder = builder.unknown_accounts(settings.unknown_percent.unwrap_or_default(), unknown);
-    }
-    for key in &settings.live_keys {
-        builder = builder.live_key(key);
-    }
-    for key in &settings.test_keys {
-        builder = builder.test_key(key);
-    }
-    for key in &settings.revoked_keys {
-        builder = builder.revoked_key(key);
-    }
+    set(&mut builder, manner, MockBuilder::like);
+    set(&mut builder, settings.seed, MockBuilder::seed);
+    set(&mut builder, settings.credits, MockBuilder::credits);
+    set(&mut builder, settings.profile, MockBuilder::profile);
+    set(&mut builder, settings.error_status, MockBuilder::error_status);
+    set(&mut builder, settings.latency_ms.map(Duration::from_millis), MockBuilder::latency);
+    set(&mut builder, settings.today.as_ref(), MockBuilder::today);
+    set(&mut builder, settings.strict.filter(|is_strict| *is_strict), |builder, _| builder.strict());
+    set(&mut builder, settings.like_service.filter(|is_like| *is_like), |builder, _| builder.like_service());
+    let (percent, unknown) =
+        (settings.unknown_percent.unwrap_or_default(), settings.unknown.unwrap_or_default());
+    set(&mut builder, Some(percent), |builder, percent| builder.unknown_accounts(percent, unknown));
+    settings.live_keys.iter().for_each(|key| set(&mut builder, Some(key), MockBuilder::live_key));
+    settings.test_keys.iter().for_each(|key| set(&mut builder, Some(key), MockBuilder::test_key));
     let mock = builder.costs(&settings.costs).and_then(|builder| {
         let builder = builder.script_steps(settings.steps.iter().cloned());
         builder.build()
     });
     mock.map_err(|error| error.to_string())
+}
+
+fn set<T>(builder: &mut MockBuilder, value: Option<T>, set: impl FnOnce(MockBuilder, T) -> MockBuilder) {
+    if let Some(value) = value {
+        *builder = set(builder.clone(), value);
+    }
 }
 
 /// Resolves an address such as `localhost:0` to its first result.

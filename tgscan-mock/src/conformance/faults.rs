@@ -1,18 +1,18 @@
 //! Every fault, and the result that a correct client must return.
 
-use std::fmt;
-
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tgscan_core::types::{Search, SearchAnswer, UserQuery};
-use tgscan_core::{Credits, Error, ErrorKind, Reply, Transport, transport::Delivery};
+use tgscan_core::{Credits, Error, ErrorKind, Reply, transport::Delivery};
 
 use super::clock::within;
 use super::report::{Problem, Report};
-use super::{Bench, CALL_LIMIT, COST, Endpoint, SEED, SHORT_LIMIT, Setup};
+use super::{AnyTransport, Bench, CALL_LIMIT, COST, Make, SEED, SHORT_LIMIT, Setup};
 use crate::outcome::{Class, End, Outcome, Wire};
 use crate::{Fault, FaultKind, Mock};
+
+type SearchResult = Result<Reply<SearchAnswer>, Error>;
 
 const QUERY: &str = "private_username";
 
@@ -20,11 +20,7 @@ pub(super) fn query() -> UserQuery {
     QUERY.parse().expect("a legal username")
 }
 
-pub(super) async fn run<T, F>(setup: Setup, make: &F, report: &mut Report)
-where
-    T: Transport + fmt::Debug + 'static,
-    F: Fn(&Endpoint) -> T,
-{
+pub(super) async fn run(setup: Setup, make: &Make<'_>, report: &mut Report) {
     for fault in Fault::all(64 * 1024) {
         let when = if fault.is_charged() { "charged" } else { "not charged" };
         let name = format!("fault {:?}, {when}", fault.kind());
@@ -32,17 +28,13 @@ where
     }
 }
 
-async fn case<T, F>(setup: Setup, make: &F, fault: &Fault) -> Result<(), Problem>
-where
-    T: Transport + fmt::Debug + 'static,
-    F: Fn(&Endpoint) -> T,
-{
+async fn case(setup: Setup, make: &Make<'_>, fault: &Fault) -> Result<(), Problem> {
     let time_limit = if fault.kind().is_timeout() { SHORT_LIMIT } else { setup.time_limit };
     let bench = Bench::new(Setup { time_limit, ..setup }, make)?;
     // The bytes on the wire, from a second mock with the same seed.
     let mut expected = expected(fault)?;
     expected.wire = bench.coding.with_readable_part(expected.wire);
-    let client = bench.client();
+    let client = bench.client(bench.api());
     bench.mock.script::<Search>([fault.clone()]);
     if *fault.kind() == FaultKind::Refuse {
         // Over a socket, a refused connection means that no server listens.
@@ -63,7 +55,7 @@ where
     }
     let charged = bench.mock.account().spent;
     credits(&result, charged)?;
-    secrets(&result, &bench.transport)?;
+    secrets(&result, &*bench.transport)?;
     class(&result, expected.class, fault)?;
     received(&result, &expected, bench.endpoint.max_body_size).map_err(Problem::detail)
 }
@@ -75,7 +67,7 @@ fn expected(fault: &Fault) -> Result<Outcome, String> {
     Ok(mock.respond_with(&request, Some(fault)))
 }
 
-fn class_of(result: &Result<Reply<SearchAnswer>, Error>) -> Option<Class> {
+fn class_of(result: &SearchResult) -> Option<Class> {
     let Err(error) = result else { return Some(Class::Reply) };
     Some(match error.kind() {
         ErrorKind::Transport(error) => match error.delivery() {
@@ -90,7 +82,7 @@ fn class_of(result: &Result<Reply<SearchAnswer>, Error>) -> Option<Class> {
     })
 }
 
-fn class(result: &Result<Reply<SearchAnswer>, Error>, expected: Class, fault: &Fault) -> Result<(), Problem> {
+fn class(result: &SearchResult, expected: Class, fault: &Fault) -> Result<(), Problem> {
     let got = class_of(result);
     let said = || result.as_ref().err().map_or("a reply".into(), ToString::to_string);
     if (got, expected) == (Some(Class::MaybeSent), Class::ResponseStarted) {
@@ -108,7 +100,7 @@ fn class(result: &Result<Reply<SearchAnswer>, Error>, expected: Class, fault: &F
 }
 
 /// Checks that the reported credits are true, and certain if the response allows it.
-fn credits(result: &Result<Reply<SearchAnswer>, Error>, charged: u64) -> Result<(), String> {
+fn credits(result: &SearchResult, charged: u64) -> Result<(), String> {
     let reported = match result {
         Ok(reply) => reply.credits,
         Err(error) => error.credits(),
@@ -122,7 +114,7 @@ fn credits(result: &Result<Reply<SearchAnswer>, Error>, charged: u64) -> Result<
 }
 
 /// Checks that every received byte is available.
-fn received(result: &Result<Reply<SearchAnswer>, Error>, sent: &Outcome, cap: usize) -> Result<(), String> {
+fn received(result: &SearchResult, sent: &Outcome, cap: usize) -> Result<(), String> {
     let got = match result {
         Ok(reply) => Some(reply.response()),
         Err(error) => error.response(),
@@ -181,7 +173,7 @@ fn trickled(got: &[u8], least: &[u8], whole: &[u8]) -> Result<(), String> {
 }
 
 /// Checks that neither the key nor the query is printed.
-fn secrets<T: fmt::Debug>(result: &Result<Reply<SearchAnswer>, Error>, transport: &T) -> Result<(), String> {
+fn secrets(result: &SearchResult, transport: &dyn AnyTransport) -> Result<(), String> {
     let mut printed = format!("{transport:?} {transport:#?} {result:?} {result:#?}");
     if let Err(error) = result {
         printed.push_str(&error.to_string());

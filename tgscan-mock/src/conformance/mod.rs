@@ -43,13 +43,15 @@ mod rules;
 pub mod store;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tgscan_core::types::Search;
 use tgscan_core::{Api, Client, RetryPolicy, Transport};
 
 pub use self::report::{Case, Report, Severity};
 use crate::server::ContentCoding;
-use crate::{Mock, MockServer, ServerOptions, VirtualTimer};
+use crate::{Mock, MockServer, RecordedRequest, ServerOptions, VirtualTimer};
 
 /// The protocol that the suite runs over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,23 +103,31 @@ const SEED: u64 = 7;
 /// The cost of a paid call: not 1, which a transport could guess.
 const COST: u64 = 3;
 
+/// The transport under test without its type.
+trait AnyTransport: Transport + fmt::Debug {}
+
+impl<T: Transport + fmt::Debug> AnyTransport for T {}
+
+/// Creates the transport under test.
+type Make<'a> = dyn Fn(&Endpoint) -> Arc<dyn AnyTransport> + 'a;
+
 /// A mock behind a server, and the transport under test. Created for every case.
-struct Bench<T> {
+struct Bench {
     mock: Mock,
     server: MockServer,
     endpoint: Endpoint,
-    transport: std::sync::Arc<T>,
+    transport: Arc<dyn AnyTransport>,
     coding: ContentCoding,
 }
 
-impl<T: Transport + fmt::Debug + 'static> Bench<T> {
-    fn new(setup: Setup, make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
+impl Bench {
+    fn new(setup: Setup, make: &Make<'_>) -> Result<Self, String> {
         Self::with_authority(setup, make, |server| server.ca_pem().map(str::to_owned))
     }
 
     /// Creates a bench whose transport trusts only the authority of another server.
     #[cfg(feature = "tls")]
-    fn with_other_authority(setup: Setup, make: &impl Fn(&Endpoint) -> T) -> Result<Self, String> {
+    fn with_other_authority(setup: Setup, make: &Make<'_>) -> Result<Self, String> {
         let options = ServerOptions::new().https::<&str>([]);
         let other = MockServer::start(&Mock::new(), &options).map_err(|error| error.to_string())?;
         Self::with_authority(setup, make, |_| other.ca_pem().map(str::to_owned))
@@ -125,16 +135,12 @@ impl<T: Transport + fmt::Debug + 'static> Bench<T> {
 
     fn with_authority(
         setup: Setup,
-        make: &impl Fn(&Endpoint) -> T,
+        make: &Make<'_>,
         ca_pem: impl Fn(&MockServer) -> Option<String>,
     ) -> Result<Self, String> {
         let max_body_size = 64 * 1024;
-        let mock = Mock::builder()
-            .seed(SEED)
-            .max_body_size(max_body_size)
-            .cost::<tgscan_core::types::Search>(COST)
-            .build()
-            .map_err(|error| error.to_string())?;
+        let builder = Mock::builder().seed(SEED).max_body_size(max_body_size).cost::<Search>(COST);
+        let mock = builder.build().map_err(|error| error.to_string())?;
         let options = ServerOptions::new().coding(setup.coding);
         let options = match setup.scheme {
             Scheme::Http => options,
@@ -149,21 +155,27 @@ impl<T: Transport + fmt::Debug + 'static> Bench<T> {
             max_body_size,
             mock: mock.clone(),
         };
-        let transport = std::sync::Arc::new(make(&endpoint));
+        let transport = make(&endpoint);
         Ok(Self { mock, server, endpoint, transport, coding: setup.coding })
     }
 
-    /// Returns a client without retries over the transport under test.
-    fn client(&self) -> Client {
-        let api = Api::with_base_url(&self.endpoint.url, self.mock.live_key())
-            .expect("a server's URL is a base URL");
-        one_attempt(api, std::sync::Arc::clone(&self.transport))
+    fn api(&self) -> Api {
+        self.api_at(&self.endpoint.url)
     }
-}
 
-/// Returns a client that does not retry, since each case is about one attempt.
-fn one_attempt(api: Api, transport: impl Transport + 'static) -> Client {
-    Client::new(api.with_retry(RetryPolicy::none()), transport, VirtualTimer::new())
+    fn api_at(&self, url: &str) -> Api {
+        Api::with_base_url(url, self.mock.live_key()).expect("a server's URL is a base URL")
+    }
+
+    /// Returns a client over the transport under test. It does not retry, since each case is about one attempt.
+    fn client(&self, api: Api) -> Client {
+        Client::new(api.with_retry(RetryPolicy::none()), self.transport.clone(), VirtualTimer::new())
+    }
+
+    /// Returns the last request that arrived.
+    fn arrived(&self) -> Result<RecordedRequest, String> {
+        self.mock.requests().pop().ok_or_else(|| "no request arrived".into())
+    }
 }
 
 /// Runs the suite on the transports that `make` returns, one per case.
@@ -174,7 +186,7 @@ where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
 {
-    run_over(scheme, ContentCoding::default(), make).await
+    run_over(scheme, ContentCoding::default(), &|endpoint| Arc::new(make(endpoint))).await
 }
 
 /// Runs the suite over compressed answers. A transport that does not accept gzip fails it.
@@ -183,18 +195,14 @@ where
     T: Transport + fmt::Debug + 'static,
     F: Fn(&Endpoint) -> T,
 {
-    run_over(scheme, ContentCoding::Gzip, make).await
+    run_over(scheme, ContentCoding::Gzip, &|endpoint| Arc::new(make(endpoint))).await
 }
 
-async fn run_over<T, F>(scheme: Scheme, coding: ContentCoding, make: F) -> Report
-where
-    T: Transport + fmt::Debug + 'static,
-    F: Fn(&Endpoint) -> T,
-{
+async fn run_over(scheme: Scheme, coding: ContentCoding, make: &Make<'_>) -> Report {
     let mut report = Report::default();
     let setup = Setup { scheme, coding, time_limit: LONG_LIMIT };
-    rules::run(setup, &make, &mut report).await;
-    faults::run(setup, &make, &mut report).await;
-    framing::run(setup, &make, &mut report).await;
+    rules::run(setup, make, &mut report).await;
+    faults::run(setup, make, &mut report).await;
+    framing::run(setup, make, &mut report).await;
     report
 }

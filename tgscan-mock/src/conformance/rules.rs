@@ -1,30 +1,22 @@
 //! Rules about more than one fault.
 
-use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::HeaderValue;
+use tgscan_core::transport::{Delivery, SendBy};
 use tgscan_core::types::{GroupQuery, Search, SimilarGroups, UserQuery};
-use tgscan_core::{
-    Api, Transport,
-    transport::{Delivery, SendBy},
-};
 
 #[cfg(feature = "tls")]
 use super::Scheme;
 use super::clock::{pause, until, within};
 use super::faults::query;
 use super::report::{Problem, Report};
-use super::{Bench, CALL_LIMIT, Endpoint, Setup};
+use super::{Bench, CALL_LIMIT, Make, Setup};
 use crate::server::ContentCoding;
 use crate::{FaultKind, Mock, RecordedRequest};
 
-pub(super) async fn run<T, F>(setup: Setup, make: &F, report: &mut Report)
-where
-    T: Transport + fmt::Debug + 'static,
-    F: Fn(&Endpoint) -> T,
-{
+pub(super) async fn run(setup: Setup, make: &Make<'_>, report: &mut Report) {
     let bench = || Bench::new(setup, make);
     if setup.coding == ContentCoding::Gzip {
         report.add("answers are compressed", on(bench(), compressed).await);
@@ -44,20 +36,24 @@ where
     }
 }
 
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
 /// Runs one rule on a new bench, with the suite's limit.
-async fn on<T, Rule>(bench: Result<Bench<T>, String>, rule: Rule) -> Result<(), Problem>
-where
-    Rule: AsyncFn(Bench<T>) -> Result<(), Problem>,
-{
+async fn on(
+    bench: Result<Bench, String>,
+    rule: impl AsyncFn(Bench) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     match within(CALL_LIMIT, rule(bench?)).await {
         Some(result) => result,
         None => Err(format!("did not end within {CALL_LIMIT:?}").into()),
     }
 }
 
-async fn compressed<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
-    bench.client().search(query()).await.map_err(|error| error.to_string())?;
-    let arrived = bench.mock.requests().pop().ok_or("no request arrived")?;
+async fn compressed(bench: Bench) -> Result<(), Problem> {
+    bench.client(bench.api()).search(query()).await.map_err(text)?;
+    let arrived = bench.arrived()?;
     match ContentCoding::Gzip.accepted_by(&arrived.headers) {
         ContentCoding::Identity => {
             Err("the answer was not compressed: set the transport to accept gzip".into())
@@ -70,16 +66,14 @@ async fn compressed<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Res
 const OF_THE_CONNECTION: [&str; 7] =
     ["accept-encoding", "connection", "content-length", "host", "te", "transfer-encoding", "user-agent"];
 
-async fn arrives_intact<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
-    let api =
-        Api::with_base_url(&bench.endpoint.url, bench.mock.live_key()).map_err(|error| error.to_string())?;
+async fn arrives_intact(bench: Bench) -> Result<(), Problem> {
     // Mixed case, which a transport must not change.
-    let query: UserQuery = "Mixed_Case_Name".parse().map_err(|error| format!("{error}"))?;
-    let mut request = api.request(&Search { query });
+    let query: UserQuery = "Mixed_Case_Name".parse().map_err(text)?;
+    let mut request = bench.api().request(&Search { query });
     request.headers_mut().append("x-twice", HeaderValue::from_static("one"));
     request.headers_mut().append("x-twice", HeaderValue::from_static("two, three"));
     let (sent, form) = (request.headers().clone(), request.body().clone());
-    let response = bench.transport.send(request).await.map_err(|error| error.to_string())?;
+    let response = bench.transport.send(request).await.map_err(text)?;
     if response.status() != 200 {
         return Err(format!(
             "the request was refused, so its key or body was changed: {}",
@@ -87,7 +81,7 @@ async fn arrives_intact<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) ->
         )
         .into());
     }
-    let arrived = bench.mock.requests().pop().ok_or("no request arrived")?;
+    let arrived = bench.arrived()?;
     check_body(&arrived, &form)?;
     if arrived.url_query.is_some() {
         return Err("the URL was changed, and logs store URLs".into());
@@ -117,30 +111,28 @@ fn check_body(arrived: &RecordedRequest, sent: &[u8]) -> Result<(), Problem> {
     if arrived.form.as_bytes() != sent {
         return Err("the request's body is changed".into());
     }
-    if !arrived.is_exact {
+    if arrived.body.is_some() {
         return Err("the request's body is re-encoded; send its bytes as they are".into());
     }
     Ok(())
 }
 
-async fn names_arrive_encoded<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
-    let api =
-        Api::with_base_url(&bench.endpoint.url, bench.mock.live_key()).map_err(|error| error.to_string())?;
-    let query: GroupQuery = "First_Name,Second_Name".parse().map_err(|error| format!("{error}"))?;
-    let request = api.request(&SimilarGroups { query });
+async fn names_arrive_encoded(bench: Bench) -> Result<(), Problem> {
+    let query: GroupQuery = "First_Name,Second_Name".parse().map_err(text)?;
+    let request = bench.api().request(&SimilarGroups { query });
     let form = request.body().clone();
-    bench.transport.send(request).await.map_err(|error| error.to_string())?;
-    check_body(&bench.mock.requests().pop().ok_or("no request arrived")?, &form)
+    bench.transport.send(request).await.map_err(text)?;
+    check_body(&bench.arrived()?, &form)
 }
 
-async fn concurrent_calls<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
-    let client = bench.client();
+async fn concurrent_calls(bench: Bench) -> Result<(), Problem> {
+    let client = bench.client(bench.api());
     let calls = (0..64).map(|number| {
         let client = client.clone();
         async move {
             let name = format!("User_{number}");
-            let query: UserQuery = name.parse().map_err(|error| format!("{error}"))?;
-            let reply = client.search(query).await.map_err(|error| error.to_string())?;
+            let query: UserQuery = name.parse().map_err(text)?;
+            let reply = client.search(query).await.map_err(text)?;
             if reply.answer.meta.search_query == name {
                 Ok(())
             } else {
@@ -155,9 +147,9 @@ async fn concurrent_calls<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) 
     }
 }
 
-async fn stale_connection<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
-    let client = bench.client();
-    client.search(query()).await.map_err(|error| error.to_string())?;
+async fn stale_connection(bench: Bench) -> Result<(), Problem> {
+    let client = bench.client(bench.api());
+    client.search(query()).await.map_err(text)?;
     bench.server.close_connections();
     // The connection was closed some time ago, so that the client could notice it.
     pause(Duration::from_millis(100)).await;
@@ -174,10 +166,8 @@ async fn stale_connection<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) 
     }
 }
 
-async fn sent_in_time<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
-    let api =
-        Api::with_base_url(&bench.endpoint.url, bench.mock.live_key()).map_err(|error| error.to_string())?;
-    let mut request = api.request(&Search { query: query() });
+async fn sent_in_time(bench: Bench) -> Result<(), Problem> {
+    let mut request = bench.api().request(&Search { query: query() });
     request.extensions_mut().insert(SendBy::new(|| true));
     let result = bench.transport.send(request).await;
     match (result, bench.mock.requests().len()) {
@@ -187,8 +177,8 @@ async fn sent_in_time<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> R
     }
 }
 
-async fn dropped<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
-    let client = bench.client();
+async fn dropped(bench: Bench) -> Result<(), Problem> {
+    let client = bench.client(bench.api());
     let mock: &Mock = &bench.mock;
     mock.script::<Search>([FaultKind::Stall]);
     let mut call = Box::pin(client.search(query()));
@@ -206,8 +196,8 @@ async fn dropped<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result
 }
 
 #[cfg(feature = "tls")]
-async fn untrusted<T: Transport + fmt::Debug + 'static>(bench: Bench<T>) -> Result<(), Problem> {
-    let result = bench.client().search(query()).await;
+async fn untrusted(bench: Bench) -> Result<(), Problem> {
+    let result = bench.client(bench.api()).search(query()).await;
     if !bench.mock.requests().is_empty() {
         return Err("the request and its API key went to a server that is not trusted".into());
     }

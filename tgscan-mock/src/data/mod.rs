@@ -50,7 +50,7 @@ use tgscan_core::types::ApiMethod;
 
 #[doc(hidden)]
 pub use crate::engine::visit_all;
-pub(crate) use date::Date;
+pub(crate) use date::{TODAY, date, parse_date};
 #[cfg(feature = "conformance")]
 pub(crate) use seed::Rng;
 pub(crate) use seed::Seed;

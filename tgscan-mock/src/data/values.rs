@@ -9,7 +9,7 @@ use proptest::strategy::SBoxedStrategy;
 use tgscan_core::types::{GroupQuery, UserId, UserQuery, Username};
 
 use super::Profile;
-use super::date::{Date, FIRST_DAY};
+use super::date::{self, FIRST_DAY, TODAY};
 
 pub(super) const WORDS: [&str; 32] = [
     "amber", "brave", "chess", "crypto", "daily", "delta", "digital", "echo", "forum", "garden", "global",
@@ -190,7 +190,7 @@ pub(super) fn title(profile: Profile) -> SBoxedStrategy<String> {
 
 /// Returns a strategy for dates. Assumption: typical dates are ISO 8601; the documentation states no format.
 pub(super) fn date(profile: Profile) -> SBoxedStrategy<String> {
-    let typical = (FIRST_DAY..=Date::DEFAULT.day()).prop_map(|day| Date::of_day(day).text());
+    let typical = (FIRST_DAY..=TODAY).prop_map(date::date);
     text(profile, typical, &ODD_DATES)
 }
 

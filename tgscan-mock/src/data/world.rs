@@ -12,7 +12,7 @@ use tgscan_core::types::{
     IdEntry, SearchAnswer, SearchGroup, SearchUser, SimilarGroup, UserQuery, UsernameEntry,
 };
 
-use super::date::{Date, FIRST_DAY};
+use super::date::{FIRST_DAY, date};
 use super::seed::{Rng, Seed};
 use super::values::{FIRST_NAMES, LEAST_GROUP_ID, PLACES, TITLES, WORDS};
 
@@ -32,7 +32,8 @@ const MOST_NAMES: usize = 100_000;
 #[derive(Clone)]
 pub struct World {
     pub(crate) seed: u64,
-    pub(crate) today: Date,
+    /// The last day of the data, counted from 1970-01-01.
+    pub(crate) today: u64,
     /// Percentage of unknown people.
     pub(crate) unknown_percent: u64,
     /// The callers' usernames by id.
@@ -60,18 +61,8 @@ struct Group {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, today: Date, unknown_percent: u64) -> Self {
+    pub(crate) fn new(seed: u64, today: u64, unknown_percent: u64) -> Self {
         Self { seed, today, unknown_percent, names: Arc::default() }
-    }
-
-    /// Returns the world of another seed on the same day.
-    pub(crate) fn with_seed(&self, seed: u64) -> Self {
-        Self { seed, names: Arc::default(), ..self.clone() }
-    }
-
-    /// Returns another world for each number.
-    pub(crate) fn other(&self, number: u64) -> Self {
-        if number == 0 { self.clone() } else { self.with_seed(Seed::new(self.seed).and(number).value()) }
     }
 
     /// Finds a person, or returns `None` if the person is unknown.
@@ -161,10 +152,10 @@ impl World {
         for day in dates(&mut rng, 3) {
             let number = rng.between(1, 9999);
             let username = numbered(&mut rng, "", number);
-            answer.username_history.push(UsernameEntry::new(username, Date::of_day(day).text()));
+            answer.username_history.push(UsernameEntry::new(username, date(day)));
         }
         for day in dates(&mut rng, 1) {
-            answer.id_history.push(IdEntry::new(person.id, Date::of_day(day).text()));
+            answer.id_history.push(IdEntry::new(person.id, date(day)));
         }
         answer.groups = self.groups_of(person);
         answer.meta.num_groups = person.num_groups;
@@ -187,7 +178,7 @@ impl World {
         memberships.sort_unstable_by(|a, b| b.cmp(a));
         let entry = |(day, group)| {
             let Group { id, username, title, .. } = self.group(group);
-            let mut entry = SearchGroup::new(id, title).with_date_updated(Date::of_day(day).text());
+            let mut entry = SearchGroup::new(id, title).with_date_updated(date(day));
             entry.username = username;
             entry
         };
@@ -230,7 +221,7 @@ impl World {
 
     /// Draws a day on which something happened.
     fn day(&self, rng: &mut Rng) -> u64 {
-        rng.between(FIRST_DAY, self.today.day().max(FIRST_DAY))
+        rng.between(FIRST_DAY, self.today)
     }
 }
 
@@ -264,10 +255,11 @@ impl fmt::Debug for World {
 
 #[cfg(test)]
 mod tests {
+    use super::super::date::TODAY;
     use super::*;
 
     fn world() -> World {
-        World::new(7, Date::DEFAULT, 0)
+        World::new(7, TODAY, 0)
     }
 
     #[test]
@@ -291,6 +283,6 @@ mod tests {
             (0..10_000).map(|id| world().person(id, None)).find(|person| person.num_groups > 100).unwrap();
         let groups = world().groups_of(&person);
         assert!(groups.is_sorted_by(|a, b| a.date_updated >= b.date_updated));
-        assert!(groups.iter().all(|group| *group.date_updated <= *Date::DEFAULT.text()));
+        assert!(groups.iter().all(|group| *group.date_updated <= *date(TODAY)));
     }
 }

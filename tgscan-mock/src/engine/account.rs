@@ -1,26 +1,27 @@
 //! The mock's account: credits, keys and costs.
 
-use std::collections::HashMap;
-use std::num::NonZeroU64;
-
+use serde::Serialize;
 use tgscan_core::types::registry::MethodInfo;
 
 use super::refusal::Refusal;
 
-/// The kind of a known key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyState {
+/// The kind of an API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum KeyKind {
+    /// A live key.
     Live,
+    /// A test key.
     Test,
-    /// Replaced by a newer one: "When you generate new API key the old API key is removed".
-    Revoked,
 }
 
 /// A limit above any real balance and far below an overflow.
 const MOST_CREDITS: i64 = 1_000_000_000_000_000;
 
 /// The state of the mock's account. `granted - spent` always equals `credits`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Account {
     /// Credits on the balance.
@@ -67,25 +68,6 @@ impl Account {
             }
             _ => Err(Refusal::no_credits(self.credits, &format!("this call costs {cost}"))),
         }
-    }
-}
-
-/// The cost of one API method.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Cost {
-    pub(crate) usual: u64,
-    /// Adds one credit for each of this number of groups in the answer.
-    pub(crate) groups_per_credit: Option<NonZeroU64>,
-    /// Costs by form body, such as `query=some_username`.
-    pub(crate) by_form: HashMap<String, u64>,
-}
-
-impl Cost {
-    /// Returns the cost of a form whose answer has this number of groups.
-    pub(crate) fn of(&self, form: &str, num_groups: u64) -> u64 {
-        self.by_form.get(form).copied().unwrap_or_else(|| {
-            self.usual.saturating_add(self.groups_per_credit.map_or(0, |groups| num_groups / groups))
-        })
     }
 }
 

@@ -3,9 +3,7 @@
 #[cfg(feature = "server")]
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroU64;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -13,26 +11,12 @@ use serde::Deserialize;
 use tgscan_core::ApiKey;
 use tgscan_core::types::{ApiMethod, registry::infos};
 
-use super::account::{Cost, KeyState};
+use super::account::KeyKind;
+use super::costs::MethodCost;
 use super::script::Script;
 use super::{Engine, Manner, Mock, Settings, State};
 use crate::VirtualTimer;
-use crate::data::{Date, Profile, World};
-
-/// Number of groups in an answer that cost one more credit.
-// A zero would be a compile error.
-const GROUPS_PER_CREDIT: NonZeroU64 = NonZeroU64::new(50).unwrap();
-
-/// The answer to a repeated query.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Repeat {
-    /// The same answer every time, as from a database.
-    #[default]
-    Same,
-    /// Another answer each time: it also depends on the number of earlier calls with the query.
-    Varied,
-}
+use crate::data::{Profile, TODAY, World, date, parse_date};
 
 /// The HTTP status of error envelopes.
 ///
@@ -78,15 +62,13 @@ pub struct MockBuilder {
 
 impl MockBuilder {
     pub(super) fn new() -> Self {
-        let usual = Cost { usual: 1, groups_per_credit: Some(GROUPS_PER_CREDIT), ..Cost::default() };
         let paid = infos().into_iter().filter(|method| method.can_cost);
         let settings = Settings {
             credits: 1000,
             profile: Profile::Typical,
-            repeat: Repeat::Same,
             error_status: ErrorStatus::ByCause,
             keys: Vec::new(),
-            costs: paid.map(|method| (method.name, usual.clone())).collect(),
+            costs: paid.map(|method| (method.name, MethodCost::default())).collect(),
             max_body_size: 64 * 1024 * 1024,
             latency: None,
             unknown: UnknownAccounts::Blank,
@@ -95,9 +77,9 @@ impl MockBuilder {
             manner: None,
             answers_unexpected: false,
             script: Script::default(),
-            world: World::new(0, Date::DEFAULT, 0),
+            world: World::new(0, TODAY, 0),
         };
-        Self { settings, today: Date::DEFAULT.text() }
+        Self { settings, today: date(TODAY) }
     }
 
     /// Sets the seed of all answers. Default: 0.
@@ -121,13 +103,6 @@ impl MockBuilder {
         self
     }
 
-    /// Sets the answer to a repeated query. Default: [`Repeat::Same`].
-    #[must_use]
-    pub fn repeat(mut self, repeat: Repeat) -> Self {
-        self.settings.repeat = repeat;
-        self
-    }
-
     /// Sets the HTTP status of error envelopes. Default: [`ErrorStatus::ByCause`].
     #[must_use]
     pub fn error_status(mut self, error_status: ErrorStatus) -> Self {
@@ -138,22 +113,16 @@ impl MockBuilder {
     /// Adds a live key. Without one, [`Mock::LIVE_KEY`] is the live key.
     #[must_use]
     pub fn live_key(self, key: impl Into<String>) -> Self {
-        self.key(key, KeyState::Live)
+        self.key(key, KeyKind::Live)
     }
 
     /// Adds a test key. Without one, [`Mock::TEST_KEY`] is the test key.
     #[must_use]
     pub fn test_key(self, key: impl Into<String>) -> Self {
-        self.key(key, KeyState::Test)
+        self.key(key, KeyKind::Test)
     }
 
-    /// Adds a key that was replaced by a newer one.
-    #[must_use]
-    pub fn revoked_key(self, key: impl Into<String>) -> Self {
-        self.key(key, KeyState::Revoked)
-    }
-
-    fn key(mut self, key: impl Into<String>, state: KeyState) -> Self {
+    fn key(mut self, key: impl Into<String>, state: KeyKind) -> Self {
         self.settings.keys.push((key.into(), state));
         self
     }
@@ -165,8 +134,7 @@ impl MockBuilder {
     /// documentation of the API states no price.
     #[must_use]
     pub fn cost<M: ApiMethod>(mut self, credits: u64) -> Self {
-        let cost = self.settings.costs.entry(M::NAME).or_default();
-        (cost.usual, cost.groups_per_credit) = (credits, None);
+        self.settings.costs.entry(M::NAME).or_default().usual = Some(credits);
         self
     }
 
@@ -175,7 +143,7 @@ impl MockBuilder {
     pub fn cost_of<M: ApiMethod>(mut self, request: &M, credits: u64) -> Self {
         // A request that does not serialise cannot be sent, so its cost does not matter.
         if let Ok(form) = serde_html_form::to_string(request) {
-            self.settings.costs.entry(M::NAME).or_default().by_form.insert(form, credits);
+            self.settings.costs.entry(M::NAME).or_default().set_query(&form, credits);
         }
         self
     }
@@ -186,7 +154,7 @@ impl MockBuilder {
     /// If a name is not a paid method, or if a query is invalid.
     #[cfg(feature = "server")]
     #[doc(hidden)]
-    pub fn costs(mut self, costs: &BTreeMap<String, super::MethodCost>) -> Result<Self, InvalidMock> {
+    pub fn costs(mut self, costs: &BTreeMap<String, MethodCost>) -> Result<Self, InvalidMock> {
         super::costs::set(&mut self.settings.costs, costs).map_err(InvalidMock)?;
         Ok(self)
     }
@@ -270,7 +238,7 @@ impl MockBuilder {
         if self.settings.credits < 0 {
             return Err(InvalidMock(format!("the credits are {}; give 0 or more", self.settings.credits)));
         }
-        let Ok(today) = self.today.parse() else {
+        let Some(today) = parse_date(&self.today) else {
             return Err(InvalidMock(format!("today is {:?}; give a date from 2016-01-01 on", self.today)));
         };
         let World { seed, unknown_percent, .. } = self.settings.world;
@@ -285,23 +253,27 @@ impl MockBuilder {
     /// Builds a mock without checks, with default keys if no keys were given.
     pub(super) fn with_default_keys(self) -> Mock {
         let mut settings = self.settings;
-        for (key, kind) in [(Mock::LIVE_KEY, KeyState::Live), (Mock::TEST_KEY, KeyState::Test)] {
+        for (key, kind) in [(Mock::LIVE_KEY, KeyKind::Live), (Mock::TEST_KEY, KeyKind::Test)] {
             let is_given = settings.keys.iter().any(|(known, state)| *state == kind || known == key);
             if !is_given {
                 settings.keys.push((key.to_owned(), kind));
             }
         }
-        let state = Mutex::new(State::new(&settings));
         let timer = VirtualTimer::beginning(settings.world.today);
         let start = Arc::new(settings);
-        let settings = RwLock::new(Arc::clone(&start));
-        let engine = Engine { start, settings, state, timer, first_is_gone: AtomicBool::new(false) };
-        Mock { engine: Arc::new(engine), is_first: true, expects: AtomicBool::new(false) }
+        let engine = Engine {
+            state: Mutex::new(State::new(start.clone())),
+            start,
+            timer,
+            #[cfg(feature = "server")]
+            changed: tokio::sync::Notify::new(),
+        };
+        Mock { engine: Arc::new(engine), is_first: true }
     }
 }
 
 /// Checks that each key is valid and has one kind.
-pub(super) fn check_keys(keys: &[(String, KeyState)]) -> Result<(), InvalidMock> {
+pub(super) fn check_keys(keys: &[(String, KeyKind)]) -> Result<(), InvalidMock> {
     for (index, (key, _)) in keys.iter().enumerate() {
         ApiKey::live(key.as_str()).map_err(|error| InvalidMock(error.to_string()))?;
         if keys[..index].iter().any(|(other, _)| other == key) {

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::account::KeyState;
+use super::account::{Account, KeyKind};
 use super::builder::check_keys;
+use super::fault::milliseconds;
 use super::object::from_object;
-use super::step::{MOST_LATENCY_MS, milliseconds};
+use super::step::{MOST_LATENCY_MS, checked_latency};
 use super::{InvalidMock, MethodCost, Mock, State, costs};
+use crate::data::World;
 
 /// Changes of settings. Missing fields keep their values.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -28,14 +29,12 @@ pub(crate) struct Change {
     latency_ms: Option<u64>,
     /// Costs by API method; missing methods keep theirs.
     #[serde(default)]
-    #[schemars(schema_with = "costs::schema::<MethodCost>")]
+    #[schemars(schema_with = "costs::schema")]
     costs: BTreeMap<String, MethodCost>,
     /// All live keys, replacing the earlier ones. A key is visible ASCII and has one kind.
     live_keys: Option<Vec<String>>,
     /// All test keys, replacing the earlier ones. A key is visible ASCII and has one kind.
     test_keys: Option<Vec<String>>,
-    /// All revoked keys, replacing the earlier ones. A key is visible ASCII and has one kind.
-    revoked_keys: Option<Vec<String>>,
     /// Whether requests that no expectation accepts are answered as without expectations, instead of refused.
     answers_unexpected: Option<bool>,
 }
@@ -47,31 +46,24 @@ impl Mock {
     pub(crate) fn change(&self, change: Change) -> Result<(), InvalidMock> {
         // Locked to the end, so that concurrent changes do not overwrite each other.
         let mut state = self.state();
-        let mut settings = (*self.engine.settings()).clone();
+        let mut settings = (*state.settings).clone();
         if let Some(seed) = change.seed {
-            settings.world = settings.world.with_seed(seed);
+            let World { today, unknown_percent, .. } = settings.world;
+            settings.world = World::new(seed, today, unknown_percent);
         }
         if let Some(latency) = change.latency_ms {
-            if latency > MOST_LATENCY_MS {
-                return Err(InvalidMock(format!(
-                    "`latency_ms` must be a number from 0 to {MOST_LATENCY_MS}"
-                )));
-            }
-            settings.latency = Some(Duration::from_millis(latency)).filter(|latency| !latency.is_zero());
+            let latency = checked_latency(latency).map_err(InvalidMock)?;
+            settings.latency = Some(latency).filter(|latency| !latency.is_zero());
         }
         settings.answers_unexpected = change.answers_unexpected.unwrap_or(settings.answers_unexpected);
         costs::set(&mut settings.costs, &change.costs).map_err(InvalidMock)?;
-        for (kind, keys) in [
-            (KeyState::Live, change.live_keys),
-            (KeyState::Test, change.test_keys),
-            (KeyState::Revoked, change.revoked_keys),
-        ] {
+        for (kind, keys) in [(KeyKind::Live, change.live_keys), (KeyKind::Test, change.test_keys)] {
             let Some(keys) = keys else { continue };
             settings.keys.retain(|(_, state)| *state != kind);
             settings.keys.extend(keys.into_iter().map(|key| (key, kind)));
         }
         check_keys(&settings.keys)?;
-        self.engine.set(Arc::new(settings));
+        state.settings = Arc::new(settings);
         if let Some(credits) = change.credits {
             state.account.set_credits(credits);
         }
@@ -86,17 +78,14 @@ pub(crate) struct CurrentState {
     seed: u64,
     latency_ms: u64,
     /// Costs by API method.
-    #[schemars(schema_with = "costs::schema::<costs::CurrentCost>")]
-    costs: BTreeMap<String, costs::CurrentCost>,
+    #[schemars(schema_with = "costs::schema")]
+    costs: costs::Costs,
     num_live_keys: usize,
     num_test_keys: usize,
-    num_revoked_keys: usize,
     /// Whether requests that no expectation accepts are answered as without expectations.
     answers_unexpected: bool,
-    credits: i64,
-    spent: u64,
-    granted: i64,
-    charged_calls: u64,
+    #[serde(flatten)]
+    account: Account,
     /// Number of recorded requests.
     requests: usize,
     /// Number of requests that were dropped from the recording.
@@ -105,27 +94,27 @@ pub(crate) struct CurrentState {
     faults_left: usize,
 }
 
-impl Mock {
-    pub(crate) fn current_state(&self) -> CurrentState {
-        let settings = self.engine.settings();
-        let keys = |kind| settings.keys.iter().filter(|(_, state)| *state == kind).count();
-        let State { account, recording, script, .. } = &*self.state();
-        CurrentState {
+impl CurrentState {
+    pub(super) fn of(State { settings, account, recording, script, .. }: &State) -> Self {
+        let keys = |kind| settings.keys.iter().filter(|(_, known)| *known == kind).count();
+        Self {
             seed: settings.world.seed,
             latency_ms: milliseconds(settings.latency.unwrap_or_default()),
-            costs: costs::current(&settings.costs),
-            num_live_keys: keys(KeyState::Live),
-            num_test_keys: keys(KeyState::Test),
-            num_revoked_keys: keys(KeyState::Revoked),
+            costs: settings.costs.clone(),
+            num_live_keys: keys(KeyKind::Live),
+            num_test_keys: keys(KeyKind::Test),
             answers_unexpected: settings.answers_unexpected,
-            credits: account.credits,
-            spent: account.spent,
-            granted: account.granted,
-            charged_calls: account.charged_calls,
+            account: account.clone(),
             requests: recording.kept.len(),
             dropped_requests: recording.dropped,
             faults_left: script.left(),
         }
+    }
+}
+
+impl Mock {
+    pub(crate) fn current_state(&self) -> CurrentState {
+        CurrentState::of(&self.state())
     }
 }
 

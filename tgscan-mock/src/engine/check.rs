@@ -8,11 +8,19 @@ use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use serde::Serialize;
 use tgscan_core::types::{ApiMethod, registry::MethodInfo};
 
-use super::account::KeyState;
+use super::account::KeyKind;
 use super::refusal::Refusal;
 
 /// Name of the header with the key ("API Authentication").
 pub(super) static API_KEY: HeaderName = HeaderName::from_static("api-key");
+
+/// Returns the name of an HTTP method, or `?` for an unusual one, which could be a query or a key in the wrong place.
+pub(crate) fn method_name(method: &Method) -> &'static str {
+    ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
+        .into_iter()
+        .find(|known| method == known)
+        .unwrap_or("?")
+}
 
 /// Requires `POST`, which all curl examples of the documentation use.
 pub(super) fn http_method(request: &Request<Bytes>) -> Result<(), Refusal> {
@@ -24,7 +32,7 @@ pub(super) fn http_method(request: &Request<Bytes>) -> Result<(), Refusal> {
 }
 
 /// Adds the headers that a refusal with this status must have (RFC 9110, 15.5.2 and 15.5.6).
-pub(super) fn headers_of(status: StatusCode, headers: &mut HeaderMap) {
+pub(super) fn add_headers(status: StatusCode, headers: &mut HeaderMap) {
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, http::HeaderValue::from_static("POST"));
     }
@@ -34,7 +42,7 @@ pub(super) fn headers_of(status: StatusCode, headers: &mut HeaderMap) {
 }
 
 /// Finds the kind of the key in the only `Api-Key` header ("API Authentication").
-pub(super) fn key(request: &Request<Bytes>, keys: &[(String, KeyState)]) -> Result<KeyState, Refusal> {
+pub(super) fn key(request: &Request<Bytes>, keys: &[(String, KeyKind)]) -> Result<KeyKind, Refusal> {
     let refuse_for =
         |message: &str, probe| Err(Refusal::new(StatusCode::UNAUTHORIZED, message).like_probe(probe));
     let refuse = |message: &str| refuse_for(message, "wrong_key");
@@ -49,10 +57,7 @@ pub(super) fn key(request: &Request<Bytes>, keys: &[(String, KeyState)]) -> Resu
         }
     };
     match keys.iter().find(|(known, _)| known.as_bytes() == key.as_bytes()) {
-        Some((_, KeyState::Revoked)) => {
-            refuse("API key revoked: it was removed when a newer one was generated")
-        }
-        Some((_, state)) => Ok(*state),
+        Some((_, kind)) => Ok(*kind),
         None => refuse("unknown API key"),
     }
 }
@@ -61,18 +66,18 @@ pub(super) fn key(request: &Request<Bytes>, keys: &[(String, KeyState)]) -> Resu
 ///
 /// Assumption: the reverse is true too, except for balance, which has no test method and accepts both kinds. The
 /// documentation does not say.
-pub(super) fn key_fits(key: KeyState, is_test: bool, method: &MethodInfo) -> Result<(), Refusal> {
+pub(super) fn key_fits(key: KeyKind, is_test: bool, method: &MethodInfo) -> Result<(), Refusal> {
     let message = match (key, is_test) {
-        (KeyState::Live, true) => {
+        (KeyKind::Live, true) => {
             "invalid API key: this is a test method, and the API key is a live one; use a test API key"
         }
-        (KeyState::Test, false) if method.test_path.is_some() => {
+        (KeyKind::Test, false) if method.test_path.is_some() => {
             "invalid API key: this is a live method, and the API key is a test one; use a live API key or the test method"
         }
         _ => return Ok(()),
     };
     let refusal = Refusal::new(StatusCode::FORBIDDEN, message);
-    Err(if key == KeyState::Test { refusal.like_probe("live_check") } else { refusal })
+    Err(if key == KeyKind::Test { refusal.like_probe("live_check") } else { refusal })
 }
 
 /// Requires the content type of a form, as curl's `--data` sends it. An empty body needs none.

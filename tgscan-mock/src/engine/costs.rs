@@ -1,27 +1,26 @@
-//! Costs in configuration files and in the server's control paths.
+//! Costs of API methods, also in configuration files and in the server's control paths.
 
-use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroU64;
+use std::collections::BTreeMap;
 
+#[cfg(feature = "server")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, json};
-use tgscan_core::types::ApiMethod;
-use tgscan_core::types::registry::{MethodVisitor, infos, visit_all};
+use serde::{Deserialize, Serialize, Serializer};
 
-use super::account::Cost;
-use super::check;
 use super::object::from_object;
+#[cfg(feature = "server")]
+use super::route;
+
+/// Number of groups in an answer that cost one more credit.
+const GROUPS_PER_CREDIT: u64 = 50;
 
 /// The cost of an API method.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(JsonSchema))]
 #[serde(deny_unknown_fields, remote = "Self")]
 #[doc(hidden)]
 pub struct MethodCost {
-    /// Cost without regard to the answer.
-    usual: Option<u64>,
-    /// Number of groups in the answer that cost one more credit.
-    groups_per_credit: Option<NonZeroU64>,
+    /// Cost of other queries; null for 1, and one more for each 50 groups in the answer.
+    pub(super) usual: Option<u64>,
     /// Costs by query, e.g. `alice`.
     #[serde(default)]
     queries: BTreeMap<String, u64>,
@@ -29,89 +28,67 @@ pub struct MethodCost {
 
 from_object!(MethodCost);
 
-/// The current cost of an API method.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct CurrentCost {
-    /// Cost without regard to the answer.
-    usual: u64,
-    /// Number of groups in the answer that cost one more credit.
-    groups_per_credit: Option<NonZeroU64>,
-    /// Costs by query, e.g. `alice`.
-    queries: BTreeMap<String, u64>,
+impl Serialize for MethodCost {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+pub(super) type Costs = BTreeMap<&'static str, MethodCost>;
+
+impl MethodCost {
+    pub(super) fn set_query(&mut self, form: &str, credits: u64) {
+        self.queries.insert(query(form), credits);
+    }
+
+    /// Returns the cost of a form whose answer has this number of groups.
+    pub(super) fn of(&self, form: &str, num_groups: u64) -> u64 {
+        let usual = || self.usual.unwrap_or(1 + num_groups / GROUPS_PER_CREDIT);
+        if self.queries.is_empty() {
+            usual()
+        } else {
+            self.queries.get(&query(form)).copied().unwrap_or_else(usual)
+        }
+    }
+}
+
+fn query(form: &str) -> String {
+    form_urlencoded::parse(form.as_bytes()).map(|(_, value)| value).collect()
 }
 
 /// Sets the costs of methods, or returns an error for the first invalid one.
-pub(super) fn set(
-    costs: &mut HashMap<&'static str, Cost>,
-    given: &BTreeMap<String, MethodCost>,
-) -> Result<(), String> {
-    let infos = infos();
-    for name in given.keys() {
-        match infos.iter().find(|method| method.name == name) {
-            Some(method) if method.can_cost => {}
-            Some(_) => return Err(format!("costs.{name}: this method is free")),
-            None => {
-                let paid: Vec<&str> = infos.iter().filter(|m| m.can_cost).map(|m| m.name).collect();
-                let paid = paid.join(", ");
-                return Err(format!("costs.{name}: unknown method; the paid methods are {paid}"));
-            }
+#[cfg(feature = "server")]
+pub(super) fn set(costs: &mut Costs, given: &BTreeMap<String, MethodCost>) -> Result<(), String> {
+    for (name, change) in given {
+        let Some(route) = route::of(name) else {
+            let paid = paid().collect::<Vec<_>>().join(", ");
+            return Err(format!("costs.{name}: unknown method; the paid methods are {paid}"));
+        };
+        if !route.info.can_cost {
+            return Err(format!("costs.{name}: this method is free"));
+        }
+        let cost = costs.entry(route.info.name).or_default();
+        cost.usual = change.usual.or(cost.usual);
+        for (query, credits) in &change.queries {
+            let form = route.form_of(query).map_err(|why| format!("costs.{name}.queries: {why}"))?;
+            cost.set_query(&form, *credits);
         }
     }
-    let mut visitor = Set { costs, given, result: Ok(()) };
-    visit_all(&mut visitor);
-    visitor.result
+    Ok(())
 }
 
-struct Set<'a> {
-    costs: &'a mut HashMap<&'static str, Cost>,
-    given: &'a BTreeMap<String, MethodCost>,
-    result: Result<(), String>,
-}
-
-impl MethodVisitor for Set<'_> {
-    fn visit<M: ApiMethod>(&mut self) {
-        let (Some(given), Ok(())) = (self.given.get(M::NAME), &self.result) else { return };
-        let cost = self.costs.entry(M::NAME).or_default();
-        if let Some(usual) = given.usual {
-            (cost.usual, cost.groups_per_credit) = (usual, None);
-        }
-        cost.groups_per_credit = given.groups_per_credit.or(cost.groups_per_credit);
-        for (query, credits) in &given.queries {
-            match form::<M>(query) {
-                Ok(form) => _ = cost.by_form.insert(form, *credits),
-                Err(why) => {
-                    self.result = Err(format!("costs.{}.queries: {why}", M::NAME));
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// Returns the costs of all methods.
-pub(super) fn current(costs: &HashMap<&'static str, Cost>) -> BTreeMap<String, CurrentCost> {
-    let query = |(form, credits): (&String, &u64)| {
-        let query = form_urlencoded::parse(form.as_bytes()).map(|(_, query)| query.into_owned()).collect();
-        (query, *credits)
-    };
-    let cost = |cost: &Cost| CurrentCost {
-        usual: cost.usual,
-        groups_per_credit: cost.groups_per_credit,
-        queries: cost.by_form.iter().map(query).collect(),
-    };
-    costs.iter().map(|(method, of)| ((*method).to_owned(), cost(of))).collect()
+#[cfg(feature = "server")]
+fn paid() -> impl Iterator<Item = &'static str> {
+    tgscan_core::types::registry::infos()
+        .into_iter()
+        .filter(|method| method.can_cost)
+        .map(|method| method.name)
 }
 
 /// Returns the schema of the costs by API method.
-pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    let cost = generator.subschema_for::<T>();
-    let paid = infos().into_iter().filter(|method| method.can_cost);
-    let properties: Map<_, _> = paid.map(|method| (method.name.to_owned(), json!(cost))).collect();
+#[cfg(feature = "server")]
+pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    let cost = serde_json::json!(generator.subschema_for::<MethodCost>());
+    let properties: serde_json::Map<_, _> = paid().map(|name| (name.to_owned(), cost.clone())).collect();
     json_schema!({ "type": "object", "additionalProperties": false, "properties": properties })
-}
-
-/// Returns the form of a query as the SDK writes it.
-fn form<M: ApiMethod>(query: &str) -> Result<String, String> {
-    let body = serde_html_form::to_string([("query", query)]).map_err(|error| error.to_string())?;
-    check::form::<M>(body.as_bytes()).map(|(_, form)| form).map_err(|refusal| refusal.message)
 }

@@ -1,17 +1,19 @@
 //! Faults: ways to fail, and their effect on the account and on a correct client.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use http::StatusCode;
-
-use super::shape;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The largest body of [`FaultKind::Oversized`], so that a typo does not use all memory.
 pub(super) const MOST_BYTES: usize = 256 * 1024 * 1024;
+/// The statuses of [`FaultKind::Redirect`].
+pub(super) const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 
-/// A way to fail, on one of three layers: socket, HTTP, envelope.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A way to fail, on one of three layers: socket, HTTP, envelope. Statuses are from 200 to 599, but not 204, 205 or 304,
+/// which have no body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FaultKind {
     /// Socket: no server listens. Over a socket, this is a [`Reset`](Self::Reset), since a server cannot refuse one
@@ -23,44 +25,82 @@ pub enum FaultKind {
     Close,
     /// Socket: the request is read, and no response is ever sent.
     Stall,
-    /// Socket: the connection is closed after N bytes of the body.
-    CutBody(usize),
-    /// Socket: nothing follows after N bytes of the body.
-    StallBody(usize),
-    /// Socket: after N bytes of the body, single bytes follow endlessly. Only a limit on the total time ends it; a
-    /// limit on pauses does not.
-    TrickleBody(usize),
+    /// Socket: the connection is closed within the body.
+    CutBody {
+        /// Number of bytes of the body before the fault.
+        at: usize,
+    },
+    /// Socket: the connection stays open within the body, without further bytes.
+    StallBody {
+        /// Number of bytes of the body before the fault.
+        at: usize,
+    },
+    /// Socket: single bytes follow endlessly within the body. Only a limit on the total time ends it; a limit on pauses
+    /// does not.
+    TrickleBody {
+        /// Number of bytes of the body before the fault.
+        at: usize,
+    },
     /// Socket: the whole answer is sent in pieces of a few bytes, with pauses.
     SlowBody,
-    /// HTTP: 429 with an error envelope and, if N is given, a `Retry-After` of N seconds.
-    TooManyRequests(Option<u64>),
-    /// HTTP: 503 with an error envelope and, if N is given, a `Retry-After` of N seconds.
-    Unavailable(Option<u64>),
-    /// HTTP: a gateway's HTML page with this status, from 200 to 599 but not 204, 205 or 304, which have no body.
-    HtmlPage(StatusCode),
-    /// HTTP: a gateway's JSON with this status (same limits): `{"status":"error","message":…}`, which resembles the
-    /// service's error envelope but has no `result`. Gateways also send it for a timeout after the service charged.
-    GatewayJson(StatusCode),
-    /// HTTP: a redirect (301, 302, 303, 307 or 308) to another host. A client that followed it would send the API key
-    /// there.
-    Redirect(StatusCode),
-    /// HTTP: the correct answer, padded to at least N bytes by an unknown field; at most 256 MiB.
-    Oversized(usize),
+    /// HTTP: 429 with an error envelope.
+    TooManyRequests {
+        /// Seconds of `Retry-After`.
+        retry_after: Option<u64>,
+    },
+    /// HTTP: 503 with an error envelope.
+    Unavailable {
+        /// Seconds of `Retry-After`.
+        retry_after: Option<u64>,
+    },
+    /// HTTP: a gateway's HTML page.
+    HtmlPage {
+        /// HTTP status.
+        status: u16,
+    },
+    /// HTTP: a gateway's JSON: `{"status":"error","message":…}`, which resembles the service's error envelope but has no
+    /// `result`. Gateways also send it for a timeout after the service charged.
+    GatewayJson {
+        /// HTTP status.
+        status: u16,
+    },
+    /// HTTP: a redirect to another host. A client that followed it would send the API key there.
+    Redirect {
+        /// HTTP status: 301, 302, 303, 307 or 308.
+        status: u16,
+    },
+    /// HTTP: the correct answer, padded by an unknown field.
+    Oversized {
+        /// Least number of bytes of the body; at most 256 MiB.
+        bytes: usize,
+    },
     /// HTTP: the correct answer with the content type `text/html`.
     WrongContentType,
     /// HTTP: the correct answer with two `Set-Cookie` and two `Via` headers.
     RepeatedHeaders,
-    /// Envelope: an error with this status, from 200 to 599 but not 204, 205 or 304, which have no body.
-    ErrorEnvelope(StatusCode),
+    /// Envelope: an error. A 4xx status and 503 are never charged.
+    ErrorEnvelope {
+        /// HTTP status.
+        status: u16,
+    },
     /// Envelope: the correct answer with status 500.
     OkUnder500,
-    /// Envelope: the field at this JSON pointer (RFC 6901) in the body, such as `/result/meta/op_cost` or
-    /// `/result/groups/0/title`, is missing.
-    FieldMissing(Cow<'static, str>),
-    /// Envelope: the field at this JSON pointer (RFC 6901) in the body has another type.
-    FieldMistyped(Cow<'static, str>),
-    /// Envelope: the JSON ends after N bytes, in a body that is complete for HTTP.
-    CutJson(usize),
+    /// Envelope: a field of the answer is missing. If the answer to a request lacks it, the request is refused, and the
+    /// fault is for the next one.
+    FieldMissing {
+        /// A JSON pointer (RFC 6901) into the body, such as `/result/meta/op_cost` or `/result/groups/0/title`.
+        field: String,
+    },
+    /// Envelope: a field of the answer has another type.
+    FieldMistyped {
+        /// A JSON pointer (RFC 6901) into the body, as for `field_missing`.
+        field: String,
+    },
+    /// Envelope: the JSON ends early, in a body that is complete for HTTP.
+    CutJson {
+        /// Number of bytes of the body before the fault.
+        at: usize,
+    },
 }
 
 /// Whether a kind of fault takes credits.
@@ -74,12 +114,29 @@ enum Charges {
 }
 
 /// A fault: its kind, and whether the account is charged before it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
+    #[serde(flatten)]
     kind: FaultKind,
+    #[serde(rename = "charged")]
     is_charged: bool,
+    #[serde(
+        rename = "latency_ms",
+        serialize_with = "write_latency",
+        skip_serializing_if = "Option::is_none"
+    )]
     latency: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the field")]
+fn write_latency<S: Serializer>(latency: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    latency.map(milliseconds).serialize(serializer)
+}
+
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How a correct client must report a fault.
@@ -132,32 +189,26 @@ impl Fault {
         self
     }
 
-    /// Checks that the fault is possible for this method, or for any.
+    /// Checks that the fault is possible.
     ///
     /// # Errors
     /// If it is not: the reason and the correction.
-    pub(super) fn check(&self, method: Option<&str>) -> Result<(), String> {
-        match &self.kind {
-            FaultKind::HtmlPage(status)
-            | FaultKind::GatewayJson(status)
-            | FaultKind::ErrorEnvelope(status) => match status.as_u16() {
-                code @ (204 | 205 | 304) => {
-                    Err(format!("`status` is {code}, which allows no body; give another status"))
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self.kind {
+            FaultKind::HtmlPage { status }
+            | FaultKind::GatewayJson { status }
+            | FaultKind::ErrorEnvelope { status } => match status {
+                204 | 205 | 304 => {
+                    Err(format!("`status` is {status}, which allows no body; give another status"))
                 }
                 200..600 => Ok(()),
-                code => Err(format!("`status` is {code}; give one from 200 to 599")),
+                _ => Err(format!("`status` is {status}; give one from 200 to 599")),
             },
-            FaultKind::Redirect(status) => match status.as_u16() {
-                301..=303 | 307 | 308 => Ok(()),
-                code => Err(format!(
-                    "`status` is {code}, which is not a redirect; give 301, 302, 303, 307 or 308"
-                )),
-            },
-            FaultKind::Oversized(bytes) if *bytes > MOST_BYTES => {
-                Err(format!("`bytes` is {bytes}; give at most {MOST_BYTES}"))
+            FaultKind::Redirect { status } if !REDIRECTS.contains(&status) => {
+                Err(format!("`status` is {status}, which is not a redirect; give 301, 302, 303, 307 or 308"))
             }
-            FaultKind::FieldMissing(field) | FaultKind::FieldMistyped(field) => {
-                shape::check_field(field, method)
+            FaultKind::Oversized { bytes } if bytes > MOST_BYTES => {
+                Err(format!("`bytes` is {bytes}; give at most {MOST_BYTES}"))
             }
             _ => Ok(()),
         }
@@ -167,10 +218,10 @@ impl Fault {
     pub(crate) fn has_message(&self) -> bool {
         matches!(
             self.kind,
-            FaultKind::TooManyRequests(_)
-                | FaultKind::Unavailable(_)
-                | FaultKind::GatewayJson(_)
-                | FaultKind::ErrorEnvelope(_)
+            FaultKind::TooManyRequests { .. }
+                | FaultKind::Unavailable { .. }
+                | FaultKind::GatewayJson { .. }
+                | FaultKind::ErrorEnvelope { .. }
         )
     }
 
@@ -202,41 +253,41 @@ impl Fault {
             Kind::Reset,
             Kind::Close,
             Kind::Stall,
-            Kind::CutBody(0),
-            Kind::CutBody(20),
+            Kind::CutBody { at: 0 },
+            Kind::CutBody { at: 20 },
             // Far enough that a part of a compressed body can be decoded.
-            Kind::CutBody(200),
-            Kind::StallBody(0),
-            Kind::StallBody(20),
-            Kind::TrickleBody(20),
+            Kind::CutBody { at: 200 },
+            Kind::StallBody { at: 0 },
+            Kind::StallBody { at: 20 },
+            Kind::TrickleBody { at: 20 },
             Kind::SlowBody,
-            Kind::TooManyRequests(None),
-            Kind::TooManyRequests(Some(2)),
-            Kind::Unavailable(None),
-            Kind::Unavailable(Some(2)),
-            Kind::HtmlPage(StatusCode::OK),
-            Kind::HtmlPage(StatusCode::BAD_GATEWAY),
+            Kind::TooManyRequests { retry_after: None },
+            Kind::TooManyRequests { retry_after: Some(2) },
+            Kind::Unavailable { retry_after: None },
+            Kind::Unavailable { retry_after: Some(2) },
+            Kind::HtmlPage { status: 200 },
+            Kind::HtmlPage { status: 502 },
             // Gateways also send it for a timeout of the service.
-            Kind::HtmlPage(StatusCode::SERVICE_UNAVAILABLE),
-            Kind::HtmlPage(StatusCode::GATEWAY_TIMEOUT),
-            Kind::GatewayJson(StatusCode::OK),
-            Kind::GatewayJson(StatusCode::BAD_GATEWAY),
-            Kind::GatewayJson(StatusCode::SERVICE_UNAVAILABLE),
+            Kind::HtmlPage { status: 503 },
+            Kind::HtmlPage { status: 504 },
+            Kind::GatewayJson { status: 200 },
+            Kind::GatewayJson { status: 502 },
+            Kind::GatewayJson { status: 503 },
             // Clients that cannot repeat a body follow the first kind with GET, and not the second.
-            Kind::Redirect(StatusCode::SEE_OTHER),
-            Kind::Redirect(StatusCode::TEMPORARY_REDIRECT),
-            Kind::Oversized(max_body_size.saturating_add(1)),
+            Kind::Redirect { status: 303 },
+            Kind::Redirect { status: 307 },
+            Kind::Oversized { bytes: max_body_size.saturating_add(1) },
             Kind::WrongContentType,
             Kind::RepeatedHeaders,
-            Kind::ErrorEnvelope(StatusCode::OK),
-            Kind::ErrorEnvelope(StatusCode::BAD_REQUEST),
-            Kind::ErrorEnvelope(StatusCode::INTERNAL_SERVER_ERROR),
+            Kind::ErrorEnvelope { status: 200 },
+            Kind::ErrorEnvelope { status: 400 },
+            Kind::ErrorEnvelope { status: 500 },
             Kind::OkUnder500,
-            Kind::FieldMissing("/result".into()),
-            Kind::FieldMissing("/result/meta/op_cost".into()),
-            Kind::FieldMistyped("/result".into()),
-            Kind::FieldMistyped("/result/meta/search_query".into()),
-            Kind::CutJson(20),
+            Kind::FieldMissing { field: "/result".into() },
+            Kind::FieldMissing { field: "/result/meta/op_cost".into() },
+            Kind::FieldMistyped { field: "/result".into() },
+            Kind::FieldMistyped { field: "/result/meta/search_query".into() },
+            Kind::CutJson { at: 20 },
         ];
         let mut all = Vec::new();
         for kind in kinds {
@@ -266,36 +317,36 @@ impl From<FaultKind> for Option<Fault> {
 impl FaultKind {
     fn charges(&self) -> Charges {
         match self {
-            Self::Refuse | Self::TooManyRequests(_) | Self::Unavailable(_) => Charges::Never,
             // Assumption: a 4xx status, and 503 with the default message, cost nothing (`tgscan_core::Refusal`).
-            Self::ErrorEnvelope(status) if status.is_client_error() || status.as_u16() == 503 => {
-                Charges::Never
-            }
+            Self::Refuse
+            | Self::TooManyRequests { .. }
+            | Self::Unavailable { .. }
+            | Self::ErrorEnvelope { status: 400..500 | 503 } => Charges::Never,
             Self::Reset
             | Self::Close
             | Self::Stall
-            | Self::HtmlPage(_)
-            | Self::GatewayJson(_)
-            | Self::Redirect(_)
-            | Self::ErrorEnvelope(_) => Charges::Either,
-            Self::CutBody(_)
-            | Self::StallBody(_)
-            | Self::TrickleBody(_)
+            | Self::HtmlPage { .. }
+            | Self::GatewayJson { .. }
+            | Self::Redirect { .. }
+            | Self::ErrorEnvelope { .. } => Charges::Either,
+            Self::CutBody { .. }
+            | Self::StallBody { .. }
+            | Self::TrickleBody { .. }
             | Self::SlowBody
-            | Self::Oversized(_)
+            | Self::Oversized { .. }
             | Self::WrongContentType
             | Self::RepeatedHeaders
             | Self::OkUnder500
-            | Self::FieldMissing(_)
-            | Self::FieldMistyped(_)
-            | Self::CutJson(_) => Charges::Always,
+            | Self::FieldMissing { .. }
+            | Self::FieldMistyped { .. }
+            | Self::CutJson { .. } => Charges::Always,
         }
     }
 
     /// Returns whether only the client's time limit ends the request.
     #[doc(hidden)]
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Stall | Self::StallBody(_) | Self::TrickleBody(_))
+        matches!(self, Self::Stall | Self::StallBody { .. } | Self::TrickleBody { .. })
     }
 }
 

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::account::KeyState;
+use super::account::KeyKind;
 use super::refusal::Refusal;
 
 /// The only version of the file.
@@ -122,13 +122,13 @@ impl Manner {
     }
 
     /// Decides whether a test key fits a live method, where the file states it.
-    pub(super) fn key_fits(&self, key: KeyState, is_test: bool, method: &str) -> Option<Result<(), Refusal>> {
+    pub(super) fn key_fits(&self, key: KeyKind, is_test: bool, method: &str) -> Option<Result<(), Refusal>> {
         let name = match method {
             "balance" => "balance",
             "user_check" => "live_check",
             _ => return None,
         };
-        if key != KeyState::Test || is_test {
+        if key != KeyKind::Test || is_test {
             return None;
         }
         Some(if self.is_accepted(name)? {
@@ -186,7 +186,7 @@ fn add_headers(probe: &Probe, headers: &mut HeaderMap) {
         headers.entry(name).or_insert(HeaderValue::from_static("mock"));
     }
     // Required with these statuses; the file has only the names.
-    super::check::headers_of(StatusCode::from_u16(probe.status).unwrap_or_default(), headers);
+    super::check::add_headers(StatusCode::from_u16(probe.status).unwrap_or_default(), headers);
 }
 
 /// The probes that show the form of a method's answers.

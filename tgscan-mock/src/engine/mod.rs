@@ -5,16 +5,12 @@ mod builder;
 #[cfg(feature = "server")]
 mod change;
 mod check;
-#[cfg(feature = "server")]
 mod costs;
-#[cfg(feature = "server")]
-mod exchange;
 mod expect;
 mod fault;
 #[cfg(feature = "server")]
 mod journal;
 mod manner;
-#[cfg(feature = "server")]
 mod object;
 mod outcome;
 mod recording;
@@ -22,41 +18,37 @@ mod refusal;
 mod respond;
 mod route;
 mod script;
-mod shape;
 #[cfg(feature = "server")]
 mod step;
 mod verify;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::{Context, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tgscan_core::{Api, ApiKey, Client};
 
-pub use account::Account;
-use account::{Cost, KeyState};
-pub use builder::{ErrorStatus, InvalidMock, MockBuilder, Repeat, UnknownAccounts};
+pub use account::{Account, KeyKind};
+pub use builder::{ErrorStatus, InvalidMock, MockBuilder, UnknownAccounts};
 #[cfg(feature = "server")]
 pub(crate) use change::Change;
 #[cfg(feature = "server")]
+pub(crate) use check::method_name;
 pub use costs::MethodCost;
+#[cfg(feature = "server")]
+pub(crate) use expect::Expectation;
 use expect::{AnyStrategy, Expectations};
 pub use expect::{Expect, UnmetExpectations};
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]
 pub(crate) use fault::{SLOW_PAUSE, TRICKLE_PAUSE};
 #[cfg(feature = "server")]
-pub(crate) use journal::since_1970;
-pub use manner::Manner;
-#[cfg(feature = "server")]
-pub(crate) use object::from_object;
+pub(crate) use recording::since_1970;
 
+pub use manner::Manner;
 pub use outcome::{End, Outcome, Wire};
+pub use recording::RecordedRequest;
 use recording::Recording;
-pub use recording::{KeyUsed, RecordedRequest};
 #[cfg(feature = "openapi")]
 pub(crate) use route::each_method;
 #[cfg(feature = "server")]
@@ -65,14 +57,9 @@ pub use route::visit_all;
 use script::Script;
 #[cfg(feature = "server")]
 pub use step::ScriptStep;
-#[cfg(feature = "server")]
-pub(crate) use step::{MOST_LATENCY_MS, required_method_schema};
 
 use crate::VirtualTimer;
 use crate::data::{Profile, World};
-
-/// The largest number of tasks that wait for the next request.
-const MOST_WAITING: usize = 100;
 
 /// A mock of the TgScan API. Cheap to clone; clones share their settings and state, such as the account.
 ///
@@ -96,36 +83,41 @@ pub struct Mock {
     engine: Arc<Engine>,
     /// Whether this handle was built, rather than cloned.
     is_first: bool,
-    /// Whether expectations were added through this handle.
-    expects: AtomicBool,
 }
 
 impl Clone for Mock {
     fn clone(&self) -> Self {
-        Self { engine: self.engine.clone(), is_first: false, expects: AtomicBool::new(false) }
+        Self { engine: self.engine.clone(), is_first: false }
     }
 }
 
 struct Engine {
     /// The settings at the start.
     start: Arc<Settings>,
-    /// The current settings.
-    settings: RwLock<Arc<Settings>>,
     state: Mutex<State>,
     timer: VirtualTimer,
-    /// Whether the handle that was built was dropped.
-    first_is_gone: AtomicBool,
+    /// Notified when a request comes or ends.
+    #[cfg(feature = "server")]
+    changed: tokio::sync::Notify,
 }
 
-/// The part of a mock that requests do not change.
+impl Engine {
+    /// Wakes the server's waits for a change.
+    #[cfg_attr(not(feature = "server"), expect(clippy::unused_self, reason = "only a server waits"))]
+    fn notify(&self) {
+        #[cfg(feature = "server")]
+        self.changed.notify_waiters();
+    }
+}
+
+/// The settings of a mock, which requests do not change.
 #[derive(Clone)]
 struct Settings {
     credits: i64,
     profile: Profile,
-    repeat: Repeat,
     error_status: ErrorStatus,
-    keys: Vec<(String, KeyState)>,
-    costs: HashMap<&'static str, Cost>,
+    keys: Vec<(String, KeyKind)>,
+    costs: costs::Costs,
     max_body_size: usize,
     latency: Option<Duration>,
     unknown: UnknownAccounts,
@@ -138,39 +130,24 @@ struct Settings {
     world: World,
 }
 
-/// The part of a mock that requests change.
+/// The current state of a mock.
 struct State {
+    settings: Arc<Settings>,
     account: Account,
-    /// The number of calls by method and query, if answers depend on it.
-    query_counts: HashMap<String, u64>,
     recording: Recording,
     script: Script,
     expected: Expectations,
-    /// Tasks that wait for the next request.
-    waiting: Vec<Waker>,
 }
 
 impl State {
-    fn new(settings: &Settings) -> Self {
+    fn new(settings: Arc<Settings>) -> Self {
         Self {
             account: Account::new(settings.credits),
-            query_counts: HashMap::new(),
             recording: Recording::default(),
             script: settings.script.clone(),
             expected: Expectations::default(),
-            waiting: Vec::new(),
+            settings,
         }
-    }
-
-    /// Wakes this task at the next request. Returns the tasks to wake now: those that stopped waiting would stay until the
-    /// next request.
-    fn wait(&mut self, context: &Context<'_>) -> Vec<Waker> {
-        let full =
-            if self.waiting.len() < MOST_WAITING { Vec::new() } else { std::mem::take(&mut self.waiting) };
-        if !self.waiting.iter().any(|waiting| waiting.will_wake(context.waker())) {
-            self.waiting.push(context.waker().clone());
-        }
-        full
     }
 }
 
@@ -198,15 +175,15 @@ impl Mock {
 
     /// Creates a client over this mock with the first live key. Its backoffs take no real time.
     pub fn client(&self) -> Client {
-        self.client_with(KeyState::Live)
+        self.client_with(KeyKind::Live)
     }
 
     /// Creates a client over this mock with the first test key. Its backoffs take no real time.
     pub fn test_client(&self) -> Client {
-        self.client_with(KeyState::Test)
+        self.client_with(KeyKind::Test)
     }
 
-    fn client_with(&self, kind: KeyState) -> Client {
+    fn client_with(&self, kind: KeyKind) -> Client {
         Client::new(Api::new(self.first_key(kind)).with_service("mock"), self.clone(), self.timer().clone())
     }
 
@@ -217,20 +194,20 @@ impl Mock {
 
     /// Returns the first live key.
     pub fn live_key(&self) -> ApiKey {
-        self.first_key(KeyState::Live)
+        self.first_key(KeyKind::Live)
     }
 
     /// Returns the first test key.
     pub fn test_key(&self) -> ApiKey {
-        self.first_key(KeyState::Test)
+        self.first_key(KeyKind::Test)
     }
 
-    fn first_key(&self, kind: KeyState) -> ApiKey {
-        let settings = self.engine.settings();
-        let known = settings.keys.iter().find(|(_, state)| *state == kind);
+    fn first_key(&self, kind: KeyKind) -> ApiKey {
+        let state = self.state();
+        let known = state.settings.keys.iter().find(|(_, state)| *state == kind);
         let (text, make): (&str, fn(&str) -> _) = match kind {
-            KeyState::Test => (Self::TEST_KEY, |key| ApiKey::test(key)),
-            KeyState::Live | KeyState::Revoked => (Self::LIVE_KEY, |key| ApiKey::live(key)),
+            KeyKind::Test => (Self::TEST_KEY, |key| ApiKey::test(key)),
+            KeyKind::Live => (Self::LIVE_KEY, |key| ApiKey::live(key)),
         };
         make(known.map_or(text, |(key, _)| key)).expect("the builder checked the keys")
     }
@@ -258,43 +235,23 @@ impl Mock {
 
     /// Returns the seed of all answers.
     pub fn seed(&self) -> u64 {
-        self.engine.settings().world.seed
+        self.state().settings.world.seed
     }
 
     /// Resets settings, account, recorded requests, script and counts to their initial state, and removes expectations.
     pub fn reset(&self) {
-        let start = &self.engine.start;
-        self.engine.set(Arc::clone(start));
-        let waiting = {
-            let mut state = self.state();
-            let new = State { recording: state.recording.restarted(), ..State::new(start) };
-            std::mem::replace(&mut *state, new).waiting
-        };
-        waiting.into_iter().for_each(Waker::wake);
+        let mut state = self.state();
+        *state = State { recording: state.recording.restarted(), ..State::new(self.engine.start.clone()) };
     }
 
     /// Returns the largest body that the in-process transport accepts, in bytes.
     pub(crate) fn max_body_size(&self) -> usize {
-        self.engine.settings().max_body_size
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.engine.state()
-    }
-}
-
-impl Engine {
-    fn settings(&self) -> Arc<Settings> {
-        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, settings: Arc<Settings>) {
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        self.state().settings.max_body_size
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // No code can leave the state inconsistent while it holds the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.engine.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

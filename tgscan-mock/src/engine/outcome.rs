@@ -67,14 +67,9 @@ impl End {
 }
 
 impl Outcome {
-    /// Creates a successful answer.
-    pub(super) fn answer(response: Response<Bytes>) -> Self {
-        Self { wire: Wire::Whole(response), class: Class::Reply, charged: 0, latency: None, number: 0 }
-    }
-
-    /// Creates an error envelope.
-    pub(super) fn refusal(response: Response<Bytes>) -> Self {
-        Self { wire: Wire::Whole(response), class: Class::Api, charged: 0, latency: None, number: 0 }
+    /// Creates an outcome without a charge.
+    pub(super) fn new(wire: Wire, class: Class) -> Self {
+        Self { wire, class, charged: 0, latency: None, number: 0 }
     }
 
     /// Creates the outcome of a fault that needs no answer: the request was not processed, or its answer is dropped.
@@ -84,33 +79,31 @@ impl Outcome {
             FaultKind::Refuse => (Wire::Refused, Class::NeverSent),
             FaultKind::Reset => (Wire::Nothing(End::Reset), Class::MaybeSent),
             FaultKind::Close => (Wire::Nothing(End::Close), Class::MaybeSent),
-            FaultKind::TooManyRequests(after) => {
-                (Wire::Whole(refused(StatusCode::TOO_MANY_REQUESTS, *after)), Class::Api)
+            FaultKind::TooManyRequests { retry_after } => {
+                (Wire::Whole(refused(429, *retry_after)), Class::Api)
             }
-            FaultKind::Unavailable(after) => {
-                (Wire::Whole(refused(StatusCode::SERVICE_UNAVAILABLE, *after)), Class::Api)
-            }
-            FaultKind::HtmlPage(status) => (Wire::Whole(html_page(*status)), Class::UnexpectedResponse),
-            FaultKind::GatewayJson(status) => {
+            FaultKind::Unavailable { retry_after } => (Wire::Whole(refused(503, *retry_after)), Class::Api),
+            FaultKind::HtmlPage { status } => (Wire::Whole(html_page(*status)), Class::UnexpectedResponse),
+            FaultKind::GatewayJson { status } => {
                 (Wire::Whole(gateway_json(*status, fault.message())), Class::UnexpectedResponse)
             }
-            FaultKind::Redirect(status) => (Wire::Whole(redirect(*status)), Class::UnexpectedResponse),
-            FaultKind::ErrorEnvelope(status) => (Wire::Whole(refused(*status, None)), Class::Api),
+            FaultKind::Redirect { status } => (Wire::Whole(redirect(*status)), Class::UnexpectedResponse),
+            FaultKind::ErrorEnvelope { status } => (Wire::Whole(refused(*status, None)), Class::Api),
             // Other faults change an answer and do not get here.
             _ => (Wire::Nothing(End::Stall), Class::MaybeSent),
         };
-        Self { wire, class, charged: 0, latency: fault.latency(), number: 0 }
+        Self { latency: fault.latency(), ..Self::new(wire, class) }
     }
 
     /// Applies a fault to the answer of a processed request, or returns `None` if the answer does not have the fault's
     /// field.
     pub(super) fn with_fault(fault: &Fault, mut response: Response<Bytes>) -> Option<Self> {
         let (wire, class) = match fault.kind() {
-            FaultKind::CutBody(at) => partial(response, *at, End::Close),
-            FaultKind::StallBody(at) => partial(response, *at, End::Stall),
-            FaultKind::TrickleBody(at) => partial(response, *at, End::Trickle),
+            FaultKind::CutBody { at } => partial(response, *at, End::Close),
+            FaultKind::StallBody { at } => partial(response, *at, End::Stall),
+            FaultKind::TrickleBody { at } => partial(response, *at, End::Trickle),
             FaultKind::SlowBody => (Wire::Slow(response), Class::Reply),
-            FaultKind::Oversized(bytes) => {
+            FaultKind::Oversized { bytes } => {
                 let body = pad(response.body(), *bytes);
                 (Wire::Whole(response.map(|_| body)), Class::ResponseStarted)
             }
@@ -130,9 +123,9 @@ impl Outcome {
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 (Wire::Whole(response), Class::Reply)
             }
-            FaultKind::FieldMissing(pointer) => edit(response, pointer, None)?,
-            FaultKind::FieldMistyped(pointer) => edit(response, pointer, Some(Value::from(0.5)))?,
-            FaultKind::CutJson(at) => {
+            FaultKind::FieldMissing { field } => edit(response, field, None)?,
+            FaultKind::FieldMistyped { field } => edit(response, field, Some(Value::from(0.5)))?,
+            FaultKind::CutJson { at } => {
                 let whole = response.body().clone();
                 let cut = whole.slice(..whole.len().saturating_sub(1).min(*at));
                 // Without its status, the sender of a body is unknown.
@@ -142,7 +135,7 @@ impl Outcome {
             }
             _ => return Some(Self::without_answer(fault)),
         };
-        Some(Self { wire, class, charged: 0, latency: fault.latency(), number: 0 })
+        Some(Self { latency: fault.latency(), ..Self::new(wire, class) })
     }
 }
 
@@ -152,16 +145,17 @@ fn partial(response: Response<Bytes>, at: usize, end: End) -> (Wire, Class) {
     (Wire::Partial(response, at, end), Class::ResponseStarted)
 }
 
-fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+fn with_body(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
     let mut response = Response::new(body.into());
-    *response.status_mut() = status;
+    // Scripts and expectations check the status.
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
-fn refused(status: StatusCode, retry_after: Option<u64>, message: Option<&str>) -> Response<Bytes> {
+fn refused(status: u16, retry_after: Option<u64>, message: Option<&str>) -> Response<Bytes> {
     let usual = || {
-        let group = match status.as_u16() {
+        let group = match status {
             400 | 422 => "invalid query: ",
             401 | 403 => "invalid API key: ",
             402 => "not enough credits: ",
@@ -169,7 +163,7 @@ fn refused(status: StatusCode, retry_after: Option<u64>, message: Option<&str>) 
             503 => "temporarily unavailable: ",
             _ => "",
         };
-        format!("{group}a fault of the mock with status {}", status.as_u16())
+        format!("{group}a fault of the mock with status {status}")
     };
     let result = ErrorResult::new(message.map_or_else(usual, str::to_owned));
     let body = serde_json::to_vec(&Envelope::<()>::Error(result)).unwrap_or_default();
@@ -180,17 +174,17 @@ fn refused(status: StatusCode, retry_after: Option<u64>, message: Option<&str>) 
     response
 }
 
-fn html_page(status: StatusCode) -> Response<Bytes> {
+fn html_page(status: u16) -> Response<Bytes> {
     let page = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>");
     with_body(status, "text/html", page)
 }
 
-fn gateway_json(status: StatusCode, message: Option<&str>) -> Response<Bytes> {
+fn gateway_json(status: u16, message: Option<&str>) -> Response<Bytes> {
     let message = Value::from(message.unwrap_or("upstream request timeout"));
     with_body(status, "application/json", format!(r#"{{"status":"error","message":{message}}}"#))
 }
 
-fn redirect(status: StatusCode) -> Response<Bytes> {
+fn redirect(status: u16) -> Response<Bytes> {
     let mut response = with_body(status, "text/html", "moved");
     // A name that never resolves (RFC 6761), so that a client that follows it fails and reaches no host.
     response

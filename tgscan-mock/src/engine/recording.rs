@@ -1,48 +1,37 @@
 //! The record of received requests, without keys and limited in size.
 
 use std::collections::VecDeque;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-
-use super::account::KeyState;
-use super::check::API_KEY;
+use http::{HeaderMap, HeaderName, HeaderValue};
 #[cfg(feature = "server")]
-use super::exchange::Exchange;
-use super::expect::Target;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::account::KeyKind;
+use super::check::API_KEY;
 use super::fault::Fault;
+#[cfg(feature = "server")]
+use super::journal::SentAnswer;
+#[cfg(feature = "server")]
+use super::step::method_schema;
 
 /// The largest number of recorded requests.
 const CAPACITY: usize = 1000;
-/// The largest size of the recorded requests in bytes, since a request can be large.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
-
-/// The kind of key in a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyUsed {
-    /// No key, several keys, or an unknown or revoked one.
-    None,
-    /// A live key.
-    Live,
-    /// A test key.
-    Test,
-}
-
-impl From<KeyState> for KeyUsed {
-    fn from(state: KeyState) -> Self {
-        match state {
-            KeyState::Live => Self::Live,
-            KeyState::Test => Self::Test,
-            KeyState::Revoked => Self::None,
-        }
-    }
-}
+/// The largest size of the recorded requests and their answers in bytes, since they can be large.
+pub(super) const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// A request that the mock received. It does not contain the key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "server", derive(JsonSchema), schemars(rename = "Request"))]
 #[non_exhaustive]
 pub struct RecordedRequest {
-    /// The API method, if the path belongs to one.
+    /// The number of the request, counted from 1. A reset does not change the count.
+    pub number: u64,
+    /// HTTP method, or `?` for an unusual one, which could be a query or a key in the wrong place.
+    pub http_method: &'static str,
+    /// API method, if the path belongs to one.
+    #[cfg_attr(feature = "server", schemars(schema_with = "method_schema"))]
     pub method: Option<&'static str>,
     /// Whether the path belongs to a test method.
     pub is_test: bool,
@@ -50,55 +39,77 @@ pub struct RecordedRequest {
     pub path: String,
     /// The part of the URL after the `?`, which the SDK leaves empty.
     pub url_query: Option<String>,
-    /// The headers, without the API key.
+    /// The headers, without the API key. The control path `changes` leaves them out.
+    #[serde(serialize_with = "write_headers")]
+    #[cfg_attr(feature = "server", schemars(with = "std::collections::BTreeMap<String, Vec<String>>"))]
     pub headers: HeaderMap,
-    /// The form, such as `query=some_username`; empty if the path is unknown or the form is invalid.
+    /// The form as the SDK writes it, such as `query=some_username`; empty if the path is unknown or the form is invalid.
     pub form: String,
-    /// The kind of key.
-    pub key: KeyUsed,
+    /// The body, without API keys, if it is not exactly the form as the SDK writes it.
+    pub body: Option<String>,
+    /// The kind of key; `None` without a key, and for several keys or an unknown one.
+    pub key: Option<KeyKind>,
     /// HTTP status of the response, if there was one.
-    pub status: Option<StatusCode>,
+    pub status: Option<u16>,
     /// Credits that the request cost.
     pub charged: u64,
-    /// The fault that was applied.
+    /// The fault that was applied, as in the control path `faults`.
+    #[cfg_attr(feature = "server", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub fault: Option<Fault>,
     /// The reason that the mock refused the request.
     pub refusal: Option<String>,
-    /// When the mock's server had read the request; `None` in process.
+    /// When the mock's server had read the request; `None` in process. In JSON, milliseconds since 1970.
+    #[serde(rename = "received_ms", serialize_with = "write_time")]
+    #[cfg_attr(feature = "server", schemars(with = "Option<u64>"))]
     pub received: Option<SystemTime>,
-    /// Whether the body was exactly this form, as the SDK writes it.
-    pub(crate) is_exact: bool,
+    /// The time until the answer was sent or given up; `None` while it is in flight, and in process.
+    #[serde(rename = "took_ms", serialize_with = "write_duration")]
+    #[cfg_attr(feature = "server", schemars(with = "Option<f64>"))]
+    pub took: Option<Duration>,
+}
+
+fn write_headers<S: serde::Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let values = |name| headers.get_all(name).iter().map(text).collect::<Vec<_>>();
+    serializer.collect_map(headers.keys().map(|name| (name.as_str(), values(name))))
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the field")]
+fn write_time<S: serde::Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(since_1970).serialize(serializer)
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the field")]
+fn write_duration<S: serde::Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64() * 1000.0).serialize(serializer)
+}
+
+/// Returns the milliseconds since 1970.
+pub(crate) fn since_1970(time: SystemTime) -> u64 {
+    super::fault::milliseconds(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 impl RecordedRequest {
-    /// Creates a record with only the headers set.
-    pub(super) fn new(headers: &HeaderMap) -> Self {
+    /// Creates a record with only the HTTP method and the headers set.
+    pub(super) fn new(http_method: &'static str, headers: &HeaderMap) -> Self {
         Self {
+            number: 0,
+            http_method,
             method: None,
             is_test: false,
             path: String::new(),
             url_query: None,
             headers: without_key(headers),
             form: String::new(),
-            key: KeyUsed::None,
+            body: None,
+            key: None,
             status: None,
             charged: 0,
             fault: None,
             refusal: None,
             received: None,
-            is_exact: false,
+            took: None,
         }
-    }
-
-    pub(super) fn target(&self) -> Target<'_> {
-        Target { method: self.method, is_test: self.is_test, form: &self.form }
-    }
-
-    /// Returns the size of its large parts in bytes.
-    fn size(&self) -> usize {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        let texts = [&self.url_query, &self.refusal].into_iter().flatten().map(String::len).sum::<usize>();
-        self.path.len() + self.form.len() + headers + texts
     }
 }
 
@@ -106,7 +117,22 @@ impl RecordedRequest {
 pub(super) struct Entry {
     pub(super) request: RecordedRequest,
     #[cfg(feature = "server")]
-    pub(super) exchange: Exchange,
+    pub(super) answer: Option<SentAnswer>,
+    /// The revision of the recording when the request came or ended.
+    #[cfg(feature = "server")]
+    pub(super) revision: u64,
+}
+
+impl Entry {
+    /// Returns the size of its large parts in bytes.
+    fn size(&self) -> usize {
+        let RecordedRequest { path, url_query, headers, form, body, refusal, .. } = &self.request;
+        let headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let texts: usize = [url_query, body, refusal].into_iter().flatten().map(String::len).sum();
+        #[cfg(feature = "server")]
+        let texts = texts + self.answer.as_ref().map_or(0, |answer| answer.body.len());
+        path.len() + form.len() + headers + texts
+    }
 }
 
 #[derive(Default)]
@@ -114,8 +140,8 @@ pub(super) struct Recording {
     pub(super) kept: VecDeque<Entry>,
     bytes: usize,
     pub(super) dropped: u64,
-    /// The number of requests before the last reset.
-    before: u64,
+    /// The number of the latest request, which a reset keeps.
+    latest: u64,
     /// Counts the requests and their ends. Never reset.
     #[cfg(feature = "server")]
     pub(super) revision: u64,
@@ -125,39 +151,58 @@ impl Recording {
     /// Returns an empty recording whose requests continue the numbers of this one.
     pub(super) fn restarted(&self) -> Self {
         Self {
-            before: self.next_number() - 1,
+            latest: self.latest,
             #[cfg(feature = "server")]
             revision: self.revision,
             ..Self::default()
         }
     }
 
-    /// Returns the number of the next request, counted from 1.
-    fn next_number(&self) -> u64 {
-        self.oldest_number() + self.kept.len() as u64
-    }
-
     /// Returns the number of the oldest kept request, or of the next one without any.
-    pub(super) fn oldest_number(&self) -> u64 {
-        1 + self.before + self.dropped
+    #[cfg(feature = "server")]
+    pub(super) fn oldest(&self) -> u64 {
+        self.kept.front().map_or(self.latest + 1, |entry| entry.request.number)
     }
 
     /// Adds a request. Returns its number.
-    pub(super) fn push(&mut self, request: RecordedRequest) -> u64 {
-        let number = self.next_number();
-        self.bytes += request.size();
-        self.kept.push_back(Entry {
+    pub(super) fn push(&mut self, mut request: RecordedRequest) -> u64 {
+        self.latest += 1;
+        request.number = self.latest;
+        #[cfg(feature = "server")]
+        {
+            self.revision += 1;
+        }
+        let entry = Entry {
             request,
             #[cfg(feature = "server")]
-            exchange: Exchange::begun(&mut self.revision),
-        });
-        // The latest request stays, whatever its size.
+            answer: None,
+            #[cfg(feature = "server")]
+            revision: self.revision,
+        };
+        self.bytes += entry.size();
+        self.kept.push_back(entry);
+        self.limit();
+        self.latest
+    }
+
+    /// Changes an entry, if it is kept.
+    #[cfg(feature = "server")]
+    pub(super) fn change(&mut self, number: u64, change: impl FnOnce(&mut Entry)) {
+        let index = number.checked_sub(self.oldest()).and_then(|index| usize::try_from(index).ok());
+        let Some(entry) = index.and_then(|index| self.kept.get_mut(index)) else { return };
+        self.bytes -= entry.size();
+        change(entry);
+        self.bytes += entry.size();
+        self.limit();
+    }
+
+    /// Removes the oldest requests above the limits. The latest one stays, whatever its size.
+    fn limit(&mut self) {
         while self.kept.len() > CAPACITY || (self.bytes > MOST_BYTES && self.kept.len() > 1) {
             let Some(oldest) = self.kept.pop_front() else { break };
-            self.bytes -= oldest.request.size();
+            self.bytes -= oldest.size();
             self.dropped += 1;
         }
-        number
     }
 }
 

@@ -1,56 +1,17 @@
 //! Responding to requests.
 
-use std::sync::Arc;
-use std::task::Waker;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 
-use super::expect::{Action, AnyStrategy, Expectations, Match, Pinned};
-use super::recording::{KeyUsed, RecordedRequest};
+use super::expect::{Action, AnyStrategy, Expectations};
+use super::recording::RecordedRequest;
 use super::refusal::Refusal;
 use super::route::{self, Draw, Route};
-use super::script::TakenStep;
-use super::{Engine, Fault, Mock, Outcome, Repeat, Settings, State, Wire, check};
+use super::{Class, Fault, Mock, Outcome, Settings, State, Wire, check};
 use crate::data::Seed;
-
-/// The largest number of queries that [`Repeat::Varied`] counts.
-const MOST_COUNTED: usize = 100_000;
-
-/// The source of an answer.
-#[derive(Default)]
-enum Source {
-    /// The mock's strategies.
-    #[default]
-    Usual,
-    Pinned(Pinned),
-    Sampled(AnyStrategy),
-}
-
-/// A request and the result of checking it.
-struct CheckedRequest {
-    /// The record of the request.
-    record: RecordedRequest,
-    /// The route of a valid request, or the first reason to refuse it.
-    route: Result<&'static Route, Refusal>,
-    /// The settings when the request arrived.
-    settings: Arc<Settings>,
-    /// The latency of the answer, unless a fault sets another.
-    latency: Option<Duration>,
-}
-
-/// The response to a request. If the request is refused, the step and the match are returned.
-#[derive(Default)]
-struct Plan {
-    source: Source,
-    fault: Option<Fault>,
-    /// The step of the script.
-    step: Option<TakenStep>,
-    /// The matched expectation.
-    matched: Option<Match>,
-}
 
 impl Mock {
     /// Responds to a request as the expectations and the script determine. Changes only these, the account and the
@@ -61,167 +22,55 @@ impl Mock {
 
     /// Responds to a request that arrived at this time.
     pub(crate) fn respond_at(&self, request: &Request<Bytes>, now: Option<SystemTime>) -> Outcome {
-        let mut checked = self.engine.check(request);
-        checked.record.received = now;
-        let plan = {
-            let State { expected, script, .. } = &mut *self.state();
-            let matched = match_request(expected, &checked);
-            matched.map(|matched| {
-                let mut plan = Plan::default();
-                let action = matched.map_or(Action::Usual, |(matched, action, latency)| {
-                    checked.latency = latency.or(checked.latency);
-                    plan.matched = Some(matched);
-                    action
-                });
-                match action {
-                    Action::Usual if checked.route.is_ok() => plan.step = script.take(checked.record.method),
-                    Action::Usual => {}
-                    Action::Fault(fault) => plan.fault = Some(fault),
-                    Action::Answer(pinned) => plan.source = Source::Pinned(pinned),
-                    Action::Sampled(strategy) => plan.source = Source::Sampled(strategy),
+        let state = &mut *self.state();
+        let settings = &*state.settings.clone();
+        let (mut record, route) = check(request, settings);
+        record.received = now;
+        let (mut action, mut matched, mut latency) = (Action::Usual, None, settings.latency);
+        let is_expected = |expected: &Expectations| !settings.answers_unexpected || expected.accepts(&record);
+        if !state.expected.is_empty() && is_expected(&state.expected) {
+            match state.expected.match_request(&record) {
+                Ok((index, expected, own)) => {
+                    (action, matched, latency) = (expected, Some(index), own.or(latency));
                 }
-                plan
-            })
-        };
-        match plan {
-            Ok(plan) => self.finish(checked, plan),
-            Err(why) => {
-                let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("tgscan-mock: {why}"));
-                self.recorded_refusal(checked.record, refusal, &checked.settings, checked.latency)
+                Err(why) => {
+                    let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("tgscan-mock: {why}"));
+                    return self.record(state, record, Err(refusal), settings, latency);
+                }
             }
         }
+        let step = match (&action, &route) {
+            (Action::Usual, Ok(route)) => state.script.next(route.info.name),
+            _ => None,
+        };
+        let fault = match &action {
+            Action::Fault(fault) => Some(fault.clone()),
+            _ => step.as_ref().and_then(|(_, fault)| fault.clone()),
+        };
+        // An invalid request is refused even if a fault is scripted.
+        let answered =
+            route.and_then(|route| respond(state, route, &record, action, fault.as_ref(), settings));
+        if let Some(index) = matched {
+            state.expected.count(index, answered.is_err());
+        }
+        // If the request is refused, the fault did not happen: it is not recorded, and its step is for the next request.
+        if answered.is_ok() {
+            if let Some((index, _)) = step {
+                state.script.remove(index);
+            }
+            record.fault = fault;
+        }
+        self.record(state, record, answered, settings, latency)
     }
 
     /// Responds to a request with this fault, or without one. Expectations and script are not used.
     pub fn respond_with(&self, request: &Request<Bytes>, fault: Option<&Fault>) -> Outcome {
-        self.finish(self.engine.check(request), Plan { fault: fault.cloned(), ..Plan::default() })
-    }
-
-    fn finish(&self, checked: CheckedRequest, plan: Plan) -> Outcome {
-        let CheckedRequest { mut record, route, settings, latency } = checked;
-        let Plan { fault, source, step, matched } = plan;
-        let fault = fault.or_else(|| step.as_ref()?.fault.clone());
-        // An invalid request is refused even if a fault is scripted.
-        let answered = route.and_then(|route| match &fault {
-            Some(fault) if !fault.is_charged() => Ok(Outcome::without_answer(fault)),
-            fault => self.answer(route, &record, source, fault.as_ref(), &settings),
-        });
-        match answered {
-            Ok(outcome) => {
-                record.fault = fault;
-                self.recorded(record, outcome, latency)
-            }
-            // The fault did not happen, so it is not recorded and its step is for the next request.
-            Err(refusal) => {
-                self.give_back(step, matched);
-                self.recorded_refusal(record, refusal, &settings, latency)
-            }
-        }
-    }
-
-    fn give_back(&self, step: Option<TakenStep>, matched: Option<Match>) {
-        let State { expected, script, .. } = &mut *self.state();
-        if let Some(step) = step {
-            script.give_back(step);
-        }
-        if let Some(matched) = matched {
-            expected.give_back(matched);
-        }
-    }
-
-    fn recorded_refusal(
-        &self,
-        mut record: RecordedRequest,
-        refusal: Refusal,
-        settings: &Settings,
-        latency: Option<Duration>,
-    ) -> Outcome {
-        record.refusal = Some(refusal.message.clone());
-        let stated = settings.manner.as_ref().and_then(|manner| manner.refusal(&refusal));
-        let response = stated.unwrap_or_else(|| {
-            let status = settings.error_status.of(refusal.status);
-            let mut response = json(status, Bytes::from(refusal.envelope()));
-            check::headers_of(status, response.headers_mut());
-            response
-        });
-        self.recorded(record, Outcome::refusal(response), latency)
-    }
-
-    fn recorded(
-        &self,
-        mut record: RecordedRequest,
-        mut outcome: Outcome,
-        latency: Option<Duration>,
-    ) -> Outcome {
-        outcome.latency = outcome.latency.or(latency);
-        record.charged = outcome.charged;
-        if let Wire::Whole(response) | Wire::Slow(response) | Wire::Partial(response, ..) = &outcome.wire {
-            record.status = Some(response.status());
-        }
-        let waiting = {
-            let mut state = self.state();
-            outcome.number = state.recording.push(record);
-            std::mem::take(&mut state.waiting)
-        };
-        waiting.into_iter().for_each(Waker::wake);
-        outcome
-    }
-
-    /// Answers a valid request, applies the fault, and charges the account.
-    fn answer(
-        &self,
-        route: &Route,
-        record: &RecordedRequest,
-        source: Source,
-        fault: Option<&Fault>,
-        settings: &Settings,
-    ) -> Result<Outcome, Refusal> {
-        let is_pinned = matches!(source, Source::Pinned(_));
-        let (body, cost) = self.draft(route, record, source, settings)?;
-        let mut response = json(StatusCode::OK, body);
-        if let Some(manner) = settings.manner.as_ref().filter(|_| !is_pinned) {
-            manner.answer(route.info.name, &mut response);
-        }
-        // Before charging, since a fault that changes nothing is refused.
-        let mut outcome = match fault {
-            None => Outcome::answer(response),
-            Some(fault) => Outcome::with_fault(fault, response).ok_or_else(|| changes_nothing(fault))?,
-        };
-        outcome.charged = self.state().account.charge(&route.info, cost, record.is_test)?;
-        Ok(outcome)
-    }
-
-    /// Returns the body and the cost of the answer to a valid request.
-    fn draft(
-        &self,
-        route: &Route,
-        record: &RecordedRequest,
-        source: Source,
-        settings: &Settings,
-    ) -> Result<(Bytes, u64), Refusal> {
-        let RecordedRequest { ref path, ref form, .. } = *record;
-        let from = match source {
-            // The account must be charged the cost that the answer states.
-            Source::Pinned(Pinned { body, op_cost }) => return Ok((body, op_cost.unwrap_or_default())),
-            Source::Sampled(strategy) => Some(strategy),
-            Source::Usual => None,
-        };
-        let mut seed = Seed::new(settings.world.seed).and_text(path).and_text(form);
-        let mut world = settings.world.clone();
-        let mut state = self.state();
-        if settings.repeat == Repeat::Varied {
-            if state.query_counts.len() >= MOST_COUNTED {
-                // Counts begin again.
-                state.query_counts.clear();
-            }
-            let count = state.query_counts.entry(format!("{path}?{form}")).or_default();
-            (seed, world) = (seed.and(*count), world.other(*count));
-            *count += 1;
-        }
-        // An answer with the balance is free, so the balance is the same before and after.
-        let num_credits = state.account.credits;
-        drop(state);
-        (route.draw)(form, Draw { settings, seed: seed.value(), world, from, num_credits })
+        let state = &mut *self.state();
+        let settings = &*state.settings.clone();
+        let (mut record, route) = check(request, settings);
+        let answered = route.and_then(|route| respond(state, route, &record, Action::Usual, fault, settings));
+        record.fault = fault.filter(|_| answered.is_ok()).cloned();
+        self.record(state, record, answered, settings, settings.latency)
     }
 
     /// Refuses a request whose body could not be read.
@@ -233,62 +82,126 @@ impl Mock {
         status: StatusCode,
         why: &str,
     ) -> Outcome {
-        let CheckedRequest { mut record, settings, latency, .. } = self.engine.check(request);
+        let state = &mut *self.state();
+        let settings = &*state.settings.clone();
+        let (mut record, _) = check(request, settings);
         record.received = Some(now);
-        self.recorded_refusal(record, Refusal::new(status, why), &settings, latency)
+        self.record(state, record, Err(Refusal::new(status, why)), settings, settings.latency)
     }
-}
 
-impl Engine {
-    fn check(&self, request: &Request<Bytes>) -> CheckedRequest {
-        let settings = self.settings();
-        let latency = settings.latency;
-        let key = check::key(request, &settings.keys);
-        let mut record = RecordedRequest::new(request.headers());
-        record.key = key.as_ref().map_or(KeyUsed::None, |key| (*key).into());
-        record.url_query = request.uri().query().map(str::to_owned);
-        let path = request.uri().path();
-        let (route, is_test) = match route::find(path) {
-            Ok(found) => found,
-            Err(refusal) => {
-                path.clone_into(&mut record.path);
-                return CheckedRequest { record, route: Err(refusal), settings, latency };
-            }
-        };
-        let info = &route.info;
-        (record.method, record.is_test) = (Some(info.name), is_test);
-        record.path = info.test_path.filter(|_| is_test).unwrap_or(info.path).into();
-        let read = (route.form)(request.body()).map(|form| {
-            record.is_exact = form.as_bytes() == request.body();
-            record.form = form;
+    fn record(
+        &self,
+        state: &mut State,
+        mut record: RecordedRequest,
+        answered: Result<Outcome, Refusal>,
+        settings: &Settings,
+        latency: Option<Duration>,
+    ) -> Outcome {
+        let mut outcome = answered.unwrap_or_else(|refusal| {
+            record.refusal = Some(refusal.message.clone());
+            let stated = settings.manner.as_ref().and_then(|manner| manner.refusal(&refusal));
+            let response = stated.unwrap_or_else(|| {
+                let status = settings.error_status.of(refusal.status);
+                let mut response = json(status, Bytes::from(refusal.envelope()));
+                check::add_headers(status, response.headers_mut());
+                response
+            });
+            Outcome::new(Wire::Whole(response), Class::Api)
         });
-        let route = check::http_method(request)
-            .and(key)
-            .and_then(|key| {
-                let manner = settings.manner.as_ref();
-                let stated = manner.and_then(|manner| manner.key_fits(key, is_test, info.name));
-                stated.unwrap_or_else(|| check::key_fits(key, is_test, info))
-            })
-            .and_then(|()| if settings.is_strict { check::content_type(request) } else { Ok(()) })
-            .and(read)
-            .map(|()| route);
-        CheckedRequest { record, route, settings, latency }
+        outcome.latency = outcome.latency.or(latency);
+        record.charged = outcome.charged;
+        if let Wire::Whole(response) | Wire::Slow(response) | Wire::Partial(response, ..) = &outcome.wire {
+            record.status = Some(response.status().as_u16());
+        }
+        outcome.number = state.recording.push(record);
+        self.engine.notify();
+        outcome
     }
 }
 
-/// Finds the expectation for a request. `Ok(None)` stands for the usual answer.
-fn match_request(
-    expected: &mut Expectations,
-    checked: &CheckedRequest,
-) -> Result<Option<(Match, Action, Option<Duration>)>, String> {
-    if expected.is_empty() {
-        return Ok(None);
+/// Answers a valid request, applies the fault, and charges the account.
+fn respond(
+    state: &mut State,
+    route: &Route,
+    record: &RecordedRequest,
+    action: Action,
+    fault: Option<&Fault>,
+    settings: &Settings,
+) -> Result<Outcome, Refusal> {
+    if let Some(fault) = fault.filter(|fault| !fault.is_charged()) {
+        return Ok(Outcome::without_answer(fault));
     }
-    let target = checked.record.target();
-    if checked.settings.answers_unexpected && !expected.accepts(&target) {
-        return Ok(None);
+    let is_pinned = matches!(action, Action::Answer { .. });
+    let (body, cost) = match action {
+        // The account must be charged the cost that the answer states.
+        Action::Answer { body, op_cost } => (body, op_cost.unwrap_or_default()),
+        Action::Sampled(strategy) => draw(state, route, record, Some(strategy), settings)?,
+        Action::Usual | Action::Fault(_) => draw(state, route, record, None, settings)?,
+    };
+    let mut response = json(StatusCode::OK, body);
+    if let Some(manner) = settings.manner.as_ref().filter(|_| !is_pinned) {
+        manner.answer(route.info.name, &mut response);
     }
-    expected.match_request(&target).map(Some)
+    // Before charging, since a fault that changes nothing is refused.
+    let mut outcome = match fault {
+        None => Outcome::new(Wire::Whole(response), Class::Reply),
+        Some(fault) => Outcome::with_fault(fault, response).ok_or_else(|| changes_nothing(fault))?,
+    };
+    outcome.charged = state.account.charge(&route.info, cost, record.is_test)?;
+    Ok(outcome)
+}
+
+/// Draws an answer. Returns its body and its cost.
+fn draw(
+    state: &mut State,
+    route: &Route,
+    record: &RecordedRequest,
+    from: Option<AnyStrategy>,
+    settings: &Settings,
+) -> Result<(Bytes, u64), Refusal> {
+    let RecordedRequest { path, form, .. } = record;
+    let (seed, world) = (Seed::new(settings.world.seed).and_text(path).and_text(form), &settings.world);
+    // An answer with the balance is free, so the balance is the same before and after.
+    let num_credits = state.account.credits;
+    (route.draw)(form, Draw { settings, seed: seed.value(), world, from, num_credits })
+}
+
+/// Checks a request. Returns its record, and its route or the first reason to refuse it.
+fn check(
+    request: &Request<Bytes>,
+    settings: &Settings,
+) -> (RecordedRequest, Result<&'static Route, Refusal>) {
+    let key = check::key(request, &settings.keys);
+    let mut record = RecordedRequest::new(check::method_name(request.method()), request.headers());
+    record.key = key.as_ref().ok().copied();
+    record.url_query = request.uri().query().map(str::to_owned);
+    let path = request.uri().path();
+    path.clone_into(&mut record.path);
+    let found = route::find(path);
+    let form = found.as_ref().ok().map(|(route, _)| (route.form)(request.body()));
+    if let Some(Ok(form)) = &form {
+        record.form.clone_from(form);
+    }
+    if record.form.as_bytes() != request.body() {
+        // A client that sends its key in the wrong place must not find it here.
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        record.body =
+            Some(settings.keys.iter().fold(body, |body, (key, _)| body.replace(key, "(an API key)")));
+    }
+    let route = found.and_then(|(route, is_test)| {
+        (record.method, record.is_test) = (Some(route.info.name), is_test);
+        check::http_method(request)?;
+        let (key, info) = (key?, &route.info);
+        let manner = settings.manner.as_ref();
+        let stated = manner.and_then(|manner| manner.key_fits(key, is_test, info.name));
+        stated.unwrap_or_else(|| check::key_fits(key, is_test, info))?;
+        if settings.is_strict {
+            check::content_type(request)?;
+        }
+        form.transpose()?;
+        Ok(route)
+    });
+    (record, route)
 }
 
 fn changes_nothing(fault: &Fault) -> Refusal {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::StatusCode;
-use tgscan_core::types::{Envelope, registry::MethodInfo};
+use tgscan_core::types::{ApiMethod, Envelope, registry::MethodInfo};
 
 use super::refusal::Refusal;
 use super::{AnyStrategy, Settings, UnknownAccounts, check};
@@ -36,13 +36,33 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     impl GenerateVisitor for Routes {
         fn visit<M: Generate>(&mut self) {
             let form = |body: &[u8]| check::form::<M>(body).map(|(_, form)| form);
-            self.0.push(Route { info: MethodInfo::of::<M>(), form, draw: draw::<M> });
+            self.0.push(Route {
+                info: MethodInfo::of::<M>(),
+                form,
+                draw: draw::<M>,
+                #[cfg(feature = "server")]
+                pin: |answer| pinned::<M>(serde_json::from_value(answer)?),
+            });
         }
     }
     let mut routes = Routes(Vec::new());
     visit_all(&mut routes);
     routes.0
 });
+
+/// Returns the route of an API method, if the mock answers it.
+pub(super) fn of(method: &str) -> Option<&'static Route> {
+    ROUTES.iter().find(|route| route.info.name == method)
+}
+
+/// Returns the route of an API method.
+///
+/// # Errors
+/// If the mock does not answer it: the methods that it answers.
+pub(super) fn checked(method: &str) -> Result<&'static Route, String> {
+    let names = || ROUTES.iter().map(|route| route.info.name).collect::<Vec<_>>().join(", ");
+    of(method).ok_or_else(|| format!("the mock does not answer `{method}`; give one of {}", names()))
+}
 
 /// Returns whether a path belongs to an API method.
 #[cfg(feature = "server")]
@@ -75,6 +95,24 @@ pub(super) struct Route {
     pub(super) form: fn(&[u8]) -> Result<String, Refusal>,
     /// Draws the answer to a form. Returns its body and its cost in credits.
     pub(super) draw: DrawFn,
+    /// Reads the result of an answer from a test. Returns the body and the cost that it states.
+    #[cfg(feature = "server")]
+    pub(super) pin: fn(serde_json::Value) -> serde_json::Result<(Bytes, Option<u64>)>,
+}
+
+#[cfg(feature = "server")]
+impl Route {
+    /// Returns the form of a query as the SDK writes it.
+    pub(super) fn form_of(&self, query: &str) -> Result<String, String> {
+        let body = serde_html_form::to_string([("query", query)]).map_err(|error| error.to_string())?;
+        (self.form)(body.as_bytes()).map_err(|refusal| refusal.message)
+    }
+}
+
+/// Writes an answer from a test. Returns its body and the cost that it states.
+pub(super) fn pinned<M: ApiMethod>(answer: M::Answer) -> serde_json::Result<(Bytes, Option<u64>)> {
+    let op_cost = M::op_cost(&answer);
+    Ok((serde_json::to_vec(&Envelope::Ok(answer))?.into(), op_cost))
 }
 
 type DrawFn = fn(&str, Draw<'_>) -> Result<(Bytes, u64), Refusal>;
@@ -83,7 +121,7 @@ type DrawFn = fn(&str, Draw<'_>) -> Result<(Bytes, u64), Refusal>;
 pub(super) struct Draw<'a> {
     pub(super) settings: &'a Settings,
     pub(super) seed: u64,
-    pub(super) world: World,
+    pub(super) world: &'a World,
     /// A strategy from a test, in place of the default one.
     pub(super) from: Option<AnyStrategy>,
     /// The balance after the call, if the call is free.
@@ -98,7 +136,7 @@ fn draw<M: Generate>(form: &str, draw: Draw<'_>) -> Result<(Bytes, u64), Refusal
     let (request, _) = check::form::<M>(form.as_bytes())?;
     let mut answer = match (from.as_ref().and_then(AnyStrategy::of::<M>), settings.profile) {
         (Some(strategy), _) => sample(strategy, seed),
-        (None, Profile::Typical) => match (request.answer_in(&world), settings.unknown) {
+        (None, Profile::Typical) => match (request.answer_in(world), settings.unknown) {
             (None, UnknownAccounts::Error) => {
                 return Err(Refusal::new(StatusCode::NOT_FOUND, "unknown account"));
             }

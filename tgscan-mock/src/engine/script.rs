@@ -1,12 +1,12 @@
 //! Scripted faults for the next requests.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::VecDeque;
 
 use tgscan_core::types::ApiMethod;
 
 #[cfg(feature = "server")]
 use super::ScriptStep;
-use super::{Fault, Mock, shape};
+use super::{Fault, Mock, route};
 
 impl Mock {
     /// Makes the next requests of `M` fail with these faults, in order; `None` answers a request normally. Requests
@@ -22,7 +22,7 @@ impl Mock {
     /// use tgscan_mock::{Fault, FaultKind, Mock};
     ///
     /// let mock = Mock::new();
-    /// mock.script::<Search>([FaultKind::TooManyRequests(None), FaultKind::Close]);
+    /// mock.script::<Search>([FaultKind::TooManyRequests { retry_after: None }, FaultKind::Close]);
     /// // Faults after the charge, and `None` for a normal answer.
     /// mock.script::<Search>([None, Some(Fault::new(FaultKind::Reset).charged())]);
     /// assert_eq!(mock.script_left(), 4);
@@ -30,18 +30,18 @@ impl Mock {
     /// ```
     ///
     /// # Panics
-    /// If a fault is impossible for an answer of `M`, with a message that says how to correct it: its JSON pointer
-    /// names an unknown field, its status does not allow it, or it is too large. Also if the mock does not answer `M`.
+    /// If a fault is impossible, with a message that says how to correct it: its status does not allow it, or it is too
+    /// large. Also if the mock does not answer `M`.
     #[track_caller]
     pub fn script<M: ApiMethod>(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
-        accept(shape::check_method(M::NAME));
+        accept(route::checked(M::NAME).map(drop));
         self.script_for(Some(M::NAME), faults.into_iter().map(Into::into).collect());
     }
 
     /// Scripts the next requests of any method and path, as [`script`](Self::script) does.
     ///
     /// # Panics
-    /// If a fault is impossible for every method.
+    /// If a fault is impossible.
     #[track_caller]
     pub fn script_any(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
         self.script_for(None, faults.into_iter().map(Into::into).collect());
@@ -51,9 +51,7 @@ impl Mock {
     fn script_for(&self, method: Option<&'static str>, steps: Vec<Option<Fault>>) {
         // All or none, so that an invalid test does not run with a part of its steps.
         for fault in steps.iter().flatten() {
-            accept(
-                fault.check(method).map_err(|why| format!("{:?} cannot be scripted: {why}", fault.kind())),
-            );
+            accept(fault.check().map_err(|why| format!("{:?} cannot be scripted: {why}", fault.kind())));
         }
         self.state().script.push(method, steps);
     }
@@ -90,33 +88,11 @@ pub(super) fn accept(checked: Result<(), String>) {
 
 /// The faults of the next requests.
 #[derive(Clone, Default)]
-pub(super) struct Script {
-    /// Steps by number, which is their order, for one method or for any method. A request takes those of its method
-    /// first.
-    steps: HashMap<Option<&'static str>, BTreeMap<u64, Option<Fault>>>,
-    /// The number of steps ever added.
-    pushed: u64,
-}
-
-/// A step taken by a request.
-pub(super) struct TakenStep {
-    queue: Option<&'static str>,
-    number: u64,
-    /// `None` for a normal answer.
-    pub(super) fault: Option<Fault>,
-}
+pub(super) struct Script(VecDeque<(Option<&'static str>, Option<Fault>)>);
 
 impl Script {
-    pub(super) fn push(
-        &mut self,
-        method: Option<&'static str>,
-        faults: impl IntoIterator<Item = Option<Fault>>,
-    ) {
-        let steps = self.steps.entry(method).or_default();
-        for fault in faults {
-            steps.insert(self.pushed, fault);
-            self.pushed += 1;
-        }
+    fn push(&mut self, method: Option<&'static str>, faults: impl IntoIterator<Item = Option<Fault>>) {
+        self.0.extend(faults.into_iter().map(|fault| (method, fault)));
     }
 
     #[cfg(feature = "server")]
@@ -124,59 +100,28 @@ impl Script {
         self.push(step.method, std::iter::repeat_n(step.fault, step.times));
     }
 
-    /// Takes the next step of this method, if there is one.
-    pub(super) fn take(&mut self, method: Option<&'static str>) -> Option<TakenStep> {
-        [method, None].into_iter().find_map(|queue| {
-            let (number, fault) = self.steps.get_mut(&queue)?.pop_first()?;
-            Some(TakenStep { queue, number, fault })
-        })
+    /// Returns the index and the fault of the next step for this method, if there is one. Steps of the method come
+    /// before those of any method.
+    pub(super) fn next(&self, method: &'static str) -> Option<(usize, Option<Fault>)> {
+        let index = |wanted| self.0.iter().position(|(method, _)| *method == wanted);
+        let index = index(Some(method)).or_else(|| index(None))?;
+        Some((index, self.0[index].1.clone()))
     }
 
-    /// Puts back the step of a request that was refused.
-    pub(super) fn give_back(&mut self, taken: TakenStep) {
-        self.steps.entry(taken.queue).or_default().insert(taken.number, taken.fault);
+    /// Removes a step that was used.
+    pub(super) fn remove(&mut self, index: usize) {
+        self.0.remove(index);
     }
 
     /// Returns the first remaining steps in order, at most this number, as [`ScriptStep`]s.
     #[cfg(feature = "server")]
-    pub(super) fn first_steps(&self, most: usize) -> Vec<serde_json::Map<String, serde_json::Value>> {
-        let queues = self.steps.iter().flat_map(|(method, steps)| {
-            steps.iter().take(most).map(|(number, fault)| (*number, (*method, fault)))
-        });
-        let steps = queues.collect::<BTreeMap<_, _>>().into_values().take(most);
-        steps.map(|(method, fault)| super::step::step_json(method, fault.as_ref())).collect()
+    pub(super) fn first_steps(&self, most: usize) -> Vec<serde_json::Value> {
+        let steps = self.0.iter().take(most);
+        steps.map(|(method, fault)| super::step::step_json(*method, fault.as_ref())).collect()
     }
 
     /// Returns the number of remaining steps.
     pub(super) fn left(&self) -> usize {
-        self.steps.values().map(BTreeMap::len).sum()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::FaultKind;
-
-    #[test]
-    fn returned_steps_keep_their_order() {
-        for is_reversed in [false, true] {
-            let mut script = Script::default();
-            script.push(Some("search"), [FaultKind::CutJson(0), FaultKind::CutJson(1)].map(Into::into));
-            script.push(None, [FaultKind::CutJson(2)].map(Into::into));
-            let mut taken: Vec<TakenStep> = (0..3).map_while(|_| script.take(Some("search"))).collect();
-            assert_eq!((taken.len(), script.left()), (3, 0));
-            if is_reversed {
-                taken.reverse();
-            }
-            for step in taken {
-                script.give_back(step);
-            }
-            for at in 0..3 {
-                let step = script.take(Some("search")).unwrap();
-                assert_eq!(step.fault, FaultKind::CutJson(at).into());
-            }
-            assert!(script.take(Some("search")).is_none());
-        }
+        self.0.len()
     }
 }

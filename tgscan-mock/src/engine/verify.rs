@@ -1,26 +1,20 @@
 //! Adding and verifying expectations.
 
-use std::future::poll_fn;
 use std::panic::{Location, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Poll, Waker};
-use std::time::Duration;
 
-use tgscan_core::Timer;
 use tgscan_core::types::ApiMethod;
 
-use super::expect::{Expect, Expectations, Target, UnmetExpectations, plural, report};
+use super::expect::{Expect, Expectations, UnmetExpectations, plural, report};
 use super::script::accept;
-use super::{Mock, shape};
+use super::{Mock, route};
 
 impl Mock {
     /// Adds an expected call and its response. From now on, a request that no expectation matches, or one too many, is
     /// refused with an error envelope that gives the reason, and makes [`verify`](Self::verify) fail.
     ///
     /// The original handle, which is not a clone, verifies all expectations when it is dropped, including those of its
-    /// clones, unless they were verified before. Expectations that are added to a clone after that are verified when
-    /// the clone is dropped.
+    /// clones, unless they were verified before.
     ///
     /// If several expectations match a request, the first one that accepts another call applies.
     ///
@@ -29,48 +23,15 @@ impl Mock {
     /// already panicking, it prints the report to stderr instead.
     #[track_caller]
     pub fn expect<M: ApiMethod>(&self, expect: Expect<M>) {
-        accept(shape::check_method(M::NAME));
-        self.expects.store(true, Ordering::Relaxed);
+        accept(route::checked(M::NAME).map(drop));
         let expected = &mut self.state().expected;
         expected.push(expect.into_expected(), Location::caller());
         expected.is_verified_by_drop = true;
     }
 
-    /// Adds an expected call that is not verified on drop: a client of the control paths asks for the report.
-    #[cfg(feature = "server")]
-    #[track_caller]
-    pub(crate) fn expect_by_control<M: ApiMethod>(&self, expect: Expect<M>) {
-        self.state().expected.push(expect.into_expected(), Location::caller());
-    }
-
     /// Removes all expectations and mismatches. From now on every request is answered as without expectations.
     pub fn clear_expectations(&self) {
         self.state().expected = Expectations::default();
-    }
-
-    /// Waits until all expectations are met, at most `limit` by this timer.
-    ///
-    /// # Errors
-    /// As for [`verify`](Self::verify), after the limit.
-    pub async fn wait_until_satisfied(
-        &self,
-        limit: Duration,
-        timer: &dyn Timer,
-    ) -> Result<(), UnmetExpectations> {
-        let mut time = timer.sleep(limit);
-        poll_fn(|context| {
-            let full = {
-                let mut state = self.state();
-                if state.expected.is_satisfied() {
-                    return Poll::Ready(());
-                }
-                state.wait(context)
-            };
-            full.into_iter().for_each(Waker::wake);
-            time.as_mut().poll(context)
-        })
-        .await;
-        self.verify()
     }
 
     /// Checks that all expectations are met, that every request was expected, and that no script step is left.
@@ -80,21 +41,13 @@ impl Mock {
     pub fn verify(&self) -> Result<(), UnmetExpectations> {
         let mut state = self.state();
         state.expected.is_verified = true;
-        let requests: Vec<Target<'_>> =
-            state.recording.kept.iter().map(|entry| entry.request.target()).collect();
-        report(&state.expected, &requests, state.script.left(), self.seed())
+        report(&state)
     }
 
     /// Returns whether dropping this handle verifies the expectations.
     fn verifies_when_dropped(&self) -> bool {
-        let is_last_check = if self.is_first {
-            self.engine.first_is_gone.store(true, Ordering::Relaxed);
-            true
-        } else {
-            self.expects.load(Ordering::Relaxed) && self.engine.first_is_gone.load(Ordering::Relaxed)
-        };
         let expected = &self.state().expected;
-        is_last_check && expected.is_verified_by_drop && !expected.is_verified
+        self.is_first && expected.is_verified_by_drop && !expected.is_verified
     }
 }
 

@@ -40,8 +40,7 @@ impl ContentCoding {
 
     /// Compresses the body. The length of a partial body counts compressed bytes.
     pub(super) fn apply(self, wire: Wire) -> Wire {
-        let is_compressed = self == Self::Gzip && !matches!(wire, Wire::Nothing(_) | Wire::Refused);
-        if !is_compressed {
+        if self == Self::Identity {
             return wire;
         }
         match wire {

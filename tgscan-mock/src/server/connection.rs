@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -12,17 +12,15 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::body::MockBody;
-use super::connections::Open;
-use super::control::Refused;
-use super::service::{Connection, InFlight, Service};
-use super::socket::{Reset, Socket};
-use super::{control, log};
-use crate::engine::{End, Wire};
+use super::control::{self, Refused};
+use super::service::{InFlight, Service};
+use crate::engine::{End, Outcome, Wire, has_path, method_name};
 
 /// The largest request body in bytes. The longest valid form has 10 usernames of 32 characters.
 const MAX_REQUEST: usize = 64 * 1024;
@@ -39,9 +37,8 @@ pub(super) enum Acceptor {
 }
 
 /// Accepts and serves connections until dropped.
-pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Acceptor, service: Service) {
+pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Acceptor, service: Arc<Service>) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
-    let service = Arc::new(service);
     // Dropped with this future, which closes every connection.
     let mut tasks = JoinSet::new();
     loop {
@@ -49,7 +46,7 @@ pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Accept
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
                     // Counted before a later connection can be accepted.
-                    let open = service.connections.count_connection();
+                    let open = service.connections.clone();
                     tasks.spawn(serve(stream, acceptor.clone(), service.clone(), open));
                 } else {
                     // A failed connection, or no free file descriptors until some connections close.
@@ -57,33 +54,38 @@ pub(super) async fn accept_all(listener: std::net::TcpListener, acceptor: Accept
                 }
             }
             Some(_) = tasks.join_next() => {}
-            () = service.connections.close_ordered() => tasks.abort_all(),
+            () = service.close.notified() => tasks.abort_all(),
         }
     }
 }
 
-/// Serves a connection. `open` counts it until it ends.
-async fn serve(stream: TcpStream, acceptor: Acceptor, service: Arc<Service>, open: Open) {
-    let _open = open;
+/// Serves a connection. `_open` counts it until it ends.
+async fn serve(
+    stream: TcpStream,
+    acceptor: Acceptor,
+    service: Arc<Service>,
+    _open: Arc<()>,
+) -> io::Result<()> {
     // Answers are small and take one write, so waiting to fill a packet would only delay them.
-    let _ = stream.set_nodelay(true);
-    let connection = Connection { service: service.clone(), reset: Reset::default() };
-    let socket = Socket::new(stream, connection.reset.clone());
+    stream.set_nodelay(true)?;
+    let stream = stream.into_std()?;
+    let socket = Arc::new(Socket::from(stream.try_clone()?));
+    let stream = TcpStream::from_std(stream)?;
     match acceptor {
-        Acceptor::Plain => speak_http(socket, connection).await,
+        Acceptor::Plain => speak_http(stream, service, socket).await,
         #[cfg(feature = "tls")]
-        Acceptor::Tls(acceptor) => {
-            // If the client refuses the certificate, it knows the reason.
-            if let Ok(stream) = acceptor.accept(socket).await {
-                speak_http(stream, connection).await;
-            }
-        }
+        // If the client refuses the certificate, it knows the reason.
+        Acceptor::Tls(acceptor) => speak_http(acceptor.accept(stream).await?, service, socket).await,
     }
+    Ok(())
 }
 
-async fn speak_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, connection: Connection) {
-    let connection = Arc::new(connection);
-    let service = service_fn(move |request| respond(InFlight::of(connection.clone(), &request), request));
+async fn speak_http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    service: Arc<Service>,
+    socket: Arc<Socket>,
+) {
+    let service = service_fn(move |request| respond(service.clone(), socket.clone(), request));
     let mut http = Builder::new(TokioExecutor::new());
     // No dates, so that the same seed gives the same bytes.
     // No limit for the head of a request, which would set a timer for each.
@@ -114,10 +116,16 @@ async fn read(request: Request<Incoming>) -> (Request<Bytes>, Option<Refused>) {
 }
 
 /// Returns the response. An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.
-async fn respond(mut in_flight: InFlight, request: Request<Incoming>) -> io::Result<Response<MockBody>> {
-    let connection = in_flight.connection.clone();
-    let Connection { service, reset } = &*connection;
-    let Service { mock, coding, log, started_ms, .. } = &**service;
+async fn respond(
+    service: Arc<Service>,
+    socket: Arc<Socket>,
+    request: Request<Incoming>,
+) -> io::Result<Response<MockBody>> {
+    let start = Instant::now();
+    let is_counted = !control::is_control(request.uri().path());
+    let count = is_counted.then(|| service.requests.clone());
+    let mut in_flight = InFlight { service: service.clone(), start, number: None, _count: count };
+    let Service { mock, coding, log, started_ms, .. } = &*service;
     let coding = coding.accepted_by(request.headers());
     let (request, unread) = read(request).await;
     let wire = if let Some(response) = control::answer(mock, *started_ms, &request, unread.as_ref()).await {
@@ -128,10 +136,10 @@ async fn respond(mut in_flight: InFlight, request: Request<Incoming>) -> io::Res
             None => mock.respond_at(&request, Some(now)),
             Some((status, why)) => mock.refuse_unread(&request, now, status, &why),
         };
-        mock.record_answer(outcome.number, log::http_method(request.method()), &request, &outcome.wire);
+        mock.record_answer(outcome.number, &outcome.wire);
         in_flight.number = Some(outcome.number);
         if let Some(log) = log {
-            log(&log::line(&request, &outcome));
+            log(&log_line(&request, &outcome));
         }
         if let Some(latency) = outcome.latency {
             tokio::time::sleep(latency).await;
@@ -143,9 +151,6 @@ async fn respond(mut in_flight: InFlight, request: Request<Incoming>) -> io::Res
         Wire::Whole(response) => Ok(response.map(|body| MockBody::whole(body, in_flight))),
         Wire::Slow(response) => Ok(response.map(|body| MockBody::slow(body, in_flight))),
         Wire::Partial(response, at, end) => {
-            if end == End::Reset {
-                reset.order();
-            }
             Ok(response.map(|body| MockBody::partial(body, in_flight, at, end, coding.filler())))
         }
         // Without a body, no bytes can trickle.
@@ -153,8 +158,22 @@ async fn respond(mut in_flight: InFlight, request: Request<Incoming>) -> io::Res
         Wire::Nothing(End::Close) => Err(ended()),
         // The connection is already open, so the closest fault is a reset.
         Wire::Nothing(End::Reset) | Wire::Refused => {
-            reset.order();
+            // Closing without lingering sends RST, as a crashed or overloaded server does.
+            socket.set_linger(Some(Duration::ZERO))?;
             Err(ended())
         }
     }
+}
+
+/// Returns a log line without secrets: an unknown path or HTTP method could be a query or a key in the wrong place.
+fn log_line(request: &Request<Bytes>, outcome: &Outcome) -> String {
+    let path = Some(request.uri().path()).filter(|path| has_path(path)).unwrap_or("(unknown path)");
+    let answer = match &outcome.wire {
+        Wire::Whole(response) => response.status().as_u16().to_string(),
+        Wire::Slow(response) => format!("{} slowly", response.status().as_u16()),
+        Wire::Partial(response, _, end) => format!("{} then {}", response.status().as_u16(), end.name()),
+        Wire::Nothing(end) => end.name().into(),
+        Wire::Refused => "reset".into(),
+    };
+    format!("{} {path}: {answer}, charged {}", method_name(request.method()), outcome.charged)
 }

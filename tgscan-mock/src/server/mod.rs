@@ -3,25 +3,22 @@
 mod body;
 mod coding;
 mod connection;
-mod connections;
 mod control;
 mod inspector;
-mod log;
 mod service;
-mod socket;
 #[cfg(feature = "tls")]
 mod tls;
 
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 pub(crate) use self::coding::ContentCoding;
-use self::connections::Connections;
 use self::service::Service;
 #[cfg(feature = "tls")]
 use self::tls::Tls;
@@ -126,7 +123,7 @@ impl ServerOptions {
 /// | path | HTTP method | description |
 /// |---|---|---|
 /// | `/_mock/state` | `GET` | returns seed, latency, costs, account, and the numbers of keys, requests and faults |
-/// | | `PUT` | changes any of `credits`, `seed`, `latency_ms`, `costs`, `live_keys`, `test_keys`, `revoked_keys`, `answers_unexpected`: `{"credits": 5}` |
+/// | | `PUT` | changes any of `credits`, `seed`, `latency_ms`, `costs`, `live_keys`, `test_keys`, `answers_unexpected`: `{"credits": 5}` |
 /// | `/_mock/requests` | `GET` | returns the requests, oldest first, like [`Mock::requests`] |
 /// | `/_mock/request?number=N` | `GET` | returns a request with its answer |
 /// | `/_mock/changes?after=CURSOR` | `GET` | waits up to a second, and returns the requests after an earlier answer's `cursor`, the state, the script, and the progress of the expectations |
@@ -138,8 +135,8 @@ impl ServerOptions {
 /// | `/_mock/openapi.json` | `GET` | the OpenAPI 3.1 document of the API |
 /// | `/_mock/control.json` | `GET` | the OpenAPI 3.1 document of these paths |
 ///
-/// The last 1,000 requests are kept, at most 16 MiB of them. Of their answers, the first 64 KiB of each body are kept,
-/// at most 16 MiB in total; the oldest answers are removed before their requests.
+/// The last 1,000 requests are kept, at most 16 MiB with their answers. Of each answer, the first 64 KiB of the body are
+/// kept.
 ///
 /// ```
 /// use tgscan_mock::{Mock, MockServer, ServerOptions};
@@ -154,7 +151,7 @@ pub struct MockServer {
     scheme: &'static str,
     ca_pem: Option<String>,
     stop: Option<oneshot::Sender<()>>,
-    connections: Connections,
+    service: Arc<Service>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -194,22 +191,26 @@ impl MockServer {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        let served = mock.clone();
-        let connections = Connections::default();
-        let shared = connections.clone();
-        let (coding, log) = (options.coding, options.log);
-        let started_ms = since_1970(SystemTime::now());
-        let service = Service { mock: served, connections: shared, coding, log, started_ms };
+        let service = Arc::new(Service {
+            mock: mock.clone(),
+            coding: options.coding,
+            log: options.log,
+            started_ms: since_1970(SystemTime::now()),
+            close: Notify::new(),
+            connections: Arc::default(),
+            requests: Arc::default(),
+        });
+        let served = service.clone();
         let thread = std::thread::Builder::new().name("tgscan-mock".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = connection::accept_all(listener, acceptor, service) => {}
+                    () = connection::accept_all(listener, acceptor, served) => {}
                     _ = stopped => {}
                 }
             });
             // Dropping the runtime closes the open connections.
         })?;
-        Ok(Self { address, scheme, ca_pem, stop: Some(stop), connections, thread: Some(thread) })
+        Ok(Self { address, scheme, ca_pem, stop: Some(stop), service, thread: Some(thread) })
     }
 
     /// Returns the address.
@@ -224,18 +225,19 @@ impl MockServer {
 
     /// Closes all open connections, as a server does after an idle time or a restart. New connections are accepted.
     pub fn close_connections(&self) {
-        self.connections.close_all();
+        // Now, or when the server's thread next waits.
+        self.service.close.notify_one();
     }
 
     /// Returns the number of open connections.
     pub fn open_connections(&self) -> usize {
-        self.connections.open()
+        Arc::strong_count(&self.service.connections) - 1
     }
 
     /// Returns the number of requests in flight, without those to control paths.
     #[doc(hidden)]
     pub fn requests_in_flight(&self) -> usize {
-        self.connections.requests()
+        Arc::strong_count(&self.service.requests) - 1
     }
 
     /// Returns the certificate of the authority that signed the server's certificate as PEM, or `None` without TLS.

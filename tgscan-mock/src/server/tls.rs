@@ -8,12 +8,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
+use tgscan_core::types::civil_of_day;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-
-use crate::data::Date;
 
 /// The names in every certificate, for the addresses that the server listens on.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -74,7 +73,7 @@ fn valid(certificate: &mut CertificateParams) {
     let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
         / (24 * 60 * 60);
     let date = |day| {
-        let (year, month, day) = Date::of_day(day).civil();
+        let (year, month, day) = civil_of_day(day);
         let number = |number: u64| u8::try_from(number).unwrap_or(1);
         rcgen::date_time_ymd(i32::try_from(year).unwrap_or(2026), number(month), number(day))
     };

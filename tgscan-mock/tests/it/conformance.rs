@@ -224,11 +224,11 @@ fn a_transport_that_turns_statuses_into_errors_fails() {
         &[
             "TooManyRequests",
             "Unavailable",
-            "HtmlPage(50",
-            "GatewayJson(50",
+            "HtmlPage { status: 50",
+            "GatewayJson { status: 50",
             "Redirect",
-            "ErrorEnvelope(400)",
-            "ErrorEnvelope(500)",
+            "ErrorEnvelope { status: 400 }",
+            "ErrorEnvelope { status: 500 }",
             "OkUnder500",
         ],
     );
@@ -244,7 +244,13 @@ fn a_transport_that_always_claims_never_sent_fails() {
 
 #[test]
 fn a_transport_that_drops_received_bytes_fails() {
-    let lines = ["CutBody(20)", "CutBody(200)", "StallBody(20)", "TrickleBody(20)", "Oversized"];
+    let lines = [
+        "CutBody { at: 20 }",
+        "CutBody { at: 200 }",
+        "StallBody { at: 20 }",
+        "TrickleBody { at: 20 }",
+        "Oversized",
+    ];
     fails_on(Fault::DropsPrefix, &lines);
 }
 
@@ -312,7 +318,7 @@ fn a_transport_that_loses_a_partial_response_passes_with_a_warning() {
     let report = block_on(conformance::run(Scheme::Http, make));
     report.assert_passed();
     assert!(
-        report.to_string().contains("\nwarning fault CutBody(20), charged: could be ResponseStarted"),
+        report.to_string().contains("\nwarning fault CutBody { at: 20 }, charged: could be ResponseStarted"),
         "{report}"
     );
 }

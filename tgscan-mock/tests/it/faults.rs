@@ -30,19 +30,15 @@ fn header(response: &Response<Bytes>, name: http::HeaderName) -> &str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
-fn status(code: u16) -> http::StatusCode {
-    http::StatusCode::from_u16(code).unwrap()
-}
-
 #[test]
 fn refusals_have_their_status_and_retry_after() {
     for (kind, code, wait) in [
-        (FaultKind::TooManyRequests(None), 429, ""),
-        (FaultKind::TooManyRequests(Some(2)), 429, "2"),
-        (FaultKind::Unavailable(None), 503, ""),
-        (FaultKind::Unavailable(Some(9)), 503, "9"),
-        (FaultKind::ErrorEnvelope(status(200)), 200, ""),
-        (FaultKind::ErrorEnvelope(status(500)), 500, ""),
+        (FaultKind::TooManyRequests { retry_after: None }, 429, ""),
+        (FaultKind::TooManyRequests { retry_after: Some(2) }, 429, "2"),
+        (FaultKind::Unavailable { retry_after: None }, 503, ""),
+        (FaultKind::Unavailable { retry_after: Some(9) }, 503, "9"),
+        (FaultKind::ErrorEnvelope { status: 200 }, 200, ""),
+        (FaultKind::ErrorEnvelope { status: 500 }, 500, ""),
     ] {
         let response = whole(kind);
         assert_eq!((response.status().as_u16(), header(&response, RETRY_AFTER)), (code, wait));
@@ -53,10 +49,10 @@ fn refusals_have_their_status_and_retry_after() {
 
 #[test]
 fn pages_and_redirects_look_like_a_gateways() {
-    let page = whole(FaultKind::HtmlPage(status(502)));
+    let page = whole(FaultKind::HtmlPage { status: 502 });
     assert_eq!((page.status().as_u16(), header(&page, CONTENT_TYPE)), (502, "text/html"));
     assert!(page.body().starts_with(b"<html>"));
-    let redirect = whole(FaultKind::Redirect(status(307)));
+    let redirect = whole(FaultKind::Redirect { status: 307 });
     assert_eq!((redirect.status().as_u16(), header(&redirect, CONTENT_TYPE)), (307, "text/html"));
     assert!(header(&redirect, LOCATION).starts_with("https://elsewhere.invalid/"));
     assert!(!redirect.body().is_empty());
@@ -66,7 +62,7 @@ fn pages_and_redirects_look_like_a_gateways() {
 fn gateway_json_comes_before_or_after_the_charge() {
     for code in [200, 502, 503, 504] {
         for (charged, spent) in [(false, 0), (true, 1)] {
-            let fault = Fault::new(FaultKind::GatewayJson(status(code)));
+            let fault = Fault::new(FaultKind::GatewayJson { status: code });
             let fault = if charged { fault.charged() } else { fault };
             let mock = Mock::new();
             mock.script::<Search>([fault.clone(), fault.with_message("no \"healthy\" upstream")]);
@@ -83,7 +79,7 @@ fn gateway_json_comes_before_or_after_the_charge() {
         }
     }
     let expected: &[u8] = br#"{"status":"error","message":"upstream request timeout"}"#;
-    assert_eq!(whole(FaultKind::GatewayJson(status(503))).body(), expected);
+    assert_eq!(whole(FaultKind::GatewayJson { status: 503 }).body(), expected);
 }
 
 #[test]
@@ -95,9 +91,9 @@ fn faulty_answers_differ_in_one_part() {
     let cost = "/result/meta/op_cost";
     let mut changed = json(&right);
     *changed.pointer_mut(cost).unwrap() = 0.5.into();
-    assert_eq!(json(&whole(FaultKind::FieldMistyped(cost.into()))), changed);
+    assert_eq!(json(&whole(FaultKind::FieldMistyped { field: cost.into() })), changed);
     changed.pointer_mut("/result/meta").unwrap().as_object_mut().unwrap().remove("op_cost");
-    assert_eq!(json(&whole(FaultKind::FieldMissing(cost.into()))), changed);
+    assert_eq!(json(&whole(FaultKind::FieldMissing { field: cost.into() })), changed);
 
     let mislabelled = whole(FaultKind::WrongContentType);
     assert_eq!((header(&mislabelled, CONTENT_TYPE), mislabelled.body()), ("text/html", right.body()));
@@ -108,10 +104,10 @@ fn faulty_answers_differ_in_one_part() {
     assert_eq!(repeated.body(), right.body());
     let failed = whole(FaultKind::OkUnder500);
     assert_eq!((failed.status().as_u16(), failed.body()), (500, right.body()));
-    let large = whole(FaultKind::Oversized(10_000));
+    let large = whole(FaultKind::Oversized { bytes: 10_000 });
     assert!(large.body().len() >= 10_000);
     assert_eq!(json(&large)["result"], json(&right)["result"]);
-    assert_eq!(whole(FaultKind::CutJson(30)).body(), &right.body()[..30]);
+    assert_eq!(whole(FaultKind::CutJson { at: 30 }).body(), &right.body()[..30]);
 }
 
 #[test]

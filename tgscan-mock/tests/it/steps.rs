@@ -37,8 +37,8 @@ fn a_refused_request_uses_no_step() {
 #[test]
 fn steps_keep_their_order_after_refused_requests() {
     let mock = Mock::builder().credits(0).build().unwrap();
-    mock.script::<Search>([FaultKind::CutJson(1), FaultKind::CutJson(2)]);
-    mock.script_any([FaultKind::CutJson(3)]);
+    mock.script::<Search>([FaultKind::CutJson { at: 1 }, FaultKind::CutJson { at: 2 }]);
+    mock.script_any([FaultKind::CutJson { at: 3 }]);
     let mut lengths = Vec::new();
     for _ in 0..4 {
         assert_eq!(ask(&mock, Mock::LIVE_KEY).0, 402);
@@ -51,7 +51,10 @@ fn steps_keep_their_order_after_refused_requests() {
 #[test]
 fn fault_before_processing_applies_without_credits() {
     let mock = Mock::builder().credits(0).build().unwrap();
-    mock.script::<Search>([FaultKind::TooManyRequests(None), FaultKind::Unavailable(None)]);
+    mock.script::<Search>([
+        FaultKind::TooManyRequests { retry_after: None },
+        FaultKind::Unavailable { retry_after: None },
+    ]);
     assert_eq!([ask(&mock, Mock::LIVE_KEY).0, ask(&mock, Mock::LIVE_KEY).0], [429, 503]);
     assert_eq!((ask(&mock, Mock::LIVE_KEY).0, mock.script_left()), (402, 0));
 }
@@ -60,8 +63,8 @@ fn fault_before_processing_applies_without_credits() {
 fn a_fault_that_changes_nothing_is_free_and_stays() {
     // Other answers have the field, but not this one.
     for kind in [
-        FaultKind::FieldMissing("/result/groups/5000/title".into()),
-        FaultKind::FieldMistyped("/result/groups/5000/id".into()),
+        FaultKind::FieldMissing { field: "/result/groups/5000/title".into() },
+        FaultKind::FieldMistyped { field: "/result/groups/5000/id".into() },
     ] {
         let mock = Mock::new();
         mock.script::<Search>([kind.clone()]);

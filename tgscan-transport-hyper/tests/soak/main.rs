@@ -17,8 +17,13 @@ const CONCURRENCY: usize = 64;
 const COST: u64 = 3;
 
 /// The faults of every twentieth request, in turn.
-const FAULTS: [FaultKind; 5] =
-    [FaultKind::Reset, FaultKind::Stall, FaultKind::CutBody(20), FaultKind::StallBody(20), FaultKind::Close];
+const FAULTS: [FaultKind; 5] = [
+    FaultKind::Reset,
+    FaultKind::Stall,
+    FaultKind::CutBody { at: 20 },
+    FaultKind::StallBody { at: 20 },
+    FaultKind::Close,
+];
 
 fn script(calls: usize) -> impl Iterator<Item = Option<Fault>> {
     (1..=calls).map(|number| {

@@ -18,7 +18,7 @@ use tgscan_bench::install_crypto_provider;
 use tgscan_bench::peers::{clients, servers};
 use tgscan_core::types::{Search, SearchAnswer, SearchGroup};
 use tgscan_core::{Api, ApiKey};
-use tgscan_mock::{Expect, Mock, MockServer, Repeat, ServerOptions};
+use tgscan_mock::{Expect, Mock, MockServer, ServerOptions};
 
 fn main() {
     install_crypto_provider();
@@ -118,13 +118,12 @@ fn start(name: &str) -> Running {
 }
 
 fn mock(name: &str) -> Mock {
-    let repeat = if [FRESH, FRESH_100].contains(&name) { Repeat::Varied } else { Repeat::Same };
-    let mock = Mock::builder().seed(7).credits(i64::MAX).repeat(repeat).build().expect("legal settings");
+    let mock = Mock::builder().seed(7).credits(i64::MAX).build().expect("legal settings");
     let any = Expect::<Search>::any().at_least(0);
     match name {
-        FRESH => mock.expect(any.always_sampled(answers(5))),
-        FRESH_100 => mock.expect(any.always_sampled(answers(100))),
-        PINNED => mock.expect(any.always_answer(answer(SIZES[0]))),
+        FRESH => mock.expect(any.then_sampled(answers(5)).repeated()),
+        FRESH_100 => mock.expect(any.then_sampled(answers(100)).repeated()),
+        PINNED => mock.expect(any.then_answer(answer(SIZES[0])).repeated()),
         _ => {}
     }
     mock

@@ -10,7 +10,7 @@ use tgscan_core::types::{
     registry::{MethodVisitor, visit_all},
 };
 use tgscan_mock::{
-    Mock, MockBuilder, Repeat,
+    Mock, MockBuilder,
     data::Profile,
     outcome::{Class, Outcome, Wire},
 };
@@ -35,7 +35,7 @@ fn mock(set: fn(MockBuilder) -> MockBuilder) -> Mock {
 }
 
 fn hostile(mock: MockBuilder) -> MockBuilder {
-    mock.profile(Profile::Undocumented).repeat(Repeat::Varied)
+    mock.profile(Profile::Undocumented)
 }
 
 /// Parses the input, or returns `None` if it is not a valid request.

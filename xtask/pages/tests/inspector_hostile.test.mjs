@@ -111,7 +111,7 @@ test("shows hostile texts in every field of the control paths as text, also of 1
     request.number = index + 1;
   });
   const textOf = (number) => texts[Math.floor((number - 1) / changes.requests.length)];
-  const costs = Object.fromEntries(texts.map((text) => [text, { usual: 1, groups_per_credit: null, queries: { [text]: 1 } }]));
+  const costs = Object.fromEntries(texts.map((text) => [text, { usual: 1, queries: { [text]: 1 } }]));
   const hostile = {
     ...changes,
     cursor: "1.1.1",

@@ -70,7 +70,7 @@ pub(super) async fn run(seed: u64) -> Result<Vec<String>, String> {
         is_right && error.credits() == Credits::Uncertain,
     );
 
-    stage.mock.script::<Search>([Fault::new(FaultKind::CutBody(60))]);
+    stage.mock.script::<Search>([Fault::new(FaultKind::CutBody { at: 60 })]);
     let error = expect_error(client.search(user()?).await)?;
     let kept = error.response().map_or(0, |response| response.body().len());
     let is_right = error.delivery() == Some(Delivery::ResponseStarted) && kept == 60 && error.attempts() == 1;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tgscan_core::http::StatusCode;
 use tgscan_core::store::{
     AccountName, Call, CallState, Changes, Loaded, Lookup, Needs, RowKey, Store, StorePolicy,
 };
@@ -115,7 +114,7 @@ fn question_that_is_taken_for_new_keeps_its_answer() {
     ask(&client, "alice_1");
     ask_new(&client);
     let again = client.clone().with_lookup(Lookup::New);
-    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope(StatusCode::BAD_REQUEST))]);
+    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope { status: 400 })]);
     assert_eq!(runtime().block_on(again.search("alice_1")).unwrap_err().credits(), Credits::NotCharged);
     mock.clear_script();
     let stored = client.clone().with_lookup(Lookup::Stored);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_executor::block_on;
 use tgscan_core::bytes::Bytes;
-use tgscan_core::http::{Request, Response, StatusCode};
+use tgscan_core::http::{Request, Response};
 use tgscan_core::store::{Call, Lookup, StoreError, StoreRefusal};
 use tgscan_core::{Api, ApiKey, Client, Credits, ErrorKind, Storage, transport_fn};
 use tgscan_mock::types::{Search, SimilarGroups};
@@ -136,7 +136,7 @@ fn older_answer_stands_again_when_a_new_one_cannot_be_had(open: fn() -> Subject)
     let mock = mock();
     let client = subject.client(&mock);
     let first = block_on(client.search("alice_1")).unwrap();
-    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope(StatusCode::UNAUTHORIZED))]);
+    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope { status: 401 })]);
     block_on(client.clone().with_lookup(Lookup::New).search("alice_1")).unwrap_err();
     assert_eq!(block_on(client.search("alice_1")).unwrap().raw(), first.raw());
     mock.script::<Search>([Fault::new(FaultKind::Reset).charged()]);
@@ -149,7 +149,7 @@ fn undecodable_answer_is_kept_and_not_asked_for_again(open: fn() -> Subject) {
     let subject = open();
     let mock = mock();
     let client = subject.client(&mock);
-    mock.script::<Search>([Fault::new(FaultKind::FieldMissing("/result/meta".into()))]);
+    mock.script::<Search>([Fault::new(FaultKind::FieldMissing { field: "/result/meta".into() })]);
     let first = block_on(client.search("alice_1")).unwrap_err();
     assert!(first.is_decode(), "{first}");
     let again = block_on(client.search("alice_1")).unwrap_err();

@@ -130,7 +130,7 @@ impl Run {
         self.asked += 1;
         let name = format!("name_{}", self.asked);
         if is_renewed {
-            self.mock.script::<Search>([Reply::new(FaultKind::TooManyRequests(Some(0)))]);
+            self.mock.script::<Search>([Reply::new(FaultKind::TooManyRequests { retry_after: Some(0) })]);
         }
         let began = Instant::now();
         let reply = client.search(name.as_str()).await;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use futures_executor::block_on;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::call::{AttemptSummary, CallSummary, Now, Observer, Step};
-use tgscan_core::http::{Request, Response, StatusCode};
+use tgscan_core::http::{Request, Response};
 use tgscan_core::store::{CallState, Lookup, StoreError, StoreRefusal};
 use tgscan_core::{
     Api, ApiKey, Credits, ErrorKind, RetryPolicy, Storage, Transport, TransportError, transport_fn,
@@ -129,7 +129,7 @@ fn refused_call_leaves_nothing_behind(open: fn() -> Subject) {
     let subject = open();
     let mock = mock();
     let client = subject.client(&mock);
-    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope(StatusCode::UNAUTHORIZED))]);
+    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope { status: 401 })]);
     let refused = block_on(client.search("alice_1")).unwrap_err();
     assert_eq!(refused.credits(), Credits::NotCharged);
     assert!(block_on(subject.account().calls(0, 10)).unwrap().is_empty());
@@ -256,7 +256,7 @@ fn error_names_its_call_although_an_observer_keeps_it() {
 fn answer_after_a_refused_attempt_is_observed_without_an_error() {
     let (subject, mock, errors) = (Subject::memory(), mock(), Errors::default());
     let client = subject.client(&mock).with_observer(errors.clone());
-    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope(StatusCode::TOO_MANY_REQUESTS))]);
+    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope { status: 429 })]);
     block_on(client.search("alice_1")).unwrap();
     let errors = errors.0.lock().unwrap();
     assert_eq!(errors.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false], "{errors:?}");
@@ -280,7 +280,7 @@ fn refusal_before_the_grant_is_no_error_of_the_attempt() {
     });
     let client = subject.client(&mock).with_transport(transport).with_observer(errors.clone());
     // The first one is refused and free, and the second one waits for it.
-    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope(StatusCode::BAD_REQUEST))]);
+    mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope { status: 400 })]);
     let (first, second) =
         block_on(futures_util::future::join(client.search("alice_1"), client.search("alice_1")));
     assert!(first.is_err() || second.is_err());

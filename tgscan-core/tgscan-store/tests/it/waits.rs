@@ -126,7 +126,7 @@ fn paused_call_keeps_its_claim_and_costs_nothing_if_dropped() {
     }
     let subject = Subject::memory();
     let mock = mock();
-    mock.script::<Search>([Fault::new(FaultKind::TooManyRequests(Some(1)))]);
+    mock.script::<Search>([Fault::new(FaultKind::TooManyRequests { retry_after: Some(1) })]);
     let client = subject.client(&mock).with_timer(Never);
     let mut call = Box::pin(client.search("alice_1"));
     assert!(!poll_once(call.as_mut()));

@@ -154,11 +154,11 @@ pub(crate) fn lifetime(backend: &Backend, name: &str) -> Duration {
 pub(crate) fn reply(rng: &mut Rng) -> Option<Reply> {
     Some(match rng.u64(..24) {
         0 => Reply::new(FaultKind::Reset).charged(),
-        1 => Reply::new(FaultKind::HtmlPage(StatusCode::BAD_GATEWAY)).charged(),
-        2 => Reply::new(FaultKind::HtmlPage(StatusCode::SERVICE_UNAVAILABLE)).charged(),
-        3 => Reply::new(FaultKind::CutBody(20)).charged(),
+        1 => Reply::new(FaultKind::HtmlPage { status: 502 }).charged(),
+        2 => Reply::new(FaultKind::HtmlPage { status: 503 }).charged(),
+        3 => Reply::new(FaultKind::CutBody { at: 20 }).charged(),
         4 => Reply::new(FaultKind::Close),
-        5 => Reply::new(FaultKind::TooManyRequests(Some(0))),
+        5 => Reply::new(FaultKind::TooManyRequests { retry_after: Some(0) }),
         _ => return None,
     })
 }

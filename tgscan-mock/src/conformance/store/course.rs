@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tgscan_core::call::InFlight;
-use tgscan_core::store::{Account, AccountName, CallState, Store};
+use tgscan_core::store::{Account, AccountName, CallState, Lookup, Store};
 use tgscan_core::types::Search;
 
-use super::model::{ACCOUNTS, Call, Model};
+use super::model::{ACCOUNTS, Call, Model, Question};
 use super::process::Process;
-use super::step::Step;
+use super::step::{Action, Step};
 use super::{BrokenRule, Result, Rule, StoreUnderTest};
 use crate::Mock;
 use crate::outcome::Wire;
@@ -97,39 +97,42 @@ impl Course {
     }
 
     async fn take(&mut self, subject: &mut impl StoreUnderTest, step: Step) -> Result {
-        (self.rule, self.account) = (Rule::Accounting, step.account());
-        match step {
-            Step::Ask { account, person, answers, is_capped, reply } => {
-                self.ask(account, person, answers, CAPS[usize::from(!is_capped)], reply).await
-            }
-            Step::AskTwice { account, person } => self.ask_twice(account, person).await,
-            Step::DropAsking { account, person } => self.drop_asking(account, person).await,
-            Step::Deliver { call } if !self.sent.is_empty() => {
+        let Step { action, account, person, call } = step;
+        (self.rule, self.account) = (Rule::Accounting, step.changed_account());
+        let question = |lookup, is_capped: bool| {
+            let cap = CAPS[usize::from(!is_capped)];
+            Question { account, person, lookup, cap }
+        };
+        match action {
+            Action::Ask { lookup, is_capped, reply } => self.ask(question(lookup, is_capped), reply).await,
+            Action::AskTwice => self.ask_twice(question(Lookup::StoredOrNew, false)).await,
+            Action::DropAsking => self.drop_asking(question(Lookup::New, false)).await,
+            Action::Deliver | Action::Drop if self.sent.is_empty() => Ok(()),
+            Action::Deliver => {
                 let sent = self.sent.remove(call % self.sent.len());
                 self.deliver(sent).await
             }
-            Step::Drop { call } if !self.sent.is_empty() => {
+            Action::Drop => {
                 let Sent { account, id, handle, in_flight, .. } = self.sent.remove(call % self.sent.len());
                 drop(in_flight);
                 self.rule = Rule::Uncertain;
                 self.model.ended(account, id, Some(CallState::Uncertain), None);
                 flush(&handle).await
             }
-            Step::Crash => self.crash(subject).await,
-            Step::AdvanceHours(hours) => {
-                let duration = HOUR * u32::try_from(hours).unwrap_or_default();
-                subject.advance(duration);
-                self.model.now += duration;
+            Action::Crash => self.crash(subject).await,
+            Action::AdvanceHours(hours) => {
+                subject.advance(HOUR * hours);
+                self.model.now += HOUR * hours;
                 Ok(())
             }
-            Step::Expire { account } => {
+            Action::Expire => {
                 self.rule = Rule::Expiry;
                 self.expire(account).await
             }
-            Step::Erase { account, person } => self.erase(account, person).await,
-            Step::Resolve { call } => self.resolve(call).await,
-            Step::Purchase { account } => self.purchase(account).await,
-            Step::Compare { account } => {
+            Action::Erase => self.erase(account, person).await,
+            Action::Resolve => self.resolve(call).await,
+            Action::Purchase => self.purchase(account).await,
+            Action::Compare => {
                 self.rule = Rule::Resolving;
                 let is_busy = |call: &Call| call.account == account && call.state == CallState::InFlight;
                 if self.model.calls.iter().any(is_busy) {
@@ -140,7 +143,6 @@ impl Course {
                 self.model.now += HOUR;
                 self.compare_with_balance(account).await
             }
-            Step::Deliver { .. } | Step::Drop { .. } => Ok(()),
         }
     }
 }

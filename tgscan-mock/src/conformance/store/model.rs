@@ -3,15 +3,9 @@
 use std::time::Duration;
 
 use tgscan_core::bytes::Bytes;
-use tgscan_core::store::{CallId, CallState};
+use tgscan_core::store::{CallId, CallState, Lookup};
 
-/// Which answers a question accepts; see [`Lookup`](tgscan_core::store::Lookup).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answers {
-    StoredOrNew,
-    New,
-    Stored,
-}
+use super::Rule;
 
 /// The accounts: label, service, and the time for which answers are kept.
 pub(super) const ACCOUNTS: [(&str, &str, Duration); 3] = [
@@ -39,14 +33,38 @@ pub(super) struct Call {
     pub(super) is_removed: bool,
 }
 
-/// The expected result of a question.
+/// A question of a course.
+#[derive(Clone, Copy)]
+pub(super) struct Question {
+    pub(super) account: usize,
+    pub(super) person: usize,
+    pub(super) lookup: Lookup,
+    pub(super) cap: u64,
+}
+
+/// The result of a question.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Expected {
-    Granted,
+pub(super) enum Outcome {
+    Sent,
     Stored(Bytes),
     InFlight,
     Uncertain(CallId),
     NotStored,
+    CapReached,
+}
+
+impl Outcome {
+    /// Returns the rule that is broken if another outcome than this one is found.
+    pub(super) fn rule(&self, found: &Self) -> Rule {
+        match (self, found) {
+            (Self::CapReached, _) | (Self::Sent, Self::CapReached) => Rule::Cap,
+            (Self::Sent, _) => Rule::Isolation,
+            (Self::Stored(_), _) => Rule::DurableAnswer,
+            (_, Self::Stored(_)) | (Self::NotStored, _) => Rule::Expiry,
+            (Self::InFlight, _) => Rule::OneClaim,
+            (Self::Uncertain(_), _) => Rule::Uncertain,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -69,8 +87,8 @@ impl Call {
 }
 
 impl Model {
-    /// Returns the expected result of a question, without caps.
-    pub(super) fn expect(&self, account: usize, person: usize, answers: Answers) -> Expected {
+    /// Returns the expected result of a question. `has_room` is whether the caps allow another call.
+    pub(super) fn expect(&self, account: usize, person: usize, lookup: Lookup, has_room: bool) -> Outcome {
         let is_same = |call: &&Call| (call.account, call.person) == (account, person) && !call.is_removed;
         let latest = || self.calls.iter().rev().filter(is_same);
         let is_young = |at: Duration| {
@@ -78,14 +96,13 @@ impl Model {
             age <= MAX_AGE && age < ACCOUNTS[account].2
         };
         let stored = latest().find_map(|call| call.answer.as_ref()).filter(|(_, at)| is_young(*at));
-        if let (Some((body, _)), Answers::StoredOrNew | Answers::Stored) = (stored, answers) {
-            return Expected::Stored(body.clone());
-        }
-        match latest().find(|call| call.blocks_question()) {
-            _ if answers == Answers::Stored => Expected::NotStored,
-            Some(call) if call.state == CallState::InFlight => Expected::InFlight,
-            Some(call) => Expected::Uncertain(call.id),
-            None => Expected::Granted,
+        match (latest().find(|call| call.blocks_question()), stored) {
+            (_, Some((body, _))) if lookup != Lookup::New => Outcome::Stored(body.clone()),
+            _ if lookup == Lookup::Stored => Outcome::NotStored,
+            (Some(call), _) if call.state == CallState::InFlight => Outcome::InFlight,
+            (Some(call), _) => Outcome::Uncertain(call.id),
+            (None, _) if has_room => Outcome::Sent,
+            (None, _) => Outcome::CapReached,
         }
     }
 

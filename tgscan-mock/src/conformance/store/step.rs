@@ -1,54 +1,43 @@
 //! The steps of a course.
 
-use super::model::Answers;
+use tgscan_core::store::Lookup;
+
+use super::model::ACCOUNTS;
 use crate::data::Rng;
 
-/// A step. Selects a call by its index among the possible ones, so that a course can be shortened.
+/// A step: an action, with its account, person and call.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
+pub(super) struct Step {
+    pub(super) action: Action,
+    pub(super) account: usize,
+    pub(super) person: usize,
+    /// Selects a call by its index among the possible ones, so that a course can be shortened.
+    pub(super) call: usize,
+}
+
+/// An action. Each ignores the parts of the step that it does not need.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Action {
     Ask {
-        account: usize,
-        person: usize,
-        answers: Answers,
+        lookup: Lookup,
         is_capped: bool,
         reply: Reply,
     },
     /// Asks twice concurrently, by separate handles.
-    AskTwice {
-        account: usize,
-        person: usize,
-    },
+    AskTwice,
     /// Asks, and drops the future after it was polled once.
-    DropAsking {
-        account: usize,
-        person: usize,
-    },
+    DropAsking,
     /// Delivers the reply of a call in flight.
-    Deliver {
-        call: usize,
-    },
+    Deliver,
     /// Drops a call in flight.
-    Drop {
-        call: usize,
-    },
+    Drop,
     Crash,
-    AdvanceHours(u64),
-    Expire {
-        account: usize,
-    },
-    Erase {
-        account: usize,
-        person: usize,
-    },
-    Resolve {
-        call: usize,
-    },
-    Purchase {
-        account: usize,
-    },
-    Compare {
-        account: usize,
-    },
+    AdvanceHours(u32),
+    Expire,
+    Erase,
+    Resolve,
+    Purchase,
+    Compare,
 }
 
 /// The response to a request.
@@ -57,57 +46,47 @@ pub(super) enum Reply {
     Answer,
     /// Refused temporarily: the call is sent again after a backoff.
     TooManyRequests,
-    /// The connection breaks, before or after the request was charged.
-    Reset {
-        is_charged: bool,
-    },
+    /// The connection breaks before the request is charged.
+    Reset,
+    /// The connection breaks after the request was charged.
+    ChargedReset,
     Refused,
 }
 
 impl Step {
-    /// Returns the account of the step.
-    pub(super) fn account(self) -> Option<usize> {
-        match self {
-            Self::Ask { account, .. }
-            | Self::AskTwice { account, .. }
-            | Self::DropAsking { account, .. }
-            | Self::Expire { account }
-            | Self::Erase { account, .. }
-            | Self::Purchase { account }
-            | Self::Compare { account } => Some(account),
-            _ => None,
-        }
+    /// Returns the account that the step changes, if it is only that of the step.
+    pub(super) fn changed_account(self) -> Option<usize> {
+        use Action::{AdvanceHours, Crash, Deliver, Drop, Resolve};
+        let is_of_all = matches!(self.action, Deliver | Drop | Crash | AdvanceHours(_) | Resolve);
+        (!is_of_all).then_some(self.account)
     }
 
     pub(super) fn random(rng: &mut Rng) -> Self {
-        let (account, person) = (rng.index(super::model::ACCOUNTS.len()), rng.index(2));
-        match rng.between(0, 31) {
-            0..=12 => Self::Ask {
-                account,
-                person,
-                answers: [Answers::StoredOrNew, Answers::StoredOrNew, Answers::New, Answers::Stored]
-                    [rng.index(4)],
+        let action = match rng.between(0, 31) {
+            0..=12 => Action::Ask {
+                lookup: [Lookup::StoredOrNew, Lookup::StoredOrNew, Lookup::New, Lookup::Stored][rng.index(4)],
                 is_capped: rng.index(3) == 0,
                 reply: match rng.index(8) {
-                    0 => Reply::Reset { is_charged: false },
-                    1 => Reply::Reset { is_charged: true },
+                    0 => Reply::Reset,
+                    1 => Reply::ChargedReset,
                     2 => Reply::Refused,
                     3 => Reply::TooManyRequests,
                     _ => Reply::Answer,
                 },
             },
-            13 => Self::AskTwice { account, person },
-            14 => Self::DropAsking { account, person },
-            15..=20 => Self::Deliver { call: rng.index(8) },
-            21 => Self::Drop { call: rng.index(8) },
-            22 => Self::Crash,
-            23..=24 => Self::AdvanceHours(1),
-            25 => Self::AdvanceHours(3),
-            26 => Self::Expire { account },
-            27 => Self::Erase { account, person },
-            28 => Self::Resolve { call: rng.index(8) },
-            29 => Self::Purchase { account },
-            _ => Self::Compare { account },
-        }
+            13 => Action::AskTwice,
+            14 => Action::DropAsking,
+            15..=20 => Action::Deliver,
+            21 => Action::Drop,
+            22 => Action::Crash,
+            23..=24 => Action::AdvanceHours(1),
+            25 => Action::AdvanceHours(3),
+            26 => Action::Expire,
+            27 => Action::Erase,
+            28 => Action::Resolve,
+            29 => Action::Purchase,
+            _ => Action::Compare,
+        };
+        Self { action, account: rng.index(ACCOUNTS.len()), person: rng.index(2), call: rng.index(8) }
     }
 }

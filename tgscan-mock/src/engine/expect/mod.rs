@@ -1,5 +1,7 @@
 //! Expected calls and the response to each.
 
+#[cfg(feature = "server")]
+mod control;
 mod expectations;
 mod report;
 
@@ -11,15 +13,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::strategy::{SBoxedStrategy, Strategy};
-use tgscan_core::types::{ApiMethod, Envelope};
+use tgscan_core::types::ApiMethod;
 
 use super::fault::Fault;
+use super::route::pinned;
 use super::script::accept;
 use crate::data::Generate;
 #[cfg(feature = "server")]
+pub(crate) use control::Expectation;
+pub(super) use expectations::Expectations;
+#[cfg(feature = "server")]
 pub(crate) use expectations::Progress;
 pub(super) use expectations::plural;
-pub(super) use expectations::{Expectations, Match, Target};
 pub use report::UnmetExpectations;
 pub(super) use report::report;
 
@@ -41,7 +46,7 @@ pub(super) use report::report;
 /// // The first call fails, the second finds account 7.
 /// let query: UserQuery = "some_username".parse()?;
 /// let search = Search { query: query.clone() };
-/// mock.expect(Expect::call(&search).then_fault(FaultKind::TooManyRequests(Some(1))).then_answer(answer));
+/// mock.expect(Expect::call(&search).then_fault(FaultKind::TooManyRequests { retry_after: Some(1) }).then_answer(answer));
 ///
 /// // 429 means that the request was not processed, so the client retries.
 /// let reply = mock.client().search(query).await?;
@@ -67,41 +72,28 @@ pub(crate) struct Expected {
     method: &'static str,
     /// The exact form, or `None` for any.
     form: Option<String>,
-    /// Whether only the test method, or only the live one, or `None` for both.
-    is_test: Option<bool>,
     /// The minimum and maximum number of calls, if given.
     times: Option<(u64, u64)>,
     is_ordered: bool,
     latency: Option<Duration>,
     sequence: Vec<Action>,
-    rest: Option<Action>,
+    /// Whether the last action of the sequence is for all further calls too.
+    is_repeated: bool,
 }
 
 /// The response to one call.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) enum Action {
     /// The response without an expectation.
+    #[default]
     Usual,
     Fault(Fault),
-    Answer(Pinned),
+    /// An answer from a test, and the cost that it states, which the account is charged.
+    Answer {
+        body: Bytes,
+        op_cost: Option<u64>,
+    },
     Sampled(AnyStrategy),
-}
-
-impl Action {
-    #[track_caller]
-    fn fault<M: ApiMethod>(fault: Fault) -> Self {
-        let checked = fault.check(Some(M::NAME));
-        accept(checked.map_err(|why| format!("{:?} cannot be expected: {why}", fault.kind())));
-        Self::Fault(fault)
-    }
-}
-
-/// An answer from a test.
-#[derive(Clone)]
-pub(crate) struct Pinned {
-    pub(crate) body: Bytes,
-    /// The cost that the answer states, which the account is charged.
-    pub(crate) op_cost: Option<u64>,
 }
 
 /// A strategy for the answers of a method, without its type.
@@ -112,15 +104,6 @@ impl AnyStrategy {
     /// Returns the strategy, or `None` if it is for another method.
     pub(crate) fn of<M: Generate>(&self) -> Option<&SBoxedStrategy<M::Answer>> {
         self.0.downcast_ref()
-    }
-}
-
-impl Pinned {
-    // Panics if a custom answer type cannot be written as JSON, which is a fault of the test.
-    fn new<M: ApiMethod>(answer: M::Answer) -> Self {
-        let op_cost = M::op_cost(&answer);
-        let body = serde_json::to_vec(&Envelope::Ok(answer)).expect("an answer can be written as JSON");
-        Self { body: Bytes::from(body), op_cost }
     }
 }
 
@@ -145,12 +128,11 @@ impl<M: ApiMethod> Expect<M> {
             name: None,
             method: M::NAME,
             form,
-            is_test: None,
             times: None,
             is_ordered: false,
             latency: None,
             sequence: Vec::new(),
-            rest: None,
+            is_repeated: false,
         };
         Self { expected, method: PhantomData }
     }
@@ -158,18 +140,6 @@ impl<M: ApiMethod> Expect<M> {
     /// Sets the name in reports.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.expected.name = Some(name.into());
-        self
-    }
-
-    /// Expects a call of the live method only. By default, calls of the test method count too.
-    pub fn live_only(mut self) -> Self {
-        self.expected.is_test = Some(false);
-        self
-    }
-
-    /// Expects a call of the test method only.
-    pub fn test_only(mut self) -> Self {
-        self.expected.is_test = Some(true);
         self
     }
 
@@ -221,11 +191,14 @@ impl<M: ApiMethod> Expect<M> {
     /// # Panics
     /// If the answer cannot be written as JSON; those of this SDK can.
     pub fn then_answer(self, answer: M::Answer) -> Self {
-        self.then(Action::Answer(Pinned::new::<M>(answer)))
+        // Panics as documented.
+        let (body, op_cost) = pinned::<M>(answer).expect("an answer can be written as JSON");
+        self.then(Action::Answer { body, op_cost })
     }
 
     /// Answers the next call with a random answer of this strategy, with the query of the call and the configured cost.
-    /// Use it to fix some fields and keep the rest random.
+    /// Use it to fix some fields and keep the rest random. The strategy runs while the mock is locked, so it must not use
+    /// the mock.
     ///
     /// ```
     /// use proptest::strategy::Strategy;
@@ -256,10 +229,12 @@ impl<M: ApiMethod> Expect<M> {
     /// Fails the next call with this fault.
     ///
     /// # Panics
-    /// If the fault cannot apply to an answer of `M`, as for [`Mock::script`](crate::Mock::script).
+    /// If the fault is impossible, as for [`Mock::script`](crate::Mock::script).
     #[track_caller]
     pub fn then_fault(self, fault: impl Into<Fault>) -> Self {
-        self.then(Action::fault::<M>(fault.into()))
+        let fault = fault.into();
+        accept(fault.check().map_err(|why| format!("{:?} cannot be expected: {why}", fault.kind())));
+        self.then(Action::Fault(fault))
     }
 
     /// Answers the next call as without an expectation: with a random answer, or a refusal.
@@ -272,40 +247,9 @@ impl<M: ApiMethod> Expect<M> {
         self
     }
 
-    /// Answers every call after the sequence with this answer. Without this or one of the three methods below, a call
-    /// after the sequence is an error.
-    ///
-    /// # Panics
-    /// If the answer cannot be written as JSON; those of this SDK can.
-    pub fn always_answer(self, answer: M::Answer) -> Self {
-        self.always(Action::Answer(Pinned::new::<M>(answer)))
-    }
-
-    /// Answers every call after the sequence with a random answer of this strategy; see
-    /// [`then_sampled`](Self::then_sampled).
-    pub fn always_sampled(self, answers: impl Strategy<Value = M::Answer> + Send + Sync + 'static) -> Self
-    where
-        M: Generate,
-    {
-        self.always(Action::Sampled(AnyStrategy(Arc::new(answers.sboxed()))))
-    }
-
-    /// Fails every call after the sequence with this fault.
-    ///
-    /// # Panics
-    /// If the fault cannot apply to an answer of `M`, as for [`Mock::script`](crate::Mock::script).
-    #[track_caller]
-    pub fn always_fault(self, fault: impl Into<Fault>) -> Self {
-        self.always(Action::fault::<M>(fault.into()))
-    }
-
-    /// Answers every call after the sequence as without an expectation.
-    pub fn always_default(self) -> Self {
-        self.always(Action::Usual)
-    }
-
-    fn always(mut self, action: Action) -> Self {
-        self.expected.rest = Some(action);
+    /// Gives all further calls the last response of the sequence. Without this, a call after the sequence is an error.
+    pub fn repeated(mut self) -> Self {
+        self.expected.is_repeated = true;
         self
     }
 
@@ -317,22 +261,17 @@ impl<M: ApiMethod> Expect<M> {
 impl Expected {
     /// Returns the minimum and maximum number of calls.
     fn bounds(&self) -> (u64, u64) {
-        let steps = u64::try_from(self.sequence.len()).unwrap_or(u64::MAX);
-        match (self.times, &self.rest) {
-            (Some(times), _) => times,
-            (None, Some(_)) => (steps.max(1), u64::MAX),
-            (None, None) => (steps.max(1), steps.max(1)),
-        }
+        let steps = u64::try_from(self.sequence.len()).unwrap_or(u64::MAX).max(1);
+        self.times.unwrap_or((steps, if self.is_repeated { u64::MAX } else { steps }))
     }
 
     /// Returns the action for the call after `before` calls, or `None` after the end of the sequence.
-    fn action(&self, before: u64) -> Option<Action> {
+    fn action(&self, before: u64) -> Option<&Action> {
         let step = usize::try_from(before).ok().and_then(|index| self.sequence.get(index));
-        let rest = || match &self.rest {
-            None if self.sequence.is_empty() => Some(Action::Usual),
-            rest => rest.clone(),
-        };
-        step.cloned().or_else(rest)
+        match self.sequence.last() {
+            None => Some(&Action::Usual),
+            last => step.or(last.filter(|_| self.is_repeated)),
+        }
     }
 }
 

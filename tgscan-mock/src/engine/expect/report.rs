@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::expectations::{Entry, Expectations, Target, plural};
+use super::expectations::{Entry, describe, plural};
+use crate::RecordedRequest;
+use crate::engine::State;
 
 /// A report of unmet expectations: for each, the criterion that failed and the nearest request; then the seed.
 ///
@@ -25,33 +27,31 @@ impl fmt::Debug for UnmetExpectations {
     }
 }
 
-/// Reports the unmet expectations after these requests.
-pub(crate) fn report(
-    expectations: &Expectations,
-    requests: &[Target<'_>],
-    script_left: usize,
-    seed: u64,
-) -> Result<(), UnmetExpectations> {
+/// Reports the unmet expectations, unexpected requests and unused steps.
+pub(crate) fn report(state: &State) -> Result<(), UnmetExpectations> {
+    let State { expected, recording, script, settings, .. } = state;
+    let requests = || recording.kept.iter().map(|entry| &entry.request);
     let unmet =
-        expectations.entries.iter().filter(|entry| !entry.is_met()).map(|entry| missing(entry, requests));
-    let left = (script_left > 0).then(|| {
-        let steps = plural(u64::try_from(script_left).unwrap_or(u64::MAX), "script step");
+        expected.entries.iter().filter(|entry| !entry.is_met()).map(|entry| missing(entry, requests()));
+    let left = (script.left() > 0).then(|| {
+        let steps = plural(script.left(), "script step");
         format!("{steps} unused; remove unneeded steps with `clear_script`")
     });
-    let lines: Vec<String> = unmet.chain(expectations.mismatches.iter().cloned()).chain(left).collect();
+    let lines: Vec<String> = unmet.chain(expected.mismatches.iter().cloned()).chain(left).collect();
     if lines.is_empty() {
         return Ok(());
     }
     let mut text = vec!["the mock's expectations were not met:".to_owned()];
     text.extend(lines.iter().map(|line| format!("- {line}")));
-    if expectations.more_mismatches > 0 {
-        text.push(format!("- and {}", plural(expectations.more_mismatches, "more unexpected request")));
+    if expected.more_mismatches > 0 {
+        text.push(format!("- and {}", plural(expected.more_mismatches, "more unexpected request")));
     }
+    let seed = settings.world.seed;
     text.push(format!("seed: {seed}, as in `Mock::builder().seed({seed})`"));
     Err(UnmetExpectations(text.join("\n")))
 }
 
-fn missing(entry: &Entry, requests: &[Target<'_>]) -> String {
+fn missing<'a>(entry: &Entry, requests: impl Iterator<Item = &'a RecordedRequest>) -> String {
     let mut count = plural(entry.calls, "time");
     if entry.refused > 0 {
         count = format!("{count}, {} of them refused", entry.refused);
@@ -59,10 +59,10 @@ fn missing(entry: &Entry, requests: &[Target<'_>]) -> String {
     let (expected, expected_count, place) = (&entry.expected, entry.expected_count(), entry.place);
     let line = format!("{expected} is expected {expected_count}, and was called {count}");
     // Only those that do not match; the others were counted.
-    let others = requests.iter().filter_map(|target| entry.differs(target).map(|differs| (target, differs)));
-    match others.max_by_key(|(target, _)| entry.similarity(target)) {
-        Some((target, differs)) => {
-            format!("{line}; {differs}: the nearest request was {target} (expected at {place})")
+    let others = requests.filter_map(|request| entry.differs(request).map(|differs| (request, differs)));
+    match others.max_by_key(|(request, _)| entry.similarity(request)) {
+        Some((request, differs)) => {
+            format!("{line}; {differs}: the nearest request was {} (expected at {place})", describe(request))
         }
         None => format!("{line}; there was no other request (expected at {place})"),
     }

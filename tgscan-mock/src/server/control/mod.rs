@@ -1,7 +1,6 @@
 //! The control paths: the mock's state, for tests in any language.
 
 mod document;
-mod expect;
 mod operations;
 
 use std::borrow::Cow;

@@ -10,9 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::document::{Operation, SchemaFn, control};
-use super::expect::{Verdict, expect};
 use super::{Call, Refused};
-use crate::engine::Change;
+use crate::engine::{Change, Expectation};
 use crate::{InvalidMock, ScriptStep};
 
 /// The path that waits for changes.
@@ -40,9 +39,7 @@ pub(super) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
             call.mock.change(change).map_err(|InvalidMock(why)| (StatusCode::BAD_REQUEST, why))?;
             Ok(call.mock.current_state())
         }),
-        operation("GET", "requests", "Read the last requests, oldest first", |call| {
-            Ok(call.mock.shown_requests())
-        }),
+        operation("GET", "requests", "Read the last requests, oldest first", |call| Ok(call.mock.requests())),
         Operation {
             parameter: Some(("number", "The number of the request.")),
             ..operation("GET", "request", "Read a request with its answer", |call| {
@@ -77,15 +74,20 @@ pub(super) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
             Ok(faults_left(call))
         }),
         operation("GET", "expectations", "Check whether all expectations are met", |call| {
-            Ok(Verdict::of(call.mock))
+            Ok(call.mock.verdict())
         }),
-        with_body("POST", "expectations", "Expect calls and refuse all others", |call, calls| {
-            expect(call.mock, calls).map_err(|why| (StatusCode::BAD_REQUEST, why))?;
-            Ok(Verdict::of(call.mock))
-        }),
+        with_body(
+            "POST",
+            "expectations",
+            "Expect calls and refuse all others",
+            |call, calls: Vec<Expectation>| {
+                call.mock.expect_by_control(calls).map_err(|why| (StatusCode::BAD_REQUEST, why))?;
+                Ok(call.mock.verdict())
+            },
+        ),
         operation("DELETE", "expectations", "Remove all expectations", |call| {
             call.mock.clear_expectations();
-            Ok(Verdict::of(call.mock))
+            Ok(call.mock.verdict())
         }),
         operation("GET", "openapi.json", "Read the OpenAPI document of the API", |_| {
             document(include_str!("../../../openapi.json").to_owned())

@@ -82,7 +82,7 @@ function detail(request) {
     element("h3", {}, "Request"),
     text(`${requestLine(request)}\n${headerLines(request.headers)}\n\n${request.body ?? request.form}`, "Request"),
     element("h3", {}, "Answer"),
-    ...answerParts(answer, request.received_ms),
+    ...answerParts(answer),
   ];
 }
 
@@ -101,18 +101,15 @@ function resultOf(answer) {
 
 function requestLine(request) {
   const query = request.url_query === null ? "" : `?${request.url_query}`;
-  return `${request.http_method ?? ""} ${request.path}${query}`.trim();
+  return `${request.http_method} ${request.path}${query}`;
 }
 
 function headerLines(headers) {
   return Object.entries(headers).flatMap(([name, values]) => values.map((value) => `${name}: ${value}`)).join("\n");
 }
 
-function answerParts(answer, received) {
-  if (!answer) {
-    const why = received === null ? "Answers of requests in process are not kept." : "This answer is no longer kept.";
-    return [element("p", { class: "quiet" }, why)];
-  }
+function answerParts(answer) {
+  if (!answer) return [element("p", { class: "quiet" }, "Answers of requests in process are not kept.")];
   const parts = [];
   if (answer.end !== null) {
     const words = { reset: "was reset", close: "was closed", stall: "stayed open without further bytes", trickle: "sent single bytes without an end" };
@@ -135,7 +132,7 @@ function text(content, label) {
 function curl(request) {
   const query = request.url_query === null ? "" : `?${request.url_query}`;
   const url = quoted(location.origin + (request.path + query).replace(/[^\x21-\x7e]/gu, encodeURIComponent));
-  const words = ["curl", "-X", request.http_method ?? "POST", url, "-H", `"Api-Key: $TGSCAN_API_KEY"`];
+  const words = ["curl", "-X", request.http_method, url, "-H", `"Api-Key: $TGSCAN_API_KEY"`];
   const body = request.body ?? request.form;
   if (body) words.push("--data-raw", quoted(body));
   return words.join(" ");

@@ -95,18 +95,17 @@ export function update({ state, script, expectations, num_expectations: numExpec
 }
 
 function showAccount(state) {
-  const keys = [state.num_live_keys, state.num_test_keys, state.num_revoked_keys];
   const pairs = [
     ["Balance", number(state.credits)],
     ["Spent", `${number(state.spent)} in ${plural(state.charged_calls, "call")}`],
-    ["Keys", `${keys[0]} live, ${keys[1]} test${keys[2] > 0 ? `, ${keys[2]} revoked` : ""}`],
+    ["Keys", `${state.num_live_keys} live, ${state.num_test_keys} test`],
     ["Seed", String(state.seed)],
     ["Latency", `${number(state.latency_ms)} ms`],
   ];
   for (const [method, cost] of Object.entries(state.costs)) {
-    const perGroups = cost.groups_per_credit === null ? "" : ` + 1 per ${number(cost.groups_per_credit)} groups`;
+    const usual = cost.usual === null ? "1 + 1 per 50 groups" : number(cost.usual);
     const special = Object.keys(cost.queries).length;
-    pairs.push([foreign(`Cost of ${method}`), `${number(cost.usual)}${perGroups}${special > 0 ? `; ${plural(special, "query", "queries")} differ` : ""}`]);
+    pairs.push([foreign(`Cost of ${method}`), `${usual}${special > 0 ? `; ${plural(special, "query", "queries")} differ` : ""}`]);
   }
   if (state.answers_unexpected) pairs.push(["Unexpected requests", "answered"]);
   fill(byId("account"), ...terms(pairs));

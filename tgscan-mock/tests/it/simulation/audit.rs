@@ -154,7 +154,7 @@ impl Audit {
         let record = &mut self.calls[call];
         let attempt = &mut record.attempts[number];
         // An error envelope without a fault refuses an invalid request.
-        let is_envelope_fault = matches!(fault.map(Fault::kind), Some(FaultKind::ErrorEnvelope(_)));
+        let is_envelope_fault = matches!(fault.map(Fault::kind), Some(FaultKind::ErrorEnvelope { .. }));
         let is_refused = outcome.class == Class::Api && !(is_envelope_fault && outcome.charged > 0);
         attempt.is_processed = fault.is_none_or(Fault::is_charged) && !is_refused;
         attempt.charged = outcome.charged;

@@ -299,7 +299,8 @@ impl<'a> Run<'a> {
             self.audit.check_report(call, reported)?;
         }
         self.stats.count(if reported.is_reply { "replies" } else { "errors" });
-        if self.driver == Driver::RetriesTimeouts && reported.is_timeout && live.attempt.number < 3 {
+        let is_unanswered = reported.is_timeout && live.sends > 0;
+        if self.driver == Driver::RetriesTimeouts && is_unanswered && live.attempt.number < 3 {
             return self.begin(live.caller, live.query, Some(call));
         }
         self.begin_later();
@@ -392,6 +393,6 @@ impl<'a> Run<'a> {
 /// Returns a fault's name without its numbers.
 pub(super) fn name(fault: &Fault) -> String {
     let kind = format!("{:?}", fault.kind());
-    let kind = kind.split('(').next().unwrap();
+    let kind = kind.split(" {").next().unwrap();
     format!("fault: {kind}{}", if fault.is_charged() { ", charged" } else { "" })
 }

@@ -6,7 +6,6 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tgscan_core::http::StatusCode;
 use tgscan_mock::types::{Search, UserCheck, UserCheckAnswer};
 use tgscan_mock::{Expect, Fault, FaultKind, Mock};
 
@@ -33,9 +32,9 @@ fn list_through_faults_is_paid_once_and_billed_right() {
     bench.write("list", messy_list());
     // Refusals that pass, answers that are lost after they were charged, and before.
     bench.mock.script::<Search>((0..500).map(|number| match number % 25 {
-        3 => Some(Fault::new(FaultKind::TooManyRequests(Some(0)))),
+        3 => Some(Fault::new(FaultKind::TooManyRequests { retry_after: Some(0) })),
         7 => Some(Fault::new(FaultKind::Reset).charged()),
-        11 => Some(Fault::new(FaultKind::HtmlPage(StatusCode::BAD_GATEWAY)).charged()),
+        11 => Some(Fault::new(FaultKind::HtmlPage { status: 502 }).charged()),
         19 => Some(Fault::new(FaultKind::Close)),
         _ => None,
     }));
@@ -135,7 +134,7 @@ fn free_check_saves_searches_of_unknown_accounts() {
 fn all_jobs_pause_together_after_too_many_requests() {
     let bench = Bench::new(1000);
     bench.write("list", list(20));
-    bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests(Some(1)))]);
+    bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests { retry_after: Some(1) })]);
     let began = std::time::Instant::now();
     let ran = bench.run(&["batch", "list", "--jobs", "4", "--out", "out.jsonl"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -158,7 +157,9 @@ fn rate_limits_the_requests_per_second() {
 fn account_is_asked_again_after_more_pauses_than_a_call_has_attempts() {
     let bench = Bench::new(1000);
     bench.write("list", list(2));
-    bench.mock.script::<Search>((0..12).map(|_| Fault::new(FaultKind::TooManyRequests(Some(0)))));
+    bench
+        .mock
+        .script::<Search>((0..12).map(|_| Fault::new(FaultKind::TooManyRequests { retry_after: Some(0) })));
     let ran = bench.run_stored(&["batch", "list", "--jobs", "1", "--out", "out.jsonl"]);
     assert_eq!((ran.code, bench.spent()), (Some(0), 2 * PRICE), "{ran:?}");
 }
@@ -295,9 +296,9 @@ fn refresh_pays_only_where_the_number_of_known_groups_changed() {
     let mut changed = UserCheckAnswer::default();
     changed.meta.known_num_groups = 12_345;
     let query = |name: &str| UserCheck { query: name.parse().unwrap() };
-    bench.mock.expect(Expect::call(&query("bob_1")).always_answer(changed).at_least(0));
-    bench.mock.expect(Expect::<UserCheck>::any().always_default().at_least(0));
-    bench.expect(Expect::any().always_default());
+    bench.mock.expect(Expect::call(&query("bob_1")).then_answer(changed).repeated().at_least(0));
+    bench.mock.expect(Expect::<UserCheck>::any().at_least(0));
+    bench.expect(Expect::any().at_least(1));
     assert_eq!(batch("c.jsonl", &["--refresh"]), PRICE, "bob_1 is in other groups now");
     assert_eq!(batch("d.jsonl", &["--fresh"]), 2 * PRICE);
     let alone = bench.run(&["batch", "list", "--refresh"]);

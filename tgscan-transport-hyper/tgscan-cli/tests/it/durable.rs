@@ -83,7 +83,7 @@ fn answers_that_are_set_aside_are_on_the_disk_before_the_bill() {
     let mut answer = SearchAnswer::default();
     "another_name".clone_into(&mut answer.meta.search_query);
     answer.meta.op_cost = PRICE;
-    bench.expect(Expect::<Search>::any().always_answer(answer));
+    bench.expect(Expect::<Search>::any().then_answer(answer).repeated());
     let ran = Ran::of(traced(&bench, &["batch", "list", "--out", "out.jsonl"]).output().unwrap());
     assert!(ran.err.contains("5 answers set aside"), "{ran:?}");
     assert_synced(&bench, "out.jsonl.set-aside.jsonl");

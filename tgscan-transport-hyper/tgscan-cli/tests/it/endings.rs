@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tgscan_core::http::StatusCode;
 use tgscan_mock::types::{Balance, Search};
 use tgscan_mock::{Fault, FaultKind, Mock};
 
@@ -102,7 +101,9 @@ fn reader_that_goes_away_ends_a_batch_and_paid_answers_are_set_aside() {
 fn interrupt_while_all_jobs_wait_out_a_429_ends_immediately() {
     let bench = Bench::new(1000);
     bench.write("list", list(50));
-    bench.mock.script::<Search>((0..8).map(|_| Fault::new(FaultKind::TooManyRequests(Some(25)))));
+    bench
+        .mock
+        .script::<Search>((0..8).map(|_| Fault::new(FaultKind::TooManyRequests { retry_after: Some(25) })));
     let mut child = bench
         .command(&[&STORE[..], &["batch", "list", "--out", "out.jsonl", "--jobs", "4"]].concat())
         .spawn()
@@ -166,7 +167,7 @@ fn interrupted_search_says_what_it_may_have_cost() {
 fn signal_before_anything_was_sent_costs_nothing() {
     let bench = Bench::new(1000);
     // The pause after a 429.
-    bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests(Some(25)))]);
+    bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests { retry_after: Some(25) })]);
     let child = bench.command(&["search", "bob_1"]).stderr(Stdio::piped()).spawn().unwrap();
     while bench.mock.requests().is_empty() {
         std::thread::yield_now();
@@ -215,13 +216,13 @@ fn batch_of_500_keeps_every_paid_answer_through_every_ending() {
             EmptyBalance => bench.mock.set_credits(300),
             // It is withdrawn during the batch.
             WrongKey => {
-                bench.mock.script::<Search>((0..500).map(|n| {
-                    (n >= 60).then(|| Fault::new(FaultKind::ErrorEnvelope(StatusCode::UNAUTHORIZED)))
-                }));
+                bench.mock.script::<Search>(
+                    (0..500).map(|n| (n >= 60).then(|| Fault::new(FaultKind::ErrorEnvelope { status: 401 }))),
+                );
             }
-            TooManyRequests => bench.mock.script::<Search>(
-                (0..400).map(|n| (n % 50 == 7).then(|| Fault::new(FaultKind::TooManyRequests(Some(0))))),
-            ),
+            TooManyRequests => bench.mock.script::<Search>((0..400).map(|n| {
+                (n % 50 == 7).then(|| Fault::new(FaultKind::TooManyRequests { retry_after: Some(0) }))
+            })),
             ResetAfterCharge => bench.mock.script::<Search>(
                 (0..400).map(|n| (n % 50 == 7).then(|| Fault::new(FaultKind::Reset).charged())),
             ),

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::symlink;
 
-use tgscan_core::http::StatusCode;
 use tgscan_mock::types::{Balance, Search, SearchAnswer, UserQuery};
 use tgscan_mock::{Expect, Fault, FaultKind, Mock};
 
@@ -62,7 +61,7 @@ fn reconcile_reports_each_call_and_what_is_left() {
     assert!(together.err.contains("they cost 2 credits in all"), "{together:?}");
 
     // Charged, without an answer: the balance agrees, and the question stays blocked.
-    bench.expect(Expect::<Search>::any().then_answer(mismatched()).always_default());
+    bench.expect(Expect::<Search>::any().then_answer(mismatched()).then_default().repeated());
     assert_eq!(bench.run_stored(&["search", "carol_1"]).code, Some(7));
     let left = bench.run_stored(&["store", "reconcile", "--late-charge", "0s"]);
     assert!(
@@ -80,7 +79,7 @@ fn reconcile_reports_each_call_and_what_is_left() {
 #[test]
 fn balance_that_agrees_is_not_said_beside_an_uncertain_call() {
     let bench = Bench::new(100);
-    bench.mock.script::<Balance>((0..8).map(|_| Fault::new(FaultKind::HtmlPage(StatusCode::BAD_GATEWAY))));
+    bench.mock.script::<Balance>((0..8).map(|_| Fault::new(FaultKind::HtmlPage { status: 502 })));
     bench.mock.script::<Search>([reset()]);
     // No balance can be had, so nothing is sent that could not be resolved.
     let ran = bench.run_stored(&["search", "alice_1"]);
@@ -151,7 +150,7 @@ fn answer_to_another_question_is_set_aside_and_not_written() {
     for flags in [&[][..], &STORE] {
         let bench = Bench::new(100);
         bench.write("list", list(3));
-        bench.expect(Expect::<Search>::any().then_answer(mismatched()).always_default());
+        bench.expect(Expect::<Search>::any().then_answer(mismatched()).then_default().repeated());
         let batch = [flags, &["batch", "list", "--out", "out.jsonl", "--jobs", "1"]].concat();
         let ran = bench.run(&batch);
         assert_eq!(ran.code, Some(7), "{ran:?}");
@@ -175,7 +174,7 @@ fn answer_to_another_question_is_set_aside_and_not_written() {
 #[test]
 fn answer_that_cannot_be_read_is_kept_the_first_time() {
     let bench = Bench::new(100);
-    let broken = || Fault::new(FaultKind::FieldMistyped("/result/groups/0/title".into()));
+    let broken = || Fault::new(FaultKind::FieldMistyped { field: "/result/groups/0/title".into() });
     bench.mock.script::<Search>([broken()]);
     let ran = bench.run(&["search", "alice_1"]);
     assert_eq!(ran.code, Some(7), "{ran:?}");

@@ -4,7 +4,6 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use tgscan_core::http::StatusCode;
 use tgscan_mock::types::{Balance, Search, SearchAnswer, SearchGroup, SearchUser};
 use tgscan_mock::{Expect, Fault, FaultKind, Mock, data::Profile};
 
@@ -20,24 +19,16 @@ fn exit_codes_say_what_happened() {
     };
     let reset = Fault::new(FaultKind::Reset).charged();
     for (fault, code, says) in [
-        (
-            Fault::new(FaultKind::ErrorEnvelope(StatusCode::UNAUTHORIZED)),
-            3,
-            "refuses the API key; nothing was charged",
-        ),
-        (
-            Fault::new(FaultKind::ErrorEnvelope(StatusCode::PAYMENT_REQUIRED)),
-            4,
-            "the balance does not cover the call",
-        ),
+        (Fault::new(FaultKind::ErrorEnvelope { status: 401 }), 3, "refuses the API key; nothing was charged"),
+        (Fault::new(FaultKind::ErrorEnvelope { status: 402 }), 4, "the balance does not cover the call"),
         (reset, 6, "it may have been charged"),
-        (Fault::new(FaultKind::FieldMissing("/result/meta".into())), 6, "not as documented"),
+        (Fault::new(FaultKind::FieldMissing { field: "/result/meta".into() }), 6, "not as documented"),
     ] {
         let ran = search(fault);
         assert_eq!(ran.code, Some(code), "{ran:?}");
         assert!(ran.err.contains(says) && ran.out.is_empty(), "{ran:?}");
     }
-    let ran = search(Fault::new(FaultKind::FieldMistyped("/result/groups/0/title".into())));
+    let ran = search(Fault::new(FaultKind::FieldMistyped { field: "/result/groups/0/title".into() }));
     assert_eq!(ran.code, Some(7), "{ran:?}");
     for (arguments, says) in [
         (&["search", "+7 999 123"][..], "phone number"),
@@ -55,7 +46,7 @@ fn exit_codes_say_what_happened() {
     let capped = bench.run(&["--max-credits", "0", "search", "alice_1"]);
     assert_eq!(capped.code, Some(4), "{capped:?}");
     assert!(capped.err.contains("--max-credits"), "{capped:?}");
-    bench.mock.script::<Balance>((0..4).map(|_| Fault::new(FaultKind::HtmlPage(StatusCode::BAD_GATEWAY))));
+    bench.mock.script::<Balance>((0..4).map(|_| Fault::new(FaultKind::HtmlPage { status: 502 })));
     assert_eq!(bench.run(&["balance"]).code, Some(5));
 }
 
@@ -320,7 +311,7 @@ fn groups_are_selected_by_date_and_sorted() {
     ];
     answer.meta.op_cost = PRICE;
     (answer.meta.num_groups, answer.meta.known_num_groups) = (3, 3);
-    bench.expect(Expect::any().always_answer(answer));
+    bench.expect(Expect::any().then_answer(answer).repeated());
     bench.write("list", "alice_1\n");
     let flags = ["--since", "2026-01-15", "--sort", "title"];
     let titles = |out: &str| {

@@ -28,7 +28,7 @@ fn answer() -> SearchAnswer {
 #[test]
 fn csv_has_a_row_for_each_group_with_ids_dates_and_histories() {
     let bench = Bench::new(1000);
-    bench.expect(Expect::<Search>::any().then_answer(answer()).always_default());
+    bench.expect(Expect::<Search>::any().then_answer(answer()).then_default().repeated());
     bench.write("list.csv", "note;account\nfirst;@Alice_1\nsecond;bob_1\n");
     let ran = bench.run(&["batch", "list.csv", "--column", "account", "--out", "out.csv", "--jobs", "1"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -58,7 +58,7 @@ fn csv_has_a_row_for_each_group_with_ids_dates_and_histories() {
 #[test]
 fn repeated_accounts_are_paid_once_and_each_row_keeps_its_columns() {
     let bench = Bench::new(1000);
-    bench.expect(Expect::<Search>::any().always_answer(answer()));
+    bench.expect(Expect::<Search>::any().then_answer(answer()).repeated());
     bench
         .write("list.csv", "case,account,also\n1,@alice_1,t.me/alice_1\n2,bob_1,\n3,https://t.me/Alice_1,\n");
     let batch =
@@ -211,7 +211,7 @@ fn indented_answers_and_byte_order_marks_become_rows() {
 #[test]
 fn spreadsheets_run_no_cell_unless_asked() {
     let bench = Bench::new(1000);
-    bench.expect(Expect::<Search>::any().always_answer(answer()));
+    bench.expect(Expect::<Search>::any().then_answer(answer()).repeated());
     bench.write("list", "alice_1\n");
     let safe = bench.run(&["batch", "list", "--csv", "--excel"]);
     assert!(safe.out.starts_with("\u{feff}account,") && safe.out.contains("'=cmd()"), "{safe:?}");

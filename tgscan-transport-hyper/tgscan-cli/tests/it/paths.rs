@@ -120,7 +120,7 @@ fn answers_beside_a_name_that_is_not_utf8_are_set_aside() {
     let mut answer = SearchAnswer::default();
     "another_name".clone_into(&mut answer.meta.search_query);
     answer.meta.op_cost = PRICE;
-    bench.expect(Expect::<Search>::any().always_answer(answer));
+    bench.expect(Expect::<Search>::any().then_answer(answer).repeated());
     let ran = with_word(&bench, &["batch", "list", "--jobs", "1", "--out"], b"\xff.jsonl").output().unwrap();
     assert_eq!(ran.status.code(), Some(7), "{ran:?}");
     let path = bench.directory.path().join(OsStr::from_bytes(b"\xff.jsonl.set-aside.jsonl"));

@@ -195,7 +195,7 @@ fn planted_differences_are_found_and_reproduced() {
 #[test]
 fn limit_is_recorded_and_respected() {
     let bench = Bench::with(Mock::builder().seed(11).build().unwrap());
-    bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests(Some(0)))]);
+    bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests { retry_after: Some(0) })]);
     let ran = Ran::of(bench.command(&PROBE).env("TGSCAN_API_KEY", Mock::TEST_KEY).output().unwrap());
     assert!(ran.code == Some(0) && ran.err.contains("rate limited: continuing in 0s"), "{ran:?}");
     let file = std::fs::read_to_string(bench.path("probe.toml")).unwrap();

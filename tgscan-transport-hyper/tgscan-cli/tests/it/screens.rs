@@ -98,7 +98,7 @@ fn names_of_all_kinds() -> SearchAnswer {
 #[test]
 fn names_of_all_kinds_keep_their_columns_at_any_width() {
     let bench = Bench::new(1000);
-    bench.expect(Expect::<Search>::any().always_answer(names_of_all_kinds()));
+    bench.expect(Expect::<Search>::any().then_answer(names_of_all_kinds()).repeated());
     let mut text = String::new();
     for columns in ["60", "80", "120"] {
         let ran = Ran::of(
@@ -116,7 +116,7 @@ fn account_without_groups_is_said_in_a_sentence() {
     let mut answer = SearchAnswer::default();
     answer.user = Some(SearchUser::new(77).with_username("alice_1"));
     answer.meta.op_cost = 1;
-    bench.expect(Expect::<Search>::any().always_answer(answer));
+    bench.expect(Expect::<Search>::any().then_answer(answer).repeated());
     let ran = bench.run(&["search", "alice_1"]);
     assert!(ran.out.ends_with("TgScan knows @alice_1, but no groups\n"), "{ran:?}");
     assert!(ran.err.contains("1 credit charged"), "{ran:?}");
@@ -127,7 +127,7 @@ fn every_format_is_harmless_on_a_terminal() {
     let bench = Bench::new(1000);
     let mut answer = names_of_all_kinds();
     answer.groups[3].title = "\u{9b}2J\u{202e}\u{e0041}\u{7f}".to_owned();
-    bench.expect(Expect::<Search>::any().always_answer(answer));
+    bench.expect(Expect::<Search>::any().then_answer(answer).repeated());
     bench.write("list", "alice_1\n");
     for arguments in [
         &["search", "alice_1"][..],
@@ -148,9 +148,9 @@ fn every_format_is_harmless_on_a_terminal() {
 fn progress_fits_the_terminal_and_waiting_is_visible() {
     let bench = Bench::new(1000);
     bench.write("list", crate::support::list(30));
-    bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests(Some(2)))]);
+    bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests { retry_after: Some(2) })]);
     for columns in [40, 80] {
-        bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests(Some(1)))]);
+        bench.mock.script::<Search>([Fault::new(FaultKind::TooManyRequests { retry_after: Some(1) })]);
         let shown = Ran::on_terminal(
             &bench,
             columns,

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use tgscan_core::http::StatusCode;
 use tgscan_mock::types::Search;
 use tgscan_mock::{Fault, FaultKind, Mock};
 
@@ -56,7 +55,7 @@ fn batch_whose_key_is_withdrawn_continues_after_init() {
     let typed = format!("{}\n\n\n\n", Mock::LIVE_KEY);
     init(&bench, &[], &typed);
     bench.write("list", crate::support::list(3));
-    let refused = || Fault::new(FaultKind::ErrorEnvelope(StatusCode::UNAUTHORIZED));
+    let refused = || Fault::new(FaultKind::ErrorEnvelope { status: 401 });
     bench.mock.script::<Search>([None, Some(refused()), Some(refused())]);
     let batch = ["batch", "list", "--jobs", "1", "--out", "out.jsonl"];
     let ran = configured(&bench, &batch);

@@ -42,7 +42,7 @@ fn with_large_answers() -> Bench {
     answer.groups = (1..2000).map(|id| SearchGroup::new(-id, "x".repeat(100))).collect();
     answer.meta.op_cost = PRICE;
     (answer.meta.num_groups, answer.meta.known_num_groups) = (1999, 1999);
-    bench.expect(Expect::<Search>::any().always_answer(answer));
+    bench.expect(Expect::<Search>::any().then_answer(answer).repeated());
     bench
 }
 

@@ -74,7 +74,7 @@ impl Bench {
     /// Expects searches that are answered so, and any number of free calls.
     pub(crate) fn expect(&self, search: Expect<Search>) {
         self.mock.expect(search.at_least(0));
-        self.mock.expect(Expect::<Balance>::any().always_default().at_least(0));
+        self.mock.expect(Expect::<Balance>::any().at_least(0));
     }
 
     /// Runs the command that the last line of a bill names, as it is printed. A call is not charged late.

@@ -81,7 +81,9 @@ fn paid_answer_is_set_aside_if_the_output_fails() {
 fn unreadable_answer_and_its_cost_are_reported_if_the_output_fails() {
     let bench = Bench::new(100);
     for run in [without_reader, on_full_disk] {
-        bench.mock.script::<Search>([Fault::new(FaultKind::FieldMistyped("/result/groups/0/title".into()))]);
+        bench.mock.script::<Search>([Fault::new(FaultKind::FieldMistyped {
+            field: "/result/groups/0/title".into(),
+        })]);
         let ran = run(&bench, &["search", "alice_1", "--raw"]);
         assert_eq!(ran.code, Some(7), "{ran:?}");
         for part in ["not as documented", "it cost 2 credits", ASIDE] {
@@ -103,7 +105,7 @@ fn answers_set_aside_on_a_full_disk_continue_in_the_temporary_folder() {
     let bench = Bench::new(100);
     bench.write("list", list(12));
     std::fs::create_dir(bench.path("tmp")).unwrap();
-    bench.expect(Expect::<Search>::any().always_answer(mismatched()));
+    bench.expect(Expect::<Search>::any().then_answer(mismatched()).repeated());
     let batch = bench.command(&["batch", "list", "--out", "out.jsonl", "--jobs", "1"]);
     // As on a full disk, the last write to each file is cut off.
     let mut limited = Command::new("sh");

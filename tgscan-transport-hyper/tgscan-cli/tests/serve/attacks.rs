@@ -206,7 +206,7 @@ fn wrong_keys_at_speed_reach_nothing() {
 fn a_caller_who_does_not_read_is_left() {
     let world = World::new(100);
     world.configure("", "[limits]\nbody_timeout = \"300ms\"");
-    world.mock.script::<Search>([Fault::new(FaultKind::Oversized(32 * 1024 * 1024))]);
+    world.mock.script::<Search>([Fault::new(FaultKind::Oversized { bytes: 32 * 1024 * 1024 })]);
     let key = world.key("a", &[]);
     let gateway = world.start();
     let mut deaf = gateway.connect();

@@ -160,7 +160,7 @@ fn world(requests: usize, server: &postgres::Server, cap: u64) -> World {
     let mock = Mock::builder().seed(3).credits(10_000_000).cost::<Search>(PRICE).build().unwrap();
     let faults = (0..requests * 2).map(|number| match number {
         number if number % 29 == 28 => Some(Fault::new(FaultKind::Reset).charged()),
-        number if number % 31 == 30 => Some(Fault::new(FaultKind::TooManyRequests(Some(0)))),
+        number if number % 31 == 30 => Some(Fault::new(FaultKind::TooManyRequests { retry_after: Some(0) })),
         _ => None,
     });
     mock.script::<Search>(faults);

@@ -104,10 +104,8 @@ fn the_key_of_the_service_stays_in_the_gateway() {
     let response = gateway.search(&key, "some_name");
     let service_key = tgscan_mock::Mock::LIVE_KEY;
     assert!(!response.head.contains(service_key) && !response.body.contains(service_key));
-    world.mock.script_any([tgscan_mock::Fault::new(tgscan_mock::FaultKind::ErrorEnvelope(
-        http::StatusCode::IM_A_TEAPOT,
-    ))
-    .with_message(format!("no luck with {service_key}"))]);
+    world.mock.script_any([tgscan_mock::Fault::new(tgscan_mock::FaultKind::ErrorEnvelope { status: 418 })
+        .with_message(format!("no luck with {service_key}"))]);
     let refused = gateway.search(&key, "other_name");
     assert_eq!((refused.status, &*refused.code()), (418, "refused"));
     assert!(!refused.body.contains(service_key), "{refused:?}");

@@ -117,7 +117,7 @@ fn sigterm_drains() {
     let world = World::new(100);
     let key = world.key("a", &[]);
     let gateway = world.start();
-    world.mock.expect(Expect::<Search>::any().after(Duration::from_millis(500)).always_default());
+    world.mock.expect(Expect::<Search>::any().after(Duration::from_millis(500)).at_least(1));
     let form = "query=some_name";
     let request = format!(
         "POST /tgscan/v1/search HTTP/1.1\r\nHost: a\r\nApi-Key: {key}\r\nContent-Length: {}\r\n\r\n{form}",
@@ -154,7 +154,7 @@ fn a_second_signal_ends_the_wait() {
     let world = World::new(100);
     let key = world.key("a", &[]);
     let gateway = world.start();
-    world.mock.expect(Expect::<Search>::any().after(Duration::from_secs(20)).always_default());
+    world.mock.expect(Expect::<Search>::any().after(Duration::from_secs(20)).at_least(1));
     let mut caller = gateway.connect();
     write!(caller, "POST /tgscan/v1/search HTTP/1.1\r\nHost: a\r\nApi-Key: {key}\r\nContent-Length: 15\r\n\r\nquery=some_name").unwrap();
     while world.server.requests_in_flight() < 1 {
@@ -178,7 +178,7 @@ fn shutdown_waits_no_longer_than_its_limit() {
     world.configure("", "[limits]\ndrain = \"4s\"");
     let key = world.key("a", &[]);
     let gateway = world.start();
-    world.mock.expect(Expect::<Search>::any().after(Duration::from_mins(1)).always_default());
+    world.mock.expect(Expect::<Search>::any().after(Duration::from_mins(1)).at_least(1));
     let mut caller = gateway.connect();
     write!(caller, "POST /tgscan/v1/search HTTP/1.1\r\nHost: a\r\nApi-Key: {key}\r\nContent-Length: 15\r\n\r\nquery=some_name").unwrap();
     while world.server.requests_in_flight() < 1 {

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 
-use http::StatusCode;
 use tgscan_mock::types::{Balance, Search};
 use tgscan_mock::{Expect, Fault, FaultKind, Mock};
 
@@ -53,7 +52,7 @@ fn refusals_of_the_service_keep_their_status() {
     let refused = gateway.search(&key, "some_name");
     assert_eq!((refused.status, &*refused.code()), (402, "no_credits"));
     // As clients in the field expect it.
-    world.mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope(StatusCode::OK))]);
+    world.mock.script::<Search>([Fault::new(FaultKind::ErrorEnvelope { status: 200 })]);
     world.mock.set_credits(100);
     let refused = gateway.search(&key, "some_name");
     assert_eq!((refused.status, &*refused.code()), (200, "refused"));
@@ -77,7 +76,7 @@ fn a_wrong_key_of_the_service_is_no_fault_of_the_caller() {
 
 #[test]
 fn pages_of_other_gateways_are_not_passed_on() {
-    let world = world_with(Fault::new(FaultKind::HtmlPage(StatusCode::BAD_GATEWAY)));
+    let world = world_with(Fault::new(FaultKind::HtmlPage { status: 502 }));
     let key = world.key("a", &[]);
     let gateway = world.start();
     let page = gateway.search(&key, "some_name");
@@ -87,7 +86,7 @@ fn pages_of_other_gateways_are_not_passed_on() {
 
 #[test]
 fn a_paid_answer_that_does_not_fit_is_passed_on_and_stored() {
-    let world = world_with(Fault::new(FaultKind::FieldMistyped("/result/groups".into())));
+    let world = world_with(Fault::new(FaultKind::FieldMistyped { field: "/result/groups".into() }));
     let key = world.key("a", &[]);
     let gateway = world.start();
     let new = gateway.search(&key, "some_name");
@@ -104,7 +103,7 @@ fn a_caller_who_leaves_loses_nothing() {
     let world = World::new(100);
     let key = world.key("a", &[]);
     let gateway = world.start();
-    world.mock.expect(Expect::<Search>::any().after(std::time::Duration::from_millis(300)).always_default());
+    world.mock.expect(Expect::<Search>::any().after(std::time::Duration::from_millis(300)).at_least(1));
     let mut caller = gateway.connect();
     let form = "query=some_name";
     write!(
@@ -130,7 +129,7 @@ fn a_deadline_ends_the_wait_and_not_the_call() {
     world.configure("", "[limits]\ndeadline = \"200ms\"");
     let key = world.key("a", &[]);
     let gateway = world.start();
-    world.mock.expect(Expect::<Search>::any().after(std::time::Duration::from_millis(600)).always_default());
+    world.mock.expect(Expect::<Search>::any().after(std::time::Duration::from_millis(600)).at_least(1));
     let early = gateway.search(&key, "some_name");
     assert_eq!((early.status, &*early.code()), (504, "still_running"));
     let answer = loop {
@@ -142,7 +141,7 @@ fn a_deadline_ends_the_wait_and_not_the_call() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(world.mock.account().charged_calls, 1);
     // A free call ends with it, and has no answer to ask for again.
-    world.mock.expect(Expect::<Balance>::any().after(std::time::Duration::from_secs(20)).always_default());
+    world.mock.expect(Expect::<Balance>::any().after(std::time::Duration::from_secs(20)).at_least(1));
     let late = gateway.post("/tgscan/v1/balance", &key, "");
     assert_eq!((late.status, &*late.code()), (504, "no_answer"));
 }

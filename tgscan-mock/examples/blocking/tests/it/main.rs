@@ -35,7 +35,7 @@ fn retries_a_refused_call_and_not_an_uncertain_one() {
     let mut quick = RetryPolicy::default();
     quick.base_backoff = std::time::Duration::from_millis(1);
     let api = Api::with_base_url(&server.url(), mock.live_key()).unwrap().with_retry(quick);
-    mock.script::<Search>([FaultKind::Unavailable(None)]);
+    mock.script::<Search>([FaultKind::Unavailable { retry_after: None }]);
     let reply = call(&api, search(), |request| send(&agent, 1 << 20, request)).unwrap();
     assert_eq!((reply.attempts, mock.account().spent), (2, 1));
 

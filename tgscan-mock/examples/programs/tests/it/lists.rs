@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use tgscan_mock::core::http::StatusCode;
 use tgscan_mock::types::{Search, UserCheck};
 use tgscan_mock::{Fault, FaultKind};
 
@@ -67,7 +66,7 @@ fn batch_stops_at_an_invalid_key() {
     let (service, directory) = (Service::start(), tempfile::tempdir().unwrap());
     let (list, found) = (path(&directory, "list"), path(&directory, "found"));
     std::fs::write(&list, "name_1\nname_2\n").unwrap();
-    let wrong_key = || Fault::new(FaultKind::ErrorEnvelope(StatusCode::UNAUTHORIZED));
+    let wrong_key = || Fault::new(FaultKind::ErrorEnvelope { status: 401 });
     service.mock.script::<UserCheck>([wrong_key(), wrong_key()]);
     let output = service.run(BATCH, &[&list, &found, "1000"]);
     assert!(!output.status.success());

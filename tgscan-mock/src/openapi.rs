@@ -2,8 +2,6 @@
 //!
 //! Facts from the documentation are in our own words; assumptions of the mock are under `x-assumption`.
 
-mod responses;
-
 use schemars::generate::Contract;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -61,7 +59,7 @@ impl Document {
             "summary": id.replace('_', " "),
             "description": description,
             "security": security,
-            "responses": responses::all(&json!(result)),
+            "responses": responses(&json!(result)),
         });
         if !takes_nothing {
             // The definitions are shared under `components`.
@@ -88,7 +86,7 @@ impl Document {
     fn finish(mut self) -> Value {
         let error = self.schemas.subschema_for::<ErrorResult>();
         let mut schemas = self.schemas.take_definitions(true);
-        schemas.insert("ErrorEnvelope".into(), responses::error_envelope(&json!(error)));
+        schemas.insert("ErrorEnvelope".into(), error_envelope(&json!(error)));
         let mut document = json!({
             "openapi": "3.1.0",
             "info": {
@@ -124,4 +122,50 @@ const TEST: &str = "Test method: takes test keys only, returns random data in th
 
 fn key(description: &str) -> Value {
     json!({ "type": "apiKey", "in": "header", "name": "Api-Key", "description": description })
+}
+
+/// Statuses of error envelopes and their descriptions.
+const ERRORS: [(u16, &str); 6] = [
+    (400, "The form is invalid: an argument is missing, unknown, repeated, or not allowed."),
+    (401, "The API key is missing, repeated, unknown or was removed."),
+    (
+        402,
+        "There are not enough credits on the balance. Free and test methods take no credits, but need a balance.",
+    ),
+    (403, "The API key has the wrong kind: a live key for a test method, or a test key for a live method."),
+    (413, "The form is too large."),
+    (415, "The body is not a form."),
+];
+
+const STATUS: &str = "The documentation does not give the HTTP status of errors; it may be 200 too.";
+
+/// Returns the responses of a method with this schema for its answers.
+fn responses(result: &Value) -> Value {
+    let mut responses = Map::new();
+    let envelope = json!({
+        "type": "object",
+        "required": ["status", "result"],
+        "properties": { "status": { "const": "ok" }, "result": result },
+    });
+    responses.insert("200".into(), response("The data.", &envelope));
+    for (status, why) in ERRORS {
+        let mut error = response(why, &json!({ "$ref": "#/components/schemas/ErrorEnvelope" }));
+        error["x-assumption"] = STATUS.into();
+        responses.insert(status.to_string(), error);
+    }
+    Value::Object(responses)
+}
+
+fn response(description: &str, schema: &Value) -> Value {
+    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+}
+
+/// Returns the envelope of a failed request.
+fn error_envelope(result: &Value) -> Value {
+    json!({
+        "type": "object",
+        "description": "A failed request. Assumption: it is not charged; the documentation does not say.",
+        "required": ["status", "result"],
+        "properties": { "status": { "const": "error" }, "result": result },
+    })
 }
