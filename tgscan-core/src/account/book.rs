@@ -19,7 +19,7 @@ pub struct Book {
     /// Credits that the account lost and that no call explains.
     pub(super) unexplained: u128,
     pub(super) baseline: Option<Baseline>,
-    /// The time of the last comparison that found unexplained credits, and how many of these are still unexplained.
+    /// The time of the last comparison if it found unexplained credits, and how many of these no later charge may explain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) last_unexplained: Option<(u64, u128)>,
     /// The number of calls that may have a running attempt.
@@ -257,9 +257,7 @@ impl Book {
         at: Option<u64>,
     ) {
         let method = self.method(entry);
-        if cost.charged > 0 {
-            self.methods[method].price = self.methods[method].price.max(Some(cost.charged));
-        }
+        self.raise_price(method, cost.charged);
         self.set_cost(entry, method, cost, joint, at);
     }
 
@@ -295,14 +293,33 @@ impl Book {
         self.set_cost(entry, method, Cost { charged: credits, uncertain: 0 }, joint, None);
     }
 
-    /// Books a charged call that was considered free when it was sent, at the time `began`.
+    /// Books a charged call that was considered free when it began, at the time `began`.
+    ///
+    /// If it was running during the last comparison, the credits that no call explained there may be its own. As many of its
+    /// credits are uncertain until the next comparison.
     pub(crate) fn charge(&mut self, method: Cow<'static, str>, cost: Cost, began: u64, now: u64) -> Entry {
-        let mut entry = Entry { method, is_in_flight: true, is_sending: true, ..Entry::default() };
+        let doubtful = match &mut self.last_unexplained {
+            Some((at, left)) if began <= *at => {
+                let doubtful = clamp(*left).min(cost.charged);
+                *left -= u128::from(doubtful);
+                doubtful
+            }
+            _ => 0,
+        };
+        let mut entry =
+            Entry { method, reserve: doubtful, is_in_flight: true, is_sending: true, ..Entry::default() };
         let method = self.method(&entry);
+        self.raise_price(method, cost.charged);
         self.add_call(&entry, method);
-        self.settle(&mut entry, cost, None, Some(now));
-        self.explain_charge(cost.charged, began);
+        let uncertain = cost.uncertain + u32::from(doubtful > 0);
+        self.settle(&mut entry, Cost { charged: cost.charged - doubtful, uncertain }, None, Some(now));
         entry
+    }
+
+    fn raise_price(&mut self, method: usize, charged: u64) {
+        if charged > 0 {
+            self.methods[method].price = self.methods[method].price.max(Some(charged));
+        }
     }
 
     /// Replaces the known cost of a call.

@@ -309,18 +309,6 @@ impl Book {
         self.revision += 1;
     }
 
-    /// Books the charge of a call without a reserve that was running during the last comparison: it explains credits that
-    /// no call explained.
-    pub(super) fn explain_charge(&mut self, charged: u64, began: u64) {
-        let Some((_, left)) = self.last_unexplained.filter(|(at, _)| began <= *at) else { return };
-        let mut joint = JointResolution { unexplained: left, ..JointResolution::default() };
-        let explained = u128::from(charged).min(left).min(self.unexplained);
-        // The charge itself is booked already.
-        self.account.charged -= explained;
-        self.transfer_unexplained(&mut joint, 0, explained);
-        self.last_unexplained = self.last_unexplained.map(|(at, _)| (at, joint.unexplained));
-    }
-
     /// Moves credits that the baseline reflects from charged to unexplained, and the reverse.
     fn transfer_unexplained(&mut self, joint: &mut JointResolution, to_unexplained: u128, to_charged: u128) {
         let change =

@@ -74,8 +74,12 @@ struct Tasks {
 
 impl Tasks {
     fn change(&self, change: impl FnOnce(&mut usize)) {
-        change(&mut self.running.lock().unwrap_or_else(PoisonError::into_inner));
-        self.ended.notify_all();
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut running);
+        // Notifying is a system call, also if no thread waits.
+        if *running == 0 {
+            self.ended.notify_all();
+        }
     }
 }
 

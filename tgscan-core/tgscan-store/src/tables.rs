@@ -9,27 +9,28 @@ use crate::answer;
 
 /// A table: the first byte of its keys. The number of the account follows, except in [`Table::Accounts`].
 ///
-/// All tables are in one tree, so that a transaction changes few pages. The tables that stay small are adjacent.
+/// All tables are in one tree. The newest calls, the small tables and the newest answers are adjacent, so that a transaction
+/// changes few pages.
 #[derive(Clone, Copy)]
 pub(crate) enum Table {
-    /// By label and service, as JSON: the number of the account, and its row.
-    Accounts,
-    /// Calls in flight by owner and id.
-    InFlight,
-    /// Unresolved calls by id.
-    Unresolved,
-    /// By number: the entry.
-    Journal,
-    /// By id: the call.
-    Calls,
-    /// By the id of the call: the answer.
-    Answers,
-    /// Calls by the time at which they are due, and id.
-    Due,
     /// By key: the row of the question. Then its answered calls, by key and id.
     Questions,
     /// Calls by a person that they name, and id.
     People,
+    /// Calls by the time at which they are due, and id.
+    Due,
+    /// By number: the entry.
+    Journal,
+    /// By id: the call.
+    Calls,
+    /// Calls in flight by owner and id.
+    InFlight,
+    /// Unresolved calls by id.
+    Unresolved,
+    /// By label and service, as JSON: the number of the account, and its row.
+    Accounts,
+    /// By the inverted id of the call, so that the newest is first: the answer.
+    Answers,
 }
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -86,7 +87,9 @@ pub(crate) fn account_of_row(key: &[u8], value: &[u8]) -> Option<(u32, AccountNa
 #[cfg(feature = "redb")]
 pub(crate) fn call_of_key(key: &[u8]) -> Option<(u32, CallId)> {
     let (number, id) = key.get(1..)?.split_first_chunk()?;
-    Some((u32::from_be_bytes(*number), CallId::from_be_bytes(id.try_into().ok()?)))
+    let id = CallId::from_be_bytes(id.try_into().ok()?);
+    let id = if key.first() == Some(&(Table::Answers as u8)) { !id } else { id };
+    Some((u32::from_be_bytes(*number), id))
 }
 
 /// Reads a row outside of a transaction.
@@ -188,7 +191,7 @@ pub(crate) fn apply(
     }
     for (call, answer) in &changes.answers {
         let value = answer.as_ref().map(answer::encode);
-        tables.set(&key(Table::Answers, number, *call), value.as_deref())?;
+        tables.set(&key(Table::Answers, number, !call), value.as_deref())?;
     }
     for (entry, row) in &changes.journal {
         tables.set(&key(Table::Journal, number, *entry), Some(&row.to_bytes()))?;
@@ -268,7 +271,7 @@ fn call(tables: &impl Reads, number: u32, id: CallId) -> Result<Option<Call>> {
 
 fn answer(tables: &impl Reads, number: u32, id: CallId) -> Result<Option<Answer>> {
     tables
-        .get(&key(Table::Answers, number, id))?
+        .get(&key(Table::Answers, number, !id))?
         .map(|value| answer::decode(value).ok_or_else(damaged))
         .transpose()
 }

@@ -89,7 +89,7 @@ fn every_setting_of_the_file_has_a_flag() {
         assert!(help.contains(&flag), "{flag} is not in {help}");
         count += 1;
     }
-    assert_eq!(count, 20);
+    assert_eq!(count, 21);
 }
 
 #[test]

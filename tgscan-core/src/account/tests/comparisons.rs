@@ -303,3 +303,28 @@ fn outcomes_are_conclusive_if_the_balance_was_compared() {
         assert!(!outcome.is_conclusive(), "{outcome:?}");
     }
 }
+
+#[test]
+fn charge_that_a_comparison_may_have_counted_is_uncertain_until_the_next() {
+    let compare = |book: &mut Book, balance, now| match book.start_comparison(1, LATE, now) {
+        ComparisonStart::Started(comparison) => {
+            book.finish_comparison(comparison, balance, now, 1, &mut []);
+        }
+        other => panic!("{other:?}"),
+    };
+    let charge = |book: &mut Book, began, now| drop(book.charge(METHOD.into(), charged(3), began, now));
+    let mut book = Book::default();
+    compare(&mut book, 100, LATER);
+    compare(&mut book, 95, LATER + 10);
+    charge(&mut book, LATER + 11, LATER + 20);
+    assert_eq!(amounts(book.totals()), (3, 0, 0, 5), "it began after the comparison");
+    charge(&mut book, LATER + 9, LATER + 20);
+    assert_eq!(amounts(book.totals()), (3, 0, 3, 5));
+    charge(&mut book, LATER + 9, LATER + 20);
+    assert_eq!(amounts(book.totals()), (4, 0, 6, 5), "no more than the comparison did not explain");
+    for (balance, charged) in [(91, 4), (86, 9)] {
+        let mut book = book.clone();
+        compare(&mut book, balance, LATER + 60_000);
+        assert_eq!(amounts(book.totals()), (charged, 0, 0, 5));
+    }
+}

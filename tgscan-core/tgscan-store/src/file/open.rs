@@ -1,6 +1,6 @@
 //! Opens or creates the file. Creation is atomic: it leaves a complete store or none.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(super) const REWRITE: &str = "rewrite";
 pub(super) struct Opened {
     pub(super) database: Database,
     pub(super) pages: Pages,
-    /// The same file, for its identity.
+    /// The same file.
     pub(super) file: File,
 }
 
@@ -47,7 +47,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
                 check(&file)?;
                 let (pages, file) = lock(file, false)?;
                 // Another process may have replaced the file before this one had the lock.
-                if is_same(path, &file) {
+                if is_same(path, identity(file.metadata())) {
                     let database = build(&pages)?;
                     return Ok(Opened { database, pages, file });
                 }
@@ -160,23 +160,22 @@ fn build_new(pages: &Pages) -> Result<Database, StoreError> {
     database
 }
 
-/// Returns whether a path still refers to this open file.
-pub(super) fn is_same(path: &Path, file: &File) -> bool {
+/// Identifies a file as long as it is open: its device and its number there. Other systems than Unix cannot replace an
+/// open file, so the files at a path are the same there.
+pub(super) type Identity = (u64, u64);
+
+pub(super) fn identity(data: std::io::Result<Metadata>) -> Option<Identity> {
+    let data = data.ok()?;
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let of = |data: &std::fs::Metadata| (data.dev(), data.ino());
-        match (std::fs::metadata(path), file.metadata()) {
-            (Ok(path), Ok(file)) => of(&path) == of(&file),
-            _ => false,
-        }
-    }
+    let identity = (std::os::unix::fs::MetadataExt::dev(&data), std::os::unix::fs::MetadataExt::ino(&data));
     #[cfg(not(unix))]
-    {
-        // Other systems cannot replace an open file.
-        let _ = file;
-        path.exists()
-    }
+    let identity = (0, u64::from(data.is_dir()));
+    Some(identity)
+}
+
+/// Returns whether a path still refers to an open file.
+pub(super) fn is_same(path: &Path, open: Option<Identity>) -> bool {
+    open.is_some() && identity(std::fs::metadata(path)) == open
 }
 
 /// Refuses a file that is not a store, or has another version.

@@ -1,6 +1,5 @@
 //! The open file and its transactions, with the conditions for writing.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +10,7 @@ use tgscan_core::store::{AccountName, Changes, Loaded, Needs, OwnerId, StoreErro
 
 use super::database::{EARLIER_FAILURE, META, Rows, explain, guarded};
 use super::executor::Executor;
-use super::open::{self, Opened};
+use super::open::{self, Identity, Opened};
 use super::pages::Pages;
 use crate::Clock;
 use crate::tables;
@@ -36,12 +35,12 @@ pub(super) struct Open {
     /// `None` after a failure, until the database is opened again.
     pub(super) database: Option<Database>,
     pages: Pages,
-    file: File,
+    identity: Option<Identity>,
 }
 
 impl From<Opened> for Open {
     fn from(Opened { database, pages, file }: Opened) -> Self {
-        Self { database: Some(database), pages, file }
+        Self { database: Some(database), pages, identity: open::identity(file.metadata()) }
     }
 }
 
@@ -147,7 +146,7 @@ impl Shared {
 
     /// Refuses a file that another program has replaced or removed while it was open.
     pub(super) fn check_place(&self, store: &Open) -> Result<(), StoreError> {
-        if open::is_same(&self.path, &store.file) {
+        if open::is_same(&self.path, store.identity) {
             return Ok(());
         }
         Err(StoreError::new(

@@ -1,14 +1,17 @@
 //! What only PostgreSQL has: several processes, connections that break, versions.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tgscan_core::Reserve;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::http::{Request, Response};
-use tgscan_core::store::{CallState, StoreError, StoreRefusal};
+use tgscan_core::store::{
+    Account, AccountName, AccountRow, CallState, Changes, Loaded, Needs, Store, StoreError, StoreRefusal,
+};
 use tgscan_core::{Api, ApiKey, Client, Credits, ErrorKind, transport_fn};
 use tgscan_mock::types::Search;
 use tgscan_store::PostgresStore;
@@ -16,7 +19,7 @@ use tgscan_transport_hyper::TokioTimer;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
-use crate::server::server;
+use crate::server::{Server, run, server};
 use crate::support::{mock, policy, searches};
 
 const LEASE: Duration = Duration::from_secs(15);
@@ -298,4 +301,58 @@ fn newer_tables_and_wrong_settings_are_refused_in_words() {
     assert!(error.contains("lower-case letters"), "{error}");
     let error = connect(&server().url().replace("user=postgres", "user=unknown"), "tgscan");
     assert!(error.contains("unknown") || error.contains("refuses"), "{error}");
+}
+
+#[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
+fn rows_are_loaded_again_after_the_server_was_restored() {
+    // A long lease, so that no renewal uses the number of a transaction.
+    let (server, lease) = (Server::start(), Duration::from_secs(30 * 60));
+    let url = server.url();
+    let store = runtime().block_on(PostgresStore::connect_with(&url, "restored", lease)).unwrap();
+    let store: Arc<dyn Store> = Arc::new(store);
+    let name = AccountName::new("main", "mock");
+    let account = Account::new(store.clone(), name.clone());
+    let purchase = |credits| runtime().block_on(account.record_purchase(credits)).unwrap();
+    let (data, backup) = (server.directory.join("data"), server.directory.join("backup"));
+
+    purchase(1);
+    server.stop();
+    run(Command::new("cp").arg("-a").args([&data, &backup]));
+    server.restart();
+    purchase(50);
+    let connect = || runtime().block_on(tokio_postgres::connect(&url, tokio_postgres::NoTls));
+    let (admin, connection) = connect().unwrap();
+    runtime().spawn(connection);
+    let writer = "SELECT xmin::text::bigint FROM restored.accounts";
+    let writer: i64 = runtime().block_on(admin.query_one(writer, &[])).unwrap().get(0);
+    server.stop();
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(&backup, &data).unwrap();
+    server.restart();
+
+    // A transaction with the number of the lost one writes other rows.
+    let (admin, connection) = connect().unwrap();
+    runtime().spawn(connection);
+    runtime().block_on(async {
+        let mut number = 0;
+        while number < writer {
+            admin.batch_execute("BEGIN").await.unwrap();
+            number = admin.query_one("SELECT txid_current()", &[]).await.unwrap().get(0);
+            let update = "UPDATE restored.accounts SET row = '{}'";
+            let end = if number == writer { format!("{update}; COMMIT") } else { "ROLLBACK".into() };
+            admin.batch_execute(&end).await.unwrap();
+        }
+        assert_eq!(number, writer);
+        let row = Arc::new(Mutex::new(None));
+        let loaded = row.clone();
+        let decide = move |rows: Loaded| {
+            *loaded.lock().unwrap() = Some(rows.account.clone());
+            let mut changes = Changes::default();
+            changes.account = Some(rows.account);
+            changes
+        };
+        store.transact(&name, Needs::default(), Box::new(decide)).await.unwrap();
+        assert_eq!(row.lock().unwrap().take(), Some(AccountRow::default()));
+    });
 }

@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use tgscan_core::http::StatusCode;
 use tgscan_mock::types::Search;
 use tgscan_mock::{Fault as Reply, FaultKind, Mock, MockServer, ServerOptions};
 use tokio::runtime::{Builder, Runtime};

@@ -27,7 +27,6 @@
 #[cfg(test)]
 mod tests;
 
-mod flags;
 mod head;
 mod sums;
 
@@ -40,8 +39,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 
-pub(super) use flags::{FLAGS, is_verified_when_opened};
 use head::{COPY, Head};
+pub(super) use head::{FLAGS, is_verified_when_opened};
 use sums::Sums;
 
 /// The first bytes of a store.

@@ -18,11 +18,16 @@ use tgscan_example_transports::{
 };
 use tgscan_mock::conformance::{self, Endpoint, Scheme};
 use tgscan_mock::{Mock, MockServer, ServerOptions, VirtualTimer};
+use tokio::sync::Semaphore;
 
 use crate::over_curl::CurlTransport;
 use crate::over_isahc::IsahcTransport;
 
+/// curl refuses file descriptors above 1,023, and a suite has up to 128.
+static SUITES: Semaphore = Semaphore::const_new(5);
+
 async fn conforms<T: Transport + fmt::Debug + 'static>(scheme: Scheme, make: impl Fn(&Settings) -> T) {
+    let _turn = SUITES.acquire().await.unwrap();
     let report = conformance::run(scheme, |endpoint: &Endpoint| {
         make(&Settings {
             time_limit: endpoint.time_limit,

@@ -176,7 +176,7 @@ fn head_of_the_first_commit_is_not_flushed_before_its_pages() {
 fn page_accepted_by_a_recovery_stays_readable_after_another_power_loss() {
     let disk = Disk::default();
     let pages = Pages::over(Arc::new(disk.clone()), true).unwrap();
-    let recovering = head_with(flags::RECOVERY_REQUIRED);
+    let recovering = head_with(head::RECOVERY_REQUIRED);
     pages.write(0, &recovering).unwrap();
     pages.set_len(16 * PAGE as u64).unwrap();
     pages.sync_data(false).unwrap();
@@ -195,7 +195,7 @@ fn page_accepted_by_a_recovery_stays_readable_after_another_power_loss() {
                 let pages = Pages::over(Arc::new(failing), false)?;
                 pages.load()?;
                 pages.read(5 * PAGE as u64, PAGE)?;
-                pages.write(0, &head_with(flags::RECOVERY_REQUIRED | flags::TWO_PHASE_COMMIT))?;
+                pages.write(0, &head_with(head::RECOVERY_REQUIRED | head::TWO_PHASE_COMMIT))?;
                 pages.sync_data(false)?;
                 pages.write(6 * PAGE as u64, &[4; PAGE])
             };
@@ -231,7 +231,7 @@ fn shorter_length_reaches_the_disk_after_the_head_that_states_it() {
 fn damaged_page_is_refused_where_only_a_new_length_was_lost() {
     let disk = Disk::default();
     let pages = Pages::over(Arc::new(disk.clone()), true).unwrap();
-    pages.write(0, &head_with(flags::RECOVERY_REQUIRED)).unwrap();
+    pages.write(0, &head_with(head::RECOVERY_REQUIRED)).unwrap();
     pages.set_len(16 * PAGE as u64).unwrap();
     pages.write(5 * PAGE as u64, &[3; PAGE]).unwrap();
     pages.sync_data(false).unwrap();
