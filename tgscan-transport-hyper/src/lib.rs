@@ -39,7 +39,7 @@
 //! all its answers. This loses answers that have been paid for. So heads are repaired where they have one possible
 //! meaning: invalid and forbidden headers are dropped, names are lower-cased, and over HTTP/2 the body ends with its stream.
 //! hyper also drops the body of an answer with status 101, 204 or 304, and the bytes from a malformed chunk on. Both are kept.
-//! (Over HTTP/1.1, the body of such a status without a `content-length` is kept if it arrives with the head.)
+//! (Over HTTP/1.1, the body of such a status is kept only if it arrives with the head: usually none follows.)
 //!
 //! Some answers remain lost: over both protocols those without a valid status, and over HTTP/2 also those with an undecodable
 //! header block or with frames that violate framing or flow control. The latter end the connection, with all calls that wait

@@ -1,13 +1,17 @@
-//! The parts of a head that hyper must not see: it would drop or reject the body. Other headers carry them.
+//! The parts of a head that hyper must not see: it would drop or reject the body. Other headers carry them. Those that the
+//! server sends are dropped.
 
 use http::header::CONTENT_LENGTH;
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, Version};
 
 /// Carries `content-length` over HTTP/2: h2 rejects a body of another length.
 pub(crate) const LENGTH: &str = "x-tgscan-content-length";
 
 /// Carries a status with [no body](has_no_body) that has one anyway.
 pub(crate) const STATUS: &str = "x-tgscan-status";
+
+/// The status in its place: an uncommon one, because looking for [`STATUS`] in each answer would be slow.
+pub(crate) const IN_ITS_PLACE: [u8; 3] = *b"299";
 
 /// Returns whether a status has no body (RFC 9110, 15.2.2, 15.3.5 and 15.4.5).
 pub(crate) fn has_no_body(code: [u8; 3]) -> bool {
@@ -16,10 +20,14 @@ pub(crate) fn has_no_body(code: [u8; 3]) -> bool {
 
 /// Restores the status and `content-length`. Returns the length that [`LENGTH`] carried, or `None` for a status without a body.
 pub(crate) fn restore<B>(response: &mut Response<B>) -> Option<u64> {
-    let status =
-        response.headers_mut().remove(STATUS).and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok());
-    if let Some(status) = status {
-        *response.status_mut() = status;
+    if response.status().as_str().as_bytes() == IN_ITS_PLACE {
+        let code = response.headers_mut().remove(STATUS);
+        if let Some(status) = code.and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok()) {
+            *response.status_mut() = status;
+        }
+    }
+    if response.version() != Version::HTTP_2 {
+        return None;
     }
     let length = response.headers_mut().remove(LENGTH)?;
     let mut number = Once::default();

@@ -19,9 +19,9 @@ pub struct Book {
     /// Credits that the account lost and that no call explains.
     pub(super) unexplained: u128,
     pub(super) baseline: Option<Baseline>,
-    /// The time of the last comparison if it found unexplained credits, and how many of these no later charge may explain.
+    /// The times of the first and the last conclusive comparison since the baseline was unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_unexplained: Option<(u64, u128)>,
+    pub(super) compared: Option<(u64, u64)>,
     /// The number of calls that may have a running attempt.
     pub(super) sending: u64,
     /// Counts changes of charged and uncertain amounts, so that a comparison detects them.
@@ -295,24 +295,21 @@ impl Book {
 
     /// Books a charged call that was considered free when it began, at the time `began`.
     ///
-    /// If it was running during the last comparison, the credits that no call explained there may be its own. As many of its
-    /// credits are uncertain until the next comparison.
+    /// If a comparison ended in the meantime, the balance may have included the charge, so it is uncertain until the next
+    /// comparison. No comparison resolves a charge that may be older than the baseline, so it discards the baseline instead.
     pub(crate) fn charge(&mut self, method: Cow<'static, str>, cost: Cost, began: u64, now: u64) -> Entry {
-        let doubtful = match &mut self.last_unexplained {
-            Some((at, left)) if began <= *at => {
-                let doubtful = clamp(*left).min(cost.charged);
-                *left -= u128::from(doubtful);
-                doubtful
-            }
-            _ => 0,
-        };
-        let mut entry =
-            Entry { method, reserve: doubtful, is_in_flight: true, is_sending: true, ..Entry::default() };
+        let (first, last) = self.compared.unzip();
+        if first.is_some_and(|first| began < first) {
+            (self.baseline, self.compared) = (None, None);
+        }
+        let is_doubtful = self.compared.is_some() && last.is_some_and(|last| began < last);
+        let (charged, reserve) = if is_doubtful { (0, cost.charged) } else { (cost.charged, 0) };
+        let mut entry = Entry { method, reserve, is_in_flight: true, is_sending: true, ..Entry::default() };
         let method = self.method(&entry);
         self.raise_price(method, cost.charged);
         self.add_call(&entry, method);
-        let uncertain = cost.uncertain + u32::from(doubtful > 0);
-        self.settle(&mut entry, Cost { charged: cost.charged - doubtful, uncertain }, None, Some(now));
+        let uncertain = cost.uncertain + u32::from(reserve > 0);
+        self.settle(&mut entry, Cost { charged, uncertain }, None, Some(now));
         entry
     }
 
@@ -372,6 +369,7 @@ impl Book {
     /// Discards the time at which calls became uncertain, because the clock now counts from another moment.
     pub(super) fn discard_times(&mut self) {
         self.has_undated |= self.uncertain_at.is_some();
+        self.compared = self.compared.map(|_| (0, u64::MAX));
     }
 }
 

@@ -175,8 +175,8 @@ impl Book {
         };
         self.revision += 1;
         self.baseline = Some(Baseline { balance, charged: self.account.charged });
-        let unexplained = joint.as_ref().map_or(0, |joint| joint.unexplained);
-        self.last_unexplained = (unexplained > 0).then_some((now, unexplained));
+        let first = self.compared.filter(|_| joint.is_some()).map_or(now, |(first, _)| first);
+        self.compared = Some((first, now));
         let report = self.inconclusive(outcome);
         let resolved_attempts = open.attempts.saturating_sub(self.comparable().attempts);
         (Reconciliation { lost, charged, resolved_attempts, ..report }, joint)

@@ -366,7 +366,7 @@ impl AsRef<[u8]> for ShortForm {
 /// Returns the form body of a method.
 fn form<M: ApiMethod>(method: &M) -> Bytes {
     thread_local! {
-        /// A buffer for the forms of all calls.
+        /// A buffer for the forms of this thread's calls.
         static BUFFER: Cell<String> = const { Cell::new(String::new()) };
     }
     let mut text = BUFFER.try_with(Cell::take).unwrap_or_default();
@@ -376,7 +376,9 @@ fn form<M: ApiMethod>(method: &M) -> Bytes {
     // method fails or panics, an empty form is sent, which the service refuses, instead of a partial one.
     let written = catch(|| method.serialize(serde_html_form::Serializer::new(&mut form)).is_ok());
     let form = if written == Some(true) { ShortForm::bytes(text.as_bytes()) } else { Bytes::new() };
-    // Fails only while the thread ends.
-    let _ = BUFFER.try_with(|buffer| buffer.set(text));
+    // A long form does not keep its memory. Fails only while the thread ends.
+    if text.capacity() <= 4096 {
+        let _ = BUFFER.try_with(|buffer| buffer.set(text));
+    }
     form
 }

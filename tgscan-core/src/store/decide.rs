@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::operation::{Claim, Done, Operation, Settlement};
 use super::record::{damaged as damaged_call, millis};
 use super::transaction::{AccountRow, Changes, Loaded};
-use super::{Answer, Call, CallId, Erased, Event, JournalEntry, OwnerId, QuestionRow, StoreError};
+use super::{Answer, Call, CallId, Event, JournalEntry, OwnerId, QuestionRow, StoreError};
 use crate::account::{Book, CLOCK_SLACK, Cost, Entry, JointResolution};
 
 /// The number of tokens that an account remembers, to book each operation once.
@@ -67,7 +67,9 @@ impl Work {
                 changes.questions.push((key.clone(), (!after.is_empty()).then_some(after)));
             }
         }
-        let new = self.questions.into_iter().filter(|(_, row)| !row.is_empty());
+        // A damaged row stays: it may block its question.
+        let damaged = &self.loaded.damaged_questions;
+        let new = self.questions.into_iter().filter(|(key, row)| !row.is_empty() && !damaged.contains(key));
         changes.questions.extend(new.map(|(key, row)| (key, Some(row))));
         for before in std::mem::take(&mut self.loaded.calls) {
             let after = self.calls.remove(&before.id);
@@ -98,7 +100,7 @@ impl Work {
                 continue;
             }
             let Some(call) = self.calls.get_mut(&id) else {
-                damaged.push(id);
+                damaged.extend(self.loaded.damaged_calls.contains(&id).then_some(id));
                 continue;
             };
             if !call.entry.is_in_flight() {
@@ -192,18 +194,7 @@ impl Work {
                 }
                 Done::Changed(was)
             }
-            Operation::Remove { calls, is_erasing } => {
-                let mut removed = Erased::default();
-                for id in calls {
-                    let Some(call) = self.calls.get(id) else { continue };
-                    if call.question.is_some() && (*is_erasing || call.due_at().is_some_and(|due| due <= now))
-                    {
-                        removed.questions += 1;
-                        removed.answers += u64::from(self.forget(*id));
-                    }
-                }
-                Done::Removed(removed)
-            }
+            Operation::Remove { calls, is_erasing } => self.remove_all(calls, *is_erasing),
             Operation::LimitExpiry { calls, keep_for, is_last } => {
                 for id in calls {
                     self.recheck(*id, *keep_for);

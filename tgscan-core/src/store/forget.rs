@@ -1,13 +1,34 @@
 //! Removes questions and answers from an account.
 
-use super::CallId;
 use super::decide::Work;
+use super::operation::Done;
+use super::record::damaged;
+use super::{Call, CallId, Erased, Question};
 
 impl Work {
     /// Removes a free call.
     pub(super) fn remove(&mut self, id: CallId) {
         self.forget(id);
         self.calls.remove(&id);
+    }
+
+    /// Removes questions and answers of calls: all, or those that are due.
+    pub(super) fn remove_all(&mut self, calls: &[CallId], is_erasing: bool) -> Done {
+        let now = self.loaded.now;
+        let is_damaged = |call: &Call| {
+            let key = call.question.as_ref().map(Question::key);
+            key.is_some_and(|key| self.loaded.damaged_questions.contains(&key))
+        };
+        let calls = calls.iter().filter_map(|id| self.calls.get(id)).filter(|call| call.question.is_some());
+        let (kept, calls): (Vec<_>, Vec<_>) = calls.partition(|call| is_damaged(call));
+        if let (true, Some(call)) = (is_erasing, kept.first()) {
+            return Done::Damaged(damaged(call.id));
+        }
+        let is_due = |call: &&Call| is_erasing || call.due_at().is_some_and(|due| due <= now);
+        let ids: Vec<CallId> = calls.into_iter().filter(is_due).map(|call| call.id).collect();
+        let answers = ids.iter().filter(|id| self.forget(**id)).count() as u64;
+        let removed = Erased { questions: ids.len() as u64, answers };
+        Done::Removed(removed)
     }
 
     /// Removes question and answer of a call, but keeps its cost. Returns whether it was answered.

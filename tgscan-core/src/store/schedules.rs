@@ -27,6 +27,8 @@ struct Memory {
     tables: Mutex<Tables>,
     /// The failures of the next transactions, last first. `Some(true)` fails after the write.
     failures: Mutex<Vec<Option<bool>>>,
+    /// The error of failures before the write, if these are not in doubt.
+    error: Option<StoreError>,
     /// Whether each transaction runs again after its commit.
     repeats: bool,
     drops_tasks: bool,
@@ -39,7 +41,7 @@ impl Store for Memory {
     async fn transact(&self, _: &AccountName, needs: Needs, mut decide: Decide) -> Result<(), StoreError> {
         let failure = self.failures.lock().unwrap().pop().flatten();
         if failure == Some(false) {
-            return Err(StoreError::new("failed").in_doubt());
+            return Err(self.error.clone().unwrap_or_else(|| StoreError::new("failed").in_doubt()));
         }
         let mut tables = self.tables.lock().unwrap();
         let changes = decide(tables.load(&needs, 1, 1, |_| true));
@@ -268,12 +270,23 @@ fn schedules_report_changes_by_hand_if_their_transaction_runs_again_after_its_co
 #[test]
 fn schedules_run_operations_of_callers_during_the_pause_after_a_failure() {
     check(|| {
-        let failures = Mutex::new(vec![Some(false)]);
-        let (_, queue) = writer(Memory { failures, pauses: true, ..Memory::default() });
-        queue.submit_alone(Operation::EndComparison { token: 1 });
-        // The first claim may share the transaction that fails.
-        while granted(block_on(queue.submit(claim())).as_ref()).is_none() {}
-        queue.wait_until_idle(HOUR);
-        assert_eq!(queue.unwritten(), (0, 0));
+        let cost = Cost { charged: 1, uncertain: 0 };
+        let charge = Operation::Charge { method: "a", cost, elapsed: HOUR, token: next_token() };
+        for operation in [Operation::EndComparison { token: 1 }, charge] {
+            // More than the failures after which an operation without callers is dropped.
+            let failures = Mutex::new(vec![Some(false); 400]);
+            let store = Memory {
+                failures,
+                error: Some(StoreError::new("failed")),
+                pauses: true,
+                ..Memory::default()
+            };
+            let (_, queue) = writer(store);
+            queue.submit_alone(operation);
+            // The claims may share the transactions that fail.
+            while granted(block_on(queue.submit(claim())).as_ref()).is_none() {}
+            queue.wait_until_idle(HOUR);
+            assert_eq!(queue.unwritten(), (0, 0));
+        }
     });
 }

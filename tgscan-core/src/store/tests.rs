@@ -155,6 +155,24 @@ fn answered(token: u64) -> Settlement {
 }
 
 #[test]
+fn damaged_question_is_neither_replaced_by_an_answer_nor_reported_as_erased() {
+    let (_, changes) = decide(&[claim(1)], loaded(), 1);
+    let (_, call) = changes.calls.into_iter().next().unwrap();
+    let run = |operation: Operation| {
+        let mut loaded = Loaded { account: changes.account.clone().unwrap(), ..loaded() };
+        loaded.add_question(Question::new(true, "search", "query=alice_1").key(), b"damaged");
+        loaded.calls.extend(call.clone());
+        let (done, changes) = decide(&[operation], loaded, 1);
+        (done.into_iter().next().unwrap(), changes)
+    };
+    let (done, changes) = run(Operation::Settle { call: 1, settlement: answered(1) });
+    assert!(matches!(done, Done::Settled { .. }), "{done:?}");
+    assert!(changes.questions.is_empty() && changes.answers.len() == 1, "{changes:?}");
+    let (done, changes) = run(Operation::Remove { calls: vec![1], is_erasing: true });
+    assert!(matches!(done, Done::Damaged(_)) && changes.is_empty(), "{done:?}");
+}
+
+#[test]
 fn answer_to_an_erased_question_is_not_reported_as_stored() {
     for is_erased in [false, true] {
         let mut tables = Tables::default();
@@ -200,16 +218,22 @@ fn charge_of_a_free_method_during_a_comparison_counts_once() {
         }
         book.finish_comparison(comparison, balance, now, 1, &mut []).0.outcome
     };
-    for (began, expected) in [(150, (3, 2)), (201, (3, 5))] {
+    for (began, expected) in [(150, (0, 3, 5)), (201, (3, 0, 5))] {
         let mut book = Book::default();
         assert_eq!(compare(&mut book, 100, 50, false), Outcome::Baseline);
         // The balance reflects the charge, which is booked later, and 2 credits of another program.
         assert_eq!(compare(&mut book, 200, 45, false), Outcome::Unexplained(5));
         book.charge("user_check".into(), cost, began, 300);
         let totals = book.totals();
-        assert_eq!((totals.charged, totals.unexplained), expected, "a call that began at {began}");
-        let next = if began <= 200 { (45, Outcome::Agrees) } else { (42, Outcome::Agrees) };
-        assert_eq!(compare(&mut book, 400, next.0, false), next.1);
-        assert_eq!(compare(&mut book, 500, next.0, true), Outcome::Overlapped);
+        assert_eq!(
+            (totals.charged, totals.uncertain, totals.unexplained),
+            expected,
+            "a call that began at {began}"
+        );
+        let (balance, outcome) =
+            if began <= 200 { (45, Outcome::Resolved(0)) } else { (42, Outcome::Agrees) };
+        assert_eq!(compare(&mut book, 4_000_000, balance, false), outcome);
+        assert_eq!(book.totals().charged, expected.0);
+        assert_eq!(compare(&mut book, 5_000_000, balance, true), Outcome::Overlapped);
     }
 }

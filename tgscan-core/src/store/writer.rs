@@ -1,15 +1,15 @@
 //! Combines concurrent operations on an account into one transaction.
 
 mod batch;
+mod repeat;
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
-use batch::{batch_length, has_token};
+use batch::batch_length;
 
 use super::decide::decide;
 use super::operation::{Done, Operation, Settlement, needs, next_token};
@@ -25,10 +25,6 @@ const EXPIRE_EVERY: u64 = 16;
 const EXPIRE: usize = 64;
 /// The number of new questions in a row after which the next one is claimed without looking for a stored answer.
 const NEW_IN_A_ROW: u32 = 8;
-/// The pauses before a failed transaction is repeated, in milliseconds.
-const PAUSES: [u64; 6] = [50, 100, 300, 1000, 3000, 10_000];
-/// The number of failures, without other callers, after which an operation is dropped: after about an hour.
-const MAX_FAILURES: usize = 360;
 
 /// The queue of operations on an account.
 pub(crate) struct Writer {
@@ -300,7 +296,11 @@ impl Writer {
             // A claim counts until it has been released if its caller was dropped, because the release is unwritten, too.
             let claim = job.counted.take().filter(|_| job.operation.is_claim());
             match (job.sender, done) {
-                (Some(sender), done) => sender.send(done),
+                (Some(sender), done) => {
+                    let is_lost = done.is_err() && sender.is_closed() && job.operation.must_be_written(false);
+                    self.lock().lost += u64::from(is_lost);
+                    sender.send(done);
+                }
                 (None, Ok(done)) => self.release(&done, token),
                 (None, Err(_)) => self.lock().lost += 1,
             }
@@ -322,47 +322,6 @@ impl Writer {
             let settlement = Settlement::without_response(Cost::NONE, token);
             self.submit_alone(Operation::Settle { call, settlement });
         }
-    }
-
-    /// Reports a failed transaction to the callers, and queues the operations again that must not be lost.
-    async fn keep_unwritten(self: &Arc<Self>, batch: Vec<Job>, error: &StoreError) {
-        let (mut failures, mut first) = (0, Vec::new());
-        let has_callers = self.lock().has_callers();
-        for mut job in batch {
-            // An earlier failure may have been in doubt.
-            job.runs_alone = !has_token(&job.operation);
-            let must_be_written = job.sender.is_none() || job.operation.must_be_written(error.is_in_doubt());
-            if let Some(sender) = job.sender.take() {
-                job.counted.take_if(|_| !must_be_written);
-                sender.send(Err(error.clone()));
-            } else {
-                job.failures += usize::from(!has_callers);
-                failures = failures.max(job.failures);
-            }
-            let mut queue = self.lock();
-            if job.failures > MAX_FAILURES {
-                queue.lost += 1;
-            } else if must_be_written && has_token(&job.operation) {
-                first.push(job);
-            } else if must_be_written {
-                queue.waiting.push_back(job);
-            }
-        }
-        // Before others, which would displace their tokens.
-        first.into_iter().rev().for_each(|job| self.lock().waiting.push_front(job));
-        let pause = if has_callers { PAUSES[0] } else { PAUSES[failures.min(PAUSES.len() - 1)] };
-        let mut pause = self.store.pause(Duration::from_millis(pause));
-        // A new caller ends the pause.
-        poll_fn(|context| {
-            let mut queue = self.lock();
-            if !has_callers && queue.has_callers() {
-                return Poll::Ready(());
-            }
-            queue.paused = Some(context.waker().clone());
-            drop(queue);
-            pause.as_mut().poll(context)
-        })
-        .await;
     }
 
     async fn expire_some(self: &Arc<Self>) {

@@ -19,10 +19,12 @@ const GROUPS_PER_CREDIT: u64 = 50;
 #[serde(deny_unknown_fields, remote = "Self")]
 #[doc(hidden)]
 pub struct MethodCost {
-    /// Cost of other queries; null for 1, and one more for each 50 groups in the answer.
+    /// Cost of other queries. Without it, they cost 1, and one more for each 50 groups in the answer. In a change, null
+    /// keeps the cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) usual: Option<u64>,
     /// Costs by query, e.g. `alice`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     queries: BTreeMap<String, u64>,
 }
 

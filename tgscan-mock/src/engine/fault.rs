@@ -194,7 +194,7 @@ impl Fault {
     /// # Errors
     /// If it is not: the reason and the correction.
     pub(super) fn check(&self) -> Result<(), String> {
-        match self.kind {
+        match &self.kind {
             FaultKind::HtmlPage { status }
             | FaultKind::GatewayJson { status }
             | FaultKind::ErrorEnvelope { status } => match status {
@@ -204,11 +204,16 @@ impl Fault {
                 200..600 => Ok(()),
                 _ => Err(format!("`status` is {status}; give one from 200 to 599")),
             },
-            FaultKind::Redirect { status } if !REDIRECTS.contains(&status) => {
+            FaultKind::Redirect { status } if !REDIRECTS.contains(status) => {
                 Err(format!("`status` is {status}, which is not a redirect; give 301, 302, 303, 307 or 308"))
             }
-            FaultKind::Oversized { bytes } if bytes > MOST_BYTES => {
+            FaultKind::Oversized { bytes } if *bytes > MOST_BYTES => {
                 Err(format!("`bytes` is {bytes}; give at most {MOST_BYTES}"))
+            }
+            FaultKind::FieldMissing { field } | FaultKind::FieldMistyped { field }
+                if !field.starts_with('/') =>
+            {
+                Err(format!("`field` is {field:?}; give a JSON pointer such as \"/result/meta/op_cost\""))
             }
             _ => Ok(()),
         }

@@ -10,7 +10,7 @@ use super::expect::{Action, AnyStrategy, Expectations};
 use super::recording::RecordedRequest;
 use super::refusal::Refusal;
 use super::route::{self, Draw, Route};
-use super::{Class, Fault, Mock, Outcome, Settings, State, Wire, check};
+use super::{Class, Fault, FaultKind, Mock, Outcome, Settings, State, Wire, check};
 use crate::data::Seed;
 
 impl Mock {
@@ -205,8 +205,12 @@ fn check(
 }
 
 fn changes_nothing(fault: &Fault) -> Refusal {
-    let kind = fault.kind();
-    let message = format!("tgscan-mock: {kind:?} changes nothing, because the answer lacks this field");
+    // Without the kind, because "missing" beside "query" is a refusal of the query.
+    let field = match fault.kind() {
+        FaultKind::FieldMissing { field } | FaultKind::FieldMistyped { field } => field,
+        _ => "a field",
+    };
+    let message = format!("tgscan-mock: the fault changes nothing, because the answer lacks `{field}`");
     Refusal::new(StatusCode::BAD_REQUEST, message)
 }
 

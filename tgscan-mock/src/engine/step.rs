@@ -51,7 +51,8 @@ impl ScriptStep {
     }
 
     fn read(mut fields: Map<String, Value>) -> Result<Self, String> {
-        let method = take::<String>(&mut fields, "method")?.map(|name| method(&name)).transpose()?;
+        let method =
+            take::<Option<String>>(&mut fields, "method")?.flatten().map(|name| method(&name)).transpose()?;
         let times = take(&mut fields, "times")?.unwrap_or(1);
         let charged = take(&mut fields, "charged")?;
         let message: Option<String> = take(&mut fields, "message")?;
@@ -87,8 +88,7 @@ impl ScriptStep {
 
 /// Removes and reads a field, if it is given.
 fn take<T: DeserializeOwned>(fields: &mut Map<String, Value>, name: &str) -> Result<Option<T>, String> {
-    let value = fields.remove(name).unwrap_or_default();
-    serde_json::from_value(value).map_err(|error| format!("`{name}`: {error}"))
+    fields.remove(name).map(serde_json::from_value).transpose().map_err(|error| format!("`{name}`: {error}"))
 }
 
 fn method(name: &str) -> Result<&'static str, String> {

@@ -14,7 +14,8 @@ impl Mock {
     /// refused with an error envelope that gives the reason, and makes [`verify`](Self::verify) fail.
     ///
     /// The original handle, which is not a clone, verifies all expectations when it is dropped, including those of its
-    /// clones, unless they were verified before.
+    /// clones, unless they were verified before. Expectations that a clone adds after that are verified only by
+    /// [`verify`](Self::verify).
     ///
     /// If several expectations match a request, the first one that accepts another call applies.
     ///

@@ -1,7 +1,10 @@
 //! Connections: converts bytes to requests and outcomes to bytes. The mock does everything else.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -12,8 +15,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use socket2::Socket;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -68,24 +70,66 @@ async fn serve(
 ) -> io::Result<()> {
     // Answers are small and take one write, so waiting to fill a packet would only delay them.
     stream.set_nodelay(true)?;
-    let stream = stream.into_std()?;
-    let socket = Arc::new(Socket::from(stream.try_clone()?));
-    let stream = TcpStream::from_std(stream)?;
+    let reset = Arc::default();
+    let stream = Resettable { stream, reset: Arc::clone(&reset) };
     match acceptor {
-        Acceptor::Plain => speak_http(stream, service, socket).await,
+        Acceptor::Plain => speak_http(stream, service, reset).await,
         #[cfg(feature = "tls")]
         // If the client refuses the certificate, it knows the reason.
-        Acceptor::Tls(acceptor) => speak_http(acceptor.accept(stream).await?, service, socket).await,
+        Acceptor::Tls(acceptor) => speak_http(acceptor.accept(stream).await?, service, reset).await,
     }
     Ok(())
+}
+
+/// A stream that is reset instead of closed if `reset` is set.
+struct Resettable {
+    stream: TcpStream,
+    reset: Arc<AtomicBool>,
+}
+
+impl Drop for Resettable {
+    fn drop(&mut self) {
+        if self.reset.load(Ordering::Relaxed) {
+            // Closing without lingering sends RST, as a crashed or overloaded server does.
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Resettable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Resettable {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 async fn speak_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: Arc<Service>,
-    socket: Arc<Socket>,
+    reset: Arc<AtomicBool>,
 ) {
-    let service = service_fn(move |request| respond(service.clone(), socket.clone(), request));
+    let service = service_fn(move |request| respond(service.clone(), reset.clone(), request));
     let mut http = Builder::new(TokioExecutor::new());
     // No dates, so that the same seed gives the same bytes.
     // No limit for the head of a request, which would set a timer for each.
@@ -118,7 +162,7 @@ async fn read(request: Request<Incoming>) -> (Request<Bytes>, Option<Refused>) {
 /// Returns the response. An error makes hyper end the connection (HTTP/1.1) or the stream (HTTP/2) without a response.
 async fn respond(
     service: Arc<Service>,
-    socket: Arc<Socket>,
+    reset: Arc<AtomicBool>,
     request: Request<Incoming>,
 ) -> io::Result<Response<MockBody>> {
     let start = Instant::now();
@@ -158,8 +202,7 @@ async fn respond(
         Wire::Nothing(End::Close) => Err(ended()),
         // The connection is already open, so the closest fault is a reset.
         Wire::Nothing(End::Reset) | Wire::Refused => {
-            // Closing without lingering sends RST, as a crashed or overloaded server does.
-            socket.set_linger(Some(Duration::ZERO))?;
+            reset.store(true, Ordering::Relaxed);
             Err(ended())
         }
     }

@@ -24,8 +24,7 @@ fn state_can_be_read_and_the_balance_set() {
     let expected = json!({"seed": 7, "credits": 9, "spent": 1, "granted": 10, "charged_calls": 1, "requests": 1,
         "latency_ms": 0, "dropped_requests": 0, "faults_left": 0, "answers_unexpected": false,
         "num_live_keys": 1, "num_test_keys": 1, "costs": state["costs"].clone()});
-    let cost = json!({"usual": null, "queries": {}});
-    assert_eq!(state["costs"], json!({"search": cost, "similar_groups": cost}));
+    assert_eq!(state["costs"], json!({"search": {}, "similar_groups": {}}));
     assert_eq!((status, state), (200, expected));
     let (_, state) = control(server.address(), "PUT", "state", r#"{"credits": 0}"#);
     assert_eq!((state["credits"].as_i64(), state["granted"].as_i64()), (Some(0), Some(1)));
@@ -171,6 +170,8 @@ fn settings_change_until_a_reset() {
     let (status, state) = control(server.address(), "PUT", "state", change);
     assert_eq!((status, &state["seed"], &state["latency_ms"]), (200, &json!(8), &json!(1)), "{state}");
     assert_eq!(state["spent"], 1, "spent credits stay");
+    let unchanged = r#"{"costs": {"search": {"usual": null}}}"#;
+    assert_eq!(control(server.address(), "PUT", "state", unchanged).1["costs"], state["costs"]);
     assert!(ask(Mock::LIVE_KEY).0.contains("401"));
     let after = ask("another-key");
     assert_ne!(after.1["result"]["user"]["id"], before.1["result"]["user"]["id"]);

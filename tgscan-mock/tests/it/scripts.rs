@@ -29,6 +29,8 @@ fn impossible() -> Vec<(FaultKind, &'static str)> {
             "`status` is 200, which is not a redirect; give 301, 302, 303, 307 or 308",
         ),
         (FaultKind::Redirect { status: 304 }, "`status` is 304, which is not a redirect"),
+        (FaultKind::FieldMissing { field: "result".into() }, "`field` is \"result\"; give a JSON pointer"),
+        (FaultKind::FieldMistyped { field: String::new() }, "`field` is \"\"; give a JSON pointer"),
         (FaultKind::Oversized { bytes: usize::MAX }, "give at most 268435456"),
     ]
 }
@@ -94,6 +96,7 @@ fn control_paths_reject_impossible_faults() {
             "which is not a redirect",
         ),
         ("faults", r#"[{"kind": "error_envelope", "status": 204}]"#.into(), "allows no body"),
+        ("faults", r#"[{"kind": "field_missing", "field": "result"}]"#.into(), "give a JSON pointer"),
         ("expectations", expected(r#"{"kind": "html_page", "status": 204}"#), "allows no body"),
         (
             "expectations",

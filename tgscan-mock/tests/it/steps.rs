@@ -62,17 +62,15 @@ fn fault_before_processing_applies_without_credits() {
 #[test]
 fn a_fault_that_changes_nothing_is_free_and_stays() {
     // Other answers have the field, but not this one.
-    for kind in [
-        FaultKind::FieldMissing { field: "/result/groups/5000/title".into() },
-        FaultKind::FieldMistyped { field: "/result/groups/5000/id".into() },
+    for (kind, field) in [
+        (FaultKind::FieldMissing { field: "/result/groups/5000/title".into() }, "/result/groups/5000/title"),
+        (FaultKind::FieldMistyped { field: "/result/groups/5000/id".into() }, "/result/groups/5000/id"),
     ] {
         let mock = Mock::new();
         mock.script::<Search>([kind.clone()]);
         let (status, says) = ask(&mock, Mock::LIVE_KEY);
-        assert!(
-            status == 400 && says.contains("changes nothing, because the answer lacks this field"),
-            "{says}"
-        );
+        let why = format!("the fault changes nothing, because the answer lacks `{field}`");
+        assert!(status == 400 && says.contains(&why), "{says}");
         let account = mock.account();
         assert_eq!((account.spent, account.credits, account.charged_calls), (0, 1000, 0));
         assert_eq!(

@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::MAX_HEADER_LIST;
 use super::hpack::{encode, size_of_field};
-use crate::restore::{LENGTH, Once, STATUS};
+use crate::restore::{IN_ITS_PLACE, LENGTH, Once, STATUS};
 
 /// The maximum total size of the fields other than status and length. Fields beyond it are dropped.
 const MAX_OTHERS: usize = MAX_HEADER_LIST as usize - 1024;
@@ -60,7 +60,7 @@ impl Fields {
         if let Some(code) = self.status.agreed() {
             // HTTP/2 has no 101 (RFC 9113, 8.6). h2 would take the frames of its body for an error of the connection.
             let is_101 = code == *b"101";
-            encode(b":status", if is_101 { b"200" } else { &code }, &mut block);
+            encode(b":status", if is_101 { &IN_ITS_PLACE } else { &code }, &mut block);
             if is_101 {
                 encode(STATUS.as_bytes(), &code, &mut block);
             }

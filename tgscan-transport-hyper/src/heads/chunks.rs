@@ -9,13 +9,19 @@ use std::mem::take;
 use bytes::{BufMut, BytesMut};
 use memchr::memchr;
 
-/// The maximum size of a line.
+/// The maximum size of a line with a size and its extensions.
 const MAX_LINE: usize = 64 << 10;
+
+/// The maximum number of bytes in a line before its extensions.
+const MAX_SIZE: usize = 256;
+
+/// The maximum total size of the trailers.
+pub(super) const MAX_TRAILERS: usize = 64 << 10;
 
 #[derive(Default)]
 pub(super) struct Chunks {
     next: Next,
-    /// The received part of a line.
+    /// The received part of a line before a chunk.
     line: Vec<u8>,
 }
 
@@ -27,7 +33,8 @@ enum Next {
     Data(usize),
     /// The line break after a chunk. Some servers omit it.
     Break,
-    Trailer,
+    /// The trailers, which are dropped. `size` bytes were received, and the received part of the last line `is_blank`.
+    Trailers { size: usize, is_blank: bool },
     /// Anything after a malformed size.
     Malformed,
 }
@@ -47,20 +54,25 @@ impl Chunks {
                 Next::Malformed => {
                     chunk(take(&mut bytes), out);
                 }
-                Next::Size | Next::Break | Next::Trailer => {
-                    let end = memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
-                    let (part, rest) = bytes.split_at(end);
-                    self.line.extend_from_slice(part);
-                    bytes = rest;
+                Next::Trailers { size, is_blank } => {
+                    let part = take_line(&mut bytes);
+                    let is_blank = is_blank && part.trim_ascii().is_empty();
+                    let is_whole = part.ends_with(b"\n");
+                    if is_whole && is_blank {
+                        out.extend_from_slice(b"0\r\n\r\n");
+                        return Some(bytes);
+                    }
+                    self.next = Next::Trailers { size: size + part.len(), is_blank: is_blank || is_whole };
+                    if self.has_large_trailers() {
+                        return None;
+                    }
+                }
+                Next::Size | Next::Break => {
+                    self.line.extend_from_slice(take_line(&mut bytes));
                     let Some(next) = self.after_line() else { continue };
                     let line = take(&mut self.line);
-                    match next {
-                        Next::Malformed => chunk(&line, out),
-                        Next::Trailer if line.trim_ascii().is_empty() => {
-                            out.extend_from_slice(b"0\r\n\r\n");
-                            return Some(bytes);
-                        }
-                        _ => {}
+                    if let Next::Malformed = next {
+                        chunk(&line, out);
                     }
                     self.next = next;
                 }
@@ -69,29 +81,59 @@ impl Chunks {
         None
     }
 
-    /// Returns the part after the line, or `None` if more of the line must be received first.
-    fn after_line(&self) -> Option<Next> {
-        let text = self.line.trim_ascii();
-        let is_whole = self.line.ends_with(b"\n");
-        match self.next {
-            Next::Trailer => is_whole.then_some(Next::Trailer),
-            Next::Break if text.is_empty() => is_whole.then_some(Next::Size),
-            _ if self.line.len() > MAX_LINE => Some(Next::Malformed),
-            _ if !is_whole => {
-                text.first().is_some_and(|first| !first.is_ascii_hexdigit()).then_some(Next::Malformed)
-            }
-            _ => Some(match size(text) {
-                Some(0) => Next::Trailer,
-                Some(size) => Next::Data(size),
-                None => Next::Malformed,
-            }),
+    /// Adds the received part of a line to `out` when the connection ends, unless it starts the end of the body.
+    pub(super) fn end(&self, out: &mut BytesMut) {
+        if !self.line.trim_ascii().is_empty() && size(&self.line) != Some(0) {
+            chunk(&self.line, out);
         }
     }
+
+    /// Returns whether the trailers are too large. The rest of the body is ignored then.
+    pub(super) fn has_large_trailers(&self) -> bool {
+        matches!(self.next, Next::Trailers { size, .. } if size > MAX_TRAILERS)
+    }
+
+    /// Returns the part after the line, or `None` if more of the line must be received first.
+    fn after_line(&self) -> Option<Next> {
+        if self.line.len() > MAX_LINE || !may_be_size(&self.line) {
+            return Some(Next::Malformed);
+        }
+        if !self.line.ends_with(b"\n") {
+            return None;
+        }
+        if matches!(self.next, Next::Break) && self.line.trim_ascii().is_empty() {
+            return Some(Next::Size);
+        }
+        Some(match size(&self.line) {
+            Some(0) => Next::Trailers { size: 0, is_blank: true },
+            Some(size) => Next::Data(size),
+            None => Next::Malformed,
+        })
+    }
+}
+
+/// Takes the first line, or all bytes if they contain no line break.
+fn take_line<'a>(bytes: &mut &'a [u8]) -> &'a [u8] {
+    let end = memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+    let (line, rest) = bytes.split_at(end);
+    *bytes = rest;
+    line
+}
+
+/// Returns whether a line, or its received part, can contain a size: digits, blanks, and perhaps extensions.
+fn may_be_size(line: &[u8]) -> bool {
+    let start = &line[..line.len().min(MAX_SIZE + 1)];
+    let digits = before_extensions(start);
+    digits.len() <= MAX_SIZE && digits.trim_ascii().iter().all(u8::is_ascii_hexdigit)
+}
+
+fn before_extensions(line: &[u8]) -> &[u8] {
+    line.split(|byte| *byte == b';').next().unwrap_or_default()
 }
 
 /// Reads the size of a chunk. Ignores extensions.
 fn size(line: &[u8]) -> Option<usize> {
-    let digits = line.split(|byte| *byte == b';').next()?.trim_ascii();
+    let digits = before_extensions(line).trim_ascii();
     let is_size = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
     usize::from_str_radix(std::str::from_utf8(digits).ok().filter(|_| is_size)?, 16).ok()
 }

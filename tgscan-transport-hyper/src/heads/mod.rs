@@ -1,8 +1,8 @@
 //! Repairs HTTP/1.1 heads before hyper reads them.
 //!
 //! hyper rejects an answer with a malformed head, but the answer may have been paid for. So a head with one possible meaning is
-//! repaired: invalid lines are dropped, and if the lengths contradict each other, the body ends with the connection. An answer
-//! whose status has no body, such as 204, but which has one anyway, gets another status until hyper has read it.
+//! repaired: invalid lines are dropped, and if the lengths contradict each other, the body ends with the connection. If a
+//! status has no body, such as 204, but one arrives with the head, the answer gets another status until hyper has read it.
 //!
 //! A valid head is inspected once and passes unchanged. Of the bodies, only chunked ones are inspected.
 
@@ -14,7 +14,7 @@ use std::mem::take;
 
 use bytes::{Buf, BytesMut};
 
-use self::chunks::Chunks;
+use self::chunks::{Chunks, MAX_TRAILERS};
 use self::repair::{Head, write_cut};
 
 /// The maximum size of a head; of a larger one, this part is passed on. A little below hyper's limit of 408 KiB.
@@ -39,8 +39,8 @@ enum State {
     Head { partial: BytesMut, searched: usize },
     /// A chunked body follows.
     Chunked(Chunks),
-    /// The rest of the answer is dropped.
-    TooLarge,
+    /// A part of the answer is larger than its limit. The rest is dropped.
+    TooLarge(&'static str, usize),
 }
 
 impl Heads {
@@ -73,16 +73,18 @@ impl Heads {
             let size = room.min(self.ready.len());
             return Some(Ok(self.ready.split_to(size)));
         }
-        let too_large = || format!("the head of the answer is larger than {} KiB", MAX_HEAD >> 10);
-        matches!(self.state, State::TooLarge).then(|| Err(io::Error::other(too_large())))
+        let State::TooLarge(part, limit) = self.state else { return None };
+        let text = format!("the {part} of the answer is larger than {} KiB", limit >> 10);
+        Some(Err(io::Error::other(text)))
     }
 
     /// Takes received bytes while they [need inspection](Self::need_inspection). An empty slice is the end of the connection.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let (mut partial, mut searched) = match take(&mut self.state) {
             State::Head { partial, searched } => (partial, searched),
+            State::Chunked(chunks) if bytes.is_empty() => return chunks.end(&mut self.ready),
             State::Chunked(chunks) => return self.push_chunked(chunks, bytes),
-            State::Passing | State::TooLarge => return,
+            State::Passing | State::TooLarge(..) => return,
         };
         partial.extend_from_slice(bytes);
         if bytes.is_empty() {
@@ -104,7 +106,7 @@ impl Heads {
             let Some(head) = head else {
                 if partial.len() > MAX_HEAD {
                     write_cut(&partial, &mut self.ready);
-                    self.state = State::TooLarge;
+                    self.state = State::TooLarge("head", MAX_HEAD);
                 } else {
                     searched = partial.len();
                     self.state = State::Head { partial, searched };
@@ -112,8 +114,9 @@ impl Heads {
                 return;
             };
             let rest = partial.split_off(head.end);
-            head.write(&partial, !rest.is_empty(), &mut self.ready);
-            if head.is_chunked() && !head.is_interim() {
+            let has_body = rest.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
+            head.write(&partial, has_body, &mut self.ready);
+            if head.is_chunked() && !head.is_interim() && (has_body || !head.has_no_body()) {
                 return self.push_chunked(Chunks::default(), &rest);
             }
             if !head.is_interim() {
@@ -127,7 +130,9 @@ impl Heads {
     fn push_chunked(&mut self, mut chunks: Chunks, bytes: &[u8]) {
         if let Some(behind) = chunks.push(bytes, &mut self.ready) {
             self.ready.extend_from_slice(behind);
-        } else if !bytes.is_empty() {
+        } else if chunks.has_large_trailers() {
+            self.state = State::TooLarge("trailer section", MAX_TRAILERS);
+        } else {
             self.state = State::Chunked(chunks);
         }
     }
@@ -204,5 +209,21 @@ mod tests {
         heads.push(b"");
         assert_eq!(heads.next(100).unwrap().unwrap(), &b"HTTP/1.1 200"[..]);
         assert!(heads.next(100).is_none() && !heads.need_inspection());
+    }
+
+    #[test]
+    fn keeps_little_of_an_endless_line_of_a_chunked_body() {
+        for (start, piece) in [("0\r\n", "x"), ("1\r\na", " "), ("", " "), ("", "0"), ("1;", "x")] {
+            let mut heads = Heads::default();
+            heads.expect_head();
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            heads.push(format!("{head}{start}").as_bytes());
+            let is_out = (0..100).any(|_| {
+                while let Some(Ok(_)) = heads.next(1000) {}
+                heads.push(piece.repeat(1 << 10).as_bytes());
+                heads.next(1000).is_some()
+            });
+            assert!(is_out, "{start}{piece}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::BytesMut;
 use memchr::{memchr, memchr2};
 
-use crate::restore::{Once, STATUS, has_no_body};
+use crate::restore::{IN_ITS_PLACE, LENGTH, Once, STATUS, has_no_body};
 
 /// The maximum number of headers other than framing headers. hyper accepts 100 in all; this leaves room for the others. A
 /// greater limit in hyper would allocate in every call.
@@ -45,6 +45,11 @@ impl Head {
         self.status.as_ref().is_some_and(|status| status.code[0] == b'1' && status.code != *b"101")
     }
 
+    /// Returns whether the status has no body, although a server may send one.
+    pub(super) fn has_no_body(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| has_no_body(status.code))
+    }
+
     /// Returns whether the body is chunked.
     pub(super) fn is_chunked(&self) -> bool {
         self.status.is_some() && self.headers.coding == Some(Coding::Chunked)
@@ -52,8 +57,7 @@ impl Head {
 
     /// Returns whether hyper reads the head as it is, and nothing after it needs inspection.
     pub(super) fn passes(&self) -> bool {
-        let has_no_body = self.status.as_ref().is_some_and(|status| has_no_body(status.code));
-        self.is_good() && !self.is_interim() && !self.is_chunked() && !has_no_body
+        self.is_good() && !self.is_interim() && !self.is_chunked() && !self.has_no_body()
     }
 
     /// Returns whether hyper reads the head as it is.
@@ -69,15 +73,13 @@ impl Head {
         is_http_1_0 && self.headers.coding.is_some()
     }
 
-    /// Writes the head, without the lines that hyper would reject. `has_rest` says whether bytes follow it.
-    pub(super) fn write(&self, bytes: &[u8], has_rest: bool, out: &mut BytesMut) {
-        let Headers { length, coding, .. } = self.headers;
-        let has_body = has_rest || coding.is_some() || !matches!(length, Once::Missing | Once::Agreed(0));
+    /// Writes the head, without the lines that hyper would reject. `has_body` says whether a part of the body was received with it.
+    pub(super) fn write(&self, bytes: &[u8], has_body: bool, out: &mut BytesMut) {
         let is_coded_http_1_0 = self.is_coded_http_1_0();
         match &self.status {
             // hyper would drop the body.
-            Some(Status { minor, code, .. }) if has_body && has_no_body(*code) => {
-                Status::write(if is_coded_http_1_0 { b'1' } else { *minor }, *b"200", out);
+            Some(Status { minor, code, .. }) if has_body && self.has_no_body() => {
+                Status::write(if is_coded_http_1_0 { b'1' } else { *minor }, IN_ITS_PLACE, out);
                 out.extend_from_slice(&[STATUS.as_bytes(), b": ", code, b"\r\n"].concat());
             }
             Some(Status { minor, code, .. }) if !self.is_good() => {
@@ -150,7 +152,7 @@ struct Headers {
     coding: Option<Coding>,
     /// The number of other headers.
     others: usize,
-    /// Some line has a NUL or a bare carriage return, or the coding `identity`.
+    /// Some line [is odd](Line::Odd) or has the coding `identity`.
     has_odd: bool,
     /// The last line is a `content-length`.
     is_in_length: bool,
@@ -163,7 +165,7 @@ enum Coding {
 }
 
 enum Line<'a> {
-    /// Has a NUL or a bare carriage return.
+    /// Has a NUL, a bare carriage return, or the name of a header that only this crate writes.
     Odd,
     /// Continues the line before (RFC 9112, 5.2).
     Continuation,
@@ -194,6 +196,7 @@ impl<'a> Line<'a> {
                     Self::Coding(if is_chunked { Coding::Chunked } else { Coding::Other })
                 }
             }
+            _ if [LENGTH, STATUS].iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes())) => Self::Odd,
             _ => Self::Other,
         }
     }

@@ -246,3 +246,22 @@ async fn keeps_the_body_of_a_status_without_a_body() {
         assert!(answer.headers().is_empty(), "{:?}", answer.headers());
     }
 }
+
+#[tokio::test]
+async fn drops_internal_headers_from_the_server() {
+    // Literal fields without indexing (RFC 7541, 6.2.2).
+    let literal = |name: &str, value: &str| {
+        let length = |text: &str| [u8::try_from(text.len()).unwrap()];
+        [&[0][..], &length(name), name.as_bytes(), &length(value), value.as_bytes()].concat()
+    };
+    let block =
+        [vec![0x88], literal("x-tgscan-status", "429"), literal("x-tgscan-content-length", "999")].concat();
+    let (authority, url) = serving(
+        vec![frame(HEADERS, END_HEADERS, 1, &block), frame(DATA, END_STREAM, 1, OK.as_bytes())],
+        false,
+    )
+    .await;
+    let answer = authority.trusted().build().unwrap().send(search(&url)).await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, OK.as_bytes()));
+    assert!(answer.headers().is_empty(), "{:?}", answer.headers());
+}

@@ -176,9 +176,31 @@ async fn keeps_the_body_of_a_status_without_a_body() {
             assert_eq!((answer.status().as_str(), &answer.body()[..]), (&status[..3], OK.as_bytes()));
             assert!(answer.headers().keys().all(|name| !name.as_str().starts_with("x-")), "{headers}");
         }
-        // Without a body, the connection stays open.
-        let server = Server::answering(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")).await;
-        assert!(transport().send(search(&server.url())).await.unwrap().body().is_empty(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn answer_with_a_status_without_a_body_ends_with_its_head() {
+    for status in ["204 No Content", "304 Not Modified"] {
+        for headers in
+            ["", "content-length: 0\r\n", "content-length: 42\r\n", "transfer-encoding: chunked\r\n"]
+        {
+            for (rest, connections) in [("", 1), ("\r\n", 2)] {
+                let wire = format!("HTTP/1.1 {status}\r\n{headers}\r\n{rest}");
+                let server = Server::answering(wire.clone()).await;
+                let transport = transport();
+                for _ in 0..2 {
+                    let answer = transport.send(search(&server.url())).await;
+                    let answer = answer.unwrap_or_else(|error| panic!("{wire}: {error}"));
+                    assert_eq!((answer.status().as_str(), answer.body().len()), (&status[..3], 0), "{wire}");
+                }
+                assert_eq!(server.connections(), connections, "{wire}");
+            }
+        }
+    }
+    for headers in ["", "content-length: 0\r\n", "content-length: 42\r\n"] {
+        let server = Server::answering(format!("HTTP/1.1 101 Switching Protocols\r\n{headers}\r\n")).await;
+        assert!(transport().send(search(&server.url())).await.unwrap().body().is_empty(), "{headers}");
     }
 }
 
@@ -210,11 +232,82 @@ async fn keeps_all_bytes_of_a_malformed_chunked_body() {
         (format!("5\r\n{OK}\r\n0\r\n\r\n"), format!("{OK}\r\n0\r\n\r\n")),
         (format!("0x2a\r\n{OK}"), format!("0x2a\r\n{OK}")),
         (format!("1ffffffffffffffff\r\n{OK}"), format!("1ffffffffffffffff\r\n{OK}")),
+        ("Bad gateway".to_owned(), "Bad gateway".to_owned()),
+        ("3\r\nabc\r\ndead".to_owned(), "abcdead".to_owned()),
+        ("3\r\nabcdead; beef".to_owned(), "abcdead; beef".to_owned()),
+        // The start of a line break, or of the end of the body.
+        ("3\r\nabc\r".to_owned(), "abc".to_owned()),
+        ("3\r\nabc\r\n0\r".to_owned(), "abc".to_owned()),
     ] {
         let wire = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}");
         let server = cutting(wire.into_bytes()).await;
         let error = transport().send(search(&server.url())).await.unwrap_err();
         assert_eq!(error.delivery(), Delivery::ResponseStarted, "{error}");
         assert_eq!(error.partial().unwrap().body(), &kept, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn endless_trailers_are_a_body_that_broke_off() {
+    for trailer in ["x", "x: y\r\n"] {
+        let server = Server::start(move |mut peer| async move {
+            peer.read_request().await;
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            peer.write(&format!("{head}2a\r\n{OK}\r\n0\r\n{}", trailer.repeat(100_000))).await;
+            peer.closed().await;
+        })
+        .await;
+        let error = transport().send(search(&server.url())).await.unwrap_err();
+        assert_eq!(error.delivery(), Delivery::ResponseStarted, "{error}");
+        assert_eq!(error.partial().unwrap().body(), OK);
+        assert!(error.to_string().contains("trailer section of the answer is larger than 64 KiB"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn reads_malformed_chunks_that_arrive_after_the_head() {
+    let server = Server::start(|mut peer| async move {
+        peer.read_request().await;
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        for byte in format!("{head}  2a\r\n{OK}0\r\n\r\n").bytes() {
+            peer.write_bytes(&[byte]).await;
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(transport().send(search(&server.url())).await.unwrap().body(), OK);
+}
+
+#[tokio::test]
+async fn keeps_a_body_that_is_not_chunked_if_the_connection_stays_open() {
+    let wire = "HTTP/1.1 502 Bad Gateway\r\ntransfer-encoding: chunked\r\n\r\nBad gateway";
+    let server = Server::stalling(wire).await;
+    let error = impatient().send(search(&server.url())).await.unwrap_err();
+    assert_eq!(error.kind(), TransportErrorKind::Timeout, "{error}");
+    assert_eq!(error.partial().unwrap().body(), "Bad gateway");
+}
+
+#[tokio::test]
+async fn drops_internal_headers_from_the_server() {
+    for headers in [
+        "x-tgscan-status: 429\r\n",
+        "X-TgScan-Status : 429\r\n",
+        "x-tgscan-status: 4\r\n 29\r\n",
+        "x-tgscan-content-length: 999\r\n",
+        "X-TGSCAN-CONTENT-LENGTH:999\r\n",
+    ] {
+        for status in ["200 OK", "204 No Content"] {
+            let wire = format!("HTTP/1.1 {status}\r\ncontent-length: 42\r\n{headers}x-after: 2\r\n\r\n{OK}");
+            let server = Server::answering(wire).await;
+            let answer = transport().send(search(&server.url())).await.unwrap();
+            assert_eq!(
+                (answer.status().as_str(), &answer.body()[..]),
+                (&status[..3], OK.as_bytes()),
+                "{headers}"
+            );
+            let mut names: Vec<_> = answer.headers().keys().collect();
+            names.sort_by_key(|name| name.as_str());
+            assert_eq!(names, ["content-length", "x-after"], "{headers}");
+        }
     }
 }

@@ -308,7 +308,7 @@ fn outcomes_are_conclusive_if_the_balance_was_compared() {
 fn charge_that_a_comparison_may_have_counted_is_uncertain_until_the_next() {
     let compare = |book: &mut Book, balance, now| match book.start_comparison(1, LATE, now) {
         ComparisonStart::Started(comparison) => {
-            book.finish_comparison(comparison, balance, now, 1, &mut []);
+            book.finish_comparison(comparison, balance, now, 1, &mut []).0.outcome
         }
         other => panic!("{other:?}"),
     };
@@ -316,15 +316,31 @@ fn charge_that_a_comparison_may_have_counted_is_uncertain_until_the_next() {
     let mut book = Book::default();
     compare(&mut book, 100, LATER);
     compare(&mut book, 95, LATER + 10);
-    charge(&mut book, LATER + 11, LATER + 20);
-    assert_eq!(amounts(book.totals()), (3, 0, 0, 5), "it began after the comparison");
+    compare(&mut book, 95, LATER + 12);
+    charge(&mut book, LATER + 13, LATER + 20);
+    assert_eq!(amounts(book.totals()), (3, 0, 0, 5), "it began after the comparisons");
+    // The first comparison may have counted this one, or it was charged later.
     charge(&mut book, LATER + 9, LATER + 20);
-    assert_eq!(amounts(book.totals()), (3, 0, 3, 5));
-    charge(&mut book, LATER + 9, LATER + 20);
-    assert_eq!(amounts(book.totals()), (4, 0, 6, 5), "no more than the comparison did not explain");
-    for (balance, charged) in [(91, 4), (86, 9)] {
+    assert_eq!((amounts(book.totals()), book.price(METHOD)), ((3, 0, 3, 5), Some(3)));
+    for (balance, charged) in [(92, 3), (89, 6)] {
         let mut book = book.clone();
-        compare(&mut book, balance, LATER + 60_000);
+        assert!(matches!(compare(&mut book, balance, LATER + 60_000), Outcome::Resolved(_)));
         assert_eq!(amounts(book.totals()), (charged, 0, 0, 5));
     }
+    // This one may be older than the baseline.
+    charge(&mut book, LATER - 1, LATER + 20);
+    assert_eq!((amounts(book.totals()), book.balance()), ((6, 0, 3, 5), None));
+}
+
+#[test]
+fn charge_by_a_clock_with_another_origin_is_uncertain_after_a_comparison() {
+    let ledger = crate::Ledger::new();
+    let time = |origin, millis| LedgerTime { origin, millis };
+    for balance in [100, 97] {
+        let start = ledger.start_comparison_at(1, LATE, time(1, LATER));
+        let ComparisonStart::Started(comparison) = start else { panic!("{start:?}") };
+        ledger.finish_comparison(comparison, balance, LATER);
+    }
+    ledger.charge(METHOD, charged(3), Duration::ZERO, time(2, LATER * 2));
+    assert_eq!(amounts(ledger.book().totals()), (0, 0, 3, 3));
 }

@@ -103,8 +103,8 @@ function showAccount(state) {
     ["Latency", `${number(state.latency_ms)} ms`],
   ];
   for (const [method, cost] of Object.entries(state.costs)) {
-    const usual = cost.usual === null ? "1 + 1 per 50 groups" : number(cost.usual);
-    const special = Object.keys(cost.queries).length;
+    const usual = cost.usual === undefined ? "1 + 1 per 50 groups" : number(cost.usual);
+    const special = Object.keys(cost.queries ?? {}).length;
     pairs.push([foreign(`Cost of ${method}`), `${usual}${special > 0 ? `; ${plural(special, "query", "queries")} differ` : ""}`]);
   }
   if (state.answers_unexpected) pairs.push(["Unexpected requests", "answered"]);

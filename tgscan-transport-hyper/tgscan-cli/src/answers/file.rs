@@ -10,8 +10,10 @@ use serde::Deserialize;
 use tgscan_core::types::{IdEntry, SearchAnswer, SearchGroup, SearchUser, UserQuery, UsernameEntry};
 
 use super::{Known, Origin};
+use crate::batch::Method;
 use crate::csv_cells::original;
 use crate::exit::Failure;
+use crate::print;
 use crate::show::BYTE_ORDER_MARK;
 
 /// Reads the answers in a file of JSON lines or CSV.
@@ -22,14 +24,23 @@ pub(super) fn read(path: &Path) -> Result<Vec<Known>, Failure> {
     let is_csv = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
     let rows = if is_csv { from_csv(file) } else { from_json_lines(file) };
     let known = |(query, answer)| Known { query, answer, origin: origin(path, changed) };
-    Ok(rows.map_err(wrong)?.into_iter().map(known).collect())
+    let Answers { answers, are_test } = rows.map_err(wrong)?;
+    if are_test {
+        print::note(&format!("--from {} has answers to a test key, which are random", path.display()));
+    }
+    Ok(answers.into_iter().map(known).collect())
 }
 
 fn origin(path: &Path, changed: Option<SystemTime>) -> Origin {
     Origin::File(path.to_owned(), changed)
 }
 
-type Answers = Vec<(UserQuery, SearchAnswer)>;
+/// The answers in a file.
+struct Answers {
+    answers: Vec<(UserQuery, SearchAnswer)>,
+    /// Whether any is to a test key.
+    are_test: bool,
+}
 
 fn foreign(line: u64) -> String {
     format!("line {line} is not a search of `tgscan batch --out`")
@@ -39,10 +50,13 @@ fn from_json_lines(file: File) -> Result<Answers, String> {
     #[derive(Deserialize)]
     struct Row {
         account: String,
+        method: Option<String>,
+        #[serde(default)]
+        test: bool,
         found: bool,
         answer: Option<SearchAnswer>,
     }
-    let mut answers = Vec::new();
+    let (mut answers, mut are_test) = (Vec::new(), false);
     let mut lines = BufReader::new(file);
     let mut line = Vec::new();
     for number in 1.. {
@@ -53,7 +67,11 @@ fn from_json_lines(file: File) -> Result<Answers, String> {
         let row: Option<Row> = serde_json::from_slice(&line).ok();
         let row = row.and_then(|row| Some((row.account.parse().ok()?, row)));
         match row {
+            Some((_, row)) if row.method.as_deref().is_some_and(|method| method != Method::Search.name()) => {
+                return Err(foreign(number));
+            }
             Some((query, row)) if row.answer.is_some() || !row.found => {
+                are_test |= row.test;
                 answers.push((query, row.answer.unwrap_or_default()));
             }
             // The last row was cut off.
@@ -61,7 +79,7 @@ fn from_json_lines(file: File) -> Result<Answers, String> {
             _ => return Err(foreign(number)),
         }
     }
-    Ok(answers)
+    Ok(Answers { answers, are_test })
 }
 
 fn from_csv(mut file: File) -> Result<Answers, String> {
@@ -71,7 +89,7 @@ fn from_csv(mut file: File) -> Result<Answers, String> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text);
     let head = reader.headers().map_err(|error| error.to_string())?.clone();
     let columns = Columns::new(&head)?;
-    let mut answers: Answers = Vec::new();
+    let mut answers: Vec<(UserQuery, SearchAnswer)> = Vec::new();
     // Whether all rows of the last account were read.
     let mut is_whole = true;
     for record in reader.records() {
@@ -98,7 +116,7 @@ fn from_csv(mut file: File) -> Result<Answers, String> {
     if !is_whole {
         answers.pop();
     }
-    Ok(answers)
+    Ok(Answers { answers, are_test: head.iter().any(|name| name == "test") })
 }
 
 /// The indices of the columns that a report uses.
@@ -120,6 +138,10 @@ impl Columns {
         let (Some(account), Some(rows), Some(row)) = (find("account"), find("rows"), find("row")) else {
             return Err(foreign(1));
         };
+        // Only other methods have this column.
+        if find("method").is_some() {
+            return Err(foreign(1));
+        }
         let group_fields = ["group_id", "group_title", "group_username", "group_date"].map(find);
         if group_fields[..3].iter().all(Option::is_none) {
             return Err(

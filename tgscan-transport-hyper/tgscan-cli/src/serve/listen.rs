@@ -105,8 +105,6 @@ async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // A caller may end its side of the connection after its request.
-        .half_close(true)
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes)
         .max_headers(MAX_HEADERS)

@@ -282,10 +282,22 @@ fn output_of_another_method_or_kind_of_key_is_refused_and_unchanged() {
     let check = bench.run(&["batch", "list", "--method", "check", "--out", "check.jsonl"]);
     assert_eq!(check.code, Some(0), "{check:?}");
     refused(&["batch", "list"], "check.jsonl", "line 1 is of a run with --method check");
-    for (name, why) in [
-        ("test.jsonl", "line 1 is of a run with a test key"),
-        ("test.csv", "its columns are not those that this run would write"),
-    ] {
+    bench.write("older.jsonl", "{\"account\":\"name_0\",\"found\":true,\"answer\":{}}\n");
+    refused(&["batch", "list"], "older.jsonl", "add \"method\":\"search\" to each line");
+    // All methods have this column.
+    let fields = |method| ["batch", "list", "--fields", "found", "--method", method];
+    let columns = "its columns are not those that this run would write";
+    let check = bench.run(&[&fields("check")[..], &["--out", "check.csv"]].concat());
+    assert_eq!(check.code, Some(0), "{check:?}");
+    let rows = std::fs::read_to_string(bench.path("check.csv")).unwrap();
+    assert!(rows.starts_with("account,found,method,rows,row\nname_0,true,check,1,1\n"), "{rows}");
+    let again = bench.run(&[&fields("check")[..], &["--out", "check.csv"]].concat());
+    assert!(again.err.contains("2  in the output already"), "{again:?}");
+    refused(&fields("search"), "check.csv", columns);
+    refused(&fields("similar"), "check.csv", "line 2 is of a run with --method check");
+    bench.write("search.csv", "account,found,rows,row\nname_0,true,1,1\n");
+    refused(&fields("check"), "search.csv", columns);
+    for (name, why) in [("test.jsonl", "line 1 is of a run with a test key"), ("test.csv", columns)] {
         for is_second in [false, true] {
             let mut test = bench.command(&["--test-key", "batch", "list", "--out", name]);
             let test = Ran::of(test.env("TGSCAN_API_KEY", tgscan_mock::Mock::TEST_KEY).output().unwrap());

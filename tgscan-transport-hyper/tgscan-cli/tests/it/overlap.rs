@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use tgscan_mock::Mock;
 
 use crate::cases::{answer, line, store};
 use crate::support::{Bench, PRICE, Ran};
@@ -137,10 +138,36 @@ fn output_files_are_read_as_json_lines_and_csv() {
         ("other.jsonl", "{\"a\":1}\n", "line 1 is not a search"),
         ("groupless.csv", "account,found,rows,row\nalice_1,true,1,1\n", "no columns with groups"),
         ("check.jsonl", "{\"account\":\"alice_1\",\"found\":true,\"answer\":{\"user\":null}}\n", "line 1"),
+        (
+            "unknown.jsonl",
+            "{\"account\":\"alice_1\",\"method\":\"check\",\"found\":false,\"answer\":null}\n",
+            "line 1 is not a search",
+        ),
+        (
+            "similar.csv",
+            "account,group_id,method,rows,row\nalice_1,-1001,similar,1,1\n",
+            "line 1 is not a search",
+        ),
     ] {
         bench.write(name, content);
         let ran = Ran::of(bench.without_key(&["overlap", "--from", name]).output().unwrap());
         assert!(ran.code == Some(2) && ran.err.contains(says), "{name}: {ran:?}");
+    }
+}
+
+#[test]
+fn answers_to_a_test_key_are_reported_as_random() {
+    let bench = Bench::new(100);
+    bench.write("list", "alice_1\nbob_1\n");
+    for out in ["test.jsonl", "test.csv", "live.jsonl", "live.csv"] {
+        let is_test = out.starts_with("test");
+        let (key, flag) = if is_test { (Mock::TEST_KEY, "--test-key") } else { (Mock::LIVE_KEY, "--quiet") };
+        let mut batch = bench.command(&[flag, "batch", "list", "--out", out]);
+        let batch = Ran::of(batch.env("TGSCAN_API_KEY", key).output().unwrap());
+        assert_eq!(batch.code, Some(0), "{batch:?}");
+        let ran = Ran::of(bench.without_key(&["overlap", "--from", out, "--json"]).output().unwrap());
+        let note = format!("--from {out} has answers to a test key, which are random");
+        assert_eq!((ran.code, ran.err.contains(&note)), (Some(0), is_test), "{ran:?}");
     }
 }
 

@@ -2,7 +2,9 @@
 
 use csv::StringRecord;
 
+use super::rows::Kind;
 use crate::batch::input::{Account, Row};
+use crate::batch::method::Method;
 use crate::batch::work::Found;
 use crate::exit::Failure;
 use crate::show::{Selection, Show, csv_rows, escape};
@@ -22,8 +24,9 @@ pub(crate) struct Columns {
     is_safe: bool,
     /// Which groups have rows.
     selection: Selection,
-    /// Whether the answers are to a test key. They have one more column, so that live answers are not added to them.
-    is_test: bool,
+    /// The rows of another method than search, and those of a test key, have one more column each, so that other rows are
+    /// not added to them.
+    kind: Kind,
 }
 
 impl Columns {
@@ -33,7 +36,7 @@ impl Columns {
         chosen: &[String],
         is_safe: bool,
         selection: Selection,
-        is_test: bool,
+        kind: Kind,
     ) -> Result<Self, Failure> {
         let known: Vec<&str> =
             std::iter::once(BEFORE).chain(A::COLUMNS.iter().copied()).chain(AFTER).collect();
@@ -53,26 +56,33 @@ impl Columns {
             chosen.iter().map(find).collect::<Result<Vec<_>, _>>()?
         };
         let taken = |name: &str| {
-            ["account", "test", "rows", "row"].contains(&name)
+            ["account", "method", "test", "rows", "row"].contains(&name)
                 || fields.iter().any(|(field, _)| field == name)
         };
         // The list may have columns with the same names.
         let own = |name: &str| if taken(name) { format!("list_{name}") } else { one_line(name) };
         let own = header.map(|header| header.iter().map(own).collect()).unwrap_or_default();
-        Ok(Self { own, fields, is_safe, selection, is_test })
+        Ok(Self { own, fields, is_safe, selection, kind })
     }
 
     /// Returns the names of all columns.
     pub(super) fn names(&self) -> Vec<String> {
         let account = std::iter::once("account".to_owned());
         let fields = self.fields.iter().map(|(name, _)| name.clone());
-        let test = self.is_test.then(|| "test".to_owned());
+        let method = self.method().map(|_| "method".to_owned());
+        let test = self.kind.is_test.then(|| "test".to_owned());
         let rows = ["rows", "row"].map(str::to_owned);
-        self.own.iter().cloned().chain(account).chain(fields).chain(test).chain(rows).collect()
+        let own = self.own.iter().cloned();
+        own.chain(account).chain(fields).chain(method).chain(test).chain(rows).collect()
     }
 
     pub(super) fn head(&self) -> Result<Vec<u8>, Failure> {
         csv_rows(&[self.names()], self.is_safe)
+    }
+
+    /// Returns the content of the column `method`; `None` for a search, whose rows have no such column.
+    pub(super) fn method(&self) -> Option<&'static str> {
+        Some(self.kind.method).filter(|method| *method != Method::Search).map(Method::name)
     }
 
     /// Returns the index of the account's column.
@@ -103,7 +113,8 @@ impl Columns {
                 .map(|at| own(at).unwrap_or_default())
                 .chain(std::iter::once(one_line(&listed.written)))
                 .chain(fields)
-                .chain(self.is_test.then(|| "true".to_owned()))
+                .chain(self.method().map(str::to_owned))
+                .chain(self.kind.is_test.then(|| "true".to_owned()))
                 .chain([count.to_string(), (number + 1).to_string()])
                 .collect()
         };

@@ -151,11 +151,12 @@ impl Format {
                 return Err(Failure::usage(format!("{flag} needs CSV: --out FILE.csv, or --csv")));
             }
         }
+        let kind = Kind { method: command.method, is_test };
         Ok(if is_csv {
             let (is_safe, selection) = (!command.raw_cells, command.selection);
-            Format::Csv(Columns::new::<A>(header, &command.fields, is_safe, selection, is_test)?)
+            Format::Csv(Columns::new::<A>(header, &command.fields, is_safe, selection, kind)?)
         } else {
-            Format::JsonLines(Kind { method: command.method, is_test })
+            Format::JsonLines(kind)
         })
     }
 
@@ -203,13 +204,7 @@ impl Target {
 
     /// Appends rows. If that fails, the part that was written is removed.
     fn write(&mut self, rows: &[u8]) -> Result<(), Failure> {
-        if self.whole.is_some() && files::is_removed(&self.file) {
-            let path = self.path.display();
-            return Err(Failure::new(
-                Code::Other,
-                format!("--out {path} was removed or replaced during this run"),
-            ));
-        }
+        self.check_kept()?;
         self.file.write_all(rows).map_err(|error| {
             if let Some(whole) = self.whole {
                 let _ = self.file.set_len(whole);
@@ -220,10 +215,39 @@ impl Target {
         Ok(())
     }
 
+    /// Fails if the rows are in a file without a name.
+    fn check_kept(&self) -> Result<(), Failure> {
+        if self.whole.is_none() || !files::is_removed(&self.file) {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(Failure::new(Code::Other, format!("--out {path} was removed or replaced during this run")))
+    }
+
     fn sync(&self) -> Result<(), Failure> {
+        self.check_kept()?;
         self.file.sync_all().and_then(|()| files::sync_parent(&self.path)).map_err(|error| {
             let path = self.path.display();
             Failure::new(Code::Other, format!("--out {path}: rows may not be on the disk: {error}"))
         })
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_that_is_replaced_after_its_last_row_is_reported_when_the_run_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out.jsonl");
+        let mut target = Target::open(&path).unwrap();
+        target.write(b"{}\n").unwrap();
+        target.sync().unwrap();
+        let other = directory.path().join("other");
+        std::fs::write(&other, "of another program").unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        let failure = target.sync().unwrap_err();
+        assert!(failure.to_string().contains("was removed or replaced during this run"), "{failure}");
     }
 }

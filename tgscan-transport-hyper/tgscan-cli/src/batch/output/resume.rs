@@ -44,7 +44,7 @@ pub(super) fn json_lines(file: &File, kind: Kind) -> io::Result<Result<Resumed, 
     #[derive(Deserialize)]
     struct Row {
         account: String,
-        method: String,
+        method: Option<String>,
         #[serde(default)]
         test: bool,
     }
@@ -53,15 +53,21 @@ pub(super) fn json_lines(file: &File, kind: Kind) -> io::Result<Result<Resumed, 
         let (end, line) = line?;
         let is_whole = line.ends_with(b"\n");
         let row: Option<Row> = serde_json::from_slice(&line).ok();
-        match row.and_then(|row| Some((row.account.parse().ok()?, row))) {
-            Some((_, row)) if row.method != kind.method.name() => {
-                return Ok(Err(format!("line {number} is of a run with --method {}", escape(&row.method))));
+        match row.and_then(|row| Some((row.account.parse().ok()?, row.method, row.test))) {
+            Some((_, None, _)) => {
+                let method = kind.method.name();
+                return Ok(Err(format!(
+                    "line {number} has no method (to continue a file of an earlier version, add \"method\":\"{method}\" to each line)"
+                )));
             }
-            Some((_, row)) if row.test != kind.is_test => {
-                let key = if row.test { "test" } else { "live" };
+            Some((_, Some(method), _)) if method != kind.method.name() => {
+                return Ok(Err(of_method(number, &method)));
+            }
+            Some((.., test)) if test != kind.is_test => {
+                let key = if test { "test" } else { "live" };
                 return Ok(Err(format!("line {number} is of a run with a {key} key")));
             }
-            Some((account, _)) => {
+            Some((account, ..)) => {
                 found.done.insert(account);
                 (found.whole, found.needs_newline) = (end, !is_whole);
             }
@@ -73,6 +79,11 @@ pub(super) fn json_lines(file: &File, kind: Kind) -> io::Result<Result<Resumed, 
     Ok(Ok(found))
 }
 
+/// Returns why rows of another method are refused.
+fn of_method(number: u64, method: &str) -> String {
+    format!("line {number} is of a run with --method {}", escape(method))
+}
+
 /// Returns whether a line may be the start of a row.
 fn is_start(line: &[u8]) -> bool {
     line.starts_with(br#"{"account":""#)
@@ -81,6 +92,9 @@ fn is_start(line: &[u8]) -> bool {
 /// Reads CSV. The inner error states why the file is not from this program.
 pub(super) fn csv(file: &File, columns: &Columns) -> io::Result<Result<Resumed, String>> {
     let names = columns.names();
+    // Columns of the list have other names.
+    let method =
+        columns.method().and_then(|method| Some((names.iter().position(|name| name == "method")?, method)));
     let mut found = Resumed::default();
     // The account whose rows are being read, and the row that comes next.
     let mut next = 1;
@@ -111,6 +125,9 @@ pub(super) fn csv(file: &File, columns: &Columns) -> io::Result<Result<Resumed, 
             }
             return Ok(Err(format!("line {number} was not written by this program")));
         };
+        if let Some((at, _)) = method.filter(|(at, method)| cells[*at] != *method) {
+            return Ok(Err(of_method(number, &cells[at])));
+        }
         if row == 1 {
             next = 1;
         }
