@@ -19,6 +19,7 @@ pub use api_method::ApiMethod;
 #[doc(hidden)]
 pub use date::civil_of_day;
 pub use date::unix_millis;
+pub use debug::{Reveal, Revealed};
 pub use envelope::{Envelope, ErrorResult};
 pub use methods::*;
 pub use repair::repair_json;

@@ -1,8 +1,8 @@
 //! Random data in the shape of the API's answers: proptest strategies, one file per API method.
 //!
 //! Use them in your property tests (in `proptest!`, where answers shrink part by part), or draw single values from a
-//! seed with [`sample`]. `Debug` of answers hides their texts and ids; serialise a minimal failure
-//! to see them.
+//! seed with [`sample`]. `Debug` of answers hides their texts and ids; print `answer.reveal()`
+//! ([`Reveal`](crate::types::Reveal)) to see those of a minimal failure.
 //!
 //! ```
 //! use proptest::prelude::*;
