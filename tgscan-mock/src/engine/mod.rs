@@ -24,6 +24,7 @@ mod verify;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use tgscan_core::{Api, ApiKey, Client};
@@ -137,6 +138,8 @@ struct State {
     recording: Recording,
     script: Script,
     expected: Expectations,
+    /// The tasks that wait until the expectations are met.
+    waiting: Vec<Waker>,
 }
 
 impl State {
@@ -146,6 +149,7 @@ impl State {
             recording: Recording::default(),
             script: settings.script.clone(),
             expected: Expectations::default(),
+            waiting: Vec::new(),
             settings,
         }
     }
@@ -252,6 +256,16 @@ impl Mock {
     fn state(&self) -> MutexGuard<'_, State> {
         // No code can leave the state inconsistent while it holds the lock.
         self.engine.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, and wakes the tasks that wait for a request.
+    fn with_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        let changed = change(&mut state);
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+        changed
     }
 }
 

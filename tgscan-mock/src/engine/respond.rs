@@ -22,55 +22,59 @@ impl Mock {
 
     /// Responds to a request that arrived at this time.
     pub(crate) fn respond_at(&self, request: &Request<Bytes>, now: Option<SystemTime>) -> Outcome {
-        let state = &mut *self.state();
-        let settings = &*state.settings.clone();
-        let (mut record, route) = check(request, settings);
-        record.received = now;
-        let (mut action, mut matched, mut latency) = (Action::Usual, None, settings.latency);
-        let is_expected = |expected: &Expectations| !settings.answers_unexpected || expected.accepts(&record);
-        if !state.expected.is_empty() && is_expected(&state.expected) {
-            match state.expected.match_request(&record) {
-                Ok((index, expected, own)) => {
-                    (action, matched, latency) = (expected, Some(index), own.or(latency));
-                }
-                Err(why) => {
-                    let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("tgscan-mock: {why}"));
-                    return self.record(state, record, Err(refusal), settings, latency);
+        self.with_state(|state| {
+            let settings = &*state.settings.clone();
+            let (mut record, route) = check(request, settings);
+            record.received = now;
+            let (mut action, mut matched, mut latency) = (Action::Usual, None, settings.latency);
+            let is_expected =
+                |expected: &Expectations| !settings.answers_unexpected || expected.accepts(&record);
+            if !state.expected.is_empty() && is_expected(&state.expected) {
+                match state.expected.match_request(&record) {
+                    Ok((index, expected, own)) => {
+                        (action, matched, latency) = (expected, Some(index), own.or(latency));
+                    }
+                    Err(why) => {
+                        let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("tgscan-mock: {why}"));
+                        return self.record(state, record, Err(refusal), settings, latency);
+                    }
                 }
             }
-        }
-        let step = match (&action, &route) {
-            (Action::Usual, Ok(route)) => state.script.next(route.info.name),
-            _ => None,
-        };
-        let fault = match &action {
-            Action::Fault(fault) => Some(fault.clone()),
-            _ => step.as_ref().and_then(|(_, fault)| fault.clone()),
-        };
-        // An invalid request is refused even if a fault is scripted.
-        let answered =
-            route.and_then(|route| respond(state, route, &record, action, fault.as_ref(), settings));
-        if let Some(index) = matched {
-            state.expected.count(index, answered.is_err());
-        }
-        // If the request is refused, the fault did not happen: it is not recorded, and its step is for the next request.
-        if answered.is_ok() {
-            if let Some((index, _)) = step {
-                state.script.remove(index);
+            let step = match (&action, &route) {
+                (Action::Usual, Ok(route)) => state.script.next(route.info.name),
+                _ => None,
+            };
+            let fault = match &action {
+                Action::Fault(fault) => Some(fault.clone()),
+                _ => step.as_ref().and_then(|(_, fault)| fault.clone()),
+            };
+            // An invalid request is refused even if a fault is scripted.
+            let answered =
+                route.and_then(|route| respond(state, route, &record, action, fault.as_ref(), settings));
+            if let Some(index) = matched {
+                state.expected.count(index, answered.is_err());
             }
-            record.fault = fault;
-        }
-        self.record(state, record, answered, settings, latency)
+            // If the request is refused, the fault did not happen: it is not recorded, and its step is for the next request.
+            if answered.is_ok() {
+                if let Some((index, _)) = step {
+                    state.script.remove(index);
+                }
+                record.fault = fault;
+            }
+            self.record(state, record, answered, settings, latency)
+        })
     }
 
     /// Responds to a request with this fault, or without one. Expectations and script are not used.
     pub fn respond_with(&self, request: &Request<Bytes>, fault: Option<&Fault>) -> Outcome {
-        let state = &mut *self.state();
-        let settings = &*state.settings.clone();
-        let (mut record, route) = check(request, settings);
-        let answered = route.and_then(|route| respond(state, route, &record, Action::Usual, fault, settings));
-        record.fault = fault.filter(|_| answered.is_ok()).cloned();
-        self.record(state, record, answered, settings, settings.latency)
+        self.with_state(|state| {
+            let settings = &*state.settings.clone();
+            let (mut record, route) = check(request, settings);
+            let answered =
+                route.and_then(|route| respond(state, route, &record, Action::Usual, fault, settings));
+            record.fault = fault.filter(|_| answered.is_ok()).cloned();
+            self.record(state, record, answered, settings, settings.latency)
+        })
     }
 
     /// Refuses a request whose body could not be read.
@@ -82,11 +86,12 @@ impl Mock {
         status: StatusCode,
         why: &str,
     ) -> Outcome {
-        let state = &mut *self.state();
-        let settings = &*state.settings.clone();
-        let (mut record, _) = check(request, settings);
-        record.received = Some(now);
-        self.record(state, record, Err(Refusal::new(status, why)), settings, settings.latency)
+        self.with_state(|state| {
+            let settings = &*state.settings.clone();
+            let (mut record, _) = check(request, settings);
+            record.received = Some(now);
+            self.record(state, record, Err(Refusal::new(status, why)), settings, settings.latency)
+        })
     }
 
     fn record(

@@ -1,8 +1,12 @@
 //! Adding and verifying expectations.
 
+use std::future::poll_fn;
 use std::panic::{Location, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
+use tgscan_core::Timer;
 use tgscan_core::types::ApiMethod;
 
 use super::expect::{Expect, Expectations, UnmetExpectations, plural, report};
@@ -33,6 +37,31 @@ impl Mock {
     /// Removes all expectations and mismatches. From now on every request is answered as without expectations.
     pub fn clear_expectations(&self) {
         self.state().expected = Expectations::default();
+    }
+
+    /// Waits until all expectations are met, at most `limit` by this timer.
+    ///
+    /// # Errors
+    /// As for [`verify`](Self::verify), after the limit.
+    pub async fn wait_until_satisfied(
+        &self,
+        limit: Duration,
+        timer: &dyn Timer,
+    ) -> Result<(), UnmetExpectations> {
+        let mut time = timer.sleep(limit);
+        poll_fn(|context| {
+            let mut state = self.state();
+            if state.expected.are_met() {
+                return Poll::Ready(());
+            }
+            if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+                state.waiting.push(context.waker().clone());
+            }
+            drop(state);
+            time.as_mut().poll(context)
+        })
+        .await;
+        self.verify()
     }
 
     /// Checks that all expectations are met, that every request was expected, and that no script step is left.

@@ -262,6 +262,25 @@ fn the_report_has_names_and_readable_queries() {
 }
 
 #[test]
+fn wait_until_satisfied_ends_with_the_calls_or_at_its_limit() {
+    let mock = Mock::new();
+    mock.expect(Expect::call(&search("alice")));
+    let (client, timer) = (mock.client(), mock.timer().clone());
+    block_on(async {
+        let later = async {
+            timer.sleep(Duration::from_secs(5)).await;
+            client.search("alice").await.unwrap();
+        };
+        let (seen, ()) = join(mock.wait_until_satisfied(Duration::from_secs(60), &timer), later).await;
+        seen.unwrap();
+        assert_eq!(timer.now(), Duration::from_secs(5));
+        mock.expect(Expect::call(&search("bobby")));
+        mock.wait_until_satisfied(Duration::from_secs(60), &timer).await.unwrap_err();
+        assert_eq!(timer.now(), Duration::from_secs(65));
+    });
+}
+
+#[test]
 fn an_unused_script_step_is_reported() {
     let mock = Mock::new();
     mock.script::<Search>([FaultKind::Close, FaultKind::Reset]);

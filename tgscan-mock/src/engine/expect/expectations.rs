@@ -106,6 +106,10 @@ impl Expectations {
         self.entries.is_empty()
     }
 
+    pub(crate) fn are_met(&self) -> bool {
+        self.entries.iter().all(Entry::is_met)
+    }
+
     pub(crate) fn push(&mut self, expected: Expected, place: &'static Location<'static>) {
         self.entries.push(Entry { expected, calls: 0, refused: 0, place, is_over: false });
         self.is_verified = false;
