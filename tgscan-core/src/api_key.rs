@@ -27,7 +27,7 @@ pub enum KeyKind {
 /// let key = ApiKey::live("0123456789abcdef0123456789abcdef")?;
 /// assert_eq!(key.kind(), KeyKind::Live);
 /// assert_eq!(format!("{key:?}"), "ApiKey(Live, <secret>)");
-/// assert_eq!(ApiKey::test("").unwrap_err().to_string(), "the API key is empty; give the key from your account page");
+/// assert_eq!(ApiKey::test("").unwrap_err().to_string(), "the API key is empty; use the key from your account page");
 /// # Ok::<(), tgscan_core::error::InvalidApiKey>(())
 /// ```
 #[derive(Clone)]
@@ -130,7 +130,7 @@ impl std::error::Error for InvalidApiKey {}
 impl fmt::Display for InvalidApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.byte {
-            None => f.write_str("the API key is empty; give the key from your account page"),
+            None => f.write_str("the API key is empty; use the key from your account page"),
             Some((position, what)) => write!(
                 f,
                 "byte {position} of the API key is {what}; a key consists of visible ASCII characters \

@@ -121,16 +121,16 @@ pub fn is_loopback_host(host: &str) -> bool {
 pub struct InvalidBaseUrl(&'static str);
 
 impl InvalidBaseUrl {
-    const UNREADABLE: Self = Self("the base URL is invalid; give one like `https://api.tgdev.io`");
+    const UNREADABLE: Self = Self("the base URL is invalid; use one like `https://api.tgdev.io`");
     const RELATIVE: Self =
-        Self("the base URL has no scheme or host; give an absolute one like `https://api.tgdev.io`");
-    const SCHEME: Self = Self("the base URL's scheme is not supported; give one that starts with `https://`");
+        Self("the base URL has no scheme or host; use an absolute one like `https://api.tgdev.io`");
+    const SCHEME: Self = Self("the base URL's scheme is not supported; use one that starts with `https://`");
     const PLAIN_HTTP: Self = Self(
         "the base URL is plain `http` to another host, which exposes the API key on the network; \
          use `https`, or allow it explicitly with `Api::with_plain_http_base_url`",
     );
     const USER_INFO: Self =
-        Self("the base URL contains a user name or password; remove it, the API key is sent in a header");
+        Self("the base URL contains a user name or password; remove it; the API key is sent in a header");
     const HAS_QUERY: Self = Self("the base URL has a query string or fragment; remove it");
     const TOO_LONG: Self = Self("the base URL's path is longer than 4096 bytes; shorten it");
 }

@@ -1,4 +1,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The first definition of a link counts, so these replace those in the README, which are for readers of the repository.
+//! [`Transport`]: crate::Transport
+//!
 #![doc = include_str!("../README.md")]
 //!
 //! # Overview

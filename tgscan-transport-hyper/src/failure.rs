@@ -56,7 +56,7 @@ fn too_late(target: &Target<'_>) -> String {
 }
 
 /// Converts an error of connecting.
-fn while_connecting(failed: ConnectError, target: &Target<'_>) -> TransportError {
+pub(crate) fn while_connecting(failed: ConnectError, target: &Target<'_>) -> TransportError {
     let error: &(dyn StdError + 'static) = &*failed;
     if let Some(Refused(why)) = find(error) {
         return refused(why);

@@ -1,4 +1,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The first definition of a link counts, so these replace those in the README, which are for readers of the repository.
+//! [table]: crate#delivery
+//! [discarded]: tgscan_core::Transport::discard_connections
+//!
 #![doc = include_str!("../README.md")]
 //!
 //! # Limits

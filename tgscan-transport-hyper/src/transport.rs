@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, USER_AGENT};
 use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, Uri};
+use tgscan_core::types::Balance;
 use tgscan_core::{Api, Client, Transport, TransportError};
 use tokio::time::sleep_until;
 
@@ -56,8 +57,8 @@ impl HyperTransport {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Creates a client for `api` over this transport, with a [`TokioTimer`]. With a store, each paid call runs in a
-    /// spawned task.
+    /// Creates a client for `api` over this transport, with a [`TokioTimer`]. With a store or a deadline, each paid call
+    /// runs in a spawned task.
     ///
     /// If the seed of the retry policy is 0, its default, a random seed replaces it, so that processes that failed together
     /// do not retry together. Set a seed to repeat a schedule.
@@ -70,13 +71,44 @@ impl HyperTransport {
         Client::new(with_attempt_extension(api.with_retry(retry)), self, TokioTimer::new()).with_spawn(spawn)
     }
 
+    /// Opens a connection to the base URL of `api`, unless one is idle, so that the first call does not wait for DNS, TCP
+    /// and TLS. Sends no request.
+    ///
+    /// Use it in a program that has other work before its first call, such as reading its input:
+    ///
+    /// ```
+    /// use tgscan_transport_hyper::{Api, ApiKey, HyperTransport};
+    ///
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// let transport = HyperTransport::builder().build()?;
+    /// let api = Api::new(ApiKey::live("0123456789abcdef")?);
+    /// let opening = tokio::spawn({
+    ///     let (transport, api) = (transport.clone(), api.clone());
+    ///     // If this fails, the first call reports it.
+    ///     async move { transport.warm_up(&api).await }
+    /// });
+    /// let client = transport.client(api);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If no connection opens within the builder's `connect_timeout`, or outside a tokio runtime.
+    pub async fn warm_up(&self, api: &Api) -> Result<(), TransportError> {
+        let request = api.request(&Balance {});
+        Self::check(request.uri()).map_err(refused)?;
+        let pool = self.inner.pools.here(Some(request.uri())).map_err(refused)?;
+        let target = Target { uri: pool.uri(), route: &self.inner.route };
+        pool.warm_up().await.map_err(|error| failure::while_connecting(error, &target))
+    }
+
     /// Rejects unsupported URIs.
     fn check(uri: &Uri) -> Result<(), &'static str> {
         match uri.scheme() {
             // The connector checks whether plain `http` is allowed.
             Some(scheme) if *scheme == Scheme::HTTPS || *scheme == Scheme::HTTP => Ok(()),
             Some(_) => Err("the scheme of the request's URI is not supported; use `https`"),
-            None => Err("the request's URI has no scheme and host; give an absolute URI"),
+            None => Err("the request's URI has no scheme and host; use an absolute URI"),
         }
     }
 }

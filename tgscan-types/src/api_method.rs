@@ -21,7 +21,8 @@ pub trait ApiMethod: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// Whether a call of the live method can take credits from the account's balance.
     ///
-    /// Use `true` if in doubt: such a method is sent again only if the service certainly did not process it.
+    /// If in doubt, use `true`: a request is then sent again only if the service certainly did not process the earlier
+    /// one.
     const CAN_COST: bool;
 
     /// Returns the answer's `op_cost` in credits, or `None` if the method's answers have no such field.

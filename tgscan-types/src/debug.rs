@@ -46,7 +46,7 @@ pub(crate) use opaque_debug;
 /// ```
 pub trait Reveal: Serialize {
     /// Borrows the value with a `Debug` that shows all of it as JSON: on one line, or indented with `{:#?}`.
-    fn reveal(&self) -> Revealed<'_, Self> {
+    fn reveal(&self) -> Revealed<&Self> {
         Revealed(self)
     }
 }
@@ -55,14 +55,18 @@ impl<T: Serialize + ?Sized> Reveal for T {}
 
 /// A value with a `Debug` that shows everything. Returned by [`Reveal::reveal`].
 ///
-/// Its output is personal data: keep it out of logs.
-#[derive(PartialEq, Eq)]
-pub struct Revealed<'a, T: ?Sized>(&'a T);
+/// Its output is personal data: keep it out of logs. A strategy of the mock yields it with `.prop_map(Revealed)`, so that
+/// proptest shows the smallest failing value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Revealed<T>(pub T);
 
-impl<T: Serialize + ?Sized> fmt::Debug for Revealed<'_, T> {
+impl<T: Serialize> fmt::Debug for Revealed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let json =
-            if f.alternate() { serde_json::to_string_pretty(self.0) } else { serde_json::to_string(self.0) };
+        let json = if f.alternate() {
+            serde_json::to_string_pretty(&self.0)
+        } else {
+            serde_json::to_string(&self.0)
+        };
         f.write_str(json.as_deref().unwrap_or("<cannot be written as JSON>"))
     }
 }

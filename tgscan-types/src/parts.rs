@@ -18,7 +18,7 @@ impl SearchUser {
         self
     }
 
-    /// Returns the link to the account, `https://t.me/NAME`, or `None` without a username.
+    /// Returns the link to the user, `https://t.me/NAME`, or `None` without a username.
     pub fn link(&self) -> Option<String> {
         link(self.username.as_deref()?)
     }
@@ -63,7 +63,7 @@ impl SearchGroup {
         self
     }
 
-    /// Sets when the service last saw the account in the group.
+    /// Sets when the service last saw the user in the group.
     #[must_use]
     pub fn with_date_updated(mut self, date: impl Into<String>) -> Self {
         self.date_updated = date.into();

@@ -26,7 +26,7 @@ impl JsonSchema for Username {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "Username of an account or group, without `@`. Assumption: characters and length are \
+            "description": "Username of a user or group, without `@`. Assumption: characters and length are \
                 Telegram's own rules.",
             "pattern": format!("^{}$", username("$")),
         })
@@ -41,7 +41,7 @@ impl JsonSchema for UserId {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "Telegram numeric id of an account, as text. Assumption: ids are 1 and above, and have at most \
+            "description": "Telegram numeric id of a user, as text. Assumption: ids are 1 and above, and have at most \
                 18 digits.",
             "pattern": ID,
         })
@@ -55,7 +55,7 @@ impl JsonSchema for UserQuery {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "An account: a username without `@`, or a Telegram numeric id.",
+            "description": "A user: a username without `@`, or a Telegram numeric id.",
             "anyOf": [generator.subschema_for::<Username>(), generator.subschema_for::<UserId>()],
         })
     }

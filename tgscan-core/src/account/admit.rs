@@ -218,7 +218,7 @@ impl fmt::Display for CapReached {
             write!(f, ", and this call reserves {}", self.reserve.unwrap_or(1))?;
         }
         f.write_str(if self.is_transient() {
-            "; wait for the calls in flight"
+            "; try again when the calls in flight have ended"
         } else if self.would_fit_if_resolved() {
             "; resolve the uncertain calls with `Client::reconcile`"
         } else {

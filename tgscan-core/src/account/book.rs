@@ -86,7 +86,8 @@ pub struct Totals {
     pub charged: u64,
     /// Credits reserved for calls that have not ended.
     pub in_flight: u64,
-    /// The number of attempts of these calls that may be charged: one for each call, plus its uncertain attempts.
+    /// The number of attempts that calls in flight may be charged for: the current one of each call, plus its uncertain
+    /// ones.
     pub in_flight_calls: u64,
     /// Credits reserved for attempts that ended without a known cost.
     pub uncertain: u64,

@@ -237,7 +237,7 @@ impl Reservation {
         });
     }
 
-    /// Like [`settle`](Self::settle), but returns the limits whose use this raised to 80 % or to the limit.
+    /// Like [`settle`](Self::settle), but returns the limits whose use this raised to 80% or to the limit.
     pub(crate) fn settle_with_warnings(
         &mut self,
         cost: Cost,

@@ -15,7 +15,7 @@ pub struct BudgetUse {
     /// Credits that are charged, uncertain or unexplained.
     pub used: u64,
     /// Whether no further call of the same API method fits, even if all calls in flight turn out to be free. If
-    /// `false`, at least 80 % of the limit is used.
+    /// `false`, at least 80% of the limit is used.
     pub is_exhausted: bool,
 }
 
@@ -27,7 +27,7 @@ enum Level {
 }
 
 impl Book {
-    /// Calls `settle` for a call, and returns the limits whose use this raised to 80 % or to the limit.
+    /// Calls `settle` for a call, and returns the limits whose use this raised to 80% or to the limit.
     pub(crate) fn settle_with_warnings(
         &mut self,
         entry: &mut Entry,

@@ -127,7 +127,7 @@ impl Api {
     ///
     /// An attempt waits for its turn. If the turn would come after [`RetryPolicy::max_elapsed`] or the call's
     /// deadline, the call ends immediately: before its first attempt with a timeout that costs nothing, otherwise
-    /// with its last failure. Stored answers do not count.
+    /// with its last failure. Answers from the store do not count against the rate.
     ///
     /// Even without a rate limit, a 429 or [`Refusal::TooManyRequests`] pauses all attempts. The pause lasts for the
     /// `Retry-After`, but at most for [`RetryPolicy::max_backoff`]; without a `Retry-After`, it lasts for the backoff

@@ -86,7 +86,7 @@ pub trait Observer: Send + Sync {
     /// Called after each attempt, including the last.
     fn attempt_finished(&self, _attempt: &AttemptSummary<'_>) {}
 
-    /// Called when the end of a call raises the use of a budget or the cap to 80 % of its limit, and when it leaves no
+    /// Called when the end of a call raises the use of a budget or the cap to 80% of its limit, and when it leaves no
     /// room for another such call. Only the client that made the call reports this. Each is reported once, and again
     /// only if resolved calls made room in the meantime.
     fn budget_used(&self, _usage: &BudgetUse) {}

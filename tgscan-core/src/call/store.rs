@@ -134,7 +134,7 @@ impl<M: ApiMethod> Call<M> {
             (Action::Settle, result) => {
                 let result = match result {
                     Ok(AccountReply::Done(Done::Lost)) => Err(StoreError::new(
-                        "the store has no such call any more, as after the restoration of a backup",
+                        "the store no longer has this call; a backup may have been restored",
                     )),
                     Ok(AccountReply::Done(Done::Settled { raised, is_erased })) => {
                         self.report(&raised);

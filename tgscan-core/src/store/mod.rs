@@ -9,8 +9,8 @@
 //!  claim (durable) ─► granted ─► attempts ─► settle (durable) ─► reply
 //!      ├► stored answer (≤ max_age): 0 credits      ├ answered: keeps response, credits, time
 //!      ├► in flight elsewhere: wait, claim again    ├ not charged: the call is removed
-//!      ├► uncertain or unanswered: an error         └ unanswered: blocks the question, counts
-//!      └► cap or budget reached: an error             against the cap
+//!      ├► uncertain or unanswered: an error         └ uncertain or unanswered: blocks the
+//!      └► cap or budget reached: an error             question, counts against the cap
 //! ```
 //!
 //! # Write a store

@@ -154,7 +154,7 @@ pub(crate) enum Done {
     Booked,
     /// The settlement is booked.
     Settled {
-        /// The limits whose use it raised to 80 % or more.
+        /// The limits whose use it raised to 80% or more.
         raised: Vec<BudgetUse>,
         /// Whether the response was not stored, because the question was erased or has expired.
         is_erased: bool,

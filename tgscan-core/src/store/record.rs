@@ -241,7 +241,7 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// An entry of an account's journal, which records all changes of its book except those by calls.
+/// An entry of an account's journal, which records all changes to its book except those by calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JournalEntry {

@@ -14,7 +14,6 @@ mod client;
 mod differential;
 mod generate;
 mod golden;
-mod inputs;
 mod json;
 mod limits;
 mod pace;
@@ -25,4 +24,3 @@ mod secrets;
 #[cfg(feature = "tower")]
 mod service;
 mod support;
-mod truncated;

@@ -1,4 +1,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The first definition of a link counts, so these replace those in the README, which are for readers of the repository.
+//! [TgScan SDK]: tgscan_core
+//! [Run a store in production]: crate::_production
+//! [Retention]: crate::_retention
+//! [Write another store]: tgscan_core::store#write-a-store
+//!
 #![doc = include_str!("../README.md")]
 
 mod answer;

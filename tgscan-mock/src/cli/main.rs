@@ -17,11 +17,11 @@ fn main() -> ExitCode {
     let sample = Sample::augment_args(Command::new("sample"));
     let command = Command::new("tgscan-mock")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("A mock of the TgScan API with random data and an account with credits. Free of charge")
+        .about("A free mock of the TgScan API, with random data and simulated credits")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(serve.about("Serves the API over HTTP or HTTPS until it is stopped"))
-        .subcommand(sample.about("Prints one answer"));
+        .subcommand(serve.about("Serve the API over HTTP or HTTPS until stopped"))
+        .subcommand(sample.about("Print one answer"));
     let result = match command.get_matches().remove_subcommand() {
         Some((name, flags)) if name == "serve" => serve::run(&flags),
         Some((_, flags)) => Sample::from_arg_matches(&flags)

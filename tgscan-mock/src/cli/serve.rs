@@ -86,7 +86,7 @@ fn set<T>(builder: &mut MockBuilder, value: Option<T>, set: impl FnOnce(MockBuil
 
 /// Resolves an address such as `localhost:0` to its first result.
 fn address(name: &str) -> Result<SocketAddr, String> {
-    let wrong = |why: String| format!("address {name:?}: {why}; give one like 127.0.0.1:8089 or localhost:0");
+    let wrong = |why: String| format!("address {name:?}: {why}; use one like 127.0.0.1:8089 or localhost:0");
     let mut addresses = name.to_socket_addrs().map_err(|error| wrong(error.to_string()))?;
     addresses.next().ok_or_else(|| wrong("the name has no address".into()))
 }

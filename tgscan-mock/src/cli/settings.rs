@@ -19,8 +19,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub(crate) config: Option<PathBuf>,
-    /// Address to listen on, an IP address or a name with a port; port 0 selects a free one and prints it [default:
-    /// 127.0.0.1:8089]
+    /// Address to listen on, an IP address or a name with a port; port 0 selects a free port, which is printed
+    /// [default: 127.0.0.1:8089]
     #[arg(long)]
     pub(crate) address: Option<String>,
     /// Allow an address that other machines can reach
@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     #[arg(long, value_parser = named::<ErrorStatus>)]
     #[arg(help = "HTTP status of error envelopes: by_cause, or always_ok for 200 [default: by_cause]")]
     pub(crate) error_status: Option<ErrorStatus>,
-    /// Refuse bodies that are not sent as a form, as documented
+    /// Refuse bodies without the content type of a form, which the documentation requires
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) strict: Option<bool>,
     /// Answer as existing clients expect: errors with status 200, ids as numbers
@@ -68,7 +68,7 @@ pub(crate) struct Settings {
     /// Serve HTTPS, with a new certificate authority
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) tls: Option<bool>,
-    /// Further host name or IP address in the certificate; may be given more than once, implies --tls
+    /// Additional host name or IP address in the certificate; may be given more than once, implies --tls
     #[arg(long = "san", value_name = "NAME")]
     pub(crate) sans: Vec<String>,
     /// Write the authority's certificate to this PEM file, for clients to trust; implies --tls

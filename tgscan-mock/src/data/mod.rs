@@ -1,8 +1,8 @@
 //! Random data in the shape of the API's answers: proptest strategies, one file per API method.
 //!
 //! Use them in your property tests (in `proptest!`, where answers shrink part by part), or draw single values from a
-//! seed with [`sample`]. `Debug` of answers hides their texts and ids; print `answer.reveal()`
-//! ([`Reveal`](crate::types::Reveal)) to see those of a minimal failure.
+//! seed with [`sample`]. `Debug` of answers hides their texts and ids. To see those of a minimal failure, add
+//! `.prop_map(Revealed)` ([`Revealed`](crate::types::Revealed)) to the strategy.
 //!
 //! ```
 //! use proptest::prelude::*;
@@ -24,9 +24,9 @@
 //!
 //! # The mock's world
 //!
-//! The mock answers from one world per seed. A person has the same id, names, histories and groups for every method, by
-//! name in any case or by id; a group has one id, name and title. Any other username is a person too, with an id that
-//! finds the same person as long as the mock lives.
+//! The mock answers from a consistent set of people and groups, which the seed determines. A person has the same id,
+//! names, histories and groups for every method, by name in any case or by id; a group has one id, name and title. Every
+//! other username is also a person. Its id finds the same person until the mock has seen 100,000 such usernames.
 //!
 #![doc = include_str!("shapes.md")]
 

@@ -48,7 +48,7 @@ impl Account {
 
     /// Takes the cost of a call, or refuses it. Returns the credits taken.
     ///
-    /// Free and test methods need a balance that is not zero, but take no credits ("Basic User Check", "Test Methods").
+    /// Free and test methods need a balance above zero, but take no credits ("Basic User Check", "Test Methods").
     pub(super) fn charge(&mut self, method: &MethodInfo, cost: u64, is_test: bool) -> Result<u64, Refusal> {
         // Assumption: the balance can be requested at any balance; the documentation states no condition.
         let needs_credits = method.can_cost || method.test_path.is_some();

@@ -236,14 +236,16 @@ impl MockBuilder {
     /// If the credits are negative, or a key, date or percentage is invalid, or a key is given twice.
     pub fn build(mut self) -> Result<Mock, InvalidMock> {
         if self.settings.credits < 0 {
-            return Err(InvalidMock(format!("the credits are {}; give 0 or more", self.settings.credits)));
+            return Err(InvalidMock(format!("the credits are {}; use 0 or more", self.settings.credits)));
         }
         let Some(today) = parse_date(&self.today) else {
-            return Err(InvalidMock(format!("today is {:?}; give a date from 2016-01-01 on", self.today)));
+            return Err(InvalidMock(format!("today is {:?}; use a date from 2016-01-01 on", self.today)));
         };
         let World { seed, unknown_percent, .. } = self.settings.world;
         if unknown_percent > 100 {
-            return Err(InvalidMock(format!("{unknown_percent} of 100 accounts are unknown; give 0 to 100")));
+            return Err(InvalidMock(format!(
+                "the percentage of unknown accounts is {unknown_percent}; use 0 to 100"
+            )));
         }
         check_keys(&self.settings.keys)?;
         self.settings.world = World::new(seed, today, unknown_percent);

@@ -116,7 +116,7 @@ pub(super) fn form<M: ApiMethod + Serialize>(body: &[u8]) -> Result<(M, String),
     let mut names: Vec<Cow<'_, str>> = form_urlencoded::parse(body).map(|(name, _)| name).collect();
     names.sort_unstable();
     if let Some((twice, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {
-        return refuse(format!("too many values for the argument `{}`: give it once", printable(twice)));
+        return refuse(format!("too many values for the argument `{}`: send it once", printable(twice)));
     }
     let request: M = match serde_html_form::from_bytes(body) {
         Ok(request) => request,

@@ -199,21 +199,21 @@ impl Fault {
             | FaultKind::GatewayJson { status }
             | FaultKind::ErrorEnvelope { status } => match status {
                 204 | 205 | 304 => {
-                    Err(format!("`status` is {status}, which allows no body; give another status"))
+                    Err(format!("`status` is {status}, which allows no body; use another status"))
                 }
                 200..600 => Ok(()),
-                _ => Err(format!("`status` is {status}; give one from 200 to 599")),
+                _ => Err(format!("`status` is {status}; use one from 200 to 599")),
             },
             FaultKind::Redirect { status } if !REDIRECTS.contains(status) => {
-                Err(format!("`status` is {status}, which is not a redirect; give 301, 302, 303, 307 or 308"))
+                Err(format!("`status` is {status}, which is not a redirect; use 301, 302, 303, 307 or 308"))
             }
             FaultKind::Oversized { bytes } if *bytes > MOST_BYTES => {
-                Err(format!("`bytes` is {bytes}; give at most {MOST_BYTES}"))
+                Err(format!("`bytes` is {bytes}; use at most {MOST_BYTES}"))
             }
             FaultKind::FieldMissing { field } | FaultKind::FieldMistyped { field }
                 if !field.starts_with('/') =>
             {
-                Err(format!("`field` is {field:?}; give a JSON pointer such as \"/result/meta/op_cost\""))
+                Err(format!("`field` is {field:?}; use a JSON pointer such as \"/result/meta/op_cost\""))
             }
             _ => Ok(()),
         }

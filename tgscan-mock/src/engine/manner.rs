@@ -74,7 +74,7 @@ impl TryFrom<File> for Manner {
         }
         for probe in &file.probes {
             if !(200..600).contains(&probe.status) {
-                return Err(format!("the status of {:?} is {}; give 200 to 599", probe.name, probe.status));
+                return Err(format!("the status of {:?} is {}; use 200 to 599", probe.name, probe.status));
             }
         }
         let probes = file.probes.into_iter().map(|probe| (probe.name.clone(), probe)).collect();

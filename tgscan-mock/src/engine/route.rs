@@ -61,7 +61,7 @@ pub(super) fn of(method: &str) -> Option<&'static Route> {
 /// If the mock does not answer it: the methods that it answers.
 pub(super) fn checked(method: &str) -> Result<&'static Route, String> {
     let names = || ROUTES.iter().map(|route| route.info.name).collect::<Vec<_>>().join(", ");
-    of(method).ok_or_else(|| format!("the mock does not answer `{method}`; give one of {}", names()))
+    of(method).ok_or_else(|| format!("the mock does not answer `{method}`; use one of {}", names()))
 }
 
 /// Returns whether a path belongs to an API method.

@@ -45,7 +45,7 @@ impl ScriptStep {
             ));
         }
         if self.times != 1 {
-            return Err("give `times` to the expectation instead of its fault".into());
+            return Err("set `times` to the expectation instead of its fault".into());
         }
         Ok(self.fault)
     }
@@ -231,9 +231,9 @@ mod tests {
             (r#"{"kind":"reset","at":3}"#, "unknown field `at`"),
             (r#"{"kind":"cut_body"}"#, "missing field `at`"),
             (r#"{"kind":"cut_body","at":-1}"#, "invalid value"),
-            (r#"{"kind":"html_page","status":99}"#, "`status` is 99; give one from 200 to 599"),
+            (r#"{"kind":"html_page","status":99}"#, "`status` is 99; use one from 200 to 599"),
             (r#"{"kind":"answer","at":3}"#, "unknown field `at`"),
-            (r#"{"kind":"oversized","bytes":268435457}"#, "give at most 268435456"),
+            (r#"{"kind":"oversized","bytes":268435457}"#, "use at most 268435456"),
             (r#"{"kind":"slow_body","charged":false}"#, "`slow_body` is always charged"),
             (r#"{"kind":"answer","charged":true}"#, "`answer` is never charged"),
             (r#"{"kind":"reset","latency_ms":-1}"#, "`latency_ms`: invalid value: integer `-1`"),

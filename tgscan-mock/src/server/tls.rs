@@ -28,7 +28,7 @@ impl Tls {
     pub(super) fn new(host_names: &[String]) -> io::Result<Self> {
         let wrong = |error: rcgen::Error| {
             let message =
-                format!("a host name is invalid in a certificate ({error}); give names like `api.tgdev.io`");
+                format!("a host name is invalid in a certificate ({error}); use names like `api.tgdev.io`");
             io::Error::new(io::ErrorKind::InvalidInput, message)
         };
         let failed = |error: rcgen::Error| io::Error::other(format!("cannot create a certificate: {error}"));

@@ -124,7 +124,7 @@ fn answers_like_the_service_that_a_probe_file_describes() {
     assert!(server.terminate().2.contains("the service accepts a request with GET; the mock refuses it"));
     for (text, says) in [
         ("version = 2\n", "version 2 is unknown"),
-        ("version = 1\n[[probes]]\nname = \"get\"\nstatus = 99\n", "give 200 to 599"),
+        ("version = 1\n[[probes]]\nname = \"get\"\nstatus = 99\n", "use 200 to 599"),
         ("version =\n", "probe.toml"),
     ] {
         std::fs::write(&file, text).unwrap();
@@ -214,8 +214,8 @@ fn a_remote_address_warns_and_flags_set_the_world() {
     );
     let (_, _, log) = server.terminate();
     assert!(log.contains("clients that reach this address can use the mock"), "{log}");
-    assert!(refused(&["serve", "--today", "yesterday"]).contains("give a date from 2016-01-01 on"));
-    assert!(refused(&["serve", "--address", "nowhere"]).contains("give one like 127.0.0.1:8089"));
+    assert!(refused(&["serve", "--today", "yesterday"]).contains("use a date from 2016-01-01 on"));
+    assert!(refused(&["serve", "--address", "nowhere"]).contains("use one like 127.0.0.1:8089"));
 }
 
 #[cfg(unix)]
@@ -263,9 +263,9 @@ fn an_invalid_config_prints_one_line_and_does_not_start() {
         ("seed = -1", "line 1: invalid value"),
         ("seed = 1\nseed = 2", "line 2: duplicate key"),
         ("seed =", "line 1: "),
-        ("credits = -5", "the credits are -5; give 0 or more"),
+        ("credits = -5", "the credits are -5; use 0 or more"),
         ("profile = \"odd\"", "unknown variant `odd`"),
-        ("address = \"here\"", "give one like 127.0.0.1:8089 or localhost:0"),
+        ("address = \"here\"", "use one like 127.0.0.1:8089 or localhost:0"),
         ("address = \"0.0.0.0:0\"", "0.0.0.0 is not a loopback address"),
         ("live_keys = [\"a\"]\ntest_keys = [\"a\"]", "API key number 2 is given twice"),
         ("live_keys = [\"\"]", "API key"),

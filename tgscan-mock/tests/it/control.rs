@@ -92,7 +92,7 @@ fn answers_can_be_given_and_calls_expected() {
     assert_eq!(control(server.address(), "GET", "expectations", "").1["satisfied"], true);
     assert_eq!(mock.account().spent, 8);
     for (wrong, says) in [
-        (r#"[{"method": "serach"}]"#, "give one of search, balance"),
+        (r#"[{"method": "serach"}]"#, "use one of search, balance"),
         (r#"[{"method": "search", "query": "a b"}]"#, "the query of `search`"),
         (r#"[{"method": "search", "answer": {"user": 5}}]"#, "the answer of `search`"),
         (r#"[{"method": "search", "latency_ms": 3600001}]"#, "a number from 0 to 3600000"),

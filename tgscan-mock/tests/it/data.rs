@@ -4,12 +4,12 @@ use std::fmt::Debug;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tgscan_mock::data::visit_all;
 use tgscan_mock::data::{Generate, GenerateVisitor, Profile, sample};
-use tgscan_mock::types::{Search, SimilarGroups};
+use tgscan_mock::types::{Revealed, Search, SimilarGroups};
 
 #[test]
 fn every_answer_and_request_round_trips() {
@@ -109,6 +109,16 @@ fn failing_answers_shrink_to_a_minimal_failure() {
         assert_eq!(serde_json::to_value(group).unwrap(), expected);
     }
     assert_eq!(minimal.meta.search_query, "100000");
+}
+
+#[test]
+fn proptest_shows_the_texts_of_a_revealed_failure() {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let answers = Search::answers(Profile::Typical).prop_map(Revealed);
+    let failure = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+        .run(&answers, |Revealed(answer)| Ok(prop_assert!(answer.groups.len() < 2)))
+        .unwrap_err();
+    assert!(failure.to_string().contains(r#""title": "Book club""#), "{failure}");
 }
 
 proptest! {

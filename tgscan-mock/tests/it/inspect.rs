@@ -169,7 +169,7 @@ fn a_request_is_returned_with_its_answer() {
     let in_process = read(server.address(), "request?number=5");
     assert!(in_process["answer"].is_null() && in_process["took_ms"].is_null(), "{in_process}");
     for (path, status, says) in [
-        ("request", 400, "give the `number`"),
+        ("request", 400, "pass the `number`"),
         ("request?number=a", 400, "must be a number"),
         ("request?number=6", 404, "not recorded"),
     ] {

@@ -43,7 +43,7 @@ fn bad_requests() -> Vec<(Request<Bytes>, u16, &'static str)> {
         (
             post("/search", LIVE, "query=alice&query=bobby"),
             400,
-            "too many values for the argument `query`: give it once",
+            "too many values for the argument `query`: send it once",
         ),
         (
             post("/search", LIVE, "query=alice&limit=5"),
@@ -111,7 +111,7 @@ fn given_key_replaces_the_default_key_of_its_kind() {
 #[test]
 fn invalid_settings_are_refused() {
     for (builder, says) in [
-        (Mock::builder().credits(-1), "the credits are -1; give 0 or more"),
+        (Mock::builder().credits(-1), "the credits are -1; use 0 or more"),
         (Mock::builder().live_key(""), "the API key is empty"),
         (Mock::builder().test_key("a b"), "a space"),
         (Mock::builder().live_key("a").test_key("a"), "API key number 2 is given twice"),

@@ -16,22 +16,22 @@ fn panic_of(action: impl FnOnce()) -> String {
 /// Returns faults that are impossible, and the expected messages.
 fn impossible() -> Vec<(FaultKind, &'static str)> {
     vec![
-        (FaultKind::HtmlPage { status: 100 }, "`status` is 100; give one from 200 to 599"),
-        (FaultKind::ErrorEnvelope { status: 600 }, "give one from 200 to 599"),
+        (FaultKind::HtmlPage { status: 100 }, "`status` is 100; use one from 200 to 599"),
+        (FaultKind::ErrorEnvelope { status: 600 }, "use one from 200 to 599"),
         (
             FaultKind::ErrorEnvelope { status: 204 },
-            "`status` is 204, which allows no body; give another status",
+            "`status` is 204, which allows no body; use another status",
         ),
         (FaultKind::GatewayJson { status: 204 }, "which allows no body"),
         (FaultKind::HtmlPage { status: 304 }, "`status` is 304, which allows no body"),
         (
             FaultKind::Redirect { status: 200 },
-            "`status` is 200, which is not a redirect; give 301, 302, 303, 307 or 308",
+            "`status` is 200, which is not a redirect; use 301, 302, 303, 307 or 308",
         ),
         (FaultKind::Redirect { status: 304 }, "`status` is 304, which is not a redirect"),
-        (FaultKind::FieldMissing { field: "result".into() }, "`field` is \"result\"; give a JSON pointer"),
-        (FaultKind::FieldMistyped { field: String::new() }, "`field` is \"\"; give a JSON pointer"),
-        (FaultKind::Oversized { bytes: usize::MAX }, "give at most 268435456"),
+        (FaultKind::FieldMissing { field: "result".into() }, "`field` is \"result\"; use a JSON pointer"),
+        (FaultKind::FieldMistyped { field: String::new() }, "`field` is \"\"; use a JSON pointer"),
+        (FaultKind::Oversized { bytes: usize::MAX }, "use at most 268435456"),
     ]
 }
 
@@ -75,7 +75,7 @@ impl tgscan_mock::types::ApiMethod for Unknown {
 #[test]
 fn method_that_the_mock_does_not_answer_is_rejected() {
     let mock = Mock::new();
-    let says = "the mock does not answer `unknown`; give one of search, balance, similar_groups, user_check";
+    let says = "the mock does not answer `unknown`; use one of search, balance, similar_groups, user_check";
     for error in [
         panic_of(|| mock.script::<Unknown>([FaultKind::Reset])),
         panic_of(|| mock.expect(Expect::<Unknown>::any())),
@@ -96,7 +96,7 @@ fn control_paths_reject_impossible_faults() {
             "which is not a redirect",
         ),
         ("faults", r#"[{"kind": "error_envelope", "status": 204}]"#.into(), "allows no body"),
-        ("faults", r#"[{"kind": "field_missing", "field": "result"}]"#.into(), "give a JSON pointer"),
+        ("faults", r#"[{"kind": "field_missing", "field": "result"}]"#.into(), "use a JSON pointer"),
         ("expectations", expected(r#"{"kind": "html_page", "status": 204}"#), "allows no body"),
         (
             "expectations",
@@ -106,7 +106,7 @@ fn control_paths_reject_impossible_faults() {
         (
             "expectations",
             expected(r#"{"kind": "reset", "times": 2}"#),
-            "give `times` to the expectation instead of its fault",
+            "set `times` to the expectation instead of its fault",
         ),
     ] {
         let (status, error) = control(server.address(), "POST", path, &body);

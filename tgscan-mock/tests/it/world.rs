@@ -135,7 +135,7 @@ fn dates_end_with_today_and_come_in_order() {
     assert_eq!(latest, "2017-05-04");
     for wrong in ["2015-01-01", "4.5.2017", "2017-02-29"] {
         let error = builder().today(wrong).build().unwrap_err().to_string();
-        assert!(error.contains("give a date from 2016-01-01 on"), "{error}");
+        assert!(error.contains("use a date from 2016-01-01 on"), "{error}");
     }
 }
 

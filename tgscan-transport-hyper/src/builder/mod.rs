@@ -37,7 +37,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 ///     .build()?;
 ///
 /// let error = HyperTransport::builder().attempt_timeout(Duration::ZERO).build().unwrap_err();
-/// assert_eq!(error.to_string(), "`attempt_timeout` is zero, so every call would fail; give a longer time");
+/// assert_eq!(error.to_string(), "`attempt_timeout` is zero, so every call would fail; use a longer time");
 /// # Ok::<(), tgscan_transport_hyper::BuildError>(())
 /// ```
 #[derive(Clone)]
@@ -75,7 +75,8 @@ impl Default for HyperTransportBuilder {
 }
 
 impl HyperTransportBuilder {
-    /// Sets the time limit of one attempt, from its start to the last byte of the body. Default: 30 s; at most a year.
+    /// Sets the time limit of one attempt, from its start to the last byte of the body. Default: 30 s, the
+    /// longest limit of hand-written clients for this service; at most a year.
     ///
     /// Retries are further attempts. Limit the whole call with
     /// [`Client::with_deadline`](tgscan_core::Client::with_deadline).
@@ -91,14 +92,16 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Sets the maximum size of a response body, in bytes. Default: 64 MiB. A longer body fails with an error that
+    /// Sets the maximum size of a response body, in bytes. Default: 64 MiB, far above any documented
+    /// answer, and far below the memory of a server. A longer body fails with an error that
     /// keeps exactly the first `bytes` bytes.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.limits = self.limits.max_body_size(bytes);
         self
     }
 
-    /// Sets the time limit for DNS, TCP and TLS together. Default: 10 s.
+    /// Sets the time limit for DNS, TCP and TLS together. Default: 10 s. A failure here is never sent, so failing
+    /// early costs nothing.
     ///
     /// All addresses of a host share this time. `attempt_timeout` applies as well, so the shorter limit ends a slow
     /// connect.
@@ -119,7 +122,8 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Sets the maximum number of idle connections per host; 0 opens a new connection for each call. Default: 256.
+    /// Sets the maximum number of idle connections per host; 0 opens a new connection for each call. Default: 256,
+    /// above the usual number of concurrent calls, and a bound for the sockets that a burst leaves behind.
     ///
     /// HTTP/2 needs only one. Over HTTP/1.1, more concurrent calls than this keep opening and closing connections.
     pub fn pool_max_idle_per_host(mut self, count: usize) -> Self {
@@ -143,7 +147,7 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Disables HTTP/2. Default: `false`.
+    /// Uses only HTTP/1.1 if `true`. Default: `false`.
     pub fn http1_only(mut self, only: bool) -> Self {
         self.http1_only = only;
         self
@@ -233,19 +237,19 @@ impl HyperTransportBuilder {
     pub fn build(self) -> Result<HyperTransport, BuildError> {
         if let Some(limit) = self.limits.zero() {
             let effect = match limit {
-                "max_body_size" => "every answer would be too large; give at least 1 byte",
-                _ => "every call would fail; give a longer time",
+                "max_body_size" => "every answer would be too large; use at least 1 byte",
+                _ => "every call would fail; use a longer time",
             };
             return Err(BuildError::new(format!("`{limit}` is zero, so {effect}")));
         }
         for (setting, timeout, remedy) in [
-            ("connect_timeout", Some(self.connect_timeout), ", so every call would fail; give a longer time"),
+            ("connect_timeout", Some(self.connect_timeout), ", so every call would fail; use a longer time"),
             (
                 "pool_idle_timeout",
                 Some(self.pool_idle_timeout),
-                "; give a longer time, or `pool_max_idle_per_host(0)` to keep no idle connection",
+                "; use a longer time, or `pool_max_idle_per_host(0)` to keep no idle connection",
             ),
-            ("tcp_keepalive", self.tcp_keepalive, "; give a longer time, or `None` to send no keep-alives"),
+            ("tcp_keepalive", self.tcp_keepalive, "; use a longer time, or `None` to send no keep-alives"),
         ] {
             if timeout == Some(Duration::ZERO) {
                 return Err(BuildError::new(format!("`{setting}` is zero{remedy}")));
@@ -261,7 +265,7 @@ impl HyperTransportBuilder {
         let user_agent = user_agent.ok_or_else(|| {
             BuildError::new(
                 "`user_agent` is empty or has a character other than visible ASCII and spaces, such as a line break; \
-                 give a value like `my-app/1.0`",
+                 use a value like `my-app/1.0`",
             )
         })?;
         let (gzip, limits) = (self.gzip, self.limits);

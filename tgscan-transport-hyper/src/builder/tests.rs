@@ -17,8 +17,9 @@ fn rejects_invalid_settings_with_a_remedy() {
         (new().tcp_keepalive(zero), "`tcp_keepalive` is zero"),
         (new().read_timeout(zero), "`read_timeout` is zero"),
         (new().max_body_size(0), "`max_body_size` is zero"),
-        (new().user_agent("a\r\nb"), "give a value like `my-app/1.0`"),
+        (new().user_agent("a\r\nb"), "use a value like `my-app/1.0`"),
         (new().user_agent(""), "`user_agent` is empty"),
+        (new().extra_root_der(*b"no certificate"), "extra root certificate 1 is invalid"),
         (new().extra_roots_pem(""), "contains no certificate"),
         (new().extra_roots_pem("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"), "contains no"),
         (new().extra_roots_pem("-----BEGIN CERTIFICATE-----\nYQ==\n"), "not valid PEM"),
@@ -64,6 +65,7 @@ fn rejects_contradictory_settings_with_a_remedy() {
         (new().read_timeout(long), "`read_timeout` and `attempt_timeout`"),
         (new().only_extra_roots(), "add the authority to trust with `extra_roots_pem`"),
         (new().tls_config(config()).only_extra_roots(), "add the roots to your `ClientConfig`"),
+        (new().tls_config(config()).extra_root_der(*b"root"), "add the roots to your `ClientConfig`"),
         (new().tls_config(config()).extra_roots_pem("root"), "add the roots to your `ClientConfig`"),
         (
             new().tls_config(config()).crypto_provider(config().crypto_provider().as_ref().clone()),

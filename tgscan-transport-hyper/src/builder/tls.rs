@@ -1,14 +1,20 @@
 //! The TLS settings of the builder.
 
 use super::HyperTransportBuilder;
-use crate::tls::Trusted;
+use crate::tls::{Root, Trusted};
 
 impl HyperTransportBuilder {
     /// Trusts the certificates in PEM data, in addition to Mozilla's roots. Can be called repeatedly.
     ///
     /// Use it for a gateway with a private certificate authority, or for the mock's server.
     pub fn extra_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.tls.roots.push(pem.into());
+        self.tls.roots.push(Root::Pem(pem.into()));
+        self
+    }
+
+    /// Trusts a certificate in DER form, in addition to Mozilla's roots. Can be called repeatedly.
+    pub fn extra_root_der(mut self, der: impl Into<Vec<u8>>) -> Self {
+        self.tls.roots.push(Root::Der(der.into()));
         self
     }
 
@@ -57,7 +63,8 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Sets a custom TLS configuration, e.g. with a client certificate. Replaces all other TLS settings of this builder.
+    /// Sets a custom TLS configuration, e.g. with a client certificate. Cannot be combined with the other TLS settings of
+    /// this builder; [`build`](Self::build) reports a conflict.
     ///
     /// Leave its `alpn_protocols` empty. Every server that its verifier accepts receives the API key.
     pub fn tls_config(mut self, config: rustls::ClientConfig) -> Self {

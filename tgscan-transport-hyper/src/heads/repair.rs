@@ -7,7 +7,7 @@ use memchr::{memchr, memchr2};
 
 use crate::restore::{IN_ITS_PLACE, LENGTH, Once, STATUS, has_no_body};
 
-/// The maximum number of headers other than framing headers. hyper accepts 100 in all; this leaves room for the others. A
+/// The maximum number of headers other than framing headers. hyper accepts 100 in total; this leaves room for the others. A
 /// greater limit in hyper would allocate in every call.
 const MAX_HEADERS: usize = 92;
 

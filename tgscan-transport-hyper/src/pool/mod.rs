@@ -52,7 +52,7 @@ impl Pools {
 
     /// Returns the pool for a URI in the current runtime.
     pub(crate) fn here(&self, uri: Option<&Uri>) -> Result<Arc<Pool>, &'static str> {
-        const NO_HOST: &str = "the request's URI has no valid host; give an absolute URI";
+        const NO_HOST: &str = "the request's URI has no valid host; use an absolute URI";
         let origin = uri.and_then(|uri| uri.scheme().zip(uri.authority()));
         let (scheme, authority) = origin.ok_or(NO_HOST)?;
         let here = runtime::current()?;

@@ -74,6 +74,13 @@ impl Pool {
         }
     }
 
+    /// Opens a connection, unless one is idle.
+    pub(crate) async fn warm_up(self: &Arc<Self>) -> Result<(), ConnectError> {
+        let (connection, _) = self.connection().await?;
+        Lease { pool: Arc::clone(self), connection }.give_back(&HeaderMap::new());
+        Ok(())
+    }
+
     /// Changes the target to a path, and adds the `host` header (RFC 9112, 3.2.1).
     fn prepare_http1(&self, request: &mut Request<Outgoing>) {
         if let Some(path) = request.uri().path_and_query().cloned() {

@@ -56,7 +56,7 @@ fn environment(variable: impl Fn(&str) -> Option<OsString>) -> Result<Rules, Bui
         Some((setting, list)) => {
             bypass(&list).map_err(|fault| {
                 BuildError::new(format!(
-                    "the list of hosts in `{setting}` is invalid: {fault}; give hosts, addresses and networks like \
+                    "the list of hosts in `{setting}` is invalid: {fault}; use hosts, addresses and networks like \
                      `internal.example, 10.0.0.0/8, [::1]:8443`"
                 ))
             })?

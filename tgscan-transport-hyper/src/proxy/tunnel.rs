@@ -61,9 +61,7 @@ async fn http(
             continue;
         };
         let Some((code, reason)) = status(&answer) else {
-            return Err(ProxyError::new(
-                "the proxy does not answer in HTTP/1; it may be a proxy of another kind",
-            ));
+            return Err(ProxyError::new("the proxy does not speak HTTP/1; it may be another kind of proxy"));
         };
         match code {
             // Interim, except 101, which would switch to a protocol that was not requested.
@@ -203,7 +201,7 @@ fn socks5_request(host: &str, port: u16) -> Result<Vec<u8>, ProxyError> {
 }
 
 fn not_socks5() -> ProxyError {
-    ProxyError::new("the proxy does not answer in SOCKS5; it may be a proxy of another kind")
+    ProxyError::new("the proxy does not speak SOCKS5; it may be another kind of proxy")
 }
 
 fn socks5_refused(why: &str) -> ProxyError {

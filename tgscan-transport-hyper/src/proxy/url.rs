@@ -86,7 +86,7 @@ impl Proxy {
 /// Reports an invalid URL in a setting without quoting it.
 pub(super) fn invalid_proxy(setting: &str, fault: &str) -> BuildError {
     BuildError::new(format!(
-        "the proxy in `{setting}` cannot be used: {fault}; give a URL like `http://proxy.example:3128` or \
+        "the proxy in `{setting}` cannot be used: {fault}; use a URL like `http://proxy.example:3128` or \
          `socks5h://127.0.0.1:9050`"
     ))
 }

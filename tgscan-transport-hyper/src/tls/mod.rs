@@ -18,12 +18,19 @@ const OFFERED: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// The TLS settings of the builder.
 #[derive(Clone, Default)]
 pub(crate) struct Tls {
-    /// The extra roots, in PEM form.
-    pub(crate) roots: Vec<Vec<u8>>,
+    /// The extra roots.
+    pub(crate) roots: Vec<Root>,
     pub(crate) trusted: Trusted,
     pub(crate) provider: Option<CryptoProvider>,
     /// A custom configuration that replaces the other settings.
     pub(crate) config: Option<ClientConfig>,
+}
+
+/// Extra roots: the certificates in PEM data, or one in DER form.
+#[derive(Clone)]
+pub(crate) enum Root {
+    Pem(Vec<u8>),
+    Der(Vec<u8>),
 }
 
 /// The trusted authorities.
@@ -68,7 +75,7 @@ impl Tls {
 }
 
 fn default_config(
-    roots: &[Vec<u8>],
+    roots: &[Root],
     trusted: Trusted,
     provider: Option<CryptoProvider>,
 ) -> Result<ClientConfig, BuildError> {
@@ -99,30 +106,34 @@ fn default_config(
     Ok(builder.with_no_client_auth())
 }
 
-/// Parses the certificates in PEM data, and checks that each is a valid root.
-fn certificates(pems: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>, BuildError> {
+/// Parses the extra roots, and checks that each is valid.
+fn certificates(roots: &[Root]) -> Result<Vec<CertificateDer<'static>>, BuildError> {
     let mut all = Vec::new();
     // Checked here, so that the error has the number of the certificate for every verifier.
     let mut store = RootCertStore::empty();
-    for pem in pems {
+    for root in roots {
         let before = all.len();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| {
-                BuildError::new(format!(
-                    "the data for `extra_roots_pem` is not valid PEM: {error}; give the unchanged file"
-                ))
-            })?;
+        let certificates = match root {
+            Root::Pem(pem) => CertificateDer::pem_slice_iter(pem).collect(),
+            Root::Der(der) => Ok(vec![CertificateDer::from(der.clone())]),
+        };
+        let certificates: Vec<_> = certificates.map_err(|error| {
+            BuildError::new(format!(
+                "the data for `extra_roots_pem` is not valid PEM: {error}; use the unchanged file"
+            ))
+        })?;
+        for certificate in certificates {
             all.push(certificate.clone());
             store.add(certificate).map_err(|error| {
                 let number = all.len();
                 BuildError::new(format!(
-                    "extra root certificate {number} is invalid: {error}; give a root certificate"
+                    "extra root certificate {number} is invalid: {error}; use a root certificate"
                 ))
             })?;
         }
         if all.len() == before {
             return Err(BuildError::new(
-                "the data for `extra_roots_pem` contains no certificate; give one with `-----BEGIN CERTIFICATE-----` \
+                "the data for `extra_roots_pem` contains no certificate; use one with `-----BEGIN CERTIFICATE-----` \
                  (a key or DER bytes are not PEM certificates)",
             ));
         }

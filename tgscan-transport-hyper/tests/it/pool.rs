@@ -207,6 +207,48 @@ async fn each_origin_has_its_own_connections() {
 }
 
 #[tokio::test]
+async fn warm_connection_serves_the_first_call_and_carries_no_request_before() {
+    let authority = Authority::new();
+    for alpn in [&["h2", "http/1.1"][..], &["http/1.1"]] {
+        let server = Counting::start(&authority, alpn, UNLIMITED).await;
+        let transport = authority.trusted().build().unwrap();
+        let api = crate::api(&server.url);
+        for _ in 0..2 {
+            transport.warm_up(&api).await.unwrap();
+        }
+        assert_eq!((server.connections(), server.requests()), (1, 0));
+        transport.send(search(&server.url)).await.unwrap();
+        assert_eq!((server.connections(), server.requests()), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn call_during_warm_up_waits_for_that_connection() {
+    let authority = Authority::new();
+    let server = Counting::start(&authority, &["h2", "http/1.1"], 0).await;
+    let transport = authority.trusted().build().unwrap();
+    let api = crate::api(&server.url);
+    let (warm, answer, ()) =
+        tokio::join!(transport.warm_up(&api), transport.send(search(&server.url)), async {
+            server.connected(1).await;
+            server.handshakes.add_permits(1);
+        });
+    warm.unwrap();
+    assert_eq!(answer.unwrap().body(), OK);
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn warm_up_without_a_server_is_never_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = transport().warm_up(&crate::api(&url)).await.unwrap_err();
+    assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, TransportErrorKind::Connect));
+    assert!(error.to_string().contains("connecting to 127.0.0.1:"), "{error}");
+}
+
+#[tokio::test]
 async fn new_connection_resumes_the_tls_session() {
     let authority = Authority::new();
     for alpn in [&["h2", "http/1.1"][..], &["http/1.1"]] {

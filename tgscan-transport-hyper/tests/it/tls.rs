@@ -53,6 +53,15 @@ async fn trusts_an_extra_root_for_a_host_name() {
 }
 
 #[tokio::test]
+async fn trusts_an_extra_der_root_for_a_host_name() {
+    let authority = Authority::new();
+    let server = TlsServer::start(authority.server(&for_host("localhost"), BOTH), Ending::Complete).await;
+    let transport = HyperTransport::builder().extra_root_der(authority.0.der().to_vec()).build().unwrap();
+    let url = format!("https://localhost:{}", server.address.port());
+    assert_eq!(transport.send(balance(&url)).await.unwrap().body(), OK);
+}
+
+#[tokio::test]
 async fn sixty_four_concurrent_calls_over_tls() {
     let authority = Authority::new();
     let server = TlsServer::start(authority.server(&for_host("127.0.0.1"), BOTH), Ending::Complete).await;

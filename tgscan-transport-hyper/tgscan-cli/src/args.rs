@@ -36,8 +36,8 @@ pub(crate) struct Global {
     /// Spend at most N credits in this run; costs are known only afterwards, so a single search can exceed it
     ///
     /// The service states no prices. Searches run one at a time until a cost is known, and again when little is left,
-    /// so the limit is exceeded by less than the cost of one search. The exception: a search costs more than 4 times
-    /// the highest cost so far while several are in flight. --max-cost-per-search makes the limit exact.
+    /// so the limit is exceeded by less than the cost of one search. Exception: the excess can be larger if a search
+    /// costs more than 4 times the highest cost so far while several are in flight. --max-cost-per-search makes the limit exact.
     #[arg(long, global = true, value_name = "N", help_heading = "Account")]
     pub(crate) max_credits: Option<u64>,
     /// Assume that a search costs at most N credits; --max-credits is then never exceeded
@@ -117,10 +117,10 @@ pub(crate) struct Output {
     /// Print the response body byte for byte
     #[arg(long)]
     pub(crate) raw: bool,
-    /// Print the groups as CSV
+    /// Print the answer as CSV
     #[arg(long)]
     pub(crate) csv: bool,
-    /// Print the groups as CSV for Excel, with a byte order mark
+    /// Print the answer as CSV for Excel, with a byte order mark
     #[arg(long)]
     pub(crate) excel: bool,
 }
@@ -153,7 +153,7 @@ pub(crate) struct LookupFlags {
 pub(crate) enum StoreCommand {
     /// Print the bill, by account, day and API method
     Bill(Format),
-    /// List calls that returned no answer but were, or may have been, charged
+    /// List unresolved calls: they returned no answer, and were or may have been charged
     Uncertain(Format),
     /// Resolve an uncertain call by hand, or correct the cost of a call
     Resolve {
@@ -162,7 +162,7 @@ pub(crate) enum StoreCommand {
         /// Its cost in credits; 0 if it was not charged
         credits: u64,
     },
-    /// Compare the bill with the balance (free), and resolve uncertain calls
+    /// Compare the book with the balance (free), and resolve uncertain calls
     Reconcile {
         /// How long after its end a call may still be charged
         #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
@@ -175,7 +175,7 @@ pub(crate) enum StoreCommand {
     },
     /// Remove questions and answers that are older than --keep-for
     Expire,
-    /// Remove everything about a person, under every name and id that the answers connect
+    /// Remove a person's questions and answers, under every name and id that the answers connect
     Erase {
         /// A username, a t.me link or a numeric id
         #[arg(value_name = "ACCOUNT")]

@@ -16,10 +16,10 @@ Examples:
   tgscan search some_username --json             the same, as JSON for a program
   tgscan batch list.txt --out out.csv            a list, one account per line
   tgscan batch list.txt --out out.csv --dry-run  its plan and cost
-  tgscan --max-credits 100 batch list.txt -o out.jsonl
+  tgscan --max-credits 100 batch list.txt -o out.jsonl  for at most 100 credits
   tgscan overlap alice_1 bob_1 carol_1           the groups that they share
   tgscan report --list list.txt -o case.html     a page to read, print and keep
-  tgscan store reconcile                         what uncertain calls cost
+  tgscan store reconcile                         find the cost of uncertain calls
 
 Environment:
   TGSCAN_API_KEY     the API key
@@ -28,7 +28,7 @@ Environment:
   TGSCAN_STORE, TGSCAN_MAX_AGE, TGSCAN_KEEP_FOR, TGSCAN_ACCOUNT, TGSCAN_KEY_FILE, TGSCAN_TEST_KEY, TGSCAN_BASE_URL,
   TGSCAN_CA, TGSCAN_MAX_CREDITS, TGSCAN_MAX_COST_PER_SEARCH
                      same as the flags with these names
-  TGSCAN_PAGER, PAGER  shows long tables on a terminal
+  TGSCAN_PAGER, PAGER  the pager for long tables
   HTTPS_PROXY, ALL_PROXY, NO_PROXY  proxies
   NO_COLOR           no colours
 
@@ -50,7 +50,7 @@ static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{}\ncommit: {commit}\nfeatures: {features}", env!("CARGO_PKG_VERSION"))
 });
 
-/// Finds the Telegram groups that an account is known to be in, and groups with similar users.
+/// Finds the Telegram groups that an account is known to be in, and groups that share many users.
 #[derive(Parser)]
 #[command(
     name = "tgscan",
@@ -90,11 +90,11 @@ pub(crate) enum Command {
     Report(crate::report::ReportCommand),
     /// Record how the service answers, with a test key; free
     Probe(crate::probe::ProbeCommand),
-    /// Set up the API key, and a store for answers if you want one
+    /// Set up the API key, and optionally a store for answers
     Init(crate::init::InitCommand),
     /// Print the configuration in effect and where it comes from
     Config,
-    /// Serve the API to programs in any language, with budgets, and never pay for a question twice
+    /// Run the gateway: serve the API to programs in any language, with budgets and a store
     Serve(crate::serve::args::ServeCommand),
     /// Print a completion script for a shell
     Completions {

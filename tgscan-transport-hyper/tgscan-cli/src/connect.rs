@@ -282,7 +282,7 @@ fn api_key(global: &Global) -> Result<ApiKey, Failure> {
         typed.map_err(|error| Failure::usage(format!("the API key cannot be read: {error}")))?
     } else {
         return Err(Failure::usage(format!(
-            "no API key: run `tgscan init`, set {API_KEY}, or give a file with --key-file; {KEY_PAGE} issues keys"
+            "no API key: run `tgscan init`, set {API_KEY}, or pass a file with --key-file; {KEY_PAGE} issues keys"
         )));
     };
     parse_key(global, &text)

@@ -128,7 +128,7 @@ impl Whole<'_> {
             return Err(self.failure("it is a folder"));
         }
         if !self.force && metadata.is_file() && metadata.permissions().readonly() {
-            return Err(self.failure("it is read-only; choose another file or give --force"));
+            return Err(self.failure("it is read-only; choose another file or use --force"));
         }
         if self.force || !metadata.is_file() || metadata.len() == 0 {
             return Ok(());
@@ -140,7 +140,7 @@ impl Whole<'_> {
             return Ok(());
         }
         Err(self
-            .failure("another program wrote it; it is left unchanged, choose another file or give --force"))
+            .failure("another program wrote it; it is left unchanged; choose another file or use --force"))
     }
 
     /// Writes the file. A regular file is replaced when all of the new content is on the disk.

@@ -60,7 +60,7 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
         let usual = usual.map(|path| path.display().to_string());
         values.store = Some(match global.store.clone().or(usual) {
             Some(store) => store,
-            None => return Err(Failure::usage("no folder for data is known; give --store FILE")),
+            None => return Err(Failure::usage("no folder for data is known; use --store FILE")),
         });
         let shown = |time| humantime::format_duration(time).to_string();
         let max_age = shown(global.max_age.unwrap_or(MAX_AGE));
@@ -198,10 +198,10 @@ impl Answers {
             let text = if text.is_empty() { usual.to_owned() } else { text };
             match humantime::parse_duration(&text) {
                 Ok(_) => return Ok(text),
-                Err(error) if self.is_terminal => print::note(&format!("{error}; give a time such as 7days")),
+                Err(error) if self.is_terminal => print::note(&format!("{error}; use a time such as 7days")),
                 Err(error) => {
                     return Err(Failure::usage(format!(
-                        "{error}; give a time such as 7days; nothing was written"
+                        "{error}; use a time such as 7days; nothing was written"
                     )));
                 }
             }

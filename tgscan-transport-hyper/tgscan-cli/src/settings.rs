@@ -116,13 +116,13 @@ pub(crate) fn resolve(global: &mut Global) -> Result<Settings, Failure> {
     } else {
         global.key_file = pick.path("key_file", global.key_file.take());
     }
-    let is_test = |text: &str| text.parse().map_err(|_| "give true or false".to_owned());
+    let is_test = |text: &str| text.parse().map_err(|_| "use true or false".to_owned());
     let test = pick.parsed("test_key", global.test_key.then_some(true), is_test, bool::to_string)?;
     global.test_key = test.unwrap_or(false);
     let base_url = pick.text("base_url", global.base_url.take());
     global.base_url = Some(base_url.unwrap_or_else(|| pick.default("base_url", BASE_URL)));
     global.ca = pick.path("ca", global.ca.take());
-    let credits = |text: &str| text.parse::<u64>().map_err(|_| "give a number of credits".to_owned());
+    let credits = |text: &str| text.parse::<u64>().map_err(|_| "use a number of credits".to_owned());
     global.max_credits = pick.parsed("max_credits", global.max_credits, credits, u64::to_string)?;
     let most = global.max_cost_per_search;
     global.max_cost_per_search = pick.parsed("max_cost_per_search", most, credits, u64::to_string)?;
@@ -165,7 +165,7 @@ fn stores(pick: &mut Picker, global: &mut Global) -> Result<(), Failure> {
     global.store = pick.text("store", global.store.take());
     let is_given = (global.max_age.is_some(), global.keep_for.is_some());
     let time = |text: &str| {
-        humantime::parse_duration(text).map_err(|error| format!("{error}; give a time such as 7days"))
+        humantime::parse_duration(text).map_err(|error| format!("{error}; use a time such as 7days"))
     };
     let shown = |time: &Duration| humantime::format_duration(*time).to_string();
     global.max_age = pick.parsed("max_age", global.max_age, time, shown)?;

@@ -1,4 +1,4 @@
-//! Group search: the groups that an account is known to be in.
+//! Group search: the groups that a user is known to be in.
 //!
 //! Documentation: "User's Groups Search Method"; its test method: "Test Methods".
 
@@ -11,13 +11,13 @@ use crate::lenient::{as_text, echo, list, null_as_empty, optional_whole, whole};
 use crate::object::from_object;
 use crate::{ApiMethod, UserQuery};
 
-/// Finds the groups that an account is known to be in, and its former usernames and ids. Costs credits.
+/// Finds the groups that a user is known to be in, and the user's former usernames and ids. Costs credits.
 ///
 /// Source: "User's Groups Search Method".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Search {
-    /// The account: a username or a Telegram numeric id.
+    /// The user: a username or a Telegram numeric id.
     pub query: UserQuery,
 }
 
@@ -27,26 +27,26 @@ pub struct Search {
 #[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct SearchAnswer {
-    /// The account as it is known now; `None` if the service knows nothing about it.
+    /// The user as known now; `None` if the service knows nothing about it.
     ///
-    /// Assumption: a null, missing or empty `user` (id 0 and no names) means an unknown account. The documentation does
+    /// Assumption: a null, missing or empty `user` (id 0 and no names) means an unknown user. The documentation does
     /// not describe this; existing clients test for each of these forms.
     #[serde(default, deserialize_with = "known_user")]
     pub user: Option<SearchUser>,
-    /// Former usernames of the account. The documentation does not state an order.
+    /// Former usernames of the user. The documentation does not state an order.
     #[serde(default, deserialize_with = "null_as_empty")]
     pub username_history: Vec<UsernameEntry>,
-    /// Former ids of the account. The documentation does not state an order.
+    /// Former ids of the user. The documentation does not state an order.
     #[serde(default, deserialize_with = "null_as_empty")]
     pub id_history: Vec<IdEntry>,
     /// Counts and cost.
     pub meta: SearchMeta,
-    /// The groups that the account is known to be in.
+    /// The groups that the user is known to be in.
     #[serde(default, deserialize_with = "list")]
     pub groups: Vec<SearchGroup>,
 }
 
-/// The account found by a [`Search`].
+/// The user found by a [`Search`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(remote = "Self")]
@@ -64,7 +64,7 @@ pub struct SearchUser {
     pub last_name: Option<String>,
 }
 
-/// A former username of an account.
+/// A former username of a user.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(remote = "Self")]
@@ -78,7 +78,7 @@ pub struct UsernameEntry {
     pub date: String,
 }
 
-/// A former id of an account.
+/// A former id of a user.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(remote = "Self")]
@@ -102,7 +102,7 @@ pub struct SearchMeta {
     /// The query as the service understood it.
     #[serde(default, deserialize_with = "echo")]
     pub search_query: String,
-    /// Number of groups that the account is known to be in.
+    /// Number of groups that the user is known to be in.
     #[serde(deserialize_with = "whole")]
     pub known_num_groups: u64,
     /// Number of groups in this answer.
@@ -113,7 +113,7 @@ pub struct SearchMeta {
     pub op_cost: u64,
 }
 
-/// A group that an account is known to be in.
+/// A group that a user is known to be in.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(remote = "Self")]
@@ -127,13 +127,13 @@ pub struct SearchGroup {
     /// Title of the group.
     #[serde(default, deserialize_with = "null_as_empty")]
     pub title: String,
-    /// When the service last saw the account in the group, as sent. The documentation states no date format.
+    /// When the service last saw the user in the group, as sent. The documentation states no date format.
     #[serde(default, deserialize_with = "null_as_empty")]
     pub date_updated: String,
 }
 
 impl SearchAnswer {
-    /// Returns whether the service knows nothing about the account: no user, no groups, and no former usernames or ids.
+    /// Returns whether the service knows nothing about the user: no `user`, no groups, and no former usernames or ids.
     ///
     /// This is an ordinary answer that can cost credits. A user with id 0 and no names counts as no user.
     pub fn nothing_known(&self) -> bool {

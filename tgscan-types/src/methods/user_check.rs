@@ -1,4 +1,4 @@
-//! Basic user check: whether the service knows anything about an account.
+//! Basic user check: whether the service knows anything about a user.
 //!
 //! Documentation: "Basic User Check"; its test method: "Test Methods".
 
@@ -10,14 +10,14 @@ use crate::lenient::{echo, whole};
 use crate::object::from_object;
 use crate::{ApiMethod, UserQuery};
 
-/// Checks for which fields of an account the service has data, without returning the data. Free, but the balance must
-/// not be zero.
+/// Checks for which fields of a user the service has data, without returning the data. Free, but the balance must
+/// be above zero.
 ///
 /// Source: "Basic User Check".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserCheck {
-    /// The account: a username or a Telegram numeric id.
+    /// The user: a username or a Telegram numeric id.
     pub query: UserQuery,
 }
 
@@ -29,14 +29,14 @@ pub struct UserCheck {
 pub struct UserCheckAnswer {
     /// The fields that the service has data for; `None` if it sent no `user`.
     ///
-    /// Assumption: no `user` means an unknown account, as in a search.
+    /// Assumption: no `user` means an unknown user, as in a search.
     #[serde(default)]
     pub user: Option<UserCheckUser>,
     /// Count and cost.
     pub meta: UserCheckMeta,
 }
 
-/// The fields of an account that the service has data for.
+/// The fields of a user that the service has data for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(remote = "Self")]
@@ -59,7 +59,7 @@ pub struct UserCheckMeta {
     /// The query as the service understood it.
     #[serde(default, deserialize_with = "echo")]
     pub search_query: String,
-    /// Number of groups that the account is known to be in.
+    /// Number of groups that the user is known to be in.
     #[serde(deserialize_with = "whole")]
     pub known_num_groups: u64,
     /// Cost of the call in credits. Documented as always 0.
@@ -68,7 +68,7 @@ pub struct UserCheckMeta {
 }
 
 impl UserCheckAnswer {
-    /// Returns whether the service knows nothing about the account: no field and no group.
+    /// Returns whether the service knows nothing about the user: no field and no group.
     pub fn nothing_known(&self) -> bool {
         self.user.unwrap_or_default() == UserCheckUser::default() && self.meta.known_num_groups == 0
     }

@@ -124,7 +124,7 @@ impl GroupQuery {
 }
 
 fn no_usernames() -> InvalidQuery {
-    InvalidQuery::new("there are no usernames; give 1 to 10")
+    InvalidQuery::new("there are no usernames; use 1 to 10")
 }
 
 fn too_many(count: usize) -> InvalidQuery {
@@ -224,7 +224,7 @@ mod tests {
     fn the_error_names_the_wrong_username_and_the_reason() {
         let eleven = (0..11).map(|n| format!("group{n}")).collect::<Vec<_>>().join(",");
         for (wrong, says) in [
-            ("", "there are no usernames; give 1 to 10"),
+            ("", "there are no usernames; use 1 to 10"),
             (eleven.as_str(), "there are 11 usernames; one call takes at most 10"),
             ("aaaa,,bbbb", "username 2 of 3: the username is empty"),
             ("aaaa,AAAA,b c", "username 3 of 3: character 2 of the username is a space"),

@@ -27,13 +27,13 @@ impl InvalidQuery {
     pub(super) fn phone_number() -> Self {
         Self::new(
             "this looks like a phone number, and TgScan does not search by phone number; its digits alone would be read \
-             as another account's numeric id, so give a username or the account's own numeric id",
+             as another user's numeric id, so use a username or the user's own numeric id",
         )
     }
 
     /// Describes an invalid link.
     pub(super) fn link(fault: &str) -> Self {
-        Self::new(format!("{fault}; give a link like `https://t.me/some_username` or the username itself"))
+        Self::new(format!("{fault}; use a link like `https://t.me/some_username` or the username itself"))
     }
 }
 

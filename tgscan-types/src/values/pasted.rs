@@ -8,14 +8,14 @@ pub(super) enum Pasted<'a> {
     Plain(&'a str),
     /// A username, from `@name` or from a link.
     Name(&'a str),
-    /// A numeric id, from `tg://user?id=…`.
+    /// A numeric id, from `tg://user?id=…`, `tg://openmessage?user_id=…` or `t.me/@id…`.
     Id(&'a str),
 }
 
 /// Hosts of Telegram's own links. Source: "Deep links" at core.telegram.org/api/links; Telegram's FAQ adds `telegram.dog`.
 const HOSTS: [&str; 3] = ["t.me", "telegram.me", "telegram.dog"];
 
-/// First path segments of links that name no account or group, and the kind of each link.
+/// First path segments of links that name no user or group, and the kind of each link.
 ///
 /// Source: "Deep links" at core.telegram.org/api/links. `tg:` links use the same names.
 const OTHER_LINKS: [(&str, &str); 32] = [
@@ -71,12 +71,12 @@ pub(super) fn read(text: &str) -> Result<Pasted<'_>, InvalidQuery> {
         return web_link(rest);
     }
     if let Some(name) = strip_suffix_ignoring_case(host, ".t.me") {
-        return named(name).map(Pasted::Name);
+        return named(name);
     }
     match text.strip_prefix('@') {
         _ if schemed.is_some() => Err(InvalidQuery::link("the link does not lead to Telegram")),
         Some("") => {
-            Err(InvalidQuery::new("there is no username after the `@`; give one, like `@some_username`"))
+            Err(InvalidQuery::new("there is no username after the `@`; use one, like `@some_username`"))
         }
         Some(name) => Ok(Pasted::Name(name)),
         None => Ok(Pasted::Plain(text)),
@@ -90,24 +90,32 @@ fn web_link(rest: &str) -> Result<Pasted<'_>, InvalidQuery> {
     let first = parts.next().unwrap_or_default();
     // `/s/` is the preview of a public group in a browser.
     let name = if first.eq_ignore_ascii_case("s") { parts.next().unwrap_or_default() } else { first };
-    named(name).map(Pasted::Name)
+    named(name)
 }
 
 /// Parses the part of a link after `tg://`, such as `resolve?domain=name`.
 fn app_link(link: &str) -> Result<Pasted<'_>, InvalidQuery> {
     let (command, query) = link.split_once('?').unwrap_or((link, ""));
     let value = |name| query.split(['&', '#']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    match command.trim_end_matches('/').to_ascii_lowercase().as_str() {
-        "resolve" if value("phone").is_some() => Err(InvalidQuery::phone_number()),
-        "resolve" => named(value("domain").unwrap_or_default()).map(Pasted::Name),
-        "user" => value("id").map(Pasted::Id).ok_or_else(without_name),
-        command => Err(other_link(command).unwrap_or_else(without_name)),
-    }
+    let command = command.trim_end_matches('/').to_ascii_lowercase();
+    let id = match command.as_str() {
+        "resolve" if value("phone").is_some() => return Err(InvalidQuery::phone_number()),
+        "resolve" => return named(value("domain").unwrap_or_default()),
+        "user" => value("id"),
+        "openmessage" => value("user_id"),
+        _ => None,
+    };
+    id.map(Pasted::Id).ok_or_else(|| other_link(&command).unwrap_or_else(without_name))
 }
 
-/// Checks that a part of a link names an account or group.
-fn named(part: &str) -> Result<&str, InvalidQuery> {
-    let part = part.strip_prefix('@').unwrap_or(part);
+/// Parses the part of a link that names a user or group.
+fn named(part: &str) -> Result<Pasted<'_>, InvalidQuery> {
+    let mention = part.strip_prefix('@').or_else(|| part.strip_prefix("%40"));
+    let id = mention.and_then(|mention| strip_prefix_ignoring_case(mention, "id"));
+    if let Some(id) = id.filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())) {
+        return Ok(Pasted::Id(id));
+    }
+    let part = mention.unwrap_or(part);
     if let Some(rest) = part.strip_prefix('+').or_else(|| strip_prefix_ignoring_case(part, "%2b")) {
         let is_number = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
         return Err(if is_number { InvalidQuery::phone_number() } else { other("an invite link") });
@@ -119,9 +127,9 @@ fn named(part: &str) -> Result<&str, InvalidQuery> {
         return Err(without_name());
     }
     if part.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(InvalidQuery::link("the link has a number where a username belongs"));
+        return Err(InvalidQuery::link("the link has a number instead of a username"));
     }
-    other_link(part).map_or(Ok(part), Err)
+    other_link(part).map_or(Ok(Pasted::Name(part)), Err)
 }
 
 fn other_link(part: &str) -> Option<InvalidQuery> {
@@ -130,16 +138,16 @@ fn other_link(part: &str) -> Option<InvalidQuery> {
 }
 
 fn other(kind: &str) -> InvalidQuery {
-    InvalidQuery::link(&format!("this is {kind}, which does not name a username"))
+    InvalidQuery::link(&format!("this is {kind}, which contains no username"))
 }
 
 fn without_name() -> InvalidQuery {
-    InvalidQuery::link("the link does not name a username")
+    InvalidQuery::link("the link contains no username")
 }
 
 /// Returns whether the text is written like a phone number: with a plus sign, or with separators between digits.
 ///
-/// Digits alone can be an id. A phone number sent as digits would pay for the account with that id.
+/// Digits alone can be an id. A phone number sent as digits would pay for the user with that id.
 fn is_phone_number(text: &str) -> bool {
     let text = strip_prefix_ignoring_case(text, "tel:").unwrap_or(text);
     let unsigned = text.strip_prefix(['+', '\u{ff0b}']);
@@ -258,15 +266,15 @@ mod tests {
             ("t.me/m/AbCdEf", "a business chat link"),
             ("t.me/call/AbCdEf", "a call"),
             ("addstickers.t.me", "a sticker set"),
-            ("tg:settings/devices", "does not name"),
+            ("tg:settings/devices", "contains no username"),
             ("tg://settings", "into the app"),
-            ("t.me/s/", "does not name"),
-            ("t.me/s", "does not name"),
-            ("t.me", "does not name"),
-            ("https://t.me/", "does not name"),
-            ("https://t.me//?start=1", "does not name"),
-            ("tg://resolve?start=1", "does not name"),
-            ("t.me/491701234567", "a number where"),
+            ("t.me/s/", "contains no username"),
+            ("t.me/s", "contains no username"),
+            ("t.me", "contains no username"),
+            ("https://t.me/", "contains no username"),
+            ("https://t.me//?start=1", "contains no username"),
+            ("tg://resolve?start=1", "contains no username"),
+            ("t.me/491701234567", "a number instead of"),
             ("https://example.com/some_name", "does not lead to Telegram"),
             ("https://web.telegram.org/k/#@some_name", "does not lead to Telegram"),
             ("http://t.me.example.com/some_name", "does not lead to Telegram"),
@@ -319,7 +327,19 @@ mod tests {
     #[test]
     fn accepts_pasted_ids() {
         let id = UserId::new(136_817_688).unwrap();
-        for pasted in ["136817688", " 136817688\n", "\u{feff}136817688\u{200b}", "tg://user?id=136817688"] {
+        for pasted in [
+            "136817688",
+            " 136817688\n",
+            "\u{feff}136817688\u{200b}",
+            "tg://user?id=136817688",
+            "tg:user?id=136817688",
+            "tg://openmessage?user_id=136817688",
+            "TG://OpenMessage/?message_id=1&user_id=136817688",
+            "t.me/@id136817688",
+            "https://t.me/@ID136817688?x=1",
+            "t.me/%40id136817688",
+            "tg://resolve?domain=@id136817688",
+        ] {
             assert_eq!(pasted.parse(), Ok(id), "{pasted}");
             assert_eq!(pasted.parse(), Ok(UserQuery::Id(id)), "{pasted}");
         }

@@ -1,13 +1,13 @@
-//! The numeric id of an account.
+//! The numeric id of a user.
 
 use std::str::FromStr;
 
 use super::pasted::{self, Pasted};
 use super::{InvalidQuery, deserialize_from_wire};
 
-/// Telegram numeric id of an account: 1 to [`i64::MAX`].
+/// Telegram numeric id of a user: 1 to [`i64::MAX`].
 ///
-/// Parsing accepts white space around the digits, and `tg://user?id=…`. It rejects phone numbers.
+/// Parsing accepts white space around the digits, and links with an id such as `tg://user?id=…`. It rejects phone numbers.
 ///
 /// Assumption: ids of users are positive, as in Telegram's API, where negative ids are chats.
 ///
@@ -18,7 +18,7 @@ use super::{InvalidQuery, deserialize_from_wire};
 /// assert_eq!(UserId::new(0).unwrap_err().to_string(), "the user id is 0; Telegram ids are 1 and above");
 /// # Ok::<(), tgscan_types::InvalidQuery>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(i64);
 
 impl UserId {
@@ -56,8 +56,8 @@ impl UserId {
         }
         if text.starts_with('0') {
             return Err(InvalidQuery::new(
-                "the number begins with 0, as a phone number may and a Telegram id never does; \
-                 give a username or the account's own numeric id",
+                "Telegram ids do not begin with 0, and phone numbers are not supported; \
+                 use a username or the user's numeric id",
             ));
         }
         // Only digits are left, so parsing fails only if the number is too large.
@@ -69,7 +69,7 @@ impl UserId {
 }
 
 fn not_digits() -> InvalidQuery {
-    InvalidQuery::new("the user id is not a whole number; give decimal digits only")
+    InvalidQuery::new("the user id is not a whole number; use decimal digits only")
 }
 
 impl FromStr for UserId {
@@ -111,7 +111,7 @@ mod tests {
             ("000", "is 0"),
             ("-5", "negative"),
             ("+5", "phone number"),
-            ("007", "begins with 0"),
+            ("007", "do not begin with 0"),
             ("9223372036854775808", "the largest possible one is 9223372036854775807"),
             ("99999999999999999999999999", "too large"),
             ("", "not a whole number"),

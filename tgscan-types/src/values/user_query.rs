@@ -1,4 +1,4 @@
-//! The query of the methods about one account.
+//! The query of the methods about one user.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::pasted::{self, Pasted};
 use super::{InvalidQuery, UserId, Username, deserialize_from_wire};
 
-/// An account to look up: "a username (without `@`) or Telegram numeric ID".
+/// A user to look up: "a username (without `@`) or Telegram numeric ID".
 ///
 /// A string of digits only is an id, any other string a username; see [`Username`] for the accepted forms. Usernames
 /// are compared without regard to case. An argument of type `impl TryInto<UserQuery, Error: Into<InvalidQuery>>`
@@ -20,7 +20,7 @@ use super::{InvalidQuery, UserId, Username, deserialize_from_wire};
 /// assert_eq!(UserQuery::try_from("t.me/Some_Username")?.as_str(), "Some_Username");
 /// # Ok::<(), tgscan_types::InvalidQuery>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UserQuery {
     /// By username.
     Username(Username),
@@ -40,7 +40,7 @@ impl UserQuery {
     /// Reads the exact wire form: no `@`, no link.
     fn from_wire(text: &str) -> Result<Self, InvalidQuery> {
         if text.is_empty() {
-            return Err(InvalidQuery::new("the query is empty; give a username or a Telegram numeric id"));
+            return Err(InvalidQuery::new("the query is empty; use a username or a Telegram numeric id"));
         }
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
         if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {

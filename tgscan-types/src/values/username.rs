@@ -1,12 +1,13 @@
-//! The username of an account or group.
+//! The username of a user or group.
 
+use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use super::pasted::{self, Pasted};
 use super::{InvalidQuery, deserialize_from_wire};
 
-/// Username of an account or group, without `@`: 4 to 32 ASCII letters, digits and underscores.
+/// Username of a user or group, without `@`: 4 to 32 ASCII letters, digits and underscores.
 ///
 /// It begins with a letter, does not end with an underscore, and has no two underscores in a row. The case is kept, but
 /// ignored in comparisons, as Telegram does.
@@ -63,29 +64,29 @@ impl Username {
             )));
         }
         match text.as_bytes() {
-            [] => return fail("the username is empty; give 4 to 32 letters, digits and underscores"),
+            [] => return fail("the username is empty; use 4 to 32 letters, digits and underscores"),
             digits if digits.iter().all(u8::is_ascii_digit) => {
                 return fail(
                     "a username of digits only would be read as a Telegram numeric id; \
-                     give a username with a letter in it, or a user id where the method takes one",
+                     use a username with a letter in it, or a user id where the method takes one",
                 );
             }
             [b'0'..=b'9', ..] => {
                 return fail(
                     "the username begins with a digit, which Telegram does not allow; \
-                     give one that begins with a letter",
+                     use one that begins with a letter",
                 );
             }
             [b'_', ..] => {
                 return fail(
                     "the username begins with an underscore, which Telegram does not allow; \
-                     give one that begins with a letter",
+                     use one that begins with a letter",
                 );
             }
             [.., b'_'] => {
                 return fail(
                     "the username ends with an underscore, which Telegram does not allow; \
-                     give one that ends with a letter or digit",
+                     use one that ends with a letter or digit",
                 );
             }
             _ => {}
@@ -98,9 +99,7 @@ impl Username {
             )));
         }
         match text.len() {
-            chars @ ..Self::MIN_CHARS => Err(InvalidQuery::new(format!(
-                "the username has {chars} of at least 4 characters; give the whole username"
-            ))),
+            ..Self::MIN_CHARS => fail("the username is too short; Telegram requires at least 4 characters"),
             Self::MIN_CHARS..=Self::MAX_CHARS => Ok(Self(text.to_owned())),
             chars => Err(InvalidQuery::new(format!(
                 "the username has {chars} characters; Telegram allows at most 32"
@@ -117,6 +116,18 @@ impl PartialEq for Username {
 
 impl Eq for Username {}
 
+impl Ord for Username {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.folded().0.cmp(&other.folded().0)
+    }
+}
+
+impl PartialOrd for Username {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Hash for Username {
     fn hash<H: Hasher>(&self, state: &mut H) {
         hash_ignoring_case(&self.0, state);
@@ -129,7 +140,7 @@ pub(super) fn hash_ignoring_case(text: &str, state: &mut impl Hasher) {
     state.write_u8(0xff);
 }
 
-/// Returns the link to an account or group in an answer, or `None` if its name is empty, longer than any name, or has
+/// Returns the link to a user or group in an answer, or `None` if its name is empty, longer than any name, or has
 /// characters that names cannot have.
 ///
 /// Answers can contain names that are no longer allowed, so this checks only the length and the characters.
@@ -151,7 +162,7 @@ impl FromStr for Username {
         match pasted::read(text)? {
             Pasted::Plain(text) | Pasted::Name(text) => Self::from_wire(text),
             Pasted::Id(_) => {
-                Err(InvalidQuery::new("the link names an account by its numeric id; give a username here"))
+                Err(InvalidQuery::new("the link names a user by numeric id; use a username here"))
             }
         }
     }
@@ -189,6 +200,7 @@ crate::debug::opaque_debug!(Username);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::UserQuery;
 
     #[test]
     fn refuses_characters_that_are_not_allowed() {
@@ -226,8 +238,8 @@ mod tests {
             ("____", "begins with an underscore"),
             ("name_", "ends with an underscore"),
             ("some__name", "character 6 of the username is a second underscore in a row"),
-            ("abc", "has 3 of at least 4 characters"),
-            ("t.me/gif", "has 3 of at least 4 characters"),
+            ("abc", "too short; Telegram requires at least 4 characters"),
+            ("t.me/gif", "too short; Telegram requires at least 4 characters"),
             (&long, "has 33 characters; Telegram allows at most 32"),
         ] {
             let error = wrong.parse::<Username>().expect_err(wrong).to_string();
@@ -249,7 +261,10 @@ mod tests {
             .map(|name| name.parse::<Username>().unwrap());
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), 2);
         assert!(names[0] == names[1] && names[0] != names[3]);
+        assert!(names[0].cmp(&names[2]).is_eq() && names[3] < names[0]);
         assert_eq!(names[0].as_str(), "Some_Name", "the case is kept");
+        let queries = names.map(UserQuery::from);
+        assert!(queries[3] < queries[2] && queries[1].cmp(&queries[2]).is_eq());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// The gateway's own errors: status, codes, and remedy.
-const ERRORS: [(u16, &[&str], &str); 19] = [
+const ERRORS: [(u16, &[&str], &str); 20] = [
     (400, &["bad_query"], "correct the query; nothing was sent"),
     (401, &["invalid_key"], "send a local key in `Api-Key`"),
     (
@@ -25,11 +25,8 @@ const ERRORS: [(u16, &[&str], &str); 19] = [
     (411, &["length_required"], "send a `Content-Length`, and no `Transfer-Encoding`"),
     (413, &["body_too_large"], "send a smaller body"),
     (429, &["too_many_requests"], "wait for the time in `Retry-After`"),
-    (
-        502,
-        &["service_unreachable", "service_refuses_key"],
-        "nothing was sent, or the gateway needs a new key of the service; try again",
-    ),
+    (502, &["service_unreachable"], "nothing was sent; try again"),
+    (502, &["service_refuses_key"], "the service refuses the gateway's key; replace it"),
     (
         502,
         &["unexpected_response", "wrong_answer"],
@@ -43,7 +40,7 @@ const ERRORS: [(u16, &[&str], &str); 19] = [
     (503, &["service_unavailable"], "the service is unavailable; try again later"),
     (504, &["not_sent"], "nothing was sent; try again"),
     (504, &["still_running"], "the call continues; repeat the question to get its answer"),
-    (504, &["no_answer"], "the call may have been charged; the next answer to this question is `uncertain`"),
+    (504, &["no_answer"], "the call may have been charged; repeating the question returns `uncertain`"),
 ];
 
 /// Returns the table of errors.

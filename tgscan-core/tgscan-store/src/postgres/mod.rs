@@ -83,7 +83,7 @@ impl PostgresStore {
     pub async fn connect_with(url: &str, schema: &str, lease: Duration) -> Result<Self, StoreError> {
         if !LEASES.contains(&lease) {
             return Err(StoreError::new(format!(
-                "the lease of {} s must be 1 s to 30 min (1800 s)",
+                "the lease is {} s; use 1 s to 1800 s (30 min)",
                 lease.as_secs_f64()
             )));
         }

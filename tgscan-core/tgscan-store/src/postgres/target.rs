@@ -207,7 +207,7 @@ impl Target {
             return Ok(connection);
         }
         Err(Failure::Store(StoreError::new(format!(
-            "{}: the server takes no writes, because it is a standby; add the primary's host",
+            "{}: the server accepts no writes, because it is a standby; add the primary's host",
             self.name()
         ))))
     }

@@ -105,7 +105,7 @@ fn list_of_hosts_may_begin_with_a_standby() {
     use_store(&format!("host={first},{second} user=postgres dbname=postgres"), "standby_first");
     use_store(&format!("host={second},{first} user=postgres dbname=postgres"), "standby_last");
     let error = open(&standby.url(), "standby_alone").unwrap_err().to_string();
-    assert!(error.contains("takes no writes") && error.contains("standby"), "{error}");
+    assert!(error.contains("accepts no writes") && error.contains("standby"), "{error}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::run::{NEVER, PRICE, Service, run_child};
 
 const BUDGET: u64 = 8;
 
-/// Processes with a budget of 8 credits spend 8 in all, one after the other.
+/// Processes with a budget of 8 credits spend 8 in total, one after the other.
 pub(crate) fn survives_restarts(backend: &Backend) {
     let service = Service::start(7);
     let location = backend.location("budget");

@@ -31,7 +31,7 @@ pub(crate) struct Orders {
     /// The first of its questions, and how many; each is asked twice.
     pub(crate) questions: (u64, u64),
     pub(crate) cap: Option<u64>,
-    /// A budget in all.
+    /// A budget in total.
     pub(crate) budget: Option<u64>,
     pub(crate) fault: Fault,
 }

@@ -70,7 +70,7 @@ impl Expectation {
         let form = self.query.map(|query| route.form_of(&query)).transpose();
         let fault = self.fault.map_or(Ok(None), |step| step.into_fault_of(method))?;
         let action = match (self.answer, fault) {
-            (Some(_), Some(_)) => return Err("`answer` and `fault` exclude each other; give one".into()),
+            (Some(_), Some(_)) => return Err("`answer` and `fault` exclude each other; use one".into()),
             (Some(answer), None) => {
                 let pinned = (route.pin)(answer);
                 let (body, op_cost) = pinned.map_err(|error| format!("the answer of `{method}`: {error}"))?;

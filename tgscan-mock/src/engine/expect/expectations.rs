@@ -171,11 +171,11 @@ impl Expectations {
         }
         let expected = &entry.expected;
         if entry.is_over {
-            return Err(Some(format!("the order differs: {expected} must come before")));
+            return Err(Some(format!("wrong order: {expected} must come first")));
         }
         let waiting = |other: &&Entry| other.expected.is_ordered && !other.is_met();
         if let Some(first) = self.entries[..index].iter().find(waiting).filter(|_| expected.is_ordered) {
-            return Err(Some(format!("the order differs: {} comes first", first.expected)));
+            return Err(Some(format!("wrong order: {} comes first", first.expected)));
         }
         match entry.action() {
             Some(action) if entry.counted() < expected.bounds().1 => Ok(action),

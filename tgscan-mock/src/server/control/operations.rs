@@ -44,7 +44,7 @@ pub(super) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
             parameter: Some(("number", "The number of the request.")),
             ..operation("GET", "request", "Read a request with its answer", |call| {
                 let bad = |why: &str| (StatusCode::BAD_REQUEST, why.to_owned());
-                let number = call.parameter("number").ok_or_else(|| bad("give the `number` of a request"))?;
+                let number = call.parameter("number").ok_or_else(|| bad("pass the `number` of a request"))?;
                 let number = number.parse().map_err(|_| bad("`number` must be a number from 0"))?;
                 let missing = || (StatusCode::NOT_FOUND, "this request is not recorded, or no longer".into());
                 call.mock.answered_request(number).ok_or_else(missing)

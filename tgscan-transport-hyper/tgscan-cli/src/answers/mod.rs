@@ -33,10 +33,10 @@ pub(crate) struct Sources {
     /// CSV column of the list with accounts, by name or by number from 1; repeatable
     #[arg(long, value_name = "NAME|N", requires = "list")]
     column: Vec<String>,
-    /// All accounts with a stored answer
+    /// Use all accounts with a stored answer
     #[arg(long, conflicts_with_all = ["accounts", "list"])]
     all: bool,
-    /// Also use the answers in a file from `tgscan batch --out`; without ACCOUNT and --list, about all accounts in it
+    /// Also use the answers in a file from `tgscan batch --out`; without ACCOUNT and --list, use all accounts in that file
     #[arg(long, value_name = "FILE")]
     from: Vec<PathBuf>,
 }
@@ -107,7 +107,7 @@ pub(crate) fn shown(query: &UserQuery) -> String {
 pub(crate) async fn collect(global: &Global, sources: &Sources) -> Result<Collected, Failure> {
     if sources.accounts.is_empty() && sources.list.is_none() && !sources.all && sources.from.is_empty() {
         return Err(Failure::usage(
-            "no accounts were given; name them, or give --list FILE, --all or --from FILE",
+            "no accounts were given; name them, or use --list FILE, --all or --from FILE",
         ));
     }
     let mut collected = Collected::default();

@@ -15,7 +15,7 @@ use crate::show::Selection;
 pub(crate) struct BatchCommand {
     /// List of accounts: one per line, or a CSV file; `-` reads standard input
     pub(crate) file: PathBuf,
-    /// Question to ask about each account
+    /// API method to call for each line
     #[arg(long, value_name = "METHOD", value_enum, default_value = "search")]
     pub(crate) method: Method,
     /// CSV column with accounts, by name or by number from 1; repeatable
@@ -23,14 +23,14 @@ pub(crate) struct BatchCommand {
     pub(crate) column: Vec<String>,
     /// Append the answers to this .jsonl, .ndjson or .csv file, and skip accounts that are already in it
     ///
-    /// When the command ends, also by a signal, the rows are on the disk. A power failure before that can lose rows;
+    /// When the command ends, even by a signal, the rows are on disk. A power failure before that can lose rows;
     /// their answers are safe in a store.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Print CSV instead of JSON lines to standard output
     #[arg(long, conflicts_with = "out")]
     pub(crate) csv: bool,
-    /// Write only these CSV columns, such as group_id,group_title; account, rows and row are always written
+    /// Write only these CSV columns of the answer, such as group_id,group_title
     ///
     /// Columns of a search: found, user_id, username, first_name, last_name, username_history, id_history,
     /// known_num_groups, group_id, group_title, group_username, group_link, group_date, credits, stored.

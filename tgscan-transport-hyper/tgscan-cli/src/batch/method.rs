@@ -12,7 +12,7 @@ pub(crate) enum Method {
     Search,
     /// Which facts about the account are known; free
     Check,
-    /// Groups similar to this one; costs credits
+    /// Groups similar to the group on the line; costs credits
     Similar,
 }
 

@@ -106,7 +106,7 @@ pub(crate) async fn run(
 fn check_key(global: &Global, settings: &Settings) -> Result<(), Failure> {
     if !global.test_key {
         return Err(Failure::usage(
-            "probing needs a test key: give --test-key, and the key with --key-file or TGSCAN_API_KEY. A live key is never used, \
+            "probing needs a test key: use --test-key, and the key with --key-file or TGSCAN_API_KEY. A live key is never used, \
              and nothing was sent",
         ));
     }
@@ -115,7 +115,7 @@ fn check_key(global: &Global, settings: &Settings) -> Result<(), Failure> {
         // The flag would call the key of a live profile a test key.
         if *test != Source::File(key.clone()) {
             return Err(Failure::usage(
-                "the configuration file has this key as a live one; give a test key with --key-file. Nothing was sent",
+                "the configuration file has this key as a live one; use a test key with --key-file. Nothing was sent",
             ));
         }
     }

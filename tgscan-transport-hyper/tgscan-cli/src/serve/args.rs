@@ -21,7 +21,7 @@ pub(crate) struct ServeCommand {
 
 #[derive(Subcommand)]
 pub(crate) enum ServeSubcommand {
-    /// Check the configuration file, and do not start the gateway
+    /// Check the configuration file without starting the gateway
     Check,
     /// Manage the local keys, which programs send to the gateway
     #[command(subcommand)]

@@ -30,7 +30,7 @@ fn describe() {
     describe_counter!("tgscan_attempts_total", "Requests sent to the service.");
     describe_counter!("tgscan_credits_charged_total", "Credits that calls certainly cost.");
     describe_counter!("tgscan_uncertain_calls_total", "Calls that ended without a known cost.");
-    describe_counter!("tgscan_budget_warnings_total", "Budgets that reached 80 % or were used up.");
+    describe_counter!("tgscan_budget_warnings_total", "Budgets that reached 80% or were used up.");
     describe_counter!("tgscan_requests_total", "Requests to the gateway.");
     describe_gauge!("tgscan_connections", "Open connections.");
     describe_gauge!("tgscan_store_up", "Whether the store answers.");

@@ -6,7 +6,7 @@ use tgscan_core::types::{SearchGroup, unix_millis};
 /// The groups in tables and CSV; JSON has all.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct Selection {
-    /// Show only groups in which the account was seen on or after this date, or on an unreadable date, in tables and CSV
+    /// In tables and CSV, hide groups where the user was last seen before this date; groups with an unreadable date stay
     #[arg(long, value_name = "DATE", value_parser = date)]
     since: Option<i64>,
     /// Order of the groups in tables and CSV [default: seen, newest first]
@@ -24,7 +24,7 @@ enum Sort {
 }
 
 fn date(text: &str) -> Result<i64, String> {
-    unix_millis(text).ok_or_else(|| "give a date such as 2026-01-31".to_owned())
+    unix_millis(text).ok_or_else(|| "use a date such as 2026-01-31".to_owned())
 }
 
 impl Selection {

@@ -80,7 +80,7 @@ async fn bill(accounts: &[Account], format: Format) -> Result<Code, Failure> {
         }
     }
     rows.print(format)?;
-    print::note(&format!("{} in all", counted(total, "credit")));
+    print::note(&format!("{} in total", counted(total, "credit")));
     Ok(Code::Done)
 }
 

@@ -1,4 +1,4 @@
-//! Compares the bill with the balance.
+//! Compares the book with the balance.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn conclusion(outcome: Outcome) -> String {
         Outcome::Agrees => "the balance agrees with the bill".to_owned(),
         Outcome::Resolved(credits) => {
             format!(
-                "the balance explains the uncertain calls: they cost {} in all",
+                "the balance explains the uncertain calls: they cost {} in total",
                 counted(credits, "credit")
             )
         }

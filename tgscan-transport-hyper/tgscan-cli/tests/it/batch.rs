@@ -63,7 +63,7 @@ fn list_through_faults_is_paid_once_and_billed_right() {
     assert_eq!(written.iter().collect::<BTreeSet<_>>().len(), 500);
     let bill = bench.run_stored(&["store", "bill"]);
     let spent = bench.mock.account().spent;
-    assert!(bill.err.contains(&format!("{spent} credits in all")), "{bill:?}");
+    assert!(bill.err.contains(&format!("{spent} credits in total")), "{bill:?}");
     // Every lost answer was paid for without use; nothing else was paid for twice.
     let lost = spent / PRICE - 500;
     assert!(lost > 0 && lost <= 60, "{lost}");
@@ -215,7 +215,7 @@ fn killed_batch_continues_and_pays_for_nothing_twice() {
     let resolved = bench.run_stored(&["store", "reconcile", "--late-charge", "0s"]);
     assert_eq!(resolved.code, Some(0), "{resolved:?}");
     let spent = bench.mock.account().spent;
-    assert!(bench.run_stored(&["store", "bill"]).err.contains(&format!("{spent} credits in all")));
+    assert!(bench.run_stored(&["store", "bill"]).err.contains(&format!("{spent} credits in total")));
     assert!(Ran::of(batch(&bench).output().unwrap()).code == Some(0));
     assert_eq!(accounts(&bench.path("out.jsonl")).len(), 600);
     assert!(bench.mock.account().spent >= 600 * PRICE);

@@ -282,7 +282,7 @@ fn batch_of_500_keeps_every_paid_answer_through_every_ending() {
             assert_eq!(accounts(&bench.path("link.jsonl")).len(), 500, "{ending:?}");
         }
         let bill = bench.run_stored(&["store", "bill"]).err;
-        assert!(bill.contains(&format!("{} credits in all", bench.spent())), "{ending:?}: {bill}");
+        assert!(bill.contains(&format!("{} credits in total", bench.spent())), "{ending:?}: {bill}");
     }
 }
 

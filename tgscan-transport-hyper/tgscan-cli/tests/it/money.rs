@@ -58,7 +58,7 @@ fn reconcile_reports_each_call_and_what_is_left() {
     for name in ["alice_1", "bob_1"] {
         assert!(together.out.contains(name), "{together:?}");
     }
-    assert!(together.err.contains("they cost 2 credits in all"), "{together:?}");
+    assert!(together.err.contains("they cost 2 credits in total"), "{together:?}");
 
     // Charged, without an answer: the balance agrees, and the question stays blocked.
     bench.expect(Expect::<Search>::any().then_answer(mismatched()).then_default().repeated());

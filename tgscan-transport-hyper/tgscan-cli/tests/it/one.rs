@@ -57,7 +57,7 @@ fn key_comes_from_environment_or_file_and_is_never_shown() {
     let ran = Ran::of(bare(&["--base-url", &url, "balance"]).output().unwrap());
     assert_eq!(ran.code, Some(2));
     assert!(
-        ran.err.contains("run `tgscan init`, set TGSCAN_API_KEY, or give a file with --key-file"),
+        ran.err.contains("run `tgscan init`, set TGSCAN_API_KEY, or pass a file with --key-file"),
         "{ran:?}"
     );
     let key = bench.write("key", format!("{}\n", Mock::LIVE_KEY));
@@ -125,9 +125,9 @@ fn uncertain_call_is_listed_resolved_and_reconciled() {
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     let reconciled = bench.run_stored(&["store", "reconcile", "--late-charge", "0s"]);
     assert_eq!(reconciled.code, Some(0), "{reconciled:?}");
-    assert!(reconciled.err.contains("they cost 0 credits in all"), "{reconciled:?}");
+    assert!(reconciled.err.contains("they cost 0 credits in total"), "{reconciled:?}");
     let bill = bench.run_stored(&["store", "bill"]);
-    assert!(bill.err.contains("2 credits in all"), "{bill:?}");
+    assert!(bill.err.contains("2 credits in total"), "{bill:?}");
     assert_eq!(bench.mock.account().spent, 2);
 }
 
@@ -159,7 +159,7 @@ fn account_of_a_store_is_found_by_label_and_service() {
     }
 
     // The bill and erasing include all accounts.
-    assert!(without_url(&["store", "bill"]).err.contains("4 credits in all"));
+    assert!(without_url(&["store", "bill"]).err.contains("4 credits in total"));
     let erased = without_url(&["store", "erase", "alice_1", "--yes"]);
     assert!(erased.err.contains("erased: 2 questions, 2 answers"), "{erased:?}");
 }
@@ -191,7 +191,7 @@ fn person_is_erased_and_calls_are_exported() {
     assert!(erased.err.contains("erased: 1 question, 1 answer"), "{erased:?}");
     let exported = bench.run_stored(&["store", "export"]);
     assert!(!exported.out.to_lowercase().contains("alice_1"), "{exported:?}");
-    assert!(bench.run_stored(&["store", "bill"]).err.contains("2 credits in all"));
+    assert!(bench.run_stored(&["store", "bill"]).err.contains("2 credits in total"));
 }
 
 #[test]
@@ -325,5 +325,5 @@ fn groups_are_selected_by_date_and_sorted() {
     let rows = bench.run(&[&["batch", "list", "--csv"], &flags[..]].concat());
     assert_eq!(titles(&rows.out), ["alpha", "beta"], "{rows:?}");
     let wrong = bench.run(&["search", "alice_1", "--since", "soon"]);
-    assert!(wrong.code == Some(2) && wrong.err.contains("give a date such as 2026-01-31"), "{wrong:?}");
+    assert!(wrong.code == Some(2) && wrong.err.contains("use a date such as 2026-01-31"), "{wrong:?}");
 }

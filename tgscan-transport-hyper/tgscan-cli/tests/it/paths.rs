@@ -57,7 +57,7 @@ fn paths_that_cannot_be_written_are_refused_unchanged() {
         ("to_folder.html", "it is a folder"),
         ("a.html", "Too many levels of symbolic links"),
         ("into_missing.html", "it is a link to missing/page.html, whose folder does not exist"),
-        ("read_only.html", "it is read-only; choose another file or give --force"),
+        ("read_only.html", "it is read-only; choose another file or use --force"),
     ] {
         let ran = report(&bench, &[path]);
         assert!(ran.code == Some(2) && ran.err.contains(why), "{path}: {ran:?}");

@@ -173,7 +173,7 @@ impl Format {
         let fail = |error: io::Error| Failure::usage(format!("--out {}: {error}", path.display()));
         let foreign = |why: String| {
             Failure::usage(format!(
-                "--out {}: {why}; it is left unchanged, choose another file",
+                "--out {}: {why}; it is left unchanged; choose another file",
                 path.display()
             ))
         };

@@ -1,5 +1,8 @@
 //! Tests any response: no panic, no lost bytes, consistent credits.
 
+mod inputs;
+mod truncated;
+
 use std::fmt::Write;
 
 use bytes::Bytes;
