@@ -57,7 +57,7 @@ pub use engine::MethodCost;
 pub use engine::ScriptStep;
 pub use engine::{
     Account, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyKind, Manner, Mock, MockBuilder,
-    RecordedRequest, UnknownAccounts, UnmetExpectations,
+    RecordedRequest, Repeat, UnknownAccounts, UnmetExpectations,
 };
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;

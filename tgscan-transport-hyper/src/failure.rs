@@ -178,7 +178,8 @@ fn ended_in_handshake(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// Returns whether the server did not process the request, so that it can be sent again (RFC 9113, 8.7): it reset the stream
-/// with `REFUSED_STREAM`, or its GOAWAY names a last stream below this one. h2 reports the GOAWAY to no other stream.
+/// with `REFUSED_STREAM`, or its GOAWAY names a last stream below this one. h2 reports the GOAWAY to no other stream. No other
+/// code states this, so the request may have been processed before a reset with `HTTP_1_1_REQUIRED`.
 fn is_refused(error: &(dyn StdError + 'static)) -> bool {
     find::<h2::Error>(error).is_some_and(|error| {
         let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);

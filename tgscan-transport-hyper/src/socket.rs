@@ -24,6 +24,8 @@ const CHUNK_SIZE: usize = 8 << 10;
 pub(crate) struct Socket {
     stream: TokioIo<Box<dyn Stream>>,
     incoming: Incoming,
+    /// The end of the stream, or its error, which hyper receives after all bytes.
+    end: Option<io::Result<()>>,
     traffic: Traffic,
     probes: Option<ProbeReceiver>,
 }
@@ -57,7 +59,7 @@ impl Socket {
     }
 
     fn new(stream: Box<dyn Stream>, traffic: Traffic, incoming: Incoming) -> Self {
-        Self { stream: TokioIo::new(stream), incoming, traffic, probes: None }
+        Self { stream: TokioIo::new(stream), incoming, end: None, traffic, probes: None }
     }
 
     pub(crate) fn traffic(&self) -> &Traffic {
@@ -108,15 +110,14 @@ impl Socket {
         context: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, incoming, traffic, .. } = self;
-        let mut has_ended = false;
+        let Self { stream, incoming, end, traffic, .. } = self;
         loop {
             if let Some(next) = incoming.next(buffer.remaining()) {
                 buffer.put_slice(&next?);
                 return Poll::Ready(Ok(()));
             }
-            if has_ended {
-                return Poll::Ready(Ok(()));
+            if let Some(end) = end {
+                return Poll::Ready(std::mem::replace(end, Ok(())));
             }
             if !incoming.needs_inspection() {
                 return Pin::new(stream).poll_read(context, buffer);
@@ -126,15 +127,14 @@ impl Socket {
             let read = ready!(Pin::new(&mut *stream).poll_read(context, chunk.unfilled()));
             if read.is_err() || chunk.filled().is_empty() {
                 traffic.end();
+                *end = Some(read);
             }
-            read?;
             if let Incoming::Http1(heads) = incoming {
                 if chunk.filled().len() <= buffer.remaining() && heads.pass(chunk.filled()) {
                     buffer.put_slice(chunk.filled());
                     return Poll::Ready(Ok(()));
                 }
             }
-            has_ended = chunk.filled().is_empty();
             incoming.push(chunk.filled());
         }
     }

@@ -11,6 +11,8 @@ use crate::settings::{Settings, one_line};
 use crate::{log, print_line, warn};
 
 const DEFAULT_PORT: u16 = 8089;
+/// An hour, as for the control paths.
+const MOST_LATENCY_MS: u64 = 60 * 60 * 1000;
 
 /// Serves until the process receives a signal to stop.
 pub(crate) fn run(flags: &ArgMatches) -> Result<(), String> {
@@ -56,32 +58,31 @@ fn manner(path: &Path) -> Result<Manner, String> {
 }
 
 fn mock(settings: &Settings, manner: Option<Manner>) -> Result<Mock, String> {
-    let mut builder = Mock::builder();
-    set(&mut builder, manner, MockBuilder::like);
-    set(&mut builder, settings.seed, MockBuilder::seed);
-    set(&mut builder, settings.credits, MockBuilder::credits);
-    set(&mut builder, settings.profile, MockBuilder::profile);
-    set(&mut builder, settings.error_status, MockBuilder::error_status);
-    set(&mut builder, settings.latency_ms.map(Duration::from_millis), MockBuilder::latency);
-    set(&mut builder, settings.today.as_ref(), MockBuilder::today);
-    set(&mut builder, settings.strict.filter(|is_strict| *is_strict), |builder, _| builder.strict());
-    set(&mut builder, settings.like_service.filter(|is_like| *is_like), |builder, _| builder.like_service());
-    let (percent, unknown) =
-        (settings.unknown_percent.unwrap_or_default(), settings.unknown.unwrap_or_default());
-    set(&mut builder, Some(percent), |builder, percent| builder.unknown_accounts(percent, unknown));
-    settings.live_keys.iter().for_each(|key| set(&mut builder, Some(key), MockBuilder::live_key));
-    settings.test_keys.iter().for_each(|key| set(&mut builder, Some(key), MockBuilder::test_key));
+    let mut builder = manner.into_iter().fold(Mock::builder(), MockBuilder::like);
+    builder = settings.seed.into_iter().fold(builder, MockBuilder::seed);
+    builder = settings.credits.into_iter().fold(builder, MockBuilder::credits);
+    builder = settings.profile.into_iter().fold(builder, MockBuilder::profile);
+    builder = settings.repeat.into_iter().fold(builder, MockBuilder::repeat);
+    builder = if settings.strict == Some(true) { builder.strict() } else { builder };
+    builder = if settings.like_service == Some(true) { builder.like_service() } else { builder };
+    // After the manner of the service, which sets it too.
+    builder = settings.error_status.into_iter().fold(builder, MockBuilder::error_status);
+    if let Some(milliseconds) = settings.latency_ms.filter(|latency| *latency > MOST_LATENCY_MS) {
+        return Err(format!("the latency is {milliseconds} ms; use 0 to {MOST_LATENCY_MS}"));
+    }
+    let latency = settings.latency_ms.map(Duration::from_millis);
+    builder = latency.into_iter().fold(builder, MockBuilder::latency);
+    builder = settings.today.iter().fold(builder, MockBuilder::today);
+    let unknown_percent = settings.unknown_percent.unwrap_or_default();
+    builder = builder.unknown_accounts(unknown_percent, settings.unknown.unwrap_or_default());
+    builder = settings.live_keys.iter().fold(builder, MockBuilder::live_key);
+    builder = settings.test_keys.iter().fold(builder, MockBuilder::test_key);
+    builder = settings.revoked_keys.iter().fold(builder, MockBuilder::revoked_key);
     let mock = builder.costs(&settings.costs).and_then(|builder| {
         let builder = builder.script_steps(settings.steps.iter().cloned());
         builder.build()
     });
     mock.map_err(|error| error.to_string())
-}
-
-fn set<T>(builder: &mut MockBuilder, value: Option<T>, set: impl FnOnce(MockBuilder, T) -> MockBuilder) {
-    if let Some(value) = value {
-        *builder = set(builder.clone(), value);
-    }
 }
 
 /// Resolves an address such as `localhost:0` to its first result.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error};
 use serde_json::{Map, Value};
 use tgscan_mock::data::Profile;
-use tgscan_mock::{ErrorStatus, MethodCost, ScriptStep, UnknownAccounts};
+use tgscan_mock::{ErrorStatus, MethodCost, Repeat, ScriptStep, UnknownAccounts};
 use toml::Spanned;
 
 /// The settings. Each flag overrides the same key of the file. Unknown keys are errors, since they are misspelt.
@@ -35,6 +35,9 @@ pub(crate) struct Settings {
     /// Kind of random data: typical, extreme or undocumented [default: typical]
     #[arg(long, value_parser = named::<Profile>)]
     pub(crate) profile: Option<Profile>,
+    /// Answer to a repeated query: the same or a varied one [default: same]
+    #[arg(long, value_parser = named::<Repeat>)]
+    pub(crate) repeat: Option<Repeat>,
     #[arg(long, value_parser = named::<ErrorStatus>)]
     #[arg(help = "HTTP status of error envelopes: by_cause, or always_ok for 200 [default: by_cause]")]
     pub(crate) error_status: Option<ErrorStatus>,
@@ -65,6 +68,9 @@ pub(crate) struct Settings {
     /// Test API key; may be given more than once [default: mock-test-key]
     #[arg(long = "test-key", value_name = "KEY")]
     pub(crate) test_keys: Vec<String>,
+    /// Key that was replaced by a newer one; may be given more than once
+    #[arg(long = "revoked-key", value_name = "KEY")]
+    pub(crate) revoked_keys: Vec<String>,
     /// Serve HTTPS, with a new certificate authority
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) tls: Option<bool>,

@@ -94,6 +94,9 @@ const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// The time limit of a transport in cases that should end before it.
 const LONG_LIMIT: Duration = Duration::from_secs(5);
 
+/// The time limit of a transport for many concurrent calls, which take long on a busy machine.
+const MANY_CALLS_LIMIT: Duration = Duration::from_secs(60);
+
 /// The time limit of a transport in cases that it must end.
 const SHORT_LIMIT: Duration = Duration::from_secs(1);
 

@@ -82,7 +82,7 @@ impl Report {
     /// # Panics
     /// With the table of results, if a case failed.
     pub fn assert_passed(&self) {
-        assert!(self.is_passed(), "the transport does not conform:\n{self}");
+        assert!(self.is_passed(), "the suite failed:\n{self}");
     }
 }
 

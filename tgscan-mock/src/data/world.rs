@@ -65,6 +65,12 @@ impl World {
         Self { seed, today, unknown_percent, names: Arc::default() }
     }
 
+    /// Returns another world for each number, and this one for 0.
+    pub(crate) fn other(&self, number: u64) -> Self {
+        let seed = Seed::new(self.seed).and(number).value();
+        if number == 0 { self.clone() } else { Self::new(seed, self.today, self.unknown_percent) }
+    }
+
     /// Finds a person, or returns `None` if the person is unknown.
     pub(crate) fn find(&self, query: &UserQuery) -> Option<Person> {
         let person = match query {

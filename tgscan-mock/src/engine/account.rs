@@ -14,6 +14,8 @@ pub enum KeyKind {
     Live,
     /// A test key.
     Test,
+    /// A key that was replaced by a newer one: "When you generate new API key the old API key is removed".
+    Revoked,
 }
 
 /// A limit above any real balance and far below an overflow.

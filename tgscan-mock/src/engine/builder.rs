@@ -3,6 +3,7 @@
 #[cfg(feature = "server")]
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tgscan_core::types::{ApiMethod, registry::infos};
 use super::account::KeyKind;
 use super::costs::MethodCost;
 use super::script::Script;
-use super::{Engine, Manner, Mock, Settings, State};
+use super::{Engine, Manner, Mock, Repeat, Settings, State};
 use crate::VirtualTimer;
 use crate::data::{Profile, TODAY, World, date, parse_date};
 
@@ -66,6 +67,7 @@ impl MockBuilder {
         let settings = Settings {
             credits: 1000,
             profile: Profile::Typical,
+            repeat: Repeat::Same,
             error_status: ErrorStatus::ByCause,
             keys: Vec::new(),
             costs: paid.map(|method| (method.name, MethodCost::default())).collect(),
@@ -103,6 +105,13 @@ impl MockBuilder {
         self
     }
 
+    /// Sets the answer to a repeated query. Default: [`Repeat::Same`].
+    #[must_use]
+    pub fn repeat(mut self, repeat: Repeat) -> Self {
+        self.settings.repeat = repeat;
+        self
+    }
+
     /// Sets the HTTP status of error envelopes. Default: [`ErrorStatus::ByCause`].
     #[must_use]
     pub fn error_status(mut self, error_status: ErrorStatus) -> Self {
@@ -120,6 +129,12 @@ impl MockBuilder {
     #[must_use]
     pub fn test_key(self, key: impl Into<String>) -> Self {
         self.key(key, KeyKind::Test)
+    }
+
+    /// Adds a key that was replaced by a newer one.
+    #[must_use]
+    pub fn revoked_key(self, key: impl Into<String>) -> Self {
+        self.key(key, KeyKind::Revoked)
     }
 
     fn key(mut self, key: impl Into<String>, state: KeyKind) -> Self {
@@ -270,7 +285,7 @@ impl MockBuilder {
             #[cfg(feature = "server")]
             changed: tokio::sync::Notify::new(),
         };
-        Mock { engine: Arc::new(engine), is_first: true }
+        Mock { engine: Arc::new(engine), verifies: AtomicBool::new(true) }
     }
 }
 

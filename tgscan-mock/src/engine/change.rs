@@ -35,6 +35,8 @@ pub(crate) struct Change {
     live_keys: Option<Vec<String>>,
     /// All test keys, replacing the earlier ones. A key is visible ASCII and has one kind.
     test_keys: Option<Vec<String>>,
+    /// All revoked keys, replacing the earlier ones. A key is visible ASCII and has one kind.
+    revoked_keys: Option<Vec<String>>,
     /// Whether requests that no expectation accepts are answered as without expectations, instead of refused.
     answers_unexpected: Option<bool>,
 }
@@ -57,7 +59,11 @@ impl Mock {
         }
         settings.answers_unexpected = change.answers_unexpected.unwrap_or(settings.answers_unexpected);
         costs::set(&mut settings.costs, &change.costs).map_err(InvalidMock)?;
-        for (kind, keys) in [(KeyKind::Live, change.live_keys), (KeyKind::Test, change.test_keys)] {
+        for (kind, keys) in [
+            (KeyKind::Live, change.live_keys),
+            (KeyKind::Test, change.test_keys),
+            (KeyKind::Revoked, change.revoked_keys),
+        ] {
             let Some(keys) = keys else { continue };
             settings.keys.retain(|(_, state)| *state != kind);
             settings.keys.extend(keys.into_iter().map(|key| (key, kind)));
@@ -82,6 +88,7 @@ pub(crate) struct CurrentState {
     costs: costs::Costs,
     num_live_keys: usize,
     num_test_keys: usize,
+    num_revoked_keys: usize,
     /// Whether requests that no expectation accepts are answered as without expectations.
     answers_unexpected: bool,
     #[serde(flatten)]
@@ -103,6 +110,7 @@ impl CurrentState {
             costs: settings.costs.clone(),
             num_live_keys: keys(KeyKind::Live),
             num_test_keys: keys(KeyKind::Test),
+            num_revoked_keys: keys(KeyKind::Revoked),
             answers_unexpected: settings.answers_unexpected,
             account: account.clone(),
             requests: recording.kept.len(),

@@ -68,6 +68,10 @@ pub(super) fn key(request: &Request<Bytes>, keys: &[(String, KeyKind)]) -> Resul
 /// documentation does not say.
 pub(super) fn key_fits(key: KeyKind, is_test: bool, method: &MethodInfo) -> Result<(), Refusal> {
     let message = match (key, is_test) {
+        (KeyKind::Revoked, _) => {
+            let message = "API key revoked: it was removed when a newer one was generated";
+            return Err(Refusal::new(StatusCode::UNAUTHORIZED, message).like_probe("wrong_key"));
+        }
         (KeyKind::Live, true) => {
             "invalid API key: this is a test method, and the API key is a live one; use a test API key"
         }

@@ -85,7 +85,7 @@ pub(crate) struct Changes {
     /// The requests that came or ended, oldest first.
     requests: Vec<RecordedRequest>,
     state: CurrentState,
-    /// The next steps of the script, as in `/_mock/faults`, at most 100.
+    /// The next steps of the script, as in `/_mock/faults`: those of each method, then those of any, at most 100.
     #[schemars(with = "Vec<Map<String, Value>>")]
     script: Vec<Value>,
     /// The first expectations, at most 100.

@@ -15,6 +15,7 @@ mod object;
 mod outcome;
 mod recording;
 mod refusal;
+mod repeat;
 mod respond;
 mod route;
 mod script;
@@ -23,6 +24,7 @@ mod step;
 mod verify;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -43,6 +45,8 @@ pub use expect::{Expect, UnmetExpectations};
 pub use fault::{Class, Fault, FaultKind};
 #[cfg(feature = "server")]
 pub(crate) use fault::{SLOW_PAUSE, TRICKLE_PAUSE};
+#[cfg(feature = "conformance")]
+pub(crate) use recording::REDACTED;
 #[cfg(feature = "server")]
 pub(crate) use recording::since_1970;
 
@@ -50,6 +54,7 @@ pub use manner::Manner;
 pub use outcome::{End, Outcome, Wire};
 pub use recording::RecordedRequest;
 use recording::Recording;
+pub use repeat::Repeat;
 #[cfg(feature = "openapi")]
 pub(crate) use route::each_method;
 #[cfg(feature = "server")]
@@ -82,13 +87,14 @@ use crate::data::{Profile, World};
 /// ```
 pub struct Mock {
     engine: Arc<Engine>,
-    /// Whether this handle was built, rather than cloned.
-    is_first: bool,
+    /// Whether dropping this handle verifies the expectations: true for the built handle, and for a clone through which
+    /// calls are expected after that one was dropped.
+    verifies: AtomicBool,
 }
 
 impl Clone for Mock {
     fn clone(&self) -> Self {
-        Self { engine: self.engine.clone(), is_first: false }
+        Self { engine: self.engine.clone(), verifies: AtomicBool::new(false) }
     }
 }
 
@@ -102,20 +108,12 @@ struct Engine {
     changed: tokio::sync::Notify,
 }
 
-impl Engine {
-    /// Wakes the server's waits for a change.
-    #[cfg_attr(not(feature = "server"), expect(clippy::unused_self, reason = "only a server waits"))]
-    fn notify(&self) {
-        #[cfg(feature = "server")]
-        self.changed.notify_waiters();
-    }
-}
-
 /// The settings of a mock, which requests do not change.
 #[derive(Clone)]
 struct Settings {
     credits: i64,
     profile: Profile,
+    repeat: Repeat,
     error_status: ErrorStatus,
     keys: Vec<(String, KeyKind)>,
     costs: costs::Costs,
@@ -135,9 +133,13 @@ struct Settings {
 struct State {
     settings: Arc<Settings>,
     account: Account,
+    /// How often each query was asked, if answers depend on it.
+    asked: repeat::Counts,
     recording: Recording,
     script: Script,
     expected: Expectations,
+    /// Whether the built handle was dropped.
+    is_orphaned: bool,
     /// The tasks that wait until the expectations are met.
     waiting: Vec<Waker>,
 }
@@ -146,9 +148,11 @@ impl State {
     fn new(settings: Arc<Settings>) -> Self {
         Self {
             account: Account::new(settings.credits),
+            asked: repeat::Counts::default(),
             recording: Recording::default(),
             script: settings.script.clone(),
             expected: Expectations::default(),
+            is_orphaned: false,
             waiting: Vec::new(),
             settings,
         }
@@ -211,7 +215,7 @@ impl Mock {
         let known = state.settings.keys.iter().find(|(_, state)| *state == kind);
         let (text, make): (&str, fn(&str) -> _) = match kind {
             KeyKind::Test => (Self::TEST_KEY, |key| ApiKey::test(key)),
-            KeyKind::Live => (Self::LIVE_KEY, |key| ApiKey::live(key)),
+            _ => (Self::LIVE_KEY, |key| ApiKey::live(key)),
         };
         make(known.map_or(text, |(key, _)| key)).expect("the builder checked the keys")
     }
@@ -244,8 +248,11 @@ impl Mock {
 
     /// Resets settings, account, recorded requests, script and counts to their initial state, and removes expectations.
     pub fn reset(&self) {
-        let mut state = self.state();
-        *state = State { recording: state.recording.restarted(), ..State::new(self.engine.start.clone()) };
+        self.with_state(|state| {
+            let (recording, is_orphaned) = (state.recording.restarted(), state.is_orphaned);
+            let waiting = std::mem::take(&mut state.waiting);
+            *state = State { recording, is_orphaned, waiting, ..State::new(self.engine.start.clone()) };
+        });
     }
 
     /// Returns the largest body that the in-process transport accepts, in bytes.
@@ -258,7 +265,7 @@ impl Mock {
         self.engine.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state, and wakes the tasks that wait for a request.
+    /// Changes the state, and wakes the tasks that wait until the expectations are met.
     fn with_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let changed = change(&mut state);

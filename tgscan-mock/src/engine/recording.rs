@@ -21,6 +21,9 @@ const CAPACITY: usize = 1000;
 /// The largest size of the recorded requests and their answers in bytes, since they can be large.
 pub(super) const MOST_BYTES: usize = 16 * 1024 * 1024;
 
+/// The replacement of an API key in the wrong place.
+pub(crate) const REDACTED: &str = "(an API key)";
+
 /// A request that the mock received. It does not contain the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "server", derive(JsonSchema), schemars(rename = "Request"))]
@@ -91,7 +94,11 @@ pub(crate) fn since_1970(time: SystemTime) -> u64 {
 
 impl RecordedRequest {
     /// Creates a record with only the HTTP method and the headers set.
-    pub(super) fn new(http_method: &'static str, headers: &HeaderMap) -> Self {
+    pub(super) fn new(
+        http_method: &'static str,
+        headers: &HeaderMap,
+        redact: impl Fn(&str) -> String,
+    ) -> Self {
         Self {
             number: 0,
             http_method,
@@ -99,7 +106,7 @@ impl RecordedRequest {
             is_test: false,
             path: String::new(),
             url_query: None,
-            headers: without_key(headers),
+            headers: without_key(headers, redact),
             form: String::new(),
             body: None,
             key: None,
@@ -206,10 +213,11 @@ impl Recording {
     }
 }
 
-/// Copies headers without the API key. A clone would keep the connection's read buffer alive, which contains the key.
-fn without_key(headers: &HeaderMap) -> HeaderMap {
+/// Copies headers without the API key, redacted. A clone would keep the connection's read buffer alive, which contains the key.
+fn without_key(headers: &HeaderMap, redact: impl Fn(&str) -> String) -> HeaderMap {
     let copy = |(name, value): (&HeaderName, &HeaderValue)| {
-        let mut copy = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        let redacted = value.to_str().ok().and_then(|text| HeaderValue::from_str(&redact(text)).ok());
+        let mut copy = redacted.or_else(|| HeaderValue::from_bytes(value.as_bytes()).ok())?;
         copy.set_sensitive(value.is_sensitive());
         Some((HeaderName::from_bytes(name.as_str().as_bytes()).ok()?, copy))
     };
@@ -232,7 +240,7 @@ mod tests {
             sent.append(name, HeaderValue::from_static(value));
         }
         sent.insert("x-b", HeaderValue::from_bytes(b"\xff").unwrap());
-        let copy = without_key(&sent);
+        let copy = without_key(&sent, str::to_owned);
         sent.remove("api-key");
         assert_eq!(copy, sent);
         assert!(copy["authorization"].is_sensitive() && !copy["accept"].is_sensitive());

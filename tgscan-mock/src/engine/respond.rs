@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 
-use super::expect::{Action, AnyStrategy, Expectations};
-use super::recording::RecordedRequest;
+use super::expect::{Action, AnyStrategy};
+use super::recording::{REDACTED, RecordedRequest};
 use super::refusal::Refusal;
 use super::route::{self, Draw, Route};
-use super::{Class, Fault, FaultKind, Mock, Outcome, Settings, State, Wire, check};
+use super::{Class, Fault, FaultKind, Mock, Outcome, Repeat, Settings, State, Wire, check};
 use crate::data::Seed;
 
 impl Mock {
@@ -27,15 +27,15 @@ impl Mock {
             let (mut record, route) = check(request, settings);
             record.received = now;
             let (mut action, mut matched, mut latency) = (Action::Usual, None, settings.latency);
-            let is_expected =
-                |expected: &Expectations| !settings.answers_unexpected || expected.accepts(&record);
-            if !state.expected.is_empty() && is_expected(&state.expected) {
+            if !state.expected.is_empty() {
                 match state.expected.match_request(&record) {
                     Ok((index, expected, own)) => {
                         (action, matched, latency) = (expected, Some(index), own.or(latency));
                     }
+                    Err(_) if settings.answers_unexpected => {}
                     Err(why) => {
                         let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("tgscan-mock: {why}"));
+                        state.expected.add_mismatch(why);
                         return self.record(state, record, Err(refusal), settings, latency);
                     }
                 }
@@ -56,8 +56,8 @@ impl Mock {
             }
             // If the request is refused, the fault did not happen: it is not recorded, and its step is for the next request.
             if answered.is_ok() {
-                if let Some((index, _)) = step {
-                    state.script.remove(index);
+                if let Some((method, _)) = step {
+                    state.script.remove(method);
                 }
                 record.fault = fault;
             }
@@ -119,7 +119,8 @@ impl Mock {
             record.status = Some(response.status().as_u16());
         }
         outcome.number = state.recording.push(record);
-        self.engine.notify();
+        #[cfg(feature = "server")]
+        self.engine.changed.notify_waiters();
         outcome
     }
 }
@@ -165,10 +166,14 @@ fn draw(
     settings: &Settings,
 ) -> Result<(Bytes, u64), Refusal> {
     let RecordedRequest { path, form, .. } = record;
-    let (seed, world) = (Seed::new(settings.world.seed).and_text(path).and_text(form), &settings.world);
+    let mut world = settings.world.clone();
+    if settings.repeat == Repeat::Varied {
+        world = world.other(state.asked.count(Seed::new(0).and_text(path).and_text(form).value()));
+    }
+    let seed = Seed::new(world.seed).and_text(path).and_text(form).value();
     // An answer with the balance is free, so the balance is the same before and after.
     let num_credits = state.account.credits;
-    (route.draw)(form, Draw { settings, seed: seed.value(), world, from, num_credits })
+    (route.draw)(form, Draw { settings, seed, world: &world, from, num_credits })
 }
 
 /// Checks a request. Returns its record, and its route or the first reason to refuse it.
@@ -177,21 +182,21 @@ fn check(
     settings: &Settings,
 ) -> (RecordedRequest, Result<&'static Route, Refusal>) {
     let key = check::key(request, &settings.keys);
-    let mut record = RecordedRequest::new(check::method_name(request.method()), request.headers());
+    // A client that sends its key in the wrong place must not find it in the record.
+    let redact =
+        |text: &str| settings.keys.iter().fold(text.to_owned(), |text, (key, _)| text.replace(key, REDACTED));
+    let mut record = RecordedRequest::new(check::method_name(request.method()), request.headers(), redact);
     record.key = key.as_ref().ok().copied();
-    record.url_query = request.uri().query().map(str::to_owned);
+    record.url_query = request.uri().query().map(redact);
     let path = request.uri().path();
-    path.clone_into(&mut record.path);
     let found = route::find(path);
+    record.path = if found.is_ok() { path.to_owned() } else { redact(path) };
     let form = found.as_ref().ok().map(|(route, _)| (route.form)(request.body()));
     if let Some(Ok(form)) = &form {
         record.form.clone_from(form);
     }
     if record.form.as_bytes() != request.body() {
-        // A client that sends its key in the wrong place must not find it here.
-        let body = String::from_utf8_lossy(request.body()).into_owned();
-        record.body =
-            Some(settings.keys.iter().fold(body, |body, (key, _)| body.replace(key, "(an API key)")));
+        record.body = Some(redact(&String::from_utf8_lossy(request.body())));
     }
     let route = found.and_then(|(route, is_test)| {
         (record.method, record.is_test) = (Some(route.info.name), is_test);

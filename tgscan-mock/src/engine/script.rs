@@ -1,6 +1,6 @@
 //! Scripted faults for the next requests.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use tgscan_core::types::ApiMethod;
 
@@ -53,7 +53,10 @@ impl Mock {
         for fault in steps.iter().flatten() {
             accept(fault.check().map_err(|why| format!("{:?} cannot be scripted: {why}", fault.kind())));
         }
-        self.state().script.push(method, steps);
+        let script = &mut self.state().script;
+        for fault in steps {
+            script.push(method, fault, 1);
+        }
     }
 
     /// Scripts steps that were read from a file or sent by another program, as [`script`](Self::script) does.
@@ -86,42 +89,49 @@ pub(super) fn accept(checked: Result<(), String>) {
     }
 }
 
-/// The faults of the next requests.
+/// The faults of the next requests: steps for one method each, or for any, with the number of requests that they are for.
 #[derive(Clone, Default)]
-pub(super) struct Script(VecDeque<(Option<&'static str>, Option<Fault>)>);
+pub(super) struct Script(BTreeMap<Option<&'static str>, VecDeque<(Option<Fault>, usize)>>);
 
 impl Script {
-    fn push(&mut self, method: Option<&'static str>, faults: impl IntoIterator<Item = Option<Fault>>) {
-        self.0.extend(faults.into_iter().map(|fault| (method, fault)));
+    fn push(&mut self, method: Option<&'static str>, fault: Option<Fault>, times: usize) {
+        self.0.entry(method).or_default().push_back((fault, times));
     }
 
     #[cfg(feature = "server")]
     pub(super) fn push_step(&mut self, step: ScriptStep) {
-        self.push(step.method, std::iter::repeat_n(step.fault, step.times));
+        self.push(step.method, step.fault, step.times);
     }
 
-    /// Returns the index and the fault of the next step for this method, if there is one. Steps of the method come
-    /// before those of any method.
-    pub(super) fn next(&self, method: &'static str) -> Option<(usize, Option<Fault>)> {
-        let index = |wanted| self.0.iter().position(|(method, _)| *method == wanted);
-        let index = index(Some(method)).or_else(|| index(None))?;
-        Some((index, self.0[index].1.clone()))
+    /// Returns the next step for this method, if there is one: the method that it is for, and its fault. Steps of the method
+    /// come before those of any method.
+    pub(super) fn next(&self, method: &'static str) -> Option<(Option<&'static str>, Option<Fault>)> {
+        [Some(method), None].into_iter().find_map(|method| {
+            let (fault, _) = self.0.get(&method)?.front()?;
+            Some((method, fault.clone()))
+        })
     }
 
-    /// Removes a step that was used.
-    pub(super) fn remove(&mut self, index: usize) {
-        self.0.remove(index);
+    /// Removes the next step for this method, or for any, after a request used it.
+    pub(super) fn remove(&mut self, method: Option<&'static str>) {
+        let Some(steps) = self.0.get_mut(&method) else { return };
+        match steps.front_mut() {
+            Some((_, times @ 2..)) => *times -= 1,
+            _ => drop(steps.pop_front()),
+        }
     }
 
-    /// Returns the first remaining steps in order, at most this number, as [`ScriptStep`]s.
+    /// Returns the next steps of each method and then those of any, at most this number, as [`ScriptStep`]s.
     #[cfg(feature = "server")]
     pub(super) fn first_steps(&self, most: usize) -> Vec<serde_json::Value> {
-        let steps = self.0.iter().take(most);
-        steps.map(|(method, fault)| super::step::step_json(*method, fault.as_ref())).collect()
+        let steps =
+            self.0.iter().rev().flat_map(|(method, steps)| steps.iter().map(move |step| (method, step)));
+        let steps = steps.flat_map(|(method, (fault, times))| std::iter::repeat_n((method, fault), *times));
+        steps.take(most).map(|(method, fault)| super::step::step_json(*method, fault.as_ref())).collect()
     }
 
     /// Returns the number of remaining steps.
     pub(super) fn left(&self) -> usize {
-        self.0.len()
+        self.0.values().flatten().map(|(_, times)| times).sum()
     }
 }

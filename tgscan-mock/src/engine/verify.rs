@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::panic::{Location, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,15 +12,15 @@ use tgscan_core::types::ApiMethod;
 
 use super::expect::{Expect, Expectations, UnmetExpectations, plural, report};
 use super::script::accept;
-use super::{Mock, route};
+use super::{Mock, State, route};
 
 impl Mock {
     /// Adds an expected call and its response. From now on, a request that no expectation matches, or one too many, is
     /// refused with an error envelope that gives the reason, and makes [`verify`](Self::verify) fail.
     ///
     /// The original handle, which is not a clone, verifies all expectations when it is dropped, including those of its
-    /// clones, unless they were verified before. Expectations that a clone adds after that are verified only by
-    /// [`verify`](Self::verify).
+    /// clones, unless they were verified before. A clone that adds expectations after that verifies them when it is
+    /// dropped.
     ///
     /// If several expectations match a request, the first one that accepts another call applies.
     ///
@@ -29,14 +30,15 @@ impl Mock {
     #[track_caller]
     pub fn expect<M: ApiMethod>(&self, expect: Expect<M>) {
         accept(route::checked(M::NAME).map(drop));
-        let expected = &mut self.state().expected;
-        expected.push(expect.into_expected(), Location::caller());
+        let State { expected, is_orphaned, .. } = &mut *self.state();
+        expected.push(expect.into_expected(), Some(Location::caller()));
         expected.is_verified_by_drop = true;
+        self.verifies.fetch_or(*is_orphaned, Ordering::Relaxed);
     }
 
     /// Removes all expectations and mismatches. From now on every request is answered as without expectations.
     pub fn clear_expectations(&self) {
-        self.state().expected = Expectations::default();
+        self.with_state(|state| state.expected = Expectations::default());
     }
 
     /// Waits until all expectations are met, at most `limit` by this timer.
@@ -76,8 +78,10 @@ impl Mock {
 
     /// Returns whether dropping this handle verifies the expectations.
     fn verifies_when_dropped(&self) -> bool {
-        let expected = &self.state().expected;
-        self.is_first && expected.is_verified_by_drop && !expected.is_verified
+        let verifies = self.verifies.load(Ordering::Relaxed);
+        let State { expected, is_orphaned, .. } = &mut *self.state();
+        *is_orphaned |= verifies;
+        verifies && expected.is_verified_by_drop && !expected.is_verified
     }
 }
 

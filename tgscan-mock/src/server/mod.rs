@@ -123,7 +123,7 @@ impl ServerOptions {
 /// | path | HTTP method | description |
 /// |---|---|---|
 /// | `/_mock/state` | `GET` | returns seed, latency, costs, account, and the numbers of keys, requests and faults |
-/// | | `PUT` | changes any of `credits`, `seed`, `latency_ms`, `costs`, `live_keys`, `test_keys`, `answers_unexpected`: `{"credits": 5}` |
+/// | | `PUT` | changes any of `credits`, `seed`, `latency_ms`, `costs`, `live_keys`, `test_keys`, `revoked_keys`, `answers_unexpected`: `{"credits": 5}` |
 /// | `/_mock/requests` | `GET` | returns the requests, oldest first, like [`Mock::requests`] |
 /// | `/_mock/request?number=N` | `GET` | returns a request with its answer |
 /// | `/_mock/changes?after=CURSOR` | `GET` | waits up to a second, and returns the requests after an earlier answer's `cursor`, the state, the script, and the progress of the expectations |

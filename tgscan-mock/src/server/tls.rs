@@ -12,7 +12,7 @@ use tgscan_core::types::civil_of_day;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
 
 /// The names in every certificate, for the addresses that the server listens on.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -26,11 +26,12 @@ pub(super) struct Tls {
 impl Tls {
     /// Creates a server certificate for the loopback names and these names.
     pub(super) fn new(host_names: &[String]) -> io::Result<Self> {
-        let wrong = |error: rcgen::Error| {
+        let is_valid = |name: &&String| ServerName::try_from(name.trim_start_matches("*.")).is_ok();
+        if let Some(wrong) = host_names.iter().find(|name| !is_valid(name)) {
             let message =
-                format!("a host name is invalid in a certificate ({error}); use names like `api.tgdev.io`");
-            io::Error::new(io::ErrorKind::InvalidInput, message)
-        };
+                format!("{wrong:?} is not a host name or IP address; use names like `api.tgdev.io`");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         let failed = |error: rcgen::Error| io::Error::other(format!("cannot create a certificate: {error}"));
 
         let mut authority = CertificateParams::default();
@@ -44,7 +45,7 @@ impl Tls {
 
         let mut names: Vec<String> = LOOPBACK.map(str::to_owned).to_vec();
         names.extend(host_names.iter().filter(|name| !LOOPBACK.contains(&name.as_str())).cloned());
-        let mut leaf = CertificateParams::new(names).map_err(wrong)?;
+        let mut leaf = CertificateParams::new(names).map_err(failed)?;
         valid(&mut leaf);
         leaf.distinguished_name.push(DnType::CommonName, "tgscan-mock");
         leaf.use_authority_key_identifier_extension = true;

@@ -8,7 +8,7 @@ use http::Request;
 use tgscan_mock::core::{Credits, Transport, transport::TransportErrorKind};
 use tgscan_mock::data::{Generate, GenerateVisitor, Profile, sample};
 use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
-use tgscan_mock::{FaultKind, KeyKind, Mock, data::visit_all, types};
+use tgscan_mock::{FaultKind, KeyKind, Mock, Repeat, data::visit_all, types};
 
 use crate::support::{answer, message, post, seven_urls};
 
@@ -75,12 +75,37 @@ fn answers_depend_only_on_seed_and_query() {
 }
 
 #[test]
-fn a_repeated_query_gets_the_same_answer() {
-    let mock = Mock::new();
-    for path in ["/user/check", "/search"] {
-        let ask = || answer(&mock, &post(path, Mock::LIVE_KEY, "query=alice")).into_body();
-        assert_eq!(ask(), ask());
-    }
+fn a_repeated_query_gets_the_same_answer_unless_varied() {
+    let mocks = [Repeat::Same, Repeat::Varied, Repeat::Varied]
+        .map(|repeat| Mock::builder().seed(7).repeat(repeat).build().unwrap());
+    let queries = [("/user/check", "alice"), ("/search", "alice"), ("/search", "bobby")];
+    let ask = |mock, index: usize| {
+        let (path, query) = queries[index % 3];
+        let response = answer(mock, &post(path, Mock::LIVE_KEY, format!("query={query}")));
+        (index % 3, response.into_body())
+    };
+    let [same, varied, reordered] = &mocks;
+    let first: BTreeSet<_> = (0..3).map(|index| ask(same, index)).collect();
+    assert_eq!((0..30).map(|index| ask(same, index)).collect::<BTreeSet<_>>(), first);
+    let all: BTreeSet<_> = (0..30).map(|index| ask(varied, index)).collect();
+    assert!(all.is_superset(&first) && all.len() == 30, "{} different answers", all.len());
+    // Each depends only on how often its own query was asked.
+    assert_eq!((0..30).map(|index| ask(reordered, index / 10)).collect::<BTreeSet<_>>(), all);
+}
+
+#[test]
+fn varied_answers_are_charged_what_they_state() {
+    let mock = Mock::builder().repeat(Repeat::Varied).credits(1_000_000).build().unwrap();
+    let (client, query) = (mock.client(), "alice".parse::<UserQuery>().unwrap());
+    let costs: Vec<u64> = (0..100)
+        .map(|_| {
+            let reply = block_on(client.search(query.clone())).unwrap();
+            assert_eq!(reply.credits, Credits::Charged(reply.answer.meta.op_cost));
+            reply.answer.meta.op_cost
+        })
+        .collect();
+    assert_eq!((mock.account().spent, mock.account().charged_calls), (costs.iter().sum(), 100));
+    assert!(costs.iter().any(|cost| *cost > 1), "{costs:?}");
 }
 
 #[test]
@@ -158,6 +183,19 @@ fn requests_are_recorded_without_keys_up_to_a_limit() {
         answer(&mock, &post("/balance", Mock::LIVE_KEY, ""));
     }
     assert_eq!((mock.requests().len(), mock.dropped_requests()), (1000, 504));
+}
+
+#[test]
+fn a_key_in_the_wrong_place_is_not_recorded() {
+    let mock = Mock::builder().live_key("own-live-key").revoked_key("old-live-key").build().unwrap();
+    let mut request = post("/search?key=old-live-key", "own-live-key", "query=alice&key=own-live-key");
+    request.headers_mut().insert("authorization", "Bearer own-live-key".parse().unwrap());
+    answer(&mock, &request);
+    answer(&mock, &post("/own-live-key", "wrong", ""));
+    let requests = mock.requests();
+    assert!(!format!("{requests:?}").contains("live-key"), "{requests:?}");
+    assert_eq!(requests[0].headers["authorization"], "Bearer (an API key)");
+    assert_eq!(requests[0].url_query.as_deref(), Some("key=(an API key)"));
 }
 
 #[test]

@@ -42,9 +42,9 @@ fn flags_override_the_config_file() {
     let folder = folder();
     let (config, port_file) = (folder.join("mock.toml"), folder.join("port"));
     let text = format!(
-        "address = \"127.0.0.1:0\"\nseed = 3\ncredits = 50\nprofile = \"typical\"\n\
+        "address = \"127.0.0.1:0\"\nseed = 3\ncredits = 50\nprofile = \"typical\"\nrepeat = \"varied\"\n\
          error_status = \"always_ok\"\nlive_keys = [\"one\", \"two\"]\ntest_keys = [\"three\"]\n\
-         port_file = {:?}\n\n\
+         revoked_keys = [\"four\"]\nport_file = {:?}\n\n\
          [costs.search]\nusual = 2\nqueries = {{ expensive = 9, 77 = 5 }}\n\n\
          [[faults]]\nkind = \"answer\"\n\n[[faults]]\nmethod = \"search\"\nkind = \"error_envelope\"\nstatus = 500\n",
         port_file.display()
@@ -63,6 +63,8 @@ fn flags_override_the_config_file() {
     let (_, state) = control(server.address(), "GET", "state", "");
     assert_eq!((state["seed"].as_u64(), state["spent"].as_u64()), (Some(4), Some(16)));
     assert_eq!((state["faults_left"].as_u64(), state["credits"].as_i64()), (Some(0), Some(34)));
+    let keys = ["num_live_keys", "num_test_keys", "num_revoked_keys"].map(|name| state[name].as_u64());
+    assert_eq!(keys, [Some(2), Some(1), Some(1)]);
 }
 
 #[test]
@@ -89,14 +91,23 @@ fn every_setting_of_the_file_has_a_flag() {
         assert!(help.contains(&flag), "{flag} is not in {help}");
         count += 1;
     }
-    assert_eq!(count, 21);
+    assert_eq!(count, 23);
 }
 
 #[test]
-fn flags_set_status_and_compression() {
-    let flags = ["--error-status", "always_ok", "--gzip"];
+fn the_status_of_errors_can_be_set_beside_the_manner_of_the_service() {
+    let flags = ["--like-service", "--error-status", "by_cause"];
+    let server = Served::start(&[&ANY_PORT[..], &flags].concat());
+    let wrong = sized(post("/search", "wrong", "query=alice"));
+    assert_eq!(send(server.address(), &wrong).0, "HTTP/1.1 401 Unauthorized");
+}
+
+#[test]
+fn flags_set_repeat_status_and_compression() {
+    let flags = ["--repeat", "varied", "--error-status", "always_ok", "--gzip"];
     let server = Served::start(&[&ANY_PORT[..], &flags].concat());
     let search = sized(post("/search", Mock::LIVE_KEY, "query=alice"));
+    assert_ne!(send(server.address(), &search).1, send(server.address(), &search).1);
     assert_eq!(send(server.address(), &sized(post("/search", "wrong", "query=alice"))).0, "HTTP/1.1 200 OK");
     let mut gzip = search;
     gzip.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
@@ -269,7 +280,12 @@ fn an_invalid_config_prints_one_line_and_does_not_start() {
         ("address = \"0.0.0.0:0\"", "0.0.0.0 is not a loopback address"),
         ("live_keys = [\"a\"]\ntest_keys = [\"a\"]", "API key number 2 is given twice"),
         ("live_keys = [\"\"]", "API key"),
-        ("sans = [\"ключ.example\"]", "is invalid in a certificate"),
+        ("sans = [\"ключ.example\"]", "\"ключ.example\" is not a host name or IP address"),
+        (
+            "sans = [\"*.tgdev.io\", \"::1\", \"not a name\"]",
+            "\"not a name\" is not a host name or IP address",
+        ),
+        ("latency_ms = 3600001", "the latency is 3600001 ms; use 0 to 3600000"),
         ("[costs.serach]\nusual = 1", "costs.serach: unknown method; the paid methods are search"),
         ("[costs.balance]\nusual = 1", "costs.balance: this method is free"),
         ("[costs.search]\nusaul = 1", "line 2: unknown field `usaul`"),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_executor::block_on;
@@ -323,9 +325,37 @@ fn a_transport_that_loses_a_partial_response_passes_with_a_warning() {
     );
 }
 
+/// The mock in process as on a busy machine: every call waits half a second for each earlier one.
+#[derive(Debug)]
+struct Busy {
+    mock: Mock,
+    time_limit: Duration,
+    calls: AtomicU32,
+}
+
+#[async_trait]
+impl Transport for Busy {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let took = Duration::from_millis(500) * self.calls.fetch_add(1, Ordering::Relaxed);
+        let answer = self.mock.send(request).await;
+        let timeout = TransportError::new("took too long").with_kind(TransportErrorKind::Timeout);
+        if took < self.time_limit { answer } else { Err(timeout) }
+    }
+}
+
+#[test]
+fn a_correct_transport_passes_on_a_busy_machine() {
+    let make = |endpoint: &conformance::Endpoint| Busy {
+        mock: endpoint.mock.clone(),
+        time_limit: endpoint.time_limit,
+        calls: AtomicU32::new(0),
+    };
+    block_on(conformance::run(Scheme::Http, make)).assert_passed();
+}
+
 /// A minimal HTTP client that reads bodies only by their length.
 #[derive(Debug)]
-struct ByLength(std::time::Duration);
+struct ByLength(Duration);
 
 impl ByLength {
     fn exchange(&self, request: &Request<Bytes>) -> std::io::Result<Response<Bytes>> {

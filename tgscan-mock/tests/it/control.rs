@@ -23,7 +23,7 @@ fn state_can_be_read_and_the_balance_set() {
     let (status, state) = control(server.address(), "GET", "state", "");
     let expected = json!({"seed": 7, "credits": 9, "spent": 1, "granted": 10, "charged_calls": 1, "requests": 1,
         "latency_ms": 0, "dropped_requests": 0, "faults_left": 0, "answers_unexpected": false,
-        "num_live_keys": 1, "num_test_keys": 1, "costs": state["costs"].clone()});
+        "num_live_keys": 1, "num_test_keys": 1, "num_revoked_keys": 0, "costs": state["costs"].clone()});
     assert_eq!(state["costs"], json!({"search": {}, "similar_groups": {}}));
     assert_eq!((status, state), (200, expected));
     let (_, state) = control(server.address(), "PUT", "state", r#"{"credits": 0}"#);
@@ -80,7 +80,10 @@ fn answers_can_be_given_and_calls_expected() {
         {"method": "balance", "fault": {"kind": "error_envelope", "status": 200, "message": "not today"}}]"#;
     let (status, result) = control(server.address(), "POST", "expectations", expected);
     assert_eq!((status, &result["satisfied"]), (200, &json!(false)));
-    assert!(result["report"].as_str().unwrap().contains("first search: `search` with `query=some_username`"));
+    let report = result["report"].as_str().unwrap();
+    let missing = "- first search: `search` with `query=some_username` is expected 2 times, and was called 0 times; there was \
+                   no other request\n";
+    assert!(report.contains(missing), "{report}");
     for _ in 0..2 {
         let body = send(server.address(), &search(Mock::LIVE_KEY)).1;
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["result"]["user"]["id"], 7);
@@ -110,10 +113,11 @@ fn answers_can_be_given_and_calls_expected() {
 
 #[test]
 fn reset_restores_the_start() {
-    let mock = Mock::builder().credits(5).build().unwrap();
+    let mock = Mock::builder().credits(5).repeat(tgscan_mock::Repeat::Varied).build().unwrap();
     let server = started(&mock);
     let ask = || send(server.address(), &search(Mock::LIVE_KEY)).1;
     let first = [ask(), ask()];
+    assert_ne!(first[0], first[1]);
     control(server.address(), "POST", "faults", r#"[{"kind": "reset"}]"#);
     let (status, state) = control(server.address(), "POST", "reset", "");
     assert_eq!((status, &state["credits"], &state["faults_left"]), (200, &json!(5), &json!(0)));
@@ -166,13 +170,17 @@ fn settings_change_until_a_reset() {
     };
     let before = ask(Mock::LIVE_KEY);
     let change = r#"{"seed": 8, "live_keys": ["another-key"], "latency_ms": 1,
+        "revoked_keys": ["mock-live-key"],
         "costs": {"search": {"usual": 3, "queries": {"some_username": 40}}}}"#;
     let (status, state) = control(server.address(), "PUT", "state", change);
     assert_eq!((status, &state["seed"], &state["latency_ms"]), (200, &json!(8), &json!(1)), "{state}");
     assert_eq!(state["spent"], 1, "spent credits stay");
     let unchanged = r#"{"costs": {"search": {"usual": null}}}"#;
     assert_eq!(control(server.address(), "PUT", "state", unchanged).1["costs"], state["costs"]);
-    assert!(ask(Mock::LIVE_KEY).0.contains("401"));
+    let (status, refused) = ask(Mock::LIVE_KEY);
+    assert!(status.contains("401") && refused["result"]["message"].as_str().unwrap().contains("revoked"));
+    assert_eq!(mock.requests().pop().unwrap().key, Some(tgscan_mock::KeyKind::Revoked));
+    assert_eq!(state["num_revoked_keys"], 1);
     let after = ask("another-key");
     assert_ne!(after.1["result"]["user"]["id"], before.1["result"]["user"]["id"]);
     assert_eq!(after.1["result"]["meta"]["op_cost"], 40);

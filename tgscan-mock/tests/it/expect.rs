@@ -1,15 +1,18 @@
 //! Expectations and their reports.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures_executor::block_on;
+use futures_executor::{LocalPool, block_on};
 use futures_util::future::{join, join_all};
+use futures_util::task::LocalSpawnExt;
 use proptest::strategy::Strategy;
-use tgscan_mock::core::{Reserve, RetryPolicy, Timer};
+use tgscan_mock::core::{Reserve, RetryPolicy, Timer, async_trait};
 use tgscan_mock::data::{Generate, Profile};
 use tgscan_mock::types::{Balance, BalanceAnswer, Search, SearchAnswer, SimilarGroups, UserCheck, UserQuery};
-use tgscan_mock::{Expect, Fault, FaultKind, KeyKind, Mock};
+use tgscan_mock::{Expect, Fault, FaultKind, KeyKind, Mock, Repeat};
 
 use crate::support::{answer, message, post};
 
@@ -106,10 +109,11 @@ fn sampled_answers_depend_on_the_seed_and_have_the_configured_cost() {
         })
     };
     let answers = |seed| {
-        let mock = Mock::builder().seed(seed).cost::<Search>(3).build().unwrap();
-        mock.expect(Expect::<Search>::any().then_sampled(groupless()).then_sampled(groupless()).repeated());
+        let builder = Mock::builder().seed(seed).cost::<Search>(3).repeat(Repeat::Varied);
+        let mock = builder.build().unwrap();
+        mock.expect(Expect::<Search>::any().then_sampled(groupless()).repeated());
         let client = mock.client();
-        let ids: Vec<i64> = ["alice", "bobby", "carol", "david"]
+        let ids: Vec<i64> = ["alice", "bobby", "alice", "bobby"]
             .map(|user| {
                 let reply = block_on(client.search(query(user))).unwrap();
                 assert!(reply.answer.groups.is_empty());
@@ -151,6 +155,7 @@ fn a_mismatch_names_the_criterion_and_the_nearest() {
         ("/chat/similar", "query=alice_b", "the API method differs: the nearest expectation is"),
         ("/user/check", "query=alice", "the count differs: `user_check` with any query is expected never"),
         ("/search", "q=%zz", "unexpected request: live `search` with an unreadable form"),
+        ("/balance", "", "unexpected request: live `balance` without arguments"),
         ("/nowhere", "query=alice", "unexpected request: an unknown path"),
     ] {
         let error = ask(&mock, path, body).unwrap();
@@ -162,6 +167,7 @@ fn a_mismatch_names_the_criterion_and_the_nearest() {
         "`search` with `query=alice_b` is expected 1 time, and was called 0 times; the query differs: the nearest \
          request was live `search` with `query=alice_c`",
         "seed: 77, as in `Mock::builder().seed(77)`",
+        "to run the test again: cargo test -p tgscan-mock -- --exact expect::",
     ] {
         assert!(report.contains(says), "{report}");
     }
@@ -244,9 +250,9 @@ fn order_matters_if_it_is_requested() {
     in_order(&["/user/check", "/search", "/balance", "/search", "/user/check"]).unwrap();
     in_order(&["/balance", "/user/check", "/search", "/user/check", "/balance"]).unwrap();
     let error = in_order(&["/search", "/user/check"]).unwrap_err();
-    assert!(error.contains("the order differs: `user_check` with any query comes first"), "{error}");
+    assert!(error.contains("out of order: `user_check` with any query comes first"), "{error}");
     let error = in_order(&["/user/check", "/search", "/user/check", "/search"]).unwrap_err();
-    assert!(error.contains("the order differs: `search` with any query must come before"), "{error}");
+    assert!(error.contains("out of order: `search` with any query must come first"), "{error}");
 }
 
 #[test]
@@ -278,6 +284,41 @@ fn wait_until_satisfied_ends_with_the_calls_or_at_its_limit() {
         mock.wait_until_satisfied(Duration::from_secs(60), &timer).await.unwrap_err();
         assert_eq!(timer.now(), Duration::from_secs(65));
     });
+}
+
+/// A timer whose sleeps do not end.
+struct Endless;
+
+#[async_trait]
+impl Timer for Endless {
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn sleep(&self, _: Duration) {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[test]
+fn removed_expectations_end_the_wait() {
+    for remove in [Mock::reset, Mock::clear_expectations] {
+        let mock = Mock::new();
+        mock.expect(Expect::call(&search("alice")));
+        let (waiting, satisfied) = (mock.clone(), Rc::new(Cell::new(false)));
+        let (mut pool, is_satisfied) = (LocalPool::new(), satisfied.clone());
+        let wait = async move {
+            waiting.wait_until_satisfied(Duration::from_secs(60), &Endless).await.unwrap();
+            satisfied.set(true);
+        };
+        pool.spawner().spawn_local(wait).unwrap();
+        pool.run_until_stalled();
+        assert!(!is_satisfied.get());
+        remove(&mock);
+        // Polls only the tasks that were woken.
+        pool.run_until_stalled();
+        assert!(is_satisfied.get());
+    }
 }
 
 #[test]

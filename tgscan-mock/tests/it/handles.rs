@@ -95,6 +95,17 @@ fn a_dropped_clone_with_an_expectation_does_not_verify() {
 }
 
 #[test]
+fn a_clone_verifies_expectations_added_after_the_built_handle_was_dropped() {
+    let first = Mock::new();
+    let (mock, other) = (first.clone(), first.clone());
+    drop(first);
+    mock.reset();
+    expect_alice(&mock);
+    assert_eq!(dropped(other), None);
+    assert!(dropped(mock).is_some());
+}
+
+#[test]
 fn the_built_handle_verifies_after_a_reset_too() {
     let mock = expecting_alice();
     mock.reset();

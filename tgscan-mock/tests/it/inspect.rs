@@ -220,7 +220,7 @@ fn script_and_expectations_are_listed() {
     let kinds: Vec<_> = changes["script"].as_array().unwrap().iter().map(|step| &step["kind"]).collect();
     assert_eq!(
         (json!(kinds), &changes["state"]["faults_left"]),
-        (json!(["reset", "answer", "close"]), &json!(3))
+        (json!(["reset", "close", "answer"]), &json!(3))
     );
     let twice = json!({"call": "twice: `search` with `query=alice`", "expected": "2 times", "calls": 1, "refused": 0,
         "is_met": false});

@@ -2,10 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tgscan_mock::outcome::{End, Wire};
 use tgscan_mock::types::{Search, SearchAnswer};
 use tgscan_mock::{Expect, Fault, FaultKind, Mock, MockServer, ServerOptions};
 
-use crate::support::control;
+use crate::support::{control, post};
 
 /// Returns the message of a panic.
 fn panic_of(action: impl FnOnce()) -> String {
@@ -82,6 +83,22 @@ fn method_that_the_mock_does_not_answer_is_rejected() {
     ] {
         assert!(error.contains(says), "{error}");
     }
+}
+
+#[test]
+fn steps_for_many_requests_are_stored_once() {
+    let mock = Mock::new();
+    let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
+    let steps = vec![r#"{"kind": "reset", "times": 100000}"#; 1000].join(",");
+    let steps = format!(r#"[{{"kind": "close", "times": 2}}, {steps}]"#);
+    assert_eq!(control(server.address(), "POST", "faults", &steps).1["faults_left"], 100_000_002);
+    let ask = || match mock.respond(&post("/search", Mock::LIVE_KEY, "query=alice")).wire {
+        Wire::Nothing(end) => end,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([ask(), ask(), ask()], [End::Close, End::Close, End::Reset]);
+    assert_eq!(mock.script_left(), 99_999_999);
+    mock.clear_script();
 }
 
 #[test]

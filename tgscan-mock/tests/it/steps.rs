@@ -1,9 +1,9 @@
 //! Which requests use up a step of a script or of an expectation.
 
 use tgscan_mock::types::{Search, SearchAnswer, UserCheck};
-use tgscan_mock::{Expect, Fault, FaultKind, Mock, UnknownAccounts};
+use tgscan_mock::{Expect, Fault, FaultKind, Mock, MockServer, ServerOptions, UnknownAccounts};
 
-use crate::support::{answer, message, post};
+use crate::support::{answer, control, message, post};
 
 fn ask(mock: &Mock, key: &'static str) -> (u16, String) {
     let response = answer(mock, &post("/search", key, "query=alice"));
@@ -57,6 +57,25 @@ fn fault_before_processing_applies_without_credits() {
     ]);
     assert_eq!([ask(&mock, Mock::LIVE_KEY).0, ask(&mock, Mock::LIVE_KEY).0], [429, 503]);
     assert_eq!((ask(&mock, Mock::LIVE_KEY).0, mock.script_left()), (402, 0));
+}
+
+#[test]
+fn a_refused_call_does_not_meet_an_expected_fault() {
+    let mock = Mock::new();
+    let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
+    let expected = r#"[{"method": "search", "fault": {"kind": "error_envelope", "status": 502}}]"#;
+    control(server.address(), "POST", "expectations", expected);
+    for (key, status, satisfied) in [("wrong", 401, false), (Mock::LIVE_KEY, 502, true)] {
+        assert_eq!(ask(&mock, key).0, status);
+        assert_eq!(control(server.address(), "GET", "expectations", "").1["satisfied"], satisfied);
+    }
+    // Neither does a fault that would change nothing.
+    let mock = Mock::new();
+    let fault = FaultKind::FieldMissing { field: "/nowhere".into() };
+    mock.expect(Expect::<Search>::any().then_fault(fault).times(1));
+    assert_eq!([ask(&mock, Mock::LIVE_KEY).0, ask(&mock, Mock::LIVE_KEY).0], [400, 400]);
+    let report = mock.verify().unwrap_err().to_string();
+    assert!(report.contains("is expected 1 time, and was called 2 times, 2 of them refused"), "{report}");
 }
 
 #[test]

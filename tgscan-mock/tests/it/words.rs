@@ -63,10 +63,11 @@ fn refused(mock: &Mock, path: &str, key: &str, body: &'static str) -> String {
 
 #[test]
 fn refusals_for_the_key_fit_their_group() {
-    let mock = Mock::new();
+    let mock = Mock::builder().revoked_key("old").build().unwrap();
     for (path, key) in [
         ("/search", "wrong"),
-        ("/balance", "wrong"),
+        ("/search", "old"),
+        ("/balance", "old"),
         ("/test/search", Mock::LIVE_KEY),
         ("/search", Mock::TEST_KEY),
     ] {

@@ -5,7 +5,9 @@
 //! without forbidden and invalid headers, and without `content-length`, which is compared with the body after its stream has
 //! ended.
 //!
-//! All other frames pass unchanged. After an undecodable head, all frames do.
+//! h2 reads no incomplete frame. So each received part of a DATA frame becomes a frame, and none is lost if the connection ends.
+//!
+//! All other frames pass unchanged. After an undecodable head, all heads do.
 
 mod fields;
 mod hpack;
@@ -27,6 +29,7 @@ const MAX_FRAME: usize = 16 << 10;
 /// The maximum size of an inspected head. h2 rejects larger ones.
 const MAX_HEAD: usize = 1 << 20;
 
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
@@ -45,7 +48,7 @@ pub(crate) struct Frames {
     /// The frames of an incomplete head.
     head: BytesMut,
     decoder: Decoder,
-    /// A head was undecodable, so all frames pass unchanged.
+    /// A head was undecodable, so all heads pass unchanged.
     is_passing: bool,
     /// The bytes that h2 has not read yet.
     ready: BytesMut,
@@ -63,9 +66,12 @@ impl Frames {
         while !bytes.is_empty() {
             if self.payload > 0 {
                 let (payload, rest) = bytes.split_at(self.payload.min(bytes.len()));
-                self.current().extend_from_slice(payload);
                 self.payload -= payload.len();
                 bytes = rest;
+                if self.is_split() {
+                    self.write_header(payload.len());
+                }
+                self.current().extend_from_slice(payload);
             } else {
                 let (header, rest) = bytes.split_at(bytes.len().min(HEADER - self.filled));
                 self.header[self.filled..][..header.len()].copy_from_slice(header);
@@ -82,6 +88,22 @@ impl Frames {
                 self.end_head();
             }
         }
+    }
+
+    /// Returns whether each received part of the current frame becomes a frame. Padding counts for flow control, so a padded
+    /// frame passes unchanged.
+    fn is_split(&self) -> bool {
+        self.header[3] == DATA && self.header[4] & PADDED == 0 && self.head.is_empty()
+    }
+
+    /// Writes the header of a frame for the next `length` bytes of the current one.
+    fn write_header(&mut self, length: usize) {
+        let mut header = self.header;
+        [_, header[0], header[1], header[2]] = u32::try_from(length).unwrap_or_default().to_be_bytes();
+        if self.payload > 0 {
+            header[4] &= !END_STREAM;
+        }
+        self.ready.extend_from_slice(&header);
     }
 
     /// Returns the destination of the current frame.
@@ -106,10 +128,12 @@ impl Frames {
         if is_head || !self.head.is_empty() {
             self.pass_through();
         }
-        self.ready.extend_from_slice(&self.header);
+        if self.payload == 0 || !self.is_split() {
+            self.ready.extend_from_slice(&self.header);
+        }
     }
 
-    /// Passes all frames unchanged, starting with the current head.
+    /// Passes all heads unchanged, starting with the current head.
     fn pass_through(&mut self) {
         self.is_passing = true;
         self.ready.extend_from_slice(&std::mem::take(&mut self.head));
@@ -172,15 +196,17 @@ fn block(mut frames: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    const DATA: u8 = 0;
-
     fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
         let [_, high, middle, low] = u32::try_from(payload.len()).unwrap().to_be_bytes();
         [&[high, middle, low, kind, flags, 0, 0, 0, stream], payload].concat()
     }
 
-    /// Returns the bytes that h2 receives if the wire arrives in pieces of this size.
+    /// Returns the bytes that h2 receives if the wire arrives in pieces of this size, with consecutive DATA frames joined.
     fn through(wire: &[u8], size: usize) -> Vec<u8> {
+        joined(&unjoined(wire, size))
+    }
+
+    fn unjoined(wire: &[u8], size: usize) -> Vec<u8> {
         let mut frames = Frames::default();
         let mut out = Vec::new();
         for piece in wire.chunks(size) {
@@ -190,6 +216,41 @@ mod tests {
             }
         }
         out
+    }
+
+    fn joined(mut wire: &[u8]) -> Vec<u8> {
+        let mut frames: Vec<(u8, u8, u8, Vec<u8>)> = Vec::new();
+        while let [0, middle, low, kind, flags, 0, 0, 0, stream, rest @ ..] = wire {
+            let (payload, rest) = rest.split_at(usize::from(*middle) << 8 | usize::from(*low));
+            wire = rest;
+            match frames.last_mut() {
+                Some((DATA, last, same, data))
+                    if *kind == DATA
+                        && same == stream
+                        && (*last | flags) & PADDED == 0
+                        && *last & END_STREAM == 0 =>
+                {
+                    *last = *flags;
+                    data.extend_from_slice(payload);
+                }
+                _ => frames.push((*kind, *flags, *stream, payload.to_vec())),
+            }
+        }
+        assert!(wire.is_empty(), "{wire:?}");
+        frames
+            .iter()
+            .flat_map(|(kind, flags, stream, payload)| frame(*kind, *flags, *stream, payload))
+            .collect()
+    }
+
+    #[test]
+    fn received_parts_of_a_data_frame_become_frames() {
+        let wire = [frame(DATA, END_STREAM, 1, b"abcde"), frame(DATA, END_STREAM, 3, b"")].concat();
+        let good =
+            [frame(DATA, 0, 1, b"ab"), frame(DATA, END_STREAM, 1, b"cde"), frame(DATA, END_STREAM, 3, b"")];
+        assert_eq!(unjoined(&wire, HEADER + 2), good.concat());
+        let padded = frame(DATA, PADDED, 1, &[1, b'a', 0]);
+        assert_eq!(unjoined(&padded, HEADER + 1), padded);
     }
 
     fn literal(name: &str, value: &str) -> Vec<u8> {

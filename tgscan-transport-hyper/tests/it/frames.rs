@@ -113,6 +113,16 @@ async fn keeps_a_whole_body_followed_by_reset_or_goaway() {
     }
 }
 
+/// The connection ends within a DATA frame, which h2 drops.
+#[tokio::test]
+async fn keeps_the_received_part_of_a_data_frame() {
+    let mut part = frame(DATA, END_STREAM, 1, &[OK, OK].concat().into_bytes());
+    part.truncate(part.len() - OK.len());
+    for closes in [true, false] {
+        assert_whole(&ending(vec![head(None), part.clone()], closes).await);
+    }
+}
+
 #[tokio::test]
 async fn keeps_a_body_shorter_than_content_length() {
     let whole = frame(DATA, END_STREAM, 1, OK.as_bytes());
@@ -245,6 +255,17 @@ async fn keeps_the_body_of_a_status_without_a_body() {
         assert_eq!((answer.status().as_str(), &answer.body()[..]), (code, OK.as_bytes()));
         assert!(answer.headers().is_empty(), "{:?}", answer.headers());
     }
+}
+
+#[tokio::test]
+async fn reads_oversized_data_frames_and_many_interim_answers() {
+    let interim = frame(HEADERS, END_HEADERS, 1, &[&[0x08, 3][..], b"103"].concat());
+    // h2 announces a limit of 16 KiB for the payload of a frame.
+    let body = format!("{OK}{}", " ".repeat(20 << 10));
+    let answer = [head(None), frame(DATA, END_STREAM, 1, body.as_bytes())].concat();
+    let (authority, url) = serving(vec![interim.repeat(5_000), answer], false).await;
+    let answer = authority.trusted().build().unwrap().send(search(&url)).await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, body.as_bytes()));
 }
 
 #[tokio::test]

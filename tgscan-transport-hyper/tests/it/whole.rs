@@ -17,11 +17,30 @@ fn assert_whole(error: &TransportError) {
 }
 
 /// Returns answers without framing, or without the end of their framing.
-fn endless() -> [String; 2] {
+fn endless() -> [String; 3] {
     [
         format!("HTTP/1.1 200 OK\r\n\r\n{OK}"),
         format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2a\r\n{OK}\r\n"),
+        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n99\r\n{OK}"),
     ]
+}
+
+/// The body is not chunked, and its first bytes can be the size of a chunk and its extensions.
+#[tokio::test]
+async fn keeps_a_partial_line_of_a_chunked_body_before_a_connection_reset() {
+    const BODY: &str = "0a;1";
+    let server = Server::start(|mut peer| async move {
+        peer.read_request().await;
+        peer.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        peer.write(BODY).await;
+        peer.stream.set_zero_linger().unwrap();
+    })
+    .await;
+    for _ in 0..20 {
+        let error = transport().send(search(&server.url())).await.unwrap_err();
+        assert_eq!(error.delivery(), Delivery::ResponseStarted, "{error}");
+        assert_eq!(error.partial().unwrap().body(), BODY, "{error}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde_json::json;
+use tgscan_core::types::UserQuery;
 
 use crate::exit::{Code, Failure};
 use crate::print;
@@ -172,6 +174,8 @@ pub(crate) const UNWRITTEN: &str = "the output cannot be written";
 /// The file for paid answers that cannot be written as rows.
 pub(crate) struct SetAside {
     path: PathBuf,
+    /// The API method of the answers, and whether they are of a test key.
+    kind: (&'static str, bool),
     file: Option<File>,
     /// The files with answers: one, or two if writing to the first one failed.
     used: Vec<PathBuf>,
@@ -180,7 +184,7 @@ pub(crate) struct SetAside {
 
 impl SetAside {
     /// Uses a file beside the output, or in the working directory if rows go to standard output.
-    pub(crate) fn beside(out: Option<&Path>) -> Self {
+    pub(crate) fn beside(out: Option<&Path>, method: &'static str, is_test: bool) -> Self {
         let path = match out {
             Some(out) => {
                 let mut name = out.as_os_str().to_owned();
@@ -189,14 +193,39 @@ impl SetAside {
             }
             None => PathBuf::from("tgscan.set-aside.jsonl"),
         };
-        Self { path, file: None, used: Vec::new(), count: 0 }
+        Self { path, kind: (method, is_test), file: None, used: Vec::new(), count: 0 }
+    }
+
+    /// Returns the accounts and responses that earlier runs set aside because they could not write them.
+    pub(crate) fn unwritten(&self) -> Vec<(UserQuery, String)> {
+        #[derive(Deserialize)]
+        struct Line {
+            asked: String,
+            method: String,
+            test: bool,
+            set_aside_because: String,
+            response: String,
+        }
+        // Opening a named pipe could wait forever.
+        if !self.path.is_file() {
+            return Vec::new();
+        }
+        let bytes = std::fs::read(&self.path).unwrap_or_default();
+        let lines = bytes.split(|byte| *byte == b'\n');
+        let lines = lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok());
+        let lines = lines
+            .filter(|line| (&*line.method, line.test) == self.kind && line.set_aside_because == UNWRITTEN);
+        lines.filter_map(|line| Some((line.asked.parse().ok()?, line.response))).collect()
     }
 
     /// Appends the response for an account, and returns the path of the file. Uses the temporary folder if the file
     /// beside the output cannot be written.
     pub(crate) fn keep(&mut self, account: &str, why: &str, credits: u64, body: &[u8]) -> io::Result<&Path> {
+        let (method, is_test) = self.kind;
         let line = json!({
             "asked": account,
+            "method": method,
+            "test": is_test,
             "set_aside_because": why,
             "credits": credits,
             "response": String::from_utf8_lossy(body),
@@ -226,11 +255,16 @@ impl SetAside {
     pub(crate) fn sync(&self) -> impl FnOnce() -> io::Result<()> + Send + use<> {
         let file = self.file.as_ref().and_then(|file| file.try_clone().ok());
         let path = self.path.clone();
-        move || file.map_or(Ok(()), |file| file.sync_all().and_then(|()| sync_parent(&path)))
+        move || match file {
+            Some(file) if is_removed(&file) => Err(io::Error::other("their file was removed")),
+            Some(file) => file.sync_all().and_then(|()| sync_parent(&path)),
+            None => Ok(()),
+        }
     }
 
     /// Appends a line. If that fails, the part that was written is removed.
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        self.file.take_if(|file| is_removed(file));
         if self.file.is_none() && std::fs::metadata(&self.path).is_ok_and(|metadata| !metadata.is_file()) {
             // Opening a named pipe could wait forever.
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
@@ -254,5 +288,26 @@ impl SetAside {
     pub(crate) fn used(&self) -> Option<String> {
         let paths: Vec<_> = self.used.iter().map(|path| escape(&path.display().to_string())).collect();
         (!paths.is_empty()).then(|| paths.join(" and "))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_set_aside_in_a_new_file_if_another_program_removes_the_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut aside = SetAside::beside(Some(&directory.path().join("out.jsonl")), "search", false);
+        let path = aside.keep("alice_1", UNWRITTEN, 1, b"{}").unwrap().to_owned();
+        std::fs::remove_file(&path).unwrap();
+        // The end of a line that was cut off.
+        std::fs::write(&path, b"\xff\n").unwrap();
+        aside.keep("bob_1", UNWRITTEN, 1, b"{}").unwrap();
+        let accounts: Vec<_> = aside.unwritten().into_iter().map(|(account, _)| account).collect();
+        assert_eq!(accounts, ["bob_1".parse().unwrap()]);
+        aside.sync()().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        aside.sync()().unwrap_err();
     }
 }

@@ -9,7 +9,7 @@ use crate::args::Global;
 use crate::exit::{Code, Failure};
 use crate::settings::{self, File, KEEP_FOR, MAX_AGE, Values};
 use crate::show::escape;
-use crate::{connect, files, print, toml_text};
+use crate::{connect, files, location, print, toml_text};
 
 /// How answers are kept.
 #[derive(Args)]
@@ -45,11 +45,14 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
     let balance = test(global, &text).await?;
     print::note(&format!("the key works: {balance} credits are left"));
 
+    // Relative paths in the file would start at its folder.
+    let here = std::env::current_dir()
+        .map_err(|error| Failure::new(Code::Other, format!("the current folder is unknown: {error}")))?;
     let mut values = Values {
-        key_file: Some(key_path.display().to_string()),
+        key_file: Some(here.join(&key_path).display().to_string()),
         test_key: global.test_key.then_some(true),
         base_url: global.base_url.clone(),
-        ca: global.ca.as_ref().map(|path| path.display().to_string()),
+        ca: global.ca.as_ref().map(|path| here.join(path).display().to_string()),
         account: global.account.clone(),
         ..Values::default()
     };
@@ -59,7 +62,7 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
         let usual = settings::data_folder().map(|folder| folder.join(store_name(profile.as_deref())));
         let usual = usual.map(|path| path.display().to_string());
         values.store = Some(match global.store.clone().or(usual) {
-            Some(store) => store,
+            Some(store) => location::from_folder(&here, &store),
             None => return Err(Failure::usage("no folder for data is known; use --store FILE")),
         });
         let shown = |time| humantime::format_duration(time).to_string();

@@ -19,6 +19,14 @@ pub(crate) fn is_database(location: &str) -> bool {
     location.contains("://") || words.any(|word| SETTINGS.iter().any(|setting| word.starts_with(setting)))
 }
 
+/// Returns a location whose relative path starts at this folder.
+pub(crate) fn from_folder(folder: &Path, location: &str) -> String {
+    if is_database(location) {
+        return location.to_owned();
+    }
+    folder.join(location).display().to_string()
+}
+
 /// Hides the user, the password and the settings in a URL or a connection string.
 pub(crate) fn hidden(value: &str) -> String {
     let Some((scheme, rest)) = value.split_once("://") else {

@@ -57,6 +57,7 @@ fn main() -> std::process::ExitCode {
         }
     };
     let code = runtime.block_on(async {
+        signals::ignore_file_limit();
         let code = run(arguments).await.unwrap_or_else(|failure| report(&failure));
         finish::finish_notes(Signal::of(code)).await;
         code

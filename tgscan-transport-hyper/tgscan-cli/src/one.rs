@@ -1,7 +1,5 @@
 //! One call, and its answer.
 
-use std::path::Path;
-
 use clap::Args;
 use tgscan_core::store::Lookup;
 use tgscan_core::types::{ApiMethod, GroupQuery, Search, SimilarGroups, UserCheck, UserQuery, Username};
@@ -93,6 +91,7 @@ where
         client: client.clone(),
         output,
         asked: asked.clone(),
+        method: M::NAME,
         control: control.clone(),
         signals,
         stopped_by,
@@ -171,6 +170,7 @@ struct End<'a> {
     output: (Output, Selection),
     /// The question.
     asked: String,
+    method: &'static str,
     control: Control,
     signals: Signals,
     stopped_by: Option<Signal>,
@@ -207,7 +207,7 @@ impl End<'_> {
                 Some(Storage::Stored) => {
                     "the answer is in the store, and asking again prints it (free)".to_owned()
                 }
-                _ => set_aside(&self.asked, UNWRITTEN, reply.credits.charged(), reply.raw()),
+                _ => self.set_aside(UNWRITTEN, reply.credits.charged(), reply.raw()),
             };
             print::note(&format!("not written; {kept}"));
         }
@@ -271,21 +271,21 @@ impl End<'_> {
             return "; --raw prints the stored answer (free)".to_owned();
         }
         let Some(body) = received(error) else { return text };
-        text + "; " + &set_aside(&self.asked, "it cannot be read", error.credits().charged(), body)
+        text + "; " + &self.set_aside("it cannot be read", error.credits().charged(), body)
     }
-}
 
-/// Sets aside a response that was paid for. Returns its location, or its text if it cannot be written.
-fn set_aside(asked: &str, why: &str, credits: u64, body: &[u8]) -> String {
-    let mut aside = SetAside::beside(None::<&Path>);
-    match aside.keep(asked, why, credits, body) {
-        Ok(path) => {
-            let text = format!("the response is kept in {}", show::escape(&path.display().to_string()));
-            match aside.sync()() {
-                Ok(()) => text,
-                Err(error) => format!("{text}, which may not be on the disk: {error}"),
+    /// Sets aside a response that was paid for. Returns its location, or its text if it cannot be written.
+    fn set_aside(&self, why: &str, credits: u64, body: &[u8]) -> String {
+        let mut aside = SetAside::beside(None, self.method, self.global.test_key);
+        match aside.keep(&self.asked, why, credits, body) {
+            Ok(path) => {
+                let text = format!("the response is kept in {}", show::escape(&path.display().to_string()));
+                match aside.sync()() {
+                    Ok(()) => text,
+                    Err(error) => format!("{text}, which may not be on the disk: {error}"),
+                }
             }
+            Err(_) => format!("the response: {}", String::from_utf8_lossy(body).trim_end()),
         }
-        Err(_) => format!("the response: {}", String::from_utf8_lossy(body).trim_end()),
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{BASE_URL, Global};
 use crate::exit::Failure;
-use crate::location::hidden;
+use crate::location::{self, hidden};
 use crate::toml_text;
 
 pub(crate) const API_KEY: &str = "TGSCAN_API_KEY";
@@ -271,6 +271,7 @@ fn layers(
     profile: Option<&str>,
     path: Option<&Path>,
 ) -> Result<Vec<(Source, toml::Table)>, Failure> {
+    let folder = path.and_then(Path::parent).unwrap_or(Path::new(""));
     let path = path.map(|path| path.display().to_string()).unwrap_or_default();
     let wrong = |error: toml::de::Error| {
         let shown = error.to_string();
@@ -293,5 +294,18 @@ fn layers(
             toml::Table::try_from(values).map_err(|error| Failure::usage(format!("{path}: {error}")))?;
         layers.insert(0, (Source::File(Some(name.to_owned())), values));
     }
+    for (_, values) in &mut layers {
+        start_at(folder, values);
+    }
     Ok(layers)
+}
+
+/// Makes relative paths start at the folder of the configuration file. Otherwise each folder would have its own store, and pay
+/// for the same questions.
+fn start_at(folder: &Path, values: &mut toml::Table) {
+    for name in ["key_file", "ca", "store"] {
+        if let Some(toml::Value::String(path)) = values.get_mut(name) {
+            *path = location::from_folder(folder, path);
+        }
+    }
 }

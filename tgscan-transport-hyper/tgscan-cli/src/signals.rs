@@ -35,6 +35,16 @@ impl Signal {
     }
 }
 
+/// Makes a write beyond the limit on the size of files (`ulimit -f`) fail, as on a full disk, instead of ending the program.
+#[cfg(unix)]
+pub(crate) fn ignore_file_limit() {
+    // SIGXFSZ of Linux and BSD. Its handler stays installed.
+    _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(25));
+}
+
+#[cfg(not(unix))]
+pub(crate) fn ignore_file_limit() {}
+
 /// The pager: not started, running, or ended.
 static PAGER: AtomicU8 = AtomicU8::new(0);
 const RUNNING: u8 = 1;

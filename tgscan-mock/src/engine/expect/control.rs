@@ -1,7 +1,5 @@
 //! Expectations over the control paths, for tests in other languages.
 
-use std::panic::Location;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -57,7 +55,7 @@ impl Mock {
         let calls: Vec<Expected> = calls.into_iter().map(Expectation::read).collect::<Result<_, _>>()?;
         let expected = &mut self.state().expected;
         for call in calls {
-            expected.push(call, Location::caller());
+            expected.push(call, None);
         }
         Ok(())
     }

@@ -15,7 +15,8 @@ pub(super) fn describe(request: &RecordedRequest) -> String {
     let kind = if request.is_test { "test" } else { "live" };
     let method = request.method.map_or("an unknown path".into(), |method| format!("{kind} `{method}`"));
     match &*request.form {
-        "" => format!("{method} with an unreadable form"),
+        "" if request.body.is_some() => format!("{method} with an unreadable form"),
+        "" => format!("{method} without arguments"),
         form => format!("{method} with `{}`", readable(form)),
     }
 }
@@ -33,8 +34,8 @@ pub(crate) struct Entry {
     pub(super) calls: u64,
     /// The matching requests that were refused and used no step of the sequence.
     pub(super) refused: u64,
-    /// The caller of `Mock::expect`.
-    pub(super) place: &'static Location<'static>,
+    /// The caller of `Mock::expect`; `None` for expectations of the control paths.
+    pub(super) place: Option<&'static Location<'static>>,
     /// Whether a later expectation in order has begun.
     is_over: bool,
 }
@@ -44,15 +45,14 @@ impl Entry {
         self.counted() >= self.expected.bounds().0
     }
 
-    /// Returns the number of calls that count. If only a sequence limits the calls, refused ones do not.
+    /// Returns the number of calls that count. A refused one met no answer or fault of the sequence.
     fn counted(&self) -> u64 {
-        let counts_steps = self.expected.times.is_none() && !self.expected.sequence.is_empty();
-        if counts_steps { self.calls - self.refused } else { self.calls }
+        self.calls - self.refused
     }
 
     /// Returns the action for the next call, or `None` after the end of the sequence.
     fn action(&self) -> Option<&Action> {
-        self.expected.action(self.calls - self.refused)
+        self.expected.action(self.counted())
     }
 
     /// Returns the criterion that a request fails, or `None` if it matches.
@@ -110,7 +110,7 @@ impl Expectations {
         self.entries.iter().all(Entry::is_met)
     }
 
-    pub(crate) fn push(&mut self, expected: Expected, place: &'static Location<'static>) {
+    pub(crate) fn push(&mut self, expected: Expected, place: Option<&'static Location<'static>>) {
         self.entries.push(Entry { expected, calls: 0, refused: 0, place, is_over: false });
         self.is_verified = false;
     }
@@ -128,18 +128,14 @@ impl Expectations {
         self.entries.iter().take(most).map(progress).collect()
     }
 
-    /// Returns whether an expectation matches a request and accepts another call.
-    pub(crate) fn accepts(&self, request: &RecordedRequest) -> bool {
-        (0..self.entries.len()).any(|index| self.try_match(index, request).is_ok())
-    }
-
     /// Finds the first expectation that matches a request and accepts another call. Returns its index, its action, and
     /// its latency, if it has one. [`count`](Self::count) then counts the call.
     ///
     /// # Errors
-    /// If no expectation matches: the mismatch, for the client's error message. It is stored for the report too.
+    /// If no expectation matches: the mismatch, for the client's error message and for
+    /// [`add_mismatch`](Self::add_mismatch).
     pub(crate) fn match_request(
-        &mut self,
+        &self,
         request: &RecordedRequest,
     ) -> Result<(usize, Action, Option<Duration>), String> {
         let mut refusal = None;
@@ -152,14 +148,17 @@ impl Expectations {
             }
         }
         let why = refusal.unwrap_or_else(|| self.nearest(request));
-        let mismatch = format!("unexpected request: {}; {why}", describe(request));
+        Err(format!("unexpected request: {}; {why}", describe(request)))
+    }
+
+    /// Stores a mismatch for the report.
+    pub(crate) fn add_mismatch(&mut self, mismatch: String) {
         self.is_verified = false;
         if self.mismatches.len() < MOST_MISMATCHES {
-            self.mismatches.push(mismatch.clone());
+            self.mismatches.push(mismatch);
         } else {
             self.more_mismatches += 1;
         }
-        Err(mismatch)
     }
 
     /// Returns the action for a request, `Some` reason if the expectation matches but accepts no more calls, or `None`
@@ -171,11 +170,11 @@ impl Expectations {
         }
         let expected = &entry.expected;
         if entry.is_over {
-            return Err(Some(format!("wrong order: {expected} must come first")));
+            return Err(Some(format!("out of order: {expected} must come first")));
         }
         let waiting = |other: &&Entry| other.expected.is_ordered && !other.is_met();
         if let Some(first) = self.entries[..index].iter().find(waiting).filter(|_| expected.is_ordered) {
-            return Err(Some(format!("wrong order: {} comes first", first.expected)));
+            return Err(Some(format!("out of order: {} comes first", first.expected)));
         }
         match entry.action() {
             Some(action) if entry.counted() < expected.bounds().1 => Ok(action),

@@ -30,9 +30,9 @@ pub(super) use report::report;
 
 /// An expected call of the API method `M`: the queries that it matches, the number of calls, and their responses.
 ///
-/// Pass it to [`Mock::expect`](crate::Mock::expect). It counts every matching request, whatever the response: a request
-/// with an invalid key counts, and is refused. By default it expects one call, or one for each answer and fault in its
-/// sequence; refused requests do not use up the sequence.
+/// Pass it to [`Mock::expect`](crate::Mock::expect). It counts every matching request: one with an invalid key counts too,
+/// and is refused. By default it expects one call, or one for each answer and fault in its sequence. A refused request
+/// does not count as an answer or fault of the sequence. Calls of the test method count like those of the live one.
 ///
 /// ```
 /// use tgscan_mock::types::{Search, SearchAnswer, UserQuery};

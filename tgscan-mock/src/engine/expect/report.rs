@@ -6,7 +6,8 @@ use super::expectations::{Entry, describe, plural};
 use crate::RecordedRequest;
 use crate::engine::State;
 
-/// A report of unmet expectations: for each, the criterion that failed and the nearest request; then the seed.
+/// A report of unmet expectations: for each, the criterion that failed and the nearest request; then the seed and the
+/// command that runs the test again.
 ///
 /// `Debug` is the same as `Display`, because a failing `unwrap` prints it. It shows queries, unlike the SDK's errors:
 /// they come from the test, and a mismatch is unreadable without them.
@@ -48,7 +49,17 @@ pub(crate) fn report(state: &State) -> Result<(), UnmetExpectations> {
     }
     let seed = settings.world.seed;
     text.push(format!("seed: {seed}, as in `Mock::builder().seed({seed})`"));
+    text.extend(rerun().map(|command| format!("to run the test again: {command}")));
     Err(UnmetExpectations(text.join("\n")))
+}
+
+/// Returns the command that runs only the current test. Rust's test harness names the thread of each test after the test,
+/// and cargo sets the package.
+fn rerun() -> Option<String> {
+    let thread = std::thread::current();
+    let test = thread.name().filter(|name| *name != "main" && !name.starts_with("tgscan-mock"))?;
+    let package = std::env::var("CARGO_PKG_NAME").ok()?;
+    Some(format!("cargo test -p {package} -- --exact {test}"))
 }
 
 fn missing<'a>(entry: &Entry, requests: impl Iterator<Item = &'a RecordedRequest>) -> String {
@@ -56,14 +67,15 @@ fn missing<'a>(entry: &Entry, requests: impl Iterator<Item = &'a RecordedRequest
     if entry.refused > 0 {
         count = format!("{count}, {} of them refused", entry.refused);
     }
-    let (expected, expected_count, place) = (&entry.expected, entry.expected_count(), entry.place);
+    let (expected, expected_count) = (&entry.expected, entry.expected_count());
+    let place = entry.place.map_or_else(String::new, |place| format!(" (expected at {place})"));
     let line = format!("{expected} is expected {expected_count}, and was called {count}");
     // Only those that do not match; the others were counted.
     let others = requests.filter_map(|request| entry.differs(request).map(|differs| (request, differs)));
     match others.max_by_key(|(request, _)| entry.similarity(request)) {
         Some((request, differs)) => {
-            format!("{line}; {differs}: the nearest request was {} (expected at {place})", describe(request))
+            format!("{line}; {differs}: the nearest request was {}{place}", describe(request))
         }
-        None => format!("{line}; there was no other request (expected at {place})"),
+        None => format!("{line}; there was no other request{place}"),
     }
 }

@@ -98,7 +98,7 @@ function showAccount(state) {
   const pairs = [
     ["Balance", number(state.credits)],
     ["Spent", `${number(state.spent)} in ${plural(state.charged_calls, "call")}`],
-    ["Keys", `${state.num_live_keys} live, ${state.num_test_keys} test`],
+    ["Keys", `${state.num_live_keys} live, ${state.num_test_keys} test, ${state.num_revoked_keys} revoked`],
     ["Seed", String(state.seed)],
     ["Latency", `${number(state.latency_ms)} ms`],
   ];

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tgscan_mock::core::{Api, ApiKey, Ledger, Reserve, RetryPolicy};
 use tgscan_mock::data::{Generate, GenerateVisitor, Profile, sample};
-use tgscan_mock::{ErrorStatus, Fault, FaultKind, Mock, MockBuilder, data::visit_all};
+use tgscan_mock::{ErrorStatus, Fault, FaultKind, Mock, MockBuilder, Repeat, data::visit_all};
 
 use super::call::{Form, Query};
 use super::rng::Rng;
 
-const UNKNOWN_KEY: &str = "unknown-key";
+const REVOKED_KEY: &str = "revoked-key";
 
 pub(super) struct World {
     pub(super) mock: Mock,
@@ -65,8 +65,10 @@ impl World {
             .seed(rng.number())
             // Undocumented answers are long, and take most of the time of a run.
             .profile(if rng.percent(4) { Profile::Undocumented } else { Profile::Typical })
+            .repeat(rng.pick(&[Repeat::Same, Repeat::Varied]))
             .error_status(rng.pick(&[ErrorStatus::ByCause, ErrorStatus::AlwaysOk]))
             .credits(i64::try_from(credits).unwrap())
+            .revoked_key(REVOKED_KEY)
             .max_body_size(max_body_size);
         let (builder, queries) = queries(rng, builder, highest_cost);
         let is_strict = rng.percent(35);
@@ -138,7 +140,7 @@ fn queries(rng: &mut Rng, builder: MockBuilder, highest_cost: u64) -> (MockBuild
 
 fn caller(rng: &mut Rng, mock: &Mock, ledger: &Ledger) -> Api {
     let key = match rng.between(1, 20) {
-        1 => ApiKey::live(UNKNOWN_KEY).unwrap(),
+        1 => ApiKey::live(REVOKED_KEY).unwrap(),
         2 => ApiKey::live(Mock::TEST_KEY).unwrap(),
         3 => ApiKey::test(Mock::LIVE_KEY).unwrap(),
         4..=6 => mock.test_key(),

@@ -84,7 +84,12 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
         plan::print::<M>(global, &client, &accounts, (command.check_first, lookup), done.len()).await?;
         return Ok(if has_bad_lines { Code::Usage } else { Code::Done });
     }
-    let (output, done) = Output::open::<M::Answer>(&command, list.header.as_ref(), global.test_key)?;
+    let (mut output, mut done) = Output::open::<M::Answer>(&command, list.header.as_ref(), global.test_key)?;
+    let set_aside = SetAside::beside(command.out.as_deref(), M::NAME, global.test_key);
+    let recovered = output.recover::<M>(client.api(), &list.accounts, &mut done, set_aside.unwritten())?;
+    if recovered > 0 {
+        print::note(&format!("{} set aside earlier, now in the output", counted(recovered, "answer")));
+    }
     let accounts = left_to_do(list.accounts, &done);
     // Before anything is paid, so that no answer is lost to a signal.
     let mut signals = Signals::listen()?;
@@ -97,7 +102,7 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
         global,
         bill: Bill::new(command.method == Method::Search, list.repeated, done.len(), accounts.len()),
         progress: Progress::new(accounts.len(), left, global.quiet),
-        set_aside: SetAside::beside(command.out.as_deref()),
+        set_aside,
         signals,
         signalled_at: None,
         failure: None,

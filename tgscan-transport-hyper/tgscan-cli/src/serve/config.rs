@@ -10,7 +10,7 @@ use tgscan_core::types::registry;
 
 use super::key_hash::KeyHash;
 use crate::exit::Failure;
-use crate::location::is_database;
+use crate::location::{from_folder, is_database};
 use crate::toml_text;
 
 /// The configuration, as the file has it.
@@ -214,8 +214,8 @@ impl Config {
         for file in files.into_iter().flatten().chain(tls) {
             *file = directory.join(&*file);
         }
-        if let Some(store) = self.store.as_mut().filter(|store| !is_database(&store.0)) {
-            store.0 = directory.join(&store.0).to_string_lossy().into_owned();
+        if let Some(Location(store)) = &mut self.store {
+            *store = from_folder(directory, store);
         }
     }
 

@@ -49,6 +49,39 @@ fn init_keeps_the_key_and_answers_and_a_repeated_question_is_free() {
     assert!(again.code == Some(2) && again.err.contains("--force"), "{again:?}");
 }
 
+/// Otherwise a question asked in another folder would be paid for again.
+#[test]
+fn relative_store_is_the_same_file_in_every_folder() {
+    let bench = Bench::new(100);
+    let elsewhere = bench.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let ran = init(&bench, &["--store", "mine"], &format!("{}\n\n\n\n", Mock::LIVE_KEY));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let search = |folder: &std::path::Path| {
+        let ran = Ran::of(bench.without_key(&["search", "alice_1"]).current_dir(folder).output().unwrap());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    };
+    search(&bench.path(""));
+    search(&elsewhere);
+    assert_eq!(bench.spent(), PRICE);
+    assert!(bench.path("mine").exists());
+
+    // In a file that was written by hand, paths start at the folder of the file.
+    let config = bench.path(".config/tgscan/config.toml");
+    let url = bench.server.url();
+    let text = format!(
+        "base_url = \"{url}\"\nkey_file = \"key\"\nstore = \"by-hand\"\n[profiles.other]\nstore = \"other\"\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    search(&bench.path(""));
+    search(&elsewhere);
+    assert_eq!(bench.spent(), 2 * PRICE);
+    assert!(config.with_file_name("by-hand").exists());
+    let shown = Ran::of(bench.without_key(&["config", "--profile", "other"]).output().unwrap());
+    let other = config.with_file_name("other");
+    assert!(shown.out.contains(other.to_str().unwrap()), "{shown:?}");
+}
+
 #[test]
 fn batch_whose_key_is_withdrawn_continues_after_init() {
     let bench = Bench::new(100);

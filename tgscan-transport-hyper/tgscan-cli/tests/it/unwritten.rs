@@ -109,7 +109,7 @@ fn answers_set_aside_on_a_full_disk_continue_in_the_temporary_folder() {
     let batch = bench.command(&["batch", "list", "--out", "out.jsonl", "--jobs", "1"]);
     // As on a full disk, the last write to each file is cut off.
     let mut limited = Command::new("sh");
-    limited.args(["-c", r#"trap "" XFSZ; ulimit -f 4; exec "$0" "$@""#]);
+    limited.args(["-c", r#"ulimit -f 4; exec "$0" "$@""#]);
     limited.arg(batch.get_program()).args(batch.get_args());
     for (name, value) in batch.get_envs() {
         match value {
@@ -150,5 +150,24 @@ fn output_that_is_removed_during_a_run_ends_it_and_later_answers_are_set_aside()
         assert!(!aside.is_empty() && bench.spent() < 500 * PRICE, "{ran:?}");
         assert!(!aside.iter().any(|asked| before.contains(asked.as_str())));
         assert_eq!(std::fs::read_to_string(bench.path(name)).unwrap(), "of another program");
+    }
+}
+
+#[test]
+fn output_that_another_program_shortens_during_a_run_ends_it_and_later_answers_are_set_aside() {
+    for name in ["out.jsonl", "out.csv"] {
+        let bench = slow();
+        bench.write("list", list(500));
+        let mut child = bench.command(&["batch", "list", "--out", name, "--jobs", "4"]).spawn().unwrap();
+        let lines = || std::fs::read_to_string(bench.path(name)).unwrap_or_default().lines().count();
+        while lines() < 3 && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        bench.write(name, "");
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains("was changed by another program during this run"), "{ran:?}");
+        let aside = set_aside(&bench.path(&format!("{name}.set-aside.jsonl")));
+        assert!(!aside.is_empty() && bench.spent() < 500 * PRICE, "{ran:?}");
     }
 }

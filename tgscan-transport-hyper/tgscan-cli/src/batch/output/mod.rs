@@ -11,10 +11,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
+use tgscan_core::Api;
+use tgscan_core::http::Response;
 use tgscan_core::types::UserQuery;
 
 use super::BatchCommand;
 use super::input::Account;
+use super::method::Question;
 use super::work::Found;
 use crate::exit::{Code, Failure};
 use crate::show::{BYTE_ORDER_MARK, Show};
@@ -100,6 +103,34 @@ impl Output {
             self.begin(has_mark)?;
         }
         Ok(found.done)
+    }
+
+    /// Writes answers that earlier runs set aside, so that they are not paid for again. Returns their number, and adds their
+    /// accounts to those that are done.
+    pub(crate) fn recover<M: Question>(
+        &mut self,
+        api: &Api,
+        accounts: &[Account],
+        done: &mut HashSet<UserQuery>,
+        set_aside: Vec<(UserQuery, String)>,
+    ) -> Result<u64, Failure> {
+        if !matches!(&self.sink, Sink::File(target) if target.whole.is_some()) {
+            return Ok(0);
+        }
+        let mut count = 0;
+        for (query, response) in set_aside {
+            let account = accounts.iter().find(|account| account.query == query);
+            let (Some(account), Some(method), false) = (account, M::about(&query), done.contains(&query))
+            else {
+                continue;
+            };
+            let reply = api.parse(&method, Response::new(response.into())).ok();
+            let Some(reply) = reply.filter(|reply| !reply.is_mismatched()) else { continue };
+            self.sink.write(&self.format.rows(account, &Found { reply: Some(reply) })?)?;
+            done.insert(query);
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// Writes the names of CSV columns.
@@ -215,13 +246,18 @@ impl Target {
         Ok(())
     }
 
-    /// Fails if the rows are in a file without a name.
+    /// Fails if another program removed, replaced, shortened or extended the file: rows may be missing.
     fn check_kept(&self) -> Result<(), Failure> {
-        if self.whole.is_none() || !files::is_removed(&self.file) {
+        let Some(whole) = self.whole else { return Ok(()) };
+        let what = if files::is_removed(&self.file) {
+            "removed or replaced"
+        } else if self.file.metadata().is_ok_and(|metadata| metadata.len() != whole) {
+            "changed by another program"
+        } else {
             return Ok(());
-        }
+        };
         let path = self.path.display();
-        Err(Failure::new(Code::Other, format!("--out {path} was removed or replaced during this run")))
+        Err(Failure::new(Code::Other, format!("--out {path} was {what} during this run")))
     }
 
     fn sync(&self) -> Result<(), Failure> {
