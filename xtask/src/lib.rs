@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tasks print to the terminal")]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 pub mod ci;
 pub mod contract;
@@ -23,6 +24,18 @@ pub fn root() -> PathBuf {
 /// Returns the target folder, in which `.ci/install` also puts the tools.
 pub(crate) fn target() -> PathBuf {
     root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// Removes the variables about this package that cargo sets. Build scripts that watch them would rerun and cause rebuilds.
+pub fn remove_package_variables(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let describes_package = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_BIN_NAME"
+        });
+        if describes_package {
+            command.env_remove(name);
+        }
+    }
 }
 
 // In this crate, because it may depend on all others and is never packaged, so the path is always valid.

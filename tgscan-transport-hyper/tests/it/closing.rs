@@ -1,7 +1,7 @@
 //! Servers that close idle connections while requests start: no request is sent twice, and unsent requests cause no errors.
 //!
 //! Each test makes 5,000 calls. For a longer run of some minutes:
-//! `TGSCAN_CALLS=100000 cargo test -p tgscan-transport-hyper --all-features --test it closing`.
+//! `TGSCAN_CALLS=100000 cargo test -p tgscan-transport-hyper --all-features --test loopback closing`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

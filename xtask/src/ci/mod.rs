@@ -1,20 +1,24 @@
-//! `cargo xtask ci`: runs every check, in order, until the first failure.
+//! `cargo xtask ci`: runs every check, until the first failure.
 //!
-//! Passes the output of the tools through, because CI reads the last lines of `cargo test` on stdout. Messages of this task go
-//! to stderr.
+//! The steps of [`ORDER`] run in two columns, because many of them mostly wait. Passes the output of the tools in the left column
+//! through, because CI reads the last lines of `cargo test` on stdout. Prints the output of the right column when a command
+//! ends. Messages of this task go to stderr.
 
 mod step;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-pub use step::Step;
+pub use step::{ORDER, Step};
 
-use crate::{Outcome, root, target};
+use crate::{Outcome, remove_package_variables, root, target};
 
 /// Flags of `cargo xtask ci`.
 #[derive(Args, Debug)]
@@ -24,36 +28,97 @@ pub struct Flags {
     only: Option<Step>,
 }
 
+/// A step that has ended.
+struct Ended {
+    name: String,
+    time: Duration,
+    outcome: Outcome,
+}
+
+/// Steps that run one after the other.
+#[derive(Clone, Copy)]
+struct Column<'a> {
+    steps: &'a [Step],
+    /// Whether the output of a command is printed when it ends.
+    is_delayed: bool,
+    /// Whether a step of any column has failed.
+    has_failed: &'a AtomicBool,
+}
+
 /// Runs all steps, or only the one in the flags.
 ///
 /// # Errors
-/// Returns the step that failed, with the command to run it again.
+/// Returns the steps that failed, with the commands to run them again.
 pub fn run(flags: &Flags) -> Outcome {
-    let steps = flags.only.as_ref().map_or(Step::value_variants(), std::slice::from_ref);
-    let mut times = Vec::new();
-    for step in steps {
-        let name = step.name();
-        eprintln!("\n=== {name} ===");
-        let start = Instant::now();
-        let outcome = step.commands().iter().try_for_each(|line| run_line(line));
-        times.push((name.clone(), start.elapsed(), outcome.is_ok()));
-        if let Err(problem) = outcome {
-            summarise(&times, steps.len());
-            return Err(format!(
-                "\nci failed at step `{name}`: {problem}\nto run it again: cargo xtask ci --only {name}"
-            ));
-        }
-    }
-    summarise(&times, steps.len());
-    Ok(())
+    let begin = Instant::now();
+    let has_failed = &AtomicBool::new(false);
+    let column = |steps, is_delayed| Column { steps, is_delayed, has_failed };
+    let ended: Vec<Ended> = match &flags.only {
+        Some(step) => column(std::slice::from_ref(step), false).run(),
+        None => ORDER
+            .iter()
+            .flat_map(|[left, right]| run_both(column(left, false), column(right, true)))
+            .collect(),
+    };
+    summarise(&ended, begin.elapsed());
+    let failures = ended.iter().filter_map(|Ended { name, outcome, .. }| {
+        let problem = outcome.as_ref().err()?;
+        Some(format!(
+            "\nci failed at step `{name}`: {problem}\nto run it again: cargo xtask ci --only {name}"
+        ))
+    });
+    let failures = failures.collect::<Vec<_>>().join("\n");
+    if failures.is_empty() { Ok(()) } else { Err(failures) }
 }
 
-fn run_line(line: &str) -> Outcome {
-    eprintln!("$ {line}");
-    match command(line)?.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("`{line}` ended with {status}")),
-        Err(error) => Err(format!("`{line}` cannot be started: {error}")),
+fn run_both(left: Column<'_>, right: Column<'_>) -> Vec<Ended> {
+    thread::scope(|scope| {
+        let right = scope.spawn(move || right.run());
+        let mut ended = left.run();
+        ended.extend(right.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        ended
+    })
+}
+
+impl Column<'_> {
+    /// Runs the steps, until one of any column fails.
+    fn run(self) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        for step in self.steps {
+            if self.has_failed.load(Relaxed) {
+                break;
+            }
+            let name = step.name();
+            let start = Instant::now();
+            eprintln!("\n=== {name}{} ===", if self.is_delayed { ", beside the other steps" } else { "" });
+            let outcome = step.commands().iter().try_for_each(|line| self.run_line(line));
+            if outcome.is_err() {
+                self.has_failed.store(true, Relaxed);
+            }
+            ended.push(Ended { name, time: start.elapsed(), outcome });
+        }
+        ended
+    }
+
+    fn run_line(self, line: &str) -> Outcome {
+        let mut command = command(line)?;
+        let status = if self.is_delayed {
+            command.output().map(|output| {
+                eprintln!("\n$ {line}");
+                // Without a terminal, there is no better place for the problem.
+                let _ = std::io::stderr().write_all(&output.stderr);
+                let _ = std::io::stdout().write_all(&output.stdout);
+                output.status
+            })
+        } else {
+            eprintln!("$ {line}");
+            command.status()
+        };
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("`{line}` ended with {status}")),
+            Err(error) => Err(format!("`{line}` cannot be started: {error}")),
+        }
     }
 }
 
@@ -62,18 +127,15 @@ fn command(line: &str) -> Result<Command, String> {
     let is_assignment = |word: &&str| word.contains('=') && !word.starts_with('-');
     let mut words = line.split_whitespace().peekable();
     let assignments: Vec<&str> = std::iter::from_fn(|| words.next_if(is_assignment)).collect();
-    let mut command = Command::new(words.next().ok_or("an empty command")?);
+    let program = match words.next().ok_or("an empty command")? {
+        // This program, without a build: `.ci/run` builds it differently from `cargo xtask`.
+        "xtask" => target().join("debug/xtask"),
+        program => program.into(),
+    };
+    let mut command = Command::new(program);
     command.args(words).current_dir(root()).env("CARGO_TARGET_DIR", target()).env("PATH", path()?);
     command.envs(assignments.iter().filter_map(|word| word.split_once('=')));
-    // `cargo run` sets variables about this package. Build scripts that watch them would rerun and cause rebuilds.
-    for (name, _) in std::env::vars_os() {
-        let describes_xtask = name.to_str().is_some_and(|name| {
-            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_BIN_NAME"
-        });
-        if describes_xtask {
-            command.env_remove(name);
-        }
-    }
+    remove_package_variables(&mut command);
     Ok(command)
 }
 
@@ -85,13 +147,13 @@ fn path() -> Result<OsString, String> {
     std::env::join_paths(folders).map_err(|error| format!("PATH cannot be extended: {error}"))
 }
 
-fn summarise(times: &[(String, Duration, bool)], steps: usize) {
+fn summarise(ended: &[Ended], total: Duration) {
     eprintln!("\n=== summary ===");
-    for (name, time, passed) in times {
-        eprintln!("{name:<8}{:>8.1} s  {}", time.as_secs_f64(), if *passed { "passed" } else { "FAILED" });
+    for Ended { name, time, outcome } in ended {
+        let passed = if outcome.is_ok() { "passed" } else { "FAILED" };
+        eprintln!("{name:<8}{:>8.1} s  {passed}", time.as_secs_f64());
     }
-    let total: Duration = times.iter().map(|(_, time, _)| *time).sum();
-    eprintln!("{:<8}{:>8.1} s  {} of {steps} steps run", "total", total.as_secs_f64(), times.len());
+    eprintln!("{:<8}{:>8.1} s  {} steps run", "total", total.as_secs_f64(), ended.len());
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! results that callers receive, independently of the rules.
 
 mod calls;
+mod fingerprint;
 mod promises;
 mod scenarios;
 mod state;
@@ -18,8 +19,8 @@ mod world;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
+use fingerprint::fingerprint;
 use scenarios::Scenario;
 use state::BrokenPromise;
 use steps::Event;
@@ -107,11 +108,4 @@ fn explore(scenario: &Scenario, fault: Fault) -> Result<usize, Violation> {
         }
     }
     Ok(seen.len())
-}
-
-/// Returns a hash. Collisions among a few million states are negligible.
-fn fingerprint(state: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    state.hash(&mut hasher);
-    hasher.finish()
 }

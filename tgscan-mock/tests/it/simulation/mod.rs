@@ -17,6 +17,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tgscan_mock::Fault;
 
@@ -70,16 +71,23 @@ impl Simulation {
         let worlds: Vec<(u64, u64)> =
             (0..self.calls.div_ceil(WORLD)).map(|world| (world, rng.number())).collect();
         let lanes = std::thread::available_parallelism().map_or(1, usize::from);
+        // The first world with a violation so far. Later worlds need not run.
+        let first = AtomicU64::new(u64::MAX);
         let lane = |start: usize| {
             let worlds = worlds.iter().skip(start).step_by(lanes);
-            worlds.map(|(world, seed)| self.world(*world, *seed)).collect::<Result<Vec<Stats>, _>>()
+            let worlds = worlds.take_while(|(world, _)| *world < first.load(Relaxed));
+            let end = |(world, seed): &(u64, u64)| {
+                self.world(*world, *seed).inspect_err(|_| _ = first.fetch_min(*world, Relaxed))
+            };
+            worlds.map(end).collect::<Result<Vec<Stats>, _>>()
         };
         let ends: Vec<_> = std::thread::scope(|scope| {
             let lanes: Vec<_> = (0..lanes).map(|start| scope.spawn(move || lane(start))).collect();
             lanes.into_iter().map(|lane| lane.join().unwrap()).collect()
         });
         // The same violation for any number of threads.
-        if let Some(first) = ends.iter().filter_map(|end| end.as_ref().err()).map(|v| v.world).min() {
+        let first = first.into_inner();
+        if first < u64::MAX {
             return Err(ends.into_iter().filter_map(Result::err).find(|v| v.world == first).unwrap());
         }
         Ok(ends.into_iter().flatten().flatten().fold(Stats::default(), Stats::plus))
