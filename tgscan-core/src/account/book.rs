@@ -22,7 +22,9 @@ pub struct Book {
     /// The times of the first and the last conclusive comparison since the baseline was unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) compared: Option<(u64, u64)>,
-    /// The number of calls that may have a running attempt.
+    /// The number of calls in flight.
+    pub(super) in_flight: u64,
+    /// The number of those that may have a running attempt.
     pub(super) sending: u64,
     /// Counts changes of charged and uncertain amounts, so that a comparison detects them.
     pub(super) revision: u64,
@@ -221,7 +223,7 @@ impl Book {
     /// Counts an admitted call and its first attempt.
     pub(super) fn add_call(&mut self, entry: &Entry, method: usize) {
         self.update_counts(entry, method, |calls| calls.in_flight += 1);
-        self.sending += 1;
+        (self.in_flight, self.sending) = (self.in_flight + 1, self.sending + 1);
     }
 
     /// Records that no attempt of a call is running; the next attempt needs a renewal. Has no effect after an uncertain
@@ -271,10 +273,10 @@ impl Book {
         cost == Cost::NONE
     }
 
-    /// Books the loss of the owners of all calls in flight, if `calls` is their number and none had an earlier uncertain
-    /// attempt. Returns whether that is the case. For calls whose entries are damaged.
+    /// Books the loss of the owners of all calls in flight, if `calls` is their number. Returns whether it is. For calls
+    /// whose entries are damaged.
     pub(crate) fn lose_last(&mut self, calls: usize, at: u64) -> bool {
-        if self.amount(&self.account, |calls| calls.in_flight).attempts != calls as u64 {
+        if self.in_flight != calls as u64 {
             return false;
         }
         let tallies =
@@ -282,7 +284,7 @@ impl Book {
         for calls in tallies.flat_map(|tally| &mut tally.exposures) {
             calls.uncertain += std::mem::take(&mut calls.in_flight);
         }
-        self.sending = 0;
+        (self.in_flight, self.sending) = (0, 0);
         self.uncertain_at = self.uncertain_at.max(Some(at));
         self.revision += 1;
         true
@@ -296,14 +298,13 @@ impl Book {
 
     /// Books a charged call that was considered free when it began, at the time `began`.
     ///
-    /// If a comparison ended in the meantime, the balance may have included the charge, so it is uncertain until the next
-    /// comparison. No comparison resolves a charge that may be older than the baseline, so it discards the baseline instead.
+    /// If a comparison ended in the meantime, it may have counted the charge, so it is uncertain until the next comparison. No
+    /// comparison can resolve a charge that may be older than the baseline, so it discards the baseline too.
     pub(crate) fn charge(&mut self, method: Cow<'static, str>, cost: Cost, began: u64, now: u64) -> Entry {
-        let (first, last) = self.compared.unzip();
-        if first.is_some_and(|first| began < first) {
+        let is_doubtful = self.compared.is_some_and(|(first, last)| first != last && began < last);
+        if self.compared.is_some_and(|(first, _)| began < first) {
             (self.baseline, self.compared) = (None, None);
         }
-        let is_doubtful = self.compared.is_some() && last.is_some_and(|last| began < last);
         let (charged, reserve) = if is_doubtful { (0, cost.charged) } else { (cost.charged, 0) };
         let mut entry = Entry { method, reserve, is_in_flight: true, is_sending: true, ..Entry::default() };
         let method = self.method(&entry);
@@ -352,6 +353,7 @@ impl Book {
             }
         });
         self.stop_sending(entry);
+        self.in_flight = self.in_flight.saturating_sub(ends_now.into());
         self.replace_charge(entry, entry.charged, cost.charged);
         if let (Some(baseline), true) = (&mut self.baseline, is_old) {
             // The first balance already reflected this charge.

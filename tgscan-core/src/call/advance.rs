@@ -99,6 +99,9 @@ impl<M: ApiMethod> Call<M> {
     /// Begins the call. Like all functions that return the next step, this reads the clock only if necessary.
     #[inline]
     pub(crate) fn begin(&mut self, clock: &impl Clock) -> Next {
+        if let Some(stored) = &mut self.stored {
+            stored.asked = clock.now();
+        }
         self.step(self.machine.begin(), clock)
     }
 

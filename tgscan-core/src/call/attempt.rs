@@ -73,17 +73,19 @@ impl<M: ApiMethod> Call<M> {
         if self.machine.cost.uncertain > 0 && reply.credits == Credits::NotCharged {
             reply.credits = Credits::Uncertain;
         }
-        let claim = self.stored.as_mut().and_then(|stored| stored.claim.as_mut());
-        if let Some(claim) = claim {
-            let response = reply.response();
-            claim.settlement = Settlement {
-                cost: self.machine.cost,
-                is_answered: !reply.is_mismatched(),
-                received: Some((response.status().as_u16(), response.body().clone(), reply.credits)),
-                people: store::people_of(self.method.get(), Some(&reply.answer)),
-                observed: None,
-                token: claim.settlement.token,
-            };
+        if self.settlement().is_some() {
+            let people = store::people_of(self.method.get(), Some(&reply.answer));
+            if let (cost, Some(settlement)) = (self.machine.cost, self.settlement()) {
+                let response = reply.response();
+                *settlement = Settlement {
+                    cost,
+                    is_answered: !reply.is_mismatched(),
+                    received: Some((response.status().as_u16(), response.body().clone(), reply.credits)),
+                    people,
+                    observed: None,
+                    token: settlement.token,
+                };
+            }
         }
     }
 
@@ -119,11 +121,10 @@ impl<M: ApiMethod> Call<M> {
         }
         let action = self.machine.attempted(error.credits(), decision, now);
         let response = error.response().filter(|response| !response.body().is_empty());
-        let claim = self.stored.as_mut().and_then(|stored| stored.claim.as_mut());
-        if let (Some(claim), Some(response)) = (claim, response) {
-            keep(&mut claim.settlement, response, error.credits());
+        if let (Some(settlement), Some(response)) = (self.settlement(), response) {
+            keep(settlement, response, error.credits());
             // Stored, so that an answer that this version cannot parse is not paid for again.
-            claim.settlement.is_answered = error.is_decode();
+            settlement.is_answered = error.is_decode();
         }
         self.note_cost(0);
         let error = error.with_earlier(self.received_responses());

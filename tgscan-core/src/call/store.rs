@@ -6,14 +6,14 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 use tgscan_types::ApiMethod;
 
-use super::clock::Clock;
+use super::clock::{Clock, millis};
 use super::machine::{Action, Claimed, Moment, Renewed};
 use super::{Call, Next, too_late};
 use crate::account::{Cost, NotAdmitted};
 use crate::reply::Storage;
 use crate::store::{
-    self, Account, AccountReply, Answered, CallId, Claim, ClaimGuard, Done, Lookup, Operation, Question,
-    Request, Settlement, StoreError, StorePolicy, StoreRefusal,
+    self, Account, AccountReply, Answered, CallId, Claim, Done, Lookup, Operation, Question, Request,
+    Settlement, StoreError, StorePolicy, StoreRefusal, Unwritten,
 };
 use crate::{Api, Credits, Error, ErrorKind, Reply};
 
@@ -31,17 +31,17 @@ pub(super) struct Stored<M: ApiMethod> {
     token: u64,
     /// The claimed call.
     pub(super) call: Option<CallId>,
-    /// The claim. If it is dropped unsettled, the call is settled with the cost known at that time.
-    pub(super) claim: Option<ClaimGuard>,
-    /// The time of the last request to the store.
-    asked: Moment,
+    /// The settlement of the claimed call as of now, or the charge of a free call.
+    pub(super) unwritten: Option<Unwritten>,
+    /// The time of the last request to the store; at first, that of the call's beginning.
+    pub(super) asked: Moment,
     pub(super) reply: Option<Reply<M::Answer>>,
 }
 
 impl<M: ApiMethod> Stored<M> {
     pub(super) fn new(place: InStore) -> Self {
         let token = store::next_token();
-        Self { place, token, call: None, claim: None, asked: Moment::default(), reply: None }
+        Self { place, token, call: None, unwritten: None, asked: Moment::default(), reply: None }
     }
 }
 
@@ -52,8 +52,8 @@ impl<M: ApiMethod> Call<M> {
         let Some(stored) = &self.stored else { return false };
         match action {
             Action::Claim | Action::Lookup(_) => true,
-            Action::Settle => stored.claim.is_some() || self.machine.cost != Cost::NONE,
-            _ => stored.claim.is_some(),
+            Action::Settle => stored.unwritten.is_some() || self.machine.cost != Cost::NONE,
+            _ => stored.unwritten.is_some(),
         }
     }
 
@@ -63,9 +63,16 @@ impl<M: ApiMethod> Call<M> {
         let now = self.now(clock);
         let Self { api, method, machine, observer, stored, .. } = self;
         let stored = stored.as_deref_mut()?;
-        stored.asked = now;
         let (cost, account) = (machine.cost, stored.place.account.clone());
-        let operation = match (action, stored.claim.as_ref().map(|claim| claim.call)) {
+        if action == Action::Settle && stored.unwritten.is_none() {
+            // A free call that was charged. All other charged calls have a claim.
+            api.note_charge(M::NAME, cost.charged);
+            let charge = Operation::Charge { method: M::NAME, cost, began: 0, token: stored.token };
+            stored.unwritten = Some(Unwritten::new(&account, charge));
+            return Some((account, Request::Time));
+        }
+        stored.asked = now;
+        let operation = match (action, stored.call) {
             (Action::Lookup(call), _) => return Some((account, Request::Lookup(call))),
             (Action::Claim, _) => Operation::Claim(claim(api, method.get(), stored, machine.joined)),
             (Action::Renew, Some(call)) => {
@@ -73,16 +80,13 @@ impl<M: ApiMethod> Call<M> {
                 Operation::Renew { call, uncertain: cost.uncertain, limits, fence, token: stored.token }
             }
             (Action::Pause, Some(call)) => Operation::Pause { call, token: stored.token },
-            (_, Some(call)) => {
-                let observed = observer.is_some().then(|| api.limits().clone());
-                let settlement = stored.claim.take().map(ClaimGuard::disarm)?;
-                Operation::Settle { call, settlement: Settlement { cost, observed, ..settlement } }
-            }
-            // A free call that was charged. All other charged calls have a claim.
-            (_, None) => {
-                api.note_charge(M::NAME, cost.charged);
-                let elapsed = now.time.saturating_sub(self.began);
-                Operation::Charge { method: M::NAME, cost, elapsed, token: stored.token }
+            _ => {
+                let mut unwritten = stored.unwritten.take()?;
+                if let Some(settlement) = unwritten.settlement() {
+                    settlement.cost = cost;
+                    settlement.observed = observer.is_some().then(|| api.limits().clone());
+                }
+                unwritten.disarm()
             }
         };
         Some((account, Request::Perform(operation)))
@@ -102,6 +106,16 @@ impl<M: ApiMethod> Call<M> {
     pub(crate) fn answered(&mut self, action: Action, answered: Answered, clock: &impl Clock) -> Next {
         let now = self.now(clock);
         let asked = self.stored.as_ref().map_or(now, |stored| stored.asked);
+        if let (Action::Settle, Some(stored)) = (action, self.stored.as_deref_mut()) {
+            let operation = stored.unwritten.as_mut().map(|unwritten| &mut unwritten.operation);
+            if let Some(Operation::Charge { began, .. }) = operation {
+                // Measured after the store's time was read, so that the call did not begin earlier.
+                if let Ok(AccountReply::Time(time)) = answered.0 {
+                    *began = time.saturating_sub(millis(now.since(asked)));
+                }
+                return self.step(action, clock);
+            }
+        }
         let next = match (action, answered.0) {
             (Action::Lookup(_), Ok(AccountReply::Ended(has_ended))) => self.machine.looked_up(has_ended, now),
             (Action::Claim, Ok(AccountReply::Stored(id, answer, age))) => {
@@ -166,7 +180,9 @@ impl<M: ApiMethod> Call<M> {
         let (refusal, claimed) = match done {
             Done::Granted(call) => {
                 if let Some(stored) = &mut self.stored {
-                    stored.claim = Some(ClaimGuard::new(&stored.place.account, call, stored.token));
+                    let settlement = Settlement::without_response(Cost::NONE, stored.token);
+                    let settle = Operation::Settle { call, settlement };
+                    stored.unwritten = Some(Unwritten::new(&stored.place.account, settle));
                     stored.call = Some(call);
                 }
                 // Discards earlier refusals.
@@ -212,19 +228,24 @@ impl<M: ApiMethod> Call<M> {
         }
     }
 
+    /// Returns the settlement of a claimed call as of now.
+    pub(super) fn settlement(&mut self) -> Option<&mut Settlement> {
+        self.stored.as_mut()?.unwritten.as_mut()?.settlement()
+    }
+
     /// Records the cost that the call has if it is dropped now, with `in_flight` attempts in flight.
     #[inline]
     pub(super) fn note_cost(&mut self, in_flight: u32) {
         let Cost { charged, uncertain } = self.machine.cost;
-        if let Some(claim) = self.stored.as_mut().and_then(|stored| stored.claim.as_mut()) {
-            claim.settlement.cost = Cost { charged, uncertain: uncertain + in_flight };
+        if let Some(settlement) = self.settlement() {
+            settlement.cost = Cost { charged, uncertain: uncertain + in_flight };
         }
     }
 
     /// Returns the confirmation of the claim; `None` without a claim. The request must not be written after its end.
     #[inline]
     pub(crate) fn confirmation(&self) -> Option<Confirmation> {
-        let stored = self.stored.as_ref().filter(|stored| stored.claim.is_some())?;
+        let stored = self.stored.as_ref().filter(|stored| stored.unwritten.is_some())?;
         Some(Confirmation { at: self.machine.confirmed(), fence: stored.place.account.store().fence() })
     }
 }

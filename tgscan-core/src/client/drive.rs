@@ -238,13 +238,20 @@ impl Client {
         duration: Duration,
         caller: Option<&Caller<M>>,
     ) -> impl Future<Output = ()> {
-        let mut sleep = CatchPanic::new(self.shared.timer.sleep(duration));
+        let mut sleep = catch(|| self.shared.timer.sleep(duration)).map(CatchPanic::new);
+        let mut has_yielded = false;
         // The end of another call does not end a backoff.
         let changes = (!call.is_backoff()).then(|| call.watch(Waker::noop()));
         poll_fn(move |context| {
             let is_gone = caller.is_some_and(|caller| caller.sender.poll_closed(context.waker()).is_ready());
             let is_woken = changes.is_some() && Some(call.watch(context.waker())) != changes;
-            if is_gone || is_woken || Pin::new(&mut sleep).poll(context).is_ready() {
+            let slept = sleep.as_mut().map_or(Poll::Ready(None), |sleep| Pin::new(sleep).poll(context));
+            // After a panic of the timer, other tasks run before the wait ends.
+            let is_panicked = slept == Poll::Ready(None) && !std::mem::replace(&mut has_yielded, true);
+            if is_panicked {
+                context.waker().wake_by_ref();
+            }
+            if is_gone || is_woken || (slept.is_ready() && !is_panicked) {
                 return Poll::Ready(());
             }
             Poll::Pending

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tgscan_types::ApiMethod;
 
-use crate::panics::{self, CatchPanic};
+use crate::panics::{self, CatchPanic, catch};
 use crate::transport::TransportErrorKind;
 use crate::{Client, Credits, Error, ErrorKind, TransportError};
 
@@ -131,10 +131,18 @@ impl Client {
     ) -> Option<T> {
         let Some(until) = until else { return Some(future.await) };
         let mut future = pin!(future);
-        let mut deadline = CatchPanic::new(self.shared.timer.sleep(until.saturating_sub(self.now())));
+        let mut deadline = None;
         poll_fn(|context| match future.as_mut().poll(context) {
             Poll::Ready(value) => Poll::Ready(Some(value)),
-            Poll::Pending => Pin::new(&mut deadline).poll(context).map(|_| None),
+            Poll::Pending => {
+                let sleep = || self.shared.timer.sleep(until.saturating_sub(self.now()));
+                // If the timer panics, there is no deadline, because an attempt in flight may be paid for.
+                let deadline = deadline.get_or_insert_with(|| catch(sleep).map(CatchPanic::new));
+                match deadline.as_mut().map(|deadline| Pin::new(deadline).poll(context)) {
+                    Some(Poll::Ready(Some(()))) => Poll::Ready(None),
+                    _ => Poll::Pending,
+                }
+            }
         })
         .await
     }

@@ -7,7 +7,6 @@ use tgscan_types::ApiMethod;
 use super::operation::{Claim, Done, Operation, Settlement};
 use super::people;
 use super::{Account, Answer, CallId, Found, RowKey, StoreError};
-use crate::account::Cost;
 use crate::panics::{CatchPanic, catch};
 
 /// A request of a call to its account.
@@ -15,6 +14,8 @@ use crate::panics::{CatchPanic, catch};
 pub(crate) enum Request {
     /// Looks up whether another call has ended.
     Lookup(CallId),
+    /// Reads the store's clock.
+    Time,
     Perform(Operation),
 }
 
@@ -26,6 +27,8 @@ pub struct Answered(pub(crate) Result<AccountReply, StoreError>);
 pub(crate) enum AccountReply {
     /// Whether the other call has ended.
     Ended(bool),
+    /// The time, in milliseconds since 1970.
+    Time(u64),
     /// A stored answer with its call and age.
     Stored(CallId, Answer, Duration),
     Done(Done),
@@ -42,6 +45,7 @@ pub(crate) async fn ask(request: Option<(Account, Request)>) -> Answered {
                 let found = account.call(call).await?;
                 Ok(AccountReply::Ended(found.is_none_or(|(call, _)| !call.entry.is_in_flight())))
             }
+            Request::Time => Ok(AccountReply::Time(account.read(RowKey::Account).await?.now)),
             Request::Perform(Operation::Claim(claim)) => perform_claim(&account, claim).await,
             Request::Perform(operation) => account.perform(operation).await.map(AccountReply::Done),
         }
@@ -92,36 +96,40 @@ async fn perform_claim(account: &Account, mut claim: Claim) -> Result<AccountRep
     }
 }
 
-/// An unsettled claim. If it is dropped, its settlement is written.
-pub(crate) struct ClaimGuard {
+/// An operation that must not be lost. If this is dropped, the operation is written.
+pub(crate) struct Unwritten {
     account: Option<Account>,
-    pub(crate) call: CallId,
-    /// The settlement as of now: the cost, and the received bytes.
-    pub(crate) settlement: Settlement,
+    pub(crate) operation: Operation,
 }
 
-impl ClaimGuard {
-    pub(crate) fn new(account: &Account, call: CallId, token: u64) -> Self {
-        let settlement = Settlement::without_response(Cost::NONE, token);
-        Self { account: Some(account.clone()), call, settlement }
+impl Unwritten {
+    pub(crate) fn new(account: &Account, operation: Operation) -> Self {
+        Self { account: Some(account.clone()), operation }
     }
 
-    /// Leaves the settlement to the caller, and returns it.
-    pub(crate) fn disarm(mut self) -> Settlement {
+    pub(crate) fn settlement(&mut self) -> Option<&mut Settlement> {
+        match &mut self.operation {
+            Operation::Settle { settlement, .. } => Some(settlement),
+            _ => None,
+        }
+    }
+
+    /// Returns the operation instead of writing it.
+    pub(crate) fn disarm(mut self) -> Operation {
         self.account = None;
         self.take()
     }
 
-    fn take(&mut self) -> Settlement {
-        std::mem::replace(&mut self.settlement, Settlement::without_response(Cost::NONE, 0))
+    fn take(&mut self) -> Operation {
+        std::mem::replace(&mut self.operation, Operation::EndComparison { token: 0 })
     }
 }
 
-impl Drop for ClaimGuard {
+impl Drop for Unwritten {
     fn drop(&mut self) {
         if let Some(account) = self.account.take() {
-            let settlement = self.take();
-            catch(|| account.writer().submit_alone(Operation::Settle { call: self.call, settlement }));
+            let operation = self.take();
+            catch(|| account.writer().submit_alone(operation));
         }
     }
 }

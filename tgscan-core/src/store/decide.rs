@@ -146,10 +146,9 @@ impl Work {
                 Done::Booked
             }
             Operation::Settle { call, settlement } => self.settle(*call, settlement),
-            Operation::Charge { method, cost, elapsed, token } => {
+            Operation::Charge { method, cost, began, token } => {
                 if self.record_token(*token) {
-                    let began = now.saturating_sub(millis(*elapsed));
-                    let entry = self.row.book.charge((*method).into(), *cost, began, now);
+                    let entry = self.row.book.charge((*method).into(), *cost, *began, now);
                     let call =
                         Call { entry, is_answered: true, ended_at: Some(now), ..self.new_call(*token) };
                     self.calls.insert(call.id, call);
@@ -371,7 +370,7 @@ impl Work {
         Call::new(self.row.last_call, self.loaded.owner, (self.writer, token), self.loaded.now)
     }
 
-    /// Returns a token that is unique among processes, since tokens of a process are small numbers.
+    /// Returns a token that differs among processes. Tokens of a process are small numbers.
     fn unique(&self, token: u64) -> u64 {
         self.writer.rotate_left(32) ^ token
     }

@@ -59,7 +59,7 @@ use async_trait::async_trait;
 
 pub use account::Account;
 pub use ask::Answered;
-pub(crate) use ask::{AccountReply, ClaimGuard, Request, ask, people_of};
+pub(crate) use ask::{AccountReply, Request, Unwritten, ask, people_of};
 pub use error::{StoreError, StoreRefusal};
 pub(crate) use operation::{Claim, Done, Operation, Settlement, next_token};
 pub(crate) use people::in_body as people_in;

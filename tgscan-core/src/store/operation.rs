@@ -22,8 +22,8 @@ pub(crate) enum Operation {
     Pause { call: CallId, token: u64 },
     /// Books the settlement of a call.
     Settle { call: CallId, settlement: Settlement },
-    /// Books a charge for a call of a free method that began `elapsed` ago.
-    Charge { method: &'static str, cost: Cost, elapsed: Duration, token: u64 },
+    /// Books a charge for a call of a free method that began at this time, or earlier.
+    Charge { method: &'static str, cost: Cost, began: u64, token: u64 },
     /// Starts a comparison, if no attempt is running.
     StartComparison { token: u64, late_charge: Duration },
     /// Compares with a balance.

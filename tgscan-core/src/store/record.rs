@@ -23,7 +23,8 @@ pub trait Row: Serialize + DeserializeOwned {
     /// # Errors
     /// If the bytes are damaged.
     fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        serde_json::from_slice(bytes).map_err(|_| StoreError::new("a row of the store is damaged"))
+        serde_json::from_slice(bytes)
+            .map_err(|_| StoreError::new("a row of the store is damaged; restore it from a backup"))
     }
 }
 

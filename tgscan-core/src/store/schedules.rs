@@ -32,6 +32,8 @@ struct Memory {
     /// Whether each transaction runs again after its commit.
     repeats: bool,
     drops_tasks: bool,
+    /// The number of transactions that report success without a decision.
+    skipped: Mutex<u32>,
     /// Whether long pauses never end.
     pauses: bool,
 }
@@ -42,6 +44,11 @@ impl Store for Memory {
         let failure = self.failures.lock().unwrap().pop().flatten();
         if failure == Some(false) {
             return Err(self.error.clone().unwrap_or_else(|| StoreError::new("failed").in_doubt()));
+        }
+        let mut skipped = self.skipped.lock().unwrap();
+        if *skipped > 0 {
+            *skipped -= 1;
+            return Ok(());
         }
         let mut tables = self.tables.lock().unwrap();
         let changes = decide(tables.load(&needs, 1, 1, |_| true));
@@ -167,7 +174,7 @@ fn schedules_write_every_settlement() {
             queue.submit_alone(Operation::Charge {
                 method: "search",
                 cost: Cost { charged: 1, uncertain: 0 },
-                elapsed: Duration::ZERO,
+                began: 0,
                 token: next_token(),
             });
         };
@@ -203,7 +210,7 @@ fn schedules_count_a_failed_settlement_before_its_caller_continues() {
         let mut charge = queue.submit(Operation::Charge {
             method: "search",
             cost: Cost { charged: 1, uncertain: 0 },
-            elapsed: Duration::ZERO,
+            began: 0,
             token: next_token(),
         });
         let waker = Waker::from(at_wake.clone());
@@ -233,6 +240,18 @@ fn schedules_wake_callers_that_wait_for_a_call_to_end() {
         assert!(matches!(block_on(queue.submit(settle)), Some(Ok(Done::Settled { .. }))));
         other.join().unwrap();
         assert_eq!(in_flight(&store), 0);
+    });
+}
+
+#[test]
+fn schedules_repeat_settlements_after_a_transaction_without_a_decision() {
+    check(|| {
+        let (store, queue) = writer(Memory { skipped: Mutex::new(1), ..Memory::default() });
+        let cost = Cost { charged: 1, uncertain: 0 };
+        queue.submit_alone(Operation::Charge { method: "a", cost, began: 0, token: next_token() });
+        queue.wait_until_idle(HOUR);
+        assert_eq!(queue.unwritten(), (0, 0));
+        assert_eq!(store.tables.lock().unwrap().account.book.totals().charged, 1);
     });
 }
 
@@ -271,7 +290,7 @@ fn schedules_report_changes_by_hand_if_their_transaction_runs_again_after_its_co
 fn schedules_run_operations_of_callers_during_the_pause_after_a_failure() {
     check(|| {
         let cost = Cost { charged: 1, uncertain: 0 };
-        let charge = Operation::Charge { method: "a", cost, elapsed: HOUR, token: next_token() };
+        let charge = Operation::Charge { method: "a", cost, began: 0, token: next_token() };
         for operation in [Operation::EndComparison { token: 1 }, charge] {
             // More than the failures after which an operation without callers is dropped.
             let failures = Mutex::new(vec![Some(false); 400]);

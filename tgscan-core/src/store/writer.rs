@@ -356,6 +356,9 @@ impl Writer {
         };
         written.unwrap_or_else(|| Err(StoreError::new("the store panicked").in_doubt()))?;
         let done = std::mem::take(&mut *outcomes.lock().unwrap_or_else(PoisonError::into_inner));
+        if done.len() < batch.len() {
+            return Err(StoreError::new("the store ran a transaction without its operations").in_doubt());
+        }
         Ok(done)
     }
 }

@@ -87,6 +87,19 @@ fn panic_of_the_transport_is_a_maybe_sent_error() {
     assert_eq!(client.ledger().book().totals().uncertain_attempts, 1);
 }
 
+/// Returns a transport that is pending once, so that the sleep of a deadline begins.
+fn late() -> impl Transport {
+    transport_fn(|_| async {
+        let mut polled = false;
+        std::future::poll_fn(|context| {
+            context.waker().wake_by_ref();
+            if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        Ok(charged())
+    })
+}
+
 #[test]
 fn panic_in_drop_of_a_sleep_loses_no_answer() {
     struct Dropping;
@@ -100,17 +113,32 @@ fn panic_in_drop_of_a_sleep_loses_no_answer() {
             std::future::pending::<()>().await;
         }
     }
-    // Pending once, so that the sleep of the deadline begins.
-    let transport = transport_fn(|_| async {
-        let mut polled = false;
-        std::future::poll_fn(|context| {
-            context.waker().wake_by_ref();
-            if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-        Ok(charged())
-    });
-    let client = Client::new(live(), transport, Dropping).with_deadline(Duration::from_secs(5));
+    let client = Client::new(live(), late(), Dropping).with_deadline(Duration::from_secs(5));
+    assert_answered(&client, similar());
+}
+
+#[test]
+fn panic_of_the_timer_loses_no_answer() {
+    struct Panicking;
+    #[async_trait]
+    impl Timer for Panicking {
+        fn now(&self) -> Duration {
+            Duration::ZERO
+        }
+        // Panics when it is called, not when it is polled.
+        fn sleep<'a, 'b>(&'a self, _: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'b>>
+        where
+            'a: 'b,
+        {
+            panic!("the timer panics");
+        }
+    }
+    let script = Script::new([Ok(response(502, "a page")), Ok(charged())]);
+    let mut retry = RetryPolicy::default();
+    retry.resend_uncertain = true;
+    let client = Client::new(live().with_retry(retry), script.transport(), Panicking);
+    assert_answered(&client, similar());
+    let client = Client::new(live(), late(), Panicking).with_deadline(Duration::from_secs(5));
     assert_answered(&client, similar());
 }
 

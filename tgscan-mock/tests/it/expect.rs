@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_executor::{LocalPool, block_on};
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use futures_util::task::LocalSpawnExt;
 use proptest::strategy::Strategy;
-use tgscan_mock::core::{Reserve, RetryPolicy, Timer, async_trait};
+use tgscan_mock::core::{Timer, async_trait};
 use tgscan_mock::data::{Generate, Profile};
 use tgscan_mock::types::{Balance, BalanceAnswer, Search, SearchAnswer, SimilarGroups, UserCheck, UserQuery};
 use tgscan_mock::{Expect, Fault, FaultKind, KeyKind, Mock, Repeat};
@@ -330,53 +330,6 @@ fn an_unused_script_step_is_reported() {
     assert!(report.contains("1 script step unused"), "{report}");
     mock.clear_script();
     mock.verify().unwrap();
-}
-
-#[test]
-fn latency_passes_in_virtual_time_while_other_tasks_run() {
-    let mock = Mock::builder().latency(Duration::from_secs(2)).build().unwrap();
-    let client = mock.client();
-    let order = std::sync::Mutex::new(Vec::new());
-    mock.script::<UserCheck>([Fault::new(FaultKind::WrongContentType).after(Duration::from_secs(1))]);
-    block_on(async {
-        let slow = async {
-            client.search("alice").await.unwrap();
-            order.lock().unwrap().push(("search", mock.timer().now().as_secs()));
-        };
-        let quick = async {
-            client.user_check("alice").await.unwrap();
-            order.lock().unwrap().push(("user_check", mock.timer().now().as_secs()));
-        };
-        join(slow, quick).await;
-    });
-    assert_eq!(*order.lock().unwrap(), [("user_check", 1), ("search", 2)]);
-}
-
-#[test]
-fn the_latency_of_a_call_replaces_the_mocks_latency() {
-    let mock = Mock::builder().latency(Duration::from_secs(2)).build().unwrap();
-    let (timer, slow) = (mock.timer().clone(), Duration::from_secs(30));
-    mock.expect(Expect::call(&search("alice")).after(slow));
-    mock.expect(Expect::<Search>::any().times(1));
-    let late = Fault::new(FaultKind::TooManyRequests { retry_after: None }).after(Duration::from_secs(7));
-    mock.expect(Expect::<UserCheck>::any().after(slow).then_fault(late));
-    let client = mock.client().with_retry(RetryPolicy::none());
-    for (name, ends_at) in [("alice", 30), ("bob_1", 32)] {
-        block_on(client.search(name)).unwrap();
-        assert_eq!(timer.now().as_secs(), ends_at);
-    }
-    block_on(client.user_check("alice")).unwrap_err();
-    assert_eq!(timer.now().as_secs(), 39);
-    mock.verify().unwrap();
-}
-
-#[test]
-fn a_cap_reached_by_calls_in_flight_can_be_tested_in_process() {
-    let mock = Mock::builder().latency(Duration::from_secs(1)).cost::<Search>(1).build().unwrap();
-    let client = mock.client().with_cap(3, Reserve::PerCall(1));
-    let calls = (0..8).map(|number| client.search(format!("name_{number}")));
-    let refused = block_on(join_all(calls)).into_iter().filter(Result::is_err).count();
-    assert_eq!((refused, mock.account().spent), (5, 3));
 }
 
 #[test]

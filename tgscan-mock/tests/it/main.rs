@@ -11,6 +11,7 @@ mod expect;
 mod faults;
 mod handles;
 mod inspect;
+mod latency;
 mod refusals;
 mod scripts;
 mod serve;

@@ -109,6 +109,8 @@ fn app_link(link: &str) -> Result<Pasted<'_>, InvalidQuery> {
 }
 
 /// Parses the part of a link that names a user or group.
+///
+/// Telegram's apps link a user without a username as `t.me/@id…` (Telegram-iOS issue 403). A username in a link has no `@`.
 fn named(part: &str) -> Result<Pasted<'_>, InvalidQuery> {
     let mention = part.strip_prefix('@').or_else(|| part.strip_prefix("%40"));
     let id = mention.and_then(|mention| strip_prefix_ignoring_case(mention, "id"));

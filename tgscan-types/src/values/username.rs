@@ -118,7 +118,8 @@ impl Eq for Username {}
 
 impl Ord for Username {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.folded().0.cmp(&other.folded().0)
+        let lower = |byte: u8| byte.to_ascii_lowercase();
+        self.0.bytes().map(lower).cmp(other.0.bytes().map(lower))
     }
 }
 

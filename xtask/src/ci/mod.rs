@@ -1,15 +1,15 @@
 //! `cargo xtask ci`: runs every check, until the first failure.
 //!
-//! The steps of [`ORDER`] run in two columns, because many of them mostly wait. Passes the output of the tools in the left column
-//! through, because CI reads the last lines of `cargo test` on stdout. Prints the output of the right column when a command
-//! ends. Messages of this task go to stderr.
+//! The steps of [`ORDER`] run in two columns, because many of them mostly wait. The output of the tools in the left column
+//! passes through. That of the right column goes to stderr when a command ends, so that it does not split the results of
+//! `cargo test` on stdout. Messages of this task go to stderr.
 
 mod step;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::fs::File;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -91,9 +91,17 @@ impl Column<'_> {
             let name = step.name();
             let start = Instant::now();
             eprintln!("\n=== {name}{} ===", if self.is_delayed { ", beside the other steps" } else { "" });
-            let outcome = step.commands().iter().try_for_each(|line| self.run_line(line));
-            if outcome.is_err() {
-                self.has_failed.store(true, Relaxed);
+            let mut outcome = Ok(());
+            for line in step.commands() {
+                if self.has_failed.load(Relaxed) {
+                    // Not counted as run.
+                    return ended;
+                }
+                outcome = self.run_line(line);
+                if outcome.is_err() {
+                    self.has_failed.store(true, Relaxed);
+                    break;
+                }
             }
             ended.push(Ended { name, time: start.elapsed(), outcome });
         }
@@ -103,13 +111,13 @@ impl Column<'_> {
     fn run_line(self, line: &str) -> Outcome {
         let mut command = command(line)?;
         let status = if self.is_delayed {
-            command.output().map(|output| {
-                eprintln!("\n$ {line}");
-                // Without a terminal, there is no better place for the problem.
-                let _ = std::io::stderr().write_all(&output.stderr);
-                let _ = std::io::stdout().write_all(&output.stdout);
-                output.status
-            })
+            // In a file, because a process that a test left behind would keep a pipe open.
+            let path = target().join("ci-delayed.log");
+            let status = File::create(&path).and_then(|file| {
+                command.stdout(file.try_clone()?).stderr(file).stdin(Stdio::null()).status()
+            });
+            eprintln!("\n$ {line}\n{}", String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()));
+            status
         } else {
             eprintln!("$ {line}");
             command.status()

@@ -3,12 +3,12 @@
 use clap::ValueEnum;
 
 /// All steps: those that fail fast first. The two columns of a row run beside each other. The steps on the right mostly wait: for
-/// downloads, servers, killed processes and the disk.
-pub const ORDER: [[&[Step]; 2]; 3] = [
+/// downloads, servers, killed processes and the disk. Steps with many time limits run alone.
+pub const ORDER: [[&[Step]; 2]; 4] = [
     [&[Step::Fmt, Step::Clippy], &[Step::Install, Step::Deny]],
+    [&[Step::Test], &[]],
     [
         &[
-            Step::Test,
             Step::Api,
             Step::Doc,
             Step::Features,
@@ -20,7 +20,6 @@ pub const ORDER: [[&[Step]; 2]; 3] = [
         ],
         &[Step::Ignored, Step::Kill],
     ],
-    // Measures times, so nothing else runs.
     [&[Step::Pages], &[]],
 ];
 

@@ -327,9 +327,14 @@ fn charge_that_a_comparison_may_have_counted_is_uncertain_until_the_next() {
         assert!(matches!(compare(&mut book, balance, LATER + 60_000), Outcome::Resolved(_)));
         assert_eq!(amounts(book.totals()), (charged, 0, 0, 5));
     }
-    // This one may be older than the baseline.
+    // This one may be older than the baseline, or a comparison may have counted it.
     charge(&mut book, LATER - 1, LATER + 20);
-    assert_eq!((amounts(book.totals()), book.balance()), ((6, 0, 3, 5), None));
+    assert_eq!((amounts(book.totals()), book.balance()), ((3, 0, 6, 5), None));
+    // Nothing was compared since this baseline.
+    let mut book = Book::default();
+    compare(&mut book, 100, LATER);
+    charge(&mut book, LATER - 1, LATER + 20);
+    assert_eq!((amounts(book.totals()), book.balance()), ((3, 0, 0, 0), None));
 }
 
 #[test]

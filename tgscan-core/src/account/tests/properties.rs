@@ -363,7 +363,8 @@ impl World {
         self.compare();
         self.check();
         let now = self.book.totals();
-        assert_eq!((now.in_flight, now.in_flight_calls, self.book.sending), (0, 0, 0));
+        let calls = (self.book.in_flight, self.book.sending);
+        assert_eq!((now.in_flight, now.in_flight_calls, calls), (0, 0, (0, 0)));
         if had_baseline && now.uncertain_attempts == 0 {
             assert_eq!(now.charged + now.unexplained, self.lost());
         }

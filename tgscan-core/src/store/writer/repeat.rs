@@ -8,14 +8,11 @@ use std::time::Duration;
 use super::batch::has_token;
 use super::{Job, Writer};
 use crate::store::StoreError;
-use crate::store::operation::Operation;
 
 /// The pauses before a failed transaction is repeated, in milliseconds.
 const PAUSES: [u64; 6] = [50, 100, 300, 1000, 3000, 10_000];
 /// The number of failures, without other callers, after which an operation is dropped: after about an hour.
 const MAX_FAILURES: usize = 360;
-/// Longer than an operation is repeated.
-const LONGEST_FAILURE: Duration = Duration::from_secs(2 * 60 * 60);
 
 impl Writer {
     /// Reports a failed transaction to the callers, and queues the operations again that must not be lost.
@@ -31,9 +28,6 @@ impl Writer {
                 sender.send(Err(error.clone()));
             } else {
                 failures = failures.max(job.failures + usize::from(!has_callers));
-            }
-            if let Operation::Charge { elapsed, .. } = &mut job.operation {
-                *elapsed = (*elapsed).max(LONGEST_FAILURE);
             }
             let mut queue = self.lock();
             if job.failures > MAX_FAILURES {

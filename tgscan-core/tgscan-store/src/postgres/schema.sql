@@ -8,7 +8,7 @@ INSERT INTO meta (version) VALUES (1);
 
 -- Open stores. One whose lease has passed is lost, and so are its calls in flight.
 CREATE TABLE owners (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint PRIMARY KEY,
     lease_until bigint NOT NULL
 );
 

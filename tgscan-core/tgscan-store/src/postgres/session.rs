@@ -147,11 +147,14 @@ impl Shared {
     }
 }
 
-/// Becomes a new owner.
+/// Becomes a new owner. Its number is random, because the sequence of a restored database or a promoted standby may return the
+/// number of an owner that it lacks and that is alive.
 pub(super) async fn new_owner(client: &Connection, lease: Duration) -> Result<OwnerId, Error> {
     let lease = millis(lease);
-    let insert =
-        format!("INSERT INTO {{schema}}.owners (lease_until) VALUES ({{now}} + {lease}) RETURNING id");
+    let insert = format!(
+        "INSERT INTO {{schema}}.owners (id, lease_until)
+        VALUES (1 + floor(random() * (1::bigint << 48))::bigint, {{now}} + {lease}) RETURNING id"
+    );
     Ok(unsigned(client.change(&insert).await?.unwrap_or_default()))
 }
 

@@ -26,6 +26,7 @@ mod damage;
 mod disk;
 #[cfg(all(feature = "postgres", unix))]
 mod doubt;
+mod dropped;
 mod expiry;
 #[cfg(feature = "redb")]
 mod file;

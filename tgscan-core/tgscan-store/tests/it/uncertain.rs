@@ -1,6 +1,6 @@
 //! Uncertain calls, and the limits that they count against.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
@@ -229,6 +229,43 @@ fn charge_of_a_free_method_is_known_to_other_processes_after_a_minute(open: fn()
     assert_eq!(block_on(subject.client(&paid).user_check("bob_1")).unwrap().credits, Credits::Charged(3));
     free.timer().advance(Duration::from_secs(60));
     assert!(block_on(client.user_check("carol_1")).unwrap_err().is_cap_reached());
+}
+
+/// A store whose first transaction waits for 30 s, and another process compares with the balance in the meantime.
+struct ComparedFirst {
+    subject: Arc<Subject>,
+    mock: Mock,
+    is_done: AtomicBool,
+}
+
+impl Change for ComparedFirst {
+    fn before(&self) -> Result<(), StoreError> {
+        if !self.is_done.swap(true, Ordering::Relaxed) {
+            self.subject.clock.advance(Duration::from_secs(10));
+            // The mock takes no credits for a free method.
+            self.mock.set_credits(self.mock.account().credits - 3);
+            let other = self.subject.client(&self.mock);
+            let compared = std::thread::spawn(move || block_on(other.reconcile()).unwrap().outcome);
+            assert_eq!(compared.join().unwrap(), Outcome::Unexplained(3));
+            self.subject.clock.advance(Duration::from_secs(20));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn charge_of_a_free_method_that_waits_beside_a_comparison_counts_once() {
+    let subject = Arc::new(Subject::memory());
+    let mock = Mock::builder().seed(7).cost::<UserCheck>(3).build().unwrap();
+    assert_eq!(block_on(subject.client(&mock).reconcile()).unwrap().outcome, Outcome::Baseline);
+    let change =
+        ComparedFirst { subject: subject.clone(), mock: mock.clone(), is_done: AtomicBool::new(false) };
+    let store = Arc::new(Over::new(subject.store.clone(), change));
+    let client = mock.client().with_store(store, policy());
+    subject.clock.advance(Duration::from_secs(10));
+    assert_eq!(block_on(client.user_check("alice_1")).unwrap().credits, Credits::Charged(3));
+    let totals = block_on(subject.account().book()).unwrap().totals();
+    assert_eq!((totals.charged, totals.uncertain, totals.unexplained), (0, 3, 3));
 }
 
 /// Keeps the errors of attempts.

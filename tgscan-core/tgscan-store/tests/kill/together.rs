@@ -1,5 +1,6 @@
 //! Many processes that share a store, all running concurrently.
 
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -13,6 +14,8 @@ use crate::run::{NEVER, PRICE, QUESTIONS, Running, Service, lifetime, reply, run
 
 const PROCESSES: usize = 8;
 const CAP: u64 = 100;
+/// Between two calls of `meanwhile`: short compared with a call, and long enough to leave the processor to the children.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Credits between two cuts of the connections.
 const EACH: u64 = 60;
 
@@ -64,7 +67,7 @@ pub(crate) fn lose_connections(backend: &Backend, seed: u64) -> Result<(), Viola
         || {
             // While they run, so that a slow machine has as many as a fast one.
             if service.mock.account().spent < (cuts + 1) * EACH {
-                return std::thread::yield_now();
+                return;
             }
             if cuts % 5 == 4 {
                 backend.restart();
@@ -136,14 +139,20 @@ fn run_all(
     moment: impl Fn(usize) -> Duration,
     mut meanwhile: impl FnMut(),
 ) -> Vec<Vec<String>> {
+    // Disconnected when no child runs any more.
+    let (running, ended) = channel::<()>();
     std::thread::scope(|scope| {
         let children: Vec<_> = (0..PROCESSES)
             .map(|process| {
-                let moment = moment(process);
-                scope.spawn(move || run_child(orders, moment, |_| {}).0)
+                let (moment, running) = (moment(process), running.clone());
+                scope.spawn(move || {
+                    let _running = running;
+                    run_child(orders, moment, |_| {}).0
+                })
             })
             .collect();
-        while !children.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+        drop(running);
+        while ended.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
             meanwhile();
         }
         children.into_iter().map(|child| child.join().unwrap()).collect()

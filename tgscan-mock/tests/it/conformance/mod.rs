@@ -1,8 +1,8 @@
 //! The suite passes for a correct transport, and fails on the right line for incorrect ones.
 
+mod by_length;
+
 use std::fmt;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -351,59 +351,6 @@ fn a_correct_transport_passes_on_a_busy_machine() {
         calls: AtomicU32::new(0),
     };
     block_on(conformance::run(Scheme::Http, make)).assert_passed();
-}
-
-/// A minimal HTTP client that reads bodies only by their length.
-#[derive(Debug)]
-struct ByLength(Duration);
-
-impl ByLength {
-    fn exchange(&self, request: &Request<Bytes>) -> std::io::Result<Response<Bytes>> {
-        let authority = request.uri().authority().unwrap().as_str();
-        let mut stream = TcpStream::connect(authority)?;
-        stream.set_read_timeout(Some(self.0))?;
-        write!(stream, "POST {} HTTP/1.1\r\nhost: {authority}\r\n", request.uri().path())?;
-        for (name, value) in request.headers() {
-            write!(stream, "{name}: {}\r\n", value.to_str().unwrap())?;
-        }
-        write!(stream, "content-length: {}\r\n\r\n", request.body().len())?;
-        stream.write_all(request.body())?;
-        let mut reader = BufReader::new(stream);
-        let mut response = Response::new(Bytes::new());
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let mut length = None;
-        loop {
-            line.clear();
-            reader.read_line(&mut line)?;
-            let Some((name, value)) = line.trim_end().split_once(':') else { break };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().ok();
-            }
-        }
-        let length = length.ok_or_else(|| std::io::Error::other("no content-length"))?;
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        *response.body_mut() = body.into();
-        Ok(response)
-    }
-}
-
-#[async_trait]
-impl Transport for ByLength {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        self.exchange(&request).map_err(TransportError::new)
-    }
-}
-
-#[test]
-fn transport_that_only_reads_bodies_by_length_fails() {
-    let report = block_on(conformance::run(Scheme::Http, |endpoint| ByLength(endpoint.time_limit)));
-    let is_failed = |name: &str| report.failures().any(|case| case.name == name);
-    for framing in ["in chunks of odd sizes", "in chunks, with trailers", "that ends with the connection"] {
-        assert!(is_failed(&format!("a complete answer {framing}")), "{report}");
-    }
-    assert!(!is_failed("a complete answer by its length"), "{report}");
 }
 
 #[test]
