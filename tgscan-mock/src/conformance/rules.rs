@@ -95,7 +95,8 @@ async fn arrives_intact(bench: Bench) -> Result<(), Problem> {
     };
     for (name, value) in &arrived.headers {
         let holds = |secret: &[u8]| value.as_bytes().windows(secret.len()).any(|part| part == secret);
-        if holds(REDACTED.as_bytes()) || holds(b"Mixed_Case_Name") {
+        // The record keeps a key that is a part of a word.
+        if holds(REDACTED.as_bytes()) || holds(Mock::LIVE_KEY.as_bytes()) || holds(b"Mixed_Case_Name") {
             return Err(format!("the API key or the query is copied into the header `{name}`").into());
         }
         if !sent.contains_key(name) && !OF_THE_CONNECTION.contains(&name.as_str()) {

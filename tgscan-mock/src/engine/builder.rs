@@ -3,7 +3,7 @@
 #[cfg(feature = "server")]
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tgscan_core::types::{ApiMethod, registry::infos};
 use super::account::KeyKind;
 use super::costs::MethodCost;
 use super::script::Script;
-use super::{Engine, Manner, Mock, Repeat, Settings, State};
+use super::{BUILT, Engine, Manner, Mock, Repeat, Settings, State};
 use crate::VirtualTimer;
 use crate::data::{Profile, TODAY, World, date, parse_date};
 
@@ -285,7 +285,7 @@ impl MockBuilder {
             #[cfg(feature = "server")]
             changed: tokio::sync::Notify::new(),
         };
-        Mock { engine: Arc::new(engine), verifies: AtomicBool::new(true) }
+        Mock { engine: Arc::new(engine), verifier: AtomicU64::new(BUILT) }
     }
 }
 

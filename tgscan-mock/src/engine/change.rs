@@ -11,7 +11,7 @@ use super::builder::check_keys;
 use super::fault::milliseconds;
 use super::object::from_object;
 use super::step::{MOST_LATENCY_MS, checked_latency};
-use super::{InvalidMock, MethodCost, Mock, State, costs};
+use super::{InvalidMock, MethodCost, Mock, Repeat, State, costs};
 use crate::data::World;
 
 /// Changes of settings. Missing fields keep their values.
@@ -27,6 +27,9 @@ pub(crate) struct Change {
     /// Latency of each answer in milliseconds.
     #[schemars(range(max = MOST_LATENCY_MS))]
     latency_ms: Option<u64>,
+    /// Answer to a repeated query.
+    #[schemars(with = "Option<String>", extend("enum" = ["same", "varied", null]))]
+    repeat: Option<Repeat>,
     /// Costs by API method; missing methods keep theirs.
     #[serde(default)]
     #[schemars(schema_with = "costs::schema")]
@@ -57,6 +60,7 @@ impl Mock {
             let latency = checked_latency(latency).map_err(InvalidMock)?;
             settings.latency = Some(latency).filter(|latency| !latency.is_zero());
         }
+        settings.repeat = change.repeat.unwrap_or(settings.repeat);
         settings.answers_unexpected = change.answers_unexpected.unwrap_or(settings.answers_unexpected);
         costs::set(&mut settings.costs, &change.costs).map_err(InvalidMock)?;
         for (kind, keys) in [
@@ -83,6 +87,9 @@ impl Mock {
 pub(crate) struct CurrentState {
     seed: u64,
     latency_ms: u64,
+    /// Answer to a repeated query.
+    #[schemars(with = "String", extend("enum" = ["same", "varied"]))]
+    repeat: Repeat,
     /// Costs by API method.
     #[schemars(schema_with = "costs::schema")]
     costs: costs::Costs,
@@ -107,6 +114,7 @@ impl CurrentState {
         Self {
             seed: settings.world.seed,
             latency_ms: milliseconds(settings.latency.unwrap_or_default()),
+            repeat: settings.repeat,
             costs: settings.costs.clone(),
             num_live_keys: keys(KeyKind::Live),
             num_test_keys: keys(KeyKind::Test),

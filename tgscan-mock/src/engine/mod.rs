@@ -24,7 +24,7 @@ mod step;
 mod verify;
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -87,14 +87,17 @@ use crate::data::{Profile, World};
 /// ```
 pub struct Mock {
     engine: Arc<Engine>,
-    /// Whether dropping this handle verifies the expectations: true for the built handle, and for a clone through which
-    /// calls are expected after that one was dropped.
-    verifies: AtomicBool,
+    /// The number of this handle if dropping it verifies expectations: [`BUILT`] for the built handle, which verifies all;
+    /// a higher one for a clone that added some after that one was dropped, and verifies these; 0 for others.
+    verifier: AtomicU64,
 }
+
+/// The number of the built handle.
+const BUILT: u64 = 1;
 
 impl Clone for Mock {
     fn clone(&self) -> Self {
-        Self { engine: self.engine.clone(), verifies: AtomicBool::new(false) }
+        Self { engine: self.engine.clone(), verifier: AtomicU64::new(0) }
     }
 }
 
@@ -133,13 +136,13 @@ struct Settings {
 struct State {
     settings: Arc<Settings>,
     account: Account,
-    /// How often each query was asked, if answers depend on it.
-    asked: repeat::Counts,
+    /// The number of answers to each query, if answers depend on it.
+    answers: repeat::Counts,
     recording: Recording,
     script: Script,
     expected: Expectations,
-    /// Whether the built handle was dropped.
-    is_orphaned: bool,
+    /// The latest number of a handle that verifies expectations; 0 until the built handle is dropped.
+    verifiers: u64,
     /// The tasks that wait until the expectations are met.
     waiting: Vec<Waker>,
 }
@@ -148,11 +151,11 @@ impl State {
     fn new(settings: Arc<Settings>) -> Self {
         Self {
             account: Account::new(settings.credits),
-            asked: repeat::Counts::default(),
+            answers: repeat::Counts::default(),
             recording: Recording::default(),
             script: settings.script.clone(),
             expected: Expectations::default(),
-            is_orphaned: false,
+            verifiers: 0,
             waiting: Vec::new(),
             settings,
         }
@@ -249,9 +252,9 @@ impl Mock {
     /// Resets settings, account, recorded requests, script and counts to their initial state, and removes expectations.
     pub fn reset(&self) {
         self.with_state(|state| {
-            let (recording, is_orphaned) = (state.recording.restarted(), state.is_orphaned);
+            let (recording, verifiers) = (state.recording.restarted(), state.verifiers);
             let waiting = std::mem::take(&mut state.waiting);
-            *state = State { recording, is_orphaned, waiting, ..State::new(self.engine.start.clone()) };
+            *state = State { recording, verifiers, waiting, ..State::new(self.engine.start.clone()) };
         });
     }
 
@@ -265,13 +268,15 @@ impl Mock {
         self.engine.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state, and wakes the tasks that wait until the expectations are met.
+    /// Changes the state, and wakes the tasks that wait for changes.
     fn with_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let changed = change(&mut state);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
+        #[cfg(feature = "server")]
+        self.engine.changed.notify_waiters();
         changed
     }
 }

@@ -94,11 +94,7 @@ pub(crate) fn since_1970(time: SystemTime) -> u64 {
 
 impl RecordedRequest {
     /// Creates a record with only the HTTP method and the headers set.
-    pub(super) fn new(
-        http_method: &'static str,
-        headers: &HeaderMap,
-        redact: impl Fn(&str) -> String,
-    ) -> Self {
+    pub(super) fn new(http_method: &'static str, headers: &HeaderMap, keys: &[(String, KeyKind)]) -> Self {
         Self {
             number: 0,
             http_method,
@@ -106,7 +102,7 @@ impl RecordedRequest {
             is_test: false,
             path: String::new(),
             url_query: None,
-            headers: without_key(headers, redact),
+            headers: without_key(headers, keys),
             form: String::new(),
             body: None,
             key: None,
@@ -214,14 +210,64 @@ impl Recording {
 }
 
 /// Copies headers without the API key, redacted. A clone would keep the connection's read buffer alive, which contains the key.
-fn without_key(headers: &HeaderMap, redact: impl Fn(&str) -> String) -> HeaderMap {
+fn without_key(headers: &HeaderMap, keys: &[(String, KeyKind)]) -> HeaderMap {
     let copy = |(name, value): (&HeaderName, &HeaderValue)| {
-        let redacted = value.to_str().ok().and_then(|text| HeaderValue::from_str(&redact(text)).ok());
-        let mut copy = redacted.or_else(|| HeaderValue::from_bytes(value.as_bytes()).ok())?;
+        let mut copy = HeaderValue::from_bytes(&redact_bytes(value.as_bytes(), keys)).ok()?;
         copy.set_sensitive(value.is_sensitive());
         Some((HeaderName::from_bytes(name.as_str().as_bytes()).ok()?, copy))
     };
     headers.iter().filter(|(name, _)| **name != API_KEY).filter_map(copy).collect()
+}
+
+/// Replaces each API key in a text.
+pub(super) fn redact(text: &str, keys: &[(String, KeyKind)]) -> String {
+    String::from_utf8_lossy(&redact_bytes(text.as_bytes(), keys)).into_owned()
+}
+
+/// Replaces each API key, also a percent-encoded one, unless it is only a part of a word.
+fn redact_bytes(text: &[u8], keys: &[(String, KeyKind)]) -> Vec<u8> {
+    let mut redacted = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while at < text.len() {
+        let (before, rest) = text.split_at(at);
+        let escape = before.len().checked_sub(3).and_then(|start| escaped(&before[start..]));
+        let is_in_word = escape.or(before.last().copied()).is_some_and(|byte| byte.is_ascii_alphanumeric());
+        let found =
+            keys.iter().filter(|_| !is_in_word).filter_map(|(key, _)| after_key(rest, key.as_bytes()));
+        // The longest key, which another one may be a part of.
+        if let Some(after) = found.min_by_key(|after| after.len()) {
+            redacted.extend_from_slice(REDACTED.as_bytes());
+            at = text.len() - after.len();
+        } else {
+            redacted.push(text[at]);
+            at += 1;
+        }
+    }
+    redacted
+}
+
+/// Returns the text after a key, or `None` if the text does not begin with the key as a whole word.
+fn after_key<'a>(text: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    let decoded = || {
+        key.iter()
+            .try_fold(text, |text, byte| first(text).filter(|(first, _)| first == byte).map(|(_, rest)| rest))
+    };
+    let after = text.strip_prefix(key).or_else(decoded)?;
+    let is_in_word = first(after).is_some_and(|(byte, _)| byte.is_ascii_alphanumeric());
+    (!is_in_word).then_some(after)
+}
+
+/// Splits off the first byte, decoded.
+fn first(text: &[u8]) -> Option<(u8, &[u8])> {
+    let escape = text.split_at_checked(3).and_then(|(escape, rest)| Some((escaped(escape)?, rest)));
+    escape.or_else(|| text.split_first().map(|(byte, rest)| (*byte, rest)))
+}
+
+/// Decodes a percent-encoded byte.
+fn escaped(text: &[u8]) -> Option<u8> {
+    let [b'%', high, low] = *text else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? * 16 + digit(low)?)
 }
 
 #[cfg(test)]
@@ -240,7 +286,7 @@ mod tests {
             sent.append(name, HeaderValue::from_static(value));
         }
         sent.insert("x-b", HeaderValue::from_bytes(b"\xff").unwrap());
-        let copy = without_key(&sent, str::to_owned);
+        let copy = without_key(&sent, &[]);
         sent.remove("api-key");
         assert_eq!(copy, sent);
         assert!(copy["authorization"].is_sensitive() && !copy["accept"].is_sensitive());

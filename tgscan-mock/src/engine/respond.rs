@@ -7,7 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 
 use super::expect::{Action, AnyStrategy};
-use super::recording::{REDACTED, RecordedRequest};
+use super::recording::{RecordedRequest, redact};
 use super::refusal::Refusal;
 use super::route::{self, Draw, Route};
 use super::{Class, Fault, FaultKind, Mock, Outcome, Repeat, Settings, State, Wire, check};
@@ -34,9 +34,10 @@ impl Mock {
                     }
                     Err(_) if settings.answers_unexpected => {}
                     Err(why) => {
+                        let why = redact(&why, &settings.keys);
                         let refusal = Refusal::new(StatusCode::BAD_REQUEST, format!("tgscan-mock: {why}"));
                         state.expected.add_mismatch(why);
-                        return self.record(state, record, Err(refusal), settings, latency);
+                        return finish(state, record, Err(refusal), settings, latency);
                     }
                 }
             }
@@ -61,7 +62,7 @@ impl Mock {
                 }
                 record.fault = fault;
             }
-            self.record(state, record, answered, settings, latency)
+            finish(state, record, answered, settings, latency)
         })
     }
 
@@ -73,7 +74,7 @@ impl Mock {
             let answered =
                 route.and_then(|route| respond(state, route, &record, Action::Usual, fault, settings));
             record.fault = fault.filter(|_| answered.is_ok()).cloned();
-            self.record(state, record, answered, settings, settings.latency)
+            finish(state, record, answered, settings, settings.latency)
         })
     }
 
@@ -90,39 +91,38 @@ impl Mock {
             let settings = &*state.settings.clone();
             let (mut record, _) = check(request, settings);
             record.received = Some(now);
-            self.record(state, record, Err(Refusal::new(status, why)), settings, settings.latency)
+            finish(state, record, Err(Refusal::new(status, why)), settings, settings.latency)
         })
     }
+}
 
-    fn record(
-        &self,
-        state: &mut State,
-        mut record: RecordedRequest,
-        answered: Result<Outcome, Refusal>,
-        settings: &Settings,
-        latency: Option<Duration>,
-    ) -> Outcome {
-        let mut outcome = answered.unwrap_or_else(|refusal| {
-            record.refusal = Some(refusal.message.clone());
-            let stated = settings.manner.as_ref().and_then(|manner| manner.refusal(&refusal));
-            let response = stated.unwrap_or_else(|| {
-                let status = settings.error_status.of(refusal.status);
-                let mut response = json(status, Bytes::from(refusal.envelope()));
-                check::add_headers(status, response.headers_mut());
-                response
-            });
-            Outcome::new(Wire::Whole(response), Class::Api)
+/// Completes the outcome of a request, and records the request.
+fn finish(
+    state: &mut State,
+    mut record: RecordedRequest,
+    answered: Result<Outcome, Refusal>,
+    settings: &Settings,
+    latency: Option<Duration>,
+) -> Outcome {
+    let mut outcome = answered.unwrap_or_else(|refusal| {
+        record.refusal = Some(redact(&refusal.message, &settings.keys));
+        let stated = settings.manner.as_ref().and_then(|manner| manner.refusal(&refusal));
+        let response = stated.unwrap_or_else(|| {
+            let status = settings.error_status.of(refusal.status);
+            let mut response = json(status, Bytes::from(refusal.envelope()));
+            check::add_headers(status, response.headers_mut());
+            response
         });
-        outcome.latency = outcome.latency.or(latency);
-        record.charged = outcome.charged;
-        if let Wire::Whole(response) | Wire::Slow(response) | Wire::Partial(response, ..) = &outcome.wire {
-            record.status = Some(response.status().as_u16());
-        }
-        outcome.number = state.recording.push(record);
-        #[cfg(feature = "server")]
-        self.engine.changed.notify_waiters();
-        outcome
+        Outcome::new(Wire::Whole(response), Class::Api)
+    });
+    outcome.latency = outcome.latency.or(latency);
+    record.charged = outcome.charged;
+    if let Wire::Whole(response) | Wire::Slow(response) | Wire::Partial(response, ..) = &outcome.wire {
+        record.status = Some(response.status().as_u16());
     }
+    record.form = redact(&record.form, &settings.keys);
+    outcome.number = state.recording.push(record);
+    outcome
 }
 
 /// Answers a valid request, applies the fault, and charges the account.
@@ -154,7 +154,16 @@ fn respond(
         Some(fault) => Outcome::with_fault(fault, response).ok_or_else(|| changes_nothing(fault))?,
     };
     outcome.charged = state.account.charge(&route.info, cost, record.is_test)?;
+    // Only now, since a refused call gets no answer.
+    if settings.repeat == Repeat::Varied && !is_pinned {
+        *state.answers.of(question(record)) += 1;
+    }
     Ok(outcome)
+}
+
+/// Returns the hash of a method and its query.
+fn question(record: &RecordedRequest) -> u64 {
+    Seed::new(0).and_text(&record.path).and_text(&record.form).value()
 }
 
 /// Draws an answer. Returns its body and its cost.
@@ -168,7 +177,7 @@ fn draw(
     let RecordedRequest { path, form, .. } = record;
     let mut world = settings.world.clone();
     if settings.repeat == Repeat::Varied {
-        world = world.other(state.asked.count(Seed::new(0).and_text(path).and_text(form).value()));
+        world = world.other(*state.answers.of(question(record)));
     }
     let seed = Seed::new(world.seed).and_text(path).and_text(form).value();
     // An answer with the balance is free, so the balance is the same before and after.
@@ -183,9 +192,9 @@ fn check(
 ) -> (RecordedRequest, Result<&'static Route, Refusal>) {
     let key = check::key(request, &settings.keys);
     // A client that sends its key in the wrong place must not find it in the record.
-    let redact =
-        |text: &str| settings.keys.iter().fold(text.to_owned(), |text, (key, _)| text.replace(key, REDACTED));
-    let mut record = RecordedRequest::new(check::method_name(request.method()), request.headers(), redact);
+    let redact = |text: &str| redact(text, &settings.keys);
+    let mut record =
+        RecordedRequest::new(check::method_name(request.method()), request.headers(), &settings.keys);
     record.key = key.as_ref().ok().copied();
     record.url_query = request.uri().query().map(redact);
     let path = request.uri().path();

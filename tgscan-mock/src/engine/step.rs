@@ -45,7 +45,7 @@ impl ScriptStep {
             ));
         }
         if self.times != 1 {
-            return Err("set `times` to the expectation instead of its fault".into());
+            return Err("set `times` on the expectation, not on its fault".into());
         }
         Ok(self.fault)
     }

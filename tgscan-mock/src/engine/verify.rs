@@ -10,16 +10,16 @@ use std::time::Duration;
 use tgscan_core::Timer;
 use tgscan_core::types::ApiMethod;
 
-use super::expect::{Expect, Expectations, UnmetExpectations, plural, report};
+use super::expect::{Expect, Expectations, Origin, UnmetExpectations, current_test, plural, report};
 use super::script::accept;
-use super::{Mock, State, route};
+use super::{BUILT, Mock, State, route};
 
 impl Mock {
     /// Adds an expected call and its response. From now on, a request that no expectation matches, or one too many, is
     /// refused with an error envelope that gives the reason, and makes [`verify`](Self::verify) fail.
     ///
     /// The original handle, which is not a clone, verifies all expectations when it is dropped, including those of its
-    /// clones, unless they were verified before. A clone that adds expectations after that verifies them when it is
+    /// clones, unless they were verified before. A clone that adds expectations after that verifies these when it is
     /// dropped.
     ///
     /// If several expectations match a request, the first one that accepts another call applies.
@@ -30,10 +30,14 @@ impl Mock {
     #[track_caller]
     pub fn expect<M: ApiMethod>(&self, expect: Expect<M>) {
         accept(route::checked(M::NAME).map(drop));
-        let State { expected, is_orphaned, .. } = &mut *self.state();
-        expected.push(expect.into_expected(), Some(Location::caller()));
-        expected.is_verified_by_drop = true;
-        self.verifies.fetch_or(*is_orphaned, Ordering::Relaxed);
+        let State { expected, verifiers, .. } = &mut *self.state();
+        if self.verifier.load(Ordering::Relaxed) == 0 && *verifiers > 0 {
+            *verifiers += 1;
+            self.verifier.store(*verifiers, Ordering::Relaxed);
+        }
+        let origin = Origin { place: Location::caller(), verifier: self.verifier.load(Ordering::Relaxed) };
+        expected.push(expect.into_expected(), Some(origin));
+        expected.test = expected.test.take().or_else(current_test);
     }
 
     /// Removes all expectations and mismatches. From now on every request is answered as without expectations.
@@ -73,22 +77,28 @@ impl Mock {
     pub fn verify(&self) -> Result<(), UnmetExpectations> {
         let mut state = self.state();
         state.expected.is_verified = true;
-        report(&state)
+        report(&state, None)
     }
 
-    /// Returns whether dropping this handle verifies the expectations.
-    fn verifies_when_dropped(&self) -> bool {
-        let verifies = self.verifies.load(Ordering::Relaxed);
-        let State { expected, is_orphaned, .. } = &mut *self.state();
-        *is_orphaned |= verifies;
-        verifies && expected.is_verified_by_drop && !expected.is_verified
+    /// Reports the unmet expectations that dropping this handle verifies.
+    fn unmet_when_dropped(&self) -> Option<UnmetExpectations> {
+        let verifier = self.verifier.load(Ordering::Relaxed);
+        let mut state = self.state();
+        if verifier == BUILT {
+            state.verifiers = BUILT;
+        }
+        if verifier == 0 || !state.expected.is_verified_by_drop() || state.expected.is_verified {
+            return None;
+        }
+        // A call for another clone may still come.
+        let only = Some(verifier).filter(|verifier| *verifier > BUILT);
+        report(&state, only).err()
     }
 }
 
 impl Drop for Mock {
     fn drop(&mut self) {
-        let unmet = if self.verifies_when_dropped() { self.verify().err() } else { None };
-        match unmet {
+        match self.unmet_when_dropped() {
             // The error that failed the test contains no query, and may follow from an unexpected call.
             Some(unmet) if std::thread::panicking() => print(&format!("while the test failed, {unmet}")),
             Some(unmet) => fail(&unmet),

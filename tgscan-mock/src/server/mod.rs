@@ -122,14 +122,14 @@ impl ServerOptions {
 ///
 /// | path | HTTP method | description |
 /// |---|---|---|
-/// | `/_mock/state` | `GET` | returns seed, latency, costs, account, and the numbers of keys, requests and faults |
-/// | | `PUT` | changes any of `credits`, `seed`, `latency_ms`, `costs`, `live_keys`, `test_keys`, `revoked_keys`, `answers_unexpected`: `{"credits": 5}` |
+/// | `/_mock/state` | `GET` | returns seed, latency, `repeat`, costs, account, and the numbers of keys, requests and faults |
+/// | | `PUT` | changes any of `credits`, `seed`, `latency_ms`, `repeat`, `costs`, `live_keys`, `test_keys`, `revoked_keys`, `answers_unexpected`: `{"credits": 5}` |
 /// | `/_mock/requests` | `GET` | returns the requests, oldest first, like [`Mock::requests`] |
 /// | `/_mock/request?number=N` | `GET` | returns a request with its answer |
 /// | `/_mock/changes?after=CURSOR` | `GET` | waits up to a second, and returns the requests after an earlier answer's `cursor`, the state, the script, and the progress of the expectations |
 /// | `/_mock/faults` | `POST` | appends to the script: a list of [`ScriptStep`](crate::ScriptStep)s |
 /// | | `GET`, `DELETE` | returns the number of remaining steps; removes them |
-/// | `/_mock/expectations` | `POST` | adds a list of `{"method": …}` with `query`, `times`, `name`, `in_order`, `latency_ms`, `answer` (the `result` to return) or `fault`, like [`Mock::expect`] |
+/// | `/_mock/expectations` | `POST` | adds a list of `{"method": …}` with `query`, `times` or `at_least` and `at_most`, `name`, `in_order`, `latency_ms`, `answer` (the `result` to return) or `fault`, like [`Mock::expect`] |
 /// | | `GET`, `DELETE` | returns whether they are met, and a report if not; removes them |
 /// | `/_mock/reset` | `POST` | [`Mock::reset`]: restores the state at the start |
 /// | `/_mock/openapi.json` | `GET` | the OpenAPI 3.1 document of the API |

@@ -94,6 +94,18 @@ fn a_repeated_query_gets_the_same_answer_unless_varied() {
 }
 
 #[test]
+fn a_refused_call_does_not_change_the_next_varied_answer() {
+    let [refused, fresh] =
+        [0, 1000].map(|credits| Mock::builder().repeat(Repeat::Varied).credits(credits).build().unwrap());
+    let ask = |mock: &Mock| answer(mock, &post("/search", Mock::LIVE_KEY, "query=alice"));
+    assert_eq!(ask(&refused).status(), 402);
+    refused.set_credits(1000);
+    for _ in 0..3 {
+        assert_eq!(ask(&refused).body(), ask(&fresh).body());
+    }
+}
+
+#[test]
 fn varied_answers_are_charged_what_they_state() {
     let mock = Mock::builder().repeat(Repeat::Varied).credits(1_000_000).build().unwrap();
     let (client, query) = (mock.client(), "alice".parse::<UserQuery>().unwrap());
@@ -196,6 +208,36 @@ fn a_key_in_the_wrong_place_is_not_recorded() {
     assert!(!format!("{requests:?}").contains("live-key"), "{requests:?}");
     assert_eq!(requests[0].headers["authorization"], "Bearer (an API key)");
     assert_eq!(requests[0].url_query.as_deref(), Some("key=(an API key)"));
+}
+
+#[test]
+fn a_key_in_an_unusual_form_is_not_recorded() {
+    let builder = Mock::builder().live_key("abcd").test_key("abcd-def").revoked_key("own/key").strict();
+    let mock = builder.build().unwrap();
+    let send = |path: &str, header: &[u8], body: &'static str| {
+        let mut request = post(path, "abcd", body);
+        request.headers_mut().insert("x-copy", http::HeaderValue::from_bytes(header).unwrap());
+        answer(&mock, &request);
+        mock.requests().pop().unwrap()
+    };
+    let record = send("/search?a=abcd-def&b=own%2Fkey&c=%61bcd%3dabcd", b"\xe9 own/key \xe9", "query=abcd");
+    assert_eq!(
+        record.url_query.as_deref(),
+        Some("a=(an API key)&b=(an API key)&c=(an API key)%3d(an API key)")
+    );
+    assert_eq!(record.headers["x-copy"].as_bytes(), b"\xe9 (an API key) \xe9");
+    assert_eq!(record.form, "query=(an API key)");
+    // The key is only a part of these words.
+    let record = send("/search?abcde=xabcd", b"abcde", "query=abcde");
+    assert_eq!((record.url_query.as_deref(), record.form.as_str()), (Some("abcde=xabcd"), "query=abcde"));
+    assert_eq!(record.headers["x-copy"], "abcde");
+    // A refusal repeats a part of the request, and so does a mismatch.
+    let refused = send("/search", b"", "query=alice&own%2Fkey=1").refusal.unwrap();
+    assert!(refused.contains("one argument too many: `(an API key)`"), "{refused}");
+    mock.expect(tgscan_mock::Expect::<SimilarGroups>::any().never());
+    send("/search", b"", "query=abcd");
+    let unmet = mock.verify().unwrap_err().to_string();
+    assert!(unmet.contains("(an API key)") && !unmet.contains("abcd"), "{unmet}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn state_can_be_read_and_the_balance_set() {
     send(server.address(), &search(Mock::LIVE_KEY));
     let (status, state) = control(server.address(), "GET", "state", "");
     let expected = json!({"seed": 7, "credits": 9, "spent": 1, "granted": 10, "charged_calls": 1, "requests": 1,
-        "latency_ms": 0, "dropped_requests": 0, "faults_left": 0, "answers_unexpected": false,
+        "latency_ms": 0, "repeat": "same", "dropped_requests": 0, "faults_left": 0, "answers_unexpected": false,
         "num_live_keys": 1, "num_test_keys": 1, "num_revoked_keys": 0, "costs": state["costs"].clone()});
     assert_eq!(state["costs"], json!({"search": {}, "similar_groups": {}}));
     assert_eq!((status, state), (200, expected));
@@ -72,6 +72,26 @@ fn faults_can_be_scripted_and_removed() {
 }
 
 #[test]
+fn a_number_of_calls_can_have_limits() {
+    let mock = Mock::new();
+    let server = started(&mock);
+    for (limits, met) in [
+        (r#""at_least": 1"#, vec![1, 2, 3]),
+        (r#""at_most": 1"#, vec![0, 1]),
+        (r#""at_least": 1, "at_most": 2"#, vec![1, 2]),
+    ] {
+        let is_met = |calls: &usize| {
+            mock.reset();
+            let expected = format!(r#"[{{"method": "search", {limits}}}]"#);
+            assert_eq!(control(server.address(), "POST", "expectations", &expected).0, 200);
+            (0..*calls).for_each(|_| drop(send(server.address(), &search(Mock::LIVE_KEY))));
+            mock.verify().is_ok()
+        };
+        assert_eq!((0..4).filter(is_met).collect::<Vec<usize>>(), met, "{limits}");
+    }
+}
+
+#[test]
 fn answers_can_be_given_and_calls_expected() {
     let mock = Mock::new();
     let server = started(&mock);
@@ -100,6 +120,8 @@ fn answers_can_be_given_and_calls_expected() {
         (r#"[{"method": "search", "answer": {"user": 5}}]"#, "the answer of `search`"),
         (r#"[{"method": "search", "latency_ms": 3600001}]"#, "a number from 0 to 3600000"),
         (r#"[{"method": "search", "tiems": 2}]"#, "unknown field `tiems`"),
+        (r#"[{"method": "search", "times": 2, "at_most": 3}]"#, "`times` excludes `at_least` and `at_most`"),
+        (r#"[{"method": "search", "at_least": 3, "at_most": 2}]"#, "`at_least` is larger than `at_most`"),
     ] {
         let (status, error) = control(server.address(), "POST", "expectations", wrong);
         assert!(status == 400 && error["error"].as_str().unwrap().contains(says), "{error}");
@@ -169,11 +191,12 @@ fn settings_change_until_a_reset() {
         (status, serde_json::from_slice::<Value>(&body).unwrap())
     };
     let before = ask(Mock::LIVE_KEY);
-    let change = r#"{"seed": 8, "live_keys": ["another-key"], "latency_ms": 1,
+    let change = r#"{"seed": 8, "live_keys": ["another-key"], "latency_ms": 1, "repeat": "varied",
         "revoked_keys": ["mock-live-key"],
         "costs": {"search": {"usual": 3, "queries": {"some_username": 40}}}}"#;
     let (status, state) = control(server.address(), "PUT", "state", change);
     assert_eq!((status, &state["seed"], &state["latency_ms"]), (200, &json!(8), &json!(1)), "{state}");
+    assert_eq!(state["repeat"], "varied");
     assert_eq!(state["spent"], 1, "spent credits stay");
     let unchanged = r#"{"costs": {"search": {"usual": null}}}"#;
     assert_eq!(control(server.address(), "PUT", "state", unchanged).1["costs"], state["costs"]);

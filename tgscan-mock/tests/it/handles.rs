@@ -106,6 +106,43 @@ fn a_clone_verifies_expectations_added_after_the_built_handle_was_dropped() {
 }
 
 #[test]
+fn clones_without_the_built_handle_verify_their_own_expectations() {
+    let first = Mock::new();
+    let (one, other) = (first.clone(), first.clone());
+    drop(first);
+    expect_alice(&one);
+    other.expect(Expect::<UserCheck>::any().then_default().then_default());
+    ask_alice(&one);
+    assert_eq!(dropped(one), None, "the calls of the other may still come");
+    let says = dropped(other).expect("the other verifies");
+    assert!(says.contains("`user_check` with any query is expected 2 times"), "{says}");
+    let first = Mock::new();
+    let (one, other) = (first.clone(), first.clone());
+    drop(first);
+    expect_alice(&one);
+    other.expect(Expect::<UserCheck>::any().at_most(1));
+    let says = dropped(one).expect("it verifies, although the other handle remains");
+    assert!(says.contains("`search` with `query=alice` is expected 1 time"), "{says}");
+    assert_eq!(dropped(other), None);
+}
+
+#[test]
+fn names_the_test_that_added_the_expectation() {
+    let mock = expecting_alice();
+    let verify = move || mock.verify().unwrap_err().to_string();
+    let says = std::thread::Builder::new().name("worker".into()).spawn(verify).unwrap().join().unwrap();
+    assert!(says.ends_with(" -- --exact handles::names_the_test_that_added_the_expectation"), "{says}");
+    // A thread of a runtime has no test's name.
+    let verify = || {
+        let mock = expecting_alice();
+        mock.verify().unwrap_err().to_string()
+    };
+    let says =
+        std::thread::Builder::new().name("tokio-rt-worker".into()).spawn(verify).unwrap().join().unwrap();
+    assert!(!says.contains("--exact"), "{says}");
+}
+
+#[test]
 fn the_built_handle_verifies_after_a_reset_too() {
     let mock = expecting_alice();
     mock.reset();

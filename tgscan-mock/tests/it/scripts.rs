@@ -123,7 +123,7 @@ fn control_paths_reject_impossible_faults() {
         (
             "expectations",
             expected(r#"{"kind": "reset", "times": 2}"#),
-            "set `times` to the expectation instead of its fault",
+            "set `times` on the expectation, not on its fault",
         ),
     ] {
         let (status, error) = control(server.address(), "POST", path, &body);

@@ -72,7 +72,7 @@ fn a_refused_call_does_not_meet_an_expected_fault() {
     // Neither does a fault that would change nothing.
     let mock = Mock::new();
     let fault = FaultKind::FieldMissing { field: "/nowhere".into() };
-    mock.expect(Expect::<Search>::any().then_fault(fault).times(1));
+    mock.expect(Expect::<Search>::any().then_fault(fault));
     assert_eq!([ask(&mock, Mock::LIVE_KEY).0, ask(&mock, Mock::LIVE_KEY).0], [400, 400]);
     let report = mock.verify().unwrap_err().to_string();
     assert!(report.contains("is expected 1 time, and was called 2 times, 2 of them refused"), "{report}");
@@ -121,6 +121,22 @@ fn a_refused_request_uses_no_step_of_an_expectation() {
     assert!(
         ask(&mock, Mock::LIVE_KEY).1.contains("the sequence of `search` with any query ended after 2 steps")
     );
+    mock.verify().unwrap_err();
+}
+
+#[test]
+fn refused_calls_count_for_a_maximum_that_is_set() {
+    for (refused, times, is_met) in [(0, 1, true), (5, 1, false), (1, 2, false), (1, 3, false)] {
+        let mock = Mock::new();
+        mock.expect(Expect::<Search>::any().then_answer(SearchAnswer::default()).repeated().times(times));
+        for key in std::iter::repeat_n("wrong", refused).chain([Mock::LIVE_KEY]) {
+            ask(&mock, key);
+        }
+        assert_eq!(mock.verify().is_ok(), is_met, "{refused} refused, {times} expected");
+    }
+    let mock = Mock::new();
+    mock.expect(Expect::<Search>::any().then_answer(SearchAnswer::default()).at_most(1));
+    assert_eq!(["wrong", Mock::LIVE_KEY].map(|key| ask(&mock, key).0), [401, 400]);
     mock.verify().unwrap_err();
 }
 

@@ -19,8 +19,12 @@ pub(crate) struct Expectation {
     name: Option<String>,
     /// The exact query; any if left out.
     query: Option<String>,
-    /// Exact number of calls; 1 if left out.
+    /// Exact number of calls, refused ones included; 1 if left out.
     times: Option<u64>,
+    /// Minimum number of calls, in place of `times`.
+    at_least: Option<u64>,
+    /// Maximum number of calls, refused ones included, in place of `times`.
+    at_most: Option<u64>,
     /// Whether the calls come after those of earlier expectations in order.
     #[serde(default)]
     in_order: bool,
@@ -77,16 +81,23 @@ impl Expectation {
             (None, Some(fault)) => Action::Fault(fault),
             (None, None) => Action::Usual,
         };
-        let times = self.times.unwrap_or(1);
+        let times = match (self.times, self.at_least, self.at_most) {
+            (times, None, None) => times.map(|times| (times, times)),
+            (None, least, most) => Some((least.unwrap_or(0), most.unwrap_or(u64::MAX))),
+            _ => return Err("`times` excludes `at_least` and `at_most`; leave it out".into()),
+        };
+        if times.is_some_and(|(least, most)| least > most) {
+            return Err("`at_least` is larger than `at_most`; swap them".into());
+        }
         Ok(Expected {
             name: self.name,
             method: route.info.name,
             form: form.map_err(|why| format!("the query of `{method}`: {why}"))?,
-            times: Some((times, times)),
+            times,
             is_ordered: self.in_order,
             latency: self.latency_ms.map(checked_latency).transpose()?,
             sequence: vec![action],
-            is_repeated: true,
+            is_repeated: times.is_some(),
         })
     }
 }

@@ -27,6 +27,13 @@ pub(super) fn readable(form: &str) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
+/// The call of `Mock::expect` that added an expectation.
+pub(crate) struct Origin {
+    pub(in crate::engine) place: &'static Location<'static>,
+    /// The number of the handle that verifies it; 0 if only the built handle does.
+    pub(in crate::engine) verifier: u64,
+}
+
 /// An expectation and its calls so far.
 pub(crate) struct Entry {
     pub(super) expected: Expected,
@@ -34,8 +41,8 @@ pub(crate) struct Entry {
     pub(super) calls: u64,
     /// The matching requests that were refused and used no step of the sequence.
     pub(super) refused: u64,
-    /// The caller of `Mock::expect`; `None` for expectations of the control paths.
-    pub(super) place: Option<&'static Location<'static>>,
+    /// `None` for expectations of the control paths.
+    pub(super) origin: Option<Origin>,
     /// Whether a later expectation in order has begun.
     is_over: bool,
 }
@@ -45,9 +52,16 @@ impl Entry {
         self.counted() >= self.expected.bounds().0
     }
 
-    /// Returns the number of calls that count. A refused one met no answer or fault of the sequence.
+    /// Returns the number of calls that count for the minimum and the sequence. A refused one met no answer or fault of
+    /// the sequence.
     fn counted(&self) -> u64 {
         self.calls - self.refused
+    }
+
+    /// Returns whether the maximum allows another call. One that was set limits the refused calls too.
+    fn has_room(&self) -> bool {
+        let calls = if self.expected.times.is_some() { self.calls } else { self.counted() };
+        calls < self.expected.bounds().1
     }
 
     /// Returns the action for the next call, or `None` after the end of the sequence.
@@ -97,8 +111,8 @@ pub(crate) struct Expectations {
     pub(in crate::engine) more_mismatches: u64,
     /// Whether they were verified, so that dropping a handle does not repeat it.
     pub(crate) is_verified: bool,
-    /// Whether dropping a handle verifies them.
-    pub(crate) is_verified_by_drop: bool,
+    /// The test that added the first of them, if it is known.
+    pub(in crate::engine) test: Option<String>,
 }
 
 impl Expectations {
@@ -106,12 +120,17 @@ impl Expectations {
         self.entries.is_empty()
     }
 
+    /// Returns whether dropping a handle verifies them. A client of the control paths asks for the report.
+    pub(crate) fn is_verified_by_drop(&self) -> bool {
+        self.entries.iter().any(|entry| entry.origin.is_some())
+    }
+
     pub(crate) fn are_met(&self) -> bool {
         self.entries.iter().all(Entry::is_met)
     }
 
-    pub(crate) fn push(&mut self, expected: Expected, place: Option<&'static Location<'static>>) {
-        self.entries.push(Entry { expected, calls: 0, refused: 0, place, is_over: false });
+    pub(crate) fn push(&mut self, expected: Expected, origin: Option<Origin>) {
+        self.entries.push(Entry { expected, calls: 0, refused: 0, origin, is_over: false });
         self.is_verified = false;
     }
 
@@ -177,7 +196,7 @@ impl Expectations {
             return Err(Some(format!("out of order: {} comes first", first.expected)));
         }
         match entry.action() {
-            Some(action) if entry.counted() < expected.bounds().1 => Ok(action),
+            Some(action) if entry.has_room() => Ok(action),
             None => {
                 let steps = plural(expected.sequence.len(), "step");
                 Err(Some(format!("the sequence of {expected} ended after {steps}")))

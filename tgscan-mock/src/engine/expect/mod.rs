@@ -21,18 +21,19 @@ use super::script::accept;
 use crate::data::Generate;
 #[cfg(feature = "server")]
 pub(crate) use control::Expectation;
-pub(super) use expectations::Expectations;
 #[cfg(feature = "server")]
 pub(crate) use expectations::Progress;
 pub(super) use expectations::plural;
+pub(super) use expectations::{Expectations, Origin};
 pub use report::UnmetExpectations;
-pub(super) use report::report;
+pub(super) use report::{current_test, report};
 
 /// An expected call of the API method `M`: the queries that it matches, the number of calls, and their responses.
 ///
-/// Pass it to [`Mock::expect`](crate::Mock::expect). It counts every matching request: one with an invalid key counts too,
-/// and is refused. By default it expects one call, or one for each answer and fault in its sequence. A refused request
-/// does not count as an answer or fault of the sequence. Calls of the test method count like those of the live one.
+/// Pass it to [`Mock::expect`](crate::Mock::expect). By default it expects one call, or one for each answer and fault in its
+/// sequence. A refused request, such as one with an invalid key, gets no answer or fault of the sequence, and counts
+/// only for a maximum that is set. Without a sequence it counts like any other. Calls of the test method count like those
+/// of the live one.
 ///
 /// ```
 /// use tgscan_mock::types::{Search, SearchAnswer, UserQuery};
@@ -143,7 +144,7 @@ impl<M: ApiMethod> Expect<M> {
         self
     }
 
-    /// Expects exactly this number of calls.
+    /// Expects exactly this number of calls, refused ones included.
     pub fn times(self, calls: u64) -> Self {
         self.between(calls, calls)
     }
@@ -154,7 +155,7 @@ impl<M: ApiMethod> Expect<M> {
         self.between(calls, most.max(calls))
     }
 
-    /// Expects at most this number of calls; combine with [`at_least`](Self::at_least) for a range.
+    /// Expects at most this number of calls, refused ones included; combine with [`at_least`](Self::at_least) for a range.
     pub fn at_most(self, calls: u64) -> Self {
         let (least, _) = self.expected.times.unwrap_or((0, u64::MAX));
         self.between(least.min(calls), calls)

@@ -28,13 +28,17 @@ impl fmt::Debug for UnmetExpectations {
     }
 }
 
-/// Reports the unmet expectations, unexpected requests and unused steps.
-pub(crate) fn report(state: &State) -> Result<(), UnmetExpectations> {
+/// Reports the unmet expectations, unexpected requests and unused steps; with the number of a clone, its own expectations
+/// and no steps, since other handles may still use them.
+pub(crate) fn report(state: &State, only: Option<u64>) -> Result<(), UnmetExpectations> {
     let State { expected, recording, script, settings, .. } = state;
     let requests = || recording.kept.iter().map(|entry| &entry.request);
-    let unmet =
-        expected.entries.iter().filter(|entry| !entry.is_met()).map(|entry| missing(entry, requests()));
-    let left = (script.left() > 0).then(|| {
+    let is_own = |entry: &&Entry| {
+        only.is_none_or(|only| entry.origin.as_ref().is_some_and(|origin| origin.verifier == only))
+    };
+    let unmet = expected.entries.iter().filter(is_own).filter(|entry| !entry.is_met());
+    let unmet = unmet.map(|entry| missing(entry, requests()));
+    let left = (only.is_none() && script.left() > 0).then(|| {
         let steps = plural(script.left(), "script step");
         format!("{steps} unused; remove unneeded steps with `clear_script`")
     });
@@ -49,17 +53,22 @@ pub(crate) fn report(state: &State) -> Result<(), UnmetExpectations> {
     }
     let seed = settings.world.seed;
     text.push(format!("seed: {seed}, as in `Mock::builder().seed({seed})`"));
-    text.extend(rerun().map(|command| format!("to run the test again: {command}")));
+    text.extend(expected.test.clone().or_else(current_test).as_deref().and_then(rerun));
     Err(UnmetExpectations(text.join("\n")))
 }
 
-/// Returns the command that runs only the current test. Rust's test harness names the thread of each test after the test,
-/// and cargo sets the package.
-fn rerun() -> Option<String> {
-    let thread = std::thread::current();
-    let test = thread.name().filter(|name| *name != "main" && !name.starts_with("tgscan-mock"))?;
+/// Returns the line with the command that runs only this test. Cargo sets the package.
+fn rerun(test: &str) -> Option<String> {
     let package = std::env::var("CARGO_PKG_NAME").ok()?;
-    Some(format!("cargo test -p {package} -- --exact {test}"))
+    Some(format!("to run the test again: cargo test -p {package} -- --exact {test}"))
+}
+
+/// Returns the name of the current test, if it is known: Rust's test harness names the thread of each test after it.
+/// The names of a runtime's threads are not Rust paths.
+pub(crate) fn current_test() -> Option<String> {
+    let is_in_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let thread = std::thread::current();
+    Some(thread.name().filter(|name| *name != "main" && name.chars().all(is_in_path))?.to_owned())
 }
 
 fn missing<'a>(entry: &Entry, requests: impl Iterator<Item = &'a RecordedRequest>) -> String {
@@ -68,7 +77,8 @@ fn missing<'a>(entry: &Entry, requests: impl Iterator<Item = &'a RecordedRequest
         count = format!("{count}, {} of them refused", entry.refused);
     }
     let (expected, expected_count) = (&entry.expected, entry.expected_count());
-    let place = entry.place.map_or_else(String::new, |place| format!(" (expected at {place})"));
+    let place =
+        entry.origin.as_ref().map_or_else(String::new, |origin| format!(" (expected at {})", origin.place));
     let line = format!("{expected} is expected {expected_count}, and was called {count}");
     // Only those that do not match; the others were counted.
     let others = requests.filter_map(|request| entry.differs(request).map(|differs| (request, differs)));

@@ -101,6 +101,7 @@ function showAccount(state) {
     ["Keys", `${state.num_live_keys} live, ${state.num_test_keys} test, ${state.num_revoked_keys} revoked`],
     ["Seed", String(state.seed)],
     ["Latency", `${number(state.latency_ms)} ms`],
+    ["Repeated queries", `${state.repeat} answer`],
   ];
   for (const [method, cost] of Object.entries(state.costs)) {
     const usual = cost.usual === undefined ? "1 + 1 per 50 groups" : number(cost.usual);

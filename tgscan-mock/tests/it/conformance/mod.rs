@@ -58,6 +58,7 @@ enum Fault {
     PrintsRequest,
     LowercasesBody,
     CopiesKey,
+    CopiesKeyIntoWord,
     PutsQueryIntoUrl,
     AddsCookie,
     AddsClientAddress,
@@ -108,6 +109,10 @@ impl Transport for FaultyTransport {
             Fault::CopiesKey => {
                 let key = request.headers()["api-key"].clone();
                 request.headers_mut().insert("authorization", key);
+            }
+            Fault::CopiesKeyIntoWord => {
+                let word = format!("key{}", copy.headers()["api-key"].to_str().unwrap());
+                request.headers_mut().insert("accept", word.parse().unwrap());
             }
             Fault::PutsQueryIntoUrl => {
                 let uri = format!("{}?{}", request.uri(), String::from_utf8_lossy(copy.body()));
@@ -298,6 +303,7 @@ fn transports_that_change_the_request_fail() {
     for (fault, says) in [
         (Fault::LowercasesBody, "the request's body is changed"),
         (Fault::CopiesKey, "the API key or the query is copied into the header `authorization`"),
+        (Fault::CopiesKeyIntoWord, "the API key or the query is copied into the header `accept`"),
         (Fault::PutsQueryIntoUrl, "the URL was changed"),
         (Fault::AddsCookie, "the header `cookie` was added"),
         (Fault::AddsClientAddress, "the header `x-forwarded-for` was added"),
