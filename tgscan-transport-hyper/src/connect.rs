@@ -54,10 +54,14 @@ pub(crate) struct Connector {
 impl Connector {
     pub(crate) async fn connect(&self, uri: Uri) -> Result<Socket, BoxError> {
         self.check(&uri)?;
-        let connected = tokio::time::timeout(self.timeout, self.connect_untimed(uri)).await;
-        connected.unwrap_or_else(|_| {
+        self.within_limit(self.connect_untimed(uri)).await?
+    }
+
+    /// Fails when `connect_timeout` has passed.
+    pub(crate) async fn within_limit<F: Future>(&self, connecting: F) -> io::Result<F::Output> {
+        tokio::time::timeout(self.timeout, connecting).await.map_err(|_| {
             let passed = format!("`connect_timeout` of {:?} passed", self.timeout);
-            Err(io::Error::new(io::ErrorKind::TimedOut, passed).into())
+            io::Error::new(io::ErrorKind::TimedOut, passed)
         })
     }
 

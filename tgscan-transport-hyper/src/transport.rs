@@ -72,7 +72,7 @@ impl HyperTransport {
     }
 
     /// Opens a connection to the base URL of `api`, unless one is idle, so that the first call does not wait for DNS, TCP
-    /// and TLS. Sends no request.
+    /// and TLS. Sends no request, and does not extend the life of an idle connection.
     ///
     /// Use it in a program that has other work before its first call, such as reading its input:
     ///
@@ -93,7 +93,8 @@ impl HyperTransport {
     /// ```
     ///
     /// # Errors
-    /// If no connection opens within the builder's `connect_timeout`, or outside a tokio runtime.
+    /// If no connection opens within the builder's `connect_timeout`, and outside a tokio runtime. A base URL with plain
+    /// `http` to another machine is refused as for a call, unless the builder allows it with `allow_plain_http`.
     pub async fn warm_up(&self, api: &Api) -> Result<(), TransportError> {
         let request = api.request(&Balance {});
         Self::check(request.uri()).map_err(refused)?;

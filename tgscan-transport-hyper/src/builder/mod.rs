@@ -75,8 +75,8 @@ impl Default for HyperTransportBuilder {
 }
 
 impl HyperTransportBuilder {
-    /// Sets the time limit of one attempt, from its start to the last byte of the body. Default: 30 s, the
-    /// longest limit of hand-written clients for this service; at most a year.
+    /// Sets the time limit of one attempt, from its start to the last byte of the body. Default: 30 s, because an attempt
+    /// that is abandoned after it was sent may have been paid for; at most a year.
     ///
     /// Retries are further attempts. Limit the whole call with
     /// [`Client::with_deadline`](tgscan_core::Client::with_deadline).
@@ -92,9 +92,8 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Sets the maximum size of a response body, in bytes. Default: 64 MiB, far above any documented
-    /// answer, and far below the memory of a server. A longer body fails with an error that
-    /// keeps exactly the first `bytes` bytes.
+    /// Sets the maximum size of a response body, in bytes. Default: 64 MiB, so that a faulty gateway cannot exhaust the
+    /// memory. A longer body fails with an error that keeps exactly the first `bytes` bytes.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.limits = self.limits.max_body_size(bytes);
         self
@@ -122,8 +121,8 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Sets the maximum number of idle connections per host; 0 opens a new connection for each call. Default: 256,
-    /// above the usual number of concurrent calls, and a bound for the sockets that a burst leaves behind.
+    /// Sets the maximum number of idle connections per host; 0 opens a new connection for each call. Default: 256, which
+    /// limits the number of sockets that stay open after a burst of calls.
     ///
     /// HTTP/2 needs only one. Over HTTP/1.1, more concurrent calls than this keep opening and closing connections.
     pub fn pool_max_idle_per_host(mut self, count: usize) -> Self {

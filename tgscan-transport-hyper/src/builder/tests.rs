@@ -20,6 +20,7 @@ fn rejects_invalid_settings_with_a_remedy() {
         (new().user_agent("a\r\nb"), "use a value like `my-app/1.0`"),
         (new().user_agent(""), "`user_agent` is empty"),
         (new().extra_root_der(*b"no certificate"), "extra root certificate 1 is invalid"),
+        (new().extra_root_der(*b"-----BEGIN CERTIFICATE-----\n"), "PEM data, use `extra_roots_pem`"),
         (new().extra_roots_pem(""), "contains no certificate"),
         (new().extra_roots_pem("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"), "contains no"),
         (new().extra_roots_pem("-----BEGIN CERTIFICATE-----\nYQ==\n"), "not valid PEM"),
@@ -63,7 +64,7 @@ fn rejects_contradictory_settings_with_a_remedy() {
     let long = Duration::from_secs(31);
     for (builder, expected) in [
         (new().read_timeout(long), "`read_timeout` and `attempt_timeout`"),
-        (new().only_extra_roots(), "add the authority to trust with `extra_roots_pem`"),
+        (new().only_extra_roots(), "with `extra_roots_pem` or `extra_root_der`"),
         (new().tls_config(config()).only_extra_roots(), "add the roots to your `ClientConfig`"),
         (new().tls_config(config()).extra_root_der(*b"root"), "add the roots to your `ClientConfig`"),
         (new().tls_config(config()).extra_roots_pem("root"), "add the roots to your `ClientConfig`"),

@@ -28,7 +28,7 @@ pub(crate) struct Settings {
 
 /// Opens connections to any host.
 pub(crate) struct Opener {
-    connector: Connector,
+    pub(super) connector: Connector,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     pub(super) settings: Settings,

@@ -120,7 +120,6 @@ impl Pool {
             };
             let is_old = is_idle && connection.is_old();
             if !is_old && !connection.is_closed() && (connection.is_known() || connection.probe().await) {
-                self.locked().idle.renew(&connection);
                 return Ok((connection, is_idle));
             }
             self.locked().idle.remove(&connection);
@@ -192,6 +191,31 @@ impl Pool {
             drop(state);
             self.returned.notify_one();
         }
+    }
+
+    /// Adds an HTTP/1.1 connection to the idle ones when it is ready. A shared one is there already, unless it has ended.
+    pub(super) fn put_when_ready(self: &Arc<Self>, mut connection: Box<Connection>) {
+        if connection.is_shared() || connection.is_closed() {
+            return;
+        }
+        if connection.is_ready() {
+            return self.put(connection);
+        }
+        // The connection's task has not processed the end of the answer yet.
+        let pool = Arc::clone(self);
+        self.spawn(async move {
+            if connection.ready().await {
+                pool.put(connection);
+            }
+        });
+    }
+
+    /// Limits the time for a connection to `connect_timeout`.
+    pub(super) async fn within_limit<T>(
+        &self,
+        connecting: impl Future<Output = Result<T, ConnectError>>,
+    ) -> Result<T, ConnectError> {
+        self.opener.connector.within_limit(connecting).await.map_err(connect_error)?
     }
 
     /// Closes idle connections, and keeps no connection from now on.

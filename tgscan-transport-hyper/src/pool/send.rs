@@ -42,8 +42,12 @@ impl Pool {
                 None => Box::pin(self.connection()).await.map_err(SendError::Connect)?,
             };
             if request.as_ref().is_some_and(|request| SendBy::check(request).is_err()) {
-                Lease { pool: Arc::clone(self), connection }.give_back(&HeaderMap::new());
+                self.put_when_ready(connection);
                 return Err(SendError::Late);
+            }
+            if !connection.is_known() {
+                // Further calls need not probe it.
+                self.locked().idle.renew(&connection);
             }
             if let (Sender::Http1(_), Some(request)) = (&connection.sender, &mut *request) {
                 self.prepare_http1(request);
@@ -74,10 +78,10 @@ impl Pool {
         }
     }
 
-    /// Opens a connection, unless one is idle.
+    /// Opens a connection, unless one is idle. Does not renew the idle one, because no traffic resets the server's idle limit.
     pub(crate) async fn warm_up(self: &Arc<Self>) -> Result<(), ConnectError> {
-        let (connection, _) = self.connection().await?;
-        Lease { pool: Arc::clone(self), connection }.give_back(&HeaderMap::new());
+        let (connection, _) = self.within_limit(self.connection()).await?;
+        self.put_when_ready(connection);
         Ok(())
     }
 
@@ -116,21 +120,9 @@ impl Lease {
         connection.apply_keep_alive(headers);
         if connection.is_shared() {
             pool.locked().idle.renew(&connection);
-        } else if connection.is_ready() {
+        } else {
             connection.renew();
-            pool.put(connection);
-        } else if !connection.is_closed() {
-            // The connection's task has not processed the end of the answer yet.
-            let task = {
-                let pool = Arc::clone(&pool);
-                async move {
-                    if connection.ready().await {
-                        connection.renew();
-                        pool.put(connection);
-                    }
-                }
-            };
-            pool.spawn(task);
+            pool.put_when_ready(connection);
         }
     }
 }

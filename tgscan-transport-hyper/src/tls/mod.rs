@@ -91,7 +91,7 @@ fn default_config(
         Trusted::ExtraRoots if roots.is_empty() => {
             return Err(BuildError::conflict(
                 "`only_extra_roots` and no extra root",
-                "add the authority to trust with `extra_roots_pem`, or trust Mozilla's roots",
+                "add the authority to trust with `extra_roots_pem` or `extra_root_der`, or trust Mozilla's roots",
             ));
         }
         Trusted::ExtraRoots => builder.with_root_certificates(store(Vec::new(), extra)?),
@@ -126,15 +126,17 @@ fn certificates(roots: &[Root]) -> Result<Vec<CertificateDer<'static>>, BuildErr
             all.push(certificate.clone());
             store.add(certificate).map_err(|error| {
                 let number = all.len();
-                BuildError::new(format!(
-                    "extra root certificate {number} is invalid: {error}; use a root certificate"
-                ))
+                let remedy = match root {
+                    Root::Pem(_) => "use a root certificate",
+                    Root::Der(_) => "use a root certificate in DER form; for PEM data, use `extra_roots_pem`",
+                };
+                BuildError::new(format!("extra root certificate {number} is invalid: {error}; {remedy}"))
             })?;
         }
         if all.len() == before {
             return Err(BuildError::new(
                 "the data for `extra_roots_pem` contains no certificate; use one with `-----BEGIN CERTIFICATE-----` \
-                 (a key or DER bytes are not PEM certificates)",
+                 (a key is not a certificate; for DER data, use `extra_root_der`)",
             ));
         }
     }

@@ -238,6 +238,55 @@ async fn call_during_warm_up_waits_for_that_connection() {
     assert_eq!(server.connections(), 1);
 }
 
+/// Moves the clock forward. Runs with a clock that stands still only meanwhile, so that no other limit passes.
+async fn advance(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn warm_up_does_not_renew_an_idle_connection_which_carries_no_request() {
+    let authority = Authority::new();
+    for alpn in [&["h2", "http/1.1"][..], &["http/1.1"]] {
+        let server = Counting::start(&authority, alpn, UNLIMITED).await;
+        let transport = authority.trusted().build().unwrap();
+        transport.send(search(&server.url)).await.unwrap();
+        for _ in 0..2 {
+            // More than half of the default `pool_idle_timeout`.
+            advance(Duration::from_secs(26)).await;
+            transport.warm_up(&crate::api(&server.url)).await.unwrap();
+        }
+        assert_eq!((server.connections(), server.requests()), (2, 1), "{alpn:?}");
+    }
+}
+
+#[tokio::test]
+async fn warm_up_that_waited_for_an_aborted_call_ends_within_connect_timeout() {
+    let authority = Authority::new();
+    let server = Counting::start(&authority, &["h2", "http/1.1"], 0).await;
+    let limit = Duration::from_secs(10);
+    let transport = authority.trusted().connect_timeout(limit).build().unwrap();
+    let call = tokio::spawn({
+        let (transport, request) = (transport.clone(), search(&server.url));
+        async move { transport.send(request).await }
+    });
+    server.connected(1).await;
+    let warm = tokio::spawn({
+        let api = crate::api(&server.url);
+        async move { transport.warm_up(&api).await }
+    });
+    tokio::task::yield_now().await;
+    advance(limit * 6 / 10).await;
+    call.abort();
+    server.connected(2).await;
+    // Not the limit of the second connection.
+    advance(limit * 6 / 10).await;
+    let error = tokio::time::timeout(limit * 3 / 10, warm).await.unwrap().unwrap().unwrap_err();
+    assert_eq!((error.delivery(), error.kind()), (Delivery::NeverSent, TransportErrorKind::Timeout));
+    assert!(error.to_string().contains("connecting to 127.0.0.1:"), "{error}");
+}
+
 #[tokio::test]
 async fn warm_up_without_a_server_is_never_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

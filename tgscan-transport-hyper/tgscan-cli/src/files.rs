@@ -1,7 +1,8 @@
 //! Files with personal data, and a file for answers that cannot be written to the output.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -174,17 +175,31 @@ pub(crate) const UNWRITTEN: &str = "the output cannot be written";
 /// The file for paid answers that cannot be written as rows.
 pub(crate) struct SetAside {
     path: PathBuf,
-    /// The API method of the answers, and whether they are of a test key.
-    kind: (&'static str, bool),
+    /// The file whose answers the next run writes to its output; `None` if the output is not a regular file.
+    next: Option<PathBuf>,
+    source: Source,
     file: Option<File>,
     /// The files with answers: one, or two if writing to the first one failed.
     used: Vec<PathBuf>,
     pub(crate) count: u64,
+    /// Whether a file that the next run does not read has an unwritten answer.
+    is_elsewhere: bool,
+}
+
+/// The source of answers. Those of another source are not written to the output.
+pub(crate) struct Source {
+    /// The API method.
+    pub(crate) method: &'static str,
+    /// Whether they are of a test key.
+    pub(crate) is_test: bool,
+    /// The service, as a store names it.
+    pub(crate) service: String,
 }
 
 impl SetAside {
     /// Uses a file beside the output, or in the working directory if rows go to standard output.
-    pub(crate) fn beside(out: Option<&Path>, method: &'static str, is_test: bool) -> Self {
+    pub(crate) fn beside(out: Option<&Path>, source: Source) -> Self {
+        let is_regular = |out: &&Path| std::fs::metadata(out).map_or(true, |metadata| metadata.is_file());
         let path = match out {
             Some(out) => {
                 let mut name = out.as_os_str().to_owned();
@@ -193,39 +208,62 @@ impl SetAside {
             }
             None => PathBuf::from("tgscan.set-aside.jsonl"),
         };
-        Self { path, kind: (method, is_test), file: None, used: Vec::new(), count: 0 }
+        let next = out.filter(is_regular).map(|_| path.clone());
+        Self { path, next, source, file: None, used: Vec::new(), count: 0, is_elsewhere: false }
     }
 
-    /// Returns the accounts and responses that earlier runs set aside because they could not write them.
-    pub(crate) fn unwritten(&self) -> Vec<(UserQuery, String)> {
+    /// Returns the responses that earlier runs could not write, by account: the newest one for each account that
+    /// `is_wanted` selects.
+    pub(crate) fn unwritten(
+        &self,
+        is_wanted: impl Fn(&UserQuery) -> bool,
+    ) -> Result<HashMap<UserQuery, String>, Failure> {
         #[derive(Deserialize)]
         struct Line {
             asked: String,
             method: String,
             test: bool,
+            service: String,
             set_aside_because: String,
             response: String,
         }
-        // Opening a named pipe could wait forever.
-        if !self.path.is_file() {
-            return Vec::new();
+        let mut responses = HashMap::new();
+        let Some(path) = &self.next else { return Ok(responses) };
+        let fail = |error: io::Error| {
+            let path = escape(&path.display().to_string());
+            let remedy = "its answers would be paid for again; make it readable, or move it away";
+            Failure::new(Code::Other, format!("{path}: {error}; {remedy}"))
+        };
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => {}
+            // Opening a named pipe could wait forever.
+            Ok(_) => return Ok(responses),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(responses),
+            Err(error) => return Err(fail(error)),
         }
-        let bytes = std::fs::read(&self.path).unwrap_or_default();
-        let lines = bytes.split(|byte| *byte == b'\n');
-        let lines = lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok());
-        let lines = lines
-            .filter(|line| (&*line.method, line.test) == self.kind && line.set_aside_because == UNWRITTEN);
-        lines.filter_map(|line| Some((line.asked.parse().ok()?, line.response))).collect()
+        for line in BufReader::new(File::open(path).map_err(fail)?).split(b'\n') {
+            // Not a line of this program, or cut off.
+            let Ok(line) = serde_json::from_slice::<Line>(&line.map_err(fail)?) else { continue };
+            let Ok(account) = line.asked.parse() else { continue };
+            if (&*line.method, line.test, &line.service)
+                == (self.source.method, self.source.is_test, &self.source.service)
+                && line.set_aside_because == UNWRITTEN
+                && is_wanted(&account)
+            {
+                responses.insert(account, line.response);
+            }
+        }
+        Ok(responses)
     }
 
     /// Appends the response for an account, and returns the path of the file. Uses the temporary folder if the file
     /// beside the output cannot be written.
     pub(crate) fn keep(&mut self, account: &str, why: &str, credits: u64, body: &[u8]) -> io::Result<&Path> {
-        let (method, is_test) = self.kind;
         let line = json!({
             "asked": account,
-            "method": method,
-            "test": is_test,
+            "method": self.source.method,
+            "test": self.source.is_test,
+            "service": self.source.service,
             "set_aside_because": why,
             "credits": credits,
             "response": String::from_utf8_lossy(body),
@@ -240,11 +278,12 @@ impl SetAside {
                 let _ = full.sync_all().and_then(|()| sync_parent(&self.path));
             }
             // Must not exist yet, because other users can create files in this folder.
-            let file = private().append(true).create_new(true).open(&path)?;
+            let file = private().read(true).append(true).create_new(true).open(&path)?;
             (self.path, self.file) = (path, Some(file));
             self.append(line.as_bytes())?;
         }
         self.count += 1;
+        self.is_elsewhere |= why == UNWRITTEN && self.next.as_ref() != Some(&self.path);
         if self.used.last() != Some(&self.path) {
             self.used.push(self.path.clone());
         }
@@ -262,7 +301,7 @@ impl SetAside {
         }
     }
 
-    /// Appends a line. If that fails, the part that was written is removed.
+    /// Appends a line, after the end of one that was cut off. If that fails, the part that was written is removed.
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         self.file.take_if(|file| is_removed(file));
         if self.file.is_none() && std::fs::metadata(&self.path).is_ok_and(|metadata| !metadata.is_file()) {
@@ -271,12 +310,18 @@ impl SetAside {
         }
         let file = match &mut self.file {
             Some(file) => file,
-            empty => empty.insert(private().append(true).create(true).open(&self.path)?),
+            empty => empty.insert(private().read(true).append(true).create(true).open(&self.path)?),
         };
         // Locked, so that no line of another process is removed. Some file systems have no locks.
         let _ = fs4::FileExt::lock(&*file);
         let length = file.metadata()?.len();
-        let written = file.write_all(line);
+        let mut last = *b"\n";
+        if length > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        let separator: &[u8] = if last == *b"\n" { b"" } else { b"\n" };
+        let written = file.write_all(&[separator, line].concat());
         if written.is_err() {
             let _ = file.set_len(length);
         }
@@ -289,6 +334,16 @@ impl SetAside {
         let paths: Vec<_> = self.used.iter().map(|path| escape(&path.display().to_string())).collect();
         (!paths.is_empty()).then(|| paths.join(" and "))
     }
+
+    /// Returns how to use unwritten answers in files that the next run does not read; `None` if there are no such answers.
+    pub(crate) fn remedy(&self) -> Option<String> {
+        let place = match &self.next {
+            Some(next) => escape(&next.display().to_string()),
+            None => "FILE.set-aside.jsonl, and use --out FILE".to_owned(),
+        };
+        self.is_elsewhere
+            .then(|| format!("to write answers of other files to an output, append them to {place}"))
+    }
 }
 
 #[cfg(all(test, unix))]
@@ -298,14 +353,15 @@ mod tests {
     #[test]
     fn answers_are_set_aside_in_a_new_file_if_another_program_removes_the_first() {
         let directory = tempfile::tempdir().unwrap();
-        let mut aside = SetAside::beside(Some(&directory.path().join("out.jsonl")), "search", false);
+        let source = Source { method: "search", is_test: false, service: "api.tgdev.io".to_owned() };
+        let mut aside = SetAside::beside(Some(&directory.path().join("out.jsonl")), source);
         let path = aside.keep("alice_1", UNWRITTEN, 1, b"{}").unwrap().to_owned();
         std::fs::remove_file(&path).unwrap();
         // The end of a line that was cut off.
-        std::fs::write(&path, b"\xff\n").unwrap();
+        std::fs::write(&path, b"\xff").unwrap();
         aside.keep("bob_1", UNWRITTEN, 1, b"{}").unwrap();
-        let accounts: Vec<_> = aside.unwritten().into_iter().map(|(account, _)| account).collect();
-        assert_eq!(accounts, ["bob_1".parse().unwrap()]);
+        let responses = aside.unwritten(|_| true).unwrap();
+        assert_eq!(responses, HashMap::from([("bob_1".parse().unwrap(), "{}".to_owned())]));
         aside.sync()().unwrap();
         std::fs::remove_file(&path).unwrap();
         aside.sync()().unwrap_err();

@@ -49,10 +49,10 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
     let here = std::env::current_dir()
         .map_err(|error| Failure::new(Code::Other, format!("the current folder is unknown: {error}")))?;
     let mut values = Values {
-        key_file: Some(here.join(&key_path).display().to_string()),
+        key_file: Some(location::text(&here.join(&key_path))?),
         test_key: global.test_key.then_some(true),
         base_url: global.base_url.clone(),
-        ca: global.ca.as_ref().map(|path| here.join(path).display().to_string()),
+        ca: global.ca.as_ref().map(|path| location::text(&here.join(path))).transpose()?,
         account: global.account.clone(),
         ..Values::default()
     };
@@ -60,10 +60,10 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
         "Keep answers on this computer, so that no question is paid for twice? They are personal data.";
     if !global.no_store && answers.yes(question)? {
         let usual = settings::data_folder().map(|folder| folder.join(store_name(profile.as_deref())));
-        let usual = usual.map(|path| path.display().to_string());
-        values.store = Some(match global.store.clone().or(usual) {
-            Some(store) => location::from_folder(&here, &store),
-            None => return Err(Failure::usage("no folder for data is known; use --store FILE")),
+        values.store = Some(match (&global.store, usual) {
+            (Some(store), _) => location::from_folder(&here, store)?,
+            (None, Some(path)) => location::text(&here.join(path))?,
+            (None, None) => return Err(Failure::usage("no folder for data is known; use --store FILE")),
         });
         let shown = |time| humantime::format_duration(time).to_string();
         let max_age = shown(global.max_age.unwrap_or(MAX_AGE));

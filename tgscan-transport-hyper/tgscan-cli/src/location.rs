@@ -7,6 +7,7 @@ use tgscan_core::store::Store;
 use tgscan_store::FileStore;
 
 use crate::exit::{Code, Failure};
+use crate::show::escape;
 use crate::{files, words};
 
 /// The settings that distinguish a connection string from the name of a file.
@@ -20,11 +21,17 @@ pub(crate) fn is_database(location: &str) -> bool {
 }
 
 /// Returns a location whose relative path starts at this folder.
-pub(crate) fn from_folder(folder: &Path, location: &str) -> String {
-    if is_database(location) {
-        return location.to_owned();
-    }
-    folder.join(location).display().to_string()
+pub(crate) fn from_folder(folder: &Path, location: &str) -> Result<String, Failure> {
+    if is_database(location) { Ok(location.to_owned()) } else { text(&folder.join(location)) }
+}
+
+/// Returns a path as text. Fails if it is not UTF-8: a changed path would name another store, and answers would be paid for
+/// again.
+pub(crate) fn text(path: &Path) -> Result<String, Failure> {
+    path.to_str().map(str::to_owned).ok_or_else(|| {
+        let shown = escape(&path.display().to_string());
+        Failure::usage(format!("{shown}: the path is not UTF-8; rename the folder, or use another one"))
+    })
 }
 
 /// Hides the user, the password and the settings in a URL or a connection string.

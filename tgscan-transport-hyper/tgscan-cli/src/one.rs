@@ -8,7 +8,7 @@ use tgscan_core::{Client, Credits, Error, Reply, Storage};
 use crate::args::{Global, LookupFlags, Output};
 use crate::exit::{Code, Failure, counted};
 use crate::explain::{LIMIT_REACHED, received};
-use crate::files::{SetAside, UNWRITTEN};
+use crate::files::{SetAside, Source, UNWRITTEN};
 use crate::gate::{Control, Gate, InFlight};
 use crate::limit::{Limit, Verdict};
 use crate::show::{self, Printout, Selection, Show};
@@ -276,7 +276,9 @@ impl End<'_> {
 
     /// Sets aside a response that was paid for. Returns its location, or its text if it cannot be written.
     fn set_aside(&self, why: &str, credits: u64, body: &[u8]) -> String {
-        let mut aside = SetAside::beside(None, self.method, self.global.test_key);
+        let (method, is_test) = (self.method, self.global.test_key);
+        let service = self.client.api().service().to_owned();
+        let mut aside = SetAside::beside(None, Source { method, is_test, service });
         match aside.keep(&self.asked, why, credits, body) {
             Ok(path) => {
                 let text = format!("the response is kept in {}", show::escape(&path.display().to_string()));

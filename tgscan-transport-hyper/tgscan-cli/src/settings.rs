@@ -216,7 +216,9 @@ impl Picker {
     }
 
     fn path(&mut self, name: &'static str, given: Option<PathBuf>) -> Option<PathBuf> {
-        self.text(name, given.map(|path| path.display().to_string())).map(PathBuf::from)
+        let found = self.text(name, given.as_ref().map(|path| path.display().to_string()));
+        // The text of a path that is not UTF-8 names another file.
+        given.or(found.map(PathBuf::from))
     }
 
     fn parsed<T>(
@@ -295,17 +297,18 @@ fn layers(
         layers.insert(0, (Source::File(Some(name.to_owned())), values));
     }
     for (_, values) in &mut layers {
-        start_at(folder, values);
+        start_at(folder, values)?;
     }
     Ok(layers)
 }
 
 /// Makes relative paths start at the folder of the configuration file. Otherwise each folder would have its own store, and pay
 /// for the same questions.
-fn start_at(folder: &Path, values: &mut toml::Table) {
+fn start_at(folder: &Path, values: &mut toml::Table) -> Result<(), Failure> {
     for name in ["key_file", "ca", "store"] {
         if let Some(toml::Value::String(path)) = values.get_mut(name) {
-            *path = location::from_folder(folder, path);
+            *path = location::from_folder(folder, path)?;
         }
     }
+    Ok(())
 }

@@ -11,21 +11,22 @@ mod plan;
 mod progress;
 mod work;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tgscan_core::Client;
+use tgscan_core::http::Response;
 use tgscan_core::store::Lookup;
 use tgscan_core::types::{Search, SimilarGroups, UserCheck, UserQuery};
+use tgscan_core::{Api, Client};
 use tokio::sync::mpsc;
 
 pub(crate) use args::BatchCommand;
 
 use crate::args::Global;
 use crate::exit::{Code, Failure, counted};
-use crate::files::SetAside;
+use crate::files::{SetAside, Source};
 use crate::gate::{Control, Gate};
 use crate::limit::Limit;
 use crate::signals::Signals;
@@ -37,7 +38,7 @@ use method::Question;
 use order::Order;
 use output::{Output, Writer};
 use progress::Progress;
-use work::{Policy, Work};
+use work::{Found, Policy, Work};
 
 /// The time limit for settlements that the store has not written yet.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -78,15 +79,22 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
         accounts.truncate(command.limit.unwrap_or(usize::MAX));
         accounts
     };
+    let source =
+        Source { method: M::NAME, is_test: global.test_key, service: client.api().service().to_owned() };
     if command.dry_run {
         let done = Output::done::<M::Answer>(&command, list.header.as_ref(), global.test_key)?;
-        let accounts = left_to_do(list.accounts, &done);
-        plan::print::<M>(global, &client, &accounts, (command.check_first, lookup), done.len()).await?;
+        let set_aside = SetAside::beside(command.out.as_deref(), source);
+        let recovered = recoverable::<M>(&command, client.api(), &list.accounts, &done, &set_aside)?;
+        let recovered: HashSet<_> = recovered.map(|(account, _)| account.query.clone()).collect();
+        let accounts = left_to_do(without_done(list.accounts, &recovered), &done);
+        let known = (done.len(), recovered.len());
+        plan::print::<M>(global, &client, &accounts, (command.check_first, lookup), known).await?;
         return Ok(if has_bad_lines { Code::Usage } else { Code::Done });
     }
     let (mut output, mut done) = Output::open::<M::Answer>(&command, list.header.as_ref(), global.test_key)?;
-    let set_aside = SetAside::beside(command.out.as_deref(), M::NAME, global.test_key);
-    let recovered = output.recover::<M>(client.api(), &list.accounts, &mut done, set_aside.unwritten())?;
+    let set_aside = SetAside::beside(command.out.as_deref(), source);
+    let recovered = recoverable::<M>(&command, client.api(), &list.accounts, &done, &set_aside)?;
+    let recovered = output.recover(recovered, &mut done)?;
     if recovered > 0 {
         print::note(&format!("{} set aside earlier, now in the output", counted(recovered, "answer")));
     }
@@ -134,6 +142,26 @@ async fn prepare<M: Question>(global: &Global, client: &Client) -> Result<(i64, 
         connect::see_balance(client).await.map_err(|error| Failure::of_call(&error, global))?;
     }
     Ok((left.answer.num_credits, connect::limit::<M>(global, client).await?))
+}
+
+/// Returns the answers that earlier runs set aside, for accounts that are not done, unless the flags demand new ones.
+fn recoverable<'a, M: Question>(
+    command: &BatchCommand,
+    api: &'a Api,
+    accounts: &'a [Account],
+    done: &HashSet<UserQuery>,
+    set_aside: &SetAside,
+) -> Result<impl Iterator<Item = (&'a Account, Found<M::Answer>)> + use<'a, M>, Failure> {
+    let mut responses = if command.fresh || command.refresh {
+        HashMap::new()
+    } else {
+        set_aside.unwritten(|query| !done.contains(query))?
+    };
+    Ok(accounts.iter().filter_map(move |account| {
+        let response = Response::new(responses.remove(&account.query)?.into());
+        let reply = api.parse(&M::about(&account.query)?, response).ok()?;
+        (!reply.is_mismatched()).then_some((account, Found { reply: Some(reply) }))
+    }))
 }
 
 /// Reads the list, and reports invalid lines.
@@ -189,6 +217,9 @@ impl Batch<'_> {
         };
         if let Some(paths) = self.set_aside.used() {
             print::note(&format!("{} set aside in {paths}", counted(self.set_aside.count, "answer")));
+        }
+        if let Some(remedy) = self.set_aside.remedy() {
+            print::note(&remedy);
         }
         if drained.unwritten > 0 {
             print::note(&format!(

@@ -16,7 +16,7 @@ pub(crate) async fn print<M: Question>(
     client: &Client,
     accounts: &[Account],
     (check_first, lookup): (bool, Lookup),
-    done: usize,
+    (done, recovered): (usize, usize),
 ) -> Result<(), Failure> {
     let stored_only = client.clone().with_lookup(Lookup::Stored);
     let (mut stored, mut unknown) = (0_u64, 0_u64);
@@ -48,6 +48,7 @@ pub(crate) async fn print<M: Question>(
     let mut text = format!("{:>9}  accounts\n", accounts.len());
     for (count, what) in [
         (done as u64, "more are in the output already"),
+        (recovered as u64, "more were set aside earlier, and would be written to the output"),
         (stored, "would be answered from the store"),
         (unknown, "are unknown by the free check, and would not be searched"),
     ] {

@@ -168,7 +168,7 @@ impl Config {
     pub(crate) fn parse(text: &str, directory: &Path) -> Result<Self, String> {
         let mut config: Self = toml_text::parse(text)?;
         config.check()?;
-        config.resolve(directory);
+        config.resolve(directory).map_err(|failure| failure.to_string())?;
         Ok(config)
     }
 
@@ -207,7 +207,7 @@ impl Config {
         Ok(())
     }
 
-    fn resolve(&mut self, directory: &Path) {
+    fn resolve(&mut self, directory: &Path) -> Result<(), Failure> {
         let service = &mut self.service;
         let files = [&mut service.key_file, &mut service.test_key_file, &mut service.ca];
         let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
@@ -215,8 +215,9 @@ impl Config {
             *file = directory.join(&*file);
         }
         if let Some(Location(store)) = &mut self.store {
-            *store = from_folder(directory, store);
+            *store = from_folder(directory, store)?;
         }
+        Ok(())
     }
 
     /// Returns the settings that only a restart changes and that differ in `new`.

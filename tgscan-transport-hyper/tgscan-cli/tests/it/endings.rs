@@ -90,6 +90,13 @@ fn reader_that_goes_away_ends_a_batch_and_paid_answers_are_set_aside() {
         } else {
             let aside = std::fs::read_to_string(bench.path("tgscan.set-aside.jsonl")).unwrap();
             assert!(err.contains("set aside in tgscan.set-aside.jsonl"), "{err}");
+            assert!(err.contains("append them to FILE.set-aside.jsonl, and use --out FILE"), "{err}");
+            // As the note says.
+            std::fs::rename(bench.path("tgscan.set-aside.jsonl"), bench.path("o.jsonl.set-aside.jsonl"))
+                .unwrap();
+            let next = bench.run(&["batch", "list", "--out", "o.jsonl", "--dry-run"]);
+            let recovered = format!("{}  more were set aside earlier", aside.lines().count());
+            assert!(next.out.contains(&recovered), "{next:?}");
             // Rows that stood in the pipe when it was closed are lost with it.
             aside.lines().count() as u64 + shown as u64
         };

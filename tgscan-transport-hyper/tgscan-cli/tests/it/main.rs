@@ -17,6 +17,7 @@ mod outputs;
 mod overlap;
 mod paths;
 mod probe;
+mod recovered;
 mod report;
 mod screens;
 mod setup;

@@ -113,6 +113,36 @@ fn output_whose_name_is_not_utf8_is_written_and_the_next_command_works() {
     assert_eq!(bench.spent(), 5 * PRICE);
 }
 
+/// Otherwise another store would be used, and its answers paid for again.
+#[test]
+fn folder_that_is_not_utf8_is_refused_for_a_relative_store_and_by_init() {
+    let bench = Bench::new(100);
+    let folder = bench.directory.path().join(OsStr::from_bytes(b"\xff"));
+    std::fs::create_dir(&folder).unwrap();
+    let config = folder.join("config.toml");
+    std::fs::write(&config, "store = \"answers\"\n").unwrap();
+    let mut search = bench.command(&["search", "alice_1"]);
+    let mut init = bench.without_key(&["init", "--base-url", &bench.server.url()]);
+    let typed = bench.write("typed", format!("{}\n\n\n\n", tgscan_mock::Mock::LIVE_KEY));
+    init.env("HOME", &folder).stdin(File::open(typed).unwrap());
+    for command in [search.env("TGSCAN_CONFIG", &config), &mut init] {
+        let ran = Ran::of(command.output().unwrap());
+        assert!(ran.code == Some(2) && ran.err.contains("is not UTF-8"), "{ran:?}");
+    }
+    assert_eq!(bench.spent(), 0);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing was written");
+}
+
+#[test]
+fn key_file_whose_name_is_not_utf8_is_read() {
+    let bench = Bench::new(100);
+    let name = OsStr::from_bytes(b"\xff");
+    std::fs::write(bench.directory.path().join(name), tgscan_mock::Mock::LIVE_KEY).unwrap();
+    let mut command = bench.without_key(&["--base-url", &bench.server.url(), "balance", "--key-file"]);
+    let ran = Ran::of(command.arg(name).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
 #[test]
 fn answers_beside_a_name_that_is_not_utf8_are_set_aside() {
     let bench = Bench::new(1000);

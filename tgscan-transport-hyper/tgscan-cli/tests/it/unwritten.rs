@@ -103,7 +103,7 @@ fn unreadable_answer_and_its_cost_are_reported_if_the_output_fails() {
 #[test]
 fn answers_set_aside_on_a_full_disk_continue_in_the_temporary_folder() {
     let bench = Bench::new(100);
-    bench.write("list", list(12));
+    bench.write("list", list(8));
     std::fs::create_dir(bench.path("tmp")).unwrap();
     bench.expect(Expect::<Search>::any().then_answer(mismatched()).repeated());
     let batch = bench.command(&["batch", "list", "--out", "out.jsonl", "--jobs", "1"]);
@@ -121,11 +121,11 @@ fn answers_set_aside_on_a_full_disk_continue_in_the_temporary_folder() {
     let ran = Ran::of(limited.output().unwrap());
     let second = std::fs::read_dir(bench.path("tmp")).unwrap().next().unwrap().unwrap().path();
     let first = "out.jsonl.set-aside.jsonl";
-    let both = format!("12 answers set aside in {first} and {}", second.display());
+    let both = format!("8 answers set aside in {first} and {}", second.display());
     assert!(ran.err.contains(&both), "{both}: {ran:?}");
     let (first, second) = (set_aside(&bench.path(first)), set_aside(&second));
     assert!(!first.is_empty() && !second.is_empty(), "{first:?} {second:?}");
-    let names: Vec<String> = (0..12).map(|number| format!("name_{number}")).collect();
+    let names: Vec<String> = (0..8).map(|number| format!("name_{number}")).collect();
     assert_eq!([first, second].concat(), names);
 }
 

@@ -11,13 +11,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
-use tgscan_core::Api;
-use tgscan_core::http::Response;
 use tgscan_core::types::UserQuery;
 
 use super::BatchCommand;
 use super::input::Account;
-use super::method::Question;
 use super::work::Found;
 use crate::exit::{Code, Failure};
 use crate::show::{BYTE_ORDER_MARK, Show};
@@ -107,27 +104,15 @@ impl Output {
 
     /// Writes answers that earlier runs set aside, so that they are not paid for again. Returns their number, and adds their
     /// accounts to those that are done.
-    pub(crate) fn recover<M: Question>(
+    pub(crate) fn recover<'a, A: Show>(
         &mut self,
-        api: &Api,
-        accounts: &[Account],
+        answers: impl Iterator<Item = (&'a Account, Found<A>)>,
         done: &mut HashSet<UserQuery>,
-        set_aside: Vec<(UserQuery, String)>,
     ) -> Result<u64, Failure> {
-        if !matches!(&self.sink, Sink::File(target) if target.whole.is_some()) {
-            return Ok(0);
-        }
         let mut count = 0;
-        for (query, response) in set_aside {
-            let account = accounts.iter().find(|account| account.query == query);
-            let (Some(account), Some(method), false) = (account, M::about(&query), done.contains(&query))
-            else {
-                continue;
-            };
-            let reply = api.parse(&method, Response::new(response.into())).ok();
-            let Some(reply) = reply.filter(|reply| !reply.is_mismatched()) else { continue };
-            self.sink.write(&self.format.rows(account, &Found { reply: Some(reply) })?)?;
-            done.insert(query);
+        for (account, found) in answers {
+            self.sink.write(&self.format.rows(account, &found)?)?;
+            done.insert(account.query.clone());
             count += 1;
         }
         Ok(count)
