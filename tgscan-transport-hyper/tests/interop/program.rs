@@ -41,9 +41,17 @@ impl Drop for Folder {
     }
 }
 
-/// Returns a free port, which another process may take before it is used.
+/// Returns a free port below those that Linux chooses, so that no other server of these tests takes it before the program.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let first = usize::try_from(std::process::id()).unwrap() * 64;
+    loop {
+        let offset = (first + COUNT.fetch_add(1, Ordering::Relaxed)) % 15_000;
+        let port = 15_000 + u16::try_from(offset).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A running program.
