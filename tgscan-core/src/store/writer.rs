@@ -216,10 +216,10 @@ impl Writer {
         self.new_in_a_row.store(count, Ordering::Relaxed);
     }
 
-    /// Returns whether to claim a question without looking for a stored answer: the last ones were new, and no
-    /// transaction runs that the claim would wait for. A claim also finds a stored answer, but takes longer for it.
+    /// Returns whether to claim a question without looking for a stored answer, because the last ones were new. A claim also
+    /// finds a stored answer, but takes longer for it.
     pub(crate) fn expects_new_question(&self) -> bool {
-        self.new_in_a_row.load(Ordering::Relaxed) >= NEW_IN_A_ROW && !self.lock().is_running
+        self.new_in_a_row.load(Ordering::Relaxed) >= NEW_IN_A_ROW
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
