@@ -13,7 +13,7 @@ use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use tgscan_core::transport::is_loopback_host;
 use tokio_rustls::TlsConnector;
 
-use crate::proxy::Route;
+use crate::proxy::{Route, unbracketed};
 use crate::socket::Socket;
 use crate::tcp::Tcp;
 
@@ -104,7 +104,5 @@ fn server_name(uri: &Uri) -> Result<Option<ServerName<'static>>, InvalidDnsNameE
     if uri.scheme() == Some(&Scheme::HTTP) {
         return Ok(None);
     }
-    let host = uri.host().unwrap_or_default();
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    ServerName::try_from(address.unwrap_or(host).to_owned()).map(Some)
+    ServerName::try_from(unbracketed(uri.host().unwrap_or_default()).to_owned()).map(Some)
 }

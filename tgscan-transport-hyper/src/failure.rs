@@ -101,6 +101,12 @@ pub(crate) struct BodyFailure {
     pub(crate) is_trusted: bool,
 }
 
+impl BodyFailure {
+    pub(crate) fn new(kind: Kind, text: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { kind, source: text.into(), is_trusted: true }
+    }
+}
+
 /// Converts an error after `received` bytes of the body.
 pub(crate) fn in_body(error: hyper::Error, received: u64, announced: Option<u64>) -> BodyFailure {
     let context = match announced {
@@ -113,13 +119,7 @@ pub(crate) fn in_body(error: hyper::Error, received: u64, announced: Option<u64>
 
 /// Reports a body that ended regularly but is shorter than announced.
 pub(crate) fn short_body(received: u64, announced: u64) -> BodyFailure {
-    BodyFailure { kind: Kind::Broken, source: broke_off(received, announced).into(), is_trusted: true }
-}
-
-/// Reports a stream that the server ended without an error, before the end of the body.
-pub(crate) fn ended_early() -> BodyFailure {
-    let source = "the server ended the stream before the end of the body".into();
-    BodyFailure { kind: Kind::Broken, source, is_trusted: true }
+    BodyFailure::new(Kind::Broken, broke_off(received, announced))
 }
 
 fn broke_off(received: u64, announced: u64) -> String {

@@ -40,8 +40,10 @@
 //! **Why are answers inspected before hyper reads them?** hyper rejects an answer with a malformed head, such as one with
 //! two values of `content-length` or a NUL in some header. h2 rejects an answer with a header that HTTP/2 forbids, such as
 //! `connection`, or with another length than announced; a capital letter in the name of a header ends the connection with
-//! all its answers. This loses answers that have been paid for. So heads are repaired where they have one possible
-//! meaning: invalid and forbidden headers are dropped, names are lower-cased, and over HTTP/2 the body ends with its stream.
+//! all its answers, and so do many small or empty DATA frames. This loses answers that have been paid for. So heads are
+//! repaired where they have one possible meaning: invalid and forbidden headers are dropped, names are lower-cased, and
+//! over HTTP/2 the body ends with its stream. Small DATA frames that follow each other on one stream are joined, and empty
+//! ones dropped, both only without padding.
 //! hyper also drops the body of an answer with status 101, 204 or 304, and the bytes from a malformed chunk on. Both are kept.
 //! (Over HTTP/1.1, the body of such a status is kept only if it arrives with the head: usually none follows.)
 //!

@@ -63,16 +63,3 @@ async fn sleep_on_a_thread(duration: Duration) {
         let _ = ended.await;
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn sleep_advances_the_clock() {
-        let timer = TokioTimer::new();
-        let before = timer.now();
-        timer.sleep(Duration::from_secs(5)).await;
-        assert_eq!(timer.now(), before + Duration::from_secs(5));
-    }
-}

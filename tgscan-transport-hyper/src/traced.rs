@@ -14,6 +14,8 @@ use tracing::field::{Empty, display};
 use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, Span, info_span};
 
+use crate::proxy::port;
+
 type Answer = Result<Response<Bytes>, TransportError>;
 
 /// Adds the method and the attempt number to each request, for its span.
@@ -33,7 +35,6 @@ impl AttemptSpan {
     pub(crate) fn of(request: &Request<Bytes>) -> Self {
         let attempt = request.extensions().get::<Attempt>();
         let uri = request.uri();
-        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
         let span = info_span!(
             "tgscan.attempt",
             otel.name = request.method().as_str(),
@@ -45,7 +46,7 @@ impl AttemptSpan {
             http.response.body.size = Empty,
             network.protocol.version = Empty,
             server.address = uri.host(),
-            server.port = port,
+            server.port = port(uri),
             error.type = Empty,
             tgscan.method = attempt.map(|attempt| attempt.method),
             tgscan.delivery = Empty,

@@ -23,7 +23,7 @@ where
 ///
 /// A program that stores a numeric id as a number sends it as a JSON number.
 pub(crate) fn echo<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    deserializer.deserialize_any(EchoVisitor).map(|Echo(text)| text)
+    deserializer.deserialize_any(EchoVisitor)
 }
 
 /// Reads a list of repeated queries, or one comma-separated string, which is the form of the request.
@@ -42,7 +42,7 @@ impl<'de> de::Visitor<'de> for EchoesVisitor {
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<String>, A::Error> {
         let mut texts = Vec::new();
-        while let Some(Echo(text)) = elements.next_element()? {
+        while let Some(text) = elements.next_element_seed(EchoVisitor)? {
             texts.push(text);
         }
         Ok(texts)
@@ -65,43 +65,43 @@ impl<'de> de::Visitor<'de> for EchoesVisitor {
     }
 }
 
-struct Echo(String);
+struct EchoVisitor;
 
-impl<'de> Deserialize<'de> for Echo {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EchoVisitor)
+impl<'de> de::DeserializeSeed<'de> for EchoVisitor {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        echo(deserializer)
     }
 }
 
-struct EchoVisitor;
-
 impl de::Visitor<'_> for EchoVisitor {
-    type Value = Echo;
+    type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or a whole number")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Echo, E> {
-        Ok(Echo(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Echo, E> {
-        Ok(Echo(number.to_string()))
+    fn visit_u64<E>(self, number: u64) -> Result<String, E> {
+        Ok(number.to_string())
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Echo, E> {
-        Ok(Echo(number.to_string()))
+    fn visit_i64<E>(self, number: i64) -> Result<String, E> {
+        Ok(number.to_string())
     }
 
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Echo, E> {
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<String, E> {
         let number =
             whole_float(number).ok_or_else(|| E::invalid_type(de::Unexpected::Float(number), &self))?;
-        Ok(Echo(number.to_string()))
+        Ok(number.to_string())
     }
 
-    fn visit_unit<E>(self) -> Result<Echo, E> {
-        Ok(Echo(String::new()))
+    fn visit_unit<E>(self) -> Result<String, E> {
+        Ok(String::new())
     }
 }
 

@@ -6,7 +6,10 @@
 //! ended.
 //!
 //! h2 reads no incomplete frame. So each received part of a DATA frame becomes a frame, and none is lost if the connection ends.
-//! Padding counts for flow control, so the first part has all of it.
+//! Padding counts for flow control, so the first part has all of it. h2 also ends a connection with many small or empty DATA
+//! frames. So small ones that arrive together and follow each other on one stream become one, and empty ones are dropped. This
+//! holds only without padding: the padding of all parts would have to fit in one frame. Padded frames, and small ones of streams
+//! that alternate, keep their number.
 //!
 //! All other frames pass unchanged. After an undecodable head, all heads do.
 
@@ -52,6 +55,8 @@ pub(crate) struct Frames {
     padding: Option<u8>,
     /// Whether the next part has the padding.
     is_first_padded: bool,
+    /// The position of the last DATA frame in `ready`.
+    last_data: Option<usize>,
     /// The frames of an incomplete head.
     head: BytesMut,
     decoder: Decoder,
@@ -65,6 +70,7 @@ impl Frames {
     /// Returns the next bytes for h2, at most `room`.
     pub(crate) fn next(&mut self, room: usize) -> Option<BytesMut> {
         let size = room.min(self.ready.len());
+        self.last_data = None;
         self.ready.has_remaining().then(|| self.ready.split_to(size))
     }
 
@@ -122,14 +128,17 @@ impl Frames {
         }
         let is_padded = std::mem::take(&mut self.is_first_padded);
         let mut header = self.header;
-        let length = data.len() + if is_padded { 1 + size } else { 0 };
-        [_, header[0], header[1], header[2]] = u32::try_from(length).unwrap_or_default().to_be_bytes();
         if self.payload > size {
             header[4] &= !END_STREAM;
         }
         if !is_padded {
             header[4] &= !PADDED;
+            if self.extend_last(&header, data) {
+                return;
+            }
         }
+        set_length(&mut header, data.len() + if is_padded { 1 + size } else { 0 });
+        self.last_data = Some(self.ready.len());
         self.ready.extend_from_slice(&header);
         if is_padded {
             self.ready.extend_from_slice(&[padding]);
@@ -140,6 +149,20 @@ impl Frames {
         }
     }
 
+    /// Adds data to the last frame in `ready`, if that is an unpadded DATA frame of the same stream with room.
+    fn extend_last(&mut self, header: &[u8; HEADER], data: &[u8]) -> bool {
+        let last = self.last_data.and_then(|at| self.ready.get_mut(at..)?.split_first_chunk_mut::<HEADER>());
+        let Some((last, behind)) = last else { return false };
+        let length = behind.len() + data.len();
+        if length_of(last) != behind.len() || length > MAX_FRAME || last[4] != 0 || last[5..] != header[5..] {
+            return false;
+        }
+        last[4] = header[4];
+        set_length(last, length);
+        self.ready.extend_from_slice(data);
+        true
+    }
+
     /// Returns the destination of the current frame.
     fn current(&mut self) -> &mut BytesMut {
         if self.head.is_empty() { &mut self.ready } else { &mut self.head }
@@ -147,8 +170,8 @@ impl Frames {
 
     /// Handles a complete frame header.
     fn begin(&mut self) {
-        let [high, middle, low, kind, ..] = self.header;
-        self.payload = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        let kind = self.header[3];
+        self.payload = length_of(&self.header);
         let is_head = match kind {
             HEADERS => self.head.is_empty() && !self.is_passing,
             CONTINUATION => !self.head.is_empty(),
@@ -166,7 +189,8 @@ impl Frames {
         self.is_split = kind == DATA && self.payload > 0;
         self.padding = (self.header[4] & PADDED == 0).then_some(0);
         self.is_first_padded = false;
-        if !self.is_split {
+        let is_empty = kind == DATA && self.payload == 0 && self.header[4] & (END_STREAM | PADDED) == 0;
+        if !self.is_split && !is_empty {
             self.ready.extend_from_slice(&self.header);
         }
     }
@@ -196,9 +220,10 @@ impl Frames {
             rest = behind;
             let ends = if rest.is_empty() { END_HEADERS } else { 0 };
             let flags = if kind == HEADERS { flags & END_STREAM | ends } else { ends };
-            let [_, high, middle, low] = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
-            self.ready.extend_from_slice(&[high, middle, low, kind, flags]);
-            self.ready.extend_from_slice(stream);
+            let mut header = [0, 0, 0, kind, flags, 0, 0, 0, 0];
+            set_length(&mut header, payload.len());
+            header[5..].copy_from_slice(stream);
+            self.ready.extend_from_slice(&header);
             self.ready.extend_from_slice(payload);
             if rest.is_empty() {
                 return;
@@ -208,13 +233,21 @@ impl Frames {
     }
 }
 
+fn length_of(header: &[u8; HEADER]) -> usize {
+    let [high, middle, low, ..] = header.map(usize::from);
+    high << 16 | middle << 8 | low
+}
+
+fn set_length(header: &mut [u8; HEADER], length: usize) {
+    [_, header[0], header[1], header[2]] = u32::try_from(length).unwrap_or_default().to_be_bytes();
+}
+
 /// Extracts the header block from the frames of a head (RFC 9113, 6.2 and 6.10).
 fn block(mut frames: &[u8]) -> Option<Vec<u8>> {
     let mut block = Vec::with_capacity(frames.len());
     while let Some((header, rest)) = frames.split_first_chunk::<HEADER>() {
-        let [high, middle, low, kind, flags, ..] = *header;
-        let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-        let (mut payload, behind) = rest.split_at_checked(length)?;
+        let [.., kind, flags, _, _, _, _] = *header;
+        let (mut payload, behind) = rest.split_at_checked(length_of(header))?;
         if kind == HEADERS {
             if flags & PADDED != 0 {
                 let (padding, rest) = payload.split_first()?;

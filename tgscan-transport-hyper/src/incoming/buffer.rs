@@ -39,20 +39,3 @@ impl Buffer {
         if self.more.is_empty() { self.bytes } else { self.more.freeze() }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keeps_exactly_the_cap() {
-        for pieces in [&["abcdef"][..], &["ab", "cdef"], &["a", "", "b", "c", "d", "ef"], &["abcd", "ef"]] {
-            let mut buffer = Buffer::new(4);
-            assert!(!pieces.iter().all(|piece| buffer.push(Bytes::from_static(piece.as_bytes()))));
-            assert_eq!(buffer.into_bytes(), "abcd", "{pieces:?}");
-        }
-        let mut buffer = Buffer::new(4);
-        assert!(buffer.push(Bytes::from_static(b"abcd")) && buffer.push(Bytes::new()));
-        assert_eq!(buffer.into_bytes(), "abcd");
-    }
-}

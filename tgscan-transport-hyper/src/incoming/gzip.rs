@@ -89,8 +89,7 @@ fn undecodable(error: &io::Error) -> BodyFailure {
         io::ErrorKind::UnexpectedEof => (Kind::Broken, "it is truncated".to_owned()),
         _ => (Kind::Other, error.to_string()),
     };
-    let source = format!("the body does not decode from its content coding `gzip`: {fault}").into();
-    BodyFailure { kind, source, is_trusted: true }
+    BodyFailure::new(kind, format!("the body does not decode from its content coding `gzip`: {fault}"))
 }
 
 /// The received bytes of a compressed body that could not be expanded completely.

@@ -66,15 +66,15 @@ impl Reading {
                     // hyper takes a reset or GOAWAY with the code `NO_ERROR` for the end of a body.
                     let is_cut = self.response.version() == Version::HTTP_2 && !self.is_at_end();
                     if is_cut && self.announced.is_none() {
-                        return Err(failure::ended_early());
+                        let text = "the server ended the stream before the end of the body";
+                        return Err(BodyFailure::new(Kind::Broken, text));
                     }
                     break;
                 }
                 Some(Some(Err(error))) => return Err(failure::in_body(error, self.received, self.announced)),
                 None => {
                     let passed = running.passed(timer.deadline());
-                    let source = format!("{passed} within the body").into();
-                    return Err(BodyFailure { kind: Kind::Timeout, source, is_trusted: true });
+                    return Err(BodyFailure::new(Kind::Timeout, format!("{passed} within the body")));
                 }
             }
         }
@@ -120,6 +120,6 @@ impl Reading {
 
 /// Reports a body that exceeds its cap.
 fn too_large(body: &str, cap: usize) -> BodyFailure {
-    let why = format!("the {body} is larger than `max_body_size` ({cap} bytes)");
-    BodyFailure { kind: Kind::BodyTooLarge, source: why.into(), is_trusted: true }
+    let text = format!("the {body} is larger than `max_body_size` ({cap} bytes)");
+    BodyFailure::new(Kind::BodyTooLarge, text)
 }

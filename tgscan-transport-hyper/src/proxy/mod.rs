@@ -32,10 +32,6 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    fn new(tcp: HttpConnector, rules: Rules) -> Self {
-        Self { tcp, rules: Arc::new(rules) }
-    }
-
     /// Connects to the host of a URI.
     pub(crate) async fn connect(&self, host: Uri) -> Result<TcpStream, BoxError> {
         let mut tcp = self.tcp.clone();
@@ -59,4 +55,14 @@ impl Route {
         let proxy = self.rules.proxy_for(host);
         proxy.is_some_and(|proxy| !proxy.uri.host().is_some_and(is_loopback_host))
     }
+}
+
+/// Returns the port of a URI, or the default port of its scheme.
+pub(crate) fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 })
+}
+
+/// Removes the brackets around an IPv6 address.
+pub(crate) fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }

@@ -4,13 +4,14 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use tgscan_core::transport::is_loopback_host;
 
-use super::Route;
 use super::url::{Proxy, invalid_proxy};
+use super::{Route, port, unbracketed};
 use crate::BuildError;
 
 /// The proxy settings of the builder.
@@ -23,7 +24,8 @@ pub(crate) struct ProxySettings {
 
 impl ProxySettings {
     pub(crate) fn route(self, tcp: HttpConnector) -> Result<Route, BuildError> {
-        Ok(Route::new(tcp, self.rules(|name| std::env::var_os(name))?))
+        let rules = Arc::new(self.rules(|name| std::env::var_os(name))?);
+        Ok(Route { tcp, rules })
     }
 
     fn rules(self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Rules, BuildError> {
@@ -113,7 +115,7 @@ fn bypass(list: &str) -> Result<Vec<Rule>, &'static str> {
 
 fn contains(rules: &[Rule], uri: &Uri) -> bool {
     let Some(host) = uri.host() else { return false };
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
+    let port = port(uri);
     let host = name(host);
     let address = unbracketed(&host).parse::<IpAddr>().ok();
     rules.iter().any(|rule| {
@@ -133,10 +135,6 @@ fn contains(rules: &[Rule], uri: &Uri) -> bool {
 /// Normalizes a name: lower case, without trailing dots.
 fn name(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
-}
-
-fn unbracketed(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 impl Rule {

@@ -5,8 +5,8 @@ mod explain;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, TrustAnchor};
 use rustls::{ClientConfig, RootCertStore};
 
 pub(crate) use self::explain::explain;
@@ -83,18 +83,19 @@ fn default_config(
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| BuildError::tls(&error))?;
-    let extra = certificates(roots)?;
+    let (mut store, extra) = certificates(roots)?;
     let builder = match trusted {
         Trusted::Mozilla => {
-            builder.with_root_certificates(store(webpki_roots::TLS_SERVER_ROOTS.to_vec(), extra)?)
+            store.roots.extend_from_slice(webpki_roots::TLS_SERVER_ROOTS);
+            builder.with_root_certificates(store)
         }
-        Trusted::ExtraRoots if roots.is_empty() => {
+        Trusted::ExtraRoots if extra.is_empty() => {
             return Err(BuildError::conflict(
                 "`only_extra_roots` and no extra root",
                 "add the authority to trust with `extra_roots_pem` or `extra_root_der`, or trust Mozilla's roots",
             ));
         }
-        Trusted::ExtraRoots => builder.with_root_certificates(store(Vec::new(), extra)?),
+        Trusted::ExtraRoots => builder.with_root_certificates(store),
         #[cfg(feature = "platform-verifier")]
         Trusted::Platform => {
             let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider)
@@ -106,10 +107,9 @@ fn default_config(
     Ok(builder.with_no_client_auth())
 }
 
-/// Parses the extra roots, and checks that each is valid.
-fn certificates(roots: &[Root]) -> Result<Vec<CertificateDer<'static>>, BuildError> {
+/// Parses the extra roots, and checks that each is valid. Returns them as a store and as certificates.
+fn certificates(roots: &[Root]) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), BuildError> {
     let mut all = Vec::new();
-    // Checked here, so that the error has the number of the certificate for every verifier.
     let mut store = RootCertStore::empty();
     for root in roots {
         let before = all.len();
@@ -140,18 +140,7 @@ fn certificates(roots: &[Root]) -> Result<Vec<CertificateDer<'static>>, BuildErr
             ));
         }
     }
-    Ok(all)
-}
-
-fn store(
-    base: Vec<TrustAnchor<'static>>,
-    extra: Vec<CertificateDer<'static>>,
-) -> Result<RootCertStore, BuildError> {
-    let mut store = RootCertStore { roots: base };
-    for certificate in extra {
-        store.add(certificate).map_err(|error| BuildError::tls(&error))?;
-    }
-    Ok(store)
+    Ok((store, all))
 }
 
 fn no_provider() -> BuildError {

@@ -20,7 +20,7 @@ const STATUS_200: &[u8] = &[0x88];
 type End = Result<Response<bytes::Bytes>, TransportError>;
 
 /// Encodes a field as a literal without indexing and Huffman code (RFC 7541, 6.2.2).
-fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
+pub(crate) fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
     let [name_length, value_length] = [name, value].map(|text| u8::try_from(text.len()).unwrap());
     assert!(name_length < 127 && value_length < 127);
     [&[0, name_length], name, &[value_length], value].concat()

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::fields::literal;
 use crate::search;
 use crate::server::OK;
 use crate::tls_server::{Authority, for_host};
@@ -268,15 +269,23 @@ async fn reads_oversized_data_frames_and_many_interim_answers() {
     assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, body.as_bytes()));
 }
 
+/// h2 ends a connection after 100 empty DATA frames, or with many small ones that arrive together.
+#[tokio::test]
+async fn reads_bodies_in_many_empty_or_small_data_frames() {
+    let body = format!("{OK}{}", " ".repeat(60_000));
+    let small = body.bytes().flat_map(|byte| frame(DATA, 0, 1, &[byte])).collect();
+    for data in [[frame(DATA, 0, 1, &[]).repeat(200), frame(DATA, 0, 1, body.as_bytes())].concat(), small] {
+        let (authority, url) = serving(vec![head(None), data, frame(DATA, END_STREAM, 1, &[])], false).await;
+        let answer = authority.trusted().build().unwrap().send(search(&url)).await.unwrap();
+        assert!(answer.body() == &body, "{} bytes", answer.body().len());
+    }
+}
+
 #[tokio::test]
 async fn drops_internal_headers_from_the_server() {
-    // Literal fields without indexing (RFC 7541, 6.2.2).
-    let literal = |name: &str, value: &str| {
-        let length = |text: &str| [u8::try_from(text.len()).unwrap()];
-        [&[0][..], &length(name), name.as_bytes(), &length(value), value.as_bytes()].concat()
-    };
-    let block =
-        [vec![0x88], literal("x-tgscan-status", "429"), literal("x-tgscan-content-length", "999")].concat();
+    let [status, length] = [("x-tgscan-status", "429"), ("x-tgscan-content-length", "999")]
+        .map(|(name, value)| literal(name.as_bytes(), value.as_bytes()));
+    let block = [vec![0x88], status, length].concat();
     let (authority, url) = serving(
         vec![frame(HEADERS, END_HEADERS, 1, &block), frame(DATA, END_STREAM, 1, OK.as_bytes())],
         false,

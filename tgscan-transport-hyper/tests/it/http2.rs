@@ -145,31 +145,6 @@ async fn reads_the_headers_of_many_answers() {
 }
 
 #[tokio::test]
-async fn keeps_a_whole_body_before_a_reset_or_goaway() {
-    let authority = Authority::new();
-    for ending in 0..4 {
-        let url = scripted(&authority, move |mut http| async move {
-            let (_, mut respond) = http.accept().await.unwrap().unwrap();
-            let mut body = respond.send_response(http::Response::new(()), false).unwrap();
-            body.send_data(Bytes::from_static(OK.as_bytes()), false).unwrap();
-            // h2 sends when it is polled, and a reset drops unsent data.
-            let _ = tokio::time::timeout(crate::SHORT, http.accept()).await;
-            match ending {
-                0 => body.send_reset(h2::Reason::CANCEL),
-                1 => body.send_reset(h2::Reason::INTERNAL_ERROR),
-                2 => http.abrupt_shutdown(h2::Reason::NO_ERROR),
-                _ => http.abrupt_shutdown(h2::Reason::INTERNAL_ERROR),
-            }
-            let _ = tokio::time::timeout(crate::SHORT, http.accept()).await;
-        })
-        .await;
-        let error = authority.trusted().build().unwrap().send(search(&url)).await.unwrap_err();
-        assert_eq!(error.delivery(), Delivery::ResponseStarted, "{ending}: {error}");
-        assert_eq!(error.partial().unwrap().body(), OK, "{ending}: {error}");
-    }
-}
-
-#[tokio::test]
 async fn after_goaway_old_streams_end_and_new_calls_connect() {
     let authority = Authority::new();
     let connections = Arc::new(AtomicUsize::new(0));

@@ -204,7 +204,7 @@ impl serde::Serialize for GroupQuery {
     }
 }
 
-deserialize_from_wire!(GroupQuery, "1 to 10 usernames without `@`, delimited with commas");
+deserialize_from_wire!(GroupQuery);
 crate::debug::opaque_debug!(GroupQuery);
 
 #[cfg(test)]

@@ -19,22 +19,11 @@ pub(crate) use username::link;
 
 /// Implements `Deserialize` through a function that reads the exact wire form from text.
 macro_rules! deserialize_from_wire {
-    ($name:ident, $expecting:literal) => {
+    ($name:ident) => {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Text;
-                impl serde::de::Visitor<'_> for Text {
-                    type Value = $name;
-
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str($expecting)
-                    }
-
-                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
-                        $name::from_wire(text).map_err(E::custom)
-                    }
-                }
-                deserializer.deserialize_str(Text)
+                let text = String::deserialize(deserializer)?;
+                Self::from_wire(&text).map_err(serde::de::Error::custom)
             }
         }
     };

@@ -89,7 +89,7 @@ impl serde::Serialize for UserId {
     }
 }
 
-deserialize_from_wire!(UserId, "a Telegram numeric id as text");
+deserialize_from_wire!(UserId);
 crate::debug::opaque_debug!(UserId);
 
 #[cfg(test)]

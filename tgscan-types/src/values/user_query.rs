@@ -127,7 +127,7 @@ impl serde::Serialize for UserQuery {
     }
 }
 
-deserialize_from_wire!(UserQuery, "a username without `@`, or a Telegram numeric id");
+deserialize_from_wire!(UserQuery);
 crate::debug::opaque_debug!(UserQuery);
 
 #[cfg(test)]

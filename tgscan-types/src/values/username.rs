@@ -195,7 +195,7 @@ impl serde::Serialize for Username {
     }
 }
 
-deserialize_from_wire!(Username, "a username without `@`");
+deserialize_from_wire!(Username);
 crate::debug::opaque_debug!(Username);
 
 #[cfg(test)]
