@@ -23,7 +23,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tgscan_types::ApiMethod;
 
-use crate::call::{Clock, Now, Step};
+use crate::call::{Now, Step};
 use crate::store::next_token;
 use crate::transport::SendBy;
 use crate::{Api, Error, Reply, TransportError};
@@ -50,47 +50,33 @@ pub fn drive<M: ApiMethod>(
     begin: impl FnOnce(Now) -> Step<M>,
     mut send: impl FnMut(Request<Bytes>) -> Result<Response<Bytes>, TransportError>,
 ) -> Result<Reply<M::Answer>, Error> {
-    // Shared by all calls, because pauses and the rate limit also apply to later calls.
-    static CLOCK: LazyLock<ThreadClock> = LazyLock::new(|| ThreadClock(Instant::now(), next_token()));
-    let clock = *CLOCK;
-    let mut step = begin(Now::of(&clock));
+    let mut step = begin(now());
     loop {
         step = match step {
             Step::Send(mut request, in_flight) => {
                 if let Some(confirmation) = in_flight.confirmation() {
-                    let is_late = move || confirmation.has_passed(&clock);
-                    request.extensions_mut().insert(SendBy::new(is_late));
+                    request.extensions_mut().insert(SendBy::new(move || confirmation.has_passed(&now())));
                 }
-                in_flight.received(send(request), Now::of(&clock))
+                in_flight.received(send(request), now())
             }
             Step::Ask(asking) => {
                 let answered = block_on(asking.ask());
-                asking.answered(answered, Now::of(&clock))
+                asking.answered(answered, now())
             }
             Step::Wait(wait) => {
                 sleep(wait.duration());
-                wait.resume(Now::of(&clock))
+                wait.resume(now())
             }
             Step::Done(result) => return result,
         };
     }
 }
 
-#[derive(Clone, Copy)]
-struct ThreadClock(Instant, u64);
-
-impl Clock for ThreadClock {
-    fn time(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn date(&self) -> Option<SystemTime> {
-        Some(SystemTime::now())
-    }
-
-    fn origin(&self) -> u64 {
-        self.1
-    }
+/// Returns the time by a clock that all calls share, because pauses and the rate limit also apply to later calls.
+fn now() -> Now {
+    static START: LazyLock<(Instant, u64)> = LazyLock::new(|| (Instant::now(), next_token()));
+    let (start, origin) = *START;
+    Now { time: start.elapsed(), date: Some(SystemTime::now()), origin }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this module blocks the caller's thread by design")]

@@ -47,13 +47,14 @@ impl<T> Drop for Contained<T> {
     }
 }
 
-/// Wraps a future of the caller. Returns `None` if it panics, and catches panics of its `Drop`.
+/// A future of the caller. Returns `None` if it panics, and catches panics of its `Drop`.
 pub(crate) struct CatchPanic<F>(Contained<F>);
 
 impl<F> CatchPanic<F> {
+    /// Calls the function that creates the future, which may panic too.
     #[inline]
-    pub(crate) fn new(future: F) -> Self {
-        Self(Contained::new(future))
+    pub(crate) fn new(create: impl FnOnce() -> F) -> Self {
+        Self(Contained(catch(create)))
     }
 }
 
@@ -96,9 +97,11 @@ mod tests {
             std::future::ready(()).await;
             panic!("a future panics")
         });
-        let ended: Option<()> = futures_executor::block_on(CatchPanic::new(panicking));
+        let ended: Option<()> = futures_executor::block_on(CatchPanic::new(|| panicking));
         assert_eq!(ended, None);
-        let value = futures_executor::block_on(CatchPanic::new(Box::pin(async { 7 })));
+        let value = futures_executor::block_on(CatchPanic::new(|| Box::pin(async { 7 })));
         assert_eq!(value, Some(7));
+        let never_created = CatchPanic::new(|| -> std::future::Ready<u8> { panic!("no future is created") });
+        assert_eq!(futures_executor::block_on(never_created), None);
     }
 }

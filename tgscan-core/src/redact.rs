@@ -29,15 +29,31 @@ impl<'a> Redactor<'a> {
     }
 
     /// Returns the text without the key and the parts of the query, on one line of bounded length.
-    ///
-    /// Removes whole words in any case, and unambiguous parts of them where a text was cut (`some_user…`).
     pub(crate) fn clean(&self, text: &str) -> String {
+        // A character has at most four bytes.
+        let mut clean = self.replace(text, ["<query>", "<API key>"], 4 * MAX_CHARS);
+        if let Some((end, _)) = clean.char_indices().nth(MAX_CHARS) {
+            clean.truncate(end);
+            clean.push('…');
+        }
+        clean
+    }
+
+    /// Returns the text with a meaningless word in place of the key and the parts of the query.
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
+        self.replace(text, ["x", "x"], usize::MAX)
+    }
+
+    /// Replaces the parts of the query and the key, until the result is longer than `max` bytes.
+    ///
+    /// Replaces whole words in any case, and unambiguous parts of them where a text was cut (`some_user…`).
+    fn replace(&self, text: &str, [query, key]: [&str; 2], max: usize) -> String {
         let values: Vec<_> = form_urlencoded::parse(self.form).map(|(_, value)| value).collect();
         // A service may name one of several usernames.
         let parts = values.iter().flat_map(|value| value.split(','));
         let secrets: Vec<_> = parts
-            .map(|part| (part, "<query>"))
-            .chain([(self.key.reveal(), "<API key>")])
+            .map(|part| (part, query))
+            .chain([(self.key.reveal(), key)])
             .filter(|(secret, _)| !secret.is_empty())
             .collect();
 
@@ -56,14 +72,9 @@ impl<'a> Redactor<'a> {
                     at += c.len_utf8();
                 }
             }
-            // A character has at most four bytes, so this is enough for `MAX_CHARS`.
-            if clean.len() > 4 * MAX_CHARS {
+            if clean.len() > max {
                 break;
             }
-        }
-        if let Some((end, _)) = clean.char_indices().nth(MAX_CHARS) {
-            clean.truncate(end);
-            clean.push('…');
         }
         clean
     }

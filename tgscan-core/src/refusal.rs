@@ -72,8 +72,10 @@ const FILLERS: &str =
     "a an the is are was were be been has have you your this of on more any left remaining in";
 
 impl Refusal {
-    /// Classifies the text of an error envelope; the default classifier. Returns `None` if the text matches no reason
-    /// or more than one.
+    /// Classifies the text of an error envelope. Returns `None` if the text matches no reason or more than one.
+    ///
+    /// The default classifier also requires the same class without the query, because a query can be such a word
+    /// (`maintenance`). This function does not know the query: remove it from the text first.
     ///
     /// Assumption: the service uses common wordings, such as "invalid API key", "not enough credits", "rate limit", "query is
     /// required" or "try again later". Matches whole words, ignores case, and returns `None` for ambiguous texts.
@@ -143,9 +145,10 @@ impl Reason {
 
 /// Returns the positions of a phrase in the words of a text.
 fn positions(words: &[&str], phrase: &str) -> impl Iterator<Item = usize> {
-    let phrase: Vec<&str> = phrase.split(' ').collect();
-    let found: Vec<usize> = (0..words.len()).filter(|at| words[*at..].starts_with(&phrase)).collect();
-    found.into_iter()
+    (0..words.len()).filter(move |at| {
+        let mut words = words[*at..].iter();
+        phrase.split(' ').all(|word| words.next().is_some_and(|next| *next == word))
+    })
 }
 
 impl std::fmt::Display for Refusal {

@@ -50,15 +50,12 @@ mod server;
 mod timer;
 mod transport;
 
-#[doc(hidden)]
-pub use engine::MethodCost;
-#[cfg(feature = "server")]
-#[doc(hidden)]
-pub use engine::ScriptStep;
 pub use engine::{
     Account, ErrorStatus, Expect, Fault, FaultKind, InvalidMock, KeyKind, Manner, Mock, MockBuilder,
     RecordedRequest, Repeat, UnknownAccounts, UnmetExpectations,
 };
+#[doc(hidden)]
+pub use engine::{MethodCost, ScriptStep};
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;
 #[cfg(feature = "server")]

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use tgscan_core::types::{ApiMethod, ErrorResult};
 
-use crate::engine::each_method;
+use crate::engine::route::each_method;
 use crate::schema::{generator, plain};
 
 /// Returns the OpenAPI document of all API methods and their test methods.
@@ -139,7 +139,6 @@ const ERRORS: [(u16, &str); 6] = [
 
 const STATUS: &str = "The documentation does not give the HTTP status of errors; it may be 200 too.";
 
-/// Returns the responses of a method with this schema for its answers.
 fn responses(result: &Value) -> Value {
     let mut responses = Map::new();
     let envelope = json!({
@@ -160,7 +159,6 @@ fn response(description: &str, schema: &Value) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }
 
-/// Returns the envelope of a failed request.
 fn error_envelope(result: &Value) -> Value {
     json!({
         "type": "object",

@@ -114,7 +114,10 @@ impl Book {
         let method = self.method(entry);
         let checked = self.check(entry, method, limits, more, false);
         checked.map_err(|cap| self.as_if_ended(cap, entry, method, more))?;
-        self.add_attempt(entry, uncertain);
+        // Counted as in flight until the call ends, so that a comparison does not resolve them earlier.
+        self.update_counts(entry, method, |calls| calls.in_flight += more);
+        entry.uncertain = entry.uncertain.max(uncertain);
+        self.sending += u64::from(!std::mem::replace(&mut entry.is_sending, true));
         Ok(())
     }
 

@@ -204,19 +204,10 @@ impl Book {
     }
 
     /// Changes the counts of an entry in the account and in each of its budgets.
-    fn update_counts(&mut self, entry: &Entry, method: usize, change: impl Fn(&mut Exposure)) {
+    pub(super) fn update_counts(&mut self, entry: &Entry, method: usize, change: impl Fn(&mut Exposure)) {
         self.account.change(method, entry.reserve, &change);
         for key in &entry.budgets {
             self.tally(key).change(method, entry.reserve, &change);
-        }
-    }
-
-    /// Replaces the charge of an entry, in the account and in each of its budgets.
-    pub(super) fn replace_charge(&mut self, entry: &Entry, from: u64, to: u64) {
-        let change = |charged: &mut u128| *charged = (*charged + u128::from(to)).saturating_sub(from.into());
-        change(&mut self.account.charged);
-        for key in &entry.budgets {
-            change(&mut self.tally(key).charged);
         }
     }
 
@@ -237,16 +228,6 @@ impl Book {
     fn stop_sending(&mut self, entry: &mut Entry) {
         let was_sending = u64::from(std::mem::take(&mut entry.is_sending));
         self.sending = self.sending.saturating_sub(was_sending);
-    }
-
-    /// Counts another attempt of a call with `uncertain` earlier uncertain attempts.
-    pub(super) fn add_attempt(&mut self, entry: &mut Entry, uncertain: u32) {
-        let more = u64::from(uncertain.saturating_sub(entry.uncertain));
-        // Counted as in flight until the call ends, so that a comparison does not resolve them earlier.
-        let method = self.method(entry);
-        self.update_counts(entry, method, |calls| calls.in_flight += more);
-        entry.uncertain = entry.uncertain.max(uncertain);
-        self.sending += u64::from(!std::mem::replace(&mut entry.is_sending, true));
     }
 
     /// Books the settlement of a call, at time `at` if it is known. Raises the price of its method if the cost is higher.
@@ -354,11 +335,13 @@ impl Book {
         });
         self.stop_sending(entry);
         self.in_flight = self.in_flight.saturating_sub(ends_now.into());
-        self.replace_charge(entry, entry.charged, cost.charged);
+        let (from, to) = (u128::from(entry.charged), u128::from(cost.charged));
+        let replace = |charged: &mut u128| *charged = (*charged + to).saturating_sub(from);
+        replace(&mut self.account.charged);
+        entry.budgets.iter().for_each(|key| replace(&mut self.tally(key).charged));
         if let (Some(baseline), true) = (&mut self.baseline, is_old) {
             // The first balance already reflected this charge.
-            baseline.charged =
-                (baseline.charged + u128::from(cost.charged)).saturating_sub(entry.charged.into());
+            replace(&mut baseline.charged);
         }
         if is > was || ends_now && is > 0 {
             self.uncertain_at = self.uncertain_at.max(at);
@@ -366,7 +349,7 @@ impl Book {
         }
         self.revision += u64::from(was != is || entry.charged != cost.charged);
         (entry.is_in_flight, entry.uncertain, entry.charged) = (false, cost.uncertain, cost.charged);
-        self.remove_ended_periods();
+        entry.budgets.iter().for_each(|key| self.remove_ended_periods(key));
     }
 
     /// Discards the time at which calls became uncertain, because the clock now counts from another moment.

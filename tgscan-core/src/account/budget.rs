@@ -31,7 +31,8 @@ pub enum Period {
 /// A limit on the cost of the calls with one label, in total or per period.
 ///
 /// A call counts in the period in which it is claimed. If the clock was ahead for some calls, their cost moves to the
-/// current period when the clock is right again.
+/// current period when the clock is right again. A budget keeps its two latest periods, so charges of the
+/// current period can be lost if a clock showed two later ones.
 ///
 /// ```
 /// use tgscan_core::{Budget, Period, Reserve};

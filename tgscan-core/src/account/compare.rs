@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::amount::{clamp, signed};
+use super::amount::clamp;
 use super::barrier::{Barrier, MAX_BARRIER};
 use super::book::{Amount, Baseline, Tally};
 use super::joint::{BudgetShare, JointResolution};
@@ -152,6 +152,7 @@ impl Book {
         let before = self.baseline.unwrap_or(Baseline { balance, charged: self.account.charged });
         let lost = before.balance - balance;
         // Negative if charges were corrected by hand.
+        let signed = |amount| i128::try_from(amount).unwrap_or(i128::MAX);
         let charged = signed(self.account.charged) - signed(before.charged);
         let excess = lost - charged;
         let charged = clamp(charged.max(0).unsigned_abs());
@@ -178,7 +179,7 @@ impl Book {
         let first = self.compared.filter(|_| joint.is_some()).map_or(now, |(first, _)| first);
         self.compared = Some((first, now));
         let report = self.inconclusive(outcome);
-        let resolved_attempts = open.attempts.saturating_sub(self.comparable().attempts);
+        let resolved_attempts = if joint.is_some() { open.attempts } else { 0 };
         (Reconciliation { lost, charged, resolved_attempts, ..report }, joint)
     }
 
@@ -255,6 +256,7 @@ impl Book {
         }
         self.account.resolve();
         self.budgets.iter_mut().for_each(|(_, tally)| tally.resolve());
+        joint.budgets.iter().for_each(|share| self.remove_ended_periods(&share.key));
         let is_shared = calls > 1 && credits > 0;
         for entry in entries.iter_mut() {
             (entry.uncertain, entry.comparison, entry.is_shared) = (0, Some(number), is_shared);

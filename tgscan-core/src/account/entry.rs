@@ -129,16 +129,4 @@ mod tests {
             assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry, "{text}");
         }
     }
-
-    #[test]
-    fn entry_is_uncertain_after_it_ended_without_a_known_cost() {
-        let entry = |is_in_flight, uncertain, is_before_baseline| {
-            let entry = Entry { is_in_flight, uncertain, is_before_baseline, ..Entry::default() };
-            (entry.is_uncertain(), entry.is_comparable())
-        };
-        assert_eq!(entry(true, 1, false), (false, false));
-        assert_eq!(entry(false, 0, false), (false, false));
-        assert_eq!(entry(false, 1, false), (true, true));
-        assert_eq!(entry(false, 1, true), (true, false));
-    }
 }

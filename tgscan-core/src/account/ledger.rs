@@ -14,6 +14,9 @@ use crate::sync::{Mutex, MutexGuard};
 /// Every client has one, unless a [store](crate::store) replaces it. It starts at zero, and is lost when the process
 /// ends.
 ///
+/// Share it between clones of one client. Clients that were created separately can share it too, but their clocks count
+/// from different moments, so each comparison by another client waits for late charges from the beginning.
+///
 /// ```
 /// use tgscan_core::Ledger;
 ///
@@ -108,7 +111,7 @@ impl Ledger {
             return Err(NotAdmitted::ComparisonRunning);
         }
         let entry = book.admit(method.into(), limits, date).map_err(NotAdmitted::Cap)?;
-        Ok(Reservation { ledger: self.clone(), entry, is_settled: false })
+        Ok(Reservation { ledger: self.clone(), entry })
     }
 
     /// Wakes a task at the next change that may make room. Returns the number of such changes so far.
@@ -176,7 +179,19 @@ impl Ledger {
 
     /// Compares with a balance that was requested after the comparison started, and resolves uncertain calls if possible.
     pub fn finish_comparison(&self, comparison: Comparison, balance: i64, now: u64) -> Reconciliation {
-        self.change(|state| state.book.finish_comparison(comparison, balance, now, 0, &mut []).0)
+        self.finish_comparison_at(comparison, balance, LedgerTime { origin: 0, millis: now })
+    }
+
+    pub(crate) fn finish_comparison_at(
+        &self,
+        comparison: Comparison,
+        balance: i64,
+        now: LedgerTime,
+    ) -> Reconciliation {
+        self.change(|state| {
+            let now = state.book_time(now);
+            state.book.finish_comparison(comparison, balance, now, 0, &mut []).0
+        })
     }
 
     /// Ends a comparison without a balance, for example after a failed request for it. Unblocks new attempts.
@@ -208,13 +223,12 @@ impl Ledger {
 pub(crate) struct Reservation {
     ledger: Ledger,
     entry: Entry,
-    is_settled: bool,
 }
 
 impl Reservation {
     /// Records that no attempt is running. The credits stay reserved.
     pub(crate) fn pause(&mut self) {
-        let Self { ledger, entry, .. } = self;
+        let Self { ledger, entry } = self;
         ledger.change(|state| state.book.pause(entry));
     }
 
@@ -227,36 +241,28 @@ impl Reservation {
         book.renew(&mut self.entry, uncertain, limits).map_err(NotAdmitted::Cap)
     }
 
-    /// Books the settlement. The time matters only for uncertain attempts.
-    pub(crate) fn settle(&mut self, cost: Cost, now: Option<LedgerTime>) {
-        self.is_settled = true;
-        let Self { ledger, entry, .. } = self;
-        ledger.change(|state| {
-            let now = now.map(|now| state.book_time(now));
-            state.book.settle(entry, cost, None, now);
-        });
-    }
-
-    /// Like [`settle`](Self::settle), but returns the limits whose use this raised to 80% or to the limit.
-    pub(crate) fn settle_with_warnings(
+    /// Books the settlement. The time matters only for uncertain attempts. Returns the `observed` limits whose use this
+    /// raised to 80% or to the limit.
+    pub(crate) fn settle(
         &mut self,
         cost: Cost,
         now: Option<LedgerTime>,
-        limits: &Limits,
+        observed: Option<&Limits>,
     ) -> Vec<BudgetUse> {
-        self.is_settled = true;
-        let Self { ledger, entry, .. } = self;
+        let Self { ledger, entry } = self;
         ledger.change(|state| {
             let now = now.map(|now| state.book_time(now));
-            state.book.settle_with_warnings(entry, limits, |book, entry| book.settle(entry, cost, None, now))
+            state
+                .book
+                .settle_with_warnings(entry, observed, |book, entry| book.settle(entry, cost, None, now))
         })
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if !self.is_settled {
-            let Self { ledger, entry, .. } = self;
+        if self.entry.is_in_flight {
+            let Self { ledger, entry } = self;
             ledger.change(|state| state.book.lose_owner(entry, None));
         }
     }
@@ -289,10 +295,13 @@ mod tests {
     #[test]
     fn clones_share_a_book() {
         let ledger = Ledger::new();
-        ledger.clone().admit(METHOD, &limits(9), 0, None).unwrap().settle(charged(2), None);
-        assert_eq!((ledger.book().totals().charged, ledger.book().price(METHOD)), (2, Some(2)));
+        let mut call = ledger.clone().admit(METHOD, &limits(9), 0, None).unwrap();
+        let raised = call.settle(charged(8), None, Some(&limits(9)));
+        assert!(matches!(&raised[..], [raised] if raised.used == 8 && raised.is_exhausted), "{raised:?}");
+        assert_eq!((ledger.book().totals().charged, ledger.book().price(METHOD)), (8, Some(8)));
+        assert!(format!("{ledger:?}").contains("charged: 8"), "{ledger:?}");
         assert!(ledger.has_charged(METHOD) && !ledger.has_charged("other"));
-        assert_eq!(ledger.set_price(METHOD, None), Some(2));
+        assert_eq!(ledger.set_price(METHOD, None), Some(8));
         assert!(!ledger.has_charged(METHOD));
     }
 
@@ -319,7 +328,7 @@ mod tests {
         let (ledger, late) = (Ledger::new(), Duration::from_secs(30));
         let uncertain = Cost { charged: 0, uncertain: 1 };
         let at = |origin, millis| LedgerTime { origin, millis };
-        ledger.admit(METHOD, &limits(9), 0, None).unwrap().settle(uncertain, Some(at(1, 1000)));
+        ledger.admit(METHOD, &limits(9), 0, None).unwrap().settle(uncertain, Some(at(0, 1000)), None);
         assert_eq!(ledger.start_comparison_at(1, late, at(2, 90_000)), ComparisonStart::TooEarly(late));
         assert!(matches!(ledger.start_comparison_at(1, late, at(2, 120_000)), ComparisonStart::Started(_)));
     }
@@ -334,22 +343,25 @@ mod tests {
         };
         assert!(matches!(ledger.admit(METHOD, &limits(9), 0, None), Err(NotAdmitted::ComparisonRunning)));
         assert!(matches!(paused.renew(0, &limits(9), 0), Err(NotAdmitted::ComparisonRunning)));
+        assert!(!ledger.has_baseline());
         ledger.finish_comparison(comparison, 5, 0);
+        assert!(ledger.has_baseline());
         paused.renew(0, &limits(9), 0).unwrap();
         assert!(matches!(ledger.admit(METHOD, &limits(1), 0, None), Err(NotAdmitted::Cap(_))));
     }
 
     #[test]
     fn changes_that_may_make_room_wake_each_task_once() {
-        #[derive(Default)]
-        struct Count(AtomicU64);
+        struct Count(AtomicU64, Ledger);
         impl Wake for Count {
             fn wake(self: Arc<Self>) {
+                // A waker may use the ledger.
+                drop(self.1.book());
                 self.0.fetch_add(1, Ordering::Relaxed);
             }
         }
         let ledger = Ledger::new();
-        let (one, two) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let [one, two] = [(); 2].map(|()| Arc::new(Count(AtomicU64::new(0), ledger.clone())));
         let woken = || (one.0.load(Ordering::Relaxed), two.0.load(Ordering::Relaxed));
         let wakers = [one.clone().into(), one.clone().into(), two.clone().into()];
         let watch = || wakers.iter().map(|waker| ledger.watch(waker)).collect::<Vec<_>>();

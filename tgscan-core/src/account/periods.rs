@@ -128,16 +128,15 @@ impl Book {
         &mut self.budgets[at].1
     }
 
-    /// Removes earlier periods of budgets that can no longer change.
-    pub(super) fn remove_ended_periods(&mut self) {
-        if self.budgets.len() <= KEPT {
-            return;
-        }
-        let keys: Vec<_> = self.budgets.iter().map(|(key, _)| key.clone()).collect();
-        let is_kept = |key: &BudgetKey| {
-            let later = keys.iter().filter(|other| other.is_same_budget(key) && other.number > key.number);
-            later.count() < KEPT
-        };
-        self.budgets.retain(|(key, tally)| !tally.exposures.is_empty() || is_kept(key));
+    /// Removes earlier periods of a budget that can no longer change. Periods that a clock which was ahead has begun
+    /// are not later than the period that has their charges.
+    pub(super) fn remove_ended_periods(&mut self, budget: &BudgetKey) {
+        let mine = self.budgets.iter().filter(|(key, _)| key.is_same_budget(budget));
+        let periods: Vec<_> = mine.map(|(key, _)| key.number).collect();
+        self.budgets.retain(|(key, tally)| {
+            let now = tally.moved_from.max(Some(key.number));
+            let later = periods.iter().filter(|number| Some(**number) > now).count();
+            !key.is_same_budget(budget) || !tally.exposures.is_empty() || later < KEPT
+        });
     }
 }

@@ -27,15 +27,16 @@ enum Level {
 }
 
 impl Book {
-    /// Calls `settle` for a call, and returns the limits whose use this raised to 80% or to the limit.
+    /// Calls `settle` for a call, and returns the `observed` limits whose use this raised to 80% or to the limit.
     pub(crate) fn settle_with_warnings(
         &mut self,
         entry: &mut Entry,
-        limits: &Limits,
+        observed: Option<&Limits>,
         settle: impl FnOnce(&mut Self, &mut Entry),
     ) -> Vec<BudgetUse> {
-        let before = self.levels(entry, limits);
+        let before = observed.map(|limits| (limits, self.levels(entry, limits)));
         settle(self, entry);
+        let Some((limits, before)) = before else { return Vec::new() };
         let after = self.levels(entry, limits);
         let raised = before.into_iter().zip(after).filter(|((before, _), (after, _))| after > before);
         raised.map(|(_, (_, usage))| usage).collect()
@@ -81,7 +82,7 @@ mod tests {
     /// Settles a call. Returns for each raised limit whether it is a budget, its use, and whether it is exhausted.
     fn settle(book: &mut Book, limits: &Limits, cost: Cost) -> Vec<(bool, u64, bool)> {
         let mut entry = book.admit("search".into(), limits, Some(0)).unwrap();
-        let raised = book.settle_with_warnings(&mut entry, limits, |book, entry| {
+        let raised = book.settle_with_warnings(&mut entry, Some(limits), |book, entry| {
             book.settle(entry, cost, None, Some(0));
         });
         raised.iter().map(|raised| (raised.budget.is_some(), raised.used, raised.is_exhausted)).collect()
@@ -110,7 +111,7 @@ mod tests {
             (0..4).map(|_| book.admit("search".into(), &limits, Some(0)).unwrap()).collect();
         assert_eq!(settle(&mut book, &limits, Cost { charged: 0, uncertain: 1 }), []);
         for (number, mut entry) in (2_u64..).zip(in_flight) {
-            let raised = book.settle_with_warnings(&mut entry, &limits, |book, entry| {
+            let raised = book.settle_with_warnings(&mut entry, Some(&limits), |book, entry| {
                 book.settle(entry, Cost { charged: 0, uncertain: 1 }, None, Some(0));
             });
             let expected: Vec<_> = match number {
@@ -125,8 +126,9 @@ mod tests {
     }
 
     #[test]
-    fn free_calls_raise_no_limit() {
-        let (mut book, limits) = (Book::default(), limits(2, 2));
-        assert_eq!(settle(&mut book, &limits, Cost::NONE), []);
+    fn uncertain_call_of_unknown_price_exhausts_a_limit_of_one() {
+        let limits = Limits { cap: Some((1, Reserve::OneAtATime)), budgets: Vec::new() };
+        let raised = settle(&mut Book::default(), &limits, Cost { charged: 0, uncertain: 1 });
+        assert_eq!(raised, [(false, 1, true)]);
     }
 }

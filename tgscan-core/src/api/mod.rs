@@ -20,7 +20,7 @@ use crate::base_url::{BaseUrl, InvalidBaseUrl};
 use crate::pace::Pace;
 use crate::panics::catch;
 use crate::redact::Redactor;
-use crate::refusal::{Classifier, Refusal};
+use crate::refusal::Classifier;
 use crate::retry::RetryPolicy;
 use crate::{ApiKey, KeyKind, Ledger, Reserve};
 
@@ -63,7 +63,8 @@ struct Shared {
     ledger: Ledger,
     limits: Arc<Limits>,
     service: Option<Arc<str>>,
-    classifier: Classifier,
+    /// `None` for the default.
+    classifier: Option<Classifier>,
     marks_attempts: bool,
     /// The number of calls begun.
     calls: Arc<AtomicU64>,
@@ -96,7 +97,6 @@ impl Api {
 
     fn at(base: BaseUrl, key: ApiKey) -> Self {
         let (retry, ledger) = (RetryPolicy::default(), Ledger::new());
-        let classifier: Classifier = |error| Refusal::from_message(error.message());
         let paths = registry::infos().into_iter().map(|method| key.path(method.path, method.test_path));
         let prepared = paths.map(|path| (path, prepare(&base, &key, path))).collect();
         let shared = Shared {
@@ -107,7 +107,7 @@ impl Api {
             ledger,
             limits: Arc::default(),
             service: None,
-            classifier,
+            classifier: None,
             marks_attempts: false,
             calls: Arc::default(),
             pace: Arc::default(),
@@ -129,9 +129,9 @@ impl Api {
     /// deadline, the call ends immediately: before its first attempt with a timeout that costs nothing, otherwise
     /// with its last failure. Answers from the store do not count against the rate.
     ///
-    /// Even without a rate limit, a 429 or [`Refusal::TooManyRequests`] pauses all attempts. The pause lasts for the
-    /// `Retry-After`, but at most for [`RetryPolicy::max_backoff`]; without a `Retry-After`, it lasts for the backoff
-    /// of the refused call, if there is one.
+    /// Even without a rate limit, a 429 or [`Refusal::TooManyRequests`](crate::Refusal) pauses all attempts. The pause
+    /// lasts for the `Retry-After`, but at most for [`RetryPolicy::max_backoff`]; without a `Retry-After`, it lasts for
+    /// the backoff of the refused call, if there is one.
     #[must_use]
     pub fn with_rate_limit(mut self, attempts: u32, per: Duration) -> Self {
         Arc::make_mut(&mut self.shared).pace = Arc::new(Pace::with_rate_limit(attempts, per));
@@ -194,7 +194,8 @@ impl Api {
     }
 
     /// Sets the classifier of the service's refusals. If it returns `None`, the HTTP status decides. Replaces the
-    /// default, [`Refusal::from_message`], which matches common words because the service's texts are not documented.
+    /// default, [`Refusal::from_message`](crate::Refusal::from_message) of the message without key and query, which
+    /// matches common words because the service's texts are not documented.
     ///
     /// ```
     /// use tgscan_core::{Api, ApiKey, Refusal, error::ApiError};
@@ -211,7 +212,7 @@ impl Api {
     /// ```
     #[must_use]
     pub fn with_refusals(mut self, classifier: Classifier) -> Self {
-        Arc::make_mut(&mut self.shared).classifier = classifier;
+        Arc::make_mut(&mut self.shared).classifier = Some(classifier);
         self
     }
 

@@ -58,7 +58,6 @@ impl Api {
     ) -> Result<Reply<M::Answer>, Error> {
         if error.partial().is_some_and(|partial| is_object(partial.body())) {
             if let Some(response) = error.take_partial() {
-                catch(|| drop(error));
                 return self.parse(method, response);
             }
         }

@@ -48,14 +48,14 @@ pub(crate) enum Next {
 pub(crate) struct Call<M: ApiMethod> {
     pub(super) api: Api,
     pub(super) method: Contained<M>,
-    pub(super) machine: Machine,
+    pub(crate) machine: Machine,
     /// The reservation of a call without a store that can cost credits. If it is dropped with an attempt in flight, the
     /// attempt is uncertain.
     pub(super) reservation: Option<Reservation>,
     pub(super) stored: Option<Box<Stored<M>>>,
     /// The error with which the call ends if it ends now.
-    pub(super) last: Option<Error>,
-    pub(super) began: Duration,
+    pub(crate) last: Option<Error>,
+    pub(crate) began: Duration,
     /// The call waited until this time, even if its driver waited without its clock.
     not_before: Duration,
     /// The number of the call, which gives each call a different jitter.
@@ -63,7 +63,7 @@ pub(crate) struct Call<M: ApiMethod> {
     pub(super) waits_at_cap: bool,
     pub(super) reconciles: bool,
     /// Whether a comparison with the balance could make room.
-    pub(super) wants_balance: bool,
+    pub(crate) wants_balance: bool,
     pub(super) observer: Option<Arc<dyn Observer>>,
     /// Set while the call waits for its turn.
     turn: Option<Turn>,
@@ -163,7 +163,7 @@ impl<M: ApiMethod> Call<M> {
         let wait = self.api.pace().begin(&mut self.turn, clock.origin(), now.time)?;
         let action = self.machine.postponed(wait, now);
         if action == Action::Settle && self.machine.attempts == 1 {
-            self.last = Some(not_in_time::<M>(if self.deadline().is_some() {
+            self.last = Some(not_in_time::<M>(if self.machine.deadline().is_some() {
                 "the deadline of the call passes before the service's pause or the rate limit allows an attempt"
             } else {
                 "`max_elapsed` of the call passes before the service's pause or the rate limit allows an attempt"
@@ -208,7 +208,7 @@ impl<M: ApiMethod> Call<M> {
         }
         // Without an error, a time limit passed before the first attempt.
         let error = self.last.take().unwrap_or_else(|| {
-            if self.deadline().is_some() {
+            if self.machine.deadline().is_some() {
                 return too_late::<M>();
             }
             not_in_time::<M>("`max_elapsed` of the call passed before the store confirmed its claim")
@@ -226,29 +226,9 @@ impl<M: ApiMethod> Call<M> {
 
 // What drivers ask of a call.
 impl<M: ApiMethod> Call<M> {
-    /// Returns the error of the call if it ends now.
-    pub(crate) fn error(&self) -> Option<&Error> {
-        self.last.as_ref()
-    }
-
     /// Returns the responses of the attempts so far that may have been charged.
     pub(crate) fn received_responses(&self) -> Vec<Response<Bytes>> {
         self.last.as_ref().map_or_else(Vec::new, Error::paid_responses)
-    }
-
-    /// Returns the number of attempts, including the one in flight.
-    pub(crate) fn attempts(&self) -> u32 {
-        self.machine.attempts
-    }
-
-    /// Returns when the call began.
-    pub(crate) fn began(&self) -> Duration {
-        self.began
-    }
-
-    /// Returns the end of the caller's wait.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.machine.deadline()
     }
 
     /// Returns the number of the claimed call in the store.
@@ -259,22 +239,7 @@ impl<M: ApiMethod> Call<M> {
     /// Returns the known cost after the last attempt.
     pub(crate) fn credits(&self) -> Option<Credits> {
         let reply = self.stored.as_ref().and_then(|stored| stored.reply.as_ref());
-        reply.map(|reply| reply.credits).or_else(|| Some(self.error()?.credits()))
-    }
-
-    /// Returns the backoff before the next attempt, if there is one.
-    pub(crate) fn backoff(&self) -> Option<Duration> {
-        self.machine.pause()
-    }
-
-    /// Returns whether a wait is before an attempt.
-    pub(crate) fn is_backoff(&self) -> bool {
-        self.machine.is_backing_off()
-    }
-
-    /// Returns whether a comparison with the balance could end a wait.
-    pub(crate) fn wants_balance(&self) -> bool {
-        self.wants_balance
+        reply.map(|reply| reply.credits).or_else(|| Some(self.last.as_ref()?.credits()))
     }
 
     /// Wakes a task when a call ends in this process, which may end the wait early. Returns the number of such events.

@@ -26,9 +26,9 @@ pub(crate) trait Clock {
 /// The current time, as reported by a driver.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    time: Duration,
-    date: Option<SystemTime>,
-    origin: u64,
+    pub(crate) time: Duration,
+    pub(crate) date: Option<SystemTime>,
+    pub(crate) origin: u64,
 }
 
 impl Now {
@@ -36,11 +36,6 @@ impl Now {
     /// the current date if it is known; periodic budgets and `Retry-After` dates need it.
     pub fn new(time: Duration, date: Option<SystemTime>) -> Self {
         Self { time, date, origin: 0 }
-    }
-
-    /// Reads a clock.
-    pub(crate) fn of(clock: &impl Clock) -> Self {
-        Self { time: clock.time(), date: clock.date(), origin: clock.origin() }
     }
 }
 

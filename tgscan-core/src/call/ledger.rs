@@ -45,11 +45,11 @@ impl<M: ApiMethod> Call<M> {
         // The time matters only for uncertain attempts.
         let now = (cost.uncertain > 0).then(|| LedgerTime::of(clock));
         match &mut self.reservation {
-            Some(reservation) if self.observer.is_some() => {
-                let raised = reservation.settle_with_warnings(cost, now, self.api.limits());
+            Some(reservation) => {
+                let observed = self.observer.is_some().then(|| &**self.api.limits());
+                let raised = reservation.settle(cost, now, observed);
                 self.report(&raised);
             }
-            Some(reservation) => reservation.settle(cost, now),
             None if cost == Cost::NONE => {}
             // The method is documented as free, but charged.
             None => {

@@ -11,6 +11,7 @@ mod observe;
 mod store;
 
 use std::fmt;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ pub use observe::{Attempt, AttemptSummary, CallSummary, Observer};
 pub(crate) use store::{Confirmation, InStore};
 
 use crate::store::{Account, Answered, Lookup, Request as StoreRequest, StorePolicy, ask};
+use crate::sync::Mutex;
 use crate::{Api, Error, Reply, TransportError};
 
 /// The next step of a call.
@@ -34,6 +36,7 @@ use crate::{Api, Error, Reply, TransportError};
 /// Each step is consumed to get the next, so a call cannot be driven in the wrong order.
 ///
 /// [`blocking::call`](crate::blocking::call) drives a call on a thread, and [`Client`](crate::Client) asynchronously.
+#[expect(clippy::large_enum_variant, reason = "a box would cost an allocation per attempt")]
 pub enum Step<M: ApiMethod> {
     /// Ask the account in the store with [`Asking::ask`], then report with [`Asking::answered`].
     Ask(Asking<M>),
@@ -55,14 +58,12 @@ pub struct InFlight<M: ApiMethod> {
 }
 
 /// A request to the account in the store.
-///
-/// If this is the settlement of a call, and is dropped before [`ask`](Self::ask) has been polled, the answer is lost
-/// and the call stays in flight until its store is closed.
 #[must_use = "send it with `ask`, then report with `answered`"]
 pub struct Asking<M: ApiMethod> {
     call: Call<M>,
     action: Action,
-    request: Option<(Account, StoreRequest)>,
+    /// Taken when [`ask`](Self::ask) is polled. If it is dropped before, a settlement is written.
+    request: Arc<Mutex<Option<(Account, StoreRequest)>>>,
 }
 
 /// A wait, for example before the next attempt or for another call to end.
@@ -102,7 +103,8 @@ impl<M: ApiMethod> Step<M> {
     fn after(mut call: Call<M>, next: Next, now: Now) -> Self {
         match next {
             Next::Ask(action) => {
-                Self::Ask(Asking { request: call.store_request(action, &now), call, action })
+                let request = Arc::new(Mutex::new(call.store_request(action, &now)));
+                Self::Ask(Asking { call, action, request })
             }
             Next::Send => {
                 let mut request = call.request();
@@ -146,9 +148,13 @@ impl<M: ApiMethod> InFlight<M> {
 }
 
 impl<M: ApiMethod> Asking<M> {
-    /// Asks the account. The returned future does not borrow from `self`.
+    /// Asks the account, once. The returned future does not borrow from `self`.
     pub fn ask(&self) -> impl Future<Output = Answered> + Send + use<M> {
-        ask(self.request.clone())
+        let request = self.request.clone();
+        async move {
+            let request = request.lock().unwrap_or_else(PoisonError::into_inner).take();
+            ask(request).await
+        }
     }
 
     /// Reports the result of [`ask`](Self::ask).
@@ -167,7 +173,7 @@ impl<M: ApiMethod> Wait<M> {
     /// Returns the error with which [`give_up`](Self::give_up) ends the call; `None` if nothing has failed yet:
     /// then it ends with a timeout.
     pub fn error(&self) -> Option<&Error> {
-        self.call.error()
+        self.call.last.as_ref()
     }
 
     /// Continues after the wait.

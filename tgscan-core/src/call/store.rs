@@ -86,7 +86,7 @@ impl<M: ApiMethod> Call<M> {
                     settlement.cost = cost;
                     settlement.observed = observer.is_some().then(|| api.limits().clone());
                 }
-                unwritten.disarm()
+                return Some((account, Request::Write(unwritten)));
             }
         };
         Some((account, Request::Perform(operation)))

@@ -31,7 +31,7 @@ pub(super) struct Progress {
 impl Progress {
     /// Records that an attempt is sent.
     pub(super) fn sent<M: ApiMethod>(&self, call: &Call<M>) {
-        self.attempts.store(call.attempts(), Ordering::Relaxed);
+        self.attempts.store(call.machine.attempts, Ordering::Relaxed);
         *self.received() = call.received_responses();
     }
 

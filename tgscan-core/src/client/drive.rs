@@ -60,7 +60,7 @@ impl Client {
                 let running = self.shared.calls.begin::<M>()?;
                 let deadline = self.shared.deadline.map(|deadline| self.now().saturating_add(deadline));
                 if self.reads_charges::<M>() || self.needs_baseline::<M>() {
-                    Box::pin(self.prepare::<M>(deadline)).await;
+                    CatchPanic::new(|| Box::pin(self.prepare::<M>(deadline))).await;
                 }
                 if self.runs_in_task::<M>() {
                     return self.call_in_task(method, deadline, running).await;
@@ -80,7 +80,7 @@ impl Client {
                 claimed.call
             }
         };
-        let mut next = if is_claimed { Next::Send } else { call.begin(&ClientClock(self, call.began())) };
+        let mut next = if is_claimed { Next::Send } else { call.begin(&ClientClock(self, call.began)) };
         loop {
             let response = match next {
                 Next::Send => {
@@ -91,10 +91,10 @@ impl Client {
                         caller.progress.sent(&call);
                     }
                     let sending = self.sending(&call);
-                    match call.deadline() {
+                    match call.machine.deadline() {
                         // Only the caller's wait ends at the deadline. An attempt in a separate task continues.
                         Some(_) if caller.is_none() => {
-                            let sent = Box::pin(self.before(call.deadline(), sending)).await;
+                            let sent = Box::pin(self.before(call.machine.deadline(), sending)).await;
                             sent.unwrap_or_else(|| Some(Err(deadline_passed())))
                         }
                         _ => sending.await,
@@ -110,7 +110,7 @@ impl Client {
                     return result;
                 }
             };
-            let clock = ClientClock(self, call.began());
+            let clock = ClientClock(self, call.began);
             // Declared after the waits, because the future would keep it: it is large.
             let mut result = call.parse(response);
             if call.settle_reply(&mut result, &clock) {
@@ -186,7 +186,7 @@ impl Client {
 
     /// Drives a call until it is claimed or has ended.
     pub(super) async fn claim<M: ApiMethod>(&self, call: &mut Call<M>) -> Next {
-        let mut next = call.begin(&ClientClock(self, call.began()));
+        let mut next = call.begin(&ClientClock(self, call.began));
         while let Next::Ask(_) | Next::Wait(_) = next {
             next = Box::pin(self.wait_or_ask(call, next, None)).await;
         }
@@ -206,19 +206,20 @@ impl Client {
         next: Next,
         caller: Option<&Caller<M>>,
     ) -> Next {
-        let clock = ClientClock(self, call.began());
+        let clock = ClientClock(self, call.began);
         match next {
             Next::Ask(action) => {
                 // A separate task continues after the deadline.
-                let until = call.deadline().filter(|_| caller.is_none());
+                let until = call.machine.deadline().filter(|_| caller.is_none());
                 let asking = store::ask(call.store_request(action, &clock));
                 match self.before(until, asking).await {
                     Some(answered) => call.answered(action, answered, &clock),
                     None => call.not_answered(action, &clock),
                 }
             }
-            Next::Wait(_) if call.wants_balance() => {
-                self.before(call.deadline(), Box::pin(self.reconcile_once())).await;
+            Next::Wait(_) if call.wants_balance => {
+                let comparison = CatchPanic::new(|| Box::pin(self.reconcile_once()));
+                self.before(call.machine.deadline(), comparison).await;
                 call.waited(Duration::ZERO, &clock)
             }
             Next::Wait(duration) => {
@@ -238,14 +239,14 @@ impl Client {
         duration: Duration,
         caller: Option<&Caller<M>>,
     ) -> impl Future<Output = ()> {
-        let mut sleep = catch(|| self.shared.timer.sleep(duration)).map(CatchPanic::new);
+        let mut sleep = CatchPanic::new(|| self.shared.timer.sleep(duration));
         let mut has_yielded = false;
         // The end of another call does not end a backoff.
-        let changes = (!call.is_backoff()).then(|| call.watch(Waker::noop()));
+        let changes = (!call.machine.is_backing_off()).then(|| call.watch(Waker::noop()));
         poll_fn(move |context| {
             let is_gone = caller.is_some_and(|caller| caller.sender.poll_closed(context.waker()).is_ready());
             let is_woken = changes.is_some() && Some(call.watch(context.waker())) != changes;
-            let slept = sleep.as_mut().map_or(Poll::Ready(None), |sleep| Pin::new(sleep).poll(context));
+            let slept = Pin::new(&mut sleep).poll(context);
             // After a panic of the timer, other tasks run before the wait ends.
             let is_panicked = slept == Poll::Ready(None) && !std::mem::replace(&mut has_yielded, true);
             if is_panicked {
@@ -262,20 +263,22 @@ impl Client {
     // Inlined, because a request is expensive to move.
     #[inline]
     fn sending<M: ApiMethod>(&self, call: &Call<M>) -> CatchPanic<Sending<'_>> {
-        let mut request = call.request();
-        let (attempt, confirmation) = (call.attempt(), call.confirmation());
-        if attempt.is_some() || confirmation.is_some() || !self.shared.extensions.is_empty() {
-            let extensions = request.extensions_mut();
-            attempt.map(|attempt| extensions.insert(attempt));
-            extensions.extend(self.shared.extensions.clone());
-            if let Some(confirmation) = confirmation {
-                let client = self.clone();
-                let is_late = move || confirmation.has_passed(&ClientClock(&client, Duration::MAX));
-                extensions.insert(SendBy::new(is_late));
+        CatchPanic::new(|| {
+            let mut request = call.request();
+            let (attempt, confirmation) = (call.attempt(), call.confirmation());
+            if attempt.is_some() || confirmation.is_some() || !self.shared.extensions.is_empty() {
+                let extensions = request.extensions_mut();
+                attempt.map(|attempt| extensions.insert(attempt));
+                extensions.extend(self.shared.extensions.clone());
+                if let Some(confirmation) = confirmation {
+                    let client = self.clone();
+                    let is_late = move || confirmation.has_passed(&ClientClock(&client, Duration::MAX));
+                    extensions.insert(SendBy::new(is_late));
+                }
             }
-        }
-        // Bypasses the `impl Transport` of `Arc`, which boxes the future a second time.
-        CatchPanic::new(Transport::send(&*self.shared.transport, request))
+            // Bypasses the `impl Transport` of `Arc`, which boxes the future a second time.
+            Transport::send(&*self.shared.transport, request)
+        })
     }
 
     /// Reports the end of a call to its observer, and a mismatched answer to the transport.

@@ -10,7 +10,6 @@ use tgscan_types::Balance;
 
 use super::drive::{ClientClock, First};
 use crate::account::{Book, Comparison, ComparisonStart, LedgerTime, Outcome, Reconciliation};
-use crate::call::clock::millis;
 use crate::panics::{self, catch};
 use crate::store::{Done, Operation, StoreError, StoreRefusal, next_token};
 use crate::{Client, Credits, Error, ErrorKind};
@@ -164,7 +163,10 @@ impl Client {
 
     async fn finish_comparison(&self, comparison: Comparison, balance: i64) -> Result<Reconciliation, Error> {
         match self.account() {
-            None => Ok(self.ledger().finish_comparison(comparison, balance, millis(self.now()))),
+            None => {
+                let now = LedgerTime::of(&ClientClock(self, Duration::ZERO));
+                Ok(self.ledger().finish_comparison_at(comparison, balance, now))
+            }
             Some(account) => {
                 match account
                     .perform(Operation::FinishComparison { comparison, balance })

@@ -10,6 +10,7 @@ use super::Running;
 use super::caller::{Caller, Progress};
 use super::drive::{Claimed, First};
 use super::waits::deadline_passed;
+use super::watch::Watch;
 use crate::call::{Next, too_late};
 use crate::panics::catch;
 use crate::store::slot;
@@ -87,7 +88,7 @@ struct Unsent<M: ApiMethod>(Option<Box<Claimed<M>>>);
 
 impl<M: ApiMethod> Unsent<M> {
     /// Ends the call without sending its request. Returns its watch.
-    fn cancel(&mut self) -> Option<Box<super::watch::Watch>> {
+    fn cancel(&mut self) -> Option<Box<Watch>> {
         let mut claimed = self.0.take()?;
         claimed.call.cancel();
         claimed.watch

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tgscan_types::ApiMethod;
 
-use crate::panics::{self, CatchPanic, catch};
+use crate::panics::{self, CatchPanic};
 use crate::transport::TransportErrorKind;
 use crate::{Client, Credits, Error, ErrorKind, TransportError};
 
@@ -137,9 +137,8 @@ impl Client {
             Poll::Pending => {
                 let sleep = || self.shared.timer.sleep(until.saturating_sub(self.now()));
                 // If the timer panics, there is no deadline, because an attempt in flight may be paid for.
-                let deadline = deadline.get_or_insert_with(|| catch(sleep).map(CatchPanic::new));
-                match deadline.as_mut().map(|deadline| Pin::new(deadline).poll(context)) {
-                    Some(Poll::Ready(Some(()))) => Poll::Ready(None),
+                match Pin::new(deadline.get_or_insert_with(|| CatchPanic::new(sleep))).poll(context) {
+                    Poll::Ready(Some(())) => Poll::Ready(None),
                     _ => Poll::Pending,
                 }
             }

@@ -60,13 +60,13 @@ impl Watch {
         let backoff = match next {
             Next::Send => return,
             Next::Wait(duration) => Some(duration),
-            Next::Ask(_) => call.backoff(),
+            Next::Ask(_) => call.machine.pause(),
             Next::Done => None,
         };
         let credits = reply.map(|reply| reply.credits).or_else(|| call.credits());
         let credits = credits.unwrap_or(Credits::NotCharged);
         self.credits = credits;
-        let (duration, error) = (self.since(self.sent), call.error());
+        let (duration, error) = (self.since(self.sent), call.last.as_ref());
         let attempt =
             AttemptSummary { method: self.method, number: self.attempts, duration, credits, error, backoff };
         catch(|| self.observer.attempt_finished(&attempt));

@@ -11,6 +11,9 @@ use crate::panics::catch;
 use crate::redact::Redactor;
 use crate::refusal::{Classifier, Refusal};
 
+/// The maximum length of a message that is classified by its text, in bytes.
+const MAX_CLASSIFIED: usize = 16 * 1024;
+
 /// The service's error envelope ("Result of Failed API Request" in its documentation).
 pub struct ApiError {
     message: String,
@@ -25,15 +28,17 @@ impl ApiError {
         message: String,
         response: Response<Bytes>,
         redactor: &Redactor<'_>,
-        classifier: Classifier,
+        classifier: Option<Classifier>,
     ) -> Self {
         let clean = redactor.clean(&message);
         let refusal = Refusal::of_status(response.status());
         let mut error = Self { message, clean, refusal, response };
-        // The classifier is the caller's code. If it panics, the status decides.
-        if let Some(Some(refusal)) = catch(|| classifier(&error)) {
-            error.refusal = refusal;
-        }
+        let by_text = match classifier {
+            // The caller's code. If it panics, the status decides.
+            Some(classifier) => catch(|| classifier(&error)).flatten(),
+            None => classify(&error.message, redactor),
+        };
+        error.refusal = by_text.unwrap_or(error.refusal);
         error
     }
 
@@ -52,6 +57,18 @@ impl ApiError {
     pub fn response(&self) -> &Response<Bytes> {
         &self.response
     }
+}
+
+/// Classifies a message by its text, unless the words of the query in it change the class: a query can be a word such as
+/// `maintenance` or `charged_up`.
+fn classify(message: &str, redactor: &Redactor<'_>) -> Option<Refusal> {
+    // Removing the query from a huge text takes long, and a refusal is short.
+    if message.len() > MAX_CLASSIFIED {
+        return None;
+    }
+    let refusal = Refusal::from_message(message)?;
+    let other = redactor.without_secrets(message);
+    (other == message || Refusal::from_message(&other) == Some(refusal)).then_some(refusal)
 }
 
 impl fmt::Display for ApiError {

@@ -11,7 +11,7 @@ use super::operation::{Done, Operation, next_token};
 use super::record::{date, millis};
 use super::writer::Writer;
 use super::{
-    AccountName, Answer, BillRow, Call, CallId, Erased, Found, Index, JournalEntry, Question, RowKey, Store,
+    AccountName, Answer, BillRow, Call, CallId, Erased, Found, JournalEntry, Question, Selection, Store,
     StoreError, people,
 };
 use crate::account::{Book, CLOCK_SLACK};
@@ -64,7 +64,7 @@ impl Account {
     /// # Errors
     /// If the store fails.
     pub async fn book(&self) -> Result<Book, StoreError> {
-        Ok(self.read(RowKey::Account).await?.account.book)
+        Ok(self.read(Selection::Account).await?.account.book)
     }
 
     /// Lists unresolved calls, oldest first: uncertain calls, and calls that were charged but not answered.
@@ -72,7 +72,7 @@ impl Account {
     /// # Errors
     /// If the store fails.
     pub async fn unresolved(&self) -> Result<Vec<Call>, StoreError> {
-        self.read_all(self.find(Index::Unresolved).await?).await
+        Ok(self.read(Selection::Unresolved).await?.calls)
     }
 
     /// Marks the calls in flight of dead owners as uncertain. Every transaction on the account also does this.
@@ -89,8 +89,8 @@ impl Account {
     /// If the store fails.
     pub async fn history(&self, question: &Question) -> Result<Vec<(Call, Answer)>, StoreError> {
         let mut history = Vec::new();
-        for id in self.find(Index::Question(question.key())).await? {
-            if let Some((call, Some(answer))) = self.call(id).await? {
+        for call in self.read(Selection::History(question.key())).await?.calls {
+            if let Some((call, Some(answer))) = self.call(call.id).await? {
                 history.push((call, answer));
             }
         }
@@ -102,8 +102,8 @@ impl Account {
     /// # Errors
     /// If the store fails.
     pub async fn call(&self, call: CallId) -> Result<Option<(Call, Option<Answer>)>, StoreError> {
-        let found = self.read(RowKey::Call(call)).await?;
-        Ok(found.call.map(|call| (call, found.answer)))
+        let mut found = self.read(Selection::Call(call)).await?;
+        Ok(found.calls.pop().map(|call| (call, found.answer)))
     }
 
     /// Lists up to `limit` calls with ids above `after`, in ascending order. Calls that ended as not charged are not
@@ -112,7 +112,9 @@ impl Account {
     /// # Errors
     /// If the store fails.
     pub async fn calls(&self, after: CallId, limit: usize) -> Result<Vec<Call>, StoreError> {
-        self.store().calls(self.name(), after, limit).await
+        let calls = self.read(Selection::Calls { after, limit }).await?.calls;
+        follows(after, calls.first().map(|call| call.id))?;
+        Ok(calls)
     }
 
     /// Lists up to `limit` entries of the journal with numbers above `after`, in ascending order: comparisons,
@@ -121,7 +123,9 @@ impl Account {
     /// # Errors
     /// If the store fails.
     pub async fn journal(&self, after: u64, limit: usize) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        self.store().journal(self.name(), after, limit).await
+        let journal = self.read(Selection::Journal { after, limit }).await?.journal;
+        follows(after, journal.first().map(|(number, _)| *number))?;
+        Ok(journal)
     }
 
     /// Lists calls and charged credits by day (in UTC) and API method.
@@ -155,9 +159,9 @@ impl Account {
         Ok(rows.into_iter().map(row).collect())
     }
 
-    /// Resolves or corrects a call by hand: sets its total cost to `credits`, and unblocks its question. Returns the
-    /// credits that were booked as charged before. If there is no such call or it is in flight, changes nothing and
-    /// returns `None`.
+    /// Resolves or corrects a call by hand: sets its total cost to `credits`, so that it no longer blocks its question.
+    /// Returns the credits that were booked as charged before. If there is no such call or it is in flight, changes
+    /// nothing and returns `None`.
     ///
     /// # Errors
     /// If the store fails.
@@ -195,15 +199,14 @@ impl Account {
     /// # Errors
     /// If the store fails.
     pub async fn expire(&self, keep_for: Duration) -> Result<u64, StoreError> {
-        let Found { account: row, now, .. } = self.read(RowKey::Account).await?;
+        let Found { account: row, now, .. } = self.read(Selection::Account).await?;
         let keep_for = millis(keep_for);
         // Only if `keep_for` was longer before, or a wrong clock set the expiry too late.
         if keep_for < row.keep_for || row.clock > now.saturating_add(CLOCK_SLACK) {
             let mut after = 0;
             loop {
                 let page = self.calls(after, PAGE).await?;
-                let calls: Vec<_> = page.iter().map(|call| call.id).collect();
-                let is_last = page.len() < PAGE;
+                let (calls, is_last) = (ids(&page), page.len() < PAGE);
                 after = calls.last().copied().unwrap_or(after);
                 self.perform(Operation::LimitExpiry { calls, keep_for, is_last }).await?;
                 if is_last {
@@ -213,11 +216,16 @@ impl Account {
         }
         let (mut removed, mut last) = (0, Vec::new());
         loop {
-            let calls = self.store().find(self.name(), Index::Due, PAGE).await?;
+            let calls = ids(&self.read(Selection::Due { limit: PAGE }).await?.calls);
             if calls.is_empty() {
                 return Ok(removed);
             }
-            check_progress(&mut last, &calls)?;
+            if calls == last {
+                return Err(StoreError::new(
+                    "the store did not remove questions and answers; check its implementation",
+                ));
+            }
+            last.clone_from(&calls);
             let remove = Operation::Remove { calls, is_erasing: false };
             if let Done::Removed(erased) = self.perform(remove).await? {
                 removed += erased.questions;
@@ -230,7 +238,7 @@ impl Account {
     /// # Errors
     /// If the store fails.
     pub async fn find_person(&self, person: &UserQuery) -> Result<Erased, StoreError> {
-        let calls = self.read_all(self.calls_of(person).await?).await?;
+        let calls = self.calls_of(person).await?;
         let answers = calls.iter().filter(|call| call.is_answered).count() as u64;
         Ok(Erased { questions: calls.len() as u64, answers })
     }
@@ -252,49 +260,33 @@ impl Account {
             }
             rounds += 1;
             for page in calls.chunks(PAGE) {
-                let forget = Operation::Remove { calls: page.to_vec(), is_erasing: true };
+                let forget = Operation::Remove { calls: ids(page), is_erasing: true };
                 if let Done::Removed(removed) = self.perform(forget).await? {
                     erased.questions += removed.questions;
                     erased.answers += removed.answers;
                 }
             }
         }
-        if erased != Erased::default() {
-            self.store().compact().await?;
-        }
+        // Also if nothing was found, since an earlier erasure may have failed after the removal.
+        self.store().compact().await?;
         Ok(erased)
     }
 
     /// Returns the calls that name a person, by all usernames and ids that these calls connect.
-    async fn calls_of(&self, person: &UserQuery) -> Result<Vec<CallId>, StoreError> {
+    async fn calls_of(&self, person: &UserQuery) -> Result<Vec<Call>, StoreError> {
         let mut names: BTreeSet<_> = people::fold(&person.as_str()).into_iter().collect();
-        let mut found = BTreeSet::new();
         loop {
-            let calls = self.find(Index::People(names.iter().cloned().collect())).await?;
-            let new: Vec<_> = calls.into_iter().filter(|call| found.insert(*call)).collect();
-            if new.is_empty() {
-                return Ok(found.into_iter().collect());
-            }
-            for call in self.read_all(new).await? {
-                names.extend(call.people.iter().filter_map(|name| people::fold(name)));
+            let calls = self.read(Selection::People(names.iter().cloned().collect())).await?.calls;
+            let known = names.len();
+            names.extend(calls.iter().flat_map(|call| &call.people).filter_map(|name| people::fold(name)));
+            if names.len() == known {
+                return Ok(calls);
             }
         }
     }
 
-    pub(super) async fn read(&self, row: RowKey) -> Result<Found, StoreError> {
-        self.store().read(self.name(), row).await
-    }
-
-    async fn find(&self, index: Index) -> Result<Vec<CallId>, StoreError> {
-        self.store().find(self.name(), index, usize::MAX).await
-    }
-
-    async fn read_all(&self, calls: Vec<CallId>) -> Result<Vec<Call>, StoreError> {
-        let mut read = Vec::with_capacity(calls.len());
-        for call in calls {
-            read.extend(self.call(call).await?.map(|(call, _)| call));
-        }
-        Ok(read)
+    pub(super) async fn read(&self, rows: Selection) -> Result<Found, StoreError> {
+        self.store().read(self.name(), rows).await
     }
 
     /// Runs an operation.
@@ -308,15 +300,16 @@ impl Account {
     }
 }
 
-/// Fails if a store returns the calls again that it should have removed.
-fn check_progress(last: &mut Vec<CallId>, calls: &[CallId]) -> Result<(), StoreError> {
-    if last == calls {
-        return Err(StoreError::new(
-            "the store did not remove questions and answers; check its implementation",
-        ));
+/// Refuses a page that repeats earlier rows, because reading the next page would never end.
+fn follows(after: u64, first: Option<u64>) -> Result<(), StoreError> {
+    if first.is_some_and(|first| first <= after) {
+        return Err(StoreError::new("the store returns rows that were not requested"));
     }
-    calls.clone_into(last);
     Ok(())
+}
+
+fn ids(calls: &[Call]) -> Vec<CallId> {
+    calls.iter().map(|call| call.id).collect()
 }
 
 impl fmt::Debug for Account {

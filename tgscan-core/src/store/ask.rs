@@ -6,17 +6,19 @@ use tgscan_types::ApiMethod;
 
 use super::operation::{Claim, Done, Operation, Settlement};
 use super::people;
-use super::{Account, Answer, CallId, Found, RowKey, StoreError};
+use super::{Account, Answer, CallId, Found, Selection, StoreError};
 use crate::panics::{CatchPanic, catch};
 
 /// A request of a call to its account.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Request {
     /// Looks up whether another call has ended.
     Lookup(CallId),
     /// Reads the store's clock.
     Time,
     Perform(Operation),
+    /// Writes an operation that must not be lost.
+    Write(Unwritten),
 }
 
 /// The reply of an account. Pass it to [`Asking::answered`](crate::call::Asking::answered).
@@ -37,24 +39,25 @@ pub(crate) enum AccountReply {
 /// Sends a request to an account. Converts panics of the store, which may be the caller's code, into errors.
 pub(crate) async fn ask(request: Option<(Account, Request)>) -> Answered {
     let Some((account, request)) = request else {
-        return Answered(Err(StoreError::new("the call has no store")));
+        return Answered(Err(StoreError::new("the account was already asked")));
     };
-    let reply = CatchPanic::new(Box::pin(async move {
+    let reply = Box::pin(async move {
         match request {
             Request::Lookup(call) => {
                 let found = account.call(call).await?;
                 Ok(AccountReply::Ended(found.is_none_or(|(call, _)| !call.entry.is_in_flight())))
             }
-            Request::Time => Ok(AccountReply::Time(account.read(RowKey::Account).await?.now)),
+            Request::Time => Ok(AccountReply::Time(account.read(Selection::Account).await?.now)),
             Request::Perform(Operation::Claim(claim)) => perform_claim(&account, claim).await,
             Request::Perform(operation) => account.perform(operation).await.map(AccountReply::Done),
+            Request::Write(unwritten) => account.perform(unwritten.disarm()).await.map(AccountReply::Done),
         }
-    }));
-    Answered(reply.await.unwrap_or_else(|| Err(StoreError::new("the store panicked"))))
+    });
+    Answered(CatchPanic::new(|| reply).await.unwrap_or_else(|| Err(StoreError::new("the store panicked"))))
 }
 
 async fn perform_claim(account: &Account, mut claim: Claim) -> Result<AccountReply, StoreError> {
-    let question = RowKey::Question(claim.question.key());
+    let question = Selection::Question(claim.question.key());
     let stored = async || account.read(question.clone()).await;
     let recent = async |max_age: Duration| {
         let Found { question, answer, now, .. } = stored().await?;
@@ -97,6 +100,7 @@ async fn perform_claim(account: &Account, mut claim: Claim) -> Result<AccountRep
 }
 
 /// An operation that must not be lost. If this is dropped, the operation is written.
+#[derive(Debug)]
 pub(crate) struct Unwritten {
     account: Option<Account>,
     pub(crate) operation: Operation,

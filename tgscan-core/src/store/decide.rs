@@ -6,7 +6,7 @@ use super::operation::{Claim, Done, Operation, Settlement};
 use super::record::{damaged as damaged_call, millis};
 use super::transaction::{AccountRow, Changes, Loaded};
 use super::{Answer, Call, CallId, Event, JournalEntry, OwnerId, QuestionRow, StoreError};
-use crate::account::{Book, CLOCK_SLACK, Cost, Entry, JointResolution};
+use crate::account::{CLOCK_SLACK, Cost, JointResolution};
 
 /// The number of tokens that an account remembers, to book each operation once.
 pub(crate) const TOKENS: usize = 16;
@@ -25,7 +25,7 @@ pub(crate) fn decide(operations: &[Operation], loaded: Loaded, writer: OwnerId) 
 pub(super) struct Work {
     pub(super) loaded: Loaded,
     writer: OwnerId,
-    row: AccountRow,
+    pub(super) row: AccountRow,
     pub(super) questions: BTreeMap<String, QuestionRow>,
     pub(super) calls: BTreeMap<CallId, Call>,
     pub(super) answers: BTreeMap<CallId, Option<Answer>>,
@@ -195,13 +195,7 @@ impl Work {
             }
             Operation::Remove { calls, is_erasing } => self.remove_all(calls, *is_erasing),
             Operation::LimitExpiry { calls, keep_for, is_last } => {
-                for id in calls {
-                    self.recheck(*id, *keep_for);
-                }
-                if *is_last {
-                    (self.row.keep_for, self.row.clock) = (*keep_for, now);
-                }
-                Done::Booked
+                self.limit_expiry(calls, *keep_for, *is_last)
             }
         }
     }
@@ -236,9 +230,9 @@ impl Work {
         if let Some(call) = row.blocking.filter(|call| self.loaded.damaged_calls.contains(call)) {
             return Done::Damaged(damaged_call(call));
         }
-        let mut replaces = None;
+        let mut replaced = None;
         if let Some(call) = blocking.filter(|call| call.question.is_some() && call.blocks_question()) {
-            replaces = Some(call.id);
+            replaced = Some(call.id);
             let age = std::time::Duration::from_millis(now.saturating_sub(call.claimed_at));
             if call.entry.is_in_flight() {
                 return Done::InFlight { call: call.id, age };
@@ -246,6 +240,17 @@ impl Work {
             if claim.pay_again_after.is_none_or(|least| age < least) {
                 let charged = (!call.entry.is_uncertain()).then(|| call.entry.charged());
                 return Done::Blocked { call: call.id, age, charged };
+            }
+        } else if let Some(ended) = row.blocking {
+            let mut before = self.loaded.questions.iter().filter(|(loaded, _)| *loaded == key);
+            if before.all(|(_, before)| before.blocking != row.blocking) {
+                // An operation of this transaction has changed the row, and the call is not loaded.
+                return Done::Again;
+            }
+            let row = self.questions.entry(key.clone()).or_default();
+            row.unblock(ended);
+            if row.blocking.is_some() {
+                return Done::Again;
             }
         }
         if self.row.book.blocks_attempts(now) {
@@ -264,13 +269,14 @@ impl Work {
             keep_for,
             expires_at: now.saturating_add(keep_for),
             people: claim.people.clone(),
-            replaces,
             ..self.new_call(claim.token)
         };
         let id = call.id;
         self.row.keep_for = self.row.keep_for.max(keep_for);
         self.calls.insert(id, call);
-        self.questions.entry(key).or_default().blocking = Some(id);
+        let row = self.questions.entry(key).or_default();
+        row.earlier.extend(replaced);
+        row.blocking = Some(id);
         Done::Granted(id)
     }
 
@@ -286,14 +292,10 @@ impl Work {
             Ok(joint) => joint,
             Err(number) => return Done::NeedsJournal(number),
         };
-        let mut settle =
-            |book: &mut Book, entry: &mut Entry| book.settle(entry, *cost, joint.as_mut(), Some(now));
-        let raised = if let Some(limits) = observed {
-            self.row.book.settle_with_warnings(&mut call.entry, limits, settle)
-        } else {
-            settle(&mut self.row.book, &mut call.entry);
-            Vec::new()
-        };
+        let raised =
+            self.row.book.settle_with_warnings(&mut call.entry, observed.as_deref(), |book, entry| {
+                book.settle(entry, *cost, joint.as_mut(), Some(now));
+            });
         self.put_joint(&call, joint);
         let (has_question, is_resolved) = (call.question.is_some(), call.is_resolved);
         call.is_answered |= is_answered;
@@ -309,7 +311,7 @@ impl Work {
         if let (true, Some(question)) = (*is_answered, &call.question) {
             let row = self.questions.entry(question.key()).or_default();
             row.answered = Some((id, now, call.expires_at));
-            row.unblock(&call);
+            row.unblock(id);
         }
         self.calls.insert(id, call);
         if is_free && !is_resolved {
@@ -344,11 +346,8 @@ impl Work {
     }
 
     fn put_joint(&mut self, call: &Call, joint: Option<JointResolution>) {
-        let entry = call
-            .entry
-            .comparison()
-            .and_then(|number| self.journal.get_mut(&number).map(|entry| (number, entry)));
-        if let Some((number, entry)) = entry.filter(|(_, entry)| entry.joint != joint) {
+        let Some(number) = call.entry.comparison() else { return };
+        if let Some(entry) = self.journal.get_mut(&number).filter(|entry| entry.joint != joint) {
             entry.joint = joint;
             self.written.insert(number);
         }

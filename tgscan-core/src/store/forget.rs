@@ -39,7 +39,7 @@ impl Work {
         call.people.clear();
         if let Some(question) = call.question.take() {
             let row = self.questions.entry(question.key()).or_default();
-            row.unblock(call);
+            row.unblock(id);
             row.answered = row.answered.filter(|(answered, ..)| *answered != id);
         }
         if has_response {
@@ -48,8 +48,19 @@ impl Work {
         is_answered
     }
 
+    /// Limits the expiry of calls. `is_last` marks the account's last calls.
+    pub(super) fn limit_expiry(&mut self, calls: &[CallId], keep_for: u64, is_last: bool) -> Done {
+        for id in calls {
+            self.recheck(*id, keep_for);
+        }
+        if is_last {
+            (self.row.keep_for, self.row.clock) = (keep_for, self.loaded.now);
+        }
+        Done::Booked
+    }
+
     /// Limits the expiry of a call to `keep_for` milliseconds after its end, or after now if a wrong clock recorded a later end.
-    pub(super) fn recheck(&mut self, id: CallId, keep_for: u64) {
+    fn recheck(&mut self, id: CallId, keep_for: u64) {
         let now = self.loaded.now;
         let Some(call) = self.calls.get_mut(&id) else { return };
         let base = call.ended_at.unwrap_or(call.claimed_at).min(now);

@@ -23,7 +23,7 @@
 //! 3. **Owners.** Claims belong to an owner, which is an open store. An owner is alive as long as its lock or lease
 //!    lasts. In each transaction, the lease must still last for at least [`Store::fence`]; if not, renew it first.
 //!    Calls in flight of a dead owner are in [`Loaded::lost`]. An owner's number is never reused.
-//! 4. **Indexes** are derived from the rows; see [`Index`].
+//! 4. **Indexes** are derived from the rows; see [`Selection`].
 //! 5. **Damaged rows** fail only the operations on them: add rows with [`Loaded::add_call`],
 //!    [`Loaded::add_question`] and [`Loaded::add_journal`].
 //! 6. **Limits.** Every function returns within a time limit, even if the disk or the network does not respond, because
@@ -51,7 +51,6 @@ mod tests;
 mod transaction;
 mod writer;
 
-use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -69,34 +68,13 @@ pub use record::{
     Answer, BillRow, Call, CallId, CallState, Erased, Event, JournalEntry, OwnerId, QuestionRow, Row,
 };
 pub(crate) use slot::{Sender, slot};
-pub use transaction::{AccountRow, Changes, Found, Loaded, Needs, RowKey};
+pub use transaction::{AccountRow, Changes, Found, Loaded, Needs, Selection};
 
 /// A task that a store or runtime runs to completion.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Returns the changes to write for the loaded rows. May run again if a transaction is repeated.
 pub type Decide = Box<dyn FnMut(Loaded) -> Changes + Send>;
-
-/// An index of an account's calls.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Index {
-    /// Calls whose [`due_at`](Call::due_at) has passed, earliest first.
-    Due,
-    /// Calls whose [`people`](Call::people) include one of these usernames or ids, by ascending id.
-    People(Vec<String>),
-    /// [Unresolved](Call::is_unresolved) calls, by ascending id.
-    Unresolved,
-    /// Answered calls of the question with this [key](Question::key), latest first.
-    Question(String),
-}
-
-// Omits names and queries.
-impl fmt::Debug for Index {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Index").finish_non_exhaustive()
-    }
-}
 
 /// A database of accounts; see the [module](self) for the requirements.
 #[async_trait]
@@ -107,44 +85,11 @@ pub trait Store: Send + Sync {
     /// If nothing was written, or if it is [in doubt](StoreError::in_doubt).
     async fn transact(&self, account: &AccountName, needs: Needs, decide: Decide) -> Result<(), StoreError>;
 
-    /// Reads the row of an account, a question or a call. Does not wait for transactions.
+    /// Reads rows of an account. Does not wait for transactions.
     ///
     /// # Errors
     /// If the store fails.
-    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError>;
-
-    /// Lists up to `limit` calls with ids above `after`, in ascending order.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn calls(
-        &self,
-        account: &AccountName,
-        after: CallId,
-        limit: usize,
-    ) -> Result<Vec<Call>, StoreError>;
-
-    /// Finds up to `limit` calls by an index, in its order.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn find(
-        &self,
-        account: &AccountName,
-        index: Index,
-        limit: usize,
-    ) -> Result<Vec<CallId>, StoreError>;
-
-    /// Lists up to `limit` entries of the journal with numbers above `after`, in ascending order.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn journal(
-        &self,
-        account: &AccountName,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, JournalEntry)>, StoreError>;
+    async fn read(&self, account: &AccountName, rows: Selection) -> Result<Found, StoreError>;
 
     /// Lists all accounts.
     ///

@@ -114,6 +114,26 @@ pub(crate) struct Claim {
     pub(crate) token: u64,
 }
 
+#[cfg(test)]
+impl Claim {
+    /// Creates the claim of a search, without limits.
+    pub(crate) fn of(form: &str, token: u64) -> Self {
+        const HOUR: Duration = Duration::from_secs(3600);
+        Self {
+            question: Arc::new(Question::new(true, "search", form)),
+            people: Vec::new(),
+            limits: Arc::default(),
+            max_age: Some(HOUR),
+            stored_only: false,
+            keep_for: HOUR,
+            pay_again_after: None,
+            joined: None,
+            fence: Duration::from_secs(5),
+            token,
+        }
+    }
+}
+
 /// The settlement of a call.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Settlement {
@@ -183,6 +203,8 @@ pub(crate) enum Done {
     Changed(Option<u64>),
     /// The number of removed questions and answers.
     Removed(Erased),
+    /// The operation depends on rows that are not loaded. Run it again in the next transaction.
+    Again,
     /// The operation also needs this entry of the journal.
     NeedsJournal(u64),
     /// A row of the operation is damaged.

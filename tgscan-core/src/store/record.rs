@@ -81,9 +81,6 @@ pub struct Call {
     /// Whether the call was resolved by a comparison or by hand, so that its question may be asked again.
     #[serde(rename = "r", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_resolved: bool,
-    /// The uncertain call with the same question that this call replaces, as allowed by the policy.
-    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) replaces: Option<CallId>,
     /// The people that question and answer name: usernames in lower case, and ids.
     #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<String>,
@@ -120,7 +117,6 @@ impl Call {
             ended_at: None,
             is_answered: false,
             is_resolved: false,
-            replaces: None,
             people: Vec::new(),
         }
     }
@@ -195,13 +191,18 @@ pub struct QuestionRow {
     /// since 1970.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub answered: Option<(CallId, u64, u64)>,
+    /// The calls that blocked the question before [`blocking`](Self::blocking), which replaced them as a policy allowed. Those
+    /// that are still uncertain block the question again when the later ones no longer do.
+    #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) earlier: Vec<CallId>,
 }
 
 impl QuestionRow {
-    /// Unblocks the question of a call. If the call replaced another, that call blocks the question again.
-    pub(crate) fn unblock(&mut self, call: &Call) {
-        if self.blocking == Some(call.id) {
-            self.blocking = call.replaces;
+    /// Removes a call that no longer blocks the question.
+    pub(crate) fn unblock(&mut self, call: CallId) {
+        self.earlier.retain(|earlier| *earlier != call);
+        if self.blocking == Some(call) {
+            self.blocking = self.earlier.pop();
         }
     }
 

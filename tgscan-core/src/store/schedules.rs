@@ -11,10 +11,7 @@ use async_trait::async_trait;
 use super::explore::Tables;
 use super::operation::{Claim, Done, Operation, Settlement, next_token};
 use super::writer::Writer;
-use super::{
-    AccountName, Call, CallId, Decide, Erased, Found, Index, JournalEntry, Needs, Question, RowKey, Store,
-    StoreError, Task,
-};
+use super::{AccountName, CallId, Decide, Erased, Found, Needs, Selection, Store, StoreError, Task};
 use crate::account::Cost;
 use crate::sync::Mutex;
 use crate::sync::schedules::{block_on, check, thread};
@@ -60,25 +57,8 @@ impl Store for Memory {
         if failure.is_some() { Err(StoreError::new("failed").in_doubt()) } else { Ok(()) }
     }
 
-    async fn read(&self, _: &AccountName, _: RowKey) -> Result<Found, StoreError> {
+    async fn read(&self, _: &AccountName, _: Selection) -> Result<Found, StoreError> {
         Ok(Found { account: self.tables.lock().unwrap().account.clone(), ..Found::default() })
-    }
-
-    async fn calls(&self, _: &AccountName, _: CallId, _: usize) -> Result<Vec<Call>, StoreError> {
-        Ok(self.tables.lock().unwrap().calls.values().cloned().collect())
-    }
-
-    async fn find(&self, _: &AccountName, _: Index, _: usize) -> Result<Vec<CallId>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn journal(
-        &self,
-        _: &AccountName,
-        _: u64,
-        _: usize,
-    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        Ok(Vec::new())
     }
 
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
@@ -108,18 +88,7 @@ fn writer(store: Memory) -> (Arc<Memory>, Arc<Writer>) {
 }
 
 fn claim() -> Operation {
-    Operation::Claim(Claim {
-        question: Arc::new(Question::new(true, "search", "query=a")),
-        people: Vec::new(),
-        limits: Arc::default(),
-        max_age: Some(HOUR),
-        stored_only: false,
-        keep_for: HOUR,
-        pay_again_after: None,
-        joined: None,
-        fence: Duration::from_secs(5),
-        token: next_token(),
-    })
+    Operation::Claim(Claim::of("query=a", next_token()))
 }
 
 fn in_flight(store: &Memory) -> usize {

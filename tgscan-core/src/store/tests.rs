@@ -1,6 +1,7 @@
 //! Tests of the effect of operations on the rows of an account.
 
 mod damaged;
+mod replaced;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,27 +15,17 @@ use super::{
     AccountRow, Call, Changes, Claim, Done, Loaded, Operation, OwnerId, Question, QuestionRow, Settlement,
 };
 use crate::Credits;
-use crate::account::{Book, ComparisonStart, Cost, Limits, Outcome};
+use crate::account::{Book, ComparisonStart, Cost, Outcome};
 
 const HOUR: Duration = Duration::from_secs(3600);
+const QUERY: &str = "query=alice_1";
 
 fn claim(token: u64) -> Operation {
-    claim_of("query=alice_1", token)
+    claim_of(QUERY, token)
 }
 
 fn claim_of(form: &str, token: u64) -> Operation {
-    Operation::Claim(Claim {
-        question: Arc::new(Question::new(true, "search", form)),
-        people: vec!["alice_1".to_owned()],
-        limits: Arc::new(Limits::default()),
-        max_age: Some(HOUR),
-        stored_only: false,
-        keep_for: HOUR,
-        pay_again_after: None,
-        joined: None,
-        fence: Duration::from_secs(5),
-        token,
-    })
+    Operation::Claim(Claim { people: vec!["alice_1".to_owned()], ..Claim::of(form, token) })
 }
 
 #[test]

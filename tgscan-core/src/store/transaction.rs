@@ -48,31 +48,58 @@ pub struct AccountRow {
     pub(crate) damaged: Vec<CallId>,
 }
 
-/// A row outside of a transaction.
+/// Rows to read outside of a transaction.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum RowKey {
+pub enum Selection {
     /// The row of the account.
     Account,
     /// The row of the question with this [key](super::Question::key), and the answer of its latest answered call.
     Question(String),
     /// A call, and its answer.
     Call(CallId),
+    /// Up to `limit` calls with ids above `after`, by ascending id.
+    Calls {
+        /// The id before the first call.
+        after: CallId,
+        /// The maximum number of calls.
+        limit: usize,
+    },
+    /// Up to `limit` calls whose [`due_at`](Call::due_at) has passed, earliest first.
+    Due {
+        /// The maximum number of calls.
+        limit: usize,
+    },
+    /// Calls whose [`people`](Call::people) include one of these usernames or ids, by ascending id.
+    People(Vec<String>),
+    /// [Unresolved](Call::is_unresolved) calls, by ascending id.
+    Unresolved,
+    /// Answered calls of the question with this [key](super::Question::key), latest first.
+    History(String),
+    /// Up to `limit` entries of the journal with numbers above `after`, in ascending order.
+    Journal {
+        /// The number before the first entry.
+        after: u64,
+        /// The maximum number of entries.
+        limit: usize,
+    },
 }
 
-/// The result of [`Store::read`](super::Store::read). Rows that do not exist, or were not requested, are the default.
+/// The result of [`Store::read`](super::Store::read). Rows that do not exist, or were not selected, are the default.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// The time, in milliseconds since 1970.
+    /// The time, in milliseconds since 1970, if the account or a question is selected.
     pub now: u64,
     /// The row of the account.
     pub account: AccountRow,
     /// The row of the question.
     pub question: QuestionRow,
-    /// The call.
-    pub call: Option<Call>,
     /// The answer.
     pub answer: Option<Answer>,
+    /// The calls.
+    pub calls: Vec<Call>,
+    /// The entries of the journal, with their numbers.
+    pub journal: Vec<(u64, JournalEntry)>,
 }
 
 /// The loaded rows of an account, within a transaction that holds its lock.
@@ -149,10 +176,10 @@ impl Changes {
     }
 }
 
-// These omit questions and answers.
-impl fmt::Debug for RowKey {
+// These omit names, questions and answers.
+impl fmt::Debug for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RowKey").finish_non_exhaustive()
+        f.debug_struct("Selection").finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ use batch::batch_length;
 use super::decide::decide;
 use super::operation::{Done, Operation, Settlement, needs, next_token};
 use super::slot::{Receiver, Sender, slot};
-use super::{AccountName, Changes, Index, Loaded, OwnerId, Store, StoreError};
+use super::{AccountName, Changes, Loaded, OwnerId, Selection, Store, StoreError};
 use crate::account::Cost;
 use crate::panics::{self, CatchPanic, catch};
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -23,6 +23,8 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 const EXPIRE_EVERY: u64 = 16;
 /// The maximum number of answers in such a removal.
 const EXPIRE: usize = 64;
+/// The maximum number of repeated transactions of an operation.
+const MOST_REPEATS: usize = 100;
 /// The number of new questions in a row after which the next one is claimed without looking for a stored answer.
 const NEW_IN_A_ROW: u32 = 8;
 
@@ -123,13 +125,23 @@ struct Job {
     journal: Option<u64>,
     /// The number of failures without a caller.
     failures: usize,
+    /// The number of repeated transactions, each of which changed the row of the question.
+    repeats: usize,
     /// Whether the operation is a settlement that failed.
     runs_alone: bool,
 }
 
 impl Job {
     fn new(operation: Operation) -> Self {
-        Self { operation, counted: None, sender: None, journal: None, failures: 0, runs_alone: false }
+        Self {
+            operation,
+            counted: None,
+            sender: None,
+            journal: None,
+            failures: 0,
+            repeats: 0,
+            runs_alone: false,
+        }
     }
 }
 
@@ -279,15 +291,21 @@ impl Writer {
     /// Reports the outcomes of a durable transaction.
     fn report(self: &Arc<Self>, batch: Vec<Job>, done: Vec<Done>) {
         let mut has_ended = false;
+        let mut again = Vec::new();
         for (mut job, done) in batch.into_iter().zip(done) {
             let done = match done {
                 Done::NeedsJournal(number) if job.journal != Some(number) => {
-                    self.lock().waiting.push_front(Job { journal: Some(number), ..job });
+                    again.push(Job { journal: Some(number), ..job });
+                    continue;
+                }
+                Done::Again if job.repeats < MOST_REPEATS => {
+                    again.push(Job { repeats: job.repeats + 1, ..job });
                     continue;
                 }
                 Done::NeedsJournal(number) => Err(StoreError::new(format!(
                     "entry {number} of the journal is damaged; restore it from a backup"
                 ))),
+                Done::Again => Err(StoreError::new("the store does not keep the row of the question")),
                 Done::Damaged(error) => Err(error),
                 done => Ok(done),
             };
@@ -306,6 +324,9 @@ impl Writer {
             }
             drop(claim);
         }
+        let mut queue = self.lock();
+        again.into_iter().rev().for_each(|job| queue.waiting.push_front(job));
+        drop(queue);
         if !has_ended {
             return;
         }
@@ -325,9 +346,10 @@ impl Writer {
     }
 
     async fn expire_some(self: &Arc<Self>) {
-        let Ok(due) = self.store.find(&self.account, Index::Due, EXPIRE).await else { return };
-        if !due.is_empty() {
-            let remove = Operation::Remove { calls: due, is_erasing: false };
+        let due = self.store.read(&self.account, Selection::Due { limit: EXPIRE }).await;
+        let calls: Vec<_> = due.iter().flat_map(|found| &found.calls).map(|call| call.id).collect();
+        if !calls.is_empty() {
+            let remove = Operation::Remove { calls, is_erasing: false };
             // If this fails, the calls are still due at the next removal.
             let _ = self.transact(&[Job::new(remove)]).await;
         }
@@ -350,10 +372,7 @@ impl Writer {
             *decided.lock().unwrap_or_else(PoisonError::into_inner) = done;
             changes
         });
-        let written = match catch(|| self.store.transact(&self.account, needs, decide)) {
-            Some(writing) => CatchPanic::new(writing).await,
-            None => None,
-        };
+        let written = CatchPanic::new(|| self.store.transact(&self.account, needs, decide)).await;
         written.unwrap_or_else(|| Err(StoreError::new("the store panicked").in_doubt()))?;
         let done = std::mem::take(&mut *outcomes.lock().unwrap_or_else(PoisonError::into_inner));
         if done.len() < batch.len() {

@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::Response;
 
-use crate::panics::catch;
+use crate::panics::{Contained, catch};
 use crate::redact::Redactor;
 
 /// The delivery of a request without a complete response.
@@ -86,7 +86,7 @@ struct Inner {
     kind: TransportErrorKind,
     delivery: Delivery,
     partial: Option<Response<Bytes>>,
-    source: Box<dyn StdError + Send + Sync>,
+    source: Contained<Box<dyn StdError + Send + Sync>>,
     /// The chain of causes without key and query, once the client has redacted it.
     clean_causes: Option<String>,
     /// Whether the causes are printed without redaction.
@@ -122,7 +122,7 @@ impl TransportError {
                 kind: TransportErrorKind::Other,
                 delivery,
                 partial,
-                source,
+                source: Contained::new(source),
                 clean_causes: None,
                 has_trusted_text: false,
             }),
@@ -169,7 +169,7 @@ impl TransportError {
 
     /// Returns the transport's cause, for example to downcast it. Its text may quote the request.
     pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {
-        self.inner.source.as_ref()
+        self.inner.source.get().as_ref()
     }
 
     /// Returns whether a time limit passed.
@@ -182,7 +182,7 @@ impl TransportError {
         if self.inner.has_trusted_text {
             return;
         }
-        let causes = catch(|| Causes(self.inner.source.as_ref()).to_string());
+        let causes = catch(|| Causes(self.inner.source.get().as_ref()).to_string());
         let clean =
             causes.map_or_else(|| "the `Display` of the error panicked".into(), |text| redactor.clean(&text));
         self.inner.clean_causes = Some(clean);
@@ -206,7 +206,7 @@ impl fmt::Display for TransportError {
         }
         match &self.inner.clean_causes {
             Some(causes) => write!(f, "): {causes}"),
-            None => write!(f, "): {}", Causes(self.inner.source.as_ref())),
+            None => write!(f, "): {}", Causes(self.inner.source.get().as_ref())),
         }
     }
 }
@@ -237,7 +237,7 @@ impl StdError for TransportError {
     /// Returns the cause only if its text [is trusted](TransportError::with_trusted_text), because error reporters
     /// print sources. [`cause`](TransportError::cause) always returns it.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.inner.has_trusted_text.then_some(&*self.inner.source as _)
+        self.inner.has_trusted_text.then_some(&**self.inner.source.get() as _)
     }
 }
 

@@ -17,7 +17,7 @@ use tgscan_core::{
 
 use crate::support::{Clock, Gate, Outcome, SIMILAR, Script, live, response};
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct PanicsOnDrop;
 
 impl Drop for PanicsOnDrop {
@@ -87,6 +87,42 @@ fn panic_of_the_transport_is_a_maybe_sent_error() {
     assert_eq!(client.ledger().book().totals().uncertain_attempts, 1);
 }
 
+#[test]
+fn panic_before_the_transport_returns_its_future_is_a_maybe_sent_error() {
+    struct Odd;
+    impl Clone for Odd {
+        fn clone(&self) -> Self {
+            panic!("the clone of an extension panics");
+        }
+    }
+    let panicking = || transport_fn(|_| -> std::future::Ready<Outcome> { panic!("the transport panics") });
+    let client = || Client::new(live(), panicking(), Clock::default());
+    let with_extension =
+        client().with_transport(Script::new([Ok(charged())]).transport()).with_extension(Odd);
+    for client in [client(), client().with_deadline(Duration::from_secs(5)), with_extension] {
+        let error = block_on(client.send(similar())).unwrap_err();
+        assert_eq!((error.credits(), error.attempts()), (Credits::Uncertain, 1), "{error}");
+        assert_eq!(client.ledger().book().totals().uncertain_attempts, 1);
+    }
+}
+
+#[test]
+fn panic_in_drop_of_an_earlier_error_loses_no_answer() {
+    #[derive(Debug)]
+    struct Odd(PanicsOnDrop);
+    impl std::fmt::Display for Odd {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("refused")
+        }
+    }
+    impl std::error::Error for Odd {}
+    let refused = || TransportError::never_sent(Odd(PanicsOnDrop));
+    let script = Script::new([Err(refused()), Ok(charged())]);
+    assert_answered(&script.client(live(), &Clock::default()), similar());
+    let script = Script::new([Err(TransportError::response_started(charged(), Odd(PanicsOnDrop)))]);
+    assert_answered(&script.client(live(), &Clock::default()), similar());
+}
+
 /// Returns a transport that is pending once, so that the sleep of a deadline begins.
 fn late() -> impl Transport {
     transport_fn(|_| async {
@@ -140,6 +176,13 @@ fn panic_of_the_timer_loses_no_answer() {
     assert_answered(&client, similar());
     let client = Client::new(live(), late(), Panicking).with_deadline(Duration::from_secs(5));
     assert_answered(&client, similar());
+    // Also in a comparison that a call starts.
+    let balance = r#"{"status":"ok","result":{"num_credits":5}}"#;
+    let script = Script::new([Ok(response(200, balance)), Ok(response(502, "a page"))]);
+    let client = Client::new(live().with_cap(1, Reserve::PerCall(1)), script.transport(), Panicking);
+    let client = client.with_auto_reconcile();
+    assert_eq!(block_on(client.send(similar())).unwrap_err().credits(), Credits::Uncertain);
+    assert!(block_on(client.send(similar())).unwrap_err().is_cap_reached());
 }
 
 #[test]

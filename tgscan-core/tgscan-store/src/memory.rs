@@ -9,10 +9,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tgscan_core::store::{
-    AccountName, Call, CallId, Decide, Found, Index, JournalEntry, Needs, OwnerId, RowKey, Store, StoreError,
-    Task,
-};
+use tgscan_core::store::{AccountName, Decide, Found, Needs, OwnerId, Selection, Store, StoreError, Task};
 
 use crate::Clock;
 use crate::tables::{self, Pairs, Reads, Writes};
@@ -55,65 +52,17 @@ impl MemoryStore {
     fn owner(&self) -> OwnerId {
         self.owner.load(Ordering::Relaxed)
     }
-
-    fn list<T: Default>(
-        &self,
-        account: &AccountName,
-        read: impl FnOnce(&Memory, u32) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let memory = self.lock();
-        match tables::number(&*memory, account)? {
-            Some(number) => read(&memory, number),
-            None => Ok(T::default()),
-        }
-    }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn transact(
-        &self,
-        account: &AccountName,
-        needs: Needs,
-        mut decide: Decide,
-    ) -> Result<(), StoreError> {
-        let mut memory = self.lock();
-        let row = tables::account(&*memory, account)?;
-        let number = row.as_ref().map(|(number, _)| *number);
-        let loaded = tables::load(&*memory, row, &needs, self.owner(), self.clock.now())?;
-        tables::apply(&mut *memory, account, number, &decide(loaded))
+    async fn transact(&self, account: &AccountName, needs: Needs, decide: Decide) -> Result<(), StoreError> {
+        let (owner, now) = (self.owner(), self.clock.now());
+        tables::transact(&mut *self.lock(), account, &needs, owner, now, decide).map(drop)
     }
 
-    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError> {
-        tables::read(&*self.lock(), account, &row, self.clock.now())
-    }
-
-    async fn calls(
-        &self,
-        account: &AccountName,
-        after: CallId,
-        limit: usize,
-    ) -> Result<Vec<Call>, StoreError> {
-        self.list(account, |memory, number| tables::calls(memory, number, after, limit))
-    }
-
-    async fn find(
-        &self,
-        account: &AccountName,
-        index: Index,
-        limit: usize,
-    ) -> Result<Vec<CallId>, StoreError> {
-        let now = self.clock.now();
-        self.list(account, |memory, number| tables::find(memory, number, &index, limit, now))
-    }
-
-    async fn journal(
-        &self,
-        account: &AccountName,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        self.list(account, |memory, number| tables::journal(memory, number, after, limit))
+    async fn read(&self, account: &AccountName, rows: Selection) -> Result<Found, StoreError> {
+        tables::read(&*self.lock(), account, &rows, self.clock.now())
     }
 
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {

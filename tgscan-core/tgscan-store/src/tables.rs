@@ -1,8 +1,12 @@
 //! Rows and their indexes in ordered tables of bytes, shared by the stores in memory and in a file.
 
+mod find;
+
+use std::collections::HashSet;
+
 use tgscan_core::store::{
-    AccountName, AccountRow, Answer, Call, CallId, Changes, Found, Index, JournalEntry, Loaded, Needs,
-    OwnerId, Question, QuestionRow, Row, RowKey, StoreError,
+    AccountName, AccountRow, Answer, Call, CallId, Changes, Found, JournalEntry, Loaded, Needs, OwnerId,
+    Question, QuestionRow, Row, Selection, StoreError,
 };
 
 use crate::answer;
@@ -13,24 +17,43 @@ use crate::answer;
 /// changes few pages.
 #[derive(Clone, Copy)]
 pub(crate) enum Table {
-    /// By key: the row of the question. Then its answered calls, by key and id.
+    /// By key: the row of the question. Then its answered calls except the latest, by key and id.
     Questions,
-    /// Calls by a person that they name, and id.
-    People,
-    /// Calls by the time at which they are due, and id.
+    /// Calls by the time at which they are due, and id: the people that they name.
     Due,
     /// By number: the entry.
     Journal,
     /// By id: the call.
     Calls,
-    /// Calls in flight by owner and id.
-    InFlight,
-    /// Unresolved calls by id.
+    /// Unresolved calls by id: the people that they name.
     Unresolved,
-    /// By label and service, as JSON: the number of the account, and its row.
+    /// By label and service, as JSON: the account as an [`Account`].
     Accounts,
     /// By the inverted id of the call, so that the newest is first: the answer.
     Answers,
+}
+
+/// The row of an account.
+struct Account {
+    number: u32,
+    /// The calls in flight, with their owners. In this row, because it is written by each transaction anyway.
+    in_flight: Vec<(OwnerId, CallId)>,
+    row: AccountRow,
+}
+
+impl Account {
+    fn parse(value: &[u8]) -> Option<Self> {
+        let (number, rest) = value.split_first_chunk()?;
+        let (count, rest) = rest.split_first_chunk()?;
+        let count = usize::try_from(u32::from_be_bytes(*count)).ok()?;
+        let (in_flight, row) = rest.split_at_checked(count.checked_mul(16)?)?;
+        let call = |bytes: &[u8]| {
+            let (owner, id) = bytes.split_first_chunk()?;
+            Some((u64::from_be_bytes(*owner), CallId::from_be_bytes(id.try_into().ok()?)))
+        };
+        let in_flight = in_flight.chunks_exact(16).map(call).collect::<Option<_>>()?;
+        Some(Self { number: u32::from_be_bytes(*number), in_flight, row: AccountRow::from_bytes(row).ok()? })
+    }
 }
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -52,15 +75,13 @@ pub(crate) trait Writes: Reads {
     fn set(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()>;
 }
 
-/// Returns the number of an account, and its row.
-pub(crate) fn account(tables: &impl Reads, name: &AccountName) -> Result<Option<(u32, AccountRow)>> {
-    let Some(value) = tables.get(&account_key(name))? else { return Ok(None) };
-    let (number, row) = value.split_first_chunk().ok_or_else(damaged)?;
-    Ok(Some((u32::from_be_bytes(*number), AccountRow::from_bytes(row)?)))
+fn account(tables: &impl Reads, name: &AccountName) -> Result<Option<Account>> {
+    let value = tables.get(&account_key(name))?;
+    value.map(|value| Account::parse(&value).ok_or_else(damaged)).transpose()
 }
 
 /// Returns the number of an account.
-pub(crate) fn number(tables: &impl Reads, name: &AccountName) -> Result<Option<u32>> {
+fn number(tables: &impl Reads, name: &AccountName) -> Result<Option<u32>> {
     let Some(value) = tables.get(&account_key(name))? else { return Ok(None) };
     value.first_chunk().map(|number| Some(u32::from_be_bytes(*number))).ok_or_else(damaged)
 }
@@ -92,40 +113,68 @@ pub(crate) fn call_of_key(key: &[u8]) -> Option<(u32, CallId)> {
     Some((u32::from_be_bytes(*number), id))
 }
 
-/// Reads a row outside of a transaction.
-pub(crate) fn read(tables: &impl Reads, name: &AccountName, row: &RowKey, now: u64) -> Result<Found> {
+/// Reads rows outside of a transaction.
+pub(crate) fn read(tables: &impl Reads, name: &AccountName, rows: &Selection, now: u64) -> Result<Found> {
     let mut found = Found { now, ..Found::default() };
-    if *row == RowKey::Account {
-        found.account = account(tables, name)?.map(|(_, row)| row).unwrap_or_default();
+    if *rows == Selection::Account {
+        found.account = account(tables, name)?.map(|account| account.row).unwrap_or_default();
         return Ok(found);
     }
     let Some(number) = number(tables, name)? else { return Ok(found) };
-    let answered = match row {
-        RowKey::Question(key) => {
+    let mut answered = None;
+    match rows {
+        Selection::Question(key) => {
             found.question = question(tables, number, key)?.unwrap_or_default();
-            found.question.answered.map(|(call, ..)| call)
+            answered = found.question.answered.map(|(call, ..)| call);
         }
-        RowKey::Call(id) => {
-            found.call = call(tables, number, *id)?;
-            found.call.as_ref().map(|call| call.id)
+        Selection::Call(id) => {
+            found.calls.extend(call(tables, number, *id)?);
+            answered = Some(*id);
         }
-        _ => None,
-    };
+        Selection::Calls { after, limit } => found.calls = calls(tables, number, *after, *limit)?,
+        Selection::Journal { after, limit } => found.journal = journal(tables, number, *after, *limit)?,
+        index => {
+            for id in find::find(tables, name, number, index, now)? {
+                match call(tables, number, id) {
+                    Ok(call) => found.calls.extend(call),
+                    // A damaged row delays only its own expiry.
+                    Err(_) if matches!(index, Selection::Due { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
     found.answer = answered.map(|call| answer(tables, number, call)).transpose()?.flatten();
     Ok(found)
 }
 
+/// Loads the rows for a decision, and writes its changes. Returns whether there are any.
+pub(crate) fn transact(
+    tables: &mut impl Writes,
+    name: &AccountName,
+    needs: &Needs,
+    owner: OwnerId,
+    now: u64,
+    decide: impl FnOnce(Loaded) -> Changes,
+) -> Result<bool> {
+    let account = account(tables, name)?;
+    let changes = decide(load(tables, account.as_ref(), needs, owner, now)?);
+    apply(tables, name, account, &changes)?;
+    Ok(!changes.is_empty())
+}
+
 /// Loads the rows for a decision. Calls in flight of other owners are lost, because only one owner is alive at a time.
-pub(crate) fn load(
+fn load(
     tables: &impl Reads,
-    account: Option<(u32, AccountRow)>,
+    account: Option<&Account>,
     needs: &Needs,
     owner: OwnerId,
     now: u64,
 ) -> Result<Loaded> {
     let mut loaded = Loaded { now, owner, ..Loaded::default() };
-    let Some((number, row)) = account else { return Ok(loaded) };
-    loaded.account = row;
+    let Some(Account { number, in_flight, row }) = account else { return Ok(loaded) };
+    let number = *number;
+    loaded.account = row.clone();
     let mut ids = needs.calls.clone();
     for key in &needs.questions {
         if let Some(row) = tables.get(&text_key(Table::Questions, number, key))? {
@@ -133,10 +182,9 @@ pub(crate) fn load(
         }
     }
     if needs.unresolved {
-        ids.extend(find(tables, number, &Index::Unresolved, usize::MAX, now)?);
+        ids.extend(find::unresolved(tables, number)?);
     }
-    let (from, to) = (pair_key(Table::InFlight, number, 0, 0), pair_key(Table::InFlight, number, owner, 0));
-    loaded.lost = ids_of(&tables.range(&from, &to, usize::MAX, false)?)?;
+    loaded.lost = in_flight.iter().filter(|(other, _)| *other < owner).map(|(_, id)| *id).collect();
     ids.extend(&loaded.lost);
     ids.sort_unstable();
     ids.dedup();
@@ -158,33 +206,55 @@ pub(crate) fn load(
 }
 
 /// Writes the changes of a decision.
-pub(crate) fn apply(
+fn apply(
     tables: &mut impl Writes,
     name: &AccountName,
-    number: Option<u32>,
+    account: Option<Account>,
     changes: &Changes,
 ) -> Result<()> {
     let Some(row) = &changes.account else { return Ok(()) };
-    let number = match number {
-        Some(number) => number,
-        None => u32::try_from(accounts(tables)?.len())
-            .map_err(|_| StoreError::new("there are too many accounts"))?,
+    let (number, mut in_flight) = match account {
+        Some(account) => (account.number, account.in_flight),
+        None => (u32::try_from(accounts(tables)?.len()).map_err(|_| too_many())?, Vec::new()),
     };
-    let mut value = number.to_be_bytes().to_vec();
+    let claim = |call: &Option<Call>| {
+        call.as_ref().filter(|call| call.entry.is_in_flight()).map(|call| (call.owner, call.id))
+    };
+    let ended: HashSet<_> = changes.calls.iter().filter_map(|(before, _)| claim(before)).collect();
+    in_flight.retain(|claim| !ended.contains(claim));
+    in_flight.extend(changes.calls.iter().filter_map(|(_, after)| claim(after)));
+    let count = u32::try_from(in_flight.len()).map_err(|_| too_many())?;
+    let mut value = [number.to_be_bytes(), count.to_be_bytes()].concat();
+    value.extend(in_flight.iter().flat_map(|(owner, id)| [owner.to_be_bytes(), id.to_be_bytes()]).flatten());
     value.extend(row.to_bytes());
     tables.set(&account_key(name), Some(&value))?;
-    for (key, row) in &changes.questions {
+    let mut latest = Vec::new();
+    for (question, row) in &changes.questions {
+        let key = text_key(Table::Questions, number, question);
+        let answered = |row: QuestionRow| row.answered.map(|(call, ..)| call);
+        let before = tables.get(&key)?.and_then(|row| QuestionRow::from_bytes(&row).ok()).and_then(answered);
+        let after = row.clone().and_then(answered);
+        if let Some(earlier) = before.filter(|before| after != Some(*before)) {
+            tables.set(&text_id_key(Table::Questions, number, question, earlier), Some(&[]))?;
+        }
+        latest.extend(after);
         let row = row.as_ref().map(QuestionRow::to_bytes);
-        tables.set(&text_key(Table::Questions, number, key), row.as_deref())?;
+        tables.set(&key, row.as_deref())?;
     }
     for (before, after) in &changes.calls {
         let Some(id) = after.as_ref().or(before.as_ref()).map(|call| call.id) else { continue };
         let (old, new) = (entries(number, before.as_ref()), entries(number, after.as_ref()));
-        for key in old.iter().filter(|key| !new.contains(key)) {
+        for (key, _) in old.iter().filter(|(key, _)| new.iter().all(|(other, _)| key != other)) {
             tables.set(key, None)?;
         }
-        for key in new.iter().filter(|key| !old.contains(key)) {
-            tables.set(key, Some(&[]))?;
+        for (key, value) in new.iter().filter(|entry| !old.contains(entry)) {
+            tables.set(key, Some(value))?;
+        }
+        let entry = |question: &Question| text_id_key(Table::Questions, number, &question.key(), id);
+        match (answers(before.as_ref()), answers(after.as_ref())) {
+            (Some(question), None) => tables.set(&entry(question), None)?,
+            (None, Some(question)) if !latest.contains(&id) => tables.set(&entry(question), Some(&[]))?,
+            _ => {}
         }
         let value = after.as_ref().map(Call::to_bytes);
         tables.set(&key(Table::Calls, number, id), value.as_deref())?;
@@ -199,63 +269,28 @@ pub(crate) fn apply(
     Ok(())
 }
 
-/// Returns the keys of a call in the indexes.
-fn entries(number: u32, call: Option<&Call>) -> Vec<Vec<u8>> {
+/// Returns the rows of a call in the indexes. A call with a question is due, unresolved, or in flight, so these rows
+/// also lead to the people.
+fn entries(number: u32, call: Option<&Call>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let Some(call) = call else { return Vec::new() };
     let mut entries = Vec::new();
-    if call.entry.is_in_flight() {
-        entries.push(pair_key(Table::InFlight, number, call.owner, call.id));
-    }
     if call.is_unresolved() {
-        entries.push(key(Table::Unresolved, number, call.id));
+        entries.push((key(Table::Unresolved, number, call.id), join(&call.people)));
     }
     if let Some(due) = call.due_at() {
-        entries.push(pair_key(Table::Due, number, due, call.id));
-    }
-    for person in &call.people {
-        entries.push(text_id_key(Table::People, number, person, call.id));
-    }
-    if let (true, Some(question)) = (call.is_answered, &call.question) {
-        entries.push(text_id_key(Table::Questions, number, &question.key(), call.id));
+        entries.push((pair_key(Table::Due, number, due, call.id), join(&call.people)));
     }
     entries
 }
 
-/// Finds calls by an index.
-pub(crate) fn find(
-    tables: &impl Reads,
-    number: u32,
-    index: &Index,
-    limit: usize,
-    now: u64,
-) -> Result<Vec<CallId>> {
-    let all = |from: Vec<u8>, to: Vec<u8>| ids_of(&tables.range(&from, &to, limit, false)?);
-    let with_text = |table, text: &str, is_descending| {
-        let of = |id| text_id_key(table, number, text, id);
-        ids_of(&tables.range(&of(0), &of(CallId::MAX), limit, is_descending)?)
-    };
-    match index {
-        Index::Due => {
-            let due = |at| pair_key(Table::Due, number, at, 0);
-            all(due(0), due(now.saturating_add(1)))
-        }
-        Index::Unresolved => {
-            let id = |id| key(Table::Unresolved, number, id);
-            all(id(0), id(CallId::MAX))
-        }
-        Index::People(people) => {
-            let mut found = Vec::new();
-            for person in people {
-                found.extend(with_text(Table::People, person, false)?);
-            }
-            found.sort_unstable();
-            found.dedup();
-            found.truncate(limit);
-            Ok(found)
-        }
-        Index::Question(key) => with_text(Table::Questions, key, true),
-        _ => Ok(Vec::new()),
-    }
+/// Returns the question that a call answers.
+fn answers(call: Option<&Call>) -> Option<&Question> {
+    call.filter(|call| call.is_answered)?.question.as_ref()
+}
+
+/// Joins names with 0xff, which no text contains.
+fn join(people: &[String]) -> Vec<u8> {
+    people.iter().map(String::as_bytes).collect::<Vec<_>>().join(&0xff)
 }
 
 fn question(tables: &impl Reads, number: u32, key: &str) -> Result<Option<QuestionRow>> {
@@ -276,19 +311,14 @@ fn answer(tables: &impl Reads, number: u32, id: CallId) -> Result<Option<Answer>
         .transpose()
 }
 
-pub(crate) fn calls(tables: &impl Reads, number: u32, after: CallId, limit: usize) -> Result<Vec<Call>> {
+fn calls(tables: &impl Reads, number: u32, after: CallId, limit: usize) -> Result<Vec<Call>> {
     let (from, to) =
         (key(Table::Calls, number, after.saturating_add(1)), key(Table::Calls, number, CallId::MAX));
     let rows = tables.range(&from, &to, limit, false)?;
     rows.iter().map(|(key, value)| Call::from_bytes(id_of(key)?, value)).collect()
 }
 
-pub(crate) fn journal(
-    tables: &impl Reads,
-    number: u32,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<(u64, JournalEntry)>> {
+fn journal(tables: &impl Reads, number: u32, after: u64, limit: usize) -> Result<Vec<(u64, JournalEntry)>> {
     let (from, to) =
         (key(Table::Journal, number, after.saturating_add(1)), key(Table::Journal, number, CallId::MAX));
     let rows = tables.range(&from, &to, limit, false)?;
@@ -320,13 +350,13 @@ fn text_id_key(table: Table, number: u32, text: &str, id: CallId) -> Vec<u8> {
     key
 }
 
-fn ids_of(rows: &Pairs) -> Result<Vec<CallId>> {
-    rows.iter().map(|(key, _)| id_of(key)).collect()
-}
-
 /// Returns the id at the end of a key.
 fn id_of(key: &[u8]) -> Result<CallId> {
     key.last_chunk().map(|id| CallId::from_be_bytes(*id)).ok_or_else(damaged)
+}
+
+fn too_many() -> StoreError {
+    StoreError::new("there are too many accounts or calls in flight")
 }
 
 pub(crate) fn damaged() -> StoreError {
@@ -345,7 +375,8 @@ mod tests {
         }
         let mut needs = Needs::default();
         (needs.questions, needs.calls) = (vec!["question".to_owned()], vec![1]);
-        let loaded = load(&memory, Some((0, AccountRow::default())), &needs, 1, 0).unwrap();
+        let account = Account { number: 0, in_flight: Vec::new(), row: AccountRow::default() };
+        let loaded = load(&memory, Some(&account), &needs, 1, 0).unwrap();
         assert_eq!((loaded.damaged_questions, loaded.damaged_calls), (needs.questions, needs.calls));
     }
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// Waits for this duration.
 pub(super) async fn pause(duration: Duration) {
     let (over, wait) = oneshot::channel();
     let spawned = std::thread::Builder::new().name("conformance clock".into()).spawn(move || {

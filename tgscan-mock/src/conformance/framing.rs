@@ -9,7 +9,6 @@ use super::report::{Problem, Report};
 use super::{Bench, CALL_LIMIT, COST, Make, Scheme, Setup};
 use crate::server::ContentCoding;
 
-/// The framing of an answer.
 struct Framing {
     name: &'static str,
     /// The head, with `LENGTH` for the length of the body.

@@ -63,7 +63,6 @@ pub enum Scheme {
     Https,
 }
 
-/// The setup of the suite.
 #[derive(Clone, Copy)]
 struct Setup {
     scheme: Scheme,

@@ -14,7 +14,6 @@ pub enum Severity {
     Money,
 }
 
-/// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     severity: Severity,

@@ -13,7 +13,7 @@ use super::clock::{pause, until, within};
 use super::faults::query;
 use super::report::{Problem, Report};
 use super::{Bench, CALL_LIMIT, MANY_CALLS_LIMIT, Make, Setup};
-use crate::engine::REDACTED;
+use crate::engine::redact::REDACTED;
 use crate::server::ContentCoding;
 use crate::{FaultKind, Mock, RecordedRequest};
 
@@ -89,6 +89,11 @@ async fn arrives_intact(bench: Bench) -> Result<(), Problem> {
     check_body(&arrived, &form)?;
     if arrived.url_query.is_some() {
         return Err("the URL was changed, and logs store URLs".into());
+    }
+    // Over HTTP/2, the host is not a header.
+    let host = arrived.headers.get("host").map(HeaderValue::as_bytes);
+    if host.is_some_and(|host| Some(host) != bench.endpoint.url.split("//").nth(1).map(str::as_bytes)) {
+        return Err("the header `host` names another host".into());
     }
     let values = |headers: &http::HeaderMap, name: &http::HeaderName| {
         headers.get_all(name).iter().cloned().collect::<Vec<_>>()

@@ -18,21 +18,3 @@ pub(crate) fn parse_date(text: &str) -> Option<u64> {
     let day = u64::try_from(unix_millis(text)? / 86_400_000).ok()?;
     (day >= FIRST_DAY && date(day) == text).then_some(day)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_round_trip() {
-        for (day, text) in [(FIRST_DAY, "2016-01-01"), (16_860, "2016-02-29"), (20_453, "2025-12-31")] {
-            assert_eq!((date(day).as_str(), parse_date(text)), (text, Some(day)));
-        }
-        assert_eq!(date(TODAY), "2026-01-01");
-        assert_eq!(parse_date("9999-12-31").map(date).as_deref(), Some("9999-12-31"));
-        for wrong in ["", "2015-12-31", "2026-02-29", "2026-1-1", "tomorrow", "99999-01-01", "２０２６-01-01"]
-        {
-            assert_eq!(parse_date(wrong), None, "{wrong}");
-        }
-    }
-}

@@ -1,5 +1,7 @@
 //! Strategies for the values that several methods share.
 
+use std::sync::LazyLock;
+
 use proptest::collection::{SizeRange, vec};
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any};
@@ -17,111 +19,12 @@ pub(super) const WORDS: [&str; 32] = [
     "photo", "quiet", "rust", "silver", "sport", "sunny", "travel", "urban", "vintage", "world",
 ];
 
-pub(super) const FIRST_NAMES: [&str; 32] = [
-    "Anna",
-    "Boris",
-    "Chloé",
-    "David",
-    "Elif",
-    "Farah",
-    "George",
-    "Hana",
-    "Иван",
-    "Катя",
-    "Олексій",
-    "Leila",
-    "محمد",
-    "مریم",
-    "Noa",
-    "דוד",
-    "さくら",
-    "伟",
-    "Zoë",
-    "Jo🌻",
-    "Ελένη",
-    "Արամ",
-    "ნინო",
-    "आरती",
-    "রহিম",
-    "தமிழ்",
-    "สมชาย",
-    "지민",
-    "አበበ",
-    "Nguyễn",
-    "Ṣadé",
-    "José María",
-];
-
-pub(super) const TITLES: [&str; 32] = [
-    "Book club",
-    "City news",
-    "Crypto talk 🚀",
-    "Developers",
-    "Flat hunters",
-    "Football fans ⚽",
-    "Game night",
-    "Jobs",
-    "Language exchange",
-    "Marketplace",
-    "Музыка и кино",
-    "Новости района",
-    "Продам / куплю",
-    "Кулінарія",
-    "أخبار المدينة",
-    "سوق الهواتف",
-    "חדשות",
-    "美食爱好者",
-    "旅行のはなし",
-    "Photo 📷 lovers",
-    "Парковка ЖК «Север»",
-    "Rust & friends 🦀",
-    "Study group",
-    "Volunteers ❤️",
-    "Κουζίνα",
-    "ერთად",
-    "किताबें",
-    "ข่าวท้องถิ่น",
-    "동네 소식",
-    "Барахолка",
-    "Tech jobs",
-    "Гітара та пісні",
-];
-
+pub(super) static FIRST_NAMES: Lines = LazyLock::new(|| include_str!("first_names.txt").lines().collect());
+pub(super) static TITLES: Lines = LazyLock::new(|| include_str!("titles.txt").lines().collect());
 /// Second parts of titles.
-pub(super) const PLACES: [&str; 32] = [
-    "Berlin",
-    "Kyiv",
-    "Київ",
-    "Москва",
-    "İstanbul",
-    "دبي",
-    "תל אביב",
-    "東京",
-    "Lagos",
-    "São Paulo",
-    "Tbilisi",
-    "თბილისი",
-    "Алматы",
-    "Wien",
-    "Warszawa",
-    "Paris",
-    "NYC",
-    "2.0",
-    "№ 1",
-    "chat",
-    "чат",
-    "official ✅",
-    "24/7",
-    "🇪🇺",
-    "🇺🇦",
-    "🇧🇷",
-    "beginners",
-    "Pro",
-    "offtopic",
-    "новости",
-    "old",
-    "‼️",
-];
+pub(super) static PLACES: Lines = LazyLock::new(|| include_str!("places.txt").lines().collect());
+
+type Lines = LazyLock<Vec<&'static str>>;
 
 /// The smallest typical group id.
 pub(super) const LEAST_GROUP_ID: i64 = 1_000_000_000;
@@ -175,15 +78,13 @@ pub(super) fn username(profile: Profile) -> SBoxedStrategy<String> {
     text(profile, typical, &UNUSUAL)
 }
 
-/// Returns a strategy for first and last names.
 pub(super) fn name(profile: Profile) -> SBoxedStrategy<String> {
-    text(profile, select(&FIRST_NAMES).prop_map(str::to_owned), &UNUSUAL)
+    text(profile, select(&FIRST_NAMES[..]).prop_map(str::to_owned), &UNUSUAL)
 }
 
-/// Returns a strategy for titles of groups.
 pub(super) fn title(profile: Profile) -> SBoxedStrategy<String> {
-    let place = option::weighted(0.7, select(&PLACES));
-    let typical = (select(&TITLES), place)
+    let place = option::weighted(0.7, select(&PLACES[..]));
+    let typical = (select(&TITLES[..]), place)
         .prop_map(|(title, place)| place.map_or(title.to_owned(), |place| format!("{title} {place}")));
     text(profile, typical, &UNUSUAL)
 }
@@ -194,7 +95,6 @@ pub(super) fn date(profile: Profile) -> SBoxedStrategy<String> {
     text(profile, typical, &ODD_DATES)
 }
 
-/// Returns a strategy for values that can be null.
 pub(super) fn optional(strategy: SBoxedStrategy<String>) -> SBoxedStrategy<Option<String>> {
     option::weighted(0.7, strategy).sboxed()
 }

@@ -16,7 +16,6 @@ use super::date::{FIRST_DAY, date};
 use super::seed::{Rng, Seed};
 use super::values::{FIRST_NAMES, LEAST_GROUP_ID, PLACES, TITLES, WORDS};
 
-/// Number of groups in the world.
 const GROUPS: u64 = 20_000;
 /// Distance between the ids of two groups.
 const IDS_PER_GROUP: u64 = 90_001;
@@ -52,7 +51,6 @@ pub(crate) struct Person {
     pub(crate) num_groups: u64,
 }
 
-/// A group.
 struct Group {
     id: i64,
     username: Option<String>,
@@ -241,7 +239,6 @@ fn numbered(rng: &mut Rng, suffix: &str, number: u64) -> String {
     format!("{}_{}{suffix}{number}", rng.one_of(&WORDS), rng.one_of(&WORDS))
 }
 
-/// Draws the title of a group.
 fn group_title(rng: &mut Rng) -> String {
     let (start, place) = (rng.one_of(&TITLES), rng.one_of(&PLACES));
     if rng.in_ten(7) { format!("{start} {place}") } else { start.to_owned() }
@@ -256,39 +253,5 @@ fn popular(rng: &mut Rng) -> u64 {
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World").field("seed", &self.seed).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::date::TODAY;
-    use super::*;
-
-    fn world() -> World {
-        World::new(7, TODAY, 0)
-    }
-
-    #[test]
-    fn finds_people_by_the_usernames_of_the_world() {
-        let mut named = 0;
-        for id in (1..2000).chain([9_999_999_999_999_999, i64::MAX, i64::MIN, 0, -1]) {
-            let Some(name) = world().username_of(id) else { continue };
-            assert!(name.parse::<tgscan_core::types::Username>().is_ok(), "{name}");
-            assert_eq!((world().named(&name).id, world().named(&name.to_uppercase()).id), (id, id), "{name}");
-            named += 1;
-        }
-        assert!((1400..1800).contains(&named), "{named}");
-    }
-
-    #[test]
-    fn groups_have_unique_ids_and_past_dates() {
-        let ids: std::collections::BTreeSet<i64> =
-            (0..GROUPS).map(|number| world().group(number).id).collect();
-        assert_eq!(ids.len() as u64, GROUPS);
-        let person =
-            (0..10_000).map(|id| world().person(id, None)).find(|person| person.num_groups > 100).unwrap();
-        let groups = world().groups_of(&person);
-        assert!(groups.is_sorted_by(|a, b| a.date_updated >= b.date_updated));
-        assert!(groups.iter().all(|group| *group.date_updated <= *date(TODAY)));
     }
 }

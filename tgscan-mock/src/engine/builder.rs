@@ -209,7 +209,7 @@ impl MockBuilder {
     }
 
     /// Imitates a service that `tgscan probe` recorded: its refusals, its headers, and the fields and types of its
-    /// answers. [`Manner::differences`] lists the parts that are not imitated.
+    /// answers. `tgscan-mock serve --like` prints the parts that are not imitated.
     #[must_use]
     pub fn like(mut self, manner: Manner) -> Self {
         self.settings.is_strict = manner.is_strict().unwrap_or(self.settings.is_strict);
@@ -218,13 +218,10 @@ impl MockBuilder {
     }
 
     /// Scripts the first requests as [`Mock::script_steps`] does, and again after each [`Mock::reset`].
-    #[cfg(feature = "server")]
     #[doc(hidden)]
     #[must_use]
     pub fn script_steps(mut self, steps: impl IntoIterator<Item = super::ScriptStep>) -> Self {
-        for step in steps {
-            self.settings.script.push_step(step);
-        }
+        self.settings.script.extend(steps);
         self
     }
 
@@ -263,6 +260,8 @@ impl MockBuilder {
             )));
         }
         check_keys(&self.settings.keys)?;
+        // Not earlier, because `like` adds fields.
+        self.settings.script.first(usize::MAX).try_for_each(|step| step.check_field(&self.settings))?;
         self.settings.world = World::new(seed, today, unknown_percent);
         Ok(self.with_default_keys())
     }

@@ -79,6 +79,10 @@ impl Mock {
         }
         Ok(())
     }
+
+    pub(crate) fn current_state(&self) -> CurrentState {
+        CurrentState::of(&self.state())
+    }
 }
 
 /// Settings, account and counts. `granted - spent = credits`, always.
@@ -124,30 +128,6 @@ impl CurrentState {
             requests: recording.kept.len(),
             dropped_requests: recording.dropped,
             faults_left: script.left(),
-        }
-    }
-}
-
-impl Mock {
-    pub(crate) fn current_state(&self) -> CurrentState {
-        CurrentState::of(&self.state())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn concurrent_changes_are_both_applied() {
-        let mock = Mock::new();
-        let change = |json: String| mock.change(serde_json::from_str(&json).unwrap()).unwrap();
-        for number in 1..1000 {
-            std::thread::scope(|scope| {
-                scope.spawn(|| change(format!(r#"{{"seed": {number}}}"#)));
-                scope.spawn(|| change(format!(r#"{{"latency_ms": {number}}}"#)));
-            });
-            assert_eq!((mock.seed(), mock.current_state().latency_ms), (number, number));
         }
     }
 }

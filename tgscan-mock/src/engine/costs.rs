@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 #[cfg(feature = "server")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
+#[cfg(feature = "server")]
+use serde_json::{Map, json};
+#[cfg(feature = "server")]
+use tgscan_core::types::registry::infos;
 
 use super::object::from_object;
 #[cfg(feature = "server")]
@@ -14,7 +18,8 @@ use super::route;
 const GROUPS_PER_CREDIT: u64 = 50;
 
 /// The cost of an API method.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+// Without `Debug`, which would show the queries.
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(JsonSchema))]
 #[serde(deny_unknown_fields, remote = "Self")]
 #[doc(hidden)]
@@ -62,14 +67,11 @@ fn query(form: &str) -> String {
 #[cfg(feature = "server")]
 pub(super) fn set(costs: &mut Costs, given: &BTreeMap<String, MethodCost>) -> Result<(), String> {
     for (name, change) in given {
-        let Some(route) = route::of(name) else {
-            let paid = paid().collect::<Vec<_>>().join(", ");
-            return Err(format!("costs.{name}: unknown method; the paid methods are {paid}"));
-        };
-        if !route.info.can_cost {
+        let route = route::checked(name).map_err(|why| format!("costs.{name}: {why}"))?;
+        // All paid methods have an entry.
+        let Some(cost) = costs.get_mut(route.info.name) else {
             return Err(format!("costs.{name}: this method is free"));
-        }
-        let cost = costs.entry(route.info.name).or_default();
+        };
         cost.usual = change.usual.or(cost.usual);
         for (query, credits) in &change.queries {
             let form = route.form_of(query).map_err(|why| format!("costs.{name}.queries: {why}"))?;
@@ -79,18 +81,11 @@ pub(super) fn set(costs: &mut Costs, given: &BTreeMap<String, MethodCost>) -> Re
     Ok(())
 }
 
-#[cfg(feature = "server")]
-fn paid() -> impl Iterator<Item = &'static str> {
-    tgscan_core::types::registry::infos()
-        .into_iter()
-        .filter(|method| method.can_cost)
-        .map(|method| method.name)
-}
-
 /// Returns the schema of the costs by API method.
 #[cfg(feature = "server")]
 pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
-    let cost = serde_json::json!(generator.subschema_for::<MethodCost>());
-    let properties: serde_json::Map<_, _> = paid().map(|name| (name.to_owned(), cost.clone())).collect();
+    let cost = json!(generator.subschema_for::<MethodCost>());
+    let paid = infos().into_iter().filter(|method| method.can_cost);
+    let properties: Map<_, _> = paid.map(|method| (method.name.to_owned(), cost.clone())).collect();
     json_schema!({ "type": "object", "additionalProperties": false, "properties": properties })
 }

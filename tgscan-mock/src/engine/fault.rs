@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::{Settings, route};
+
 /// The largest body of [`FaultKind::Oversized`], so that a typo does not use all memory.
 pub(super) const MOST_BYTES: usize = 256 * 1024 * 1024;
 /// The statuses of [`FaultKind::Redirect`].
@@ -85,8 +87,8 @@ pub enum FaultKind {
     },
     /// Envelope: the correct answer with status 500.
     OkUnder500,
-    /// Envelope: a field of the answer is missing. If the answer to a request lacks it, the request is refused, and the
-    /// fault is for the next one.
+    /// Envelope: a field of the answer is missing. If the answer to a request lacks it, such as a field of the hundredth
+    /// group, the request is refused, and the fault is for the next one.
     FieldMissing {
         /// A JSON pointer (RFC 6901) into the body, such as `/result/meta/op_cost` or `/result/groups/0/title`.
         field: String,
@@ -189,7 +191,7 @@ impl Fault {
         self
     }
 
-    /// Checks that the fault is possible.
+    /// Checks that the fault is possible, except for its field.
     ///
     /// # Errors
     /// If it is not: the reason and the correction.
@@ -210,13 +212,27 @@ impl Fault {
             FaultKind::Oversized { bytes } if *bytes > MOST_BYTES => {
                 Err(format!("`bytes` is {bytes}; use at most {MOST_BYTES}"))
             }
-            FaultKind::FieldMissing { field } | FaultKind::FieldMistyped { field }
-                if !field.starts_with('/') =>
-            {
-                Err(format!("`field` is {field:?}; use a JSON pointer such as \"/result/meta/op_cost\""))
-            }
             _ => Ok(()),
         }
+    }
+
+    /// Checks that an answer of a method, or of any, can have the field of the fault. [`MockBuilder::like`] adds fields,
+    /// so with it every JSON pointer is possible.
+    ///
+    /// [`MockBuilder::like`]: super::MockBuilder::like
+    ///
+    /// # Errors
+    /// If it cannot: the correction.
+    pub(super) fn check_field(&self, method: Option<&str>, settings: &Settings) -> Result<(), String> {
+        let (FaultKind::FieldMissing { field } | FaultKind::FieldMistyped { field }) = &self.kind else {
+            return Ok(());
+        };
+        if field.starts_with('/') && (settings.manner.is_some() || route::can_have_field(method, field)) {
+            return Ok(());
+        }
+        Err(format!(
+            "`field` is {field:?}; use a JSON pointer to a field of the answer, such as \"/result/meta/op_cost\""
+        ))
     }
 
     /// Returns whether the fault has a message.
@@ -234,7 +250,7 @@ impl Fault {
         self.message.as_deref()
     }
 
-    /// Returns the latency, if it was set.
+    /// Returns the latency of the fault, if it has its own.
     pub fn latency(&self) -> Option<Duration> {
         self.latency
     }
@@ -352,33 +368,5 @@ impl FaultKind {
     #[doc(hidden)]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Stall | Self::StallBody { .. } | Self::TrickleBody { .. })
-    }
-}
-
-/// The pause between two pieces of a [`FaultKind::SlowBody`].
-#[cfg(feature = "server")]
-pub(crate) const SLOW_PAUSE: Duration = Duration::from_millis(1);
-
-/// The pause between two bytes of a [`FaultKind::TrickleBody`], well below any limit on pauses.
-#[cfg(feature = "server")]
-pub(crate) const TRICKLE_PAUSE: Duration = Duration::from_millis(50);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_returns_each_fault_once_and_both_ways_if_it_can_charge() {
-        let all = Fault::all(1000);
-        for fault in &all {
-            let same_kind = all.iter().filter(|other| other.kind == fault.kind);
-            let charged: Vec<bool> = same_kind.map(Fault::is_charged).collect();
-            let expected: &[bool] = match fault.kind.charges() {
-                Charges::Never => &[false],
-                Charges::Either => &[true, false],
-                Charges::Always => &[true],
-            };
-            assert_eq!(charged, expected, "{fault:?}");
-        }
     }
 }

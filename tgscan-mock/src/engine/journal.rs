@@ -1,70 +1,20 @@
 //! The recording as the control paths show it: requests with their answers, and the changes since an earlier moment.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::change::CurrentState;
-use super::expect::Progress;
+use super::expect::expectations::Progress;
+use super::sent::SentAnswer;
 use super::{Mock, RecordedRequest, State, Wire};
 
-/// The largest part of an answer that is kept, in bytes.
-const MOST_BODY: usize = 64 * 1024;
 /// The largest numbers of script steps and expectations in [`Changes`].
 const MOST_LISTED: usize = 100;
 /// The longest text in [`Changes`], in characters.
 const MOST_TEXT: usize = 300;
-
-/// An answer as the server sent it.
-#[derive(Clone, Serialize, JsonSchema)]
-pub(crate) struct SentAnswer {
-    /// HTTP status, if there was one.
-    status: Option<u16>,
-    /// Values by name.
-    headers: BTreeMap<String, Vec<String>>,
-    /// The body, or its first 64 KiB, before compression.
-    pub(super) body: String,
-    /// Number of bytes of the body that are kept.
-    kept_bytes: usize,
-    /// Number of bytes of the whole body.
-    bytes: usize,
-    /// Number of bytes of the body that were sent before a fault; null for the whole body.
-    cut_at: Option<usize>,
-    /// How a fault ended the connection.
-    #[schemars(extend("enum" = ["reset", "close", "stall", "trickle", null]))]
-    end: Option<&'static str>,
-}
-
-impl SentAnswer {
-    fn of(wire: &Wire) -> Self {
-        let (response, cut) = match wire {
-            Wire::Whole(response) | Wire::Slow(response) => (Some(response), None),
-            Wire::Partial(response, at, end) => (Some(response), Some((*at, end.name()))),
-            Wire::Nothing(end) => (None, Some((0, end.name()))),
-            Wire::Refused => (None, Some((0, "reset"))),
-        };
-        let whole: &[u8] = response.map_or(&[], |response| response.body());
-        let kept = &whole[..whole.len().min(MOST_BODY)];
-        let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, value) in response.into_iter().flat_map(Response::headers) {
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            headers.entry(name.to_string()).or_default().push(value);
-        }
-        Self {
-            status: response.map(|response| response.status().as_u16()),
-            headers,
-            body: String::from_utf8_lossy(kept).into_owned(),
-            kept_bytes: kept.len(),
-            bytes: whole.len(),
-            cut_at: cut.map(|(at, _)| at),
-            end: cut.map(|(_, end)| end),
-        }
-    }
-}
 
 /// A request with its answer.
 #[derive(Serialize, JsonSchema)]
@@ -85,7 +35,7 @@ pub(crate) struct Changes {
     /// The requests that came or ended, oldest first.
     requests: Vec<RecordedRequest>,
     state: CurrentState,
-    /// The next steps of the script, as in `/_mock/faults`: those of each method, then those of any, at most 100.
+    /// The next steps of the script, as in `/_mock/faults`, at most 100.
     #[schemars(with = "Vec<Map<String, Value>>")]
     script: Vec<Value>,
     /// The first expectations, at most 100.
@@ -117,7 +67,8 @@ fn shorten(text: &mut String) {
 impl Mock {
     /// Adds the answer to a request.
     pub(crate) fn record_answer(&self, number: u64, wire: &Wire) {
-        let answer = SentAnswer::of(wire);
+        let settings = self.state().settings.clone();
+        let answer = SentAnswer::of(wire, &settings.keys);
         self.state().recording.change(number, |entry| entry.answer = Some(answer));
     }
 
@@ -165,35 +116,5 @@ impl Mock {
         let recording = &self.state().recording;
         let entry = recording.kept.iter().find(|entry| entry.request.number == number)?;
         Some(AnsweredRequest { request: entry.request.clone(), answer: entry.answer.clone() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use http::{Request, Response};
-
-    use super::*;
-    use crate::engine::recording::MOST_BYTES;
-
-    #[test]
-    fn answers_are_limited_in_size_and_removed_with_their_requests() {
-        let mock = Mock::new();
-        let request = Request::post("https://api.tgdev.io/tgscan/v1/search");
-        let request = request.body(Bytes::from_static(b"query=alice")).unwrap();
-        let large = Wire::Whole(Response::new(Bytes::from(vec![b'x'; 2 * MOST_BODY])));
-        for _ in 0..500 {
-            let number = mock.respond(&request).number;
-            mock.record_answer(number, &large);
-        }
-        let kept = mock.requests().len();
-        assert!((MOST_BYTES / MOST_BODY - 10..MOST_BYTES / MOST_BODY).contains(&kept), "{kept}");
-        assert_eq!(mock.dropped_requests(), 500 - kept as u64);
-        let newest = mock.answered_request(500).unwrap().answer;
-        assert_eq!(newest.map(|answer| (answer.kept_bytes, answer.bytes)), Some((MOST_BODY, 2 * MOST_BODY)));
-        assert!(mock.answered_request(1).is_none());
-        // The end of a request that was removed changes nothing.
-        mock.record_end(1, Duration::ZERO);
-        assert_eq!(mock.requests().len(), kept);
     }
 }

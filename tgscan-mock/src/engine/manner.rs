@@ -14,7 +14,6 @@ use serde_json::json;
 use super::account::KeyKind;
 use super::refusal::Refusal;
 
-/// The only version of the file.
 const VERSION: u32 = 1;
 /// Headers that a server writes by itself, or that belong to one response.
 const OWN_HEADERS: [&str; 12] = [
@@ -97,11 +96,13 @@ impl Manner {
     }
 
     /// Returns whether answers are compressed for clients that accept gzip.
+    #[doc(hidden)]
     pub fn has_gzip(&self) -> bool {
         self.get("gzip").is_some_and(|probe| probe.content_encoding.as_deref() == Some("gzip"))
     }
 
     /// Returns the parts of the file that the mock does not reproduce, one per line.
+    #[doc(hidden)]
     pub fn differences(&self) -> Vec<String> {
         let accepted = [
             ("get", "a request with GET"),

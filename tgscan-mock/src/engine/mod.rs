@@ -3,22 +3,25 @@
 mod account;
 mod builder;
 #[cfg(feature = "server")]
-mod change;
-mod check;
+pub(crate) mod change;
+pub(crate) mod check;
 mod costs;
-mod expect;
+pub(crate) mod expect;
 mod fault;
 #[cfg(feature = "server")]
 mod journal;
 mod manner;
 mod object;
 mod outcome;
-mod recording;
+pub(crate) mod recording;
+pub(crate) mod redact;
 mod refusal;
 mod repeat;
 mod respond;
-mod route;
+pub(crate) mod route;
 mod script;
+#[cfg(feature = "server")]
+mod sent;
 #[cfg(feature = "server")]
 mod step;
 mod verify;
@@ -33,36 +36,18 @@ use tgscan_core::{Api, ApiKey, Client};
 
 pub use account::{Account, KeyKind};
 pub use builder::{ErrorStatus, InvalidMock, MockBuilder, UnknownAccounts};
-#[cfg(feature = "server")]
-pub(crate) use change::Change;
-#[cfg(feature = "server")]
-pub(crate) use check::method_name;
 pub use costs::MethodCost;
-#[cfg(feature = "server")]
-pub(crate) use expect::Expectation;
-use expect::{AnyStrategy, Expectations};
+use expect::Expectations;
 pub use expect::{Expect, UnmetExpectations};
 pub use fault::{Class, Fault, FaultKind};
-#[cfg(feature = "server")]
-pub(crate) use fault::{SLOW_PAUSE, TRICKLE_PAUSE};
-#[cfg(feature = "conformance")]
-pub(crate) use recording::REDACTED;
-#[cfg(feature = "server")]
-pub(crate) use recording::since_1970;
-
 pub use manner::Manner;
 pub use outcome::{End, Outcome, Wire};
 pub use recording::RecordedRequest;
 use recording::Recording;
 pub use repeat::Repeat;
-#[cfg(feature = "openapi")]
-pub(crate) use route::each_method;
-#[cfg(feature = "server")]
-pub(crate) use route::has_path;
 pub use route::visit_all;
 use script::Script;
-#[cfg(feature = "server")]
-pub use step::ScriptStep;
+pub use script::ScriptStep;
 
 use crate::VirtualTimer;
 use crate::data::{Profile, World};
@@ -132,7 +117,6 @@ struct Settings {
     world: World,
 }
 
-/// The current state of a mock.
 struct State {
     settings: Arc<Settings>,
     account: Account,

@@ -207,9 +207,10 @@ fn edit(response: Response<Bytes>, pointer: &str, replacement: Option<Value>) ->
     let mut body = serde_json::from_slice::<Value>(response.body()).ok()?;
     let (parent, name) = pointer.rsplit_once('/')?;
     let fields = body.pointer_mut(parent)?.as_object_mut()?;
-    fields.remove(name)?;
+    let name = name.replace("~1", "/").replace("~0", "~");
+    fields.remove(&name)?;
     if let Some(replacement) = replacement {
-        fields.insert(name.to_owned(), replacement);
+        fields.insert(name, replacement);
     }
     let body = Bytes::from(body.to_string());
     Some((Wire::Whole(response.map(|_| body)), Class::Decode))

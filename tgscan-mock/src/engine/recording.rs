@@ -3,26 +3,24 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 #[cfg(feature = "server")]
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::account::KeyKind;
-use super::check::API_KEY;
 use super::fault::Fault;
 #[cfg(feature = "server")]
-use super::journal::SentAnswer;
+use super::redact::Headers;
+use super::redact::{without_key, write_headers};
+#[cfg(feature = "server")]
+use super::sent::SentAnswer;
 #[cfg(feature = "server")]
 use super::step::method_schema;
 
-/// The largest number of recorded requests.
 const CAPACITY: usize = 1000;
 /// The largest size of the recorded requests and their answers in bytes, since they can be large.
 pub(super) const MOST_BYTES: usize = 16 * 1024 * 1024;
-
-/// The replacement of an API key in the wrong place.
-pub(crate) const REDACTED: &str = "(an API key)";
 
 /// A request that the mock received. It does not contain the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,7 +42,7 @@ pub struct RecordedRequest {
     pub url_query: Option<String>,
     /// The headers, without the API key. The control path `changes` leaves them out.
     #[serde(serialize_with = "write_headers")]
-    #[cfg_attr(feature = "server", schemars(with = "std::collections::BTreeMap<String, Vec<String>>"))]
+    #[cfg_attr(feature = "server", schemars(with = "Headers"))]
     pub headers: HeaderMap,
     /// The form as the SDK writes it, such as `query=some_username`; empty if the path is unknown or the form is invalid.
     pub form: String,
@@ -69,12 +67,6 @@ pub struct RecordedRequest {
     #[serde(rename = "took_ms", serialize_with = "write_duration")]
     #[cfg_attr(feature = "server", schemars(with = "Option<f64>"))]
     pub took: Option<Duration>,
-}
-
-fn write_headers<S: serde::Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let values = |name| headers.get_all(name).iter().map(text).collect::<Vec<_>>();
-    serializer.collect_map(headers.keys().map(|name| (name.as_str(), values(name))))
 }
 
 #[expect(clippy::ref_option, reason = "serde passes the field")]
@@ -116,7 +108,6 @@ impl RecordedRequest {
     }
 }
 
-/// A recorded request.
 pub(super) struct Entry {
     pub(super) request: RecordedRequest,
     #[cfg(feature = "server")]
@@ -206,89 +197,5 @@ impl Recording {
             self.bytes -= oldest.size();
             self.dropped += 1;
         }
-    }
-}
-
-/// Copies headers without the API key, redacted. A clone would keep the connection's read buffer alive, which contains the key.
-fn without_key(headers: &HeaderMap, keys: &[(String, KeyKind)]) -> HeaderMap {
-    let copy = |(name, value): (&HeaderName, &HeaderValue)| {
-        let mut copy = HeaderValue::from_bytes(&redact_bytes(value.as_bytes(), keys)).ok()?;
-        copy.set_sensitive(value.is_sensitive());
-        Some((HeaderName::from_bytes(name.as_str().as_bytes()).ok()?, copy))
-    };
-    headers.iter().filter(|(name, _)| **name != API_KEY).filter_map(copy).collect()
-}
-
-/// Replaces each API key in a text.
-pub(super) fn redact(text: &str, keys: &[(String, KeyKind)]) -> String {
-    String::from_utf8_lossy(&redact_bytes(text.as_bytes(), keys)).into_owned()
-}
-
-/// Replaces each API key, also a percent-encoded one, unless it is only a part of a word.
-fn redact_bytes(text: &[u8], keys: &[(String, KeyKind)]) -> Vec<u8> {
-    let mut redacted = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        let (before, rest) = text.split_at(at);
-        let escape = before.len().checked_sub(3).and_then(|start| escaped(&before[start..]));
-        let is_in_word = escape.or(before.last().copied()).is_some_and(|byte| byte.is_ascii_alphanumeric());
-        let found =
-            keys.iter().filter(|_| !is_in_word).filter_map(|(key, _)| after_key(rest, key.as_bytes()));
-        // The longest key, which another one may be a part of.
-        if let Some(after) = found.min_by_key(|after| after.len()) {
-            redacted.extend_from_slice(REDACTED.as_bytes());
-            at = text.len() - after.len();
-        } else {
-            redacted.push(text[at]);
-            at += 1;
-        }
-    }
-    redacted
-}
-
-/// Returns the text after a key, or `None` if the text does not begin with the key as a whole word.
-fn after_key<'a>(text: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
-    let decoded = || {
-        key.iter()
-            .try_fold(text, |text, byte| first(text).filter(|(first, _)| first == byte).map(|(_, rest)| rest))
-    };
-    let after = text.strip_prefix(key).or_else(decoded)?;
-    let is_in_word = first(after).is_some_and(|(byte, _)| byte.is_ascii_alphanumeric());
-    (!is_in_word).then_some(after)
-}
-
-/// Splits off the first byte, decoded.
-fn first(text: &[u8]) -> Option<(u8, &[u8])> {
-    let escape = text.split_at_checked(3).and_then(|(escape, rest)| Some((escaped(escape)?, rest)));
-    escape.or_else(|| text.split_first().map(|(byte, rest)| (*byte, rest)))
-}
-
-/// Decodes a percent-encoded byte.
-fn escaped(text: &[u8]) -> Option<u8> {
-    let [b'%', high, low] = *text else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    Some(digit(high)? * 16 + digit(low)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn copies_headers_without_the_key() {
-        let mut sent = HeaderMap::new();
-        let mut secret = HeaderValue::from_static("hidden");
-        secret.set_sensitive(true);
-        sent.insert("authorization", secret);
-        for (name, value) in
-            [("x-a", "1"), ("api-key", "k"), ("x-a", ""), ("accept", "a:/b"), ("api-key", "l")]
-        {
-            sent.append(name, HeaderValue::from_static(value));
-        }
-        sent.insert("x-b", HeaderValue::from_bytes(b"\xff").unwrap());
-        let copy = without_key(&sent, &[]);
-        sent.remove("api-key");
-        assert_eq!(copy, sent);
-        assert!(copy["authorization"].is_sensitive() && !copy["accept"].is_sensitive());
     }
 }

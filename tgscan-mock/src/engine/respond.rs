@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 
-use super::expect::{Action, AnyStrategy};
-use super::recording::{RecordedRequest, redact};
+use super::expect::Action;
+use super::recording::RecordedRequest;
+use super::redact::redact;
 use super::refusal::Refusal;
 use super::route::{self, Draw, Route};
 use super::{Class, Fault, FaultKind, Mock, Outcome, Repeat, Settings, State, Wire, check};
@@ -42,12 +43,12 @@ impl Mock {
                 }
             }
             let step = match (&action, &route) {
-                (Action::Usual, Ok(route)) => state.script.next(route.info.name),
+                (Action::Usual, Ok(route)) => state.script.next(route.info.name).cloned(),
                 _ => None,
             };
             let fault = match &action {
                 Action::Fault(fault) => Some(fault.clone()),
-                _ => step.as_ref().and_then(|(_, fault)| fault.clone()),
+                _ => step.as_ref().and_then(|step| step.fault.clone()),
             };
             // An invalid request is refused even if a fault is scripted.
             let answered =
@@ -57,8 +58,8 @@ impl Mock {
             }
             // If the request is refused, the fault did not happen: it is not recorded, and its step is for the next request.
             if answered.is_ok() {
-                if let Some((method, _)) = step {
-                    state.script.remove(method);
+                if let Some(step) = step {
+                    state.script.use_step(step.method);
                 }
                 record.fault = fault;
             }
@@ -141,8 +142,8 @@ fn respond(
     let (body, cost) = match action {
         // The account must be charged the cost that the answer states.
         Action::Answer { body, op_cost } => (body, op_cost.unwrap_or_default()),
-        Action::Sampled(strategy) => draw(state, route, record, Some(strategy), settings)?,
-        Action::Usual | Action::Fault(_) => draw(state, route, record, None, settings)?,
+        Action::Sampled(draw) => draw(&record.form, &inputs(state, record, settings))?,
+        Action::Usual | Action::Fault(_) => (route.draw)(&record.form, &inputs(state, record, settings))?,
     };
     let mut response = json(StatusCode::OK, body);
     if let Some(manner) = settings.manner.as_ref().filter(|_| !is_pinned) {
@@ -166,23 +167,15 @@ fn question(record: &RecordedRequest) -> u64 {
     Seed::new(0).and_text(&record.path).and_text(&record.form).value()
 }
 
-/// Draws an answer. Returns its body and its cost.
-fn draw(
-    state: &mut State,
-    route: &Route,
-    record: &RecordedRequest,
-    from: Option<AnyStrategy>,
-    settings: &Settings,
-) -> Result<(Bytes, u64), Refusal> {
-    let RecordedRequest { path, form, .. } = record;
+/// Returns the inputs of the answer to a request.
+fn inputs<'a>(state: &mut State, record: &RecordedRequest, settings: &'a Settings) -> Draw<'a> {
     let mut world = settings.world.clone();
     if settings.repeat == Repeat::Varied {
         world = world.other(*state.answers.of(question(record)));
     }
-    let seed = Seed::new(world.seed).and_text(path).and_text(form).value();
+    let seed = Seed::new(world.seed).and_text(&record.path).and_text(&record.form).value();
     // An answer with the balance is free, so the balance is the same before and after.
-    let num_credits = state.account.credits;
-    (route.draw)(form, Draw { settings, seed, world: &world, from, num_credits })
+    Draw { settings, seed, world, num_credits: state.account.credits }
 }
 
 /// Checks a request. Returns its record, and its route or the first reason to refuse it.

@@ -4,10 +4,12 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::StatusCode;
+use proptest::strategy::SBoxedStrategy;
+use serde_json::Value;
 use tgscan_core::types::{ApiMethod, Envelope, registry::MethodInfo};
 
 use super::refusal::Refusal;
-use super::{AnyStrategy, Settings, UnknownAccounts, check};
+use super::{Settings, UnknownAccounts, check};
 use crate::data::{Generate, GenerateVisitor, Profile, World, ids_as_numbers, sample, unusual_form};
 
 /// Visits every API method that the mock answers, in the documentation's order. A macro, because the visitors need
@@ -30,7 +32,6 @@ pub fn visit_all(visitor: &mut impl GenerateVisitor) {
     each_method!(visitor);
 }
 
-/// All routes of the mock.
 static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     struct Routes(Vec<Route>);
     impl GenerateVisitor for Routes {
@@ -39,7 +40,8 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
             self.0.push(Route {
                 info: MethodInfo::of::<M>(),
                 form,
-                draw: draw::<M>,
+                draw: |form, inputs| draw::<M>(form, inputs, None),
+                blank: || serde_json::to_value(Envelope::Ok(M::Answer::default())).unwrap_or_default(),
                 #[cfg(feature = "server")]
                 pin: |answer| pinned::<M>(serde_json::from_value(answer)?),
             });
@@ -50,18 +52,30 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     routes.0
 });
 
-/// Returns the route of an API method, if the mock answers it.
-pub(super) fn of(method: &str) -> Option<&'static Route> {
-    ROUTES.iter().find(|route| route.info.name == method)
-}
-
 /// Returns the route of an API method.
 ///
 /// # Errors
 /// If the mock does not answer it: the methods that it answers.
 pub(super) fn checked(method: &str) -> Result<&'static Route, String> {
     let names = || ROUTES.iter().map(|route| route.info.name).collect::<Vec<_>>().join(", ");
-    of(method).ok_or_else(|| format!("the mock does not answer `{method}`; use one of {}", names()))
+    let known = ROUTES.iter().find(|route| route.info.name == method);
+    known.ok_or_else(|| format!("the mock does not answer `{method}`; use one of {}", names()))
+}
+
+/// Returns whether an answer of a method, or of any, can have a field at a JSON pointer.
+pub(super) fn can_have_field(method: Option<&str>, pointer: &str) -> bool {
+    let Some(path) = pointer.strip_prefix('/') else { return false };
+    let routes = ROUTES.iter().filter(|route| method.is_none_or(|method| route.info.name == method));
+    let can = |blank: Value| {
+        let field = path.split('/').try_fold(&blank, |value, name| match value {
+            Value::Object(fields) => fields.get(name),
+            // The parts of a list or of an unknown account are not in the blank answer.
+            Value::Array(_) | Value::Null => Some(&Value::Null),
+            _ => None,
+        });
+        field.is_some()
+    };
+    routes.map(|route| (route.blank)()).any(can)
 }
 
 /// Returns whether a path belongs to an API method.
@@ -93,11 +107,13 @@ pub(super) struct Route {
     pub(super) info: MethodInfo,
     /// Reads a form body and writes it as the SDK does.
     pub(super) form: fn(&[u8]) -> Result<String, Refusal>,
-    /// Draws the answer to a form. Returns its body and its cost in credits.
-    pub(super) draw: DrawFn,
+    /// Draws the answer to a form.
+    pub(super) draw: fn(&str, &Draw<'_>) -> DrawResult,
+    /// Returns the answer without data, which has all fields that are not in a list.
+    blank: fn() -> Value,
     /// Reads the result of an answer from a test. Returns the body and the cost that it states.
     #[cfg(feature = "server")]
-    pub(super) pin: fn(serde_json::Value) -> serde_json::Result<(Bytes, Option<u64>)>,
+    pub(super) pin: fn(Value) -> serde_json::Result<(Bytes, Option<u64>)>,
 }
 
 #[cfg(feature = "server")]
@@ -115,26 +131,30 @@ pub(super) fn pinned<M: ApiMethod>(answer: M::Answer) -> serde_json::Result<(Byt
     Ok((serde_json::to_vec(&Envelope::Ok(answer))?.into(), op_cost))
 }
 
-type DrawFn = fn(&str, Draw<'_>) -> Result<(Bytes, u64), Refusal>;
+/// The body of an answer and its cost in credits, or the refusal.
+pub(crate) type DrawResult = Result<(Bytes, u64), Refusal>;
 
 /// The inputs of an answer.
-pub(super) struct Draw<'a> {
+pub(crate) struct Draw<'a> {
     pub(super) settings: &'a Settings,
     pub(super) seed: u64,
-    pub(super) world: &'a World,
-    /// A strategy from a test, in place of the default one.
-    pub(super) from: Option<AnyStrategy>,
+    pub(super) world: World,
     /// The balance after the call, if the call is free.
     pub(super) num_credits: i64,
 }
 
-fn draw<M: Generate>(form: &str, draw: Draw<'_>) -> Result<(Bytes, u64), Refusal> {
+/// Draws an answer, from the strategy of a test if there is one.
+pub(super) fn draw<M: Generate>(
+    form: &str,
+    draw: &Draw<'_>,
+    from: Option<&SBoxedStrategy<M::Answer>>,
+) -> DrawResult {
     let broken =
         |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-    let Draw { settings, seed, world, from, num_credits } = draw;
+    let Draw { settings, seed, ref world, num_credits } = *draw;
     // Parsed again, since only a drawn answer needs the request.
     let (request, _) = check::form::<M>(form.as_bytes())?;
-    let mut answer = match (from.as_ref().and_then(AnyStrategy::of::<M>), settings.profile) {
+    let mut answer = match (from, settings.profile) {
         (Some(strategy), _) => sample(strategy, seed),
         (None, Profile::Typical) => match (request.answer_in(world), settings.unknown) {
             (None, UnknownAccounts::Error) => {

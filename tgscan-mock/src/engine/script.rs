@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tgscan_core::types::ApiMethod;
 
-#[cfg(feature = "server")]
-use super::ScriptStep;
-use super::{Fault, Mock, route};
+use super::{Fault, InvalidMock, Mock, Settings, route};
 
 impl Mock {
     /// Makes the next requests of `M` fail with these faults, in order; `None` answers a request normally. Requests
@@ -30,8 +28,8 @@ impl Mock {
     /// ```
     ///
     /// # Panics
-    /// If a fault is impossible, with a message that says how to correct it: its status does not allow it, or it is too
-    /// large. Also if the mock does not answer `M`.
+    /// If a fault is impossible, with a message that says how to correct it: its status does not allow it, no answer has
+    /// its field, or it is too large. Also if the mock does not answer `M`.
     #[track_caller]
     pub fn script<M: ApiMethod>(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
         accept(route::checked(M::NAME).map(drop));
@@ -48,25 +46,25 @@ impl Mock {
     }
 
     #[track_caller]
-    fn script_for(&self, method: Option<&'static str>, steps: Vec<Option<Fault>>) {
-        // All or none, so that an invalid test does not run with a part of its steps.
-        for fault in steps.iter().flatten() {
+    fn script_for(&self, method: Option<&'static str>, faults: Vec<Option<Fault>>) {
+        for fault in faults.iter().flatten() {
             accept(fault.check().map_err(|why| format!("{:?} cannot be scripted: {why}", fault.kind())));
         }
-        let script = &mut self.state().script;
-        for fault in steps {
-            script.push(method, fault, 1);
-        }
+        let steps = faults.into_iter().map(|fault| ScriptStep { method, fault, times: 1 }).collect();
+        accept(self.script_steps(steps).map_err(|invalid| invalid.0));
     }
 
-    /// Scripts steps that were read from a file or sent by another program, as [`script`](Self::script) does.
-    #[cfg(feature = "server")]
+    /// Scripts steps that were read from a file or sent by another program, as [`script`](Self::script) does. All or
+    /// none, so that an invalid test does not run with a part of its steps.
+    ///
+    /// # Errors
+    /// If no answer has the field of a fault.
     #[doc(hidden)]
-    pub fn script_steps(&self, steps: impl IntoIterator<Item = ScriptStep>) {
+    pub fn script_steps(&self, steps: Vec<ScriptStep>) -> Result<(), InvalidMock> {
         let mut state = self.state();
-        for step in steps {
-            state.script.push_step(step);
-        }
+        steps.iter().try_for_each(|step| step.check_field(&state.settings))?;
+        state.script.extend(steps);
+        Ok(())
     }
 
     /// Removes the remaining script steps.
@@ -89,49 +87,65 @@ pub(super) fn accept(checked: Result<(), String>) {
     }
 }
 
-/// The faults of the next requests: steps for one method each, or for any, with the number of requests that they are for.
+/// A step of a script, for the next requests of a method or of any method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(hidden)]
+pub struct ScriptStep {
+    pub(super) method: Option<&'static str>,
+    /// `None` answers the request normally.
+    pub(super) fault: Option<Fault>,
+    /// The number of requests that the step is for.
+    pub(super) times: usize,
+}
+
+impl ScriptStep {
+    /// Checks the field of the fault; see [`Fault::check_field`].
+    pub(super) fn check_field(&self, settings: &Settings) -> Result<(), InvalidMock> {
+        let Some(fault) = &self.fault else { return Ok(()) };
+        let checked = fault.check_field(self.method, settings);
+        checked.map_err(|why| InvalidMock(format!("{:?} cannot be scripted: {why}", fault.kind())))
+    }
+}
+
+/// The next steps of each method and of any method. The numbers are in the order in which the steps were added.
 #[derive(Clone, Default)]
-pub(super) struct Script(BTreeMap<Option<&'static str>, VecDeque<(Option<Fault>, usize)>>);
+pub(super) struct Script {
+    steps: BTreeMap<Option<&'static str>, VecDeque<(usize, ScriptStep)>>,
+    added: usize,
+}
 
 impl Script {
-    fn push(&mut self, method: Option<&'static str>, fault: Option<Fault>, times: usize) {
-        self.0.entry(method).or_default().push_back((fault, times));
+    pub(super) fn extend(&mut self, steps: impl IntoIterator<Item = ScriptStep>) {
+        for step in steps {
+            self.added += 1;
+            self.steps.entry(step.method).or_default().push_back((self.added, step));
+        }
     }
 
-    #[cfg(feature = "server")]
-    pub(super) fn push_step(&mut self, step: ScriptStep) {
-        self.push(step.method, step.fault, step.times);
+    /// Returns the next step for this method. Steps of the method come before those of any method.
+    pub(super) fn next(&self, method: &'static str) -> Option<&ScriptStep> {
+        let next = [Some(method), None].into_iter().find_map(|method| self.steps.get(&method)?.front());
+        next.map(|(_, step)| step)
     }
 
-    /// Returns the next step for this method, if there is one: the method that it is for, and its fault. Steps of the method
-    /// come before those of any method.
-    pub(super) fn next(&self, method: &'static str) -> Option<(Option<&'static str>, Option<Fault>)> {
-        [Some(method), None].into_iter().find_map(|method| {
-            let (fault, _) = self.0.get(&method)?.front()?;
-            Some((method, fault.clone()))
-        })
-    }
-
-    /// Removes the next step for this method, or for any, after a request used it.
-    pub(super) fn remove(&mut self, method: Option<&'static str>) {
-        let Some(steps) = self.0.get_mut(&method) else { return };
+    /// Uses the next step of this method, or of any method, for one request.
+    pub(super) fn use_step(&mut self, method: Option<&'static str>) {
+        let Some(steps) = self.steps.get_mut(&method) else { return };
         match steps.front_mut() {
-            Some((_, times @ 2..)) => *times -= 1,
+            Some((_, ScriptStep { times: times @ 2.., .. })) => *times -= 1,
             _ => drop(steps.pop_front()),
         }
     }
 
-    /// Returns the next steps of each method and then those of any, at most this number, as [`ScriptStep`]s.
-    #[cfg(feature = "server")]
-    pub(super) fn first_steps(&self, most: usize) -> Vec<serde_json::Value> {
-        let steps =
-            self.0.iter().rev().flat_map(|(method, steps)| steps.iter().map(move |step| (method, step)));
-        let steps = steps.flat_map(|(method, (fault, times))| std::iter::repeat_n((method, fault), *times));
-        steps.take(most).map(|(method, fault)| super::step::step_json(*method, fault.as_ref())).collect()
+    /// Returns the first steps in order, at most this number.
+    pub(super) fn first(&self, most: usize) -> impl Iterator<Item = &ScriptStep> {
+        let mut first: Vec<_> = self.steps.values().flat_map(|steps| steps.iter().take(most)).collect();
+        first.sort_by_key(|(number, _)| *number);
+        first.into_iter().map(|(_, step)| step).take(most)
     }
 
-    /// Returns the number of remaining steps.
+    /// Returns the number of requests that the steps are for.
     pub(super) fn left(&self) -> usize {
-        self.0.values().flatten().map(|(_, times)| times).sum()
+        self.steps.values().flatten().map(|(_, step)| step.times).sum()
     }
 }

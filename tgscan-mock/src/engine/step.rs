@@ -1,35 +1,49 @@
 //! Scripted faults in configuration files and in the server's control paths.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 use tgscan_core::types::registry::infos;
 
 use super::fault::{Fault, FaultKind, MOST_BYTES, REDIRECTS};
+use super::route;
+use super::script::{Script, ScriptStep};
 
 /// The largest number of requests per step.
 const MOST_TIMES: usize = 100_000;
 /// The longest latency in configuration: an hour.
 pub(crate) const MOST_LATENCY_MS: u64 = 60 * 60 * 1000;
 
-/// A step of a script, for the next requests of a method or of any method.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[doc(hidden)]
-pub struct ScriptStep {
-    pub(super) method: Option<&'static str>,
-    /// `None` answers the request normally.
-    pub(super) fault: Option<Fault>,
-    /// The number of requests that the step is for.
-    pub(super) times: usize,
+impl<'de> Deserialize<'de> for ScriptStep {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(deserializer.deserialize_map(Fields)?).map_err(Error::custom)
+    }
 }
 
-impl<'de> Deserialize<'de> for ScriptStep {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::read(Map::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+/// Reads fields, each at most once.
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, value)) = access.next_entry::<String, Value>()? {
+            if fields.contains_key(&name) {
+                return Err(A::Error::custom(format!("`{name}` is given twice")));
+            }
+            fields.insert(name, value);
+        }
+        Ok(fields)
     }
 }
 
@@ -51,8 +65,8 @@ impl ScriptStep {
     }
 
     fn read(mut fields: Map<String, Value>) -> Result<Self, String> {
-        let method =
-            take::<Option<String>>(&mut fields, "method")?.flatten().map(|name| method(&name)).transpose()?;
+        let method = take::<Option<String>>(&mut fields, "method")?.flatten();
+        let method = method.map(|name| route::checked(&name)).transpose()?.map(|route| route.info.name);
         let times = take(&mut fields, "times")?.unwrap_or(1);
         let charged = take(&mut fields, "charged")?;
         let message: Option<String> = take(&mut fields, "message")?;
@@ -91,12 +105,6 @@ fn take<T: DeserializeOwned>(fields: &mut Map<String, Value>, name: &str) -> Res
     fields.remove(name).map(serde_json::from_value).transpose().map_err(|error| format!("`{name}`: {error}"))
 }
 
-fn method(name: &str) -> Result<&'static str, String> {
-    let names: Vec<&str> = infos().into_iter().map(|method| method.name).collect();
-    let known = names.iter().copied().find(|known| name == *known);
-    known.ok_or_else(|| format!("`method` must be one of {}", names.join(", ")))
-}
-
 /// Returns a latency in milliseconds as a duration, if it is at most an hour.
 pub(crate) fn checked_latency(milliseconds: u64) -> Result<Duration, String> {
     if milliseconds > MOST_LATENCY_MS {
@@ -122,11 +130,17 @@ fn fault(fields: &Map<String, Value>) -> Result<Option<Fault>, String> {
     Ok(fault)
 }
 
-/// Writes a step with one request.
-pub(super) fn step_json(method: Option<&'static str>, fault: Option<&Fault>) -> Value {
-    let mut step = fault.map_or_else(|| json!({ "kind": "answer" }), |fault| json!(fault));
-    step["method"] = method.into();
-    step
+impl Script {
+    /// Returns the next steps, at most this number, each with one request.
+    pub(super) fn first_steps(&self, most: usize) -> Vec<Value> {
+        let steps = self.first(most).flat_map(|step| std::iter::repeat_n(step, step.times));
+        let json = |ScriptStep { method, fault, .. }: &ScriptStep| {
+            let mut step = fault.as_ref().map_or_else(|| json!({ "kind": "answer" }), |fault| json!(fault));
+            step["method"] = (*method).into();
+            step
+        };
+        steps.take(most).map(json).collect()
+    }
 }
 
 /// Returns the schema of an API method's name.
@@ -196,56 +210,4 @@ impl JsonSchema for ScriptStep {
 
 fn number(minimum: u64, maximum: u64, description: &str) -> Value {
     json!({ "type": "integer", "minimum": minimum, "maximum": maximum, "description": description })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(json: &str) -> Result<ScriptStep, String> {
-        serde_json::from_str(json).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn every_fault_round_trips() {
-        let slow = Fault::new(FaultKind::Close).after(Duration::from_millis(250));
-        let worded = Fault::new(FaultKind::ErrorEnvelope { status: 200 }).with_message("not today");
-        let gateway = Fault::new(FaultKind::GatewayJson { status: 503 });
-        let gateway = gateway.with_message("no healthy upstream");
-        for fault in Fault::all(1000).into_iter().chain([slow, worded, gateway]) {
-            let json = json!(fault).to_string();
-            assert_eq!(read(&json), Ok(ScriptStep { method: None, fault: Some(fault), times: 1 }), "{json}");
-        }
-        let answered = ScriptStep { method: Some("search"), fault: None, times: 1 };
-        assert_eq!(read(r#"{"kind":"answer","method":"search"}"#), Ok(answered));
-        let largest = Fault::new(FaultKind::Oversized { bytes: 268_435_456 });
-        let step = r#"{"kind":"oversized","bytes":268435456}"#;
-        assert_eq!(read(step), Ok(ScriptStep { method: None, fault: Some(largest), times: 1 }));
-    }
-
-    #[test]
-    fn errors_name_the_invalid_setting() {
-        for (json, says) in [
-            ("{}", "missing field `kind`"),
-            (r#"{"kind":"explode"}"#, "unknown variant `explode`"),
-            (r#"{"kind":"reset","at":3}"#, "unknown field `at`"),
-            (r#"{"kind":"cut_body"}"#, "missing field `at`"),
-            (r#"{"kind":"cut_body","at":-1}"#, "invalid value"),
-            (r#"{"kind":"html_page","status":99}"#, "`status` is 99; use one from 200 to 599"),
-            (r#"{"kind":"answer","at":3}"#, "unknown field `at`"),
-            (r#"{"kind":"oversized","bytes":268435457}"#, "use at most 268435456"),
-            (r#"{"kind":"slow_body","charged":false}"#, "`slow_body` is always charged"),
-            (r#"{"kind":"answer","charged":true}"#, "`answer` is never charged"),
-            (r#"{"kind":"reset","latency_ms":-1}"#, "`latency_ms`: invalid value: integer `-1`"),
-            (r#"{"kind":"reset","latency_ms":3600001}"#, "must be a number from 0 to 3600000"),
-            (r#"{"kind":"answer","latency_ms":1}"#, "set the mock's `latency_ms`"),
-            (r#"{"kind":"answer","times":0}"#, "a number from 1 to 100000"),
-            (r#"{"kind":"reset","message":"no"}"#, "`reset` has no `message`"),
-            (r#"{"kind":"reset","charged":1}"#, "`charged`: invalid type: integer `1`, expected a boolean"),
-            (r#"{"kind":"reset","method":"nothing"}"#, "`method` must be one of search, balance"),
-        ] {
-            let error = read(json).unwrap_err();
-            assert!(error.contains(says), "{json}: {error}");
-        }
-    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tgscan_core::Timer;
 use tgscan_core::types::ApiMethod;
 
-use super::expect::{Expect, Expectations, Origin, UnmetExpectations, current_test, plural, report};
+use super::expect::{Expect, Expectations, UnmetExpectations, current_test, plural, report};
 use super::script::accept;
 use super::{BUILT, Mock, State, route};
 
@@ -19,24 +19,24 @@ impl Mock {
     /// refused with an error envelope that gives the reason, and makes [`verify`](Self::verify) fail.
     ///
     /// The original handle, which is not a clone, verifies all expectations when it is dropped, including those of its
-    /// clones, unless they were verified before. A clone that adds expectations after that verifies these when it is
+    /// clones, unless they were verified before. A clone that adds expectations after that verifies only these when it is
     /// dropped.
     ///
     /// If several expectations match a request, the first one that accepts another call applies.
     ///
     /// # Panics
-    /// If the mock does not answer `M`. Dropping a handle panics if expectations were not met; in a test that is
+    /// If the mock does not answer `M`, or if no answer has the field of a fault. Dropping a handle panics if expectations were not met; in a test that is
     /// already panicking, it prints the report to stderr instead.
     #[track_caller]
     pub fn expect<M: ApiMethod>(&self, expect: Expect<M>) {
         accept(route::checked(M::NAME).map(drop));
+        accept(expect.expected.check_fields(&self.state().settings));
         let State { expected, verifiers, .. } = &mut *self.state();
         if self.verifier.load(Ordering::Relaxed) == 0 && *verifiers > 0 {
             *verifiers += 1;
             self.verifier.store(*verifiers, Ordering::Relaxed);
         }
-        let origin = Origin { place: Location::caller(), verifier: self.verifier.load(Ordering::Relaxed) };
-        expected.push(expect.into_expected(), Some(origin));
+        expected.push(expect.expected, Some(Location::caller()), self.verifier.load(Ordering::Relaxed));
         expected.test = expected.test.take().or_else(current_test);
     }
 

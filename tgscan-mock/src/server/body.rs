@@ -10,10 +10,13 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use super::service::InFlight;
-use crate::engine::{End, SLOW_PAUSE, TRICKLE_PAUSE};
+use crate::engine::End;
 
 /// Bytes per piece of a slow body, so that a small answer takes tens of pieces.
 const SLOW_PIECE: usize = 32;
+const SLOW_PAUSE: Duration = Duration::from_millis(1);
+/// The pause between two bytes that trickle, well below any limit on pauses.
+const TRICKLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// A body that announces its length, and sends all of it, less, or bytes without an end.
 pub(super) struct MockBody {

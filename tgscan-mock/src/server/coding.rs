@@ -10,13 +10,10 @@ use http::{HeaderMap, HeaderValue, Response};
 
 use crate::engine::Wire;
 
-/// The content coding of answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ContentCoding {
-    /// Not compressed.
     #[default]
     Identity,
-    /// Compressed with gzip.
     Gzip,
 }
 
@@ -99,40 +96,4 @@ fn decode(compressed: &[u8]) -> Vec<u8> {
     // The decoder reports a missing end only when it is finished.
     decoder.write_all(compressed).and_then(|()| decoder.flush()).expect("it was compressed here");
     std::mem::take(decoder.get_mut())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn compresses_if_the_request_accepts_gzip() {
-        for (says, takes) in [
-            ("gzip", true),
-            ("br, GZIP;q=0.5", true),
-            ("x-gzip", true),
-            ("*", true),
-            ("gzip; q=1", true),
-            ("br", false),
-            ("gzip;q=0", false),
-            ("identity, gzip;q=0.000", false),
-            ("gzipped", false),
-            ("", false),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(says));
-            assert_eq!(ContentCoding::Gzip.accepted_by(&headers) == ContentCoding::Gzip, takes, "{says}");
-            assert_eq!(ContentCoding::Identity.accepted_by(&headers), ContentCoding::Identity);
-        }
-        assert_eq!(ContentCoding::Gzip.accepted_by(&HeaderMap::new()), ContentCoding::Identity);
-    }
-
-    #[cfg(feature = "conformance")]
-    #[test]
-    fn the_filler_adds_no_content() {
-        let body = Bytes::from_static(b"an answer");
-        let filled = [&compress(&body)[..], &EMPTY_MEMBER, &EMPTY_MEMBER].concat();
-        assert_eq!(decode(&filled), body);
-        assert_eq!(decode(&filled[..filled.len() - 3]), body);
-    }
 }

@@ -22,7 +22,9 @@ use tokio::task::JoinSet;
 use super::body::MockBody;
 use super::control::{self, Refused};
 use super::service::{InFlight, Service};
-use crate::engine::{End, Outcome, Wire, has_path, method_name};
+use crate::engine::check::method_name;
+use crate::engine::route::has_path;
+use crate::engine::{End, Outcome, Wire};
 
 /// The largest request body in bytes. The longest valid form has 10 usernames of 32 characters.
 const MAX_REQUEST: usize = 64 * 1024;

@@ -23,7 +23,7 @@ use self::service::Service;
 #[cfg(feature = "tls")]
 use self::tls::Tls;
 use crate::Mock;
-use crate::engine::since_1970;
+use crate::engine::recording::since_1970;
 
 /// The address and protocol of a [`MockServer`].
 #[derive(Clone, Debug)]

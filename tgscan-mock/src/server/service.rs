@@ -8,7 +8,6 @@ use tokio::sync::Notify;
 use super::coding::ContentCoding;
 use crate::Mock;
 
-/// The shared parts of all connections.
 pub(super) struct Service {
     pub(super) mock: Mock,
     pub(super) coding: ContentCoding,

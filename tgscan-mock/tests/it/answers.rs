@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use futures_executor::block_on;
-use http::Request;
+use http::{HeaderValue, Request};
 use tgscan_mock::core::{Credits, Transport, transport::TransportErrorKind};
 use tgscan_mock::data::{Generate, GenerateVisitor, Profile, sample};
 use tgscan_mock::types::{Search, SimilarGroups, UserQuery};
@@ -241,6 +241,23 @@ fn a_key_in_an_unusual_form_is_not_recorded() {
 }
 
 #[test]
+fn a_key_in_the_name_of_a_header_is_not_recorded() {
+    let mock = Mock::builder().live_key("My-Secret-Key").test_key("x").build().unwrap();
+    let mut request = post("/search", "My-Secret-Key", "query=alice");
+    for name in ["my-secret-key", "x-my-secret-key", "x-%4dy-secret%2Dkey", "x", "x-other"] {
+        request
+            .headers_mut()
+            .insert(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), "1".parse().unwrap());
+    }
+    answer(&mock, &request);
+    let headers = mock.requests().remove(0).headers;
+    let names: Vec<_> =
+        headers.keys().map(http::HeaderName::as_str).filter(|name| name.contains('x')).collect();
+    assert_eq!(names, ["x-other"], "{headers:?}");
+    assert!(!format!("{headers:?}").contains("secret"), "{headers:?}");
+}
+
+#[test]
 fn requests_with_huge_heads_count_by_their_size() {
     let mock = Mock::builder().credits(1_000_000).build().unwrap();
     for _ in 0..300 {
@@ -359,4 +376,25 @@ fn a_repeated_query_is_charged_and_can_have_faults() {
         message(&answer(&mock, &post("/search", Mock::LIVE_KEY, "query=alice")))
             .contains("not enough credits")
     );
+}
+
+#[test]
+fn headers_are_recorded_as_sent_without_the_key() {
+    let mock = Mock::new();
+    let mut request = post("/search", Mock::LIVE_KEY, "query=alice");
+    let mut secret = HeaderValue::from_static("hidden");
+    secret.set_sensitive(true);
+    let headers = request.headers_mut();
+    headers.insert("authorization", secret);
+    headers.append("x-a", HeaderValue::from_static("1"));
+    headers.append("x-a", HeaderValue::from_static(""));
+    headers.append("api-key", HeaderValue::from_static("another"));
+    headers.insert("x-b", HeaderValue::from_bytes(b"\xff").unwrap());
+    headers.insert("x-mock-live-key", HeaderValue::from_static("in the name"));
+    mock.respond(&request);
+    request.headers_mut().remove("api-key");
+    request.headers_mut().remove("x-mock-live-key");
+    let recorded = mock.requests().remove(0).headers;
+    assert_eq!(&recorded, request.headers());
+    assert!(recorded["authorization"].is_sensitive() && !recorded["x-b"].is_sensitive());
 }

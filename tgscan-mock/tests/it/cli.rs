@@ -124,7 +124,12 @@ fn answers_like_the_service_that_a_probe_file_describes() {
         [[probes]]\nname = \"gzip\"\nstatus = 200\nbody = \"compressed\"\ncontent_encoding = \"gzip\"\n";
     std::fs::write(&file, text).unwrap();
     let like = ["--like", file.to_str().unwrap()];
-    let server = Served::start(&[&ANY_PORT[..], &like].concat());
+    let config = folder.join("mock.toml");
+    // A field that the documentation lacks.
+    std::fs::write(&config, "[[faults]]\nkind = \"field_missing\"\nmethod = \"balance\"\nfield = \"/extra\"")
+        .unwrap();
+    let config = ["--config", config.to_str().unwrap()];
+    let server = Served::start(&[&ANY_PORT[..], &config, &like].concat());
     let (status, body) = send(server.address(), &sized(post("/search", "wrong", "query=alice")));
     assert_eq!(status, "HTTP/1.1 200 OK");
     assert_eq!(&*body, br#"{"status":"error","result":{"message":"wrong token"}}"#);
@@ -286,7 +291,7 @@ fn an_invalid_config_prints_one_line_and_does_not_start() {
             "\"not a name\" is not a host name or IP address",
         ),
         ("latency_ms = 3600001", "the latency is 3600001 ms; use 0 to 3600000"),
-        ("[costs.serach]\nusual = 1", "costs.serach: unknown method; the paid methods are search"),
+        ("[costs.serach]\nusual = 1", "costs.serach: the mock does not answer `serach`; use one of search"),
         ("[costs.balance]\nusual = 1", "costs.balance: this method is free"),
         ("[costs.search]\nusaul = 1", "line 2: unknown field `usaul`"),
         ("[costs.search]\nusual = -1", "line 2: invalid value"),
@@ -297,12 +302,16 @@ fn an_invalid_config_prints_one_line_and_does_not_start() {
             "line 4: unknown variant `explode`",
         ),
         ("[[faults]]\nkind = \"reset\"\nat = 1", "unknown field `at`"),
-        ("[[faults]]\nkind = \"reset\"\nmethod = \"serach\"", "`method` must be one of search"),
+        (
+            "[[faults]]\nkind = \"reset\"\nmethod = \"serach\"",
+            "the mock does not answer `serach`; use one of search",
+        ),
         (
             "[[faults]]\nkind = \"close\"\n\n[[faults]]\nkind = \"html_page\"\nstatus = 204",
             "line 4: `status` is 204, which allows no body",
         ),
         ("[[faults]]\nkind = \"redirect\"\nstatus = 200", "`status` is 200, which is not a redirect"),
+        ("[[faults]]\nkind = \"field_missing\"\nfield = \"/no\"", "`field` is \"/no\"; use a JSON pointer"),
     ] {
         std::fs::write(&config, text).unwrap();
         let port_file = port_file.to_str().unwrap();

@@ -217,6 +217,21 @@ fn settings_change_until_a_reset() {
 }
 
 #[test]
+fn concurrent_changes_are_both_applied() {
+    let mock = Mock::new();
+    let server = started(&mock);
+    let change = |json: Value| control(server.address(), "PUT", "state", &json.to_string());
+    for number in 1..50 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| change(json!({ "seed": number })));
+            scope.spawn(|| change(json!({ "latency_ms": number })));
+        });
+        let state = control(server.address(), "GET", "state", "").1;
+        assert_eq!((&state["seed"], &state["latency_ms"]), (&json!(number), &json!(number)));
+    }
+}
+
+#[test]
 fn control_document_has_each_path_with_its_http_methods() {
     let mock = Mock::new();
     let server = started(&mock);

@@ -120,3 +120,20 @@ fn stalls_end_only_by_time_limit() {
         assert_eq!(fault.kind().is_timeout(), stays_open, "{:?}", fault.kind());
     }
 }
+
+#[test]
+fn all_has_each_fault_once_and_both_ways_if_it_can_be_charged() {
+    let all = Fault::all(1000);
+    for fault in &all {
+        let charged: Vec<bool> =
+            all.iter().filter(|other| other.kind() == fault.kind()).map(Fault::is_charged).collect();
+        let (first, last) = (Fault::new(fault.kind().clone()), fault.clone().charged());
+        let expected = if first == last {
+            vec![first.is_charged()]
+        } else {
+            vec![last.is_charged(), first.is_charged()]
+        };
+        assert_eq!(charged, expected, "{fault:?}");
+        assert!(first == last || !first.is_charged() && last.is_charged(), "{fault:?}");
+    }
+}

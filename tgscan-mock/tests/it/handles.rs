@@ -257,3 +257,16 @@ fn failing_test_ends_normally_if_stderr_is_full() {
     let status = command.arg("--nocapture").stdout(Stdio::null()).stderr(full).status().unwrap();
     assert_eq!(status.code(), Some(101), "{status}");
 }
+
+#[test]
+fn balance_is_granted_less_spent_at_the_limits_too() {
+    let mock = Mock::builder().credits(i64::MAX).build().unwrap();
+    answer(&mock, &post("/search", Mock::LIVE_KEY, "query=alice"));
+    for credits in [i64::MIN, 5, i64::MAX, 0] {
+        mock.set_credits(credits);
+        let account = mock.account();
+        assert_eq!(account.granted.checked_sub_unsigned(account.spent), Some(account.credits));
+    }
+    mock.set_credits(5);
+    assert_eq!((mock.account().credits, mock.account().granted), (5, 6));
+}

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
-use tgscan_mock::types::{Search, UserQuery};
-use tgscan_mock::{Expect, Mock, MockServer, ServerOptions};
+use tgscan_mock::types::{Search, SearchAnswer, UserQuery};
+use tgscan_mock::{Expect, FaultKind, Manner, Mock, MockServer, ServerOptions};
 
 use crate::support::{control, post, send};
 
@@ -220,7 +220,7 @@ fn script_and_expectations_are_listed() {
     let kinds: Vec<_> = changes["script"].as_array().unwrap().iter().map(|step| &step["kind"]).collect();
     assert_eq!(
         (json!(kinds), &changes["state"]["faults_left"]),
-        (json!(["reset", "close", "answer"]), &json!(3))
+        (json!(["reset", "answer", "close"]), &json!(3))
     );
     let twice = json!({"call": "twice: `search` with `query=alice`", "expected": "2 times", "calls": 1, "refused": 0,
         "is_met": false});
@@ -259,4 +259,54 @@ fn reading_changes_does_not_verify_expectations() {
     drop(server);
     let unmet = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(mock)));
     assert!(unmet.is_err(), "dropping the mock reports the missing call");
+}
+
+#[test]
+fn answers_are_limited_in_size_and_removed_with_their_requests() {
+    let mock = Mock::new();
+    let server = started(&mock);
+    mock.script_any((0..300).map(|_| FaultKind::Oversized { bytes: 128 * 1024 }));
+    for _ in 0..300 {
+        search(&server, "alice");
+    }
+    let kept = mock.requests().len();
+    assert!((246..256).contains(&kept), "16 MiB of 64 KiB each, and requests: {kept}");
+    assert_eq!(mock.dropped_requests(), 300 - kept as u64);
+    let newest = read(server.address(), "request?number=300");
+    assert_eq!(newest["answer"]["kept_bytes"], 64 * 1024);
+    assert!(newest["answer"]["bytes"].as_u64() > Some(128 * 1024));
+    assert_eq!(control(server.address(), "GET", "request?number=1", "").0, 404);
+}
+
+#[test]
+fn an_answer_that_repeats_a_key_is_shown_without_it() {
+    let mock = Mock::builder().live_key("some_key_1").build().unwrap();
+    let server = started(&mock);
+    send(server.address(), &post("/search", "some_key_1", "query=some_key_1"));
+    let request = read(server.address(), "request?number=1");
+    assert_eq!((&request["status"], &request["form"]), (&json!(200), &json!("query=(an API key)")));
+    let body = request["answer"]["body"].as_str().unwrap();
+    assert!(body.contains(r#""search_query":"(an API key)""#) && !body.contains("some_key_1"), "{body}");
+    // Percent-encoded, across the end of the part that is kept, and in the name of a header.
+    // One of the two shifts leaves at least four bytes of a key before the cut.
+    for (number, shift) in [(2, 0), (3, 5)] {
+        let name = format!("{} some%5Fkey_1 {}", "x".repeat(shift), "some_key_1 ".repeat(7000));
+        let mut answer = SearchAnswer::default();
+        answer.user.get_or_insert_default().first_name = name;
+        mock.expect(Expect::<Search>::any().then_answer(answer));
+        send(server.address(), &post("/search", "some_key_1", "query=alice"));
+        let answer = &read(server.address(), &format!("request?number={number}"))["answer"];
+        assert_eq!(answer["kept_bytes"], 64 * 1024);
+        let body = answer["body"].as_str().unwrap();
+        assert!(body.contains(" (an API key) (an API key) ") && !body.contains("some"), "{shift}: {body}");
+    }
+
+    let headers = ["X-Some_key_1", "x-mock"];
+    let probe = json!({"name": "search", "status": 200, "body": "ok", "headers": headers});
+    let manner: Manner = serde_json::from_value(json!({"version": 1, "probes": [probe]})).unwrap();
+    let mock = Mock::builder().live_key("Some_key_1").like(manner).build().unwrap();
+    let server = started(&mock);
+    send(server.address(), &post("/search", "Some_key_1", "query=alice"));
+    let headers = &read(server.address(), "request?number=1")["answer"]["headers"];
+    assert!(headers["x-mock"].is_array() && !headers.to_string().contains("some"), "{headers}");
 }

@@ -19,5 +19,6 @@ mod server;
 mod simulation;
 mod steps;
 mod support;
+mod timer;
 mod words;
 mod world;

@@ -31,8 +31,6 @@ fn the_server_gives_the_same_bytes_as_the_transport() {
 
 #[test]
 fn answers_are_compressed_if_the_request_accepts_it() {
-    use std::io::Read;
-
     let (behind, in_process) = (Mock::new(), Mock::new());
     let server = MockServer::start(&behind, &ServerOptions::new().gzip()).unwrap();
     for mut request in seven_urls(&in_process) {
@@ -45,12 +43,61 @@ fn answers_are_compressed_if_the_request_accepts_it() {
         flate2::read::GzDecoder::new(&compressed[..]).read_to_end(&mut expanded).unwrap();
         assert_eq!(&expanded, answer(&in_process, &request).body());
     }
+    let mut request = seven_urls(&in_process).remove(0);
+    for (accepts, is_compressed) in [
+        ("br, GZIP;q=0.5", true),
+        ("x-gzip", true),
+        ("*", true),
+        ("gzip; q=1", true),
+        ("br", false),
+        ("gzip;q=0", false),
+        ("identity, gzip;q=0.000", false),
+        ("gzipped", false),
+    ] {
+        request.headers_mut().insert("accept-encoding", accepts.parse().unwrap());
+        assert_eq!(send(server.address(), &request).1.starts_with(&[0x1f, 0x8b]), is_compressed, "{accepts}");
+    }
+}
+
+/// Clients that read to the end of the compressed body must find nothing after it.
+#[test]
+fn an_endless_compressed_answer_adds_no_content() {
+    let mock = Mock::new();
+    let server = MockServer::start(&mock, &ServerOptions::new().gzip()).unwrap();
+    let mut request = seven_urls(&mock).remove(0);
+    request.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
+    let whole = send(server.address(), &request).1;
+    mock.script_any([FaultKind::TrickleBody { at: whole.len() - 1 }]);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let (path, body) = (request.uri().path(), std::str::from_utf8(request.body()).unwrap());
+    let key = Mock::LIVE_KEY;
+    // HTTP/1.0 clients get the body without a length and without chunks.
+    write!(
+        stream,
+        "POST {path} HTTP/1.0\r\napi-key: {key}\r\naccept-encoding: gzip\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut received = Vec::new();
+    let start = loop {
+        let mut more = [0; 1024];
+        let count = stream.read(&mut more).unwrap();
+        received.extend_from_slice(&more[..count]);
+        let start = received.windows(whole.len()).position(|part| part == whole);
+        // A whole member and a part of another one follow the body.
+        if let Some(start) = start.filter(|start| received.len() > start + whole.len() + 25) {
+            break start;
+        }
+    };
+    let mut expanded = Vec::new();
+    flate2::read::MultiGzDecoder::new(&received[start..start + whole.len() + 20])
+        .read_to_end(&mut expanded)
+        .unwrap();
+    assert_eq!(expanded, answer(&Mock::new(), &request).into_body());
 }
 
 #[test]
 fn an_endless_answer_continues_after_its_body() {
-    use std::io::{Read, Write};
-
     let mock = Mock::new();
     let server = MockServer::start(&mock, &ServerOptions::new()).unwrap();
     let whole = answer(&Mock::new(), &seven_urls(&mock)[0]).into_body();

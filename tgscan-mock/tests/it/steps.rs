@@ -71,7 +71,7 @@ fn a_refused_call_does_not_meet_an_expected_fault() {
     }
     // Neither does a fault that would change nothing.
     let mock = Mock::new();
-    let fault = FaultKind::FieldMissing { field: "/nowhere".into() };
+    let fault = FaultKind::FieldMissing { field: "/result/groups/5000".into() };
     mock.expect(Expect::<Search>::any().then_fault(fault));
     assert_eq!([ask(&mock, Mock::LIVE_KEY).0, ask(&mock, Mock::LIVE_KEY).0], [400, 400]);
     let report = mock.verify().unwrap_err().to_string();

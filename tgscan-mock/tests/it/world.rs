@@ -67,6 +67,9 @@ fn people_and_groups_are_the_same_for_every_method_and_client() {
             });
         }
     });
+    for id in [1, 9_999_999_999_999_999, i64::MAX] {
+        person(&mock.client(), id);
+    }
     // And after a restart, and over a socket.
     let again = builder().build().unwrap();
     for id in (100_000..110_000).step_by(100) {
@@ -133,7 +136,8 @@ fn dates_end_with_today_and_come_in_order() {
             dates.chain(answer.username_history.into_iter().map(|entry| entry.date)).fold(latest, Ord::max);
     }
     assert_eq!(latest, "2017-05-04");
-    for wrong in ["2015-01-01", "4.5.2017", "2017-02-29"] {
+    for wrong in ["", "2015-12-31", "4.5.2017", "2017-02-29", "2026-1-1", "99999-01-01", "２０２６-01-01"]
+    {
         let error = builder().today(wrong).build().unwrap_err().to_string();
         assert!(error.contains("use a date from 2016-01-01 on"), "{error}");
     }
@@ -246,4 +250,14 @@ fn shapes_are_as_documented() {
         std::fs::write(path, &text).unwrap();
     }
     assert_eq!(std::fs::read_to_string(path).unwrap(), text);
+}
+
+/// Tests of users contain seeds.
+#[test]
+fn the_data_of_a_seed_stays_the_same() {
+    let id = |seed| {
+        let mock = Mock::builder().seed(seed).build().unwrap();
+        block_on(mock.client().search("alice")).unwrap().answer.user.unwrap().id
+    };
+    assert_eq!([id(0), id(7)], [7_310_171_866, 8_303_536_819]);
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, Subcommand};
 use tgscan_core::types::UserQuery;
 
 /// The service.
@@ -69,7 +69,7 @@ pub(crate) struct Global {
     pub(crate) timeout: Option<Duration>,
     /// When to use colours; NO_COLOR is respected
     #[arg(long, global = true, hide_short_help = true, value_name = "WHEN")]
-    pub(crate) color: Option<Color>,
+    pub(crate) color: Option<ColorChoice>,
     /// Print results and errors only
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -82,28 +82,13 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// Returns the base URL in effect.
     pub(crate) fn base_url(&self) -> &str {
         self.base_url.as_deref().unwrap_or(BASE_URL)
     }
-}
 
-/// When to use colours.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Color {
-    Auto,
-    Always,
-    Never,
-}
-
-impl Color {
-    pub(crate) fn write_global(self) {
-        let choice = match self {
-            Self::Auto => anstream::ColorChoice::Auto,
-            Self::Always => anstream::ColorChoice::Always,
-            Self::Never => anstream::ColorChoice::Never,
-        };
-        choice.write_global();
+    /// Returns whether `--max-age` refuses every stored answer.
+    pub(crate) fn has_no_max_age(&self) -> bool {
+        self.max_age.is_some_and(|max_age| max_age.is_zero())
     }
 }
 
@@ -137,6 +122,13 @@ pub(crate) struct Format {
     pub(crate) csv: bool,
 }
 
+impl Format {
+    /// Returns whether a program reads the output.
+    pub(crate) fn is_for_programs(self) -> bool {
+        self.json || self.csv
+    }
+}
+
 /// Which answers are accepted.
 #[derive(Args, Clone, Copy)]
 #[group(multiple = false)]
@@ -167,6 +159,8 @@ pub(crate) enum StoreCommand {
         /// How long after its end a call may still be charged
         #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
         late_charge: Duration,
+        #[command(flatten)]
+        format: Format,
     },
     /// Record bought credits, so that later comparisons with the balance stay exact
     Purchase {
@@ -191,7 +185,7 @@ pub(crate) enum StoreCommand {
         damaged: bool,
     },
     /// Verify every page and row of the store's file
-    Check,
+    Check(Format),
     /// Print the totals of the account
     Info(Format),
 }

@@ -5,10 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tgscan_core::store::{Account, AccountName, Lookup, Question, Store, StorePolicy};
+use tgscan_core::store::{Account, AccountName, Lookup, Question, Store, StoreError, StorePolicy};
 use tgscan_core::types::ApiMethod;
 use tgscan_core::{Api, ApiKey, Client, Error, KeyKind, Transport, TransportError, transport_fn};
-use tgscan_store::{FileStore, Salvage};
 use tgscan_transport_hyper::HyperTransport;
 
 use crate::args::{Global, LookupFlags};
@@ -18,7 +17,7 @@ use crate::location::is_database;
 use crate::settings::{API_KEY, KEEP_FOR, MAX_AGE};
 use crate::show::escape;
 use crate::verbose::Verbose;
-use crate::{files, location, print, words};
+use crate::{files, location, print, settings, words};
 
 /// The account of a store without `--account`.
 const DEFAULT_ACCOUNT: &str = "default";
@@ -26,21 +25,22 @@ const DEFAULT_ACCOUNT: &str = "default";
 /// The page that issues API keys.
 pub(crate) const KEY_PAGE: &str = "https://tgdev.io/tgscan/api";
 
-/// Creates the client that the flags select.
-pub(crate) async fn client(global: &Global) -> Result<Client, Failure> {
-    client_through(global, |transport| transport).await
+/// Creates the client that the flags select, without a store.
+pub(crate) fn client_without_store(global: &Global) -> Result<Client, Failure> {
+    without_store(global, api_key(global)?, |transport| transport)
 }
 
-/// Creates a client that compares the store with the balance, and sends no questions.
-pub(crate) async fn client_to_reconcile(global: &Global) -> Result<Client, Failure> {
+/// Creates a client that compares the store with the balance and sends no questions, and returns it with its account.
+pub(crate) async fn client_to_reconcile(global: &Global) -> Result<(Client, Account), Failure> {
     let store = existing_store(global).await?;
-    let client = without_store(global, api_key(global)?, |transport| transport)?;
+    let client = client_without_store(global)?;
     let (known, service) = (store.accounts().await?, client.api().service());
     let name = AccountName::new(label(global), service);
     if !known.contains(&name) {
         return Err(no_account(&format!("{} at {}", escape(&name.label), escape(&name.service)), &known));
     }
-    Ok(client.with_store(store, StorePolicy::new(label(global), Duration::ZERO, Duration::ZERO)))
+    let policy = StorePolicy::new(label(global), Duration::ZERO, Duration::ZERO);
+    Ok((client.with_store(store.clone(), policy), Account::new(store, name)))
 }
 
 /// Creates a client with a key that is not configured yet, and without a store.
@@ -64,8 +64,8 @@ pub(crate) async fn client_through<T: Transport + 'static>(
     wrap: impl FnOnce(Arc<dyn Transport>) -> T,
 ) -> Result<Client, Failure> {
     let client = without_store(global, api_key(global)?, wrap)?;
-    Ok(match store(global).await? {
-        Some(store) => client.with_store(store, policy(global)),
+    Ok(match &global.store {
+        Some(location) => client.with_store(location::open(location, "--store").await?, policy(global)),
         None => client,
     })
 }
@@ -103,7 +103,6 @@ pub(crate) fn question<M: ApiMethod>(api: &Api, method: &M) -> Question {
     Question::new(is_live, M::NAME, String::from_utf8_lossy(request.body()).into_owned())
 }
 
-/// Returns the limit of this run.
 pub(crate) async fn limit<M: ApiMethod>(global: &Global, client: &Client) -> Result<Limit, Failure> {
     let book = client.book().await.map_err(|error| Failure::of_call(&error, global))?;
     let highest = book.price(M::NAME);
@@ -119,15 +118,18 @@ fn without_store<T: Transport + 'static>(
     let transport = transport(global, true)?;
     // Takes the timer, the seed and the tasks from the hyper transport, even if another one carries the calls.
     let client = transport.clone().client(api);
-    let carrier: Arc<dyn Transport> =
-        if global.verbose { Arc::new(Verbose::new(transport)) } else { Arc::new(transport) };
-    Ok(client.with_transport(wrap(carrier)))
+    Ok(client.with_transport(wrap(shown(global, transport))))
 }
 
 /// Returns the API with its key, and a transport that changes no response.
 pub(crate) fn for_probe(global: &Global) -> Result<(Api, Arc<dyn Transport>), Failure> {
     let (api, transport) = (api(global, api_key(global)?)?, transport(global, false)?);
-    Ok((api, if global.verbose { Arc::new(Verbose::new(transport)) } else { Arc::new(transport) }))
+    Ok((api, shown(global, transport)))
+}
+
+/// Prints requests if `--verbose` is given.
+fn shown(global: &Global, transport: HyperTransport) -> Arc<dyn Transport> {
+    if global.verbose { Arc::new(Verbose(transport)) } else { Arc::new(transport) }
 }
 
 fn transport(global: &Global, gzip: bool) -> Result<HyperTransport, Failure> {
@@ -154,7 +156,8 @@ fn label(global: &Global) -> &str {
 }
 
 /// Returns the account that `--account` and `--base-url` name, or the only one with that label in the store.
-pub(crate) async fn account(global: &Global, store: Arc<dyn Store>) -> Result<Account, Failure> {
+pub(crate) async fn account(global: &Global) -> Result<Account, Failure> {
+    let store = existing_store(global).await?;
     let name = AccountName::new(label(global), keyless_api(global)?.service());
     let known = store.accounts().await?;
     if known.contains(&name) {
@@ -178,7 +181,8 @@ fn no_account(what: &str, known: &[AccountName]) -> Failure {
 }
 
 /// Returns the accounts of the store, or those with the label of `--account` if it is given.
-pub(crate) async fn accounts(global: &Global, store: &Arc<dyn Store>) -> Result<Vec<Account>, Failure> {
+pub(crate) async fn accounts(global: &Global) -> Result<Vec<Account>, Failure> {
+    let store = existing_store(global).await?;
     let known = store.accounts().await?;
     let mut names = known.clone();
     if let Some(label) = &global.account {
@@ -190,63 +194,33 @@ pub(crate) async fn accounts(global: &Global, store: &Arc<dyn Store>) -> Result<
     Ok(names.into_iter().map(|name| Account::new(store.clone(), name)).collect())
 }
 
-/// Opens the store in effect; creates the file if it does not exist.
-pub(crate) async fn store(global: &Global) -> Result<Option<Arc<dyn Store>>, Failure> {
-    match &global.store {
-        Some(location) => location::open(location, "--store").await.map(Some),
-        None => Ok(None),
-    }
-}
-
 /// Opens the store in effect, which must exist.
-pub(crate) async fn existing_store(global: &Global) -> Result<Arc<dyn Store>, Failure> {
-    existing_store_path(global)?;
-    let missing = || Failure::usage("this needs --store FILE, --store postgres://…, or `tgscan init`");
-    store(global).await?.ok_or_else(missing)
+async fn existing_store(global: &Global) -> Result<Arc<dyn Store>, Failure> {
+    location::open(existing_location(global)?, "--store").await
 }
 
-/// Verifies the file of the store in effect. Returns the number of its rows.
-pub(crate) async fn check_store(global: &Global) -> Result<u64, Failure> {
-    let location = existing_file(global, "PostgreSQL verifies its pages itself (`data_checksums`)")?;
-    let checked = tokio::task::spawn_blocking(move || FileStore::check(location)).await;
-    let checked = checked.map_err(|_| Failure::new(Code::Other, "the store cannot be verified"))?;
-    checked.map_err(|error| {
-        let failure =
-            Failure::new(Code::Other, format!("--store: {}", words::translated(&error.to_string())));
-        if error.to_string().contains("damaged") {
-            failure.and("; `tgscan store export --damaged` prints its readable calls")
-        } else {
-            failure
-        }
-    })
-}
-
-/// Reads the file of the store in effect, which may be damaged.
-pub(crate) async fn salvage_store(global: &Global) -> Result<Salvage, Failure> {
-    let location = existing_file(global, "restore a damaged database from a backup")?;
-    let read = tokio::task::spawn_blocking(move || FileStore::salvage(location)).await;
-    let read = read.map_err(|_| Failure::new(Code::Other, "the store cannot be read"))?;
-    read.map_err(|error| {
-        Failure::new(Code::Other, format!("--store: {}", words::translated(&error.to_string())))
-    })
-}
-
-/// Returns the file of the store in effect. For a database, the error has this reason.
-fn existing_file(global: &Global, reason: &str) -> Result<String, Failure> {
-    existing_store_path(global)?;
-    let location = global.store.clone().unwrap_or_default();
+/// Reads the file of the store in effect, which may be damaged. For a database, the error has this reason.
+pub(crate) async fn read_store_file<T: Send + 'static>(
+    global: &Global,
+    reason: &str,
+    read: fn(String) -> Result<T, StoreError>,
+) -> Result<T, Failure> {
+    let location = existing_location(global)?.to_owned();
     if is_database(&location) {
         return Err(Failure::usage(format!("this needs --store FILE; {reason}")));
     }
-    Ok(location)
+    location::check_is_file(Path::new(&location), "--store")?;
+    let read = tokio::task::spawn_blocking(move || read(location)).await;
+    let read = read.map_err(|_| Failure::new(Code::Other, "the store cannot be read"))?;
+    read.map_err(|error| location::failed("--store", &error))
 }
 
-fn existing_store_path(global: &Global) -> Result<(), Failure> {
-    match &global.store {
+fn existing_location(global: &Global) -> Result<&str, Failure> {
+    match global.store.as_deref() {
         Some(location) if !is_database(location) && !Path::new(location).exists() => {
             Err(Failure::usage(format!("--store {}: there is no such file", escape(location))))
         }
-        Some(_) => Ok(()),
+        Some(location) => Ok(location),
         None => Err(Failure::usage("this needs --store FILE, --store postgres://…, or `tgscan init`")),
     }
 }
@@ -259,15 +233,22 @@ fn policy(global: &Global) -> StorePolicy {
 
 /// Returns which answers the flags accept.
 pub(crate) fn lookup(global: &Global, flags: LookupFlags) -> Result<Lookup, Failure> {
-    if (flags.fresh || flags.stored_only) && global.store.is_none() {
-        let flag = if flags.fresh { "--fresh" } else { "--stored-only" };
-        return Err(Failure::usage(format!("{flag} needs --store FILE, or `tgscan init`")));
-    }
+    require_store(global, &[("--fresh", flags.fresh), ("--stored-only", flags.stored_only)])?;
     Ok(match flags {
         LookupFlags { fresh: true, .. } => Lookup::New,
         LookupFlags { stored_only: true, .. } => Lookup::Stored,
         _ => Lookup::StoredOrNew,
     })
+}
+
+/// Refuses flags that have no effect without a store.
+pub(crate) fn require_store(global: &Global, flags: &[(&str, bool)]) -> Result<(), Failure> {
+    match flags.iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) if global.store.is_none() => {
+            Err(Failure::usage(format!("{flag} needs --store FILE, or `tgscan init`")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the API key from a file, the environment, or the terminal; never from an argument, which other users of the
@@ -276,7 +257,7 @@ fn api_key(global: &Global) -> Result<ApiKey, Failure> {
     let text = if let Some(path) = &global.key_file {
         read_key_file(path)?
     } else if let Some(text) = std::env::var_os(API_KEY) {
-        text.into_string().map_err(|_| Failure::usage(format!("{API_KEY} is not text")))?
+        text.into_string().map_err(|_| settings::not_text(API_KEY))?
     } else if std::io::stdin().is_terminal() {
         let typed = rpassword::prompt_password("API key: ");
         typed.map_err(|error| Failure::usage(format!("the API key cannot be read: {error}")))?
@@ -288,7 +269,6 @@ fn api_key(global: &Global) -> Result<ApiKey, Failure> {
     parse_key(global, &text)
 }
 
-/// Parses a key.
 pub(crate) fn parse_key(global: &Global, text: &str) -> Result<ApiKey, Failure> {
     let key = if global.test_key { ApiKey::test(text.trim()) } else { ApiKey::live(text.trim()) };
     key.map_err(|error| {

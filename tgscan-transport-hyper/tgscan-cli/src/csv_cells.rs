@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Characters that make a spreadsheet read a cell as a formula (OWASP, "CSV Injection").
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// Characters that make a spreadsheet read a cell as a formula (OWASP, "CSV Injection"), also in full width.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// Puts an apostrophe before a text that a spreadsheet would run as a formula. Integers stay unchanged.
 pub(crate) fn neutralised(text: &str) -> Cow<'_, str> {
@@ -29,7 +29,9 @@ mod tests {
 
     #[test]
     fn formulas_are_neutralised_and_read_back() {
-        for text in ["=1+1", "+7 999", "-cmd|' /C calc'!A0", "@alice_1", "\tx", "\rx", "'=1", "''-5"] {
+        for text in
+            ["=1+1", "+7 999", "-cmd|' /C calc'!A0", "@alice_1", "\tx", "\rx", "\nx", "＝1+1", "'=1", "''-5"]
+        {
             let cell = neutralised(text);
             assert_eq!(cell, format!("'{text}"));
             assert_eq!(original(&cell), text);

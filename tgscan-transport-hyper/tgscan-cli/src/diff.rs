@@ -10,8 +10,8 @@ use tgscan_core::types::{SearchAnswer, SearchGroup, UserQuery};
 use crate::answers::Stored;
 use crate::args::Global;
 use crate::exit::{Code, Failure, counted};
-use crate::print;
 use crate::show::{Table, escape};
+use crate::{help, print};
 
 #[derive(Args)]
 pub(crate) struct DiffCommand {
@@ -33,8 +33,9 @@ pub(crate) async fn run(global: &Global, command: DiffCommand) -> Result<Code, F
     }
     if answers.len() < 2 {
         return Err(Failure::usage(format!(
-            "the store has {} about {shown}, and comparing needs two; `tgscan search {shown} --fresh` adds one (costs credits)",
-            counted(answers.len() as u64, "answer")
+            "the store has {} about {shown}, and comparing needs two; `{}` adds one (costs credits)",
+            counted(answers.len() as u64, "answer"),
+            help::command(global, &format!("search {shown} --fresh"))
         )));
     }
     let new = answers.remove(0);
@@ -62,7 +63,6 @@ pub(crate) async fn run(global: &Global, command: DiffCommand) -> Result<Code, F
     Ok(Code::Done)
 }
 
-/// One difference.
 struct Change {
     what: &'static str,
     id: String,
@@ -121,31 +121,4 @@ fn by_key(answer: &SearchAnswer) -> BTreeMap<String, &SearchGroup> {
         (None, None) => group.title.clone(),
     };
     answer.groups.iter().map(|group| (key(group), group)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_are_compared_by_id_and_names_by_text() {
-        let answer = |groups: Vec<SearchGroup>, first_name: &str| {
-            let mut answer = SearchAnswer::default();
-            answer.user.get_or_insert_default().first_name = first_name.to_owned();
-            answer.groups = groups;
-            answer
-        };
-        let old = answer(vec![SearchGroup::new(-1, "a"), SearchGroup::new(-2, "b")], "Noa");
-        let new = answer(vec![SearchGroup::new(-2, "b2"), SearchGroup::new(-3, "c")], "Zoë");
-        let seen: Vec<_> =
-            changes(&old, &new).into_iter().map(|change| (change.what, change.old, change.new)).collect();
-        let expected = [
-            ("first name", "Noa", "Zoë"),
-            ("renamed", "b", "b2"),
-            ("joined", "", "c"),
-            ("not listed", "a", ""),
-        ];
-        assert_eq!(seen, expected.map(|(what, old, new)| (what, old.to_owned(), new.to_owned())));
-        assert!(changes(&new, &new).is_empty());
-    }
 }

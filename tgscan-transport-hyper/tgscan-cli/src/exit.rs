@@ -47,14 +47,10 @@ impl Failure {
         Self::new(Code::Usage, text)
     }
 
-    /// Ends the program silently, because the reader of the output closed it, which is not an error.
-    pub(crate) fn closed_pipe() -> Self {
-        Self::new(Code::Done, "")
-    }
-
+    /// Explains a failed write. A reader that closed the output is not an error, and ends the program silently.
     pub(crate) fn output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self::closed_pipe();
+            return Self::new(Code::Done, "");
         }
         Self::new(Code::Other, format!("the output cannot be written: {error}"))
     }
@@ -72,6 +68,11 @@ impl Failure {
         Self { code, ..self }
     }
 
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        self.text += more;
+        self
+    }
+
     /// Returns whether there is no text to print.
     pub(crate) fn is_quiet(&self) -> bool {
         self.text.is_empty()
@@ -87,14 +88,6 @@ impl fmt::Display for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::new(Code::Other, format!("the store failed: {}", words::translated(&error.to_string())))
-    }
-}
-
-impl Failure {
-    /// Adds to the text.
-    pub(crate) fn and(mut self, more: &str) -> Self {
-        self.text += more;
-        self
     }
 }
 

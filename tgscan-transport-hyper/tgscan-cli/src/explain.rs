@@ -78,10 +78,10 @@ pub(crate) fn explain(error: &Error, global: &Global) -> String {
         ErrorKind::Store(StoreRefusal::ComparisonRunning) => {
             "a comparison with the balance has not ended; nothing was sent. Try again later".to_owned()
         }
-        ErrorKind::Store(StoreRefusal::ClaimLost) => {
-            "another process took this call over while it waited; `tgscan store uncertain` shows how it ended"
-                .to_owned()
-        }
+        ErrorKind::Store(StoreRefusal::ClaimLost) => format!(
+            "another process took this call over while it waited; `{}` shows how it ended",
+            help::command(global, "store uncertain")
+        ),
         ErrorKind::Store(StoreRefusal::NotStored) => {
             "the store has no answer that is recent enough, and `--stored-only` sends nothing".to_owned()
         }

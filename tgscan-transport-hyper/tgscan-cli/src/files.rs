@@ -188,7 +188,6 @@ pub(crate) struct SetAside {
 
 /// The source of answers. Those of another source are not written to the output.
 pub(crate) struct Source {
-    /// The API method.
     pub(crate) method: &'static str,
     /// Whether they are of a test key.
     pub(crate) is_test: bool,

@@ -33,14 +33,10 @@ impl Control {
 }
 
 /// Records whether a caller's request may have been sent. Insert it into the extensions of the request.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct InFlight(Arc<watch::Sender<bool>>);
 
 impl InFlight {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
-    }
-
     /// Begins another call.
     pub(crate) fn reset(&self) {
         self.0.send_replace(false);
@@ -53,14 +49,8 @@ impl InFlight {
 
 /// A transport behind a [`Control`].
 pub(crate) struct Gate<T> {
-    transport: T,
-    control: Control,
-}
-
-impl<T> Gate<T> {
-    pub(crate) fn new(transport: T, control: Control) -> Self {
-        Self { transport, control }
-    }
+    pub(crate) transport: T,
+    pub(crate) control: Control,
 }
 
 #[async_trait]

@@ -9,7 +9,7 @@ use crate::args::Global;
 use crate::exit::{Code, Failure};
 use crate::settings::{self, File, KEEP_FOR, MAX_AGE, Values};
 use crate::show::escape;
-use crate::{connect, files, location, print, toml_text};
+use crate::{connect, files, help, location, print, toml_text};
 
 /// How answers are kept.
 #[derive(Args)]
@@ -39,11 +39,15 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
     let mut answers = Answers::new();
     // The key that is typed, and no other; tested at the service that commands will use.
     global.key_file = None;
-    global.base_url = global.base_url.take().or_else(|| settings::text_of("TGSCAN_BASE_URL"));
+    if global.base_url.is_none() {
+        global.base_url = settings::text_of("TGSCAN_BASE_URL")?;
+    }
     let key = answers.secret(&format!("API key ({} issues keys; it is not shown): ", connect::KEY_PAGE))?;
     let text = key.trim().to_owned();
-    let balance = test(global, &text).await?;
-    print::note(&format!("the key works: {balance} credits are left"));
+    // Free.
+    let balance = connect::client_with_key(global, &text)?.balance().await;
+    let balance = balance.map_err(|error| Failure::of_call(&error, global).and("; nothing was written"))?;
+    print::note(&format!("the key works: {} credits are left", balance.answer.num_credits));
 
     // Relative paths in the file would start at its folder.
     let here = std::env::current_dir()
@@ -75,11 +79,9 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
     save(&path, &mut file, profile.as_deref(), &values)?;
     print::note(&format!("the key is in {}", escape(&key_path.display().to_string())));
     print::note(&format!("the configuration is in {}", escape(&path.display().to_string())));
-    print::note(match (&values.store, profile) {
-        (Some(_), None) => "next: tgscan search ACCOUNT",
-        (None, None) => "answers are not kept; next: tgscan search ACCOUNT",
-        (_, Some(_)) => "next: tgscan search ACCOUNT with --profile",
-    });
+    let kept = if values.store.is_some() { "" } else { "answers are not kept; " };
+    let profile = profile.map(|name| format!(" --profile {}", help::quoted(&name))).unwrap_or_default();
+    print::note(&format!("{kept}next: tgscan search ACCOUNT{profile}"));
     Ok(Code::Done)
 }
 
@@ -116,16 +118,6 @@ fn store_name(profile: Option<&str>) -> String {
 /// Replaces characters other than letters, digits and hyphens by underscores.
 fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
-}
-
-/// Requests the balance (free).
-async fn test(global: &Global, text: &str) -> Result<i64, Failure> {
-    let client = connect::client_with_key(global, text)?;
-    let reply = client
-        .balance()
-        .await
-        .map_err(|error| Failure::of_call(&error, global).and("; nothing was written"))?;
-    Ok(reply.answer.num_credits)
 }
 
 fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {

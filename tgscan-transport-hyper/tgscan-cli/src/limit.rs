@@ -24,7 +24,6 @@ pub(crate) struct Limit {
     credits: Option<u64>,
     /// The maximum cost of one call, from `--max-cost-per-search`.
     per_call: Option<u64>,
-    /// The highest cost seen.
     highest: Option<u64>,
     charged: u64,
     uncertain: u64,
@@ -44,17 +43,20 @@ impl Limit {
     /// must fit at the highest cost so far, and several at four times that. The number of calls in flight is at most the
     /// number of calls that have ended, but at least one, so that costs are learned first.
     pub(crate) fn begin(&mut self) -> Verdict {
-        let verdict = self.verdict();
-        self.in_flight += u64::from(verdict == Verdict::Go);
-        verdict
+        if self.has_room() {
+            self.in_flight += 1;
+            return Verdict::Go;
+        }
+        // Calls in flight may cost less than is assumed.
+        if self.in_flight > 0 { Verdict::Wait } else { Verdict::Refused }
     }
 
-    fn verdict(&self) -> Verdict {
-        let Some(credits) = self.credits else { return Verdict::Go };
+    fn has_room(&self) -> bool {
+        let Some(credits) = self.credits else { return true };
         let left = credits.saturating_sub(self.charged).saturating_sub(self.uncertain_credits());
         let fits = |calls: u64, cost: u64| calls.saturating_mul(cost.max(1)) <= left;
         let alone = self.per_call.or(self.highest).unwrap_or(1);
-        let is_free = match (self.per_call, self.highest) {
+        match (self.per_call, self.highest) {
             (Some(cost), _) => fits(self.in_flight + 1, cost),
             (None, _) if self.in_flight == 0 => fits(1, alone),
             (None, Some(highest)) => {
@@ -62,18 +64,12 @@ impl Limit {
                     && fits(self.in_flight + 1, highest.max(1).saturating_mul(HEADROOM))
             }
             (None, None) => false,
-        };
-        match is_free {
-            true => Verdict::Go,
-            // Calls in flight may cost less.
-            false if self.in_flight > 0 => Verdict::Wait,
-            false => Verdict::Refused,
         }
     }
 
     /// Returns the possible cost of this run's uncertain calls: unlimited while no cost is known.
     fn uncertain_credits(&self) -> u64 {
-        match self.per_call.max(self.highest) {
+        match self.highest() {
             _ if self.uncertain == 0 => 0,
             Some(cost) => self.uncertain.saturating_mul(cost.max(1)),
             None => u64::MAX,
@@ -95,7 +91,6 @@ impl Limit {
         }
     }
 
-    /// Returns whether there is a limit.
     pub(crate) fn is_limited(&self) -> bool {
         self.credits.is_some()
     }
@@ -126,16 +121,6 @@ mod tests {
             let cost = running.remove(0);
             spent += cost;
             limit.end(Credits::Charged(cost));
-        }
-    }
-
-    #[test]
-    fn constant_costs_use_the_limit_up_and_hold_it() {
-        for jobs in [1, 8, 256] {
-            for price in [1, 2, 7] {
-                let spent = run(Limit::new(Some(60), None, None), jobs, &[price; 300]);
-                assert_eq!(spent, 60 / price * price, "{jobs} {price}");
-            }
         }
     }
 

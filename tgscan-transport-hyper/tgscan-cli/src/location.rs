@@ -56,10 +56,23 @@ pub(crate) async fn open(location: &str, name: &'static str) -> Result<Arc<dyn S
     let location = location.to_owned();
     // Opening a file blocks: it can read a large part of it.
     let opened = tokio::task::spawn_blocking(move || {
-        files::create_parent(Path::new(&location)).map_err(|error| failed(name, &error))?;
+        let path = Path::new(&location);
+        files::create_parent(path)
+            .map_err(|error| failed(name, &format!("{}: {error}", escape(&location))))?;
+        check_is_file(path, name)?;
         FileStore::open(location).map_err(|error| failed(name, &error))
     });
     Ok(Arc::new(opened.await.map_err(|_| failed(name, &"it cannot be opened"))??))
+}
+
+/// Refuses a path to something else than a file: opening a named pipe could wait forever.
+pub(crate) fn check_is_file(path: &Path, name: &str) -> Result<(), Failure> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            Err(failed(name, &format!("{}: not a file", escape(&path.display().to_string()))))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -74,7 +87,7 @@ async fn postgres(_: &str, name: &str) -> Result<Arc<dyn Store>, Failure> {
     Err(Failure::usage(format!("{name}: {remedy}")))
 }
 
-fn failed(name: &str, error: &dyn std::fmt::Display) -> Failure {
+pub(crate) fn failed(name: &str, error: &dyn std::fmt::Display) -> Failure {
     Failure::new(Code::Other, format!("{name}: {}", words::translated(&error.to_string())))
 }
 

@@ -35,16 +35,22 @@ mod verbose;
 mod waiting;
 mod words;
 
-use clap::{CommandFactory, Parser};
+use clap::{ColorChoice, CommandFactory, Parser};
 
 use command::{Arguments, Command};
 use exit::{Code, Failure};
+use settings::Settings;
 use signals::Signal;
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     if let Some(color) = arguments.global.color {
-        color.write_global();
+        let choice = match color {
+            ColorChoice::Auto => anstream::ColorChoice::Auto,
+            ColorChoice::Always => anstream::ColorChoice::Always,
+            ColorChoice::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
     }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if !matches!(arguments.command, Command::Serve(_)) {
@@ -69,13 +75,13 @@ fn main() -> std::process::ExitCode {
 
 async fn run(arguments: Arguments) -> Result<Code, Failure> {
     let Arguments { mut global, command } = arguments;
-    let command = match command {
-        Command::Init(command) => return init::run(&mut global, &command).await,
-        // The gateway has its own configuration.
-        Command::Serve(command) => return serve::run(&global, command).await,
-        command => command,
+    let settings = match command {
+        // The gateway has its own configuration, `init` writes one, and the others need none.
+        Command::Init(_) | Command::Serve(_) | Command::Completions { .. } | Command::Man { .. } => {
+            Settings::default()
+        }
+        _ => settings::resolve(&mut global)?,
     };
-    let settings = settings::resolve(&mut global)?;
     match command {
         Command::Search(query) => one::search(&global, query).await,
         Command::Similar(query) => one::similar(&global, query).await,

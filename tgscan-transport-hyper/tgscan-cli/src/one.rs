@@ -18,14 +18,10 @@ use crate::{connect, help, hint, print};
 
 #[derive(Args)]
 pub(crate) struct SearchCommand {
-    /// A username, a t.me link or a numeric id
-    pub(crate) query: UserQuery,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) user: UserCommand,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    #[command(flatten)]
-    pub(crate) lookup: LookupFlags,
 }
 
 #[derive(Args)]
@@ -50,9 +46,9 @@ pub(crate) struct SimilarCommand {
 }
 
 pub(crate) async fn search(global: &Global, command: SearchCommand) -> Result<Code, Failure> {
-    let asked = command.query.as_str().into_owned();
-    run(global, (command.output, command.selection), command.lookup, (asked, Search { query: command.query }))
-        .await
+    let UserCommand { query, output, lookup } = command.user;
+    let asked = query.as_str().into_owned();
+    run(global, (output, command.selection), lookup, (asked, Search { query })).await
 }
 
 pub(crate) async fn similar(global: &Global, command: SimilarCommand) -> Result<Code, Failure> {
@@ -69,7 +65,7 @@ pub(crate) async fn check(global: &Global, command: UserCommand) -> Result<Code,
 }
 
 pub(crate) async fn balance(global: &Global, output: Output) -> Result<Code, Failure> {
-    let client = connect::client(global).await?;
+    let client = connect::client_without_store(global)?;
     let reply = client.balance().await.map_err(|error| Failure::of_call(&error, global))?;
     show::answer(&reply, output, Selection::default())?.print().map(|()| Code::Done)
 }
@@ -101,8 +97,9 @@ where
         let result = client.send(method).await;
         return end(&client, Signals::listen()?, None).finish::<M>(result).await;
     }
-    let in_flight = InFlight::new();
-    let client = connect::client_through(global, |transport| Gate::new(transport, control.clone())).await?;
+    let in_flight = InFlight::default();
+    let client =
+        connect::client_through(global, |transport| Gate { transport, control: control.clone() }).await?;
     let client = client.with_lookup(lookup);
     let can_cost = client.api().can_cost::<M>();
     if can_cost && lookup == Lookup::StoredOrNew && client.account().is_some() {
@@ -113,10 +110,10 @@ where
         }
     }
     let mut limit = connect::limit::<M>(global, &client).await?;
-    if M::CAN_COST && limit.begin() != Verdict::Go {
+    if can_cost && limit.begin() != Verdict::Go {
         return Err(Failure::new(Code::NoCredits, LIMIT_REACHED));
     }
-    if M::CAN_COST && !global.test_key {
+    if can_cost {
         connect::see_balance(&client).await.map_err(|error| Failure::of_call(&error, global))?;
     }
     let mut signals = Signals::listen()?;
@@ -132,8 +129,9 @@ where
             signal = signals.next() => {
                 control.stop();
                 waiting.finish();
-                if !(M::CAN_COST && in_flight.is_sent()) || stopped_by.is_some() {
-                    return Err(stopped::<M>(global, signal, in_flight.is_sent(), &limit));
+                let may_cost = can_cost && in_flight.is_sent();
+                if !may_cost || stopped_by.is_some() {
+                    return Err(stopped(global, signal, may_cost, &limit));
                 }
                 stopped_by = Some(signal);
                 print::note(
@@ -147,8 +145,8 @@ where
 }
 
 /// Describes the possible cost of an interrupted call, and the remedy.
-fn stopped<M: ApiMethod>(global: &Global, signal: Signal, is_sent: bool, limit: &Limit) -> Failure {
-    if !M::CAN_COST || !is_sent {
+fn stopped(global: &Global, signal: Signal, may_cost: bool, limit: &Limit) -> Failure {
+    if !may_cost {
         return Failure::new(signal.code(), "stopped; nothing was charged");
     }
     let cost = match limit.highest() {
@@ -205,7 +203,12 @@ impl End<'_> {
         if printed.is_err() && reply.credits != Credits::NotCharged {
             let kept = match reply.storage() {
                 Some(Storage::Stored) => {
-                    "the answer is in the store, and asking again prints it (free)".to_owned()
+                    let age = if self.global.has_no_max_age() {
+                        format!(" --max-age {}", help::usual_max_age())
+                    } else {
+                        String::new()
+                    };
+                    format!("the answer is in the store, and --stored-only{age} prints it (free)")
                 }
                 _ => self.set_aside(UNWRITTEN, reply.credits.charged(), reply.raw()),
             };
@@ -220,7 +223,12 @@ impl End<'_> {
                 hint::keep_answers();
             }
         }
-        printed?;
+        // A reader that goes away is not an error.
+        if let Err(failure) = printed
+            && failure.code() != Code::Done
+        {
+            return Err(failure);
+        }
         let code = if reply.is_mismatched() { Code::Undecodable } else { Code::Done };
         Ok(self.stopped_by.map_or(code, Signal::code))
     }

@@ -48,25 +48,15 @@ impl fmt::Display for Source {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Values {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key_file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) test_key: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) base_url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ca: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_credits: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_cost_per_search: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) store: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_age: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keep_for: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) account: Option<String>,
 }
 
@@ -80,6 +70,7 @@ pub(crate) struct File {
 }
 
 /// The settings in effect, and their sources, in the order of `tgscan config`.
+#[derive(Default)]
 pub(crate) struct Settings {
     pub(crate) file: Option<PathBuf>,
     pub(crate) profile: Option<String>,
@@ -107,21 +98,24 @@ pub(crate) fn resolve(global: &mut Global) -> Result<Settings, Failure> {
         Some(path) => read(path)?,
         None => (File::default(), false),
     };
-    let profile = global.profile.clone().or_else(|| text_of(PROFILE));
+    let profile = match global.profile.clone() {
+        Some(profile) => Some(profile),
+        None => text_of(PROFILE)?,
+    };
     let layers = layers(file, profile.as_deref(), path.as_deref())?;
     let mut pick = Picker { layers, lines: Vec::new() };
     let has_key = std::env::var_os(API_KEY).is_some();
     if has_key && global.key_file.is_none() {
         pick.lines.push(("key", "(not shown)".to_owned(), Source::Environment(API_KEY.to_owned())));
     } else {
-        global.key_file = pick.path("key_file", global.key_file.take());
+        global.key_file = pick.path("key_file", global.key_file.take())?;
     }
     let is_test = |text: &str| text.parse().map_err(|_| "use true or false".to_owned());
     let test = pick.parsed("test_key", global.test_key.then_some(true), is_test, bool::to_string)?;
     global.test_key = test.unwrap_or(false);
-    let base_url = pick.text("base_url", global.base_url.take());
+    let base_url = pick.text("base_url", global.base_url.take())?;
     global.base_url = Some(base_url.unwrap_or_else(|| pick.default("base_url", BASE_URL)));
-    global.ca = pick.path("ca", global.ca.take());
+    global.ca = pick.path("ca", global.ca.take())?;
     let credits = |text: &str| text.parse::<u64>().map_err(|_| "use a number of credits".to_owned());
     global.max_credits = pick.parsed("max_credits", global.max_credits, credits, u64::to_string)?;
     let most = global.max_cost_per_search;
@@ -148,32 +142,28 @@ fn given(global: &Global) -> Vec<(&'static str, String)> {
 }
 
 fn stores(pick: &mut Picker, global: &mut Global) -> Result<(), Failure> {
+    let given = [("--max-age", global.max_age.is_some()), ("--keep-for", global.keep_for.is_some())];
+    let given = given.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag));
     if global.no_store {
-        global.store = None;
-        for (flag, is_given) in
-            [("--max-age", global.max_age.is_some()), ("--keep-for", global.keep_for.is_some())]
-        {
-            if is_given {
-                return Err(Failure::usage(format!(
-                    "{flag} has no effect with --no-store; leave one of them out"
-                )));
-            }
+        if let Some(flag) = given {
+            return Err(Failure::usage(format!(
+                "{flag} has no effect with --no-store; leave one of them out"
+            )));
         }
+        global.store = None;
         pick.lines.push(("store", "(none)".to_owned(), Source::Flag("--no-store".to_owned())));
         return Ok(());
     }
-    global.store = pick.text("store", global.store.take());
-    let is_given = (global.max_age.is_some(), global.keep_for.is_some());
+    global.store = pick.text("store", global.store.take())?;
     let time = |text: &str| {
         humantime::parse_duration(text).map_err(|error| format!("{error}; use a time such as 7days"))
     };
     let shown = |time: &Duration| humantime::format_duration(*time).to_string();
     global.max_age = pick.parsed("max_age", global.max_age, time, shown)?;
     global.keep_for = pick.parsed("keep_for", global.keep_for, time, shown)?;
-    global.account = pick.text("account", global.account.take());
+    global.account = pick.text("account", global.account.take())?;
     if global.store.is_none() {
-        let flag = if is_given.0 { Some("--max-age") } else { is_given.1.then_some("--keep-for") };
-        if let Some(flag) = flag {
+        if let Some(flag) = given {
             return Err(Failure::usage(format!("{flag} needs --store FILE")));
         }
         (global.max_age, global.keep_for) = (None, None);
@@ -199,26 +189,30 @@ struct Picker {
 
 impl Picker {
     /// Returns the value without a flag, and its source.
-    fn find(&self, name: &str) -> Option<(String, Source)> {
-        let variable = format!("TGSCAN_{}", name.to_uppercase());
-        if let Some(value) = text_of(&variable) {
-            return Some((value, Source::Environment(variable)));
+    fn find(&self, name: &str) -> Result<Option<(String, Source)>, Failure> {
+        let variable = variable(name);
+        if let Some(value) = text_of(&variable)? {
+            return Ok(Some((value, Source::Environment(variable))));
         }
         let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        self.layers.iter().find_map(|(source, values)| Some((text(values.get(name)?), source.clone())))
+        let mut found = self.layers.iter().filter_map(|(source, values)| Some((values.get(name)?, source)));
+        Ok(found.next().map(|(value, source)| (text(value), source.clone())))
     }
 
-    /// Picks a text. `given` is the value of the flag.
-    fn text(&mut self, name: &'static str, given: Option<String>) -> Option<String> {
-        let (value, source) = given.map(|value| (value, flag(name))).or_else(|| self.find(name))?;
-        self.lines.push((name, hidden(&value), source));
-        Some(value)
+    /// Picks a text. `given` is the value of the flag, here and below.
+    fn text(&mut self, name: &'static str, given: Option<String>) -> Result<Option<String>, Failure> {
+        self.parsed(name, given, |text| Ok(text.to_owned()), |text| hidden(text))
     }
 
-    fn path(&mut self, name: &'static str, given: Option<PathBuf>) -> Option<PathBuf> {
-        let found = self.text(name, given.as_ref().map(|path| path.display().to_string()));
-        // The text of a path that is not UTF-8 names another file.
-        given.or(found.map(PathBuf::from))
+    fn path(&mut self, name: &'static str, given: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+        let variable = variable(name);
+        // A path need not be UTF-8.
+        let path = std::env::var_os(&variable).filter(|path| !path.is_empty()).map(PathBuf::from);
+        if let (None, Some(path)) = (&given, path) {
+            self.lines.push((name, path.display().to_string(), Source::Environment(variable)));
+            return Ok(Some(path));
+        }
+        self.parsed(name, given, |text| Ok(PathBuf::from(text)), |path| path.display().to_string())
     }
 
     fn parsed<T>(
@@ -228,16 +222,15 @@ impl Picker {
         parse: impl Fn(&str) -> Result<T, String>,
         show: impl Fn(&T) -> String,
     ) -> Result<Option<T>, Failure> {
-        let (value, source) = match (given, self.find(name)) {
-            (Some(value), _) => (value, flag(name)),
-            (None, None) => return Ok(None),
-            (None, Some((text, source))) => {
-                let value = parse(&text).map_err(|why| match &source {
-                    Source::File(_) => Failure::usage(format!("{name} in the {source}: {why}")),
-                    _ => Failure::usage(format!("{source}: {why}")),
-                })?;
-                (value, source)
-            }
+        let (value, source) = if let Some(value) = given {
+            (value, Source::Flag(format!("--{}", name.replace('_', "-"))))
+        } else {
+            let Some((text, source)) = self.find(name)? else { return Ok(None) };
+            let value = parse(&text).map_err(|why| match &source {
+                Source::File(_) => Failure::usage(format!("{name} in the {source}: {why}")),
+                _ => Failure::usage(format!("{source}: {why}")),
+            })?;
+            (value, source)
         };
         self.lines.push((name, show(&value), source));
         Ok(Some(value))
@@ -249,14 +242,21 @@ impl Picker {
     }
 }
 
-/// Returns the flag with the name of a setting.
-fn flag(name: &str) -> Source {
-    Source::Flag(format!("--{}", name.replace('_', "-")))
+/// Returns the environment variable of a setting.
+fn variable(name: &str) -> String {
+    format!("TGSCAN_{}", name.to_uppercase())
 }
 
-/// Returns the value of an environment variable, if it is text and not empty.
-pub(crate) fn text_of(variable: &str) -> Option<String> {
-    std::env::var_os(variable).map(OsString::into_string)?.ok().filter(|text| !text.is_empty())
+/// Returns the value of an environment variable, unless it is empty. Fails if it is not UTF-8: without a store or a limit,
+/// answers would be lost or cost more.
+pub(crate) fn text_of(variable: &str) -> Result<Option<String>, Failure> {
+    let text = std::env::var_os(variable).map(OsString::into_string).transpose();
+    let text = text.map_err(|_| not_text(variable))?;
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+pub(crate) fn not_text(variable: &str) -> Failure {
+    Failure::usage(format!("{variable} is not UTF-8; set it again or unset it"))
 }
 
 fn read(path: &Path) -> Result<(File, bool), Failure> {

@@ -73,41 +73,58 @@ fn is_for_pager() -> bool {
         || PAGER.load(Ordering::Relaxed) == RUNNING
 }
 
-/// The signals that arrive from now on.
+/// A mask of the signals that were ignored when the program began, as with `nohup`. They stay ignored. Known on Linux only.
 #[cfg(unix)]
-pub(crate) struct Signals(
-    tokio::signal::unix::Signal,
-    tokio::signal::unix::Signal,
-    tokio::signal::unix::Signal,
-);
+static IGNORED: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+});
+
+/// The signals that arrive from now on; `None` for an ignored one.
+#[cfg(unix)]
+pub(crate) struct Signals([Option<tokio::signal::unix::Signal>; 3]);
 
 #[cfg(unix)]
 impl Signals {
     pub(crate) fn listen() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| {
+        let listen = |kind: SignalKind| {
+            if (*IGNORED >> (kind.as_raw_value() - 1)) & 1 == 1 {
+                return Ok(None);
+            }
             signal(kind)
+                .map(Some)
                 .map_err(|error| Failure::new(Code::Other, format!("signals cannot be received: {error}")))
         };
-        Ok(Self(
+        Ok(Self([
             listen(SignalKind::interrupt())?,
             listen(SignalKind::terminate())?,
             listen(SignalKind::hangup())?,
-        ))
+        ]))
     }
 
     /// Waits for the next one that is not for a pager. Can be dropped and called again without losing any.
     pub(crate) async fn next(&mut self) -> Signal {
+        let [interrupt, terminate, hangup] = &mut self.0;
         loop {
             let signal = tokio::select! {
-                _ = self.0.recv() => Signal::Interrupt,
-                _ = self.1.recv() => Signal::Terminate,
-                _ = self.2.recv() => Signal::Hangup,
+                () = received(interrupt) => Signal::Interrupt,
+                () = received(terminate) => Signal::Terminate,
+                () = received(hangup) => Signal::Hangup,
             };
             if signal != Signal::Interrupt || !is_for_pager() {
                 return signal;
             }
         }
+    }
+}
+
+#[cfg(unix)]
+async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
     }
 }
 

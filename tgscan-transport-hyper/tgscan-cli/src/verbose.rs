@@ -11,22 +11,14 @@ use crate::show::escape;
 use crate::words::translated;
 
 /// A transport that prints its requests and responses.
-pub(crate) struct Verbose<T> {
-    transport: T,
-}
-
-impl<T> Verbose<T> {
-    pub(crate) fn new(transport: T) -> Self {
-        Self { transport }
-    }
-}
+pub(crate) struct Verbose<T>(pub(crate) T);
 
 #[async_trait]
 impl<T: Transport> Transport for Verbose<T> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let name = request.uri().path().to_owned();
         let began = Instant::now();
-        let response = self.transport.send(request).await;
+        let response = self.0.send(request).await;
         let time = began.elapsed().as_millis();
         print::note(&match &response {
             Ok(response) => format!(
@@ -41,6 +33,6 @@ impl<T: Transport> Transport for Verbose<T> {
     }
 
     fn discard_connections(&self) {
-        self.transport.discard_connections();
+        self.0.discard_connections();
     }
 }

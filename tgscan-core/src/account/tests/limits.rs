@@ -47,6 +47,8 @@ fn calls_count_at_the_maximum_of_price_and_reserve() {
 fn first_call_of_a_method_without_a_price_reserves_the_rest_of_the_limit() {
     let mut book = Book::default();
     let limits = Limits { cap: Some((11, Reserve::OneAtATime)), budgets: Vec::new() };
+    let full = Limits { cap: Some((0, Reserve::OneAtATime)), budgets: Vec::new() };
+    admit(&mut book, &full).unwrap_err();
     let mut first = admit(&mut book, &limits).unwrap();
     let refused = book.admit("similar_groups".into(), &limits, None).unwrap_err();
     assert!(refused.totals.is_in_flight_open && refused.is_transient(), "{refused}");
@@ -62,14 +64,7 @@ fn first_call_of_a_method_without_a_price_reserves_the_rest_of_the_limit() {
 }
 
 #[test]
-fn reserve_of_zero_is_one() {
-    let mut book = Book::default();
-    let _first = admit(&mut book, &capped(1, 0)).unwrap();
-    assert_eq!(admit(&mut book, &capped(1, 0)).unwrap_err().reserve, Some(1));
-}
-
-#[test]
-fn highest_reserve_of_all_limits_applies() {
+fn highest_reserve_of_all_limits_applies_and_zero_is_one() {
     let mut limits = budgeted("team", 100, Period::Total);
     limits.cap = Some((9, Reserve::PerCall(4)));
     let mut book = Book::default();
@@ -77,6 +72,14 @@ fn highest_reserve_of_all_limits_applies() {
     assert_eq!((entry.reserve(), book.budget("team", Period::Total).in_flight), (4, 4));
     let _second = admit(&mut book, &limits).unwrap();
     assert_eq!(admit(&mut book, &limits).unwrap_err().budget, None);
+    for (limits, reserve) in [(capped(1, 0), 1), (Limits::default(), 0)] {
+        assert_eq!(admit(&mut Book::default(), &limits).unwrap().reserve(), reserve);
+    }
+    // A price of zero is one too.
+    let mut book = Book::default();
+    book.set_price(METHOD, Some(0));
+    admit(&mut book, &Limits::default()).unwrap();
+    assert_eq!(book.totals().in_flight, 1);
 }
 
 #[test]
@@ -90,7 +93,10 @@ fn budget_refuses_only_its_calls() {
     settled(&mut book, &other, charged(2));
     settled(&mut book, &Limits::default(), charged(2));
     assert_eq!(book.budget("team", Period::Total).charged, 2);
-    assert_eq!((book.budget("unknown", Period::Total), book.totals().charged), (Totals::default(), 6));
+    assert_eq!((book.budget("other", Period::Total).charged, book.totals().charged), (2, 6));
+    for (label, period) in [("unknown", Period::Total), ("team", Period::Day)] {
+        assert_eq!(book.budget(label, period), Totals::default());
+    }
 }
 
 #[test]
@@ -125,16 +131,6 @@ fn call_counts_in_the_period_in_which_it_was_claimed() {
     book.settle(&mut late, charged(2), None, None);
     assert_eq!(amounts(book.budget("team", Period::Day)), (1, 0, 0, 0));
     assert_eq!(book.totals().charged, 3);
-}
-
-#[test]
-fn budget_never_moves_to_an_earlier_period() {
-    let mut book = Book::default();
-    let limits = budgeted("team", 3, Period::Day);
-    for date in [9 * DAY, 3 * DAY, 0] {
-        let result = book.admit(METHOD.into(), &limits, Some(date));
-        assert_eq!(result.is_ok(), date == 9 * DAY, "a clock that moves backwards gives no new budget");
-    }
 }
 
 /// Settles a call at this time, if its limits admit it.
@@ -196,36 +192,15 @@ fn call_claimed_by_a_clock_that_was_ahead_counts_until_it_ends_and_is_charged_on
 }
 
 #[test]
-fn clock_that_goes_back_and_returns_gives_no_new_budget() {
-    let (mut book, limits) = (Book::default(), budgeted("team", 7, Period::Day));
-    spend(&mut book, &limits, 400 * DAY, 2).unwrap();
-    spend(&mut book, &limits, 9 * DAY, 2).unwrap();
-    assert_eq!(book.budget_at("team", Period::Day, 400 * DAY).charged, 4);
-    spend(&mut book, &limits, 400 * DAY, 2).unwrap();
-    let totals = book.budget("team", Period::Day);
-    assert_eq!((totals.charged, book.totals().charged), (6, 6));
-    assert!(spend(&mut book, &limits, 400 * DAY, 2).is_err());
-    assert!(spend(&mut book, &limits, 9 * DAY, 2).is_err());
-    spend(&mut book, &limits, 401 * DAY, 2).unwrap();
-}
-
-#[test]
 fn clocks_that_differ_a_little_share_a_period() {
     let (mut book, limits) = (Book::default(), budgeted("team", 3, Period::Day));
-    spend(&mut book, &limits, 9 * DAY, 2).unwrap();
+    for day in [8, 9] {
+        spend(&mut book, &limits, day * DAY, 2).unwrap();
+    }
     assert!(spend(&mut book, &limits, 9 * DAY - 60_000, 2).is_err());
     assert_eq!(book.budget_at("team", Period::Day, 9 * DAY - 60_000).charged, 2);
     let periods: Vec<_> = book.budgets.iter().map(|(key, _)| key.number).collect();
-    assert_eq!(periods, [9], "the budget does not move to an earlier period");
-}
-
-#[test]
-fn totals_at_a_time_are_those_of_a_call_that_begins_then() {
-    let mut book = Book::default();
-    let _call = book.admit(METHOD.into(), &budgeted("team", 3, Period::Day), Some(9 * DAY)).unwrap();
-    for (time, calls) in [(9 * DAY, 1), (3 * DAY, 1), (10 * DAY - 1, 1), (10 * DAY, 0)] {
-        assert_eq!(book.budget_at("team", Period::Day, time).in_flight_calls, calls, "{time}");
-    }
+    assert_eq!(periods, [8, 9], "the budget does not move to an earlier period");
 }
 
 #[test]
@@ -235,12 +210,11 @@ fn earlier_periods_are_removed_when_nothing_can_change_them() {
     let mut entries: Vec<_> =
         (0..5).map(|day| book.admit(METHOD.into(), &limits, Some(day * DAY)).unwrap()).collect();
     assert_eq!(book.budgets.len(), 5);
-    for entry in &mut entries[..3] {
-        book.settle(entry, charged(1), None, None);
+    for (entry, cost) in entries.iter_mut().zip([charged(1), uncertain(1), charged(1), charged(1)]) {
+        book.settle(entry, cost, None, None);
     }
-    book.settle(&mut entries[3], uncertain(1), None, None);
     let left: Vec<_> = book.budgets.iter().map(|(key, _)| key.number).collect();
-    assert_eq!(left, [3, 4]);
+    assert_eq!(left, [1, 3, 4], "the call of day 1 is uncertain");
 }
 
 #[test]
@@ -250,8 +224,13 @@ fn unexplained_credits_count_against_the_cap_and_no_budget() {
     limits.cap = Some((9, Reserve::PerCall(1)));
     let refused = admit(&mut book, &limits).unwrap_err();
     assert_eq!((refused.budget.as_deref(), refused.totals.unexplained), (None, 8));
+    assert_eq!(refused.totals.committed(), 8);
     assert!(refused.to_string().contains("8 unexplained"), "{refused}");
-    admit(&mut book, &budgeted("team", 9, Period::Total)).unwrap();
+    let (mut entry, limits) = (admit(&mut book, &budgeted("team", 9, Period::Total)).unwrap(), capped(20, 1));
+    let raised = book.settle_with_warnings(&mut entry, Some(&limits), |book, entry| {
+        book.settle(entry, charged(8), None, None);
+    });
+    assert!(matches!(&raised[..], [raised] if raised.used == 16), "{raised:?}");
 }
 
 #[test]
@@ -290,16 +269,6 @@ fn amounts_saturate() {
 }
 
 #[test]
-fn totals_of_a_budget_are_its_own() {
-    let mut book = Book::default();
-    settled(&mut book, &budgeted("a", 9, Period::Total), charged(3));
-    settled(&mut book, &budgeted("b", 9, Period::Total), charged(4));
-    assert_eq!(book.budget("a", Period::Total).charged, 3);
-    assert_eq!(book.budget("b", Period::Total).charged, 4);
-    assert_eq!(book.budget("a", Period::Day), Totals::default());
-}
-
-#[test]
 fn latest_totals_include_calls_that_clocks_ahead_have_claimed() {
     let (mut book, limits) = (Book::default(), budgeted("a", 9, Period::Day));
     for day in [3, 5, 1] {
@@ -328,6 +297,20 @@ fn clock_that_returns_after_several_calls_gives_no_new_budget() {
 }
 
 #[test]
+fn uncertain_calls_of_a_clock_that_was_ahead_for_days_leave_later_charges_in_the_budget() {
+    let (mut book, limits) = (Book::default(), budgeted("a", 10, Period::Day));
+    for day in [400, 401] {
+        let mut ahead = book.admit(METHOD.into(), &limits, Some(day * DAY)).unwrap();
+        book.settle(&mut ahead, uncertain(1), None, Some(0));
+    }
+    for charged in [2, 4, 6] {
+        spend(&mut book, &limits, 9 * DAY, 2).unwrap();
+        assert_eq!(amounts(book.budget_at("a", Period::Day, 9 * DAY)), (charged, 0, 4, 0));
+    }
+    spend(&mut book, &limits, 9 * DAY, 2).unwrap_err();
+}
+
+#[test]
 fn refused_call_begins_no_period() {
     let (mut book, limits) = (Book::default(), budgeted("a", 1, Period::Day));
     book.set_price(METHOD, Some(2));
@@ -348,15 +331,4 @@ fn two_latest_periods_of_each_budget_are_kept() {
     assert_eq!(left, [("a", 3), ("a", 4), ("b", 13), ("b", 14)]);
     // Each has its latest period.
     assert_eq!(["a", "b"].map(|label| book.budget(label, Period::Day).charged), [1, 1]);
-}
-
-#[test]
-fn unexplained_credits_use_the_cap() {
-    let mut book = Book { unexplained: 4, ..Book::default() };
-    let limits = capped(10, 1);
-    let mut entry = admit(&mut book, &limits).unwrap();
-    let raised = book.settle_with_warnings(&mut entry, &limits, |book, entry| {
-        book.settle(entry, charged(4), None, None);
-    });
-    assert!(matches!(&raised[..], [raised] if raised.used == 8), "{raised:?}");
 }

@@ -38,6 +38,10 @@ fn refusal_states_whether_waiting_or_resolving_can_help() {
     assert_eq!(refusal(4, 4, false), (false, false), "each alone leaves 2 credits");
     assert_eq!(refusal(0, 0, false), (false, false), "there is nothing to wait for or resolve");
     assert_eq!(refusal(1, 3, true), (false, false), "the date is missing");
+    let totals = Totals { charged: 10, in_flight: 1, in_flight_calls: 1, ..Totals::default() };
+    let cap = CapReached { budget: None, limit: 10, totals, reserve: None, is_undated: false };
+    assert!(!cap.is_transient(), "a call of unknown price needs a credit");
+    assert!(cap.to_string().contains("this call reserves 1;"), "{cap}");
 }
 
 #[test]
@@ -65,7 +69,8 @@ fn refused_attempt_of_unknown_price_is_uncertain_without_a_limit() {
     let mut alone = book.admit(METHOD.into(), &limits, None).unwrap();
     let refused = book.renew(&mut alone, 1, &limits).unwrap_err();
     assert!(refused.totals.is_uncertain_open && !refused.totals.is_in_flight_open);
-    assert_eq!((refused.totals.uncertain_attempts, refused.totals.in_flight_calls), (1, 0));
+    assert_eq!((amounts(refused.totals), refused.totals.uncertain_attempts), ((0, 0, 1, 0), 1));
+    assert_eq!(refused.totals.in_flight_calls, 0);
 
     // With another call of unknown price, the rest of the limit is in flight.
     let mut book = Book::default();
@@ -75,15 +80,6 @@ fn refused_attempt_of_unknown_price_is_uncertain_without_a_limit() {
     let refused = book.renew(&mut priced, 1, &limits).unwrap_err();
     assert!(refused.totals.is_in_flight_open && !refused.totals.is_uncertain_open);
     assert_eq!(refused.totals.uncertain, 3);
-}
-
-#[test]
-fn each_uncertain_attempt_of_a_call_needs_its_own_room() {
-    let mut book = Book::default();
-    let limits = capped(14, 5);
-    let mut call = book.admit(METHOD.into(), &limits, None).unwrap();
-    assert_eq!(book.renew(&mut call, 2, &limits).unwrap_err().reserve, Some(10));
-    book.renew(&mut call, 1, &limits).unwrap();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What comparisons and entries report.
+//! Reports of comparisons and entries, and charges of free methods in a ledger.
 
 use std::time::Duration;
 
@@ -72,17 +72,6 @@ fn calls_that_cost_nothing_together_cost_nothing_each() {
 }
 
 #[test]
-fn barrier_of_a_waiting_comparison_ends_after_its_limit_although_it_is_tried_again() {
-    let mut book = Book::default();
-    let _running = book.admit(METHOD.into(), &capped(1_000, 5), None).unwrap();
-    for now in [0, 30_000] {
-        assert_eq!(book.start_comparison(1, WINDOW, now), ComparisonStart::Busy);
-        assert!(book.blocks_attempts(now));
-    }
-    assert!(!book.blocks_attempts(40_000));
-}
-
-#[test]
 fn entry_describes_its_call() {
     let mut book = Book::default();
     let mut limits = capped(1_000, 5);
@@ -96,34 +85,53 @@ fn entry_describes_its_call() {
 }
 
 #[test]
-fn ledger_has_a_baseline_after_its_first_comparison() {
-    let ledger = crate::Ledger::new();
-    assert!(!ledger.has_baseline());
-    let start = ledger.start_comparison(1, WINDOW, 0);
-    let ComparisonStart::Started(comparison) = start else { panic!("{start:?}") };
-    ledger.finish_comparison(comparison, 100, 0);
-    assert!(ledger.has_baseline());
+fn outcomes_are_conclusive_if_the_balance_was_compared() {
+    use Outcome::*;
+    for outcome in [Baseline, Agrees, Resolved(1), Unexplained(1), Purchased(1)] {
+        assert!(outcome.is_conclusive(), "{outcome:?}");
+    }
+    for outcome in [CallsInFlight, Overlapped, TooEarly] {
+        assert!(!outcome.is_conclusive(), "{outcome:?}");
+    }
 }
 
 #[test]
-fn ledger_reports_its_totals_and_warnings() {
+fn charge_of_a_free_method_counts_from_the_beginning_of_its_call() {
     let ledger = crate::Ledger::new();
-    let limits = capped(10, 1);
-    let mut reservation = ledger.admit(METHOD, &limits, 0, None).unwrap();
-    let raised = reservation.settle_with_warnings(charged(8), None, &limits);
-    assert!(
-        matches!(&raised[..], [raised] if raised.used == 8 && raised.is_exhausted),
-        "the next needs 8: {raised:?}"
-    );
-    assert!(format!("{ledger:?}").contains("charged: 8"), "{ledger:?}");
+    for now in [1000, 1010] {
+        let ComparisonStart::Started(comparison) = ledger.start_comparison(1, Duration::ZERO, now) else {
+            panic!("busy")
+        };
+        ledger.finish_comparison(comparison, 5, now);
+    }
+    let now = LedgerTime { origin: 0, millis: 1020 };
+    for (elapsed, attempts, has_baseline) in
+        [(Duration::from_millis(5), 0, true), (Duration::from_millis(15), 1, true), (Duration::MAX, 2, false)]
+    {
+        ledger.charge(METHOD, charged(1), elapsed, now);
+        assert_eq!(
+            (ledger.book().totals().uncertain_attempts, ledger.has_baseline()),
+            (attempts, has_baseline)
+        );
+    }
 }
 
 #[test]
-fn prices_are_those_of_charged_methods() {
-    let mut book = Book::default();
-    call(&mut book, uncertain(1));
-    assert_eq!(book.prices().count(), 0);
-    call(&mut book, charged(2));
-    book.charge("user_check".into(), charged(1), 0, 0);
-    assert_eq!(book.prices().collect::<Vec<_>>(), [(METHOD, 2), ("user_check", 1)]);
+fn charge_by_a_clock_with_another_origin_is_uncertain_after_a_comparison() {
+    // The other clock is first read by the charge, or already during the comparisons.
+    for is_read in [false, true] {
+        let ledger = crate::Ledger::new();
+        let time = |origin, millis| LedgerTime { origin, millis };
+        for balance in [100, 97] {
+            let start = ledger.start_comparison_at(1, WINDOW, time(1, 1_000_000));
+            let ComparisonStart::Started(comparison) = start else { panic!("{start:?}") };
+            if is_read {
+                let other = ledger.start_comparison_at(2, WINDOW, time(2, 1_000_000 + 10));
+                assert_eq!(other, ComparisonStart::Busy);
+            }
+            ledger.finish_comparison_at(comparison, balance, time(1, 1_000_000));
+        }
+        ledger.charge(METHOD, charged(3), Duration::ZERO, time(2, 1_000_000 + 20));
+        assert_eq!(amounts(ledger.book().totals()), (0, 0, 3, 3), "{is_read}");
+    }
 }

@@ -26,7 +26,7 @@ fn schedules_never_lose_the_wake_up_of_a_waiting_call() {
             loop {
                 let seen = ledger.watch(Waker::noop());
                 match ledger.admit(METHOD, &capped(1, 1), 0, None) {
-                    Ok(mut reservation) => return reservation.settle(Cost::NONE, None),
+                    Ok(mut reservation) => return drop(reservation.settle(Cost::NONE, None, None)),
                     Err(_) => wait_for_change(ledger, seen),
                 }
             }
@@ -48,7 +48,7 @@ fn schedules_never_exceed_the_cap() {
             if let Ok(mut reservation) = ledger.admit(METHOD, &capped(2, 1), 0, None) {
                 reservation.pause();
                 if reservation.renew(0, &capped(2, 1), 0).is_ok() {
-                    reservation.settle(charged(1), None);
+                    reservation.settle(charged(1), None, None);
                 }
             }
         };
@@ -75,7 +75,7 @@ fn schedules_of_comparisons_and_calls_agree_with_the_balance() {
         let caller = thread::spawn(move || {
             if let Ok(mut reservation) = other.admit(METHOD, &Limits::default(), 0, None) {
                 spent.store(1, std::sync::atomic::Ordering::SeqCst);
-                reservation.settle(uncertain(1), Some(LedgerTime { origin: 0, millis: 0 }));
+                reservation.settle(uncertain(1), Some(LedgerTime { origin: 0, millis: 0 }), None);
             }
         });
         let outcome = match ledger.start_comparison(2, Duration::ZERO, 0) {

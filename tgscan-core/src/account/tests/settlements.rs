@@ -24,33 +24,13 @@ fn wait(book: &Book, now: u64) -> u64 {
 #[test]
 fn charge_of_a_free_method_sets_its_price_and_ends_the_call() {
     let mut book = Book::default();
+    let _other = book.admit("other".into(), &capped(100, 1), None).unwrap();
     book.charge(METHOD.into(), charged(3), 0, 0);
-    assert_eq!((book.price(METHOD), amounts(book.totals())), (Some(3), (3, 0, 0, 0)));
-    assert_eq!(book.totals().in_flight_calls, 0);
+    assert_eq!((book.price(METHOD), amounts(book.totals())), (Some(3), (3, 1, 0, 0)));
+    assert_eq!(book.totals().in_flight_calls, 1);
     book.charge(METHOD.into(), uncertain(1), 0, 0);
-    assert_eq!(amounts(book.totals()), (3, 0, 3, 0));
-}
-
-#[test]
-fn settlement_releases_the_reserves_of_all_attempts() {
-    let mut book = Book::default();
-    let mut call = admit(&mut book);
-    book.renew(&mut call, 1, &LIMITS).unwrap();
-    assert_eq!(book.totals().in_flight_calls, 2);
-    book.settle(&mut call, Cost { charged: 2, uncertain: 1 }, None, Some(0));
-    assert_eq!((amounts(book.totals()), book.totals().in_flight_calls), ((2, 0, 2, 0), 0));
-}
-
-#[test]
-fn late_settlement_replaces_the_number_of_uncertain_attempts() {
-    for attempts in 0..3 {
-        let mut book = Book::default();
-        let mut call = admit(&mut book);
-        book.lose_owner(&mut call, Some(0));
-        assert_eq!(book.totals().uncertain_attempts, 1);
-        book.settle(&mut call, uncertain(attempts), None, Some(0));
-        assert_eq!(book.totals().uncertain_attempts, u64::from(attempts));
-    }
+    assert_eq!(amounts(book.totals()), (3, 1, 3, 0));
+    assert_eq!(book.start_comparison(1, Duration::ZERO, 0), ComparisonStart::Busy, "the other call is sent");
 }
 
 #[test]
@@ -85,16 +65,6 @@ fn calls_of_known_cost_do_not_delay_a_comparison() {
     let mut call = admit(&mut book);
     book.settle(&mut call, uncertain(1), None, None);
     assert_eq!(wait(&book, 110), 30, "an unknown time may be now");
-}
-
-#[test]
-fn resolved_calls_do_not_delay_a_comparison() {
-    let mut book = Book::default();
-    let mut call = admit(&mut book);
-    book.settle(&mut call, uncertain(1), None, Some(100));
-    assert_eq!(wait(&book, 110), 20);
-    book.resolve(&mut call, 1, None);
-    assert_eq!(wait(&book, 110), 0);
 }
 
 #[test]
@@ -146,8 +116,13 @@ fn late_settlement_of_a_call_before_the_baseline_leaves_it_to_a_person() {
         };
         book.finish_comparison(comparison, 50, 1000, 1, entries).0
     };
-    assert_eq!(compare(&mut book, &mut [&mut call]).outcome, Outcome::Baseline);
+    let report = compare(&mut book, &mut [&mut call]);
+    assert_eq!(
+        (report.outcome, report.resolved_attempts, report.uncertain_attempts),
+        (Outcome::Baseline, 0, 2)
+    );
     book.settle(&mut call, uncertain(1), None, Some(500));
     let report = compare(&mut book, &mut []);
     assert_eq!((report.outcome, report.uncertain_attempts), (Outcome::Agrees, 1));
+    assert_eq!((book.resolve_all(1), amounts(book.totals())), (1, (1, 0, 0, 0)));
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::scenarios::End;
 use super::state::{
-    ActualCost, Attempt, CallerState, Commit, DAY, FENCE, FORMS, Failed, HOUR, PAY_AGAIN_AFTER, Phase,
-    StoreReply, settle,
+    ActualCost, Attempt, CallerState, Commit, DAY, FENCE, FORMS, Failed, PAY_AGAIN_AFTER, Phase, StoreReply,
+    settle,
 };
 use super::world::World;
 use super::{Case, Fault};
@@ -16,7 +16,7 @@ use crate::Credits;
 use crate::account::{Cost, Limits};
 use crate::call::machine::{Action, Claimed, Machine, Moment, Renewed, TimeLimits};
 use crate::retry::Decision;
-use crate::store::{CallId, Claim, Done, Operation, Question, Settlement};
+use crate::store::{CallId, Claim, Done, Operation, Settlement};
 
 fn token(index: usize) -> u64 {
     index as u64 + 1
@@ -28,16 +28,11 @@ pub(super) fn claim(case: Case<'_>, index: usize, joined: Option<CallId>, token:
     let is_unlimited = matches!(case.fault, Fault::IgnoresCap | Fault::ChecksCapBeforeLock);
     let limits = if is_unlimited { Limits::default() } else { case.scenario.limits(caller) };
     Operation::Claim(Claim {
-        question: Arc::new(Question::new(true, "search", FORMS[caller.question])),
-        people: Vec::new(),
         limits: Arc::new(limits),
-        max_age: Some(HOUR),
-        stored_only: false,
-        keep_for: HOUR,
         pay_again_after: caller.pays_again.then_some(PAY_AGAIN_AFTER),
         joined,
         fence: FENCE,
-        token,
+        ..Claim::of(FORMS[caller.question], token)
     })
 }
 
@@ -129,12 +124,15 @@ impl World {
                 if self.truth.calls.iter().all(|cost| cost.call != call) {
                     self.truth.calls.push(ActualCost { call, day, credits: 0 });
                 }
-                let replaces = self.tables.calls.get(&call).and_then(|call| call.replaces);
-                let earlier = replaces.and_then(|call| self.tables.calls.get(&call));
                 let is_old = |since: u64| Duration::from_millis(self.now - since) >= PAY_AGAIN_AFTER;
-                if caller.pays_again && earlier.is_some_and(|call| is_old(call.claimed_at)) {
-                    self.allow_again(caller.question);
-                }
+                let mut earlier = self.tables.calls.values().filter(|earlier| {
+                    let question = earlier.question.as_ref();
+                    earlier.id != call
+                        && earlier.blocks_question()
+                        && question.is_some_and(|question| question.form == FORMS[caller.question])
+                });
+                let replaces = caller.pays_again && earlier.any(|call| is_old(call.claimed_at));
+                self.callers[index].replaces = replaces;
                 Claimed::Granted
             }
             Ok(Done::InFlight { call, .. }) => Claimed::InFlight(call),
@@ -188,6 +186,7 @@ impl World {
             call,
             question: caller.question,
             sent_at: self.now,
+            replaces: self.callers[index].replaces,
             is_charged: false,
             is_open: true,
             caller: Some(index),

@@ -53,6 +53,8 @@ enum Fault {
     CountsMidnightToTheDayBefore,
     ForgetsCommitsInDoubt,
     LosesReserveInBackoff,
+    /// A call that pays again for an uncertain question is the only one that blocks it.
+    ForgetsReplacedCalls,
 }
 
 /// A scenario, with an injected fault.

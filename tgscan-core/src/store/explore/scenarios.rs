@@ -231,6 +231,17 @@ pub(super) const POSTPONED: Scenario = Scenario {
     ..CAP
 };
 
+/// A process pays again for an uncertain question, and another one with the same question does not.
+pub(super) const REPLACED: Scenario = Scenario {
+    name: "replaced",
+    callers: &[paying_again(caller(0, 0)), paying_again(caller(0, 0)), caller(1, 0)],
+    ends: &[End::Answered, End::Lost, End::Delayed(10)],
+    max_attempts: 2,
+    passes: &[(61_000, false)],
+    at_most: &[(Kind::Pass, 1), (Kind::Crash, 1), (Kind::Drop, 1)],
+    ..BASE
+};
+
 /// All events together: two processes, two questions, three attempts.
 pub(super) const ALL: Scenario = Scenario {
     name: "all",
@@ -253,5 +264,7 @@ pub(super) const ALL: Scenario = Scenario {
     ..BASE
 };
 
-pub(super) const SCENARIOS: [&Scenario; 10] =
-    [&ALL, &SUSPENDED, &COMPARED, &MIDNIGHT, &IN_DOUBT, &PURCHASE, &UNPRICED, &RESOLVED, &CAP, &POSTPONED];
+pub(super) const SCENARIOS: [&Scenario; 11] = [
+    &ALL, &SUSPENDED, &COMPARED, &MIDNIGHT, &IN_DOUBT, &PURCHASE, &UNPRICED, &RESOLVED, &CAP, &POSTPONED,
+    &REPLACED,
+];

@@ -9,7 +9,6 @@ use crate::store::{CallId, Operation, OwnerId, Settlement};
 pub(super) const FENCE: Duration = Duration::from_secs(5);
 /// The time after the start of an attempt during which the service may charge it.
 pub(super) const LATE_CHARGE: u64 = 60_000;
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const PAY_AGAIN_AFTER: Duration = Duration::from_secs(60);
 pub(super) const FORMS: [&str; 2] = ["query=a", "query=b"];
 
@@ -43,6 +42,8 @@ pub(super) struct CallerState {
     pub(super) since: u64,
     /// Whether its last attempt was answered.
     pub(super) is_answered: bool,
+    /// Whether its call replaced an uncertain one, so that it may pay again.
+    pub(super) replaces: bool,
 }
 
 impl CallerState {
@@ -91,6 +92,8 @@ pub(super) struct Attempt {
     pub(super) call: CallId,
     pub(super) question: usize,
     pub(super) sent_at: u64,
+    /// Whether its call may pay for a question that was paid for.
+    pub(super) replaces: bool,
     pub(super) is_charged: bool,
     /// Whether it may still be charged.
     pub(super) is_open: bool,

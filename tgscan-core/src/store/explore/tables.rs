@@ -15,7 +15,7 @@ use crate::store::{
 pub(in crate::store) struct Tables {
     pub(in crate::store) account: AccountRow,
     pub(in crate::store) calls: BTreeMap<CallId, Call>,
-    pub(super) questions: BTreeMap<String, QuestionRow>,
+    pub(in crate::store) questions: BTreeMap<String, QuestionRow>,
     pub(in crate::store) answers: BTreeSet<CallId>,
     pub(super) journal: BTreeMap<u64, JournalEntry>,
 }

@@ -22,7 +22,7 @@ fn promises_hold_in_every_state() {
 }
 
 /// Each fault, a scenario that detects it, and the promises that it breaks.
-const FAULTS: [(Fault, &Scenario, &[Promise]); 15] = [
+const FAULTS: [(Fault, &Scenario, &[Promise]); 16] = [
     (Fault::FreesCallsOfLostOwners, &scenarios::SUSPENDED, &[PaidOnce, Accounted]),
     (Fault::FreesDroppedCalls, &scenarios::CAP, &[PaidOnce, Accounted]),
     (Fault::ComparesBeforeLateCharges, &scenarios::COMPARED, &[Accounted]),
@@ -38,6 +38,7 @@ const FAULTS: [(Fault, &Scenario, &[Promise]); 15] = [
     (Fault::CountsMidnightToTheDayBefore, &scenarios::MIDNIGHT, &[CapHolds, Accounted]),
     (Fault::ForgetsCommitsInDoubt, &scenarios::IN_DOUBT, &[NoPermanentLock]),
     (Fault::LosesReserveInBackoff, &scenarios::CAP, &[CapHolds, Accounted]),
+    (Fault::ForgetsReplacedCalls, &scenarios::REPLACED, &[PaidOnce]),
 ];
 
 /// The other test shows that the scenarios pass without faults.

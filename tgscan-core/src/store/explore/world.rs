@@ -105,9 +105,13 @@ impl World {
                     tables.answers.clear();
                 }
                 tables.write(changes);
+                if case.fault == Fault::ForgetsReplacedCalls {
+                    tables.questions.values_mut().for_each(|row| row.earlier.clear());
+                }
             }
             match done.remove(0) {
                 Done::NeedsJournal(number) => journal.push(number),
+                Done::Again => {}
                 done => return done,
             }
         }
@@ -229,6 +233,7 @@ impl World {
         let attempt = &mut self.attempts[at];
         attempt.is_charged = true;
         let (question, call) = (attempt.question, attempt.call);
+        self.truth.allowed[question] += u64::from(attempt.replaces);
         if let Some(cost) = self.truth.calls.iter_mut().find(|cost| cost.call == call) {
             cost.credits += case.scenario.price;
         }

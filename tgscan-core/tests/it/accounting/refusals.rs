@@ -21,6 +21,33 @@ fn refusals_with_200_are_classified_and_free() {
 }
 
 #[test]
+fn query_in_the_text_of_a_refusal_does_not_classify_it() {
+    for (query, message) in [
+        ("maintenance", "the search for @maintenance failed"),
+        ("alice,overloaded", "Error while asking for overloaded, alice"),
+        // Without the query, the text would not mention the charge.
+        ("charged_up", "temporarily unavailable, 1 credit was charged..."),
+    ] {
+        let (result, sent) = play(&live(), SimilarGroups { query: query.parse().unwrap() }, || {
+            Ok(error_envelope(200, message))
+        });
+        let error = result.unwrap_err();
+        assert_eq!((error.refusal(), error.credits(), sent), (Some(Refusal::Other), Credits::Uncertain, 1));
+    }
+    let message =
+        |message: &str| live().parse(&similar(), error_envelope(200, message)).unwrap_err().refusal();
+    assert_eq!(message("alice: try again later"), Some(Refusal::Unavailable));
+    assert_eq!(message("invalid username: alice"), Some(Refusal::BadQuery));
+    assert_eq!(message("alice is missing"), Some(Refusal::Other), "the marker of a query is no word");
+    assert_eq!(message(&format!("try again later{}", ", please".repeat(50))), Some(Refusal::Unavailable));
+    assert_eq!(
+        message(&format!("try again later{}", ", please".repeat(5000))),
+        Some(Refusal::Other),
+        "too long"
+    );
+}
+
+#[test]
 fn refusals_are_classified_by_status() {
     for (status, refusal, credits) in [
         (400, Refusal::BadQuery, Credits::NotCharged),

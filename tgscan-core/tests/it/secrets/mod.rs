@@ -23,8 +23,8 @@ use tgscan_core::{
     call::{Attempt, AttemptSummary, CallSummary, Observer, Step},
     retry::{Decision, Failure, RetryContext, StatusRule},
     store::{
-        Account, AccountName, AccountRow, Answer, Call, CallId, CallState, Changes, Decide, Erased, Event,
-        Found, Index, JournalEntry, Loaded, Lookup, Needs, Question, QuestionRow, RowKey, Store, StoreError,
+        Account, AccountName, AccountRow, Answer, Call, CallState, Changes, Decide, Erased, Event, Found,
+        JournalEntry, Loaded, Lookup, Needs, Question, QuestionRow, Selection, Store, StoreError,
         StorePolicy, StoreRefusal, Task,
     },
     transport::{Delivery, TransportErrorKind},

@@ -40,23 +40,9 @@ impl Store for OneAnswer {
     async fn transact(&self, _: &AccountName, _: Needs, _: Decide) -> Result<(), StoreError> {
         Err(StoreError::new("the disk is full"))
     }
-    async fn read(&self, _: &AccountName, _: RowKey) -> Result<Found, StoreError> {
+    async fn read(&self, _: &AccountName, _: Selection) -> Result<Found, StoreError> {
         let question = QuestionRow::from_bytes(br#"{"a":[7,0,1000]}"#)?;
         Ok(Found { question, answer: Some(stored_answer()), ..Found::default() })
-    }
-    async fn calls(&self, _: &AccountName, _: CallId, _: usize) -> Result<Vec<Call>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn find(&self, _: &AccountName, _: Index, _: usize) -> Result<Vec<CallId>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn journal(
-        &self,
-        _: &AccountName,
-        _: u64,
-        _: usize,
-    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        Ok(Vec::new())
     }
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
         Ok(Vec::new())
@@ -100,15 +86,15 @@ pub(super) fn show_store(printer: &mut Printer) {
         damaged_questions: vec![question.key()],
         ..Loaded::default()
     });
-    let (call_found, answer) = (Some(call.clone()), Some(stored_answer()));
-    printer.debug(&Found { call: call_found, answer, ..Found::default() });
-    printer.debug(&RowKey::Question(question.key()));
+    let (calls, answer) = (vec![call.clone()], Some(stored_answer()));
+    printer.debug(&Found { calls, answer, ..Found::default() });
+    printer.debug(&Selection::Question(question.key()));
     changes.questions.push((question.key(), None));
     changes.calls.push((Some(call), None));
     changes.answers.push((7, Some(stored_answer())));
     printer.debug(&changes);
-    printer.debug(&Index::People(vec![USERNAME.into(), ID.into()]));
-    printer.debug(&Index::Question(question.key()));
+    printer.debug(&Selection::People(vec![USERNAME.into(), ID.into()]));
+    printer.debug(&Selection::History(question.key()));
     printer.debug(&Erased::default());
     printer.debug(&Lookup::New);
     let policy = StorePolicy::new("main", Duration::from_secs(9), Duration::MAX);

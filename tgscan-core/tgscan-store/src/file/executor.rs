@@ -148,7 +148,7 @@ pub(super) async fn on_thread<T: Send + 'static>(
     type Slot<T> = Mutex<(Option<Result<T, StoreError>>, Option<Waker>)>;
     let slot: Arc<Slot<T>> = Arc::new(Mutex::new((None, None)));
     let done = slot.clone();
-    let thread = thread::Builder::new().name("tgscan-store-rewrite".into()).spawn(move || {
+    let thread = thread::Builder::new().name("tgscan-store-work".into()).spawn(move || {
         let result = guarded(work);
         let mut slot = done.lock().unwrap_or_else(PoisonError::into_inner);
         slot.0 = Some(result);

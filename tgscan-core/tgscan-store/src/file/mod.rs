@@ -20,9 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tgscan_core::store::{
-    AccountName, Call, CallId, Decide, Found, Index, JournalEntry, Needs, RowKey, Store, StoreError, Task,
-};
+use tgscan_core::store::{AccountName, Decide, Found, Needs, Selection, Store, StoreError, Task};
 
 use crate::Clock;
 use crate::tables;
@@ -93,18 +91,7 @@ impl FileStore {
         Ok(Self { shared: Arc::new(Shared::new(target, clock, opened, executor)) })
     }
 
-    /// Reads in a snapshot, on this thread. Returns the default if the account does not exist.
-    fn list<T: Default>(
-        &self,
-        account: &AccountName,
-        read: impl Fn(&Snapshot, u32) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.snapshot(|snapshot| match tables::number(snapshot, account)? {
-            Some(number) => read(snapshot, number),
-            None => Ok(T::default()),
-        })
-    }
-
+    /// Reads in a snapshot, on this thread.
     fn snapshot<T>(&self, read: impl Fn(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut is_repeated = false;
         loop {
@@ -136,36 +123,17 @@ impl Store for FileStore {
         self.shared.write(account, &needs, &mut *decide)
     }
 
-    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError> {
-        self.snapshot(|snapshot| tables::read(snapshot, account, &row, self.shared.clock.now()))
-    }
-
-    async fn calls(
-        &self,
-        account: &AccountName,
-        after: CallId,
-        limit: usize,
-    ) -> Result<Vec<Call>, StoreError> {
-        self.list(account, |snapshot, number| tables::calls(snapshot, number, after, limit))
-    }
-
-    async fn find(
-        &self,
-        account: &AccountName,
-        index: Index,
-        limit: usize,
-    ) -> Result<Vec<CallId>, StoreError> {
-        let now = self.shared.clock.now();
-        self.list(account, |snapshot, number| tables::find(snapshot, number, &index, limit, now))
-    }
-
-    async fn journal(
-        &self,
-        account: &AccountName,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        self.list(account, |snapshot, number| tables::journal(snapshot, number, after, limit))
+    async fn read(&self, account: &AccountName, rows: Selection) -> Result<Found, StoreError> {
+        let read = move |store: &Self, account: &AccountName, rows: &Selection| {
+            let now = store.shared.clock.now();
+            store.snapshot(|snapshot| tables::read(snapshot, account, rows, now))
+        };
+        if !matches!(rows, Selection::People(_)) {
+            return read(self, account, &rows);
+        }
+        // Not on the caller's thread, because this reads rows of all calls.
+        let (store, account) = (self.clone(), account.clone());
+        executor::on_thread(move || read(&store, &account, &rows)).await
     }
 
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {

@@ -198,7 +198,7 @@ fn check(mut file: &File) -> Result<(), StoreError> {
     match version.filter(|version| *version != VERSION) {
         None => Ok(()),
         Some(other) => Err(StoreError::new(format!(
-            "has version {other} of the store's format, but this program supports version {VERSION}; use a newer program"
+            "has version {other} of the store's format, but this program supports version {VERSION}; use a matching version of the program"
         ))),
     }
 }

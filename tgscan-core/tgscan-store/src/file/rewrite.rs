@@ -41,7 +41,7 @@ impl Shared {
             Err(error) => {
                 let _ = std::fs::remove_file(&copy);
                 Err(self.named(&StoreError::new(format!(
-                    "the data was erased, but the file was not rewritten, so old pages remain: {error}; erase again"
+                    "the data was erased, but the file was not rewritten, so old pages remain: {error}; then erase again"
                 ))))
             }
         }
@@ -50,9 +50,15 @@ impl Shared {
 
 /// Copies all rows into a new file with the same mode and owner.
 fn copy_to(old: &Database, path: &Path, copy: &Path) -> Result<Opened, StoreError> {
+    let data = std::fs::metadata(path).map_err(|error| io("cannot be read", &error))?;
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::nlink(&data) > 1 {
+        return Err(StoreError::new(
+            "the file has other hard links, which would keep the erased data; remove them",
+        ));
+    }
     let new = create_at(copy)?;
     guarded(|| copy_all(old, &new.database).map_err(|error| explain(&error)))?;
-    let data = std::fs::metadata(path).map_err(|error| io("cannot be read", &error))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

@@ -87,17 +87,18 @@ impl Shared {
                 // Without redb's quick repair. It would avoid reading the whole file after a crash, but a paid call alone takes
                 // 6 to 17 times as long with it, and 64 concurrent calls 3 to 5 times.
                 let transaction = database.begin_write().map_err(|error| explain(&error.into()))?;
-                let changes = {
-                    let mut tables = Rows::write(&transaction)?;
-                    let row = tables::account(&tables, account)?;
-                    let number = row.as_ref().map(|(number, _)| *number);
-                    let loaded = tables::load(&tables, row, needs, owner, now)?;
-                    is_decided = true;
-                    let changes = decide(loaded);
-                    tables::apply(&mut tables, account, number, &changes)?;
-                    changes
-                };
-                if !changes.is_empty() {
+                let is_changed = tables::transact(
+                    &mut Rows::write(&transaction)?,
+                    account,
+                    needs,
+                    owner,
+                    now,
+                    |loaded| {
+                        is_decided = true;
+                        decide(loaded)
+                    },
+                )?;
+                if is_changed {
                     is_committing = true;
                     transaction.commit().map_err(|error| explain(&error.into()))?;
                 }

@@ -3,9 +3,7 @@
 use std::time::Instant;
 
 use futures_util::join;
-use tgscan_core::store::{
-    AccountName, AccountRow, Call, Found, Loaded, Needs, OwnerId, QuestionRow, Row as _, StoreError,
-};
+use tgscan_core::store::{AccountName, AccountRow, Loaded, Needs, OwnerId, Row as _};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -14,7 +12,6 @@ use super::error::Failure;
 use super::known::Version;
 use super::version::check_version;
 use super::{account_bytes, hash, signed, unsigned};
-use crate::answer;
 
 /// Loads the account (kind 0), calls and questions (kind 1), calls of lost owners with their questions (kind 2), and entries
 /// of the journal (kind 3). Calls and questions are those with the given ids and keys, the questions of these calls, the
@@ -120,20 +117,4 @@ fn snapshot(rows: &[Row], owner: OwnerId, since: Instant) -> Result<Snapshot, Fa
     }
     let lease_left = account.get::<_, Option<i64>>(7).unwrap_or(-1);
     Ok(Snapshot { loaded, lease_left, version: Version { writer, at, since } })
-}
-
-/// Returns the rows in the columns `account`, `question`, `id`, `call` and `answer`, after the time.
-pub(super) fn found(row: &Row) -> Result<Found, StoreError> {
-    let bytes = |column: &str| row.get::<_, Option<&[u8]>>(column);
-    let damaged = || StoreError::new("an answer in the store is damaged");
-    let call = row.get::<_, Option<i64>>("id").zip(bytes("call"));
-    Ok(Found {
-        now: unsigned(row.get(0)),
-        account: bytes("account").map(AccountRow::from_bytes).transpose()?.unwrap_or_default(),
-        question: bytes("question").map(QuestionRow::from_bytes).transpose()?.unwrap_or_default(),
-        call: call.map(|(id, row)| Call::from_bytes(unsigned(id), row)).transpose()?,
-        answer: bytes("answer")
-            .map(|bytes| answer::decode(bytes.to_vec()).ok_or_else(damaged))
-            .transpose()?,
-    })
 }

@@ -5,6 +5,7 @@ mod direct;
 mod error;
 mod known;
 mod load;
+mod select;
 mod session;
 mod setup;
 mod target;
@@ -20,18 +21,14 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tgscan_core::store::{
-    AccountName, Call, CallId, Decide, Found, Index, JournalEntry, Needs, Row as _, RowKey, Store,
-    StoreError, Task,
-};
+use tgscan_core::store::{AccountName, Decide, Found, Needs, Selection, Store, StoreError, Task};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::time::timeout;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
 use connection::Parameter;
-use load::found;
+use select::{found, statement};
 use session::{Shared, renew_lease};
 use target::Target;
 
@@ -116,24 +113,8 @@ impl PostgresStore {
         done.unwrap_or_else(|_| Err(ended()))
     }
 
-    /// Reads rows outside of transactions. The first parameter is the name of the account.
-    async fn select<T: Send + 'static>(
-        &self,
-        account: &AccountName,
-        sql: &'static str,
-        mut parameters: Vec<Parameter>,
-        map: impl Fn(&Row) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<Vec<T>, StoreError> {
-        parameters.insert(0, (Box::new(account_bytes(account)), Type::BYTEA));
-        self.read_all(sql, parameters, map).await
-    }
-
-    async fn read_all<T: Send + 'static>(
-        &self,
-        sql: &'static str,
-        parameters: Vec<Parameter>,
-        map: impl Fn(&Row) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<Vec<T>, StoreError> {
+    /// Reads rows outside of transactions.
+    async fn select(&self, sql: &'static str, parameters: Vec<Parameter>) -> Result<Vec<Row>, StoreError> {
         let shared = self.shared.clone();
         self.run(async move {
             let reading = async {
@@ -153,7 +134,7 @@ impl PostgresStore {
                 }
             };
             let rows = timeout(shared.target.limit, reading).await;
-            rows.unwrap_or_else(|_| Err(too_slow(&shared.target)))?.iter().map(map).collect()
+            rows.unwrap_or_else(|_| Err(too_slow(&shared.target)))
         })
         .await
     }
@@ -188,95 +169,24 @@ impl Store for PostgresStore {
         self.run(async move { shared.transact(&account, &needs, &mut decide).await }).await
     }
 
-    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError> {
-        let found = match row {
-            RowKey::Question(key) => {
-                let select = "SELECT {now}, NULL::bytea AS account, q.row AS question, NULL::bigint AS id,
-                        NULL::bytea AS call, a.answer FROM {schema}.meta
-                    LEFT JOIN {schema}.questions q ON q.account = {account} AND q.key = $2
-                    LEFT JOIN {schema}.answers a ON a.account = q.account AND a.id = q.answered";
-                self.select(account, select, vec![(Box::new(hash(&key)), Type::BYTEA)], found).await?
-            }
-            RowKey::Call(call) => {
-                let select = "SELECT {now}, NULL::bytea AS account, NULL::bytea AS question, c.id,
-                        c.row AS call, a.answer FROM {schema}.meta
-                    LEFT JOIN {schema}.calls c ON c.account = {account} AND c.id = $2
-                    LEFT JOIN {schema}.answers a ON a.account = c.account AND a.id = c.id";
-                self.select(account, select, vec![(Box::new(signed(call)), Type::INT8)], found).await?
-            }
-            _ => {
-                let select = "SELECT {now}, a.row AS account, NULL::bytea AS question, NULL::bigint AS id,
-                        NULL::bytea AS call, NULL::bytea AS answer FROM {schema}.meta
-                    LEFT JOIN {schema}.accounts a ON a.name = $1";
-                self.select(account, select, Vec::new(), found).await?
-            }
-        };
-        found.into_iter().next().ok_or_else(ended)
-    }
-
-    async fn calls(
-        &self,
-        account: &AccountName,
-        after: CallId,
-        limit: usize,
-    ) -> Result<Vec<Call>, StoreError> {
-        let select =
-            "SELECT id, row FROM {schema}.calls WHERE account = {account} AND id > $2 ORDER BY id LIMIT $3";
-        let parameters: Vec<Parameter> =
-            vec![(Box::new(signed(after)), Type::INT8), (Box::new(count(limit)), Type::INT8)];
-        self.select(account, select, parameters, |row| Call::from_bytes(unsigned(row.get(0)), row.get(1)))
-            .await
-    }
-
-    async fn find(
-        &self,
-        account: &AccountName,
-        index: Index,
-        limit: usize,
-    ) -> Result<Vec<CallId>, StoreError> {
-        let mut parameters: Vec<Parameter> = vec![(Box::new(count(limit)), Type::INT8)];
-        let select = match index {
-            Index::Due => {
-                "SELECT id FROM {schema}.calls WHERE account = {account} AND due_at <= (SELECT {now}) ORDER BY due_at, id LIMIT $2"
-            }
-            Index::Unresolved => {
-                "SELECT id FROM {schema}.calls WHERE account = {account} AND is_unresolved ORDER BY id LIMIT $2"
-            }
-            Index::People(people) => {
-                let people: Vec<Vec<u8>> = people.into_iter().map(String::into_bytes).collect();
-                parameters.push((Box::new(people), Type::BYTEA_ARRAY));
-                "SELECT DISTINCT id FROM {schema}.people WHERE account = {account} AND person = ANY ($3) ORDER BY id LIMIT $2"
-            }
-            Index::Question(key) => {
-                parameters.push((Box::new(hash(&key)), Type::BYTEA));
-                "SELECT id FROM {schema}.calls WHERE account = {account} AND key = $3 AND is_answered ORDER BY id DESC LIMIT $2"
-            }
-            _ => return Ok(Vec::new()),
-        };
-        self.select(account, select, parameters, |row| Ok(unsigned(row.get(0)))).await
-    }
-
-    async fn journal(
-        &self,
-        account: &AccountName,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        let select = "SELECT number, row FROM {schema}.journal WHERE account = {account} AND number > $2 ORDER BY number LIMIT $3";
-        let parameters: Vec<Parameter> =
-            vec![(Box::new(signed(after)), Type::INT8), (Box::new(count(limit)), Type::INT8)];
-        let entry = |row: &Row| Ok((unsigned(row.get(0)), JournalEntry::from_bytes(row.get(1))?));
-        self.select(account, select, parameters, entry).await
+    async fn read(&self, account: &AccountName, rows: Selection) -> Result<Found, StoreError> {
+        let has_one_row = matches!(rows, Selection::Account | Selection::Question(_));
+        let (sql, parameters) = statement(account, rows);
+        let rows = self.select(sql, parameters).await?;
+        if has_one_row && rows.is_empty() {
+            return Err(StoreError::new("the store's tables have no version; restore them from a backup"));
+        }
+        found(&rows)
     }
 
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
-        let select = "SELECT name FROM {schema}.accounts ORDER BY name";
-        self.read_all(select, Vec::new(), |row| {
+        let rows = self.select("SELECT name FROM {schema}.accounts ORDER BY name", Vec::new()).await?;
+        let name = |row: &Row| {
             let name: Result<(String, String), _> = serde_json::from_slice(row.get(0));
             let (label, service) = name.map_err(|_| StoreError::new("the name of an account is damaged"))?;
             Ok(AccountName::new(label, service))
-        })
-        .await
+        };
+        rows.iter().map(name).collect()
     }
 
     async fn compact(&self) -> Result<(), StoreError> {
@@ -305,10 +215,6 @@ fn account_bytes(account: &AccountName) -> Vec<u8> {
 /// Converts a number for the database. A number that is too large matches no row.
 fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-fn count(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 fn unsigned(value: i64) -> u64 {

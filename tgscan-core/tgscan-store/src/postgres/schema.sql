@@ -4,7 +4,7 @@ CREATE TABLE meta (
     -- Added to the server's clock, in milliseconds: for tests.
     clock_offset bigint NOT NULL DEFAULT 0
 );
-INSERT INTO meta (version) VALUES (1);
+INSERT INTO meta (version) VALUES (2);
 
 -- Open stores. One whose lease has passed is lost, and so are its calls in flight.
 CREATE TABLE owners (

@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::error::Failure;
 
 /// The version of the tables that this program supports.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
 
 /// Refuses tables of another version.
 pub(super) async fn check_tables(connection: &Connection) -> Result<(), Failure> {

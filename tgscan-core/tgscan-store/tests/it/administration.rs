@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use tgscan_core::Credits;
-use tgscan_core::store::{AccountName, Question, RowKey, Store, StorePolicy};
+use tgscan_core::store::{AccountName, Question, Selection, Store, StorePolicy};
 use tgscan_mock::Mock;
 use tgscan_mock::types::Search;
 use tgscan_transport_hyper::TokioTimer;
@@ -111,16 +111,16 @@ fn other_versions_of_the_tables_are_refused_and_left_alone() {
     let store = Arc::new(open(&url, schema).unwrap());
     let client = mock.client().with_timer(TokioTimer::new()).with_store(store, policy());
     runtime().block_on(client.search("alice_1")).unwrap();
-    for version in [0, 2] {
+    for version in [1, 3] {
         execute(&url, &[&format!("UPDATE {schema}.meta SET version = {version}")]);
         let error = open(&url, schema).unwrap_err().to_string();
-        assert!(error.contains(&format!("version {version}")) && error.contains("version 1"), "{error}");
+        assert!(error.contains(&format!("version {version}")) && error.contains("version 2"), "{error}");
         // A store that was open when another program changed the tables.
         let error = runtime().block_on(client.search("bob_1")).unwrap_err();
         assert!(error.to_string().contains(&format!("version {version}")), "{error}");
         assert_eq!((error.credits(), searches(&mock)), (Credits::NotCharged, 1));
     }
-    execute(&url, &[&format!("UPDATE {schema}.meta SET version = 1")]);
+    execute(&url, &[&format!("UPDATE {schema}.meta SET version = 2")]);
     assert!(runtime().block_on(client.search("bob_1")).is_ok());
 }
 
@@ -158,7 +158,7 @@ fn erased_name_is_in_no_file_of_the_tables() {
     assert!(contains(&tables, b"other_7"), "the others are left");
     assert!(contains(&wal, b"erased_name"), "the write-ahead log keeps it, as the page says");
     let key = Question::new(true, "search", "query=other_7").key();
-    let found = runtime().block_on(store.read(&AccountName::new("main", "mock"), RowKey::Question(key)));
+    let found = runtime().block_on(store.read(&AccountName::new("main", "mock"), Selection::Question(key)));
     assert!(found.unwrap().answer.is_some());
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tgscan_core::store::{
-    AccountName, Call, CallState, Changes, Loaded, Lookup, Needs, RowKey, Store, StorePolicy,
+    AccountName, Call, CallState, Changes, Loaded, Lookup, Needs, Selection, Store, StorePolicy,
 };
 use tgscan_core::{Client, Credits, Storage};
 use tgscan_mock::types::Search;
@@ -180,7 +180,7 @@ fn exact_time_is_not_estimated() {
     // So little that an estimate would be accepted.
     database.set_back(Duration::from_millis(900));
     let now = transact(true);
-    let after = runtime().block_on(store.read(&account, RowKey::Account)).unwrap().now;
+    let after = runtime().block_on(store.read(&account, Selection::Account)).unwrap().now;
     assert!(now <= after, "{now} is later than {after}");
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_executor::block_on;
 use tgscan_core::Book;
-use tgscan_core::store::{AccountName, Changes, Index, Loaded, Needs, Store};
+use tgscan_core::store::{AccountName, Changes, Loaded, Needs, Selection, Store};
 use tgscan_mock::conformance::store::{Rule, StoreUnderTest, run};
 
 use crate::over::{Change, Over};
@@ -44,7 +44,7 @@ fn postgres_store_conforms() {
 }
 
 /// A way to be broken, and a rule that this breaks.
-const FAULTS: [(Fault, Rule); 13] = [
+const FAULTS: [(Fault, Rule); 16] = [
     (Fault::LosesEverything, Rule::DurableClaim),
     (Fault::LosesAnswers, Rule::DurableAnswer),
     (Fault::CutsAnswers, Rule::DurableAnswer),
@@ -53,6 +53,9 @@ const FAULTS: [(Fault, Rule); 13] = [
     (Fault::MixesAccounts, Rule::Isolation),
     (Fault::LosesTotals, Rule::Accounting),
     (Fault::LosesJournal, Rule::Accounting),
+    (Fault::RepeatsJournal, Rule::Accounting),
+    (Fault::ReadsWholeJournal, Rule::Accounting),
+    (Fault::ListsNoAccounts, Rule::Isolation),
     (Fault::FindsNothingDue, Rule::Indexes),
     (Fault::FindsNoPerson, Rule::Indexes),
     (Fault::KeepsErasedQuestions, Rule::Erasing),
@@ -70,6 +73,9 @@ enum Fault {
     MixesAccounts,
     LosesTotals,
     LosesJournal,
+    RepeatsJournal,
+    ReadsWholeJournal,
+    ListsNoAccounts,
     FindsNothingDue,
     FindsNoPerson,
     KeepsErasedQuestions,
@@ -157,10 +163,28 @@ impl Change for Fault {
         }
     }
 
-    fn hides(&self, index: &Index) -> bool {
-        match index {
-            Index::Due => *self == Self::FindsNothingDue,
-            Index::People(_) => *self == Self::FindsNoPerson,
+    fn select(&self, rows: Selection) -> Selection {
+        match (self, rows) {
+            (Self::RepeatsJournal, Selection::Journal { limit, .. }) => {
+                Selection::Journal { after: 0, limit }
+            }
+            (Self::ReadsWholeJournal, Selection::Journal { after, .. }) => {
+                Selection::Journal { after, limit: usize::MAX }
+            }
+            (_, rows) => rows,
+        }
+    }
+
+    fn accounts(&self, accounts: &mut Vec<AccountName>) {
+        if *self == Self::ListsNoAccounts {
+            accounts.clear();
+        }
+    }
+
+    fn hides(&self, rows: &Selection) -> bool {
+        match rows {
+            Selection::Due { .. } => *self == Self::FindsNothingDue,
+            Selection::People(_) => *self == Self::FindsNoPerson,
             _ => false,
         }
     }

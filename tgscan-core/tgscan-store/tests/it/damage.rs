@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::http::{Request, Response};
 use tgscan_core::store::{
-    Account, AccountName, CallState, Question, Row as _, RowKey, Store, StoreError, StorePolicy,
+    Account, AccountName, CallState, Question, Row as _, Selection, Store, StoreError, StorePolicy,
 };
 use tgscan_core::{Api, ApiKey, Budget, Client, Period, Reserve, TransportError, transport_fn};
 use tgscan_mock::VirtualTimer;
@@ -182,7 +182,10 @@ fn parts(store: &Arc<dyn Store>) -> Vec<(String, Result<Vec<u8>, StoreError>)> {
         let mut add = |part: String, value: Result<Vec<u8>, StoreError>| {
             parts.push((format!("{label}: {part}"), value));
         };
-        add("row".into(), block_on(store.read(&name, RowKey::Account)).map(|found| found.account.to_bytes()));
+        add(
+            "row".into(),
+            block_on(store.read(&name, Selection::Account)).map(|found| found.account.to_bytes()),
+        );
         for id in 1..=ANSWERED + UNCERTAIN + 2 {
             let call = block_on(account.call(id)).map(|call| match call {
                 Some((call, answer)) => [call.to_bytes(), format!("{answer:?}").into_bytes()].concat(),
@@ -192,7 +195,7 @@ fn parts(store: &Arc<dyn Store>) -> Vec<(String, Result<Vec<u8>, StoreError>)> {
         }
         for number in 0..ANSWERED {
             let key = Question::new(true, "search", format!("query={}", answered(number))).key();
-            let answer = block_on(store.read(&name, RowKey::Question(key))).map(|found| {
+            let answer = block_on(store.read(&name, Selection::Question(key))).map(|found| {
                 let body = found.answer.map(|answer| answer.body.to_vec()).unwrap_or_default();
                 [found.question.to_bytes(), body].concat()
             });
@@ -283,8 +286,12 @@ enum Seen {
 fn use_all(path: &Path, expected: &Contents, number: usize) -> Seen {
     let is_clear = |error: &dyn Display| {
         let text = error.to_string();
-        let remedies =
-            ["restore it from a backup", "choose another file", "remove it to start", "use a newer program"];
+        let remedies = [
+            "restore it from a backup",
+            "choose another file",
+            "remove it to start",
+            "use a matching version",
+        ];
         text.contains(&path.display().to_string()) && remedies.iter().any(|remedy| text.contains(remedy))
     };
     let store = match open(path) {

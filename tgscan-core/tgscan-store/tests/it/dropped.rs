@@ -6,10 +6,10 @@ use futures_executor::block_on;
 use tgscan_core::bytes::Bytes;
 use tgscan_core::call::{Now, Step};
 use tgscan_core::http::Response;
-use tgscan_core::store::Lookup;
+use tgscan_core::store::{CallState, Lookup};
 use tgscan_core::types::ApiMethod;
 use tgscan_core::{Api, ApiKey};
-use tgscan_mock::types::UserCheck;
+use tgscan_mock::types::{Search, UserCheck};
 
 use crate::support::{Subject, policy, with_each_store};
 
@@ -42,6 +42,22 @@ fn charge_of_a_free_method_is_written_if_its_caller_is_dropped_before(open: fn()
     assert_eq!(block_on(subject.account().book()).unwrap().totals().charged, 3);
 }
 
+fn answer_is_stored_if_its_caller_is_dropped_before_the_store_is_asked(open: fn() -> Subject) {
+    let body = r#"{"status":"ok","result":{"user":{"id":1},"meta":{"search_query":"alice_1","known_num_groups":0,"num_groups":0,"op_cost":2}}}"#;
+    for is_asked in [false, true] {
+        let subject = open();
+        let step = answered(&subject, Search { query: "alice_1".parse().unwrap() }, body);
+        let Step::Ask(asking) = step else { panic!("{step:?}") };
+        let ask = is_asked.then(|| asking.ask());
+        drop(asking);
+        drop(ask);
+        let (call, answer) = block_on(subject.account().call(1)).unwrap().unwrap();
+        assert_eq!((call.state(), call.entry.charged()), (CallState::Answered, 2), "{}", subject.name);
+        assert_eq!(answer.unwrap().body, body);
+    }
+}
+
 with_each_store! {
+    answer_is_stored_if_its_caller_is_dropped_before_the_store_is_asked,
     charge_of_a_free_method_is_written_if_its_caller_is_dropped_before,
 }

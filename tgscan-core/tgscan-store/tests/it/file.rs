@@ -42,7 +42,7 @@ fn file_that_is_no_store_is_refused_and_left_alone() {
         (b"re", "is empty or truncated"),
         (b"query,credits\nalice,1\n", "is not a store of this SDK"),
         (b"redb and then something else", "is not a store of this SDK"),
-        (b"tgscan store\x01\0\0\0 and then something else", "is damaged"),
+        (b"tgscan store\x02\0\0\0 and then something else", "is damaged"),
     ] {
         std::fs::write(&path, content).unwrap();
         let error = refused(&path);

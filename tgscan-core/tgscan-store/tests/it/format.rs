@@ -14,9 +14,10 @@ use crate::support::{memory_directory, mock, policy};
 
 /// Writes the file of the current version anew, for a new version.
 const UPDATE: &str = "UPDATE_SNAPSHOTS";
+
 #[test]
-fn file_of_version_1_is_read() {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures/version_1.lz4");
+fn file_of_version_2_is_read() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures/version_2.lz4");
     let directory = memory_directory();
     let path = directory.path().join("store");
     if std::env::var_os(UPDATE).is_some() {

@@ -46,6 +46,7 @@ mod postgres;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod received;
+mod replaced;
 mod reports;
 #[cfg(all(feature = "redb", target_os = "linux"))]
 mod rewriting;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use futures_util::future::join_all;
 use tgscan_core::bytes::Bytes;
-use tgscan_core::store::{Account, AccountName, Question, RowKey, Store};
+use tgscan_core::store::{Account, AccountName, Question, Selection, Store};
 use tgscan_core::{Client, Credits, Storage};
 use tgscan_mock::types::Search;
 use tgscan_mock::{Fault as Reply, FaultKind, Mock};
@@ -162,7 +162,7 @@ impl Run {
             (truth, 0, 0),
             "{fault:?}: {totals:?}"
         );
-        let found = self.direct.store().read(self.direct.name(), RowKey::Question(key)).await;
+        let found = self.direct.store().read(self.direct.name(), Selection::Question(key)).await;
         let stored = found.unwrap().answer;
         assert_eq!(stored.as_ref().map(|stored| &stored.body), answer, "{fault:?}");
         // Asked again, it is paid for only if it was not before.

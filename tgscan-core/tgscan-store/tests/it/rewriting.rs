@@ -104,14 +104,22 @@ fn file_that_cannot_be_replaced_stays_in_use_and_the_error_says_what_to_do() {
     std::fs::create_dir(&obstacle).unwrap();
     std::fs::write(obstacle.join("file"), "").unwrap();
     let account = client.account().unwrap().clone();
-    let error = block_on(account.erase(&"alice_1".parse().unwrap())).unwrap_err().to_string();
-    assert!(error.contains("not rewritten") && error.ends_with("erase again"), "{error}");
+    let erase = || block_on(account.erase(&"alice_1".parse().unwrap()));
+    let error = erase().unwrap_err().to_string();
+    assert!(error.contains("not rewritten") && error.ends_with("then erase again"), "{error}");
     block_on(client.search("bob_1")).unwrap();
     std::fs::remove_dir_all(&obstacle).unwrap();
-    block_on(account.erase(&"bob_1".parse().unwrap())).unwrap();
-    assert_eq!(names(directory.path()), ["store"]);
+    let link = directory.path().join("link");
+    std::fs::hard_link(&path, &link).unwrap();
+    let error = erase().unwrap_err().to_string();
+    assert!(error.contains("hard links"), "{error}");
+    std::fs::remove_file(&link).unwrap();
+    // Nothing is left to erase, except in old pages.
+    assert_eq!(erase().unwrap().questions, 0);
     let bytes = std::fs::read(&path).unwrap();
     assert!(!bytes.windows(7).any(|window| window == b"alice_1"));
+    assert_eq!(names(directory.path()), ["store"]);
+    assert_eq!(block_on(client.search("bob_1")).unwrap().credits, Credits::NotCharged);
 }
 
 #[test]

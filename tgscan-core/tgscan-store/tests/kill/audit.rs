@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_executor::block_on;
 use tgscan_core::Outcome;
-use tgscan_core::store::{Account, Call, CallState, Question, RowKey};
+use tgscan_core::store::{Account, Call, CallState, Question, Selection};
 use tgscan_mock::Mock;
 use tgscan_transport_hyper::TokioTimer;
 
@@ -156,7 +156,7 @@ fn failed(error: impl fmt::Display) -> Violation {
 
 fn read_back(account: &Account, number: u64, expected: u64) -> Result<(), Violation> {
     let key = Question::new(true, "search", format!("query={}", name(number))).key();
-    let found = block_on(account.store().read(account.name(), RowKey::Question(key)));
+    let found = block_on(account.store().read(account.name(), Selection::Question(key)));
     match found.map_err(failed)?.answer {
         Some(answer) if digest(&answer.body) == expected => Ok(()),
         Some(_) => Err(Violation("an answer reads back as another one".into())),

@@ -72,8 +72,8 @@ pub(crate) mod postgres {
 
     /// Longer than a server takes to restart.
     const RESTART: Duration = Duration::from_secs(30);
-    /// The shortest lease that there is.
-    const LEASE: Duration = Duration::from_secs(1);
+    /// Short, but long enough for a server on a busy machine to answer: the limit is two thirds of it.
+    const LEASE: Duration = Duration::from_secs(2);
 
     fn runtime() -> &'static Runtime {
         static RUNTIME: OnceLock<Runtime> = OnceLock::new();

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tgscan_core::async_trait;
 use tgscan_core::store::{
-    AccountName, Call, CallId, Changes, Decide, Found, Index, JournalEntry, Loaded, Needs, RowKey, Store,
-    StoreError, Task,
+    AccountName, Changes, Decide, Found, Loaded, Needs, Selection, Store, StoreError, Task,
 };
 
 /// What differs from the store below.
@@ -35,10 +34,18 @@ pub(crate) trait Change: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Returns whether an index finds nothing.
-    fn hides(&self, _: &Index) -> bool {
+    /// Returns whether a selection finds nothing.
+    fn hides(&self, _: &Selection) -> bool {
         false
     }
+
+    /// Changes the rows that are read.
+    fn select(&self, rows: Selection) -> Selection {
+        rows
+    }
+
+    /// Changes the list of accounts.
+    fn accounts(&self, _: &mut Vec<AccountName>) {}
 
     /// Changes for how long a claim is confirmed.
     fn fence(&self, fence: Duration) -> Duration {
@@ -84,42 +91,17 @@ impl<C: Change> Store for Over<C> {
         self.change.after()
     }
 
-    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError> {
-        self.below.read(&self.change.name(account), row).await
-    }
-
-    async fn calls(
-        &self,
-        account: &AccountName,
-        after: CallId,
-        limit: usize,
-    ) -> Result<Vec<Call>, StoreError> {
-        self.below.calls(&self.change.name(account), after, limit).await
-    }
-
-    async fn find(
-        &self,
-        account: &AccountName,
-        index: Index,
-        limit: usize,
-    ) -> Result<Vec<CallId>, StoreError> {
-        if self.change.hides(&index) {
-            return Ok(Vec::new());
+    async fn read(&self, account: &AccountName, rows: Selection) -> Result<Found, StoreError> {
+        if self.change.hides(&rows) {
+            return Ok(Found::default());
         }
-        self.below.find(&self.change.name(account), index, limit).await
-    }
-
-    async fn journal(
-        &self,
-        account: &AccountName,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        self.below.journal(&self.change.name(account), after, limit).await
+        self.below.read(&self.change.name(account), self.change.select(rows)).await
     }
 
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {
-        self.below.accounts().await
+        let mut accounts = self.below.accounts().await?;
+        self.change.accounts(&mut accounts);
+        Ok(accounts)
     }
 
     async fn compact(&self) -> Result<(), StoreError> {

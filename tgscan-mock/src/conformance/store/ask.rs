@@ -14,10 +14,9 @@ use tgscan_core::{Api, Credits, Error, ErrorKind, Reserve};
 
 use super::course::{Course, PRICE, Sent, accounts, failed, flush};
 use super::model::{ACCOUNTS, MAX_AGE, Outcome, PEOPLE, Question};
-use super::step::Reply;
 use super::{Result, Rule, check};
+use crate::Fault;
 use crate::outcome::Wire;
-use crate::{Fault, FaultKind};
 
 /// The state of a call when the suite must act.
 enum CallResult {
@@ -65,11 +64,11 @@ impl Course {
         Ok(self.model.expect(account, person, lookup, totals.remaining(cap) >= PRICE))
     }
 
-    pub(super) async fn ask(&mut self, question: Question, reply: Reply) -> Result {
+    pub(super) async fn ask(&mut self, question: Question, fault: Option<Fault>) -> Result {
         let handle = self.accounts[question.account].clone();
         let expected = self.expect(question).await?;
         let result = drive(self.begin(question, &handle)?, self.model.now).await;
-        self.asked(question, handle, &expected, result, reply).await
+        self.asked(question, handle, &expected, result, fault.as_ref()).await
     }
 
     /// Checks the result of a question. If it was sent, the service processes it now.
@@ -79,7 +78,7 @@ impl Course {
         handle: Account,
         expected: &Outcome,
         result: CallResult,
-        reply: Reply,
+        fault: Option<&Fault>,
     ) -> Result {
         let found = match &result {
             CallResult::Sent(_) => Outcome::Sent,
@@ -98,7 +97,7 @@ impl Course {
             format!("a question ended with {found:?} instead of {expected:?}")
         })?;
         match result {
-            CallResult::Sent(sent) => self.sent(question, handle, *sent, reply).await,
+            CallResult::Sent(sent) => self.sent(question, handle, *sent, fault).await,
             CallResult::Ended(_) => Ok(()),
         }
     }
@@ -108,7 +107,7 @@ impl Course {
         Question { account, person, .. }: Question,
         handle: Account,
         (request, in_flight): (Request<Bytes>, InFlight<Search>),
-        reply: Reply,
+        fault: Option<&Fault>,
     ) -> Result {
         self.rule = Rule::DurableClaim;
         let last = self.model.calls.iter().filter(|call| call.account == account).map(|call| call.id).max();
@@ -120,14 +119,7 @@ impl Course {
         };
         check(call.state() == CallState::InFlight, Rule::DurableClaim, || format!("sent with {call:?}"))?;
         self.model.granted(account, person, call.id);
-        let fault = match reply {
-            Reply::Answer => None,
-            Reply::TooManyRequests => Some(Fault::new(FaultKind::TooManyRequests { retry_after: Some(10) })),
-            Reply::Reset => Some(Fault::new(FaultKind::Reset)),
-            Reply::ChargedReset => Some(Fault::new(FaultKind::Reset).charged()),
-            Reply::Refused => Some(Fault::new(FaultKind::ErrorEnvelope { status: 400 })),
-        };
-        let wire = self.process_request(account, call.id, &request, fault.as_ref());
+        let wire = self.process_request(account, call.id, &request, fault);
         self.sent.push(Sent { account, id: call.id, handle, in_flight, wire });
         Ok(())
     }
@@ -187,7 +179,7 @@ impl Course {
         for (number, (handle, result)) in results.into_iter().enumerate() {
             let is_claimed = number == 1 && expected == Outcome::Sent;
             let expected = if is_claimed { &Outcome::InFlight } else { &expected };
-            self.asked(question, handle, expected, result, Reply::Answer).await?;
+            self.asked(question, handle, expected, result, None).await?;
         }
         Ok(())
     }
@@ -204,7 +196,7 @@ impl Course {
             // The store answered immediately, so nothing was dropped.
             let now = self.model.now;
             let result = drive(asking.answered(answered, Now::new(now, None)), now).await;
-            return self.asked(question, handle, &expected, result, Reply::Answer).await;
+            return self.asked(question, handle, &expected, result, None).await;
         }
         self.rule = Rule::Release;
         flush(&handle).await

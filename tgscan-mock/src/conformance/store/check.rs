@@ -2,20 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use tgscan_core::store::{Account, Call, CallState, Index, Question, RowKey};
+use tgscan_core::store::{Account, Call, CallState, Question, Selection};
 
 use super::course::{Course, failed};
 use super::model::{self, ACCOUNTS};
 use super::{Result, Rule, check};
 
 impl Course {
-    /// Compares every account. Due questions and answers may already be removed.
-    pub(super) async fn compare_with_store(&mut self) -> Result {
+    /// Compares every account, with its indexes or without. Due questions and answers may already be removed.
+    pub(super) async fn compare_with_store(&mut self, compares_indexes: bool) -> Result {
         for number in 0..ACCOUNTS.len() {
             let account = self.accounts[number].clone();
             let calls = self.compare_calls(number, &account).await?;
             self.compare_totals(number, &account, &calls).await?;
+            if !compares_indexes {
+                continue;
+            }
             check_indexes(&account, &calls).await?;
+            let listed = account.store().accounts().await.map_err(failed)?;
+            let count = listed.iter().filter(|name| *name == account.name()).count();
+            check(count == 1 || count == 0 && calls.is_empty(), Rule::Isolation, || {
+                format!("an account with {} calls is listed {count} times", calls.len())
+            })?;
         }
         Ok(())
     }
@@ -77,10 +85,16 @@ impl Course {
         check(billed == must, Rule::Accounting, || {
             format!("the bill has calls and credits {billed:?} instead of {must:?}")
         })?;
-        let journal = account.journal(0, 1000).await.map_err(failed)?;
-        let numbers: Vec<_> = journal.iter().map(|(number, _)| *number).collect();
-        let must: Vec<_> = (1..=self.model.journal[number] as u64).collect();
-        check(numbers == must, Rule::Accounting, || format!("journal {numbers:?} instead of {must:?}"))
+        let must = 1..=self.model.journal[number] as u64;
+        for (after, limit) in [(0, 1), (1, 1000)] {
+            let page = account.journal(after, limit).await.map_err(failed)?;
+            let numbers: Vec<_> = page.iter().map(|(number, _)| *number).collect();
+            let must: Vec<_> = must.clone().filter(|number| *number > after).take(limit).collect();
+            check(numbers == must, Rule::Accounting, || {
+                format!("the journal after {after} has {numbers:?} instead of {must:?}")
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -98,35 +112,40 @@ async fn read_in_pages(account: &Account) -> Result<Vec<Call>> {
 
 /// Checks that each index returns the matching calls.
 async fn check_indexes(account: &Account, calls: &[Call]) -> Result {
-    let now = account.store().read(account.name(), RowKey::Account).await.map_err(failed)?.now;
+    let now = account.store().read(account.name(), Selection::Account).await.map_err(failed)?.now;
     let ids = |matches: &dyn Fn(&Call) -> bool| -> Vec<u64> {
         calls.iter().filter(|call| matches(call)).map(|call| call.id).collect()
     };
     let mut due: Vec<&Call> =
         calls.iter().filter(|call| call.due_at().is_some_and(|due| due <= now)).collect();
     due.sort_by_key(|call| (call.due_at(), call.id));
-    let due = due.iter().map(|call| call.id).collect();
-    let mut indexes = vec![(Index::Unresolved, ids(&|call| call.is_unresolved())), (Index::Due, due)];
+    let due: Vec<u64> = due.iter().map(|call| call.id).collect();
+    let first_due = due.iter().take(1).copied().collect();
+    let mut indexes = vec![
+        (Selection::Unresolved, ids(&|call| call.is_unresolved())),
+        (Selection::Due { limit: usize::MAX }, due),
+        (Selection::Due { limit: 1 }, first_due),
+    ];
     let people: BTreeSet<_> = calls.iter().flat_map(|call| &call.people).collect();
     for person in people {
-        indexes.push((Index::People(vec![person.clone()]), ids(&|call| call.people.contains(person))));
+        indexes.push((Selection::People(vec![person.clone()]), ids(&|call| call.people.contains(person))));
     }
     let keys: BTreeSet<_> = calls.iter().filter_map(|call| Some(call.question.as_ref()?.key())).collect();
     for key in keys {
         let is_same = |question: &Question| question.key() == key;
         let mut answered = ids(&|call| call.is_answered && call.question.as_ref().is_some_and(is_same));
         answered.reverse();
-        indexes.push((Index::Question(key), answered));
+        indexes.push((Selection::History(key), answered));
     }
     for (index, must) in indexes {
-        let found = account.store().find(account.name(), index.clone(), usize::MAX).await.map_err(failed)?;
-        let first = account.store().find(account.name(), index.clone(), 1).await.map_err(failed)?;
-        check(found == must && first[..] == must[..must.len().min(1)], Rule::Indexes, || {
+        let found = account.store().read(account.name(), index.clone()).await.map_err(failed)?;
+        let found: Vec<u64> = found.calls.iter().map(|call| call.id).collect();
+        check(found == must, Rule::Indexes, || {
             // `Debug` of the index is not printed, because it contains the query.
             let name = match index {
-                Index::Unresolved => "unresolved calls",
-                Index::Due => "due calls",
-                Index::People(_) => "people",
+                Selection::Unresolved => "unresolved calls",
+                Selection::Due { .. } => "due calls",
+                Selection::People(_) => "people",
                 _ => "questions",
             };
             format!("the index of {name} finds {found:?} instead of {must:?}")

@@ -17,7 +17,6 @@ use crate::outcome::Wire;
 /// A cap that courses reach, and one that they cannot reach.
 pub(super) const CAPS: [u64; 2] = [12, 1_000_000];
 
-/// The cost of a question, in credits.
 pub(super) const PRICE: u64 = 2;
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
@@ -55,8 +54,10 @@ pub(super) async fn play(
     let mut course = Course::new(subject.open()).map_err(|broken| (0, broken))?;
     for (index, step) in steps.iter().enumerate() {
         let taken = async {
-            course.take(subject, *step).await?;
-            course.compare_with_store().await
+            course.take(subject, step).await?;
+            // Comparing the indexes takes long.
+            let compares_indexes = index % 8 == 7 || index + 1 == steps.len();
+            course.compare_with_store(compares_indexes).await
         };
         taken.await.map_err(|broken| (index + 1, broken))?;
     }
@@ -96,15 +97,17 @@ impl Course {
         if self.account.is_some_and(|about| about != account) { Rule::Isolation } else { self.rule }
     }
 
-    async fn take(&mut self, subject: &mut impl StoreUnderTest, step: Step) -> Result {
-        let Step { action, account, person, call } = step;
+    async fn take(&mut self, subject: &mut impl StoreUnderTest, step: &Step) -> Result {
+        let Step { ref action, account, person, call } = *step;
         (self.rule, self.account) = (Rule::Accounting, step.changed_account());
         let question = |lookup, is_capped: bool| {
             let cap = CAPS[usize::from(!is_capped)];
             Question { account, person, lookup, cap }
         };
         match action {
-            Action::Ask { lookup, is_capped, reply } => self.ask(question(lookup, is_capped), reply).await,
+            Action::Ask { lookup, is_capped, fault } => {
+                self.ask(question(*lookup, *is_capped), fault.clone()).await
+            }
             Action::AskTwice => self.ask_twice(question(Lookup::StoredOrNew, false)).await,
             Action::DropAsking => self.drop_asking(question(Lookup::New, false)).await,
             Action::Deliver | Action::Drop if self.sent.is_empty() => Ok(()),
@@ -121,8 +124,8 @@ impl Course {
             }
             Action::Crash => self.crash(subject).await,
             Action::AdvanceHours(hours) => {
-                subject.advance(HOUR * hours);
-                self.model.now += HOUR * hours;
+                subject.advance(HOUR * *hours);
+                self.model.now += HOUR * *hours;
                 Ok(())
             }
             Action::Expire => {

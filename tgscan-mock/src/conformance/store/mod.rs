@@ -39,7 +39,6 @@ use crate::data::Rng;
 use course::play;
 use step::Step;
 
-/// The number of steps of a course.
 const STEPS: usize = 40;
 
 /// A store that the suite can open and crash.

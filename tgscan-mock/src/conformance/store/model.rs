@@ -33,7 +33,6 @@ pub(super) struct Call {
     pub(super) is_removed: bool,
 }
 
-/// A question of a course.
 #[derive(Clone, Copy)]
 pub(super) struct Question {
     pub(super) account: usize,
@@ -42,7 +41,6 @@ pub(super) struct Question {
     pub(super) cap: u64,
 }
 
-/// The result of a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Sent,

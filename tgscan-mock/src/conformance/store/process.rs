@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tgscan_core::async_trait;
-use tgscan_core::store::{
-    AccountName, Call, CallId, Decide, Found, Index, JournalEntry, Needs, RowKey, Store, StoreError, Task,
-};
+use tgscan_core::store::{AccountName, Decide, Found, Needs, Selection, Store, StoreError, Task};
 
 /// A store handle of one process. After [`kill`](Self::kill), all operations fail.
 pub(super) struct Process(Mutex<Option<Arc<dyn Store>>>);
@@ -32,35 +30,8 @@ impl Store for Process {
         self.store()?.transact(account, needs, decide).await
     }
 
-    async fn read(&self, account: &AccountName, row: RowKey) -> Result<Found, StoreError> {
-        self.store()?.read(account, row).await
-    }
-
-    async fn calls(
-        &self,
-        account: &AccountName,
-        after: CallId,
-        limit: usize,
-    ) -> Result<Vec<Call>, StoreError> {
-        self.store()?.calls(account, after, limit).await
-    }
-
-    async fn find(
-        &self,
-        account: &AccountName,
-        index: Index,
-        limit: usize,
-    ) -> Result<Vec<CallId>, StoreError> {
-        self.store()?.find(account, index, limit).await
-    }
-
-    async fn journal(
-        &self,
-        account: &AccountName,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
-        self.store()?.journal(account, after, limit).await
+    async fn read(&self, account: &AccountName, rows: Selection) -> Result<Found, StoreError> {
+        self.store()?.read(account, rows).await
     }
 
     async fn accounts(&self) -> Result<Vec<AccountName>, StoreError> {

@@ -4,9 +4,10 @@ use tgscan_core::store::Lookup;
 
 use super::model::ACCOUNTS;
 use crate::data::Rng;
+use crate::{Fault, FaultKind};
 
 /// A step: an action, with its account, person and call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) action: Action,
     pub(super) account: usize,
@@ -16,12 +17,13 @@ pub(super) struct Step {
 }
 
 /// An action. Each ignores the parts of the step that it does not need.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Action {
     Ask {
         lookup: Lookup,
         is_capped: bool,
-        reply: Reply,
+        /// The fault of the response.
+        fault: Option<Fault>,
     },
     /// Asks twice concurrently, by separate handles.
     AskTwice,
@@ -40,22 +42,9 @@ pub(super) enum Action {
     Compare,
 }
 
-/// The response to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reply {
-    Answer,
-    /// Refused temporarily: the call is sent again after a backoff.
-    TooManyRequests,
-    /// The connection breaks before the request is charged.
-    Reset,
-    /// The connection breaks after the request was charged.
-    ChargedReset,
-    Refused,
-}
-
 impl Step {
     /// Returns the account that the step changes, if it is only that of the step.
-    pub(super) fn changed_account(self) -> Option<usize> {
+    pub(super) fn changed_account(&self) -> Option<usize> {
         use Action::{AdvanceHours, Crash, Deliver, Drop, Resolve};
         let is_of_all = matches!(self.action, Deliver | Drop | Crash | AdvanceHours(_) | Resolve);
         (!is_of_all).then_some(self.account)
@@ -66,12 +55,13 @@ impl Step {
             0..=12 => Action::Ask {
                 lookup: [Lookup::StoredOrNew, Lookup::StoredOrNew, Lookup::New, Lookup::Stored][rng.index(4)],
                 is_capped: rng.index(3) == 0,
-                reply: match rng.index(8) {
-                    0 => Reply::Reset,
-                    1 => Reply::ChargedReset,
-                    2 => Reply::Refused,
-                    3 => Reply::TooManyRequests,
-                    _ => Reply::Answer,
+                fault: match rng.index(8) {
+                    0 => Some(Fault::new(FaultKind::Reset)),
+                    1 => Some(Fault::new(FaultKind::Reset).charged()),
+                    2 => Some(Fault::new(FaultKind::ErrorEnvelope { status: 400 })),
+                    // The call is sent again after a backoff.
+                    3 => Some(Fault::new(FaultKind::TooManyRequests { retry_after: Some(10) })),
+                    _ => None,
                 },
             },
             13 => Action::AskTwice,

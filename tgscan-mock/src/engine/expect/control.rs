@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{Action, Expected};
 use crate::engine::object::from_object;
-use crate::engine::step::{MOST_LATENCY_MS, ScriptStep, checked_latency, required_method_schema};
-use crate::engine::{Mock, route};
+use crate::engine::step::{MOST_LATENCY_MS, checked_latency, required_method_schema};
+use crate::engine::{Mock, ScriptStep, State, route};
 
 /// An expected call.
 #[derive(Deserialize, JsonSchema)]
@@ -57,9 +57,10 @@ impl Mock {
     /// are not verified on drop: a client of the control paths asks for the report.
     pub(crate) fn expect_by_control(&self, calls: Vec<Expectation>) -> Result<(), String> {
         let calls: Vec<Expected> = calls.into_iter().map(Expectation::read).collect::<Result<_, _>>()?;
-        let expected = &mut self.state().expected;
+        let State { expected, settings, .. } = &mut *self.state();
+        calls.iter().try_for_each(|call| call.check_fields(settings))?;
         for call in calls {
-            expected.push(call, None);
+            expected.push(call, None, 0);
         }
         Ok(())
     }

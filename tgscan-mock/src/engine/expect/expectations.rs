@@ -27,13 +27,6 @@ pub(super) fn readable(form: &str) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// The call of `Mock::expect` that added an expectation.
-pub(crate) struct Origin {
-    pub(in crate::engine) place: &'static Location<'static>,
-    /// The number of the handle that verifies it; 0 if only the built handle does.
-    pub(in crate::engine) verifier: u64,
-}
-
 /// An expectation and its calls so far.
 pub(crate) struct Entry {
     pub(super) expected: Expected,
@@ -41,8 +34,10 @@ pub(crate) struct Entry {
     pub(super) calls: u64,
     /// The matching requests that were refused and used no step of the sequence.
     pub(super) refused: u64,
-    /// `None` for expectations of the control paths.
-    pub(super) origin: Option<Origin>,
+    /// The place in the test; `None` for expectations of the control paths.
+    pub(super) place: Option<&'static Location<'static>>,
+    /// The number of the clone that verifies it; others are verified by the built handle.
+    pub(super) verifier: u64,
     /// Whether a later expectation in order has begun.
     is_over: bool,
 }
@@ -102,7 +97,6 @@ pub(crate) struct Progress {
     is_met: bool,
 }
 
-/// All expectations of a mock.
 #[derive(Default)]
 pub(crate) struct Expectations {
     pub(in crate::engine) entries: Vec<Entry>,
@@ -122,15 +116,20 @@ impl Expectations {
 
     /// Returns whether dropping a handle verifies them. A client of the control paths asks for the report.
     pub(crate) fn is_verified_by_drop(&self) -> bool {
-        self.entries.iter().any(|entry| entry.origin.is_some())
+        self.entries.iter().any(|entry| entry.place.is_some())
     }
 
     pub(crate) fn are_met(&self) -> bool {
         self.entries.iter().all(Entry::is_met)
     }
 
-    pub(crate) fn push(&mut self, expected: Expected, origin: Option<Origin>) {
-        self.entries.push(Entry { expected, calls: 0, refused: 0, origin, is_over: false });
+    pub(crate) fn push(
+        &mut self,
+        expected: Expected,
+        place: Option<&'static Location<'static>>,
+        verifier: u64,
+    ) {
+        self.entries.push(Entry { expected, calls: 0, refused: 0, place, verifier, is_over: false });
         self.is_verified = false;
     }
 

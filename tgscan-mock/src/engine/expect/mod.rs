@@ -1,30 +1,25 @@
 //! Expected calls and the response to each.
 
 #[cfg(feature = "server")]
-mod control;
-mod expectations;
+pub(crate) mod control;
+pub(super) mod expectations;
 mod report;
 
-use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use proptest::strategy::{SBoxedStrategy, Strategy};
+use proptest::strategy::Strategy;
 use tgscan_core::types::ApiMethod;
 
+use super::Settings;
 use super::fault::Fault;
-use super::route::pinned;
+use super::route::{Draw, DrawResult, draw, pinned};
 use super::script::accept;
 use crate::data::Generate;
-#[cfg(feature = "server")]
-pub(crate) use control::Expectation;
-#[cfg(feature = "server")]
-pub(crate) use expectations::Progress;
-pub(super) use expectations::plural;
-pub(super) use expectations::{Expectations, Origin};
+pub(super) use expectations::{Expectations, plural};
 pub use report::UnmetExpectations;
 pub(super) use report::{current_test, report};
 
@@ -61,7 +56,7 @@ pub(super) use report::{current_test, report};
 #[derive(Clone)]
 #[must_use = "an expectation does nothing until it is passed to `Mock::expect`"]
 pub struct Expect<M: ApiMethod> {
-    expected: Expected,
+    pub(super) expected: Expected,
     method: PhantomData<fn(M)>,
 }
 
@@ -94,19 +89,11 @@ pub(crate) enum Action {
         body: Bytes,
         op_cost: Option<u64>,
     },
-    Sampled(AnyStrategy),
+    Sampled(Arc<Sample>),
 }
 
-/// A strategy for the answers of a method, without its type.
-#[derive(Clone)]
-pub(crate) struct AnyStrategy(Arc<dyn Any + Send + Sync>);
-
-impl AnyStrategy {
-    /// Returns the strategy, or `None` if it is for another method.
-    pub(crate) fn of<M: Generate>(&self) -> Option<&SBoxedStrategy<M::Answer>> {
-        self.0.downcast_ref()
-    }
-}
+/// Draws an answer from a strategy, as [`draw`] does.
+type Sample = dyn Fn(&str, &Draw<'_>) -> DrawResult + Send + Sync;
 
 impl<M: ApiMethod> Expect<M> {
     /// Expects a call of `M` with any query.
@@ -224,13 +211,15 @@ impl<M: ApiMethod> Expect<M> {
     where
         M: Generate,
     {
-        self.then(Action::Sampled(AnyStrategy(Arc::new(answers.sboxed()))))
+        let answers = answers.sboxed();
+        self.then(Action::Sampled(Arc::new(move |form, inputs| draw::<M>(form, inputs, Some(&answers)))))
     }
 
     /// Fails the next call with this fault.
     ///
     /// # Panics
-    /// If the fault is impossible, as for [`Mock::script`](crate::Mock::script).
+    /// If the fault is impossible, as for [`Mock::script`](crate::Mock::script). Its field is checked by
+    /// [`Mock::expect`](crate::Mock::expect).
     #[track_caller]
     pub fn then_fault(self, fault: impl Into<Fault>) -> Self {
         let fault = fault.into();
@@ -253,13 +242,18 @@ impl<M: ApiMethod> Expect<M> {
         self.expected.is_repeated = true;
         self
     }
-
-    pub(crate) fn into_expected(self) -> Expected {
-        self.expected
-    }
 }
 
 impl Expected {
+    /// Checks the fields of the faults; see [`Fault::check_field`].
+    pub(super) fn check_fields(&self, settings: &Settings) -> Result<(), String> {
+        self.sequence.iter().try_for_each(|action| {
+            let Action::Fault(fault) = action else { return Ok(()) };
+            let checked = fault.check_field(Some(self.method), settings);
+            checked.map_err(|why| format!("{:?} cannot be expected: {why}", fault.kind()))
+        })
+    }
+
     /// Returns the minimum and maximum number of calls.
     fn bounds(&self) -> (u64, u64) {
         let steps = u64::try_from(self.sequence.len()).unwrap_or(u64::MAX).max(1);

@@ -33,9 +33,7 @@ impl fmt::Debug for UnmetExpectations {
 pub(crate) fn report(state: &State, only: Option<u64>) -> Result<(), UnmetExpectations> {
     let State { expected, recording, script, settings, .. } = state;
     let requests = || recording.kept.iter().map(|entry| &entry.request);
-    let is_own = |entry: &&Entry| {
-        only.is_none_or(|only| entry.origin.as_ref().is_some_and(|origin| origin.verifier == only))
-    };
+    let is_own = |entry: &&Entry| only.is_none_or(|only| entry.verifier == only);
     let unmet = expected.entries.iter().filter(is_own).filter(|entry| !entry.is_met());
     let unmet = unmet.map(|entry| missing(entry, requests()));
     let left = (only.is_none() && script.left() > 0).then(|| {
@@ -77,8 +75,7 @@ fn missing<'a>(entry: &Entry, requests: impl Iterator<Item = &'a RecordedRequest
         count = format!("{count}, {} of them refused", entry.refused);
     }
     let (expected, expected_count) = (&entry.expected, entry.expected_count());
-    let place =
-        entry.origin.as_ref().map_or_else(String::new, |origin| format!(" (expected at {})", origin.place));
+    let place = entry.place.map_or_else(String::new, |place| format!(" (expected at {place})"));
     let line = format!("{expected} is expected {expected_count}, and was called {count}");
     // Only those that do not match; the others were counted.
     let others = requests.filter_map(|request| entry.differs(request).map(|differs| (request, differs)));

@@ -34,7 +34,6 @@ struct Error {
     error: String,
 }
 
-/// Returns the document.
 pub(super) fn control(operations: &[Operation]) -> Value {
     let mut read = generator(Contract::Deserialize);
     let mut written = generator(Contract::Serialize);

@@ -11,10 +11,10 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::document::{Operation, SchemaFn, control};
 use super::{Call, Refused};
-use crate::engine::{Change, Expectation};
+use crate::engine::change::Change;
+use crate::engine::expect::control::Expectation;
 use crate::{InvalidMock, ScriptStep};
 
-/// The path that waits for changes.
 pub(super) const CHANGES: &str = "changes";
 
 /// An OpenAPI document.
@@ -66,7 +66,7 @@ pub(super) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         }),
         operation("GET", "faults", "Count the remaining steps of the script", |call| Ok(faults_left(call))),
         with_body("POST", "faults", "Script the next requests", |call, steps: Vec<ScriptStep>| {
-            call.mock.script_steps(steps);
+            call.mock.script_steps(steps).map_err(|InvalidMock(why)| (StatusCode::BAD_REQUEST, why))?;
             Ok(faults_left(call))
         }),
         operation("DELETE", "faults", "Remove the remaining steps of the script", |call| {

@@ -72,6 +72,8 @@ enum Fault {
     LowercasesEscapes,
     EncodesUnderscores,
     IgnoresSendBy,
+    NamesAnotherHost,
+    AnswersWithoutSending,
 }
 
 impl Fault {
@@ -124,6 +126,13 @@ impl Transport for FaultyTransport {
             }
             Fault::SendsEachHeaderOnce => *request.headers_mut() = self.fault.once(copy.headers()),
             Fault::IgnoresSendBy => _ = request.extensions_mut().remove::<SendBy>(),
+            Fault::NamesAnotherHost => {
+                _ = request.headers_mut().insert("host", HeaderValue::from_static("proxy.example"));
+            }
+            Fault::AnswersWithoutSending if !self.mock.requests().is_empty() => {
+                let other = Mock::builder().seed(7).build().unwrap();
+                return other.send(request).await;
+            }
             Fault::DecodesCommas => replace(&mut request, "%2C", ","),
             Fault::LowercasesEscapes => replace(&mut request, "%2C", "%2c"),
             Fault::EncodesUnderscores => replace(&mut request, "_", "%5F"),
@@ -267,6 +276,12 @@ fn transport_that_sends_too_late_fails() {
 }
 
 #[test]
+fn transport_that_answers_without_sending_fails() {
+    let lines = ["64 concurrent calls", "a connection closed while idle costs no call twice"];
+    fails_on(Fault::AnswersWithoutSending, &lines);
+}
+
+#[test]
 fn a_transport_that_loses_headers_fails() {
     fails_on(Fault::LosesHeaders, &["headers and body arrive"]);
 }
@@ -305,6 +320,7 @@ fn transports_that_change_the_request_fail() {
         (Fault::CopiesKey, "the API key or the query is copied into the header `authorization`"),
         (Fault::CopiesKeyIntoWord, "the API key or the query is copied into the header `accept`"),
         (Fault::PutsQueryIntoUrl, "the URL was changed"),
+        (Fault::NamesAnotherHost, "the header `host` names another host"),
         (Fault::AddsCookie, "the header `cookie` was added"),
         (Fault::AddsClientAddress, "the header `x-forwarded-for` was added"),
     ] {

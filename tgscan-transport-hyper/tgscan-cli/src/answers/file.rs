@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::time::SystemTime;
 
 use csv::StringRecord;
 use serde::Deserialize;
@@ -14,7 +13,7 @@ use crate::batch::Method;
 use crate::csv_cells::original;
 use crate::exit::Failure;
 use crate::print;
-use crate::show::BYTE_ORDER_MARK;
+use crate::show::{BYTE_ORDER_MARK, Show};
 
 /// Reads the answers in a file of JSON lines or CSV.
 pub(super) fn read(path: &Path) -> Result<Vec<Known>, Failure> {
@@ -23,24 +22,16 @@ pub(super) fn read(path: &Path) -> Result<Vec<Known>, Failure> {
     let changed = file.metadata().and_then(|metadata| metadata.modified()).ok();
     let is_csv = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
     let rows = if is_csv { from_csv(file) } else { from_json_lines(file) };
-    let known = |(query, answer)| Known { query, answer, origin: origin(path, changed) };
-    let Answers { answers, are_test } = rows.map_err(wrong)?;
+    let known = |(query, answer)| Known { query, answer, origin: Origin::File(path.to_owned(), changed) };
+    let (answers, are_test) = rows.map_err(wrong)?;
     if are_test {
         print::note(&format!("--from {} has answers to a test key, which are random", path.display()));
     }
     Ok(answers.into_iter().map(known).collect())
 }
 
-fn origin(path: &Path, changed: Option<SystemTime>) -> Origin {
-    Origin::File(path.to_owned(), changed)
-}
-
-/// The answers in a file.
-struct Answers {
-    answers: Vec<(UserQuery, SearchAnswer)>,
-    /// Whether any is to a test key.
-    are_test: bool,
-}
+/// The answers in a file, and whether any is to a test key.
+type Answers = (Vec<(UserQuery, SearchAnswer)>, bool);
 
 fn foreign(line: u64) -> String {
     format!("line {line} is not a search of `tgscan batch --out`")
@@ -79,7 +70,7 @@ fn from_json_lines(file: File) -> Result<Answers, String> {
             _ => return Err(foreign(number)),
         }
     }
-    Ok(Answers { answers, are_test })
+    Ok((answers, are_test))
 }
 
 fn from_csv(mut file: File) -> Result<Answers, String> {
@@ -116,7 +107,7 @@ fn from_csv(mut file: File) -> Result<Answers, String> {
     if !is_whole {
         answers.pop();
     }
-    Ok(Answers { answers, are_test: head.iter().any(|name| name == "test") })
+    Ok((answers, head.iter().any(|name| name == "test")))
 }
 
 /// The indices of the columns that a report uses.
@@ -148,16 +139,9 @@ impl Columns {
                 "it has no columns with groups; write it again with group_id and group_title".to_owned()
             );
         }
-        let names = [
-            "user_id",
-            "username",
-            "first_name",
-            "last_name",
-            "username_history",
-            "id_history",
-            "known_num_groups",
-        ];
-        Ok(Self { account, rows, row, account_fields: names.map(find), group_fields })
+        // The columns of the account come first.
+        let account_fields = std::array::from_fn(|at| find(SearchAnswer::COLUMNS[at]));
+        Ok(Self { account, rows, row, account_fields, group_fields })
     }
 
     fn answer<'a>(&self, cell: impl Fn(Option<usize>) -> &'a str) -> SearchAnswer {
@@ -169,8 +153,10 @@ impl Columns {
         user.last_name = given(last_name);
         let mut answer = SearchAnswer::default();
         answer.user = Some(user).filter(|user| *user != SearchUser::default());
-        answer.username_history = history(usernames).map(|(username, date)| entry(username, date)).collect();
-        answer.id_history = history(ids).filter_map(|(id, date)| id_entry(id, date)).collect();
+        answer.username_history =
+            history(usernames).map(|(username, date)| UsernameEntry::new(username, date)).collect();
+        answer.id_history =
+            history(ids).filter_map(|(id, date)| Some(IdEntry::new(id.parse().ok()?, date))).collect();
         answer.groups.extend(self.group(&cell));
         answer.meta.known_num_groups = known.parse().unwrap_or(0);
         answer
@@ -197,16 +183,4 @@ fn history(cell: &str) -> impl Iterator<Item = (&str, &str)> {
         let dated = entry.strip_suffix(')').and_then(|entry| entry.split_once(" ("));
         dated.unwrap_or((entry, ""))
     })
-}
-
-fn entry(username: &str, date: &str) -> UsernameEntry {
-    let mut entry = UsernameEntry::default();
-    (entry.username, entry.date) = (username.to_owned(), date.to_owned());
-    entry
-}
-
-fn id_entry(id: &str, date: &str) -> Option<IdEntry> {
-    let mut entry = IdEntry::default();
-    (entry.id, entry.date) = (id.parse().ok()?, date.to_owned());
-    Some(entry)
 }

@@ -61,12 +61,9 @@ pub(crate) enum Origin {
 /// An account without an answer.
 pub(crate) struct Missing {
     pub(crate) query: UserQuery,
-    pub(crate) why: &'static str,
+    /// Whether there is a stored answer, which cannot be read.
+    pub(crate) is_unreadable: bool,
 }
-
-/// The reason that an account has no answer.
-pub(crate) const NOT_STORED: &str = "no stored answer";
-const UNREADABLE: &str = "the stored answer cannot be read; `tgscan search --raw --stored-only` prints it";
 
 /// Accounts with and without answers, each account once.
 #[derive(Default)]
@@ -89,7 +86,6 @@ impl Known {
         }
     }
 
-    /// Returns the numeric id.
     pub(crate) fn id(&self) -> Option<i64> {
         self.answer.user.as_ref().map(|user| user.id).filter(|id| *id != 0)
     }
@@ -145,12 +141,9 @@ pub(crate) async fn collect(global: &Global, sources: &Sources) -> Result<Collec
                 Known { query, answer: *answer, origin: Origin::Store(at) }
             }
             (_, Some(known)) => known,
-            (stored::Latest::Missing, None) => {
-                collected.missing.push(Missing { query, why: NOT_STORED });
-                continue;
-            }
-            (stored::Latest::Unreadable, None) => {
-                collected.missing.push(Missing { query, why: UNREADABLE });
+            (latest, None) => {
+                let is_unreadable = matches!(latest, stored::Latest::Unreadable);
+                collected.missing.push(Missing { query, is_unreadable });
                 continue;
             }
         };
@@ -178,16 +171,14 @@ impl Collected {
                 escape(&shown(query))
             ));
         }
-        let unreadable = self.missing.iter().filter(|missing| missing.why != NOT_STORED);
-        for missing in unreadable {
-            print::note(&format!("{}: {}", escape(&shown(&missing.query)), missing.why));
+        let (unreadable, unknown): (Vec<_>, Vec<_>) =
+            self.missing.iter().partition(|missing| missing.is_unreadable);
+        for Missing { query, .. } in unreadable {
+            let raw = help::command(global, &format!("search {} --raw --stored-only", query.as_str()));
+            let name = escape(&shown(query));
+            print::note(&format!("{name}: the stored answer cannot be read; `{raw}` prints it"));
         }
-        let names: Vec<&UserQuery> = self
-            .missing
-            .iter()
-            .filter(|missing| missing.why == NOT_STORED)
-            .map(|missing| &missing.query)
-            .collect();
+        let names: Vec<&UserQuery> = unknown.into_iter().map(|missing| &missing.query).collect();
         if names.is_empty() {
             return;
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tgscan_core::Api;
 use tgscan_core::http::Response;
-use tgscan_core::store::{Account, CallState, RowKey};
+use tgscan_core::store::{Account, CallState, Selection};
 use tgscan_core::types::{ApiMethod, Search, SearchAnswer, UserQuery};
 
 use crate::args::Global;
@@ -35,9 +35,8 @@ impl Stored {
         if global.store.is_none() && !is_needed {
             return Ok(None);
         }
-        let store = connect::existing_store(global).await?;
-        let account = connect::account(global, store).await?;
-        let now = account.store().read(account.name(), RowKey::Account).await?.now;
+        let account = connect::account(global).await?;
+        let now = account.store().read(account.name(), Selection::Account).await?.now;
         Ok(Some(Self { account, api: connect::keyless_api(global)?, now }))
     }
 

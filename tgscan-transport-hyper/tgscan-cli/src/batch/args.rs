@@ -54,7 +54,7 @@ pub(crate) struct BatchCommand {
     /// Check each account first (free), and skip those about which nothing is known
     #[arg(long)]
     pub(crate) check_first: bool,
-    /// Ask again even if an answer is stored
+    /// Ask again even if an answer is stored, including one that an interrupted run stored and did not write
     #[arg(long)]
     pub(crate) fresh: bool,
     /// Check accounts with a stored answer of any age (free), and search again those whose number of known groups

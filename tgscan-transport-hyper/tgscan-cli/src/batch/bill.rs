@@ -47,66 +47,35 @@ pub(crate) struct Bill {
     pub(crate) stopped: Option<Stop>,
     /// Answers that could not be written to the output, and are in the store.
     pub(crate) only_stored: u64,
+    /// Whether the next command must accept stored answers, so that it does not pay again.
+    pub(crate) next_uses_stored: bool,
 }
 
-/// The reason that a call failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reason {
-    UncertainBefore,
-    ChargedBefore,
-    Uncertain,
-    Key,
-    Balance,
-    Network,
-    Undecodable,
-    Invalid,
-    Other,
-}
+/// Why calls failed: the exit code, and the line of the bill.
+type Reason = (Code, &'static str);
 
-impl Reason {
-    fn of(error: &Error) -> Self {
-        match error.kind() {
-            ErrorKind::Store(
-                StoreRefusal::Uncertain { charged: None, .. } | StoreRefusal::InFlight { .. },
-            ) => Self::UncertainBefore,
-            ErrorKind::Store(StoreRefusal::Uncertain { .. }) => Self::ChargedBefore,
-            _ => match code_of(error) {
-                Code::Uncertain => Self::Uncertain,
-                Code::Refused => Self::Key,
-                Code::NoCredits => Self::Balance,
-                Code::Network => Self::Network,
-                Code::Undecodable => Self::Undecodable,
-                Code::Usage => Self::Invalid,
-                _ => Self::Other,
-            },
-        }
-    }
+const UNCERTAIN_BEFORE: Reason = (Code::Uncertain, "not sent: may have been charged in an earlier run");
+const CHARGED_BEFORE: Reason =
+    (Code::Uncertain, "not sent: charged in an earlier run without a usable answer");
 
-    fn code(self) -> Code {
-        match self {
-            Self::UncertainBefore | Self::ChargedBefore | Self::Uncertain => Code::Uncertain,
-            Self::Key => Code::Refused,
-            Self::Balance => Code::NoCredits,
-            Self::Network => Code::Network,
-            Self::Undecodable => Code::Undecodable,
-            Self::Invalid => Code::Usage,
-            Self::Other => Code::Other,
+fn reason_of(error: &Error) -> Reason {
+    let code = match error.kind() {
+        ErrorKind::Store(StoreRefusal::Uncertain { charged: None, .. } | StoreRefusal::InFlight { .. }) => {
+            return UNCERTAIN_BEFORE;
         }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::UncertainBefore => "not sent: may have been charged in an earlier run",
-            Self::ChargedBefore => "not sent: charged in an earlier run without a usable answer",
-            Self::Uncertain => "failed: no answer, and maybe charged",
-            Self::Key => "failed: the service refuses the API key",
-            Self::Balance => "failed: the balance does not cover them",
-            Self::Network => "failed: network or service, nothing charged",
-            Self::Undecodable => "failed: the answer is not as documented",
-            Self::Invalid => "failed: the service refuses the account as invalid",
-            Self::Other => "failed for other reasons",
-        }
-    }
+        ErrorKind::Store(StoreRefusal::Uncertain { .. }) => return CHARGED_BEFORE,
+        _ => code_of(error),
+    };
+    let text = match code {
+        Code::Uncertain => "failed: no answer, and maybe charged",
+        Code::Refused => "failed: the service refuses the API key",
+        Code::NoCredits => "failed: the balance does not cover them",
+        Code::Network => "failed: network or service, nothing charged",
+        Code::Undecodable => "failed: the answer is not as documented",
+        Code::Usage => "failed: the service refuses the account as invalid",
+        _ => "failed for other reasons",
+    };
+    (code, text)
 }
 
 impl Bill {
@@ -130,7 +99,7 @@ impl Bill {
                 (found.reply.as_ref().map_or(Credits::NotCharged, |reply| reply.credits), false)
             }
             Err(error) => {
-                let count = self.failed.entry(Reason::of(error)).or_default();
+                let count = self.failed.entry(reason_of(error)).or_default();
                 *count += 1;
                 (error.credits(), *count <= NAMED)
             }
@@ -145,7 +114,6 @@ impl Bill {
         self.new + self.stored + self.unknown + self.mismatched + self.failures()
     }
 
-    /// Returns the signal that stopped the batch.
     pub(crate) fn signal(&self) -> Option<Signal> {
         match self.stopped {
             Some(Stop::Signal(signal)) => Some(signal),
@@ -170,8 +138,7 @@ impl Bill {
         let uncertain = (self.uncertain > 0).then_some(Code::Uncertain);
         let mismatched = (self.mismatched > 0).then_some(Code::Undecodable);
         let worst = [Code::Uncertain, Code::Undecodable, Code::Network, Code::Other, Code::Usage];
-        let failed =
-            || worst.into_iter().find(|code| self.failed.keys().any(|reason| reason.code() == *code));
+        let failed = || worst.into_iter().find(|code| self.failed.keys().any(|reason| reason.0 == *code));
         let bad = if has_bad_lines { Code::Usage } else { Code::Done };
         stopped.or(uncertain).or_else(failed).or(mismatched).unwrap_or(bad)
     }
@@ -186,7 +153,7 @@ impl Bill {
             (self.repeated, "repeated in the list"),
             (self.mismatched, "answers to another question, set aside"),
         ];
-        lines.extend(self.failed.iter().map(|(reason, count)| (*count, reason.text())));
+        lines.extend(self.failed.iter().map(|(reason, count)| (*count, reason.1)));
         lines.push((self.not_stored, "answers could not be stored yet"));
         lines.push((self.only_stored, "answers are in the store and not in the output"));
         lines.push((self.total.saturating_sub(self.done()), "not looked up"));
@@ -229,7 +196,7 @@ impl Bill {
             None => None,
         };
         let mut text = stopped.as_ref().map(|why| format!("\nstopped: {why}")).unwrap_or_default();
-        let before = self.failed.get(&Reason::UncertainBefore).copied().unwrap_or(0);
+        let before = self.failed.get(&UNCERTAIN_BEFORE).copied().unwrap_or(0);
         let is_unclear = uncertain + before > 0;
         let mut commands = Vec::new();
         if self.stopped == Some(Stop::Key) && connect::is_key_from_init(global) {
@@ -238,12 +205,12 @@ impl Bill {
         if is_unclear && global.store.is_some() {
             commands.push(help::command(global, "store reconcile"));
         }
-        if let Some(count) = self.failed.get(&Reason::ChargedBefore).filter(|_| !is_unclear) {
+        if let Some(count) = self.failed.get(&CHARGED_BEFORE).filter(|_| !is_unclear) {
             let _ = write!(text, "\n--pay-again asks and pays again for {}", counted(*count, "account"));
             commands.push(help::command(global, "store uncertain"));
         } else if is_unclear || stopped.is_some() || self.failures() > 0 {
             // Accounts that are done cost nothing again.
-            commands.push(help::again());
+            commands.push(help::again(global, self.next_uses_stored));
         }
         if !commands.is_empty() {
             let _ = write!(text, "\nnext: {}", commands.join(" && "));

@@ -46,11 +46,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 const LONGEST_TURN: usize = 20;
 
 pub(crate) async fn run(global: &Global, command: BatchCommand) -> Result<Code, Failure> {
-    for (flag, is_given) in [("--fresh", command.fresh), ("--refresh", command.refresh)] {
-        if is_given && global.store.is_none() {
-            return Err(Failure::usage(format!("{flag} needs --store FILE, or `tgscan init`")));
-        }
-    }
+    connect::require_store(global, &[("--fresh", command.fresh), ("--refresh", command.refresh)])?;
     if command.method != Method::Search && (command.check_first || command.refresh) {
         return Err(Failure::usage("--check-first and --refresh need --method search"));
     }
@@ -64,7 +60,7 @@ pub(crate) async fn run(global: &Global, command: BatchCommand) -> Result<Code, 
 async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<Code, Failure> {
     let control = Control::default();
     let mut client =
-        connect::client_through(global, |transport| Gate::new(transport, control.clone())).await?;
+        connect::client_through(global, |transport| Gate { transport, control: control.clone() }).await?;
     let mut jobs = usize::from(command.jobs);
     if let Some(rate) = command.rate {
         client = client.with_rate_limit(rate.get(), Duration::from_secs(1));
@@ -73,7 +69,6 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
     }
     let list = read::<M>(&command)?;
     let has_bad_lines = !list.bad.is_empty();
-    let lookup = if command.fresh { Lookup::New } else { Lookup::StoredOrNew };
     let left_to_do = |accounts, done: &HashSet<UserQuery>| {
         let mut accounts = without_done(accounts, done);
         accounts.truncate(command.limit.unwrap_or(usize::MAX));
@@ -81,6 +76,16 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
     };
     let source =
         Source { method: M::NAME, is_test: global.test_key, service: client.api().service().to_owned() };
+    // A run that continues a killed one pays again for its stored answers. --refresh accepts those of any age.
+    let pays_again = command.fresh || global.has_no_max_age() && !command.refresh;
+    let is_kept = global.store.is_some() && !pays_again;
+    let window = (jobs * WINDOW).max(if is_kept { WINDOW_WITH_STORE } else { 0 });
+    let policy = Policy {
+        checks_first: command.check_first,
+        lookup: if command.fresh { Lookup::New } else { Lookup::StoredOrNew },
+        refresh: command.refresh.then(|| connect::any_stored(global, &client)),
+        window,
+    };
     if command.dry_run {
         let done = Output::done::<M::Answer>(&command, list.header.as_ref(), global.test_key)?;
         let set_aside = SetAside::beside(command.out.as_deref(), source);
@@ -88,7 +93,7 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
         let recovered: HashSet<_> = recovered.map(|(account, _)| account.query.clone()).collect();
         let accounts = left_to_do(without_done(list.accounts, &recovered), &done);
         let known = (done.len(), recovered.len());
-        plan::print::<M>(global, &client, &accounts, (command.check_first, lookup), known).await?;
+        plan::print::<M>(global, &client, &accounts, &policy, known).await?;
         return Ok(if has_bad_lines { Code::Usage } else { Code::Done });
     }
     let (mut output, mut done) = Output::open::<M::Answer>(&command, list.header.as_ref(), global.test_key)?;
@@ -108,6 +113,7 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
 
     let mut batch = Batch {
         global,
+        pays_again,
         bill: Bill::new(command.method == Method::Search, list.repeated, done.len(), accounts.len()),
         progress: Progress::new(accounts.len(), left, global.quiet),
         set_aside,
@@ -116,15 +122,8 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
         failure: None,
         control: control.clone(),
     };
-    let window = (jobs * WINDOW).max(if global.store.is_some() { WINDOW_WITH_STORE } else { 0 });
     // Has room for every result that may wait to be written, so that sending one never blocks a job.
     let (sender, endings) = mpsc::channel(window);
-    let policy = Policy {
-        checks_first: command.check_first,
-        lookup,
-        refresh: command.refresh.then(|| connect::any_stored(global, &client)),
-        window,
-    };
     let work = Arc::new(Work::new(client.clone(), accounts, policy, control, limit));
     for _ in 0..jobs {
         tokio::spawn(work.clone().run::<M>(sender.clone()));
@@ -138,7 +137,7 @@ async fn look_up<M: Question>(global: &Global, command: BatchCommand) -> Result<
 /// Requests the balance (free), which detects a wrong key early. Returns the balance and the limit of this run.
 async fn prepare<M: Question>(global: &Global, client: &Client) -> Result<(i64, Limit), Failure> {
     let left = client.balance().await.map_err(|error| Failure::of_call(&error, global))?;
-    if M::CAN_COST && !global.test_key {
+    if client.api().can_cost::<M>() {
         connect::see_balance(client).await.map_err(|error| Failure::of_call(&error, global))?;
     }
     Ok((left.answer.num_credits, connect::limit::<M>(global, client).await?))
@@ -180,9 +179,10 @@ const WINDOW: usize = 2;
 /// The number of answers that may wait if a store has them.
 const WINDOW_WITH_STORE: usize = 512;
 
-/// The state of a batch.
 struct Batch<'a> {
     global: &'a Global,
+    /// Whether this command does not use the answers of an earlier run that are only in the store.
+    pays_again: bool,
     bill: Bill,
     progress: Progress,
     set_aside: SetAside,
@@ -221,6 +221,13 @@ impl Batch<'_> {
         if let Some(remedy) = self.set_aside.remedy() {
             print::note(&remedy);
         }
+        if self.pays_again && self.bill.only_stored > 0 {
+            self.bill.next_uses_stored = true;
+            let flag = if self.global.has_no_max_age() { "--max-age 0s" } else { "--fresh" };
+            print::note(&format!(
+                "{flag} pays again for answers that are only in the store; the next command uses stored answers instead (free)"
+            ));
+        }
         if drained.unwritten > 0 {
             print::note(&format!(
                 "{} could not be written to the store; they are uncertain there",
@@ -242,7 +249,11 @@ impl Batch<'_> {
         if !self.global.quiet || is_alarming {
             print::note(&self.bill.text(self.global, in_flight));
         }
-        failure.map_or_else(|| Ok(self.bill.code(has_bad_lines)), Err)
+        match failure {
+            // A reader that goes away is not an error, but calls may be uncertain.
+            Some(failure) if failure.code() != Code::Done => Err(failure),
+            _ => Ok(self.bill.code(has_bad_lines)),
+        }
     }
 }
 

@@ -15,7 +15,6 @@ impl<T> Order<T> {
         Self { next: 0, waiting: BTreeMap::new(), is_unordered }
     }
 
-    /// Adds a value.
     pub(crate) fn add(&mut self, number: usize, value: T) {
         self.waiting.insert(number, value);
     }

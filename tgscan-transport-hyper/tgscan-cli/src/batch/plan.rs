@@ -6,6 +6,7 @@ use tgscan_core::{Client, ErrorKind};
 
 use super::input::Account;
 use super::method::Question;
+use super::work::{self, Policy};
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::print;
@@ -15,28 +16,33 @@ pub(crate) async fn print<M: Question>(
     global: &Global,
     client: &Client,
     accounts: &[Account],
-    (check_first, lookup): (bool, Lookup),
+    policy: &Policy,
     (done, recovered): (usize, usize),
 ) -> Result<(), Failure> {
     let stored_only = client.clone().with_lookup(Lookup::Stored);
     let (mut stored, mut unknown) = (0_u64, 0_u64);
     for account in accounts {
         let Some(method) = M::about(&account.query) else { continue };
-        if client.account().is_some() && lookup == Lookup::StoredOrNew {
-            match stored_only.send(method).await {
-                Ok(_) => {
-                    stored += 1;
-                    continue;
-                }
-                Err(error) if error.is_decode() => {
-                    stored += 1;
-                    continue;
-                }
-                Err(error) if matches!(error.kind(), ErrorKind::Store(_)) => {}
-                Err(error) => return Err(Failure::of_call(&error, global)),
+        let found = match &policy.refresh {
+            Some(refresh) => {
+                work::unchanged(client, refresh, &account.query).await.map(|is_same| is_same == Some(true))
             }
+            None if client.account().is_some() && policy.lookup == Lookup::StoredOrNew => {
+                stored_only.send(method).await.map(|_| true)
+            }
+            None => Ok(false),
+        };
+        let is_stored = found.or_else(|error| match error.kind() {
+            // It is not paid for again.
+            ErrorKind::Decode(_) => Ok(true),
+            ErrorKind::Store(_) => Ok(false),
+            _ => Err(Failure::of_call(&error, global)),
+        })?;
+        if is_stored {
+            stored += 1;
+            continue;
         }
-        if check_first {
+        if policy.checks_first {
             let reply = client.user_check(&account.query).await;
             let reply = reply.map_err(|error| Failure::of_call(&error, global))?;
             unknown += u64::from(reply.answer.nothing_known());
@@ -60,13 +66,14 @@ pub(crate) async fn print<M: Question>(
         "{to_pay:>9}  would be {}\n",
         if M::NAME == Search::NAME { "searched" } else { "asked about" }
     );
-    text += &costs.lines::<M>(to_pay, global.max_credits);
+    text += &costs.lines(to_pay, global.max_credits);
     text += &format!("{:>9}  credits are left\n", balance.answer.num_credits);
     print::text(&text)
 }
 
 /// The costs of searches so far.
 struct Costs {
+    can_cost: bool,
     calls: u64,
     charged: u64,
     highest: Option<u64>,
@@ -83,13 +90,13 @@ impl Costs {
         let searches = rows.iter().filter(|row| row.method == M::NAME);
         let (calls, charged) =
             searches.fold((0, 0_u64), |sum, row| (sum.0 + row.calls, sum.1.saturating_add(row.charged)));
-        Ok(Self { calls, charged, highest })
+        Ok(Self { can_cost: client.api().can_cost::<M>(), calls, charged, highest })
     }
 
-    fn lines<M: ApiMethod>(&self, to_pay: u64, limit: Option<u64>) -> String {
+    fn lines(&self, to_pay: u64, limit: Option<u64>) -> String {
         let mut text = String::new();
         match self.highest {
-            _ if to_pay == 0 || !M::CAN_COST => text += &format!("{:>9}  credits\n", 0),
+            _ if to_pay == 0 || !self.can_cost => text += &format!("{:>9}  credits\n", 0),
             None => text += "        ?  credits: no search has been paid for yet, so the cost is unknown\n",
             Some(highest) => {
                 let average = |count: u64| {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tgscan_core::http::StatusCode;
 use tgscan_core::store::{Lookup, StoreRefusal};
-use tgscan_core::types::{SearchAnswer, UserQuery};
+use tgscan_core::types::UserQuery;
 use tgscan_core::{Client, Credits, Error, ErrorKind, Refusal, Reply, Storage};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -17,7 +17,6 @@ use crate::limit::{Limit, Verdict};
 /// The maximum number of attempts for a question while the service answers 429.
 const PATIENCE: u32 = 20;
 
-/// The result for an account.
 pub(crate) struct Found<A> {
     /// `None` if the free check knew nothing, so that it was not searched.
     pub(crate) reply: Option<Reply<A>>,
@@ -29,7 +28,6 @@ impl<A> Found<A> {
         self.reply.as_ref().map_or(0, |reply| reply.credits.charged())
     }
 
-    /// Returns whether it came from the store.
     pub(crate) fn is_stored(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| matches!(reply.storage(), Some(Storage::Cached { .. })))
     }
@@ -90,7 +88,7 @@ impl Work {
 
     /// Runs one job. A call that is not in flight when the batch stops is dropped without a result: it costs nothing.
     pub(crate) async fn run<M: Question>(self: Arc<Self>, endings: mpsc::Sender<Ending<M::Answer>>) {
-        let request = InFlight::new();
+        let request = InFlight::default();
         let client = self.client.clone().with_lookup(self.policy.lookup).with_extension(request.clone());
         let stored = self.client.clone().with_lookup(Lookup::Stored);
         while !self.control.is_stopped() {
@@ -126,7 +124,7 @@ impl Work {
         let method = M::about(query)?;
         let mut fresh = None;
         if let Some(refresh) = &self.policy.refresh {
-            match self.unchanged(client, refresh, query).await {
+            match unchanged(client, refresh, query).await {
                 Ok(Some(true)) => {
                     let result = refresh.send(method).await;
                     return Some(result.map(|reply| Found { reply: Some(reply) }));
@@ -182,7 +180,7 @@ impl Work {
         client: &Client,
         query: &UserQuery,
     ) -> Option<Result<Reply<M::Answer>, Error>> {
-        let mut room = if M::CAN_COST { Some(self.room().await?) } else { None };
+        let mut room = if client.api().can_cost::<M>() { Some(self.room().await?) } else { None };
         let result = client.send(M::about(query)?).await;
         if let Some(room) = &mut room {
             room.credits = match &result {
@@ -191,22 +189,6 @@ impl Work {
             };
         }
         Some(result)
-    }
-
-    /// Returns whether the free check knows as many groups as the stored answer, or `None` without a stored answer.
-    async fn unchanged(
-        &self,
-        client: &Client,
-        refresh: &Client,
-        query: &UserQuery,
-    ) -> Result<Option<bool>, Error> {
-        let stored: Reply<SearchAnswer> = match refresh.search(query).await {
-            Ok(reply) => reply,
-            Err(error) if matches!(error.store_refusal(), Some(StoreRefusal::NotStored)) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let now = client.user_check(query).await?.answer.meta.known_num_groups;
-        Ok(Some(now == stored.answer.meta.known_num_groups))
     }
 
     /// Waits until another search fits the limit. Returns `None` if none can.
@@ -228,6 +210,21 @@ impl Work {
     fn limit(&self) -> MutexGuard<'_, Limit> {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns whether the free check knows as many groups as the stored answer, or `None` without a stored answer.
+pub(crate) async fn unchanged(
+    client: &Client,
+    stored: &Client,
+    query: &UserQuery,
+) -> Result<Option<bool>, Error> {
+    let answer = match stored.search(query).await {
+        Ok(reply) => reply.answer,
+        Err(error) if matches!(error.store_refusal(), Some(StoreRefusal::NotStored)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let now = client.user_check(query).await?.answer.meta.known_num_groups;
+    Ok(Some(now == answer.meta.known_num_groups))
 }
 
 /// Room for one call under the limit, released on drop.

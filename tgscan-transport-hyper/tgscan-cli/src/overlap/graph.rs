@@ -20,7 +20,6 @@ fn account_node(known: &Known) -> String {
     )
 }
 
-/// Returns the node of the group with this index.
 fn group_node(place: usize, group: &Group) -> String {
     match (group.group.id, group.username()) {
         (Some(id), _) => format!("group:{id}"),
@@ -30,7 +29,7 @@ fn group_node(place: usize, group: &Group) -> String {
 }
 
 /// Returns the cells of each node, in the order of [`NODES`].
-fn all_nodes(known: &[Known], groups: &[Group]) -> Vec<[String; 6]> {
+pub(super) fn nodes(known: &[Known], groups: &[Group]) -> Vec<[String; 6]> {
     let account = |known: &Known| {
         let user = known.answer.user.as_ref();
         let username = user.and_then(|user| user.username.clone()).unwrap_or_default();
@@ -48,7 +47,7 @@ fn all_nodes(known: &[Known], groups: &[Group]) -> Vec<[String; 6]> {
 }
 
 /// Returns the cells of each edge, in the order of [`EDGES`].
-fn all_edges(known: &[Known], groups: &[Group]) -> Vec<[String; 4]> {
+pub(super) fn edges(known: &[Known], groups: &[Group]) -> Vec<[String; 4]> {
     let edges = groups.iter().enumerate().flat_map(|(place, group)| {
         let target = group_node(place, group);
         group.members.iter().map(move |(member, seen)| {
@@ -58,15 +57,8 @@ fn all_edges(known: &[Known], groups: &[Group]) -> Vec<[String; 4]> {
     edges.collect()
 }
 
-pub(super) fn nodes(known: &[Known], groups: &[Group]) -> Vec<Vec<String>> {
-    rows(NODES, all_nodes(known, groups))
-}
-
-pub(super) fn edges(known: &[Known], groups: &[Group]) -> Vec<Vec<String>> {
-    rows(EDGES, all_edges(known, groups))
-}
-
-fn rows<const N: usize>(head: &str, rows: Vec<[String; N]>) -> Vec<Vec<String>> {
+/// Puts a line with the names of the columns before rows.
+pub(super) fn table<const N: usize>(head: &str, rows: Vec<[String; N]>) -> Vec<Vec<String>> {
     let head = head.split(',').map(str::to_owned).collect();
     std::iter::once(head).chain(rows.into_iter().map(|row| row.to_vec())).collect()
 }
@@ -76,8 +68,8 @@ pub(super) fn gexf(known: &[Known], groups: &[Group]) -> String {
     let attribute = |place: usize, value: &str| -> Markup {
         html! { @if !value.is_empty() { attvalue for=(place) value=(xml_text(value)) {} } }
     };
-    let nodes = all_nodes(known, groups);
-    let edges = all_edges(known, groups);
+    let nodes = nodes(known, groups);
+    let edges = edges(known, groups);
     let graph = html! {
         gexf xmlns="http://gexf.net/1.3" version="1.3" {
             meta { creator { "tgscan" } description { "Accounts and the groups that they share" } }

@@ -62,10 +62,10 @@ pub(crate) async fn run(global: &Global, command: OverlapCommand) -> Result<Code
         file.write(graph::gexf(&collected.known, &groups).as_bytes())?;
     }
     if let Some(file) = nodes {
-        file.write(&csv_rows(&graph::nodes(&collected.known, &groups), true)?)?;
+        file.write(&csv_rows(&graph::table(graph::NODES, graph::nodes(&collected.known, &groups)), true)?)?;
     }
     if let Some(file) = edges {
-        file.write(&csv_rows(&graph::edges(&collected.known, &groups), true)?)?;
+        file.write(&csv_rows(&graph::table(graph::EDGES, graph::edges(&collected.known, &groups)), true)?)?;
     }
     if !is_printed {
         show(&collected, &groups, &command)?;
@@ -108,7 +108,6 @@ fn cells(group: &Group) -> [String; 3] {
     [id, group.group.title.clone(), group.group.link().unwrap_or_default()]
 }
 
-/// Returns the accounts in a group.
 fn names(known: &[Known], group: &Group, separator: &str) -> String {
     let names: Vec<String> = group.members.iter().map(|(member, _)| known[*member].name()).collect();
     names.join(separator)

@@ -24,7 +24,7 @@ pub(super) struct File {
 }
 
 /// The form of a response.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Probe {
     pub(super) name: String,
     pub(super) status: u16,
@@ -77,13 +77,8 @@ impl Probe {
             name: name.to_owned(),
             // The status of a gateway without an answer, so that each probe has one.
             status: 504,
-            http: None,
-            content_type: None,
-            content_encoding: None,
-            headers: Vec::new(),
             body: "none",
-            message: None,
-            fields: BTreeMap::new(),
+            ..Self::default()
         }
     }
 

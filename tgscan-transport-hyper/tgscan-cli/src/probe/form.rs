@@ -15,22 +15,18 @@ const LONGEST: usize = 200;
 const LONGEST_NAME: usize = 60;
 const MOST_FIELDS: usize = 200;
 
-/// Parts of a request that its response may repeat.
-pub(super) struct Secrets {
-    texts: Vec<(String, &'static str)>,
-}
+/// The key of a request, which its response may repeat.
+pub(super) struct Secret(String);
 
-impl Secrets {
+impl Secret {
     pub(super) fn of(request: &Request<Bytes>) -> Self {
-        let key = request.headers().get("api-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
-        let texts = [(key.to_owned(), "{key}")].into_iter();
-        Self { texts: texts.filter(|(text, _)| !text.is_empty()).collect() }
+        let key = request.headers().get("api-key").and_then(|key| key.to_str().ok());
+        Self(key.unwrap_or_default().to_owned())
     }
 
     /// A text of an error without keys and numbers, which may be an account's, in one line.
     fn without(&self, text: &str) -> String {
-        let text =
-            self.texts.iter().fold(text.to_owned(), |text, (secret, name)| text.replace(&**secret, name));
+        let text = if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "{key}") };
         let mut kept = String::new();
         let mut is_number = false;
         for c in text.chars().take(LONGEST) {
@@ -46,10 +42,9 @@ impl Secrets {
     }
 }
 
-/// Returns the form of a response.
-pub(super) fn of(name: &str, response: &Response<Bytes>, secrets: &Secrets) -> Probe {
+pub(super) fn of(name: &str, response: &Response<Bytes>, secret: &Secret) -> Probe {
     let text =
-        |name: HeaderName| response.headers().get(name)?.to_str().ok().map(|text| secrets.without(text));
+        |name: HeaderName| response.headers().get(name)?.to_str().ok().map(|text| secret.without(text));
     // Compressed bodies are not read.
     let is_plain = !response.headers().contains_key(CONTENT_ENCODING);
     let json: Option<Value> = serde_json::from_slice(response.body()).ok().filter(|_| is_plain);
@@ -73,7 +68,7 @@ pub(super) fn of(name: &str, response: &Response<Bytes>, secrets: &Secrets) -> P
             .into_iter()
             .collect(),
         body,
-        message: message.map(|message| secrets.without(&message)),
+        message: message.map(|message| secret.without(&message)),
         fields: fields.into_iter().map(|(path, kinds)| (path, joined(kinds))).collect(),
     }
 }
@@ -168,7 +163,7 @@ mod tests {
             "id_history":[{"id":"99","date":"2026-01-02 03:04:05"},{"id":98,"date":null}],"groups":[]}}"#;
         let mut response = Response::new(Bytes::from_static(body.as_bytes()));
         response.headers_mut().insert("x-request-id", "secret-42".parse().unwrap());
-        let probe = of("search", &response, &Secrets { texts: Vec::new() });
+        let probe = of("search", &response, &Secret(String::new()));
         let found: Vec<_> = probe.fields.iter().map(|(path, kinds)| format!("{path}: {kinds}")).collect();
         assert_eq!(
             found,
@@ -191,7 +186,7 @@ mod tests {
     fn texts_of_errors_lose_keys_and_numbers() {
         let mut request = Request::new(Bytes::new());
         request.headers_mut().insert("api-key", "s3cret".parse().unwrap());
-        let secrets = Secrets::of(&request);
+        let secrets = Secret::of(&request);
         assert_eq!(secrets.without("the key s3cret has -1234 credits\n"), "the key {key} has -N credits ");
         assert!(secrets.without(&"x".repeat(1_000_000)).len() <= LONGEST);
     }

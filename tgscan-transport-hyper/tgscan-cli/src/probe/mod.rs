@@ -20,7 +20,7 @@ use crate::show::{Table, escape};
 use crate::words::translated;
 use crate::{connect, print};
 use file::{File, Probe};
-use form::Secrets;
+use form::Secret;
 
 /// The longest time to wait after a 429, and for which the service may ask.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -75,9 +75,9 @@ pub(crate) async fn run(
         if number > 0 {
             tokio::time::sleep(command.pause).await;
         }
-        let secrets = Secrets::of(&request);
+        let secret = Secret::of(&request);
         let probe = match send(&*transport, &request, &mut found).await {
-            Ok(response) => form::of(name, &response, &secrets),
+            Ok(response) => form::of(name, &response, &secret),
             Err(error) if number == 0 => {
                 let why = translated(&error.to_string());
                 return Err(Failure::new(Code::Network, format!("{why}; nothing was written")));
@@ -130,7 +130,7 @@ async fn send(
 ) -> Result<Response<Bytes>, TransportError> {
     let mut attempt = 1;
     loop {
-        let response = transport.send(requests::copy(request)).await?;
+        let response = transport.send(request.clone()).await?;
         if response.status().as_u16() != 429 || attempt == ATTEMPTS {
             return Ok(response);
         }

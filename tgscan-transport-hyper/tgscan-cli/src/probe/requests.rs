@@ -46,11 +46,7 @@ pub(super) fn all(api: &Api) -> Vec<Named> {
         (
             "wrong_key",
             "how a wrong key is refused",
-            with(&|request| {
-                request
-                    .headers_mut()
-                    .insert("api-key", HeaderValue::from_static("00000000000000000000000000000000"));
-            }),
+            header(HeaderName::from_static("api-key"), "00000000000000000000000000000000"),
         ),
         (
             "missing_key",
@@ -121,13 +117,4 @@ fn at(uri: &Uri, path: &str) -> Uri {
     let before = uri.path().split("/tgscan/v1").next().unwrap_or_default();
     parts.path_and_query = format!("{before}{path}").parse().ok();
     Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
-}
-
-/// A request with equal method, URI, headers and body.
-pub(super) fn copy(request: &Request<Bytes>) -> Request<Bytes> {
-    let mut copy = Request::new(request.body().clone());
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    copy
 }

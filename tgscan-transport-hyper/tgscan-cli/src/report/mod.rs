@@ -57,7 +57,6 @@ pub(crate) async fn run(global: &Global, command: ReportCommand) -> Result<Code,
     Ok(if collected.has_bad_lines { Code::Usage } else { Code::Done })
 }
 
-/// The content of a page.
 struct Case<'a> {
     title: String,
     now: SystemTime,

@@ -9,7 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest::{SHA256, digest};
 
 use super::{Case, accounts, isolated, matrix, picture, text};
-use crate::answers::{Known, NOT_STORED, Origin, shown};
+use crate::answers::{Known, Origin, shown};
 use crate::exit::counted;
 
 /// A text that each page of this program has near its beginning.
@@ -113,8 +113,8 @@ fn answers(case: &Case<'_>) -> Markup {
                                 th scope="row" { (isolated(&shown(&missing.query))) }
                                 td {} td {} td {} td {}
                                 td { span.warn {
-                                    @if missing.why == NOT_STORED { "no stored answer" }
-                                    @else { "the stored answer cannot be read" }
+                                    @if missing.is_unreadable { "the stored answer cannot be read" }
+                                    @else { "no stored answer" }
                                 } }
                             }
                         }

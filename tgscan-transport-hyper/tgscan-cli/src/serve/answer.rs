@@ -31,7 +31,6 @@ pub(crate) struct Answer {
     pub(crate) credits: Option<Credits>,
     /// How the store was involved: `stored`, `cached`, or `not-stored`.
     pub(crate) storage: Option<&'static str>,
-    /// The age of a cached answer.
     age: Option<Duration>,
     pub(crate) call: Option<CallId>,
     retry_after: Option<HeaderValue>,
@@ -56,7 +55,6 @@ impl Answer {
         }
     }
 
-    /// Creates an error envelope.
     pub(crate) fn refusal(status: StatusCode, code: &'static str, message: &str) -> Self {
         let body = json!({ "status": "error", "result": { "message": message, "code": code } });
         Self { code, ..Self::page(status, "application/json", body.to_string()) }
@@ -74,7 +72,6 @@ impl Answer {
         self
     }
 
-    /// The gateway is shutting down.
     pub(crate) fn shutting_down() -> Self {
         let message = "the gateway is shutting down, and nothing was sent; try again";
         Self::refusal(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", message).again_after(1).last()
@@ -98,11 +95,12 @@ impl Answer {
         Self::refusal(StatusCode::GATEWAY_TIMEOUT, "no_answer", "the service did not answer in time")
     }
 
-    /// The answer of a call.
     pub(crate) fn of<A>(result: Result<Reply<A>, Error>) -> Self {
         match result {
             Ok(reply) => Self::reply(&reply),
-            Err(error) => Self::error(&error),
+            Err(error) => {
+                Self { credits: Some(error.credits()), call: error.call(), ..Self::of_kind(&error) }
+            }
         }
     }
 
@@ -125,10 +123,6 @@ impl Answer {
             call: reply.call(),
             ..Self::page(StatusCode::OK, "application/json", reply.raw().clone())
         }
-    }
-
-    fn error(error: &Error) -> Self {
-        Self { credits: Some(error.credits()), call: error.call(), ..Self::of_kind(error) }
     }
 
     fn of_kind(error: &Error) -> Self {

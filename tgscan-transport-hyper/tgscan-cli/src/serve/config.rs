@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error as _};
 use tgscan_core::types::registry;
 
 use super::key_hash::KeyHash;
+use crate::args::BASE_URL;
 use crate::exit::Failure;
 use crate::location::{from_folder, is_database};
 use crate::toml_text;
@@ -17,7 +18,6 @@ use crate::toml_text;
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Where the gateway listens.
     #[serde(default = "loopback")]
     pub(crate) listen: SocketAddr,
     /// A file, or a URL of PostgreSQL; without it, `TGSCAN_STORE`.
@@ -40,12 +40,10 @@ pub(crate) struct Config {
     pub(crate) tls: Option<TlsFiles>,
     #[serde(default)]
     pub(crate) limits: Limits,
-    /// The local keys.
     #[serde(default)]
     pub(crate) keys: Vec<Key>,
 }
 
-/// The service behind the gateway.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Service {
@@ -64,7 +62,7 @@ pub(crate) struct Service {
 impl Default for Service {
     fn default() -> Self {
         Self {
-            base_url: "https://api.tgdev.io".to_owned(),
+            base_url: BASE_URL.to_owned(),
             key_file: None,
             test_key_file: None,
             ca: None,
@@ -122,7 +120,6 @@ impl Default for Limits {
     }
 }
 
-/// A local key.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Key {
@@ -245,7 +242,6 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     Err("the name of a key must be 1 to 64 letters, digits, `.`, `_` and `-`".to_owned())
 }
 
-/// Checks the name of an API method.
 pub(crate) fn check_method(method: &str) -> Result<(), String> {
     let infos = registry::infos();
     if infos.iter().any(|info| info.name == method) {
@@ -338,20 +334,6 @@ mod tests {
         ] {
             two(one, other).unwrap_err();
         }
-    }
-
-    #[test]
-    fn cap_and_reserve_are_required() {
-        let without = |name: &str| {
-            let lines: String = LEAST
-                .lines()
-                .filter(|line| !line.starts_with(name))
-                .fold(String::new(), |text, line| text + line + "\n");
-            Config::parse(&lines, Path::new("")).unwrap_err()
-        };
-        assert!(without("cap").contains("missing field `cap`"));
-        assert!(without("reserve").contains("missing field `reserve`"));
-        assert!(Config::parse(&LEAST.replace("= 2", "= 11"), Path::new("")).is_err());
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Answers requests to the URLs of the service, and to those for operation.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -24,6 +26,7 @@ const API_KEY: HeaderName = HeaderName::from_static("api-key");
 /// The OpenAPI document, which `cargo xtask docs` generates from the types.
 pub(crate) const OPENAPI: &str = include_str!("../../openapi.json");
 const TEXT: &str = "text/plain; charset=utf-8";
+const METRICS_REFUSED: &str = "metrics are for requests from this machine that name the server by an IP address or as `localhost`; `remote_metrics = true` under `[limits]` allows others\n";
 
 /// Answers a request, and logs it. `is_local` says whether it comes from this machine.
 pub(crate) async fn handle(
@@ -59,11 +62,27 @@ async fn operation(gateway: &Gateway, is_local: bool, request: &Request<Incoming
             Err(why) => Answer::page(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
         }),
         "/openapi.json" => Some(Answer::page(StatusCode::OK, "application/json", OPENAPI)),
-        "/metrics" if is_local || gateway.state().config.limits.remote_metrics => {
+        "/metrics"
+            if is_local && has_local_host(request.headers())
+                || gateway.state().config.limits.remote_metrics =>
+        {
             Some(Answer::page(StatusCode::OK, "text/plain; version=0.0.4", gateway.metrics().await))
         }
+        "/metrics" => Some(Answer::page(StatusCode::FORBIDDEN, TEXT, METRICS_REFUSED)),
         _ => None,
     }
+}
+
+/// Returns whether a request names its server by an IP address or as `localhost`. A page whose name resolves to this machine
+/// (DNS rebinding) uses another name, and must not read the metrics.
+fn has_local_host(headers: &HeaderMap) -> bool {
+    // Only clients that speak HTTP/1.0 send no Host; browsers always send it.
+    let Some(host) = headers.get(HOST) else { return true };
+    Authority::try_from(host.as_bytes()).is_ok_and(|host| {
+        let name = host.host().trim_matches(['[', ']']);
+        let name = name.strip_suffix('.').unwrap_or(name);
+        name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+    })
 }
 
 /// Checks a request, cheap checks first, reads its body, and makes the call. An error is an answer too.
@@ -129,6 +148,8 @@ fn authenticate<'a>(state: &'a State, headers: &HeaderMap) -> Result<&'a LocalKe
 
 /// "You can use only test API keys with test methods."
 fn allow(key: &LocalKey, method: &MethodInfo, is_test: bool) -> Result<(), Box<Answer>> {
+    let is_allowed =
+        key.methods.as_ref().is_none_or(|methods| methods.iter().any(|allowed| allowed == method.name));
     let refused = |code, message: &str| Err(Answer::refusal(StatusCode::FORBIDDEN, code, message).into());
     match (key.kind, is_test) {
         (Kind::Live, true) => refused(
@@ -139,7 +160,7 @@ fn allow(key: &LocalKey, method: &MethodInfo, is_test: bool) -> Result<(), Box<A
             "wrong_kind_of_key",
             "invalid API key: this is a live method, and the API key is a test one",
         ),
-        _ if key.allows(method.name) => Ok(()),
+        _ if is_allowed => Ok(()),
         _ => refused("method_not_allowed", "this key may not call this method"),
     }
 }

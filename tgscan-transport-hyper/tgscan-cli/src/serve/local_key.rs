@@ -15,9 +15,3 @@ pub(crate) struct LocalKey {
     pub(crate) client: Client,
     pub(crate) watch: Watch,
 }
-
-impl LocalKey {
-    pub(crate) fn allows(&self, method: &str) -> bool {
-        self.methods.as_ref().is_none_or(|methods| methods.iter().any(|allowed| allowed == method))
-    }
-}

@@ -31,7 +31,6 @@ pub(crate) struct Log {
 /// The fields of a request in the log, beside those of its answer.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
-    /// The name of the local key.
     pub(crate) name: Option<String>,
     /// The API method; no other path is logged, because it could have a query in it.
     pub(crate) method: Option<&'static str>,
@@ -86,14 +85,12 @@ impl Log {
         Self { lines: Mutex::new(Some(lines)), done: Mutex::new(done), dropped }
     }
 
-    /// Logs an event of the gateway.
     pub(crate) fn event(&self, event: &'static str, mut details: Value) {
         details["event"] = event.into();
         details["time"] = now().into();
         self.write(details.to_string());
     }
 
-    /// Logs a request.
     pub(crate) fn request(&self, entry: &Entry, answer: &Answer, duration: Duration) {
         let line = Line {
             time: now(),

@@ -15,16 +15,10 @@ use super::log::Log;
 use super::recorder::Registry;
 use crate::exit::{Code, Failure};
 
-/// Installs the recorder of this process.
 pub(crate) fn install() -> Result<Registry, Failure> {
     let registry = Registry::default();
     metrics::set_global_recorder(registry.clone())
         .map_err(|error| Failure::new(Code::Other, format!("cannot set up metrics: {error}")))?;
-    describe();
-    Ok(registry)
-}
-
-fn describe() {
     describe_counter!("tgscan_calls_total", "Finished calls.");
     describe_histogram!("tgscan_call_duration_seconds", Unit::Seconds, "Duration of calls.");
     describe_counter!("tgscan_attempts_total", "Requests sent to the service.");
@@ -37,6 +31,7 @@ fn describe() {
     describe_gauge!("tgscan_account_credits", "Credits of the account's book.");
     describe_gauge!("tgscan_cap_left_credits", "Credits left under the cap.");
     describe_gauge!("tgscan_budget_left_credits", "Credits left in a budget.");
+    Ok(registry)
 }
 
 /// Counts a request by its outcome.
@@ -112,7 +107,6 @@ struct Watched {
     log: Arc<Log>,
 }
 
-/// Observes one call.
 struct CallWatch {
     watched: Arc<Watched>,
     /// Whether the call was dropped before it was claimed, so that nothing was sent.

@@ -189,15 +189,12 @@ fn stopped() -> impl Future<Output = ()> + Send + 'static {
         };
         let mut next = async move || {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                _ = terminate.recv() => Code::Terminated,
+                _ = interrupt.recv() => Code::Interrupted,
             }
         };
         next().await;
-        tokio::spawn(async move {
-            next().await;
-            std::process::exit(Code::Interrupted as i32);
-        });
+        tokio::spawn(async move { std::process::exit(next().await as i32) });
     }
 }
 

@@ -77,11 +77,10 @@ mod tests {
     use std::sync::Arc;
 
     use tgscan_core::store::{
-        AccountName, Call, CallId, Decide, Found, Index, JournalEntry, Needs, RowKey, Store, StoreError,
-        StorePolicy, Task,
+        AccountName, Decide, Found, Needs, Selection, Store, StoreError, StorePolicy, Task,
     };
     use tgscan_core::types::Search;
-    use tgscan_core::{Api, ApiKey, async_trait, transport_fn};
+    use tgscan_core::{Api, ApiKey, Reserve, async_trait, transport_fn};
     use tgscan_store::MemoryStore;
     use tgscan_transport_hyper::TokioTimer;
 
@@ -99,24 +98,7 @@ mod tests {
             pending().await
         }
 
-        async fn read(&self, _: &AccountName, _: RowKey) -> Result<Found, StoreError> {
-            pending().await
-        }
-
-        async fn calls(&self, _: &AccountName, _: CallId, _: usize) -> Result<Vec<Call>, StoreError> {
-            pending().await
-        }
-
-        async fn find(&self, _: &AccountName, _: Index, _: usize) -> Result<Vec<CallId>, StoreError> {
-            pending().await
-        }
-
-        async fn journal(
-            &self,
-            _: &AccountName,
-            _: u64,
-            _: usize,
-        ) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
+        async fn read(&self, _: &AccountName, _: Selection) -> Result<Found, StoreError> {
             pending().await
         }
 
@@ -138,14 +120,20 @@ mod tests {
     #[tokio::test]
     async fn deadline_tells_a_call_that_was_sent_from_one_that_was_not() {
         let route = routes().into_iter().find(|route| route.info.name == Search::NAME).unwrap();
-        let stores: [(Arc<dyn Store>, _); 2] =
-            [(Arc::new(Silent), "not_sent"), (Arc::new(MemoryStore::new()), "still_running")];
-        for (store, code) in stores {
+        let day = Duration::from_secs(24 * 60 * 60);
+        // The cap has room for one call.
+        let at_cap = [("query=alice_1", "still_running"), ("query=bob_1", "not_sent")];
+        let stores: [(Arc<dyn Store>, _); 2] = [
+            (Arc::new(MemoryStore::new()), &at_cap[..]),
+            (Arc::new(Silent), &[("query=alice_1", "not_sent")]),
+        ];
+        for (store, calls) in stores {
             let api = Api::new(ApiKey::live("k3y").unwrap());
-            let day = Duration::from_secs(24 * 60 * 60);
             let client = Client::new(api, transport_fn(|_| pending()), TokioTimer::new())
                 .with_spawn(|task| drop(tokio::spawn(task)))
-                .with_store(store, StorePolicy::new("default", day, day));
+                .with_store(store, StorePolicy::new("default", day, day))
+                .with_wait_at_cap()
+                .with_cap(1, Reserve::PerCall(1));
             let key = LocalKey {
                 name: "a".to_owned(),
                 hash: KeyHash::of(b"key"),
@@ -154,9 +142,11 @@ mod tests {
                 client,
                 watch: Watch::new("a", &Arc::new(Log::start())),
             };
-            let form = Bytes::from_static(b"query=alice_1");
-            let answer = route.answer_within(Duration::from_millis(500), &key, form).await;
-            assert_eq!(answer.code, code);
+            for (form, code) in calls {
+                let form = Bytes::from_static(form.as_bytes());
+                let answer = route.answer_within(Duration::from_millis(500), &key, form).await;
+                assert_eq!(answer.code, *code);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tgscan_core::error::InvalidApiKey;
-use tgscan_core::store::{RowKey, Store, StorePolicy};
+use tgscan_core::store::{Selection, Store, StorePolicy};
 use tgscan_core::{Api, ApiKey, Book, Budget, Client, Drained, Reserve, RetryPolicy};
 use tgscan_transport_hyper::HyperTransport;
 use tokio::time::Instant;
@@ -19,12 +19,11 @@ use super::recorder::Registry;
 use super::routes::{Route, routes};
 use super::{metrics, tls};
 use crate::exit::Failure;
-use crate::location;
+use crate::{location, settings};
 
 /// The time limit for the store to answer a readiness check.
 const READY: Duration = Duration::from_secs(2);
 
-/// A running gateway.
 pub(crate) struct Gateway {
     pub(crate) routes: Vec<Route>,
     pub(crate) log: Arc<Log>,
@@ -48,6 +47,7 @@ pub(crate) struct State {
 }
 
 /// Clients that begin no calls once their state is gone.
+#[derive(Clone)]
 struct Retired {
     state: Weak<State>,
     clients: Vec<Client>,
@@ -92,11 +92,12 @@ impl Gateway {
 
     /// Forgets the clients of earlier configurations that have no calls any more.
     pub(crate) async fn forget_retired(&self) {
-        let retired = std::mem::take(&mut *self.retired.lock().unwrap_or_else(PoisonError::into_inner));
-        for retired in retired {
-            let is_used = retired.state.strong_count() > 0 || !is_idle(&retired.clients).await;
-            if is_used {
-                self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(retired);
+        let retired = || self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        // Removed only afterwards: `drain`, which may run at the same time, waits for all of them.
+        let all = retired().clone();
+        for Retired { state, clients } in all {
+            if state.strong_count() == 0 && is_idle(&clients).await {
+                retired().retain(|other| !other.state.ptr_eq(&state));
             }
         }
     }
@@ -148,7 +149,7 @@ impl Gateway {
     /// Returns the book and the store's time, in milliseconds since 1970.
     async fn book(&self) -> Option<(Book, u64)> {
         let client = self.client();
-        let row = self.store.read(client.account()?.name(), RowKey::Account);
+        let row = self.store.read(client.account()?.name(), Selection::Account);
         let found = tokio::time::timeout(READY, row).await.ok()?.ok()?;
         Some((found.account.book, found.now))
     }
@@ -229,7 +230,7 @@ fn transport(config: &Config) -> Result<HyperTransport, Failure> {
 fn live_key(config: &Config) -> Result<ApiKey, Failure> {
     let text = match &config.service.key_file {
         Some(path) => read(path)?,
-        None => std::env::var("TGSCAN_API_KEY").map_err(|_| {
+        None => settings::text_of(settings::API_KEY)?.ok_or_else(|| {
             Failure::usage("no API key: set TGSCAN_API_KEY, or `service.key_file` in the configuration")
         })?,
     };
@@ -247,7 +248,10 @@ fn read(path: &std::path::Path) -> Result<String, Failure> {
 
 /// Opens the store of a configuration, or of the environment.
 async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    let location = config.store.clone().or_else(|| std::env::var("TGSCAN_STORE").ok().map(Location));
+    let location = match &config.store {
+        Some(location) => Some(location.clone()),
+        None => settings::text_of("TGSCAN_STORE")?.map(Location),
+    };
     let Some(location) = location else {
         return Err(Failure::usage(
             "no store: set `store` in the configuration, or TGSCAN_STORE, to a file or postgres://…",

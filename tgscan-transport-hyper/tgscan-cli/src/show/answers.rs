@@ -29,18 +29,6 @@ fn name_of(user: &SearchUser) -> String {
     format!("{id}  {}", name.trim()).trim().to_owned()
 }
 
-/// An account by its username, else by its id.
-trait Named {
-    fn name(&self) -> String;
-}
-
-impl Named for SearchAnswer {
-    fn name(&self) -> String {
-        let username = self.user.as_ref().and_then(|user| user.username.as_deref()).unwrap_or_default();
-        at(username)
-    }
-}
-
 impl Show for SearchAnswer {
     const COLUMNS: &'static [&'static str] = &[
         "user_id",
@@ -62,8 +50,9 @@ impl Show for SearchAnswer {
             return "nothing is known about this account\n".to_owned();
         }
         let mut text = String::new();
+        let name = at(self.user.as_ref().and_then(|user| user.username.as_deref()).unwrap_or_default());
         if let Some(user) = &self.user {
-            text += &format!("{}\n", line(&[&self.name(), &name_of(user)]));
+            text += &format!("{}\n", line(&[&name, &name_of(user)]));
         }
         for entry in &self.username_history {
             text += &format!("was {}\n", line(&[&at(&entry.username), &dated(&entry.date)]));
@@ -75,7 +64,7 @@ impl Show for SearchAnswer {
             let known = self.meta.known_num_groups;
             return text
                 + &if known == 0 {
-                    format!("TgScan knows {}, but no groups\n", escape(&self.name()))
+                    format!("TgScan knows {}, but no groups\n", escape(&name))
                 } else {
                     format!("the answer lists none of {}\n", counted(known, "known group"))
                 };
@@ -206,9 +195,5 @@ impl Show for BalanceAnswer {
 
     fn rows(&self, _: Selection) -> Vec<Vec<String>> {
         vec![vec![self.num_credits.to_string()]]
-    }
-
-    fn nothing_known(&self) -> bool {
-        false
     }
 }

@@ -32,7 +32,9 @@ pub(crate) trait Show: Serialize {
     fn rows(&self, selection: Selection) -> Vec<Vec<String>>;
 
     /// Returns whether the service knows nothing about the query.
-    fn nothing_known(&self) -> bool;
+    fn nothing_known(&self) -> bool {
+        false
+    }
 }
 
 /// Returns the answer as received, without its envelope. If only a lenient reader can parse it, it is serialised again.
@@ -68,7 +70,6 @@ impl Printout {
     }
 }
 
-/// Formats an answer.
 pub(crate) fn answer<A: Show>(
     reply: &Reply<A>,
     output: Output,
@@ -102,47 +103,37 @@ pub(crate) fn csv_rows(rows: &[Vec<String>], is_safe: bool) -> Result<Vec<u8>, F
     writer.into_inner().map_err(|error| Failure::new(Code::Other, error.to_string()))
 }
 
-/// Rows with the names of their columns, for printing.
-pub(crate) struct Rows {
-    names: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
+/// Prints rows with the names of their columns: as a table if there are any, as CSV, or as a JSON array of objects.
+/// Cells are texts, numbers or null.
+pub(crate) fn print_rows(names: &[&str], rows: Vec<Vec<Value>>, format: Format) -> Result<(), Failure> {
+    if format.json {
+        let names = || names.iter().map(ToString::to_string);
+        let array: Vec<_> =
+            rows.into_iter().map(|row| names().zip(row).collect::<Map<_, _>>().into()).collect();
+        return print::bytes(format!("{}\n", Value::Array(array)).as_bytes());
+    }
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|row| row.into_iter().map(cell_text).collect()).collect();
+    if format.csv {
+        let head: Vec<String> = names.iter().map(ToString::to_string).collect();
+        return print::bytes(&csv_rows(&[vec![head], rows].concat(), true)?);
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::with_head(names.iter().map(|name| name.to_uppercase()).collect());
+    for row in rows {
+        table.add(row.iter().map(|cell| escape(cell)).collect());
+    }
+    print::page(&table.to_string())
 }
 
-impl Rows {
-    pub(crate) fn new(names: &[&'static str]) -> Self {
-        Self { names: names.to_vec(), rows: Vec::new() }
-    }
-
-    pub(crate) fn add(&mut self, row: Vec<String>) {
-        self.rows.push(row);
-    }
-
-    /// Prints the rows: as a table, as CSV, or as a JSON array of objects.
-    pub(crate) fn print(&self, format: Format) -> Result<(), Failure> {
-        if format.json {
-            let object = |row: &Vec<String>| {
-                let value = |text: &String| {
-                    text.parse::<u64>().map_or_else(|_| Value::from(text.as_str()), Value::from)
-                };
-                self.names
-                    .iter()
-                    .map(|name| (*name).to_owned())
-                    .zip(row.iter().map(value))
-                    .collect::<Map<_, _>>()
-            };
-            let array: Vec<_> = self.rows.iter().map(object).collect();
-            return print::bytes(format!("{}\n", Value::from(array)).as_bytes());
-        }
-        if format.csv {
-            let head: Vec<String> = self.names.iter().map(ToString::to_string).collect();
-            let rows: Vec<_> = std::iter::once(head).chain(self.rows.iter().cloned()).collect();
-            return print::bytes(&csv_rows(&rows, true)?);
-        }
-        let mut table = Table::with_head(self.names.iter().map(|name| name.to_uppercase()).collect());
-        for row in &self.rows {
-            table.add(row.iter().map(|cell| escape(cell)).collect());
-        }
-        print::page(&table.to_string())
+/// Formats a cell of [`print_rows`] as text.
+pub(crate) fn cell_text(cell: Value) -> String {
+    match cell {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        number => number.to_string(),
     }
 }
 

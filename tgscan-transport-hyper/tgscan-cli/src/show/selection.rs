@@ -41,23 +41,3 @@ impl Selection {
         groups
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_are_selected_by_date_and_sorted() {
-        let group = |id, title: &str, date: &str| SearchGroup::new(id, title).with_date_updated(date);
-        let groups = [group(-1, "b", "2026-02-01"), group(-3, "A", "2026-01-01"), group(-2, "c", "once")];
-        let titles = |selection: Selection| -> Vec<&str> {
-            selection.of(groups.iter().collect()).into_iter().map(|group| &*group.title).collect()
-        };
-        let since = date("2026-01-15").ok();
-        assert_eq!(titles(Selection::default()), ["b", "A", "c"]);
-        assert_eq!(titles(Selection { since, sort: None }), ["b", "c"], "a date that cannot be read");
-        assert_eq!(titles(Selection { since: None, sort: Some(Sort::Title) }), ["A", "b", "c"]);
-        assert_eq!(titles(Selection { since: None, sort: Some(Sort::Id) }), ["A", "c", "b"]);
-        assert!(date("soon").is_err());
-    }
-}

@@ -1,16 +1,18 @@
 //! Removes the data about a person.
 
-use tgscan_core::store::{Account, Erased};
+use tgscan_core::store::Erased;
 use tgscan_core::types::UserQuery;
 
+use crate::args::Global;
 use crate::exit::{Code, Failure, counted};
-use crate::print;
 use crate::show::escape;
+use crate::{connect, print};
 
-pub(crate) async fn run(accounts: &[Account], person: &UserQuery, yes: bool) -> Result<Code, Failure> {
+pub(crate) async fn run(global: &Global, person: &UserQuery, yes: bool) -> Result<Code, Failure> {
+    let accounts = connect::accounts(global).await?;
     let shown = escape(&person.as_str());
     let mut found = Erased::default();
-    for account in accounts {
+    for account in &accounts {
         let here = account.find_person(person).await?;
         if here.questions > 0 {
             let name = account.name();
@@ -32,7 +34,7 @@ pub(crate) async fn run(accounts: &[Account], person: &UserQuery, yes: bool) -> 
         return Err(Failure::usage("nothing was removed"));
     }
     let mut erased = Erased::default();
-    for account in accounts {
+    for account in &accounts {
         let here = account.erase(person).await?;
         erased.questions += here.questions;
         erased.answers += here.answers;

@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tgscan_core::store::{Account, AccountName, Answer, Call, CallId, CallState};
+use tgscan_core::store::{AccountName, Answer, Call, CallId, CallState};
+use tgscan_store::FileStore;
 
 use super::{PAGE, question};
 use crate::args::Global;
 use crate::exit::{Code, Failure, counted};
-use crate::{connect, print};
+use crate::{connect, help, print};
 
-pub(crate) async fn run(accounts: &[Account]) -> Result<Code, Failure> {
-    for account in accounts {
+pub(crate) async fn run(global: &Global) -> Result<Code, Failure> {
+    for account in connect::accounts(global).await? {
         account.mark_lost().await?;
         let mut after = 0;
         loop {
@@ -30,7 +31,8 @@ pub(crate) async fn run(accounts: &[Account]) -> Result<Code, Failure> {
 
 /// Prints the readable calls of a damaged file.
 pub(crate) async fn run_damaged(global: &Global) -> Result<Code, Failure> {
-    let mut salvage = connect::salvage_store(global).await?;
+    let reason = "restore a damaged database from a backup";
+    let mut salvage = connect::read_store_file(global, reason, FileStore::salvage).await?;
     let (mut read, mut unreadable_calls) = (0_u64, 0_u64);
     for row in &mut salvage {
         // A call whose account is unreadable may belong to the account that was named.
@@ -54,10 +56,11 @@ pub(crate) async fn run_damaged(global: &Global) -> Result<Code, Failure> {
     Err(Failure::new(
         Code::Other,
         format!(
-            "the store is damaged: {} printed, {unreadable_calls} of them with their answer only; unreadable are {} of these calls, and the rows in {}. Restore the file from a backup, then compare with the balance (`tgscan store reconcile`)",
+            "the store is damaged: {} printed, {unreadable_calls} of them with their answer only; unreadable are {} of these calls, and the rows in {}. Restore the file from a backup, then compare with the balance (`{}`)",
             counted(read, "call"),
             counted(unreadable.answers, "answer"),
             counted(unreadable.pages, "damaged page"),
+            help::command(global, "store reconcile"),
         ),
     ))
 }

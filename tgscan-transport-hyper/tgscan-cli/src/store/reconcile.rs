@@ -2,21 +2,17 @@
 
 use std::time::Duration;
 
-use tgscan_core::store::{Account, Call};
+use tgscan_core::store::Account;
 use tgscan_core::{Outcome, Reconciliation};
 
-use super::question;
-use crate::args::Global;
-use crate::connect;
+use super::{cost, question, resolution, with_state};
+use crate::args::{Format, Global};
 use crate::exit::{Code, Failure, counted};
-use crate::print;
-use crate::show::{Table, escape};
+use crate::show::{escape, print_rows};
+use crate::{connect, help, print};
 
-pub(crate) async fn run(global: &Global, late_charge: Duration) -> Result<Code, Failure> {
-    let client = connect::client_to_reconcile(global).await?.with_late_charge_window(late_charge);
-    let Some(account) = client.account().cloned() else {
-        return Err(Failure::usage("this needs --store FILE, or `tgscan init`"));
-    };
+pub(crate) async fn run(global: &Global, late_charge: Duration, format: Format) -> Result<Code, Failure> {
+    let (client, account) = connect::client_to_reconcile(global).await?;
     account.mark_lost().await?;
     let mut before = account.unresolved().await?;
     before.retain(|call| call.entry.is_uncertain());
@@ -24,33 +20,21 @@ pub(crate) async fn run(global: &Global, late_charge: Duration) -> Result<Code, 
         let wait = humantime::format_duration(late_charge);
         print::note(&format!("a call can be charged up to {wait} after it ended; this may wait that long"));
     }
+    let client = client.with_late_charge_window(late_charge);
     let seen = client.reconcile().await.map_err(|error| Failure::of_call(&error, global))?;
-    print::text(&settled(&account, &before).await?)?;
-    print::note(&conclusion(seen.outcome));
-    report_rest(&account, &seen).await
-}
-
-/// Describes the cost of the uncertain calls that are resolved now.
-async fn settled(account: &Account, before: &[Call]) -> Result<String, Failure> {
-    let mut table = Table::new(["CALL", "METHOD", "QUESTION", "COST"]);
-    let mut count = 0;
-    for was in before {
+    // The calls that were uncertain, with their cost now.
+    let mut rows = Vec::new();
+    for was in &before {
         let Some((call, _)) = account.call(was.id).await? else { continue };
-        if call.entry.is_uncertain() {
-            continue;
-        }
-        count += 1;
-        let cost = if call.entry.is_shared() {
-            "shared, see below".to_owned()
-        } else {
-            call.entry.charged().to_string()
-        };
-        table.row([&call.id.to_string(), call.entry.method(), &question(was), &cost]);
+        let row = [call.id.into(), call.entry.method().into(), question(was).into()];
+        rows.push(row.into_iter().chain(cost(&call, format)).collect());
     }
-    Ok(if count == 0 { String::new() } else { table.to_string() })
+    print_rows(&with_state(&["call", "method", "question", "cost"], format), rows, format)?;
+    print::note(&conclusion(global, seen.outcome));
+    report_rest(global, &account, &seen).await
 }
 
-fn conclusion(outcome: Outcome) -> String {
+fn conclusion(global: &Global, outcome: Outcome) -> String {
     match outcome {
         Outcome::Baseline => "this is the first balance seen; the next one is compared with it".to_owned(),
         Outcome::Agrees => "the balance agrees with the bill".to_owned(),
@@ -61,8 +45,9 @@ fn conclusion(outcome: Outcome) -> String {
             )
         }
         Outcome::Purchased(credits) => format!(
-            "the account has at least {} more than the bill explains, and nothing was resolved: record purchases with `tgscan store purchase CREDITS`, then compare again",
-            counted(credits, "credit")
+            "the account has at least {} more than the bill explains, and nothing was resolved: record purchases with `{}`, then compare again",
+            counted(credits, "credit"),
+            help::command(global, "store purchase CREDITS")
         ),
         Outcome::Unexplained(credits) => format!(
             "the account lost {} that no call explains: another program may use it",
@@ -78,21 +63,19 @@ fn conclusion(outcome: Outcome) -> String {
 }
 
 /// Prints the remaining uncertain calls, as `info` and `uncertain` do, and returns the exit code.
-async fn report_rest(account: &Account, seen: &Reconciliation) -> Result<Code, Failure> {
-    let left = account.unresolved().await?;
-    for call in &left {
-        let asked = format!("call {} ({} {})", call.id, call.entry.method(), escape(&question(call)));
-        let cost = call.entry.charged();
+async fn report_rest(global: &Global, account: &Account, seen: &Reconciliation) -> Result<Code, Failure> {
+    for call in account.unresolved().await? {
+        let asked = format!("call {} ({} {})", call.id, call.entry.method(), escape(&question(&call)));
         print::note(&if !call.entry.is_uncertain() {
             format!(
-                "{asked} cost {} and returned no usable answer: `tgscan store resolve {} {cost}` lets it be asked (and paid) again",
-                counted(cost, "credit"),
-                call.id
+                "{asked} cost {} and returned no usable answer: `{}` lets it be asked (and paid) again",
+                counted(call.entry.charged(), "credit"),
+                resolution(global, &call)
             )
         } else if seen.outcome.is_conclusive() && !matches!(seen.outcome, Outcome::Purchased(_)) {
+            let resolve = help::command(global, &format!("store resolve {} CREDITS", call.id));
             format!(
-                "{asked} is still uncertain, because it ended before the first balance was seen: `tgscan store resolve {} CREDITS` with the cost in the account's history, 0 for nothing",
-                call.id
+                "{asked} is still uncertain, because it ended before the first balance was seen: `{resolve}` with the cost in the account's history, 0 for nothing"
             )
         } else {
             format!("{asked} is still uncertain")

@@ -116,6 +116,9 @@ fn dry_run_says_what_there_is_to_pay_and_pays_nothing() {
     assert!(known.out.contains("1  would be answered from the store"), "{known:?}");
     assert!(known.out.contains("2  would be searched"), "{known:?}");
     assert!(known.out.contains("4  credits at the highest cost so far (2)"), "{known:?}");
+    let mut test = bench.command(&[&["--test-key"], &dry[..]].concat());
+    let test = Ran::of(test.env("TGSCAN_API_KEY", Mock::TEST_KEY).output().unwrap());
+    assert!(test.out.contains("3  would be searched\n        0  credits\n"), "{test:?}");
     assert_eq!(bench.mock.account().spent, PRICE);
 }
 
@@ -176,6 +179,22 @@ fn full_disk_is_an_error_and_the_paid_answer_is_not_lost() {
     assert!(ran.err.contains("1  answers are in the store and not in the output"), "{ran:?}");
     let stored = bench.run_stored(&["search", "alice_1", "--stored-only"]);
     assert_eq!(stored.code, Some(0), "{stored:?}");
+    let fresh = bench.run_stored(&["batch", "list", "--out", "out.jsonl", "--fresh"]);
+    assert!(fresh.err.contains("--fresh pays again for answers that are only in the store"), "{fresh:?}");
+    let next = |ran: &Ran, flags: &str| {
+        let url = bench.server.url();
+        let line = format!("next: tgscan {flags}--base-url {url} --store store batch list --out out.jsonl\n");
+        assert!(ran.err.ends_with(&line), "{ran:?}");
+    };
+    next(&fresh, "");
+    let old = bench.run_stored(&["batch", "list", "--out", "out.jsonl", "--max-age", "0s"]);
+    assert!(old.err.contains("--max-age 0s pays again for answers that are only in the store"), "{old:?}");
+    next(&old, "--max-age 7days ");
+    for err in [&fresh.err, &old.err] {
+        std::fs::remove_file(bench.path("out.jsonl")).unwrap();
+        let pasted = bench.paste(err);
+        assert_eq!((pasted.code, bench.spent()), (Some(0), 3 * PRICE), "{pasted:?}");
+    }
 }
 
 fn batch(bench: &Bench) -> Command {
@@ -299,6 +318,12 @@ fn refresh_pays_only_where_the_number_of_known_groups_changed() {
     bench.mock.expect(Expect::call(&query("bob_1")).then_answer(changed).repeated().at_least(0));
     bench.mock.expect(Expect::<UserCheck>::any().at_least(0));
     bench.expect(Expect::any().at_least(1));
+    let plan = bench.run_stored(&["batch", "list", "--refresh", "--dry-run"]);
+    for line in
+        ["1  would be answered from the store\n", "1  would be searched\n", "2  credits at the highest"]
+    {
+        assert!(plan.out.contains(line), "{line}: {plan:?}");
+    }
     assert_eq!(batch("c.jsonl", &["--refresh"]), PRICE, "bob_1 is in other groups now");
     assert_eq!(batch("d.jsonl", &["--fresh"]), 2 * PRICE);
     let alone = bench.run(&["batch", "list", "--refresh"]);

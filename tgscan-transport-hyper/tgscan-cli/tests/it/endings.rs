@@ -64,6 +64,28 @@ fn signals_end_a_batch_with_its_bill_and_it_continues_later() {
 }
 
 #[test]
+fn signal_that_was_ignored_before_does_not_end_a_batch() {
+    for (name, (signal_name, code)) in [("HUP", SIGNALS[2]), ("INT", SIGNALS[0])] {
+        let bench = slow();
+        bench.write("list", list(60));
+        let batch = bench.command(&["batch", "list", "--out", "out.jsonl", "--jobs", "2"]);
+        // As `nohup` does it, and a shell for a command in the background.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!(r#"trap '' {name}; exec "$0" "$@""#)]);
+        shell
+            .arg(env!("CARGO_BIN_EXE_tgscan"))
+            .args(batch.get_args().skip_while(|word| *word != "--base-url"));
+        shell.env("TGSCAN_API_KEY", Mock::LIVE_KEY).env("HOME", bench.path(""));
+        shell.current_dir(bench.path("")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = shell.spawn().unwrap();
+        wait_for(&bench, &mut child, 4);
+        signal(&child, signal_name);
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        assert_eq!((ran.code, bench.spent()), (Some(0), 60 * PRICE), "instead of {code}: {ran:?}");
+    }
+}
+
+#[test]
 fn reader_that_goes_away_ends_a_batch_and_paid_answers_are_set_aside() {
     for stored in [false, true] {
         let bench = slow();

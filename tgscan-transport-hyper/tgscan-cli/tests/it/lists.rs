@@ -21,6 +21,8 @@ fn lists_of_spreadsheets_are_read() {
         ("c.tsv", b"n\tuser\n1\talice_1\n", &["--column", "user"]),
         ("d.txt", &utf16, &["--column", "user"]),
         ("e.csv", b"username\nalice_1\n", &[]),
+        ("g.csv", b"alice_1\n", &["--column", "1"]),
+        ("h.csv", b"contact\nalice_1\n", &["--column", "contact"]),
     ] {
         assert_eq!(searched(&bench, name, content, flags), ["alice_1"], "{name}");
     }
@@ -43,6 +45,15 @@ fn lists_that_cannot_be_read_are_refused_with_the_line_before_anything_is_paid()
             "there is no column \"user\"; the file has: a, b",
         ),
         ("d.csv", "a,b\nalice_1,2\n", &[], "which column has the accounts?"),
+        // Otherwise the first account would be taken for a name, and be missing from the answers.
+        (
+            "e.csv",
+            "alice_1\nbob_1\n",
+            &[],
+            "line 1: is \"alice_1\" an account or the name of the column? --column 1 looks it up (and pays for it) as an \
+             account, --column alice_1 skips it",
+        ),
+        ("f.csv", "136817688\nbob_1\n", &[], "--column 1 looks it up (and pays for it) as an account\n"),
     ] {
         bench.write(name, content);
         let ran = bench.run(&[&["batch", name], flags].concat());

@@ -76,6 +76,8 @@ fn output_is_table_json_raw_or_csv() {
     let bench = Bench::new(100);
     let table = bench.run(&["search", "alice_1"]);
     assert!(table.out.contains("LINK") && table.err.contains("2 credits charged, 98 left"), "{table:?}");
+    // It needs no store, which another process may have open.
+    assert!(bench.run_stored(&["balance"]).code == Some(0) && !bench.path(STORE[1]).exists());
     let json = bench.run(&["search", "alice_1", "--json"]);
     let answer: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     let raw = bench.run(&["search", "alice_1", "--raw"]);
@@ -116,6 +118,9 @@ fn uncertain_call_is_listed_resolved_and_reconciled() {
     );
     let listed = bench.run_stored(&["store", "uncertain"]);
     assert_eq!(listed.code, Some(6));
+    // Another store would have other calls with these numbers.
+    let reconcile = format!("`tgscan store reconcile --base-url {} --store store`", bench.server.url());
+    assert!(listed.err.contains(&reconcile), "{listed:?}");
     assert!(listed.out.contains("alice_1") && listed.out.contains("bob_1"), "{listed:?}");
     let resolved = bench.run_stored(&["store", "resolve", "1", "2"]);
     assert!(resolved.err.contains("call 1 is resolved: it cost 2 credits (before: 0)"), "{resolved:?}");
@@ -226,7 +231,7 @@ fn damaged_store_is_exported_as_far_as_it_can_be_read() {
     std::fs::write(bench.path("store"), &bytes).unwrap();
     let checked = bench.run_stored(&["store", "check"]);
     assert!(
-        checked.code == Some(1) && checked.err.contains("`tgscan store export --damaged`"),
+        checked.code == Some(1) && checked.err.contains("`tgscan store export --damaged --base-url"),
         "{checked:?}"
     );
     let other = bench.run_stored(&["--account", "other", "store", "export", "--damaged"]);
@@ -275,14 +280,16 @@ fn colours_come_only_where_they_are_wanted() {
 #[test]
 fn two_stored_answers_are_compared() {
     let bench = Bench::new(100);
-    let answer = |groups: &[(i64, &str)]| {
+    let answer = |first_name: &str, groups: &[(i64, &str)]| {
         let mut answer = SearchAnswer::default();
-        answer.user = Some(SearchUser::new(77).with_username("alice_1"));
+        let user = answer.user.insert(SearchUser::new(77).with_username("alice_1"));
+        first_name.clone_into(&mut user.first_name);
         answer.groups = groups.iter().map(|(id, title)| SearchGroup::new(*id, *title)).collect();
         answer.meta.op_cost = PRICE;
         answer
     };
-    let (old, new) = (answer(&[(-1, "a"), (-2, "b")]), answer(&[(-2, "b"), (-3, "c")]));
+    let old = answer("Noa", &[(-1, "a"), (-2, "b"), (-4, "d")]);
+    let new = answer("Zoë", &[(-2, "b2"), (-3, "c"), (-4, "d")]);
     bench.expect(Expect::any().then_answer(old).then_answer(new));
     bench.run_stored(&["search", "alice_1"]);
     let one = bench.run_stored(&["diff", "Alice_1"]);
@@ -293,10 +300,12 @@ fn two_stored_answers_are_compared() {
     assert_eq!((diff.code, bench.spent()), (Some(0), spent), "{diff:?}");
     let lines: Vec<String> =
         diff.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    assert_eq!(lines, ["CHANGE ID OLD NEW", "joined -3 c", "not listed -1 a"], "{diff:?}");
+    let changes = ["first name 77 Noa Zoë", "renamed -2 b b2", "joined -3 c", "not listed -1 a"];
+    assert_eq!(lines[0], "CHANGE ID OLD NEW", "{diff:?}");
+    assert_eq!(lines[1..], changes, "{diff:?}");
     let json: serde_json::Value =
         serde_json::from_str(&bench.run_stored(&["diff", "alice_1", "--json"]).out).unwrap();
-    assert_eq!(json["changes"].as_array().unwrap().len(), 2);
+    assert_eq!(json["changes"].as_array().unwrap().len(), 4);
 }
 
 #[test]
@@ -308,22 +317,27 @@ fn groups_are_selected_by_date_and_sorted() {
         group(-1, "beta", "2026-02-01"),
         group(-2, "alpha", "2026-01-20"),
         group(-3, "old", "2025-01-01"),
+        group(-4, "zeta", "a date that cannot be read"),
     ];
     answer.meta.op_cost = PRICE;
-    (answer.meta.num_groups, answer.meta.known_num_groups) = (3, 3);
+    (answer.meta.num_groups, answer.meta.known_num_groups) = (4, 4);
     bench.expect(Expect::any().then_answer(answer).repeated());
     bench.write("list", "alice_1\n");
     let flags = ["--since", "2026-01-15", "--sort", "title"];
     let titles = |out: &str| {
         out.lines()
-            .filter_map(|line| ["alpha", "beta", "old"].into_iter().find(|title| line.contains(title)))
+            .filter_map(|line| {
+                ["alpha", "beta", "old", "zeta"].into_iter().find(|title| line.contains(title))
+            })
             .collect::<Vec<_>>()
     };
     let table = bench.run(&[&["search", "alice_1"], &flags[..]].concat());
-    assert!(table.out.contains("2 of them since that date"), "{table:?}");
-    assert_eq!(titles(&table.out), ["alpha", "beta"]);
+    assert!(table.out.contains("3 of them since that date"), "{table:?}");
+    assert_eq!(titles(&table.out), ["alpha", "beta", "zeta"]);
+    let by_id = bench.run(&["search", "alice_1", "--sort", "id"]);
+    assert_eq!(titles(&by_id.out), ["zeta", "old", "alpha", "beta"], "{by_id:?}");
     let rows = bench.run(&[&["batch", "list", "--csv"], &flags[..]].concat());
-    assert_eq!(titles(&rows.out), ["alpha", "beta"], "{rows:?}");
+    assert_eq!(titles(&rows.out), ["alpha", "beta", "zeta"], "{rows:?}");
     let wrong = bench.run(&["search", "alice_1", "--since", "soon"]);
     assert!(wrong.code == Some(2) && wrong.err.contains("use a date such as 2026-01-31"), "{wrong:?}");
 }

@@ -133,14 +133,41 @@ fn folder_that_is_not_utf8_is_refused_for_a_relative_store_and_by_init() {
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing was written");
 }
 
+/// Otherwise answers would not be kept, and cost more than the limit.
+#[test]
+fn variable_that_is_not_utf8_is_refused() {
+    let bench = Bench::new(100);
+    for name in ["TGSCAN_STORE", "TGSCAN_MAX_CREDITS", "TGSCAN_PROFILE"] {
+        let mut command = bench.command(&["search", "alice_1"]);
+        let ran = Ran::of(command.env(name, OsStr::from_bytes(b"\xff")).output().unwrap());
+        assert!(ran.code == Some(2) && ran.err.contains(&format!("{name} is not UTF-8")), "{ran:?}");
+    }
+    assert_eq!(bench.spent(), 0);
+}
+
+#[test]
+fn named_pipe_in_place_of_the_store_is_not_opened() {
+    let bench = Bench::new(100);
+    assert!(Command::new("mkfifo").arg(bench.path(STORE[1])).status().unwrap().success(), "mkfifo");
+    for command in [&["search", "alice_1"][..], &["store", "check"], &["store", "export", "--damaged"]] {
+        let ran = bench.run_stored(command);
+        assert!(ran.code == Some(1) && ran.err.contains("--store: store: not a file"), "{ran:?}");
+    }
+    assert_eq!(bench.spent(), 0);
+}
+
 #[test]
 fn key_file_whose_name_is_not_utf8_is_read() {
     let bench = Bench::new(100);
     let name = OsStr::from_bytes(b"\xff");
     std::fs::write(bench.directory.path().join(name), tgscan_mock::Mock::LIVE_KEY).unwrap();
-    let mut command = bench.without_key(&["--base-url", &bench.server.url(), "balance", "--key-file"]);
-    let ran = Ran::of(command.arg(name).output().unwrap());
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let url = bench.server.url();
+    let mut flag = bench.without_key(&["--base-url", &url, "balance", "--key-file"]);
+    let mut variable = bench.without_key(&["--base-url", &url, "balance"]);
+    for command in [flag.arg(name), variable.env("TGSCAN_KEY_FILE", name)] {
+        let ran = Ran::of(command.output().unwrap());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
 }
 
 #[test]

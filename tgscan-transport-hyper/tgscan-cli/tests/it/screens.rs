@@ -262,7 +262,7 @@ fn man_pages_exist_for_each_command() {
 fn store_rows_are_json_or_csv_for_programs() {
     let bench = Bench::new(1000);
     bench.mock.script::<Search>([Fault::new(FaultKind::Reset).charged()]);
-    bench.run_stored(&["search", "alice_1"]);
+    bench.run_stored(&["search", "136817688"]);
     bench.run_stored(&["search", "bob_1"]);
     for (command, name) in [("bill", "credits"), ("uncertain", "question"), ("info", "value")] {
         let json = bench.run_stored(&["store", command, "--json"]).out;
@@ -271,6 +271,32 @@ fn store_rows_are_json_or_csv_for_programs() {
         let csv = bench.run_stored(&["store", command, "--csv"]).out;
         assert!(csv.lines().next().unwrap().split(',').any(|column| column == name), "{csv}");
         assert_eq!(csv.lines().count(), rows.as_array().unwrap().len() + 1);
+    }
+    let uncertain = bench.run_stored(&["store", "uncertain", "--json"]).out;
+    let rows: serde_json::Value = serde_json::from_str(&uncertain).unwrap();
+    assert_eq!((&rows[0]["charged"], &rows[0]["state"]), (&serde_json::Value::Null, &"unknown".into()));
+    let uncertain = bench.run_stored(&["store", "uncertain", "--csv"]).out;
+    assert!(uncertain.ends_with("search,136817688,,unknown\n"), "{uncertain}");
+    let reconcile = ["store", "reconcile", "--late-charge", "0s"];
+    let json = bench.run_stored(&[&reconcile[..], &["--json"]].concat()).out;
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let call = serde_json::json!({"call": 1, "method": "search", "question": "136817688", "cost": 2, "state": "exact"});
+    assert_eq!(rows, serde_json::json!([call]));
+    assert_eq!(
+        bench.run_stored(&[&reconcile[..], &["--csv"]].concat()).out,
+        "call,method,question,cost,state\n"
+    );
+    let json = bench.run_stored(&["store", "check", "--json"]).out;
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(rows[0]["rows"].as_u64() > Some(0), "{rows}");
+    assert!(bench.run_stored(&["store", "check", "--csv"]).out.starts_with("rows\n"));
+
+    let numeric = ["--account", "007"];
+    bench.run_stored(&[&numeric[..], &["search", "alice_1"]].concat());
+    for (command, label) in [("info", "/0/value"), ("bill", "/0/account")] {
+        let json = bench.run_stored(&[&numeric[..], &["store", command, "--json"]].concat()).out;
+        let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(rows.pointer(label).unwrap(), "007", "{rows}");
     }
 }
 

@@ -114,6 +114,8 @@ fn init_tests_the_key_and_writes_nothing_for_a_wrong_one() {
     let mut child = command.env("TGSCAN_BASE_URL", bench.server.url()).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"wrong-key\n").unwrap();
     assert_eq!(Ran::of(child.wait_with_output().unwrap()).code, Some(3));
+    let work = init(&bench, &["--profile", "work"], &format!("{}\nn\n", Mock::LIVE_KEY));
+    assert!(work.err.ends_with("next: tgscan search ACCOUNT --profile work\n"), "{work:?}");
     // Without a store.
     let ran = init(&bench, &[], &format!("{}\nn\n", Mock::LIVE_KEY));
     assert_eq!(ran.code, Some(0), "{ran:?}");

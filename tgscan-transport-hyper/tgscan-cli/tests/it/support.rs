@@ -114,7 +114,12 @@ pub(crate) const STORE: [&str; 2] = ["--store", "store"];
 
 /// The program without a key.
 pub(crate) fn bare(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tgscan"));
+    let program = env!("CARGO_BIN_EXE_tgscan");
+    let mut command = Command::new(if cfg!(target_os = "linux") { "env" } else { program });
+    if cfg!(target_os = "linux") {
+        // A shell ignores signals for commands in the background, such as these tests.
+        command.args(["--default-signal=HUP,INT,TERM", program]);
+    }
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars_os() {
         let shown = name.to_string_lossy().to_uppercase();

@@ -72,9 +72,26 @@ fn paid_answer_is_set_aside_if_the_output_fails() {
     assert!(!without_reader(&bench, &["check", "alice_1", "--json"]).err.contains("kept"));
     let stored = [&STORE[..], &["search", "alice_1", "--json"]].concat();
     let ran = without_reader(&bench, &stored);
-    assert!(ran.err.contains("the answer is in the store"), "{ran:?}");
+    assert!(ran.err.contains("the answer is in the store, and --stored-only prints it (free)"), "{ran:?}");
     assert!(!bench.path(ASIDE).exists());
     assert!(bench.run(&stored).err.contains("nothing charged"));
+    // With this flag, a stored answer is never recent enough.
+    let ran = without_reader(&bench, &[&stored[..], &["--max-age", "0s"]].concat());
+    assert!(ran.err.contains("and --stored-only --max-age 7days prints it (free)"), "{ran:?}");
+    let ran = bench.run(&[&stored[..], &["--stored-only", "--max-age", "7days"]].concat());
+    assert!(ran.code == Some(0) && ran.err.contains("nothing charged"), "{ran:?}");
+}
+
+#[test]
+fn exit_code_of_an_uncertain_call_or_a_wrong_answer_stays_without_a_reader() {
+    let bench = Bench::new(100);
+    bench.write("list", list(2));
+    bench.mock.script::<Search>([Fault::new(FaultKind::Reset).charged()]);
+    let ran = without_reader(&bench, &["batch", "list", "--jobs", "1"]);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    bench.expect(Expect::<Search>::any().then_answer(mismatched()));
+    let ran = without_reader(&bench, &["search", "alice_1", "--json"]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
 }
 
 #[test]

@@ -65,6 +65,25 @@ fn metrics_count_calls_credits_and_budgets_and_name_no_query() {
 }
 
 #[test]
+fn page_whose_name_resolves_to_this_machine_reads_no_metrics() {
+    let world = World::new(100);
+    let gateway = world.start();
+    let scrape = |host: &str| {
+        gateway.send(&format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+    };
+    for host in ["localhost:8470", "localhost.:8470", "127.0.0.1", "[::1]:8470"] {
+        assert_eq!(scrape(host).status, 200, "{host}");
+    }
+    for host in
+        ["attacker.example:8470", "127.0.0.1.attacker.example", "localhost.attacker.example", "", "a b"]
+    {
+        let refused = scrape(host);
+        assert_eq!(refused.status, 403, "{host}");
+        assert!(refused.body.contains("remote_metrics") && !refused.body.contains("tgscan_"), "{refused:?}");
+    }
+}
+
+#[test]
 fn access_log_has_no_query_no_answer_and_no_key() {
     let world = World::new(100);
     let key = world.key("crawler", &[]);
@@ -165,7 +184,7 @@ fn a_second_signal_ends_the_wait() {
         std::thread::yield_now();
     }
     gateway.signal("-TERM");
-    assert_eq!(gateway.ended().0, Some(130));
+    assert_eq!(gateway.ended().0, Some(143));
     // The call in flight is uncertain, and is not sent again.
     let again = world.start();
     let refused = again.search(&key, "some_name");

@@ -179,7 +179,7 @@ impl Gateway {
     }
 
     pub(crate) fn get(&self, path: &str) -> Response {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n"))
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address))
     }
 
     /// Sends bytes, and reads until the gateway closes the connection.

@@ -46,7 +46,7 @@ use sums::Sums;
 /// The first bytes of a store.
 pub(super) const MAGIC: &[u8; 12] = b"tgscan store";
 /// The version of the format.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 pub(super) const PAGE: usize = 4096;
 const CHECKSUM: usize = 4;

@@ -20,23 +20,9 @@ use crate::show::escape;
 /// The maximum number of invalid lines to print.
 const SHOWN: usize = 20;
 /// Words that stand for an empty cell.
-const NOTHING: [&str; 12] =
-    ["none", "null", "nil", "nan", "n/a", "#n/a", "na", "undefined", "unknown", "-", "--", "empty"];
+const NOTHING: &str = "none null nil nan n/a #n/a na undefined unknown - -- empty";
 /// Words that head a column of accounts.
-const HEADERS: [&str; 12] = [
-    "account",
-    "accounts",
-    "handle",
-    "id",
-    "login",
-    "name",
-    "telegram",
-    "user",
-    "user_id",
-    "username",
-    "usernames",
-    "users",
-];
+const HEADERS: &str = "account accounts handle id login name telegram user user_id username usernames users";
 
 /// An account in the list.
 #[derive(Clone, Debug)]
@@ -61,7 +47,6 @@ pub(crate) struct Row {
     pub(crate) line: u64,
     /// The account as written there.
     pub(crate) written: Box<str>,
-    /// The list's columns.
     pub(crate) columns: Option<Box<StringRecord>>,
 }
 
@@ -93,7 +78,7 @@ impl List {
         if text.is_empty() || text.starts_with('#') && !text.eq_ignore_ascii_case("#n/a") {
             return;
         }
-        if NOTHING.iter().any(|word| word.eq_ignore_ascii_case(text)) {
+        if is_among(NOTHING, text) {
             return self.refuse(line, &format!("{text:?} stands for an empty cell"));
         }
         match text.parse::<UserQuery>() {
@@ -132,7 +117,6 @@ impl List {
         }
     }
 
-    /// Reports the invalid lines.
     pub(crate) fn report_bad_lines(&self) {
         for bad in self.bad.iter().take(SHOWN) {
             print::note(&format!("line {}: {}", bad.line, bad.why));
@@ -148,7 +132,11 @@ impl List {
 }
 
 fn is_header(text: &str) -> bool {
-    HEADERS.iter().any(|word| word.eq_ignore_ascii_case(text.trim()))
+    is_among(HEADERS, text.trim())
+}
+
+fn is_among(words: &str, text: &str) -> bool {
+    words.split(' ').any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// Reads a file, or standard input for `-`. Rows keep the list's columns if `keeps_columns`.

@@ -1,15 +1,16 @@
 //! Reads lists in columns.
 
 use csv::StringRecord;
+use tgscan_core::types::UserQuery;
 
 use super::{List, is_header};
 use crate::exit::Failure;
+use crate::help::quoted;
 use crate::show::escape;
 
 /// The maximum number of lines in a quoted cell.
 const LONGEST_CELL: u64 = 50;
 
-/// Reads the columns with accounts.
 pub(super) fn read(
     text: &str,
     is_tsv: bool,
@@ -39,7 +40,7 @@ pub(super) fn read(
             let numbers = numbers(columns)?;
             let found = match numbers {
                 Some(numbers) => numbers,
-                None => find(&record, columns)?,
+                None => find(&record, columns, line)?,
             };
             if let Some(at) = found.iter().find(|at| **at >= record.len()) {
                 return Err(Failure::usage(format!(
@@ -133,11 +134,23 @@ fn numbers(columns: &[String]) -> Result<Option<Vec<usize>>, Failure> {
 }
 
 /// Returns the indices of columns in the header.
-fn find(head: &StringRecord, columns: &[String]) -> Result<Vec<usize>, Failure> {
+fn find(head: &StringRecord, columns: &[String], line: u64) -> Result<Vec<usize>, Failure> {
     let names: Vec<&str> = head.iter().map(str::trim).collect();
     let known = escape(&names.join(", "));
     if columns.is_empty() {
-        if names.len() == 1 {
+        if let [name] = names[..] {
+            if !is_header(name) && name.parse::<UserQuery>().is_ok() {
+                // A number would be read as the number of a column.
+                let skipping = if name.parse::<usize>().is_ok() {
+                    String::new()
+                } else {
+                    format!(", --column {} skips it as the name of the column", quoted(name))
+                };
+                return Err(Failure::usage(format!(
+                    "line {line}: is {name:?} an account or the name of the column? --column 1 looks it up (and pays \
+                     for it) as an account{skipping}"
+                )));
+            }
             return Ok(vec![0]);
         }
         return Err(Failure::usage(format!(
@@ -195,11 +208,5 @@ mod tests {
             assert_eq!(read_with(text, &["user"]).unwrap(), ["alice_1"], "{text}");
         }
         assert_eq!(read_with("sep=;\nuser;n\n?;1\n", &["user"]).unwrap()[0].split(':').next(), Some("3"));
-    }
-
-    #[test]
-    fn open_quote_is_refused_with_its_line() {
-        let error = read_with("user,n\nalice_1,1\n\"bob_1,2\ncarol_1,3\n", &["user"]).unwrap_err();
-        assert_eq!(error, "line 3: a quote is opened and not closed");
     }
 }

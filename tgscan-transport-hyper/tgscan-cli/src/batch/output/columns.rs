@@ -65,7 +65,6 @@ impl Columns {
         Ok(Self { own, fields, is_safe, selection, kind })
     }
 
-    /// Returns the names of all columns.
     pub(super) fn names(&self) -> Vec<String> {
         let account = std::iter::once("account".to_owned());
         let fields = self.fields.iter().map(|(name, _)| name.clone());

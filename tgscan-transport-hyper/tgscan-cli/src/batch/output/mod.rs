@@ -31,9 +31,7 @@ pub(crate) struct Output {
     format: Format,
 }
 
-/// The destination of rows.
 pub(crate) enum Sink {
-    /// Standard output.
     Standard,
     File(Target),
 }
@@ -128,7 +126,6 @@ impl Output {
 }
 
 impl Sink {
-    /// Writes rows.
     fn write(&mut self, rows: &[u8]) -> Result<(), Failure> {
         match self {
             Self::Standard => print::bytes(rows),
@@ -176,7 +173,6 @@ impl Format {
         })
     }
 
-    /// Formats the rows of an account.
     fn rows<A: Show>(&self, account: &Account, found: &Found<A>) -> Result<Vec<u8>, Failure> {
         match self {
             Self::JsonLines(kind) => rows::json(*kind, account, found),
@@ -186,17 +182,16 @@ impl Format {
 
     /// Reads a file of this format.
     fn resume(&self, path: &Path, file: &File) -> Result<Resumed, Failure> {
-        let fail = |error: io::Error| Failure::usage(format!("--out {}: {error}", path.display()));
-        let foreign = |why: String| {
+        let found = match self {
+            Self::JsonLines(kind) => resume::json_lines(file, *kind),
+            Self::Csv(columns) => resume::csv(file, columns),
+        };
+        found.map_err(|why| {
             Failure::usage(format!(
                 "--out {}: {why}; it is left unchanged; choose another file",
                 path.display()
             ))
-        };
-        match self {
-            Self::JsonLines(kind) => resume::json_lines(file, *kind).map_err(fail)?.map_err(foreign),
-            Self::Csv(columns) => resume::csv(file, columns).map_err(fail)?.map_err(foreign),
-        }
+        })
     }
 }
 
@@ -210,8 +205,22 @@ impl Target {
             return Ok(Self { path: path.to_owned(), file, whole: None });
         }
         let file = files::private().read(true).append(true).create(true).open(path).map_err(fail)?;
-        if fs4::FileExt::try_lock(&file).is_err() {
-            return Err(Failure::usage(format!("--out {}: another run writes to this file", path.display())));
+        match fs4::FileExt::try_lock(&file) {
+            Ok(()) => {}
+            Err(fs4::TryLockError::WouldBlock) => {
+                return Err(Failure::usage(format!(
+                    "--out {}: another run writes to this file",
+                    path.display()
+                )));
+            }
+            // Some file systems have no locks.
+            Err(fs4::TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(fs4::TryLockError::Error(error)) => {
+                return Err(Failure::usage(format!(
+                    "--out {}: it cannot be locked: {error}; choose a file in another folder",
+                    path.display()
+                )));
+            }
         }
         // Its length now, because another run may have written until then.
         let length = file.metadata().map_err(fail)?.len();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{BufRead, BufReader};
 
 use serde::Deserialize;
 use tgscan_core::types::UserQuery;
@@ -23,7 +23,7 @@ pub(super) struct Resumed {
 }
 
 /// Iterates over the lines of a file, newlines included, each with the position of its end.
-fn lines(file: &File) -> impl Iterator<Item = io::Result<(u64, Vec<u8>)>> {
+fn lines(file: &File) -> impl Iterator<Item = Result<(u64, Vec<u8>), String>> {
     let mut reader = BufReader::new(file);
     let mut end = 0;
     std::iter::from_fn(move || {
@@ -34,13 +34,13 @@ fn lines(file: &File) -> impl Iterator<Item = io::Result<(u64, Vec<u8>)>> {
                 end += length as u64;
                 Some(Ok((end, line)))
             }
-            Err(error) => Some(Err(error)),
+            Err(error) => Some(Err(error.to_string())),
         }
     })
 }
 
-/// Reads JSON lines. The inner error states why the file is not from this program.
-pub(super) fn json_lines(file: &File, kind: Kind) -> io::Result<Result<Resumed, String>> {
+/// Reads JSON lines. The error states why they cannot be read, or are not of this program.
+pub(super) fn json_lines(file: &File, kind: Kind) -> Result<Resumed, String> {
     #[derive(Deserialize)]
     struct Row {
         account: String,
@@ -56,16 +56,16 @@ pub(super) fn json_lines(file: &File, kind: Kind) -> io::Result<Result<Resumed, 
         match row.and_then(|row| Some((row.account.parse().ok()?, row.method, row.test))) {
             Some((_, None, _)) => {
                 let method = kind.method.name();
-                return Ok(Err(format!(
+                return Err(format!(
                     "line {number} has no method (to continue a file of an earlier version, add \"method\":\"{method}\" to each line)"
-                )));
+                ));
             }
             Some((_, Some(method), _)) if method != kind.method.name() => {
-                return Ok(Err(of_method(number, &method)));
+                return Err(of_method(number, &method));
             }
             Some((.., test)) if test != kind.is_test => {
                 let key = if test { "test" } else { "live" };
-                return Ok(Err(format!("line {number} is of a run with a {key} key")));
+                return Err(format!("line {number} is of a run with a {key} key"));
             }
             Some((account, ..)) => {
                 found.done.insert(account);
@@ -73,10 +73,10 @@ pub(super) fn json_lines(file: &File, kind: Kind) -> io::Result<Result<Resumed, 
             }
             // A row that was cut off, after rows of this program or where one would begin.
             None if !is_whole && (number > 1 || is_start(&line)) => {}
-            None => return Ok(Err(format!("line {number} was not written by this program"))),
+            None => return Err(format!("line {number} was not written by this program")),
         }
     }
-    Ok(Ok(found))
+    Ok(found)
 }
 
 /// Returns why rows of another method are refused.
@@ -89,8 +89,8 @@ fn is_start(line: &[u8]) -> bool {
     line.starts_with(br#"{"account":""#)
 }
 
-/// Reads CSV. The inner error states why the file is not from this program.
-pub(super) fn csv(file: &File, columns: &Columns) -> io::Result<Result<Resumed, String>> {
+/// Reads CSV. The error states why it cannot be read, or is not of this program.
+pub(super) fn csv(file: &File, columns: &Columns) -> Result<Resumed, String> {
     let names = columns.names();
     // Columns of the list have other names.
     let method =
@@ -106,11 +106,12 @@ pub(super) fn csv(file: &File, columns: &Columns) -> io::Result<Result<Resumed, 
             let head: Vec<&str> = cells.iter().map(|cell| original(cell)).collect();
             if head != names {
                 let is_ours = head.contains(&"account") && head.ends_with(&["rows", "row"]);
-                return Ok(Err(if is_ours {
-                    "its columns are not those that this run would write".to_owned()
+                let why = if is_ours {
+                    "its columns are not those that this run would write"
                 } else {
-                    "line 1 was not written by this program".to_owned()
-                }));
+                    "line 1 was not written by this program"
+                };
+                return Err(why.to_owned());
             }
             (found.whole, found.needs_newline) = (end, !is_whole);
             continue;
@@ -123,10 +124,10 @@ pub(super) fn csv(file: &File, columns: &Columns) -> io::Result<Result<Resumed, 
             if !is_whole {
                 break;
             }
-            return Ok(Err(format!("line {number} was not written by this program")));
+            return Err(format!("line {number} was not written by this program"));
         };
         if let Some((at, _)) = method.filter(|(at, method)| cells[*at] != *method) {
-            return Ok(Err(of_method(number, &cells[at])));
+            return Err(of_method(number, &cells[at]));
         }
         if row == 1 {
             next = 1;
@@ -139,7 +140,7 @@ pub(super) fn csv(file: &File, columns: &Columns) -> io::Result<Result<Resumed, 
             next = row + 1;
         }
     }
-    Ok(Ok(found))
+    Ok(found)
 }
 
 fn cells(line: &[u8]) -> Vec<String> {

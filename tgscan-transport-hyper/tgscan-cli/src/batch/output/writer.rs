@@ -12,18 +12,6 @@ use crate::show::Show;
 /// The error of writing, and the accounts whose rows are not certainly written.
 pub(crate) type Unwritten<A> = (Failure, Vec<Ending<A>>);
 
-/// Rows, and the accounts that they are about.
-struct Rows<A> {
-    bytes: Vec<u8>,
-    endings: Vec<Ending<A>>,
-}
-
-impl<A> Rows<A> {
-    fn new() -> Self {
-        Self { bytes: Vec::new(), endings: Vec::new() }
-    }
-}
-
 /// The rows that are being written.
 struct Writing<A> {
     thread: JoinHandle<(Sink, Result<(), Failure>)>,
@@ -37,37 +25,40 @@ pub(crate) struct Writer<A> {
     sink: Option<Sink>,
     format: Format,
     writing: Option<Writing<A>>,
-    next: Rows<A>,
+    /// The rows to write next, and the accounts that they are about.
+    next_rows: Vec<u8>,
+    next: Vec<Ending<A>>,
 }
 
 impl<A: Show> Writer<A> {
     pub(crate) fn new(output: Output) -> Self {
         let Output { sink, format } = output;
-        Self { sink: Some(sink), format, writing: None, next: Rows::new() }
+        Self { sink: Some(sink), format, writing: None, next_rows: Vec::new(), next: Vec::new() }
     }
 
     /// Adds the rows of an account to those that are written next. If they cannot be formatted, returns the account.
     pub(crate) fn add(&mut self, ending: Ending<A>) -> Result<(), Unwritten<A>> {
         let Some(Ok(found)) = &ending.result else { return Ok(()) };
         match self.format.rows(&ending.account, found) {
-            Ok(rows) => self.next.bytes.extend(rows),
+            Ok(rows) => self.next_rows.extend(rows),
             Err(failure) => return Err((failure, vec![ending])),
         }
-        self.next.endings.push(ending);
+        self.next.push(ending);
         Ok(())
     }
 
     /// Begins to write the rows that were added, unless others are being written.
     pub(crate) fn start(&mut self) {
-        if self.next.endings.is_empty() {
+        if self.next.is_empty() {
             return;
         }
         let Some(mut sink) = self.sink.take() else { return };
-        let Rows { bytes, endings } = std::mem::replace(&mut self.next, Rows::new());
+        let rows = std::mem::take(&mut self.next_rows);
         let thread = tokio::task::spawn_blocking(move || {
-            let written = sink.write(&bytes);
+            let written = sink.write(&rows);
             (sink, written)
         });
+        let endings = std::mem::take(&mut self.next);
         self.writing = Some(Writing { thread, endings, since: Instant::now() });
     }
 
@@ -96,9 +87,10 @@ impl<A: Show> Writer<A> {
 
     /// Stops writing, and returns the accounts whose rows are not certainly written.
     pub(crate) fn abandon(&mut self) -> Vec<Ending<A>> {
-        let writing = self.writing.take().map(|writing| writing.endings).unwrap_or_default();
-        let next = std::mem::replace(&mut self.next, Rows::new());
-        writing.into_iter().chain(next.endings).collect()
+        self.next_rows.clear();
+        let mut unwritten = self.writing.take().map(|writing| writing.endings).unwrap_or_default();
+        unwritten.append(&mut self.next);
+        unwritten
     }
 
     /// Returns the output, unless a thread uses it.
