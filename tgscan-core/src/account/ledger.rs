@@ -15,7 +15,7 @@ use crate::sync::{Mutex, MutexGuard};
 /// ends.
 ///
 /// Share it between clones of one client. Clients that were created separately can share it too, but their clocks count
-/// from different moments, so each comparison by another client waits for late charges from the beginning.
+/// from different moments, so a comparison by another client waits the whole late-charge window again.
 ///
 /// ```
 /// use tgscan_core::Ledger;

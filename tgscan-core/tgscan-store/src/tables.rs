@@ -269,8 +269,8 @@ fn apply(
     Ok(())
 }
 
-/// Returns the rows of a call in the indexes. A call with a question is due, unresolved, or in flight, so these rows
-/// also lead to the people.
+/// Returns the rows of a call in the indexes. A call with a question is due, unresolved, or in flight, so a search for a
+/// person reads these rows and the calls in flight.
 fn entries(number: u32, call: Option<&Call>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let Some(call) = call else { return Vec::new() };
     let mut entries = Vec::new();
@@ -378,5 +378,19 @@ mod tests {
         let account = Account { number: 0, in_flight: Vec::new(), row: AccountRow::default() };
         let loaded = load(&memory, Some(&account), &needs, 1, 0).unwrap();
         assert_eq!((loaded.damaged_questions, loaded.damaged_calls), (needs.questions, needs.calls));
+    }
+    #[test]
+    fn damaged_call_delays_only_its_own_expiry() {
+        let name = AccountName::new("main", "mock");
+        let row = [&[0; 8][..], &AccountRow::default().to_bytes()].concat();
+        let memory = std::collections::BTreeMap::from([
+            (account_key(&name), row),
+            (key(Table::Calls, 0, 1), b"damaged".to_vec()),
+            (pair_key(Table::Due, 0, 5, 1), b"alice".to_vec()),
+        ]);
+        let due = read(&memory, &name, &Selection::Due { limit: 10 }, 5).unwrap();
+        assert!(due.calls.is_empty());
+        let person = Selection::People(vec!["alice".to_owned()]);
+        assert!(read(&memory, &name, &person, 5).is_err(), "its data would stay");
     }
 }
