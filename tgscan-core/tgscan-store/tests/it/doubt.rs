@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use tgscan_core::Credits;
 use tgscan_core::store::{AccountName, Changes, Decide, Needs, Store};
-use tgscan_store::PostgresStore;
 use tgscan_transport_hyper::TokioTimer;
 use tokio_postgres::{Client as Admin, NoTls};
 
-use crate::postgres::{Database, runtime};
+use crate::postgres::{Database, open_with_short_lease, runtime};
 use crate::proxy::{Fault, Proxy};
 use crate::server::server;
 use crate::support::{mock, policy, searches};
@@ -87,12 +86,10 @@ fn write_in_doubt_does_not_take_effect_after_a_later_transaction() {
 fn transaction_after_a_lost_write_writes_the_account_even_without_changes() {
     let (proxy, database) = (proxy(), Database::new());
     let account = AccountName::new("main", "mock");
-    // Creates the tables, which takes long on a busy machine.
-    drop(database.open());
     runtime().block_on(async {
         // A short lease makes the time limits short.
         let lease = Duration::from_secs(6);
-        let store = PostgresStore::connect_with(&proxy.url(), &database.schema, lease).await.unwrap();
+        let store = open_with_short_lease(&proxy.url(), &database.schema, lease).await;
         // The dropped message may be that of a renewed lease.
         let error = loop {
             store.transact(&account, Needs::default(), change()).await.unwrap();

@@ -15,7 +15,7 @@ use tgscan_mock::{Fault as Reply, FaultKind, Mock};
 use tgscan_store::PostgresStore;
 use tgscan_transport_hyper::TokioTimer;
 
-use crate::postgres::runtime;
+use crate::postgres::{open_with_short_lease, runtime};
 use crate::proxy::{Fault, Proxy};
 use crate::server::server;
 use crate::support::policy;
@@ -72,17 +72,9 @@ impl Run {
         let proxy = Proxy::start(server().directory.join(".s.PGSQL.5432")).await;
         let mock = Mock::builder().seed(number).credits(10_000_000).cost::<Search>(2).build().unwrap();
         let schema = format!("network_{number}");
-        let open = async |url: String, lease| {
-            // Opening may take longer than its limit on a busy machine.
-            for _ in 0..9 {
-                if let Ok(store) = PostgresStore::connect_with(&url, &schema, lease).await {
-                    return Arc::new(store);
-                }
-            }
-            Arc::new(PostgresStore::connect_with(&url, &schema, lease).await.unwrap())
-        };
-        let direct: Arc<dyn Store> = open(server().url(), 5 * LEASE).await;
-        let store = open(proxy.url(), LEASE).await;
+        let direct: Arc<dyn Store> =
+            Arc::new(open_with_short_lease(&server().url(), &schema, 5 * LEASE).await);
+        let store = Arc::new(open_with_short_lease(&proxy.url(), &schema, LEASE).await);
         let direct = Account::new(direct, AccountName::new("main", "mock"));
         let rng = Rng::with_seed(number);
         let mut run = Self { rng, proxy, mock, store, direct, messages: 0, asked: 0, counts: HashMap::new() };

@@ -12,12 +12,11 @@ use tgscan_core::types::SearchAnswer;
 use tgscan_core::{Client, Credits, Error, Reply, Storage, Transport, transport_fn};
 use tgscan_mock::Mock;
 use tgscan_mock::types::Search;
-use tgscan_store::PostgresStore;
 use tgscan_transport_hyper::TokioTimer;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::postgres::runtime;
+use crate::postgres::{open_with_short_lease, runtime};
 use crate::proxy::Proxy;
 use crate::server::server;
 use crate::support::{policy, refusal};
@@ -64,8 +63,7 @@ impl Divided {
         });
         let transport: Arc<dyn Transport> = Arc::new(transport);
         let open = async |url: String| {
-            let store = PostgresStore::connect_with(&url, schema, lease).await.unwrap();
-            let store: Arc<dyn Store> = Arc::new(store);
+            let store: Arc<dyn Store> = Arc::new(open_with_short_lease(&url, schema, lease).await);
             let client = mock.client().with_transport(transport.clone()).with_timer(TokioTimer::new());
             (client.with_store(store.clone(), policy()), store)
         };
@@ -166,7 +164,7 @@ fn stores_that_are_back_within_their_lease_keep_their_calls() {
 #[ignore = "needs the programs of a PostgreSQL server"]
 fn stores_that_are_away_for_longer_than_their_lease_pay_nothing_twice() {
     runtime().block_on(async {
-        let divided = Divided::begin("away_too_long", Duration::from_secs(3)).await;
+        let divided = Divided::begin("away_too_long", Duration::from_secs(9)).await;
         all(divided.ask("before")).await.into_iter().for_each(|reply| drop(reply.unwrap()));
         let slow = divided.begin_slow().await;
         divided.proxy.silence();
