@@ -1,8 +1,10 @@
 //! Answers in a file that `tgscan batch --out` wrote.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
 use csv::StringRecord;
 use serde::Deserialize;
@@ -15,11 +17,15 @@ use crate::exit::Failure;
 use crate::print;
 use crate::show::{BYTE_ORDER_MARK, Show};
 
+/// The first time after 1970 whose year has more than four digits. Copies and archives can give a file any time.
+const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
+
 /// Reads the answers in a file of JSON lines or CSV.
 pub(super) fn read(path: &Path) -> Result<Vec<Known>, Failure> {
     let wrong = |why: String| Failure::usage(format!("--from {}: {why}", path.display()));
     let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
     let changed = file.metadata().and_then(|metadata| metadata.modified()).ok();
+    let changed = changed.filter(|at| at.duration_since(UNIX_EPOCH).is_ok_and(|since| since < YEAR_10000));
     let is_csv = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
     let rows = if is_csv { from_csv(file) } else { from_json_lines(file) };
     let known = |(query, answer)| Known { query, answer, origin: Origin::File(path.to_owned(), changed) };
@@ -81,8 +87,10 @@ fn from_csv(mut file: File) -> Result<Answers, String> {
     let head = reader.headers().map_err(|error| error.to_string())?.clone();
     let columns = Columns::new(&head)?;
     let mut answers: Vec<(UserQuery, SearchAnswer)> = Vec::new();
-    // Whether all rows of the last account were read.
-    let mut is_whole = true;
+    // The place of each account, and the number of its rows. A spreadsheet may have sorted them.
+    let mut places: HashMap<UserQuery, (usize, u64)> = HashMap::new();
+    // The place of the last account, if its last rows are missing: a killed run did not write them.
+    let mut cut_off = None;
     for record in reader.records() {
         let record = record.map_err(|error| error.to_string())?;
         if record.len() != head.len() {
@@ -92,20 +100,18 @@ fn from_csv(mut file: File) -> Result<Answers, String> {
         let line = record.position().map_or(0, csv::Position::line);
         let cell = |at: Option<usize>| original(at.and_then(|at| record.get(at)).unwrap_or_default());
         let query: UserQuery = cell(Some(columns.account)).parse().map_err(|_| foreign(line))?;
-        match answers.last_mut() {
-            Some((last, answer)) if *last == query && !is_whole => answer.groups.extend(columns.group(cell)),
-            _ => {
-                if !is_whole {
-                    // The rows of the account before were cut off.
-                    answers.pop();
-                }
-                answers.push((query, columns.answer(cell)));
-            }
+        let (place, count) = places.entry(query.clone()).or_insert((answers.len(), 0));
+        match answers.get_mut(*place) {
+            Some((_, answer)) => answer.groups.extend(columns.group(cell)),
+            None => answers.push((query, columns.answer(cell))),
         }
-        is_whole = cell(Some(columns.rows)) == cell(Some(columns.row));
+        *count += 1;
+        let number = |at| cell(Some(at)).parse::<u64>().map_err(|_| foreign(line));
+        let (rows, row) = (number(columns.rows)?, number(columns.row)?);
+        cut_off = (row != rows && *count < rows).then_some(*place);
     }
-    if !is_whole {
-        answers.pop();
+    if let Some(place) = cut_off {
+        answers.remove(place);
     }
     Ok((answers, head.iter().any(|name| name == "test")))
 }

@@ -47,6 +47,11 @@ pub(crate) async fn run(global: &Global, command: OverlapCommand) -> Result<Code
         path.as_deref().map(|path| Whole { flag, path, mark, force: command.force })
     });
     files.iter().flatten().try_for_each(Whole::check)?;
+    let mut paths: Vec<_> = files.iter().flatten().map(|file| file.path).collect();
+    paths.sort_unstable();
+    if paths.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Failure::usage("--gexf, --nodes and --edges need different files; nothing was written"));
+    }
     let collected = answers::collect(global, &command.sources).await?;
     collected.report(global, &command.sources);
     if collected.known.len() < 2 {
@@ -68,7 +73,7 @@ pub(crate) async fn run(global: &Global, command: OverlapCommand) -> Result<Code
         file.write(&csv_rows(&graph::table(graph::EDGES, graph::edges(&collected.known, &groups)), true)?)?;
     }
     if !is_printed {
-        show(&collected, &groups, &command)?;
+        print::to_any_reader(show(&collected, &groups, &command))?;
     }
     Ok(if collected.has_bad_lines { Code::Usage } else { Code::Done })
 }

@@ -144,10 +144,10 @@ fn answer(case: &Case<'_>, place: usize, known: &Known) -> Markup {
             td.date { @if let Some(id) = known.id() { (id) } }
             td.date data-key=(at.map(stamp).unwrap_or_default()) {
                 @if let Some(at) = at {
-                    @if is_exact { (time(at)) } @else { "not after " (time(at)) }
-                    @if let Origin::File(path, _) = &known.origin {
-                        " in " (isolated(&path.file_name().unwrap_or_default().to_string_lossy()))
-                    }
+                    @if is_exact { (time(at)) } @else { "not after " (time(at)) " " }
+                }
+                @if let Origin::File(path, _) = &known.origin {
+                    "in " (isolated(&path.file_name().unwrap_or_default().to_string_lossy()))
                 }
             }
             td.date data-key=(age.map(|age| age.as_secs().to_string()).unwrap_or_default()) {

@@ -151,6 +151,28 @@ fn complete_last_row_without_a_newline_is_kept() {
 }
 
 #[test]
+fn rows_that_a_spreadsheet_sorted_or_filtered_are_kept_and_their_accounts_are_not_paid_again() {
+    let bench = Bench::new(1000);
+    bench.write("list", list(3));
+    let batch = ["batch", "list", "--out", "out.csv"];
+    assert_eq!(bench.run(&batch).code, Some(0));
+    let whole = std::fs::read_to_string(bench.path("out.csv")).unwrap();
+    let (head, rows) = whole.split_once('\n').unwrap();
+    let mut sorted: Vec<&str> = rows.lines().collect();
+    // By the group's title, so that the rows of the accounts are mixed.
+    sorted.sort_by_key(|row| row.split(',').nth(9));
+    let filtered: Vec<&str> = rows.lines().filter(|row| !row.ends_with(",2")).collect();
+    for rows in [sorted, filtered] {
+        let text = format!("{head}\n{}\n", rows.join("\n"));
+        bench.write("out.csv", &text);
+        let again = bench.run(&batch);
+        assert_eq!((again.code, charged(&again.err)), (Some(0), 0), "{again:?}");
+        assert_eq!(std::fs::read_to_string(bench.path("out.csv")).unwrap(), text);
+    }
+    assert_eq!(bench.spent(), 3 * PRICE);
+}
+
+#[test]
 fn file_of_another_program_is_never_changed() {
     let bench = Bench::new(1000);
     bench.write("list", list(1));
@@ -162,6 +184,8 @@ fn file_of_another_program_is_never_changed() {
         ("b.jsonl", "{\"account\""),
         ("c.jsonl", "precious notes"),
         ("d.jsonl", "{\"account\":\"alice_1\"}\nprecious notes\n"),
+        // Complete, so no row of this program that was cut off.
+        ("e.jsonl", "{\"account\":\"alice@example.com\",\"amount\":5}"),
     ] {
         bench.write(name, content);
         let ran = bench.run(&["batch", "list", "--out", name]);

@@ -133,6 +133,13 @@ fn output_files_are_read_as_json_lines_and_csv() {
     bench.write("cut.csv", whole[..whole.len() - 1].join("\n"));
     let cut = Ran::of(bench.without_key(&["overlap", "--from", "cut.csv", "--json"]).output().unwrap());
     assert_eq!(titles(&cut.out)[0], ("Group 1".to_owned(), 2), "{cut:?}");
+    // A spreadsheet sorted the rows by another column.
+    let (head, rows) = text.split_once('\n').unwrap();
+    let mut rows: Vec<&str> = rows.lines().collect();
+    rows.sort_by_key(|row| row.split(',').nth(9));
+    bench.write("sorted.csv", format!("{head}\n{}\n", rows.join("\n")));
+    let sorted = Ran::of(bench.without_key(&["overlap", "--from", "sorted.csv", "--json"]).output().unwrap());
+    assert_eq!(titles(&sorted.out), expected.unwrap(), "{sorted:?}");
     for (name, content, says) in [
         ("other.csv", "a,b\n1,2\n", "line 1 is not a search"),
         ("other.jsonl", "{\"a\":1}\n", "line 1 is not a search"),
@@ -197,6 +204,11 @@ fn graph_files_are_private_and_only_files_of_this_program_are_replaced() {
     }
     let printed = offline(&bench, &["overlap", "--all", "--gexf", "-"]);
     assert_eq!(printed.out, text("graph.gexf"));
+    let before = text("nodes.csv");
+    let same =
+        offline(&bench, &["overlap", "--all", "--nodes", "nodes.csv", "--edges", "nodes.csv", "--force"]);
+    assert!(same.code == Some(2) && same.err.contains("need different files"), "{same:?}");
+    assert_eq!(text("nodes.csv"), before);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! `tgscan report`: a page about several accounts, from stored answers and output files.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -101,6 +103,18 @@ fn stored_answers_have_ages_and_missing_ones_are_named() {
     let none = offline(&bench, &["report", "carol_1", "-o", "none.html"]);
     assert!(none.code == Some(1) && none.err.contains("nothing was written"), "{none:?}");
     assert!(!bench.path("none.html").exists());
+}
+
+#[test]
+fn output_file_with_a_time_before_1970_is_reported_without_it() {
+    let bench = Bench::new(1);
+    let path = bench.write("out.jsonl", line("alice_1", &answer("alice_1", 1, &[1])));
+    let long_ago = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+    File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();
+    let ran =
+        Ran::of(bench.without_key(&["report", "--from", "out.jsonl", "-o", "case.html"]).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(page(&bench, "case.html").contains(">in out.jsonl</td>"));
 }
 
 #[test]
