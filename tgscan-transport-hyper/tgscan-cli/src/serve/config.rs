@@ -7,12 +7,16 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use tgscan_core::types::registry;
+use tokio::sync::Semaphore;
 
 use super::key_hash::KeyHash;
 use crate::args::BASE_URL;
 use crate::exit::Failure;
 use crate::location::{from_folder, is_database};
 use crate::toml_text;
+
+/// The longest time in a configuration, `1000years`: adding it to a time never overflows.
+const LONGEST: Duration = Duration::from_secs(1000 * 31_557_600);
 
 /// The configuration, as the file has it.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -180,6 +184,9 @@ impl Config {
         if limits.connections == 0 || limits.body_bytes == 0 {
             return Err("`limits.connections` and `limits.body_bytes` must be above 0".to_owned());
         }
+        if limits.connections > Semaphore::MAX_PERMITS {
+            return Err(format!("`limits.connections` must be at most {}", Semaphore::MAX_PERMITS));
+        }
         // What hyper needs to hold one line.
         if limits.head_bytes < 8192 {
             return Err("`limits.head_bytes` must be at least 8192".to_owned());
@@ -265,8 +272,9 @@ fn account() -> String {
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let duration = humantime::parse_duration(&text).ok().filter(|duration| !duration.is_zero());
-    duration.ok_or_else(|| D::Error::custom("expected a time such as \"30s\" or \"7days\""))
+    let duration = humantime::parse_duration(&text).ok();
+    let duration = duration.filter(|duration| !duration.is_zero() && *duration <= LONGEST);
+    duration.ok_or_else(|| D::Error::custom("expected a time such as \"30s\" or \"7days\", up to 1000years"))
 }
 
 fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -310,6 +318,8 @@ mod tests {
             ("listen = \"postgres://user:secret@host\"", "line 5: "),
             ("account = 5", "line 5: expected a string"),
             ("[limits]\ndeadline = \"secret\"", "line 6: expected a time"),
+            ("[limits]\ndrain = \"1001years\"", "line 6: expected a time"),
+            ("[limits]\nconnections = 9000000000000000000", "`limits.connections` must be at most"),
             ("[limits]\nconnections = \"secret\"", "line 6: expected usize"),
             ("[[keys]]\nname = \"a\"\nhash = \"secret\"", "line 7: expected `sha256:"),
             ("cap = 3", "line 5: duplicate key"),

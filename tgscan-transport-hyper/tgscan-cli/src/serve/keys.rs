@@ -38,7 +38,16 @@ pub(crate) fn add(path: &Path, command: &AddKey) -> Result<Code, Failure> {
     file.write_all(format!("{separator}{table}").as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)?;
-    print::bytes(format!("{key}\n").as_bytes())?;
+    print::bytes(format!("{key}\n").as_bytes()).map_err(|_| {
+        Failure::new(
+            Code::Other,
+            format!(
+                "the key could not be printed, and is lost: remove the `[[keys]]` table of {:?} from {}, and add it again",
+                command.name,
+                path.display()
+            ),
+        )
+    })?;
     print::note("this key is not shown again; a running gateway takes it after SIGHUP");
     Ok(Code::Done)
 }

@@ -20,6 +20,16 @@ fn a_key_is_printed_once_and_stored_as_a_hash() {
 }
 
 #[test]
+fn a_key_that_cannot_be_printed_is_reported_with_the_remedy() {
+    let world = World::new(100);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = world.command(&["keys", "add", "crawler"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("remove the `[[keys]]` table of \"crawler\" from gateway.toml"), "{error}");
+}
+
+#[test]
 fn a_key_is_not_added_to_a_file_with_errors() {
     let world = World::new(100);
     world.configure("kap = 3", "");
