@@ -149,7 +149,7 @@ impl Whole<'_> {
     /// Writes the file. A regular file is replaced when all of the new content is on the disk.
     pub(crate) fn write(&self, content: &[u8]) -> Result<(), Failure> {
         if self.path.as_os_str() == "-" {
-            return print::bytes(content);
+            return print::to_any_reader(print::bytes(content));
         }
         self.check()?;
         let written = match std::fs::metadata(self.path) {

@@ -23,6 +23,11 @@ pub(crate) fn text(text: &str) -> Result<(), Failure> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
 }
 
+/// Ignores that the reader of the output has gone, so that a command ends with its own exit code.
+pub(crate) fn to_any_reader(printed: Result<(), Failure>) -> Result<(), Failure> {
+    printed.or_else(|failure| if failure.is_quiet() { Ok(()) } else { Err(failure) })
+}
+
 /// Prints text for the user: through the pager if there is a terminal and one is set, as `gh` does. If the pager
 /// fails, prints the text directly.
 pub(crate) fn page(content: &str) -> Result<(), Failure> {

@@ -68,7 +68,7 @@ pub(crate) async fn print<M: Question>(
     );
     text += &costs.lines(to_pay, global.max_credits);
     text += &format!("{:>9}  credits are left\n", balance.answer.num_credits);
-    print::text(&text)
+    print::to_any_reader(print::text(&text))
 }
 
 /// The costs of searches so far.

@@ -106,26 +106,30 @@ pub(crate) fn csv_rows(rows: &[Vec<String>], is_safe: bool) -> Result<Vec<u8>, F
 /// Prints rows with the names of their columns: as a table if there are any, as CSV, or as a JSON array of objects.
 /// Cells are texts, numbers or null.
 pub(crate) fn print_rows(names: &[&str], rows: Vec<Vec<Value>>, format: Format) -> Result<(), Failure> {
+    if rows.is_empty() && !format.is_for_programs() {
+        return Ok(());
+    }
+    print::to_any_reader(rows_as(names, rows, format)?.print())
+}
+
+fn rows_as(names: &[&str], rows: Vec<Vec<Value>>, format: Format) -> Result<Printout, Failure> {
     if format.json {
         let names = || names.iter().map(ToString::to_string);
         let array: Vec<_> =
             rows.into_iter().map(|row| names().zip(row).collect::<Map<_, _>>().into()).collect();
-        return print::bytes(format!("{}\n", Value::Array(array)).as_bytes());
+        return Ok(Printout::Bytes(format!("{}\n", Value::Array(array)).into_bytes()));
     }
     let rows: Vec<Vec<String>> =
         rows.into_iter().map(|row| row.into_iter().map(cell_text).collect()).collect();
     if format.csv {
         let head: Vec<String> = names.iter().map(ToString::to_string).collect();
-        return print::bytes(&csv_rows(&[vec![head], rows].concat(), true)?);
-    }
-    if rows.is_empty() {
-        return Ok(());
+        return Ok(Printout::Bytes(csv_rows(&[vec![head], rows].concat(), true)?));
     }
     let mut table = Table::with_head(names.iter().map(|name| name.to_uppercase()).collect());
     for row in rows {
         table.add(row.iter().map(|cell| escape(cell)).collect());
     }
-    print::page(&table.to_string())
+    Ok(Printout::Text(table.to_string()))
 }
 
 /// Formats a cell of [`print_rows`] as text.

@@ -95,6 +95,22 @@ fn exit_code_of_an_uncertain_call_or_a_wrong_answer_stays_without_a_reader() {
 }
 
 #[test]
+fn exit_code_and_remedy_of_the_store_stay_without_a_reader() {
+    let bench = Bench::new(100);
+    bench.mock.script::<Search>([Fault::new(FaultKind::Reset).charged()]);
+    assert_eq!(bench.run_stored(&["search", "alice_1"]).code, Some(6));
+    for format in [&[][..], &["--json"], &["--csv"]] {
+        let uncertain = [&STORE[..], &["store", "uncertain"], format].concat();
+        let ran = without_reader(&bench, &uncertain);
+        assert!(ran.code == Some(6) && ran.err.contains("determines the cost"), "{ran:?}");
+        assert_eq!(on_full_disk(&bench, &uncertain).code, Some(1));
+    }
+    bench.write("bad", "not an account\n");
+    let plan = without_reader(&bench, &["batch", "bad", "--dry-run"]);
+    assert_eq!(plan.code, Some(2), "{plan:?}");
+}
+
+#[test]
 fn unreadable_answer_and_its_cost_are_reported_if_the_output_fails() {
     let bench = Bench::new(100);
     for run in [without_reader, on_full_disk] {
