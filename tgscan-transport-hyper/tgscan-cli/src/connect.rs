@@ -256,8 +256,8 @@ pub(crate) fn require_store(global: &Global, flags: &[(&str, bool)]) -> Result<(
 fn api_key(global: &Global) -> Result<ApiKey, Failure> {
     let text = if let Some(path) = &global.key_file {
         read_key_file(path)?
-    } else if let Some(text) = std::env::var_os(API_KEY) {
-        text.into_string().map_err(|_| settings::not_text(API_KEY))?
+    } else if let Some(text) = settings::text_of(API_KEY)? {
+        text
     } else if std::io::stdin().is_terminal() {
         let typed = rpassword::prompt_password("API key: ");
         typed.map_err(|error| Failure::usage(format!("the API key cannot be read: {error}")))?
@@ -280,7 +280,7 @@ pub(crate) fn parse_key(global: &Global, text: &str) -> Result<ApiKey, Failure> 
 pub(crate) fn key_source(global: &Global) -> String {
     match &global.key_file {
         Some(path) => format!("the file {}", escape(&path.display().to_string())),
-        None if std::env::var_os(API_KEY).is_some() => format!("the environment variable {API_KEY}"),
+        None if settings::has_key() => format!("the environment variable {API_KEY}"),
         None => "the terminal".to_owned(),
     }
 }

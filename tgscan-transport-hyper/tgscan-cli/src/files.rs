@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::json;
 use tgscan_core::types::UserQuery;
@@ -258,7 +260,7 @@ impl SetAside {
     /// Appends the response for an account, and returns the path of the file. Uses the temporary folder if the file
     /// beside the output cannot be written.
     pub(crate) fn keep(&mut self, account: &str, why: &str, credits: u64, body: &[u8]) -> io::Result<&Path> {
-        let line = json!({
+        let mut line = json!({
             "asked": account,
             "method": self.source.method,
             "test": self.source.is_test,
@@ -267,6 +269,9 @@ impl SetAside {
             "credits": credits,
             "response": String::from_utf8_lossy(body),
         });
+        if std::str::from_utf8(body).is_err() {
+            line["response_base64"] = BASE64_STANDARD.encode(body).into();
+        }
         let line = format!("{line}\n");
         if let Err(error) = self.append(line.as_bytes()) {
             let path = std::env::temp_dir().join(format!("tgscan-{}.set-aside.jsonl", std::process::id()));

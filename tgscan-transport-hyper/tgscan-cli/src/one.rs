@@ -14,7 +14,7 @@ use crate::limit::{Limit, Verdict};
 use crate::show::{self, Printout, Selection, Show};
 use crate::signals::{Signal, Signals};
 use crate::waiting::{TICK, Waiting};
-use crate::{connect, help, hint, print};
+use crate::{connect, help, hint, print, words};
 
 #[derive(Args)]
 pub(crate) struct SearchCommand {
@@ -215,7 +215,8 @@ impl End<'_> {
             print::note(&format!("not written; {kept}"));
         }
         if let Some(Storage::NotStored(error)) = reply.storage() {
-            print::note(&format!("warning: the answer could not be stored: {error}"));
+            let why = words::translated(&error.to_string());
+            print::note(&format!("warning: the answer could not be stored: {why}"));
         }
         if !self.global.quiet {
             print::note(&self.cost(&reply).await);

@@ -1,5 +1,6 @@
 //! Writes to standard output and standard error, which may be closed.
 
+use std::ffi::OsString;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +33,8 @@ pub(crate) fn to_any_reader(printed: Result<(), Failure>) -> Result<(), Failure>
 /// fails, prints the text directly.
 pub(crate) fn page(content: &str) -> Result<(), Failure> {
     let pager = ["TGSCAN_PAGER", "PAGER"].into_iter().find_map(std::env::var_os);
-    let Some(pager) = pager.filter(|pager| !pager.is_empty() && pager != "cat") else { return text(content) };
+    let is_program = |pager: &OsString| !matches!(pager.to_string_lossy().trim(), "" | "cat");
+    let Some(pager) = pager.filter(is_program) else { return text(content) };
     if !std::io::stdout().is_terminal() {
         return text(content);
     }

@@ -104,8 +104,7 @@ pub(crate) fn resolve(global: &mut Global) -> Result<Settings, Failure> {
     };
     let layers = layers(file, profile.as_deref(), path.as_deref())?;
     let mut pick = Picker { layers, lines: Vec::new() };
-    let has_key = std::env::var_os(API_KEY).is_some();
-    if has_key && global.key_file.is_none() {
+    if has_key() && global.key_file.is_none() {
         pick.lines.push(("key", "(not shown)".to_owned(), Source::Environment(API_KEY.to_owned())));
     } else {
         global.key_file = pick.path("key_file", global.key_file.take())?;
@@ -242,6 +241,11 @@ impl Picker {
     }
 }
 
+/// Returns whether the environment has an API key.
+pub(crate) fn has_key() -> bool {
+    std::env::var_os(API_KEY).is_some_and(|key| !key.is_empty())
+}
+
 /// Returns the environment variable of a setting.
 fn variable(name: &str) -> String {
     format!("TGSCAN_{}", name.to_uppercase())
@@ -251,12 +255,9 @@ fn variable(name: &str) -> String {
 /// answers would be lost or cost more.
 pub(crate) fn text_of(variable: &str) -> Result<Option<String>, Failure> {
     let text = std::env::var_os(variable).map(OsString::into_string).transpose();
-    let text = text.map_err(|_| not_text(variable))?;
+    let text =
+        text.map_err(|_| Failure::usage(format!("{variable} is not UTF-8; set it again or unset it")))?;
     Ok(text.filter(|text| !text.is_empty()))
-}
-
-pub(crate) fn not_text(variable: &str) -> Failure {
-    Failure::usage(format!("{variable} is not UTF-8; set it again or unset it"))
 }
 
 fn read(path: &Path) -> Result<(File, bool), Failure> {

@@ -1,7 +1,7 @@
 //! The command line's words for functions and settings in texts of the SDK.
 
 /// Names in texts of the SDK, and their names on the command line.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 12] = [
     ("`attempt_timeout`", "the time limit (--timeout)"),
     ("`read_timeout`", "the time limit (--timeout)"),
     ("`connect_timeout`", "the time limit for connecting"),
@@ -9,6 +9,7 @@ const NAMES: [(&str, &str); 11] = [
     ("`max_body_size`", "the size limit"),
     ("`extra_roots_pem`", "--ca"),
     (", or allow it explicitly with `allow_plain_http`", ""),
+    (", or allow it explicitly with `Api::with_plain_http_base_url`", ""),
     ("`Client::reconcile` or `Account::resolve`", "`tgscan store reconcile` or `tgscan store resolve`"),
     ("`Client::reconcile`", "`tgscan store reconcile`"),
     ("`Account::resolve`", "`tgscan store resolve`"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tgscan_core::error::InvalidApiKey;
 use tgscan_core::store::{Selection, Store, StorePolicy};
 use tgscan_core::{Api, ApiKey, Book, Budget, Client, Drained, Reserve, RetryPolicy};
-use tgscan_transport_hyper::HyperTransport;
+use tgscan_transport_hyper::{BuildError, HyperTransport};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
@@ -19,7 +19,7 @@ use super::recorder::Registry;
 use super::routes::{Route, routes};
 use super::{metrics, tls};
 use crate::exit::Failure;
-use crate::{location, settings};
+use crate::{location, settings, words};
 
 /// The time limit for the store to answer a readiness check.
 const READY: Duration = Duration::from_secs(2);
@@ -174,7 +174,9 @@ impl State {
         let service = &config.service;
         let api = |key| {
             let api = Api::with_base_url(&service.base_url, key);
-            let api = api.map_err(|error| Failure::usage(format!("service.base_url: {error}")))?;
+            let api = api.map_err(|error| {
+                Failure::usage(format!("service.base_url: {}", words::translated(&error.to_string())))
+            })?;
             // So that most calls end before the deadline of their callers.
             let mut retry = RetryPolicy::default();
             retry.max_elapsed = config.limits.deadline / 2;
@@ -224,7 +226,8 @@ fn transport(config: &Config) -> Result<HyperTransport, Failure> {
     if let Some(path) = &config.service.ca {
         builder = builder.extra_roots_pem(read(path)?);
     }
-    builder.build().map_err(|error| Failure::usage(error.to_string()))
+    let wrong = |error: BuildError| error.to_string().replace("`extra_roots_pem`", "`service.ca`");
+    builder.build().map_err(|error| Failure::usage(wrong(error)))
 }
 
 fn live_key(config: &Config) -> Result<ApiKey, Failure> {

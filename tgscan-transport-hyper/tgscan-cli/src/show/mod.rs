@@ -141,11 +141,11 @@ pub(crate) fn cell_text(cell: Value) -> String {
     }
 }
 
-/// Returns the width of the terminal, else the value of `COLUMNS`.
+/// Returns the width of the terminal, else the value of `COLUMNS`, where 0 means unknown.
 fn screen_width() -> Option<usize> {
     let stdout = std::io::stdout();
     if stdout.is_terminal() {
         return terminal_size::terminal_size_of(stdout).map(|(width, _)| usize::from(width.0));
     }
-    std::env::var("COLUMNS").ok()?.parse().ok()
+    std::env::var("COLUMNS").ok()?.parse().ok().filter(|width| *width > 0)
 }

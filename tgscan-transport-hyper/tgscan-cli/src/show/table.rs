@@ -91,7 +91,7 @@ pub(super) fn width(text: &str) -> usize {
 /// The text in at most `columns` columns, cut between the characters that people see.
 pub(crate) fn cut(text: &str, columns: usize) -> String {
     // Marks above and below take no column, and pile up.
-    let most = columns * 4;
+    let most = columns.saturating_mul(4);
     if width(text) <= columns && text.chars().count() <= most {
         return text.to_owned();
     }

@@ -1,5 +1,7 @@
 //! Prints calls with their answers.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tgscan_core::store::{AccountName, Answer, Call, CallId, CallState};
@@ -81,6 +83,9 @@ struct Line<'a> {
     state: Option<&'static str>,
     credits: Option<u64>,
     answer: Option<Body>,
+    /// The bytes of an answer that is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer_base64: Option<String>,
 }
 
 /// An answer: as received if it is JSON in one line, else as text.
@@ -117,6 +122,9 @@ fn line<'a>(
             .map(|call| call.entry.charged())
             .or_else(|| answer.map(|answer| answer.credits.charged())),
         answer: body,
+        answer_base64: answer
+            .filter(|answer| std::str::from_utf8(&answer.body).is_err())
+            .map(|answer| BASE64_STANDARD.encode(&answer.body)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use tgscan_mock::types::{Balance, Search, SearchAnswer, UserQuery};
 use tgscan_mock::{Expect, Fault, FaultKind, Mock};
 
-use crate::support::{Bench, PRICE, Ran, STORE, accounts, charged, list};
+use crate::support::{Bench, PRICE, Ran, STORE, accounts, canned, charged, list};
 
 fn reset() -> Fault {
     Fault::new(FaultKind::Reset).charged()
@@ -172,6 +172,21 @@ fn answer_to_another_question_is_set_aside_and_not_written() {
             assert_eq!(accounts(&bench.path("out.jsonl")).len(), 3);
         }
     }
+}
+
+#[test]
+fn bytes_that_are_not_text_are_kept_unchanged() {
+    let bench = Bench::new(100);
+    let url = canned(b"\xff\xfe");
+    let search = ["--base-url", &url, "search", "alice_1"];
+    assert_eq!(Ran::of(bench.elsewhere(&search).output().unwrap()).code, Some(6));
+    let kept = std::fs::read_to_string(bench.path("tgscan.set-aside.jsonl")).unwrap();
+    assert!(kept.contains("\"response_base64\":\"//4=\""), "{kept}");
+    let stored =
+        |arguments: &[&str]| Ran::of(bench.elsewhere(&[&STORE[..], arguments].concat()).output().unwrap());
+    assert_eq!(stored(&search).code, Some(6));
+    let exported = stored(&["store", "export"]);
+    assert!(exported.out.contains("\"answer_base64\":\"//4=\""), "{exported:?}");
 }
 
 #[test]

@@ -65,6 +65,12 @@ fn key_comes_from_environment_or_file_and_is_never_shown() {
         |path: &str| Ran::of(bare(&["--base-url", &url, "--key-file", path, "balance"]).output().unwrap());
     assert_eq!(from_file(key.to_str().unwrap()).out, "100 credits\n");
     assert_eq!(from_file("no/such/file").code, Some(2));
+    let mut empty = bare(&["--base-url", &url, "balance"]);
+    empty.env("TGSCAN_API_KEY", "").env("TGSCAN_KEY_FILE", &key);
+    assert_eq!(Ran::of(empty.output().unwrap()).out, "100 credits\n", "an empty variable is none");
+    let exposed =
+        Ran::of(bench.elsewhere(&["--base-url", "http://example.com", "balance"]).output().unwrap());
+    assert!(exposed.code == Some(2) && exposed.err.trim_end().ends_with("use `https`"), "{exposed:?}");
     let wrong = bench.write("wrong", "s3cret-key");
     let ran = from_file(wrong.to_str().unwrap());
     assert_eq!(ran.code, Some(3), "{ran:?}");

@@ -111,6 +111,22 @@ fn names_of_all_kinds_keep_their_columns_at_any_width() {
 }
 
 #[test]
+fn paid_answer_is_shown_whole_at_a_width_of_no_terminal() {
+    let bench = Bench::new(1000);
+    bench.expect(Expect::<Search>::any().then_answer(names_of_all_kinds()).repeated());
+    let search = |columns: &str| {
+        let mut command = bench.command(&["search", "alice_1", "--quiet"]);
+        Ran::of(command.env("COLUMNS", columns).output().unwrap()).out
+    };
+    let whole = search("1000");
+    assert!(whole.contains("https://t.me/"), "{whole}");
+    for columns in ["", "0", "18446744073709551615"] {
+        assert_eq!(search(columns).lines().count(), whole.lines().count(), "{columns}");
+    }
+    assert_eq!(search("0"), search(""));
+}
+
+#[test]
 fn account_without_groups_is_said_in_a_sentence() {
     let bench = Bench::new(1000);
     let mut answer = SearchAnswer::default();

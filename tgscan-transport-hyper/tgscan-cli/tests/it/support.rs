@@ -227,7 +227,8 @@ pub(crate) fn charged(err: &str) -> u64 {
 
 /// A service that answers each search with this body, and any other request with a balance. Returns its URL. Ends with the
 /// test's process.
-pub(crate) fn canned(search: String) -> String {
+pub(crate) fn canned(search: impl Into<Vec<u8>>) -> String {
+    let search = search.into();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -239,7 +240,7 @@ pub(crate) fn canned(search: String) -> String {
     url
 }
 
-fn answer(stream: &mut std::net::TcpStream, search: &str) -> Option<()> {
+fn answer(stream: &mut std::net::TcpStream, search: &[u8]) -> Option<()> {
     use std::io::{BufRead, BufReader, Read, Write};
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let (mut line, mut length, mut is_search) = (String::new(), 0, None);
@@ -259,11 +260,11 @@ fn answer(stream: &mut std::net::TcpStream, search: &str) -> Option<()> {
         }
     }
     reader.read_exact(&mut vec![0; length]).ok()?;
-    let balance = r#"{"status":"ok","result":{"num_credits":1000}}"#;
+    let balance = &br#"{"status":"ok","result":{"num_credits":1000}}"#[..];
     let body = if is_search == Some(true) { search } else { balance };
     let head = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).ok()
+    stream.write_all(&[head.as_bytes(), body].concat()).ok()
 }
