@@ -199,7 +199,8 @@ fn cap_reached(cap: &CapReached) -> Answer {
         None => ("cap_reached", "the cap of the gateway"),
     };
     let help = if cap.would_fit_if_resolved() {
-        "; calls that may have been charged count too, until `tgscan store reconcile` or `tgscan store resolve` resolves them"
+        "; calls that may have been charged count too, until `tgscan store reconcile --store STORE`, with the gateway's store, \
+         resolves them"
     } else {
         ""
     };
@@ -225,12 +226,13 @@ fn store_refusal(refusal: &StoreRefusal) -> Answer {
             let message = match charged {
                 Some(credits) => format!(
                     "call {call} asked the same, cost {credits} credits and returned no answer, so nothing was sent; \
-                     `tgscan store resolve {call} {credits}` lets the question be asked (and paid) again"
+                     `tgscan store resolve {call} {credits} --store STORE`, with the gateway's store, lets the question be \
+                     asked (and paid) again"
                 ),
                 None => format!(
                     "call {call} asked the same, may have been charged and returned no answer, so nothing was sent; \
-                     resolve it with `tgscan store reconcile`, or with `tgscan store resolve {call} CREDITS` if you \
-                     know its cost"
+                     resolve it with `tgscan store reconcile --store STORE`, with the gateway's store, or with \
+                     `tgscan store resolve {call} CREDITS --store STORE` if you know its cost"
                 ),
             };
             Answer::refusal(StatusCode::CONFLICT, "uncertain", &message)
@@ -270,7 +272,8 @@ fn consequence(error: &Error) -> String {
     match (error.credits(), error.call()) {
         (Credits::Uncertain, Some(call)) => format!(
             "; it may have been charged, so the same question is not sent again until call {call} is resolved with \
-             `tgscan store reconcile` or `tgscan store resolve {call} CREDITS`"
+             `tgscan store reconcile --store STORE`, with the gateway's store, or `tgscan store resolve {call} CREDITS \
+             --store STORE`"
         ),
         (Credits::Uncertain, None) => "; it may have been charged".to_owned(),
         _ => String::new(),
