@@ -4,6 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Deserialize;
 
 use crate::args::Global;
 use crate::exit::{Code, Failure};
@@ -14,7 +15,7 @@ use crate::{connect, files, help, location, print, toml_text};
 /// How answers are kept.
 #[derive(Args)]
 pub(crate) struct InitCommand {
-    /// Replace the configuration
+    /// Replace the key and the configuration; the account, the store and the limits stay unless flags change them
     #[arg(long)]
     force: bool,
 }
@@ -23,8 +24,16 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
     let path = settings::path().ok_or_else(|| {
         Failure::usage("no folder for the configuration is known; set TGSCAN_CONFIG to a file")
     })?;
-    let profile = global.profile.clone();
+    let profile = match global.profile.clone() {
+        Some(profile) => Some(profile),
+        None => settings::text_of(settings::PROFILE)?,
+    };
     let mut file = read(&path, profile.as_deref(), command.force)?;
+    // Another store would not have its answers, which would be paid for again.
+    let old = match &profile {
+        Some(name) => file.profiles.get(name).cloned().unwrap_or_default(),
+        None => Values::deserialize(file.values.clone()).unwrap_or_default(),
+    };
     // The replaced settings do not count.
     global.profile = None;
 
@@ -57,22 +66,27 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
         test_key: global.test_key.then_some(true),
         base_url: global.base_url.clone(),
         ca: global.ca.as_ref().map(|path| location::text(&here.join(path))).transpose()?,
-        account: global.account.clone(),
+        account: global.account.clone().or(old.account),
+        max_credits: old.max_credits,
+        max_cost_per_search: old.max_cost_per_search,
         ..Values::default()
     };
     let question =
         "Keep answers on this computer, so that no question is paid for twice? They are personal data.";
     if !global.no_store && answers.yes(question)? {
         let usual = settings::data_folder().map(|folder| folder.join(store_name(profile.as_deref())));
-        values.store = Some(match (&global.store, usual) {
-            (Some(store), _) => location::from_folder(&here, store)?,
-            (None, Some(path)) => location::text(&here.join(path))?,
-            (None, None) => return Err(Failure::usage("no folder for data is known; use --store FILE")),
+        values.store = Some(match (&global.store, old.store, usual) {
+            (Some(store), ..) => location::from_folder(&here, store)?,
+            (None, Some(store), _) => store,
+            (None, None, Some(path)) => location::text(&here.join(path))?,
+            (None, None, None) => {
+                return Err(Failure::usage("no folder for data is known; use --store FILE"));
+            }
         });
         let shown = |time| humantime::format_duration(time).to_string();
-        let max_age = shown(global.max_age.unwrap_or(MAX_AGE));
+        let max_age = global.max_age.map(shown).or(old.max_age).unwrap_or_else(|| shown(MAX_AGE));
         values.max_age = Some(answers.time("Use stored answers up to this age", &max_age)?);
-        let keep_for = shown(global.keep_for.unwrap_or(KEEP_FOR));
+        let keep_for = global.keep_for.map(shown).or(old.keep_for).unwrap_or_else(|| shown(KEEP_FOR));
         values.keep_for = Some(answers.time("Remove answers after", &keep_for)?);
     }
     write_private(&key_path, format!("{text}\n").as_bytes())?;

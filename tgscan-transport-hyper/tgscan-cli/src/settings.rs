@@ -16,7 +16,7 @@ use crate::toml_text;
 pub(crate) const API_KEY: &str = "TGSCAN_API_KEY";
 /// The variable with the path of the configuration file, which overrides the platform's folder.
 const CONFIG: &str = "TGSCAN_CONFIG";
-const PROFILE: &str = "TGSCAN_PROFILE";
+pub(crate) const PROFILE: &str = "TGSCAN_PROFILE";
 /// The default time for which stored answers are used.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The default time after which questions and answers are removed.

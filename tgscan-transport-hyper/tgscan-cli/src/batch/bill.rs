@@ -200,7 +200,7 @@ impl Bill {
         let is_unclear = uncertain + before > 0;
         let mut commands = Vec::new();
         if self.stopped == Some(Stop::Key) && connect::is_key_from_init(global) {
-            commands.push(help::command(global, "init --force"));
+            commands.push(help::init_again(global));
         }
         if is_unclear && global.store.is_some() {
             commands.push(help::command(global, "store reconcile"));

@@ -93,12 +93,39 @@ fn batch_whose_key_is_withdrawn_continues_after_init() {
     let batch = ["batch", "list", "--jobs", "1", "--out", "out.jsonl"];
     let ran = configured(&bench, &batch);
     assert!(ran.code == Some(3) && ran.err.contains("refuses the API key from the file"), "{ran:?}");
-    let next = "next: tgscan init --force && tgscan batch list --jobs 1 --out out.jsonl\n";
-    assert!(ran.err.ends_with(next), "{ran:?}");
+    let next = format!(
+        "next: tgscan init --force --base-url {} && tgscan batch list --jobs 1 --out out.jsonl\n",
+        bench.server.url()
+    );
+    assert!(ran.err.ends_with(&next), "{ran:?}");
     bench.mock.clear_script();
     assert_eq!(init(&bench, &["--force"], &typed).code, Some(0));
     assert_eq!(configured(&bench, &batch).code, Some(0));
     assert_eq!(bench.spent(), 3 * PRICE);
+}
+
+/// Otherwise answers in the store would be paid for again, without the limit.
+#[test]
+fn init_replaces_the_key_and_keeps_the_store_and_the_limits() {
+    let bench = Bench::new(100);
+    let typed = format!("{}\n\n\n\n", Mock::LIVE_KEY);
+    let settings = "account = \"team\"\nmax_credits = 5\nstore = \"answers\"\nmax_age = \"2days\"\nkeep_for = \"3days\"\n";
+    let profile = format!("[profiles.work]\nkey_file = \"old-key\"\n{settings}");
+    for (text, environment) in [(settings.to_owned(), ""), (profile, "work")] {
+        let path = bench.write("config.toml", text);
+        let mut command = bench.without_key(&["init", "--force", "--base-url", &bench.server.url()]);
+        command.env("TGSCAN_CONFIG", &path).env("TGSCAN_PROFILE", environment).stdin(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let written = std::fs::read_to_string(path).unwrap();
+        for setting in settings.lines() {
+            assert!(written.contains(setting), "{setting} in {written}");
+        }
+        assert_eq!(written.contains("[profiles.work]"), environment == "work", "{written}");
+        assert!(!written.contains("old-key"), "{written}");
+    }
 }
 
 #[test]
