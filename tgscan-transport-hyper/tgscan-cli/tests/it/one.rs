@@ -67,7 +67,7 @@ fn key_comes_from_environment_or_file_and_is_never_shown() {
     assert_eq!(from_file("no/such/file").code, Some(2));
     let mut empty = bare(&["--base-url", &url, "balance"]);
     empty.env("TGSCAN_API_KEY", "").env("TGSCAN_KEY_FILE", &key);
-    assert_eq!(Ran::of(empty.output().unwrap()).out, "100 credits\n", "an empty variable is none");
+    assert_eq!(Ran::of(empty.output().unwrap()).out, "100 credits\n", "an empty variable counts as unset");
     let exposed =
         Ran::of(bench.elsewhere(&["--base-url", "http://example.com", "balance"]).output().unwrap());
     assert!(exposed.code == Some(2) && exposed.err.trim_end().ends_with("use `https`"), "{exposed:?}");

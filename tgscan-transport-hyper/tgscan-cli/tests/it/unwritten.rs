@@ -47,7 +47,7 @@ fn mismatched() -> SearchAnswer {
 #[test]
 fn answer_is_printed_directly_if_the_pager_fails() {
     let bench = Bench::new(100);
-    for pager in ["no-such-pager", "/dev/null", "less --no-such-flag"] {
+    for pager in ["no-such-pager", "/dev/null", "less --no-such-flag", " "] {
         let shown = Ran::on_terminal_with(&bench, 80, &["search", "alice_1"], &[("PAGER", pager)]);
         assert!(shown.contains("https://t.me/") && shown.contains("2 credits charged"), "{pager}: {shown}");
     }
