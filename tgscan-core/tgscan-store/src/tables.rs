@@ -19,13 +19,13 @@ use crate::answer;
 pub(crate) enum Table {
     /// By key: the row of the question. Then its answered calls except the latest, by key and id.
     Questions,
-    /// Calls by the time at which they are due, and id: the people that they name.
+    /// Calls by the time at which they are due, and id.
     Due,
     /// By number: the entry.
     Journal,
     /// By id: the call.
     Calls,
-    /// Unresolved calls by id: the people that they name.
+    /// Unresolved calls by id.
     Unresolved,
     /// By label and service, as JSON: the account as an [`Account`].
     Accounts,
@@ -134,7 +134,7 @@ pub(crate) fn read(tables: &impl Reads, name: &AccountName, rows: &Selection, no
         Selection::Calls { after, limit } => found.calls = calls(tables, number, *after, *limit)?,
         Selection::Journal { after, limit } => found.journal = journal(tables, number, *after, *limit)?,
         index => {
-            for id in find::find(tables, name, number, index, now)? {
+            for id in find::find(tables, number, index, now)? {
                 match call(tables, number, id) {
                     Ok(call) => found.calls.extend(call),
                     // A damaged row delays only its own expiry.
@@ -244,11 +244,11 @@ fn apply(
     for (before, after) in &changes.calls {
         let Some(id) = after.as_ref().or(before.as_ref()).map(|call| call.id) else { continue };
         let (old, new) = (entries(number, before.as_ref()), entries(number, after.as_ref()));
-        for (key, _) in old.iter().filter(|(key, _)| new.iter().all(|(other, _)| key != other)) {
+        for key in old.iter().filter(|key| !new.contains(key)) {
             tables.set(key, None)?;
         }
-        for (key, value) in new.iter().filter(|entry| !old.contains(entry)) {
-            tables.set(key, Some(value))?;
+        for key in new.iter().filter(|key| !old.contains(key)) {
+            tables.set(key, Some(&[]))?;
         }
         let entry = |question: &Question| text_id_key(Table::Questions, number, &question.key(), id);
         match (answers(before.as_ref()), answers(after.as_ref())) {
@@ -269,28 +269,17 @@ fn apply(
     Ok(())
 }
 
-/// Returns the rows of a call in the indexes. A call with a question is due, unresolved, or in flight, so a search for a
-/// person reads these rows and the calls in flight.
-fn entries(number: u32, call: Option<&Call>) -> Vec<(Vec<u8>, Vec<u8>)> {
+/// Returns the keys of a call in the indexes.
+fn entries(number: u32, call: Option<&Call>) -> Vec<Vec<u8>> {
     let Some(call) = call else { return Vec::new() };
-    let mut entries = Vec::new();
-    if call.is_unresolved() {
-        entries.push((key(Table::Unresolved, number, call.id), join(&call.people)));
-    }
-    if let Some(due) = call.due_at() {
-        entries.push((pair_key(Table::Due, number, due, call.id), join(&call.people)));
-    }
-    entries
+    let unresolved = call.is_unresolved().then(|| key(Table::Unresolved, number, call.id));
+    let due = call.due_at().map(|due| pair_key(Table::Due, number, due, call.id));
+    unresolved.into_iter().chain(due).collect()
 }
 
 /// Returns the question that a call answers.
 fn answers(call: Option<&Call>) -> Option<&Question> {
     call.filter(|call| call.is_answered)?.question.as_ref()
-}
-
-/// Joins names with 0xff, which no text contains.
-fn join(people: &[String]) -> Vec<u8> {
-    people.iter().map(String::as_bytes).collect::<Vec<_>>().join(&0xff)
 }
 
 fn question(tables: &impl Reads, number: u32, key: &str) -> Result<Option<QuestionRow>> {
