@@ -222,7 +222,7 @@ impl Account {
             }
             if calls == last {
                 return Err(StoreError::new(
-                    "the store did not remove questions and answers; check its implementation",
+                    "the store did not remove questions and answers; their rows are damaged, or its implementation is wrong",
                 ));
             }
             last.clone_from(&calls);

@@ -218,7 +218,9 @@ impl Work {
             return Done::Granted(call.id);
         }
         let joined = claim.joined.and_then(|id| self.calls.get(&id));
-        let has_joined = joined.is_some_and(|call| call.is_answered && call.question.is_some());
+        // A database that was restored may have another call with the same id.
+        let has_joined =
+            joined.is_some_and(|call| call.is_answered && call.question.as_ref() == Some(&*claim.question));
         let age = row.age(now);
         if has_joined || claim.max_age.is_some_and(|max_age| age.is_some_and(|age| age <= max_age)) {
             return Done::Answered;

@@ -136,6 +136,18 @@ fn operations_of_a_claim_do_not_change_another_call_with_its_id() {
 }
 
 #[test]
+fn answer_of_a_call_that_has_the_id_of_the_joined_one_is_not_taken_for_its_answer() {
+    let mut tables = Tables::default();
+    // A restored database gave the id to another question.
+    run(&mut tables, 1, &[claim_of("query=other", 1)]);
+    run(&mut tables, 1, &[Operation::Settle { call: 1, settlement: answered(1) }]);
+    let join =
+        |form, token| Operation::Claim(Claim { joined: Some(1), max_age: None, ..Claim::of(form, token) });
+    let done = run(&mut tables, 1, &[join("query=other", 2), join(QUERY, 3)]);
+    assert!(matches!(done[..], [Done::Answered, Done::Granted(2)]), "{done:?}");
+}
+
+#[test]
 fn charge_of_a_free_method_during_a_comparison_counts_once() {
     let cost = Cost { charged: 3, uncertain: 0 };
     let compare = |book: &mut Book, now, balance, charge_first| {
