@@ -41,6 +41,7 @@ pub(super) fn target(mut path: PathBuf) -> PathBuf {
 
 /// Opens the store in a file, or creates it. Changes nothing before it holds the file's lock.
 pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
+    check_kind(path)?;
     for _ in 0..ATTEMPTS {
         match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => {
@@ -178,29 +179,43 @@ pub(super) fn is_same(path: &Path, open: Option<Identity>) -> bool {
     open.is_some() && identity(std::fs::metadata(path)) == open
 }
 
-/// Refuses a file that is not a store, or has another version.
-fn check(mut file: &File) -> Result<(), StoreError> {
-    let mut start = [0; MAGIC.len() + 4];
-    match file.read_exact(&mut start) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-            return Err(StoreError::new(
-                "is empty or truncated; restore it from a backup, or remove it to start with an empty store",
-            ));
+/// Refuses a path that is not a file: opening or reading a pipe could wait without a limit.
+pub(super) fn check_kind(path: &Path) -> Result<(), StoreError> {
+    match std::fs::metadata(path) {
+        Ok(data) if !data.is_file() => {
+            Err(StoreError::new("cannot be opened, because it is not a regular file; choose another path"))
         }
-        Err(error) => return Err(io("cannot be read", &error)),
+        _ => Ok(()),
     }
-    let (magic, version) = start.split_at(MAGIC.len());
-    if magic != MAGIC {
-        return Err(StoreError::new("is not a store of this SDK; choose another file"));
+}
+
+/// Refuses a file that is not a store, or has another version.
+fn check(file: &File) -> Result<(), StoreError> {
+    match version(file) {
+        Ok(Some(version)) => check_version(version),
+        Ok(None) => Err(StoreError::new("is not a store of this SDK; choose another file")),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(StoreError::new(
+            "is empty or truncated; restore it from a backup, or remove it to start with an empty store",
+        )),
+        Err(error) => Err(io("cannot be read", &error)),
     }
-    let version = version.first_chunk().map(|version| u32::from_le_bytes(*version));
-    match version.filter(|version| *version != VERSION) {
-        None => Ok(()),
-        Some(other) => Err(StoreError::new(format!(
-            "has version {other} of the store's format, but this program supports version {VERSION}; use a matching version of the program"
-        ))),
+}
+
+/// Reads the version of a store; `None` if the file does not begin like one.
+pub(super) fn version(mut file: &File) -> std::io::Result<Option<u32>> {
+    let (mut magic, mut version) = ([0; MAGIC.len()], [0; 4]);
+    file.read_exact(&mut magic)?;
+    file.read_exact(&mut version)?;
+    Ok((magic == *MAGIC).then_some(u32::from_le_bytes(version)))
+}
+
+pub(super) fn check_version(version: u32) -> Result<(), StoreError> {
+    if version == VERSION {
+        return Ok(());
     }
+    Err(StoreError::new(format!(
+        "has version {version} of the store's format, but this program supports version {VERSION}; use a matching version of the program"
+    )))
 }
 
 pub(super) fn io(what: &str, error: &std::io::Error) -> StoreError {

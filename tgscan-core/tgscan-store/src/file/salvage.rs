@@ -42,12 +42,17 @@ impl FileStore {
     /// ```
     ///
     /// # Errors
-    /// If the file cannot be opened for reading, or is open in another process.
+    /// If the file cannot be opened for reading, is open in another process, or has another version.
     pub fn salvage(path: impl AsRef<Path>) -> Result<Salvage, StoreError> {
         let path = path.as_ref();
         let open = || {
+            open::check_kind(path)?;
             let file = OpenOptions::new().read(true).open(path);
             let file = file.map_err(|error| open::io("cannot be opened for reading", &error))?;
+            // The rows of another version would be overlooked. If the beginning is damaged, the version is unknown.
+            if let Ok(Some(version)) = open::version(&file) {
+                open::check_version(version)?;
+            }
             Pages::lock(file, false).map_err(|error| explain(&error))
         };
         let pages = open().map_err(|error| name(path, &error))?;

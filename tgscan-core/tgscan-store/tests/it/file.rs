@@ -57,6 +57,24 @@ fn file_that_is_no_store_is_refused_and_left_alone() {
 
 #[cfg(unix)]
 #[test]
+fn pipe_is_refused_without_waiting_for_its_other_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let (sender, refused) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for opened in [FileStore::open(&path).map(drop), FileStore::salvage(&path).map(drop)] {
+            sender.send(opened).unwrap();
+        }
+    });
+    for _ in 0..2 {
+        let error = refused.recv_timeout(std::time::Duration::from_secs(60)).expect("it waits").unwrap_err();
+        assert!(error.to_string().contains("is not a regular file"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn dangling_link_is_followed_or_refused() {
     use std::os::unix::fs::symlink;
     let directory = tempfile::tempdir().unwrap();

@@ -150,6 +150,19 @@ fn corrupted_file_gives_paid_answers_and_no_panic() {
 }
 
 #[test]
+fn file_of_another_version_is_refused_instead_of_read_as_empty() {
+    let directory = memory_directory();
+    let path = directory.path().join("copy");
+    let (mut bytes, _) = file(directory.path(), true);
+    for version in [1, 99] {
+        bytes[12] = version;
+        std::fs::write(&path, &bytes).unwrap();
+        let error = FileStore::salvage(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("has version {version} ")), "{error}");
+    }
+}
+
+#[test]
 fn missing_file_and_file_in_use_are_errors() {
     let directory = memory_directory();
     let path = directory.path().join("store");
