@@ -1,14 +1,17 @@
 //! A connection to the server, and the statements prepared on it.
 
 use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
+use tgscan_core::bytes::BytesMut;
 use tokio::task::AbortHandle;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Error, Row, SimpleQueryMessage, SimpleQueryRow, Statement};
 
 use super::direct::is_direct;
@@ -36,6 +39,32 @@ const ATTEMPTS: usize = 10;
 /// A parameter of a statement.
 pub(super) type Parameter = (Box<dyn ToSql + Send + Sync>, Type);
 
+/// A value without a text. tokio-postgres logs the values of a statement at the level `debug`, and they contain questions
+/// and answers.
+struct Hidden<'a>(&'a (dyn ToSql + Sync));
+
+impl ToSql for Hidden<'_> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        self.0.to_sql_checked(kind, out)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, kind: &Type) -> Format {
+        self.0.encode_format(kind)
+    }
+
+    to_sql_checked!();
+}
+
+impl fmt::Debug for Hidden<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
+    }
+}
+
 /// A connection to the server, and the task that drives it. Dropping this closes the connection, even if the network is
 /// silent, so that the server ends its transaction.
 pub(super) struct Connection {
@@ -53,6 +82,8 @@ pub(super) struct Connection {
     prepared: Option<Mutex<HashMap<&'static str, Statement>>>,
     /// Whether a statement was not answered in time. The client does not notice if the network is silent.
     is_silent: AtomicBool,
+    /// The end of the last transaction.
+    pub(super) used: Instant,
 }
 
 /// A running statement. If it is dropped, its connection is not used again.
@@ -85,6 +116,7 @@ impl Connection {
             is_direct: false,
             prepared: None,
             is_silent,
+            used: Instant::now(),
         }
     }
 
@@ -184,7 +216,8 @@ impl Connection {
     }
 
     async fn run(&self, sql: &'static str, parameters: &[Parameter]) -> Result<Vec<Row>, Error> {
-        let values = parameters.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync));
+        let values: Vec<_> = parameters.iter().map(|(value, _)| Hidden(&**value)).collect();
+        let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
         let Some(prepared) = &self.prepared else {
             let types = parameters.iter().map(|(_, kind)| kind.clone());
             return self.client.query_typed(&self.text(sql), &values.zip(types).collect::<Vec<_>>()).await;

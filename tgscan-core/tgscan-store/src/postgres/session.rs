@@ -20,6 +20,8 @@ use super::target::Target;
 use super::write::{REMOVE, WRITE};
 use super::{account_bytes, millis, signed, unsigned};
 
+/// The number of leases after which an unused connection is closed.
+const UNUSED_LEASES: u32 = 4;
 /// The statements of a transaction, which its connections prepare.
 pub(super) const STATEMENTS: [&str; 3] = [LOAD, WRITE, REMOVE];
 
@@ -98,8 +100,18 @@ impl Shared {
         }
     }
 
-    pub(super) fn put_back(&self, client: Connection) {
+    pub(super) fn put_back(&self, mut client: Connection) {
+        client.used = Instant::now();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+    }
+
+    /// Closes connections that were not used for a while, except one for the next call.
+    fn close_unused(&self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.sort_by_key(|client| client.used);
+        let is_unused = |client: &&Connection| client.used.elapsed() > self.lease * UNUSED_LEASES;
+        let unused = idle.iter().rev().skip(1).filter(is_unused).count();
+        idle.drain(..unused);
     }
 
     /// Returns the number of an account. Creates its row if it is missing.
@@ -108,11 +120,17 @@ impl Shared {
             return Ok(number);
         }
         let name = [(Box::new(account_bytes(account)) as _, Type::BYTEA)];
-        client
-            .query("INSERT INTO {schema}.accounts (name) VALUES ($1) ON CONFLICT DO NOTHING", &name)
-            .await?;
-        let found = client.query("SELECT {account}", &name).await?;
-        let number = found.first().and_then(|row| row.get(0));
+        let find = async || -> Result<Option<i32>, Error> {
+            let found = client.query("SELECT {account}", &name).await?;
+            Ok(found.first().and_then(|row| row.get(0)))
+        };
+        let mut number = find().await?;
+        // Only if it is missing, because each insertion uses up a number, even without a row.
+        if number.is_none() {
+            let insert = "INSERT INTO {schema}.accounts (name) VALUES ($1) ON CONFLICT DO NOTHING";
+            client.query(insert, &name).await?;
+            number = find().await?;
+        }
         self.with_state(account, |state| state.number = number);
         number.ok_or(Failure::NoAccount)
     }
@@ -149,10 +167,18 @@ impl Shared {
 
 /// Becomes a new owner. Its number is random, because the sequence of a restored database or a promoted standby may return the
 /// number of an owner that it lacks and that is alive.
+///
+/// Removes owners whose lease expired more than a day ago. Like an expired lease, a missing owner means that its calls are lost.
 pub(super) async fn new_owner(client: &Connection, lease: Duration) -> Result<OwnerId, Error> {
     let lease = millis(lease);
     let insert = format!(
-        "INSERT INTO {{schema}}.owners (id, lease_until)
+        "WITH removed AS (
+            DELETE FROM {{schema}}.owners WHERE id = ANY (ARRAY(
+                SELECT id FROM {{schema}}.owners WHERE lease_until < {{now}} - 86400000
+                LIMIT 1000 FOR UPDATE SKIP LOCKED
+            ))
+        )
+        INSERT INTO {{schema}}.owners (id, lease_until)
         VALUES (1 + floor(random() * (1::bigint << 48))::bigint, {{now}} + {lease}) RETURNING id"
     );
     Ok(unsigned(client.change(&insert).await?.unwrap_or_default()))
@@ -165,6 +191,7 @@ pub(super) async fn renew_lease(shared: Weak<Shared>) {
         let pause = store.lease / 3;
         // A failed renewal is tried again, and a store without a lease writes nothing.
         let _ = timeout(pause, store.renew()).await;
+        store.close_unused();
         drop(store);
         tokio::time::sleep(pause).await;
     }

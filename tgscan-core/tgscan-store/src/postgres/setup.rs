@@ -14,11 +14,14 @@ use super::too_slow;
 use super::version::check_tables;
 
 const SCHEMA: &str = include_str!("schema.sql");
-/// Finds a privilege that the role lacks for settlements. Without it, calls could be claimed and paid, but not settled.
+/// Finds a privilege that the role lacks. Without some, calls could be claimed and paid, but not settled.
 const MISSING: &str = "
     SELECT privilege || ' on ' || name
-    FROM unnest('{answers,calls,people,questions}'::text[]) name, unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) privilege
-    WHERE NOT has_table_privilege($1 || '.' || name, privilege) ORDER BY name, privilege LIMIT 1";
+    FROM unnest('{accounts,answers,calls,journal,owners,people,questions}'::text[]) name,
+        unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) privilege
+    WHERE NOT has_table_privilege($1 || '.' || name, privilege)
+        AND NOT (privilege = 'DELETE' AND name IN ('accounts', 'journal'))
+    ORDER BY name, privilege LIMIT 1";
 
 impl Target {
     /// Connects, creates missing tables, and becomes an owner.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tgscan_core::store::{
-    AccountName, Call, CallState, Changes, Loaded, Lookup, Needs, Selection, Store, StorePolicy,
+    Account, AccountName, Call, CallState, Changes, Loaded, Lookup, Needs, Selection, Store, StorePolicy,
 };
 use tgscan_core::{Client, Credits, Storage};
 use tgscan_mock::types::Search;
@@ -229,6 +229,34 @@ fn owner_in_a_restored_database_has_another_number_than_one_that_it_lacks() {
     database.execute("CREATE TABLE alive AS SELECT id FROM owners; TRUNCATE owners RESTART IDENTITY");
     let _new = database.open();
     database.execute("DO $$ BEGIN ASSERT NOT EXISTS (SELECT FROM owners JOIN alive USING (id)); END $$");
+}
+
+#[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
+fn owners_whose_lease_expired_long_ago_are_removed() {
+    let database = Database::new();
+    drop(database.open());
+    database.execute(
+        "UPDATE owners SET lease_until = 5000; INSERT INTO owners SELECT 1, lease_until FROM owners",
+    );
+    let hour_ago = "((extract(epoch FROM now()) - 3600) * 1000)::bigint";
+    database.execute(&format!("UPDATE owners SET lease_until = {hour_ago} WHERE id = 1"));
+    drop(database.open());
+    database.execute(
+        "DO $$ BEGIN ASSERT (SELECT min(id) FROM owners) = 1 AND (SELECT count(*) FROM owners) = 2; END $$",
+    );
+}
+
+#[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
+fn opening_again_uses_up_no_number_of_an_account() {
+    let database = Database::new();
+    let purchase = |label: &str| {
+        let account = Account::new(Arc::new(database.open()), AccountName::new(label, "mock"));
+        runtime().block_on(account.record_purchase(1)).unwrap();
+    };
+    ["main", "main", "main", "other"].into_iter().for_each(purchase);
+    database.execute("DO $$ BEGIN ASSERT (SELECT max(number) FROM accounts) = 2; END $$");
 }
 
 #[test]

@@ -1,17 +1,17 @@
 //! Servers as administrators configure them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tgscan_core::Credits;
-use tgscan_core::store::{Lookup, StoreError};
+use tgscan_core::store::{Account, AccountName, Lookup, Store, StoreError};
 use tgscan_mock::Mock;
 use tgscan_mock::types::Search;
 use tgscan_store::PostgresStore;
 use tgscan_transport_hyper::TokioTimer;
 
-use crate::postgres::runtime;
+use crate::postgres::{open_with_short_lease, runtime};
 use crate::proxy::Proxy;
 use crate::server::server;
 use crate::servers::{Pooler, primary};
@@ -212,18 +212,51 @@ fn role_with_few_rights_uses_a_schema_of_an_administrator() {
 #[ignore = "needs the programs of a PostgreSQL server"]
 fn role_that_could_claim_but_not_settle_is_refused() {
     let admin = server().url();
-    drop(open(&admin, "no_delete").unwrap());
+    drop(open(&admin, "settling").unwrap());
+    let rights = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA settling";
     execute(
         &admin,
         &[
             "CREATE ROLE keeper LOGIN NOSUPERUSER",
-            "GRANT USAGE ON SCHEMA no_delete TO keeper",
-            "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA no_delete TO keeper",
+            "GRANT USAGE ON SCHEMA settling TO keeper",
+            &format!("GRANT {rights} TO keeper"),
+            "REVOKE DELETE ON settling.accounts, settling.journal FROM keeper",
         ],
     );
     let url = admin.replace("user=postgres", "user=keeper");
-    let error = open(&url, "no_delete").unwrap_err().to_string();
-    assert!(error.ends_with("schema no_delete: the role lacks a privilege: DELETE on answers"), "{error}");
+    drop(open(&url, "settling").unwrap());
+    for (privilege, table) in [("DELETE", "answers"), ("INSERT", "journal"), ("UPDATE", "owners")] {
+        execute(&admin, &[&format!("REVOKE {privilege} ON settling.{table} FROM keeper")]);
+        let error = open(&url, "settling").unwrap_err().to_string();
+        let expected = format!("schema settling: the role lacks a privilege: {privilege} on {table}");
+        assert!(error.ends_with(&expected), "{error}");
+        execute(&admin, &[&format!("GRANT {privilege} ON settling.{table} TO keeper")]);
+    }
+}
+
+#[test]
+#[ignore = "needs the programs of a PostgreSQL server"]
+fn connections_of_a_peak_are_closed_after_it() {
+    let admin = server().url();
+    execute(&admin, &["CREATE ROLE peak LOGIN SUPERUSER"]);
+    let (url, lease) = (admin.replace("user=postgres", "user=peak"), Duration::from_secs(3));
+    runtime().block_on(async {
+        let store: Arc<dyn Store> = Arc::new(open_with_short_lease(&url, "peak", lease).await);
+        let account = |number: u32| Account::new(store.clone(), AccountName::new(number.to_string(), "mock"));
+        let accounts: Vec<_> = (0..20).map(account).collect();
+        join_all(accounts.iter().map(|account| account.record_purchase(1))).await;
+        let (client, connection) = tokio_postgres::connect(&admin, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let count = "SELECT count(*) FROM pg_sleep(0.1), pg_stat_activity WHERE usename = 'peak'";
+        let count = async || client.query_one(count, &[]).await.unwrap().get::<_, i64>(0);
+        assert!(count().await > 2);
+        let began = Instant::now();
+        // One for reads, and one for the next call.
+        while count().await > 2 {
+            assert!(began.elapsed() < 20 * lease, "they stay open");
+        }
+        accounts[0].record_purchase(1).await.unwrap();
+    });
 }
 
 /// Settings that would break a store that relied on the server's defaults.

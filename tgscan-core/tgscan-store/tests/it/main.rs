@@ -32,6 +32,8 @@ mod expiry;
 mod file;
 #[cfg(feature = "redb")]
 mod format;
+#[cfg(feature = "postgres")]
+mod logs;
 mod mistakes;
 #[cfg(all(feature = "postgres", unix))]
 mod network;
