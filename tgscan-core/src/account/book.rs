@@ -183,7 +183,7 @@ impl Book {
 
     /// Returns the reserve of an attempt; `None` if its price is unknown.
     pub(super) fn reserved(&self, method: usize, reserve: u64) -> Option<u64> {
-        match self.methods[method].price {
+        match self.methods.get(method).and_then(|method| method.price) {
             Some(price) => Some(price.max(reserve).max(1)),
             None => (reserve > 0).then_some(reserve),
         }

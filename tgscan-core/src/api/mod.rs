@@ -132,6 +132,9 @@ impl Api {
     /// Even without a rate limit, a 429 or [`Refusal::TooManyRequests`](crate::Refusal) pauses all attempts. The pause
     /// lasts for the `Retry-After`, but at most for [`RetryPolicy::max_backoff`]; without a `Retry-After`, it lasts for
     /// the backoff of the refused call, if there is one.
+    ///
+    /// Clients that were created separately from one `Api` count time from different moments, so together they keep to
+    /// neither its rate limit nor its pauses: clone one client instead.
     #[must_use]
     pub fn with_rate_limit(mut self, attempts: u32, per: Duration) -> Self {
         Arc::make_mut(&mut self.shared).pace = Arc::new(Pace::with_rate_limit(attempts, per));

@@ -102,7 +102,8 @@ impl<M: ApiMethod> Call<M> {
         if let Some(stored) = &mut self.stored {
             stored.asked = clock.now();
         }
-        self.step(self.machine.begin(), clock)
+        let action = self.machine.begin(|| clock.now());
+        self.step(action, clock)
     }
 
     /// Reports the end of a wait that was to end at this time.

@@ -143,8 +143,11 @@ impl Machine {
 
     /// Returns the first action.
     #[inline]
-    pub(crate) fn begin(&self) -> Action {
-        if self.state == State::Claiming { Action::Claim } else { Action::Send }
+    pub(crate) fn begin(&mut self, now: impl FnOnce() -> Moment) -> Action {
+        if self.state == State::Claiming {
+            return Action::Claim;
+        }
+        if self.limits.deadline.is_some() && self.is_late(now()) { self.settle() } else { Action::Send }
     }
 
     /// Reports the outcome of a claim requested at `asked`.

@@ -122,8 +122,16 @@ impl<M: ApiMethod> Call<M> {
                 self.read_stored(id, answer, age);
                 return Next::Done;
             }
+            (Action::Claim, Ok(AccountReply::Granted(call, settle))) => {
+                if let Some(stored) = &mut self.stored {
+                    (stored.call, stored.unwritten) = (Some(call), Some(settle));
+                }
+                // Discards earlier refusals.
+                (self.wants_balance, self.last) = (false, None);
+                self.machine.claimed(Claimed::Granted, asked, now)
+            }
             (Action::Claim, Ok(AccountReply::Done(done))) => {
-                let claimed = self.claimed(done);
+                let claimed = self.not_granted(done);
                 self.machine.claimed(claimed, asked, now)
             }
             (Action::Renew, Ok(AccountReply::Done(done))) => {
@@ -175,20 +183,9 @@ impl<M: ApiMethod> Call<M> {
         self.step(next, clock)
     }
 
-    fn claimed(&mut self, done: Done) -> Claimed {
+    fn not_granted(&mut self, done: Done) -> Claimed {
         self.wants_balance = false;
         let (refusal, claimed) = match done {
-            Done::Granted(call) => {
-                if let Some(stored) = &mut self.stored {
-                    let settlement = Settlement::without_response(Cost::NONE, stored.token);
-                    let settle = Operation::Settle { call, settlement };
-                    stored.unwritten = Some(Unwritten::new(&stored.place.account, settle));
-                    stored.call = Some(call);
-                }
-                // Discards earlier refusals.
-                self.last = None;
-                return Claimed::Granted;
-            }
             Done::ComparisonRunning => return self.not_yet(NotAdmitted::ComparisonRunning),
             Done::CapReached(cap) => return self.not_yet(NotAdmitted::Cap(cap)),
             Done::InFlight { call, age } => (StoreRefusal::InFlight { call, age }, Claimed::InFlight(call)),

@@ -1,13 +1,14 @@
 //! The caller of a call that runs in a separate task.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::Response;
 use tgscan_types::ApiMethod;
 
-use crate::call::Call;
+use crate::call::machine::Action;
+use crate::call::{Call, Next};
 use crate::store::Sender;
 use crate::{Error, Reply};
 
@@ -24,15 +25,27 @@ pub(super) struct Caller<M: ApiMethod> {
 pub(super) struct Progress {
     /// The number of attempts, or [`GIVEN_UP`] if the caller stopped waiting before the first one.
     attempts: AtomicU32,
-    /// The responses of earlier attempts that may have been charged.
-    received: Mutex<Vec<Response<Bytes>>>,
+    /// Whether the last attempt has ended, and its settlement is being written.
+    is_settling: AtomicBool,
+    /// The responses that may have been charged.
+    responses: Mutex<Vec<Response<Bytes>>>,
 }
 
 impl Progress {
     /// Records that an attempt is sent.
     pub(super) fn sent<M: ApiMethod>(&self, call: &Call<M>) {
         self.attempts.store(call.machine.attempts, Ordering::Relaxed);
-        *self.received() = call.received_responses();
+    }
+
+    /// Records the responses of the attempts so far, and whether the call only waits for its settlement.
+    pub(super) fn received<M: ApiMethod>(&self, call: &Call<M>, next: Next) {
+        *self.responses() = call.received_responses();
+        self.is_settling.store(matches!(next, Next::Ask(Action::Settle)), Ordering::Relaxed);
+    }
+
+    /// Returns whether the call only waits for its settlement.
+    pub(super) fn is_settling(&self) -> bool {
+        self.is_settling.load(Ordering::Relaxed)
     }
 
     /// Records that the first attempt is sent. Returns whether the caller still waits.
@@ -48,12 +61,12 @@ impl Progress {
             .unwrap_or_default()
     }
 
-    /// Returns the responses of earlier attempts that may have been charged.
-    pub(super) fn take_received(&self) -> Vec<Response<Bytes>> {
-        std::mem::take(&mut *self.received())
+    /// Returns the responses that may have been charged.
+    pub(super) fn take_responses(&self) -> Vec<Response<Bytes>> {
+        std::mem::take(&mut *self.responses())
     }
 
-    fn received(&self) -> MutexGuard<'_, Vec<Response<Bytes>>> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    fn responses(&self) -> MutexGuard<'_, Vec<Response<Bytes>>> {
+        self.responses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

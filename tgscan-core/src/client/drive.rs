@@ -15,6 +15,7 @@ use super::caller::Caller;
 use super::waits::deadline_passed;
 use super::watch::Watch;
 use crate::call::clock::millis;
+use crate::call::machine::Action;
 use crate::call::{Call, Clock, Next, Observer, Options};
 use crate::panics::{CatchPanic, catch};
 use crate::store;
@@ -121,6 +122,9 @@ impl Client {
                 return result;
             }
             next = call.received(result, &clock);
+            if let Some(caller) = caller {
+                caller.progress.received(&call, next);
+            }
             if let Some(watch) = &mut watch {
                 watch.received(&call, next, None);
             }
@@ -209,8 +213,10 @@ impl Client {
         let clock = ClientClock(self, call.began);
         match next {
             Next::Ask(action) => {
-                // A separate task continues after the deadline.
-                let until = call.machine.deadline().filter(|_| caller.is_none());
+                // A separate task continues after the deadline. But a caller who still waits then gets a received answer,
+                // although it is not stored yet.
+                let is_limited = |caller: &Caller<M>| action == Action::Settle && !caller.sender.is_closed();
+                let until = call.machine.deadline().filter(|_| caller.is_none_or(is_limited));
                 let asking = store::ask(call.store_request(action, &clock));
                 match self.before(until, asking).await {
                     Some(answered) => call.answered(action, answered, &clock),

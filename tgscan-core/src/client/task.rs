@@ -40,7 +40,7 @@ impl Client {
                 return result;
             }
             let id = call.id();
-            let (sender, receiver) = slot(|_| {});
+            let (sender, mut receiver) = slot(|_| {});
             let progress = Arc::new(Progress::default());
             let caller = Caller { sender, progress: progress.clone() };
             let mut first = Unsent(Some(Box::new(Claimed { call, watch })));
@@ -60,7 +60,11 @@ impl Client {
             if let Some(spawn) = &self.shared.spawn {
                 catch(|| spawn(task));
             }
-            let ended = self.before(deadline, receiver).await;
+            let mut ended = self.before(deadline, &mut receiver).await;
+            if ended.is_none() && progress.is_settling() {
+                // Ends at the deadline too.
+                ended = Some(receiver.await);
+            }
             if let Some(Some(result)) = ended {
                 return result;
             }
@@ -74,7 +78,7 @@ impl Client {
                 (true, _) => (TransportError::new(dropped), Credits::Uncertain),
             };
             let error = Error::new(M::NAME, ErrorKind::Transport(error.with_trusted_text()), credits, sent)
-                .with_earlier(progress.take_received());
+                .with_earlier(progress.take_responses());
             Err(match id {
                 Some(id) => error.with_call(id),
                 None => error,

@@ -113,7 +113,7 @@ impl Account {
     /// If the store fails.
     pub async fn calls(&self, after: CallId, limit: usize) -> Result<Vec<Call>, StoreError> {
         let calls = self.read(Selection::Calls { after, limit }).await?.calls;
-        follows(after, calls.first().map(|call| call.id))?;
+        check_order(after, calls.iter().map(|call| call.id))?;
         Ok(calls)
     }
 
@@ -124,7 +124,7 @@ impl Account {
     /// If the store fails.
     pub async fn journal(&self, after: u64, limit: usize) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
         let journal = self.read(Selection::Journal { after, limit }).await?.journal;
-        follows(after, journal.first().map(|(number, _)| *number))?;
+        check_order(after, journal.iter().map(|(number, _)| *number))?;
         Ok(journal)
     }
 
@@ -300,10 +300,13 @@ impl Account {
     }
 }
 
-/// Refuses a page that repeats earlier rows, because reading the next page would never end.
-fn follows(after: u64, first: Option<u64>) -> Result<(), StoreError> {
-    if first.is_some_and(|first| first <= after) {
-        return Err(StoreError::new("the store returns rows that were not requested"));
+/// Refuses a page that repeats rows or is not in ascending order, because reading all pages might never end.
+fn check_order(mut after: u64, rows: impl IntoIterator<Item = u64>) -> Result<(), StoreError> {
+    for row in rows {
+        if row <= after {
+            return Err(StoreError::new("the store returns rows that were not requested, or out of order"));
+        }
+        after = row;
     }
     Ok(())
 }
@@ -315,5 +318,19 @@ fn ids(calls: &[Call]) -> Vec<CallId> {
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Account").field(self.name()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_pages_that_repeat_rows_or_are_not_in_order() {
+        for (rows, expected) in
+            [(&[][..], true), (&[4, 6, 7], true), (&[3], false), (&[4, 4], false), (&[5, 3], false)]
+        {
+            assert_eq!(check_order(3, rows.iter().copied()).is_ok(), expected, "{rows:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use tgscan_types::ApiMethod;
 use super::operation::{Claim, Done, Operation, Settlement};
 use super::people;
 use super::{Account, Answer, CallId, Found, Selection, StoreError};
+use crate::account::Cost;
 use crate::panics::{CatchPanic, catch};
 
 /// A request of a call to its account.
@@ -33,6 +34,8 @@ pub(crate) enum AccountReply {
     Time(u64),
     /// A stored answer with its call and age.
     Stored(CallId, Answer, Duration),
+    /// A claimed call, and its settlement as not charged, which is written if the reply is dropped.
+    Granted(CallId, Unwritten),
     Done(Done),
 }
 
@@ -86,8 +89,14 @@ async fn perform_claim(account: &Account, mut claim: Claim) -> Result<AccountRep
             (Err(error), _) => return Err(error),
         };
         account.writer().note_question(!matches!(done, Done::Answered));
-        if !matches!(done, Done::Answered) {
-            return Ok(AccountReply::Done(done));
+        match done {
+            Done::Answered => {}
+            Done::Granted(call) => {
+                let settlement = Settlement::without_response(Cost::NONE, claim.token);
+                let settle = Unwritten::new(account, Operation::Settle { call, settlement });
+                return Ok(AccountReply::Granted(call, settle));
+            }
+            done => return Ok(AccountReply::Done(done)),
         }
         let Found { question, answer, now, .. } = stored().await?;
         if let (Some((call, ..)), Some(answer)) = (question.answered, answer) {

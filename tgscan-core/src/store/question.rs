@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tgscan_types::ApiMethod;
 
+use crate::panics::catch;
 use crate::{Api, KeyKind};
 
 /// The name of an account in a store: a label and a service.
@@ -49,7 +50,7 @@ impl Question {
     }
 
     pub(crate) fn of<M: ApiMethod>(api: &Api, method: &M) -> Self {
-        let form = match method.canonical() {
+        let form = match catch(|| method.canonical()).flatten() {
             Some(canonical) => api.request(&canonical).into_body(),
             None => api.request(method).into_body(),
         };
@@ -76,6 +77,35 @@ impl fmt::Debug for Question {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn method_whose_canonical_form_panics_is_asked_as_it_is() {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        struct Odd {
+            query: String,
+        }
+        impl ApiMethod for Odd {
+            type Answer = tgscan_types::BalanceAnswer;
+            const NAME: &'static str = "odd";
+            const PATH: &'static str = "/odd";
+            const TEST_PATH: Option<&'static str> = None;
+            const CAN_COST: bool = true;
+            fn op_cost(_: &Self::Answer) -> Option<u64> {
+                None
+            }
+            fn people(&self, _: Option<&Self::Answer>) -> Vec<String> {
+                Vec::new()
+            }
+            fn is_answered_by(&self, _: &Self::Answer) -> bool {
+                true
+            }
+            fn canonical(&self) -> Option<Self> {
+                panic!("the canonical form panics")
+            }
+        }
+        let api = Api::new(crate::ApiKey::live("k3y").unwrap());
+        assert_eq!(Question::of(&api, &Odd { query: "A".into() }).form, "query=A");
+    }
 
     #[test]
     fn different_questions_have_different_keys() {

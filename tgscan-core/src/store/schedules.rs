@@ -33,11 +33,18 @@ struct Memory {
     skipped: Mutex<u32>,
     /// Whether long pauses never end.
     pauses: bool,
+    /// Whether transactions never end, and tasks are dropped then.
+    hangs: bool,
+    /// Whether reads and pauses panic.
+    panics: bool,
 }
 
 #[async_trait]
 impl Store for Memory {
     async fn transact(&self, _: &AccountName, needs: Needs, mut decide: Decide) -> Result<(), StoreError> {
+        if self.hangs {
+            pending::<()>().await;
+        }
         let failure = self.failures.lock().unwrap().pop().flatten();
         if failure == Some(false) {
             return Err(self.error.clone().unwrap_or_else(|| StoreError::new("failed").in_doubt()));
@@ -58,6 +65,7 @@ impl Store for Memory {
     }
 
     async fn read(&self, _: &AccountName, _: Selection) -> Result<Found, StoreError> {
+        assert!(!self.panics, "a read panics");
         Ok(Found { account: self.tables.lock().unwrap().account.clone(), ..Found::default() })
     }
 
@@ -69,13 +77,16 @@ impl Store for Memory {
         Ok(())
     }
 
-    fn spawn(&self, task: Task) {
-        if !self.drops_tasks {
+    fn spawn(&self, mut task: Task) {
+        if self.hangs {
+            assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        } else if !self.drops_tasks {
             thread::spawn(move || block_on(task));
         }
     }
 
     async fn pause(&self, duration: Duration) {
+        assert!(!self.panics, "a pause panics");
         if self.pauses && duration > Duration::from_millis(50) {
             pending::<()>().await;
         }
@@ -233,6 +244,35 @@ fn schedules_leave_no_caller_waiting_for_a_dropped_task() {
         assert!(block_on(queue.submit(claim())).is_none() && other.join().unwrap());
         queue.wait_until_idle(HOUR);
     });
+}
+
+#[test]
+fn schedules_count_settlements_whose_task_is_dropped_during_their_transaction() {
+    check(|| {
+        let (_, queue) = writer(Memory { hangs: true, ..Memory::default() });
+        let settlement = Settlement::without_response(Cost::NONE, 1);
+        let settled = queue.submit(Operation::Settle { call: 1, settlement });
+        assert!(block_on(settled).is_none());
+        queue.submit_alone(Operation::EndComparison { token: 1 });
+        assert_eq!(queue.unwritten(), (0, 2));
+    });
+}
+
+#[test]
+fn panics_of_the_store_lose_no_settlement() {
+    let failures = Mutex::new(vec![None, Some(false)]);
+    let (store, queue) = writer(Memory { failures, panics: true, ..Memory::default() });
+    // They wait in the queue while the first transactions end.
+    let tables = store.tables.lock().unwrap();
+    let charges = 400;
+    for _ in 0..charges {
+        let cost = Cost { charged: 1, uncertain: 0 };
+        queue.submit_alone(Operation::Charge { method: "a", cost, began: 0, token: next_token() });
+    }
+    drop(tables);
+    queue.wait_until_idle(HOUR);
+    assert_eq!(queue.unwritten(), (0, 0));
+    assert_eq!(store.tables.lock().unwrap().account.book.totals().charged, charges);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use batch::batch_length;
+use batch::{Batch, batch_length};
 
 use super::decide::decide;
 use super::operation::{Done, Operation, Settlement, needs, next_token};
@@ -100,12 +100,10 @@ impl Drop for Running {
         let writer = self.writer.take();
         if let (Some(writer), false) = (&writer, self.is_done) {
             let mut queue = writer.lock();
-            let left = std::mem::take(&mut queue.waiting);
-            let count = |is_counted: fn(&&Job) -> bool| left.iter().filter(is_counted).count() as u64;
-            queue.lost += count(|job| job.sender.is_none() || job.operation.must_be_written(false));
+            let left: Vec<Job> = queue.waiting.drain(..).collect();
             queue.is_running = false;
             drop(queue);
-            drop(left);
+            drop(Batch { writer, jobs: left });
         }
         // Releases the store first, so that it can be reopened after waiting for the end.
         catch(|| drop(writer));
@@ -278,9 +276,10 @@ impl Writer {
             batch.retain(|job| {
                 !job.operation.is_claim() || !job.sender.as_ref().is_some_and(Sender::is_closed)
             });
-            match self.transact(&batch).await {
-                Ok(done) => self.report(batch, done),
-                Err(error) => self.keep_unwritten(batch, &error).await,
+            let batch = Batch { writer: self, jobs: batch };
+            match self.transact(&batch.jobs).await {
+                Ok(done) => self.report(batch.take(), done),
+                Err(error) => self.keep_unwritten(batch.take(), &error).await,
             }
             if self.lock().transactions % EXPIRE_EVERY == 0 {
                 self.expire_some().await;
@@ -346,7 +345,8 @@ impl Writer {
     }
 
     async fn expire_some(self: &Arc<Self>) {
-        let due = self.store.read(&self.account, Selection::Due { limit: EXPIRE }).await;
+        let read = || self.store.read(&self.account, Selection::Due { limit: EXPIRE });
+        let due = CatchPanic::new(read).await.and_then(Result::ok);
         let calls: Vec<_> = due.iter().flat_map(|found| &found.calls).map(|call| call.id).collect();
         if !calls.is_empty() {
             let remove = Operation::Remove { calls, is_erasing: false };

@@ -302,6 +302,8 @@ fn call_whose_deadline_has_passed_is_not_sent() {
         assert!(matches!(error.kind(), ErrorKind::Transport(error) if error.is_timeout()), "{error}");
         assert_eq!((error.credits(), error.attempts()), (Credits::NotCharged, 0));
         assert_eq!(client.ledger().book().totals(), Ledger::new().book().totals());
+        let error = block_on(client.balance()).unwrap_err();
+        assert!(error.is_timeout() && error.attempts() == 0, "a free call is not sent either: {error}");
     }
 }
 

@@ -269,6 +269,14 @@ fn amounts_saturate() {
 }
 
 #[test]
+fn attempts_of_a_method_that_a_damaged_book_does_not_name_have_no_known_price() {
+    let mut book = Book::default();
+    let call = admit(&mut book, &Limits::default()).unwrap();
+    book.methods.clear();
+    assert!(book.totals().is_in_flight_open, "{call:?}");
+}
+
+#[test]
 fn latest_totals_include_calls_that_clocks_ahead_have_claimed() {
     let (mut book, limits) = (Book::default(), budgeted("a", 9, Period::Day));
     for day in [3, 5, 1] {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Job;
+use super::{Job, Writer};
 use crate::store::decide::TOKENS;
 use crate::store::operation::Operation;
 
@@ -11,6 +11,28 @@ const BATCH: usize = 256;
 /// The maximum length of the responses in a transaction with several operations, in bytes: a store must write them within
 /// its time limit, also over a slow network.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// Operations that are reported as lost if they are dropped, because their task is.
+pub(super) struct Batch<'a> {
+    pub(super) writer: &'a Writer,
+    pub(super) jobs: Vec<Job>,
+}
+
+impl Batch<'_> {
+    pub(super) fn take(mut self) -> Vec<Job> {
+        std::mem::take(&mut self.jobs)
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        let is_lost = |job: &&Job| job.sender.is_none() || job.operation.must_be_written(false);
+        let lost = self.jobs.iter().filter(is_lost).count() as u64;
+        if lost > 0 {
+            self.writer.lock().lost += lost;
+        }
+    }
+}
 
 /// Returns how many of the waiting operations share a transaction. Operations that are recognised by their tokens are limited to
 /// the number of remembered tokens, so that the transaction can be repeated. A settlement that failed runs alone, because

@@ -1,12 +1,14 @@
 //! Repeats operations after a failed transaction.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use super::batch::has_token;
 use super::{Job, Writer};
+use crate::panics::CatchPanic;
 use crate::store::StoreError;
 
 /// The pauses before a failed transaction is repeated, in milliseconds.
@@ -41,7 +43,7 @@ impl Writer {
         // Before others, which would displace their tokens.
         first.into_iter().rev().for_each(|job| self.lock().waiting.push_front(job));
         let pause = if has_callers { PAUSES[0] } else { PAUSES[failures.min(PAUSES.len() - 1)] };
-        let mut pause = self.store.pause(Duration::from_millis(pause));
+        let mut pause = CatchPanic::new(|| self.store.pause(Duration::from_millis(pause)));
         // A new caller ends the pause.
         let is_over = poll_fn(|context| {
             let mut queue = self.lock();
@@ -51,7 +53,7 @@ impl Writer {
             let former = queue.paused.replace(context.waker().clone());
             drop(queue);
             drop(former);
-            pause.as_mut().poll(context).map(|()| true)
+            Pin::new(&mut pause).poll(context).map(|_| true)
         })
         .await;
         let mut queue = self.lock();

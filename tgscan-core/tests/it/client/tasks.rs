@@ -32,8 +32,29 @@ fn task_that_starts_after_its_caller_gave_up_sends_nothing() {
     assert_eq!((totals.in_flight_calls, totals.uncertain_attempts), (0, 0));
 }
 
+/// A timer whose sleeps never end, except for the one of a deadline of 5 s.
+struct Deadline;
+
+#[tgscan_core::async_trait]
+impl Timer for Deadline {
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        if duration < Duration::from_secs(5) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 #[test]
-fn deadline_during_a_later_attempt_keeps_the_bytes_of_earlier_ones() {
+fn deadline_during_a_later_attempt_or_before_it_keeps_the_bytes_of_earlier_ones() {
+    deadline_keeps_the_bytes_of_earlier_attempts(Still, 2);
+    deadline_keeps_the_bytes_of_earlier_attempts(Deadline, 1);
+}
+
+fn deadline_keeps_the_bytes_of_earlier_attempts(timer: impl Timer + 'static, attempts: u32) {
     let outcomes = Arc::new(Mutex::new(vec![Err(TransportError::response_started(
         response(200, &SIMILAR[..40]),
         "the connection was closed",
@@ -51,7 +72,7 @@ fn deadline_during_a_later_attempt_keeps_the_bytes_of_earlier_ones() {
     retry.resend_uncertain = true;
     let tasks = Arc::new(Mutex::new(Vec::new()));
     let spawned = tasks.clone();
-    let client = Client::new(live().with_retry(retry), transport, Still)
+    let client = Client::new(live().with_retry(retry), transport, timer)
         .with_deadline(Duration::from_secs(5))
         .with_spawn(move |mut task| {
             assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -59,6 +80,6 @@ fn deadline_during_a_later_attempt_keeps_the_bytes_of_earlier_ones() {
         });
     let error = block_on(client.similar_groups(groups())).unwrap_err();
     assert!(error.is_timeout(), "{error}");
-    assert_eq!((error.credits(), error.attempts()), (Credits::Uncertain, 2));
+    assert_eq!((error.credits(), error.attempts()), (Credits::Uncertain, attempts));
     assert_eq!(error.response().unwrap().body(), &SIMILAR.as_bytes()[..40]);
 }

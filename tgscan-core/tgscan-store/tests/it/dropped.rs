@@ -13,11 +13,18 @@ use tgscan_mock::types::{Search, UserCheck};
 
 use crate::support::{Subject, policy, with_each_store};
 
+fn now() -> Now {
+    Now::new(Duration::ZERO, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)))
+}
+
+fn begin<M: ApiMethod>(subject: &Subject, method: M) -> Step<M> {
+    let api = Api::new(ApiKey::live("k3y").unwrap()).with_service("mock");
+    Step::begin_stored(&api, &subject.account(), &policy(), Lookup::New, method, now())
+}
+
 /// Begins a call, and returns its first step after this answer.
 fn answered<M: ApiMethod>(subject: &Subject, method: M, body: &'static str) -> Step<M> {
-    let now = || Now::new(Duration::ZERO, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
-    let api = Api::new(ApiKey::live("k3y").unwrap()).with_service("mock");
-    let mut step = Step::begin_stored(&api, &subject.account(), &policy(), Lookup::New, method, now());
+    let mut step = begin(subject, method);
     loop {
         step = match step {
             Step::Ask(asking) => {
@@ -57,7 +64,19 @@ fn answer_is_stored_if_its_caller_is_dropped_before_the_store_is_asked(open: fn(
     }
 }
 
+fn claim_is_given_back_if_the_reply_to_it_is_dropped(open: fn() -> Subject) {
+    let subject = open();
+    let Step::Ask(asking) = begin(&subject, Search { query: "alice_1".parse().unwrap() }) else {
+        panic!("no claim")
+    };
+    let reply = block_on(asking.ask());
+    assert_eq!(block_on(subject.account().calls(0, 9)).unwrap().len(), 1, "{reply:?}");
+    drop((reply, asking));
+    assert_eq!(block_on(subject.account().calls(0, 9)).unwrap(), [], "{}", subject.name);
+}
+
 with_each_store! {
     answer_is_stored_if_its_caller_is_dropped_before_the_store_is_asked,
     charge_of_a_free_method_is_written_if_its_caller_is_dropped_before,
+    claim_is_given_back_if_the_reply_to_it_is_dropped,
 }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_executor::block_on;
@@ -156,6 +156,60 @@ fn deadline_ends_the_wait_for_a_store_that_does_not_answer() {
     assert_eq!((error.credits(), error.attempts(), searches(&mock)), (Credits::NotCharged, 0, 0));
     assert_eq!(timer.now(), HOUR);
     store.change.0.lock().unwrap().clear();
+}
+
+/// A store that runs only its first task.
+#[derive(Default)]
+struct OnlyFirst(AtomicBool, Silent);
+
+impl Change for OnlyFirst {
+    fn spawn(&self, task: Task) -> Option<Task> {
+        if self.0.swap(true, Ordering::Relaxed) {
+            return self.1.spawn(task);
+        }
+        block_on(task);
+        None
+    }
+}
+
+/// A timer whose sleeps end when they are polled again.
+struct Yielding;
+
+#[tgscan_core::async_trait]
+impl Timer for Yielding {
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn sleep(&self, _: Duration) {
+        let mut is_over = false;
+        let sleep = std::future::poll_fn(|context| {
+            context.waker().wake_by_ref();
+            if std::mem::replace(&mut is_over, true) { Poll::Ready(()) } else { Poll::Pending }
+        });
+        sleep.await;
+    }
+}
+
+#[test]
+fn deadline_during_the_settlement_of_a_separate_task_loses_no_answer() {
+    let store = Arc::new(Over::new(Subject::memory().store, OnlyFirst::default()));
+    let (mock, tasks): (_, Arc<Mutex<Vec<Task>>>) = (mock(), Arc::default());
+    let spawned = tasks.clone();
+    let client = mock.client().with_timer(Yielding).with_store(store.clone(), policy());
+    let client = client.with_deadline(HOUR).with_spawn(move |mut task| {
+        assert!(!poll_once(task.as_mut()), "it waits for its settlement");
+        spawned.lock().unwrap().push(task);
+    });
+    let mut call = Box::pin(client.search("alice_1"));
+    for _ in 0..3 {
+        assert!(!poll_once(call.as_mut()));
+    }
+    let task = tasks.lock().unwrap().pop().unwrap();
+    block_on(task);
+    let reply = block_on(call).unwrap();
+    assert!(matches!(reply.storage(), Some(Storage::NotStored(_))), "{:?}", reply.storage());
+    store.change.1.0.lock().unwrap().clear();
 }
 
 /// Runs the tasks that a silent store was given so far.
