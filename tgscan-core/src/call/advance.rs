@@ -102,7 +102,8 @@ impl<M: ApiMethod> Call<M> {
         if let Some(stored) = &mut self.stored {
             stored.asked = clock.now();
         }
-        let action = self.machine.begin(|| clock.now());
+        let is_late = self.machine.deadline().is_some_and(|deadline| clock.time() >= deadline);
+        let action = self.machine.begin(is_late);
         self.step(action, clock)
     }
 
@@ -229,7 +230,9 @@ impl<M: ApiMethod> Call<M> {
 impl<M: ApiMethod> Call<M> {
     /// Returns the responses of the attempts so far that may have been charged.
     pub(crate) fn received_responses(&self) -> Vec<Response<Bytes>> {
-        self.last.as_ref().map_or_else(Vec::new, Error::paid_responses)
+        let reply = self.stored.as_ref().and_then(|stored| stored.reply.as_ref());
+        let earlier = self.last.as_ref().map_or_else(Vec::new, Error::paid_responses);
+        reply.map(|reply| reply.response().clone()).into_iter().chain(earlier).collect()
     }
 
     /// Returns the number of the claimed call in the store.

@@ -141,13 +141,14 @@ impl Machine {
         }
     }
 
-    /// Returns the first action.
+    /// Returns the first action, at a time that may be after the deadline.
     #[inline]
-    pub(crate) fn begin(&mut self, now: impl FnOnce() -> Moment) -> Action {
-        if self.state == State::Claiming {
-            return Action::Claim;
+    pub(crate) fn begin(&mut self, is_late: bool) -> Action {
+        match self.state {
+            State::Claiming => Action::Claim,
+            _ if is_late => self.settle(),
+            _ => Action::Send,
         }
-        if self.limits.deadline.is_some() && self.is_late(now()) { self.settle() } else { Action::Send }
     }
 
     /// Reports the outcome of a claim requested at `asked`.

@@ -25,8 +25,8 @@ pub(super) struct Caller<M: ApiMethod> {
 pub(super) struct Progress {
     /// The number of attempts, or [`GIVEN_UP`] if the caller stopped waiting before the first one.
     attempts: AtomicU32,
-    /// Whether the last attempt has ended, and its settlement is being written.
-    is_settling: AtomicBool,
+    /// Whether the last attempt has ended.
+    is_ending: AtomicBool,
     /// The responses that may have been charged.
     responses: Mutex<Vec<Response<Bytes>>>,
 }
@@ -37,15 +37,16 @@ impl Progress {
         self.attempts.store(call.machine.attempts, Ordering::Relaxed);
     }
 
-    /// Records the responses of the attempts so far, and whether the call only waits for its settlement.
-    pub(super) fn received<M: ApiMethod>(&self, call: &Call<M>, next: Next) {
-        *self.responses() = call.received_responses();
-        self.is_settling.store(matches!(next, Next::Ask(Action::Settle)), Ordering::Relaxed);
+    /// Records the responses of the attempts so far, and whether the last one has ended.
+    pub(super) fn received(&self, responses: Vec<Response<Bytes>>, next: Next) {
+        *self.responses() = responses;
+        let is_ending = matches!(next, Next::Ask(Action::Settle) | Next::Done);
+        self.is_ending.store(is_ending, Ordering::Relaxed);
     }
 
-    /// Returns whether the call only waits for its settlement.
-    pub(super) fn is_settling(&self) -> bool {
-        self.is_settling.load(Ordering::Relaxed)
+    /// Returns whether the last attempt has ended.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Relaxed)
     }
 
     /// Records that the first attempt is sent. Returns whether the caller still waits.

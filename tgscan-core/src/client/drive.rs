@@ -115,6 +115,9 @@ impl Client {
             // Declared after the waits, because the future would keep it: it is large.
             let mut result = call.parse(response);
             if call.settle_reply(&mut result, &clock) {
+                if let (Some(caller), Ok(reply)) = (caller, &result) {
+                    caller.progress.received(vec![reply.response().clone()], Next::Done);
+                }
                 if let Some(watch) = &mut watch {
                     watch.received(&call, Next::Done, result.as_ref().ok());
                 }
@@ -123,7 +126,7 @@ impl Client {
             }
             next = call.received(result, &clock);
             if let Some(caller) = caller {
-                caller.progress.received(&call, next);
+                caller.progress.received(call.received_responses(), next);
             }
             if let Some(watch) = &mut watch {
                 watch.received(&call, next, None);

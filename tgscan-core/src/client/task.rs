@@ -16,6 +16,9 @@ use crate::panics::catch;
 use crate::store::slot;
 use crate::{Client, Credits, Error, ErrorKind, Reply, TransportError};
 
+/// How long a caller waits after the deadline for a task whose last attempt has ended.
+const GRACE: Duration = Duration::from_secs(1);
+
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl Client {
@@ -61,9 +64,10 @@ impl Client {
                 catch(|| spawn(task));
             }
             let mut ended = self.before(deadline, &mut receiver).await;
-            if ended.is_none() && progress.is_settling() {
-                // Ends at the deadline too.
-                ended = Some(receiver.await);
+            if ended.is_none() && progress.is_ending() {
+                // The task ends at the deadline too, unless its runtime does not run it.
+                let until = deadline.map(|deadline| deadline.saturating_add(GRACE));
+                ended = self.before(until, receiver).await;
             }
             if let Some(Some(result)) = ended {
                 return result;

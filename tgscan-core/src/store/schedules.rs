@@ -28,21 +28,31 @@ struct Memory {
     error: Option<StoreError>,
     /// Whether each transaction runs again after its commit.
     repeats: bool,
-    drops_tasks: bool,
     /// The number of transactions that report success without a decision.
     skipped: Mutex<u32>,
-    /// Whether long pauses never end.
-    pauses: bool,
-    /// Whether transactions never end, and tasks are dropped then.
-    hangs: bool,
-    /// Whether reads and pauses panic.
-    panics: bool,
+    fault: Fault,
+    /// The number of reads and pauses that panicked.
+    panics: Mutex<(u32, u32)>,
+}
+
+/// What the store does wrong.
+#[derive(Default, PartialEq)]
+enum Fault {
+    #[default]
+    None,
+    DropsTasks,
+    /// Long pauses never end.
+    Pauses,
+    /// Transactions never end. A task is dropped after its first poll.
+    Hangs,
+    /// Reads and pauses panic.
+    Panics,
 }
 
 #[async_trait]
 impl Store for Memory {
     async fn transact(&self, _: &AccountName, needs: Needs, mut decide: Decide) -> Result<(), StoreError> {
-        if self.hangs {
+        if self.fault == Fault::Hangs {
             pending::<()>().await;
         }
         let failure = self.failures.lock().unwrap().pop().flatten();
@@ -65,7 +75,10 @@ impl Store for Memory {
     }
 
     async fn read(&self, _: &AccountName, _: Selection) -> Result<Found, StoreError> {
-        assert!(!self.panics, "a read panics");
+        if self.fault == Fault::Panics {
+            self.panics.lock().unwrap().0 += 1;
+            panic!("a read panics");
+        }
         Ok(Found { account: self.tables.lock().unwrap().account.clone(), ..Found::default() })
     }
 
@@ -78,16 +91,19 @@ impl Store for Memory {
     }
 
     fn spawn(&self, mut task: Task) {
-        if self.hangs {
+        if self.fault == Fault::Hangs {
             assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        } else if !self.drops_tasks {
+        } else if self.fault != Fault::DropsTasks {
             thread::spawn(move || block_on(task));
         }
     }
 
     async fn pause(&self, duration: Duration) {
-        assert!(!self.panics, "a pause panics");
-        if self.pauses && duration > Duration::from_millis(50) {
+        if self.fault == Fault::Panics {
+            self.panics.lock().unwrap().1 += 1;
+            panic!("a pause panics");
+        }
+        if self.fault == Fault::Pauses && duration > Duration::from_millis(50) {
             pending::<()>().await;
         }
     }
@@ -238,7 +254,7 @@ fn schedules_repeat_settlements_after_a_transaction_without_a_decision() {
 #[test]
 fn schedules_leave_no_caller_waiting_for_a_dropped_task() {
     check(|| {
-        let (_, queue) = writer(Memory { drops_tasks: true, ..Memory::default() });
+        let (_, queue) = writer(Memory { fault: Fault::DropsTasks, ..Memory::default() });
         let other = queue.clone();
         let other = thread::spawn(move || block_on(other.submit(claim())).is_none());
         assert!(block_on(queue.submit(claim())).is_none() && other.join().unwrap());
@@ -249,7 +265,7 @@ fn schedules_leave_no_caller_waiting_for_a_dropped_task() {
 #[test]
 fn schedules_count_settlements_whose_task_is_dropped_during_their_transaction() {
     check(|| {
-        let (_, queue) = writer(Memory { hangs: true, ..Memory::default() });
+        let (_, queue) = writer(Memory { fault: Fault::Hangs, ..Memory::default() });
         let settlement = Settlement::without_response(Cost::NONE, 1);
         let settled = queue.submit(Operation::Settle { call: 1, settlement });
         assert!(block_on(settled).is_none());
@@ -261,7 +277,7 @@ fn schedules_count_settlements_whose_task_is_dropped_during_their_transaction() 
 #[test]
 fn panics_of_the_store_lose_no_settlement() {
     let failures = Mutex::new(vec![None, Some(false)]);
-    let (store, queue) = writer(Memory { failures, panics: true, ..Memory::default() });
+    let (store, queue) = writer(Memory { failures, fault: Fault::Panics, ..Memory::default() });
     // They wait in the queue while the first transactions end.
     let tables = store.tables.lock().unwrap();
     let charges = 400;
@@ -273,6 +289,8 @@ fn panics_of_the_store_lose_no_settlement() {
     queue.wait_until_idle(HOUR);
     assert_eq!(queue.unwritten(), (0, 0));
     assert_eq!(store.tables.lock().unwrap().account.book.totals().charged, charges);
+    let (reads, pauses) = *store.panics.lock().unwrap();
+    assert!(reads > 0 && pauses > 0, "{reads} reads and {pauses} pauses panicked");
 }
 
 #[test]
@@ -306,7 +324,7 @@ fn schedules_run_operations_of_callers_during_the_pause_after_a_failure() {
             let store = Memory {
                 failures,
                 error: Some(StoreError::new("failed")),
-                pauses: true,
+                fault: Fault::Pauses,
                 ..Memory::default()
             };
             let (_, queue) = writer(store);

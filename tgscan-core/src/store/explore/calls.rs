@@ -41,7 +41,7 @@ impl World {
     pub(super) fn ask(&mut self, case: Case<'_>, index: usize, commit: Commit) {
         let limits = TimeLimits { fence: Some(FENCE), wait_until: Duration::MAX, deadline: None };
         let mut machine = Machine::new(limits, true);
-        let action = machine.begin(Moment::default);
+        let action = machine.begin(false);
         self.act(index, machine, action);
         let limits = case.scenario.limits(&case.scenario.callers[index]);
         let mut book = self.tables.account.book.clone();

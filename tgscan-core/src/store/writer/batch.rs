@@ -12,7 +12,7 @@ const BATCH: usize = 256;
 /// its time limit, also over a slow network.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Operations that are reported as lost if they are dropped, because their task is.
+/// The operations of a transaction. If their task is dropped, those that must be written are counted as lost.
 pub(super) struct Batch<'a> {
     pub(super) writer: &'a Writer,
     pub(super) jobs: Vec<Job>,

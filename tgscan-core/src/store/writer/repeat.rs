@@ -44,6 +44,7 @@ impl Writer {
         first.into_iter().rev().for_each(|job| self.lock().waiting.push_front(job));
         let pause = if has_callers { PAUSES[0] } else { PAUSES[failures.min(PAUSES.len() - 1)] };
         let mut pause = CatchPanic::new(|| self.store.pause(Duration::from_millis(pause)));
+        let mut has_yielded = false;
         // A new caller ends the pause.
         let is_over = poll_fn(|context| {
             let mut queue = self.lock();
@@ -53,7 +54,13 @@ impl Writer {
             let former = queue.paused.replace(context.waker().clone());
             drop(queue);
             drop(former);
-            Pin::new(&mut pause).poll(context).map(|_| true)
+            let paused = Pin::new(&mut pause).poll(context);
+            // After a panic of the store, other tasks run before the operations are repeated.
+            if paused == Poll::Ready(None) && !std::mem::replace(&mut has_yielded, true) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            paused.map(|paused| paused.is_some())
         })
         .await;
         let mut queue = self.lock();

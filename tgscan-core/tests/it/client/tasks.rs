@@ -1,5 +1,9 @@
 //! Calls that run in separate tasks.
 
+use std::sync::mpsc;
+
+use tgscan_core::call::{CallSummary, Observer};
+
 use super::*;
 
 /// A timer whose sleeps end immediately, and whose clock stands still.
@@ -42,7 +46,7 @@ impl Timer for Deadline {
     }
 
     async fn sleep(&self, duration: Duration) {
-        if duration < Duration::from_secs(5) {
+        if duration != Duration::from_secs(5) {
             std::future::pending::<()>().await;
         }
     }
@@ -82,4 +86,38 @@ fn deadline_keeps_the_bytes_of_earlier_attempts(timer: impl Timer + 'static, att
     assert!(error.is_timeout(), "{error}");
     assert_eq!((error.credits(), error.attempts()), (Credits::Uncertain, attempts));
     assert_eq!(error.response().unwrap().body(), &SIMILAR.as_bytes()[..40]);
+}
+
+/// Waits, in the hook of a finished call, until the test goes on.
+struct Slow(Mutex<(mpsc::Sender<()>, mpsc::Receiver<()>)>);
+
+impl Observer for Slow {
+    fn call_finished(&self, _: &CallSummary<'_>) {
+        let channels = self.0.lock().unwrap();
+        channels.0.send(()).unwrap();
+        channels.1.recv().unwrap();
+    }
+}
+
+#[test]
+fn answer_that_arrived_before_the_deadline_is_returned_although_its_observer_takes_longer() {
+    let ((entered, has_entered), (go_on, waits)) = (mpsc::channel(), mpsc::channel());
+    let (has_entered, threads) = (Mutex::new(has_entered), Arc::new(Mutex::new(Vec::new())));
+    let spawned = threads.clone();
+    let client = Client::new(live(), Script::new([Ok(response(200, SIMILAR))]).transport(), Deadline)
+        .with_deadline(Duration::from_secs(5))
+        .with_observer(Slow(Mutex::new((entered, waits))))
+        .with_spawn(move |task| {
+            spawned.lock().unwrap().push(std::thread::spawn(|| block_on(task)));
+            has_entered.lock().unwrap().recv().unwrap();
+        });
+    let mut call = Box::pin(client.similar_groups(groups()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(
+        call.as_mut().poll(&mut context).is_pending(),
+        "the deadline has passed, and the answer is there"
+    );
+    go_on.send(()).unwrap();
+    block_on(call).unwrap();
+    threads.lock().unwrap().drain(..).for_each(|thread| thread.join().unwrap());
 }

@@ -42,20 +42,18 @@ impl FileStore {
     /// ```
     ///
     /// # Errors
-    /// If the file cannot be opened for reading, is open in another process, or has another version.
+    /// If the file cannot be opened for reading, is open in another process, or has another version
+    /// and no row that can be read.
     pub fn salvage(path: impl AsRef<Path>) -> Result<Salvage, StoreError> {
         let path = path.as_ref();
         let open = || {
             open::check_kind(path)?;
             let file = OpenOptions::new().read(true).open(path);
             let file = file.map_err(|error| open::io("cannot be opened for reading", &error))?;
-            // The rows of another version would be overlooked. If the beginning is damaged, the version is unknown.
-            if let Ok(Some(version)) = open::version(&file) {
-                open::check_version(version)?;
-            }
-            Pages::lock(file, false).map_err(|error| explain(&error))
+            let version = open::version(&file).ok().flatten();
+            Ok((Pages::lock(file, false).map_err(|error| explain(&error))?, version))
         };
-        let pages = open().map_err(|error| name(path, &error))?;
+        let (pages, version) = open().map_err(|error| name(path, &error))?;
         let mut salvage = Salvage {
             pages,
             accounts: BTreeMap::new(),
@@ -64,6 +62,13 @@ impl FileStore {
             unreadable: Unreadable::default(),
         };
         salvage.find_all();
+        if let Some(Err(error)) = version.map(open::check_version) {
+            // The rows of another version may be overlooked. But if there are rows, the number may be damaged.
+            if salvage.calls.is_empty() && salvage.answers.is_empty() {
+                return Err(name(path, &error));
+            }
+            salvage.unreadable.pages += 1;
+        }
         Ok(salvage)
     }
 }
@@ -88,7 +93,8 @@ pub struct Salvaged {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unreadable {
-    /// The number of damaged pages in the tree that leads to the rows, and 1 if both copies of the head are damaged.
+    /// The number of damaged pages in the tree that leads to the rows, 1 if both copies of the head are damaged, and 1 if
+    /// the file states another version.
     pub pages: u64,
     /// The number of answers that cannot be read although their calls can.
     pub answers: u64,

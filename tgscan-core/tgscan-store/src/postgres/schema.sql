@@ -1,4 +1,4 @@
--- The store's tables. Rows are JSON in UTF-8; times are milliseconds since 1970, by the server's clock.
+-- Version 2 of the store's tables. Rows are JSON in UTF-8; times are milliseconds since 1970, by the server's clock.
 CREATE TABLE meta (
     version integer NOT NULL,
     -- Added to the server's clock, in milliseconds: for tests.

@@ -168,13 +168,15 @@ impl Shared {
 /// Becomes a new owner. Its number is random, because the sequence of a restored database or a promoted standby may return the
 /// number of an owner that it lacks and that is alive.
 ///
-/// Removes owners whose lease expired more than a day ago. Like an expired lease, a missing owner means that its calls are lost.
+/// Removes up to 1,000 owners whose lease expired more than a day ago and that have no call in flight. The clock may have
+/// been ahead, so a call in flight may still be valid; without its owner, it would be lost.
 pub(super) async fn new_owner(client: &Connection, lease: Duration) -> Result<OwnerId, Error> {
     let lease = millis(lease);
     let insert = format!(
         "WITH removed AS (
             DELETE FROM {{schema}}.owners WHERE id = ANY (ARRAY(
                 SELECT id FROM {{schema}}.owners WHERE lease_until < {{now}} - 86400000
+                    AND NOT EXISTS (SELECT FROM {{schema}}.calls WHERE owner = owners.id)
                 LIMIT 1000 FOR UPDATE SKIP LOCKED
             ))
         )

@@ -14,7 +14,7 @@ use super::too_slow;
 use super::version::check_tables;
 
 const SCHEMA: &str = include_str!("schema.sql");
-/// Finds a privilege that the role lacks. Without some, calls could be claimed and paid, but not settled.
+/// Finds a privilege that the role lacks. Without some of them, calls could be claimed and paid, but not settled.
 const MISSING: &str = "
     SELECT privilege || ' on ' || name
     FROM unnest('{accounts,answers,calls,journal,owners,people,questions}'::text[]) name,

@@ -244,7 +244,8 @@ fn connections_of_a_peak_are_closed_after_it() {
         let store: Arc<dyn Store> = Arc::new(open_with_short_lease(&url, "peak", lease).await);
         let account = |number: u32| Account::new(store.clone(), AccountName::new(number.to_string(), "mock"));
         let accounts: Vec<_> = (0..20).map(account).collect();
-        join_all(accounts.iter().map(|account| account.record_purchase(1))).await;
+        let purchases = join_all(accounts.iter().map(|account| account.record_purchase(1))).await;
+        assert!(purchases.iter().all(Result::is_ok), "{purchases:?}");
         let (client, connection) = tokio_postgres::connect(&admin, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         let count = "SELECT count(*) FROM pg_sleep(0.1), pg_stat_activity WHERE usename = 'peak'";
@@ -255,6 +256,7 @@ fn connections_of_a_peak_are_closed_after_it() {
         while count().await > 2 {
             assert!(began.elapsed() < 20 * lease, "they stay open");
         }
+        assert_eq!(count().await, 2);
         accounts[0].record_purchase(1).await.unwrap();
     });
 }

@@ -150,15 +150,20 @@ fn corrupted_file_gives_paid_answers_and_no_panic() {
 }
 
 #[test]
-fn file_of_another_version_is_refused_instead_of_read_as_empty() {
+fn file_of_another_version_is_not_read_as_empty_and_keeps_its_rows() {
     let directory = memory_directory();
-    let path = directory.path().join("copy");
-    let (mut bytes, _) = file(directory.path(), true);
+    let (empty, path) = (directory.path().join("empty"), directory.path().join("copy"));
+    drop(FileStore::open(&empty).unwrap());
+    let mut empty = std::fs::read(empty).unwrap();
+    let (mut bytes, answers) = file(directory.path(), true);
     for version in [1, 99] {
-        bytes[12] = version;
-        std::fs::write(&path, &bytes).unwrap();
+        (empty[12], bytes[12]) = (version, version);
+        std::fs::write(&path, &empty).unwrap();
         let error = FileStore::salvage(&path).unwrap_err().to_string();
         assert!(error.contains(&format!("has version {version} ")), "{error}");
+        // One wrong bit in the number keeps no paid answer from its owner.
+        let (found, _, unreadable) = salvage(&path, &bytes);
+        assert_eq!((found.len(), unreadable.pages), (answers.len(), 1));
     }
 }
 

@@ -193,23 +193,44 @@ impl Timer for Yielding {
 
 #[test]
 fn deadline_during_the_settlement_of_a_separate_task_loses_no_answer() {
-    let store = Arc::new(Over::new(Subject::memory().store, OnlyFirst::default()));
-    let (mock, tasks): (_, Arc<Mutex<Vec<Task>>>) = (mock(), Arc::default());
-    let spawned = tasks.clone();
-    let client = mock.client().with_timer(Yielding).with_store(store.clone(), policy());
-    let client = client.with_deadline(HOUR).with_spawn(move |mut task| {
-        assert!(!poll_once(task.as_mut()), "it waits for its settlement");
-        spawned.lock().unwrap().push(task);
-    });
-    let mut call = Box::pin(client.search("alice_1"));
-    for _ in 0..3 {
-        assert!(!poll_once(call.as_mut()));
+    #[derive(Clone, Copy, PartialEq)]
+    enum Task {
+        GoesOn,
+        Stops,
+        IsDropped,
     }
-    let task = tasks.lock().unwrap().pop().unwrap();
-    block_on(task);
-    let reply = block_on(call).unwrap();
-    assert!(matches!(reply.storage(), Some(Storage::NotStored(_))), "{:?}", reply.storage());
-    store.change.1.0.lock().unwrap().clear();
+    for fate in [Task::GoesOn, Task::Stops, Task::IsDropped] {
+        let store = Arc::new(Over::new(Subject::memory().store, OnlyFirst::default()));
+        let (mock, tasks) = (mock(), Arc::new(Mutex::new(Vec::new())));
+        let spawned = tasks.clone();
+        let client = mock.client().with_timer(Yielding).with_store(store.clone(), policy());
+        let client = client.with_deadline(HOUR).with_spawn(move |mut task| {
+            assert!(!poll_once(task.as_mut()), "it waits for its settlement");
+            spawned.lock().unwrap().push(task);
+        });
+        let mut call = Box::pin(client.search("alice_1"));
+        for _ in 0..2 {
+            assert!(!poll_once(call.as_mut()));
+        }
+        let task = tasks.lock().unwrap().pop().unwrap();
+        match fate {
+            Task::GoesOn => block_on(task),
+            Task::Stops => tasks.lock().unwrap().push(task),
+            Task::IsDropped => drop(task),
+        }
+        match block_on(call) {
+            Ok(reply) => {
+                assert!(fate == Task::GoesOn && matches!(reply.storage(), Some(Storage::NotStored(_))));
+            }
+            Err(error) => {
+                assert!(fate != Task::GoesOn, "{error}");
+                assert_eq!(error.credits(), Credits::Uncertain);
+                let text = std::str::from_utf8(error.response().unwrap().body()).unwrap();
+                assert!(text.starts_with("{\"status\":\"ok\""), "{text}");
+            }
+        }
+        store.change.1.0.lock().unwrap().clear();
+    }
 }
 
 /// Runs the tasks that a silent store was given so far.

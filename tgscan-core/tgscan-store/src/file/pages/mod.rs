@@ -1,7 +1,7 @@
 //! The file's pages, each with a checksum, below redb.
 //!
 //! redb trusts the pages that it reads: damaged pages could make it panic or return wrong data. Here, each page is
-//! verified when it is read, so damage is an error. The format, with all numbers in little-endian order:
+//! verified when it is read, so damage is an error. Version 2 of the format, with all numbers in little-endian order:
 //!
 //! | bytes | content |
 //! |---|---|
