@@ -1,6 +1,7 @@
 //! The TgScan API on the command line.
 #![expect(clippy::format_push_string, reason = "short texts for people, where no allocation matters")]
 
+mod account_rows;
 mod answers;
 mod args;
 mod batch;

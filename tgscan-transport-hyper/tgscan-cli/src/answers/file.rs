@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tgscan_core::types::{IdEntry, SearchAnswer, SearchGroup, SearchUser, UserQuery, UsernameEntry};
 
 use super::{Known, Origin};
+use crate::account_rows::{AccountRows, is_cut_off};
 use crate::batch::Method;
 use crate::csv_cells::original;
 use crate::exit::Failure;
@@ -29,15 +30,25 @@ pub(super) fn read(path: &Path) -> Result<Vec<Known>, Failure> {
     let is_csv = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
     let rows = if is_csv { from_csv(file) } else { from_json_lines(file) };
     let known = |(query, answer)| Known { query, answer, origin: Origin::File(path.to_owned(), changed) };
-    let (answers, are_test) = rows.map_err(wrong)?;
+    let Answers { answers, are_test, notes } = rows.map_err(wrong)?;
+    for note in notes {
+        print::note(&format!("--from {}: {note}", path.display()));
+    }
     if are_test {
         print::note(&format!("--from {} has answers to a test key, which are random", path.display()));
     }
     Ok(answers.into_iter().map(known).collect())
 }
 
-/// The answers in a file, and whether any is to a test key.
-type Answers = (Vec<(UserQuery, SearchAnswer)>, bool);
+/// The answers in a file.
+#[derive(Default)]
+struct Answers {
+    answers: Vec<(UserQuery, SearchAnswer)>,
+    /// Whether any is to a test key.
+    are_test: bool,
+    /// Missing rows.
+    notes: Vec<String>,
+}
 
 fn foreign(line: u64) -> String {
     format!("line {line} is not a search of `tgscan batch --out`")
@@ -53,7 +64,7 @@ fn from_json_lines(file: File) -> Result<Answers, String> {
         found: bool,
         answer: Option<SearchAnswer>,
     }
-    let (mut answers, mut are_test) = (Vec::new(), false);
+    let mut found = Answers::default();
     let mut lines = BufReader::new(file);
     let mut line = Vec::new();
     for number in 1.. {
@@ -68,15 +79,16 @@ fn from_json_lines(file: File) -> Result<Answers, String> {
                 return Err(foreign(number));
             }
             Some((query, row)) if row.answer.is_some() || !row.found => {
-                are_test |= row.test;
-                answers.push((query, row.answer.unwrap_or_default()));
+                found.are_test |= row.test;
+                found.answers.push((query, row.answer.unwrap_or_default()));
             }
-            // The last row was cut off.
-            _ if !line.ends_with(b"\n") && number > 1 => {}
+            _ if is_cut_off(number, &line) => {
+                found.notes.push("the last row is incomplete and left out".to_owned())
+            }
             _ => return Err(foreign(number)),
         }
     }
-    Ok((answers, are_test))
+    Ok(found)
 }
 
 fn from_csv(mut file: File) -> Result<Answers, String> {
@@ -87,33 +99,38 @@ fn from_csv(mut file: File) -> Result<Answers, String> {
     let head = reader.headers().map_err(|error| error.to_string())?.clone();
     let columns = Columns::new(&head)?;
     let mut answers: Vec<(UserQuery, SearchAnswer)> = Vec::new();
-    // The place of each account, and the number of its rows. A spreadsheet may have sorted them.
-    let mut places: HashMap<UserQuery, (usize, u64)> = HashMap::new();
-    // The place of the last account, if its last rows are missing: a killed run did not write them.
-    let mut cut_off = None;
-    for record in reader.records() {
-        let record = record.map_err(|error| error.to_string())?;
+    // The place of each account. A spreadsheet may have sorted their rows.
+    let mut places: HashMap<UserQuery, usize> = HashMap::new();
+    let mut all = AccountRows::default();
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record).map_err(|error| error.to_string())? {
         if record.len() != head.len() {
             // Only the last row can be cut off; a later row with all of its columns is read.
             continue;
         }
-        let line = record.position().map_or(0, csv::Position::line);
+        let (line, start) = record.position().map_or((0, 0), |position| (position.line(), position.byte()));
+        let is_whole = text.ends_with(b"\n") || reader.position().byte() < text.len() as u64;
         let cell = |at: Option<usize>| original(at.and_then(|at| record.get(at)).unwrap_or_default());
         let query: UserQuery = cell(Some(columns.account)).parse().map_err(|_| foreign(line))?;
-        let (place, count) = places.entry(query.clone()).or_insert((answers.len(), 0));
-        match answers.get_mut(*place) {
-            Some((_, answer)) => answer.groups.extend(columns.group(cell)),
-            None => answers.push((query, columns.answer(cell))),
-        }
-        *count += 1;
         let number = |at| cell(Some(at)).parse::<u64>().map_err(|_| foreign(line));
-        let (rows, row) = (number(columns.rows)?, number(columns.row)?);
-        cut_off = (row != rows && *count < rows).then_some(*place);
+        if !all.add(query.clone(), number(columns.rows)?, number(columns.row)?, start, is_whole) {
+            continue;
+        }
+        match places.get(&query) {
+            Some(place) => answers[*place].1.groups.extend(columns.group(cell)),
+            None => {
+                places.insert(query.clone(), answers.len());
+                answers.push((query, columns.answer(cell)));
+            }
+        }
     }
-    if let Some(place) = cut_off {
-        answers.remove(place);
+    let mut notes = Vec::new();
+    if let Some((account, _)) = all.take_cut_off() {
+        answers.retain(|(query, _)| *query != account);
+        notes.push(format!("the last rows of {} are missing, so it is left out", account.as_str()));
     }
-    Ok((answers, head.iter().any(|name| name == "test")))
+    notes.extend(all.note());
+    Ok(Answers { answers, are_test: head.iter().any(|name| name == "test"), notes })
 }
 
 /// The indices of the columns that a report uses.

@@ -133,6 +133,15 @@ fn output_files_are_read_as_json_lines_and_csv() {
     bench.write("cut.csv", whole[..whole.len() - 1].join("\n"));
     let cut = Ran::of(bench.without_key(&["overlap", "--from", "cut.csv", "--json"]).output().unwrap());
     assert_eq!(titles(&cut.out)[0], ("Group 1".to_owned(), 2), "{cut:?}");
+    assert!(
+        cut.err.contains("--from cut.csv: the last rows of carol_1 are missing, so it is left out"),
+        "{cut:?}"
+    );
+    // Rows that are read twice are no further groups.
+    bench.write("twice.csv", format!("{text}{}", text.split_once('\n').unwrap().1));
+    let twice = Ran::of(bench.without_key(&["overlap", "--from", "twice.csv", "--json"]).output().unwrap());
+    let once = Ran::of(bench.without_key(&["overlap", "--from", "out.csv", "--json"]).output().unwrap());
+    assert_eq!(twice.out, once.out, "{twice:?}");
     // A spreadsheet sorted the rows by another column.
     let (head, rows) = text.split_once('\n').unwrap();
     let mut rows: Vec<&str> = rows.lines().collect();

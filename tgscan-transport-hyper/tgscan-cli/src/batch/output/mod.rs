@@ -186,12 +186,14 @@ impl Format {
             Self::JsonLines(kind) => resume::json_lines(file, *kind),
             Self::Csv(columns) => resume::csv(file, columns),
         };
-        found.map_err(|why| {
-            Failure::usage(format!(
-                "--out {}: {why}; it is left unchanged; choose another file",
-                path.display()
-            ))
-        })
+        let path = path.display();
+        let found = found.map_err(|why| {
+            Failure::usage(format!("--out {path}: {why}; it is left unchanged; choose another file"))
+        })?;
+        if let Some(note) = &found.note {
+            print::note(&format!("--out {path}: {note} (not asked again)"));
+        }
+        Ok(found)
     }
 }
 

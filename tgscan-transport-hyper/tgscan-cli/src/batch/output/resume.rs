@@ -1,15 +1,15 @@
 //! Finds the accounts whose rows are in a file, and the end of its last whole row.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tgscan_core::types::UserQuery;
 
 use super::columns::Columns;
 use super::rows::Kind;
+use crate::account_rows::{AccountRows, is_cut_off};
 use crate::csv_cells::original;
 use crate::show::escape;
 
@@ -21,6 +21,8 @@ pub(super) struct Resumed {
     pub(super) whole: u64,
     /// Whether only the newline of its last row is missing.
     pub(super) needs_newline: bool,
+    /// A note about accounts that lack rows and are done.
+    pub(super) note: Option<String>,
 }
 
 /// Iterates over the lines of a file, newlines included, each with the position of its end.
@@ -72,8 +74,7 @@ pub(super) fn json_lines(file: &File, kind: Kind) -> Result<Resumed, String> {
                 found.done.insert(account);
                 (found.whole, found.needs_newline) = (end, !is_whole);
             }
-            // A row that was cut off, after rows of this program or where one would begin.
-            None if !is_whole && !is_json(&line) && (number > 1 || is_start(&line)) => {}
+            None if is_cut_off(number, &line) => {}
             None => return Err(format!("line {number} was not written by this program")),
         }
     }
@@ -85,27 +86,14 @@ fn of_method(number: u64, method: &str) -> String {
     format!("line {number} is of a run with --method {}", escape(method))
 }
 
-fn is_json(line: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(line).is_ok()
-}
-
-/// Returns whether a line may be the start of a row.
-fn is_start(line: &[u8]) -> bool {
-    line.starts_with(br#"{"account":""#)
-}
-
 /// Reads CSV. The error states why it cannot be read, or is not of this program.
-///
-/// Only the last account can lack rows because a run was killed. If others lack some, their owner removed these rows, or a
-/// spreadsheet sorted them, so these accounts are done.
 pub(super) fn csv(file: &File, columns: &Columns) -> Result<Resumed, String> {
     let names = columns.names();
     // Columns of the list have other names.
     let method =
         columns.method().and_then(|method| Some((names.iter().position(|name| name == "method")?, method)));
     let mut found = Resumed::default();
-    let mut row_counts: HashMap<UserQuery, u64> = HashMap::new();
-    let mut last: Option<Last> = None;
+    let mut all = AccountRows::default();
     let mut start = 0;
     for (number, line) in (1_u64..).zip(lines(file)) {
         let (end, line) = line?;
@@ -138,29 +126,16 @@ pub(super) fn csv(file: &File, columns: &Columns) -> Result<Resumed, String> {
         if let Some((at, _)) = method.filter(|(at, method)| cells[*at] != *method) {
             return Err(of_method(number, &cells[at]));
         }
-        let count = row_counts.entry(account.clone()).or_default();
-        // The number of a row without a newline may be cut off.
-        *count += u64::from(is_whole || row == rows);
-        let is_cut_off = row != rows && *count < rows;
-        let start_of_account = last.filter(|last| last.account == account).map_or(start, |last| last.start);
-        last = Some(Last { account, start: start_of_account, is_cut_off });
-        (found.whole, found.needs_newline, start) = (end, !is_whole, end);
+        if all.add(account, rows, row, start, is_whole) || is_whole {
+            (found.whole, found.needs_newline, start) = (end, !is_whole, end);
+        }
     }
-    if let Some(last) = last.filter(|last| last.is_cut_off) {
-        row_counts.remove(&last.account);
-        (found.whole, found.needs_newline) = (last.start, false);
+    if let Some((_, start)) = all.take_cut_off() {
+        (found.whole, found.needs_newline) = (start, false);
     }
-    found.done = row_counts.into_keys().collect();
+    found.note = all.note();
+    found.done = all.into_accounts();
     Ok(found)
-}
-
-/// The account of the last rows.
-struct Last {
-    account: UserQuery,
-    /// The beginning of its rows at the end of the file, in bytes.
-    start: u64,
-    /// Whether its last rows are missing.
-    is_cut_off: bool,
 }
 
 fn cells(line: &[u8]) -> Vec<String> {
