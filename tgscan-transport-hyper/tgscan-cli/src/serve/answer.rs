@@ -199,13 +199,29 @@ fn cap_reached(cap: &CapReached) -> Answer {
         None => ("cap_reached", "the cap of the gateway"),
     };
     let help = if cap.would_fit_if_resolved() {
-        "; calls that may have been charged count too, until `tgscan store reconcile --store STORE`, with the gateway's store, \
-         resolves them"
+        format!(
+            "; calls that may have been charged count too until `tgscan store reconcile {ACCOUNT}` resolves them {HOW}"
+        )
     } else {
-        ""
+        String::new()
     };
     let message = format!("{what} leaves no room for this call, and nothing was sent{help}");
     Answer::refusal(StatusCode::PAYMENT_REQUIRED, code, &message)
+}
+
+/// The flags that name the gateway's account, whose values the operator knows.
+const ACCOUNT: &str = "--account LABEL --base-url URL";
+
+/// How to run a command on the gateway's store. Without the store on the command line, where its password would be visible.
+const HOW: &str =
+    "with TGSCAN_STORE set to the gateway's store (stop the gateway first if its store is a file)";
+
+/// Returns how to resolve an uncertain call.
+fn resolve(call: CallId) -> String {
+    format!(
+        "to resolve it, run `tgscan store reconcile {ACCOUNT}`, or `tgscan store resolve {call} CREDITS {ACCOUNT}` if you \
+         know its cost, {HOW}"
+    )
 }
 
 fn store_refusal(refusal: &StoreRefusal) -> Answer {
@@ -226,13 +242,11 @@ fn store_refusal(refusal: &StoreRefusal) -> Answer {
             let message = match charged {
                 Some(credits) => format!(
                     "call {call} asked the same, cost {credits} credits and returned no answer, so nothing was sent; \
-                     `tgscan store resolve {call} {credits} --store STORE`, with the gateway's store, lets the question be \
-                     asked (and paid) again"
+                     to let the question be asked (and paid) again, run `tgscan store resolve {call} {credits} {ACCOUNT}` {HOW}"
                 ),
                 None => format!(
-                    "call {call} asked the same, may have been charged and returned no answer, so nothing was sent; \
-                     resolve it with `tgscan store reconcile --store STORE`, with the gateway's store, or with \
-                     `tgscan store resolve {call} CREDITS --store STORE` if you know its cost"
+                    "call {call} asked the same, may have been charged and returned no answer, so nothing was sent; {}",
+                    resolve(*call)
                 ),
             };
             Answer::refusal(StatusCode::CONFLICT, "uncertain", &message)
@@ -271,9 +285,8 @@ fn refused_by_service(error: &Error, refused: &ApiError) -> Answer {
 fn consequence(error: &Error) -> String {
     match (error.credits(), error.call()) {
         (Credits::Uncertain, Some(call)) => format!(
-            "; it may have been charged, so the same question is not sent again until call {call} is resolved with \
-             `tgscan store reconcile --store STORE`, with the gateway's store, or `tgscan store resolve {call} CREDITS \
-             --store STORE`"
+            "; it may have been charged, so the same question is not sent again until the call is resolved; {}",
+            resolve(call)
         ),
         (Credits::Uncertain, None) => "; it may have been charged".to_owned(),
         _ => String::new(),

@@ -27,7 +27,10 @@ fn an_uncertain_call_is_not_sent_again_until_it_is_settled() {
     assert_eq!(refused.header("x-tgscan-call"), Some(call));
     assert_eq!(refused.header("x-tgscan-credits"), Some("0"));
     let message = refused.json()["result"]["message"].as_str().unwrap().to_owned();
-    assert!(message.contains(&format!("tgscan store resolve {call} CREDITS")), "{message}");
+    let resolve = format!("`tgscan store resolve {call} CREDITS --account LABEL --base-url URL`");
+    assert!(message.contains(&resolve) && message.contains("TGSCAN_STORE"), "{message}");
+    // A database URL would be visible on the command line.
+    assert!(!message.contains("--store"), "{message}");
     assert_eq!(world.mock.requests().len(), 1);
 }
 
