@@ -288,7 +288,8 @@ pub(crate) fn key_source(global: &Global) -> String {
 /// Whether the key is the one of the configuration file, which `tgscan init` replaces.
 pub(crate) fn is_key_from_init(global: &Global) -> bool {
     let is_given = global.given.iter().any(|(flag, _)| *flag == "--key-file");
-    global.key_file.is_some() && !is_given && std::env::var_os("TGSCAN_KEY_FILE").is_none()
+    let variable = std::env::var_os("TGSCAN_KEY_FILE").is_some_and(|path| !path.is_empty());
+    global.key_file.is_some() && !is_given && !variable
 }
 
 fn read_key_file(path: &Path) -> Result<String, Failure> {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::args::{BASE_URL, Global};
+use crate::args::Global;
 use crate::location::hidden;
 use crate::settings::MAX_AGE;
 
@@ -17,12 +17,7 @@ pub(crate) fn command(global: &Global, subcommand: &str) -> String {
 
 /// Returns the command that replaces the key in the configuration.
 pub(crate) fn init_again(global: &Global) -> String {
-    let is_given = global.given.iter().any(|(flag, _)| *flag == "--base-url");
-    let service = match global.base_url() {
-        base_url if !is_given && base_url != BASE_URL => format!(" --base-url {}", quoted(base_url)),
-        _ => String::new(),
-    };
-    command(global, &format!("init --force{service}"))
+    command(global, "init --force")
 }
 
 /// Returns this command, ready to paste. With `uses_stored`, without the flags that refuse stored answers.

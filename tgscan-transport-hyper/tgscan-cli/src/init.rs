@@ -4,7 +4,6 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Deserialize;
 
 use crate::args::Global;
 use crate::exit::{Code, Failure};
@@ -15,7 +14,7 @@ use crate::{connect, files, help, location, print, toml_text};
 /// How answers are kept.
 #[derive(Args)]
 pub(crate) struct InitCommand {
-    /// Replace the key and the configuration; the account, the store and the limits stay unless flags change them
+    /// Replace the key; other settings stay unless flags or answers change them
     #[arg(long)]
     force: bool,
 }
@@ -29,11 +28,14 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
         None => settings::text_of(settings::PROFILE)?,
     };
     let mut file = read(&path, profile.as_deref(), command.force)?;
-    // Another store would not have its answers, which would be paid for again.
-    let old = match &profile {
-        Some(name) => file.profiles.get(name).cloned().unwrap_or_default(),
-        None => Values::deserialize(file.values.clone()).unwrap_or_default(),
+    // Without one of its settings, answers would be paid for again or cost more.
+    let outside = settings::outside_profiles(&file, &escape(&path.display().to_string()))?;
+    let (old, inherited) = match &profile {
+        Some(name) => (file.profiles.get(name).cloned(), outside),
+        None => (Some(outside).filter(|_| !file.values.is_empty()), Values::default()),
     };
+    let is_new = old.is_none();
+    let old = old.unwrap_or_default();
     // The replaced settings do not count.
     global.profile = None;
 
@@ -51,6 +53,17 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
     if global.base_url.is_none() {
         global.base_url = settings::text_of("TGSCAN_BASE_URL")?;
     }
+    if global.ca.is_none() {
+        global.ca = settings::text_of("TGSCAN_CA")?.map(PathBuf::from);
+    }
+    let (base_url, ca) = (global.base_url.clone(), global.ca.clone());
+    let is_test = global.test_key.then_some(true).or(old.test_key);
+    global.base_url = base_url.clone().or(old.base_url.clone()).or(inherited.base_url);
+    global.test_key = is_test.or(inherited.test_key).unwrap_or(false);
+    if let (None, Some(ca)) = (&ca, old.ca.as_ref().or(inherited.ca.as_ref())) {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        global.ca = Some(location::from_folder(folder, ca)?.into());
+    }
     let key = answers.secret(&format!("API key ({} issues keys; it is not shown): ", connect::KEY_PAGE))?;
     let text = key.trim().to_owned();
     // Free.
@@ -63,37 +76,59 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
         .map_err(|error| Failure::new(Code::Other, format!("the current folder is unknown: {error}")))?;
     let mut values = Values {
         key_file: Some(location::text(&here.join(&key_path))?),
-        test_key: global.test_key.then_some(true),
-        base_url: global.base_url.clone(),
-        ca: global.ca.as_ref().map(|path| location::text(&here.join(path))).transpose()?,
+        test_key: is_test,
+        base_url: base_url.or(old.base_url),
+        ca: ca.map(|path| location::text(&here.join(path))).transpose()?.or(old.ca),
         account: global.account.clone().or(old.account),
-        max_credits: old.max_credits,
-        max_cost_per_search: old.max_cost_per_search,
-        ..Values::default()
+        max_credits: global.max_credits.or(old.max_credits),
+        max_cost_per_search: global.max_cost_per_search.or(old.max_cost_per_search),
+        store: None,
+        max_age: old.max_age,
+        keep_for: old.keep_for,
     };
     let question =
         "Keep answers on this computer, so that no question is paid for twice? They are personal data.";
-    if !global.no_store && answers.yes(question)? {
+    // A new profile has its own store.
+    let is_inherited = !is_new && global.store.is_none() && old.store.is_none() && inherited.store.is_some();
+    let had_none = old.key_file.or(inherited.key_file).is_some() && old.store.is_none() && !is_inherited;
+    let usual = is_new || global.store.is_some() || !had_none;
+    if !global.no_store && answers.yes(question, usual)? {
         let usual = settings::data_folder().map(|folder| folder.join(store_name(profile.as_deref())));
-        values.store = Some(match (&global.store, old.store, usual) {
-            (Some(store), ..) => location::from_folder(&here, store)?,
-            (None, Some(store), _) => store,
-            (None, None, Some(path)) => location::text(&here.join(path))?,
+        values.store = match (&global.store, old.store, usual) {
+            (Some(store), ..) => Some(location::from_folder(&here, store)?),
+            (None, Some(store), _) => Some(store),
+            (None, None, _) if is_inherited => None,
+            (None, None, Some(path)) => Some(location::text(&here.join(path))?),
             (None, None, None) => {
                 return Err(Failure::usage("no folder for data is known; use --store FILE"));
             }
-        });
+        };
         let shown = |time| humantime::format_duration(time).to_string();
-        let max_age = global.max_age.map(shown).or(old.max_age).unwrap_or_else(|| shown(MAX_AGE));
-        values.max_age = Some(answers.time("Use stored answers up to this age", &max_age)?);
-        let keep_for = global.keep_for.map(shown).or(old.keep_for).unwrap_or_else(|| shown(KEEP_FOR));
-        values.keep_for = Some(answers.time("Remove answers after", &keep_for)?);
+        for (question, time, given, inherited, usual) in [
+            (
+                "Use stored answers up to this age",
+                &mut values.max_age,
+                global.max_age,
+                inherited.max_age,
+                MAX_AGE,
+            ),
+            ("Remove answers after", &mut values.keep_for, global.keep_for, inherited.keep_for, KEEP_FOR),
+        ] {
+            let known = given.map(shown).or(time.take()).or(inherited.clone());
+            let answer = answers.time(question, &known.unwrap_or_else(|| shown(usual)))?;
+            *time = Some(answer).filter(|answer| inherited.as_ref() != Some(answer));
+        }
+    } else if inherited.store.is_some() {
+        print::note(
+            "the profile inherits the store of the configuration; --no-store leaves it out in each command",
+        );
     }
     write_private(&key_path, format!("{text}\n").as_bytes())?;
     save(&path, &mut file, profile.as_deref(), &values)?;
     print::note(&format!("the key is in {}", escape(&key_path.display().to_string())));
     print::note(&format!("the configuration is in {}", escape(&path.display().to_string())));
-    let kept = if values.store.is_some() { "" } else { "answers are not kept; " };
+    let kept =
+        if values.store.is_some() || inherited.store.is_some() { "" } else { "answers are not kept; " };
     let profile = profile.map(|name| format!(" --profile {}", help::quoted(&name))).unwrap_or_default();
     print::note(&format!("{kept}next: tgscan search ACCOUNT{profile}"));
     Ok(Code::Done)
@@ -185,10 +220,12 @@ impl Answers {
         Ok(key)
     }
 
-    fn yes(&self, question: &str) -> Result<bool, Failure> {
+    fn yes(&self, question: &str, usual: bool) -> Result<bool, Failure> {
+        let choice = if usual { "[Y/n]" } else { "[y/N]" };
         loop {
-            match self.line(&format!("{question} [Y/n]"))?.to_lowercase().as_str() {
-                "" | "y" | "yes" => return Ok(true),
+            match self.line(&format!("{question} {choice}"))?.to_lowercase().as_str() {
+                "" => return Ok(usual),
+                "y" | "yes" => return Ok(true),
                 "n" | "no" => return Ok(false),
                 _ if self.is_terminal => print::note("answer y or n"),
                 other => {

@@ -276,12 +276,7 @@ fn layers(
 ) -> Result<Vec<(Source, toml::Table)>, Failure> {
     let folder = path.and_then(Path::parent).unwrap_or(Path::new(""));
     let path = path.map(|path| path.display().to_string()).unwrap_or_default();
-    let wrong = |error: toml::de::Error| {
-        let shown = error.to_string();
-        let place = shown.lines().find(|line| line.starts_with("in `")).unwrap_or_default();
-        Failure::usage(format!("{path}: {} {place}", toml_text::without_values(error.message())))
-    };
-    Values::deserialize(file.values.clone()).map_err(wrong)?;
+    outside_profiles(&file, &path)?;
     let mut layers = vec![(Source::File(None), file.values)];
     if let Some(name) = profile {
         let Some(values) = file.profiles.get(name) else {
@@ -301,6 +296,15 @@ fn layers(
         start_at(folder, values)?;
     }
     Ok(layers)
+}
+
+/// Returns the values outside the profiles. Fails if one is unknown or invalid.
+pub(crate) fn outside_profiles(file: &File, path: &str) -> Result<Values, Failure> {
+    Values::deserialize(file.values.clone()).map_err(|error| {
+        let shown = error.to_string();
+        let place = shown.lines().find(|line| line.starts_with("in `")).unwrap_or_default();
+        Failure::usage(format!("{path}: {} {place}", toml_text::without_values(error.message())))
+    })
 }
 
 /// Makes relative paths start at the folder of the configuration file. Otherwise each folder would have its own store, and pay

@@ -12,7 +12,10 @@ use crate::support::{Bench, PRICE, Ran};
 /// Runs `tgscan init` with these lines on standard input.
 fn init(bench: &Bench, flags: &[&str], lines: &str) -> Ran {
     let url = bench.server.url();
-    let mut command = bench.without_key(&[&["init", "--base-url", &url], flags].concat());
+    typed(bench.without_key(&[&["init", "--base-url", &url], flags].concat()), lines)
+}
+
+fn typed(mut command: std::process::Command, lines: &str) -> Ran {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     Ran::of(child.wait_with_output().unwrap())
@@ -85,46 +88,85 @@ fn relative_store_is_the_same_file_in_every_folder() {
 #[test]
 fn batch_whose_key_is_withdrawn_continues_after_init() {
     let bench = Bench::new(100);
-    let typed = format!("{}\n\n\n\n", Mock::LIVE_KEY);
-    init(&bench, &[], &typed);
+    let lines = format!("{}\n\n\n\n", Mock::LIVE_KEY);
+    init(&bench, &[], &lines);
     bench.write("list", crate::support::list(3));
     let refused = || Fault::new(FaultKind::ErrorEnvelope { status: 401 });
     bench.mock.script::<Search>([None, Some(refused()), Some(refused())]);
     let batch = ["batch", "list", "--jobs", "1", "--out", "out.jsonl"];
     let ran = configured(&bench, &batch);
     assert!(ran.code == Some(3) && ran.err.contains("refuses the API key from the file"), "{ran:?}");
-    let next = format!(
-        "next: tgscan init --force --base-url {} && tgscan batch list --jobs 1 --out out.jsonl\n",
-        bench.server.url()
-    );
-    assert!(ran.err.ends_with(&next), "{ran:?}");
+    let next = "next: tgscan init --force && tgscan batch list --jobs 1 --out out.jsonl\n";
+    assert!(ran.err.ends_with(next), "{ran:?}");
     bench.mock.clear_script();
-    assert_eq!(init(&bench, &["--force"], &typed).code, Some(0));
+    assert_eq!(typed(bench.without_key(&["init", "--force"]), &lines).code, Some(0));
     assert_eq!(configured(&bench, &batch).code, Some(0));
     assert_eq!(bench.spent(), 3 * PRICE);
 }
 
 /// Otherwise answers in the store would be paid for again, without the limit.
 #[test]
-fn init_replaces_the_key_and_keeps_the_store_and_the_limits() {
+fn init_replaces_the_key_and_keeps_other_settings_unless_flags_change_them() {
     let bench = Bench::new(100);
-    let typed = format!("{}\n\n\n\n", Mock::LIVE_KEY);
-    let settings = "account = \"team\"\nmax_credits = 5\nstore = \"answers\"\nmax_age = \"2days\"\nkeep_for = \"3days\"\n";
-    let profile = format!("[profiles.work]\nkey_file = \"old-key\"\n{settings}");
-    for (text, environment) in [(settings.to_owned(), ""), (profile, "work")] {
-        let path = bench.write("config.toml", text);
-        let mut command = bench.without_key(&["init", "--force", "--base-url", &bench.server.url()]);
-        command.env("TGSCAN_CONFIG", &path).env("TGSCAN_PROFILE", environment).stdin(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-        let ran = Ran::of(child.wait_with_output().unwrap());
+    let url = bench.server.url();
+    let stored = "store = \"answers\"\nmax_age = \"2days\"\nkeep_for = \"3days\"\n";
+    let own =
+        format!("account = \"team\"\ntest_key = false\nmax_credits = 5\nmax_cost_per_search = 2\n{stored}");
+    let service = format!("base_url = \"{url}\"\n");
+    let own = format!("{service}{own}");
+    let profile = "[profiles.work]\nkey_file = \"old-key\"\n";
+    for (text, flags, profile_in, kept) in [
+        (own.clone(), &[][..], "", own.clone()),
+        (format!("{profile}{own}"), &[], "work", own.clone()),
+        // The profile inherits all of its settings but the key.
+        (format!("{own}{profile}"), &[], "work", format!("{own}\n[profiles.work]\n")),
+        (own.clone(), &["--max-credits", "9"], "", own.replace("max_credits = 5", "max_credits = 9")),
+        (own.clone(), &["--max-cost-per-search", "1"], "", own.replace("search = 2", "search = 1")),
+        // Without a store, as before.
+        (format!("key_file = \"old-key\"\n{service}"), &[], "", service.clone()),
+        (
+            format!("{service}key_file = \"old-key\"\n{profile}"),
+            &[],
+            "work",
+            format!("{service}\n[profiles.work]\n"),
+        ),
+    ] {
+        let path = bench.write("config.toml", &text);
+        let mut command = bench.without_key(&[&["init", "--force"], flags].concat());
+        command.env("TGSCAN_CONFIG", &path).env("TGSCAN_PROFILE", profile_in);
+        let ran = typed(command, &format!("{}\n\n\n\n", Mock::LIVE_KEY));
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let written = std::fs::read_to_string(path).unwrap();
-        for setting in settings.lines() {
-            assert!(written.contains(setting), "{setting} in {written}");
+        let sorted = |text: &str| {
+            let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("key_file"));
+            let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let kept =
+            if text.starts_with("[profiles.work]") { format!("[profiles.work]\n{kept}") } else { kept };
+        assert_eq!(sorted(&written), sorted(&kept), "{text}");
+        let has_old_key = text.starts_with("base_url") && text.contains("old-key\"\n[profiles");
+        assert_eq!(written.contains("old-key"), has_old_key, "{written}");
+    }
+}
+
+#[test]
+fn init_refuses_an_old_configuration_that_it_cannot_keep() {
+    let bench = Bench::new(100);
+    for (text, says) in [
+        ("store = \"s\"\nmax_credit = 7\n", "unknown field `max_credit`"),
+        ("store = \"s\"\nmax_credits = \"7\"\n", "in `max_credits`"),
+        ("[profiles.work]\nmax_credit = 7\n", "unknown field `max_credit`"),
+    ] {
+        let path = bench.write("config.toml", text);
+        for flags in [&[][..], &["--profile", "work"]] {
+            let mut command = bench.without_key(&[&["init", "--force"], flags].concat());
+            command.env("TGSCAN_CONFIG", &path).env("TGSCAN_BASE_URL", bench.server.url());
+            let ran = typed(command, &format!("{}\n\n\n\n", Mock::LIVE_KEY));
+            assert!(ran.code == Some(2) && ran.err.contains(says), "{ran:?}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
-        assert_eq!(written.contains("[profiles.work]"), environment == "work", "{written}");
-        assert!(!written.contains("old-key"), "{written}");
     }
 }
 
