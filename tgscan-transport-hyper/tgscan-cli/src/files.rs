@@ -71,6 +71,16 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     })
 }
 
+/// Returns where a file is or would be, however its path is written.
+pub(crate) fn place(path: &Path) -> PathBuf {
+    let path = followed(path).unwrap_or_else(|_| path.to_owned());
+    let path = std::path::absolute(&path).unwrap_or(path);
+    match (path.parent().map(std::fs::canonicalize), path.file_name()) {
+        (Some(Ok(folder)), Some(name)) => folder.join(name),
+        _ => path,
+    }
+}
+
 /// Follows symbolic links to the file that they name, which may not exist yet.
 fn followed(path: &Path) -> io::Result<PathBuf> {
     match std::fs::canonicalize(path) {

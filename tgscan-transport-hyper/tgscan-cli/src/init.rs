@@ -103,21 +103,7 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
                 return Err(Failure::usage("no folder for data is known; use --store FILE"));
             }
         };
-        let shown = |time| humantime::format_duration(time).to_string();
-        for (question, time, given, inherited, usual) in [
-            (
-                "Use stored answers up to this age",
-                &mut values.max_age,
-                global.max_age,
-                inherited.max_age,
-                MAX_AGE,
-            ),
-            ("Remove answers after", &mut values.keep_for, global.keep_for, inherited.keep_for, KEEP_FOR),
-        ] {
-            let known = given.map(shown).or(time.take()).or(inherited.clone());
-            let answer = answers.time(question, &known.unwrap_or_else(|| shown(usual)))?;
-            *time = Some(answer).filter(|answer| inherited.as_ref() != Some(answer));
-        }
+        ask_ages(&mut answers, global, &mut values, [inherited.max_age, inherited.keep_for])?;
     } else if inherited.store.is_some() {
         print::note(
             "the profile inherits the store of the configuration; --no-store leaves it out in each command",
@@ -132,6 +118,25 @@ pub(crate) async fn run(global: &mut Global, command: &InitCommand) -> Result<Co
     let profile = profile.map(|name| format!(" --profile {}", help::quoted(&name))).unwrap_or_default();
     print::note(&format!("{kept}next: tgscan search ACCOUNT{profile}"));
     Ok(Code::Done)
+}
+
+/// Asks for the ages of stored answers. Those that are inherited are not written.
+fn ask_ages(
+    answers: &mut Answers,
+    global: &Global,
+    values: &mut Values,
+    [max_age, keep_for]: [Option<String>; 2],
+) -> Result<(), Failure> {
+    let shown = |time| humantime::format_duration(time).to_string();
+    for (question, time, given, inherited, usual) in [
+        ("Use stored answers up to this age", &mut values.max_age, global.max_age, max_age, MAX_AGE),
+        ("Remove answers after", &mut values.keep_for, global.keep_for, keep_for, KEEP_FOR),
+    ] {
+        let known = given.map(shown).or(time.take()).or(inherited.clone());
+        let answer = answers.time(question, &known.unwrap_or_else(|| shown(usual)))?;
+        *time = Some(answer).filter(|answer| inherited.as_ref() != Some(answer));
+    }
+    Ok(())
 }
 
 fn read(path: &Path, profile: Option<&str>, force: bool) -> Result<File, Failure> {

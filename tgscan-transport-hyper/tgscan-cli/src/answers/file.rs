@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Known>, Failure> {
     let is_csv = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
     let rows = if is_csv { from_csv(file) } else { from_json_lines(file) };
     let known = |(query, answer)| Known { query, answer, origin: Origin::File(path.to_owned(), changed) };
-    let Answers { answers, are_test, notes } = rows.map_err(wrong)?;
+    let Answers { found: answers, are_test, notes } = rows.map_err(wrong)?;
     for note in notes {
         print::note(&format!("--from {}: {note}", path.display()));
     }
@@ -43,7 +43,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Known>, Failure> {
 /// The answers in a file.
 #[derive(Default)]
 struct Answers {
-    answers: Vec<(UserQuery, SearchAnswer)>,
+    found: Vec<(UserQuery, SearchAnswer)>,
     /// Whether any is to a test key.
     are_test: bool,
     /// Missing rows.
@@ -64,7 +64,7 @@ fn from_json_lines(file: File) -> Result<Answers, String> {
         found: bool,
         answer: Option<SearchAnswer>,
     }
-    let mut found = Answers::default();
+    let mut answers = Answers::default();
     let mut lines = BufReader::new(file);
     let mut line = Vec::new();
     for number in 1.. {
@@ -79,16 +79,16 @@ fn from_json_lines(file: File) -> Result<Answers, String> {
                 return Err(foreign(number));
             }
             Some((query, row)) if row.answer.is_some() || !row.found => {
-                found.are_test |= row.test;
-                found.answers.push((query, row.answer.unwrap_or_default()));
+                answers.are_test |= row.test;
+                answers.found.push((query, row.answer.unwrap_or_default()));
             }
             _ if is_cut_off(number, &line) => {
-                found.notes.push("the last row is incomplete and left out".to_owned())
+                answers.notes.push("the last row is incomplete and left out".to_owned());
             }
             _ => return Err(foreign(number)),
         }
     }
-    Ok(found)
+    Ok(answers)
 }
 
 fn from_csv(mut file: File) -> Result<Answers, String> {
@@ -116,12 +116,11 @@ fn from_csv(mut file: File) -> Result<Answers, String> {
         if !all.add(query.clone(), number(columns.rows)?, number(columns.row)?, start, is_whole) {
             continue;
         }
-        match places.get(&query) {
-            Some(place) => answers[*place].1.groups.extend(columns.group(cell)),
-            None => {
-                places.insert(query.clone(), answers.len());
-                answers.push((query, columns.answer(cell)));
-            }
+        if let Some(place) = places.get(&query) {
+            answers[*place].1.groups.extend(columns.group(cell));
+        } else {
+            places.insert(query.clone(), answers.len());
+            answers.push((query, columns.answer(cell)));
         }
     }
     let mut notes = Vec::new();
@@ -130,7 +129,7 @@ fn from_csv(mut file: File) -> Result<Answers, String> {
         notes.push(format!("the last rows of {} are missing, so it is left out", account.as_str()));
     }
     notes.extend(all.note());
-    Ok(Answers { answers, are_test: head.iter().any(|name| name == "test"), notes })
+    Ok(Answers { found: answers, are_test: head.iter().any(|name| name == "test"), notes })
 }
 
 /// The indices of the columns that a report uses.

@@ -16,7 +16,7 @@ use crate::args::Global;
 use crate::batch::input;
 use crate::exit::{Failure, counted};
 use crate::show::escape;
-use crate::{help, print};
+use crate::{files, help, print};
 
 pub(crate) use groups::{Group, groups};
 pub(crate) use stored::Stored;
@@ -39,6 +39,20 @@ pub(crate) struct Sources {
     /// Also use the answers in a file from `tgscan batch --out`; without ACCOUNT and --list, use all accounts in that file
     #[arg(long, value_name = "FILE")]
     from: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// Refuses an output that is one of the files with the accounts or answers.
+    pub(crate) fn check_output(&self, output: &Path) -> Result<(), Failure> {
+        let place = files::place(output);
+        if output.as_os_str() != "-"
+            && self.from.iter().chain(&self.list).any(|read| files::place(read) == place)
+        {
+            let output = escape(&output.display().to_string());
+            return Err(Failure::usage(format!("{output} is read by this command; write to another file")));
+        }
+        Ok(())
+    }
 }
 
 /// An account with its latest answer.

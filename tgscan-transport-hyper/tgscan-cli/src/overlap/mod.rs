@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::answers::{self, Collected, Group, Known, Sources};
 use crate::args::{Format, Global};
 use crate::exit::{Code, Failure, counted};
-use crate::files::Whole;
+use crate::files::{self, Whole};
 use crate::print;
 use crate::show::{Table, csv_rows, escape};
 
@@ -38,19 +38,22 @@ pub(crate) struct OverlapCommand {
 }
 
 pub(crate) async fn run(global: &Global, command: OverlapCommand) -> Result<Code, Failure> {
-    let files = [
+    let outputs = [
         ("--gexf", &command.gexf, graph::GEXF_MARK),
         ("--nodes", &command.nodes, graph::NODES),
         ("--edges", &command.edges, graph::EDGES),
     ];
-    let files = files.map(|(flag, path, mark)| {
+    let outputs = outputs.map(|(flag, path, mark)| {
         path.as_deref().map(|path| Whole { flag, path, mark, force: command.force })
     });
-    files.iter().flatten().try_for_each(Whole::check)?;
-    let mut paths: Vec<_> = files.iter().flatten().map(|file| file.path).collect();
+    let mut paths: Vec<_> = outputs.iter().flatten().map(|file| files::place(file.path)).collect();
     paths.sort_unstable();
     if paths.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(Failure::usage("--gexf, --nodes and --edges need different files; nothing was written"));
+    }
+    for file in outputs.iter().flatten() {
+        command.sources.check_output(file.path)?;
+        file.check()?;
     }
     let collected = answers::collect(global, &command.sources).await?;
     collected.report(global, &command.sources);
@@ -61,7 +64,7 @@ pub(crate) async fn run(global: &Global, command: OverlapCommand) -> Result<Code
     let at_least = usize::from(command.at_least);
     let mut groups = answers::groups(&collected.known);
     groups.retain(|group| group.members.len() >= at_least);
-    let [gexf, nodes, edges] = files;
+    let [gexf, nodes, edges] = outputs;
     let is_printed = gexf.as_ref().is_some_and(|file| file.path.as_os_str() == "-");
     if let Some(file) = gexf {
         file.write(graph::gexf(&collected.known, &groups).as_bytes())?;

@@ -36,6 +36,7 @@ pub(crate) struct ReportCommand {
 
 pub(crate) async fn run(global: &Global, command: ReportCommand) -> Result<Code, Failure> {
     let file = Whole { flag: "--out", path: &command.out, mark: page::MARK, force: command.force };
+    command.sources.check_output(&command.out)?;
     file.check()?;
     let collected = answers::collect(global, &command.sources).await?;
     collected.report(global, &command.sources);

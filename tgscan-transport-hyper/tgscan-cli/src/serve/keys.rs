@@ -38,11 +38,12 @@ pub(crate) fn add(path: &Path, command: &AddKey) -> Result<Code, Failure> {
     file.write_all(format!("{separator}{table}").as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)?;
-    print::bytes(format!("{key}\n").as_bytes()).map_err(|_| {
+    print::bytes(format!("{key}\n").as_bytes()).map_err(|failure| {
+        let reason = if failure.is_quiet() { "its reader has gone".to_owned() } else { failure.to_string() };
         Failure::new(
             Code::Other,
             format!(
-                "the key could not be printed, and is lost: remove the `[[keys]]` table of {:?} from {}, and add it again",
+                "the key could not be printed ({reason}), and is lost: remove the `[[keys]]` table of {:?} from {}, and add it again",
                 command.name,
                 path.display()
             ),

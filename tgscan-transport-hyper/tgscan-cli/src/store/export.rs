@@ -46,7 +46,7 @@ pub(crate) async fn run_damaged(global: &Global) -> Result<Code, Failure> {
         let line = line(row.account.as_ref(), row.id, row.call.as_ref(), row.answer.as_ref());
         Line { account_number: row.account.is_none().then_some(row.account_number), ..line }
             .write(&mut lines)?;
-        print::bytes(&lines)?;
+        print::to_any_reader(print::bytes(&lines))?;
         read += 1;
         unreadable_calls += u64::from(row.call.is_none());
     }

@@ -214,10 +214,21 @@ fn graph_files_are_private_and_only_files_of_this_program_are_replaced() {
     let printed = offline(&bench, &["overlap", "--all", "--gexf", "-"]);
     assert_eq!(printed.out, text("graph.gexf"));
     let before = text("nodes.csv");
-    let same =
-        offline(&bench, &["overlap", "--all", "--nodes", "nodes.csv", "--edges", "nodes.csv", "--force"]);
-    assert!(same.code == Some(2) && same.err.contains("need different files"), "{same:?}");
-    assert_eq!(text("nodes.csv"), before);
+    std::os::unix::fs::symlink("nodes.csv", bench.path("link.csv")).unwrap();
+    for other in ["nodes.csv", "./nodes.csv", "link.csv"] {
+        let same =
+            offline(&bench, &["overlap", "--all", "--nodes", "nodes.csv", "--edges", other, "--force"]);
+        assert!(same.code == Some(2) && same.err.contains("need different files"), "{same:?}");
+        let read = [
+            ["overlap", "--from", other, "--nodes", "nodes.csv", "--force"],
+            ["report", "--from", other, "--out", "./nodes.csv", "--force"],
+        ];
+        for arguments in read {
+            let ran = offline(&bench, &arguments);
+            assert!(ran.code == Some(2) && ran.err.contains("is read by this command"), "{ran:?}");
+        }
+        assert_eq!(text("nodes.csv"), before);
+    }
 }
 
 #[test]

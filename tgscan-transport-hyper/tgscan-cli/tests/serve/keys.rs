@@ -20,6 +20,7 @@ fn a_key_is_printed_once_and_stored_as_a_hash() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn a_key_that_cannot_be_printed_is_reported_with_the_remedy() {
     let world = World::new(100);
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
