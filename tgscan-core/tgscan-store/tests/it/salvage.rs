@@ -155,7 +155,7 @@ fn file_of_another_version_is_not_read_as_empty_and_keeps_its_rows() {
     let (empty, path) = (directory.path().join("empty"), directory.path().join("copy"));
     drop(FileStore::open(&empty).unwrap());
     let mut empty = std::fs::read(empty).unwrap();
-    let (mut bytes, answers) = file(directory.path(), true);
+    let (mut bytes, _) = file(directory.path(), true);
     for version in [1, 99] {
         (empty[12], bytes[12]) = (version, version);
         std::fs::write(&path, &empty).unwrap();
@@ -163,7 +163,8 @@ fn file_of_another_version_is_not_read_as_empty_and_keeps_its_rows() {
         assert!(error.contains(&format!("has version {version} ")), "{error}");
         // One wrong bit in the number keeps no paid answer from its owner.
         let (found, _, unreadable) = salvage(&path, &bytes);
-        assert_eq!((found.len(), unreadable.pages), (answers.len(), 1));
+        assert_eq!(found.len() as u64, ANSWERED);
+        assert!(!unreadable.is_empty(), "the file is not called whole");
     }
 }
 
