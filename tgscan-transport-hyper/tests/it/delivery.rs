@@ -58,7 +58,7 @@ async fn timeout_without_an_answer_is_maybe_sent() {
         assert_error(&error, Delivery::MaybeSent, TransportErrorKind::Timeout);
         assert!(error.to_string().contains("`attempt_timeout` of 150ms passed without an answer"), "{error}");
     }
-    assert_eq!(server.requests(), 2);
+    server.received(2).await;
 }
 
 #[tokio::test]

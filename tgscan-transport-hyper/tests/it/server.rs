@@ -87,6 +87,14 @@ impl Server {
     pub(crate) fn requests(&self) -> usize {
         self.counts.requests.load(Ordering::SeqCst)
     }
+
+    /// Waits until this many requests are complete. A busy server may read a request after its caller has given up.
+    pub(crate) async fn received(&self, count: usize) {
+        while self.requests() < count {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(self.requests(), count);
+    }
 }
 
 impl Drop for Server {
