@@ -35,7 +35,7 @@ struct Memory {
     panics: Mutex<(u32, u32)>,
 }
 
-/// What the store does wrong.
+/// A fault of the store.
 #[derive(Default, PartialEq)]
 enum Fault {
     #[default]

@@ -88,7 +88,7 @@ fn deadline_keeps_the_bytes_of_earlier_attempts(timer: impl Timer + 'static, att
     assert_eq!(error.response().unwrap().body(), &SIMILAR.as_bytes()[..40]);
 }
 
-/// Waits, in the hook of a finished call, until the test goes on.
+/// Waits, in the hook of a finished call, until the test continues.
 struct Slow(Mutex<(mpsc::Sender<()>, mpsc::Receiver<()>)>);
 
 impl Observer for Slow {
