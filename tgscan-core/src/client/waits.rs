@@ -77,7 +77,8 @@ impl Client {
     /// No attempt begins after the deadline. If the client can [spawn](Self::with_spawn), an attempt in flight
     /// continues, and is booked and stored; its caller receives a timeout with uncertain credits. Otherwise, the
     /// attempt ends and is uncertain. An answer that arrived before the deadline is returned, even if it is not stored
-    /// yet.
+    /// yet. For that, a caller waits up to a second longer. If its task does not run in that time, the error has the
+    /// response.
     ///
     /// These limits apply to a call:
     ///
